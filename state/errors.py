@@ -1,0 +1,137 @@
+"""Everything that can go wrong, as one drawn tree.
+
+RecoveryError
+├── ConfigError        estate or runbook files do not hold; carries every problem with its place
+├── ReadFailure        a source gave no usable value: empty, error, denied or timeout
+├── EffectRefused      the target said no; it is certain that nothing happened
+├── EffectUnknown      bytes may have left and no trustworthy answer came: never failure, never success
+├── Refused            a rule of ours forbids the request; names rule, fact and the way out
+├── JournalUnavailable intent cannot be made durable, so no effect may start
+└── NotFound           the request names something that does not exist here
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """What every verb of the command line returns to scripts."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNKNOWN = 3
+    REFUSED = 4
+    OUTCOME_UNKNOWN = 5
+    UNREACHABLE = 6
+
+
+class Trouble(StrEnum):
+    """The four ways a reading can be missing; none of them is green."""
+
+    EMPTY = "empty"
+    ERROR = "error"
+    DENIED = "denied"
+    TIMEOUT = "timeout"
+
+
+class RecoveryError(Exception):
+    """Base of every expected error. `title` is for people, `hint` names the way out."""
+
+    title = "Error"
+    hint = ""
+    exit_code = ExitCode.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where, what stood there, what was expected, the nearest valid name."""
+
+    file: str
+    line: int
+    column: int
+    value: str
+    expected: str
+    nearest: str = ""
+
+    def __str__(self) -> str:
+        near = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        found = f"found {self.value}, " if self.value else ""
+        return f"{self.file}:{self.line}:{self.column}: {found}expected {self.expected}{near}"
+
+
+class ConfigError(RecoveryError):
+    """The files do not hold. `problems` lists every finding, in file order."""
+
+    title = "Configuration refused"
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(p) for p in problems))
+        self.problems = problems
+
+
+class ReadFailure(RecoveryError):
+    """A source answered nothing usable; `trouble` says which of the four ways."""
+
+    title = "No reading"
+    exit_code = ExitCode.UNKNOWN
+
+    def __init__(self, trouble: Trouble, message: str) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+        self.message = message
+
+
+class EffectRefused(RecoveryError):
+    """The target refused before doing anything."""
+
+    title = "Refused by the target"
+
+    def __init__(self, message: str, code: str = "refused") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class EffectUnknown(RecoveryError):
+    """The effect may or may not have happened; only reading the target can tell."""
+
+    title = "Outcome unknown"
+    hint = "Read the target; never send again blindly."
+    exit_code = ExitCode.OUTCOME_UNKNOWN
+
+    def __init__(self, message: str, code: str = "no-answer") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class Refused(RecoveryError):
+    """A rule forbids this. `rule` is its name, `fact` what was seen, `way_out` what to do next."""
+
+    title = "Refused"
+    exit_code = ExitCode.REFUSED
+
+    def __init__(self, rule: str, fact: str, way_out: str = "") -> None:
+        super().__init__(f"{rule}: {fact}" + (f". {way_out}" if way_out else ""))
+        self.rule = rule
+        self.fact = fact
+        self.way_out = way_out
+
+
+class JournalUnavailable(RecoveryError):
+    """The journal cannot take a durable entry; effects stop, reading and stopping go on."""
+
+    title = "No durable journal"
+    hint = "Effects are refused until the journal can be written."
+    exit_code = ExitCode.REFUSED
+
+
+class NotFound(RecoveryError):
+    """The named thing does not exist in this estate or engine."""
+
+    title = "Not found"
+    exit_code = ExitCode.USAGE

@@ -1,0 +1,74 @@
+"""Values read from outside, never bare: with source, time read, age limit and last error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from state.errors import Trouble
+
+T = TypeVar("T")
+
+
+class Freshness(StrEnum):
+    """How far a value may be trusted by its age: past 5x its limit it is gone, not old."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    GONE = "gone"
+    NEVER = "never"
+
+
+def freshness(age: float | None, limit: float) -> Freshness:
+    """Classify an age in seconds against its limit in seconds."""
+    if age is None:
+        return Freshness.NEVER
+    if age <= limit:
+        return Freshness.FRESH
+    return Freshness.STALE if age <= 5 * limit else Freshness.GONE
+
+
+@dataclass(frozen=True, slots=True)
+class ReadError:
+    """Why the last read gave nothing; `at` is seconds since the epoch."""
+
+    trouble: Trouble
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[T]):
+    """The last good value of a source and what happened since.
+
+    `at` is wall time (seconds since the epoch) and `mono` the engine's monotonic clock when the value was
+    read; `limit` is the age in seconds past which it is stale.
+    """
+
+    source: str
+    limit: float
+    value: T | None = None
+    at: float | None = None
+    mono: float | None = None
+    error: ReadError | None = None
+
+    def age(self, now_mono: float) -> float | None:
+        """Seconds since the value was read, or None when there never was one."""
+        return None if self.mono is None else max(0.0, now_mono - self.mono)
+
+    def freshness(self, now_mono: float) -> Freshness:
+        """Whether the value may still be used."""
+        return freshness(self.age(now_mono), self.limit)
+
+    def fresh_value(self, now_mono: float) -> T | None:
+        """The value if it is younger than its limit, else None: the only form verdicts may use."""
+        return self.value if self.freshness(now_mono) is Freshness.FRESH else None
+
+    def succeeded(self, value: T, at: float, mono: float) -> Observed[T]:
+        """The observation after a good read."""
+        return replace(self, value=value, at=at, mono=mono, error=None)
+
+    def failed(self, error: ReadError) -> Observed[T]:
+        """The observation after a failed read: the last value stays, the error is added."""
+        return replace(self, error=error)

@@ -1,0 +1,219 @@
+"""What sources answer, as plain frozen values. LSNs are byte positions (int); times are epoch seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class WalSender:
+    """One row of pg_stat_replication on the upstream side."""
+
+    application_name: str
+    state: str
+    sync_state: str
+    sent_lsn: int | None
+    flush_lsn: int | None
+    replay_lsn: int | None
+    reply_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationSlot:
+    """One row of pg_replication_slots."""
+
+    name: str
+    slot_type: str
+    active: bool
+    restart_lsn: int | None
+    wal_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresReading:
+    """One PostgreSQL node's own word about itself, read over one connection.
+
+    `timeline` is taken from the WAL file name on a writable node and from the receiver or control file on a
+    standby. `receive_lsn` and `replay_lsn` are None on a primary; `write_lsn` is None on a standby.
+    `fork_lsn` is where the node's timeline left its parent (from its history file), if it did.
+    """
+
+    node: str
+    in_recovery: bool
+    timeline: int | None
+    system_id: str
+    version: str
+    started_at: float
+    server_address: str
+    write_lsn: int | None
+    receive_lsn: int | None
+    replay_lsn: int | None
+    replay_pause: str | None
+    replay_age: float | None
+    receiver_state: str | None
+    synchronous_standby_names: str
+    synchronous_commit: str
+    fork_lsn: int | None = None
+    senders: tuple[WalSender, ...] = ()
+    slots: tuple[ReplicationSlot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatroniMember:
+    """One member as `GET /cluster` tells it; `lag` in bytes, None when Patroni says `unknown`."""
+
+    name: str
+    role: str
+    state: str
+    timeline: int | None
+    lag: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatroniReading:
+    """One Patroni node's answer. Roles are normalised: `master` of 3.x is `primary`."""
+
+    node: str
+    scope: str
+    role: str
+    state: str
+    timeline: int | None
+    lsn: int | None
+    system_id: str
+    version: str
+    paused: bool
+    unlocked: bool
+    failsafe: bool
+    dcs_age: float | None
+    maximum_lag: int | None = None
+    members: tuple[PatroniMember, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server of a balancer's backend. `weight` is the effective absolute weight, 0 to 256."""
+
+    backend: str
+    name: str
+    address: str
+    status: str
+    weight: int
+    configured_weight: int
+    drained: bool
+    maintenance: bool
+    up: bool
+    sessions: int
+    queued: int
+    check: str
+    requests: int
+    errors_5xx: int
+
+    @property
+    def serving(self) -> bool:
+        """Takes new traffic now: up, in rotation and with a weight."""
+        return self.up and not self.drained and not self.maintenance and self.weight > 0
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerReading:
+    """One balancer process: who it is (`process` = pid and start, so a restart shows) and all its servers.
+
+    `servers` is keyed `backend/server`.
+    """
+
+    name: str
+    version: str
+    process: str
+    started_at: float
+    servers: Mapping[str, Server] = field(default_factory=dict)
+
+    def of(self, backend: str) -> tuple[Server, ...]:
+        """The servers of one backend, in the balancer's order."""
+        return tuple(s for s in self.servers.values() if s.backend == backend)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTraffic:
+    """One release's share of a service: requests/s, 5xx ratio and p99 seconds (None = no data)."""
+
+    release: str
+    rate: float | None
+    error_ratio: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTraffic:
+    """What a monitor says about one service over its window: requests/s, 5xx ratio, p99 seconds."""
+
+    service: str
+    rate: float | None
+    error_ratio: float | None
+    p99: float | None
+    releases: tuple[ReleaseTraffic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsReading:
+    """One monitor's figures per service; `sample_age` is the age in seconds of its newest sample."""
+
+    services: Mapping[str, ServiceTraffic]
+    sample_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert as Alertmanager holds it."""
+
+    name: str
+    state: str
+    severity: str
+    started_at: float
+    summary: str
+    fingerprint: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsReading:
+    """All alerts; 'none firing' means something only while `watchdog` was seen."""
+
+    alerts: tuple[Alert, ...]
+    watchdog: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReading:
+    """One HTTP health answer: status code and seconds it took."""
+
+    target: str
+    status: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """2xx is healthy."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class DnsReading:
+    """One server's authoritative answers: record `name/type` to sorted addresses and TTL in seconds."""
+
+    zone: str
+    server: str
+    serial: int
+    records: Mapping[str, tuple[str, ...]]
+    ttls: Mapping[str, int] = field(default_factory=dict)
+
+
+Reading = (
+    PostgresReading
+    | PatroniReading
+    | BalancerReading
+    | MetricsReading
+    | AlertsReading
+    | ProbeReading
+    | DnsReading
+)

@@ -1,0 +1,159 @@
+"""Text from outside, made safe to show: the one place where it is neutralised.
+
+Whatever the project did not write itself (names from a balancer, error texts of a server, notes pasted by a
+person) passes through `clean` once, where it enters. What would act on a terminal, hide, reorder its
+neighbours or change their width becomes a visible escape, as in a Python literal; `decode` gives the original
+back, so nothing is lost for evidence or comparison.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+DEFAULT_LIMIT = 4000
+MARKS_IN_A_ROW = 2
+
+_NAMED = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_UNNAMED = {shown[1]: char for char, shown in _NAMED.items()}
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MARK_CATEGORIES = frozenset({"Mn", "Mc", "Me"})
+# Letters and signs whose width depends on their neighbours or that draw nothing: fillers, conjoining jamo,
+# variation selectors, skin tones, regional indicators.
+_CONTEXTUAL = re.compile(
+    "[\u034f\u115f-\u11ff\u17b4\u17b5\u180b-\u180f\u3164\ud7b0-\ud7ff\ufe00-\ufe0f\uffa0"
+    "\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]"
+)
+# Anything outside these well-known printable ranges is looked at one character at a time.
+_SUSPECT = re.compile("[^ -\\[\\]-~\xa1-\xac\xae-\u02ff\u2010-\u2015\u2018-\u2026\u2190-\u21ff\u2500-\u259f]")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([\\ntr])|)")
+
+
+def clean(outside: str, limit: int = DEFAULT_LIMIT) -> str:
+    """The text with everything that could act on a terminal or deceive its reader shown as an escape.
+
+    At most `limit` shown characters are kept, cut between two escapes; a marker `…(+N)` then tells how many
+    characters of the original were left out.
+    """
+    if len(outside) <= limit and _SUSPECT.search(outside) is None:
+        return outside
+    shown: list[str] = []
+    used = marks = taken = 0
+    for char in outside:
+        kind = _kind(char)
+        marks = marks + 1 if kind == "mark" else 0
+        keep = kind == "plain" or (kind == "mark" and taken > 0 and marks <= MARKS_IN_A_ROW)
+        piece = char if keep else _escape(char)
+        used += len(piece)
+        if used > limit:
+            break
+        shown.append(piece)
+        taken += 1
+    if taken < len(outside):
+        shown.append(f"…(+{len(outside) - taken})")
+    return "".join(shown)
+
+
+def decode(shown: str) -> str:
+    """What was received, from what `clean` showed; the marker of a cut text stays as it is.
+
+    Raises ValueError when a backslash begins nothing that `clean` writes.
+    """
+    return _ESCAPE.sub(_unescape, shown)
+
+
+def is_clean(shown: str) -> bool:
+    """Whether the text can be drawn as it is. Backslashes are harmless and allowed."""
+    if _SUSPECT.search(shown) is None:
+        return True
+    marks = 0
+    for place, char in enumerate(shown):
+        kind = _kind(char)
+        if kind == "hidden":
+            return False
+        marks = marks + 1 if kind == "mark" else 0
+        if marks > MARKS_IN_A_ROW or (marks and place == 0):
+            return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _kind(char: str) -> str:
+    """One of plain, mark (combining), hidden (must be escaped) and backslash."""
+    if char == "\\":
+        return "backslash"
+    category = unicodedata.category(char)
+    if category in _HIDDEN_CATEGORIES or _CONTEXTUAL.match(char):
+        return "hidden"
+    return "mark" if category in _MARK_CATEGORIES else "plain"
+
+
+def _escape(char: str) -> str:
+    named = _NAMED.get(char)
+    if named is not None:
+        return named
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _unescape(found: re.Match[str]) -> str:
+    byte, short, long, named = found.groups()
+    if named is not None:
+        return _UNNAMED[named]
+    digits = byte or short or long
+    if digits is None or int(digits, 16) > 0x10FFFF:
+        raise ValueError(f"not an escape written by clean(), at character {found.start()}")
+    return chr(int(digits, 16))
+
+
+def cells(text: str) -> int:
+    """Width in terminal cells: wide characters count two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_width, text))
+
+
+@lru_cache(maxsize=4096)
+def _width(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut_middle(text: str, width: int, ellipsis: str = "…") -> str:
+    """The text in at most `width` cells; the middle is left out, since names differ at both ends."""
+    if cells(text) <= width:
+        return text
+    room = width - cells(ellipsis)
+    if room < 0:
+        return ellipsis[: max(0, width)]
+    tail_room = room // 2
+    tail = _last_cells(text, tail_room)
+    head = _first_cells(text, room - cells(tail))
+    return f"{head}{ellipsis}{tail}"
+
+
+def _first_cells(text: str, width: int) -> str:
+    used = 0
+    for place, char in enumerate(text):
+        used += _width(char)
+        if used > width:
+            return text[:place]
+    return text
+
+
+def _last_cells(text: str, width: int) -> str:
+    """The end of the text, never beginning with a combining mark that lost its base."""
+    used = 0
+    start = len(text)
+    for place in range(len(text) - 1, -1, -1):
+        size = _width(text[place])
+        used += size
+        if used > width:
+            break
+        if size:
+            start = place
+    return text[start:]

@@ -1,0 +1,133 @@
+"""Numbers as people read them here: MB with one decimal, mm:ss, UTC with Z. And the way back, for files.
+
+Sizes are decimal (1 MB = 1,000,000 bytes). A value that is not zero is never shown as zero, one that is not
+complete never as 100 %.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]?B)")
+_RATIO = re.compile(r"(\d+(?:\.\d+)?) ?(%?)")
+NO_NUMBER = "?"
+
+
+def megabytes(n_bytes: float) -> str:
+    """A size: `13.2 MB`; below 0.1 MB in kB, below 1 kB in B."""
+    if not math.isfinite(n_bytes):
+        return NO_NUMBER
+    size = abs(n_bytes)
+    sign = "-" if n_bytes < 0 else ""
+    if size < 1000:
+        return f"{sign}{math.ceil(size)} B"
+    if size < 10_000:
+        return f"{sign}{size / 1000:.1f} kB"
+    if size < 100_000:
+        return f"{sign}{size / 1000:.0f} kB"
+    return f"{sign}{size / 1_000_000:.1f} MB"
+
+
+def clock(seconds: float) -> str:
+    """A duration: `mm:ss`, above an hour `h:mm:ss`; whole seconds, negative when overdue."""
+    if not math.isfinite(seconds):
+        return "--:--"
+    whole = int(abs(seconds))
+    sign = "-" if seconds < 0 and whole else ""
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f"{sign}{hours}:{minute:02d}:{second:02d}"
+    return f"{sign}{minute:02d}:{second:02d}"
+
+
+def ago(seconds: float) -> str:
+    """An age: `34 s`, `5 m`, `3 h`, `2 d`; negative when a clock is ahead of ours."""
+    if not math.isfinite(seconds):
+        return NO_NUMBER
+    size = int(abs(seconds))
+    sign = "-" if seconds < 0 and size else ""
+    if size < 120:
+        return f"{sign}{size} s"
+    if size < 7200:
+        return f"{sign}{size // 60} m"
+    if size < 172_800:
+        return f"{sign}{size // 3600} h"
+    return f"{sign}{size // 86_400} d"
+
+
+def percent(ratio: float) -> str:
+    """A share: `18.2%`; `<0.1%` and `>99.9%` where rounding would claim none or all."""
+    if not math.isfinite(ratio):
+        return NO_NUMBER
+    if 0 < ratio < 0.0005:
+        return "<0.1%"
+    if 0.9995 <= ratio < 1:
+        return ">99.9%"
+    return f"{ratio * 100:.1f}%"
+
+
+def millis(seconds: float) -> str:
+    """A latency: `480 ms`, below 10 ms with one decimal, from 10 s on in seconds."""
+    if not math.isfinite(seconds):
+        return NO_NUMBER
+    ms = seconds * 1000
+    if abs(ms) >= 10_000:
+        return f"{seconds:.1f} s"
+    if 0 < abs(ms) < 0.1:
+        return "<0.1 ms"
+    return f"{ms:.0f} ms" if abs(ms) >= 9.95 or ms == 0 else f"{ms:.1f} ms"
+
+
+def rate(per_second: float, unit: str = "") -> str:
+    """A rate: `12.3/s`, or `12.3 req/s` with a unit; whole numbers from 100 on."""
+    if not math.isfinite(per_second):
+        return NO_NUMBER
+    per = f" {unit}/s" if unit else "/s"
+    if 0 < abs(per_second) < 0.1:
+        return f"<0.1{per}"
+    return f"{per_second:.0f}{per}" if abs(per_second) >= 99.95 else f"{per_second:.1f}{per}"
+
+
+def utc(epoch: float) -> str:
+    """A time of day in UTC: `07:03:12Z`, from seconds since 1970."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%H:%M:%SZ")
+
+
+def utc_date(epoch: float) -> str:
+    """A date and time in UTC: `2026-11-23 07:03:12Z`, from seconds since 1970."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from `500ms`, `5s`, `2m`, `1h30m`, `1d`. Raises ValueError."""
+    if not _DURATION.fullmatch(text.strip()):
+        raise ValueError(
+            f"{text!r} is not a duration: write a number with ms, s, m, h or d, such as 15m or 1h30m"
+        )
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from `512B`, `64kB`, `1.5MB`, `2GB` (decimal). Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(
+            f"{text!r} is not a size: write a number with B, kB, MB, GB or TB (decimal), such as 1MB"
+        )
+    return round(float(found[1]) * _BYTES[found[2].lower()])
+
+
+def parse_ratio(text: str) -> float:
+    """A share from 0 to 1, from `1%` or `0.01`. Raises ValueError."""
+    found = _RATIO.fullmatch(text.strip())
+    ratio = float(found[1]) / (100 if found[2] else 1) if found else -1.0
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"{text!r} is not a share: write 1% or 0.01, from 0 to 100%")
+    return ratio

@@ -1,0 +1,180 @@
+"""Frames between engine and consoles: encode views, diff them, mirror them. Standard library only.
+
+A topic is a frozen dataclass. Its fields are either keyed tables (`Mapping[str, Row]`), compared row by row, or
+anything else, compared whole. A stream line is {"topic", "set": {...}, "rows": {table: {key: row}}, "gone":
+{table: [keys]}}. Every text is neutralised once, here, when a console decodes it (see `state.text`).
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from state.text import clean
+
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+T = TypeVar("T")
+
+
+def plain(value: Any) -> Plain:
+    """A view as JSON-ready values: rows and views become lists of their fields, in order, to stay small."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, str):
+        return value
+    if is_dataclass(value):
+        return [plain(getattr(value, f.name)) for f in fields(value)]
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    return [plain(v) for v in value]
+
+
+def named(value: Any) -> Plain:
+    """The same for people and scripts: dataclasses become objects with field names (`--json`)."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: named(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): named(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [named(v) for v in value]
+    return plain(value)
+
+
+def revive(kind: Any, value: Any) -> Any:
+    """Build `kind` from what `plain` made; texts are cleaned on the way. Raises TypeError/ValueError."""
+    if value is None or kind is Any:
+        return value
+    if kind is str:
+        return clean(str(value))
+    if kind in (int, float, bool):
+        return kind(value)
+    return _reviver(kind)(value)
+
+
+@cache
+def _reviver(kind: Any) -> Any:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        inner = next(a for a in args if a is not type(None))
+        return lambda v: revive(inner, v)
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            return lambda v: tuple(revive(args[0], x) for x in v)
+        return lambda v: tuple(revive(a, x) for a, x in zip(args, v, strict=True))
+    if origin is not None and issubclass(origin, Mapping):
+        return lambda v: {clean(k): revive(args[1], x) for k, x in v.items()}
+    if is_dataclass(kind):
+        hints = list(columns(kind).values())
+        return lambda v: kind(*(revive(h, x) for h, x in zip(hints, v, strict=True)))
+    return kind
+
+
+@cache
+def columns(view: type) -> dict[str, Any]:
+    """Field name to resolved type, in wire order."""
+    hints = get_type_hints(view)
+    return {f.name: hints[f.name] for f in fields(view)}  # type: ignore[arg-type]
+
+
+def is_table(kind: Any) -> bool:
+    """Whether a field is a keyed table, compared row by row."""
+    origin = get_origin(kind)
+    return origin is not None and isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+class Differ:
+    """Remembers what one console has been sent of one topic and yields only what changed.
+
+    Row objects that are the very same as last time are not even encoded.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self._last: Any = None
+        self._whole: dict[str, Plain] = {}
+        self._rows: dict[str, dict[str, tuple[Any, Plain]]] = {}
+
+    def frame(self, view: Any) -> dict[str, Plain] | None:
+        """The change from the last call, or None when nothing changed."""
+        if view is self._last:
+            return None
+        self._last = view
+        changed: dict[str, Plain] = {}
+        rows: dict[str, Plain] = {}
+        gone: dict[str, Plain] = {}
+        for name, kind in columns(type(view)).items():
+            value = getattr(view, name)
+            if is_table(kind):
+                self._table(name, value, rows, gone)
+            else:
+                encoded = plain(value)
+                if name not in self._whole or self._whole[name] != encoded:
+                    self._whole[name] = changed[name] = encoded
+        if not (changed or rows or gone):
+            return None
+        return {"topic": self.topic, "set": changed, "rows": rows, "gone": gone}
+
+    def _table(self, name: str, table: Mapping[str, Any], rows: dict[str, Plain], gone: dict[str, Plain]) -> None:
+        first = name not in self._rows
+        known = self._rows.setdefault(name, {})
+        fresh: dict[str, Plain] = {}
+        for key, row in table.items():
+            old = known.get(key)
+            if old is not None and old[0] is row:
+                continue
+            encoded = plain(row)
+            known_before = old is not None and old[1] == encoded
+            known[key] = (row, encoded)
+            if not known_before:
+                fresh[key] = encoded
+        left: list[Plain] = [key for key in known if key not in table]
+        for key in left:
+            del known[str(key)]
+        if fresh or first:
+            rows[name] = fresh
+        if left:
+            gone[name] = left
+
+
+class Mirror(Generic[T]):
+    """A console's copy of one topic, kept true by applying frames.
+
+    `changed` after `apply` holds the touched keys per table, so a screen repaints only those.
+    """
+
+    def __init__(self, kind: type[T]) -> None:
+        self.kind = kind
+        self._values: dict[str, Any] = {}
+        self.view: T | None = None
+        self.changed: dict[str, set[str]] = {}
+
+    def apply(self, frame: Mapping[str, Any]) -> T | None:
+        """Fold one stream line in; the view is None until every field has arrived."""
+        kinds = columns(self.kind)
+        self.changed = {}
+        for name, value in frame.get("set", {}).items():
+            if name in kinds:
+                self._values[name] = revive(kinds[name], value)
+        for name in {**frame.get("rows", {}), **frame.get("gone", {})}:
+            if name not in kinds:
+                continue
+            row_kind = get_args(kinds[name])[1]
+            table = dict(self._values.get(name, {}))
+            touched = self.changed.setdefault(name, set())
+            for key, row in frame.get("rows", {}).get(name, {}).items():
+                shown = clean(key)
+                table[shown] = revive(row_kind, row)
+                touched.add(shown)
+            for key in frame.get("gone", {}).get(name, ()):
+                table.pop(clean(key), None)
+                touched.add(clean(key))
+            self._values[name] = table
+        if len(self._values) == len(kinds):
+            self.view = self.kind(**self._values)
+        return self.view
