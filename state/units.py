@@ -108,9 +108,7 @@ def utc_date(epoch: float) -> str:
 def parse_duration(text: str) -> float:
     """Seconds, from `500ms`, `5s`, `2m`, `1h30m`, `1d`. Raises ValueError."""
     if not _DURATION.fullmatch(text.strip()):
-        raise ValueError(
-            f"{text!r} is not a duration: write a number with ms, s, m, h or d, such as 15m or 1h30m"
-        )
+        raise ValueError(f"{text!r} is not a duration: write it like 500ms, 5s, 15m, 1h30m or 1d")
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
 
 
@@ -118,9 +116,7 @@ def parse_size(text: str) -> int:
     """Bytes, from `512B`, `64kB`, `1.5MB`, `2GB` (decimal). Raises ValueError."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(
-            f"{text!r} is not a size: write a number with B, kB, MB, GB or TB (decimal), such as 1MB"
-        )
+        raise ValueError(f"{text!r} is not a size: write it like 512B, 64kB, 1.5MB or 2GB")
     return round(float(found[1]) * _BYTES[found[2].lower()])
 
 
