@@ -120,7 +120,9 @@ class Differ:
             return None
         return {"topic": self.topic, "set": changed, "rows": rows, "gone": gone}
 
-    def _table(self, name: str, table: Mapping[str, Any], rows: dict[str, Plain], gone: dict[str, Plain]) -> None:
+    def _table(
+        self, name: str, table: Mapping[str, Any], rows: dict[str, Plain], gone: dict[str, Plain]
+    ) -> None:
         first = name not in self._rows
         known = self._rows.setdefault(name, {})
         fresh: dict[str, Plain] = {}
