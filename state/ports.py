@@ -80,9 +80,7 @@ class CanSetWeight(Protocol):
 class CanSetState(Protocol):
     """Takes a server out of rotation and back."""
 
-    async def set_state(
-        self, backend: str, server: str, state: ServerState, *, deadline: float
-    ) -> Receipt: ...
+    async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt: ...
 
 
 @runtime_checkable

@@ -209,11 +209,5 @@ class DnsReading:
 
 
 Reading = (
-    PostgresReading
-    | PatroniReading
-    | BalancerReading
-    | MetricsReading
-    | AlertsReading
-    | ProbeReading
-    | DnsReading
+    PostgresReading | PatroniReading | BalancerReading | MetricsReading | AlertsReading | ProbeReading | DnsReading
 )

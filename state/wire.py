@@ -8,7 +8,7 @@ anything else, compared whole. A stream line is {"topic", "set": {...}, "rows": 
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -54,11 +54,12 @@ def revive(kind: Any, value: Any) -> Any:
         return clean(str(value))
     if kind in (int, float, bool):
         return kind(value)
-    return _reviver(kind)(value)
+    reviver: Callable[[Any], Any] = _reviver(kind)
+    return reviver(value)
 
 
 @cache
-def _reviver(kind: Any) -> Any:
+def _reviver(kind: Hashable) -> Callable[[Any], Any]:
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         inner = next(a for a in args if a is not type(None))
@@ -70,16 +71,18 @@ def _reviver(kind: Any) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         return lambda v: {clean(k): revive(args[1], x) for k, x in v.items()}
     if is_dataclass(kind):
-        hints = list(columns(kind).values())
-        return lambda v: kind(*(revive(h, x) for h, x in zip(hints, v, strict=True)))
-    return kind
+        build: Any = kind
+        hints = list(columns(build).values())
+        return lambda v: build(*(revive(h, x) for h, x in zip(hints, v, strict=True)))
+    leaf: Any = kind
+    return lambda v: leaf(v)
 
 
 @cache
-def columns(view: type) -> dict[str, Any]:
+def columns(view: Any) -> dict[str, Any]:
     """Field name to resolved type, in wire order."""
     hints = get_type_hints(view)
-    return {f.name: hints[f.name] for f in fields(view)}  # type: ignore[arg-type]
+    return {f.name: hints[f.name] for f in fields(view)}
 
 
 def is_table(kind: Any) -> bool:
@@ -120,9 +123,7 @@ class Differ:
             return None
         return {"topic": self.topic, "set": changed, "rows": rows, "gone": gone}
 
-    def _table(
-        self, name: str, table: Mapping[str, Any], rows: dict[str, Plain], gone: dict[str, Plain]
-    ) -> None:
+    def _table(self, name: str, table: Mapping[str, Any], rows: dict[str, Plain], gone: dict[str, Plain]) -> None:
         first = name not in self._rows
         known = self._rows.setdefault(name, {})
         fresh: dict[str, Plain] = {}
@@ -135,13 +136,13 @@ class Differ:
             known[key] = (row, encoded)
             if not known_before:
                 fresh[key] = encoded
-        left: list[Plain] = [key for key in known if key not in table]
+        left = [key for key in known if key not in table]
         for key in left:
-            del known[str(key)]
+            del known[key]
         if fresh or first:
             rows[name] = fresh
         if left:
-            gone[name] = left
+            gone[name] = list[Plain](left)
 
 
 class Mirror(Generic[T]):
