@@ -1,0 +1,83 @@
+"""The base of the app: how it lives with its terminal, ends on signals and reports its own crash."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import traceback
+
+from rich.segment import Segment, Segments
+
+from console.tui.driver import TerminalDriver
+from console.tui.glyphs import ASCII, UNICODE, Glyphs
+from console.tui.output import DiffedApp
+from console.tui.terminal import SIGNAL_EXIT_BASE, Terminal
+from console.tui.theme import register
+from console.tui.watchdog import Watchdog
+from state.text import clean, is_clean
+
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+
+
+class TerminalApp(DiffedApp):
+    """Subclass it for an app: `TerminalApp(decide(...)).start()`.
+
+    A hang-up, SIGTERM and SIGINT end it cleanly with 128 + the signal's number; a terminal that vanished
+    without a signal counts as a hang-up. A crash prints where it happened, never the values of variables.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        # Without colour Textual must know before it builds its filters, or it paints greys.
+        super().__init__(TerminalDriver, ansi_color=None if terminal.colour else True)
+        self.terminal = terminal
+        self.glyphs: Glyphs = ASCII if terminal.ascii_only else UNICODE
+        self.animation_level = "none"
+        register(self, terminal.theme)
+        self._watchdog: Watchdog | None = None
+
+    def start(self) -> int:
+        """Run on the terminal until the end; returns the exit code of the process."""
+        try:
+            self.run(mouse=self.terminal.mouse)
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.stop()
+        return self.return_code or 0
+
+    def output_backlog(self) -> int:
+        return self._driver.backlog if isinstance(self._driver, TerminalDriver) else 0
+
+    def on_mount(self) -> None:
+        if not isinstance(self._driver, TerminalDriver):
+            return
+        self._driver.ascii_only = self.terminal.ascii_only
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.signalled, number)
+        assert sys.__stdin__ is not None
+        self._watchdog = Watchdog(
+            sys.__stdin__.fileno(),
+            lambda: loop.call_soon_threadsafe(self.signalled, signal.SIGHUP),
+            SIGNAL_EXIT_BASE + signal.SIGHUP,
+        )
+        self._watchdog.start()
+
+    def signalled(self, number: int) -> None:
+        """A signal asks to end, or the terminal is gone. Effects under way belong to the engine and go on."""
+        code = SIGNAL_EXIT_BASE + number
+        if self._watchdog is not None:
+            self._watchdog.must_end(code)
+        self.exit(code, return_code=code)
+
+    def action_suspend_process(self) -> None:
+        """Stopping the process deadlocks with a slow terminal: there is no such key."""
+
+    def _fatal_error(self) -> None:
+        """Replaces Textual's report, which prints local variables: they may hold what must stay secret."""
+        error = sys.exc_info()[1] or self._exception
+        lines = traceback.format_exception(error) if error is not None else ["unknown error"]
+        parts = [line for part in lines for line in part.splitlines()]
+        shown = [line if is_clean(line) else clean(line) for line in parts]
+        self._exit_renderables.append(Segments([Segment("\n".join(shown))]))
+        self._close_messages_no_wait()
