@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from state.journal import Sealed
 from state.readings import BalancerReading, PatroniReading, PostgresReading, Reading, Server
 
 ServerState = Literal["ready", "drain", "maint"]
@@ -134,18 +135,15 @@ class Outside:
 
 
 class JournalStore(Protocol):
-    """Durable, append-only storage of already sealed entries (canonical bytes and their hashes)."""
+    """Durable, append-only storage of sealed entries."""
 
-    def append(self, sealed: Sequence[tuple[int, bytes, bytes]]) -> None:
-        """Store (seq, canonical bytes, hash) rows durably before returning; raises JournalUnavailable."""
+    def append(self, entries: Sequence[Sealed]) -> None:
+        """Store entries durably, all or none, before returning. Raises JournalUnavailable."""
 
-    def rows(self, after: int = 0, limit: int | None = None) -> Sequence[tuple[int, bytes, bytes]]:
-        """Stored rows with seq > after, in order."""
+    def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
+        """Stored entries with seq > after, in order; limit -1 = all."""
 
-    def head(self) -> tuple[int, bytes] | None:
-        """The last (seq, hash), or None when empty."""
-
-    def writable(self) -> str:
-        """Empty when an append would succeed, else why not."""
+    def head(self) -> tuple[int, bytes]:
+        """The last (seq, hash); (0, GENESIS) when empty."""
 
     def close(self) -> None: ...

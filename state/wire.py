@@ -74,13 +74,17 @@ def _reviver(kind: Hashable) -> Callable[[Any], Any]:
         build: Any = kind
         hints = list(columns(build).values())
         return lambda v: build(*(revive(h, x) for h, x in zip(hints, v, strict=True)))
-    leaf: Any = kind
-    return lambda v: leaf(v)
+    leaf: Callable[[Any], Any] = kind  # type: ignore[assignment]
+    return leaf
+
+
+def columns(view: Any) -> dict[str, Any]:
+    """Field name to resolved type, in wire order."""
+    return _columns(view)
 
 
 @cache
-def columns(view: Any) -> dict[str, Any]:
-    """Field name to resolved type, in wire order."""
+def _columns(view: Any) -> dict[str, Any]:
     hints = get_type_hints(view)
     return {f.name: hints[f.name] for f in fields(view)}
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from state.estate import Estate
 from state.ports import Identity, Outside, Receipt
 
 
@@ -99,7 +100,12 @@ class ReadBack:
 
 
 class Change(Protocol):
-    """One effect, bound to its targets. `targets` are lease keys; `settle` seconds before the second read."""
+    """One effect, bound to its targets.
+
+    `targets` are lease keys, `name` is what a B3 confirmation types. `settle` is the seconds before the second read;
+    `quiet` the seconds a reading of "not done" must hold after an unanswered effect before it is believed, because
+    some targets go on working after the caller gave up. `timeout` is the deadline of `apply`.
+    """
 
     spec: ChangeSpec
     title: str
@@ -107,6 +113,8 @@ class Change(Protocol):
     name: str
     targets: tuple[str, ...]
     settle: float
+    quiet: float
+    timeout: float
 
     async def identify(self, *, deadline: float) -> Identity: ...
     async def preview(self, *, deadline: float) -> Preview: ...
@@ -125,4 +133,4 @@ class ChangeKind:
     title: str
     args: type[BaseModel]
     risk: Risk
-    build: Callable[[Any, Mapping[str, Any], Outside], Change]
+    build: Callable[[Any, Estate, Outside], Change]

@@ -1,0 +1,30 @@
+"""A journal in memory: for tabletop runs and tests; passes the same contract suite as the durable one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from state.journal import GENESIS, Sealed
+
+
+class MemoryJournal:
+    """A `state.ports.JournalStore` that ends with the process."""
+
+    def __init__(self) -> None:
+        self._entries: list[Sealed] = []
+
+    def append(self, entries: Sequence[Sealed]) -> None:
+        """Keep the entries."""
+        self._entries.extend(entries)
+
+    def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
+        """Entries with seq > after, in order."""
+        found = [e for e in self._entries if e.seq > after]
+        return found if limit < 0 else found[:limit]
+
+    def head(self) -> tuple[int, bytes]:
+        """The last entry's seq and hash."""
+        return (self._entries[-1].seq, self._entries[-1].hash) if self._entries else (0, GENESIS)
+
+    def close(self) -> None:
+        """Nothing to close."""

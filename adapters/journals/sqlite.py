@@ -1,0 +1,99 @@
+"""The journal in SQLite: write-ahead log, `synchronous=FULL`, updates and deletes refused by trigger.
+
+Before each append the file must still be the one that was opened (same inode, linked, nobody else wrote) and the
+disk must have room; otherwise JournalUnavailable, and no effect starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from state.errors import JournalUnavailable
+from state.journal import GENESIS, Sealed
+
+FREE_FLOOR = 16 * 1024 * 1024
+"""Bytes that must be free before an append, so that ending and stopping can still be recorded."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+    seq INTEGER PRIMARY KEY, header BLOB NOT NULL, hash BLOB NOT NULL, salt BLOB NOT NULL, payload BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS entries_keep BEFORE DELETE ON entries
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+"""
+
+
+class SqliteJournal:
+    """A `state.ports.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(SCHEMA)
+            self._inode = os.stat(path).st_ino
+            self._version = self._data_version()
+        except (OSError, sqlite3.Error) as error:
+            raise JournalUnavailable(f"{path}: {error}") from error
+
+    def append(self, entries: Sequence[Sealed]) -> None:
+        """Commit all entries in one durable transaction."""
+        self._guard()
+        rows = [(e.seq, e.header, e.hash, e.salt, e.payload) for e in entries]
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
+        """Entries with seq > after, in order."""
+        query = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
+        try:
+            return [Sealed(*row) for row in self._db.execute(query, (after, limit))]
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def head(self) -> tuple[int, bytes]:
+        """The last entry's seq and hash."""
+        row = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        return (int(row[0]), bytes(row[1])) if row else (0, GENESIS)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _guard(self) -> None:
+        try:
+            seen = os.stat(self.path)
+            room = os.statvfs(self.path)
+        except OSError as error:
+            raise JournalUnavailable(f"{self.path}: {error.strerror}; the open file is no longer there") from error
+        if seen.st_ino != self._inode or seen.st_nlink < 1:
+            raise JournalUnavailable(f"{self.path}: another file has taken the journal's place")
+        if room.f_bavail * room.f_frsize < FREE_FLOOR:
+            free = room.f_bavail * room.f_frsize // 1_000_000
+            raise JournalUnavailable(f"{self.path}: disk full, {free} MB free of at least {FREE_FLOOR // 1_000_000}")
+        try:
+            if self._data_version() != self._version:
+                raise JournalUnavailable(f"{self.path}: another program wrote to the journal")
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def _data_version(self) -> int:
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")

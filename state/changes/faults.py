@@ -1,0 +1,104 @@
+"""Changes that inject and lift faults: only where the estate declares a fault injector (laboratories, drills)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from state.changes import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Refusal, Risk
+from state.errors import NotFound
+from state.estate import Estate, Name
+from state.ports import FaultInjector, FaultStatus, Identity, Outside, Receipt
+
+
+class InjectArgs(BaseModel):
+    """A fault by name and the seconds after which it undoes itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    fault: Name
+    seconds: float = Field(default=120.0, gt=0, le=3600)
+
+
+class LiftArgs(BaseModel):
+    """A fault by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    fault: Name
+
+
+class SetFault:
+    """Inject (`on`) or lift one fault."""
+
+    risk = Risk.B1
+    settle = 0.5
+    quiet = 2.0
+    timeout = 60.0
+
+    def __init__(self, spec: ChangeSpec, fault: str, seconds: float, injector: FaultInjector, *, on: bool) -> None:
+        self.spec, self.fault, self.seconds, self.injector, self.on = spec, fault, seconds, injector, on
+        self.name = f"fault/{fault}"
+        self.targets: tuple[str, ...] = (self.name,)
+        self.title = f"{'Inject' if on else 'Lift'} fault {fault}"
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """The laboratory that will be disturbed."""
+        return await self.injector.identify(deadline=deadline)
+
+    async def _status(self, deadline: float) -> FaultStatus:
+        faults = await self.injector.faults(deadline=deadline)
+        for status in faults:
+            if status.name == self.fault:
+                return status
+        raise NotFound(f"no fault {self.fault}; there are {', '.join(s.name for s in faults)}")
+
+    async def preview(self, *, deadline: float) -> Preview:
+        """What it does, on whom, for how long."""
+        status = await self._status(deadline)
+        after = f"active, lifts itself after {self.seconds:.0f} s" if self.on else "lifted"
+        conflict = ()
+        if not self.on and not status.active:
+            conflict = (Refusal("fault-active", f"{self.fault} is not active", "There is nothing to lift"),)
+        return Preview(
+            verb="inject" if self.on else "lift",
+            diffs=(Diff(f"fault {self.fault}", "active" if status.active else "off", after),),
+            facts={"active": status.active},
+            refusals=conflict,
+            warnings=(status.description,),
+            undo=ChangeSpec("fault.lift", {"fault": self.fault}) if self.on else None,
+            already=status.active == self.on,
+        )
+
+    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
+        """Ask the laboratory once."""
+        if self.on:
+            return await self.injector.inject(self.fault, self.seconds, deadline=deadline)
+        return await self.injector.lift(self.fault, deadline=deadline)
+
+    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
+        """Done when the laboratory lists it so."""
+        status = await self._status(deadline)
+        words = f"fault {self.fault} reads {'active' if status.active else 'off'}"
+        return ReadBack(Finding.DONE if status.active == self.on else Finding.NOT_DONE, (words,))
+
+
+def _injector(outside: Outside) -> FaultInjector:
+    if outside.faults is None:
+        raise NotFound("this estate declares no fault injector; faults exist in laboratories only")
+    return outside.faults
+
+
+def _inject(args: InjectArgs, estate: Estate, outside: Outside) -> SetFault:
+    spec = ChangeSpec("fault.inject", args.model_dump())
+    return SetFault(spec, args.fault, args.seconds, _injector(outside), on=True)
+
+
+def _lift(args: LiftArgs, estate: Estate, outside: Outside) -> SetFault:
+    return SetFault(ChangeSpec("fault.lift", args.model_dump()), args.fault, 0.0, _injector(outside), on=False)
+
+
+KINDS = (
+    ChangeKind("fault.inject", "Inject a fault", InjectArgs, Risk.B1, _inject),
+    ChangeKind("fault.lift", "Lift a fault", LiftArgs, Risk.B1, _lift),
+)

@@ -1,0 +1,31 @@
+"""Every kind of change there is. A new kind is one entry in its module's KINDS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from state.changes import Change, ChangeKind, ChangeSpec, database, faults, traffic
+from state.errors import NotFound
+from state.estate import Estate
+from state.ports import Outside
+
+CHANGES: Mapping[str, ChangeKind] = {
+    kind.kind: kind for module in (traffic, database, faults) for kind in module.KINDS
+}
+
+
+def build(spec: ChangeSpec, estate: Estate, outside: Outside) -> Change:
+    """A change from its data. Raises NotFound for an unknown kind, name or argument."""
+    kind = CHANGES.get(spec.kind)
+    if kind is None:
+        raise NotFound(f"no change {spec.kind}; there are {', '.join(CHANGES)}")
+    try:
+        args: Any = kind.args.model_validate(dict(spec.args))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "arguments"
+        raise NotFound(f"{spec.kind}: {place}: {first['msg']}") from error
+    return kind.build(args, estate, outside)

@@ -1,0 +1,307 @@
+"""Changes to balancers: weight, drain, ready and the blue-green flip, over any adapter that has the capability.
+
+The floor rule is ours: a balancer itself lets the last server be drained, and answers 503 afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from state.changes import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Refusal, Risk
+from state.errors import EffectRefused, EffectUnknown, NotFound
+from state.estate import Estate, Name
+from state.ports import Balancer, CanSetState, CanSetWeight, Identity, Outside, Receipt, ServerState
+from state.readings import Server
+
+
+class ServerArgs(BaseModel):
+    """One server of one backend of one balancer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    balancer: Name
+    backend: Name
+    server: Name
+
+
+class WeightArgs(ServerArgs):
+    """And its new absolute weight."""
+
+    weight: int = Field(ge=0, le=256)
+
+
+class FlipArgs(BaseModel):
+    """A backend and the server (colour) that shall carry it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    balancer: Name
+    backend: Name
+    to: Name
+
+
+def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
+    """The service a backend carries and how many of its servers must serve; one when nobody claims it."""
+    for name, service in estate.services.items():
+        traffic = service.traffic
+        if traffic and traffic.backend == backend and balancer in traffic.balancers:
+            return name, traffic.floor
+    return "", 1
+
+
+def word(server: Server) -> str:
+    """A server's state in a word."""
+    if server.maintenance:
+        return "maint"
+    if server.drained:
+        return "drain"
+    return "ready" if server.up else "down"
+
+
+def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
+    """What a plan relies on: weight, state and health of every server; not sessions, which never stand still."""
+    return {s.name: [s.weight, word(s), s.up] for s in servers}
+
+
+class BackendChange:
+    """What all changes of one backend share: identity, fresh reading, floor and read-back by inventory."""
+
+    risk = Risk.B1
+    settle = 1.0
+    quiet = 1.0
+    timeout = 5.0
+
+    def __init__(self, spec: ChangeSpec, args: ServerArgs | FlipArgs, estate: Estate, balancer: Balancer) -> None:
+        self.spec = spec
+        self.balancer = balancer
+        self.backend = args.backend
+        self.service, self.floor = floor_of(estate, args.balancer, args.backend)
+        self.name = f"{args.balancer}/{args.backend}"
+        self.targets: tuple[str, ...] = (self.name,)
+        self.title = ""
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """The balancer process that will act."""
+        return await self.balancer.identify(deadline=deadline)
+
+    async def servers(self, deadline: float) -> tuple[Server, ...]:
+        """The backend's servers, read now. Raises NotFound when the backend is not there."""
+        found = await self.balancer.read_backend(self.backend, deadline=deadline)
+        if not found:
+            raise NotFound(f"{self.balancer.name} has no backend {self.backend}")
+        return found
+
+    def one(self, servers: tuple[Server, ...], name: str) -> Server:
+        """One server by name. Raises NotFound naming the ones there are."""
+        for server in servers:
+            if server.name == name:
+                return server
+        known = ", ".join(s.name for s in servers)
+        raise NotFound(f"{self.name} has no server {name}; it has {known}")
+
+    def floor_refusals(self, before: tuple[Server, ...], after: tuple[Server, ...]) -> tuple[Refusal, ...]:
+        """The floor, judged on the state after; a change that does not lower the count may pass."""
+        was, will = sum(s.serving for s in before), sum(s.serving for s in after)
+        if will >= self.floor or will >= was:
+            return ()
+        fact = f"{will} of {len(after)} servers of {self.name} would serve, at least {self.floor} must"
+        return (Refusal("floor", fact, "Bring another server to ready first"),)
+
+    def after(self, servers: tuple[Server, ...], changed: Mapping[str, Server]) -> tuple[Server, ...]:
+        """The backend as it would be."""
+        return tuple(changed.get(s.name, s) for s in servers)
+
+
+class SetWeight(BackendChange):
+    """Set one server's absolute weight."""
+
+    def __init__(self, spec: ChangeSpec, args: WeightArgs, estate: Estate, balancer: Balancer) -> None:
+        super().__init__(spec, args, estate, balancer)
+        self.server, self.weight = args.server, args.weight
+        self.title = f"Set weight of {self.name}/{args.server} to {args.weight}"
+
+    async def preview(self, *, deadline: float) -> Preview:
+        """Weight before and after, and who serves afterwards."""
+        servers = await self.servers(deadline)
+        server = self.one(servers, self.server)
+        after = self.after(servers, {self.server: replace(server, weight=self.weight)})
+        subject = f"{self.name}/{self.server}"
+        return Preview(
+            verb="set weight",
+            diffs=(Diff(f"{subject} weight", str(server.weight), str(self.weight)),),
+            facts={"servers": shape(servers)},
+            refusals=self.floor_refusals(servers, after),
+            sessions_cut=0,
+            undo=ChangeSpec("server.weight", {**self.spec.args, "weight": server.weight}),
+            already=server.weight == self.weight,
+        )
+
+    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
+        """Send the weight once."""
+        if not isinstance(self.balancer, CanSetWeight):
+            raise EffectRefused(f"{self.balancer.name} cannot set weights")
+        return await self.balancer.set_weight(self.backend, self.server, self.weight, deadline=deadline)
+
+    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
+        """Done when the inventory shows the new weight."""
+        server = self.one(await self.servers(deadline), self.server)
+        evidence = (f"{self.name}/{self.server} weight reads {server.weight}",)
+        before = facts["servers"].get(self.server, [None])[0]
+        if server.weight == self.weight:
+            return ReadBack(Finding.DONE, evidence)
+        return ReadBack(Finding.NOT_DONE if server.weight == before else Finding.PARTIAL, evidence)
+
+
+class SetState(BackendChange):
+    """Take one server out of rotation (drain) or back (ready)."""
+
+    def __init__(
+        self, spec: ChangeSpec, args: ServerArgs, estate: Estate, balancer: Balancer, state: ServerState
+    ) -> None:
+        super().__init__(spec, args, estate, balancer)
+        self.server, self.state = args.server, state
+        verb = "Drain" if state == "drain" else "Return to rotation"
+        self.title = f"{verb} {self.name}/{args.server}"
+
+    async def preview(self, *, deadline: float) -> Preview:
+        """State before and after, sessions that go on, and who serves afterwards."""
+        servers = await self.servers(deadline)
+        server = self.one(servers, self.server)
+        draining = self.state == "drain"
+        changed = replace(server, drained=draining, maintenance=False)
+        subject = f"{self.name}/{self.server}"
+        going_on = f"{server.sessions} sessions go on until they end" if draining and server.sessions else ""
+        return Preview(
+            verb="drain" if draining else "return to rotation",
+            diffs=(Diff(subject, word(server), self.state),),
+            facts={"servers": shape(servers)},
+            refusals=self.floor_refusals(servers, self.after(servers, {self.server: changed})),
+            warnings=(going_on,) if going_on else (),
+            sessions_cut=0,
+            undo=ChangeSpec("server.ready" if draining else "server.drain", self.spec.args),
+            already=server.drained == draining and not server.maintenance,
+        )
+
+    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
+        """Send the state once."""
+        if not isinstance(self.balancer, CanSetState):
+            raise EffectRefused(f"{self.balancer.name} cannot change server states")
+        return await self.balancer.set_state(self.backend, self.server, self.state, deadline=deadline)
+
+    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
+        """Done when the admin state shows it."""
+        server = self.one(await self.servers(deadline), self.server)
+        evidence = (f"{self.name}/{self.server} reads {word(server)}, {server.sessions} sessions",)
+        reached = server.drained == (self.state == "drain") and not server.maintenance
+        if reached:
+            return ReadBack(Finding.DONE, evidence)
+        before = facts["servers"].get(self.server, [None, None])[1]
+        return ReadBack(Finding.NOT_DONE if word(server) == before else Finding.PARTIAL, evidence)
+
+
+class Flip(BackendChange):
+    """Blue-green: one server takes the whole backend, the others stay warm at weight 0. Make before break."""
+
+    risk = Risk.B2
+
+    def __init__(self, spec: ChangeSpec, args: FlipArgs, estate: Estate, balancer: Balancer) -> None:
+        super().__init__(spec, args, estate, balancer)
+        self.to = args.to
+        service = estate.services.get(self.service)
+        self.releases = dict(service.traffic.colours) if service and service.traffic else {}
+        self.title = f"Flip {self.name} to {self._label(args.to)}"
+
+    async def preview(self, *, deadline: float) -> Preview:
+        """All traffic before and after, and whether the destination can carry it."""
+        servers = await self.servers(deadline)
+        target = self.one(servers, self.to)
+        carrying = [s for s in servers if s.weight > 0 and s.name != self.to]
+        weight = max([s.weight for s in carrying] or [target.weight or 100])
+        changed = {s.name: replace(s, weight=weight if s.name == self.to else 0) for s in servers}
+        refusals = list(self.floor_refusals(servers, self.after(servers, changed)))
+        if not target.up or target.drained or target.maintenance:
+            fact = f"{self.name}/{self.to} is {word(target)} (check: {target.check or 'none'})"
+            refusals.append(Refusal("make-before-break", fact, "The destination must be up and ready first"))
+        active = self._label(carrying[0].name) if carrying else "nobody"
+        diffs = tuple(
+            Diff(f"{self.name}/{s.name} weight", str(s.weight), str(changed[s.name].weight))
+            for s in servers
+            if s.weight != changed[s.name].weight
+        )
+        undo = ChangeSpec("backend.flip", {**self.spec.args, "to": carrying[0].name}) if len(carrying) == 1 else None
+        return Preview(
+            verb=f"flip from {active} to {self._label(self.to)}",
+            diffs=diffs,
+            facts={"servers": shape(servers), "weight": weight},
+            refusals=tuple(refusals),
+            sessions_cut=0,
+            undo=undo,
+            already=not diffs,
+        )
+
+    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
+        """First the destination takes traffic and is seen serving, then the others let go."""
+        balancer = self.balancer
+        if not isinstance(balancer, CanSetWeight):
+            raise EffectRefused(f"{balancer.name} cannot set weights")
+        await balancer.set_weight(self.backend, self.to, int(facts["weight"]), deadline=deadline)
+        if not self.one(await self.servers(deadline), self.to).serving:
+            raise EffectUnknown(f"{self.name}/{self.to} took its weight but does not serve; the others were left on")
+        receipt = Receipt("silent", "nothing to let go")
+        for server in await self.servers(deadline):
+            if server.name != self.to and server.weight > 0:
+                receipt = await balancer.set_weight(self.backend, server.name, 0, deadline=deadline)
+        return receipt
+
+    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
+        """Done when the destination serves with its weight and nobody else has any."""
+        servers = await self.servers(deadline)
+        target = self.one(servers, self.to)
+        weights = ", ".join(f"{s.name} {s.weight}" for s in servers)
+        evidence = (f"{self.name} weights read {weights}; {self.to} {word(target)}",)
+        others = [s.weight for s in servers if s.name != self.to]
+        if target.serving and not any(others):
+            return ReadBack(Finding.DONE, evidence)
+        before = facts["servers"]
+        same = all(before.get(s.name, [None])[0] == s.weight for s in servers)
+        return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence)
+
+    def _label(self, server: str) -> str:
+        release = self.releases.get(server)
+        return f"{server} ({release})" if release else server
+
+
+def _balancer(outside: Outside, name: str) -> Balancer:
+    found = outside.balancers.get(name)
+    if found is None:
+        raise NotFound(f"no balancer {name}; there are {', '.join(outside.balancers) or 'none'}")
+    return found
+
+
+def _spec(kind: str, args: BaseModel) -> ChangeSpec:
+    return ChangeSpec(kind, args.model_dump())
+
+
+def _state(kind: str, state: ServerState) -> Callable[[ServerArgs, Estate, Outside], SetState]:
+    def build(args: ServerArgs, estate: Estate, outside: Outside) -> SetState:
+        return SetState(_spec(kind, args), args, estate, _balancer(outside, args.balancer), state)
+
+    return build
+
+
+def _weight(args: WeightArgs, estate: Estate, outside: Outside) -> SetWeight:
+    return SetWeight(_spec("server.weight", args), args, estate, _balancer(outside, args.balancer))
+
+
+def _flip(args: FlipArgs, estate: Estate, outside: Outside) -> Flip:
+    return Flip(_spec("backend.flip", args), args, estate, _balancer(outside, args.balancer))
+
+
+KINDS = (
+    ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight),
+    ChangeKind("server.drain", "Drain a server", ServerArgs, Risk.B1, _state("server.drain", "drain")),
+    ChangeKind("server.ready", "Return a server to rotation", ServerArgs, Risk.B1, _state("server.ready", "ready")),
+    ChangeKind("backend.flip", "Flip a backend to another colour", FlipArgs, Risk.B2, _flip),
+)

@@ -1,0 +1,161 @@
+"""The journal's format: sealing, reading and verifying entries. Pure; storage is an adapter.
+
+An entry is a header and a payload. The header is a canonical JSON array
+`[seq, node, at, mono, boot, actor, session, kind, incident, run, step, commitment]`; the payload is canonical JSON,
+committed to by sha256(salt + payload), so retention may erase it and the chain still verifies. The chain is
+hash = sha256(previous hash + header bytes); the stored bytes are the hashed bytes, so verifying parses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from state.events import Event, EventKind, Recorded
+
+GENESIS = bytes(32)
+"""What the first entry's chain hash is taken over."""
+
+MAX_PAYLOAD = 256 * 1024
+"""Bytes a payload may have; a larger one is replaced by its size and hash before sealing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry as stored: header bytes, chain hash (32 bytes), salt and payload bytes (empty when erased)."""
+
+    seq: int
+    header: bytes
+    hash: bytes
+    salt: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of checking a chain: entries that hold, the head, and the first bad place in words."""
+
+    entries: int
+    head: bytes
+    problem: str = ""
+    torn: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every entry holds. A torn last record is no tampering, but it is reported."""
+        return not self.problem
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys, no spaces, ASCII only: one value, one byte string. Raises ValueError on NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Where and when entries are made: journal node and boot id."""
+
+    node: str
+    boot: str
+
+    def seal(self, event: Event, *, seq: int, previous: bytes, at: float, mono: float) -> Sealed:
+        """Make an entry of an event, chained to the hash before it."""
+        payload = canonical(event.body)
+        if len(payload) > MAX_PAYLOAD:
+            digest = sha256(payload).hexdigest()
+            payload = canonical({"words": "payload too large", "bytes": len(payload), "sha256": digest})
+        salt = secrets.token_bytes(16)
+        commitment = sha256(salt + payload).hexdigest()
+        header = canonical(
+            [
+                seq,
+                self.node,
+                round(at, 6),
+                round(mono, 6),
+                self.boot,
+                event.actor,
+                event.session,
+                event.kind.value,
+                event.incident,
+                event.run,
+                event.step,
+                commitment,
+            ]
+        )
+        return Sealed(seq, header, sha256(previous + header).digest(), salt, payload)
+
+
+def unseal(sealed: Sealed) -> Recorded:
+    """Read an entry back. Raises ValueError when the bytes are no entry."""
+    seq, node, at, mono, boot, actor, session, kind, incident, run, step, _ = json.loads(sealed.header)
+    body = json.loads(sealed.payload) if sealed.payload else {}
+    event = Event(EventKind(kind), actor, session, incident, run, step, body)
+    return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), event, erased=not sealed.payload)
+
+
+def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verification:
+    """Check a whole chain from its first entry; `head` is the last hash it must end in, when known.
+
+    Detects any edit, deletion, insertion and reordering, and with `head` also truncation and replacement.
+    """
+    previous, count = GENESIS, 0
+    for entry in entries:
+        count += 1
+        header = entry.header
+        chained = sha256(previous + header).digest()
+        if chained != entry.hash:
+            return Verification(count - 1, previous, f"entry {entry.seq} does not follow from entry {count - 1}")
+        if not header.startswith(b"[%d," % count) or entry.seq != count:
+            return Verification(count - 1, previous, f"entry {entry.seq} stands where entry {count} belongs")
+        if entry.payload and header[-67:] != b'"%s"]' % sha256(entry.salt + entry.payload).hexdigest().encode():
+            words = f"the payload of entry {entry.seq} is not the one that was recorded"
+            return Verification(count - 1, previous, words)
+        previous = chained
+    if head is not None and head != previous:
+        return Verification(count, previous, f"the chain ends at entry {count} with another hash than the known head")
+    return Verification(count, previous)
+
+
+def export_line(entry: Sealed) -> bytes:
+    """One entry as a line of an export: everything an offline verifier needs."""
+    return canonical(
+        {
+            "seq": entry.seq,
+            "header": entry.header.decode("ascii"),
+            "hash": entry.hash.hex(),
+            "salt": entry.salt.hex(),
+            "payload": entry.payload.decode("ascii"),
+        }
+    )
+
+
+def verify_export(lines: Iterable[bytes], *, head: bytes | None = None) -> Verification:
+    """Check an exported journal. A last line cut short is torn (a crash), not tampering."""
+    entries: list[Sealed] = []
+    broken = ""
+    for number, line in enumerate(lines, 1):
+        if broken:
+            return Verification(len(entries), GENESIS, broken)
+        try:
+            raw = json.loads(line)
+            entry = Sealed(
+                int(raw["seq"]),
+                raw["header"].encode("ascii"),
+                bytes.fromhex(raw["hash"]),
+                bytes.fromhex(raw["salt"]),
+                raw["payload"].encode("ascii"),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            broken = f"line {number} is no journal entry"
+            continue
+        entries.append(entry)
+    result = verify(entries, head=None if broken else head)
+    if broken and result.ok:
+        return Verification(
+            result.entries, result.head, torn=f"{broken}: torn by a crash, {len(entries)} entries hold"
+        )
+    return result

@@ -1,0 +1,76 @@
+"""Appending to the journal: chained in order, grouped, durable before the caller goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from state.errors import JournalUnavailable
+from state.events import Event, Recorded
+from state.journal import Sealed, Sealer, unseal
+from state.ports import Clock, JournalStore
+
+SLOW = 0.005
+"""Seconds a commit may hold the event loop; slower disks are written from a thread."""
+
+
+class Journal:
+    """The one writer of a journal.
+
+    Everything that asks within one turn of the loop shares one durable commit. `on_recorded` hears each entry
+    after it is durable. `unavailable` holds why the last append failed, or nothing.
+    """
+
+    def __init__(self, store: JournalStore, sealer: Sealer, clock: Clock) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._clock = clock
+        self.seq, self.head = store.head()
+        self.unavailable = ""
+        self.on_recorded: Callable[[Recorded], None] = lambda recorded: None
+        self._waiting: list[tuple[Event, asyncio.Future[Recorded]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._cost = 0.0
+
+    async def append(self, event: Event) -> Recorded:
+        """Record an event durably. Raises JournalUnavailable; then nothing was recorded."""
+        done: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
+        self._waiting.append((event, done))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        return await asyncio.shield(done)
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            sealed = self._seal([event for event, _ in batch])
+            started = self._clock.mono()
+            try:
+                if self._cost > SLOW:
+                    await asyncio.to_thread(self._store.append, sealed)
+                else:
+                    self._store.append(sealed)
+            except JournalUnavailable as error:
+                self.unavailable = str(error)
+                for _, done in batch:
+                    if not done.cancelled():
+                        done.set_exception(JournalUnavailable(str(error)))
+                        done.exception()
+                continue
+            self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)
+            self.unavailable = ""
+            self.seq, self.head = sealed[-1].seq, sealed[-1].hash
+            for entry, (_, done) in zip(sealed, batch, strict=True):
+                recorded = unseal(entry)
+                self.on_recorded(recorded)
+                if not done.cancelled():
+                    done.set_result(recorded)
+
+    def _seal(self, events: list[Event]) -> list[Sealed]:
+        seq, head, sealed = self.seq, self.head, []
+        for event in events:
+            seq += 1
+            entry = self._sealer.seal(event, seq=seq, previous=head, at=self._clock.wall(), mono=self._clock.mono())
+            head = entry.hash
+            sealed.append(entry)
+        return sealed
