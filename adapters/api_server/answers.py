@@ -1,0 +1,91 @@
+"""Answers and errors as JSON, the same for every route."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from state.api import API_VERSION
+from state.errors import (
+    ConfigError,
+    EffectRefused,
+    EffectUnknown,
+    ExitCode,
+    JournalUnavailable,
+    NotFound,
+    ReadFailure,
+    RecoveryError,
+    Refused,
+)
+
+VERSION_HEADER = "Recovery-Version"
+HEADERS = {VERSION_HEADER: str(API_VERSION), "Cache-Control": "no-store"}
+
+_STATUS: tuple[tuple[type[RecoveryError], int], ...] = (
+    (ConfigError, 400),
+    (Refused, 403),
+    (NotFound, 404),
+    (EffectRefused, 409),
+    (EffectUnknown, 409),
+    (JournalUnavailable, 503),
+    (ReadFailure, 503),
+)
+
+
+class BadRequest(RecoveryError):
+    """The request itself does not hold: not JSON, too large, another version."""
+
+    title = "Bad request"
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def encode(value: Any) -> bytes:
+    """One line of JSON, ASCII only, so that no text can break the line or the terminal that prints it."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def answer(value: Any, status: int = 200) -> web.Response:
+    """A JSON answer with the API's version."""
+    return web.Response(body=encode(value), status=status, content_type="application/json", headers=HEADERS)
+
+
+def failure(error: RecoveryError) -> web.Response:
+    """An expected error as JSON: title, message, exit code and, where a rule refused, rule, fact and way out."""
+    status = error.status if isinstance(error, BadRequest) else 400
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), status)
+    rule, fact, way_out = "", "", error.hint
+    if isinstance(error, Refused):
+        rule, fact, way_out = error.rule, error.fact, error.way_out
+    return answer(
+        {
+            "title": error.title,
+            "message": str(error),
+            "exit_code": int(error.exit_code),
+            "rule": rule,
+            "fact": fact,
+            "way_out": way_out,
+        },
+        status,
+    )
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Expected errors become JSON answers; anything else is a defect and stays a bare 500 with a logged trace."""
+    try:
+        theirs = request.headers.get(VERSION_HEADER, str(API_VERSION))
+        if theirs != str(API_VERSION):
+            raise BadRequest(f"the console speaks version {theirs}, this engine {API_VERSION}", 409)
+        response: web.StreamResponse = await handler(request)
+        return response
+    except RecoveryError as error:
+        return failure(error)
+    except web.HTTPException as error:
+        words = f"{request.method} {request.path}: {error.reason}"
+        return failure(BadRequest(words, error.status))

@@ -1,0 +1,103 @@
+"""The engine's own metrics for Prometheus, on a loopback port, only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from state.api import HeaderView, RunbooksView, RunState
+from state.front import Front
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(slots=True)
+class Lag:
+    """How late the event loop was, in seconds: at the last look and at worst since the start."""
+
+    last: float = 0.0
+    worst: float = 0.0
+
+    def saw(self, late: float) -> None:
+        """Take one measurement."""
+        self.last = late
+        self.worst = max(self.worst, late)
+
+
+class EngineMetrics(Collector):
+    """Reads the engine's views at the moment of a scrape; keeps no state of its own."""
+
+    def __init__(self, front: Front, lag: Lag, streams: Callable[[], int]) -> None:
+        self._front = front
+        self._lag = lag
+        self._streams = streams
+
+    def collect(self) -> Iterator[Metric]:
+        yield _one("recovery_loop_lag_seconds", "How late the event loop was at the last look.", self._lag.last)
+        yield _one("recovery_loop_lag_worst_seconds", "The latest it ever was.", self._lag.worst)
+        yield _one("recovery_streams", "Consoles attached to the stream.", self._streams())
+        header: HeaderView = self._front.view("header")
+        yield _one("recovery_journal_seq", "Sequence number of the newest journal entry.", header.journal_seq)
+        yield from self._sources(header)
+        yield self._runs(self._front.view("runbooks"))
+
+    def _sources(self, header: HeaderView) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "recovery_source_age_seconds",
+            "Age of the last good read; absent when there never was one.",
+            labels=["source"],
+        )
+        limit = GaugeMetricFamily("recovery_source_limit_seconds", "Age past which it is old.", labels=["source"])
+        failing = GaugeMetricFamily(
+            "recovery_source_failing", "1 while the last read failed.", labels=["source", "trouble"]
+        )
+        now = self._front.mono()
+        for key, row in header.sources.items():
+            if row.mono is not None:
+                age.add_metric([key], max(0.0, now - row.mono))
+            limit.add_metric([key], row.limit)
+            failing.add_metric([key, row.trouble], 1.0 if row.trouble else 0.0)
+        yield from (age, limit, failing)
+
+    def _runs(self, view: RunbooksView) -> Metric:
+        runs = GaugeMetricFamily("recovery_runs", "Runs the engine knows, by state.", labels=["state"])
+        for state in RunState:
+            runs.add_metric([state.value], sum(run.state is state for run in view.runs.values()))
+        return runs
+
+
+def _one(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, words, value=value)
+
+
+class MetricsServer:
+    """`GET /metrics` on loopback."""
+
+    def __init__(self, metrics: EngineMetrics, port: int) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(metrics)
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,146 @@
+"""What the sockets offer: one table, from which both servers and their tests are built."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from adapters.api_server.answers import HEADERS, BadRequest, answer
+from adapters.api_server.callers import caller_of
+from adapters.api_server.stream import run_stream
+from state.api import TOPICS
+from state.errors import NotFound
+from state.front import Caller, Front
+from state.wire import named, plain
+
+STREAM = "/v1/stream"
+MOST_ROWS = 1000  # journal rows in one answer
+EXPORT_CHUNK = 256 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One socket's side of the engine."""
+
+    front: Front
+    read_only: bool
+
+    def caller(self, request: web.Request) -> Caller:
+        """Who asks, by the kernel's word."""
+        return caller_of(request.transport, self.front, read_only=self.read_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route; `acts` routes exist on the engine's socket only."""
+
+    method: str
+    path: str
+    acts: bool
+    serve: Callable[[Desk, web.Request], Awaitable[web.StreamResponse]]
+
+
+async def _hello(desk: Desk, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(desk.front.hello(desk.caller(request)))})
+
+
+async def _stream(desk: Desk, request: web.Request) -> web.StreamResponse:
+    asked = request.query.get("topics", ",".join(TOPICS))
+    topics = tuple(dict.fromkeys(_topic(name) for name in asked.split(",") if name))
+    return await run_stream(request, desk.front, topics)
+
+
+async def _view(desk: Desk, request: web.Request) -> web.StreamResponse:
+    return answer(named(desk.front.view(_topic(request.match_info["topic"]))))
+
+
+async def _journal(desk: Desk, request: web.Request) -> web.StreamResponse:
+    after, limit = _number(request, "after", 0), _number(request, "limit", 100)
+    rows = desk.front.journal_rows(after, min(limit, MOST_ROWS))
+    return answer({"value": [plain(row) for row in rows]})
+
+
+async def _verify(desk: Desk, request: web.Request) -> web.StreamResponse:
+    problem = desk.front.journal_verify()
+    return answer({"value": problem, "problem": problem})
+
+
+async def _export(desk: Desk, request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    held = bytearray()
+    for entry in desk.front.journal_export():
+        held += entry + b"\n"
+        if len(held) >= EXPORT_CHUNK:
+            await response.write(bytes(held))
+            held.clear()
+    await response.write(bytes(held))
+    return response
+
+
+async def _preview(desk: Desk, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await desk.front.preview(desk.caller(request), await _body(request)))})
+
+
+async def _submit(desk: Desk, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await desk.front.submit(desk.caller(request), await _body(request)))})
+
+
+async def _control(desk: Desk, request: web.Request) -> web.StreamResponse:
+    run, body = request.match_info["run"], await _body(request)
+    return answer({"value": plain(await desk.front.control(desk.caller(request), run, body))})
+
+
+async def _stop(desk: Desk, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await desk.front.stop_all(desk.caller(request)))})
+
+
+async def _shut_down(desk: Desk, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await desk.front.shut_down(desk.caller(request)))})
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/v1/hello", False, _hello),
+    Route("GET", STREAM, False, _stream),
+    Route("GET", "/v1/view/{topic}", False, _view),
+    Route("GET", "/v1/journal", False, _journal),
+    Route("GET", "/v1/journal/verify", False, _verify),
+    Route("GET", "/v1/journal/export", False, _export),
+    Route("POST", "/v1/preview", True, _preview),
+    Route("POST", "/v1/submit", True, _submit),
+    Route("POST", "/v1/runs/{run}/control", True, _control),
+    Route("POST", "/v1/stop", True, _stop),
+    Route("POST", "/v1/shutdown", True, _shut_down),
+)
+
+
+def _topic(name: str) -> str:
+    if name not in TOPICS:
+        raise NotFound(f"no topic {name!r}; there are {', '.join(TOPICS)}")
+    return name
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise BadRequest(f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+async def _body(request: web.Request) -> Mapping[str, Any]:
+    """The JSON object of a request."""
+    if request.content_type != "application/json":
+        raise BadRequest(f"the body must be application/json, not {request.content_type}")
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body

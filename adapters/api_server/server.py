@@ -1,0 +1,115 @@
+"""The two listening sockets and their life."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import socket
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from aiohttp import web
+
+from adapters.api_server.answers import errors_as_json
+from adapters.api_server.routes import ROUTES, STREAM, Desk, Route
+from state.errors import ConfigError, Problem
+from state.front import Front
+
+BODY_LIMIT = 64 * 1024
+PATH_LIMIT = 100  # bytes; the kernel takes 107, see unix(7), and a temporary name must fit too
+ENDING = 0.5  # seconds open streams get when the engine ends
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Where the sockets are. `group` opens `engine.sock` to one group of accounts beside the engine's own."""
+
+    runtime: Path
+    group: str = ""
+
+    @property
+    def engine(self) -> Path:
+        return self.runtime / "engine.sock"
+
+    @property
+    def observe(self) -> Path:
+        return self.runtime / "observe.sock"
+
+
+class ApiServer:
+    """Serves a `Front` on both sockets. Start once, stop once."""
+
+    def __init__(self, front: Front, sockets: Sockets) -> None:
+        self._front = front
+        self.sockets = sockets
+        self._runners: list[web.AppRunner] = []
+        self.streams = 0
+
+    async def start(self) -> None:
+        """Open both sockets. Raises ConfigError for a path or group that cannot be, OSError from the kernel."""
+        gid = _group(self.sockets.group) if self.sockets.group else None
+        await self._listen(self.sockets.engine, 0o600 if gid is None else 0o660, gid, read_only=False)
+        await self._listen(self.sockets.observe, 0o666, None, read_only=True)
+
+    async def stop(self) -> None:
+        """Close both, end the streams, remove the sockets."""
+        for runner in self._runners:
+            await runner.cleanup()
+        self._runners.clear()
+        for path in (self.sockets.engine, self.sockets.observe):
+            path.unlink(missing_ok=True)
+
+    async def _listen(self, path: Path, mode: int, gid: int | None, *, read_only: bool) -> None:
+        app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
+        desk = Desk(self._front, read_only)
+        for route in ROUTES:
+            if not (read_only and route.acts):
+                app.router.add_route(route.method, route.path, partial(self._serve, route, desk))
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=ENDING)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.SockSite(runner, bind(path, mode, gid)).start()
+
+    async def _serve(self, route: Route, desk: Desk, request: web.Request) -> web.StreamResponse:
+        streams = route.path == STREAM
+        self.streams += streams
+        try:
+            return await route.serve(desk, request)
+        finally:
+            self.streams -= streams
+
+
+def bind(path: Path, mode: int, gid: int | None = None) -> socket.socket:
+    """A listening Unix socket that never, not for a moment, has a wider mode than asked.
+
+    A left-over of a dead engine is replaced; the caller holds the lock that makes it a left-over. Raises ConfigError
+    when the path is too long for the kernel, OSError when it cannot be made.
+    """
+    if len(os.fsencode(path)) > PATH_LIMIT:
+        raise ConfigError(
+            (Problem(str(path), 0, 0, f"{len(os.fsencode(path))} bytes", f"a socket path of at most {PATH_LIMIT}"),)
+        )
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+        if gid is not None:
+            os.chown(path, -1, gid)
+        path.chmod(mode)
+    except OSError:
+        listening.close()
+        raise
+    finally:
+        os.umask(umask)
+    return listening
+
+
+def _group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise ConfigError((Problem("--group", 0, 0, name, "a group of this host"),)) from error
