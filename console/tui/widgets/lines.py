@@ -1,0 +1,62 @@
+"""Lines of text, the plainest widget: what is given is what is drawn, and only changed lines again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from rich.text import Text
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+class Lines(Widget):
+    """Shows texts, one per line, cut at the right edge. Its height follows the number of lines."""
+
+    DEFAULT_CSS = "Lines { height: auto; width: 1fr; }"
+
+    def __init__(self, rows: Sequence[Text | str] = (), *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines = [_text(row) for row in rows]
+
+    def show(self, rows: Sequence[Text | str]) -> None:
+        """Replace the lines."""
+        old, self._lines = self._lines, [_text(row) for row in rows]
+        if len(old) != len(self._lines):
+            self.refresh(layout=True)
+            return
+        for y, (before, now) in enumerate(zip(old, self._lines, strict=True)):
+            if before != now or before.style != now.style:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    @property
+    def plain(self) -> str:
+        """What is shown, without styles."""
+        return "\n".join(line.plain for line in self._lines)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return max(1, len(self._lines))
+
+    def rows(self, width: int) -> Sequence[Text]:
+        """The lines for a width; subclasses that fill their width build them here."""
+        return self._lines
+
+    def render_line(self, y: int) -> Strip:
+        rows = self.rows(self.size.width)
+        if y >= len(rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        return draw(self, rows[y], self.size.width)
+
+
+def draw(widget: Widget, line: Text, width: int, style: Style | None = None) -> Strip:
+    """One line of a widget, as wide as that, on the widget's own colours; `style` goes over everything."""
+    segments = line.render(widget.app.console)
+    strip = Strip([segment for segment in segments if segment.text]).adjust_cell_length(width)
+    if style:
+        strip = Strip([segment._replace(style=(segment.style or Style.null()) + style) for segment in strip])
+    return strip.apply_style(widget.rich_style)
+
+
+def _text(row: Text | str) -> Text:
+    return row if isinstance(row, Text) else Text(row, end="", no_wrap=True)

@@ -1,0 +1,315 @@
+"""The table: keyed rows drawn line by line, so that cost follows what is visible, not what exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from console.tui.glyphs import MUTED, UNICODE, Glyphs
+from console.tui.widgets.lines import draw
+from console.tui.widgets.rows import GAP, Column, Order, TableRow, fit, same_cell, widths
+from state.text import cells, cut_middle
+
+HEADER_STYLE = Style(bold=True, color="bright_black")
+CURSOR_STYLE = Style(reverse=True)
+MARKER_WIDTH = 2
+
+
+class LineTable(ScrollView, can_focus=True):
+    """Rows with a key, a cursor that stays on its row, sorting and filtering.
+
+    Give it all rows with `set_rows` or some with `update_rows`; only lines whose row changed are drawn again.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("home,g", "edge(-1)", "First", show=False),
+        Binding("end,G", "edge(1)", "Last", show=False),
+        Binding("right,l", "sideways(1)", "Right", show=False),
+        Binding("left,h", "sideways(-1)", "Left", show=False),
+        Binding("enter", "select", "Open", show=False),
+    ]
+    DEFAULT_CSS = """
+    LineTable { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    """
+
+    class RowHighlighted(Message):
+        """The cursor came to another row (key None: no row)."""
+
+        def __init__(self, table: LineTable, key: str | None) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> LineTable:
+            return self.table
+
+    class RowSelected(RowHighlighted):
+        """Enter was pressed on a row."""
+
+    class Sideways(Message):
+        """Left (-1) or right (1) was pressed: the screen decides what lies there."""
+
+        def __init__(self, table: LineTable, direction: int) -> None:
+            super().__init__()
+            self.table = table
+            self.direction = direction
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        empty: str = "nothing here",
+        glyphs: Glyphs = UNICODE,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.columns = tuple(columns)
+        self.glyphs = glyphs
+        self._empty = empty
+        self._order = Order()
+        self._rows: dict[str, TableRow] = {}
+        self._shown: list[TableRow] = []
+        self._place: dict[str, int] = {}
+        self._cursor = 0
+        self._cursor_key: str | None = None
+        self._widths: list[int] = []
+        self._strips: dict[str, tuple[TableRow, bool, Strip]] = {}
+
+    # -- rows
+
+    def set_rows(self, rows: Iterable[TableRow]) -> None:
+        """Replace all rows. Rows equal to the former ones are not drawn again."""
+        self._rows = {row.key: row for row in rows}
+        self._arrange()
+
+    def update_rows(self, changed: Iterable[TableRow], removed: Iterable[str] = ()) -> None:
+        """Change, add and remove some rows; the others stay as they are."""
+        added = gone = False
+        for key in removed:
+            gone = self._rows.pop(key, None) is not None or gone
+        touched: list[TableRow] = []
+        for row in changed:
+            added = added or row.key not in self._rows
+            self._rows[row.key] = row
+            touched.append(row)
+        if added or gone or self._order.column is not None or self._order.needle:
+            self._arrange()
+            return
+        top, bottom = self._visible()
+        for row in touched:
+            place = self._place[row.key]
+            old, self._shown[place] = self._shown[place], row
+            if top <= place < bottom:
+                self._refresh_change(place, old, row)
+
+    def set_empty(self, reason: str) -> None:
+        """Why there are no rows, and which key fills the table."""
+        if reason != self._empty:
+            self._empty = reason
+            if not self._shown:
+                self.refresh()
+
+    @property
+    def row_count(self) -> int:
+        """Rows shown, after filtering."""
+        return len(self._shown)
+
+    @property
+    def cursor_key(self) -> str | None:
+        """The key of the row under the cursor."""
+        return self._cursor_key
+
+    def shown_keys(self) -> list[str]:
+        """Keys in the order shown."""
+        return [row.key for row in self._shown]
+
+    # -- order, filter, cursor
+
+    def sort(self, column: str | None, *, descending: bool = False) -> None:
+        """Sort by a column's key; None keeps the order the rows came in."""
+        places = {each.key: place for place, each in enumerate(self.columns)}
+        self._order.sort_by(None if column is None else places[column], descending=descending)
+        self._arrange()
+        self.refresh(Region(0, 0, self.size.width, 1))
+
+    def filter(self, needle: str) -> None:
+        """Show only rows with a cell that contains the text, upper and lower case alike."""
+        self._order.needle = needle
+        self._arrange()
+
+    def move_to(self, key: str) -> bool:
+        """Put the cursor on a row; False when it is not shown."""
+        place = self._place.get(key)
+        if place is None:
+            return False
+        self._move_cursor(place)
+        return True
+
+    def action_move(self, step: int) -> None:
+        self._move_cursor(self._cursor + step)
+
+    def action_page(self, direction: int) -> None:
+        self._move_cursor(self._cursor + direction * max(1, self._lines() - 1))
+
+    def action_edge(self, direction: int) -> None:
+        self._move_cursor(0 if direction < 0 else len(self._shown) - 1)
+
+    def action_sideways(self, direction: int) -> None:
+        self.post_message(self.Sideways(self, direction))
+
+    def action_select(self) -> None:
+        if self._cursor_key is not None:
+            self.post_message(self.RowSelected(self, self._cursor_key))
+
+    def _arrange(self) -> None:
+        """Filter and sort, keep cursor and scroll on their rows, draw lines that now hold another row."""
+        top, bottom = self._visible()
+        before = self._shown[top:bottom]
+        under = self._cursor - top
+        self._shown = self._order.apply(self._rows.values())
+        self._place = {row.key: place for place, row in enumerate(self._shown)}
+        height = len(self._shown) + 1
+        if self.virtual_size.height != height:
+            self.virtual_size = Size(self.size.width, height)
+        place = self._place.get(self._cursor_key or "", min(self._cursor, len(self._shown) - 1))
+        self._set_cursor(max(0, place))
+        if self.is_mounted and 0 <= under < bottom - top and self._cursor != top + under:
+            self.scroll_to(y=self._cursor - under, animate=False, force=True, immediate=True)
+        if not self._shown or not before or self._visible()[0] != top:
+            self.refresh()
+            return
+        for line in range(self._lines()):
+            now = self._shown[top + line] if top + line < len(self._shown) else None
+            old = before[line] if line < len(before) else None
+            if now is not None and old is not None and now.key == old.key:
+                self._refresh_change(top + line, old, now)
+            elif now is not old:
+                self._refresh_line(top + line)
+
+    def _move_cursor(self, place: int) -> None:
+        place = max(0, min(place, len(self._shown) - 1))
+        if not self._shown or (place == self._cursor and self._cursor_key is not None):
+            return
+        old = self._cursor
+        self._set_cursor(place)
+        top, lines = self.scroll_offset.y, self._lines()
+        if place < top or place >= top + lines:
+            self.scroll_to(y=place if place < top else place - lines + 1, animate=False, immediate=True)
+        self._refresh_line(old)
+        self._refresh_line(place)
+
+    def _set_cursor(self, place: int) -> None:
+        key = self._shown[place].key if self._shown else None
+        self._cursor = place
+        if key != self._cursor_key:
+            self._cursor_key = key
+            self.post_message(self.RowHighlighted(self, key))
+
+    # -- drawing
+
+    def _lines(self) -> int:
+        return max(0, self.scrollable_content_region.height - 1)
+
+    def _visible(self) -> tuple[int, int]:
+        top = self.scroll_offset.y
+        return top, min(len(self._shown), top + self._lines())
+
+    def _refresh_line(self, place: int) -> None:
+        line = place - self.scroll_offset.y + 1
+        if 1 <= line <= self._lines():
+            self.refresh(Region(0, line, self.size.width, 1))
+
+    def _refresh_change(self, place: int, old: TableRow, new: TableRow) -> None:
+        """Draw the cells of a line that differ."""
+        if old is new:
+            return
+        line = place - self.scroll_offset.y + 1
+        if old.style != new.style or len(old.cells) != len(new.cells):
+            self._refresh_line(place)
+            return
+        x = MARKER_WIDTH
+        for width, before, now in zip(self._widths, old.cells, new.cells, strict=False):
+            if width and not same_cell(before, now):
+                self.refresh(Region(x, line, width, 1))
+            x += width + GAP if width else 0
+
+    def on_resize(self) -> None:
+        self._strips.clear()
+        self._widths = widths(self.columns, self.scrollable_content_region.width - MARKER_WIDTH)
+        self.virtual_size = Size(self.size.width, len(self._shown) + 1)
+        top, lines = self.scroll_offset.y, self._lines()
+        if lines and not top <= self._cursor < top + lines:
+            self.scroll_to(y=max(0, self._cursor - lines + 1), animate=False, immediate=True)
+
+    def on_focus(self) -> None:
+        self._refresh_line(self._cursor)
+
+    def on_blur(self) -> None:
+        self._refresh_line(self._cursor)
+
+    def notify_style_update(self) -> None:
+        """Another theme: nothing drawn before is good any more."""
+        super().notify_style_update()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y == 0:
+            return self._header(width)
+        if not self._shown:
+            reason = self._empty
+            if self._rows:
+                reason = f"none of {len(self._rows)} rows contains {self._order.needle!r}"
+            return draw(self, Text(f"  {reason}" if y == 1 else "", MUTED, end=""), width)
+        place = self.scroll_offset.y + y - 1
+        if place >= len(self._shown):
+            return Strip.blank(width, self.rich_style)
+        row = self._shown[place]
+        under = place == self._cursor
+        focused = under and self.has_focus
+        known = self._strips.get(row.key)
+        if known is not None and known[0] is row and known[1] is focused and not under:
+            return known[2]
+        strip = draw(self, self._line(row, under), width, CURSOR_STYLE if focused else None)
+        if len(self._strips) > 4 * max(1, self._lines()):
+            self._strips.clear()
+        if not under:
+            self._strips[row.key] = (row, focused, strip)
+        return strip
+
+    def _header(self, width: int) -> Strip:
+        line = Text(" " * MARKER_WIDTH, HEADER_STYLE, end="")
+        for place, (column, room) in enumerate(zip(self.columns, self._widths, strict=False)):
+            if not room:
+                continue
+            title = column.title
+            if place == self._order.column:
+                arrow = self.glyphs.descending if self._order.descending else self.glyphs.ascending
+                title = f"{cut_middle(title, room - 1, self.glyphs.ellipsis)}{arrow}"
+            blank = " " * (room - cells(title))
+            line.append(blank + title if column.align == "right" else title + blank)
+            line.append(" " * GAP)
+        return draw(self, line, width)
+
+    def _line(self, row: TableRow, under: bool) -> Text:
+        marker = f"{self.glyphs.cursor} " if under else " " * MARKER_WIDTH
+        line = Text(marker, row.style, end="", no_wrap=True)
+        for column, room, value in zip(self.columns, self._widths, row.cells, strict=False):
+            if room:
+                line.append_text(fit(value, room, column, self.glyphs))
+                line.append(" " * GAP)
+        return line

@@ -1,0 +1,326 @@
+"""The widgets by what they show: the table keeps its place and draws only what changed; charts and bars."""
+
+import time
+from collections.abc import Iterable
+
+import pytest
+from rich.text import Text
+from textual.app import App, ComposeResult
+
+from console.tui.glyphs import ASCII, MARKS, UNICODE, mark
+from console.tui.text import age_text, aged, cell, content, labelled, state_text
+from console.tui.theme import PALETTES, banner
+from console.tui.widgets.lines import Lines
+from console.tui.widgets.panel import Panel
+from console.tui.widgets.progress import time_bar
+from console.tui.widgets.rows import Column, TableRow
+from console.tui.widgets.spark import Chart, chart, sparkline
+from console.tui.widgets.table import LineTable
+from state.text import cells, clean
+
+COLUMNS = (
+    Column("name", "Server", width=10, flex=1),
+    Column("state", "State", width=9),
+    Column("lag", "Lag", width=9, align="right"),
+)
+
+
+def row(number: int, lag: str = "0.0 MB", style: str = "green") -> TableRow:
+    return TableRow(
+        f"k{number}", (f"web-{number}", cell("OK", style), lag), order=(f"web-{number}", "OK", float(number))
+    )
+
+
+class Recording(LineTable):
+    """Remembers which lines were drawn and what was announced."""
+
+    def __init__(self) -> None:
+        super().__init__(COLUMNS, empty="no server is known yet: press r to read the estate")
+        self.drawn: set[int] = set()
+
+    def render_line(self, y: int):
+        self.drawn.add(y)
+        return super().render_line(y)
+
+
+class Stage(App[None]):
+    CSS = "LineTable { height: 1fr; }"
+
+    def __init__(self, rows: Iterable[TableRow] = ()) -> None:
+        super().__init__()
+        self.table = Recording()
+        self.first = list(rows)
+        self.said: list[tuple[str, str | None]] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+
+    def on_mount(self) -> None:
+        self.table.set_rows(self.first)
+        self.table.focus()
+
+    def on_line_table_row_highlighted(self, message: LineTable.RowHighlighted) -> None:
+        self.said.append(("highlighted", message.key))
+
+    def on_line_table_row_selected(self, message: LineTable.RowSelected) -> None:
+        self.said.append(("selected", message.key))
+
+    def shown(self) -> list[str]:
+        height = self.table.size.height
+        return [self.table.render_line(y).text.rstrip() for y in range(height)]
+
+
+async def test_rows_numbers_and_header_keep_their_columns() -> None:
+    app = Stage([row(1), row(22, "13.2 MB")])
+    async with app.run_test(size=(40, 6)) as pilot:
+        await pilot.pause()
+        header, first, second = app.shown()[:3]
+        assert header.split() == ["Server", "State", "Lag"]
+        assert first.startswith("› web-1 ")
+        assert first.endswith("0.0 MB")
+        assert second.endswith("13.2 MB")
+        assert len(first) == len(second) == len(header)
+
+
+async def test_the_cursor_stays_on_its_row() -> None:
+    app = Stage(row(number) for number in range(50))
+    async with app.run_test(size=(40, 12)) as pilot:
+        await pilot.press("j", "j", "j", "down")
+        assert app.table.cursor_key == "k4"
+        app.table.set_rows([row(number) for number in range(49, -1, -1) if number != 7])
+        await pilot.pause()
+        assert app.table.cursor_key == "k4"
+        assert any(line.startswith("› web-4 ") for line in app.shown())
+        app.table.sort("name", descending=True)
+        app.table.filter("WEB-4")
+        await pilot.pause()
+        assert app.table.cursor_key == "k4"
+        assert app.table.shown_keys() == [f"k{n}" for n in (49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 4)]
+        app.table.set_rows([row(number) for number in range(3)])
+        app.table.filter("")
+        await pilot.pause()
+        assert app.table.cursor_key in {"k0", "k1", "k2"}
+
+
+async def test_only_changed_lines_are_drawn_again() -> None:
+    rows = [row(number) for number in range(100)]
+    app = Stage(rows)
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        app.table.drawn.clear()
+        changed = [*rows]
+        changed[5] = row(5, "1.0 MB")
+        changed[9] = row(9, style="red")
+        changed[80] = row(80, "9.9 MB")
+        app.table.set_rows(changed)
+        await pilot.pause()
+        assert app.table.drawn == {6, 10}
+        app.table.drawn.clear()
+        app.table.set_rows([row(number) if number not in {5, 9, 80} else changed[number] for number in range(100)])
+        await pilot.pause()
+        assert app.table.drawn == set()
+        app.table.update_rows([row(2, "2.0 MB"), row(70, "2.0 MB")])
+        await pilot.pause()
+        assert app.table.drawn == {3}
+        app.table.update_rows([row(100)], removed=["k0"])
+        await pilot.pause()
+        assert app.table.shown_keys()[0] == "k1"
+        assert app.table.row_count == 100
+
+
+async def test_keys_and_messages() -> None:
+    app = Stage(row(number) for number in range(40))
+    async with app.run_test(size=(40, 11)) as pilot:
+        await pilot.pause()
+        assert app.said == [("highlighted", "k0")]
+        await pilot.press("pagedown")
+        assert app.table.cursor_key == "k9"
+        await pilot.press("end")
+        assert app.table.cursor_key == "k39"
+        await pilot.pause()
+        assert app.shown()[-1].startswith("› web-39")
+        await pilot.press("g", "k", "enter")
+        await pilot.pause()
+        assert app.said[-1] == ("selected", "k0")
+        assert app.table.move_to("k20")
+        assert not app.table.move_to("nobody")
+
+
+async def test_an_empty_table_says_why() -> None:
+    app = Stage()
+    async with app.run_test(size=(60, 6)) as pilot:
+        await pilot.pause()
+        assert "press r" in app.shown()[1]
+        app.table.set_rows([row(1)])
+        app.table.filter("nothing like it")
+        await pilot.pause()
+        assert "none of 1 rows contains" in app.shown()[1]
+        assert app.table.cursor_key is None
+
+
+async def test_sorting_is_by_value_and_numbers_in_names() -> None:
+    app = Stage([row(10), row(9), row(100)])
+    async with app.run_test(size=(60, 6)) as pilot:
+        app.table.sort("name")
+        assert app.table.shown_keys() == ["k9", "k10", "k100"]
+        app.table.sort("lag", descending=True)
+        assert app.table.shown_keys() == ["k100", "k10", "k9"]
+        await pilot.pause()
+        assert "Lag▼" in app.shown()[0]
+        app.table.update_rows([TableRow("none", ("web-x", "?", "-"), order=("web-x", "?", None))])
+        assert app.table.shown_keys() == ["k100", "k10", "k9", "none"]
+        app.table.update_rows([], removed=["none"])
+        app.table.sort(None)
+        assert app.table.shown_keys() == ["k10", "k9", "k100"]
+
+
+async def test_names_lose_their_middle_and_numbers_are_never_cut() -> None:
+    app = Stage([TableRow("a", ("postgres-eu-central-primary-01", "OK", "12345678901"))])
+    async with app.run_test(size=(36, 4)) as pilot:
+        await pilot.pause()
+        line = app.shown()[1]
+        assert "postg" in line
+        assert "…" in line
+        assert "y-01" in line
+        assert line.endswith("#########")
+        assert "12345" not in line
+
+
+async def test_hostile_and_wide_names_keep_the_layout() -> None:
+    names = ["[red]x[/] [/foo]", clean("a\x1b[2Jb"), clean("\u202egpj"), "東京データベース一号機本番", "e\u0301" * 30]
+    app = Stage([TableRow(str(n), (name, "OK", "1.0 MB")) for n, name in enumerate(names)])
+    async with app.run_test(size=(40, 8)) as pilot:
+        await pilot.pause()
+        for y in range(1, 6):
+            strip = app.table.render_line(y)
+            assert strip.cell_length == 40 == cells(strip.text)
+            assert strip.text.rstrip().endswith("1.0 MB")
+        assert "[/foo]" in app.shown()[1]
+        assert r"\x1b[2J" in app.shown()[2]
+
+
+async def test_five_thousand_rows_cost_what_is_visible() -> None:
+    rows = [row(number) for number in range(5000)]
+    app = Stage(rows)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await pilot.pause()
+        app.table.drawn.clear()
+        started = time.perf_counter()
+        app.table.set_rows([row(n, "7.0 MB") if n % 10 == 0 else old for n, old in enumerate(rows)])
+        spent = time.perf_counter() - started
+        await pilot.pause()
+        assert app.table.drawn == {1, 11, 21}
+        assert spent < 0.05
+        await pilot.press("end")
+        assert app.table.cursor_key == "k4999"
+
+
+async def test_narrow_terminals_lose_columns_not_digits() -> None:
+    app = Stage([row(1)])
+    async with app.run_test(size=(24, 4)) as pilot:
+        await pilot.pause()
+        assert app.shown()[0].split() == ["Server", "State"]
+        await pilot.resize_terminal(60, 4)
+        await pilot.pause()
+        assert app.shown()[1].endswith("0.0 MB")
+
+
+class Corner(App[None]):
+    def compose(self) -> ComposeResult:
+        self.panel = Panel(Lines(["[b]not bold[/b]"]), title="Services", note="recover first: checkout")
+        self.chart = Chart()
+        yield self.panel
+        yield self.chart
+
+
+async def test_a_panel_is_a_title_and_a_rule() -> None:
+    app = Corner()
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.chart.show_values([1, 2, 3, None, 9], target=5)
+        await pilot.pause()
+        title = app.panel.children[0].render_line(0).text
+        assert title.startswith("─ Services ─ recover first: checkout ──")
+        assert cells(title) == 60
+        assert app.panel.children[1].render_line(0).text.startswith("[b]not bold[/b]")
+        assert app.chart.plain.splitlines()[0].lstrip().startswith("9 ")
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_trends(glyphs) -> None:
+    line = sparkline([0, 1, 2, None, 8, 9], 12, glyphs, target=5)
+    assert line.cell_len == 12
+    assert line.plain.endswith(glyphs.separator + glyphs.levels[4])
+    rows = chart([1, 5, 9] * 50, 30, 5, glyphs, target=6, label=lambda value: f"{value:.0f} MB")
+    assert [each.cell_len for each in rows] == [30] * 5
+    assert rows[0].plain.startswith("9 MB ")
+    assert rows[-1].plain.startswith("0 MB ")
+    assert sum("6 MB" in each.plain for each in rows) == 1
+    if glyphs.ascii_only:
+        assert all(each.plain.isascii() for each in [line, *rows])
+
+
+def test_no_data_is_no_chart() -> None:
+    assert chart([None, None], 20, 4)[0].plain == "no data yet"
+
+
+def test_a_spike_is_never_averaged_away() -> None:
+    values = [1.0] * 500 + [100.0] + [1.0] * 499
+    top = chart(values, 40, 4)[0].plain
+    assert UNICODE.full in top
+
+
+def test_time_against_budget() -> None:
+    assert time_bar(200, 900, 30).plain.endswith("03:20 of 15:00")
+    assert time_bar(899, 900, 30).plain.count(UNICODE.empty) == 1
+    assert time_bar(1020, 900, 60).plain.endswith("17:00 of 15:00, over by 02:00")
+    assert time_bar(1, 2, 5, ASCII).plain == "00:01 of 00:02"
+    assert cells(time_bar(200, 900, 30).plain) == 30
+
+
+def test_every_state_is_told_without_colour() -> None:
+    assert state_text("fail").plain == "✗ FAIL"
+    assert state_text("pass", ASCII).plain == "+ PASS"
+    assert state_text("in-doubt").plain == "? IN DOUBT"
+    assert mark("split\x1b").word == r"SPLIT\X1B"
+    for sign in MARKS.values():
+        assert len(sign.word) > 0
+        assert cells(sign.glyph) == 1
+        assert sign.ascii_glyph.isascii()
+
+
+def test_ages() -> None:
+    now = 1_795_417_392.0
+    assert age_text(3, 5, now).plain == ""
+    assert age_text(12, 5, now).plain == "~ 12 s"
+    assert age_text(60, 5, now).plain == "no data since 07:02:12Z"
+    assert age_text(None, 5, now).plain == "no data yet"
+    assert aged("13.2 MB", 12, 5, now).plain == "13.2 MB ~ 12 s"
+    assert aged("13.2 MB", 60, 5, now).plain == "no data since 07:02:12Z"
+
+
+def test_texts_are_not_markup() -> None:
+    assert content("[red]x[/] [/foo]").plain == "[red]x[/] [/foo]"
+    assert labelled("rto", "[b]").plain == "rto [b]"
+    assert content(Text("a", "green")).plain == "a"
+
+
+def test_banners_survive_monochrome() -> None:
+    for environment in ("production", "lab", "elsewhere"):
+        word, style = banner(environment)
+        assert style.reverse
+        assert word.strip().isupper()
+    assert banner("production", drill=True)[0] == " DRILL "
+
+
+def _luminance(code: str) -> float:
+    parts = [int(code[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(("name", "least"), [("dark", 4.5), ("light", 4.5), ("high-contrast", 7.0)])
+def test_every_colour_is_readable_on_its_background(name: str, least: float) -> None:
+    background, *colours = (_luminance(code) for code in PALETTES[name])
+    for colour in colours:
+        light, dark = max(colour, background), min(colour, background)
+        assert (light + 0.05) / (dark + 0.05) >= least
