@@ -57,7 +57,7 @@ class SetFault:
         """What it does, on whom, for how long."""
         status = await self._status(deadline)
         after = f"active, lifts itself after {self.seconds:.0f} s" if self.on else "lifted"
-        conflict = ()
+        conflict: tuple[Refusal, ...] = ()
         if not self.on and not status.active:
             conflict = (Refusal("fault-active", f"{self.fault} is not active", "There is nothing to lift"),)
         return Preview(

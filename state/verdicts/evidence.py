@@ -1,0 +1,59 @@
+"""What a verdict may lean on: fresh readings only, and words for why there is none.
+
+Words name instants, not ages ("no data since 07:03:12Z"), so they stay the same from poll to poll; a console
+adds the running age from the source itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from state.api import Health
+from state.errors import Trouble
+from state.observed import Observed, ReadError
+from state.readings import MetricsReading, Reading
+from state.units import utc
+from state.world import World
+
+WAITING = "waiting for a reading younger than the step"
+_RANK = {Health.PASS: 0, Health.WARN: 1, Health.UNKNOWN: 2, Health.FAIL: 3}
+
+
+def rank(health: Health) -> int:
+    """Order of badness: pass, warn, unknown, fail."""
+    return _RANK[health]
+
+
+def worst(healths: Iterable[Health]) -> Health:
+    """The worst of several verdicts; unknown when there is none, since nothing proves nothing."""
+    return max(healths, key=rank, default=Health.UNKNOWN)
+
+
+def silence(seen: Observed[Reading] | None) -> str:
+    """Why a source gives nothing usable: since when, and which of the four troubles."""
+    if seen is None:
+        return "not read by this engine"
+    error = seen.error
+    if error is not None and error.message == WAITING:
+        return WAITING
+    why = f" ({error.trouble})" if error is not None else ""
+    return f"no data since {utc(seen.at)}{why}" if seen.at is not None else f"no data yet{why}"
+
+
+def younger_than(world: World, not_before_mono: float) -> World:
+    """The world as far as it was read at or after an instant; what is older counts as never read.
+
+    A monitor's samples count from when they were taken, not from when they were fetched.
+    """
+    return World({key: _since(seen, not_before_mono) for key, seen in world.observed.items()}, world.trends)
+
+
+def _since(seen: Observed[Reading], not_before_mono: float) -> Observed[Reading]:
+    if seen.mono is None:
+        return seen
+    taken = seen.mono - (seen.value.sample_age if isinstance(seen.value, MetricsReading) else 0.0)
+    if taken >= not_before_mono:
+        return seen
+    error = seen.error or ReadError(Trouble.EMPTY, WAITING, seen.at or 0.0)
+    return replace(seen, value=None, at=None, mono=None, error=error)

@@ -1,0 +1,89 @@
+"""How far a standby is behind, in bytes against the primary's own position. Unknown is never 0."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from state.readings import PostgresReading
+from state.units import megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Distances in bytes; None = unknown, with `why`.
+
+    `replay` is what is not applied yet, `receive` what would be lost with the primary, `at_least` the part that is
+    certain when the whole is not, `unapplied` what was received but not applied, `seconds` the age of the last
+    replayed commit (0 when nothing is missing: on an idle primary that age grows without meaning anything).
+    """
+
+    replay: int | None = None
+    receive: int | None = None
+    at_least: int | None = None
+    unapplied: int | None = None
+    seconds: float | None = None
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        """For people: a size, or `unknown, at least 13.2 MB: not streaming`."""
+        if self.replay is not None:
+            return megabytes(self.replay)
+        least = f", at least {megabytes(self.at_least)}" if self.at_least else ""
+        return f"unknown{least}: {self.why}"
+
+
+def lsn(position: int) -> str:
+    """A WAL position as PostgreSQL writes it: `0/5000148`."""
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
+def received(standby: PostgresReading) -> int | None:
+    """The furthest position a standby holds: received or, from an archive, replayed."""
+    held = [p for p in (standby.receive_lsn, standby.replay_lsn) if p is not None]
+    return max(held, default=None)
+
+
+def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> Lag:
+    """The distance of a standby to a primary, both read just now (primary None = its position is not known)."""
+    held, replayed = received(standby), standby.replay_lsn
+    if held is None or replayed is None:
+        return Lag(why="the standby tells no position")
+    unapplied = held - replayed
+    if primary is None or primary.write_lsn is None:
+        return Lag(unapplied=unapplied, why="the primary's position is not known")
+    if standby.system_id != primary.system_id:
+        return Lag(why=f"another database system, {standby.system_id}")
+    behind = max(0, primary.write_lsn - replayed)
+    if standby.timeline != primary.timeline:
+        return Lag(at_least=None if _diverged(standby, primary) else behind, why=_timeline_words(standby, primary))
+    if standby.receiver_state != "streaming":
+        return Lag(at_least=behind, unapplied=unapplied, why="not streaming")
+    seconds = 0.0 if behind == 0 else _finite(standby.replay_age)
+    return Lag(behind, max(0, primary.write_lsn - held), behind, unapplied, seconds)
+
+
+def past_fork(standby: PostgresReading, primary: PostgresReading) -> int | None:
+    """Bytes a node of the parent timeline holds past the point where the primary left it; None = cannot be told."""
+    held = received(standby) if standby.in_recovery else standby.write_lsn
+    if None in (held, primary.fork_lsn, primary.timeline, standby.timeline):
+        return None
+    assert held is not None
+    assert primary.fork_lsn is not None
+    assert primary.timeline is not None
+    return max(0, held - primary.fork_lsn) if standby.timeline == primary.timeline - 1 else None
+
+
+def _diverged(standby: PostgresReading, primary: PostgresReading) -> bool:
+    return bool(past_fork(standby, primary))
+
+
+def _timeline_words(standby: PostgresReading, primary: PostgresReading) -> str:
+    past = past_fork(standby, primary)
+    words = f"timeline {standby.timeline or 'unknown'}, primary on {primary.timeline or 'unknown'}"
+    return f"{words}, diverged by {megabytes(past)}" if past else words
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

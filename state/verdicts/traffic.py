@@ -1,0 +1,171 @@
+"""Balancers: who serves, against which floor, with which colour, and whether somebody changed it behind us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from state.api import Health
+from state.ports import ServerState
+from state.readings import BalancerReading, Server
+from state.units import percent, utc
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEffect:
+    """What a change would set on one server; None leaves it as it is."""
+
+    weight: int | None = None
+    state: ServerState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendVerdict:
+    """One backend on one balancer: verdict, servers that serve against the floor, colours by weight."""
+
+    health: Health
+    words: str
+    serving: int
+    total: int
+    floor: int
+    active: str
+    sessions: int
+
+
+def after_effect(server: Server, effect: ServerEffect) -> Server:
+    """The server as it would stand after the effect; `ready` does not make a dead server live."""
+    weight = server.weight if effect.weight is None else effect.weight
+    if effect.state is None:
+        return replace(server, weight=weight)
+    return replace(server, weight=weight, drained=effect.state == "drain", maintenance=effect.state == "maint")
+
+
+def floor_after(servers: Iterable[Server], effects: Mapping[str, ServerEffect]) -> int:
+    """How many servers would serve after the effects (by server name): the number a floor is held against."""
+    unchanged = ServerEffect()
+    return sum(after_effect(s, effects.get(s.name, unchanged)).serving for s in servers)
+
+
+def shares(servers: Sequence[Server]) -> dict[str, float]:
+    """Each server's share of new traffic by weight, 0 to 1; 0 for one that does not serve."""
+    total = sum(s.weight for s in servers if s.serving)
+    return (
+        {s.name: s.weight / total if s.serving else 0.0 for s in servers}
+        if total
+        else dict.fromkeys((s.name for s in servers), 0.0)
+    )
+
+
+def state_word(server: Server) -> str:
+    """The server's state for people: maint, drain, down or ready."""
+    if server.maintenance:
+        return "maint"
+    if server.drained:
+        return "drain"
+    return "ready" if server.up else "down"
+
+
+def server_health(server: Server) -> Health:
+    """Down fails; out of rotation warns; without a health check nobody knows."""
+    if server.maintenance or server.drained:
+        return Health.WARN
+    if not server.up:
+        return Health.FAIL
+    return Health.UNKNOWN if server.status.lower() == "no check" else Health.PASS
+
+
+def active_words(servers: Sequence[Server], colours: Mapping[str, str]) -> str:
+    """Who takes the traffic, largest first: `green v42 100%`."""
+    taking = sorted(((share, name) for name, share in shares(servers).items() if share), key=lambda s: (-s[0], s[1]))
+    if not colours and len(taking) > 2:
+        return f"{len(taking)} servers"
+    return " · ".join(f"{_named(name, colours)} {_whole(share)}" for share, name in taking)
+
+
+def _named(server: str, colours: Mapping[str, str]) -> str:
+    return f"{server} {colours[server]}" if server in colours else server
+
+
+def _whole(share: float) -> str:
+    return percent(share).replace(".0%", "%")
+
+
+def backend_verdict(servers: Sequence[Server], floor: int, colours: Mapping[str, str]) -> BackendVerdict:
+    """Judge one backend from one fresh reading: none serving fails, fewer than the floor or one down warns."""
+    serving = sum(s.serving for s in servers)
+    down = [s for s in servers if state_word(s) == "down"]
+    if not servers:
+        health, words = Health.UNKNOWN, "the balancer has no such backend"
+    elif not serving:
+        health, words = Health.FAIL, "no server serves"
+    elif serving < floor:
+        health, words = Health.WARN, f"{serving} of {len(servers)} serve, floor {floor}"
+    elif down:
+        named = ", ".join(f"{s.name} down" + (f" ({s.check})" if s.check else "") for s in down[:3])
+        health, words = Health.WARN, named + (f" and {len(down) - 3} more" if len(down) > 3 else "")
+    else:
+        health, words = Health.PASS, f"{serving} of {len(servers)} serve"
+    return BackendVerdict(
+        health, words, serving, len(servers), floor, active_words(servers, colours), sum(s.sessions for s in servers)
+    )
+
+
+def weight_key(balancer: str, backend: str, server: str) -> str:
+    """Where `expected` holds the weight last confirmed."""
+    return f"{balancer}/{backend}/{server}:weight"
+
+
+def state_key(balancer: str, backend: str, server: str) -> str:
+    """Where `expected` holds the state last confirmed."""
+    return f"{balancer}/{backend}/{server}:state"
+
+
+def process_key(balancer: str) -> str:
+    """Where `expected` holds the process that took the last confirmed effect."""
+    return f"{balancer}:process"
+
+
+def drift(
+    before: BalancerReading | None,
+    now: BalancerReading,
+    expected: Mapping[str, int | str],
+    backend: str | None = None,
+) -> str:
+    """What no longer is as confirmed effects left it, or an empty text.
+
+    `expected` is keyed by `weight_key`, `state_key` and `process_key`. HAProxy forgets runtime changes when it
+    restarts or reloads, which shows as another process.
+    """
+    changed = _differences(now, expected, backend)
+    if not changed:
+        return ""
+    known = expected.get(process_key(now.name)) or (before.process if before is not None else now.process)
+    if known != now.process:
+        return f"runtime state lost: process restarted {utc(now.started_at)}, {', '.join(changed)}"
+    return f"changed from outside: {', '.join(changed)}"
+
+
+def _differences(now: BalancerReading, expected: Mapping[str, int | str], backend: str | None) -> list[str]:
+    found: list[str] = []
+    for key, value in expected.items():
+        place, _, what = key.rpartition(":")
+        balancer, _, server_key = place.partition("/")
+        if balancer != now.name or what not in ("weight", "state"):
+            continue
+        if backend is not None and not server_key.startswith(backend + "/"):
+            continue
+        name = server_key.rpartition("/")[2]
+        server = now.servers.get(server_key)
+        if server is None:
+            found.append(f"{name} is gone")
+        elif what == "weight" and server.weight != value:
+            found.append(f"{name} weight {value} → {server.weight}")
+        elif what == "state" and _admin_state(server) != value:
+            found.append(f"{name} {value} → {_admin_state(server)}")
+    return found
+
+
+def _admin_state(server: Server) -> str:
+    """What an operator set; a failing health check is no drift."""
+    word = state_word(server)
+    return "ready" if word == "down" else word

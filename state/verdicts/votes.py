@@ -1,0 +1,83 @@
+"""Roles as votes: every witness says what it knows, nobody picks a winner among those who disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from state.readings import PatroniReading, PostgresReading
+
+PRIMARY = "primary"
+STANDBY = "standby"
+CONFLICT = "CONFLICT"
+UNKNOWN = "unknown"
+
+_ROLES = {
+    "primary": PRIMARY,
+    "master": PRIMARY,
+    "leader": PRIMARY,
+    "replica": STANDBY,
+    "standby": STANDBY,
+    "sync_standby": STANDBY,
+    "quorum_standby": STANDBY,
+    "standby_leader": STANDBY,
+}
+_ALIVE = frozenset({"running", "streaming", "in archive recovery"})
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one witness says a node is; an empty role is silence."""
+
+    witness: str
+    role: str
+
+
+def agreed(votes: Iterable[Vote]) -> str:
+    """The one role every speaking witness names, CONFLICT when two differ, unknown when all are silent."""
+    said = {vote.role for vote in votes if vote.role}
+    if not said:
+        return UNKNOWN
+    return said.pop() if len(said) == 1 else CONFLICT
+
+
+def vote_words(votes: Sequence[Vote]) -> str:
+    """The votes for people: `4 of 4 say standby`, or who says what when they disagree."""
+    silent = [v.witness for v in votes if not v.role]
+    said: dict[str, list[str]] = {}
+    for vote in votes:
+        if vote.role:
+            said.setdefault(vote.role, []).append(vote.witness)
+    if not said:
+        return "every witness is silent"
+    tail = f"; silent: {', '.join(silent)}" if silent else ""
+    if len(said) == 1:
+        role, witnesses = next(iter(said.items()))
+        return f"{len(witnesses)} of {len(votes)} say {role}{tail}"
+    sides = "; ".join(f"{', '.join(who)}: {role}" for role, who in sorted(said.items()))
+    return f"{sides}{tail}"
+
+
+def manager_role(role: str, state: str) -> str:
+    """A manager's role word as ours; silence when the server it speaks of does not run."""
+    return _ROLES.get(role, "") if state in _ALIVE else ""
+
+
+def node_votes(
+    node: str, postgres: PostgresReading | None, managers: Mapping[str, PatroniReading | None]
+) -> tuple[Vote, ...]:
+    """Every witness on one node: its server, its own manager, and each other manager's view of the cluster."""
+    own = "" if postgres is None else (STANDBY if postgres.in_recovery else PRIMARY)
+    votes = [Vote("Postgres", own)]
+    for name, reading in managers.items():
+        votes.append(Vote(f"Patroni {name}", _said_of(node, name, reading)))
+    return tuple(votes)
+
+
+def _said_of(node: str, witness: str, reading: PatroniReading | None) -> str:
+    if reading is None:
+        return ""
+    if witness == node:
+        return manager_role(reading.role, reading.state)
+    member = next((m for m in reading.members if m.name == node), None)
+    return "" if member is None else manager_role(member.role, member.state)
