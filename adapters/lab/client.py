@@ -1,0 +1,162 @@
+"""The lab from outside: start one, ask it, break it, mend it, end it.
+
+lab = await start_lab(progress=print)
+await lab.inject("bad-release")
+await lab.undo("bad-release")
+await lab.down()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from adapters.lab.directory import LOG, PROGRESS, is_locked
+from adapters.lab.errors import LabError, LabNotRunningError, NoSuchFaultError
+from adapters.lab.options import LabOptions, default_directory
+from adapters.lab.progress import Progress
+from adapters.lab.waiting import until
+
+START_LIMIT = 90.0  # seconds
+UNDO_DEADLINE = 90.0  # seconds; an undo answers when it is proved
+DOWN_LIMIT = 15.0  # seconds
+
+
+class LabClient:
+    """Speaks to the lab of a directory. Every method raises LabNotRunningError when there is none."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = (directory or default_directory()).absolute()
+
+    @property
+    def estate(self) -> Path:
+        """The estate file of this lab."""
+        return self.directory / "estate.yaml"
+
+    def description(self) -> dict[str, Any]:
+        """LAB.json: addresses, ports, pids, versions, files of secrets."""
+        try:
+            parsed: dict[str, Any] = json.loads((self.directory / "LAB.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise LabNotRunningError(f"no lab runs in {self.directory}") from error
+        return parsed
+
+    async def status(self) -> dict[str, Any]:
+        """State, processes, nodes, load counts, faults, links; times are seconds since the epoch."""
+        return await self._call("GET", "/status")
+
+    async def faults(self) -> dict[str, Any]:
+        """`catalogue`: every kind of fault; `injected`: those injected in this lab."""
+        return await self._call("GET", "/faults")
+
+    async def inject(self, name: str, target: str | None = None, seconds: float | None = None) -> dict[str, Any]:
+        """Inject a fault, which is undone by itself after `seconds`. Raises NoSuchFaultError, LabError."""
+        return await self._call("POST", f"/faults/{quote(name)}", {"target": target, "seconds": seconds})
+
+    async def undo(self, name: str) -> dict[str, Any]:
+        """Undo a fault and return when a reading proves it. Raises NoSuchFaultError, LabError."""
+        return await self._call("DELETE", f"/faults/{quote(name)}", deadline=UNDO_DEADLINE)
+
+    async def set_link(self, name: str, mode: str, delay: float | None = None) -> dict[str, Any]:
+        """Set a link to pass, latency, blackhole, refuse, reset or garbage. Raises NoSuchFaultError."""
+        return await self._call("PUT", f"/links/{quote(name)}", {"mode": mode, "delay": delay})
+
+    async def lost_orders(self) -> dict[str, Any]:
+        """Acknowledged orders that the primary does not hold: `acknowledged`, `lost`, `numbers` (the first 100)."""
+        return await self._call("GET", "/orders/lost")
+
+    async def down(self) -> None:
+        """End the lab, and return when no process or file of it is left. Raises LabError after 15 seconds."""
+        if not is_locked(self.directory):
+            raise LabNotRunningError(f"no lab runs in {self.directory}")
+        await self._call("POST", "/down")
+        await until(f"the lab in {self.directory} is down", self._ended, DOWN_LIMIT, every=0.05)
+
+    async def _ended(self) -> bool:
+        return not is_locked(self.directory)
+
+    async def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, deadline: float = 30.0
+    ) -> dict[str, Any]:
+        control = self.description()["control"]
+        timeout = aiohttp.ClientTimeout(total=deadline)
+        connector = aiohttp.UnixConnector(control)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.request(method, f"http://lab{path}", json=body) as response,
+            ):
+                answer: dict[str, Any] = json.loads(await response.text())
+                status = response.status
+        except TimeoutError as error:
+            raise LabError(f"the lab gave no answer in {deadline:.0f} s: outcome unknown") from error
+        except (OSError, aiohttp.ClientError) as error:
+            raise LabNotRunningError(f"no lab answers in {self.directory}: {error}") from error
+        if status == 404:
+            raise NoSuchFaultError(str(answer.get("error", "not found")))
+        if status >= 400:
+            raise LabError(str(answer.get("error", status)))
+        return answer
+
+
+async def start_lab(
+    directory: Path | None = None,
+    options: LabOptions | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> LabClient:
+    """Start a lab in a session of its own and return when it is live; the one that runs there already, if one does.
+
+    `progress` is called with each step. Raises LabError with the reason when it did not become live.
+    """
+    client = LabClient(directory)
+    arguments = ["--dir", str(client.directory), "--detach", *(options or LabOptions()).arguments()]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "adapters.lab.supervisor",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    for line in said.decode().splitlines():  # before it detaches it speaks only to end
+        step = Progress.parse(line)
+        if progress is not None:
+            progress(step)
+        if step.state == "failed":
+            raise LabError(step.detail)
+    await _follow(client, progress)
+    return client
+
+
+async def _follow(client: LabClient, progress: Callable[[Progress], None] | None) -> None:
+    """Read the progress file until the lab is live. Raises LabError."""
+    offset = 0
+    path = client.directory / PROGRESS
+    loop = asyncio.get_running_loop()
+    ending = loop.time() + START_LIMIT
+    while loop.time() < ending:
+        alive = is_locked(client.directory)
+        with path.open(encoding="utf-8") as file:
+            file.seek(offset)
+            text = file.read()
+        complete = text[: text.rfind("\n") + 1]
+        offset += len(complete.encode())
+        for step in map(Progress.parse, complete.splitlines()):
+            if progress is not None:
+                progress(step)
+            if step.state == "failed" and step.final:
+                raise LabError(step.detail)
+            if step.final:
+                return
+        if not alive:
+            raise LabError(f"the lab ended while starting; see {client.directory / LOG}")
+        await asyncio.sleep(0.05)
+    raise LabError(f"the lab was not live after {START_LIMIT:.0f} s; it may still come up")

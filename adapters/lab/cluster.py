@@ -1,0 +1,155 @@
+"""Asks Patroni and PostgreSQL of the lab directly, past every link, and prepares the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from adapters.lab.topology import Credentials, Node, Topology
+
+SQL_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+HTTP_ERRORS = (OSError, TimeoutError, aiohttp.ClientError)
+SCHEMA = """
+create table if not exists orders (
+  number bigint primary key, site text not null, release text not null, at timestamptz not null default now());
+create table if not exists heartbeat (at timestamptz not null);
+insert into heartbeat select now() where not exists (select from heartbeat);
+alter table orders owner to shop;
+alter table heartbeat owner to shop;
+"""
+
+
+class Cluster:
+    """The lab's own view of the three nodes. Needs `open` before use."""
+
+    def __init__(self, topology: Topology, credentials: Credentials) -> None:
+        self._topology = topology
+        self._credentials = credentials
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.5))
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, url: str) -> tuple[int, str]:
+        """Status and body of an HTTP request; status 0 when there was no answer."""
+        if self._session is None:
+            raise RuntimeError("the cluster is not open")
+        try:
+            async with self._session.get(url) as response:
+                return response.status, await response.text()
+        except HTTP_ERRORS:
+            return 0, ""
+
+    async def post(self, url: str) -> tuple[int, str]:
+        """As `get`, with the verb POST."""
+        if self._session is None:
+            raise RuntimeError("the cluster is not open")
+        try:
+            async with self._session.post(url) as response:
+                return response.status, await response.text()
+        except HTTP_ERRORS:
+            return 0, ""
+
+    async def primary(self) -> str | None:
+        """The member that holds the leader lock, by its own word; None when there is none."""
+        nodes = self._topology.nodes.values()
+        answers = await asyncio.gather(*(self.get(f"http://{n.host}:{n.api}/primary") for n in nodes))
+        for node, (status, _) in zip(nodes, answers, strict=True):
+            if status == 200:
+                return node.name
+        return None
+
+    async def members(self) -> dict[str, dict[str, Any]]:
+        """Members as Patroni lists them, asked of the first node that answers."""
+        for node in self._topology.nodes.values():
+            status, body = await self.get(f"http://{node.host}:{node.api}/cluster")
+            if status == 200:
+                return {member["name"]: member for member in json.loads(body).get("members", [])}
+        return {}
+
+    async def healthy(self) -> bool:
+        """One leader runs and every other node streams from it."""
+        members = await self.members()
+        leaders = [m for m in members.values() if m["role"] == "leader" and m["state"] == "running"]
+        streaming = [m for m in members.values() if m["state"] == "streaming"]
+        return len(leaders) == 1 and len(leaders) + len(streaming) == len(self._topology.nodes)
+
+    async def connect(self, node: Node) -> asyncpg.Connection[asyncpg.Record]:
+        """A superuser's session on one node. Raises one of SQL_ERRORS."""
+        return await asyncpg.connect(
+            host=node.host,
+            port=node.postgres,
+            user="superuser",
+            password=self._credentials.superuser,
+            database="postgres",
+            ssl=False,
+            timeout=2,
+            command_timeout=5,
+        )
+
+    async def query(self, name: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run one statement on one node as superuser. Raises one of SQL_ERRORS."""
+        connection = await self.connect(self._topology.nodes[name])
+        try:
+            return list(await connection.fetch(sql, *arguments))
+        finally:
+            connection.terminate()
+
+    async def in_recovery(self, name: str) -> bool | None:
+        """Whether a node is a standby; None when it does not answer."""
+        try:
+            rows = await self.query(name, "select pg_is_in_recovery()")
+        except SQL_ERRORS:
+            return None
+        return bool(rows[0][0])
+
+    async def streaming(self) -> set[str]:
+        """The standbys that the primary says it streams to."""
+        primary = await self.primary()
+        if primary is None:
+            return set()
+        sql = "select application_name from pg_stat_replication where state = 'streaming'"
+        try:
+            return {row[0] for row in await self.query(primary, sql)}
+        except SQL_ERRORS:
+            return set()
+
+    async def settled(self) -> bool:
+        """One node accepts writes and streams to all others, by the word of the servers and not of Patroni's store."""
+        names = list(self._topology.nodes)
+        roles = dict(zip(names, await asyncio.gather(*map(self.in_recovery, names)), strict=True))
+        writable = [name for name, replica in roles.items() if replica is False]
+        standbys = {name for name, replica in roles.items() if replica is True}
+        if len(writable) != 1 or len(standbys) != len(names) - 1:
+            return False
+        return standbys <= await self.streaming()
+
+    async def prepare(self, name: str) -> None:
+        """Create the roles and tables on the primary. Raises one of SQL_ERRORS."""
+        connection = await self.connect(self._topology.nodes[name])
+        try:
+            for role, password in (("recovery", self._credentials.recovery), ("shop", self._credentials.shop)):
+                known = await connection.fetchval("select true from pg_roles where rolname = $1", role)
+                verb = "alter" if known else "create"
+                literal = await connection.fetchval("select quote_literal($1::text)", password)
+                await connection.execute(f"{verb} role {role} login password {literal}")
+            await connection.execute("grant pg_monitor to recovery")
+            await connection.execute(SCHEMA)
+        finally:
+            connection.terminate()
+
+    async def lost_orders(self, acknowledged: list[int]) -> list[int]:
+        """Those order numbers that the primary does not hold. Raises one of SQL_ERRORS, LookupError without one."""
+        primary = await self.primary()
+        if primary is None:
+            raise LookupError("no primary answers")
+        sql = "select n from unnest($1::bigint[]) n where not exists (select from orders where number = n) order by n"
+        return [row[0] for row in await self.query(primary, sql, acknowledged)]

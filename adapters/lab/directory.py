@@ -1,0 +1,43 @@
+"""The directory of a lab: who owns it, and whether a lab runs in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from adapters.lab.errors import LabError
+
+LOCK = "lab.lock"
+PROGRESS = "progress.jsonl"
+LOG = "lab.log"
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create the directory for this user alone. Raises LabError when it belongs to another, or others may write."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = directory.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o022 or directory.is_symlink():
+        raise LabError(f"{directory} is not a directory of this user alone")
+
+
+def lock(directory: Path) -> int | None:
+    """Take the directory for this process. None when another lab has it."""
+    descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a lab's keeper holds the directory now."""
+    if not (directory / LOCK).exists():
+        return False
+    descriptor = lock(directory)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False

@@ -1,0 +1,163 @@
+"""The estate that describes this lab to the engine: `estate.yaml` and the files of its secrets."""
+
+from __future__ import annotations
+
+import io
+import os
+import pwd
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from adapters.lab.files import write_private
+from adapters.lab.render import CONFIG, zone_records
+from adapters.lab.topology import COLOURS, KEY_ALGORITHM, KEY_NAME, LOCAL, SCOPE, SITES, ZONE, Credentials, Topology
+
+Tree = dict[str, object]
+
+
+def estate(topology: Topology, present: set[str], control: Path) -> Tree:
+    """The estate as plain data, in the shape of `config/recovery.yaml`. Only what is present appears."""
+    monitors = _monitors(topology, present)
+    tree: Tree = {
+        "estate": "lab",
+        "environment": "lab",
+        "sites": {site: {"title": site.capitalize()} for site in SITES},
+        "people": {
+            "you": {
+                "title": "You",
+                "accounts": [pwd.getpwuid(os.geteuid()).pw_name],
+                "roles": ["commander", "responder"],
+            }
+        },
+        "services": _services(present, monitors) if {"apps", "haproxy"} <= present else {},
+        "databases": {SCOPE: _database(topology)} if "postgres" in present else {},
+        "balancers": _balancers(topology) if "haproxy" in present else {},
+        "zones": {ZONE: _zone(topology)} if "dns" in present else {},
+        "monitors": monitors,
+        "polling": {"every": "1s", "deadline": "900ms", "stale_after": "3s"},
+        "runbooks": [str(CONFIG / "runbooks")],
+        "policies": {"confirm": {"arm": "500ms", "plan_expires": "2m"}, "second_person": []},
+        "faults": {"kind": "lab", "control": str(control)},
+    }
+    return tree
+
+
+def _services(present: set[str], monitors: Tree) -> Tree:
+    sources = [name for name in ("prometheus", "apps") if name in monitors]
+    database = [SCOPE] if "postgres" in present else []
+    traffic: Tree = {"balancers": [f"edge-{site}" for site in SITES], "floor": 1}
+    return {
+        "checkout": {
+            "tier": 1,
+            "rto": "5m",
+            "rpo": "1MB",
+            "owners": ["you"],
+            "depends_on": database,
+            "state": "stateless",
+            "traffic": {**traffic, "backend": "checkout", "colours": dict(COLOURS)},
+            "objectives": {"error_ratio": "1%", "p99": "300ms"},
+            "metrics": {"monitors": sources, "service": "checkout"},
+        },
+        "catalog": {
+            "tier": 2,
+            "rto": "15m",
+            "rpo": "10MB",
+            "owners": ["you"],
+            "depends_on": ["checkout", *database],
+            "state": "stateless",
+            "traffic": {**traffic, "backend": "catalog"},
+            "objectives": {"error_ratio": "2%", "p99": "500ms"},
+            "metrics": {"monitors": sources, "service": "catalog"},
+        },
+    }
+
+
+def _database(topology: Topology) -> Tree:
+    return {
+        "kind": "patroni",
+        "scope": SCOPE,
+        "rpo": "1MB",
+        "database": "postgres",
+        "user": "recovery",
+        "password": {"file": "secrets/postgres"},
+        "tls": "loopback",
+        "api_user": "recovery",
+        "api_password": {"file": "secrets/patroni"},
+        "nodes": {
+            name: {
+                "site": node.site,
+                "postgres": f"{LOCAL}:{topology.links[f'engine-postgres-{name}']}",
+                "api": topology.url(f"engine-patroni-{name}"),
+            }
+            for name, node in topology.nodes.items()
+        },
+    }
+
+
+def _balancers(topology: Topology) -> Tree:
+    return {
+        f"edge-{site}": {"kind": "haproxy", "site": site, "socket": str(topology.proxied_socket_of(site))}
+        for site in SITES
+    }
+
+
+def _zone(topology: Topology) -> Tree:
+    records = [{"name": name, "type": "A", "expect": list(addresses)} for name, addresses in zone_records().items()]
+    return {
+        "kind": "rfc2136",
+        "servers": [f"{LOCAL}:{topology.links['engine-dns']}"],
+        "key": {"name": KEY_NAME, "algorithm": KEY_ALGORITHM, "secret": {"file": "secrets/tsig"}},
+        "records": records,
+    }
+
+
+def _monitors(topology: Topology, present: set[str]) -> Tree:
+    monitors: Tree = {
+        name: {"kind": name, "url": topology.url(f"engine-{name}")}
+        for name in ("prometheus", "alertmanager")
+        if name in present
+    }
+    if "apps" in present:
+        monitors["apps"] = {
+            "kind": "scrape",
+            "targets": {
+                name: {"site": app.site, "url": topology.url(f"engine-metrics-{name}", "/metrics")}
+                for name, app in topology.apps.items()
+            },
+        }
+    if {"apps", "haproxy"} <= present:
+        paths = {"checkout": "/order/health", "catalog": "/catalog/health"}
+        targets = {
+            f"{service}-{site}": {
+                "site": site,
+                "service": service,
+                "url": topology.url(f"engine-probe-{site}", path),
+            }
+            for service, path in paths.items()
+            for site in SITES
+        }
+        monitors["probes"] = {"kind": "http", "targets": targets}
+    return monitors
+
+
+def write_secrets(directory: Path, credentials: Credentials) -> dict[str, Path]:
+    """The files that the estate names, and the superuser's password for tests."""
+    values = {
+        "postgres": credentials.recovery,
+        "patroni": credentials.api,
+        "tsig": credentials.tsig,
+        "superuser": credentials.superuser,
+    }
+    return {name: write_private(directory / "secrets" / name, text + "\n") for name, text in values.items()}
+
+
+def write_estate(directory: Path, tree: Tree) -> Path:
+    """Write `estate.yaml`."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    text = io.StringIO()
+    text.write("# The running lab, written at its start. Gone when the lab goes down.\n")
+    yaml.dump(tree, text)
+    return write_private(directory / "estate.yaml", text.getvalue())

@@ -1,0 +1,108 @@
+"""Asks every PostgreSQL node once a second, and shows the answers to Prometheus under the names of postgres_exporter.
+
+Patroni's own metrics come from Patroni: a node whose agent is frozen reports nothing there, and may still accept
+writes. These come from the servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import asyncpg
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from adapters.lab.topology import LOCAL, Node, Topology
+
+DEADLINE = 0.9  # seconds
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+QUERY = """
+select pg_is_in_recovery() as replica,
+       extract(epoch from now() - (select last_msg_receipt_time from pg_stat_wal_receiver))::float8 as age
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What a server said about itself. `replica` is None when it gave no answer; `age` in seconds."""
+
+    replica: bool | None
+    age: float | None
+
+
+class Exporter:
+    """One connection for each node, opened again when it breaks."""
+
+    def __init__(self, topology: Topology, password: str) -> None:
+        self._topology = topology
+        self._password = password
+        self._connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+        self._runners: list[asyncio.Task[None]] = []
+        self._web: web.AppRunner | None = None
+        self.states: dict[str, NodeState] = {}
+
+    async def start(self) -> None:
+        """Begin to ask and to serve `/metrics`. Raises OSError when the port is taken."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics)
+        self._web = web.AppRunner(app, access_log=None)
+        await self._web.setup()
+        await web.TCPSite(self._web, LOCAL, self._topology.exporter).start()
+        self._runners = [asyncio.create_task(self._follow(node)) for node in self._topology.nodes.values()]
+
+    async def stop(self) -> None:
+        for task in self._runners:
+            task.cancel()
+        await asyncio.gather(*self._runners, return_exceptions=True)
+        for connection in self._connections.values():
+            connection.terminate()
+        if self._web is not None:
+            await self._web.cleanup()
+
+    async def _follow(self, node: Node) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    self.states[node.name] = await self._ask(node)
+            except ERRORS:
+                self.states[node.name] = NodeState(None, None)
+                if connection := self._connections.pop(node.name, None):
+                    connection.terminate()
+            await asyncio.sleep(1)
+
+    async def _ask(self, node: Node) -> NodeState:
+        connection = self._connections.get(node.name)
+        if connection is None:
+            connection = await asyncpg.connect(
+                host=node.host,
+                port=node.postgres,
+                user="recovery",
+                password=self._password,
+                database="postgres",
+                ssl=False,
+                timeout=DEADLINE,
+                server_settings={"application_name": "exporter"},
+            )
+            self._connections[node.name] = connection
+        row = await connection.fetchrow(QUERY)
+        if row is None:
+            return NodeState(None, None)
+        return NodeState(row["replica"], row["age"])
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        registry = CollectorRegistry()
+        up = Gauge("pg_up", "The server answered", ["node"], registry=registry)
+        replica = Gauge("pg_replication_is_replica", "In recovery", ["node"], registry=registry)
+        age = Gauge(
+            "pg_stat_wal_receiver_age_seconds", "Since the last message of the primary", ["node"], registry=registry
+        )
+        for name, state in self.states.items():
+            up.labels(name).set(state.replica is not None)
+            if state.replica is not None:
+                replica.labels(name).set(state.replica)
+            if state.replica:
+                # A replica without a receiver hears nothing: that must not look like a value that is absent.
+                age.labels(name).set(float("inf") if state.age is None else max(0.0, state.age))
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": METRICS_TYPE})

@@ -1,0 +1,83 @@
+"""What a caller may choose about a lab, as options of the API and as flags of the supervisor."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+COMPONENTS = ("postgres", "haproxy", "apps", "load", "dns", "prometheus", "alertmanager")
+
+
+@dataclass(frozen=True, slots=True)
+class LabOptions:
+    """Choices for one lab.
+
+    `postgres` is a `bin` directory, `haproxy` a program, `debs` the root of unpacked Debian packages. `embedded`
+    keeps to what the Python packages carry. `without` names components to leave out (of `COMPONENTS`). `nodes` is
+    the number of PostgreSQL nodes, 1 to 3; `rate` is the number of orders per second that the load places.
+    """
+
+    postgres: Path | None = None
+    haproxy: Path | None = None
+    debs: Path | None = None
+    embedded: bool = False
+    without: frozenset[str] = frozenset()
+    nodes: int = 3
+    rate: float = 20.0
+
+    def __post_init__(self) -> None:
+        unknown = self.without - set(COMPONENTS)
+        if unknown:
+            raise ValueError(f"no such component: {', '.join(sorted(unknown))}; there are {', '.join(COMPONENTS)}")
+        if not 1 <= self.nodes <= 3:
+            raise ValueError(f"nodes must be 1, 2 or 3, not {self.nodes}")
+
+    def wants(self, component: str) -> bool:
+        return component not in self.without
+
+    def arguments(self) -> list[str]:
+        """The same choices as flags of `python -m adapters.lab.supervisor`."""
+        flags: list[str] = []
+        for name, path in (("--postgres", self.postgres), ("--haproxy", self.haproxy), ("--debs", self.debs)):
+            if path is not None:
+                flags += [name, str(path)]
+        if self.embedded:
+            flags.append("--embedded")
+        for component in sorted(self.without):
+            flags += ["--without", component]
+        return [*flags, "--nodes", str(self.nodes), "--rate", str(self.rate)]
+
+
+def default_directory() -> Path:
+    """`$XDG_RUNTIME_DIR/recovery-lab`, or `/tmp/recovery-lab-<uid>` where the session has no runtime directory."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "recovery-lab"
+    return Path("/tmp") / f"recovery-lab-{os.getuid()}"  # noqa: S108 - created with mode 0700 and owner-checked
+
+
+def parse_arguments(argv: list[str] | None = None) -> tuple[Path, LabOptions, bool]:
+    """The directory, the options, and whether to detach. Exits with code 2 and a message on wrong flags."""
+    parser = argparse.ArgumentParser(prog="python -m adapters.lab.supervisor", description="Run the lab.")
+    parser.add_argument("--dir", type=Path, default=None, help="where LAB.json and the estate are written")
+    parser.add_argument("--postgres", type=Path, help="a directory with postgres, initdb, pg_ctl, ...")
+    parser.add_argument("--haproxy", type=Path, help="an HAProxy program")
+    parser.add_argument("--debs", type=Path, help="the root of unpacked Debian packages")
+    parser.add_argument("--embedded", action="store_true", help="use only what the Python packages carry")
+    parser.add_argument("--without", action="append", default=[], choices=COMPONENTS)
+    parser.add_argument("--nodes", type=int, default=3, choices=(1, 2, 3))
+    parser.add_argument("--rate", type=float, default=20.0, help="orders per second")
+    parser.add_argument("--detach", action="store_true", help="go on in a session of its own")
+    known = parser.parse_args(argv)
+    options = LabOptions(
+        postgres=known.postgres,
+        haproxy=known.haproxy,
+        debs=known.debs,
+        embedded=known.embedded,
+        without=frozenset(known.without),
+        nodes=known.nodes,
+        rate=known.rate,
+    )
+    return (known.dir or default_directory()).absolute(), options, known.detach
