@@ -110,18 +110,19 @@ class Effects:
     ) -> None:
         found = await self._settle(run, step, change, facts, quiet)
         self._reach("before_outcome")
+        state, words = STATES[found.finding], _outcome_words(found, step)
         outcome = {
             "effect": step.effect,
-            "state": STATES[found.finding],
+            "state": state,
             "finding": found.finding.value,
             "evidence": list(found.evidence),
             "figures": dict(found.figures),
             "seconds": round(self._clock.mono() - started, 3),
-            "words": _outcome_words(found, step),
+            "words": words,
         }
         await self._record(run, step, EventKind.OUTCOME_RECORDED, outcome)
         self._reach("after_outcome")
-        await self._end(run, step, outcome["state"], outcome["words"], found.evidence)
+        await self._end(run, step, state, words, found.evidence)
 
     async def _settle(
         self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], quiet: float
