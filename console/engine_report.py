@@ -1,0 +1,69 @@
+"""How an engine's start is told: to the console that started it, to a terminal, and to systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from typing import Any
+
+from state.errors import RecoveryError, Refused
+from state.text import clean
+
+
+class StartReport:
+    """Tells progress, then either `ready` or `failed`, once. `descriptor` is the pipe of a starting console."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)
+
+    def doing(self, words: str) -> None:
+        """One step of the start."""
+        self._tell({"doing": words}, words)
+
+    def ready(self, words: str) -> None:
+        """The engine serves; nothing more follows."""
+        self._tell({"doing": words, "ready": True}, words)
+        self.close()
+        notify_systemd("READY=1")
+
+    def failed(self, error: RecoveryError) -> None:
+        """The engine does not start, and why."""
+        rule = (error.rule, error.fact, error.way_out) if isinstance(error, Refused) else ("", "", "")
+        told = {
+            "title": error.title,
+            "message": str(error),
+            "exit_code": int(error.exit_code),
+            **dict(zip(("rule", "fact", "way_out"), rule, strict=True)),
+        }
+        self._tell({"error": told}, f"{error.title}: {error}" + (f"\n{error.hint}" if error.hint else ""))
+        self.close()
+
+    def close(self) -> None:
+        """End the report; the console sees the end of the pipe."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _tell(self, told: dict[str, Any], words: str) -> None:
+        if self._descriptor is None:
+            sys.stderr.write("".join(clean(line) + "\n" for line in words.splitlines()))
+            return
+        with contextlib.suppress(BrokenPipeError):  # the console that asked is gone; the engine goes on
+            os.write(self._descriptor, json.dumps(told).encode() + b"\n")
+
+
+def notify_systemd(state: str) -> None:
+    """Send one state to the service manager, if there is one: sd_notify(3), a datagram to $NOTIFY_SOCKET."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, contextlib.suppress(OSError):
+        manager.connect(address)
+        manager.sendall(state.encode())
