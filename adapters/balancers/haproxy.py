@@ -1,0 +1,149 @@
+"""HAProxy through its runtime API (2.6 and newer): reads everything, sets weights and states.
+
+Success of a command is silence, and what is set at run time is lost at a reload; so a receipt proves nothing and the
+caller reads back. Reading needs a socket at level `user`, changing one at level `admin`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from pydantic import Field, field_validator
+
+from adapters.balancers import haproxy_socket
+from adapters.balancers.haproxy_parse import Intake
+from adapters.context import Context, is_loopback, split_address
+from state.errors import EffectRefused, ReadFailure, Trouble
+from state.estate import Entry
+from state.ports import Identity, Receipt, ServerState
+from state.readings import BalancerReading, Server
+
+KIND = "haproxy"
+NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+READ_ALL = b"show info;show servers state;show stat -1 4 -1"
+STATES = ("ready", "drain", "maint")
+
+
+class Options(Entry):
+    """`socket`: an absolute path, or host:port of a loopback address (the protocol has no encryption)."""
+
+    socket: str = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999"])
+
+    @field_validator("socket")
+    @classmethod
+    def _local(cls, socket: str) -> str:
+        if socket.startswith("/"):
+            if len(socket.encode()) > 107:
+                raise ValueError("a Unix socket path has at most 107 bytes")
+        elif not is_loopback(split_address(socket)[0]):
+            raise ValueError("the runtime API is plain text: only a Unix socket or a loopback address")
+        return socket
+
+
+class HAProxy:
+    """One HAProxy process behind one socket; fulfils Balancer, CanSetWeight and CanSetState."""
+
+    def __init__(self, name: str, socket: str) -> None:
+        self.name = name
+        self._address: haproxy_socket.Address = socket if socket.startswith("/") else split_address(socket)
+        self._intake = Intake()
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """Host, version and process (pid and start). Raises ReadFailure."""
+        info = _info(await haproxy_socket.read(self._address, b"show info", deadline))
+        return Identity(
+            self.name,
+            {"host": info.get("node", ""), "version": info["Version"], "process": _process(info)},
+        )
+
+    async def read(self, *, deadline: float) -> BalancerReading:
+        """The process and all its servers. Raises ReadFailure."""
+        answer = await haproxy_socket.read(self._address, READ_ALL, deadline)
+        first = answer.find(b"\n\n")
+        second = answer.find(b"\n\n", first + 2)
+        if first < 0 or second < 0:
+            raise ReadFailure(Trouble.ERROR, "HAProxy gave fewer answers than questions")
+        info = _info(answer[:first])
+        await asyncio.sleep(0)  # a large answer was just put together: let others have their turn
+        states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
+        servers = await self._intake.take(states, stats)
+        return BalancerReading(
+            name=self.name,
+            version=info["Version"],
+            process=_process(info),
+            started_at=float(info["Start_time_sec"]),
+            servers=servers,
+        )
+
+    async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
+        """The servers of one backend, asked afresh. Raises ReadFailure, also when there is no such backend."""
+        if not NAME.fullmatch(backend):
+            raise ReadFailure(Trouble.ERROR, f"{backend!r} is no name of a backend")
+        line = f"show servers state {backend};show stat {backend} 4 -1".encode()
+        answer = await haproxy_socket.read(self._address, line, deadline)
+        states, _, stats = answer.partition(b"\n\n")
+        if not states.startswith(b"1\n"):
+            raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_words(states)}")
+        return tuple((await Intake().take(states, stats.lstrip(b"\n"))).values())
+
+    async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
+        """Set the absolute weight, 0 to 256. Raises EffectRefused or EffectUnknown."""
+        if isinstance(weight, bool) or not 0 <= weight <= 256:
+            raise EffectRefused(f"weight {weight} is not within 0 to 256", "bad-weight")
+        target = await self._target(backend, server, deadline)
+        return await self._send(f"set server {target} weight {weight}", deadline)
+
+    async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt:
+        """Take a server out (`drain`, `maint`) or back in (`ready`). Raises EffectRefused or EffectUnknown."""
+        if state not in STATES:
+            raise EffectRefused(f"{state!r} is none of {', '.join(STATES)}", "bad-state")
+        target = await self._target(backend, server, deadline)
+        return await self._send(f"set server {target} state {state}", deadline)
+
+    async def _target(self, backend: str, server: str, deadline: float) -> str:
+        """`backend/server` as it stands in a command: spelled safely and known to the live process."""
+        for name in (backend, server):
+            if not NAME.fullmatch(name):
+                raise EffectRefused(f"{name!r} is no name HAProxy could have", "bad-name")
+        key = f"{backend}/{server}"
+        if self._intake.knows(key):
+            return key
+        try:
+            servers = await self.read_backend(backend, deadline=deadline)
+        except ReadFailure as error:
+            raise EffectRefused(f"{key} could not be looked up: {error.message}", "unreachable") from error
+        if server not in {each.name for each in servers}:
+            raise EffectRefused(f"there is no server {key}", "no-such-server")
+        return key
+
+    async def _send(self, line: str, deadline: float) -> Receipt:
+        words = await haproxy_socket.act(self._address, line.encode(), deadline)
+        if words:
+            raise EffectRefused(words, "denied" if words.startswith("Permission denied") else "refused")
+        return Receipt("silent", "")
+
+
+def _words(answer: bytes) -> str:
+    return answer.decode("utf-8", "replace").strip()[:300]
+
+
+def _info(answer: bytes) -> dict[str, str]:
+    """The lines of `show info`. Raises ReadFailure when it is not HAProxy that answers."""
+    pairs = (line.partition(": ") for line in answer.decode("utf-8", "replace").splitlines())
+    info = {name: value for name, colon, value in pairs if colon}
+    if info.get("Name") != "HAProxy" or not {"Version", "Pid", "Start_time_sec"} <= info.keys():
+        raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_words(answer)[:80]}")
+    if not info["Start_time_sec"].isdigit():
+        raise ReadFailure(Trouble.ERROR, "HAProxy does not tell when it started")
+    return info
+
+
+def _process(info: dict[str, str]) -> str:
+    return f"{info['Pid']}@{info['Start_time_sec']}"
+
+
+def build(name: str, options: Options, context: Context) -> HAProxy:
+    """The adapter for one estate entry; connects to nothing yet."""
+    del context
+    return HAProxy(name, options.socket)

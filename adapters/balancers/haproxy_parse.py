@@ -1,0 +1,199 @@
+"""Turns HAProxy's `show servers state` and `show stat` into Server values, in slices, reusing what did not change.
+
+Columns: HAProxy management guide, section 9.1 "CSV format", and 9.3 "show servers state". Everything needed stands
+left of the columns that may hold quoted text, so a plain split is exact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import NamedTuple
+
+from state.errors import ReadFailure, Trouble
+from state.readings import Server
+
+STAT_HEADER = (
+    b"# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"
+    b"act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,"
+    b"check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,"
+)
+STATE_HEADER = b"# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
+MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20
+DRAIN = 0x08 | 0x10
+STOPPED, STOPPING = 0, 3
+SLICE_SECONDS = 0.003
+LOOK_EVERY = 128
+SEGMENT = 256 << 10
+
+
+class _State(NamedTuple):
+    """What `show servers state` adds: address, operational state, admin bits, weight now and as configured."""
+
+    address: str
+    operational: int
+    admin: int
+    weight: int
+    configured: int
+
+
+class _Row(NamedTuple):
+    """A row of `show stat` cut into the parts that mean something, between the columns that only tick.
+
+    `head` ends before lastchg; `middle` runs from qlimit up to check_duration; `tail` are the answers counted by
+    status class.
+    """
+
+    head: bytes
+    middle: bytes
+    tail: bytes
+    key: str
+    server: Server
+
+
+class _Pace:
+    """Gives the event loop a turn after every few milliseconds of parsing."""
+
+    def __init__(self) -> None:
+        self._since = perf_counter()
+
+    async def breathe(self) -> None:
+        if perf_counter() - self._since > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            self._since = perf_counter()
+
+
+def _address(host: str, port: str) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _garbled(what: str) -> ReadFailure:
+    return ReadFailure(Trouble.ERROR, f"HAProxy's answer does not read as {what}")
+
+
+async def _lines(text: bytes, pace: _Pace) -> list[bytes]:
+    """The lines that are not empty, split off segment by segment."""
+    lines: list[bytes] = []
+    start, end = 0, len(text)
+    while start < end:
+        cut = text.find(b"\n", start + SEGMENT)
+        stop = end if cut < 0 else cut
+        lines += text[start:stop].split(b"\n")
+        start = stop + 1
+        await pace.breathe()
+    return [line for line in lines if line]
+
+
+class Intake:
+    """Parses answer after answer of one balancer and remembers the last one.
+
+    A server whose row did not change is given as the very same object as before.
+    """
+
+    def __init__(self) -> None:
+        self._state_heads: list[bytes] = []
+        self._states: dict[str, _State] = {}
+        self._rows: list[_Row] = []
+        self._servers: dict[str, Server] = {}
+
+    def knows(self, key: str) -> bool:
+        """Whether `backend/server` was in the last answer."""
+        return key in self._servers
+
+    async def take(self, states: bytes, stats: bytes) -> dict[str, Server]:
+        """All servers keyed `backend/server`, in the balancer's order. Raises ReadFailure on anything unexpected."""
+        version, _, states = states.partition(b"\n")
+        if version != b"1" or not states.startswith(STATE_HEADER):
+            raise _garbled("`show servers state` (unknown version or columns)")
+        if not stats.startswith(STAT_HEADER):
+            raise _garbled("`show stat` (unknown columns)")
+        pace = _Pace()
+        try:
+            touched = await self._take_states((await _lines(states, pace))[1:], pace)
+            changed = await self._take_stats((await _lines(stats, pace))[1:], touched, pace)
+        except (IndexError, ValueError, UnicodeDecodeError) as error:
+            self._state_heads, self._rows = [], []
+            raise _garbled("a table of servers") from error
+        except KeyError as error:
+            self._state_heads, self._rows = [], []
+            raise ReadFailure(Trouble.ERROR, f"HAProxy gave no state for server {error.args[0]}") from error
+        if changed:
+            self._servers = {row.key: row.server for row in self._rows}
+        return self._servers
+
+    async def _take_states(self, lines: list[bytes], pace: _Pace) -> set[str]:
+        """Bring the states up to date and return the keys of those that changed."""
+        heads = self._state_heads
+        if len(heads) != len(lines):
+            heads, self._states = [b"\n"] * len(lines), {}
+        touched: set[str] = set()
+        for place, line in enumerate(lines):
+            if not line.startswith(heads[place]):
+                fields = line.split(b" ")
+                before, heads[place] = heads[place], b" ".join(fields[:9]) + b" "
+                if before != b"\n" and before.split(b" ")[:4] != fields[:4]:
+                    self._state_heads = []  # another set of servers: nothing of the old one may survive
+                    return await self._take_states(lines, pace)
+                key = f"{fields[1].decode()}/{fields[3].decode()}"
+                self._states[key] = _State(_address(fields[4].decode(), fields[18].decode()), *map(int, fields[5:9]))
+                touched.add(key)
+            if not place % LOOK_EVERY:
+                await pace.breathe()
+        self._state_heads = heads
+        return touched
+
+    async def _take_stats(self, lines: list[bytes], touched: set[str], pace: _Pace) -> bool:
+        old = self._rows
+        changed = len(old) != len(lines)
+        rows: list[_Row] = []
+        for place, line in enumerate(lines):
+            if not place % LOOK_EVERY:
+                await pace.breathe()
+            if place < len(old):
+                row = old[place]
+                if row.key not in touched and _same(line, row):
+                    rows.append(row)
+                    continue
+            rows.append(self._parse(line))
+            changed = True
+        self._rows = rows
+        return changed
+
+    def _parse(self, line: bytes) -> _Row:
+        parts = line.split(b",", 44)
+        backend, name, status, check = (parts[i].decode() for i in (0, 1, 17, 36))
+        key = f"{backend}/{name}"
+        state = self._states[key]
+        server = Server(
+            backend=backend,
+            name=name,
+            address=state.address,
+            status=status,
+            weight=state.weight,
+            configured_weight=state.configured,
+            drained=bool(state.admin & DRAIN) or state.operational == STOPPING,
+            maintenance=bool(state.admin & MAINTENANCE),
+            up=state.operational != STOPPED,
+            sessions=int(parts[4] or 0),
+            queued=int(parts[2] or 0),
+            check=check,
+            requests=int(parts[7] or 0),
+            errors_5xx=int(parts[43] or 0),
+        )
+        if (known := self._servers.get(key)) == server:
+            server = known
+        head = b",".join(parts[:23]) + b","
+        middle = b"," + b",".join(parts[25:38]) + b","
+        tail = b"," + b",".join(parts[39:44]) + b","
+        return _Row(head, middle, tail, key, server)
+
+
+def _same(line: bytes, row: _Row) -> bool:
+    """Whether a row says the same as before, apart from lastchg, downtime and check_duration."""
+    head, middle, tail, _, _ = row
+    if not line.startswith(head):
+        return False
+    place = line.find(b",", line.find(b",", len(head)) + 1)
+    if not line.startswith(middle, place):
+        return False
+    return line.startswith(tail, line.find(b",", place + len(middle)))

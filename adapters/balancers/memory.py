@@ -1,0 +1,117 @@
+"""A balancer that exists only in this process: for tabletop exercises and as the smallest example of an adapter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from adapters.context import Context
+from state.errors import EffectRefused, ReadFailure, Trouble
+from state.estate import Entry, Name
+from state.ports import Identity, Receipt, ServerState
+from state.readings import BalancerReading, Server
+
+KIND = "memory"
+VERSION = "1"
+ADMINISTRATION: Mapping[str, tuple[bool, bool]] = {
+    "ready": (False, False),
+    "drain": (True, False),
+    "maint": (False, True),
+}
+
+
+class Options(Entry):
+    """`backends`: backend name to server name to its configured weight, 0 to 256."""
+
+    backends: Mapping[Name, Mapping[Name, int]]
+
+
+class MemoryBalancer:
+    """Fulfils Balancer, CanSetWeight and CanSetState on values of its own. Every server is up."""
+
+    def __init__(self, name: str, backends: Mapping[str, Mapping[str, int]]) -> None:
+        self.name = name
+        self._started = time.time()
+        self._servers = {
+            f"{backend}/{server}": _server(backend, server, weight)
+            for backend, servers in backends.items()
+            for server, weight in servers.items()
+        }
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """Always itself."""
+        del deadline
+        return Identity(self.name, {"version": VERSION, "process": self._process})
+
+    async def read(self, *, deadline: float) -> BalancerReading:
+        """All servers as they were set."""
+        del deadline
+        return BalancerReading(self.name, VERSION, self._process, self._started, dict(self._servers))
+
+    async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
+        """The servers of a backend. Raises ReadFailure when there is no such backend."""
+        servers = (await self.read(deadline=deadline)).of(backend)
+        if not servers:
+            raise ReadFailure(Trouble.ERROR, f"there is no backend {backend}")
+        return servers
+
+    async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
+        """Set the absolute weight. Raises EffectRefused."""
+        del deadline
+        if not 0 <= weight <= 256:
+            raise EffectRefused(f"weight {weight} is not within 0 to 256", "bad-weight")
+        key = self._key(backend, server)
+        self._servers[key] = replace(self._servers[key], weight=weight)
+        return Receipt("silent", "")
+
+    async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt:
+        """Take a server out or back in. Raises EffectRefused."""
+        del deadline
+        if state not in ADMINISTRATION:
+            raise EffectRefused(f"{state!r} is none of {', '.join(ADMINISTRATION)}", "bad-state")
+        key = self._key(backend, server)
+        drained, maintenance = ADMINISTRATION[state]
+        self._servers[key] = replace(
+            self._servers[key],
+            drained=drained,
+            maintenance=maintenance,
+            up=not maintenance,
+            status="MAINT" if maintenance else "DRAIN" if drained else "UP",
+        )
+        return Receipt("silent", "")
+
+    @property
+    def _process(self) -> str:
+        return f"memory@{self._started:.3f}"
+
+    def _key(self, backend: str, server: str) -> str:
+        key = f"{backend}/{server}"
+        if key not in self._servers:
+            raise EffectRefused(f"there is no server {key}", "no-such-server")
+        return key
+
+
+def _server(backend: str, name: str, weight: int) -> Server:
+    return Server(
+        backend=backend,
+        name=name,
+        address="",
+        status="UP",
+        weight=weight,
+        configured_weight=weight,
+        drained=False,
+        maintenance=False,
+        up=True,
+        sessions=0,
+        queued=0,
+        check="",
+        requests=0,
+        errors_5xx=0,
+    )
+
+
+def build(name: str, options: Options, context: Context) -> MemoryBalancer:
+    """The adapter for one estate entry."""
+    del context
+    return MemoryBalancer(name, options.backends)

@@ -1,0 +1,87 @@
+"""What every adapter is given when it is built, and the polled source it is wrapped into."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters import secrets
+from adapters.secrets import Secret
+from state.errors import ConfigError, Problem
+from state.estate import Polling, SecretRef
+from state.readings import Reading
+
+
+async def keep_nothing() -> None:
+    """The end of a source that holds no connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A `state.ports.Source`: a key, its pace in seconds, and the adapter's own read, given its deadline."""
+
+    key: str
+    every: float
+    deadline: float
+    limit: float
+    ask: Callable[[float], Awaitable[Reading]]
+    end: Callable[[], Awaitable[None]] = keep_nothing
+
+    async def read(self) -> Reading:
+        """One reading within the deadline. Raises ReadFailure."""
+        return await self.ask(self.deadline)
+
+    async def close(self) -> None:
+        """Give up what the source holds; never raises, never waits long."""
+        await self.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The estate's folder and pace; resolves secrets."""
+
+    base: Path
+    polling: Polling
+
+    def secret(self, ref: SecretRef | None) -> Secret | None:
+        """The secret behind a reference. Raises ConfigError."""
+        return None if ref is None else secrets.resolve(ref, self.base)
+
+    def path(self, name: str | None) -> Path | None:
+        """A file of the estate; relative names start at the estate's folder."""
+        return None if name is None else self.base / name
+
+    def source(
+        self,
+        key: str,
+        ask: Callable[[float], Awaitable[Reading]],
+        end: Callable[[], Awaitable[None]] = keep_nothing,
+    ) -> Polled:
+        """A source at the estate's pace."""
+        pace = self.polling
+        return Polled(key, pace.every, pace.deadline, pace.stale_after, ask, end)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address never leaves this machine; of names only `localhost` is believed."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` as host and port. Raises ValueError."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{address!r} is not host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def misconfigured(place: str, value: str, expected: str) -> ConfigError:
+    """A ConfigError for one finding that only the adapter can see."""
+    return ConfigError((Problem(place, 0, 0, value, expected),))

@@ -1,0 +1,127 @@
+"""Secrets: where they are read from, and a type that does not let them out by accident."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+from state.errors import ConfigError, Problem
+from state.estate import SecretRef
+
+COMMAND_SECONDS = 5.0
+OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MAX_BYTES = 64 * 1024
+
+
+class Secret:
+    """A secret in memory. Shown as `***` everywhere; only `reveal` gives it, at the call that must send it.
+
+    It cannot be pickled, hashed or turned into JSON, and comparing takes the same time whatever differs.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself. Never keep the result in an attribute, a message or a log record."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+def _refused(place: str, value: str, expected: str) -> ConfigError:
+    return ConfigError((Problem(place, 0, 0, value, expected),))
+
+
+def _from_file(name: str, base: Path) -> str:
+    path = base / name
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _refused(str(path), error.strerror or "unreadable", "a readable secret file") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _refused(str(path), "no regular file", "a regular file")
+    if status.st_mode & OPEN_TO_OTHERS:
+        mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
+        raise _refused(str(path), mode, "mode 0600 or narrower, nothing for group and others")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise _refused(str(path), f"owner {status.st_uid}", f"owner {os.geteuid()} or root")
+    return _text(content, str(path))
+
+
+def _text(content: bytes, place: str) -> str:
+    """The secret in a file's or a command's output: one trailing line end is not part of it."""
+    if len(content) > MAX_BYTES:
+        raise _refused(place, "more than 64 KiB", "a secret")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise _refused(place, "bytes that are no UTF-8", "text") from error
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise _refused(place, "nothing", "a secret")
+    return text
+
+
+def _from_command(argv: tuple[str, ...], base: Path) -> str:
+    place = f"command {argv[0]}"
+    try:
+        done = subprocess.run(
+            argv, cwd=base, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=COMMAND_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise _refused(place, f"no end within {COMMAND_SECONDS:g} s", "a secret on its output") from None
+    except OSError as error:
+        raise _refused(place, error.strerror or "not started", "a command that can be started") from error
+    if done.returncode:
+        raise _refused(place, f"exit code {done.returncode}", "exit code 0")
+    return _text(done.stdout, place)
+
+
+def resolve(ref: SecretRef, base: Path) -> Secret:
+    """Read the secret once; relative files and commands start at `base`, the folder of the estate file.
+
+    A file must belong to us or root and be closed to group and others; a command runs without a shell and has
+    5 s. Raises ConfigError naming the place and what is wrong with it, never the content. Blocks: call it
+    before the event loop runs or in a thread.
+    """
+    given = [name for name in ("file", "env", "command") if getattr(ref, name) is not None]
+    if len(given) != 1:
+        raise _refused("secret", " and ".join(given) or "nothing", "exactly one of file, env, command")
+    if ref.file is not None:
+        return Secret(_from_file(ref.file, base))
+    if ref.env is not None:
+        if not (value := os.environ.get(ref.env)):
+            raise _refused(f"environment variable {ref.env}", "nothing", "a secret")
+        return Secret(value)
+    if not ref.command:
+        raise _refused("secret command", "nothing", "a command and its arguments")
+    return Secret(_from_command(ref.command, base))
