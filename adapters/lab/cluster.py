@@ -123,7 +123,7 @@ class Cluster:
             return set()
 
     async def settled(self) -> bool:
-        """One node accepts writes and streams to all others, by the word of the servers and not of Patroni's store."""
+        """One node accepts writes and streams to all others, by the word of the servers, not of Patroni's store."""
         names = list(self._topology.nodes)
         roles = dict(zip(names, await asyncio.gather(*map(self.in_recovery, names)), strict=True))
         writable = [name for name, replica in roles.items() if replica is False]

@@ -46,18 +46,17 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
 def _services(present: set[str], monitors: Tree) -> Tree:
     sources = [name for name in ("prometheus", "apps") if name in monitors]
     database = [SCOPE] if "postgres" in present else []
-    traffic: Tree = {"balancers": [f"edge-{site}" for site in SITES], "floor": 1}
     return {
         "checkout": {
             "tier": 1,
             "rto": "5m",
             "rpo": "1MB",
             "owners": ["you"],
-            "depends_on": database,
+            "depends_on": list(database),
             "state": "stateless",
-            "traffic": {**traffic, "backend": "checkout", "colours": dict(COLOURS)},
+            "traffic": {**_traffic("checkout"), "colours": dict(COLOURS)},
             "objectives": {"error_ratio": "1%", "p99": "300ms"},
-            "metrics": {"monitors": sources, "service": "checkout"},
+            "metrics": {"monitors": list(sources), "service": "checkout"},
         },
         "catalog": {
             "tier": 2,
@@ -66,11 +65,15 @@ def _services(present: set[str], monitors: Tree) -> Tree:
             "owners": ["you"],
             "depends_on": ["checkout", *database],
             "state": "stateless",
-            "traffic": {**traffic, "backend": "catalog"},
+            "traffic": _traffic("catalog"),
             "objectives": {"error_ratio": "2%", "p99": "500ms"},
             "metrics": {"monitors": sources, "service": "catalog"},
         },
     }
+
+
+def _traffic(backend: str) -> Tree:
+    return {"balancers": [f"edge-{site}" for site in SITES], "backend": backend, "floor": 1}
 
 
 def _database(topology: Topology) -> Tree:

@@ -2,7 +2,8 @@
 
 It is a child subreaper (prctl(2)): whatever the supervisor or Patroni started and left, becomes its child. When the
 supervisor ends, for whatever reason, SIGKILL included, the keeper ends every process below it and removes the files.
-It imports only what that needs. When the keeper itself is killed, the supervisor is told by PR_SET_PDEATHSIG.
+It imports only what that needs. When the keeper itself is killed, the supervisor is told by PR_SET_PDEATHSIG and does
+the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from adapters.lab.processes import command_of, descendants, send, shared_segment
+from adapters.lab.processes import command_of, descendants, postgres_family, send, shared_segment
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -41,7 +42,11 @@ def keep(supervise: Callable[[], int], directory: Path, root: Path) -> int:
         if os.getppid() != keeper:
             os._exit(1)
         os.setsid()
-        os._exit(supervise())
+        code = supervise()
+        if os.getppid() != keeper:  # killed: its work falls to this process
+            end_all(root)
+            remove_files(directory, root)
+        os._exit(code)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: send([child], signal.SIGTERM))
     code = _wait_for(child)
@@ -61,29 +66,33 @@ def _wait_for(child: int) -> int:
             return code if code >= 0 else 128 - code
 
 
-def _reap() -> bool:
-    """Collect what has ended; whether any child is left."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return False
-        if pid == 0:
-            return True
+def _reap() -> None:
+    """Collect the children that have ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0] != 0:
+            continue
+    except ChildProcessError:
+        return
+
+
+def _left(root: Path) -> list[int]:
+    """What still runs: everything below this process, and servers which Patroni left to whoever adopts them."""
+    _reap()
+    families = [pid for data in root.glob("*/data") for pid in postgres_family(data)]
+    return [*dict.fromkeys([*families, *descendants(os.getpid())])]
 
 
 def end_all(root: Path) -> None:
-    """End every process below this one: PostgreSQL by immediate shutdown, everything else by SIGKILL."""
+    """End every process of the lab: PostgreSQL by immediate shutdown, everything else by SIGKILL."""
     ending = time.monotonic() + GRACE
-    while _reap() and time.monotonic() < ending:
-        below = descendants(os.getpid())
-        servers = [pid for pid in below if command_of(pid) == "postgres"]
-        send([pid for pid in below if pid not in servers], signal.SIGKILL)
+    while (left := _left(root)) and time.monotonic() < ending:
+        servers = [pid for pid in left if command_of(pid) == "postgres"]
+        send([pid for pid in left if pid not in servers], signal.SIGKILL)
         send(servers, signal.SIGCONT)
         send(servers, signal.SIGQUIT)
         time.sleep(0.02)
-    while _reap():
-        send(descendants(os.getpid()), signal.SIGKILL)
+    while left := _left(root):
+        send(left, signal.SIGKILL)
         time.sleep(0.02)
     for data in root.glob("*/data"):
         segment = shared_segment(data)
