@@ -1,0 +1,84 @@
+"""What is known of one database cluster at one instant: every node's fresh readings, gathered once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from state.estate import DatabaseEntry
+from state.observed import Observed
+from state.readings import PatroniReading, PostgresReading, Reading
+from state.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One node: its site, the fresh readings (None = none fresh) and the observations they came from."""
+
+    node: str
+    site: str
+    postgres_key: str
+    patroni_key: str
+    postgres: PostgresReading | None
+    patroni: PatroniReading | None
+    postgres_seen: Observed[Reading] | None
+    patroni_seen: Observed[Reading] | None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The sources this node's row derives from."""
+        return (self.postgres_key, self.patroni_key) if self.patroni_seen is not None else (self.postgres_key,)
+
+    @property
+    def last_postgres(self) -> PostgresReading | None:
+        """The last good reading however old: only ever good for an `at least`."""
+        value = self.postgres_seen.value if self.postgres_seen is not None else None
+        return value if isinstance(value, PostgresReading) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """One cluster as gathered at `now_mono`."""
+
+    name: str
+    entry: DatabaseEntry
+    now_mono: float
+    nodes: Mapping[str, NodeFacts]
+    write_rates: Mapping[str, float | None]
+
+    @property
+    def writers(self) -> tuple[NodeFacts, ...]:
+        """Nodes whose own server says, freshly, that it is out of recovery."""
+        return tuple(n for n in self.nodes.values() if n.postgres is not None and not n.postgres.in_recovery)
+
+    @property
+    def primary(self) -> NodeFacts | None:
+        """The one writable node; None when there is none or more than one."""
+        writers = self.writers
+        return writers[0] if len(writers) == 1 else None
+
+    @property
+    def managers(self) -> Mapping[str, PatroniReading | None]:
+        """Every node's manager, by node; empty when the cluster has no manager that is read."""
+        return {n.node: n.patroni for n in self.nodes.values() if n.patroni_seen is not None}
+
+
+def gather(name: str, entry: DatabaseEntry, world: World, now_mono: float) -> ClusterFacts:
+    """Collect a cluster's facts from the world; nodes come from the estate, never from what answered."""
+    nodes: dict[str, NodeFacts] = {}
+    rates: dict[str, float | None] = {}
+    for node, place in entry.nodes.items():
+        postgres_key, patroni_key = f"postgres:{name}/{node}", f"patroni:{name}/{node}"
+        nodes[node] = NodeFacts(
+            node,
+            place.site,
+            postgres_key,
+            patroni_key,
+            world.fresh(postgres_key, PostgresReading, now_mono),
+            world.fresh(patroni_key, PatroniReading, now_mono),
+            world.observed.get(postgres_key),
+            world.observed.get(patroni_key),
+        )
+        recent = world.trend(f"wal/{name}/{node}")[-10:]
+        rates[node] = max(recent) if recent else None
+    return ClusterFacts(name, entry, now_mono, nodes, rates)

@@ -1,0 +1,61 @@
+"""What a commit is promised right now: configured by synchronous_standby_names, kept by who really is in sync.
+
+Grammar of the setting: PostgreSQL documentation, "synchronous_standby_names".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from state.readings import PostgresReading, WalSender
+
+_ANY = re.compile(r"^\s*ANY\s+(\d+)\s*\(", re.IGNORECASE)
+_SYNCED = ("sync", "quorum")
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """The actual guarantee: `kind` async, sync, quorum or blocked; `members` are the standbys that keep it.
+
+    `needed` of a quorum is how many members hold every acknowledged commit.
+    """
+
+    kind: str
+    members: tuple[str, ...]
+    needed: int
+    words: str
+
+    def survives(self, candidate: str, reachable: Collection[str]) -> bool:
+        """Whether a candidate, best of the reachable, provably holds every acknowledged commit."""
+        if candidate not in self.members:
+            return False
+        if self.kind == "sync":
+            return True
+        missing = len(self.members) - len(set(reachable) & set(self.members))
+        return self.kind == "quorum" and missing < self.needed
+
+
+def sender_of(primary: PostgresReading, standby: str) -> WalSender | None:
+    """The primary's row for a standby; a streaming one if there are several."""
+    rows = [s for s in primary.senders if s.application_name == standby]
+    return next((s for s in rows if s.state == "streaming"), rows[0] if rows else None)
+
+
+def guarantee(primary: PostgresReading) -> Guarantee:
+    """The guarantee as the primary keeps it, not as it is configured."""
+    names, commit = primary.synchronous_standby_names.strip(), primary.synchronous_commit
+    if not names:
+        return Guarantee("async", (), 0, "async")
+    if commit in ("off", "local"):
+        return Guarantee("async", (), 0, f"async: synchronous_commit is {commit}")
+    kept = tuple(s.application_name for s in primary.senders if s.state == "streaming" and s.sync_state in _SYNCED)
+    if not kept:
+        return Guarantee("blocked", (), 0, f"commits wait: no standby of {names} is in sync")
+    found = _ANY.match(names)
+    level = "" if commit in ("on", "") else f" ({commit})"
+    if found is not None:
+        needed = int(found[1])
+        return Guarantee("quorum", kept, needed, f"quorum: any {needed} of {', '.join(kept)}{level}")
+    return Guarantee("sync", kept, 1, f"sync: {', '.join(kept)}{level}")

@@ -1,0 +1,223 @@
+"""Service health: figures of the first monitor with fresh data, probes, balancers and what it depends on.
+
+Everything counts as a witness; the worst decides. Missing evidence is unknown, never a pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from state.api import Health
+from state.estate import Estate, Objectives, Service
+from state.readings import BalancerReading, MetricsReading, ProbeReading, ServiceTraffic
+from state.units import millis, percent
+from state.verdicts.evidence import rank, silence, worst
+from state.verdicts.traffic import backend_verdict
+from state.world import World
+
+SAMPLES_OLD = 30.0
+"""Seconds after which a monitor's newest sample proves nothing: two scrapes at Prometheus's usual 15 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceVerdict:
+    """A service judged. `source` is the key of the figures shown; `fallback` = not the preferred monitor's."""
+
+    health: Health
+    words: str
+    traffic: ServiceTraffic | None
+    source: str
+    fallback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One configured HTTP probe of a service."""
+
+    key: str
+    name: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """One monitor's word on one service, judged."""
+
+    monitor: str
+    health: Health
+    words: str
+    traffic: ServiceTraffic | None
+    fresh: bool
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What the witnesses say, collected: verdicts with words, and notes that change nothing."""
+
+    said: list[tuple[Health, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def verdict(self, otherwise: str) -> tuple[Health, str]:
+        health = worst(h for h, _ in self.said)
+        bad = [w for h, w in sorted(self.said, key=lambda f: -rank(f[0])) if h is not Health.PASS]
+        return health, "; ".join([*(bad or [otherwise]), *self.notes])
+
+
+def probes(estate: Estate) -> dict[str, list[Probe]]:
+    """The probes of every service: monitors whose targets name a service."""
+    found: dict[str, list[Probe]] = {}
+    for monitor, entry in estate.monitors.items():
+        targets = entry.options.get("targets")
+        for name, target in targets.items() if isinstance(targets, Mapping) else ():
+            if isinstance(target, Mapping) and isinstance(target.get("service"), str):
+                probe = Probe(f"probe:{monitor}/{name}", str(name), str(target.get("site", "")))
+                found.setdefault(target["service"], []).append(probe)
+    return found
+
+
+def service_verdicts(
+    estate: Estate, world: World, now_mono: float, databases: Mapping[str, Health]
+) -> dict[str, ServiceVerdict]:
+    """Every service, dependencies first, so a failing one is named by those that need it."""
+    known_probes = probes(estate)
+    judged: dict[str, ServiceVerdict] = {}
+
+    def judge(name: str, above: tuple[str, ...]) -> None:
+        if name in judged or name in above:
+            return
+        service = estate.services[name]
+        for needed in service.depends_on:
+            if needed in estate.services:
+                judge(needed, (*above, name))
+        depends = {n: judged[n].health if n in judged else databases.get(n) for n in service.depends_on}
+        judged[name] = service_verdict(estate, service, world, now_mono, known_probes.get(name, []), depends)
+
+    for name in estate.services:
+        judge(name, ())
+    return judged
+
+
+def service_verdict(
+    estate: Estate,
+    service: Service,
+    world: World,
+    now_mono: float,
+    service_probes: list[Probe],
+    depends: Mapping[str, Health | None],
+) -> ServiceVerdict:
+    """Judge one service; `depends` holds the health of what it depends on (None = not judged)."""
+    findings = _Findings()
+    shown = _metrics(estate, service, world, now_mono, findings)
+    answered = _ask_probes(world, now_mono, service_probes, findings)
+    if shown is None and not service_probes:
+        findings.said.append((Health.UNKNOWN, "neither metrics nor probes"))
+    _balancers(service, world, now_mono, findings)
+    for name, health in depends.items():
+        if health is Health.FAIL:
+            findings.said.append((Health.WARN, f"depends on {name}"))
+        elif health is Health.UNKNOWN:
+            findings.notes.append(f"{name} unknown")
+    otherwise = "within objectives" if shown is not None else f"{answered} of {len(service_probes)} probes pass"
+    health, words = findings.verdict(otherwise)
+    if shown is None or not shown.fresh:
+        return ServiceVerdict(health, words, None, "", False)
+    fallback = service.metrics is not None and shown.monitor != service.metrics.monitors[0]
+    return ServiceVerdict(health, words, shown.traffic, f"metrics:{shown.monitor}", fallback)
+
+
+def judge_traffic(traffic: ServiceTraffic | None, objectives: Objectives) -> tuple[Health, str]:
+    """Figures against objectives. Errors above the limit fail, slowness warns, missing figures are unknown."""
+    if traffic is None:
+        return Health.UNKNOWN, "no figures"
+    if traffic.rate is not None and not (math.isfinite(traffic.rate) and traffic.rate > 0):
+        return Health.UNKNOWN, "no requests" if traffic.rate == 0 else "request rate unknown"
+    ratio = traffic.error_ratio
+    if ratio is None or not 0 <= ratio <= 1:
+        return Health.UNKNOWN, "error ratio unknown"
+    if ratio > objectives.error_ratio:
+        return Health.FAIL, f"5xx {percent(ratio)} > {percent(objectives.error_ratio)}"
+    if objectives.p99 is not None:
+        if traffic.p99 is None or not math.isfinite(traffic.p99):
+            return Health.UNKNOWN, "p99 unknown"
+        if traffic.p99 > objectives.p99:
+            return Health.WARN, f"p99 {millis(traffic.p99)} > {millis(objectives.p99)}"
+    return Health.PASS, ""
+
+
+def _metrics(estate: Estate, service: Service, world: World, now_mono: float, findings: _Findings) -> _Figures | None:
+    """Judge the service by its monitors: the first with usable figures is shown, a worse one is not hidden."""
+    if service.metrics is None:
+        return None
+    asked = [_figures(service, m, world, now_mono) for m in service.metrics.monitors]
+    usable = [f for f in asked if f.health is not Health.UNKNOWN]
+    shown = usable[0] if usable else next((f for f in asked if f.fresh), asked[0])
+    bad = max(usable, key=lambda f: rank(f.health), default=shown)
+    if rank(bad.health) > rank(shown.health):
+        findings.said.append((bad.health, _disagreement(bad, shown)))
+        shown = bad
+    else:
+        words = shown.words if usable else "; ".join(f"{f.monitor}: {f.words}" for f in asked)
+        findings.said.append((shown.health, words))
+    first = asked[0]
+    if usable and first.health is Health.UNKNOWN:
+        how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"told by {shown.monitor}"
+        findings.notes.append(f"{first.monitor}: {first.words}, {how}")
+    return shown
+
+
+def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _Figures:
+    assert service.metrics is not None
+    key = f"metrics:{monitor}"
+    reading = world.fresh(key, MetricsReading, now_mono)
+    if reading is None:
+        return _Figures(monitor, Health.UNKNOWN, silence(world.observed.get(key)), None, False)
+    seen = world.observed[key]
+    if not (seen.age(now_mono) or 0.0) + reading.sample_age <= SAMPLES_OLD:
+        return _Figures(monitor, Health.UNKNOWN, f"its newest sample is over {SAMPLES_OLD:.0f} s old", None, False)
+    traffic = reading.services.get(service.metrics.service)
+    health, words = judge_traffic(traffic, service.objectives)
+    return _Figures(monitor, health, words, traffic, True)
+
+
+def _disagreement(bad: _Figures, shown: _Figures) -> str:
+    return f"CONFLICT: {bad.monitor} says {bad.words}, {shown.monitor} says {_said(shown)}"
+
+
+def _said(figures: _Figures) -> str:
+    ratio = figures.traffic.error_ratio if figures.traffic is not None else None
+    return figures.words or (f"5xx {percent(ratio)}" if ratio is not None else "nothing")
+
+
+def _ask_probes(world: World, now_mono: float, service_probes: list[Probe], findings: _Findings) -> int:
+    """All failing fails, some failing or silent warns, all silent is unknown. Returns how many passed."""
+    answers = [(p, world.fresh(p.key, ProbeReading, now_mono)) for p in service_probes]
+    passed = sum(r is not None and r.ok for _, r in answers)
+    failed = [f"{p.name} answers {r.status}" for p, r in answers if r is not None and not r.ok]
+    silent = [f"{p.name}: {silence(world.observed.get(p.key))}" for p, r in answers if r is None]
+    if failed:
+        health = Health.FAIL if len(failed) == len(answers) else Health.WARN
+        findings.said.append((health, ", ".join(failed)))
+    if silent:
+        only_witness = not passed and not failed and all(h is not Health.PASS for h, _ in findings.said)
+        findings.said.append((Health.UNKNOWN if only_witness else Health.WARN, ", ".join(silent)))
+    if passed and not failed and not silent:
+        findings.said.append((Health.PASS, ""))
+    return passed
+
+
+def _balancers(service: Service, world: World, now_mono: float, findings: _Findings) -> None:
+    """A site where nothing serves fails the service; an unread balancer warns."""
+    entry = service.traffic
+    for balancer in entry.balancers if entry is not None else ():
+        assert entry is not None
+        key = f"balancer:{balancer}"
+        reading = world.fresh(key, BalancerReading, now_mono)
+        if reading is None:
+            findings.said.append((Health.WARN, f"{balancer}: {silence(world.observed.get(key))}"))
+            continue
+        verdict = backend_verdict(reading.of(entry.backend), entry.floor, entry.colours)
+        if verdict.health is not Health.PASS:
+            health = Health.WARN if verdict.health is Health.UNKNOWN else verdict.health
+            findings.said.append((health, f"{balancer}: {verdict.words}"))

@@ -1,0 +1,91 @@
+"""Why Patroni would refuse a switchover: it checks lag and timeline late and answers 503 without the reason.
+
+The conditions follow Patroni's own: position within maximum_lag_on_failover of the leader (received or replayed,
+whichever is further), the leader's timeline, a candidate when paused, a DCS that answers.
+"""
+
+from __future__ import annotations
+
+from state.changes import Refusal
+from state.units import megabytes
+from state.verdicts.lag import received
+from state.verdicts.replication import DCS_OLD, ClusterVerdict
+
+DEFAULT_MAXIMUM_LAG = 1_048_576
+"""Patroni's default maximum_lag_on_failover, bytes."""
+
+
+def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...]:
+    """Every reason against handing the lead to a node, from fresh readings; `to` empty = let Patroni choose."""
+    name = cluster.facts.name
+    found: list[Refusal] = []
+    if cluster.split is not None:
+        found.append(Refusal("single-primary", cluster.split.words, "Fence one of the two nodes first"))
+    if cluster.facts.primary is None and cluster.split is None:
+        found.append(Refusal("known-leader", f"{name}: {cluster.words}", "A switchover needs a leader that answers"))
+    if cluster.paused and not to:
+        found.append(Refusal("candidate-when-paused", f"{name}: Patroni is paused", "Name the node that shall lead"))
+    found += _dcs_obstacles(cluster)
+    if to:
+        found += _candidate_obstacles(cluster, to)
+    return tuple(found)
+
+
+def switchover_unknowns(cluster: ClusterVerdict, to: str) -> tuple[str, ...]:
+    """What could not be known beforehand and Patroni may still refuse for."""
+    unknown = [f"whether {to} carries the tag nofailover"] if to else ["which node Patroni would choose"]
+    if all(m is None or m.dcs_age is None for m in cluster.facts.managers.values()):
+        unknown.append("when the DCS was last seen")
+    return tuple(unknown)
+
+
+def _dcs_obstacles(cluster: ClusterVerdict) -> list[Refusal]:
+    readings = [m for m in cluster.facts.managers.values() if m is not None]
+    if not readings:
+        return [Refusal("manager-answers", "no Patroni node answers", "Wait until one does, or fail over by hand")]
+    old = [m.node for m in readings if m.dcs_age is not None and m.dcs_age > DCS_OLD]
+    found: list[Refusal] = []
+    if old:
+        fact = f"{', '.join(old)}: the DCS was not seen for over {DCS_OLD:.0f} s"
+        found.append(Refusal("dcs-answers", fact, "Restore the DCS; without it Patroni cannot move the lead"))
+    if any(m.unlocked for m in readings):
+        found.append(
+            Refusal("leader-lock", "nobody holds the leader lock", "A switchover needs a leader; see failover")
+        )
+    return found
+
+
+def _candidate_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
+    node = cluster.nodes.get(to)
+    if node is None:
+        names = ", ".join(cluster.nodes)
+        return [Refusal("known-node", f"{to} is not a node of {cluster.facts.name}", f"Choose one of {names}")]
+    if cluster.leader == to:
+        return [Refusal("not-the-leader", f"{to} leads already", "Choose another node")]
+    reading = node.facts.postgres
+    if reading is None or received(reading) is None:
+        return [Refusal("candidate-answers", f"{to}: {node.words}", "Choose a node that answers")]
+    found: list[Refusal] = []
+    timeline = cluster.timeline
+    if timeline is not None and reading.timeline != timeline:
+        fact = f"{to} is on timeline {reading.timeline or 'unknown'}, the leader on {timeline}"
+        found.append(Refusal("same-timeline", fact, "Let it rejoin (rewind or reinitialise) first"))
+    if reading.receiver_state != "streaming":
+        found.append(
+            Refusal("streaming", f"{to} does not stream: lag {node.lag.words}", "Repair its replication first")
+        )
+    found += _lag_obstacles(cluster, to)
+    return found
+
+
+def _lag_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
+    node = cluster.nodes[to]
+    limits = [m.maximum_lag for m in cluster.facts.managers.values() if m is not None and m.maximum_lag is not None]
+    limit = min(limits, default=DEFAULT_MAXIMUM_LAG)
+    behind = node.lag.receive if node.lag.receive is not None else node.lag.at_least
+    if behind is None:
+        return [Refusal("known-lag", f"{to}: lag {node.lag.words}", "Wait until its distance can be told")]
+    if behind <= limit:
+        return []
+    fact = f"{to} is {megabytes(behind)} behind, Patroni allows {megabytes(limit)} (maximum_lag_on_failover)"
+    return [Refusal("lag-limit", fact, "Wait until it has caught up, or choose another node")]
