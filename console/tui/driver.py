@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import cast
 
 from rich.cells import cell_len
@@ -33,6 +34,7 @@ class TerminalDriver(LinuxDriver):
     """Writes never wait for a dead terminal, and only ASCII reaches one that knows no more."""
 
     ascii_only = False
+    _drawing = False
     _ascii = AsciiTable()
 
     @property
@@ -44,7 +46,23 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Also runs when a stopped process is continued: the screen is empty again by then."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._drawing = True
         cast(DiffedApp, self._app).forget_frame()
+
+    def stop_application_mode(self) -> None:
+        self._drawing = False
+        super().stop_application_mode()
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Continued. After a stop nobody could see coming (SIGSTOP) the terminal is left properly first: entered
+        twice, it would be read by two threads and never restored."""
+        if not self._auto_restart or not os.isatty(self.fileno):
+            return
+        if self._drawing:
+            self.suspend_application_mode()
+        elif not self._must_signal_resume:
+            return
+        self.resume_application_mode()
 
     def write(self, data: str) -> None:
         """Queue text for the terminal; dropped once the writer died of a vanished terminal."""

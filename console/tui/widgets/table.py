@@ -187,7 +187,9 @@ class LineTable(ScrollView, can_focus=True):
             self.virtual_size = Size(self.size.width, height)
         place = self._place.get(self._cursor_key or "", min(self._cursor, len(self._shown) - 1))
         self._set_cursor(max(0, place))
-        if self.is_mounted and 0 <= under < bottom - top and self._cursor != top + under:
+        visible = top <= self._cursor < top + self._lines()
+        # At the top, new rows are let in as long as the cursor stays in sight.
+        if self.is_mounted and 0 <= under < bottom - top and self._cursor != top + under and (top or not visible):
             self.scroll_to(y=self._cursor - under, animate=False, force=True, immediate=True)
         if not self._shown or not before or self._visible()[0] != top:
             self.refresh()
