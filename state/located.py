@@ -46,12 +46,11 @@ class Located:
 def at(data: Any, path: Path) -> Any:
     """The value at a path, None where there is nothing of that shape."""
     for step in path:
-        if isinstance(data, dict) and step in data:
-            data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
+        in_mapping = isinstance(data, dict) and step in data
+        in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if not (in_mapping or in_list):
             return None
+        data = data[step]
     return data
 
 
