@@ -57,7 +57,7 @@ class Terminal:
             cwd=ROOT,
             env={**clean, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **(env or {})},
             start_new_session=True,
-            preexec_fn=in_child,
+            preexec_fn=in_child,  # noqa: PLW1509  (no threads here, and nothing else sets a controlling terminal)
         )
         self.slave = slave
 
