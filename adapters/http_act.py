@@ -1,0 +1,103 @@
+"""Effects over HTTP: one POST, sent once, never followed, never repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+
+from adapters.http_origin import Credential, Origin, context_for
+from state.errors import EffectRefused, EffectUnknown
+
+MAX_ANSWER = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer to an effect."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpActor:
+    """POSTs to one origin with its own credential."""
+
+    origin: Origin
+    ca: Path | None = None
+    credential: Credential | None = None
+
+    async def post(self, path: str, body: Mapping[str, Any], *, deadline: float) -> Reply:
+        """Send JSON and read the whole answer within the deadline.
+
+        Raises EffectRefused (`unreachable`) when no connection was made, so nothing was sent, and EffectUnknown
+        (`timeout`, `reset`, `redirect`) for everything else that is no answer.
+        """
+        progress = _Progress()
+        where = self.origin.netloc
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._send(path, body, progress)
+        except TimeoutError as error:
+            if not progress.connected:
+                raise EffectRefused(f"no connection to {where} within {deadline:g} s", "unreachable") from error
+            raise EffectUnknown(f"{where} did not answer within {deadline:g} s", "timeout") from error
+        except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
+            raise EffectRefused(f"no connection to {where}: {error}", "unreachable") from error
+        except (aiohttp.ClientError, OSError) as error:
+            words = f"{where} broke off: {str(error) or type(error).__name__}"
+            raise EffectUnknown(words, "reset") from error
+
+    async def _send(self, path: str, body: Mapping[str, Any], progress: _Progress) -> Reply:
+        tls = context_for(self.origin, self.ca)
+        headers = {"User-Agent": "recovery", "Accept-Encoding": "identity"}
+        if self.credential is not None:
+            headers["Authorization"] = self.credential.header()
+        async with (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=True if tls is None else tls, force_close=True),
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                trace_configs=[progress.trace()],
+            ) as session,
+            session.post(
+                f"{self.origin.scheme}://{self.origin.netloc}{self.origin.prefix}{path}",
+                json=dict(body),
+                headers=headers,
+                allow_redirects=False,
+            ) as answer,
+        ):
+            content = await answer.content.read(MAX_ANSWER)
+            if 300 <= answer.status < 400:
+                words = f"{self.origin.netloc} answered {answer.status}, a redirect: not followed"
+                raise EffectUnknown(words, "redirect")
+            return Reply(answer.status, content.decode("utf-8", "replace").strip())
+
+
+class _Progress:
+    """Whether a connection was made: from then on bytes may have left."""
+
+    def __init__(self) -> None:
+        self.connected = False
+
+    def trace(self) -> aiohttp.TraceConfig:
+        config = aiohttp.TraceConfig()
+        config.on_connection_create_end.append(self._connected)
+        return config
+
+    async def _connected(
+        self,
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        parameters: aiohttp.TraceConnectionCreateEndParams,
+    ) -> None:
+        del session, context, parameters
+        self.connected = True

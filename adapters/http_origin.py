@@ -1,0 +1,82 @@
+"""Where an HTTP target lives, how TLS to it is verified, and the credential that may go there and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from adapters.context import is_loopback
+from adapters.secrets import Secret
+
+
+def printable(text: str) -> bool:
+    """Whether a text can stand in a request line: printable ASCII without spaces."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of a URL, the only place its credential is sent to; `prefix` is the path before ours."""
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str = ""
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """Take a URL apart. Raises ValueError on anything but plain http(s) without user, query and fragment."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is not an http or https address")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("credentials do not belong into an address")
+        if parts.query or parts.fragment or not printable(parts.path):
+            raise ValueError(f"{url!r} has more than scheme, host, port and path")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
+
+    @property
+    def netloc(self) -> str:
+        """`host:port`, as the Host header wants it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Basic (user and secret) or bearer (secret alone) authorization."""
+
+    secret: Secret
+    user: str | None = None
+
+    def header(self) -> str:
+        """The value of the Authorization header; made when it is sent, never kept."""
+        if self.user is None:
+            return f"Bearer {self.secret.reveal()}"
+        pair = f"{self.user}:{self.secret.reveal()}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
+
+
+@lru_cache(maxsize=32)
+def tls_context(ca: Path | None, *, verified: bool = True) -> ssl.SSLContext:
+    """TLS with host name and chain verified. Only for loopback addresses may verification be left out."""
+    context = ssl.create_default_context(cafile=ca)
+    if not verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def context_for(origin: Origin, ca: Path | None) -> ssl.SSLContext | None:
+    """The TLS an origin needs; without a CA of its own, a loopback origin is not verified."""
+    if origin.scheme == "http":
+        return None
+    return tls_context(ca, verified=ca is not None or not origin.loopback)
