@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from state.api import Clock, Health
 
 AMBER = 0.75
@@ -27,7 +29,7 @@ def stage(clock: Clock, now_mono: float) -> Health:
     return Health.WARN if used >= AMBER * clock.target else Health.PASS
 
 
-def most_urgent(clocks: dict[str, Clock], now_mono: float) -> Clock | None:
+def most_urgent(clocks: Mapping[str, Clock], now_mono: float) -> Clock | None:
     """The running clock with the least left, by name when equal."""
     running = [c for c in clocks.values() if c.ended_mono is None]
     return min(running, key=lambda c: (remaining(c, now_mono), c.service), default=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from state.api import Health
 from state.errors import Trouble
@@ -30,7 +31,7 @@ def worst(healths: Iterable[Health]) -> Health:
     return max(healths, key=rank, default=Health.UNKNOWN)
 
 
-def silence(seen: Observed[Reading] | None) -> str:
+def silence(seen: Observed[Any] | None) -> str:
     """Why a source gives nothing usable: since when, and which of the four troubles."""
     if seen is None:
         return "not read by this engine"

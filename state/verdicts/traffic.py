@@ -125,44 +125,40 @@ def process_key(balancer: str) -> str:
     return f"{balancer}:process"
 
 
-def drift(
-    before: BalancerReading | None,
-    now: BalancerReading,
-    expected: Mapping[str, int | str],
-    backend: str | None = None,
-) -> str:
-    """What no longer is as confirmed effects left it, or an empty text.
+def drifts(before: BalancerReading | None, now: BalancerReading, expected: Mapping[str, int | str]) -> dict[str, str]:
+    """Per backend, what no longer is as confirmed effects left it; backends that hold are left out.
 
     `expected` is keyed by `weight_key`, `state_key` and `process_key`. HAProxy forgets runtime changes when it
-    restarts or reloads, which shows as another process.
+    restarts or reloads, which shows as another process than `before` or than the one that took the effects.
     """
-    changed = _differences(now, expected, backend)
-    if not changed:
-        return ""
     known = expected.get(process_key(now.name)) or (before.process if before is not None else now.process)
+    cause = "changed from outside"
     if known != now.process:
-        return f"runtime state lost: process restarted {utc(now.started_at)}, {', '.join(changed)}"
-    return f"changed from outside: {', '.join(changed)}"
-
-
-def _differences(now: BalancerReading, expected: Mapping[str, int | str], backend: str | None) -> list[str]:
-    found: list[str] = []
+        cause = f"runtime state lost: process restarted {utc(now.started_at)}"
+    found: dict[str, list[str]] = {}
     for key, value in expected.items():
         place, _, what = key.rpartition(":")
         balancer, _, server_key = place.partition("/")
-        if balancer != now.name or what not in ("weight", "state"):
-            continue
-        if backend is not None and not server_key.startswith(backend + "/"):
-            continue
-        name = server_key.rpartition("/")[2]
-        server = now.servers.get(server_key)
-        if server is None:
-            found.append(f"{name} is gone")
-        elif what == "weight" and server.weight != value:
-            found.append(f"{name} weight {value} → {server.weight}")
-        elif what == "state" and _admin_state(server) != value:
-            found.append(f"{name} {value} → {_admin_state(server)}")
-    return found
+        if balancer == now.name and what in ("weight", "state"):
+            backend, _, name = server_key.rpartition("/")
+            words = _difference(name, now.servers.get(server_key), what, value)
+            if words:
+                found.setdefault(backend, []).append(words)
+    return {backend: f"{cause}, {', '.join(changed)}" for backend, changed in found.items()}
+
+
+def drift(before: BalancerReading | None, now: BalancerReading, expected: Mapping[str, int | str]) -> str:
+    """The same for a whole balancer in one line, or an empty text."""
+    return "; ".join(drifts(before, now, expected).values())
+
+
+def _difference(name: str, server: Server | None, what: str, value: int | str) -> str:
+    if server is None:
+        return f"{name} is gone"
+    is_now: int | str = server.weight if what == "weight" else _admin_state(server)
+    if is_now == value:
+        return ""
+    return f"{name} weight {value} → {is_now}" if what == "weight" else f"{name} {value} → {is_now}"
 
 
 def _admin_state(server: Server) -> str:

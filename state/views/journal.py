@@ -1,0 +1,63 @@
+"""Screen 9: the newest entries in words, and how the chain stands."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from state.api import JournalRow, JournalView
+from state.events import EventKind, Recorded
+
+KEPT = 400
+"""Entries a console is sent; older ones are read page by page."""
+
+
+def journal_row(recorded: Recorded) -> JournalRow:
+    """One entry for people."""
+    event = recorded.event
+    return JournalRow(
+        seq=recorded.seq,
+        at=recorded.at,
+        actor=event.actor,
+        kind=event.kind.value,
+        run=event.run,
+        step=event.step,
+        words=journal_words(recorded),
+        hash=recorded.hash[:8],
+    )
+
+
+def journal_words(recorded: Recorded) -> str:
+    """What happened, in one line."""
+    if recorded.erased:
+        return "payload erased by retention; the chain still holds"
+    body = recorded.event.body
+    words = str(body.get("words") or body.get("reason") or body.get("question") or "")
+    match recorded.event.kind:
+        case EventKind.OUTCOME_RECORDED:
+            return f"{body['state']} after {body['seconds']:.1f} s: {'; '.join(body['evidence'])}"
+        case EventKind.RECEIPT_RECORDED:
+            return f"{body['code']}: {words}"
+        case EventKind.STEP_ENDED | EventKind.RUN_ENDED:
+            return f"{body['state']}: {words}"
+        case EventKind.LEASE_TAKEN:
+            return f"epoch {body['epoch']} on {', '.join(body['targets']) or 'nothing'}"
+        case EventKind.STEP_SKIPPED:
+            return f"skipped: {body['reason']}"
+        case _:
+            return words
+
+
+class JournalTail:
+    """The newest rows, kept as entries are recorded."""
+
+    def __init__(self, recorded: Iterable[Recorded]) -> None:
+        self._rows: deque[JournalRow] = deque((journal_row(r) for r in recorded), maxlen=KEPT)
+
+    def add(self, recorded: Recorded) -> None:
+        """Take in one more entry."""
+        self._rows.append(journal_row(recorded))
+
+    def view(self, *, seq: int, head: bytes, durable: str, verified: str) -> JournalView:
+        """The screen; `durable` is empty or says why nothing can be recorded."""
+        return JournalView(seq, head.hex(), durable, verified, {str(r.seq): r for r in self._rows})

@@ -1,0 +1,134 @@
+"""Screen 1: services by recovery priority with the reason for each verdict, alerts, probes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from state.api import AlertRow, Clock, Health, OverviewView, ProbeRow, ServiceRow
+from state.estate import Estate, Service
+from state.observed import Freshness
+from state.readings import AlertsReading, BalancerReading, ProbeReading
+from state.units import millis
+from state.verdicts.alerts import alerts_verdict
+from state.verdicts.evidence import silence
+from state.verdicts.priority import Priority, advice, recovery_order
+from state.verdicts.replication import cluster_verdict
+from state.verdicts.service import ServiceVerdict, probes, service_verdicts
+from state.verdicts.traffic import active_words
+from state.views import Memory
+from state.world import World
+
+
+def overview(
+    estate: Estate, world: World, impaired: Mapping[str, Clock], now_mono: float, memory: Memory
+) -> OverviewView:
+    """Build the overview; `impaired` holds the RTO clock of every service that has one."""
+    databases = {n: cluster_verdict(n, e, world, now_mono).health for n, e in estate.databases.items()}
+    verdicts = service_verdicts(estate, world, now_mono, databases)
+    healths = {**databases, **{n: v.health for n, v in verdicts.items()}}
+    order = recovery_order(estate, healths, impaired, now_mono)
+    ranked = [p for p in order if p.name in estate.services]
+    alerts_health, alerts_words = alerts_verdict(world, now_mono)
+    view = OverviewView(
+        advice=advice(order, healths),
+        alerts_health=alerts_health,
+        alerts_words=alerts_words,
+        services={
+            p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], impaired.get(p.name))
+            for place, p in enumerate(ranked, 1)
+        },
+        alerts=_alert_rows(world, now_mono),
+        probes=_probe_rows(estate, world, now_mono),
+    )
+    return memory.keep("overview", view)
+
+
+def _service_row(
+    estate: Estate,
+    world: World,
+    now_mono: float,
+    order: int,
+    place: Priority,
+    verdict: ServiceVerdict,
+    clock: Clock | None,
+) -> ServiceRow:
+    service = estate.services[place.name]
+    traffic = verdict.traffic
+    label = service.metrics.service if service.metrics is not None else ""
+    return ServiceRow(
+        name=place.name,
+        order=order,
+        tier=service.tier,
+        health=verdict.health,
+        words=verdict.words,
+        rate=_rounded(traffic.rate, 1) if traffic is not None else None,
+        error_ratio=_rounded(traffic.error_ratio, 4) if traffic is not None else None,
+        error_limit=service.objectives.error_ratio,
+        p99=_rounded(traffic.p99, 4) if traffic is not None else None,
+        p99_limit=service.objectives.p99,
+        releases=_releases(service, world, now_mono),
+        depends_on=service.depends_on,
+        unblocks=len(place.unblocks),
+        owners=", ".join(estate.people[o].title or o if o in estate.people else o for o in service.owners),
+        rto=clock,
+        rto_target=service.rto,
+        rpo_target=service.rpo,
+        source=verdict.source or _first_source(service),
+        fallback=verdict.fallback,
+        trend=world.trend(f"errors/{label}@{verdict.source.partition(':')[2]}") if verdict.source else (),
+    )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    """Shorter figures, NaN as no figure; what is not zero does not become zero."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(value, digits) or value
+
+
+def _first_source(service: Service) -> str:
+    return f"metrics:{service.metrics.monitors[0]}" if service.metrics is not None else ""
+
+
+def _releases(service: Service, world: World, now_mono: float) -> str:
+    """Who takes the traffic, per balancer only where they differ."""
+    entry = service.traffic
+    if entry is None:
+        return ""
+    words: dict[str, str] = {}
+    for balancer in entry.balancers:
+        reading = world.fresh(f"balancer:{balancer}", BalancerReading, now_mono)
+        words[balancer] = "?" if reading is None else active_words(reading.of(entry.backend), entry.colours) or "none"
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return " | ".join(f"{balancer} {said}" for balancer, said in words.items())
+
+
+def _alert_rows(world: World, now_mono: float) -> dict[str, AlertRow]:
+    rows: dict[str, AlertRow] = {}
+    for key in world.keys("alerts"):
+        seen = world.of(key, AlertsReading)
+        if seen is None or seen.value is None or seen.freshness(now_mono) is Freshness.GONE:
+            continue
+        for alert in sorted(
+            seen.value.alerts, key=lambda a: (a.severity != "critical", -a.started_at, a.fingerprint)
+        ):
+            rows[f"{key}/{alert.fingerprint}"] = AlertRow(
+                alert.name, alert.severity, alert.state, alert.started_at, alert.summary, key
+            )
+    return rows
+
+
+def _probe_rows(estate: Estate, world: World, now_mono: float) -> dict[str, ProbeRow]:
+    rows: dict[str, ProbeRow] = {}
+    for service, known in probes(estate).items():
+        for probe in known:
+            reading = world.fresh(probe.key, ProbeReading, now_mono)
+            if reading is None:
+                health, words = Health.UNKNOWN, silence(world.observed.get(probe.key))
+            else:
+                health = Health.PASS if reading.ok else Health.FAIL
+                words = f"{reading.status} in {millis(reading.seconds)}"
+            rows[probe.key] = ProbeRow(probe.name, service, probe.site, health, words, probe.key)
+    return rows

@@ -1,0 +1,115 @@
+"""Screen 3: the library, the runs and their steps with evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from state.api import RunbookRow, RunbooksView, RunRow, RunState, StepRow, StepState
+from state.runs import Run, RunBook, StepRun
+
+KEPT = 25
+"""Runs a console is sent, newest first; older ones are in the journal."""
+
+
+def runbooks(library: Mapping[str, RunbookRow], book: RunBook, boot: str) -> RunbooksView:
+    """The screen from the library and all runs."""
+    newest = list(book.runs.values())[::-1][:KEPT]
+    rows = {name: _with_last(row, book) for name, row in library.items()}
+    return RunbooksView(
+        order=tuple(r.id for r in newest),
+        library=rows,
+        runs={r.id: run_row(r, boot) for r in newest},
+        steps={row.key: row for r in newest for row in step_rows(r, boot)},
+    )
+
+
+def run_row(run: Run, boot: str) -> RunRow:
+    """One run in a line."""
+    done = sum(1 for s in run.steps if run.settled(s))
+    state = run.shown_state()
+    return RunRow(
+        id=run.id,
+        runbook=run.runbook,
+        title=run.title,
+        hash=run.hash[:8],
+        state=state,
+        actor=run.actor,
+        service=run.service,
+        started_at=run.started_at,
+        elapsed=None if run.ended_at is None else max(0.0, run.ended_at - run.started_at),
+        started_mono=run.started_mono if run.boot == boot else None,
+        budget=run.budget,
+        done=done,
+        total=len(run.steps),
+        words=run.words,
+        question=run.question,
+        options=run.options,
+        next_actions=next_actions(run, state),
+    )
+
+
+def next_actions(run: Run, state: RunState) -> tuple[str, ...]:
+    """The verbs that are safe now, most useful first."""
+    if run.ended:
+        undoable = any(s.intent and s.intent.get("undo") and s.state is StepState.DONE for s in run.all_steps())
+        return ("undo",) if undoable else ()
+    if state is RunState.STOPPING:
+        return ()
+    if state is RunState.UNKNOWN:
+        return ("stop",)
+    if state is RunState.WAITING:
+        return ("decide", "stop")
+    if state is RunState.PAUSED:
+        step = run.next()
+        held = step is not None and run.latest(step.id).state in (StepState.FAILED, StepState.NOT_DONE)
+        return ("retry", "skip", "stop") if held else ("resume", "skip", "stop")
+    return ("pause", "stop")
+
+
+def step_rows(run: Run, boot: str) -> list[StepRow]:
+    """Every step instance of a run, in order."""
+    return [_step_row(run, step, boot) for step in run.all_steps()]
+
+
+def _step_row(run: Run, step: StepRun, boot: str) -> StepRow:
+    planned = step.step
+    effect = ""
+    if step.intent is not None:
+        effect = f"{step.effect} {step.answered or 'sent, no answer yet'}"
+    return StepRow(
+        key=f"{run.id}/{step.key}",
+        run=run.id,
+        step=planned.id,
+        instance=step.instance,
+        index=planned.index,
+        depth=1 if planned.group else 0,
+        kind=f"{planned.do} {planned.what}".strip(),
+        title=planned.title,
+        owner=planned.owner,
+        state=step.state,
+        started_at=step.started_at,
+        seconds=step.seconds,
+        started_mono=step.started_mono if step.boot == boot else None,
+        timeout=planned.timeout,
+        words=step.words,
+        evidence=step.evidence,
+        effect=effect,
+    )
+
+
+def _with_last(row: RunbookRow, book: RunBook) -> RunbookRow:
+    last = next((r for r in reversed(list(book.runs.values())) if r.runbook == row.name), None)
+    if last is None:
+        return row
+    same = "" if last.hash == row.hash else ", at another hash"
+    return RunbookRow(
+        row.name,
+        row.title,
+        row.hash,
+        row.steps,
+        row.changes,
+        row.params,
+        row.lint,
+        f"{last.id} {last.shown_state().value}{same}",
+        row.outline,
+    )

@@ -1,0 +1,173 @@
+"""Screen 4: backends against their floors, servers, and DNS answers against what the estate expects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from state.api import BackendRow, DnsRow, Health, ServerRow, TrafficView
+from state.estate import DnsRecord, Estate, ServiceTrafficEntry
+from state.observed import Observed
+from state.readings import BalancerReading, DnsReading, Server
+from state.verdicts.dns import answer, record_verdict, servers_of
+from state.verdicts.evidence import silence
+from state.verdicts.traffic import backend_verdict, drifts, server_health, shares, state_word
+from state.views import Memory
+from state.views.trends import CHARTED_SERVERS
+from state.world import World
+
+Figures = tuple[float, float, float, tuple[float, ...], bool]
+"""Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's word is fresh."""
+
+_NOBODY = ("", ServiceTrafficEntry(balancers=(), backend="none", floor=0))
+
+
+def traffic(
+    estate: Estate, world: World, expected: Mapping[str, int | str], now_mono: float, memory: Memory
+) -> TrafficView:
+    """Build the traffic view. `expected` holds what confirmed effects left (see `state.verdicts.traffic.drifts`).
+
+    A balancer that stopped answering keeps its rows, every verdict unknown.
+    """
+    backends: dict[str, BackendRow] = {}
+    servers: dict[str, ServerRow] = {}
+    made: dict[str, tuple[Server, Figures, ServerRow]] = {}
+    for name, entry in estate.balancers.items():
+        owners = {
+            s.traffic.backend: (n, s.traffic)
+            for n, s in estate.services.items()
+            if s.traffic is not None and name in s.traffic.balancers
+        }
+        balancer = _Balancer(name, entry.site, world.of(f"balancer:{name}", BalancerReading), owners, now_mono)
+        backends |= _backend_rows(balancer, expected)
+        servers |= _server_rows(balancer, world, memory, made)
+    memory.servers = made
+    return memory.keep("traffic", TrafficView(backends, servers, _dns_rows(estate, world, now_mono)))
+
+
+class _Balancer:
+    """One balancer as seen now: its servers by backend, and which service owns which backend."""
+
+    def __init__(
+        self,
+        name: str,
+        site: str,
+        seen: Observed[BalancerReading] | None,
+        owners: Mapping[str, tuple[str, ServiceTrafficEntry]],
+        now_mono: float,
+    ) -> None:
+        self.name, self.site, self.seen, self.owners = name, site, seen, owners
+        self.reading = seen.value if seen is not None else None
+        self.fresh = seen is not None and seen.fresh_value(now_mono) is not None
+        self.backends: dict[str, list[Server]] = {backend: [] for backend in owners}
+        for server in self.reading.servers.values() if self.reading is not None else ():
+            self.backends.setdefault(server.backend, []).append(server)
+
+
+def _backend_rows(balancer: _Balancer, expected: Mapping[str, int | str]) -> dict[str, BackendRow]:
+    changed = drifts(None, balancer.reading, expected) if balancer.fresh and balancer.reading is not None else {}
+    rows = (_backend_row(balancer, backend, changed.get(backend, "")) for backend in balancer.backends)
+    return {row.key: row for row in rows}
+
+
+def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
+    service, plan = balancer.owners.get(backend, _NOBODY)
+    verdict = backend_verdict(balancer.backends[backend], plan.floor, plan.colours)
+    if not balancer.fresh:
+        verdict = replace(verdict, health=Health.UNKNOWN, words=silence(balancer.seen), serving=0, active="")
+    return BackendRow(
+        key=f"{balancer.name}/{backend}",
+        balancer=balancer.name,
+        site=balancer.site,
+        backend=backend,
+        service=service,
+        health=Health.WARN if changed and verdict.health is Health.PASS else verdict.health,
+        words=verdict.words,
+        serving=verdict.serving,
+        total=verdict.total,
+        floor=verdict.floor,
+        active=verdict.active,
+        sessions=verdict.sessions,
+        drift=changed,
+        source=f"balancer:{balancer.name}",
+    )
+
+
+def _server_rows(
+    balancer: _Balancer, world: World, memory: Memory, made: dict[str, tuple[Server, Figures, ServerRow]]
+) -> dict[str, ServerRow]:
+    """Rows of all servers; one whose reading and figures are the same as last time is not made again."""
+    rows: dict[str, ServerRow] = {}
+    charted = sum(map(len, balancer.backends.values())) <= CHARTED_SERVERS
+    for backend, members in balancer.backends.items():
+        colours = balancer.owners.get(backend, _NOBODY)[1].colours
+        split = shares(members)
+        for server in members:
+            key = f"{balancer.name}/{backend}/{server.name}"
+            load, failing = world.trends.get(f"load/{key}"), world.trends.get(f"load-errors/{key}")
+            figures: Figures = (
+                split[server.name],
+                load[-1] if load else 0.0,
+                failing[-1] if failing else 0.0,
+                tuple(load) if load and charted else (),
+                balancer.fresh,
+            )
+            former = memory.servers.get(key)
+            if former is not None and former[1] == figures and (former[0] is server or former[0] == server):
+                row = former[2]
+            else:
+                row = _server_row(key, balancer, server, colours.get(server.name, ""), figures)
+            made[key] = (server, figures, row)
+            rows[key] = row
+    return rows
+
+
+def _server_row(key: str, balancer: _Balancer, server: Server, release: str, figures: Figures) -> ServerRow:
+    share, rate, error_rate, trend, fresh = figures
+    return ServerRow(
+        key,
+        balancer.name,
+        balancer.site,
+        server.backend,
+        server.name,
+        release,
+        server_health(server) if fresh else Health.UNKNOWN,
+        state_word(server),
+        server.weight,
+        share,
+        server.sessions,
+        server.queued,
+        rate,
+        error_rate,
+        server.check,
+        f"balancer:{balancer.name}",
+        trend,
+    )
+
+
+def _dns_rows(estate: Estate, world: World, now_mono: float) -> dict[str, DnsRow]:
+    rows: dict[str, DnsRow] = {}
+    for zone, entry in estate.zones.items():
+        for server in servers_of(zone, entry, world):
+            source = f"dns:{zone}@{server}"
+            reading = world.fresh(source, DnsReading, now_mono)
+            for record in entry.records:
+                row = _dns_row(zone, server, source, record, reading, world)
+                rows[row.key] = row
+    return rows
+
+
+def _dns_row(
+    zone: str, server: str, source: str, record: DnsRecord, reading: DnsReading | None, world: World
+) -> DnsRow:
+    name = f"{record.name}.{zone} {record.type}"
+    expected = ", ".join(sorted(record.expect))
+    key = f"{zone}/{record.name}/{record.type}@{server}"
+    if reading is None:
+        return DnsRow(
+            key, name, server, "", expected, Health.UNKNOWN, silence(world.observed.get(source)), None, source
+        )
+    answers = answer(reading, record)
+    health, words = record_verdict(answers, record.expect)
+    ttl = reading.ttls.get(f"{record.name}/{record.type}")
+    return DnsRow(key, name, server, ", ".join(answers), expected, health, words, ttl, source)
