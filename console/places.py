@@ -20,6 +20,7 @@ SYSTEM = Path("/run/recovery")
 INDEX = "engine.json"
 LAB_MARK = "LAB.json"
 ESTATE_FILE = "recovery.yaml"
+LAB_ESTATE = "estate.yaml"
 _NAME = re.compile(r"""^estate:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]{0,62})["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
 
@@ -74,8 +75,8 @@ def find(wanted: str | None = None) -> Place:
     if here.is_file():
         return of_file(here, "in this folder")
     lab = lab_directory()
-    if (lab / LAB_MARK).is_file() and (lab / ESTATE_FILE).is_file():
-        return of_file(lab / ESTATE_FILE, "the running lab")
+    if (lab / LAB_MARK).is_file() and (lab / LAB_ESTATE).is_file():
+        return of_file(lab / LAB_ESTATE, "the running lab")
     running = list(_indexes())
     if len(running) == 1:
         return _of_index(running[0], "the only engine on this host")

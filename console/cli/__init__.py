@@ -1,0 +1,16 @@
+"""The command line: `recovery VERB`. Verbs are imported when they are called, and their heavy parts when they run."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The program: run one verb and exit with its code (see `state.errors.ExitCode`)."""
+    gc.disable()  # importing makes much and frees nothing; the verbs switch it on again when they begin their work
+    from console.cli.ending import run_to_code
+    from console.cli.verbs import recovery
+
+    sys.exit(run_to_code(recovery, list(sys.argv[1:] if argv is None else argv)))

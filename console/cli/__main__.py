@@ -1,0 +1,5 @@
+"""`python -m console.cli` is `recovery`."""
+
+from console.cli import main
+
+main()

@@ -1,0 +1,55 @@
+"""`recovery bridge`: one connection to the engine's socket over stdin and stdout.
+
+What ssh starts on the far host for `recovery console --host`. The far engine sees the account that ssh logged in.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+
+import click
+
+from console.cli.reach import estate_option, socket_of
+from console.client import EngineUnreachable
+from console.places import find
+from state.errors import ExitCode
+
+CHUNK = 64 * 1024
+
+
+@click.command(hidden=True)
+@click.option("--observe", is_flag=True, help="The observers' socket.")
+@estate_option
+def bridge(estate: str | None, observe: bool) -> int:
+    """Carry bytes between stdin and stdout and the engine's socket, until either side ends."""
+    place = find(estate)
+    path = place.observe if observe else socket_of(place, acting=False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
+        try:
+            engine.connect(os.fspath(path))
+        except OSError as error:
+            raise EngineUnreachable(f"no engine answers on {path}: {error.strerror}") from error
+        carry(engine, 0, 1)
+    return ExitCode.DONE
+
+
+def carry(engine: socket.socket, reading: int, writing: int) -> None:
+    """Copy both ways until the engine closes; the end of our input only closes the engine's."""
+    waiting: list[int] = [engine.fileno(), reading]
+    while engine.fileno() in waiting:
+        ready, _, _ = select.select(waiting, [], [])
+        if reading in ready:
+            chunk = os.read(reading, CHUNK)
+            if chunk:
+                engine.sendall(chunk)
+            else:
+                waiting.remove(reading)
+                engine.shutdown(socket.SHUT_WR)
+        if engine.fileno() in ready:
+            chunk = engine.recv(CHUNK)
+            if not chunk:
+                return
+            while chunk:
+                chunk = chunk[os.write(writing, chunk) :]

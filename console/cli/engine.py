@@ -1,0 +1,87 @@
+"""`recovery engine`: run one here, start one behind, stop it, see whether it is there."""
+
+from __future__ import annotations
+
+import click
+
+from console.cli.reach import estate_option, json_option
+from console.cli.shown import note, say, say_json
+from console.places import Place, find
+from state.errors import ExitCode, NotFound
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def engine(ctx: click.Context) -> int | None:
+    """The engine of an estate; without a verb: status."""
+    return int(ctx.invoke(status)) if ctx.invoked_subcommand is None else None
+
+
+def _place(estate: str | None) -> Place:
+    place = find(estate)
+    note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
+    return place
+
+
+@engine.command()
+@estate_option
+@click.option("--group", default="", help="Accounts that may use engine.sock beside the engine's own.")
+@click.option("--metrics", default=0, metavar="PORT", help="Serve /metrics on 127.0.0.1:PORT.")
+def run(estate: str | None, group: str, metrics: int) -> int:
+    """Run the engine in the foreground, as a service manager wants it."""
+    from console.engine_process import main
+
+    place = _place(estate)
+    if place.file is None:
+        raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
+    return main(["--estate", str(place.file), "--group", group, "--metrics", str(metrics)])
+
+
+@engine.command()
+@estate_option
+def start(estate: str | None) -> int:
+    """Start an engine that outlives this terminal."""
+    from console.engine_control import start as start_engine
+
+    place = _place(estate)
+    pid = start_engine(place, tell=note)
+    say(f"process {pid}, log {place.log}")
+    return ExitCode.DONE
+
+
+@engine.command()
+@estate_option
+def stop(estate: str | None) -> int:
+    """End the engine after the safe point of whatever runs."""
+    from console.engine_control import stop as stop_engine
+
+    stop_engine(_place(estate), tell=note)
+    return ExitCode.DONE
+
+
+@engine.command()
+@estate_option
+@json_option
+def status(estate: str | None = None, as_json: bool = False) -> int:
+    """Whether an engine answers. Exit code 6 when none does."""
+    from console.engine_control import status as engine_status
+
+    place = find(estate)
+    seen = engine_status(place)
+    if as_json:
+        say_json(
+            {
+                "estate": place.estate,
+                "running": seen.running,
+                "pid": seen.pid,
+                "words": seen.words,
+                "socket": str(place.engine),
+                "state": str(place.state),
+            }
+        )
+    else:
+        pid = f", process {seen.pid}" if seen.pid else ""
+        say(f"{place.estate}: {seen.words}{pid}")
+        say(f"  estate {place.file or 'file not known'} ({place.chosen})")
+        say(f"  sockets {place.runtime}, state {place.state}")
+    return ExitCode.DONE if seen.running else ExitCode.UNREACHABLE

@@ -1,0 +1,56 @@
+"""`recovery check` and `recovery schema`: the files, without connecting to anything."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from console.cli.reach import json_option
+from console.cli.shown import complain, neutral, say, say_json
+from state.errors import ExitCode, NotFound, Problem
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@json_option
+def check(file: Path | None, as_json: bool) -> int:
+    """Validate an estate and its runbooks and list every problem. Exit code 2 when there is one.
+
+    Without FILE: the estate that every other verb would take.
+    """
+    from console.loading import problems_of
+    from console.places import find
+
+    gc.enable()
+    estate = find(str(file) if file else None).file
+    if estate is None:
+        raise NotFound("the running engine does not tell its estate file: name it")
+    return report_problems(problems_of(estate), f"{estate}: holds", as_json=as_json)
+
+
+def report_problems(problems: Sequence[Problem], good: str, *, as_json: bool) -> int:
+    """Print findings, or that there are none."""
+    if as_json:
+        say_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
+    elif problems:
+        for problem in problems:
+            complain(neutral(str(problem)))
+        complain(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}")
+    else:
+        say(good)
+    return ExitCode.USAGE if problems else ExitCode.DONE
+
+
+@click.command()
+def schema() -> int:
+    """Print the JSON Schema of an estate file, for completion in editors."""
+    from adapters.outside import kinds
+
+    from state.estate_schema import estate_schema
+
+    say_json(estate_schema(kinds()))
+    return ExitCode.DONE

@@ -1,0 +1,116 @@
+"""A run, followed to its end: progress on stderr, its result as the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from console.cli.shown import note, say, say_json
+from console.client import Connected, EngineClient, Line
+from state.api import RunbooksView, RunRow, RunState, StepRow, StepState
+from state.errors import ExitCode, NotFound
+from state.units import clock
+from state.wire import Mirror, named
+
+ENDINGS = {
+    RunState.DONE: ExitCode.DONE,
+    RunState.FAILED: ExitCode.FAILED,
+    RunState.STOPPED: ExitCode.FAILED,
+}
+QUIET_STEPS = frozenset({StepState.PENDING, StepState.SUPERSEDED})
+GRACE = 5.0  # seconds in which an accepted run must appear
+
+
+class Progress:
+    """Remembers what was told of a run, and tells what is new."""
+
+    def __init__(self) -> None:
+        self._run = ""
+        self._steps: dict[str, str] = {}
+
+    def news(self, run: RunRow, steps: list[StepRow]) -> list[str]:
+        """Lines for everything that changed."""
+        lines = []
+        for step in steps:
+            told = f"{step.state.value}: {step.words}" if step.words else step.state.value
+            if step.state not in QUIET_STEPS and self._steps.get(step.key) != told:
+                self._steps[step.key] = told
+                took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""
+                lines.append(f"  {step.index}. {step.title}: {told}{took}")
+        state = f"{run.id} {run.state.value}" + (f": {run.words}" if run.words else "")
+        if run.question:
+            state += f"; it asks: {run.question} ({', '.join(run.options)}); answer with recovery run decide"
+        if state != self._run:
+            self._run = state
+            lines.append(state)
+        return lines
+
+
+def steps_of(view: RunbooksView, run: str) -> list[StepRow]:
+    """A run's step instances in order."""
+    return sorted((s for s in view.steps.values() if s.run == run), key=lambda s: (s.index, s.instance))
+
+
+async def follow_run(
+    client: EngineClient, run: str, *, within: float | None = None, as_json: bool = False
+) -> ExitCode:
+    """Wait for the end of a run. Past `within` seconds the outcome is unknown, never failed.
+
+    Raises NotFound when the engine knows no such run.
+    """
+    try:
+        async with asyncio.timeout(within):
+            view = await _until_ended(client, run)
+    except TimeoutError:
+        note(f"{run} has not ended within {within:.0f} s; it goes on: recovery run watch {run}")
+        return ExitCode.OUTCOME_UNKNOWN
+    row = view.runs[run]
+    if as_json:
+        say_json(run_as_json(view, run))
+    else:
+        for line in evidence_lines(view, run):
+            say(line)
+    return ENDINGS[row.state]
+
+
+async def _until_ended(client: EngineClient, run: str) -> RunbooksView:
+    mirror: Mirror[RunbooksView] = Mirror(RunbooksView)
+    progress = Progress()
+    loop = asyncio.get_running_loop()
+    appear = loop.time() + GRACE
+    async for item in client.follow(("runbooks",)):
+        if isinstance(item, Connected):
+            mirror = Mirror(RunbooksView)
+            continue
+        if not isinstance(item, Line):
+            note(f"the engine is not heard: {item.reason}; the run goes on there")
+            appear = loop.time() + GRACE
+            continue
+        view = mirror.view if "topic" not in item.content else mirror.apply(item.content)
+        row = view.runs.get(run) if view is not None else None
+        if view is None or row is None:
+            if view is not None and loop.time() > appear:
+                raise NotFound(f"no run {run}; there are {', '.join(view.order[:9]) or 'none'}")
+            continue
+        for line in progress.news(row, steps_of(view, run)):
+            note(line)
+        if row.state in ENDINGS:
+            return view
+    raise AssertionError("following an engine never ends by itself")
+
+
+def evidence_lines(view: RunbooksView, run: str) -> list[str]:
+    """How a run ended, with what was read at each step."""
+    row = view.runs[run]
+    took = clock(row.elapsed) if row.elapsed is not None else "--:--"
+    lines = [f"{row.id} {row.title}: {row.state.value} after {took}" + (f", {row.words}" if row.words else "")]
+    for step in steps_of(view, run):
+        if step.state not in QUIET_STEPS:
+            lines.append(f"  {step.state.value:<10} {step.title}")
+            lines += [f"             {words}" for words in step.evidence]
+    return lines
+
+
+def run_as_json(view: RunbooksView, run: str) -> dict[str, Any]:
+    """A run with its steps, for scripts."""
+    return {"run": named(view.runs[run]), "steps": [named(step) for step in steps_of(view, run)]}

@@ -1,0 +1,114 @@
+"""`recovery journal`: what happened, whether the chain holds, and a copy for elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from console.cli.reach import ask, client_of, estate_option, json_option
+from console.cli.shown import complain, note, say, say_json
+from console.client import EngineClient
+from state.api import JournalRow
+from state.errors import ExitCode, NotFound
+from state.units import utc_date
+from state.wire import named
+
+FOLLOW_EVERY = 0.5  # seconds
+
+
+@click.group()
+def journal() -> None:
+    """Every decision and effect, append-only and hash-chained."""
+
+
+@journal.command()
+@click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many entries.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new entries until interrupted.")
+@estate_option
+@json_option
+def tail(estate: str | None, as_json: bool, lines: int, follow: bool) -> int:
+    """The newest entries; with --json one object a line."""
+    ask(_tail(client_of(estate, quiet=as_json), lines, follow, as_json))
+    return ExitCode.DONE
+
+
+async def _tail(client: EngineClient, lines: int, follow: bool, as_json: bool) -> None:
+    newest = int((await client.view("header"))["journal_seq"])
+    after = max(0, newest - lines)
+    while True:
+        for row in await client.journal(after, 1000):
+            after = row.seq
+            if as_json:
+                say_json(named(row))
+            else:
+                say(_line(row))
+        if not follow:
+            return
+        sys.stdout.flush()
+        await asyncio.sleep(FOLLOW_EVERY)
+
+
+def _line(row: JournalRow) -> str:
+    where = " ".join(part for part in (row.run, row.step) if part)
+    return f"{row.seq:>6}  {utc_date(row.at)}  {row.actor:<8}  {row.kind:<18}  {where:<16}  {row.words}"
+
+
+@journal.command()
+@click.option("--file", "exported", type=click.Path(path_type=Path), help="An export to check, without an engine.")
+@click.option("--head", default="", metavar="HASH", help="With --file: the hash the chain must end in.")
+@estate_option
+@json_option
+def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) -> int:
+    """Check the hash chain from the first entry. Exit code 1 names the first bad entry."""
+    if exported is not None:
+        problem, words = _verify_file(exported, head)
+    else:
+        problem = ask(client_of(estate, quiet=as_json).journal_verify())
+        words = "the chain holds"
+    if as_json:
+        say_json({"ok": not problem, "problem": problem, "words": words})
+    elif problem:
+        complain(f"Journal broken: {problem}")
+    else:
+        say(words)
+    return ExitCode.FAILED if problem else ExitCode.DONE
+
+
+def _verify_file(exported: Path, head: str) -> tuple[str, str]:
+    """What is wrong with an exported journal, or nothing, and the result in words."""
+    from state.journal import verify_export
+
+    try:
+        wanted = bytes.fromhex(head) if head else None
+    except ValueError as error:
+        raise click.UsageError(f"--head is a hash in hexadecimal, not {head!r}") from error
+    try:
+        with exported.open("rb") as file:
+            result = verify_export((line.rstrip(b"\n") for line in file), head=wanted)
+    except OSError as error:
+        raise NotFound(f"{exported}: {error.strerror}") from error
+    ending = f", torn at the end: {result.torn}" if result.torn else ""
+    return result.problem, f"the chain holds: {result.entries} entries, head {result.head.hex()}{ending}"
+
+
+@journal.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (mode 0600), not to stdout.")
+@estate_option
+def export(estate: str | None, output: Path | None) -> int:
+    """Every entry's stored bytes, one a line, for `verify --file` on any machine."""
+    raw = ask(client_of(estate, quiet=output is None).journal_export())
+    if output is None:
+        sys.stdout.buffer.write(raw)
+        return ExitCode.DONE
+    try:
+        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(raw)
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror) from error
+    entries = raw.count(b"\n")
+    note(f"{entries} entries written to {output}")
+    return ExitCode.DONE

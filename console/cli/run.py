@@ -1,0 +1,209 @@
+"""`recovery run`: executions of runbooks and single changes; and `recovery stop`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from console.cli.acting import Manner, act, acting_options
+from console.cli.following import follow_run
+from console.cli.look import gather, heading
+from console.cli.reach import ask, client_of, estate_option, json_option
+from console.cli.shown import NOTHING, note, say, say_json, table
+from state.errors import ExitCode, NotFound
+from state.units import clock, utc_date
+from state.wire import named
+
+
+@click.group()
+def run() -> None:
+    """Runs: list, show, start, watch, and the verbs that steer one."""
+
+
+@run.command("list")
+@estate_option
+@json_option
+def list_runs(estate: str | None, as_json: bool) -> int:
+    """All runs, newest first."""
+    seen = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
+    view = seen["runbooks"]
+    runs = [view["runs"][key] for key in view["order"] if key in view["runs"]]
+    if as_json:
+        say_json(runs)
+        return ExitCode.DONE
+    rows = [
+        [
+            row["id"],
+            row["state"],
+            f"{row['done']}/{row['total']}",
+            _took(row["elapsed"]),
+            utc_date(row["started_at"]),
+            row["actor"],
+            row["title"],
+            row["words"],
+        ]
+        for row in runs
+    ]
+    head = ("RUN", "STATE", "STEPS", "TOOK", "STARTED", "BY", "WHAT", "WORDS")
+    for line in table(head, rows, right=("STEPS", "TOOK")):
+        say(line)
+    return ExitCode.DONE
+
+
+def _took(seconds: float | None) -> str:
+    return NOTHING if seconds is None else clock(seconds)
+
+
+@run.command()
+@click.argument("run_id", metavar="RUN")
+@estate_option
+@json_option
+def show(estate: str | None, as_json: bool, run_id: str) -> int:
+    """One run with its steps, evidence and the verbs that are safe now."""
+    seen = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
+    row = seen["runbooks"]["runs"].get(run_id)
+    if row is None:
+        raise NotFound(f"no run {run_id}; there are {', '.join(seen['runbooks']['order'][:9]) or 'none'}")
+    steps = [step for step in seen["runbooks"]["steps"].values() if step["run"] == run_id]
+    steps.sort(key=lambda step: (step["index"], step["instance"]))
+    if as_json:
+        say_json({"run": row, "steps": steps})
+        return ExitCode.DONE
+    for line in [*heading(seen), "", *_run_lines(row), "", *_step_lines(steps)]:
+        say(line)
+    return ExitCode.DONE
+
+
+def _run_lines(row: dict[str, Any]) -> list[str]:
+    budget = "" if row["budget"] is None else f" of {clock(row['budget'])}"
+    lines = [
+        f"{row['id']} {row['title']}   {row['state'].upper()} {row['words']}",
+        f"started {utc_date(row['started_at'])} by {row['actor']}, took {_took(row['elapsed'])}{budget},"
+        f" {row['done']} of {row['total']} steps",
+    ]
+    if row["question"]:
+        lines.append(f"asks: {row['question']} ({', '.join(row['options'])})")
+    if row["next_actions"]:
+        lines.append(f"possible now: {', '.join(row['next_actions'])}")
+    return lines
+
+
+def _step_lines(steps: list[dict[str, Any]]) -> list[str]:
+    rows = []
+    for step in steps:
+        took = NOTHING if step["seconds"] is None else f"{step['seconds']:.1f} s"
+        name = step["step"] + (f"#{step['instance']}" if step["instance"] > 1 else "")
+        rows.append([name, step["state"], took, step["title"], step["words"]])
+        rows += [["", "", "", "", f"read: {words}"] for words in step["evidence"]]
+    return table(("STEP", "STATE", "TOOK", "WHAT", "WORDS"), rows, right=("TOOK",))
+
+
+@run.command()
+@click.argument("runbook")
+@click.argument("params", nargs=-1, metavar="[NAME=VALUE]...")
+@estate_option
+@acting_options
+def start(estate: str | None, runbook: str, params: tuple[str, ...], manner: Manner) -> int:
+    """Start a runbook."""
+    given = {}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
+        given[name] = value
+    return act(estate, {"do": "runbook", "name": runbook, "params": given}, manner)
+
+
+@run.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--within", type=float, metavar="SECONDS", help="How long to wait for its end.")
+@estate_option
+@json_option
+def watch(estate: str | None, as_json: bool, run_id: str, within: float | None) -> int:
+    """Follow a run to its end."""
+    return ask(follow_run(client_of(estate, quiet=as_json), run_id, within=within, as_json=as_json))
+
+
+@run.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("step")
+@estate_option
+@acting_options
+def retry(estate: str | None, run_id: str, step: str, manner: Manner) -> int:
+    """Try a step again, which is proved not to have happened."""
+    return act(estate, {"do": "retry", "run": run_id, "step": step}, manner)
+
+
+def _steer(estate: str | None, run_id: str, as_json: bool, request: dict[str, Any]) -> int:
+    accepted = ask(client_of(estate, quiet=as_json, acting=True).control(run_id, request))
+    if as_json:
+        say_json(named(accepted))
+    else:
+        note(f"{accepted.run}: {accepted.words}")
+    return ExitCode.DONE
+
+
+def _steering(verb: str, words: str) -> Callable[..., int]:
+    @run.command(verb, help=words)
+    @click.argument("run_id", metavar="RUN")
+    @estate_option
+    @json_option
+    def steer(estate: str | None, as_json: bool, run_id: str) -> int:
+        return _steer(estate, run_id, as_json, {"verb": verb})
+
+    return steer
+
+
+pause = _steering("pause", "Hold the run after the step it is in.")
+resume = _steering("resume", "Let a paused run go on.")
+stop = _steering("stop", "Start nothing new in this run, classify what is in flight, end it.")
+
+
+@run.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("step")
+@click.option("--reason", required=True, help="Why; it is kept in the journal.")
+@estate_option
+@json_option
+def skip(estate: str | None, as_json: bool, run_id: str, step: str, reason: str) -> int:
+    """Go on without a step."""
+    return _steer(estate, run_id, as_json, {"verb": "skip", "step": step, "reason": reason})
+
+
+@run.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("choice")
+@click.option("--step", default="", help="The deciding step, when several ask.")
+@estate_option
+@json_option
+def decide(estate: str | None, as_json: bool, run_id: str, choice: str, step: str) -> int:
+    """Answer the question a run waits for."""
+    more = {"step": step or _asking_step(estate, run_id)}
+    return _steer(estate, run_id, as_json, {"verb": "decide", "choice": choice, **more})
+
+
+def _asking_step(estate: str | None, run_id: str) -> str:
+    """The step of a run that waits for an answer."""
+    view = ask(gather(client_of(estate, quiet=True), "runbooks"))["runbooks"]
+    for step in view["steps"].values():
+        if step["run"] == run_id and step["state"] == "waiting":
+            return str(step["step"])
+    raise NotFound(f"no step of {run_id} waits for an answer")
+
+
+@click.command()
+@estate_option
+@json_option
+def stop_everything(estate: str | None, as_json: bool) -> int:
+    """Start nothing new anywhere, at once; classify what is in flight. Asks no question."""
+    accepted = ask(client_of(estate, quiet=as_json, acting=True).stop_all())
+    if as_json:
+        say_json(named(accepted))
+    else:
+        note(accepted.words)
+    return ExitCode.DONE
+
+
+stop_everything.name = "stop"

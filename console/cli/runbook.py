@@ -1,0 +1,94 @@
+"""`recovery runbook`: the library as the engine holds it, and a lint of files without any engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from console.cli.look import gather
+from console.cli.reach import ask, client_of, estate_option, json_option
+from console.cli.shown import NOTHING, say, say_json, table
+from state.errors import ExitCode, NotFound
+
+
+@click.group()
+def runbook() -> None:
+    """The library of runbooks: list, show, lint."""
+
+
+def _library(estate: str | None, quiet: bool) -> dict[str, Any]:
+    view = ask(gather(client_of(estate, quiet=quiet), "runbooks"))["runbooks"]
+    library: dict[str, Any] = view["library"]
+    return library
+
+
+@runbook.command("list")
+@estate_option
+@json_option
+def list_runbooks(estate: str | None, as_json: bool) -> int:
+    """Every runbook with its pinned hash and when it last ran."""
+    library = _library(estate, as_json)
+    if as_json:
+        say_json(list(library.values()))
+        return ExitCode.DONE
+    rows = [
+        [
+            row["name"],
+            row["title"],
+            str(row["steps"]),
+            str(row["changes"]),
+            row["hash"][:8],
+            row["lint"] or "clean",
+            row["last"] or NOTHING,
+        ]
+        for row in library.values()
+    ]
+    for line in table(
+        ("RUNBOOK", "TITLE", "STEPS", "CHANGES", "HASH", "LINT", "LAST"), rows, right=("STEPS", "CHANGES")
+    ):
+        say(line)
+    return ExitCode.DONE
+
+
+@runbook.command()
+@click.argument("name")
+@estate_option
+@json_option
+def show(estate: str | None, as_json: bool, name: str) -> int:
+    """One runbook: parameters and steps in words."""
+    library = _library(estate, as_json)
+    if name not in library:
+        raise NotFound(f"no runbook {name}; there are {', '.join(library) or 'none'}")
+    row = library[name]
+    if as_json:
+        say_json(row)
+        return ExitCode.DONE
+    say(f"{row['name']}   {row['title']}")
+    say(f"  hash {row['hash']}   lint {row['lint'] or 'clean'}   last {row['last'] or NOTHING}")
+    for param in row["params"]:
+        choices = f" one of {', '.join(param['choices'])}" if param["choices"] else ""
+        need = "required" if param["required"] else f"default {param['default'] or 'empty'}"
+        say(f"  {param['name']}={param['kind'].upper()}   {need}{choices}")
+    for line in row["outline"]:
+        say(f"  {line}")
+    return ExitCode.DONE
+
+
+@runbook.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@estate_option
+@json_option
+def lint(estate: str | None, as_json: bool, file: Path | None) -> int:
+    """Check runbook files against the estate, without connecting; all of them, or one FILE."""
+    from console.cli.files import report_problems
+    from console.loading import problems_of
+    from console.places import find
+
+    place = find(estate)
+    if place.file is None:
+        raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
+    wanted = None if file is None else file.absolute()
+    found = [p for p in problems_of(place.file) if wanted is None or Path(p.file) == wanted]
+    return report_problems(found, f"{wanted or place.file}: runbooks hold", as_json=as_json)

@@ -1,0 +1,72 @@
+"""What verbs print: aligned tables, JSON, and notes on stderr. Every text from outside is neutral by then."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from state.text import cells, clean, is_clean
+from state.units import ago
+
+NOTHING = "-"
+
+
+def neutral(text: str) -> str:
+    """A text that may not have passed the console's boundary, safe for a terminal."""
+    return text if is_clean(text) else clean(text)
+
+
+def say(line: str = "") -> None:
+    """One line of the answer."""
+    click.echo(line)
+
+
+def note(line: str) -> None:
+    """One line beside the answer."""
+    click.echo(line, err=True)
+
+
+def complain(line: str) -> None:
+    """One line of an error."""
+    click.echo(f"recovery: {line}", err=True)
+
+
+def say_json(value: Any) -> None:
+    """The answer for scripts: one JSON document."""
+    json.dump(value, sys.stdout, indent=2 if sys.stdout.isatty() else None)
+    sys.stdout.write("\n")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> list[str]:
+    """Aligned columns two blanks apart; the columns named in `right` hold numbers."""
+    body = [list(row) for row in rows]
+    widths = [max(cells(row[at]) for row in [list(head), *body]) for at in range(len(head))]
+    numbers = {at for at, name in enumerate(head) if name in set(right)}
+    return [_line(row, widths, numbers) for row in [list(head), *body]]
+
+
+def _line(row: Sequence[str], widths: Sequence[int], numbers: set[int]) -> str:
+    parts = []
+    for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        pad = " " * (width - cells(cell))
+        parts.append(pad + cell if at in numbers else cell + pad)
+    return "  ".join(parts).rstrip()
+
+
+def age(sources: Iterable[str], header: Mapping[str, Any], mono: float) -> str:
+    """The age of the oldest of some sources, marked when past its limit: `1 s`, `34 s OLD`, `never`."""
+    oldest, old = -1.0, False
+    known = header["sources"]
+    for key in sources:
+        row = known.get(key)
+        if row is None or row["mono"] is None:
+            return "never"
+        seconds = max(0.0, mono - row["mono"])
+        oldest, old = max(oldest, seconds), old or seconds > row["limit"]
+    if oldest < 0:
+        return NOTHING
+    return f"{ago(oldest)} OLD" if old else ago(oldest)

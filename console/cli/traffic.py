@@ -1,0 +1,147 @@
+"""`recovery traffic`: what the balancers and name servers say, and the changes to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from console.cli.acting import Manner, act, acting_options
+from console.cli.look import gather, heading, verdict_code
+from console.cli.reach import ask, client_of, estate_option, json_option
+from console.cli.shown import age, say, say_json, table
+from state.units import percent, rate
+
+MOST_WEIGHT = 256
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def traffic(ctx: click.Context) -> int | None:
+    """Balancers and DNS; without a verb: show."""
+    return int(ctx.invoke(show)) if ctx.invoked_subcommand is None else None
+
+
+@traffic.command()
+@estate_option
+@json_option
+def show(estate: str | None = None, as_json: bool = False) -> int:
+    """Backends, servers and DNS answers. Exit code 1 when something fails, 3 when something is unknown."""
+    seen = ask(gather(client_of(estate, quiet=as_json), "traffic"))
+    view = seen["traffic"]
+    if as_json:
+        say_json(seen)
+    else:
+        for line in [*heading(seen), "", *_backends(seen), "", *_servers(seen), *_dns(seen)]:
+            say(line)
+    return verdict_code([row["health"] for part in ("backends", "dns") for row in view[part].values()])
+
+
+def _age(row: dict[str, Any], seen: dict[str, Any]) -> str:
+    return age([row["source"]], seen["header"], seen["mono"])
+
+
+def _backends(seen: dict[str, Any]) -> list[str]:
+    rows = [
+        [
+            row["health"].upper(),
+            row["balancer"],
+            row["backend"],
+            f"{row['serving']}/{row['total']}",
+            str(row["floor"]),
+            row["active"],
+            str(row["sessions"]),
+            _age(row, seen),
+            " ".join(words for words in (row["words"], row["drift"]) if words),
+        ]
+        for row in seen["traffic"]["backends"].values()
+    ]
+    head = ("VERDICT", "BALANCER", "BACKEND", "SERVING", "FLOOR", "ACTIVE", "SESSIONS", "AGE", "WHY")
+    return table(head, rows, right=("SERVING", "FLOOR", "SESSIONS", "AGE"))
+
+
+def _servers(seen: dict[str, Any]) -> list[str]:
+    rows = [
+        [
+            row["health"].upper(),
+            row["balancer"],
+            row["backend"],
+            row["server"],
+            row["release"],
+            row["state"],
+            str(row["weight"]),
+            percent(row["share"]),
+            rate(row["rate"]),
+            _age(row, seen),
+        ]
+        for row in seen["traffic"]["servers"].values()
+    ]
+    head = ("VERDICT", "BALANCER", "BACKEND", "SERVER", "RELEASE", "STATE", "WEIGHT", "SHARE", "RATE", "AGE")
+    return table(head, rows, right=("WEIGHT", "SHARE", "RATE", "AGE"))
+
+
+def _dns(seen: dict[str, Any]) -> list[str]:
+    rows = [
+        [
+            row["health"].upper(),
+            row["name"],
+            row["server"],
+            row["answers"],
+            row["expected"],
+            _age(row, seen),
+            row["words"],
+        ]
+        for row in seen["traffic"]["dns"].values()
+    ]
+    head = ("VERDICT", "RECORD", "ASKED", "ANSWERS", "EXPECTED", "AGE", "WHY")
+    return ["", *table(head, rows, right=("AGE",))] if rows else []
+
+
+def _change(kind: str, **args: Any) -> dict[str, Any]:
+    return {"do": "change", "kind": kind, "args": args}
+
+
+@traffic.command()
+@click.argument("balancer")
+@click.argument("backend")
+@click.argument("server")
+@click.argument("weight", type=click.IntRange(0, MOST_WEIGHT))
+@estate_option
+@acting_options
+def weight(estate: str | None, balancer: str, backend: str, server: str, weight: int, manner: Manner) -> int:
+    """Set a server's absolute weight, 0 to 256."""
+    args = {"balancer": balancer, "backend": backend, "server": server, "weight": weight}
+    return act(estate, _change("server.weight", **args), manner)
+
+
+@traffic.command()
+@click.argument("balancer")
+@click.argument("backend")
+@click.argument("server")
+@estate_option
+@acting_options
+def drain(estate: str | None, balancer: str, backend: str, server: str, manner: Manner) -> int:
+    """Send a server no new connections; those it has go on."""
+    return act(estate, _change("server.drain", balancer=balancer, backend=backend, server=server), manner)
+
+
+@traffic.command()
+@click.argument("balancer")
+@click.argument("backend")
+@click.argument("server")
+@estate_option
+@acting_options
+def ready(estate: str | None, balancer: str, backend: str, server: str, manner: Manner) -> int:
+    """Return a server to rotation."""
+    return act(estate, _change("server.ready", balancer=balancer, backend=backend, server=server), manner)
+
+
+@traffic.command()
+@click.argument("balancer")
+@click.argument("backend")
+@click.argument("to")
+@estate_option
+@acting_options
+def flip(estate: str | None, balancer: str, backend: str, to: str, manner: Manner) -> int:
+    """Move a backend's traffic to one of its servers, blue-green."""
+    return act(estate, _change("backend.flip", balancer=balancer, backend=backend, to=to), manner)

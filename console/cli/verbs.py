@@ -1,0 +1,53 @@
+"""The tree of verbs. A module is imported when one of its verbs is called or completed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("demo:demo", "Start a lab, an engine and the console; --headless tells the whole story."),
+    "lab": ("lab:lab", "Real components on loopback: up, status, fault, down."),
+    "engine": ("engine:engine", "The engine of an estate: run, start, stop, status."),
+    "console": ("console_verb:console", "The command center in this terminal."),
+    "status": ("look:status", "Services by recovery priority, with verdicts and ages."),
+    "check": ("files:check", "Validate an estate and its runbooks, without connecting."),
+    "schema": ("files:schema", "The estate's JSON Schema, for editors."),
+    "traffic": ("traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
+    "db": ("db:db", "Database clusters: show, switchover."),
+    "runbook": ("runbook:runbook", "The library of runbooks: list, show, lint."),
+    "run": ("run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
+    "journal": ("journal:journal", "What happened: tail, verify, export."),
+    "stop": ("run:stop_everything", "Start nothing new anywhere, at once."),
+    "bridge": ("bridge:bridge", "The engine's socket on stdin and stdout, for ssh."),
+    "completion": ("completion:completion", "Shell completion for bash, zsh or fish."),
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and imports them when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"console.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, words) for name, (_, words) in VERBS.items()])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="recovery-console", prog_name="recovery")
+def recovery() -> None:
+    """A terminal command center for recovery.
+
+    Exit codes: 0 pass or done, 1 fail or not done, 2 bad usage or config, 3 unknown, 4 refused by a rule,
+    5 outcome unknown, 6 engine unreachable.
+    """
