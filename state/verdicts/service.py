@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from state.api import Health
 from state.estate import Estate, Objectives, Service
 from state.readings import BalancerReading, MetricsReading, ProbeReading, ServiceTraffic
-from state.units import millis, percent
+from state.units import millis, percent, rate
 from state.verdicts.evidence import rank, silence, worst
 from state.verdicts.traffic import backend_verdict
 from state.world import World
@@ -129,13 +129,9 @@ def service_verdict(
 
 def judge_traffic(traffic: ServiceTraffic | None, objectives: Objectives) -> tuple[Health, str]:
     """Figures against objectives. Errors above the limit fail, slowness warns, missing figures are unknown."""
-    if traffic is None:
-        return Health.UNKNOWN, "no figures"
-    if traffic.rate is not None and not (math.isfinite(traffic.rate) and traffic.rate > 0):
-        return Health.UNKNOWN, "no requests" if traffic.rate == 0 else "request rate unknown"
-    ratio = traffic.error_ratio
-    if ratio is None or not 0 <= ratio <= 1:
-        return Health.UNKNOWN, "error ratio unknown"
+    ratio, words = counted_errors(traffic)
+    if traffic is None or ratio is None:
+        return Health.UNKNOWN, words
     if ratio > objectives.error_ratio:
         return Health.FAIL, f"5xx {percent(ratio)} > {percent(objectives.error_ratio)}"
     if objectives.p99 is not None:
@@ -167,15 +163,36 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
     return shown
 
 
-def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _Figures:
-    assert service.metrics is not None
+def counted_errors(traffic: ServiceTraffic | None) -> tuple[float | None, str]:
+    """The 5xx ratio if requests were really counted, else None and why: no data is not zero errors."""
+    if traffic is None:
+        return None, "no figures"
+    if traffic.rate is None or not math.isfinite(traffic.rate) or traffic.rate < 0:
+        return None, "request rate unknown"
+    if traffic.rate == 0:
+        return None, "no requests"
+    if traffic.error_ratio is None or not 0 <= traffic.error_ratio <= 1:
+        return None, "error ratio unknown"
+    return traffic.error_ratio, f"5xx {percent(traffic.error_ratio)} of {rate(traffic.rate, 'req')}"
+
+
+def told_by(world: World, monitor: str, now_mono: float) -> tuple[MetricsReading | None, str]:
+    """A monitor's reading if both it and its samples are young enough, else None and why."""
     key = f"metrics:{monitor}"
     reading = world.fresh(key, MetricsReading, now_mono)
     if reading is None:
-        return _Figures(monitor, Health.UNKNOWN, silence(world.observed.get(key)), None, False)
-    seen = world.observed[key]
-    if not (seen.age(now_mono) or 0.0) + reading.sample_age <= SAMPLES_OLD:
-        return _Figures(monitor, Health.UNKNOWN, f"its newest sample is over {SAMPLES_OLD:.0f} s old", None, False)
+        return None, silence(world.observed.get(key))
+    age = (world.observed[key].age(now_mono) or 0.0) + reading.sample_age
+    if not age <= SAMPLES_OLD:  # also when it is NaN
+        return None, f"its newest sample is over {SAMPLES_OLD:.0f} s old"
+    return reading, ""
+
+
+def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _Figures:
+    assert service.metrics is not None
+    reading, why = told_by(world, monitor, now_mono)
+    if reading is None:
+        return _Figures(monitor, Health.UNKNOWN, why, None, False)
     traffic = reading.services.get(service.metrics.service)
     health, words = judge_traffic(traffic, service.objectives)
     return _Figures(monitor, health, words, traffic, True)

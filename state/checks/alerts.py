@@ -1,0 +1,24 @@
+"""Checks on alerts: none fires, and a watchdog proves that one would."""
+
+from __future__ import annotations
+
+from state.api import Health
+from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.estate import Estate, Name
+from state.verdicts.alerts import alerts_verdict
+from state.world import World
+
+
+class NoAlerts(CheckArgs):
+    """Of which severity; all when left out."""
+
+    severity: Name | None = None
+
+
+def no_alerts(args: NoAlerts, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Pass only when every source answered, none fires and the watchdog was seen."""
+    health, words = alerts_verdict(world, now_mono, args.severity)
+    return unknown(words) if health is Health.UNKNOWN else told(health is Health.PASS, words)
+
+
+KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts),)

@@ -1,0 +1,145 @@
+"""Checks on database clusters: one primary, the expected leader, standbys that stream and are near."""
+
+from __future__ import annotations
+
+from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.errors import NotFound
+from state.estate import Bytes, Estate, Name
+from state.units import megabytes
+from state.verdicts.evidence import silence
+from state.verdicts.replication import ClusterVerdict, NodeVerdict, cluster_verdict
+from state.verdicts.votes import CONFLICT, PRIMARY, manager_role, vote_words
+from state.world import World
+
+
+class OneDatabase(CheckArgs):
+    """Which cluster."""
+
+    database: Name
+
+
+class CaughtUp(OneDatabase):
+    """Which cluster or one node of it, and how many bytes may be unapplied (`64kB`, `1MB`)."""
+
+    node: Name | None = None
+    bytes: Bytes
+
+
+class Leader(OneDatabase):
+    """Which node shall lead."""
+
+    node: Name
+
+
+def one_primary(args: OneDatabase, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Exactly one node writable, by the word of every node: a silent one might be the second.
+
+    For a silent server its own manager's word counts; that it is not reached proves nothing.
+    """
+    cluster = _cluster(args.database, world, estate, now_mono)
+    if cluster.split is not None:
+        return told(False, cluster.split.words)
+    silent = [f"{n.facts.node}: {silence(n.facts.postgres_seen)}" for n in cluster.nodes.values() if _may_write(n)]
+    if silent or cluster.leader == CONFLICT:
+        return unknown(*(silent or _votes(cluster)))
+    writers = [n.node for n in cluster.facts.writers]
+    if len(writers) > 1:
+        return unknown(f"{' and '.join(writers)} were both read as writable within one hand-over")
+    return told(len(writers) == 1, f"{writers[0]} alone accepts writes" if writers else "no node accepts writes")
+
+
+def leader(args: Leader, world: World, estate: Estate, now_mono: float) -> Answer:
+    """The node is writable by its own word and every speaking witness agrees."""
+    cluster = _cluster(args.database, world, estate, now_mono)
+    node = _node(cluster, args.node)
+    if cluster.split is not None:
+        return told(False, cluster.split.words)
+    if node.facts.postgres is None:
+        return unknown(f"{args.node}: {silence(node.facts.postgres_seen)}")
+    if cluster.leader == CONFLICT:
+        return unknown(*_votes(cluster))
+    words = f"{args.node}: {vote_words(node.votes)}"
+    return told(cluster.leader == args.node and not node.facts.postgres.in_recovery, words)
+
+
+def caught_up(args: CaughtUp, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Every standby (or the named one) has applied all but so many bytes of the primary's WAL."""
+    cluster = _cluster(args.database, world, estate, now_mono)
+    primary = cluster.facts.primary
+    if primary is None:
+        return unknown(f"{args.database}: {cluster.words}")
+    asked = [_node(cluster, args.node)] if args.node else _standbys(cluster)
+    if not asked:
+        return unknown(f"{args.database} has no standby")
+    words = [f"{n.facts.node}: {n.lag.words}" for n in asked if n.facts.node != primary.node]
+    lags = [0 if n.facts.node == primary.node else n.lag.replay for n in asked]
+    least = [n.lag.at_least for n in asked if n.lag.at_least is not None]
+    if any(size > args.bytes for size in least):
+        return told(False, *words, f"limit {megabytes(args.bytes)}")
+    if None in lags:
+        return unknown(*words)
+    return told(all(lag is not None and lag <= args.bytes for lag in lags), *(words or [f"{primary.node} leads"]))
+
+
+def streaming(args: OneDatabase, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Every other node of the estate streams from the primary, on its timeline."""
+    cluster = _cluster(args.database, world, estate, now_mono)
+    if cluster.facts.primary is None:
+        return unknown(f"{args.database}: {cluster.words}")
+    standbys = _standbys(cluster)
+    if not standbys:
+        return unknown(f"{args.database} has no standby")
+    broken = [
+        f"{n.facts.node}: {n.state}, {n.lag.why}"
+        for n in standbys
+        if n.facts.postgres is not None and n.lag.replay is None
+    ]
+    if broken:
+        return told(False, *broken)
+    silent = _silent(cluster)
+    return unknown(*silent) if silent else told(True, *(f"{n.facts.node}: {n.state}" for n in standbys))
+
+
+def _cluster(name: str, world: World, estate: Estate, now_mono: float) -> ClusterVerdict:
+    if name not in estate.databases:
+        raise NotFound(f"no database {name} in this estate")
+    return cluster_verdict(name, estate.databases[name], world, now_mono)
+
+
+def _node(cluster: ClusterVerdict, name: str) -> NodeVerdict:
+    if name not in cluster.nodes:
+        raise NotFound(f"{cluster.facts.name} has no node {name}")
+    return cluster.nodes[name]
+
+
+def _standbys(cluster: ClusterVerdict) -> list[NodeVerdict]:
+    primary = cluster.facts.primary
+    return [n for n in cluster.nodes.values() if primary is None or n.facts.node != primary.node]
+
+
+def _silent(cluster: ClusterVerdict) -> list[str]:
+    return [
+        f"{n.facts.node}: {silence(n.facts.postgres_seen)}"
+        for n in cluster.nodes.values()
+        if n.facts.postgres is None
+    ]
+
+
+def _may_write(node: NodeVerdict) -> bool:
+    """Neither its server nor its own manager says what it is, or only the manager and it says primary."""
+    if node.facts.postgres is not None:
+        return False
+    manager = node.facts.patroni
+    return manager is None or manager_role(manager.role, manager.state) == PRIMARY
+
+
+def _votes(cluster: ClusterVerdict) -> list[str]:
+    return [f"{CONFLICT} on {n}: {vote_words(v.votes)}" for n, v in cluster.nodes.items() if v.role == CONFLICT]
+
+
+KINDS = (
+    CheckKind("database.one-primary", "exactly one node accepts writes", OneDatabase, one_primary),
+    CheckKind("database.caught-up", "standbys have applied the primary's WAL", CaughtUp, caught_up),
+    CheckKind("database.leader", "node leads the cluster", Leader, leader),
+    CheckKind("database.streaming", "every standby streams", OneDatabase, streaming),
+)

@@ -1,0 +1,50 @@
+"""Checks on DNS: every server of a zone answers as expected."""
+
+from __future__ import annotations
+
+from state.api import Health
+from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.errors import NotFound
+from state.estate import Estate, Name
+from state.readings import DnsReading
+from state.verdicts.dns import answer, record_verdict, servers_of
+from state.verdicts.evidence import silence
+from state.world import World
+
+
+class Answers(CheckArgs):
+    """Which record of which zone; `answers` replaces what the estate expects, after a reroute."""
+
+    zone: Name
+    record: Name
+    answers: tuple[str, ...] = ()
+
+
+def answers_as_expected(args: Answers, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Pass only when every server answers exactly that; a silent server leaves it unknown."""
+    zone = estate.zones.get(args.zone)
+    records = [r for r in zone.records if r.name == args.record] if zone is not None else []
+    if zone is None or not records:
+        raise NotFound(f"no record {args.record} in zone {args.zone} in this estate")
+    healths: list[Health] = []
+    words: list[str] = []
+    for server in servers_of(args.zone, zone, world):
+        key = f"dns:{args.zone}@{server}"
+        reading = world.fresh(key, DnsReading, now_mono)
+        for record in records:
+            if reading is None:
+                healths.append(Health.UNKNOWN)
+                words.append(f"{server}: {silence(world.observed.get(key))}")
+                continue
+            got = answer(reading, record)
+            health, said = record_verdict(got, args.answers or record.expect)
+            healths.append(health)
+            words.append(f"{server}: {', '.join(got)} {said}".replace(":  ", ": "))
+    if any(h in (Health.FAIL, Health.WARN) for h in healths):
+        return told(False, *words)
+    if not healths or Health.UNKNOWN in healths:
+        return unknown(*(words or [f"no server of {args.zone} is known"]))
+    return told(True, *words)
+
+
+KINDS = (CheckKind("dns.answers", "every server answers as expected", Answers, answers_as_expected),)

@@ -1,0 +1,68 @@
+"""Checks on services: within all objectives, or under an error ratio by every monitor that answers."""
+
+from __future__ import annotations
+
+from state.api import Health
+from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.errors import NotFound
+from state.estate import Estate, Name, Ratio
+from state.units import percent
+from state.verdicts.replication import cluster_verdict
+from state.verdicts.service import counted_errors, service_verdicts, told_by
+from state.world import World
+
+
+class Healthy(CheckArgs):
+    """Which service."""
+
+    service: Name
+
+
+class ErrorsBelow(CheckArgs):
+    """Which service, and the ratio of 5xx answers it must stay under or at."""
+
+    service: Name
+    ratio: Ratio
+
+
+def healthy(args: Healthy, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Pass only within all objectives; a warning is no pass, since it names what is not as it should be."""
+    _known(estate, args.service)
+    databases = {n: cluster_verdict(n, e, world, now_mono).health for n, e in estate.databases.items()}
+    verdict = service_verdicts(estate, world, now_mono, databases)[args.service]
+    words = f"{args.service}: {verdict.words}"
+    if verdict.health is Health.UNKNOWN:
+        return unknown(words)
+    return told(verdict.health is Health.PASS, words)
+
+
+def errors_below(args: ErrorsBelow, world: World, estate: Estate, now_mono: float) -> Answer:
+    """By the first monitor with figures; another one that says worse fails it, whoever is preferred."""
+    _known(estate, args.service)
+    metrics = estate.services[args.service].metrics
+    if metrics is None:
+        return unknown(f"{args.service} has no metrics in the estate")
+    ratios: list[float] = []
+    words: list[str] = []
+    for monitor in metrics.monitors:
+        reading, said = told_by(world, monitor, now_mono)
+        ratio = None
+        if reading is not None:
+            ratio, said = counted_errors(reading.services.get(metrics.service))
+        words.append(f"{monitor}: {said}")
+        if ratio is not None:
+            ratios.append(ratio)
+    if not ratios:
+        return unknown(*words)
+    return told(max(ratios) <= args.ratio, *words, f"limit {percent(args.ratio)}")
+
+
+def _known(estate: Estate, service: str) -> None:
+    if service not in estate.services:
+        raise NotFound(f"no service {service} in this estate")
+
+
+KINDS = (
+    CheckKind("service.healthy", "service within its objectives", Healthy, healthy),
+    CheckKind("service.errors-below", "service answers with few errors", ErrorsBelow, errors_below),
+)

@@ -1,0 +1,108 @@
+"""Checks on balancers: a server serves or is drained, a backend keeps its floor, a colour takes the traffic."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.errors import NotFound
+from state.estate import Estate, Name
+from state.readings import BalancerReading, Server
+from state.verdicts.evidence import silence
+from state.verdicts.traffic import active_words, shares, state_word
+from state.world import World
+
+
+class OneServer(CheckArgs):
+    """Which server of which backend on which balancer."""
+
+    balancer: Name
+    backend: Name
+    server: Name
+
+
+class Drained(OneServer):
+    """Which server, and how many sessions it may still have."""
+
+    sessions: int = Field(default=0, ge=0)
+
+
+class Floor(CheckArgs):
+    """Which backend on which balancer, and how many servers must serve."""
+
+    balancer: Name
+    backend: Name
+    at_least: int = Field(ge=1)
+
+
+def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Up by its health check, in rotation and with a weight. Without a health check nobody knows."""
+    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    if isinstance(servers, Answer):
+        return servers
+    server = _one(servers, args.server)
+    if server is None:
+        return told(False, f"{args.balancer}/{args.backend} has no server {args.server}")
+    if server.status.lower() == "no check":
+        return unknown(f"{server.name}: the balancer runs no health check on it")
+    return told(server.serving, _words(server))
+
+
+def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Answer:
+    """Takes nothing new, and few enough sessions are left."""
+    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    if isinstance(servers, Answer):
+        return servers
+    server = _one(servers, args.server)
+    if server is None:
+        return told(False, f"{args.balancer}/{args.backend} has no server {args.server}")
+    out = server.drained or server.maintenance or server.weight == 0
+    return told(out and server.sessions + server.queued <= args.sessions, _words(server))
+
+
+def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
+    """At least so many servers serve."""
+    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    if isinstance(servers, Answer):
+        return servers
+    count = sum(s.serving for s in servers)
+    return told(count >= args.at_least, f"{args.balancer}/{args.backend}: {count} serve, at least {args.at_least}")
+
+
+def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
+    """The named server, and only it, takes new traffic."""
+    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    if isinstance(servers, Answer):
+        return servers
+    share = shares(servers).get(args.server, 0.0)
+    return told(share == 1.0, f"{args.balancer}/{args.backend}: {active_words(servers, {}) or 'no server serves'}")
+
+
+def _servers(
+    balancer: str, backend: str, world: World, estate: Estate, now_mono: float
+) -> tuple[Server, ...] | Answer:
+    if balancer not in estate.balancers:
+        raise NotFound(f"no balancer {balancer} in this estate")
+    key = f"balancer:{balancer}"
+    reading = world.fresh(key, BalancerReading, now_mono)
+    if reading is None:
+        return unknown(f"{balancer}: {silence(world.observed.get(key))}")
+    servers = reading.of(backend)
+    return servers or unknown(f"{balancer} has no backend {backend}")
+
+
+def _one(servers: tuple[Server, ...], name: str) -> Server | None:
+    return next((s for s in servers if s.name == name), None)
+
+
+def _words(server: Server) -> str:
+    check = f" ({server.check})" if server.check else ""
+    return f"{server.name}: {state_word(server)}{check}, weight {server.weight}, {server.sessions} sessions"
+
+
+KINDS = (
+    CheckKind("server.serving", "server takes traffic", OneServer, serving),
+    CheckKind("server.drained", "server takes nothing new and is empty", Drained, drained),
+    CheckKind("backend.floor", "enough servers serve", Floor, floor),
+    CheckKind("backend.active", "one server takes all traffic", OneServer, active),
+)
