@@ -67,6 +67,9 @@ class Executor:
             except JournalUnavailable as error:
                 run.words = f"held: {error}"
                 await asyncio.sleep(1.0)
+            except Exception as error:  # noqa: BLE001 boundary: a bug holds the run where it is, for people to see
+                run.words = f"held by an error of the engine: {type(error).__name__}: {error}"
+                await asyncio.sleep(5.0)
 
     async def _drive(self, run: Run) -> None:
         await self._recover(run)

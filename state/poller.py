@@ -57,6 +57,10 @@ class Poller:
                 words = f"no answer within {source.deadline:.1f} s"
                 now = before.failed(ReadError(Trouble.TIMEOUT, words, self._clock.wall()))
                 failures += 1
+            except Exception as error:  # noqa: BLE001 boundary: an adapter's bug must not silence its source for ever
+                words = f"{type(error).__name__} in the adapter of {source.key}"
+                now = before.failed(ReadError(Trouble.ERROR, words, self._clock.wall()))
+                failures += 1
             self._world.observed[source.key] = now
             self._heard(source.key, before, now)
             pause = min(source.every * 1.5 ** min(failures, 8), SLOWEST) if failures > 1 else source.every

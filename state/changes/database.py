@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from state.changes import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Refusal, Risk
 from state.errors import EffectRefused, NotFound, ReadFailure
 from state.estate import Estate, Name
+from state.observed import Observed
 from state.ports import CanSwitchOver, Database, Identity, Outside, Receipt
-from state.readings import PatroniReading, PostgresReading
+from state.readings import PatroniReading, PostgresReading, Reading
 from state.units import megabytes
-
-MAXIMUM_LAG = 1_048_576
-"""Patroni's default `maximum_lag_on_failover`, used when it does not tell (docs: dynamic configuration)."""
+from state.verdicts.replication import cluster_verdict
+from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
+from state.world import World
 
 
 class SwitchoverArgs(BaseModel):
@@ -45,13 +46,6 @@ class Sight:
         """Nodes whose manager says they lead."""
         return tuple(n for n, m in self.members.items() if m is not None and m.role in ("primary", "leader"))
 
-    def lag(self, leader: str, node: str) -> int | None:
-        """Bytes `node` has not received of what `leader` wrote; None = unknown."""
-        first, second = self.servers.get(leader), self.servers.get(node)
-        if first is None or second is None or first.write_lsn is None or second.receive_lsn is None:
-            return None
-        return max(0, first.write_lsn - second.receive_lsn)
-
 
 class Switchover:
     """Hand the leader role over, planned. Done only when the candidate itself takes writes on a new timeline."""
@@ -66,7 +60,7 @@ class Switchover:
         self.name = args.database
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Switch {args.database} over" + (f" to {args.to}" if args.to else "")
-        self.rpo = estate.databases[args.database].rpo
+        self.entry = estate.databases[args.database]
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier and leader, over the connection that will act."""
@@ -93,17 +87,31 @@ class Switchover:
         )
         return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(nodes, members, strict=True)))
 
+    def _world(self, sight: Sight) -> World:
+        """A world of this one look, so that the verdicts of the screens judge it too."""
+        world = World()
+        for role, found in (("postgres", sight.servers), ("patroni", sight.members)):
+            for node, reading in found.items():
+                key = f"{role}:{self.name}/{node}"
+                seen: Observed[Reading] = Observed(key, limit=1.0)
+                world.observed[key] = seen if reading is None else seen.succeeded(reading, 0.0, 0.0)
+        return world
+
     async def preview(self, *, deadline: float) -> Preview:
         """Leader before and after, what the candidate lacks, and every obstacle the manager would not explain."""
-        sight = await self.look(deadline)
         if self.wanted is not None and self.wanted not in self.database.nodes:
             raise NotFound(f"{self.name} has no node {self.wanted}; it has {', '.join(self.database.nodes)}")
-        conflict = leader_obstacles(self.name, sight)
-        leader = sight.writable[0] if sight.writable else "nobody"
-        candidate = self.wanted or best_candidate(sight, leader) or "nobody"
-        already = leader == self.wanted
-        lag = sight.lag(leader, candidate)
-        refusals = conflict if already else (*conflict, *candidate_obstacles(sight, leader, candidate))
+        sight = await self.look(deadline)
+        cluster = cluster_verdict(self.name, self.entry, self._world(sight), 0.0)
+        leader = sight.writable[0] if len(sight.writable) == 1 else "nobody"
+        candidate = self.wanted or (cluster.candidate.node if cluster.candidate else "")
+        already = leader == candidate
+        refusals = () if already else switchover_obstacles(cluster, candidate)
+        if not candidate:
+            refusals += (
+                Refusal("candidate", f"no standby of {self.name} is fit to lead", "Repair replication first"),
+            )
+        lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate else None
         primary = sight.servers.get(leader)
         return Preview(
             verb=f"hand the leader role from {leader} to {candidate}",
@@ -115,7 +123,10 @@ class Switchover:
                 "system_id": primary.system_id if primary else None,
             },
             refusals=refusals,
-            warnings=("open transactions on the old leader end with an error",),
+            warnings=(
+                "open transactions on the old leader end with an error",
+                *(f"not known beforehand: {u}" for u in switchover_unknowns(cluster, candidate)),
+            ),
             downtime="writes are refused while the role moves",
             loss_bytes=lag,
             loss_words="unknown" if lag is None else f"0 when it completes; the candidate lacks {megabytes(lag)} now",
@@ -153,63 +164,6 @@ class Switchover:
         return ReadBack(
             Finding.DONE, evidence, figures={"leader": now, "fork_lsn": server.fork_lsn if server else None}
         )
-
-
-def leader_obstacles(name: str, sight: Sight) -> tuple[Refusal, ...]:
-    """Why there is no one leader to hand over from."""
-    if len(sight.writable) > 1:
-        fact = f"{', '.join(sight.writable)} of {name} all take writes"
-        return (Refusal("single-primary", fact, "Fence all but one; a switchover would make it worse"),)
-    if not sight.writable:
-        return (
-            Refusal("single-primary", f"no node of {name} takes writes", "This needs a failover, not a switchover"),
-        )
-    leader = sight.writable[0]
-    if sight.leaders != (leader,):
-        claimed = ", ".join(sight.leaders) or "nobody"
-        fact = f"{leader} takes writes but the managers name {claimed}"
-        return (Refusal("witnesses-agree", fact, "Wait until server and manager agree, or find out why not"),)
-    return ()
-
-
-def candidate_obstacles(sight: Sight, leader: str, candidate: str) -> tuple[Refusal, ...]:
-    """What the manager would refuse, mostly without saying why (it checks these only after accepting)."""
-    server, member = sight.servers.get(candidate), sight.members.get(candidate)
-    manager, primary = sight.members.get(leader), sight.servers.get(leader)
-    if server is None or member is None:
-        silent = "server" if server is None else "manager"
-        return (Refusal("candidate-answers", f"{candidate}: its {silent} does not answer", "Choose another node"),)
-    found: list[Refusal] = []
-    limit = (manager.maximum_lag if manager else None) or MAXIMUM_LAG
-    lag = sight.lag(leader, candidate)
-    if server.receiver_state != "streaming":
-        state = server.receiver_state or "no receiver"
-        found.append(
-            Refusal("candidate-streams", f"{candidate} does not stream ({state})", "Repair replication first")
-        )
-    if lag is None:
-        found.append(Refusal("lag-known", f"{candidate}: its lag is unknown", "Without a figure nobody can promise"))
-    elif lag > limit:
-        fact = f"{candidate} lacks {megabytes(lag)}, more than maximum_lag_on_failover {megabytes(limit)}"
-        found.append(Refusal("candidate-lag", fact, "Wait for it to catch up, or choose another node"))
-    if primary and server.timeline != primary.timeline:
-        fact = f"{candidate} is on timeline {server.timeline}, {leader} on {primary.timeline}"
-        found.append(Refusal("same-timeline", fact, "Let it rejoin first"))
-    if server.replay_pause not in (None, "not paused"):
-        found.append(Refusal("replay-runs", f"{candidate}: replay is {server.replay_pause}", "Resume replay first"))
-    return tuple(found)
-
-
-def best_candidate(sight: Sight, leader: str) -> str | None:
-    """The streaming standby that lacks least; ties by name."""
-    able = [
-        (lag, node)
-        for node, server in sight.servers.items()
-        if node != leader and server is not None and server.receiver_state == "streaming"
-        for lag in (sight.lag(leader, node),)
-        if lag is not None
-    ]
-    return min(able)[1] if able else None
 
 
 def describe(node: str, sight: Sight) -> str:

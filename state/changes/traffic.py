@@ -6,7 +6,6 @@ The floor rule is ours: a balancer itself lets the last server be drained, and a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +15,7 @@ from state.errors import EffectRefused, EffectUnknown, NotFound
 from state.estate import Estate, Name
 from state.ports import Balancer, CanSetState, CanSetWeight, Identity, Outside, Receipt, ServerState
 from state.readings import Server
+from state.verdicts.traffic import ServerEffect, floor_after, state_key, state_word, weight_key
 
 
 class ServerArgs(BaseModel):
@@ -51,18 +51,9 @@ def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
     return "", 1
 
 
-def word(server: Server) -> str:
-    """A server's state in a word."""
-    if server.maintenance:
-        return "maint"
-    if server.drained:
-        return "drain"
-    return "ready" if server.up else "down"
-
-
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
     """What a plan relies on: weight, state and health of every server; not sessions, which never stand still."""
-    return {s.name: [s.weight, word(s), s.up] for s in servers}
+    return {s.name: [s.weight, state_word(s), s.up] for s in servers}
 
 
 class BackendChange:
@@ -101,17 +92,13 @@ class BackendChange:
         known = ", ".join(s.name for s in servers)
         raise NotFound(f"{self.name} has no server {name}; it has {known}")
 
-    def floor_refusals(self, before: tuple[Server, ...], after: tuple[Server, ...]) -> tuple[Refusal, ...]:
+    def floor_refusals(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> tuple[Refusal, ...]:
         """The floor, judged on the state after; a change that does not lower the count may pass."""
-        was, will = sum(s.serving for s in before), sum(s.serving for s in after)
+        was, will = floor_after(servers, {}), floor_after(servers, effects)
         if will >= self.floor or will >= was:
             return ()
-        fact = f"{will} of {len(after)} servers of {self.name} would serve, at least {self.floor} must"
+        fact = f"{will} of {len(servers)} servers of {self.name} would serve, at least {self.floor} must"
         return (Refusal("floor", fact, "Bring another server to ready first"),)
-
-    def after(self, servers: tuple[Server, ...], changed: Mapping[str, Server]) -> tuple[Server, ...]:
-        """The backend as it would be."""
-        return tuple(changed.get(s.name, s) for s in servers)
 
 
 class SetWeight(BackendChange):
@@ -126,13 +113,13 @@ class SetWeight(BackendChange):
         """Weight before and after, and who serves afterwards."""
         servers = await self.servers(deadline)
         server = self.one(servers, self.server)
-        after = self.after(servers, {self.server: replace(server, weight=self.weight)})
+        effects = {self.server: ServerEffect(weight=self.weight)}
         subject = f"{self.name}/{self.server}"
         return Preview(
             verb="set weight",
             diffs=(Diff(f"{subject} weight", str(server.weight), str(self.weight)),),
             facts={"servers": shape(servers)},
-            refusals=self.floor_refusals(servers, after),
+            refusals=self.floor_refusals(servers, effects),
             sessions_cut=0,
             undo=ChangeSpec("server.weight", {**self.spec.args, "weight": server.weight}),
             already=server.weight == self.weight,
@@ -150,7 +137,8 @@ class SetWeight(BackendChange):
         evidence = (f"{self.name}/{self.server} weight reads {server.weight}",)
         before = facts["servers"].get(self.server, [None])[0]
         if server.weight == self.weight:
-            return ReadBack(Finding.DONE, evidence)
+            key = weight_key(self.balancer.name, self.backend, self.server)
+            return ReadBack(Finding.DONE, evidence, {"expected": {key: self.weight}})
         return ReadBack(Finding.NOT_DONE if server.weight == before else Finding.PARTIAL, evidence)
 
 
@@ -170,14 +158,14 @@ class SetState(BackendChange):
         servers = await self.servers(deadline)
         server = self.one(servers, self.server)
         draining = self.state == "drain"
-        changed = replace(server, drained=draining, maintenance=False)
+        effects = {self.server: ServerEffect(state=self.state)}
         subject = f"{self.name}/{self.server}"
         going_on = f"{server.sessions} sessions go on until they end" if draining and server.sessions else ""
         return Preview(
             verb="drain" if draining else "return to rotation",
-            diffs=(Diff(subject, word(server), self.state),),
+            diffs=(Diff(subject, state_word(server), self.state),),
             facts={"servers": shape(servers)},
-            refusals=self.floor_refusals(servers, self.after(servers, {self.server: changed})),
+            refusals=self.floor_refusals(servers, effects),
             warnings=(going_on,) if going_on else (),
             sessions_cut=0,
             undo=ChangeSpec("server.ready" if draining else "server.drain", self.spec.args),
@@ -193,12 +181,13 @@ class SetState(BackendChange):
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Done when the admin state shows it."""
         server = self.one(await self.servers(deadline), self.server)
-        evidence = (f"{self.name}/{self.server} reads {word(server)}, {server.sessions} sessions",)
+        evidence = (f"{self.name}/{self.server} reads {state_word(server)}, {server.sessions} sessions",)
         reached = server.drained == (self.state == "drain") and not server.maintenance
         if reached:
-            return ReadBack(Finding.DONE, evidence)
+            key = state_key(self.balancer.name, self.backend, self.server)
+            return ReadBack(Finding.DONE, evidence, {"expected": {key: self.state}})
         before = facts["servers"].get(self.server, [None, None])[1]
-        return ReadBack(Finding.NOT_DONE if word(server) == before else Finding.PARTIAL, evidence)
+        return ReadBack(Finding.NOT_DONE if state_word(server) == before else Finding.PARTIAL, evidence)
 
 
 class Flip(BackendChange):
@@ -219,16 +208,17 @@ class Flip(BackendChange):
         target = self.one(servers, self.to)
         carrying = [s for s in servers if s.weight > 0 and s.name != self.to]
         weight = max([s.weight for s in carrying] or [target.weight or 100])
-        changed = {s.name: replace(s, weight=weight if s.name == self.to else 0) for s in servers}
-        refusals = list(self.floor_refusals(servers, self.after(servers, changed)))
+        weights = {s.name: weight if s.name == self.to else 0 for s in servers}
+        effects = {name: ServerEffect(weight=w) for name, w in weights.items()}
+        refusals = list(self.floor_refusals(servers, effects))
         if not target.up or target.drained or target.maintenance:
-            fact = f"{self.name}/{self.to} is {word(target)} (check: {target.check or 'none'})"
+            fact = f"{self.name}/{self.to} is {state_word(target)} (check: {target.check or 'none'})"
             refusals.append(Refusal("make-before-break", fact, "The destination must be up and ready first"))
         active = self._label(carrying[0].name) if carrying else "nobody"
         diffs = tuple(
-            Diff(f"{self.name}/{s.name} weight", str(s.weight), str(changed[s.name].weight))
+            Diff(f"{self.name}/{s.name} weight", str(s.weight), str(weights[s.name]))
             for s in servers
-            if s.weight != changed[s.name].weight
+            if s.weight != weights[s.name]
         )
         undo = ChangeSpec("backend.flip", {**self.spec.args, "to": carrying[0].name}) if len(carrying) == 1 else None
         return Preview(
@@ -260,10 +250,11 @@ class Flip(BackendChange):
         servers = await self.servers(deadline)
         target = self.one(servers, self.to)
         weights = ", ".join(f"{s.name} {s.weight}" for s in servers)
-        evidence = (f"{self.name} weights read {weights}; {self.to} {word(target)}",)
+        evidence = (f"{self.name} weights read {weights}; {self.to} {state_word(target)}",)
         others = [s.weight for s in servers if s.name != self.to]
         if target.serving and not any(others):
-            return ReadBack(Finding.DONE, evidence)
+            expected = {weight_key(self.balancer.name, self.backend, s.name): s.weight for s in servers}
+            return ReadBack(Finding.DONE, evidence, {"expected": expected})
         before = facts["servers"]
         same = all(before.get(s.name, [None])[0] == s.weight for s in servers)
         return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence)

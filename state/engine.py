@@ -1,0 +1,242 @@
+"""The engine: keeps the world current, plans, runs, records. Everything else only asks it (`state.front`)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from state.api import API_VERSION, Accepted, Card, Hello, JournalRow
+from state.board import Board
+from state.checks import Answer
+from state.checks.registry import CHECKS
+from state.control import Control
+from state.desk import PlanDesk
+from state.effects import Effects
+from state.errors import JournalUnavailable, Refused
+from state.estate import Estate
+from state.events import Event, EventKind, Recorded
+from state.executor import Executor
+from state.fault_points import Reach, pass_by
+from state.front import Caller
+from state.journal import Sealer, export_line, unseal, verify
+from state.journal_writer import Journal
+from state.library import Library
+from state.observed import Observed
+from state.planner import Planner
+from state.policy.authority import require_role
+from state.poller import Poller
+from state.ports import Clock, JournalStore, Outside
+from state.readings import Reading
+from state.runs import PlannedStep, Run, RunBook
+from state.verdicts.evidence import younger_than
+from state.views.journal import JournalTail, journal_row
+from state.views.trends import observe_trends
+from state.watch import Watch
+from state.world import World
+
+TICK = 0.25
+"""Seconds between looks at the world; also how soon a hang of this process is noticed."""
+HEARTBEAT = 60.0
+"""Seconds between journal heartbeats, so that a silent hour is provable."""
+GAP = 5.0
+"""A pause of this process longer than this voids every open plan: its readings and its people are from before."""
+
+
+class Engine:
+    """Fulfils `state.front.Front` over one estate. `pid` is shown to people; `node` names this journal's host."""
+
+    def __init__(
+        self,
+        estate: Estate,
+        outside: Outside,
+        store: JournalStore,
+        clock: Clock,
+        library: Library,
+        *,
+        node: str,
+        pid: int,
+        reach: Reach = pass_by,
+    ) -> None:
+        self.estate, self.outside, self.clock, self.pid = estate, outside, clock, pid
+        self.boot = secrets.token_hex(8)
+        self.world, self.book = World(), RunBook()
+        self._store = store
+        self._actor = f"engine@{node}"
+        self.journal = Journal(store, Sealer(node, self.boot), clock)
+        self.journal.on_recorded = self._recorded
+        self.watch = Watch(estate, self.world, self._actor)
+        self._tail = JournalTail(())
+        planner = Planner(estate, outside, library, self.book)
+        effects = Effects(planner.build, self.journal, clock, reach, self._actor)
+        self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._actor)
+        self.plans = PlanDesk(estate, planner, self.book, self.journal, self.executor, clock)
+        self.controls = Control(planner, self.journal, self.executor)
+        self._board = Board(
+            estate, self.world, self.watch, self.book, self._tail, self.journal, library, clock, self.boot
+        )
+        self._poller = Poller(outside.sources, self.world, clock, self._heard)
+        self._version = 0
+        self._moved = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.ended = asyncio.Event()
+        self.lag = 0.0
+
+    async def start(self) -> None:
+        """Fold the journal, record the start, read the world, go on with runs that had not ended."""
+        for entry in self._store.rows():
+            self._fold(unseal(entry))
+        self._board.verified = self.journal_verify() or f"chain holds up to entry {self.journal.seq}"
+        await self._note(EventKind.ENGINE_STARTED, f"engine started, pid {self.pid}")
+        self._poller.start()
+        self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
+        for run in self.book.open():
+            await self.plans.take_lease(run)
+            self.executor.start(run, restarted=True)
+
+    async def stop(self) -> None:
+        """Leave runs where they are (the journal knows), record the end, let go of the outside."""
+        await self.executor.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._poller.close()
+        await self._note(EventKind.ENGINE_STOPPED, "engine stopped")
+        self._store.close()
+
+    def hello(self, caller: Caller) -> Hello:
+        """Who is who."""
+        acts = not caller.read_only and bool({"responder", "commander"} & set(caller.roles))
+        return Hello(
+            version=API_VERSION,
+            estate=self.estate.estate,
+            environment=self.estate.environment,
+            person=caller.person or caller.account,
+            roles=caller.roles if acts else ("observer",),
+            may_act=acts,
+            engine_pid=self.pid,
+            mono=self.clock.mono(),
+            wall=self.clock.wall(),
+        )
+
+    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
+        """The person an account belongs to, by the estate."""
+        for name, person in self.estate.people.items():
+            if account in person.accounts or str(uid) in person.accounts:
+                return name, tuple(person.roles)
+        return "", ()
+
+    def mono(self) -> float:
+        """This engine's monotonic clock."""
+        return self.clock.mono()
+
+    def view(self, topic: str) -> Any:
+        """A topic as it stands."""
+        return self._board.view(topic, self._version)
+
+    async def changed(self, seen: int) -> int:
+        """Wait for a version other than `seen`."""
+        while self._version == seen:
+            await self._moved.wait()
+        return self._version
+
+    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+        """Look and show; nothing happens."""
+        return await self.plans.preview(caller, request)
+
+    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+        """Start what a card showed."""
+        try:
+            return await self.plans.submit(caller, request)
+        except Refused as error:
+            await self._note(EventKind.REQUEST_REFUSED, f"{caller.person or caller.account}: {error}", caller)
+            raise
+
+    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
+        """Pause, resume, skip, stop or decide."""
+        return await self.controls.apply(caller, run, request)
+
+    async def stop_all(self, caller: Caller) -> Accepted:
+        """Start nothing new anywhere. Never refused for want of a journal."""
+        require_role(caller, ("responder", "commander"), "stopping")
+        runs = self.book.open()
+        for run in runs:
+            await self.controls.stop(caller, run, "stop of everything")
+        words = f"stopping {', '.join(r.id for r in runs)}" if runs else "nothing is running"
+        return Accepted("", words)
+
+    async def shut_down(self, caller: Caller) -> Accepted:
+        """End this engine; open runs stay where they are and go on when one starts again."""
+        require_role(caller, ("responder", "commander"), "ending the engine")
+        self.ended.set()
+        return Accepted("", f"engine {self.pid} is ending")
+
+    def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
+        """Entries in words."""
+        return [journal_row(unseal(e)) for e in self._store.rows(after, limit)]
+
+    def journal_export(self) -> Sequence[bytes]:
+        """Entries as an offline verifier reads them."""
+        return [export_line(e) for e in self._store.rows()]
+
+    def journal_verify(self) -> str:
+        """Empty when the chain holds up to the head this engine knows."""
+        return verify(self._store.rows(), head=self.journal.head).problem
+
+    def _ask(self, step: PlannedStep, not_before: float) -> Answer:
+        kind = CHECKS[step.what]
+        args = kind.args.model_validate(dict(step.args))
+        world = younger_than(self.world, not_before)
+        return kind.ask(args, world, self.estate, self.clock.mono())
+
+    async def _undo(self, run: Run) -> None:
+        await self.plans.undo(run)
+
+    def _heard(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
+        if now.value is not None and now.error is None:
+            observe_trends(self.world, key, now.value, before)
+            self.watch.heard(before, now)
+        self._move()
+
+    def _recorded(self, recorded: Recorded) -> None:
+        self._fold(recorded)
+        if recorded.event.run:
+            self.executor.wake(recorded.event.run)
+        self._move()
+
+    def _fold(self, recorded: Recorded) -> None:
+        self.book.fold(recorded)
+        self.watch.fold(recorded, self.boot, self.clock.wall() - self.clock.mono())
+        self._tail.add(recorded)
+
+    def _move(self) -> None:
+        self._version += 1
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _tick(self) -> None:
+        last = self.clock.mono()
+        while True:
+            await asyncio.sleep(TICK)
+            now = self.clock.mono()
+            self.lag = max(0.0, now - last - TICK)
+            if now - last > GAP:
+                self.plans.void()
+            last = now
+            self.watch.tick(now)
+            await self.watch.record(self.journal)
+            self._move()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await self._note(EventKind.HEARTBEAT, "running")
+
+    async def _note(self, kind: EventKind, words: str, caller: Caller | None = None) -> None:
+        """Record something that must not fail anything: without a journal it is lost, and effects are refused."""
+        actor, session = (caller.person or caller.account, caller.session) if caller else (self._actor, "")
+        try:
+            await self.journal.append(Event(kind, actor, session, body={"words": words}))
+        except JournalUnavailable:
+            return

@@ -1,0 +1,111 @@
+"""What the engine itself notices and records: services impaired and recovered, split brain, lost runtime state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from state.api import Clock as RtoClock
+from state.api import Health
+from state.errors import JournalUnavailable
+from state.estate import Estate
+from state.events import Event, EventKind, Recorded
+from state.journal_writer import Journal
+from state.observed import Observed
+from state.readings import BalancerReading, Reading
+from state.verdicts.replication import cluster_verdict
+from state.verdicts.service import service_verdicts
+from state.verdicts.traffic import drift, process_key
+from state.world import World
+
+STEADY = 3
+"""Verdicts in a row before a service counts as impaired or recovered; one sample may lie."""
+
+
+class Watch:
+    """Folds its own events, so clocks survive a restart; evaluates the world on every tick."""
+
+    def __init__(self, estate: Estate, world: World, actor: str) -> None:
+        self._estate, self._world, self._actor = estate, world, actor
+        self.clocks: dict[str, RtoClock] = {}
+        self.splits: dict[str, str] = {}
+        self.drifts: dict[str, str] = {}
+        self.expected: dict[str, int | str] = {}
+        self._streaks: dict[str, tuple[Health, int, float]] = {}
+        self._pending: list[Event] = []
+
+    def fold(self, recorded: Recorded, boot: str, shift: float) -> None:
+        """Apply one entry; `shift` turns its wall time into this engine's monotonic time."""
+        event, body = recorded.event, recorded.event.body
+        mono = recorded.mono if recorded.boot == boot else recorded.at - shift
+        match event.kind:
+            case EventKind.SERVICE_IMPAIRED:
+                since = mono - float(body["since"])
+                self.clocks[body["service"]] = RtoClock(body["service"], since, float(body["target"]), None)
+            case EventKind.SERVICE_RECOVERED:
+                clock = self.clocks.get(body["service"])
+                if clock is not None:
+                    self.clocks[body["service"]] = replace(clock, ended_mono=mono)
+            case EventKind.OUTCOME_RECORDED if body["state"] == "done":
+                self.expected.update(body["figures"].get("expected", {}))
+            case _:
+                return
+
+    def heard(self, before: Observed[Reading], now: Observed[Reading]) -> None:
+        """Compare a balancer with what confirmed effects left there; say so once when it differs."""
+        old, new = before.value, now.value
+        if not isinstance(new, BalancerReading) or now.error is not None:
+            return
+        words = drift(old if isinstance(old, BalancerReading) else None, new, self.expected)
+        if not words:
+            self.drifts.pop(new.name, None)
+            self.expected[process_key(new.name)] = new.process
+        elif new.name not in self.drifts:
+            self.drifts[new.name] = words
+            body = {"balancer": new.name, "words": f"{new.name}: {words}"}
+            self._pending.append(Event(EventKind.DRIFT_DETECTED, self._actor, body=body))
+
+    def tick(self, now_mono: float) -> None:
+        """Judge every service and cluster once."""
+        databases: dict[str, Health] = {}
+        for name, entry in self._estate.databases.items():
+            cluster = cluster_verdict(name, entry, self._world, now_mono)
+            databases[name] = cluster.health
+            split = cluster.split
+            words = split.words if split else ""
+            if bool(words) != (name in self.splits):
+                kind = EventKind.SPLIT_BRAIN_DETECTED if words else EventKind.SPLIT_BRAIN_CLEARED
+                said = words or f"{name}: one node takes writes again"
+                self._pending.append(Event(kind, self._actor, body={"database": name, "words": said}))
+            if words:
+                self.splits[name] = words
+            else:
+                self.splits.pop(name, None)
+        for name, verdict in service_verdicts(self._estate, self._world, now_mono, databases).items():
+            self._judge(name, self._estate.services[name].rto, verdict.health, verdict.words, now_mono)
+
+    def _judge(self, name: str, rto: float, health: Health, words: str, now_mono: float) -> None:
+        last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))
+        count, since = (count + 1, since) if health is last else (1, now_mono)
+        self._streaks[name] = (health, count, since)
+        clock = self.clocks.get(name)
+        running = clock is not None and clock.ended_mono is None
+        if count != STEADY:
+            return
+        if health is Health.FAIL and not running:
+            body = {"service": name, "target": rto, "since": round(now_mono - since, 3), "words": f"{name}: {words}"}
+            self._pending.append(Event(EventKind.SERVICE_IMPAIRED, self._actor, body=body))
+        elif health in (Health.PASS, Health.WARN) and running and clock is not None:
+            took = now_mono - clock.started_mono
+            said = f"{name} recovered after {took:.1f} s of {rto:.0f} s"
+            body = {"service": name, "seconds": round(took, 3), "target": rto, "words": said}
+            self._pending.append(Event(EventKind.SERVICE_RECOVERED, self._actor, body=body))
+
+    async def record(self, journal: Journal) -> None:
+        """Write down what was noticed; what cannot be written now is tried again on the next tick."""
+        while self._pending:
+            event = self._pending[0]
+            try:
+                await journal.append(event)
+            except JournalUnavailable:
+                return
+            self._pending.pop(0)
