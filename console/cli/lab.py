@@ -1,0 +1,191 @@
+"""`recovery lab`: real components on loopback, and faults in them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.cli.reach import ask, json_option
+from console.cli.shown import NOTHING, neutral, note, say, say_json, table
+from state.errors import ExitCode, RecoveryError
+
+if TYPE_CHECKING:
+    from adapters.lab.client import LabClient
+    from adapters.lab.progress import Progress
+
+DIRECTORY = click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where the lab is.")
+
+
+class LabTrouble(RecoveryError):
+    """The lab could not do what was asked."""
+
+    title = "Lab"
+
+
+class LabAbsent(LabTrouble):
+    """No lab runs there."""
+
+    hint = "Start one with `recovery lab up`."
+    exit_code = ExitCode.UNREACHABLE
+
+
+@contextmanager
+def lab_errors() -> Iterator[None]:
+    """The lab's errors as ours."""
+    from adapters.lab.errors import LabError, LabNotRunningError
+
+    try:
+        yield
+    except LabNotRunningError as error:
+        raise LabAbsent(str(error)) from error
+    except LabError as error:
+        raise LabTrouble(str(error)) from error
+
+
+def tell_progress(step: Progress) -> None:
+    """One step of the lab's start."""
+    if step.state in ("found", "missing", "ready", "live", "running", "failed"):
+        note(f"  {step.seconds:6.2f} s  {step.component:<14} {step.state:<8} {neutral(step.detail)}".rstrip())
+
+
+@click.group()
+def lab() -> None:
+    """Real components on loopback: PostgreSQL under Patroni, HAProxy, DNS, Prometheus, applications, load."""
+
+
+@lab.command()
+@DIRECTORY
+@click.option("--embedded", is_flag=True, help="Use only what the Python packages carry.")
+@click.option("--without", multiple=True, metavar="COMPONENT", help="Leave a component out; may be repeated.")
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 3), help="PostgreSQL nodes.")
+@click.option("--rate", default=20.0, show_default=True, help="Orders a second.")
+def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: int, rate: float) -> int:
+    """Start a lab that outlives this terminal, and return when it is live."""
+    from adapters.lab.client import start_lab
+    from adapters.lab.options import LabOptions
+
+    try:
+        options = LabOptions(embedded=embedded, without=frozenset(without), nodes=nodes, rate=rate)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    with lab_errors():
+        client = ask(start_lab(directory, options, tell_progress))
+    say(f"lab in {client.directory}; estate {client.estate}")
+    say("next: recovery engine start · recovery console · recovery lab fault inject bad-release · recovery lab down")
+    return ExitCode.DONE
+
+
+def _client(directory: Path | None) -> LabClient:
+    from adapters.lab.client import LabClient
+
+    return LabClient(directory)
+
+
+@lab.command()
+@DIRECTORY
+@json_option
+def status(directory: Path | None, as_json: bool) -> int:
+    """What runs in the lab, which faults are on."""
+    with lab_errors():
+        seen = ask(_client(directory).status())
+    if as_json:
+        say_json(seen)
+        return ExitCode.DONE
+    for key, value in seen.items():
+        if isinstance(value, dict):
+            say(f"{neutral(key)}:")
+            for name, inner in value.items():
+                say(f"  {neutral(str(name)):<22} {neutral(str(inner))}")
+        else:
+            say(f"{neutral(key)}: {neutral(str(value))}")
+    return ExitCode.DONE
+
+
+@lab.command()
+@DIRECTORY
+def down(directory: Path | None) -> int:
+    """End the lab's engine and the lab; no process, file or journal of it stays."""
+    client = _client(directory)
+    with lab_errors():
+        end_engine(client)
+        ask(client.down())
+    forget(client.directory)
+    note("the lab is down")
+    return ExitCode.DONE
+
+
+def end_engine(client: LabClient) -> None:
+    """Stop the engine of a lab, if one runs."""
+    from console.engine_control import listens, stop
+    from console.places import of_file
+
+    if client.estate.is_file():
+        place = of_file(client.estate, "the lab")
+        if listens(place):
+            stop(place, tell=note)
+
+
+def forget(directory: Path) -> None:
+    """Remove what an engine left in a lab's directory."""
+    for name in ("run", "state"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+
+
+@lab.group()
+def fault() -> None:
+    """Break something on purpose: list, inject, lift. Each fault lifts itself after its time."""
+
+
+@fault.command("list")
+@DIRECTORY
+@json_option
+def list_faults(directory: Path | None, as_json: bool) -> int:
+    """Every fault this lab can have, and which are on."""
+    with lab_errors():
+        seen = ask(_client(directory).faults())
+    if as_json:
+        say_json(seen)
+        return ExitCode.DONE
+    on: dict[str, Any] = {row["name"]: row for row in seen["injected"]}
+    rows = [
+        [
+            neutral(row["name"]),
+            neutral(str(on[row["name"]]["state"])) if row["name"] in on else "off",
+            f"{row['seconds']:.0f} s",
+            f"lacks {', '.join(row['missing'])}" if row["missing"] else NOTHING,
+            neutral(row["description"]),
+        ]
+        for row in seen["catalogue"]
+    ]
+    for line in table(("FAULT", "STATE", "LASTS", "POSSIBLE", "WHAT IT DOES"), rows, right=("LASTS",)):
+        say(line)
+    return ExitCode.DONE
+
+
+@fault.command()
+@click.argument("name")
+@click.option("--target", help="Whom it hits, where there is a choice.")
+@click.option("--seconds", type=float, help="After how long it lifts itself.")
+@DIRECTORY
+def inject(directory: Path | None, name: str, target: str | None, seconds: float | None) -> int:
+    """Inject a fault straight into the lab, past the engine and its journal."""
+    with lab_errors():
+        done = ask(_client(directory).inject(name, target, seconds))
+    note(neutral(f"{name} is {done.get('state', 'on')} on {done.get('target', 'the lab')}"))
+    return ExitCode.DONE
+
+
+@fault.command()
+@click.argument("name")
+@DIRECTORY
+def lift(directory: Path | None, name: str) -> int:
+    """Undo a fault and return when a reading proves it."""
+    with lab_errors():
+        ask(_client(directory).undo(name))
+    note(neutral(f"{name} is lifted"))
+    return ExitCode.DONE
