@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from adapters import secrets
 from adapters.secrets import Secret
@@ -18,6 +19,12 @@ async def keep_nothing() -> None:
     """The end of a source that holds no connection."""
 
 
+class Ask(Protocol):
+    """An adapter's own read, given its deadline in seconds."""
+
+    def __call__(self, *, deadline: float) -> Awaitable[Reading]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Polled:
     """A `state.ports.Source`: a key, its pace in seconds, and the adapter's own read, given its deadline."""
@@ -26,12 +33,12 @@ class Polled:
     every: float
     deadline: float
     limit: float
-    ask: Callable[[float], Awaitable[Reading]]
+    ask: Ask
     end: Callable[[], Awaitable[None]] = keep_nothing
 
     async def read(self) -> Reading:
         """One reading within the deadline. Raises ReadFailure."""
-        return await self.ask(self.deadline)
+        return await self.ask(deadline=self.deadline)
 
     async def close(self) -> None:
         """Give up what the source holds; never raises, never waits long."""
@@ -56,7 +63,7 @@ class Context:
     def source(
         self,
         key: str,
-        ask: Callable[[float], Awaitable[Reading]],
+        ask: Ask,
         end: Callable[[], Awaitable[None]] = keep_nothing,
     ) -> Polled:
         """A source at the estate's pace."""

@@ -1,0 +1,1 @@
+"""Replicated databases and their managers, one file per product."""

@@ -1,0 +1,228 @@
+"""A PostgreSQL cluster under Patroni: every node asked twice, as server and as manager, and switchover.
+
+Patroni answers a switchover only after polling for its end, gives no reason when its leader refuses, and goes on
+working after its caller has left. So only a whole 200, 202, 400 or 412 is believed; everything else is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from adapters.context import Context, Polled, is_loopback, misconfigured, split_address
+from adapters.databases.patroni_parse import parse_maximum_lag, parse_members, parse_node, parse_object
+from adapters.databases.postgres import Access, PostgresNode
+from adapters.http import HttpReader
+from adapters.http_act import HttpActor, Reply
+from adapters.http_origin import Credential, Origin, tls_context
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.estate import DatabaseEntry
+from state.ports import Identity, Receipt
+from state.readings import PatroniMember, PatroniReading, PostgresReading
+
+KIND = "patroni"
+CONFIG_SECONDS = 30.0
+R = TypeVar("R")
+
+
+class Options(BaseModel):
+    """Nothing of its own: a database entry is described by the estate."""
+
+
+class PatroniNode:
+    """One member's REST API."""
+
+    def __init__(self, node: str, reader: HttpReader, actor: HttpActor) -> None:
+        self.node = node
+        self._reader = reader
+        self._actor = actor
+        self._maximum_lag: int | None = None
+        self._config_at = float("-inf")
+
+    async def read(self, *, deadline: float) -> PatroniReading:
+        """The member's word about itself and the cluster as its store has it. Raises ReadFailure.
+
+        When only the cluster view fails (store unreachable), the reading comes without members.
+        """
+        end = time.monotonic() + deadline
+        where = f"Patroni {self.node}"
+        own = parse_object(await self._reader.get("/patroni", deadline=deadline), where)
+        members = await self._members(end)
+        if time.monotonic() - self._config_at > CONFIG_SECONDS:
+            await self._read_config(end)
+        return parse_node(self.node, own, members, self._maximum_lag, time.time())
+
+    async def switch_over(self, leader: str, candidate: str, deadline: float) -> Reply:
+        """Ask for it, once."""
+        body = {"leader": leader, "candidate": candidate}
+        return await self._actor.post("/switchover", body, deadline=deadline)
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+    async def _members(self, end: float) -> tuple[PatroniMember, ...]:
+        try:
+            body = await self._reader.get("/cluster", deadline=max(0.0, end - time.monotonic()))
+            return parse_members(parse_object(body, f"Patroni {self.node}"))
+        except ReadFailure:
+            return ()
+
+    async def _read_config(self, end: float) -> None:
+        try:
+            body = await self._reader.get("/config", deadline=max(0.0, end - time.monotonic()))
+            self._maximum_lag = parse_maximum_lag(parse_object(body, f"Patroni {self.node}"))
+        except ReadFailure:
+            return
+        self._config_at = time.monotonic()
+
+
+class PatroniCluster:
+    """Fulfils Database and CanSwitchOver."""
+
+    def __init__(
+        self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]
+    ) -> None:
+        self.name = name
+        self.nodes: Sequence[str] = [server.node for server in servers]
+        self._scope = scope
+        self._servers = {server.node: server for server in servers}
+        self._managers = {manager.node: manager for manager in managers}
+
+    async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
+        """The PostgreSQL server's own word. Raises ReadFailure."""
+        return await self._servers[node].read(deadline=deadline)
+
+    async def read_member(self, node: str, *, deadline: float) -> PatroniReading:
+        """The manager's word. Raises ReadFailure, also when it manages another cluster."""
+        reading = await self._managers[node].read(deadline=deadline)
+        if reading.scope != self._scope:
+            raise ReadFailure(Trouble.ERROR, f"{node} belongs to {reading.scope}, not to {self._scope}")
+        return reading
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """Scope, system identifier, leader, its timeline, and each node's server process.
+
+        Raises ReadFailure unless exactly one node says that it leads. A node that does not answer is written as
+        `unreadable`.
+        """
+        members, servers = await asyncio.gather(
+            asyncio.gather(*(_attempt(self.read_member(node, deadline=deadline)) for node in self.nodes)),
+            asyncio.gather(*(_attempt(self.read_node(node, deadline=deadline)) for node in self.nodes)),
+        )
+        read = [each for each in members if each is not None]
+        leaders = [each.node for each in read if each.role in ("primary", "standby_leader")]
+        if len(leaders) != 1:
+            who = " and ".join(leaders) or "no node that answers"
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {who} says it leads")
+        facts = {"scope": self._scope, "leader": leaders[0]}
+        facts["system id"] = ", ".join(sorted({each.system_id for each in read}))
+        for node, server in zip(self.nodes, servers, strict=True):
+            if server is not None:
+                facts[node] = f"{server.system_id} at {server.server_address} since {server.started_at:.3f}"
+                if node == leaders[0]:
+                    facts["timeline"] = str(server.timeline)
+            else:
+                facts[node] = "unreadable"
+        facts.setdefault("timeline", "unreadable")
+        return Identity(self.name, facts)
+
+    async def switch_over(self, leader: str, candidate: str, *, deadline: float) -> Receipt:
+        """POST /switchover to the leader's own API, once.
+
+        Receipt codes: `switched`, `landed-elsewhere` (another node leads now), `scheduled`. Raises EffectRefused
+        (`unreachable`, `unknown-name`, `bad-request-400`, `impossible-412`, `denied-401`, `denied-403`) and
+        EffectUnknown (`failed-503`, `status-unknown-503`, `reset`, `timeout`, `redirect`, `answer-<status>`).
+        """
+        for node in (leader, candidate):
+            if node not in self._managers:
+                raise EffectRefused(f"{node} is no node of {self.name}", "unknown-name")
+        reply = await self._managers[leader].switch_over(leader, candidate, deadline)
+        return judge(reply, candidate)
+
+    async def close_node(self, node: str) -> None:
+        await self._servers[node].close()
+
+    async def close_member(self, node: str) -> None:
+        await self._managers[node].close()
+
+
+async def _attempt(read: Awaitable[R]) -> R | None:
+    """The reading, or None when there is none."""
+    try:
+        return await read
+    except ReadFailure:
+        return None
+
+
+def judge(reply: Reply, candidate: str) -> Receipt:
+    """What a whole answer to POST /switchover means (Patroni, api.py `poll_failover_result`)."""
+    status, words = reply.status, reply.text
+    if status == 200:
+        if f'over to "{candidate}"' in words and "instead of" not in words:
+            return Receipt("switched", words)
+        return Receipt("landed-elsewhere", words)
+    if status == 202:
+        return Receipt("scheduled", words)
+    if status == 412:
+        raise EffectRefused(words or "impossible", "impossible-412")
+    if status == 400:
+        raise EffectRefused(words or "bad request", "bad-request-400")
+    if status in (401, 403):
+        raise EffectRefused(words or "not allowed", f"denied-{status}")
+    if status == 503:
+        code = "failed-503" if words.lower().endswith("failed") else "status-unknown-503"
+        raise EffectUnknown(words or "no reason given", code)
+    raise EffectUnknown(f"answer {status}: {words}", f"answer-{status}")
+
+
+def build(name: str, entry: DatabaseEntry, context: Context) -> tuple[PatroniCluster, Sequence[Polled]]:
+    """The cluster of one estate entry and its sources `postgres:db/node` and `patroni:db/node`.
+
+    Raises ConfigError for an address or secret that cannot be used.
+    """
+    plain = entry.tls == "loopback"
+    ca = context.path(entry.ca)
+    access = Access(
+        user=entry.user,
+        database=entry.database,
+        password=context.secret(entry.password),
+        tls=None if plain else tls_context(ca),
+    )
+    credential = _credential(entry, context)
+    servers, managers = [], []
+    for node, each in entry.nodes.items():
+        place = f"databases.{name}.nodes.{node}"
+        try:
+            host, port = split_address(each.postgres)
+            origin = Origin.of(each.api)
+        except ValueError as error:
+            raise misconfigured(place, str(error), "postgres: host:port and api: a URL") from error
+        if plain and not (is_loopback(host) and origin.loopback):
+            raise misconfigured(place, f"{each.postgres}, {each.api}", "loopback addresses with tls: loopback")
+        if not plain and origin.scheme != "https":
+            raise misconfigured(place, each.api, "https with tls: verify-full")
+        servers.append(PostgresNode(node, host, port, access))
+        reader = HttpReader(each.api, ca=ca)
+        managers.append(PatroniNode(node, reader, HttpActor(origin, ca, credential)))
+    cluster = PatroniCluster(name, entry.scope, servers, managers)
+    return cluster, _sources(name, cluster, context)
+
+
+def _credential(entry: DatabaseEntry, context: Context) -> Credential | None:
+    secret = context.secret(entry.api_password)
+    return None if secret is None or entry.api_user is None else Credential(secret, entry.api_user)
+
+
+def _sources(name: str, cluster: PatroniCluster, context: Context) -> list[Polled]:
+    sources = []
+    for node in cluster.nodes:
+        read, close = partial(cluster.read_node, node), partial(cluster.close_node, node)
+        sources.append(context.source(f"postgres:{name}/{node}", read, close))
+        ask, leave = partial(cluster.read_member, node), partial(cluster.close_member, node)
+        sources.append(context.source(f"patroni:{name}/{node}", ask, leave))
+    return sources

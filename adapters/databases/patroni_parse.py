@@ -1,0 +1,105 @@
+"""Reads Patroni's REST answers, of 3.x (`master`, no LSN in /cluster) and 4.x alike.
+
+Source: Patroni documentation, "Patroni REST API"; shapes compared between 3.0.2 and 4.1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from state.errors import ReadFailure, Trouble
+from state.readings import PatroniMember, PatroniReading
+
+DEFAULT_MAXIMUM_LAG = 1_048_576
+NODE_ROLES = {"master": "primary"}
+MEMBER_ROLES = {"master": "leader", "primary": "leader"}
+
+
+def parse_object(body: bytes, where: str) -> dict[str, Any]:
+    """A JSON object. Raises ReadFailure."""
+    try:
+        answer = json.loads(body)
+    except ValueError as error:
+        raise ReadFailure(Trouble.ERROR, f"{where} answered no JSON") from error
+    if not isinstance(answer, dict):
+        raise ReadFailure(Trouble.ERROR, f"{where} answered no JSON object")
+    return answer
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _position(xlog: Mapping[str, Any]) -> int | None:
+    """A primary's position; of a replica the farther of received and replayed, as Patroni itself compares."""
+    names = ("location", "received_location", "replayed_location")
+    return max((each for each in (_integer(xlog.get(name)) for name in names) if each is not None), default=None)
+
+
+def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
+    """The members of `GET /cluster`; a lag that is no number (`unknown`) is None, never 0."""
+    members = cluster.get("members")
+    if not isinstance(members, list):
+        return ()
+    rows = [_mapping(each) for each in members]
+    return tuple(
+        PatroniMember(
+            name=_text(row.get("name")),
+            role=MEMBER_ROLES.get(_text(row.get("role")), _text(row.get("role"))),
+            state=_text(row.get("state")),
+            timeline=_integer(row.get("timeline")),
+            lag=_integer(row.get("lag")),
+        )
+        for row in rows
+    )
+
+
+def parse_maximum_lag(config: Mapping[str, Any]) -> int:
+    """`maximum_lag_on_failover` in bytes, Patroni's default where it is not set."""
+    given = _integer(config.get("maximum_lag_on_failover"))
+    return DEFAULT_MAXIMUM_LAG if given is None else given
+
+
+def parse_node(
+    node: str,
+    answer: Mapping[str, Any],
+    members: tuple[PatroniMember, ...],
+    maximum_lag: int | None,
+    now: float,
+) -> PatroniReading:
+    """`GET /patroni` of one node; `now` is epoch seconds. Raises ReadFailure when it is no Patroni."""
+    patroni = _mapping(answer.get("patroni"))
+    role, scope = _text(answer.get("role")), _text(patroni.get("scope"))
+    if not role or not scope:
+        raise ReadFailure(Trouble.ERROR, f"{node}: not an answer of Patroni")
+    name = _text(patroni.get("name"))
+    if name and name != node:
+        raise ReadFailure(Trouble.ERROR, f"the address of {node} is answered by member {name}")
+    seen = answer.get("dcs_last_seen")
+    age = max(0.0, now - seen) if isinstance(seen, int | float) and seen > 0 else None
+    return PatroniReading(
+        node=node,
+        scope=scope,
+        role=NODE_ROLES.get(role, role),
+        state=_text(answer.get("state")),
+        timeline=_integer(answer.get("timeline")),
+        lsn=_position(_mapping(answer.get("xlog"))),
+        system_id=_text(answer.get("database_system_identifier")),
+        version=_text(patroni.get("version")),
+        paused=answer.get("pause") is True,
+        unlocked=answer.get("cluster_unlocked") is True,
+        failsafe=answer.get("failsafe_mode_is_active") is True,
+        dcs_age=age,
+        maximum_lag=maximum_lag,
+        members=members,
+    )

@@ -1,0 +1,198 @@
+"""PostgreSQL (15 to 18), one node over one warm connection: who it is and where its WAL stands.
+
+Sources of the figures: PostgreSQL manual, "System Administration Functions" and "The Cumulative Statistics System".
+The role needs `pg_monitor`. The fork point of a timeline stands in its history file; to let the role read it:
+`GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO <role>` (without it, it is not known).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from adapters.secrets import Secret
+from state.errors import ReadFailure, Trouble
+from state.readings import PostgresReading, ReplicationSlot, WalSender
+
+CLOSE_SECONDS = 0.5
+
+# The timeline of a writable node comes from its WAL file name: the control file keeps the old one until the next
+# checkpoint after a promotion.
+QUERY = """
+select pg_is_in_recovery() as in_recovery,
+  (select system_identifier::text from pg_control_system()) as system_id,
+  case when pg_is_in_recovery() then null
+       else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end as wal_timeline,
+  wr.received_tli, wr.status as receiver_state,
+  (select timeline_id from pg_control_checkpoint()) as checkpoint_timeline,
+  (select min_recovery_end_timeline from pg_control_recovery()) as recovery_timeline,
+  current_setting('server_version') as version,
+  extract(epoch from pg_postmaster_start_time())::float8 as started_at,
+  host(inet_server_addr()) as address, inet_server_port() as port,
+  case when pg_is_in_recovery() then null
+       else pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8 end as write_lsn,
+  case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8 end as receive_lsn,
+  case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8 end as replay_lsn,
+  case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end as replay_pause,
+  extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 as replay_age,
+  current_setting('synchronous_standby_names') as synchronous_standby_names,
+  current_setting('synchronous_commit') as synchronous_commit,
+  (select coalesce(json_agg(json_build_array(application_name, state, sync_state,
+      pg_wal_lsn_diff(sent_lsn, '0/0')::int8, pg_wal_lsn_diff(flush_lsn, '0/0')::int8,
+      pg_wal_lsn_diff(replay_lsn, '0/0')::int8,
+      extract(epoch from clock_timestamp() - reply_time)::float8) order by application_name), '[]')::text
+    from pg_stat_replication) as senders,
+  (select coalesce(json_agg(json_build_array(slot_name, slot_type, active,
+      pg_wal_lsn_diff(restart_lsn, '0/0')::int8, wal_status) order by slot_name), '[]')::text
+    from pg_replication_slots) as slots,
+  has_function_privilege('pg_read_file(text, bigint, bigint, boolean)', 'execute') as reads_files
+from (select 1) as always left join pg_stat_wal_receiver as wr on true
+"""
+HISTORY = "select pg_read_file($1, 0, 65536, true)"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to log in to every node of a cluster. `tls` None is plain text, for loopback addresses only."""
+
+    user: str
+    database: str
+    password: Secret | None = None
+    tls: ssl.SSLContext | None = None
+
+
+class PostgresNode:
+    """One server. Every connection parameter is given explicitly, so the environment has no say."""
+
+    def __init__(self, node: str, host: str, port: int, access: Access) -> None:
+        self.node = node
+        self._host, self._port, self._access = host, port, access
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._turn = asyncio.Lock()
+        self._forks: dict[int, int | None] = {}
+
+    async def read(self, *, deadline: float) -> PostgresReading:
+        """One reading, in one query. Raises ReadFailure."""
+        try:
+            async with asyncio.timeout(deadline), self._turn:
+                return await self._read(deadline)
+        except TimeoutError as error:
+            words = f"PostgreSQL {self.node} did not answer within {deadline:g} s"
+            raise ReadFailure(Trouble.TIMEOUT, words) from error
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
+            raise ReadFailure(Trouble.DENIED, f"PostgreSQL {self.node}: {error}") from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            words = str(error) or type(error).__name__
+            raise ReadFailure(Trouble.ERROR, f"PostgreSQL {self.node}: {words}") from error
+
+    async def close(self) -> None:
+        """Log out; a server that does not answer is left after half a second."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await connection.close(timeout=CLOSE_SECONDS)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+
+    async def _read(self, deadline: float) -> PostgresReading:
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            connection = await self._connect(deadline)
+        self._connection = None  # whatever interrupts the query below, its connection is not used again
+        try:
+            row = await connection.fetchrow(QUERY)
+            if row is None:
+                raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} answered no row")
+            timeline = _timeline(row)
+            fork = await self._fork(connection, timeline) if row["reads_files"] else None
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+        return _reading(self.node, row, timeline, fork)
+
+    async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:
+        access = self._access
+        return await asyncpg.connect(
+            host=self._host,
+            port=self._port,
+            user=access.user,
+            password="" if access.password is None else access.password.reveal(),
+            database=access.database,
+            ssl=False if access.tls is None else access.tls,
+            direct_tls=False,
+            target_session_attrs=SessionAttribute.any,
+            passfile="/dev/null",
+            krbsrvname="postgres",
+            gsslib="gssapi",
+            timeout=deadline,
+            command_timeout=deadline,
+            server_settings={"application_name": "recovery", "default_transaction_read_only": "on"},
+        )
+
+    async def _fork(self, connection: asyncpg.Connection[asyncpg.Record], timeline: int | None) -> int | None:
+        """Where this timeline left its parent, from the history file; asked once for each timeline."""
+        if timeline is None or timeline < 2:
+            return None
+        if timeline not in self._forks:
+            text = await connection.fetchval(HISTORY, f"pg_wal/{timeline:08X}.history")
+            if text is None:
+                return None
+            self._forks[timeline] = parse_fork(text)
+        return self._forks[timeline]
+
+
+def parse_lsn(text: str) -> int:
+    """A WAL position `16/B374D848` as bytes. Raises ValueError."""
+    high, slash, low = text.partition("/")
+    if not slash:
+        raise ValueError(f"{text!r} is no WAL position")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def parse_fork(history: str) -> int | None:
+    """The switch point in the last line of a timeline's history file: `parent TLI, LSN, reason`."""
+    rows = [line.split() for line in history.splitlines() if line.strip() and not line.startswith("#")]
+    return parse_lsn(rows[-1][1]) if rows and len(rows[-1]) > 1 else None
+
+
+def _timeline(row: asyncpg.Record) -> int | None:
+    if row["wal_timeline"] is not None:
+        return int(row["wal_timeline"], 16)
+    known: list[int | None] = [row["received_tli"]]
+    if not known[0]:
+        known = [row["recovery_timeline"], row["checkpoint_timeline"]]
+    return max((each for each in known if each), default=None)
+
+
+def _reading(node: str, row: asyncpg.Record, timeline: int | None, fork: int | None) -> PostgresReading:
+    senders: list[list[Any]] = json.loads(row["senders"])
+    slots: list[list[Any]] = json.loads(row["slots"])
+    address = row["address"]
+    return PostgresReading(
+        node=node,
+        in_recovery=row["in_recovery"],
+        timeline=timeline,
+        system_id=row["system_id"],
+        version=row["version"].split(" ")[0],
+        started_at=row["started_at"],
+        server_address=f"{address}:{row['port']}" if address else "",
+        write_lsn=row["write_lsn"],
+        receive_lsn=row["receive_lsn"],
+        replay_lsn=row["replay_lsn"],
+        replay_pause=row["replay_pause"],
+        replay_age=row["replay_age"] if row["in_recovery"] else None,
+        receiver_state=row["receiver_state"],
+        synchronous_standby_names=row["synchronous_standby_names"],
+        synchronous_commit=row["synchronous_commit"],
+        fork_lsn=fork,
+        senders=tuple(WalSender(s[0] or "", s[1] or "", s[2] or "", *s[3:7]) for s in senders),
+        slots=tuple(ReplicationSlot(*slot) for slot in slots),
+    )

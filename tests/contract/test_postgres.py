@@ -1,0 +1,195 @@
+"""The PostgreSQL reader against a real primary and standby."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.databases.postgres import Access, PostgresNode, parse_fork, parse_lsn
+from adapters.secrets import Secret
+from state.errors import ReadFailure, Trouble
+from state.readings import PostgresReading
+from tests.contract.components import PASSWORD, Pair, kill_pair, make_pair
+
+ACCESS = Access("recovery", "postgres", Secret(PASSWORD))
+
+
+@asynccontextmanager
+async def node(port: int, access: Access = ACCESS, name: str = "n") -> AsyncIterator[PostgresNode]:
+    reader = PostgresNode(name, "127.0.0.1", port, access)
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+async def until(reader: PostgresNode, holds: object) -> PostgresReading:
+    assert callable(holds)
+    for _ in range(200):
+        reading = await reader.read(deadline=2)
+        if holds(reading):
+            return reading
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"never held: {reading}")
+
+
+async def test_primary_tells_its_wal_senders_and_slots(pair: Pair) -> None:
+    async with node(pair.primary) as primary:
+        reading = await until(primary, lambda r: r.senders and r.senders[0].state == "streaming")
+    assert not reading.in_recovery
+    assert reading.timeline == 1
+    assert reading.write_lsn is not None and reading.receive_lsn is None and reading.replay_lsn is None
+    assert reading.replay_age is None
+    assert reading.server_address == f"127.0.0.1:{pair.primary}"
+    sender = reading.senders[0]
+    assert sender.application_name == "b" and sender.sync_state == "async"
+    assert sender.sent_lsn is not None and sender.sent_lsn <= reading.write_lsn
+    (slot,) = reading.slots
+    assert (slot.name, slot.slot_type, slot.active) == ("b", "physical", True)
+
+
+async def test_standby_tells_what_it_received_and_replayed(pair: Pair) -> None:
+    async with node(pair.standby) as standby, node(pair.primary) as primary:
+        mine = await until(standby, lambda r: r.receiver_state == "streaming")
+        theirs = await primary.read(deadline=2)
+    assert mine.in_recovery and mine.write_lsn is None
+    assert mine.timeline == 1
+    assert mine.replay_pause == "not paused"
+    assert mine.receive_lsn is not None and mine.replay_lsn is not None
+    assert mine.replay_lsn <= mine.receive_lsn <= theirs.write_lsn
+    assert mine.system_id == theirs.system_id
+    assert mine.started_at != theirs.started_at
+
+
+async def test_paused_replay_shows_although_streaming_goes_on(pair: Pair) -> None:
+    async with node(pair.standby) as standby:
+        pair.psql(pair.standby, "select pg_wal_replay_pause()")
+        pair.psql(pair.primary, "create table grown as select generate_series(1, 20000)")
+        reading = await until(
+            standby, lambda r: r.replay_pause == "paused" and (r.receive_lsn or 0) > (r.replay_lsn or 0)
+        )
+        assert reading.receiver_state == "streaming"
+        pair.psql(pair.standby, "select pg_wal_replay_resume()")
+        await until(standby, lambda r: r.receive_lsn == r.replay_lsn)
+
+
+async def test_one_connection_is_kept_and_replaced_when_it_dies(pair: Pair) -> None:
+    async with node(pair.primary) as primary:
+        await primary.read(deadline=2)
+        first = primary._connection
+        await primary.read(deadline=2)
+        assert primary._connection is first
+        pair.psql(pair.primary, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'recovery'")
+        with pytest.raises(ReadFailure) as failure:
+            await primary.read(deadline=2)
+        assert failure.value.trouble is Trouble.ERROR
+        assert (await primary.read(deadline=2)).timeline == 1
+
+
+async def test_wrong_password_is_denied_and_not_shown(pair: Pair) -> None:
+    access = Access("recovery", "postgres", Secret("wrong-horse"))
+    async with node(pair.primary, access) as primary:
+        with pytest.raises(ReadFailure) as failure:
+            await primary.read(deadline=2)
+    assert failure.value.trouble is Trouble.DENIED
+    assert "wrong-horse" not in str(failure.value)
+
+
+async def test_environment_has_no_say(pair: Pair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    passfile = tmp_path / "pass"
+    passfile.write_text(f"*:*:*:*:{PASSWORD}\n")
+    passfile.chmod(0o600)
+    for name, value in {
+        "PGHOST": "192.0.2.1",
+        "PGPORT": "1",
+        "PGUSER": "mallory",
+        "PGPASSWORD": PASSWORD,
+        "PGPASSFILE": str(passfile),
+        "PGSERVICE": "elsewhere",
+        "PGDATABASE": "elsewhere",
+        "PGSSLMODE": "require",
+        "PGSSLNEGOTIATION": "direct",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGOPTIONS": "-c default_transaction_read_only=off",
+    }.items():
+        monkeypatch.setenv(name, value)
+    async with node(pair.primary) as primary:
+        assert not (await primary.read(deadline=2)).in_recovery
+    async with node(pair.primary, Access("recovery", "postgres")) as without:
+        with pytest.raises(ReadFailure) as failure:
+            await without.read(deadline=2)
+        assert failure.value.trouble is not Trouble.TIMEOUT
+
+
+async def test_frozen_server_is_a_timeout_and_recovers(pair: Pair) -> None:
+    async with node(pair.standby) as standby:
+        await standby.read(deadline=2)
+        backend = standby._connection
+        assert backend is not None
+        pid = backend.get_server_pid()
+        children = _inside(pair, "b", pid)
+        os.kill(children, signal.SIGSTOP)
+        try:
+            with pytest.raises(ReadFailure) as failure:
+                await standby.read(deadline=0.3)
+        finally:
+            os.kill(children, signal.SIGCONT)
+        assert failure.value.trouble is Trouble.TIMEOUT
+        assert (await standby.read(deadline=2)).in_recovery
+
+
+def _inside(pair: Pair, name: str, pid: int) -> int:
+    """The process id as seen from here: a user namespace alone does not renumber processes."""
+    assert Path(f"/proc/{pid}").exists(), (pair, name)
+    return pid
+
+
+async def test_refused_connection_is_an_error() -> None:
+    async with node(1) as nobody:
+        with pytest.raises(ReadFailure) as failure:
+            await nobody.read(deadline=1)
+    assert failure.value.trouble is Trouble.ERROR
+
+
+@pytest.fixture
+def doomed(folder: Path) -> Iterator[Pair]:
+    pair = make_pair(Path(tempfile.mkdtemp(dir=folder)))
+    yield pair
+    kill_pair(pair)
+
+
+async def test_trap_05_timeline_right_after_promotion_is_the_new_one_and_fork_is_known(doomed: Pair) -> None:
+    grant = "grant execute on function pg_read_file(text, bigint, bigint, boolean) to recovery"
+    doomed.psql(doomed.primary, grant)
+    async with node(doomed.primary) as old, node(doomed.standby) as new:
+        await until(new, lambda r: r.receiver_state == "streaming" and r.receive_lsn == r.replay_lsn)
+        before = await old.read(deadline=2)
+        doomed.psql(doomed.standby, "select pg_promote(true, 10)")
+        promoted = await new.read(deadline=2)
+        doomed.psql(doomed.primary, "create table lost as select generate_series(1, 5000)")
+        left = await old.read(deadline=2)
+    assert promoted.timeline == 2 and not promoted.in_recovery
+    assert promoted.fork_lsn is not None and before.write_lsn is not None and left.write_lsn is not None
+    assert before.write_lsn <= promoted.fork_lsn < left.write_lsn
+    assert left.timeline == 1 and left.fork_lsn is None
+    assert left.system_id == promoted.system_id
+
+
+async def test_without_the_right_the_fork_is_not_known(doomed: Pair) -> None:
+    doomed.psql(doomed.standby, "select pg_promote(true, 10)")
+    async with node(doomed.standby) as new:
+        reading = await new.read(deadline=2)
+    assert reading.timeline == 2 and reading.fork_lsn is None
+
+
+def test_lsn_and_history_are_read_as_postgres_writes_them() -> None:
+    assert parse_lsn("16/B374D848") == (0x16 << 32) + 0xB374D848
+    assert parse_fork("1\t0/5000060\tno recovery target specified\n\n2\t0/7000000\tbefore x\n") == 0x7000000
+    assert parse_fork("") is None
