@@ -9,12 +9,12 @@ from typing import Any
 
 from state.api import API_VERSION, Accepted, Card, Hello, JournalRow
 from state.board import Board
-from state.checks import Answer
+from state.checks import Answer, unknown
 from state.checks.registry import CHECKS
 from state.control import Control
 from state.desk import PlanDesk
 from state.effects import Effects
-from state.errors import JournalUnavailable, Refused
+from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate import Estate
 from state.events import Event, EventKind, Recorded
 from state.executor import Executor
@@ -30,7 +30,6 @@ from state.poller import Poller
 from state.ports import Clock, JournalStore, Outside
 from state.readings import Reading
 from state.runs import PlannedStep, Run, RunBook
-from state.verdicts.evidence import younger_than
 from state.views.journal import JournalTail, journal_row
 from state.views.trends import observe_trends
 from state.watch import Watch
@@ -94,6 +93,10 @@ class Engine:
         for run in self.book.open():
             await self.plans.take_lease(run)
             self.executor.start(run, restarted=True)
+
+    async def run(self) -> None:
+        """Wait until somebody who may asks the engine to end."""
+        await self.ended.wait()
 
     async def stop(self) -> None:
         """Leave runs where they are (the journal knows), record the end, let go of the outside."""
@@ -187,8 +190,10 @@ class Engine:
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
         kind = CHECKS[step.what]
         args = kind.args.model_validate(dict(step.args))
-        world = younger_than(self.world, not_before)
-        return kind.ask(args, world, self.estate, self.clock.mono())
+        try:
+            return kind.ask(args, self.world, self.estate, self.clock.mono(), not_before)
+        except NotFound as error:
+            return unknown(str(error))
 
     async def _undo(self, run: Run) -> None:
         await self.plans.undo(run)

@@ -12,8 +12,9 @@ from state.estate import Adapted, BalancerEntry, Estate, FaultsEntry, MonitorEnt
 from state.estate_rules import rule_problems
 from state.explain import explain
 from state.literals import HIDDEN, literal_secrets
-from state.located import Located, Path, at, select
+from state.located import Located
 from state.near import nearest, one_of
+from state.paths import Path, at, select
 from state.written import written_for
 
 Kinds = Mapping[tuple[str, str], type[BaseModel]]

@@ -13,8 +13,9 @@ from typing import Any
 from state.addresses import host_and_scheme, is_ip, is_loopback, wrong_address, wrong_url
 from state.errors import Problem
 from state.literals import shown
-from state.located import Located, Path, at, select
+from state.located import Located
 from state.near import nearest, one_of
+from state.paths import Path, at, select
 from state.units import parse_duration
 
 REFERENCES: tuple[tuple[Path, str, tuple[str, ...]], ...] = (

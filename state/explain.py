@@ -10,8 +10,9 @@ from pydantic_core import ErrorDetails
 
 from state.errors import Problem
 from state.literals import shown
-from state.located import Located, Path, at
+from state.located import Located
 from state.near import nearest, one_of
+from state.paths import Path, at
 from state.written import Written
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"

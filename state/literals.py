@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from state.located import Path
+from state.paths import Path
 
 HIDDEN = "a literal secret (not shown)"
 _LONGEST = 60
@@ -16,6 +16,7 @@ _NAME = re.compile(
     r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credential|authorization|bearer)s?$",
     re.IGNORECASE,
 )
+_LABELLED = re.compile(r"(?:pass(?:word|wd|phrase)|pwd|secret|token|api_?key)s?['\"]?\s*[=:]", re.IGNORECASE)
 _TEXTS = (
     re.compile(r"\w://[^\s/@]*:[^\s@]*@"),  # a password inside an address
     re.compile(r"(?:\b|_)(?:password|passwd|pwd|secret|token|api_?key)\s*=\s*[^\s&]", re.IGNORECASE),
@@ -32,6 +33,11 @@ def names_a_secret(key: str | int) -> bool:
 def holds_a_secret(text: str) -> bool:
     """Whether the text itself carries one: `https://me:hunter2@host`, `password=…`, a private key."""
     return any(pattern.search(text) for pattern in _TEXTS)
+
+
+def may_hold_a_secret(text: str) -> bool:
+    """Whether the text is better not shown: it holds a secret, or something is labelled as one."""
+    return holds_a_secret(text) or _LABELLED.search(text) is not None
 
 
 def literal_secrets(data: Any, path: Path = ()) -> Iterator[Path]:
@@ -61,7 +67,7 @@ def shown(path: Path, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    if any(names_a_secret(step) for step in path) or holds_a_secret(text):
+    if any(names_a_secret(step) for step in path) or may_hold_a_secret(text):
         return HIDDEN
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return repr(cut) if isinstance(value, str) else cut

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from state.errors import Problem
-
-Path = tuple[str | int, ...]
-"""The way to a value: keys of mappings and positions in lists."""
+from state.literals import HIDDEN, holds_a_secret, may_hold_a_secret
+from state.paths import Path
 
 Place = tuple[int, int]
 """Line and column, both counted from 1."""
@@ -38,31 +37,9 @@ class Located:
         return self.keys.get(path) or self.where(path)
 
     def problem(self, path: Path, value: str, expected: str, nearest: str = "", *, key: bool = False) -> Problem:
-        """A finding at the value, or at its key."""
+        """A finding at the value, or at its key. What may be a secret is hidden, in names too."""
         line, column = self.where_key(path) if key else self.where(path)
+        value = HIDDEN if may_hold_a_secret(value) else value
+        expected = "something else (not shown, it may hold a secret)" if holds_a_secret(expected) else expected
+        nearest = "" if may_hold_a_secret(nearest) else nearest
         return Problem(self.file, line, column, value, expected, nearest)
-
-
-def at(data: Any, path: Path) -> Any:
-    """The value at a path, None where there is nothing of that shape."""
-    for step in path:
-        in_mapping = isinstance(data, dict) and step in data
-        in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
-        if not (in_mapping or in_list):
-            return None
-        data = data[step]
-    return data
-
-
-def select(data: Any, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value whose path fits the pattern, `*` standing for any key or position; other shapes are passed over."""
-    if not pattern:
-        yield path, data
-        return
-    step, rest = pattern[0], pattern[1:]
-    if step == "*":
-        items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-        for key, value in items:
-            yield from select(value, rest, (*path, key))
-    elif isinstance(data, dict) and step in data:
-        yield from select(data[step], rest, (*path, step))

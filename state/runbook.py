@@ -15,8 +15,9 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from state.errors import ConfigError
 from state.estate import Entry, Name, Role, Seconds
-from state.located import Located, Path
+from state.located import Located
 from state.near import nearest, one_of
+from state.paths import Path
 from state.runbook_params import ParamSpec, convert, placeholders_in, substitute
 
 StepKind = Literal["check", "change", "decide", "wait", "parallel"]

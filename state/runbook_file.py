@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from state.changes import ChangeKind
 from state.checks import CheckKind
@@ -12,8 +12,9 @@ from state.errors import ConfigError, Problem
 from state.estate import Estate
 from state.estate_file import first_of_each, secret_problems
 from state.explain import explain
-from state.located import Located, Path, select
+from state.located import Located
 from state.near import nearest, one_of
+from state.paths import Path, select
 from state.runbook import Runbook
 from state.runbook_rules import Lint, unwise
 from state.written import written_for
@@ -36,7 +37,7 @@ def lint_runbook(
     except ValidationError as error:
         findings += explain(located, error, written)
     if runbook is not None:
-        models = {name: check.args for name, check in check_kinds.items()}
+        models: dict[str, type[BaseModel]] = {name: check.args for name, check in check_kinds.items()}
         models |= {name: change.args for name, change in change_kinds.items()}
         findings += Lint(runbook, estate, models).problems()
     problems = first_of_each(findings, hidden)

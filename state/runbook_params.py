@@ -11,8 +11,8 @@ from pydantic import Field
 
 from state.estate import Entry
 from state.explain import NAME_PATTERN, NAME_WORDS
-from state.located import Path
 from state.near import one_of
+from state.paths import Path
 from state.units import parse_duration
 from state.written import UNITS
 

@@ -11,8 +11,8 @@ from state.errors import Problem
 from state.estate import Estate
 from state.explain import explain
 from state.literals import shown
-from state.located import Path
 from state.near import nearest, one_of
+from state.paths import Path
 from state.runbook import CONTINUE, STOP, Runbook, Step, placeholders
 from state.runbook_names import argument_kind, names_for
 from state.runbook_params import NAMES, ParamSpec, convert, placeholders_in, substitute

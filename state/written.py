@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 
 from state.literals import shown
-from state.located import Path
+from state.paths import Path
 from state.units import parse_duration, parse_ratio, parse_size
 
 UNITS: Mapping[Any, str] = {

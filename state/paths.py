@@ -1,0 +1,34 @@
+"""Ways into nested data: mappings and lists as they come from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Path = tuple[str | int, ...]
+"""The way to a value: keys of mappings and positions in lists."""
+
+
+def at(data: Any, path: Path) -> Any:
+    """The value at a path, None where there is nothing of that shape."""
+    for step in path:
+        in_mapping = isinstance(data, dict) and step in data
+        in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if not (in_mapping or in_list):
+            return None
+        data = data[step]
+    return data
+
+
+def select(data: Any, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value whose path fits the pattern, `*` standing for any key or position; other shapes are passed over."""
+    if not pattern:
+        yield path, data
+        return
+    step, rest = pattern[0], pattern[1:]
+    if step == "*":
+        items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+        for key, value in items:
+            yield from select(value, rest, (*path, key))
+    elif isinstance(data, dict) and step in data:
+        yield from select(data[step], rest, (*path, step))

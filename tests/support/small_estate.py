@@ -1,0 +1,157 @@
+"""A small estate on in-memory adapters: the whole engine in milliseconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.balancers.memory import MemoryBalancer
+from adapters.journals.memory import MemoryJournal
+from state.api import Accepted, Card, Confirm
+from state.engine import Engine
+from state.estate import Estate
+from state.fault_points import Reach, pass_by
+from state.front import Caller
+from state.library import Library
+from state.located import Located
+from state.ports import JournalStore, Outside
+from state.readings import BalancerReading
+from state.runbook import Runbook
+
+COMMANDER = Caller(1000, "ada", "ada", ("commander", "responder"), "s1", read_only=False)
+RESPONDER = Caller(1001, "ben", "ben", ("responder",), "s2", read_only=False)
+OBSERVER = Caller(1000, "ada", "ada", ("commander", "responder"), "s3", read_only=True)
+STRANGER = Caller(4242, "mallory", "", (), "s4", read_only=False)
+
+
+class RealClock:
+    """The machine's clocks."""
+
+    def mono(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+
+ESTATE: Mapping[str, Any] = {
+    "estate": "small",
+    "environment": "lab",
+    "sites": {"east": {}},
+    "people": {
+        "ada": {"accounts": ["ada"], "roles": ["commander", "responder"]},
+        "ben": {"accounts": ["ben"], "roles": ["responder"]},
+    },
+    "services": {
+        "shop": {
+            "tier": 1,
+            "rto": "5m",
+            "rpo": "1MB",
+            "owners": ["ada"],
+            "traffic": {
+                "balancers": ["edge"],
+                "backend": "shop",
+                "floor": 1,
+                "colours": {"blue": "v41", "green": "v42"},
+            },
+        }
+    },
+    "balancers": {"edge": {"kind": "memory", "site": "east"}},
+    "policies": {"confirm": {"arm": "10ms", "plan_expires": "30s"}},
+}
+
+
+@dataclass
+class BalancerSource:
+    """Polls a balancer quickly."""
+
+    balancer: MemoryBalancer
+    key: str = "balancer:edge"
+    every: float = 0.05
+    deadline: float = 0.5
+    limit: float = 1.0
+
+    async def read(self) -> BalancerReading:
+        return await self.balancer.read(deadline=0.5)
+
+    async def close(self) -> None:
+        return
+
+
+@dataclass
+class Small:
+    """A running engine and its outside."""
+
+    engine: Engine
+    balancer: MemoryBalancer
+    store: JournalStore
+    cards: list[Card] = field(default_factory=list)
+
+    async def preview(self, request: Mapping[str, Any], caller: Caller = COMMANDER) -> Card:
+        card = await self.engine.preview(caller, request)
+        self.cards.append(card)
+        return card
+
+    async def submit(self, card: Card, caller: Caller = COMMANDER, **typed: str) -> Accepted:
+        import asyncio
+
+        await asyncio.sleep(card.arm)
+        right = {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type, **typed}
+        request = {"plan": card.plan, "fingerprint": card.fingerprint, "typed": right}
+        return await self.engine.submit(caller, request)
+
+    async def ended(self, run: str, seconds: float = 8.0) -> str:
+        """Wait for a run to end or to need somebody; its state."""
+        import asyncio
+
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = self.engine.book.runs[run]
+            if found.ended or found.state.value in ("paused", "waiting"):
+                return found.shown_state().value
+            await asyncio.sleep(0.01)
+        return found.shown_state().value
+
+    async def weights(self) -> dict[str, int]:
+        return {s.name: s.weight for s in await self.balancer.read_backend("shop", deadline=1)}
+
+    def kinds(self) -> list[str]:
+        return [row.kind for row in self.engine.journal_rows(0, 10_000)]
+
+
+def change(kind: str, **args: Any) -> dict[str, Any]:
+    return {"do": "change", "kind": kind, "args": {"balancer": "edge", "backend": "shop", **args}}
+
+
+def flip(to: str) -> dict[str, Any]:
+    return change("backend.flip", to=to)
+
+
+def runbook(data: Mapping[str, Any]) -> Runbook:
+    return Runbook.model_validate(data).placed(Located(dict(data), "test.yaml"))
+
+
+@asynccontextmanager
+async def small(
+    *runbooks: Mapping[str, Any],
+    balancer: MemoryBalancer | None = None,
+    store: JournalStore | None = None,
+    reach: Reach = pass_by,
+    estate: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Small]:
+    """A started engine; give the same balancer and store again to model a restart."""
+    balancer = balancer or MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}})
+    store = store if store is not None else MemoryJournal()
+    model = Estate.model_validate(estate or ESTATE)
+    outside = Outside((BalancerSource(balancer),), {"edge": balancer}, {})
+    books = {b["runbook"]: runbook(b) for b in runbooks}
+    library = Library(books, model, {})
+    engine = Engine(model, outside, store, RealClock(), library, node="test", pid=1, reach=reach)
+    await engine.start()
+    try:
+        yield Small(engine, balancer, store)
+    finally:
+        await engine.stop()

@@ -1,0 +1,214 @@
+"""The engine on in-memory adapters: plan, confirm, act, read back, record."""
+
+import asyncio
+
+import pytest
+
+from adapters.journals.memory import MemoryJournal
+from state.errors import EffectUnknown, JournalUnavailable, NotFound, ReadFailure, Refused, Trouble
+from state.journal import verify
+from tests.support.small_estate import COMMANDER, OBSERVER, RESPONDER, STRANGER, change, flip, small
+
+
+async def test_a_flip_happens_once_and_the_journal_shows_intent_before_outcome():
+    async with small() as lab:
+        card = await lab.preview(flip("green"))
+        assert card.confirm == "nonce"
+        assert any("blue" in c and "100 → 0" in c for c in card.changes)
+        run = (await lab.submit(card)).run
+        assert await lab.ended(run) == "done"
+        assert await lab.weights() == {"blue": 0, "green": 100}
+        kinds = lab.kinds()
+        order = ["run.started", "lease.taken", "step.started", "effect.intended", "effect.answered", "effect.ended"]
+        assert [k for k in kinds if k in order] == order
+        assert lab.engine.journal_verify() == ""
+
+
+async def test_a_wrong_nonce_voids_the_plan_and_nothing_happens():
+    async with small() as lab:
+        card = await lab.preview(flip("green"))
+        with pytest.raises(Refused, match="nonce"):
+            await lab.submit(card, nonce="XXXX")
+        with pytest.raises(Refused, match="plan-open"):
+            await lab.submit(card)
+        assert await lab.weights() == {"blue": 100, "green": 0}
+        assert "request.refused" in lab.kinds()
+
+
+async def test_a_confirmation_before_the_card_is_armed_is_refused_and_the_plan_lives_on():
+    async with small() as lab:
+        card = await lab.preview(flip("green"))
+        request = {"plan": card.plan, "fingerprint": card.fingerprint, "typed": {"nonce": card.nonce}}
+        with pytest.raises(Refused, match="arming"):
+            await lab.engine.submit(COMMANDER, request)
+        assert (await lab.submit(card)).run == "R-1"
+
+
+async def test_a_fact_that_changed_after_the_preview_voids_the_plan_and_names_the_fact():
+    async with small() as lab:
+        card = await lab.preview(flip("green"))
+        await lab.balancer.set_weight("shop", "blue", 50, deadline=1)
+        with pytest.raises(Refused, match="facts-changed") as refused:
+            await lab.submit(card)
+        assert "100" in str(refused.value)
+        assert "50" in str(refused.value)
+        assert await lab.weights() == {"blue": 50, "green": 0}
+
+
+@pytest.mark.parametrize("caller", [OBSERVER, STRANGER])
+async def test_who_may_not_act_can_neither_plan_nor_submit_nor_control(caller):
+    async with small() as lab:
+        card = await lab.preview(flip("green"))
+        with pytest.raises(Refused):
+            await lab.engine.preview(caller, flip("green"))
+        with pytest.raises(Refused):
+            await lab.submit(card, caller=caller)
+        for verb in ("pause", "resume", "skip", "stop", "decide"):
+            with pytest.raises(Refused):
+                await lab.engine.control(caller, "R-1", {"verb": verb})
+        with pytest.raises(Refused):
+            await lab.engine.stop_all(caller)
+        with pytest.raises(Refused):
+            await lab.engine.shut_down(caller)
+        assert await lab.weights() == {"blue": 100, "green": 0}
+
+
+async def test_a_plan_is_confirmed_by_the_person_who_made_it():
+    async with small() as lab:
+        card = await lab.preview(flip("green"))
+        with pytest.raises(Refused, match="plan-owner"):
+            await lab.submit(card, caller=RESPONDER)
+
+
+async def test_trap_09_draining_the_last_server_is_refused_by_our_floor():
+    async with small() as lab:
+        card = await lab.preview(change("server.drain", server="blue"))
+        assert any(r.startswith("floor:") for r in card.refusals)
+        with pytest.raises(Refused, match="floor"):
+            await lab.submit(card)
+        assert (await lab.balancer.read_backend("shop", deadline=1))[0].drained is False
+
+
+async def test_two_people_cannot_act_on_one_target_at_once():
+    slow = {
+        "runbook": "slow",
+        "title": "Slow",
+        "steps": [
+            {
+                "id": "w",
+                "change": "server.weight",
+                "with": {"balancer": "edge", "backend": "shop", "server": "green", "weight": 1},
+            },
+            {"id": "rest", "wait": "5s"},
+        ],
+    }
+    async with small(slow) as lab:
+        first = await lab.submit(await lab.preview({"do": "runbook", "name": "slow"}))
+        card = await lab.preview(flip("green"), caller=RESPONDER)
+        assert any("ada is running R-1" in r for r in card.refusals)
+        await lab.engine.stop_all(COMMANDER)
+        assert await lab.ended(first.run) == "stopped"
+
+
+async def test_an_effect_without_answer_is_unknown_until_the_target_was_read():
+    async with small() as lab:
+        real = lab.balancer.set_weight
+
+        async def loses_reply(*args, **kwargs):
+            await real(*args, **kwargs)
+            raise EffectUnknown("the connection was lost after sending", "reset")
+
+        lab.balancer.set_weight = loses_reply  # the adapter itself misbehaves, as a network would
+        card = await lab.preview(change("server.weight", server="green", weight=7))
+        run = (await lab.submit(card)).run
+        assert await lab.ended(run) == "done"
+        rows = [r for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered"]
+        assert "no trustworthy answer" in rows[0].words
+        assert (await lab.weights())["green"] == 7
+
+
+async def test_an_unreadable_target_keeps_the_step_unknown_and_nothing_is_sent_again():
+    async with small() as lab:
+        sent = 0
+        real_set, real_read = lab.balancer.set_weight, lab.balancer.read_backend
+
+        async def no_reading(*args, **kwargs):
+            raise ReadFailure(Trouble.TIMEOUT, "no answer")
+
+        async def lost(*args, **kwargs):
+            nonlocal sent
+            sent += 1
+            await real_set(*args, **kwargs)
+            lab.balancer.read_backend = no_reading
+            raise EffectUnknown("lost", "reset")
+
+        lab.balancer.set_weight = lost
+        run = (await lab.submit(await lab.preview(change("server.weight", server="green", weight=7)))).run
+        await asyncio.sleep(2.6)
+        assert lab.engine.book.runs[run].shown_state() == "unknown"
+        lab.balancer.read_backend = real_read
+        assert await lab.ended(run) == "done"
+        assert sent == 1
+
+
+async def test_without_a_durable_journal_no_effect_starts_but_stop_works():
+    class Full(MemoryJournal):
+        full = False
+
+        def append(self, entries):
+            if self.full:
+                raise JournalUnavailable("disk full")
+            super().append(entries)
+
+    store = Full()
+    async with small(store=store) as lab:
+        card = await lab.preview(flip("green"))
+        store.full = True
+        with pytest.raises(JournalUnavailable):
+            await lab.submit(card)
+        assert await lab.weights() == {"blue": 100, "green": 0}
+        again = await lab.preview(flip("green"))
+        assert any("disk full" in r for r in again.refusals)
+        assert lab.engine.view("header").effects == "disk full"
+        assert (await lab.engine.stop_all(COMMANDER)).words == "nothing is running"
+        store.full = False
+        await asyncio.sleep(0.05)
+
+
+async def test_an_unknown_argument_or_name_is_said_with_what_there_is():
+    async with small() as lab:
+        with pytest.raises(NotFound, match="blue, green"):
+            await lab.preview(change("server.weight", server="red", weight=1))
+        with pytest.raises(NotFound, match="no balancer"):
+            await lab.preview(change("server.weight", balancer="nope", server="blue", weight=1))
+        with pytest.raises(NotFound):
+            await lab.preview(change("server.weight", server="blue", weight=999))
+        with pytest.raises(NotFound, match="server.weight"):
+            await lab.preview(change("server.explode"))
+
+
+async def test_what_is_already_so_is_not_sent():
+    async with small() as lab:
+        card = await lab.preview(flip("blue"))
+        assert card.confirm == "y"
+        run = (await lab.submit(card)).run
+        assert await lab.ended(run) == "done"
+        assert "effect.intended" not in lab.kinds()
+
+
+async def test_undo_reverses_what_a_run_did():
+    async with small() as lab:
+        run = (await lab.submit(await lab.preview(flip("green")))).run
+        assert await lab.ended(run) == "done"
+        back = (await lab.submit(await lab.preview({"do": "undo", "run": run}))).run
+        assert await lab.ended(back) == "done"
+        assert await lab.weights() == {"blue": 100, "green": 0}
+
+
+async def test_the_chain_of_a_whole_session_verifies_and_any_change_is_found():
+    async with small() as lab:
+        await lab.submit(await lab.preview(flip("green")))
+        await lab.ended("R-1")
+        rows = list(lab.store.rows())
+        assert verify(rows).ok
+        assert not verify([*rows[:3], *rows[4:]]).ok
