@@ -118,7 +118,7 @@ def cells(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _width(char: str) -> int:
-    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+    if unicodedata.category(char) in _MARK_CATEGORIES | {"Cf"}:
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 

@@ -25,7 +25,7 @@ class AsciiTable(dict[int, str]):
         char = chr(code)
         known = char if code < 0x80 else _LOOKALIKES.get(char)
         if known is None:
-            known = "+" if 0x2500 <= code < 0x2580 else "?" * cell_len(char)
+            known = "+" if 0x2500 <= code < 0x2580 else "#" if 0x2580 <= code < 0x25A0 else "?" * cell_len(char)
         self[code] = known
         return known
 

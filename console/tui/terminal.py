@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 REFUSED_EXIT = 2
 HEADLESS_HINT = "use the headless verbs instead: recovery status, recovery check, recovery report (each with --json)"
-# Ended by a signal, an exit may wait for a terminal that reads no more; then the process ends anyway.
 SIGNAL_EXIT_BASE = 128
 THEMES = ("dark", "light", "high-contrast", "terminal")
 
@@ -67,7 +66,7 @@ def prepare(terminal: Terminal, environ: MutableMapping[str, str]) -> None:
     environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
     environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
-    environ.setdefault("TEXTUAL_FPS", "15" if terminal.remote else "60")
+    environ.setdefault("TEXTUAL_FPS", "30" if terminal.remote else "60")
 
 
 def _is_utf8(encoding: str | None) -> bool:

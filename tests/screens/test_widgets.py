@@ -4,11 +4,12 @@ import time
 from collections.abc import Iterable
 
 import pytest
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import App, ComposeResult
 
 from console.tui.glyphs import ASCII, MARKS, UNICODE, mark
-from console.tui.text import age_text, aged, cell, content, labelled, state_text
+from console.tui.text import age_text, aged, content, labelled, state_text
 from console.tui.theme import PALETTES, banner
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
@@ -26,9 +27,7 @@ COLUMNS = (
 
 
 def row(number: int, lag: str = "0.0 MB", style: str = "green") -> TableRow:
-    return TableRow(
-        f"k{number}", (f"web-{number}", cell("OK", style), lag), order=(f"web-{number}", "OK", float(number))
-    )
+    return TableRow(f"k{number}", (f"web-{number}", ("OK", style), lag), order=(f"web-{number}", "OK", float(number)))
 
 
 class Recording(LineTable):
@@ -187,13 +186,21 @@ async def test_names_lose_their_middle_and_numbers_are_never_cut() -> None:
 
 
 async def test_hostile_and_wide_names_keep_the_layout() -> None:
-    names = ["[red]x[/] [/foo]", clean("a\x1b[2Jb"), clean("\u202egpj"), "東京データベース一号機本番", "e\u0301" * 30]
+    names = [
+        "[red]x[/] [/foo]",
+        clean("a\x1b[2Jb"),
+        clean("\u202egpj"),
+        "東京データベース一号機本番",
+        "e\u0301" * 30,
+        "\u2630" * 30,
+        "\u2630\u0903",
+    ]
     app = Stage([TableRow(str(n), (name, "OK", "1.0 MB")) for n, name in enumerate(names)])
-    async with app.run_test(size=(40, 8)) as pilot:
+    async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
-        for y in range(1, 6):
+        for y in range(1, 8):
             strip = app.table.render_line(y)
-            assert strip.cell_length == 40 == cells(strip.text)
+            assert strip.cell_length == 40 == cell_len(strip.text)
             assert strip.text.rstrip().endswith("1.0 MB")
         assert "[/foo]" in app.shown()[1]
         assert r"\x1b[2J" in app.shown()[2]
@@ -213,6 +220,32 @@ async def test_five_thousand_rows_cost_what_is_visible() -> None:
         assert spent < 0.05
         await pilot.press("end")
         assert app.table.cursor_key == "k4999"
+
+
+async def test_a_source_builds_only_what_is_in_sight() -> None:
+    built: list[str] = []
+
+    def build(key: str, lag: str = "0.0 MB") -> TableRow:
+        built.append(key)
+        return row(int(key[1:]), lag)
+
+    keys = [f"k{number}" for number in range(5000)]
+    app = Stage()
+    async with app.run_test(size=(80, 30)) as pilot:
+        app.table.set_source(keys, build)
+        await pilot.pause()
+        assert len(built) < 100
+        app.table.drawn.clear()
+        app.table.set_source(keys, lambda key: build(key, "7.0 MB" if key == "k3" else "0.0 MB"))
+        await pilot.pause()
+        assert app.table.drawn == {4}
+        await pilot.press("end")
+        assert app.table.cursor_key == "k4999"
+        app.table.filter("web-123")
+        await pilot.pause()
+        assert app.table.shown_keys()[:2] == ["k123", "k1230"]
+        with pytest.raises(ValueError, match="source"):
+            app.table.update_rows([row(1)])
 
 
 async def test_narrow_terminals_lose_columns_not_digits() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, overload
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from console.tui.glyphs import Glyphs
 from state.text import cells, cut_middle
 
+Cell = Text | str | tuple[str, str]
+"""What a cell holds: plain text, (text, style), or a text of several styles, which costs most to build."""
 SortKey = tuple[tuple[int, float, str], ...]
 NO_VALUE: SortKey = ()
 _PARTS = re.compile(r"-?\d+(?:\.\d+)?|\D+|.")
@@ -24,7 +27,7 @@ class TableRow:
     """One row. Cells that look the same are not drawn again; the same object for an unchanged row costs nothing."""
 
     key: str
-    cells: tuple[Text | str, ...]
+    cells: tuple[Cell, ...]
     style: str = ""
     order: tuple[float | str | None, ...] = ()
     """Raw values to sort by, one per column; without them the text is sorted, numbers by size."""
@@ -42,9 +45,11 @@ class Column:
     """Right-aligned cells are numbers: never cut, `#` when they cannot fit."""
 
 
-def plain(value: Text | str) -> str:
+def plain(value: Cell) -> str:
     """The characters of a cell."""
-    return value.plain if isinstance(value, Text) else value
+    if isinstance(value, str):
+        return value
+    return value[0] if isinstance(value, tuple) else value.plain
 
 
 def natural(text: str) -> SortKey:
@@ -74,6 +79,30 @@ def matches(row: TableRow, needle: str) -> bool:
     return any(needle in plain(value).casefold() for value in row.cells)
 
 
+class LazyRows(Sequence[TableRow]):
+    """Rows that are built when they come into sight."""
+
+    def __init__(self, keys: Sequence[str], build: Callable[[str], TableRow]) -> None:
+        self.keys = list(keys)
+        self._build = build
+        self._built: dict[int, TableRow] = {}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, place: int) -> TableRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[TableRow]: ...
+    def __getitem__(self, place: int | slice) -> TableRow | list[TableRow]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self.keys)))]
+        row = self._built.get(place)
+        if row is None:
+            row = self._built[place] = self._build(self.keys[place])
+        return row
+
+
 class Order:
     """Which rows are shown and in which order; remembers sort keys of rows that did not change."""
 
@@ -87,6 +116,11 @@ class Order:
         self.column, self.descending = column, descending
         self._keys.clear()
 
+    @property
+    def active(self) -> bool:
+        """Whether anything is sorted or left out."""
+        return self.column is not None or bool(self.needle)
+
     def apply(self, rows: Iterable[TableRow]) -> list[TableRow]:
         """The rows to show."""
         needle = self.needle.casefold()
@@ -94,6 +128,8 @@ class Order:
         if self.column is not None:
             known = [row for row in shown if self._key(row) != NO_VALUE]
             unknown = [row for row in shown if self._key(row) == NO_VALUE]
+            if len(self._keys) > 2 * len(shown) + 100:
+                self._keys = {row.key: self._keys[row.key] for row in shown}
             return sorted(known, key=self._key, reverse=self.descending) + unknown
         return shown
 
@@ -129,22 +165,33 @@ def widths(columns: Sequence[Column], room: int) -> list[int]:
     return result
 
 
-def fit(value: Text | str, room: int, column: Column, glyphs: Glyphs) -> Text:
+def fit(value: Cell, room: int, column: Column, glyphs: Glyphs) -> Text:
     """A cell in exactly `room` cells. Names lose their middle; a number is shown whole or not at all, since
     without its beginning or end it is another number."""
     shown = plain(value)
-    used = cells(shown)
+    used = cell_len(shown)
     if used > room:
-        cut = "#" * room if column.align == "right" else cut_middle(shown, room, glyphs.ellipsis)
-        return Text(cut + " " * (room - cells(cut)), value.style if isinstance(value, Text) else "")
+        cut = "#" * room if column.align == "right" else _cut(shown, room, glyphs.ellipsis)
+        style = value[1] if isinstance(value, tuple) else value.style if isinstance(value, Text) else ""
+        return Text.assemble((cut, style), " " * (room - cell_len(cut)))
     blank = " " * (room - used)
     return Text.assemble(blank, value) if column.align == "right" else Text.assemble(value, blank)
 
 
-def same_cell(before: Text | str, now: Text | str) -> bool:
+def _cut(name: str, room: int, ellipsis: str) -> str:
+    """Cut in the middle, by the widths the screen is drawn with: they know a newer Unicode than the rest."""
+    target = room
+    cut = cut_middle(name, target, ellipsis)
+    while cell_len(cut) > room:
+        target -= 1
+        cut = cut_middle(name, target, ellipsis)
+    return cut
+
+
+def same_cell(before: Cell, now: Cell) -> bool:
     """Whether a cell looks the same. Equality of texts alone overlooks their base style."""
     if before is now:
         return True
     if isinstance(before, Text) and isinstance(now, Text):
         return before == now and before.style == now.style
-    return isinstance(before, str) and isinstance(now, str) and before == now
+    return type(before) is type(now) and before == now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.style import Style
@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from console.tui.glyphs import MUTED, UNICODE, Glyphs
 from console.tui.widgets.lines import draw
-from console.tui.widgets.rows import GAP, Column, Order, TableRow, fit, same_cell, widths
+from console.tui.widgets.rows import GAP, Column, LazyRows, Order, TableRow, fit, same_cell, widths
 from state.text import cells, cut_middle
 
 HEADER_STYLE = Style(bold=True, color="bright_black")
@@ -82,7 +82,9 @@ class LineTable(ScrollView, can_focus=True):
         self._empty = empty
         self._order = Order()
         self._rows: dict[str, TableRow] = {}
-        self._shown: list[TableRow] = []
+        self._source: LazyRows | None = None
+        self._shown: Sequence[TableRow] = []
+        self._keys: Sequence[str] = []
         self._place: dict[str, int] = {}
         self._cursor = 0
         self._cursor_key: str | None = None
@@ -92,12 +94,22 @@ class LineTable(ScrollView, can_focus=True):
     # -- rows
 
     def set_rows(self, rows: Iterable[TableRow]) -> None:
-        """Replace all rows. Rows equal to the former ones are not drawn again."""
+        """Replace all rows. Cells that look as before are not drawn again."""
+        self._source = None
         self._rows = {row.key: row for row in rows}
         self._arrange()
 
+    def set_source(self, keys: Sequence[str], build: Callable[[str], TableRow]) -> None:
+        """Replace all rows by ones built when they come into sight: for thousands that change every second.
+        While the table sorts or filters by itself all are built; better give the keys in the right order."""
+        self._source = LazyRows(keys, build)
+        self._rows = {}
+        self._arrange()
+
     def update_rows(self, changed: Iterable[TableRow], removed: Iterable[str] = ()) -> None:
-        """Change, add and remove some rows; the others stay as they are."""
+        """Change, add and remove some rows; the others stay as they are. Raises ValueError with a source."""
+        if self._source is not None:
+            raise ValueError("the rows come from a source: give it again")
         added = gone = False
         for key in removed:
             gone = self._rows.pop(key, None) is not None or gone
@@ -106,7 +118,7 @@ class LineTable(ScrollView, can_focus=True):
             added = added or row.key not in self._rows
             self._rows[row.key] = row
             touched.append(row)
-        if added or gone or self._order.column is not None or self._order.needle:
+        if added or gone or self._order.active or not isinstance(self._shown, list):
             self._arrange()
             return
         top, bottom = self._visible()
@@ -135,7 +147,7 @@ class LineTable(ScrollView, can_focus=True):
 
     def shown_keys(self) -> list[str]:
         """Keys in the order shown."""
-        return [row.key for row in self._shown]
+        return list(self._keys)
 
     # -- order, filter, cursor
 
@@ -180,8 +192,7 @@ class LineTable(ScrollView, can_focus=True):
         top, bottom = self._visible()
         before = self._shown[top:bottom]
         under = self._cursor - top
-        self._shown = self._order.apply(self._rows.values())
-        self._place = {row.key: place for place, row in enumerate(self._shown)}
+        self._read_rows()
         height = len(self._shown) + 1
         if self.virtual_size.height != height:
             self.virtual_size = Size(self.size.width, height)
@@ -202,6 +213,17 @@ class LineTable(ScrollView, can_focus=True):
             elif now is not old:
                 self._refresh_line(top + line)
 
+    def _read_rows(self) -> None:
+        source = self._source
+        if source is not None and not self._order.active:
+            self._shown, keys = source, source.keys
+        else:
+            self._shown = self._order.apply(self._rows.values() if source is None else source)
+            keys = [row.key for row in self._shown]
+        if keys != self._keys:
+            self._keys = keys
+            self._place = {key: place for place, key in enumerate(keys)}
+
     def _move_cursor(self, place: int) -> None:
         place = max(0, min(place, len(self._shown) - 1))
         if not self._shown or (place == self._cursor and self._cursor_key is not None):
@@ -215,7 +237,7 @@ class LineTable(ScrollView, can_focus=True):
         self._refresh_line(place)
 
     def _set_cursor(self, place: int) -> None:
-        key = self._shown[place].key if self._shown else None
+        key = self._keys[place] if self._keys else None
         self._cursor = place
         if key != self._cursor_key:
             self._cursor_key = key
@@ -274,8 +296,8 @@ class LineTable(ScrollView, can_focus=True):
             return self._header(width)
         if not self._shown:
             reason = self._empty
-            if self._rows:
-                reason = f"none of {len(self._rows)} rows contains {self._order.needle!r}"
+            if rows := len(self._source or self._rows):
+                reason = f"none of {rows} rows contains {self._order.needle!r}"
             return draw(self, Text(f"  {reason}" if y == 1 else "", MUTED, end=""), width)
         place = self.scroll_offset.y + y - 1
         if place >= len(self._shown):
