@@ -11,7 +11,7 @@ from pathlib import Path
 from adapters.lab.processes import memory_mb, state_of
 
 USER_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "TZ", "TMPDIR")
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "TZ", "TMPDIR")
 
 
 def unprivileged(argv: list[str]) -> list[str]:

@@ -77,10 +77,15 @@ class LabClient:
         if not is_locked(self.directory):
             raise LabNotRunningError(f"no lab runs in {self.directory}")
         await self._call("POST", "/down")
-        await until(f"the lab in {self.directory} is down", self._ended, DOWN_LIMIT, every=0.05)
+        await self.ended()
 
-    async def _ended(self) -> bool:
-        return not is_locked(self.directory)
+    async def ended(self) -> None:
+        """Wait until no process and no file of the lab is left. Raises LabError after 15 seconds."""
+
+        async def free() -> bool:
+            return not is_locked(self.directory)
+
+        await until(f"the lab in {self.directory} is down", free, DOWN_LIMIT, every=0.05)
 
     async def _call(
         self, method: str, path: str, body: dict[str, Any] | None = None, deadline: float = 30.0
@@ -126,13 +131,13 @@ async def start_lab(
         stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await process.communicate()
-    for line in said.decode().splitlines():  # before it detaches it speaks only to end
-        step = Progress.parse(line)
+    steps = [Progress.parse(line) for line in said.decode().splitlines()]
+    for step in steps:  # before it detaches it speaks only to end: failed, or running already
         if progress is not None:
             progress(step)
         if step.state == "failed":
             raise LabError(step.detail)
-    await _follow(client, progress)
+    await _follow(client, None if steps else progress)
     return client
 
 
@@ -153,6 +158,7 @@ async def _follow(client: LabClient, progress: Callable[[Progress], None] | None
             if progress is not None:
                 progress(step)
             if step.state == "failed" and step.final:
+                await client.ended()
                 raise LabError(step.detail)
             if step.final:
                 return

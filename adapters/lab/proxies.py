@@ -154,6 +154,7 @@ class DatagramProxy(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
+            await asyncio.sleep(0)  # the loop closes an aborted socket in its next turn
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -144,9 +144,10 @@ class Starter:
         writes = servers[0].service == "checkout"
         database = None
         if {"postgres", "haproxy"} <= self._bench.present:
+            only_primary = len(topology.nodes) == 1
             database = {
                 "host": servers[0].host,
-                "port": topology.pg_rw if writes else topology.pg_ro,
+                "port": topology.pg_rw if writes or only_primary else topology.pg_ro,
                 "user": "shop",
                 "password_file": str(topology.root / "shop-password"),
                 "application_name": process,
