@@ -32,7 +32,7 @@ class Answer:
 
 
 class HttpReader:
-    """GETs from one origin over at most two kept connections."""
+    """GETs from one origin over at most two kept connections; `unix` is the socket to use in place of host and port."""
 
     def __init__(
         self,
@@ -41,10 +41,12 @@ class HttpReader:
         ca: Path | None = None,
         credential: Credential | None = None,
         headers: Mapping[str, str] | None = None,
+        unix: str | None = None,
     ) -> None:
         self.origin = Origin.of(url)
         self._ca = ca
         self._credential = credential
+        self._unix = unix
         fields = {"Host": self.origin.netloc, "User-Agent": "recovery", "Accept-Encoding": "identity"}
         self._fields = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **(headers or {})}.items())
         self._idle: list[Connection] = []
@@ -126,6 +128,8 @@ class HttpReader:
 
     async def _dial(self) -> Connection:
         loop = asyncio.get_running_loop()
+        if self._unix is not None:
+            return (await loop.create_unix_connection(Connection, self._unix))[1]
         tls = context_for(self.origin, self._ca)
         return (await loop.create_connection(Connection, self.origin.host, self.origin.port, ssl=tls))[1]
 

@@ -1,4 +1,4 @@
-"""Effects over HTTP: one POST, sent once, never followed, never repeated."""
+"""Effects over HTTP: one request, sent once, never followed, never repeated."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class HttpActor:
-    """POSTs to one origin with its own credential."""
+    """Acts on one origin with its own credential; `unix` is the socket to use in place of host and port."""
 
     origin: Origin
     ca: Path | None = None
     credential: Credential | None = None
+    unix: str | None = None
 
-    async def post(self, path: str, body: Mapping[str, Any], *, deadline: float) -> Reply:
-        """Send JSON and read the whole answer within the deadline.
+    async def send(self, method: str, path: str, body: Mapping[str, Any] | None, *, deadline: float) -> Reply:
+        """Send a request, with JSON if given, and read the whole answer within the deadline.
 
         Raises EffectRefused (`unreachable`) when no connection was made, so nothing was sent, and EffectUnknown
         (`timeout`, `reset`, `redirect`) for everything else that is no answer.
@@ -44,7 +45,7 @@ class HttpActor:
         where = self.origin.netloc
         try:
             async with asyncio.timeout(deadline):
-                return await self._send(path, body, progress)
+                return await self._send(method, path, body, progress)
         except TimeoutError as error:
             if not progress.connected:
                 raise EffectRefused(f"no connection to {where} within {deadline:g} s", "unreachable") from error
@@ -55,22 +56,22 @@ class HttpActor:
             words = f"{where} broke off: {str(error) or type(error).__name__}"
             raise EffectUnknown(words, "reset") from error
 
-    async def _send(self, path: str, body: Mapping[str, Any], progress: _Progress) -> Reply:
-        tls = context_for(self.origin, self.ca)
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, progress: _Progress) -> Reply:
         headers = {"User-Agent": "recovery", "Accept-Encoding": "identity"}
         if self.credential is not None:
             headers["Authorization"] = self.credential.header()
         async with (
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=True if tls is None else tls, force_close=True),
+                connector=self._connector(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 trace_configs=[progress.trace()],
             ) as session,
-            session.post(
+            session.request(
+                method,
                 f"{self.origin.scheme}://{self.origin.netloc}{self.origin.prefix}{path}",
-                json=dict(body),
+                json=None if body is None else dict(body),
                 headers=headers,
                 allow_redirects=False,
             ) as answer,
@@ -80,6 +81,12 @@ class HttpActor:
                 words = f"{self.origin.netloc} answered {answer.status}, a redirect: not followed"
                 raise EffectUnknown(words, "redirect")
             return Reply(answer.status, content.decode("utf-8", "replace").strip())
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self.unix is not None:
+            return aiohttp.UnixConnector(self.unix, force_close=True)
+        tls = context_for(self.origin, self.ca)
+        return aiohttp.TCPConnector(ssl=True if tls is None else tls, force_close=True)
 
 
 class _Progress:

@@ -60,7 +60,7 @@ class PatroniNode:
     async def switch_over(self, leader: str, candidate: str, deadline: float) -> Reply:
         """Ask for it, once."""
         body = {"leader": leader, "candidate": candidate}
-        return await self._actor.post("/switchover", body, deadline=deadline)
+        return await self._actor.send("POST", "/switchover", body, deadline=deadline)
 
     async def close(self) -> None:
         await self._reader.close()

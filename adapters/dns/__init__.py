@@ -1,0 +1,1 @@
+"""Name servers, one file per protocol."""

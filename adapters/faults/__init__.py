@@ -1,0 +1,1 @@
+"""Fault injectors, one file per product."""

@@ -1,0 +1,97 @@
+"""The laboratory's own faults, injected and lifted through its control socket."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+from urllib.parse import quote
+
+from adapters.context import Context
+from adapters.http import HttpReader
+from adapters.http_act import HttpActor, Reply
+from adapters.http_origin import Origin
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.estate import Entry
+from state.ports import FaultStatus, Identity, Receipt
+
+KIND = "lab"
+LAB = "http://lab"
+
+
+class Options(Entry):
+    """`control`: the laboratory's control socket; relative names start at the estate's folder."""
+
+    control: str
+
+
+class LabFaults:
+    """Fulfils FaultInjector."""
+
+    def __init__(self, control: str) -> None:
+        self._reader = HttpReader(LAB, unix=control)
+        self._actor = HttpActor(Origin.of(LAB), unix=control)
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """The laboratory's directory and when it began. Raises ReadFailure."""
+        status = await self._get("/status", deadline)
+        return Identity("lab", {"directory": str(status.get("directory")), "since": str(status.get("since"))})
+
+    async def faults(self, *, deadline: float) -> tuple[FaultStatus, ...]:
+        """Every fault this laboratory can inject, and which are on. Raises ReadFailure."""
+        answer = await self._get("/faults", deadline)
+        try:
+            injected = {row["name"]: row for row in answer["injected"] if row["state"] != "undone"}
+            return tuple(
+                _status(kind, injected.get(kind["name"])) for kind in answer["catalogue"] if not kind["missing"]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReadFailure(Trouble.ERROR, "the laboratory's list of faults does not read as one") from error
+
+    async def inject(self, name: str, seconds: float, *, deadline: float) -> Receipt:
+        """Inject a fault that lifts itself after `seconds`. Raises EffectRefused or EffectUnknown."""
+        reply = await self._actor.send("POST", f"/faults/{quote(name, '')}", {"seconds": seconds}, deadline=deadline)
+        return _judge(reply, "injected")
+
+    async def lift(self, name: str, *, deadline: float) -> Receipt:
+        """Lift a fault; the laboratory answers when its undo is proved. Raises EffectRefused or EffectUnknown."""
+        reply = await self._actor.send("DELETE", f"/faults/{quote(name, '')}", None, deadline=deadline)
+        return _judge(reply, "lifted")
+
+    async def _get(self, path: str, deadline: float) -> dict[str, Any]:
+        body = await self._reader.get(path, deadline=deadline)
+        try:
+            answer = json.loads(body)
+        except ValueError as error:
+            raise ReadFailure(Trouble.ERROR, "the laboratory answered no JSON") from error
+        if not isinstance(answer, dict):
+            raise ReadFailure(Trouble.ERROR, "the laboratory answered no JSON object")
+        return answer
+
+
+def _status(kind: dict[str, Any], injected: dict[str, Any] | None) -> FaultStatus:
+    if injected is None:
+        return FaultStatus(kind["name"], kind["description"], active=False, remaining=None, target="")
+    remaining = max(0.0, float(injected["until"]) - time.time())
+    return FaultStatus(kind["name"], kind["description"], True, remaining, str(injected["target"]))
+
+
+def _judge(reply: Reply, done: str) -> Receipt:
+    """What an answer means. 409 is also said after an attempt that did not prove itself, so it is unknown."""
+    if reply.status == 200:
+        return Receipt(done, reply.text)
+    if reply.status in (400, 404):
+        raise EffectRefused(_words(reply), f"refused-{reply.status}")
+    raise EffectUnknown(_words(reply), f"answer-{reply.status}")
+
+
+def _words(reply: Reply) -> str:
+    try:
+        return str(json.loads(reply.text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return reply.text or f"answer {reply.status}"
+
+
+def build(options: Options, context: Context) -> LabFaults:
+    """The adapter for the estate's `faults`; connects to nothing yet."""
+    return LabFaults(str(context.base / options.control))

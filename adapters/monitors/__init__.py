@@ -1,0 +1,1 @@
+"""Metrics, alerts and probes, one file per product."""

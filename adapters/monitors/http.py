@@ -1,0 +1,62 @@
+"""Plain HTTP health probes: asked from where the engine runs, as a customer would ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import model_validator
+
+from adapters.context import Context, Polled
+from adapters.http import HttpReader
+from adapters.monitors.endpoint import Endpoint, locate
+from state.estate import Entry, Name
+from state.readings import ProbeReading
+
+KIND = "http"
+MAX_ANSWER = 1 << 20
+
+
+class Target(Entry):
+    """One address to ask, the site it belongs to and the service it speaks for."""
+
+    site: Name
+    service: Name
+    url: str
+
+
+class Options(Endpoint):
+    """`targets` by name."""
+
+    targets: Mapping[Name, Target]
+
+    @model_validator(mode="after")
+    def _plain_only_at_home(self) -> Options:
+        self.check_plain(*(target.url for target in self.targets.values()))
+        return self
+
+
+class Probe:
+    """One target."""
+
+    def __init__(self, target: str, reader: HttpReader, path: str) -> None:
+        self.target = target
+        self._reader = reader
+        self._path = path
+
+    async def read(self, *, deadline: float) -> ProbeReading:
+        """Status and seconds of a whole answer, whatever the status. Raises ReadFailure, also on a redirect."""
+        answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER)
+        return ProbeReading(self.target, answer.status, answer.seconds)
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+
+def build(name: str, options: Options, context: Context) -> Sequence[Polled]:
+    """The sources `probe:{name}/{target}`."""
+    sources = []
+    for key, target in options.targets.items():
+        origin, path = locate(target.url)
+        probe = Probe(key, options.reader(origin, context, "*/*"), path)
+        sources.append(context.source(f"probe:{name}/{key}", probe.read, probe.close))
+    return sources

@@ -1,0 +1,123 @@
+"""Metrics taken from the services themselves: the source where there is no Prometheus, and its fallback."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import model_validator
+
+from adapters.context import Context, Polled
+from adapters.http import HttpReader
+from adapters.monitors.endpoint import Endpoint, locate
+from adapters.monitors.exposition import ACCEPT, Exposition
+from adapters.monitors.figures import QUANTILE, Naming, Pair, Tally, quantile
+from state.errors import ReadFailure, Trouble
+from state.estate import Entry, Name
+from state.readings import MetricsReading
+
+KIND = "scrape"
+
+
+class Target(Entry):
+    """One server's metrics page and the site it stands in."""
+
+    site: Name
+    url: str
+
+
+class Options(Endpoint, Naming):
+    """`targets` by name, and what their metrics are called."""
+
+    targets: Mapping[Name, Target]
+
+    @model_validator(mode="after")
+    def _plain_only_at_home(self) -> Options:
+        self.check_plain(*(target.url for target in self.targets.values()))
+        return self
+
+
+class _Scraped:
+    """One target with the answers it gave lately."""
+
+    def __init__(self, reader: HttpReader, path: str, naming: Naming) -> None:
+        self.reader = reader
+        self.answers = Exposition(naming)
+        self._path = path
+
+    async def ask(self, deadline: float) -> ReadFailure | None:
+        """Ask once; a failure is returned, the former answers stay until they leave the window."""
+        try:
+            body = await self.reader.get(self._path, deadline=deadline)
+            self.answers.take(body, time.monotonic())
+        except ReadFailure as error:
+            return error
+        return None
+
+
+class Scrape:
+    """All targets of one monitor, asked at once."""
+
+    def __init__(self, name: str, targets: Sequence[_Scraped], naming: Naming) -> None:
+        self.name = name
+        self._targets = targets
+        self._naming = naming
+
+    async def read(self, *, deadline: float) -> MetricsReading:
+        """The figures over all targets that answer. Raises ReadFailure when none does or none counts requests."""
+        failures = await asyncio.gather(*(target.ask(deadline) for target in self._targets))
+        now = time.monotonic()
+        fresh = []
+        for target in self._targets:
+            target.answers.forget(now)
+            newest = target.answers.newest
+            if newest is not None and now - newest <= self._naming.sample_limit:
+                fresh.append((now - newest, target.answers))
+        for failure in failures:
+            if failure is not None and all(failures):
+                raise failure
+        tally = tally_up(answers for _, answers in fresh)
+        if not tally.services:
+            raise ReadFailure(Trouble.EMPTY, f"no target of {self.name} counts {self._naming.requests}")
+        return MetricsReading(tally.traffic(), min(age for age, _ in fresh))
+
+    async def close(self) -> None:
+        for target in self._targets:
+            await target.reader.close()
+
+
+def tally_up(answers: Iterable[Exposition]) -> Tally:
+    """Sum the rates of several targets into figures by service and release."""
+    tally = Tally()
+    buckets: dict[Pair, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    whole: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    for each in answers:
+        tally.services |= each.services()
+        for series, rate in each.rates().items():
+            pair = (series.service, series.release)
+            if series.le is not None:
+                buckets[pair][series.le] += rate
+                whole[series.service][series.le] += rate
+                continue
+            tally.rates[pair] = tally.rates.get(pair, 0.0) + rate
+            if len(series.code) == 3 and series.code.startswith("5"):
+                tally.errors[pair] = tally.errors.get(pair, 0.0) + rate
+    for pair, counts in buckets.items():
+        if (value := quantile(QUANTILE, counts)) is not None:
+            tally.p99[pair] = value
+    for service, counts in whole.items():
+        if (value := quantile(QUANTILE, counts)) is not None:
+            tally.service_p99[service] = value
+    return tally
+
+
+def build(name: str, options: Options, context: Context) -> Sequence[Polled]:
+    """The source `metrics:{name}`."""
+    targets = []
+    for target in options.targets.values():
+        origin, path = locate(target.url)
+        targets.append(_Scraped(options.reader(origin, context, ACCEPT), path, options))
+    scrape = Scrape(name, targets, options)
+    return [context.source(f"metrics:{name}", scrape.read, scrape.close)]
