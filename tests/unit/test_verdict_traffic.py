@@ -1,0 +1,97 @@
+"""Balancers: the floor is judged on the state after, and lost runtime state is noticed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.api import Health
+from state.units import utc
+from state.verdicts.traffic import (
+    ServerEffect,
+    active_words,
+    backend_verdict,
+    drift,
+    floor_after,
+    process_key,
+    server_health,
+    shares,
+    state_key,
+    state_word,
+    weight_key,
+)
+from tests.unit.verdict_world import WALL, balancer, server
+
+BLUE, GREEN = server("blue"), server("green", 0)
+
+
+@pytest.mark.parametrize("effect", [ServerEffect(weight=0), ServerEffect(state="drain"), ServerEffect(state="maint")])
+def test_trap_09_taking_the_last_server_leaves_none(effect: ServerEffect) -> None:
+    assert floor_after([BLUE, GREEN], {"blue": effect}) == 0
+
+
+def test_trap_09_making_before_breaking_holds() -> None:
+    assert floor_after([BLUE, GREEN], {"blue": ServerEffect(state="drain"), "green": ServerEffect(weight=100)}) == 1
+    dead = server("green", 0, up=False, status="DOWN")
+    assert floor_after([BLUE, dead], {"blue": ServerEffect(weight=0), "green": ServerEffect(100, "ready")}) == 0
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 256), st.booleans(), st.booleans(), st.booleans()), max_size=6),
+    st.sampled_from([None, "ready", "drain", "maint"]),
+    st.sampled_from([None, 0, 50]),
+)
+def test_floor_after_equals_the_model(
+    rows: list[tuple[int, bool, bool, bool]], state: str | None, weight: int
+) -> None:
+    servers = [server(f"s{i}", w, up=up, drained=d, maintenance=m) for i, (w, up, d, m) in enumerate(rows)]
+    effects = {"s0": ServerEffect(weight, state)}  # type: ignore[arg-type]
+    model = 0
+    for i, (w, up, d, m) in enumerate(rows):
+        new_weight = weight if i == 0 and weight is not None else w
+        out = (state in ("drain", "maint")) if i == 0 and state is not None else d or m
+        model += up and not out and new_weight > 0
+    assert floor_after(servers, effects) == model
+    assert sum(shares(servers).values()) == pytest.approx(1.0 if any(s.serving for s in servers) else 0.0)
+
+
+def test_trap_10_reload_during_a_run_is_drift() -> None:
+    before = balancer("edge-east", server("blue", 100), process="41@100")
+    after = balancer("edge-east", server("blue", 0), process="99@200", started=WALL)
+    expected = {weight_key("edge-east", "checkout", "blue"): 100}
+    words = drift(before, after, expected)
+    assert words == f"runtime state lost: process restarted {utc(WALL)}, blue weight 100 → 0"
+    assert drift(None, after, {**expected, process_key("edge-east"): "41@100"}) == words
+
+
+def test_change_by_another_hand_is_drift_too() -> None:
+    now = balancer("edge-east", server("blue"), server("green"))
+    expected = {state_key("edge-east", "checkout", "blue"): "drain", weight_key("edge-east", "checkout", "red"): 1}
+    assert drift(now, now, expected) == "changed from outside, blue drain → ready, red is gone"
+
+
+def test_no_drift_without_difference() -> None:
+    down = balancer("edge-east", server("blue", up=False, status="DOWN"), process="99@200")
+    expected = {state_key("edge-east", "checkout", "blue"): "ready", process_key("edge-east"): "41@100"}
+    assert drift(None, down, expected) == "", "a failing health check and a harmless restart are no drift"
+    assert drift(None, down, {weight_key("edge-west", "checkout", "blue"): 7}) == ""
+
+
+def test_backend_verdicts() -> None:
+    assert backend_verdict([], 1, {}).health is Health.UNKNOWN
+    assert backend_verdict([GREEN], 1, {}).health is Health.FAIL
+    assert backend_verdict([BLUE, GREEN], 2, {}).words == "1 of 2 serve, floor 2"
+    dead = server("green", up=False, status="DOWN", check="L4CON")
+    assert backend_verdict([BLUE, dead], 1, {}).words == "green down (L4CON)"
+    assert backend_verdict([BLUE, GREEN], 1, {"blue": "v41"}).active == "blue v41 100%"
+
+
+def test_words_for_people() -> None:
+    assert active_words([server("blue", 25), server("green", 75)], {"green": "v42"}) == "green v42 75% · blue 25%"
+    assert active_words([server(f"s{i}") for i in range(9)], {}) == "9 servers"
+    states = [server("a", maintenance=True), server("a", drained=True), server("a", up=False), server("a")]
+    assert [state_word(s) for s in states] == ["maint", "drain", "down", "ready"]
+    assert [server_health(s) for s in states] == [Health.WARN, Health.WARN, Health.FAIL, Health.PASS]
+    assert server_health(server("a", status="no check")) is Health.UNKNOWN

@@ -1,0 +1,196 @@
+"""A small estate and a world to put readings into, for tests of verdicts, views and checks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from state.errors import Trouble
+from state.estate import Estate
+from state.observed import Observed, ReadError
+from state.readings import (
+    BalancerReading,
+    MetricsReading,
+    PatroniMember,
+    PatroniReading,
+    PostgresReading,
+    ProbeReading,
+    Reading,
+    Server,
+    ServiceTraffic,
+    WalSender,
+)
+from state.world import World
+
+NOW = 1000.0
+"""The engine's monotonic clock in these tests; wall time is a round hour before the readings."""
+WALL = 1_795_417_200.0
+MB = 1_000_000
+
+_TRAFFIC = {"balancers": ["edge-east", "edge-west"], "backend": "checkout", "floor": 1}
+RAW: dict[str, Any] = {
+    "estate": "shop",
+    "environment": "lab",
+    "sites": {"east": {}, "west": {}},
+    "people": {"u1": {"title": "Ada"}},
+    "services": {
+        "checkout": {
+            "tier": 1,
+            "rto": "15m",
+            "rpo": "1MB",
+            "owners": ["u1"],
+            "depends_on": ["orders"],
+            "traffic": {**_TRAFFIC, "colours": {"blue": "v41", "green": "v42"}},
+            "objectives": {"error_ratio": "1%", "p99": "300ms"},
+            "metrics": {"monitors": ["prometheus", "apps"], "service": "checkout"},
+        },
+        "catalog": {"tier": 2, "rto": "45m", "rpo": "10MB", "depends_on": ["checkout", "orders"]},
+    },
+    "databases": {
+        "orders": {
+            "kind": "patroni",
+            "scope": "orders",
+            "rpo": "1MB",
+            "user": "recovery",
+            "nodes": {
+                "n1": {"site": "east", "postgres": "127.0.0.1:1", "api": "http://127.0.0.1:11"},
+                "n2": {"site": "east", "postgres": "127.0.0.1:2", "api": "http://127.0.0.1:12"},
+                "n3": {"site": "west", "postgres": "127.0.0.1:3", "api": "http://127.0.0.1:13"},
+            },
+        }
+    },
+    "balancers": {
+        "edge-east": {"kind": "haproxy", "site": "east", "socket": "east.sock"},
+        "edge-west": {"kind": "haproxy", "site": "west", "socket": "west.sock"},
+    },
+    "zones": {
+        "shop.example": {
+            "kind": "rfc2136",
+            "servers": ["127.0.0.1:53"],
+            "records": [{"name": "checkout", "expect": ["10.1.0.10", "10.2.0.10"]}],
+        }
+    },
+    "monitors": {
+        "prometheus": {"kind": "prometheus", "url": "http://127.0.0.1:9090"},
+        "apps": {"kind": "scrape", "targets": {"blue": {"site": "east", "url": "http://127.0.0.1:1/metrics"}}},
+        "alertmanager": {"kind": "alertmanager", "url": "http://127.0.0.1:9093"},
+        "probes": {
+            "kind": "http",
+            "targets": {
+                "checkout-east": {"site": "east", "service": "checkout", "url": "http://127.0.0.1:1/"},
+                "checkout-west": {"site": "west", "service": "checkout", "url": "http://127.0.0.1:2/"},
+            },
+        },
+    },
+}
+ESTATE = Estate.model_validate(RAW)
+
+
+def put(world: World, key: str, value: Reading, *, age: float = 0.5, limit: float = 3.0) -> None:
+    """Read a source `age` seconds ago."""
+    world.observed[key] = Observed(key, limit, value, WALL + NOW - age, NOW - age)
+
+
+def fail(world: World, key: str, trouble: Trouble = Trouble.TIMEOUT) -> None:
+    """The newest read of a source gave nothing; the former value stays."""
+    seen = world.observed.get(key, Observed(key, 3.0))
+    world.observed[key] = seen.failed(ReadError(trouble, "gave up", WALL + NOW))
+
+
+def blackhole(world: World, key: str, seconds: float = 12.0) -> None:
+    """A source has been silent for a while."""
+    seen = world.observed[key]
+    world.observed[key] = replace(seen, mono=NOW - seconds, at=WALL + NOW - seconds)
+    fail(world, key)
+
+
+def primary(node: str, position: int, timeline: int = 1, **facts: Any) -> PostgresReading:
+    """A writable node."""
+    return replace(_postgres(node, timeline), write_lsn=position, **facts)
+
+
+def standby(node: str, replayed: int, held: int | None = None, timeline: int = 1, **facts: Any) -> PostgresReading:
+    """A standby that streams, unless facts say otherwise."""
+    made = replace(
+        _postgres(node, timeline),
+        in_recovery=True,
+        receive_lsn=replayed if held is None else held,
+        replay_lsn=replayed,
+        replay_pause="not paused",
+        replay_age=0.1,
+        receiver_state="streaming",
+    )
+    return replace(made, **facts)
+
+
+def _postgres(node: str, timeline: int) -> PostgresReading:
+    return PostgresReading(
+        node, False, timeline, "7001", "17.2", 0.0, "127.0.0.1:1", None, None, None, None, None, None, "", "on"
+    )
+
+
+def sender(node: str, sync: str = "async") -> WalSender:
+    return WalSender(node, "streaming", sync, None, None, None, 0.1)
+
+
+def manager(node: str, leader: str | None, *, timeline: int = 1, **facts: Any) -> PatroniReading:
+    """A Patroni node that sees all three members, led by `leader`."""
+    members = tuple(
+        PatroniMember(n, "leader" if n == leader else "replica", "running", timeline, 0) for n in ("n1", "n2", "n3")
+    )
+    made = PatroniReading(
+        node,
+        "orders",
+        "primary" if node == leader else "replica",
+        "running",
+        timeline,
+        None,
+        "7001",
+        "4.1.5",
+        False,
+        leader is None,
+        False,
+        1.0,
+        1_048_576,
+        members,
+    )
+    return replace(made, **facts)
+
+
+def healthy_cluster(world: World, position: int = 100 * MB) -> None:
+    """n1 leads at `position`, n2 and n3 stream and are caught up, the write rate is known."""
+    put(world, "postgres:orders/n1", primary("n1", position, senders=(sender("n2"), sender("n3"))))
+    for node in ("n2", "n3"):
+        put(world, f"postgres:orders/{node}", standby(node, position))
+    for node in ("n1", "n2", "n3"):
+        put(world, f"patroni:orders/{node}", manager(node, "n1"))
+    world.push("wal/orders/n1", 0.0)
+
+
+def server(name: str, weight: int = 100, *, backend: str = "checkout", **facts: Any) -> Server:
+    made = Server(backend, name, "127.0.0.1:1", "UP", weight, 100, False, False, True, 3, 0, "L7OK", 1000, 0)
+    return replace(made, **facts)
+
+
+def balancer(name: str, *servers: Server, process: str = "41@100", started: float = WALL) -> BalancerReading:
+    return BalancerReading(name, "2.8", process, started, {f"{s.backend}/{s.name}": s for s in servers})
+
+
+def metrics(error_ratio: float | None = 0.0, rate: float | None = 50.0, p99: float | None = 0.05) -> MetricsReading:
+    return MetricsReading({"checkout": ServiceTraffic("checkout", rate, error_ratio, p99)}, 0.2)
+
+
+def healthy_service(world: World) -> None:
+    """Checkout is fine by every witness."""
+    for monitor in ("prometheus", "apps"):
+        put(world, f"metrics:{monitor}", metrics())
+    for site in ("east", "west"):
+        put(world, f"balancer:edge-{site}", balancer(f"edge-{site}", server("blue"), server("green", 0)))
+        put(world, f"probe:probes/checkout-{site}", ProbeReading(f"checkout-{site}", 200, 0.01))
+
+
+def healthy_world() -> World:
+    world = World()
+    healthy_cluster(world)
+    healthy_service(world)
+    return world
