@@ -1,0 +1,191 @@
+"""Checks: pass needs fresh evidence, fail needs it too, everything else is unknown."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from state.api import Health
+from state.checks import Answer
+from state.checks.registry import CHECKS
+from state.errors import NotFound
+from state.readings import Alert, AlertsReading, DnsReading
+from state.world import World
+from tests.unit.verdict_world import (
+    ESTATE,
+    MB,
+    NOW,
+    WALL,
+    balancer,
+    blackhole,
+    healthy_world,
+    manager,
+    metrics,
+    primary,
+    put,
+    server,
+    standby,
+)
+
+BLUE = {"balancer": "edge-east", "backend": "checkout", "server": "blue"}
+ALL: dict[str, dict[str, Any]] = {
+    "service.healthy": {"service": "checkout"},
+    "service.errors-below": {"service": "checkout", "ratio": "1%"},
+    "server.serving": BLUE,
+    "server.drained": {**BLUE, "server": "green", "sessions": 3},
+    "backend.floor": {"balancer": "edge-east", "backend": "checkout", "at_least": 1},
+    "backend.active": BLUE,
+    "database.one-primary": {"database": "orders"},
+    "database.caught-up": {"database": "orders", "bytes": "64kB"},
+    "database.leader": {"database": "orders", "node": "n1"},
+    "database.streaming": {"database": "orders"},
+    "alerts.none": {},
+    "dns.answers": {"zone": "shop.example", "record": "checkout"},
+}
+
+
+@pytest.fixture
+def world() -> World:
+    world = healthy_world()
+    put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
+    answers = {"checkout/A": ("10.1.0.10", "10.2.0.10")}
+    put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, answers))
+    return world
+
+
+def ask(world: World, kind: str, not_before: float = -math.inf, **changed: Any) -> Answer:
+    check = CHECKS[kind]
+    args = check.args.model_validate({**ALL[kind], **changed})
+    return check.ask(args, world, ESTATE, NOW, not_before)
+
+
+def test_every_kind_is_tried() -> None:
+    assert set(CHECKS) == set(ALL)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_healthy_world_passes(world: World, kind: str) -> None:
+    answer = ask(world, kind)
+    assert answer.health is Health.PASS, answer
+    assert all(answer.evidence)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_trap_12_no_reading_is_unknown(kind: str) -> None:
+    answer = ask(World(), kind)
+    assert answer.health is Health.UNKNOWN
+    assert answer.evidence
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_trap_12_stale_readings_are_unknown(world: World, kind: str) -> None:
+    for key in world.observed:
+        blackhole(world, key)
+    assert ask(world, kind).health is Health.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_readings_from_before_the_step_do_not_count(world: World, kind: str) -> None:
+    answer = ask(world, kind, not_before=NOW - 0.1)
+    assert answer.health is Health.UNKNOWN
+    assert "waiting for a reading younger than the step" in "; ".join(answer.evidence)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_arguments_are_strict(kind: str) -> None:
+    with pytest.raises(ValidationError):
+        CHECKS[kind].args.model_validate({**ALL[kind], "extra": 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("service.healthy", {"service": "nope"}),
+        ("server.serving", {"balancer": "nope"}),
+        ("database.leader", {"node": "n9"}),
+        ("database.streaming", {"database": "nope"}),
+        ("dns.answers", {"record": "nope"}),
+    ],
+)
+def test_unknown_names_are_not_found(world: World, kind: str, changed: dict[str, str]) -> None:
+    with pytest.raises(NotFound):
+        ask(world, kind, **changed)
+
+
+@pytest.mark.parametrize("ratio", [math.nan, None])
+def test_trap_12_nan_is_unknown(world: World, ratio: float | None) -> None:
+    for monitor in ("prometheus", "apps"):
+        put(world, f"metrics:{monitor}", metrics(ratio))
+    assert ask(world, "service.errors-below").health is Health.UNKNOWN
+    assert ask(world, "service.healthy").health is Health.UNKNOWN
+
+
+def test_a_sample_from_before_the_step_does_not_count(world: World) -> None:
+    put(world, "metrics:prometheus", metrics(), age=0.0)
+    put(world, "metrics:apps", metrics(), age=0.0)
+    assert ask(world, "service.errors-below", not_before=NOW - 0.1).health is Health.UNKNOWN
+    assert ask(world, "service.errors-below", not_before=NOW - 0.5).health is Health.PASS
+
+
+def test_errors_of_any_monitor_fail(world: World) -> None:
+    put(world, "metrics:apps", metrics(0.2))
+    assert ask(world, "service.errors-below").health is Health.FAIL
+    assert ask(world, "service.healthy").health is Health.FAIL
+
+
+def test_servers(world: World) -> None:
+    assert ask(world, "server.serving", server="green").health is Health.FAIL
+    assert ask(world, "server.drained", sessions=2).health is Health.FAIL
+    assert ask(world, "server.drained", server="blue").health is Health.FAIL
+    assert ask(world, "server.serving", server="red").health is Health.FAIL
+    assert ask(world, "server.serving", backend="nope").health is Health.UNKNOWN
+    assert ask(world, "backend.floor", at_least=2).health is Health.FAIL
+    put(world, "balancer:edge-east", balancer("edge-east", server("blue", status="no check"), server("green", 50)))
+    assert ask(world, "server.serving").health is Health.UNKNOWN
+    assert ask(world, "backend.active").health is Health.FAIL
+
+
+def test_one_primary(world: World) -> None:
+    blackhole(world, "postgres:orders/n3")
+    assert ask(world, "database.one-primary").health is Health.PASS, "its own manager says standby"
+    blackhole(world, "patroni:orders/n3")
+    assert ask(world, "database.one-primary").health is Health.UNKNOWN, "a silent node might write"
+    put(world, "postgres:orders/n3", primary("n3", 100 * MB, timeline=2, fork_lsn=99 * MB))
+    assert ask(world, "database.one-primary").health is Health.FAIL
+
+
+def test_leader(world: World) -> None:
+    assert ask(world, "database.leader", node="n2").health is Health.FAIL
+    put(world, "patroni:orders/n2", manager("n2", "n2"))
+    assert ask(world, "database.leader").health is Health.UNKNOWN
+
+
+def test_caught_up_and_streaming(world: World) -> None:
+    put(world, "postgres:orders/n2", standby("n2", 99 * MB))
+    assert ask(world, "database.caught-up").health is Health.FAIL
+    assert ask(world, "database.caught-up", node="n3").health is Health.PASS
+    assert ask(world, "database.streaming").health is Health.PASS
+    put(world, "postgres:orders/n2", standby("n2", 100 * MB, receiver_state=None))
+    assert ask(world, "database.caught-up").health is Health.UNKNOWN, "received all, but streams no more"
+    assert ask(world, "database.streaming").health is Health.FAIL
+    blackhole(world, "postgres:orders/n2")
+    assert ask(world, "database.streaming").health is Health.UNKNOWN
+
+
+def test_alerts(world: World) -> None:
+    alert = Alert("Slow", "active", "warning", WALL, "", "f1")
+    put(world, "alerts:alertmanager", AlertsReading((alert,), watchdog=True))
+    assert ask(world, "alerts.none").health is Health.FAIL
+    assert ask(world, "alerts.none", severity="critical").health is Health.PASS
+    put(world, "alerts:alertmanager", AlertsReading((), watchdog=False))
+    assert ask(world, "alerts.none").health is Health.UNKNOWN
+
+
+def test_dns(world: World) -> None:
+    assert ask(world, "dns.answers", answers=("10.2.0.10",)).health is Health.FAIL
+    put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, {}))
+    answer = ask(world, "dns.answers")
+    assert (answer.health, answer.evidence) == (Health.FAIL, ("127.0.0.1:53: no answer",))
