@@ -1,0 +1,114 @@
+"""The house rules, checked: sizes, imports at run time, completeness of registries, no broad excepts."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from console.tui.screens import SCREENS
+from state.changes.registry import CHANGES
+from state.checks.registry import CHECKS
+from state.events import EventKind
+from state.runs import REDUCERS
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(p for top in ("state", "adapters", "console") for p in (ROOT / top).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+BOUNDARIES = {"state/poller.py", "state/executor.py", "adapters/api_server/answers.py"}
+"""Where a bug of anything below must not silence everything else; nowhere else is a broad except allowed."""
+
+NOT_A_RUNS_CONCERN = {
+    EventKind.ENGINE_STARTED,
+    EventKind.ENGINE_STOPPED,
+    EventKind.HEARTBEAT,
+    EventKind.REQUEST_REFUSED,
+    EventKind.SERVICE_IMPAIRED,
+    EventKind.SERVICE_RECOVERED,
+    EventKind.DRIFT_DETECTED,
+    EventKind.SPLIT_BRAIN_DETECTED,
+    EventKind.SPLIT_BRAIN_CLEARED,
+}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_file_is_longer_than_400_lines_and_no_function_than_60(path: Path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_every_module_and_public_class_says_what_it_is(path: Path):
+    tree = ast.parse(path.read_text())
+    if tree.body:
+        assert ast.get_docstring(tree), "no module docstring"
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_broad_excepts_stand_at_named_boundaries_only(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        caught = ast.unparse(node.type) if node.type else "everything"
+        if caught in ("Exception", "BaseException", "everything"):
+            assert name(path) in BOUNDARIES
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_tests_neither_patch_our_own_code_nor_hide(path: Path):
+    if path == Path(__file__):
+        return
+    text = path.read_text()
+    for word in ("mock.patch", "pytest.mark.skip", "pytest.skip(", "pytest.mark.xfail", "assert True"):
+        assert word not in text
+
+
+def test_every_event_of_a_run_has_a_reducer():
+    assert set(REDUCERS) == set(EventKind) - NOT_A_RUNS_CONCERN
+
+
+def test_registries_are_complete():
+    assert all(kind.title and kind.args for kind in (*CHANGES.values(), *CHECKS.values()))
+    digits = [screen.digit for screen in SCREENS]
+    assert len(set(digits)) == len(digits)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(chr(10).join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return {m.partition(".")[0] for m in done.stdout.split()}
+
+
+def test_the_screens_load_no_driver_and_no_validator():
+    assert not {"asyncpg", "aiohttp", "pydantic", "dns", "adapters", "prometheus_client"} & loaded_by(
+        "import console.tui.app"
+    )
+
+
+def test_the_engine_loads_no_screen():
+    assert not {"textual", "rich"} & loaded_by("import console.engine_process")
+
+
+def test_the_command_line_loads_nothing_heavy_before_a_verb():
+    heavy = {"textual", "asyncpg", "aiohttp", "pydantic", "dns", "adapters", "ruamel"}
+    assert not heavy & loaded_by("import console.cli")
+
+
+def test_a_contract_holds_between_the_packages():
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
