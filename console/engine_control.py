@@ -6,9 +6,12 @@ back through a pipe, so a person sees its errors where they asked for it.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +25,8 @@ from state.errors import ExitCode, NotFound, RecoveryError, Refused
 
 START_DEADLINE = 60.0
 STOP_DEADLINE = 30.0
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Engines that this process started: they are meant to outlive it, so nothing here waits for them."""
 
 
 class EngineNotStarted(RecoveryError):
@@ -90,6 +95,7 @@ def start(place: Place, *, tell: Callable[[str], None], more: tuple[str, ...] = 
         )
     finally:
         os.close(writing)
+    _STARTED.append(child)
     try:
         return _await_start(child, reading, tell)
     finally:
@@ -150,6 +156,30 @@ def stop(place: Place, *, tell: Callable[[str], None]) -> None:
         if time.monotonic() > end:
             raise EngineNotStopped(f"the engine accepted, but still serves after {STOP_DEADLINE:.0f} s")
         time.sleep(0.05)
+
+
+def terminate(place: Place) -> None:
+    """End an engine by signal. Only a process that holds the estate's lock is meant."""
+    if not place.lock.exists() or not lock_is_held(place):
+        return
+    holder = place.lock.read_text(encoding="ascii").strip()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(holder), signal.SIGTERM)
+    end = time.monotonic() + STOP_DEADLINE
+    while lock_is_held(place):
+        if time.monotonic() > end:
+            raise EngineNotStopped(f"process {holder} was told to end and is still there after {STOP_DEADLINE:.0f} s")
+        time.sleep(0.05)
+
+
+def lock_is_held(place: Place) -> bool:
+    """Whether an engine process has this estate, whether it serves or not."""
+    with place.lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 class EngineNotStopped(RecoveryError):

@@ -11,8 +11,11 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
+import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,9 +30,8 @@ from console.places import Place, of_file
 from state.errors import ConfigError, Problem, RecoveryError, Refused
 
 if TYPE_CHECKING:
-    from state.engine import Engine
-
     from adapters.api_server import Lag
+    from state.engine import Engine
 
 LOOK_EVERY = 0.1  # seconds between two looks at the loop
 LATE = 0.25  # seconds; a loop later than this is written to the log
@@ -74,11 +76,50 @@ async def serve(place: Place, options: EngineOptions, report: StartReport) -> No
         log.info("ending")
 
 
+class HostClock:
+    """This host's time. Monotonic time goes on while the machine sleeps, so that nothing read before looks fresh."""
+
+    _kind = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+    def mono(self) -> float:
+        """Seconds since an arbitrary instant, never set back."""
+        return time.clock_gettime(self._kind)
+
+    def wall(self) -> float:
+        """Seconds since 1970, as the host believes."""
+        return time.time()
+
+
 @asynccontextmanager
 async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Engine]:
-    """The engine with everything it reaches; stopped and closed on the way out."""
-    raise NotImplementedError
-    yield
+    """The engine with everything it reaches; stopped and closed on the way out. Raises RecoveryError."""
+    from adapters.outside import wire
+
+    from adapters.journals.sqlite import SqliteJournal
+    from console.loading import load
+    from state.engine import Engine
+    from state.library import Library
+
+    assert place.file is not None
+    report.doing(f"reading {place.file}")
+    loaded = load(place.file)
+    report.doing(f"reaching out: {len(loaded.estate.databases)} databases, {len(loaded.estate.balancers)} balancers")
+    outside = wire(loaded.estate, place.file.parent)
+    report.doing(f"opening the journal {place.journal}")
+    engine = Engine(
+        loaded.estate,
+        outside,
+        SqliteJournal(place.journal),
+        HostClock(),
+        Library(loaded.runbooks, loaded.estate, loaded.warnings),
+        node=socket.gethostname(),
+        pid=os.getpid(),
+    )
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
 
 
 async def ended(engine: Engine, ending: asyncio.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from console.cli.shown import note, say, say_json
@@ -54,26 +55,31 @@ def steps_of(view: RunbooksView, run: str) -> list[StepRow]:
 async def follow_run(
     client: EngineClient, run: str, *, within: float | None = None, as_json: bool = False
 ) -> ExitCode:
-    """Wait for the end of a run. Past `within` seconds the outcome is unknown, never failed.
-
-    Raises NotFound when the engine knows no such run.
-    """
-    try:
-        async with asyncio.timeout(within):
-            view = await _until_ended(client, run)
-    except TimeoutError:
+    """Wait for the end of a run, print how it ended, and give its exit code. Raises NotFound for an unknown run."""
+    code, view = await followed(client, run, within=within, tell=note)
+    if view is None:
         note(f"{run} has not ended within {within:.0f} s; it goes on: recovery run watch {run}")
-        return ExitCode.OUTCOME_UNKNOWN
-    row = view.runs[run]
-    if as_json:
+    elif as_json:
         say_json(run_as_json(view, run))
     else:
         for line in evidence_lines(view, run):
             say(line)
-    return ENDINGS[row.state]
+    return code
 
 
-async def _until_ended(client: EngineClient, run: str) -> RunbooksView:
+async def followed(
+    client: EngineClient, run: str, *, within: float | None, tell: Callable[[str], None]
+) -> tuple[ExitCode, RunbooksView | None]:
+    """The exit code of a run and the view it ended in. Past `within` seconds the outcome is unknown, never failed."""
+    try:
+        async with asyncio.timeout(within):
+            view = await _until_ended(client, run, tell)
+    except TimeoutError:
+        return ExitCode.OUTCOME_UNKNOWN, None
+    return ENDINGS[view.runs[run].state], view
+
+
+async def _until_ended(client: EngineClient, run: str, tell: Callable[[str], None]) -> RunbooksView:
     mirror: Mirror[RunbooksView] = Mirror(RunbooksView)
     progress = Progress()
     loop = asyncio.get_running_loop()
@@ -81,21 +87,22 @@ async def _until_ended(client: EngineClient, run: str) -> RunbooksView:
     async for item in client.follow(("runbooks",)):
         if isinstance(item, Connected):
             mirror = Mirror(RunbooksView)
-            continue
-        if not isinstance(item, Line):
-            note(f"the engine is not heard: {item.reason}; the run goes on there")
+        elif not isinstance(item, Line):
+            tell(f"the engine is not heard: {item.reason}; the run goes on there")
             appear = loop.time() + GRACE
-            continue
-        view = mirror.view if "topic" not in item.content else mirror.apply(item.content)
-        row = view.runs.get(run) if view is not None else None
-        if view is None or row is None:
-            if view is not None and loop.time() > appear:
-                raise NotFound(f"no run {run}; there are {', '.join(view.order[:9]) or 'none'}")
-            continue
-        for line in progress.news(row, steps_of(view, run)):
-            note(line)
-        if row.state in ENDINGS:
-            return view
+        else:
+            view = mirror.view if "topic" not in item.content else mirror.apply(item.content)
+            if view is None:
+                continue
+            row = view.runs.get(run)
+            if row is None:
+                if loop.time() > appear:
+                    raise NotFound(f"no run {run}; there are {', '.join(view.order[:9]) or 'none'}")
+                continue
+            for line in progress.news(row, steps_of(view, run)):
+                tell(line)
+            if row.state in ENDINGS:
+                return view
     raise AssertionError("following an engine never ends by itself")
 
 

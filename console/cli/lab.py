@@ -120,14 +120,20 @@ def down(directory: Path | None) -> int:
 
 
 def end_engine(client: LabClient) -> None:
-    """Stop the engine of a lab, if one runs."""
-    from console.engine_control import listens, stop
+    """Stop the engine of a lab, if one runs; one that does not listen to that is terminated."""
+    from console.engine_control import listens, stop, terminate
     from console.places import of_file
 
-    if client.estate.is_file():
-        place = of_file(client.estate, "the lab")
-        if listens(place):
-            stop(place, tell=note)
+    if not client.estate.is_file():
+        return
+    place = of_file(client.estate, "the lab")
+    if not listens(place):
+        return
+    try:
+        stop(place, tell=note)
+    except RecoveryError as error:
+        note(f"{error.title}: {neutral(str(error))}; terminating it")
+        terminate(place)
 
 
 def forget(directory: Path) -> None:

@@ -8,8 +8,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,101 +18,11 @@ import pytest
 from adapters.api_server import ROUTES, ApiServer, EngineMetrics, Lag, MetricsServer, Sockets
 from adapters.api_server.server import bind
 from state.api import (
-    Accepted,
-    Card,
-    Confirm,
     HeaderView,
-    Hello,
-    JournalRow,
-    JournalView,
-    OverviewView,
-    ReplicationView,
-    RunbooksView,
-    SourceRow,
-    TrafficView,
 )
 from state.errors import ConfigError, EffectUnknown, JournalUnavailable, NotFound, Problem, Refused
-from state.front import Caller
 from state.wire import Mirror
-
-CARD = Card("p1", "Drain", "B2", Confirm.NONCE, "ab12", "", "", "f", 0.5, 0.0, (), (), ())
-HEADER = HeaderView(
-    "shop", "lab", None, None, (), "", "", 7, "aa", (), {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
-)
-
-
-class Desk:
-    """A Front that remembers who asked what; a change is `touch`."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, Caller]] = []
-        self.raises: Exception | None = None
-        self.version = 0
-        self.moved = asyncio.Event()
-        self.views: dict[str, Any] = {
-            "header": HEADER,
-            "overview": OverviewView("", "unknown", "", {}, {}, {}),  # type: ignore[arg-type]
-            "replication": ReplicationView({}, {}, {}),
-            "runbooks": RunbooksView((), {}, {}, {}),
-            "traffic": TrafficView({}, {}, {}),
-            "journal": JournalView(7, "aa", "", "", {}),
-        }
-
-    def touch(self, **changes: Any) -> None:
-        self.views["header"] = replace(self.views["header"], **changes)
-        self.version += 1
-        self.moved.set()
-        self.moved = asyncio.Event()
-
-    def hello(self, caller: Caller) -> Hello:
-        self.calls.append(("hello", caller))
-        may = not caller.read_only
-        return Hello(1, "shop", "lab", caller.person, caller.roles, may, os.getpid(), self.mono(), time.time())
-
-    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
-        return ("u1", ("commander",)) if uid == os.getuid() else ("", ())
-
-    def view(self, topic: str) -> Any:
-        return self.views[topic]
-
-    async def changed(self, seen: int) -> int:
-        while self.version <= seen:
-            await self.moved.wait()
-        return self.version
-
-    def mono(self) -> float:
-        return time.monotonic()
-
-    async def _acted(self, name: str, caller: Caller) -> Accepted:
-        self.calls.append((name, caller))
-        if self.raises is not None:
-            raise self.raises
-        return Accepted("r1", name)
-
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
-        await self._acted("preview", caller)
-        return CARD
-
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
-        return await self._acted("submit", caller)
-
-    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
-        return await self._acted(f"control {run}", caller)
-
-    async def stop_all(self, caller: Caller) -> Accepted:
-        return await self._acted("stop", caller)
-
-    async def shut_down(self, caller: Caller) -> Accepted:
-        return await self._acted("shutdown", caller)
-
-    def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
-        return [JournalRow(n, 0.0, "u1", "run.started", "", "", "words", "") for n in range(after + 1, 8)][:limit]
-
-    def journal_export(self) -> Sequence[bytes]:
-        return [b'{"seq":1}', b'{"seq":2}']
-
-    def journal_verify(self) -> str:
-        return ""
+from tests.support.front_desk import HEADER, Desk
 
 
 @pytest.fixture

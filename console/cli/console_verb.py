@@ -1,0 +1,62 @@
+"""`recovery console`: the command center. On its way to the first frame nothing heavy is imported."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+import click
+
+from console.cli.reach import estate_option, socket_of
+from console.cli.shown import complain, note
+
+
+@click.command()
+@estate_option
+@click.option("--observe", is_flag=True, help="Only look: the socket that cannot act.")
+@click.option("--host", metavar="ssh://HOST", help="An engine on another host, through ssh.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
+@click.option("--mouse", is_flag=True, help="Take the mouse; the terminal's own selection is off then.")
+@click.option("--theme", default="", help="dark, light, high-contrast or terminal.")
+def console(estate: str | None, observe: bool, host: str | None, ascii_only: bool, mouse: bool, theme: str) -> int:
+    """The command center in this terminal. Starts an engine when none runs; leaving ends nothing."""
+    if host:
+        from console.far import FarEngine
+
+        with FarEngine(host, estate=estate, observe=observe) as path:
+            return open_console(str(path), ascii_only=ascii_only, mouse=mouse, theme=theme)
+    from console.engine_control import ensure
+    from console.places import find
+
+    place = find(estate)
+    if not estate:
+        note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
+    if not observe:
+        ensure(place, tell=note)
+    socket = place.observe if observe else socket_of(place, acting=False)
+    return open_console(os.fspath(socket), ascii_only=ascii_only, mouse=mouse, theme=theme)
+
+
+def open_console(socket: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
+    """Run the screens on a socket; the exit code is theirs."""
+    from console.tui.terminal import UnsuitableTerminal, decide, prepare
+
+    try:
+        terminal = decide(
+            os.environ,
+            encoding=sys.__stderr__.encoding if sys.__stderr__ else None,
+            interactive=sys.stdin.isatty() and sys.stderr.isatty(),
+            ascii_only=ascii_only,
+            mouse=mouse,
+            theme=theme,
+        )
+    except UnsuitableTerminal as error:
+        complain(str(error))
+        return error.exit_code
+    prepare(terminal, os.environ)
+    from console.tui.app import RecoveryApp
+
+    gc.freeze()
+    gc.enable()
+    return RecoveryApp(terminal, socket).start()

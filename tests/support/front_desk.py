@@ -1,0 +1,156 @@
+"""A front desk without an engine: it remembers who asked what, and answers as it was told."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from state.api import (
+    Accepted,
+    Card,
+    CardLine,
+    Confirm,
+    HeaderView,
+    Health,
+    Hello,
+    JournalRow,
+    JournalView,
+    OverviewView,
+    ReplicationView,
+    RunbooksView,
+    RunRow,
+    RunState,
+    ServiceRow,
+    SourceRow,
+    TrafficView,
+)
+from state.front import Caller
+
+CARD = Card(
+    plan="p1",
+    title="Drain a of edge-east/catalog",
+    risk="B2",
+    confirm=Confirm.NONCE,
+    nonce="AB2C",
+    name="edge-east/catalog",
+    loss_to_type="",
+    fingerprint="f",
+    arm=0.05,
+    expires=120.0,
+    facts=(CardLine("do", "send no new connections", None), CardLine("target", "edge-east: pid 7", Health.PASS)),
+    changes=("a: ready → drain",),
+    refusals=(),
+)
+SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
+HEADER = HeaderView("shop", "lab", None, None, (), "", "", 7, "aa", (), SOURCES)
+    "shop", "lab", None, None, (), "", "", 7, "aa", (), {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
+)
+SERVICE = ServiceRow(
+    name="checkout",
+    order=1,
+    tier=1,
+    health=Health.PASS,
+    words="within its objectives",
+    rate=20.0,
+    error_ratio=0.0,
+    error_limit=0.01,
+    p99=0.02,
+    p99_limit=0.3,
+    releases="blue v41 100%",
+    depends_on=("orders",),
+    unblocks=1,
+    owners="u1",
+    rto=None,
+    rto_target=300.0,
+    rpo_target=1_000_000,
+    source="pg:n1",
+    fallback=False,
+    trend=(),
+)
+
+
+def run_row(state: RunState, words: str = "") -> RunRow:
+    """A run in some state."""
+    return RunRow("R-1", "", "Drain", "", state, "u1", "", 0.0, 1.5, None, None, 1, 1, words, "", (), ())
+
+
+class Desk:
+    """A Front that remembers who asked what; a change is `touch`."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Caller]] = []
+        self.requests: list[Mapping[str, Any]] = []
+        self.raises: Exception | None = None
+        self.card = CARD
+        self.problem = ""
+        self.version = 0
+        self.moved = asyncio.Event()
+        self.views: dict[str, Any] = {
+            "header": HEADER,
+            "overview": OverviewView("", Health.UNKNOWN, "", {"checkout": SERVICE}, {}, {}),
+            "replication": ReplicationView({}, {}, {}),
+            "runbooks": RunbooksView((), {}, {}, {}),
+            "traffic": TrafficView({}, {}, {}),
+            "journal": JournalView(7, "aa", "", "", {}),
+        }
+
+    def touch(self, topic: str = "header", **changes: Any) -> None:
+        self.views[topic] = replace(self.views[topic], **changes)
+        self.version += 1
+        self.moved.set()
+        self.moved = asyncio.Event()
+
+    def hello(self, caller: Caller) -> Hello:
+        self.calls.append(("hello", caller))
+        may = not caller.read_only
+        return Hello(1, "shop", "lab", caller.person, caller.roles, may, os.getpid(), self.mono(), time.time())
+
+    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
+        return ("u1", ("commander",)) if uid == os.getuid() else ("", ())
+
+    def view(self, topic: str) -> Any:
+        return self.views[topic]
+
+    async def changed(self, seen: int) -> int:
+        while self.version <= seen:
+            await self.moved.wait()
+        return self.version
+
+    def mono(self) -> float:
+        return time.monotonic()
+
+    async def _acted(self, name: str, caller: Caller) -> Accepted:
+        self.calls.append((name, caller))
+        if self.raises is not None:
+            raise self.raises
+        return Accepted("R-1", name)
+
+    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+        self.requests.append(request)
+        await self._acted("preview", caller)
+        return self.card
+
+    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+        self.requests.append(request)
+        return await self._acted("submit", caller)
+
+    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
+        self.requests.append(request)
+        return await self._acted(f"control {run}", caller)
+
+    async def stop_all(self, caller: Caller) -> Accepted:
+        return await self._acted("stop", caller)
+
+    async def shut_down(self, caller: Caller) -> Accepted:
+        return await self._acted("shutdown", caller)
+
+    def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
+        return [JournalRow(n, 0.0, "u1", "run.started", "", "", "words", "") for n in range(after + 1, 8)][:limit]
+
+    def journal_export(self) -> Sequence[bytes]:
+        return [b'{"seq":1}', b'{"seq":2}']
+
+    def journal_verify(self) -> str:
+        return self.problem
