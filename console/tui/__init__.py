@@ -1,0 +1,34 @@
+"""The screens. `run` opens them on this terminal; Textual is imported only then."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
+    """Show the engine behind the socket at `path` until the person leaves; returns the exit code.
+
+    Raises UnsuitableTerminal (see `console.tui.terminal`). Prints the journal's head at the end, so that it is in
+    the terminal's history.
+    """
+    from console.tui.terminal import decide, prepare
+
+    err, stdin = sys.__stderr__, sys.__stdin__
+    terminal = decide(
+        os.environ,
+        encoding=err.encoding if err is not None else None,
+        interactive=err is not None and err.isatty() and stdin is not None and stdin.isatty(),
+        ascii_only=ascii_only,
+        mouse=mouse,
+        theme=theme,
+    )
+    prepare(terminal, os.environ)
+    from console.tui.app import ConsoleApp
+
+    app = ConsoleApp(path, terminal)
+    code = app.start()
+    header = app.store.header
+    if header is not None:
+        sys.stdout.write(f"journal {header.journal_seq} {header.journal_head[:16]}\n")
+    return code

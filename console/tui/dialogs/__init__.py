@@ -1,0 +1,1 @@
+"""What opens over a screen: the consequence card, forms, help, go to, filter, the presenter's view."""

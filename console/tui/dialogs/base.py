@@ -1,0 +1,113 @@
+"""The frame of every dialog: the header stays, the rest is the dialog. Escape leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console.tui.glyphs import KEY, MUTED
+from console.tui.screens.header import AlarmBar, HeaderBar
+from console.tui.store import Changed
+from console.tui.text import content, joined, lines
+from console.tui.widgets.lines import Lines
+from console.tui.widgets.panel import TitleRule
+
+if TYPE_CHECKING:
+    from console.tui.app import ConsoleApp
+
+R = TypeVar("R")
+
+
+class Dialog(ModalScreen[R]):
+    """A dialog with a title and a line of keys."""
+
+    title_: str = ""
+    keys_: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "back"),)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back", show=False)]
+    DEFAULT_CSS = """
+    Dialog { background: $background; layout: vertical; }
+    Dialog #dialog { height: 1fr; }
+    Dialog .keys { height: 1; }
+    """
+
+    @property
+    def console_app(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar()
+        yield AlarmBar(classes="-calm")
+        yield TitleRule(self.title_, glyphs=self.console_app.glyphs)
+        with Vertical(id="dialog"):
+            yield from self.content_()
+        yield Lines([keys_line(self.keys_)], classes="keys")
+
+    def content_(self) -> Iterable[Widget]:
+        """The widgets between title and keys."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.tick)
+
+    def on_changed(self, message: Changed) -> None:
+        """Whatever the engine told, the header shows it also over a dialog."""
+        message.stop()
+        self.tick()
+
+    def tick(self) -> None:
+        """Once a second, and after every change."""
+        self.query_one(HeaderBar).paint(self.console_app.store, self.console_app.glyphs)
+        self.query_one(AlarmBar).paint(self.console_app.store)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def keys_line(keys: Iterable[tuple[str, str]]) -> Text:
+    """`esc back  ↑↓ scroll`."""
+    parts = [joined((f" {key}", KEY), (f" {words}", MUTED)) for key, words in keys]
+    return joined(*parts, separator=" ")
+
+
+class Page(VerticalScroll, can_focus=True):
+    """Wrapped text that scrolls."""
+
+    DEFAULT_CSS = "Page { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; } Page Static { height: auto; }"
+
+    def __init__(self, rows: list[Text]) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def compose(self) -> ComposeResult:
+        yield Static(lines(self._rows) if self._rows else content(""), markup=False)
+
+    def show(self, rows: list[Text]) -> None:
+        self._rows = rows
+        self.query_one(Static).update(lines(rows))
+
+    @property
+    def plain(self) -> str:
+        return "\n".join(row.plain for row in self._rows)
+
+
+class TextDialog(Dialog[None]):
+    """A title and text: help, or why something was refused."""
+
+    keys_ = (("esc", "back"), ("↑↓", "scroll"))
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,question_mark", "leave", "back", show=False)]
+
+    def __init__(self, title: str, rows: list[Text]) -> None:
+        super().__init__()
+        self.title_ = title
+        self._rows = rows
+
+    def content_(self) -> Iterable[Widget]:
+        yield Page(self._rows)

@@ -1,0 +1,134 @@
+"""Finding things: go to anything by name, and the filter of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from console.tui.dialogs.base import Dialog
+from console.tui.glyphs import MUTED
+from console.tui.store import Store
+from console.tui.text import cell
+from console.tui.widgets.lines import Lines
+from console.tui.widgets.rows import Column, TableRow
+from console.tui.widgets.table import LineTable
+
+MOST = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One thing that can be gone to: on which screen, in which table, under which key."""
+
+    screen: str
+    table: str
+    key: str
+    name: str
+    kind: str
+
+
+def places(store: Store) -> list[Place]:
+    """Everything the views hold, by name."""
+    found: list[Place] = []
+    if (overview := store.overview) is not None:
+        found += [Place("overview", "services", k, row.name, "service") for k, row in overview.services.items()]
+        found += [Place("overview", "alerts", k, row.name, "alert") for k, row in overview.alerts.items()]
+        found += [Place("overview", "probes", k, row.name, "probe") for k, row in overview.probes.items()]
+    if (view := store.replication) is not None:
+        found += [Place("replication", "nodes", k, k, "node") for k in view.nodes]
+        found += [Place("replication", "slots", k, k, "slot") for k in view.slots]
+    if (runs := store.runbooks) is not None:
+        found += [Place("runbooks", "runs", k, f"{k} {row.title}", "run") for k, row in runs.runs.items()]
+        found += [Place("runbooks", "library", k, row.name, "runbook") for k, row in runs.library.items()]
+    if (traffic := store.traffic) is not None:
+        found += [Place("traffic", "backends", k, k, "backend") for k in traffic.backends]
+        found += [Place("traffic", "servers", k, k, "server") for k in traffic.servers]
+        found += [Place("traffic", "dns", k, k, "record") for k in traffic.dns]
+    if (journal := store.journal) is not None:
+        newest = sorted(journal.entries.values(), key=lambda row: -row.seq)
+        found += [Place("journal", "entries", str(r.seq), f"{r.seq} {r.words}", "entry") for r in newest]
+    return found[:MOST]
+
+
+class GoToDialog(Dialog[Place]):
+    """Type a part of a name; Enter goes there."""
+
+    title_ = "Go to"
+    keys_ = (("enter", "go"), ("↑↓", "choose"), ("esc", "back"))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "step(1)", show=False, priority=True),
+        Binding("up", "step(-1)", show=False, priority=True),
+    ]
+    AUTO_FOCUS = "Input"
+    DEFAULT_CSS = "GoToDialog Input { height: 1; border: none; padding: 0 1; }"
+
+    def __init__(self, found: list[Place]) -> None:
+        super().__init__()
+        self._places = {f"{place.table}/{place.key}": place for place in found}
+
+    def content_(self) -> Iterable[Widget]:
+        columns = (Column("kind", "what", 9), Column("name", "name", 20, flex=1))
+        table = LineTable(columns, empty="the engine told nothing yet", glyphs=self.console_app.glyphs)
+        table.can_focus = False
+        yield Input(placeholder="a part of a name", compact=True)
+        yield table
+
+    def on_mount(self) -> None:
+        rows = [TableRow(k, (cell(place.kind, MUTED), cell(place.name))) for k, place in self._places.items()]
+        self.query_one(LineTable).set_rows(rows)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one(LineTable).filter(event.value.strip())
+
+    @on(Input.Submitted)
+    def _go(self) -> None:
+        self.dismiss(self._places.get(self.query_one(LineTable).cursor_key or ""))
+
+    def action_step(self, step: int) -> None:
+        self.query_one(LineTable).action_move(step)
+
+
+class FilterDialog(ModalScreen[None]):
+    """One line at the bottom that filters the table behind it while you type."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear", "no filter", show=False)]
+    DEFAULT_CSS = """
+    FilterDialog { background: transparent; align: left bottom; }
+    FilterDialog Lines { width: 9; height: 1; }
+    FilterDialog #line { height: 1; background: $background; }
+    FilterDialog Input { height: 1; border: none; padding: 0; width: 1fr; }
+    """
+
+    def __init__(self, before: str, then: Callable[[str], None]) -> None:
+        super().__init__()
+        self._before = before
+        self._then = then
+
+    def compose(self) -> ComposeResult:
+        yield Horizontal(
+            Lines([cell(" filter: ", MUTED)]),
+            Input(self._before, placeholder="part of any cell; enter keeps it, esc removes it", compact=True),
+            id="line",
+        )
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._then(event.value)
+
+    @on(Input.Submitted)
+    def _keep(self) -> None:
+        self.dismiss(None)
+
+    def action_clear(self) -> None:
+        self._then("")
+        self.dismiss(None)

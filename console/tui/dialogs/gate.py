@@ -1,0 +1,116 @@
+"""What typed keys mean for a confirmation: pure, so that every stream of keys can be tried on it.
+
+Keys within the arming time after the card was drawn are dropped. More than three printable keys within 30 ms, or
+any paste, are no hand: the input is emptied and the gate arms again. The last key counts only after a moment in
+which nothing follows it, so the first letter of a pasted text confirms nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+BURST_KEYS = 4
+BURST_SECONDS = 0.03
+SETTLE_SECONDS = 0.12
+LONGEST = 200
+
+
+class Heard(StrEnum):
+    """What became of a key."""
+
+    DROPPED = "dropped"
+    BURST = "burst"
+    TYPED = "typed"
+    WRONG = "wrong"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One thing to type. `once` = a wrong entry of full length voids the card; case is forgiven where `fold`."""
+
+    name: str
+    text: str
+    once: bool = False
+    fold: bool = False
+
+    def matches(self, typed: str) -> bool:
+        return typed.casefold() == self.text.casefold() if self.fold else typed == self.text
+
+
+class Gate:
+    """Collects what a card wants typed, one thing after the other. Times are seconds of one monotonic clock."""
+
+    def __init__(self, wanted: Sequence[Wanted], arm: float) -> None:
+        self._wanted = tuple(wanted)
+        self._arm = max(0.0, arm)
+        self._armed_at = float("inf")
+        self._recent: deque[float] = deque(maxlen=BURST_KEYS)
+        self._done: dict[str, str] = {}
+        self._completed_at: float | None = None
+        self.typed = ""
+        self.void = False
+
+    def shown(self, now: float) -> None:
+        """The card has been drawn: arming starts."""
+        self._armed_at = now + self._arm
+
+    def armed(self, now: float) -> bool:
+        return now >= self._armed_at
+
+    @property
+    def current(self) -> Wanted | None:
+        """What is to be typed now; None when all is typed."""
+        return self._wanted[len(self._done)] if len(self._done) < len(self._wanted) else None
+
+    def key(self, char: str, at: float) -> Heard:
+        """One printable key pressed at that time."""
+        self._recent.append(at)
+        if len(self._recent) == BURST_KEYS and at - self._recent[0] <= BURST_SECONDS:
+            return self.reset(at)
+        if not self.armed(at) or self.void:
+            return Heard.DROPPED
+        wanted = self.current
+        if wanted is None:
+            # Something followed the last key: that was no deliberate yes.
+            return self.reset(at)
+        self.typed = (self.typed + char)[-LONGEST:]
+        if wanted.matches(self.typed):
+            self._done[wanted.name] = self.typed
+            self.typed = ""
+            if self.current is None:
+                self._completed_at = at
+                return Heard.COMPLETE
+            return Heard.TYPED
+        if wanted.once and len(self.typed) >= len(wanted.text):
+            self.void = True
+            return Heard.WRONG
+        if len(wanted.text) == 1:
+            self.typed = ""
+        return Heard.TYPED
+
+    def other_key(self, at: float) -> None:
+        """Enter or another key without a character: right after the last letter it betrays a paste."""
+        if self._completed_at is not None:
+            self.reset(at)
+
+    def erase(self) -> None:
+        """Backspace."""
+        self.typed = self.typed[:-1]
+
+    def reset(self, at: float) -> Heard:
+        """Not a hand: forget everything and arm again."""
+        self._done.clear()
+        self._completed_at = None
+        self.typed = ""
+        self._armed_at = max(self._armed_at, at + self._arm)
+        return Heard.BURST
+
+    def accepted(self, now: float) -> dict[str, str] | None:
+        """What was typed, once all of it is and the moment after it has passed in silence."""
+        if self._completed_at is None or now - self._completed_at < SETTLE_SECONDS:
+            return None
+        return dict(self._done)

@@ -1,0 +1,115 @@
+"""Presenter mode: large clocks for a wall. Hosts and people do not appear, by what is asked for, not by hiding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Digits
+
+from console.tui.dialogs.base import Dialog, keys_line
+from console.tui.glyphs import FAIL, MUTED, UNKNOWN
+from console.tui.screens.feed import age_mark
+from console.tui.screens.header import HeaderBar
+from console.tui.screens.words import health_mark
+from console.tui.store import LinkState, Store
+from console.tui.text import cell, joined
+from console.tui.widgets.lines import Lines
+from state.api import Health
+from state.observed import Freshness
+from state.units import ago, clock, megabytes, utc
+
+
+class Figure(Vertical):
+    """A label above large digits."""
+
+    DEFAULT_CSS = "Figure { width: 1fr; height: 5; padding: 0 1; } Figure Digits { width: 1fr; height: 3; }"
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self._label = label
+
+    def compose(self) -> ComposeResult:
+        yield Lines([cell(self._label, MUTED)])
+        yield Digits("")
+
+    def show(self, value: str, label: str, style: str = "") -> None:
+        self.query_one(Lines).show([cell(label, style or MUTED)])
+        self.query_one(Digits).update(value)
+
+
+class PresenterDialog(Dialog[None]):
+    """RTO, data at risk and the services, readable from the back of a room."""
+
+    title_ = "Recovery"
+    keys_ = (("P", "leave"),)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("P", "leave", show=False)]
+    DEFAULT_CSS = "PresenterDialog #figures { height: 5; } PresenterDialog #services { height: 1fr; padding: 1; }"
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar()
+        with Vertical(id="dialog"):
+            yield from self.content_()
+        yield Lines([keys_line(self.keys_)], classes="keys")
+
+    def content_(self) -> Iterable[Widget]:
+        self._rto, self._risk, self._now = Figure("RTO left"), Figure("data at risk"), Figure("UTC")
+        yield Horizontal(self._rto, self._risk, self._now, id="figures")
+        yield Lines([""], id="services")
+
+    def tick(self) -> None:
+        store = self.console_app.store
+        self.query_one(HeaderBar).paint(store, self.console_app.glyphs, people=False)
+        self._now.show(utc(store.wall).rstrip("Z"), "UTC")
+        self._paint_rto(store)
+        self._paint_risk(store)
+        self.query_one("#services", Lines).show(self._services(store))
+
+    def _paint_rto(self, store: Store) -> None:
+        running = store.header.rto if store.header else None
+        if running is None:
+            self._rto.show("--:--", "RTO: no clock runs")
+            return
+        end = store.mono if running.ended_mono is None else running.ended_mono
+        left = running.target - (end - running.started_mono)
+        words = f"RTO left of {clock(running.target)}, {running.service}"
+        self._rto.show(
+            clock(left), words if left >= 0 else f"RTO MISSED, {running.service}", "" if left >= 0 else FAIL
+        )
+
+    def _paint_risk(self, store: Store) -> None:
+        risk = store.header.risk if store.header else None
+        if risk is None:
+            self._risk.show("-", "data at risk: no database")
+            return
+        age = store.oldest(risk.sources).freshness
+        if risk.lost_bytes is None or age in {Freshness.GONE, Freshness.NEVER}:
+            self._risk.show("?", "data at risk: UNKNOWN", UNKNOWN)
+            return
+        size, unit = megabytes(risk.lost_bytes).rsplit(" ", 1)
+        words = f"{unit} at risk of {megabytes(risk.target)}"
+        self._risk.show(size, words, FAIL if risk.health is Health.FAIL else "")
+
+    def _services(self, store: Store) -> list[Text]:
+        rows: list[Text] = []
+        if store.link.state is LinkState.LOST:
+            rows.append(cell(f" ENGINE LOST {ago(store.link_age)}: what you see is old ", f"{FAIL} reverse"))
+        count = len(store.header.alarms) if store.header else 0
+        if count:
+            rows.append(cell(f" {count} ALARM{'S' if count > 1 else ''} ", f"{FAIL} reverse"))
+        view, runs = store.overview, store.runbooks
+        for row in sorted(view.services.values(), key=lambda row: row.order) if view is not None else ():
+            old = age_mark(store, (row.source,))
+            health = Health.UNKNOWN if old.plain.startswith("no data") else row.health
+            rows.append(joined("  ", health_mark(health, self.console_app.glyphs, old), (f"  {row.name}", "bold")))
+        for run in runs.runs.values() if runs is not None else ():
+            if run.elapsed is None or run.state.value in {"running", "paused", "waiting", "unknown", "stopping"}:
+                rows.append(
+                    joined(("  run  ", MUTED), f"{run.runbook}: {run.state.value}, {run.done} of {run.total}")
+                )
+        return rows

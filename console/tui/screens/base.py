@@ -1,0 +1,244 @@
+"""What every main screen has: header, tabs, alarms, its body, keys, status. One file per screen builds on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console.tui.actions import Context
+from console.tui.glyphs import Glyphs
+from console.tui.registry import ACTIONS, actions_of, bindings_of
+from console.tui.screens.feed import Feed
+from console.tui.screens.footer import KeysBar, StatusBar
+from console.tui.screens.header import AlarmBar, HeaderBar, TabsBar
+from console.tui.store import Changed, Store
+from console.tui.text import content, lines
+from console.tui.widgets.table import LineTable
+
+if TYPE_CHECKING:
+    from console.tui.app import ConsoleApp
+    from console.tui.desk import ConsoleDesk
+
+WIDTHS = [(0, "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-tiny"), (16, "-short"), (32, "-tall")]
+Touched = Mapping[str, frozenset[str]] | None
+
+
+class Detail(VerticalScroll, can_focus=True):
+    """Everything about the selected row, whole words, wrapped."""
+
+    DEFAULT_CSS = "Detail { height: 8; padding: 0 1; scrollbar-size-vertical: 1; } Detail Static { height: auto; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: list[Text] = []
+
+    def compose(self) -> ComposeResult:
+        yield Static(content(""), markup=False)
+
+    def show(self, rows: list[Text]) -> None:
+        """Replace the text; the same text costs nothing."""
+        same = len(rows) == len(self._shown) and all(
+            new == old and new.style == old.style for new, old in zip(rows, self._shown, strict=True)
+        )
+        if not same:
+            self._shown = rows
+            self.query_one(Static).update(lines(rows))
+
+    @property
+    def plain(self) -> str:
+        return "\n".join(row.plain for row in self._shown)
+
+
+class MainScreen(Screen[None]):
+    """One of the screens behind a digit. Subclasses name themselves and fill the body."""
+
+    name_: ClassVar[str] = ""
+    digit: ClassVar[str] = ""
+    title_: ClassVar[str] = ""
+    topic: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    AUTO_FOCUS = "LineTable"
+    DEFAULT_CSS = """
+    MainScreen { layout: vertical; }
+    MainScreen #body { height: 1fr; }
+    MainScreen.-tiny TabsBar, MainScreen.-tiny StatusBar, MainScreen.-tiny Detail, MainScreen.-tiny .second {
+        display: none;
+    }
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if cls.name_:
+            cls.BINDINGS = bindings_of(cls.name_)
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feeds: list[Feed[Any]] = []
+        self.filters: dict[str, str] = {}
+
+    @property
+    def console_app(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    @property
+    def desk(self) -> ConsoleDesk:
+        return self.console_app.desk
+
+    @property
+    def store(self) -> Store:
+        return self.console_app.store
+
+    @property
+    def glyphs(self) -> Glyphs:
+        return self.console_app.glyphs
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar()
+        yield TabsBar()
+        yield AlarmBar(classes="-calm")
+        with Vertical(id="body"):
+            yield from self.body()
+        yield KeysBar()
+        yield StatusBar()
+
+    # -- for subclasses
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between the tabs and the keys."""
+        raise NotImplementedError
+
+    def paint(self, touched: Touched) -> None:
+        """Show the view; `touched` names the changed keys per table, None = paint everything."""
+        raise NotImplementedError
+
+    def paint_detail(self) -> None:
+        """Show everything about the selected row."""
+
+    def row(self, table: str, key: str) -> Any:
+        """The view row behind a table's row."""
+        view = getattr(self.store, self.topic)
+        return None if view is None else getattr(view, table).get(key)
+
+    # -- selection and keys
+
+    def table_in_focus(self) -> LineTable | None:
+        """The table the keys act on: the one in focus, else the first."""
+        if isinstance(self.focused, LineTable):
+            return self.focused
+        return next(iter(self.query(LineTable)), None)
+
+    def selected(self) -> Any:
+        """The view row under the cursor of the table in focus."""
+        table = self.table_in_focus()
+        if table is None or table.cursor_key is None or table.id is None:
+            return None
+        return self.row(table.id, table.cursor_key)
+
+    def filter(self, table: LineTable, needle: str) -> None:
+        """Show only rows that contain the text; remembered per table."""
+        self.filters[table.id or ""] = needle
+        table.filter(needle)
+
+    def reveal(self, table: str, key: str) -> None:
+        """Put the cursor on one row, whatever the filter hides."""
+        found = self.query_one(f"#{table}", LineTable)
+        if self.filters.get(table) and not found.move_to(key):
+            self.filter(found, "")
+        found.move_to(key)
+        found.focus()
+
+    def context(self) -> Context:
+        return Context(self.store, self.name_, self.selected())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Disabled keys are dimmed (None); everything else is Textual's."""
+        if action != "do":
+            return True
+        return True if ACTIONS[str(parameters[0])].why_not(self.context()) is None else None
+
+    def action_do(self, name: str) -> None:
+        """Perform an action by its id."""
+        ACTIONS[name].perform(self.context(), self.desk)
+
+    def try_action(self, name: str) -> None:
+        """Perform an action, or say why it does nothing."""
+        reason = ACTIONS[name].why_not(self.context())
+        if reason is None:
+            self.action_do(name)
+        else:
+            self.desk.say(f"{ACTIONS[name].name}: {reason}")
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that does nothing now says why."""
+        for action in actions_of(self.name_):
+            if action.key in {event.key, event.character}:
+                reason = action.why_not(self.context())
+                self.desk.say(f"{action.title}: {reason}" if reason else "")
+
+    # -- painting
+
+    @on(LineTable.RowHighlighted)
+    def _row_highlighted(self) -> None:
+        self.paint_detail()
+        self.paint_keys()
+
+    @on(LineTable.Sideways)
+    def _sideways(self, message: LineTable.Sideways) -> None:
+        if message.direction > 0:
+            self.focus_next(LineTable)
+        else:
+            self.focus_previous(LineTable)
+
+    def on_descendant_focus(self) -> None:
+        self.paint_detail()
+        self.paint_keys()
+
+    @on(Changed)
+    def _changed(self, changed: Changed) -> None:
+        with self.app.batch_update():
+            self.paint_chrome()
+            if self.topic in changed.keys:
+                self.paint(changed.keys[self.topic])
+                self.paint_detail()
+
+    def on_screen_resume(self) -> None:
+        self.call_after_refresh(self.paint_all)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.paint_all)
+
+    def paint_all(self) -> None:
+        """Everything, from the store as it is now."""
+        with self.app.batch_update():
+            self.paint_chrome()
+            if getattr(self.store, self.topic) is not None:
+                self.paint(None)
+            self.paint_detail()
+
+    def tick(self) -> None:
+        """Once a second: what shows a clock or an age."""
+        self.paint_chrome()
+        for feed in self.feeds:
+            feed.grow_old()
+        self.paint_detail()
+
+    def paint_chrome(self) -> None:
+        """Header, tabs, alarms, keys and status."""
+        self.query_one(HeaderBar).paint(self.store, self.glyphs)
+        self.query_one(TabsBar).paint(self.store, self.console_app.tabs, self.digit)
+        self.query_one(AlarmBar).paint(self.store)
+        self.query_one(StatusBar).paint(self.store, self.desk.notice)
+        self.paint_keys()
+
+    def paint_keys(self) -> None:
+        self.query_one(KeysBar).paint(self.context())

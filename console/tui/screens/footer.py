@@ -1,0 +1,72 @@
+"""The footer of every screen: keys that work here, the journal's head, the connection to the engine."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from console.tui.actions import Context
+from console.tui.glyphs import FAIL, KEY, MUTED, OK, WARN
+from console.tui.registry import actions_of, shown_key
+from console.tui.screens.fields import Field, fit_fields
+from console.tui.store import LinkState, Store
+from console.tui.text import cell, joined
+from console.tui.widgets.lines import Lines
+from state.units import ago
+
+
+class KeysBar(Lines):
+    """The keys of this screen; what does nothing now is dimmed, `?` says why."""
+
+    DEFAULT_CSS = "KeysBar { height: 1; }"
+
+    def paint(self, ctx: Context) -> None:
+        line = Text(" ", end="", no_wrap=True)
+        room = self.size.width
+        # Help stays visible on the narrowest terminal, so it comes first there.
+        actions = [action for action in actions_of(ctx.screen) if action.shown]
+        if room < 60:
+            actions.sort(key=lambda action: action.id != "help")
+        for action in actions:
+            works = action.why_not(ctx) is None
+            part = joined(
+                (shown_key(action), KEY if works else MUTED), (f" {action.title}  ", "" if works else MUTED)
+            )
+            if line.cell_len + part.cell_len - 2 > room:
+                break
+            line.append_text(part)
+        self.show([line])
+
+
+class StatusBar(Lines):
+    """The last line; a notice takes the journal's place until it has been read."""
+
+    DEFAULT_CSS = "StatusBar { height: 1; }"
+
+    def paint(self, store: Store, notice: str) -> None:
+        fields = [Field(0, link_forms(store), right=True)]
+        if notice:
+            fields.append(Field(1, (cell(f" {notice}", WARN),)))
+        elif store.header is not None:
+            fields.append(Field(1, journal_forms(store)))
+        self.show([fit_fields(fields, self.size.width)])
+
+
+def journal_forms(store: Store) -> tuple[Text, ...]:
+    """Sequence number and the first 8 digits of the journal's head."""
+    view = store.header
+    if view is None:
+        return ()
+    head = joined((" journal ", MUTED), f"{view.journal_seq} {view.journal_head[:8]}")
+    checked = store.journal.verified if store.journal else ""
+    return (joined(head, (f"  {checked}", MUTED)), head) if checked else (head,)
+
+
+def link_forms(store: Store) -> tuple[Text, ...]:
+    """How the engine is reached."""
+    link, hello = store.link, store.hello
+    if link.state is LinkState.LIVE and hello is not None:
+        pid = cell(f"engine pid {hello.engine_pid} ", MUTED)
+        return (joined(pid, ("live", OK)), joined(("engine ", MUTED), ("live", OK)))
+    if link.state is LinkState.LOST:
+        return (cell(f"engine lost {ago(store.link_age)}, retrying", FAIL), cell("engine lost", FAIL))
+    return (cell("connecting to the engine", WARN),)

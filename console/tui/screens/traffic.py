@@ -1,0 +1,223 @@
+"""Screen 4: backends and their servers on every balancer, and what DNS answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.text import Text
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
+from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.feed import Feed, age_mark
+from console.tui.screens.words import NOTHING, fact, health_mark, sources_fact
+from console.tui.text import cell, joined, state_text
+from console.tui.widgets.panel import Panel
+from console.tui.widgets.rows import Column, TableRow
+from console.tui.widgets.spark import sparkline
+from console.tui.widgets.table import LineTable
+from state.api import BackendRow, DnsRow, Health, ServerRow
+from state.units import ago, percent, rate
+
+TREND = 14
+BACKENDS = (
+    Column("state", "state", 9),
+    Column("backend", "backend", 18, flex=2),
+    Column("serving", "serve", 5, align="right"),
+    Column("floor", "floor", 5, align="right"),
+    Column("active", "active", 10, flex=1),
+    Column("sessions", "sess", 5, align="right"),
+    Column("words", "why", 10, flex=4),
+)
+SERVERS = (
+    Column("state", "state", 9),
+    Column("server", "server", 10, flex=1),
+    Column("release", "release", 7),
+    Column("weight", "wght", 4, align="right"),
+    Column("share", "share", 6, align="right"),
+    Column("sessions", "sess", 5, align="right"),
+    Column("errors", "errors", 7, align="right"),
+    Column("age", "age", 6, flex=1),
+    Column("rate", "rate", 8, align="right"),
+    Column("trend", "rate, last", TREND),
+    Column("check", "check", 12, flex=2),
+)
+DNS = (
+    Column("state", "state", 9),
+    Column("name", "record", 12, flex=2),
+    Column("answers", "answers", 12, flex=2),
+    Column("server", "server", 9, flex=1),
+)
+
+
+class Traffic(MainScreen):
+    """Which server takes which share of the traffic, on every balancer, and what DNS says."""
+
+    name_, digit, title_, topic = "traffic", "4", "Traffic", "traffic"
+    DEFAULT_CSS = """
+    Traffic #backends-panel { height: 6; }
+    Traffic.-tall #backends-panel { height: 11; }
+    Traffic #servers-panel { height: 1fr; min-height: 4; }
+    Traffic #bottom { height: 7; }
+    Traffic.-tall #bottom { height: 11; }
+    Traffic #dns-panel { width: 1fr; height: 1fr; }
+    Traffic #bottom Detail { width: 1fr; height: 1fr; }
+    Traffic.-tiny #backends-panel { height: 1fr; }
+    Traffic.-tiny #bottom, Traffic.-tiny #servers-panel { display: none; }
+    """
+
+    def body(self) -> Iterable[Widget]:
+        glyphs = self.glyphs
+        backends = LineTable(BACKENDS, empty="no backend read yet", glyphs=glyphs, id="backends")
+        servers = LineTable(SERVERS, empty="no backend is selected", glyphs=glyphs, id="servers")
+        dns = LineTable(DNS, empty="no DNS record read yet", glyphs=glyphs, id="dns")
+        self.backends = Feed[BackendRow](backends, self.store, self._backend, lambda row: (row.source,))
+        self.servers = Feed[ServerRow](servers, self.store, self._server, lambda row: (row.source,))
+        self.dns = Feed[DnsRow](dns, self.store, self._record, lambda row: (row.source,))
+        self.feeds = [self.backends, self.servers, self.dns]
+        self._backend_shown = ""
+        yield Panel(backends, title="Backends", glyphs=glyphs, id="backends-panel")
+        yield Panel(servers, title="Servers", glyphs=glyphs, id="servers-panel")
+        yield Horizontal(Panel(dns, title="DNS", glyphs=glyphs, id="dns-panel"), Detail(), id="bottom")
+
+    def paint(self, touched: Touched) -> None:
+        view = self.store.traffic
+        assert view is not None
+        keys = touched or {}
+        whole = touched is None
+        if whole or "backends" in keys:
+            self.backends.show(dict(sorted(view.backends.items())), None if whole else keys["backends"])
+            self.backends.table.set_empty("the estate names no balancer; add one to its file")
+        if whole or "dns" in keys:
+            self.dns.show(view.dns, None if whole else keys["dns"])
+            self.dns.table.set_empty("the estate names no DNS record")
+        self._paint_servers(None if whole else keys.get("servers", frozenset()))
+
+    def _paint_servers(self, touched: frozenset[str] | None) -> None:
+        view = self.store.traffic
+        if view is None:
+            return
+        backend = view.backends.get(self.backends.table.cursor_key or "")
+        name = backend.key if backend is not None else ""
+        mine = {
+            key: row
+            for key, row in sorted(view.servers.items())
+            if backend is not None and (row.balancer, row.backend) == (backend.balancer, backend.backend)
+        }
+        self.servers.show(mine, None if name != self._backend_shown else touched)
+        self._backend_shown = name
+        self.servers.table.set_empty("this backend has no server" if backend else "no backend is selected")
+        self.query_one("#servers-panel", Panel).set_title(f"Servers of {name}" if name else "Servers")
+
+    def on_line_table_row_highlighted(self, message: LineTable.RowHighlighted) -> None:
+        """Another backend under the cursor: its servers."""
+        if message.table.id == "backends":
+            self._paint_servers(frozenset())
+
+    def reveal(self, table: str, key: str) -> None:
+        """A server is shown under its backend."""
+        view = self.store.traffic
+        server = view.servers.get(key) if view is not None and table == "servers" else None
+        if server is not None:
+            super().reveal("backends", f"{server.balancer}/{server.backend}")
+            self._paint_servers(None)
+        super().reveal(table, key)
+
+    def _backend(self, key: str, row: BackendRow) -> TableRow:
+        old = age_mark(self.store, (row.source,))
+        gone = old.plain.startswith("no data")
+        short = row.serving < row.floor
+        words = [cell(row.words)]
+        if row.drift:
+            words.append(cell(f"drift: {row.drift}", WARN))
+        if old.plain:
+            words.insert(0, old)
+        return TableRow(
+            key,
+            (
+                health_mark(Health.UNKNOWN if gone else row.health, self.glyphs, old),
+                cell(f"{row.balancer}/{row.backend}"),
+                NOTHING if gone else cell(f"{row.serving}/{row.total}", FAIL if short else ""),
+                cell(str(row.floor), MUTED),
+                cell(row.active),
+                NOTHING if gone else cell(str(row.sessions)),
+                joined(*words, separator="; "),
+            ),
+        )
+
+    def _server(self, key: str, row: ServerRow) -> TableRow:
+        old = age_mark(self.store, (row.source,))
+        if old.plain.startswith("no data"):
+            blank = (NOTHING,) * 4
+            return TableRow(
+                key, (state_text("unknown", self.glyphs), cell(row.server), cell(row.release), *blank, old)
+            )
+        sign = state_text(row.health.value, self.glyphs, word=False)
+        if old.plain and row.health is Health.PASS:
+            sign = state_text("stale", self.glyphs, word=False)
+        idle = MUTED if not row.share else ""
+        return TableRow(
+            key,
+            (
+                joined(sign, f" {row.state.upper()}"),
+                cell(row.server, "bold" if row.share else ""),
+                cell(row.release, MUTED),
+                cell(str(row.weight), idle),
+                cell(percent(row.share), idle),
+                cell(str(row.sessions), idle),
+                cell(rate(row.error_rate), FAIL if row.error_rate else idle),
+                old,
+                cell(rate(row.rate), idle),
+                sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(""),
+                cell(row.check),
+            ),
+        )
+
+    def _record(self, key: str, row: DnsRow) -> TableRow:
+        old = age_mark(self.store, (row.source,))
+        gone = old.plain.startswith("no data")
+        shown = row.answers or "no answer"
+        return TableRow(
+            key,
+            (
+                health_mark(Health.UNKNOWN if gone else row.health, self.glyphs, old),
+                cell(row.name),
+                old if gone else joined(old, shown, separator=" ") if old.plain else cell(shown),
+                cell(row.server, MUTED),
+            ),
+        )
+
+    def paint_detail(self) -> None:
+        row = self.selected()
+        detail = self.query_one(Detail)
+        told: list[Text]
+        if isinstance(row, ServerRow):
+            told = [
+                joined((row.server, "bold"), (f"  {row.balancer}/{row.backend}, {row.site}", MUTED)),
+                fact("state", f"{row.state}, weight {row.weight}, {percent(row.share)} of the traffic"),
+                fact("check", row.check or "none"),
+                fact("load", f"{row.sessions} sessions, {row.queued} queued, {rate(row.rate)}"),
+                fact("errors", rate(row.error_rate), FAIL if row.error_rate else ""),
+                sources_fact(self.store, (row.source,)),
+            ]
+        elif isinstance(row, BackendRow):
+            told = [
+                joined((f"{row.balancer}/{row.backend}", "bold"), (f"  {row.site}, {row.service}", MUTED)),
+                fact("verdict", row.words),
+                fact("floor", f"{row.serving} of {row.total} serve; at least {row.floor} must"),
+                fact("drift", row.drift or "none: runtime and file agree", WARN if row.drift else ""),
+                sources_fact(self.store, (row.source,)),
+            ]
+        elif isinstance(row, DnsRow):
+            ttl = "TTL unknown" if row.ttl is None else f"TTL {ago(row.ttl)}"
+            told = [
+                joined((row.name, "bold"), (f"  asked at {row.server}, {ttl}", MUTED)),
+                fact("verdict", row.words),
+                fact("answers", row.answers or "none", "" if row.answers else UNKNOWN),
+                fact("expected", row.expected),
+                sources_fact(self.store, (row.source,)),
+            ]
+        else:
+            told = [cell("select a backend, a server or a record", MUTED)]
+        detail.show(told)
