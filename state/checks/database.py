@@ -7,7 +7,8 @@ from state.errors import NotFound
 from state.estate import Bytes, Estate, Name
 from state.units import megabytes
 from state.verdicts.evidence import silence
-from state.verdicts.replication import ClusterVerdict, NodeVerdict, cluster_verdict
+from state.verdicts.node import NodeVerdict
+from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.votes import CONFLICT, PRIMARY, manager_role, vote_words
 from state.world import World
 

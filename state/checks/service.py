@@ -7,8 +7,9 @@ from state.checks import Answer, CheckArgs, CheckKind, told, unknown
 from state.errors import NotFound
 from state.estate import Estate, Name, Ratio
 from state.units import percent
+from state.verdicts.figures import counted_errors, told_by
 from state.verdicts.replication import cluster_verdict
-from state.verdicts.service import counted_errors, service_verdicts, told_by
+from state.verdicts.service import service_verdicts
 from state.world import World
 
 

@@ -7,43 +7,14 @@ from dataclasses import dataclass
 
 from state.api import DataRisk, Health
 from state.estate import DatabaseEntry
-from state.readings import PostgresReading
-from state.units import megabytes
-from state.verdicts.cluster import ClusterFacts, NodeFacts, gather
+from state.verdicts.cluster import ClusterFacts, gather
 from state.verdicts.evidence import rank, silence, worst
-from state.verdicts.guarantee import Guarantee, guarantee, sender_of
-from state.verdicts.lag import Lag, standby_lag
+from state.verdicts.guarantee import Guarantee, guarantee
+from state.verdicts.node import Finding, NodeVerdict, node_lag, node_verdict
 from state.verdicts.risk import Candidate, best_candidate, data_risk
 from state.verdicts.split_brain import SplitBrain, split_brain
-from state.verdicts.votes import CONFLICT, PRIMARY, STANDBY, UNKNOWN, Vote, agreed, node_votes, vote_words
+from state.verdicts.votes import CONFLICT, PRIMARY, STANDBY, UNKNOWN
 from state.world import World
-
-Finding = tuple[Health, str]
-
-DCS_OLD = 30.0
-"""Seconds without word from the DCS from which a manager may have lost its say (Patroni's default ttl)."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeVerdict:
-    """One node: role as voted, its health and why, position and distance, and the facts behind it."""
-
-    facts: NodeFacts
-    role: str
-    votes: tuple[Vote, ...]
-    health: Health
-    words: str
-    lag: Lag
-    sync: str
-    state: str
-
-    @property
-    def position(self) -> int | None:
-        """Where it writes (primary) or has replayed to (standby)."""
-        reading = self.facts.postgres
-        if reading is None:
-            return None
-        return reading.replay_lsn if reading.in_recovery else reading.write_lsn
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +44,8 @@ def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: flo
     facts = gather(name, entry, world, now_mono)
     split = split_brain(facts)
     primary = facts.primary.postgres if facts.primary is not None else None
-    lags = {n.node: _lag(n, primary) for n in facts.nodes.values()}
-    nodes = {n.node: _node_verdict(facts, n, lags[n.node], split) for n in facts.nodes.values()}
+    lags = {n.node: node_lag(n, primary) for n in facts.nodes.values()}
+    nodes = {n.node: node_verdict(facts, n, lags[n.node], split) for n in facts.nodes.values()}
     kept = guarantee(primary) if primary is not None else None
     candidate = best_candidate(facts, lags, kept)
     risk = data_risk(facts, candidate, kept, split=split is not None)
@@ -88,14 +59,6 @@ def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: flo
     )
 
 
-def _lag(node: NodeFacts, primary: PostgresReading | None) -> Lag:
-    if node.postgres is None:
-        return Lag(why=silence(node.postgres_seen))
-    if not node.postgres.in_recovery:
-        return Lag(why="writable")
-    return standby_lag(node.postgres, primary)
-
-
 def _leader(nodes: Mapping[str, NodeVerdict]) -> str:
     leaders = [n for n, v in nodes.items() if v.role == PRIMARY]
     if len(leaders) > 1 or any(v.role == CONFLICT for v in nodes.values()):
@@ -103,90 +66,6 @@ def _leader(nodes: Mapping[str, NodeVerdict]) -> str:
     if leaders:
         return leaders[0]
     return "none" if all(v.role == STANDBY for v in nodes.values()) else UNKNOWN
-
-
-def _node_verdict(facts: ClusterFacts, node: NodeFacts, lag: Lag, split: SplitBrain | None) -> NodeVerdict:
-    votes = node_votes(node.node, node.postgres, facts.managers)
-    role = agreed(votes)
-    findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
-    sync, state = "", "no data"
-    if split is not None and node.node in split.nodes:
-        findings.append((Health.FAIL, "accepts writes beside another node"))
-    if node.postgres is None:
-        findings.append((Health.UNKNOWN, _unreachable(facts, node)))
-    elif node.postgres.in_recovery:
-        sync = _sync(facts, node.node)
-        state = _standby_state(node, lag)
-        findings += _standby_findings(facts, node, lag)
-    else:
-        state = "writable"
-    health = worst(h for h, _ in findings) if findings else Health.PASS
-    words = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
-    return NodeVerdict(node, role, votes, health, words, lag, sync, state)
-
-
-def _vote_finding(role: str, votes: tuple[Vote, ...]) -> Finding | None:
-    return (Health.UNKNOWN, f"{CONFLICT}: {vote_words(votes)}") if role == CONFLICT else None
-
-
-def _unreachable(facts: ClusterFacts, node: NodeFacts) -> str:
-    """Why the server is silent, and what a manager last said: secondary witnesses, so never a zero."""
-    words = silence(node.postgres_seen)
-    if node.patroni is not None and node.patroni.state not in ("running", "streaming"):
-        words += f", Patroni says {node.patroni.state}"
-    behind = [
-        m.lag for r in facts.managers.values() if r is not None for m in r.members if m.name == node.node and m.lag
-    ]
-    return f"{words}, {megabytes(max(behind))} behind in Patroni's view" if behind else words
-
-
-def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[Finding]:
-    if node.patroni_seen is None:
-        return []
-    found: list[Finding] = []
-    if node.patroni is None:
-        found.append((Health.WARN, f"Patroni: {silence(node.patroni_seen)}"))
-    elif node.patroni.dcs_age is not None and node.patroni.dcs_age > DCS_OLD:
-        found.append((Health.WARN, f"its Patroni has not seen the DCS for over {DCS_OLD:.0f} s"))
-    views = [r for r in facts.managers.values() if r is not None and r.members]
-    if views and not any(m.name == node.node for r in views for m in r.members):
-        found.append((Health.WARN, "missing from the cluster's members"))
-    return found
-
-
-def _standby_state(node: NodeFacts, lag: Lag) -> str:
-    if node.postgres is not None and _paused(node):
-        return "replay paused"
-    if node.postgres is not None and node.postgres.receiver_state == "streaming":
-        return "streaming"
-    return "not streaming" if lag.replay is None else "replaying"
-
-
-def _paused(node: NodeFacts) -> bool:
-    return node.postgres is not None and node.postgres.replay_pause not in (None, "", "not paused")
-
-
-def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: Lag) -> list[Finding]:
-    found: list[Finding] = []
-    limit = facts.entry.rpo
-    if lag.replay is None:
-        reading = node.postgres
-        broken = reading is not None and (reading.receiver_state != "streaming" or facts.primary is not None)
-        found.append((Health.FAIL if broken else Health.UNKNOWN, f"lag {lag.words}"))
-    if _paused(node):
-        size = f", {megabytes(lag.unapplied)} unapplied" if lag.unapplied is not None else ""
-        found.append((Health.WARN, f"replay paused{size}"))
-    elif lag.unapplied is not None and lag.unapplied > limit:
-        found.append((Health.WARN, f"{megabytes(lag.unapplied)} received but not applied"))
-    elif lag.replay is not None and lag.replay > limit:
-        found.append((Health.WARN, f"{megabytes(lag.replay)} behind"))
-    return found
-
-
-def _sync(facts: ClusterFacts, node: str) -> str:
-    primary = facts.primary
-    sender = sender_of(primary.postgres, node) if primary is not None and primary.postgres is not None else None
-    return sender.sync_state if sender is not None else ""
 
 
 def _findings(

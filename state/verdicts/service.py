@@ -5,20 +5,17 @@ Everything counts as a witness; the worst decides. Missing evidence is unknown, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from state.api import Health
-from state.estate import Estate, Objectives, Service
-from state.readings import BalancerReading, MetricsReading, ProbeReading, ServiceTraffic
-from state.units import millis, percent, rate
+from state.estate import Estate, Service
+from state.readings import BalancerReading, ProbeReading, ServiceTraffic
+from state.units import percent
 from state.verdicts.evidence import rank, silence, worst
+from state.verdicts.figures import judge_traffic, told_by
 from state.verdicts.traffic import backend_verdict
 from state.world import World
-
-SAMPLES_OLD = 30.0
-"""Seconds after which a monitor's newest sample proves nothing: two scrapes at Prometheus's usual 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +124,6 @@ def service_verdict(
     return ServiceVerdict(health, words, shown.traffic, f"metrics:{shown.monitor}", fallback)
 
 
-def judge_traffic(traffic: ServiceTraffic | None, objectives: Objectives) -> tuple[Health, str]:
-    """Figures against objectives. Errors above the limit fail, slowness warns, missing figures are unknown."""
-    ratio, words = counted_errors(traffic)
-    if traffic is None or ratio is None:
-        return Health.UNKNOWN, words
-    if ratio > objectives.error_ratio:
-        return Health.FAIL, f"5xx {percent(ratio)} > {percent(objectives.error_ratio)}"
-    if objectives.p99 is not None:
-        if traffic.p99 is None or not math.isfinite(traffic.p99):
-            return Health.UNKNOWN, "p99 unknown"
-        if traffic.p99 > objectives.p99:
-            return Health.WARN, f"p99 {millis(traffic.p99)} > {millis(objectives.p99)}"
-    return Health.PASS, ""
-
-
 def _metrics(estate: Estate, service: Service, world: World, now_mono: float, findings: _Findings) -> _Figures | None:
     """Judge the service by its monitors: the first with usable figures is shown, a worse one is not hidden."""
     if service.metrics is None:
@@ -161,31 +143,6 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
         how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"told by {shown.monitor}"
         findings.notes.append(f"{first.monitor}: {first.words}, {how}")
     return shown
-
-
-def counted_errors(traffic: ServiceTraffic | None) -> tuple[float | None, str]:
-    """The 5xx ratio if requests were really counted, else None and why: no data is not zero errors."""
-    if traffic is None:
-        return None, "no figures"
-    if traffic.rate is None or not math.isfinite(traffic.rate) or traffic.rate < 0:
-        return None, "request rate unknown"
-    if traffic.rate == 0:
-        return None, "no requests"
-    if traffic.error_ratio is None or not 0 <= traffic.error_ratio <= 1:
-        return None, "error ratio unknown"
-    return traffic.error_ratio, f"5xx {percent(traffic.error_ratio)} of {rate(traffic.rate, 'req')}"
-
-
-def told_by(world: World, monitor: str, now_mono: float) -> tuple[MetricsReading | None, str]:
-    """A monitor's reading if both it and its samples are young enough, else None and why."""
-    key = f"metrics:{monitor}"
-    reading = world.fresh(key, MetricsReading, now_mono)
-    if reading is None:
-        return None, silence(world.observed.get(key))
-    age = (world.observed[key].age(now_mono) or 0.0) + reading.sample_age
-    if not age <= SAMPLES_OLD:  # also when it is NaN
-        return None, f"its newest sample is over {SAMPLES_OLD:.0f} s old"
-    return reading, ""
 
 
 def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _Figures:

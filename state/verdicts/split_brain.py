@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -34,6 +35,15 @@ def split_brain(facts: ClusterFacts) -> SplitBrain | None:
     nodes = tuple(n.node for n in writers if any(n in pair for pair in pairs))
     fork, past = next((f for f in (_fork(*pair) for pair in pairs) if f[0] is not None), (None, None))
     return SplitBrain(nodes, fork, past, _words(facts, nodes, fork, past))
+
+
+def split_resolved(facts: ClusterFacts, nodes: Collection[str]) -> bool:
+    """Whether a seen alarm over these nodes may be cleared: each of them speaks and at most one writes.
+
+    That a node is not reached any more clears nothing.
+    """
+    named = [facts.nodes[n] for n in nodes if n in facts.nodes]
+    return all(n.postgres is not None or n.patroni is not None for n in named) and sum(map(_writes, named)) <= 1
 
 
 def _writes(node: NodeFacts) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from state.changes import Refusal
 from state.units import megabytes
 from state.verdicts.lag import received
-from state.verdicts.replication import DCS_OLD, ClusterVerdict
+from state.verdicts.node import DCS_OLD
+from state.verdicts.replication import ClusterVerdict
 
 DEFAULT_MAXIMUM_LAG = 1_048_576
 """Patroni's default maximum_lag_on_failover, bytes."""

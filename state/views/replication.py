@@ -7,7 +7,8 @@ from state.estate import Estate
 from state.readings import ReplicationSlot
 from state.units import megabytes
 from state.verdicts.lag import lsn
-from state.verdicts.replication import ClusterVerdict, NodeVerdict, cluster_verdict
+from state.verdicts.node import NodeVerdict
+from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.votes import CONFLICT, PRIMARY, vote_words
 from state.views import Memory
 from state.world import World

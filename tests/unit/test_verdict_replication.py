@@ -13,6 +13,7 @@ from state.api import Health
 from state.readings import PatroniMember
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
+from state.verdicts.split_brain import split_resolved
 from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
 from state.verdicts.votes import Vote, agreed, node_votes
 from state.world import World
@@ -351,3 +352,15 @@ def test_empty_world_is_unknown_everywhere() -> None:
     assert cluster.leader == "unknown"
     assert {n.health for n in cluster.nodes.values()} == {Health.UNKNOWN}
     assert cluster.risk.lost_bytes is None
+
+
+def test_silence_does_not_clear_a_split_brain(world: World) -> None:
+    put(world, "postgres:orders/n1", primary("n1", 101 * MB))
+    put(world, "postgres:orders/n2", primary("n2", 101 * MB, timeline=2, fork_lsn=100 * MB))
+    assert not split_resolved(judge(world).facts, ("n1", "n2"))
+    blackhole(world, "postgres:orders/n1")
+    blackhole(world, "patroni:orders/n1")
+    assert judge(world).split is None
+    assert not split_resolved(judge(world).facts, ("n1", "n2"))
+    put(world, "postgres:orders/n1", standby("n1", 100 * MB, timeline=2))
+    assert split_resolved(judge(world).facts, ("n1", "n2"))

@@ -1,0 +1,136 @@
+"""One database node judged: its role by votes, its distance, what its manager says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from state.api import Health
+from state.readings import PostgresReading
+from state.units import megabytes
+from state.verdicts.cluster import ClusterFacts, NodeFacts
+from state.verdicts.evidence import rank, silence, worst
+from state.verdicts.guarantee import sender_of
+from state.verdicts.lag import Lag, standby_lag
+from state.verdicts.split_brain import SplitBrain
+from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_words
+
+Finding = tuple[Health, str]
+
+DCS_OLD = 30.0
+"""Seconds without word from the DCS from which a manager may have lost its say (Patroni's default ttl)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVerdict:
+    """One node: role as voted, its health and why, position and distance, and the facts behind it."""
+
+    facts: NodeFacts
+    role: str
+    votes: tuple[Vote, ...]
+    health: Health
+    words: str
+    lag: Lag
+    sync: str
+    state: str
+
+    @property
+    def position(self) -> int | None:
+        """Where it writes (primary) or has replayed to (standby)."""
+        reading = self.facts.postgres
+        if reading is None:
+            return None
+        return reading.replay_lsn if reading.in_recovery else reading.write_lsn
+
+
+def node_lag(node: NodeFacts, primary: PostgresReading | None) -> Lag:
+    """The node's distance to the one primary, or why there is none."""
+    if node.postgres is None:
+        return Lag(why=silence(node.postgres_seen))
+    if not node.postgres.in_recovery:
+        return Lag(why="writable")
+    return standby_lag(node.postgres, primary)
+
+
+def node_verdict(facts: ClusterFacts, node: NodeFacts, lag: Lag, split: SplitBrain | None) -> NodeVerdict:
+    """Judge one node by its votes, its managers and, on a standby, its distance."""
+    votes = node_votes(node.node, node.postgres, facts.managers)
+    role = agreed(votes)
+    findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
+    sync, state = "", "no data"
+    if split is not None and node.node in split.nodes:
+        findings.append((Health.FAIL, "accepts writes beside another node"))
+    if node.postgres is None:
+        findings.append((Health.UNKNOWN, _unreachable(facts, node)))
+    elif node.postgres.in_recovery:
+        sync = _sync(facts, node.node)
+        state = _standby_state(node, lag)
+        findings += _standby_findings(facts, node, lag)
+    else:
+        state = "writable"
+    health = worst(h for h, _ in findings) if findings else Health.PASS
+    words = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
+    return NodeVerdict(node, role, votes, health, words, lag, sync, state)
+
+
+def _vote_finding(role: str, votes: tuple[Vote, ...]) -> Finding | None:
+    return (Health.UNKNOWN, f"{CONFLICT}: {vote_words(votes)}") if role == CONFLICT else None
+
+
+def _unreachable(facts: ClusterFacts, node: NodeFacts) -> str:
+    """Why the server is silent, and what a manager last said: secondary witnesses, so never a zero."""
+    words = silence(node.postgres_seen)
+    if node.patroni is not None and node.patroni.state not in ("running", "streaming"):
+        words += f", Patroni says {node.patroni.state}"
+    behind = [
+        m.lag for r in facts.managers.values() if r is not None for m in r.members if m.name == node.node and m.lag
+    ]
+    return f"{words}, {megabytes(max(behind))} behind in Patroni's view" if behind else words
+
+
+def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[Finding]:
+    if node.patroni_seen is None:
+        return []
+    found: list[Finding] = []
+    if node.patroni is None:
+        found.append((Health.WARN, f"Patroni: {silence(node.patroni_seen)}"))
+    elif node.patroni.dcs_age is not None and node.patroni.dcs_age > DCS_OLD:
+        found.append((Health.WARN, f"its Patroni has not seen the DCS for over {DCS_OLD:.0f} s"))
+    views = [r for r in facts.managers.values() if r is not None and r.members]
+    if views and not any(m.name == node.node for r in views for m in r.members):
+        found.append((Health.WARN, "missing from the cluster's members"))
+    return found
+
+
+def _standby_state(node: NodeFacts, lag: Lag) -> str:
+    if node.postgres is not None and _paused(node):
+        return "replay paused"
+    if node.postgres is not None and node.postgres.receiver_state == "streaming":
+        return "streaming"
+    return "not streaming" if lag.replay is None else "replaying"
+
+
+def _paused(node: NodeFacts) -> bool:
+    return node.postgres is not None and node.postgres.replay_pause not in (None, "", "not paused")
+
+
+def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: Lag) -> list[Finding]:
+    found: list[Finding] = []
+    limit = facts.entry.rpo
+    if lag.replay is None:
+        reading = node.postgres
+        broken = reading is not None and (reading.receiver_state != "streaming" or facts.primary is not None)
+        found.append((Health.FAIL if broken else Health.UNKNOWN, f"lag {lag.words}"))
+    if _paused(node):
+        size = f", {megabytes(lag.unapplied)} unapplied" if lag.unapplied is not None else ""
+        found.append((Health.WARN, f"replay paused{size}"))
+    elif lag.unapplied is not None and lag.unapplied > limit:
+        found.append((Health.WARN, f"{megabytes(lag.unapplied)} received but not applied"))
+    elif lag.replay is not None and lag.replay > limit:
+        found.append((Health.WARN, f"{megabytes(lag.replay)} behind"))
+    return found
+
+
+def _sync(facts: ClusterFacts, node: str) -> str:
+    primary = facts.primary
+    sender = sender_of(primary.postgres, node) if primary is not None and primary.postgres is not None else None
+    return sender.sync_state if sender is not None else ""
