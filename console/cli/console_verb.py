@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 
 import click
 
@@ -40,23 +38,11 @@ def console(estate: str | None, observe: bool, host: str | None, ascii_only: boo
 
 def open_console(socket: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
     """Run the screens on a socket; the exit code is theirs."""
-    from console.tui.terminal import UnsuitableTerminal, decide, prepare
+    from console import tui
+    from console.tui.terminal import UnsuitableTerminal
 
     try:
-        terminal = decide(
-            os.environ,
-            encoding=sys.__stderr__.encoding if sys.__stderr__ else None,
-            interactive=sys.stdin.isatty() and sys.stderr.isatty(),
-            ascii_only=ascii_only,
-            mouse=mouse,
-            theme=theme,
-        )
+        return tui.run(socket, ascii_only=ascii_only, mouse=mouse, theme=theme)
     except UnsuitableTerminal as error:
         complain(str(error))
         return error.exit_code
-    prepare(terminal, os.environ)
-    from console.tui.app import RecoveryApp
-
-    gc.freeze()
-    gc.enable()
-    return RecoveryApp(terminal, socket).start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,6 @@ def check(file: Path | None, as_json: bool) -> int:
     from console.loading import problems_of
     from console.places import find
 
-    gc.enable()
     estate = find(str(file) if file else None).file
     if estate is None:
         raise NotFound("the running engine does not tell its estate file: name it")
@@ -49,7 +47,6 @@ def report_problems(problems: Sequence[Problem], good: str, *, as_json: bool) ->
 def schema() -> int:
     """Print the JSON Schema of an estate file, for completion in editors."""
     from adapters.outside import kinds
-
     from state.estate_schema import estate_schema
 
     say_json(estate_schema(kinds()))

@@ -37,7 +37,7 @@ class Progress:
             if step.state not in QUIET_STEPS and self._steps.get(step.key) != told:
                 self._steps[step.key] = told
                 took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""
-                lines.append(f"  {step.index}. {step.title}: {told}{took}")
+                lines.append(f"  {step.index + 1}. {step.title}: {told}{took}")
         state = f"{run.id} {run.state.value}" + (f": {run.words}" if run.words else "")
         if run.question:
             state += f"; it asks: {run.question} ({', '.join(run.options)}); answer with recovery run decide"

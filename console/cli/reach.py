@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -49,5 +48,4 @@ def socket_of(place: Place, *, acting: bool) -> os.PathLike[str]:
 
 def ask(work: Coroutine[Any, Any, T]) -> T:
     """Run a verb's conversation with the engine."""
-    gc.enable()
     return asyncio.run(work)

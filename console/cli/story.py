@@ -138,13 +138,25 @@ class Story:
         row = view.clusters.get(DATABASE) if view is not None else None
         return row.leader if row is not None else ""
 
+    def _candidate(self) -> str:
+        """The standby to hand over to, named so that the plan does not hang on which lags less at an instant."""
+        view: ReplicationView | None = self._watcher.view("replication")
+        nodes = view.nodes.values() if view is not None else ()
+        able = sorted(
+            n.node for n in nodes if n.cluster == DATABASE and n.role == "standby" and n.health is Health.PASS
+        )
+        if not able:
+            raise NotSeen(f"no standby of {DATABASE} is able to lead")
+        return able[0]
+
     async def _switchover(self) -> None:
         self._tell("-- hand the database's leader role over, with orders coming in")
         self.account.leader_before = self._leader()
+        params = {"service": SERVICE, "database": DATABASE, "to": self._candidate()}
         gap = OrderGap()
         sampling = asyncio.create_task(gap.run(self._lab))
         try:
-            code = await self._do({"do": "runbook", "name": "switch-database", "params": {"service": SERVICE}})
+            code = await self._do({"do": "runbook", "name": "switch-database", "params": params})
         finally:
             sampling.cancel()
             await asyncio.gather(sampling, return_exceptions=True)

@@ -45,8 +45,6 @@ CARD = Card(
 )
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
 HEADER = HeaderView("shop", "lab", None, None, (), "", "", 7, "aa", (), SOURCES)
-    "shop", "lab", None, None, (), "", "", 7, "aa", (), {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
-)
 SERVICE = ServiceRow(
     name="checkout",
     order=1,
