@@ -25,7 +25,7 @@ class Ask(Protocol):
     def __call__(self, *, deadline: float) -> Awaitable[Reading]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Polled:
     """A `state.ports.Source`: a key, its pace in seconds, and the adapter's own read, given its deadline."""
 

@@ -32,7 +32,7 @@ class Answer:
 
 
 class HttpReader:
-    """GETs from one origin over at most two kept connections; `unix` is the socket to use in place of host and port."""
+    """GETs from one origin over at most two kept connections; `unix` is a socket in place of host and port."""
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 
 from pydantic import Field, field_validator
 
@@ -91,15 +92,13 @@ class HAProxy:
         """Set the absolute weight, 0 to 256. Raises EffectRefused or EffectUnknown."""
         if isinstance(weight, bool) or not 0 <= weight <= 256:
             raise EffectRefused(f"weight {weight} is not within 0 to 256", "bad-weight")
-        target = await self._target(backend, server, deadline)
-        return await self._send(f"set server {target} weight {weight}", deadline)
+        return await self._set(backend, server, f"weight {weight}", deadline)
 
     async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt:
         """Take a server out (`drain`, `maint`) or back in (`ready`). Raises EffectRefused or EffectUnknown."""
         if state not in STATES:
             raise EffectRefused(f"{state!r} is none of {', '.join(STATES)}", "bad-state")
-        target = await self._target(backend, server, deadline)
-        return await self._send(f"set server {target} state {state}", deadline)
+        return await self._set(backend, server, f"state {state}", deadline)
 
     async def _target(self, backend: str, server: str, deadline: float) -> str:
         """`backend/server` as it stands in a command: spelled safely and known to the live process."""
@@ -117,8 +116,11 @@ class HAProxy:
             raise EffectRefused(f"there is no server {key}", "no-such-server")
         return key
 
-    async def _send(self, line: str, deadline: float) -> Receipt:
-        words = await haproxy_socket.act(self._address, line.encode(), deadline)
+    async def _set(self, backend: str, server: str, what: str, deadline: float) -> Receipt:
+        began = time.monotonic()
+        target = await self._target(backend, server, deadline)
+        left = deadline - (time.monotonic() - began)
+        words = await haproxy_socket.act(self._address, f"set server {target} {what}".encode(), left)
         if words:
             raise EffectRefused(words, "denied" if words.startswith("Permission denied") else "refused")
         return Receipt("silent", "")

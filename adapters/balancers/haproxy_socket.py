@@ -97,14 +97,14 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
         async with asyncio.timeout_at(end):
             dialogue = await _dial(address)
     except TimeoutError as error:
-        raise EffectRefused(f"no connection to HAProxy within {deadline:g} s", "unreachable") from error
+        raise EffectRefused(f"no connection to HAProxy within {deadline:.3g} s", "unreachable") from error
     except OSError as error:
         raise EffectRefused(f"HAProxy socket: {error.strerror or error}", "unreachable") from error
     try:
         async with asyncio.timeout_at(end):
             answer = await _answer(dialogue, line)
     except TimeoutError as error:
-        raise EffectUnknown(f"HAProxy did not answer within {deadline:g} s", "timeout") from error
+        raise EffectUnknown(f"HAProxy did not answer within {deadline:.3g} s", "timeout") from error
     except OSError as error:
         raise EffectUnknown(f"HAProxy socket: {error.strerror or error}", "reset") from error
     finally:

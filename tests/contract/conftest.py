@@ -27,16 +27,25 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="session", params=haproxies(), ids=lambda path: "wheel" if "ray" in str(path) else "path")
-def haproxy(request: pytest.FixtureRequest, folder: Path) -> Iterator[RunningHAProxy]:
-    place = Path(tempfile.mkdtemp(dir=folder))
-    running = RunningHAProxy(request.param, place / "h.cfg", place / "a.sock", place / "u.sock", front=free_port())
-    running.config.write_text(
-        HAPROXY.format(socket=running.socket, user_socket=running.user_socket, port=free_port(), front=running.front)
-    )
-    running.start()
+@pytest.fixture(scope="session")
+def running_haproxies(folder: Path) -> Iterator[dict[str, RunningHAProxy]]:
+    running = {}
+    for name, program in haproxies().items():
+        place = Path(tempfile.mkdtemp(dir=folder))
+        each = RunningHAProxy(program, place / "h.cfg", place / "a.sock", place / "u.sock", front=free_port())
+        each.config.write_text(
+            HAPROXY.format(socket=each.socket, user_socket=each.user_socket, port=free_port(), front=each.front)
+        )
+        each.start()
+        running[name] = each
     yield running
-    running.stop()
+    for each in running.values():
+        each.stop()
+
+
+@pytest.fixture(params=haproxies())
+def haproxy(request: pytest.FixtureRequest, running_haproxies: dict[str, RunningHAProxy]) -> RunningHAProxy:
+    return running_haproxies[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -45,12 +45,16 @@ async def test_primary_tells_its_wal_senders_and_slots(pair: Pair) -> None:
         reading = await until(primary, lambda r: r.senders and r.senders[0].state == "streaming")
     assert not reading.in_recovery
     assert reading.timeline == 1
-    assert reading.write_lsn is not None and reading.receive_lsn is None and reading.replay_lsn is None
+    assert reading.write_lsn is not None
+    assert reading.receive_lsn is None
+    assert reading.replay_lsn is None
     assert reading.replay_age is None
     assert reading.server_address == f"127.0.0.1:{pair.primary}"
     sender = reading.senders[0]
-    assert sender.application_name == "b" and sender.sync_state == "async"
-    assert sender.sent_lsn is not None and sender.sent_lsn <= reading.write_lsn
+    assert sender.application_name == "b"
+    assert sender.sync_state == "async"
+    assert sender.sent_lsn is not None
+    assert sender.sent_lsn <= reading.write_lsn
     (slot,) = reading.slots
     assert (slot.name, slot.slot_type, slot.active) == ("b", "physical", True)
 
@@ -59,10 +63,12 @@ async def test_standby_tells_what_it_received_and_replayed(pair: Pair) -> None:
     async with node(pair.standby) as standby, node(pair.primary) as primary:
         mine = await until(standby, lambda r: r.receiver_state == "streaming")
         theirs = await primary.read(deadline=2)
-    assert mine.in_recovery and mine.write_lsn is None
+    assert mine.in_recovery
+    assert mine.write_lsn is None
     assert mine.timeline == 1
     assert mine.replay_pause == "not paused"
-    assert mine.receive_lsn is not None and mine.replay_lsn is not None
+    assert mine.receive_lsn is not None
+    assert mine.replay_lsn is not None
     assert mine.replay_lsn <= mine.receive_lsn <= theirs.write_lsn
     assert mine.system_id == theirs.system_id
     assert mine.started_at != theirs.started_at
@@ -175,10 +181,14 @@ async def test_trap_05_timeline_right_after_promotion_is_the_new_one_and_fork_is
         promoted = await new.read(deadline=2)
         doomed.psql(doomed.primary, "create table lost as select generate_series(1, 5000)")
         left = await old.read(deadline=2)
-    assert promoted.timeline == 2 and not promoted.in_recovery
-    assert promoted.fork_lsn is not None and before.write_lsn is not None and left.write_lsn is not None
+    assert promoted.timeline == 2
+    assert not promoted.in_recovery
+    assert promoted.fork_lsn is not None
+    assert before.write_lsn is not None
+    assert left.write_lsn is not None
     assert before.write_lsn <= promoted.fork_lsn < left.write_lsn
-    assert left.timeline == 1 and left.fork_lsn is None
+    assert left.timeline == 1
+    assert left.fork_lsn is None
     assert left.system_id == promoted.system_id
 
 
@@ -186,7 +196,8 @@ async def test_without_the_right_the_fork_is_not_known(doomed: Pair) -> None:
     doomed.psql(doomed.standby, "select pg_promote(true, 10)")
     async with node(doomed.standby) as new:
         reading = await new.read(deadline=2)
-    assert reading.timeline == 2 and reading.fork_lsn is None
+    assert reading.timeline == 2
+    assert reading.fork_lsn is None
 
 
 def test_lsn_and_history_are_read_as_postgres_writes_them() -> None:

@@ -1,0 +1,307 @@
+"""What every balancer owes the engine, run over every adapter, and what only HAProxy can get wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import pkgutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import adapters.balancers
+from adapters.balancers.haproxy import HAProxy, Options
+from adapters.balancers.memory import MemoryBalancer
+from adapters.outside import kinds
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.ports import Balancer, CanSetState, CanSetWeight
+from state.readings import Server
+from tests.contract.components import RunningHAProxy, haproxies, serving
+
+BACKENDS = {"app": {"blue": 100, "green": 0}, "pinned": {"one": 10}, "broken": {"gone": 1}}
+Full = HAProxy | MemoryBalancer
+
+
+MAKERS = ("memory", *(f"haproxy-{name}" for name in haproxies()))
+
+
+@pytest.fixture(params=MAKERS)
+def balancer(request: pytest.FixtureRequest, running_haproxies: dict[str, RunningHAProxy]) -> Full:
+    kind, _, name = request.param.partition("-")
+    if kind == "memory":
+        return MemoryBalancer("edge", BACKENDS)
+    running_haproxies[name].restart()
+    return HAProxy("edge", str(running_haproxies[name].socket))
+
+
+def test_every_balancer_found_is_under_contract() -> None:
+    found = {kind for role, kind in kinds() if role == "balancers"}
+    assert found == {maker.partition("-")[0] for maker in MAKERS}
+    assert found <= {info.name for info in pkgutil.iter_modules(adapters.balancers.__path__)}
+
+
+async def one(balancer: Balancer, name: str) -> Server:
+    return next(server for server in await balancer.read_backend("app", deadline=2) if server.name == name)
+
+
+async def test_it_fulfils_the_ports(balancer: Full) -> None:
+    assert isinstance(balancer, Balancer)
+    assert isinstance(balancer, CanSetWeight)
+    assert isinstance(balancer, CanSetState)
+
+
+async def test_reading_has_every_server_keyed_by_backend(balancer: Full) -> None:
+    reading = await balancer.read(deadline=2)
+    assert reading.name == "edge"
+    assert set(reading.servers) == {"app/blue", "app/green", "pinned/one", "broken/gone"}
+    blue = reading.servers["app/blue"]
+    assert (blue.weight, blue.configured_weight, blue.serving) == (100, 100, True)
+    assert reading.servers["app/green"].serving is False
+    assert reading.of("app") == await balancer.read_backend("app", deadline=2)
+
+
+async def test_identity_holds_while_the_process_lives(balancer: Full) -> None:
+    first = await balancer.identify(deadline=2)
+    second = await balancer.identify(deadline=2)
+    assert first.difference(second) == ""
+    assert (await balancer.read(deadline=2)).process == first.facts["process"]
+
+
+@pytest.mark.parametrize("weight", [0, 1, 57, 256])
+async def test_weight_is_absolute_and_read_back(balancer: Full, weight: int) -> None:
+    receipt = await balancer.set_weight("app", "blue", weight, deadline=2)
+    assert receipt.code == "silent"
+    blue = await one(balancer, "blue")
+    assert (blue.weight, blue.configured_weight) == (weight, 100)
+
+
+async def test_states_show_and_the_weight_survives_them(balancer: Full) -> None:
+    await balancer.set_weight("app", "blue", 40, deadline=2)
+    await balancer.set_state("app", "blue", "drain", deadline=2)
+    drained = await one(balancer, "blue")
+    assert (drained.drained, drained.maintenance, drained.weight, drained.serving) == (True, False, 40, False)
+    await balancer.set_state("app", "blue", "maint", deadline=2)
+    out = await one(balancer, "blue")
+    assert (out.maintenance, out.up, out.serving) == (True, False, False)
+    await balancer.set_state("app", "blue", "ready", deadline=2)
+    back = await one(balancer, "blue")
+    assert (back.drained, back.maintenance, back.weight, back.serving) == (False, False, 40, True)
+
+
+@pytest.mark.parametrize("weight", [-1, 257])
+async def test_weight_out_of_range_is_refused(balancer: Full, weight: int) -> None:
+    with pytest.raises(EffectRefused) as refusal:
+        await balancer.set_weight("app", "blue", weight, deadline=2)
+    assert refusal.value.code == "bad-weight"
+
+
+@pytest.mark.parametrize(
+    ("backend", "server"), [("app", "red"), ("nope", "blue"), ("app", "blue; shutdown"), ("app", "blue\nx"), ("", "")]
+)
+async def test_what_does_not_exist_is_refused_and_nothing_changes(balancer: Full, backend: str, server: str) -> None:
+    before = (await balancer.read(deadline=2)).servers
+    with pytest.raises(EffectRefused):
+        await balancer.set_state(backend, server, "maint", deadline=2)
+    with pytest.raises(EffectRefused):
+        await balancer.set_weight(backend, server, 3, deadline=2)
+    after = (await balancer.read(deadline=2)).servers
+    assert [s.weight for s in after.values()] == [s.weight for s in before.values()]
+    assert not any(s.maintenance for s in after.values())
+
+
+async def test_unknown_backend_is_no_reading(balancer: Full) -> None:
+    with pytest.raises(ReadFailure) as failure:
+        await balancer.read_backend("nope", deadline=2)
+    assert failure.value.trouble is Trouble.ERROR
+
+
+# HAProxy alone
+
+
+async def test_unchanged_servers_are_the_same_objects(haproxy: RunningHAProxy) -> None:
+    edge = HAProxy("edge", str(haproxy.socket))
+    first = (await edge.read(deadline=2)).servers
+    await asyncio.sleep(1.1)  # columns that count seconds have moved on
+    second = (await edge.read(deadline=2)).servers
+    assert all(second[key] is first[key] for key in ("app/blue", "app/green", "pinned/one"))
+    await edge.set_weight("app", "green", 7, deadline=2)
+    third = (await edge.read(deadline=2)).servers
+    assert third["app/green"].weight == 7
+    assert third["app/green"] is not first["app/green"]
+    assert third["app/blue"] is first["app/blue"]
+    await edge.set_weight("app", "green", 0, deadline=2)
+
+
+async def test_counters_move_when_requests_fail(haproxy: RunningHAProxy) -> None:
+    edge = HAProxy("edge", str(haproxy.socket))
+    haproxy.restart()
+    before = (await edge.read(deadline=2)).servers["app/blue"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", haproxy.front)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert b"503" in await reader.read()
+    writer.close()
+    after = (await edge.read(deadline=2)).servers["app/blue"]
+    assert after.requests > before.requests
+
+
+async def test_a_server_that_fails_its_checks_is_not_up(haproxy: RunningHAProxy) -> None:
+    edge = HAProxy("edge", str(haproxy.socket))
+    for _ in range(100):
+        gone = (await edge.read(deadline=2)).servers["broken/gone"]
+        if not gone.up:
+            break
+        await asyncio.sleep(0.05)
+    assert (gone.up, gone.status, gone.check, gone.serving) == (False, "DOWN", "L4CON", False)
+
+
+async def test_trap_10_restart_shows_as_another_process_with_the_configured_weights(haproxy: RunningHAProxy) -> None:
+    edge = HAProxy("edge", str(haproxy.socket))
+    await edge.set_weight("app", "blue", 3, deadline=2)
+    before = await edge.read(deadline=2)
+    identity = await edge.identify(deadline=2)
+    haproxy.restart()
+    after = await edge.read(deadline=2)
+    assert after.process != before.process
+    assert after.servers["app/blue"].weight == 100
+    assert "process was" in identity.difference(await edge.identify(deadline=2))
+
+
+async def test_static_algorithms_refuse_in_haproxys_own_words(haproxy: RunningHAProxy) -> None:
+    edge = HAProxy("edge", str(haproxy.socket))
+    with pytest.raises(EffectRefused) as refusal:
+        await edge.set_weight("pinned", "one", 4, deadline=2)
+    assert "consistent" in refusal.value.message or "algorithm" in refusal.value.message
+
+
+async def test_a_socket_for_reading_reads_and_denies_changes(haproxy: RunningHAProxy) -> None:
+    edge = HAProxy("edge", str(haproxy.user_socket))
+    assert len((await edge.read(deadline=2)).servers) == 4
+    with pytest.raises(EffectRefused) as refusal:
+        await edge.set_weight("app", "blue", 3, deadline=2)
+    assert refusal.value.code == "denied"
+
+
+async def test_no_socket_is_an_error_for_reading_and_certain_for_effects() -> None:
+    edge = HAProxy("edge", "/tmp/there-is-no-such.sock")
+    with pytest.raises(ReadFailure) as failure:
+        await edge.read(deadline=1)
+    assert failure.value.trouble is Trouble.ERROR
+    with pytest.raises(EffectRefused) as refusal:
+        await edge.set_weight("app", "blue", 3, deadline=1)
+    assert refusal.value.code == "unreachable"
+
+
+Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def pretender(haproxy: RunningHAProxy, answer: Answer) -> AsyncIterator[HAProxy]:
+    """A socket that answers questions like the real HAProxy and commands as the test says."""
+    path = Path(tempfile.mkdtemp(dir=haproxy.socket.parent)) / "p.sock"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.readline()
+        if not line.startswith(b"show"):
+            await answer(line, writer)
+            return
+        up, out = await asyncio.open_unix_connection(str(haproxy.socket))
+        out.write(line)
+        writer.write(await up.read())
+        out.close()
+
+    async with serving(serve, path):
+        yield HAProxy("edge", str(path))
+
+
+async def test_trap_11_empty_answer_is_only_a_receipt_and_the_truth_is_read_back(haproxy: RunningHAProxy) -> None:
+    """A lying socket says success to everything: the receipt claims nothing and the next reading shows it."""
+    lines: list[bytes] = []
+
+    async def say_nothing(line: bytes, writer: asyncio.StreamWriter) -> None:
+        lines.append(line)
+        writer.write(b"\n")
+
+    haproxy.restart()
+    async with pretender(haproxy, say_nothing) as edge:
+        receipt = await edge.set_weight("app", "blue", 5, deadline=2)
+        assert (receipt.code, receipt.words) == ("silent", "")
+        assert (await one(edge, "blue")).weight == 100
+    assert lines == [b"set server app/blue weight 5\n"]
+
+
+async def test_trap_11_connection_lost_without_a_byte_is_unknown_not_success(haproxy: RunningHAProxy) -> None:
+    async def vanish(line: bytes, writer: asyncio.StreamWriter) -> None:
+        return None
+
+    async with pretender(haproxy, vanish) as edge:
+        with pytest.raises(EffectUnknown) as unknown:
+            await edge.set_weight("app", "blue", 5, deadline=2)
+    assert unknown.value.code == "reset"
+
+
+async def test_silence_is_unknown_for_effects_and_a_timeout_for_readings(haproxy: RunningHAProxy) -> None:
+    async def hang(line: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1)
+
+    async with pretender(haproxy, hang) as edge:
+        with pytest.raises(EffectUnknown) as unknown:
+            await edge.set_state("app", "blue", "maint", deadline=0.2)
+        assert unknown.value.code == "timeout"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n<html>",
+        b"\xff\xfe\x00" * 400,
+        b"Name: HAProxy\n\n\n\n",
+        b"\n",
+    ],
+)
+async def test_garbage_is_no_reading(garbage: bytes, folder: Path) -> None:
+    path = Path(tempfile.mkdtemp(dir=folder)) / "g.sock"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(garbage)
+
+    async with serving(serve, path):
+        edge = HAProxy("edge", str(path))
+        for read in (edge.read(deadline=1), edge.identify(deadline=1), edge.read_backend("app", deadline=1)):
+            with pytest.raises(ReadFailure) as failure:
+                await read
+            assert failure.value.trouble in (Trouble.ERROR, Trouble.EMPTY)
+
+
+async def test_unknown_columns_are_no_reading(folder: Path) -> None:
+    path = Path(tempfile.mkdtemp(dir=folder)) / "c.sock"
+    info = b"Name: HAProxy\nVersion: 2\nPid: 1\nStart_time_sec: 5\n\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(info + b"1\n# other columns\n\n# pxname,svname\n")
+
+    async with serving(serve, path):
+        with pytest.raises(ReadFailure, match="columns"):
+            await HAProxy("edge", str(path)).read(deadline=1)
+
+
+async def test_a_hung_socket_times_out(folder: Path) -> None:
+    path = Path(tempfile.mkdtemp(dir=folder)) / "h.sock"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(serve, path):
+        with pytest.raises(ReadFailure) as failure:
+            await HAProxy("edge", str(path)).read(deadline=0.2)
+    assert failure.value.trouble is Trouble.TIMEOUT
+
+
+@pytest.mark.parametrize("socket", ["192.0.2.1:9999", "haproxy.example:9999", "relative.sock", "/" + "x" * 120])
+def test_only_local_sockets_are_options(socket: str) -> None:
+    with pytest.raises(ValueError, match="socket"):
+        Options(socket=socket)
+    assert Options(socket="127.0.0.1:9999").socket == "127.0.0.1:9999"
