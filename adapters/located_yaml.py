@@ -28,7 +28,9 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from state.errors import ConfigError, Problem
-from state.located import START, Located, Path, Place
+from state.literals import shown
+from state.located import START, Located, Place
+from state.paths import Path
 
 DEEPEST = 32
 """Levels of nesting, aliases expanded."""
@@ -168,10 +170,12 @@ class _Builder:
                 self._problem(key, "'<<'", "keys written out: YAML 1.2 merges nothing")
             elif name in data:
                 first = self.keys[*path, name][0]
-                self._problem(key, f"key {name[:60]!r} again", f"each key once (first in line {first})")
+                self._problem(key, f"key {shown((), name)} again", f"each key once (first in line {first})")
             else:
                 self.keys[*path, name] = key.place
                 data[name] = self.value(item, (*path, name))
+                if item.plain and not item.text:  # the parser finds an empty value where the next thing begins
+                    self.values[*path, name] = key.place
         return data
 
     def _scalar(self, node: _Node) -> Any:

@@ -53,7 +53,20 @@ def estate_schema(kinds: Kinds) -> dict[str, Any]:
         variants = list(_variants(section, kinds, entry, definitions))
         if variants:
             definitions[common.__name__] = {"description": entry.get("description", ""), "oneOf": variants}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    tidy: dict[str, Any] = _tidy(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **tidy}
+
+
+def _tidy(node: Any) -> Any:
+    """Without limits in base units, which say nothing about text; mappings are closed to keys that are no names."""
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {
+        k: _tidy(v) for k, v in node.items() if not (k in {"gt", "ge", "lt", "le"} and isinstance(v, int | float))
+    }
+    return {**kept, "additionalProperties": False} if "patternProperties" in kept else kept
 
 
 def _variants(

@@ -137,7 +137,8 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
     for name in params:
         if name not in runbook.params:
             words = f"a parameter of {runbook.runbook}: {one_of(runbook.params) or 'it has none'}"
-            problems.append(located.problem(("params",), repr(name[:60]), words, nearest(name, runbook.params)))
+            close = nearest(name, runbook.params)
+            problems.append(located.problem(("params",), repr(name[:60]), words, close, key=True))
     values: dict[str, Any] = {}
     for name, spec in runbook.params.items():
         given = params.get(name, spec.default)

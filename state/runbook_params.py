@@ -13,7 +13,7 @@ from state.estate import Entry
 from state.explain import NAME_PATTERN, NAME_WORDS
 from state.near import one_of
 from state.paths import Path
-from state.units import parse_duration
+from state.units import parse_duration, parse_size
 from state.written import UNITS
 
 ParamKind = Literal[
@@ -29,12 +29,14 @@ ParamKind = Literal[
     "text",
     "number",
     "duration",
+    "size",
     "choice",
 ]
 NAMES = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "colour", "fault"})
 """Kinds whose values are names, which end up in commands to targets."""
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
+_QUANTITIES = {"duration": parse_duration, "size": parse_size}
 _LONGEST_TEXT = 500
 
 
@@ -55,13 +57,17 @@ class ParamSpec(Entry):
         """What a value of it looks like."""
         if self.choices:
             return one_of(self.choices)
-        if self.kind == "duration":
-            return UNITS[parse_duration]
+        quantity = _QUANTITIES.get(self.kind)
+        if quantity is not None:
+            return UNITS[quantity]
         return {"number": "a number", "text": "text", "choice": "one of its choices"}.get(self.kind, f"a {self.kind}")
 
 
 def convert(spec: ParamSpec, given: Any) -> str | int | float:
-    """The typed value: text, a number, or seconds. Raises ValueError saying what was expected."""
+    """The typed value: text, a number, or seconds; a size stays text, as its argument reads it.
+
+    Raises ValueError saying what was expected.
+    """
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise ValueError(spec.words)
     text = str(given)
@@ -73,10 +79,20 @@ def convert(spec: ParamSpec, given: Any) -> str | int | float:
         return _number(text)
     if spec.kind == "duration":
         return _duration(text)
+    if spec.kind == "size":
+        return _size(text)
     if spec.kind in NAMES and not re.fullmatch(NAME_PATTERN, text):
         raise ValueError(NAME_WORDS)
     if spec.kind == "choice" and not spec.choices:
         raise ValueError("a parameter that has choices")
+    return text
+
+
+def _size(text: str) -> str:
+    try:
+        parse_size(text)
+    except (ValueError, OverflowError):  # more digits than a float holds
+        raise ValueError(UNITS[parse_size]) from None
     return text
 
 

@@ -19,7 +19,7 @@ from state.runbook_params import NAMES, ParamSpec, convert, placeholders_in, sub
 from state.written import written_for
 
 Finding = tuple[Path, Problem]
-_SAMPLES: Mapping[str, Any] = {"number": 1, "duration": 1.0}
+_SAMPLES: Mapping[str, Any] = {"number": 1, "duration": 1.0, "size": "1MB"}
 
 
 def placed_steps(runbook: Runbook) -> Iterator[tuple[Path, Step]]:

@@ -86,9 +86,11 @@ def small_estate() -> Estate:
 
 
 def replaced(text: str, old: str, new: str) -> tuple[str, int]:
-    """The text with one place changed, and the line where that is."""
+    """The text with one place changed, and the line where it begins to differ."""
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
-    return text.replace(old, new), text[: text.index(old)].count("\n") + 1
+    changed = text.replace(old, new)
+    differs = next(i for i, (a, b) in enumerate(zip(text, changed, strict=False)) if a != b)
+    return changed, changed[:differs].count("\n") + 1
 
 
 def problems_of(error: ConfigError, line: int) -> list[Problem]:

@@ -1,0 +1,216 @@
+"""Runbook files: what the linter refuses, where, and what it warns of; the shipped ones hold against the estate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapters.files import read_yaml, runbook_paths
+from adapters.located_yaml import parse_yaml
+from state.changes.registry import CHANGES
+from state.checks.registry import CHECKS as ALL_CHECKS
+from state.errors import ConfigError, Problem
+from state.estate import Estate
+from state.estate_file import parse_estate
+from state.runbook import Runbook, flat, render, service_of
+from state.runbook_file import lint_runbook
+from tests.support.estate_samples import CANARY, CHECKS, FIXTURES, KINDS, problems_of, replaced, small_estate
+
+CONFIG = Path(__file__).parents[2] / "config"
+SAMPLE = (FIXTURES / "runbook.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def small() -> Estate:
+    return small_estate()
+
+
+def lint(text: str, estate: Estate) -> tuple[Runbook, tuple[Problem, ...]]:
+    return lint_runbook(parse_yaml(text, "shift.yaml"), estate, CHANGES, CHECKS)
+
+
+def test_the_sample_holds(small: Estate) -> None:
+    runbook, warnings = lint(SAMPLE, small)
+    assert warnings == ()
+    assert [step.kind for step in runbook.steps] == [
+        "check",
+        "change",
+        "decide",
+        "change",
+        "change",
+        "wait",
+        "parallel",
+    ]
+    assert [step.limit for step in runbook.steps] == [10, 60, 300, 60, 60, 5, 10]
+    assert [step.id for step in flat(runbook.steps)][-2:] == ["healthy", "primary"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("check: backend.floor", "check: backend.flor", "expected a check: backend.floor, database.one-primary"),
+        ("check: backend.floor", "check: backend.flor", "did you mean 'backend.floor'?"),
+        ("change: backend.flip", "change: backend.flap", "did you mean 'backend.flip'?"),
+        ("check: database.one-primary", "check: database.one", "did you mean 'database.one-primary'?"),
+        ("at_least: 1", "at_least: one", "found 'one', expected a whole number"),
+        ("at_least: 1", "atleast: 1", "found key 'atleast', expected one of the keys"),
+        (
+            "at_least: 1",
+            'at_least: "${nobody}"',
+            "found '${nobody}', expected a parameter: hold, node, service or to",
+        ),
+        ("at_least: 1", 'at_least: "${hodl}"', "did you mean 'hold'?"),
+        ("at_least: 1", "at_least: '${'", "expected a parameter"),
+        ("{balancer: edge, backend: checkout, at_least: 1}", "{backend: checkout}", "expected the key 'balancer'"),
+        (
+            "{balancer: edge, backend: checkout, at_least",
+            "{balancer: egde, backend: checkout, at_least",
+            "found 'egde', expected a balancer of the estate: edge; did you mean 'edge'?",
+        ),
+        ("backend: checkout, at_least", "backend: chekout, at_least", "did you mean 'checkout'?"),
+        (
+            'to: "${to}"',
+            "to: bleu",
+            "found 'bleu', expected a server of the estate: blue or green; did you mean 'blue'?",
+        ),
+        ('to: "${to}"', 'to: "${service}"', "expected a parameter of kind server (this one is a service)"),
+        ('to: "${node}"', "to: n9", "expected a node of the estate: n1 or n2"),
+        ("{database: orders, to", "{database: oders, to", "did you mean 'orders'?"),
+        ('{service: "${service}"}', "{service: chekout}", "did you mean 'checkout'?"),
+        ("service: ${service}", "service: nobody", "expected a service of the estate: catalog or checkout"),
+        ("default: checkout}", "default: chekout}", "found 'chekout', expected a service of the estate"),
+        ("default: blue}", "default: bleu}", "expected a colour of the estate: blue or green; did you mean 'blue'?"),
+        ("default: blue}", "default: blue, choices: [blue, grene]}", "did you mean 'green'?"),
+        ("default: blue}", "default: blue, choices: [green]}", "found 'blue', expected green"),
+        ("default: 30s", "default: 30", "found 30, expected a duration such as"),
+        ("kind: node}", "kind: choice}", "expected choices: the values it may have"),
+        ("kind: node}", "kind: nod}", "did you mean 'node'?"),
+        (
+            "Skip: both",
+            "Skip: bth",
+            "expected continue, stop or the id of a later step: both, fault, hand-over or pause",
+        ),
+        ("Skip: both", "Skip: bth", "did you mean 'both'?"),
+        ("Skip: both", "Skip: floor", "found 'floor', expected continue, stop or the id of a later step"),
+        ("Skip: both", "Skip: healthy", "found 'healthy', expected continue, stop or the id of a later step"),
+        ("- id: pause", "- id: flip", "expected each id once (first in line 16)"),
+        ("- id: primary", "- id: floor", "expected each id once (first in line 10)"),
+        ("wait: 5s", "wait: 5", "found 5, expected a duration"),
+        ("wait: 5s", "waitt: 5s", "did you mean 'wait'?"),
+        ("samples: 2", "samples: 0", "found 0, expected at least 1"),
+        ("every: 1s", "evrey: 1s", "found key 'evrey'"),
+        ("title: Shift", "title: ''", "expected at least 1 characters"),
+        ("options: {Yes: continue, Skip: both, No: stop}", "options: {}", "expected at least 1 entries"),
+        ('seconds: "${hold}"', "seconds: 99999", "found 99999, expected at most 3600"),
+        ('seconds: "${hold}"', f"seconds: 5, token: {CANARY}", "a reference to the secret"),
+    ],
+)
+def test_each_problem_is_told_at_its_line(small: Estate, old: str, new: str, words: str) -> None:
+    text, line = replaced(SAMPLE, old, new)
+    with pytest.raises(ConfigError) as refused:
+        lint(text, small)
+    told = str(refused.value)
+    assert any(words in str(p) for p in problems_of(refused.value, line)), told
+    assert CANARY not in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "    wait: 5s\n",
+            "    wait: 5s\n    check: backend.floor\n",
+            "exactly one of check, change, decide, wait and parallel, not check and wait",
+        ),
+        ("    wait: 5s\n", "", "exactly one of check, change, decide, wait and parallel, not none of them"),
+        ("    wait: 5s\n", "    wait: 5s\n    samples: 3\n", "every, for and samples on checks only"),
+        ("    wait: 5s\n", "    wait: 5s\n    with: {a: b}\n", "with: on checks and changes only"),
+        ("    wait: 5s\n", "    wait: 5s\n    on_failure: undo\n", "undo on checks, changes and groups only"),
+        (
+            "    wait: 5s\n",
+            "    wait: 5s\n    timeout: 9s\n",
+            "one limit: a wait, a group and a check with for: have theirs already",
+        ),
+        (
+            "    wait: 5s\n",
+            "    parallel: [{id: a, parallel: [{id: b, wait: 1s}]}]\n",
+            "a group without groups inside it",
+        ),
+    ],
+)
+def test_steps_are_one_thing(small: Estate, old: str, new: str, words: str) -> None:
+    text, _ = replaced(SAMPLE, old, new)
+    with pytest.raises(ConfigError) as refused:
+        lint(text, small)
+    assert any(words in str(problem) for problem in refused.value.problems), str(refused.value)
+
+
+def test_file_line_and_column(small: Estate) -> None:
+    text, _ = replaced(SAMPLE, "check: backend.floor", "check: backend.flor")
+    with pytest.raises(ConfigError) as refused:
+        lint(text.replace("samples: 2", "samples: 0"), small)
+    assert [str(p).split(" found")[0] for p in refused.value.problems] == ["shift.yaml:11:12:", "shift.yaml:15:14:"]
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (
+            "- {id: a, change: fault.lift, with: {fault: x}}",
+            "shift.yaml:4:23: found change 'a', expected a check in a later",
+        ),
+        ("- {id: a, decide: {question: Q, options: {Yes: continue}}}", "found decision 'a', expected a timeout"),
+    ],
+)
+def test_what_is_unwise_is_a_warning(small: Estate, text: str, warning: str) -> None:
+    _, warnings = lint(f"runbook: r\ntitle: R\nsteps:\n    {text}\n", small)
+    assert any(warning in str(each) for each in warnings)
+
+
+def test_an_unused_parameter_is_a_warning(small: Estate) -> None:
+    text, line = replaced(SAMPLE, 'to: "${to}"', "to: blue")
+    _, warnings = lint(text, small)
+    assert [str(each) for each in warnings] == [
+        "shift.yaml:6:3: found parameter 'to', expected a step that uses ${to}"
+    ]
+    assert line > 6
+
+
+def test_a_required_parameter_is_checked_by_its_kind_only(small: Estate) -> None:
+    text, _ = replaced(SAMPLE, "to: {kind: colour, default: blue}", "to: {kind: colour, required: true}")
+    runbook, warnings = lint(text, small)
+    assert warnings == ()
+    with pytest.raises(ConfigError, match=r"shift.yaml:6:7: expected a value for the parameter 'to': a colour"):
+        render(runbook, {})
+    assert render(runbook, {"to": "green"})[1].args["to"] == "green"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "x"])
+def test_what_is_no_mapping(small: Estate, text: str) -> None:
+    with pytest.raises(ConfigError, match="a mapping that begins with `runbook: <name>`"):
+        lint(text, small)
+
+
+@pytest.fixture(scope="module")
+def example() -> Estate:
+    kinds = {**KINDS, ("monitors", "alertmanager"): KINDS["monitors", "prometheus"]}
+    kinds["monitors", "scrape"] = kinds["monitors", "http"]
+    located = read_yaml(CONFIG / "recovery.yaml")
+    zone = located.data["zones"]["shop.example"]
+    zone["key"] = {"name": zone["key"]["name"], "secret": zone["key"]["secret"]}
+    return parse_estate(located, kinds)
+
+
+def test_the_shipped_runbooks_hold_against_the_example(example: Estate) -> None:
+    paths = runbook_paths(CONFIG / "recovery.yaml", example.runbooks)
+    assert {path.stem for path in paths} == {"roll-back-release", "switch-database", "drain-server"}
+    for path in paths:
+        runbook, warnings = lint_runbook(read_yaml(path), example, CHANGES, ALL_CHECKS)
+        assert runbook.runbook == path.stem
+        assert [str(each) for each in warnings] == []
+        assert service_of(runbook, {}) in example.services
+        kinds = {**{k: v.args for k, v in CHANGES.items()}, **{k: v.args for k, v in ALL_CHECKS.items()}}
+        for step in flat(render(runbook, {})):
+            if step.what:
+                kinds[step.what].model_validate(dict(step.args))
