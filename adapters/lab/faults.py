@@ -182,6 +182,8 @@ class SplitBrain(Fault):
         send([self.bench.children.pid(target)], signal.SIGSTOP)
         try:
             await self.bench.promote(target)
+            # pg_rewind before 16 reads the timeline from the last checkpoint, and would find nothing to rewind.
+            await self.bench.cluster.query(target, "checkpoint")
             sql = (
                 "insert into orders (number, site, release) values (-extract(epoch from now())::bigint, 'rogue', '-')"
             )
