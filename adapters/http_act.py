@@ -76,7 +76,7 @@ class HttpActor:
                 allow_redirects=False,
             ) as answer,
         ):
-            content = await answer.content.read(MAX_ANSWER)
+            content = await _whole(answer.content)
             if 300 <= answer.status < 400:
                 words = f"{self.origin.netloc} answered {answer.status}, a redirect: not followed"
                 raise EffectUnknown(words, "redirect")
@@ -87,6 +87,16 @@ class HttpActor:
             return aiohttp.UnixConnector(self.unix, force_close=True)
         tls = context_for(self.origin, self.ca)
         return aiohttp.TCPConnector(ssl=True if tls is None else tls, force_close=True)
+
+
+async def _whole(stream: aiohttp.StreamReader) -> bytes:
+    """The body to its end; an answer cut short raises ClientPayloadError, one without end EffectUnknown."""
+    content = bytearray()
+    async for piece in stream.iter_any():
+        content += piece
+        if len(content) > MAX_ANSWER:
+            raise EffectUnknown(f"the answer is longer than {MAX_ANSWER >> 10} KiB", "oversize")
+    return bytes(content)
 
 
 class _Progress:

@@ -1,0 +1,218 @@
+"""The Patroni adapter against recorded answers of 3.0.2 and 4.1, and every outcome of a switchover."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from adapters.context import Context
+from adapters.databases.patroni import PatroniCluster, build
+from state.errors import ConfigError, EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.estate import DatabaseEntry, DatabaseNode, SecretRef
+from state.ports import CanSwitchOver, Database
+from tests.contract.patroni_answers import SYSTEM, cluster_41, cluster_302, primary_302, replica_41
+from tests.contract.web import Canned, canned
+
+CONFIG = {"ttl": 20, "maximum_lag_on_failover": 33554432}
+
+
+def entry(api: str, **given: Any) -> DatabaseEntry:
+    nodes = {name: DatabaseNode(site="east", postgres="127.0.0.1:1", api=api) for name in ("n1", "n2")}
+    fields: dict[str, Any] = {"kind": "patroni", "scope": "orders", "user": "u", "tls": "loopback", "nodes": nodes}
+    return DatabaseEntry(**{**fields, **given})
+
+
+@asynccontextmanager
+async def cluster(context: Context, answers: dict[str, Any]) -> AsyncIterator[tuple[PatroniCluster, Canned]]:
+    async with canned(answers) as server:
+        (context.base / "pw").write_text("api-s3cret\n")
+        (context.base / "pw").chmod(0o600)
+        database, sources = build(
+            "orders", entry(server.url, api_user="rec", api_password=SecretRef(file="pw")), context
+        )
+        yield database, server
+        for source in sources:
+            await source.close()
+
+
+async def test_trap_08_patroni_3_parses(context: Context) -> None:
+    answers = {
+        "GET /patroni": (200, primary_302()),
+        "GET /cluster": (200, cluster_302()),
+        "GET /config": (200, {"ttl": 30}),
+    }
+    async with cluster(context, answers) as (database, _):
+        reading = await database.read_member("n1", deadline=1)
+    assert (reading.role, reading.state, reading.timeline, reading.lsn) == ("primary", "running", 3, 83886432)
+    assert (reading.version, reading.scope, reading.system_id) == ("3.0.2", "orders", SYSTEM)
+    assert reading.maximum_lag == 1_048_576
+    assert not (reading.paused)
+    assert not (reading.unlocked)
+    assert not (reading.failsafe)
+    assert [(m.name, m.role, m.lag) for m in reading.members] == [
+        ("n1", "leader", None),
+        ("n2", "replica", 0),
+        ("n3", "replica", None),
+    ]
+
+
+async def test_trap_08_patroni_4_parses(context: Context) -> None:
+    answers = {
+        "GET /patroni": (200, replica_41()),
+        "GET /cluster": (200, cluster_41()),
+        "GET /config": (200, CONFIG),
+    }
+    async with cluster(context, answers) as (database, server):
+        reading = await database.read_member("n1", deadline=1)
+        await database.read_member("n1", deadline=1)
+        assert [ask for ask, _, _ in server.asked].count("GET /config") == 1
+    assert (reading.role, reading.timeline, reading.lsn) == ("replica", 4, 83886432)
+    assert reading.paused
+    assert reading.unlocked
+    assert reading.failsafe
+    assert reading.dcs_age == pytest.approx(max(0.0, time.time() - 1795460000), abs=5)
+    assert reading.maximum_lag == 33554432
+    roles = {m.name: (m.role, m.lag) for m in reading.members}
+    assert roles == {
+        "n0": ("leader", None),
+        "n1": ("quorum_standby", 16),
+        "n2": ("sync_standby", 0),
+        "n3": ("replica", None),
+    }
+
+
+async def test_credentials_go_with_the_post_and_not_with_readings(context: Context) -> None:
+    answers: dict[str, Any] = {
+        "GET /patroni": (200, primary_302()),
+        "POST /switchover": (200, 'Successfully switched over to "n2"'),
+    }
+    async with cluster(context, answers) as (database, server):
+        await database.read_member("n1", deadline=1)
+        await database.switch_over("n1", "n2", deadline=1)
+    *reads, (ask, headers, body) = server.asked
+    assert all("authorization" not in each[1] for each in reads)
+    assert ask == "POST /switchover"
+    assert headers["authorization"] == "Basic " + base64.b64encode(b"rec:api-s3cret").decode()
+    assert json.loads(body) == {"leader": "n1", "candidate": "n2"}
+
+
+async def test_store_unreachable_still_gives_the_nodes_own_word(context: Context) -> None:
+    async with cluster(context, {"GET /patroni": (200, primary_302()), "GET /cluster": b""}) as (database, _):
+        reading = await database.read_member("n1", deadline=1)
+    assert (reading.role, reading.members, reading.maximum_lag) == ("primary", (), None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        ((200, "<html>"), Trouble.ERROR),
+        ((200, []), Trouble.ERROR),
+        ((200, {"role": "primary"}), Trouble.ERROR),
+        ((200, {**replica_41(), "patroni": {"scope": "orders", "name": "n9"}}), Trouble.ERROR),
+        ((200, {**replica_41(), "patroni": {"scope": "stock"}}), Trouble.ERROR),
+        ((200, ""), Trouble.EMPTY),
+        ((401, "no auth header received"), Trouble.DENIED),
+        ((503, "down"), Trouble.ERROR),
+        (None, Trouble.TIMEOUT),
+    ],
+)
+async def test_no_reading_is_made_of_anything_else(context: Context, answer: Any, trouble: Trouble) -> None:
+    async with cluster(context, {"GET /patroni": answer}) as (database, _):
+        with pytest.raises(ReadFailure) as failure:
+            await database.read_member("n1", deadline=0.3)
+    assert failure.value.trouble is trouble
+
+
+SWITCHED = (200, 'Successfully switched over to "n2"')
+ELSEWHERE = (200, 'Switched over to "n3" instead of "n2"')
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(SWITCHED, "switched"), (ELSEWHERE, "landed-elsewhere"), ((202, "Switchover scheduled"), "scheduled")],
+)
+async def test_trap_06_answers_that_are_believed(context: Context, answer: Any, code: str) -> None:
+    async with cluster(context, {"POST /switchover": answer}) as (database, server):
+        receipt = await database.switch_over("n1", "n2", deadline=1)
+    assert (receipt.code, receipt.words) == (code, answer[1])
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((412, "switchover is not possible: no good candidates have been found"), "impossible-412"),
+        ((400, "Switchover target and source are the same"), "bad-request-400"),
+        ((401, "not authenticated"), "denied-401"),
+    ],
+)
+async def test_trap_06_refusals_are_certain(context: Context, answer: Any, code: str) -> None:
+    async with cluster(context, {"POST /switchover": answer}) as (database, server):
+        with pytest.raises(EffectRefused) as refusal:
+            await database.switch_over("n1", "n2", deadline=1)
+    assert (refusal.value.code, refusal.value.message) == (code, answer[1])
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((503, "Switchover failed"), "failed-503"),
+        ((503, "Switchover status unknown"), "status-unknown-503"),
+        ((503, "Switchover status unknown, it may still be in progress"), "status-unknown-503"),
+        ((500, "oops"), "answer-500"),
+        (b"", "reset"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nSuccess", "reset"),
+        ((200, "Successfully switched over" * 9000), "oversize"),
+        (b"not http at all\r\n\r\n", "reset"),
+        (None, "timeout"),
+        (b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:1/switchover\r\nContent-Length: 0\r\n\r\n", "redirect"),
+    ],
+)
+async def test_trap_06_everything_else_is_unknown_and_sent_once(context: Context, answer: Any, code: str) -> None:
+    async with cluster(context, {"POST /switchover": answer}) as (database, server):
+        with pytest.raises(EffectUnknown) as unknown:
+            await database.switch_over("n1", "n2", deadline=0.5)
+    assert unknown.value.code == code
+    assert len(server.asked) == 1
+
+
+async def test_nobody_there_is_certain(context: Context) -> None:
+    database, _ = build("orders", entry("http://127.0.0.1:1"), context)
+    with pytest.raises(EffectRefused) as refusal:
+        await database.switch_over("n1", "n2", deadline=1)
+    assert refusal.value.code == "unreachable"
+    with pytest.raises(EffectRefused, match="n7"):
+        await database.switch_over("n1", "n7", deadline=1)
+
+
+async def test_two_leaders_have_no_identity(context: Context) -> None:
+    async with cluster(context, {"GET /patroni": (200, primary_302())}) as (database, _):
+        with pytest.raises(ReadFailure, match="n1 and n2"):
+            await database.identify(deadline=1)
+
+
+async def test_it_fulfils_the_ports(context: Context) -> None:
+    database, sources = build("orders", entry("http://127.0.0.1:1"), context)
+    assert isinstance(database, Database)
+    assert isinstance(database, CanSwitchOver)
+    assert [source.key for source in sources] == [
+        "postgres:orders/n1",
+        "patroni:orders/n1",
+        "postgres:orders/n2",
+        "patroni:orders/n2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("api", "tls"), [("http://192.0.2.1:8008", "loopback"), ("http://127.0.0.1:8008", "verify-full")]
+)
+def test_plain_text_stays_on_this_machine(context: Context, api: str, tls: str) -> None:
+    with pytest.raises(ConfigError):
+        build("orders", entry(api, tls=tls), context)
