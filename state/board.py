@@ -36,10 +36,9 @@ class Board:
         journal: Journal,
         library: Library,
         clock: Clock,
-        boot: str,
     ) -> None:
         self._estate, self._world, self._watch, self._book = estate, world, watch, book
-        self._tail, self._journal, self._clock, self._boot = tail, journal, clock, boot
+        self._tail, self._journal, self._clock = tail, journal, clock
         self._library = library.rows()
         self._memory = Memory()
         self._built: dict[str, tuple[int, Any]] = {}
@@ -49,7 +48,7 @@ class Board:
             "overview": lambda now: overview(estate, world, watch.clocks, now, self._memory),
             "replication": lambda now: replication(estate, world, now, self._memory),
             "traffic": lambda now: traffic(estate, world, watch.expected, now, self._memory),
-            "runbooks": lambda now: self._memory.keep("runbooks", runbooks(self._library, book, boot)),
+            "runbooks": lambda now: self._memory.keep("runbooks", runbooks(self._library, book)),
             "journal": lambda now: self._memory.keep("journal", self._journal_view()),
         }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from state.api import API_VERSION, Accepted, Card, Hello, JournalRow
+from state.arguments import arguments
 from state.board import Board
 from state.checks import Answer, unknown
 from state.checks.registry import CHECKS
@@ -60,7 +61,7 @@ class Engine:
     ) -> None:
         self.estate, self.outside, self.clock, self.pid = estate, outside, clock, pid
         self.boot = secrets.token_hex(8)
-        self.world, self.book = World(), RunBook()
+        self.world, self.book = World(), RunBook(self.boot, clock)
         self._store = store
         self._actor = f"engine@{node}"
         self.journal = Journal(store, Sealer(node, self.boot), clock)
@@ -72,9 +73,7 @@ class Engine:
         self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._actor)
         self.plans = PlanDesk(estate, planner, self.book, self.journal, self.executor, clock)
         self.controls = Control(planner, self.journal, self.executor)
-        self._board = Board(
-            estate, self.world, self.watch, self.book, self._tail, self.journal, library, clock, self.boot
-        )
+        self._board = Board(estate, self.world, self.watch, self.book, self._tail, self.journal, library, clock)
         self._poller = Poller(outside.sources, self.world, clock, self._heard)
         self._version = 0
         self._moved = asyncio.Event()
@@ -189,8 +188,8 @@ class Engine:
 
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
         kind = CHECKS[step.what]
-        args = kind.args.model_validate(dict(step.args))
         try:
+            args = arguments(step.what, kind.args, step.args)
             return kind.ask(args, self.world, self.estate, self.clock.mono(), not_before)
         except NotFound as error:
             return unknown(str(error))
@@ -212,7 +211,7 @@ class Engine:
 
     def _fold(self, recorded: Recorded) -> None:
         self.book.fold(recorded)
-        self.watch.fold(recorded, self.boot, self.clock.wall() - self.clock.mono())
+        self.watch.fold(recorded, self.book.mono(recorded))
         self._tail.add(recorded)
 
     def _move(self) -> None:

@@ -15,6 +15,9 @@ from state.journal_writer import Journal
 from state.ports import Clock
 from state.runs import PlannedStep, Run, StepRun
 
+LOOK = 0.25
+"""Seconds between looks of a check at the readings; it counts each reading once."""
+
 Ask = Callable[[PlannedStep, float], Answer]
 """Ask a check step, with the monotonic instant before which readings do not count."""
 
@@ -68,8 +71,20 @@ class Executor:
                 run.words = f"held: {error}"
                 await asyncio.sleep(1.0)
             except Exception as error:  # noqa: BLE001 boundary: a bug holds the run where it is, for people to see
-                run.words = f"held by an error of the engine: {type(error).__name__}: {error}"
-                await asyncio.sleep(5.0)
+                await self._hold_after_error(run, f"an error of the engine: {type(error).__name__}: {error}")
+
+    async def _hold_after_error(self, run: Run, words: str) -> None:
+        """Pause where it is. What had sent nothing has failed; an effect in doubt is read again by `_recover`."""
+        run.words = words
+        await asyncio.sleep(1.0)
+        try:
+            for step in run.all_steps():
+                if step.state is StepState.RUNNING and step.intent is None:
+                    await self._end(run, step, "failed", words, ())
+            if run.state is not RunState.PAUSED:
+                await self._event(run, EventKind.RUN_PAUSED, {"words": words})
+        except JournalUnavailable as error:
+            run.words = f"{words}; held: {error}"
 
     async def _drive(self, run: Run) -> None:
         await self._recover(run)
@@ -132,12 +147,15 @@ class Executor:
                 await self._decide(run, step)
 
     async def _check(self, run: Run, step: StepRun) -> None:
-        """Ask until enough consecutive passes or the timeout. Unknown never counts as pass."""
+        """Ask until enough passes in a row, each from younger readings, or the timeout. Unknown is never a pass."""
         planned, started = step.step, self._clock.mono()
-        good, answer = 0, Answer(Health.UNKNOWN, ("no reading yet",))
+        good, counted, answer = 0, started, Answer(Health.UNKNOWN, ("no reading yet",))
         while not run.stopping:
             answer = self._ask(planned, started)
-            good = good + 1 if answer.health is Health.PASS else 0
+            if answer.health is not Health.PASS:
+                good, counted = 0, started
+            elif self._ask(planned, counted).health is Health.PASS:
+                good, counted = good + 1, self._clock.mono()
             step.words = f"{answer.health.value}: {'; '.join(answer.evidence)}"
             if good >= planned.samples:
                 await self._end(run, step, "done", f"pass, {good} of {planned.samples} in a row", answer.evidence)
@@ -147,7 +165,7 @@ class Executor:
                 words = f"{answer.health.value}: {why} ({planned.timeout:.0f} s)"
                 await self._end(run, step, "failed", words, answer.evidence)
                 return
-            await self._doze(run, planned.every)
+            await self._doze(run, min(planned.every, LOOK))
         await self._end(run, step, "stopped", "stopped", answer.evidence)
 
     async def _wait(self, run: Run, step: StepRun) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from state.api import RunState, StepState
 from state.events import EventKind, Recorded
+from state.ports import Clock
 
 ENDED = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
 UNMET = (StepState.FAILED, StepState.NOT_DONE)
@@ -63,7 +64,6 @@ class StepRun:
     state: StepState = StepState.PENDING
     started_at: float | None = None
     started_mono: float | None = None
-    boot: str = ""
     seconds: float | None = None
     words: str = ""
     evidence: tuple[str, ...] = ()
@@ -93,7 +93,6 @@ class Run:
     steps: tuple[PlannedStep, ...]
     started_at: float
     started_mono: float
-    boot: str
     runbook: str = ""
     hash: str = ""
     service: str = ""
@@ -140,12 +139,19 @@ class Run:
 
 
 class RunBook:
-    """All runs of a journal, oldest first."""
+    """All runs of a journal, oldest first, with instants on this engine's monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, boot: str, clock: Clock) -> None:
+        self._boot, self._clock = boot, clock
         self.runs: dict[str, Run] = {}
         self.durations: dict[str, list[float]] = {}
         self.epoch = 0
+
+    def mono(self, recorded: Recorded) -> float:
+        """The monotonic instant of an entry; of an earlier engine's by the wall clock, the best there is."""
+        if recorded.boot == self._boot:
+            return recorded.mono
+        return recorded.at - (self._clock.wall() - self._clock.mono())
 
     def next_id(self) -> str:
         """The name of the next run."""
@@ -171,8 +177,7 @@ def _started(book: RunBook, recorded: Recorded) -> None:
         actor=event.actor,
         steps=steps,
         started_at=recorded.at,
-        started_mono=recorded.mono,
-        boot=recorded.boot,
+        started_mono=book.mono(recorded),
         runbook=body["runbook"],
         hash=body["hash"],
         service=body["service"],
@@ -222,7 +227,7 @@ def _instance(book: RunBook, recorded: Recorded) -> StepRun:
 def _step_started(book: RunBook, recorded: Recorded) -> None:
     step = _instance(book, recorded)
     step.state = StepState.RUNNING
-    step.started_at, step.started_mono, step.boot = recorded.at, recorded.mono, recorded.boot
+    step.started_at, step.started_mono = recorded.at, book.mono(recorded)
     step.words = recorded.event.body.get("words", "")
 
 

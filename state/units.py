@@ -105,24 +105,42 @@ def utc_date(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def parse_duration(text: str) -> float:
-    """Seconds, from `500ms`, `5s`, `2m`, `1h30m`, `1d`. Raises ValueError."""
+def _number(value: object, words: str) -> float | None:
+    """A finite number as it is, None for text. Raises ValueError for anything else."""
+    if isinstance(value, str):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not {words}")
+    return float(value)
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds, from `500ms`, `5s`, `2m`, `1h30m`, `1d`; a number is seconds already. Raises ValueError."""
+    number = _number(text, "a duration")
+    if number is not None or not isinstance(text, str):
+        return number or 0.0
     if not _DURATION.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a duration: write it like 500ms, 5s, 15m, 1h30m or 1d")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
 
 
-def parse_size(text: str) -> int:
-    """Bytes, from `512B`, `64kB`, `1.5MB`, `2GB` (decimal). Raises ValueError."""
+def parse_size(text: str | float) -> int:
+    """Bytes, from `512B`, `64kB`, `1.5MB`, `2GB` (decimal); a number is bytes already. Raises ValueError."""
+    number = _number(text, "a size")
+    if number is not None or not isinstance(text, str):
+        return round(number or 0.0)
     found = _SIZE.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"{text!r} is not a size: write it like 512B, 64kB, 1.5MB or 2GB")
-    return round(float(found[1]) * _BYTES[found[2].lower()])
+    size = float(found[1]) * _BYTES[found[2].lower()]
+    if not math.isfinite(size):
+        raise ValueError(f"{text[:20]}… is larger than any size")
+    return round(size)
 
 
-def parse_ratio(text: str) -> float:
+def parse_ratio(text: str | float) -> float:
     """A share from 0 to 1, from `1%` or `0.01`. Raises ValueError."""
-    found = _RATIO.fullmatch(text.strip())
+    found = _RATIO.fullmatch(text.strip() if isinstance(text, str) else repr(_number(text, "a share")))
     ratio = float(found[1]) / (100 if found[2] else 1) if found else -1.0
     if not 0 <= ratio <= 1:
         raise ValueError(f"{text!r} is not a share: write 1% or 0.01, from 0 to 100%")

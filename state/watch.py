@@ -12,8 +12,9 @@ from state.events import Event, EventKind, Recorded
 from state.journal_writer import Journal
 from state.observed import Observed
 from state.readings import BalancerReading, Reading
-from state.verdicts.replication import cluster_verdict
+from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.service import service_verdicts
+from state.verdicts.split_brain import split_resolved
 from state.verdicts.traffic import drift, process_key
 from state.world import World
 
@@ -27,16 +28,15 @@ class Watch:
     def __init__(self, estate: Estate, world: World, actor: str) -> None:
         self._estate, self._world, self._actor = estate, world, actor
         self.clocks: dict[str, RtoClock] = {}
-        self.splits: dict[str, str] = {}
+        self.splits: dict[str, tuple[str, ...]] = {}
         self.drifts: dict[str, str] = {}
         self.expected: dict[str, int | str] = {}
         self._streaks: dict[str, tuple[Health, int, float]] = {}
         self._pending: list[Event] = []
 
-    def fold(self, recorded: Recorded, boot: str, shift: float) -> None:
-        """Apply one entry; `shift` turns its wall time into this engine's monotonic time."""
+    def fold(self, recorded: Recorded, mono: float) -> None:
+        """Apply one entry; `mono` is its instant on this engine's clock."""
         event, body = recorded.event, recorded.event.body
-        mono = recorded.mono if recorded.boot == boot else recorded.at - shift
         match event.kind:
             case EventKind.SERVICE_IMPAIRED:
                 since = mono - float(body["since"])
@@ -70,18 +70,21 @@ class Watch:
         for name, entry in self._estate.databases.items():
             cluster = cluster_verdict(name, entry, self._world, now_mono)
             databases[name] = cluster.health
-            split = cluster.split
-            words = split.words if split else ""
-            if bool(words) != (name in self.splits):
-                kind = EventKind.SPLIT_BRAIN_DETECTED if words else EventKind.SPLIT_BRAIN_CLEARED
-                said = words or f"{name}: one node takes writes again"
-                self._pending.append(Event(kind, self._actor, body={"database": name, "words": said}))
-            if words:
-                self.splits[name] = words
-            else:
-                self.splits.pop(name, None)
+            self._split_brain(name, cluster)
         for name, verdict in service_verdicts(self._estate, self._world, now_mono, databases).items():
             self._judge(name, self._estate.services[name].rto, verdict.health, verdict.words, now_mono)
+
+    def _split_brain(self, name: str, cluster: ClusterVerdict) -> None:
+        """Two writers are recorded at once; cleared only when each of them speaks and at most one writes."""
+        known = self.splits.get(name)
+        if cluster.split is not None and known is None:
+            self.splits[name] = cluster.split.nodes
+            body = {"database": name, "words": cluster.split.words}
+            self._pending.append(Event(EventKind.SPLIT_BRAIN_DETECTED, self._actor, body=body))
+        elif cluster.split is None and known is not None and split_resolved(cluster.facts, known):
+            del self.splits[name]
+            body = {"database": name, "words": f"{name}: one node takes writes again"}
+            self._pending.append(Event(EventKind.SPLIT_BRAIN_CLEARED, self._actor, body=body))
 
     def _judge(self, name: str, rto: float, health: Health, words: str, now_mono: float) -> None:
         last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from pydantic import ValidationError
-
+from state.arguments import arguments
 from state.changes import Change, ChangeKind, ChangeSpec, database, faults, traffic
 from state.errors import NotFound
 from state.estate import Estate
@@ -22,10 +20,5 @@ def build(spec: ChangeSpec, estate: Estate, outside: Outside) -> Change:
     kind = CHANGES.get(spec.kind)
     if kind is None:
         raise NotFound(f"no change {spec.kind}; there are {', '.join(CHANGES)}")
-    try:
-        args: Any = kind.args.model_validate(dict(spec.args))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "arguments"
-        raise NotFound(f"{spec.kind}: {place}: {first['msg']}") from error
+    args = arguments(spec.kind, kind.args, spec.args)
     return kind.build(args, estate, outside)

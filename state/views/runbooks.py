@@ -11,19 +11,19 @@ KEPT = 25
 """Runs a console is sent, newest first; older ones are in the journal."""
 
 
-def runbooks(library: Mapping[str, RunbookRow], book: RunBook, boot: str) -> RunbooksView:
+def runbooks(library: Mapping[str, RunbookRow], book: RunBook) -> RunbooksView:
     """The screen from the library and all runs."""
     newest = list(book.runs.values())[::-1][:KEPT]
     rows = {name: _with_last(row, book) for name, row in library.items()}
     return RunbooksView(
         order=tuple(r.id for r in newest),
         library=rows,
-        runs={r.id: run_row(r, boot) for r in newest},
-        steps={row.key: row for r in newest for row in step_rows(r, boot)},
+        runs={r.id: run_row(r) for r in newest},
+        steps={row.key: row for r in newest for row in step_rows(r)},
     )
 
 
-def run_row(run: Run, boot: str) -> RunRow:
+def run_row(run: Run) -> RunRow:
     """One run in a line."""
     done = sum(1 for s in run.steps if run.settled(s))
     state = run.shown_state()
@@ -37,7 +37,7 @@ def run_row(run: Run, boot: str) -> RunRow:
         service=run.service,
         started_at=run.started_at,
         elapsed=None if run.ended_at is None else max(0.0, run.ended_at - run.started_at),
-        started_mono=run.started_mono if run.boot == boot else None,
+        started_mono=run.started_mono,
         budget=run.budget,
         done=done,
         total=len(run.steps),
@@ -66,12 +66,12 @@ def next_actions(run: Run, state: RunState) -> tuple[str, ...]:
     return ("pause", "stop")
 
 
-def step_rows(run: Run, boot: str) -> list[StepRow]:
+def step_rows(run: Run) -> list[StepRow]:
     """Every step instance of a run, in order."""
-    return [_step_row(run, step, boot) for step in run.all_steps()]
+    return [_step_row(run, step) for step in run.all_steps()]
 
 
-def _step_row(run: Run, step: StepRun, boot: str) -> StepRow:
+def _step_row(run: Run, step: StepRun) -> StepRow:
     planned = step.step
     effect = ""
     if step.intent is not None:
@@ -89,7 +89,7 @@ def _step_row(run: Run, step: StepRun, boot: str) -> StepRow:
         state=step.state,
         started_at=step.started_at,
         seconds=step.seconds,
-        started_mono=step.started_mono if step.boot == boot else None,
+        started_mono=step.started_mono,
         timeout=planned.timeout,
         words=step.words,
         evidence=step.evidence,
