@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 COLLECT_AFTER = 50_000
-"""Objects between two looks for garbage: importing makes many and frees none, and looking costs a tenth of a start."""
+"""Objects between two looks for garbage: importing makes many, frees none, and looking costs a tenth of a start."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

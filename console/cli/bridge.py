@@ -36,7 +36,10 @@ def bridge(estate: str | None, observe: bool) -> int:
 
 
 def carry(engine: socket.socket, reading: int, writing: int) -> None:
-    """Copy both ways until the engine closes; the end of our input only closes the engine's."""
+    """Copy both ways until the engine closes or nobody takes what it says.
+
+    The end of our input is not passed on: an HTTP server takes a half-closed connection for a lost one.
+    """
     waiting: list[int] = [engine.fileno(), reading]
     while engine.fileno() in waiting:
         ready, _, _ = select.select(waiting, [], [])
@@ -46,7 +49,6 @@ def carry(engine: socket.socket, reading: int, writing: int) -> None:
                 engine.sendall(chunk)
             else:
                 waiting.remove(reading)
-                engine.shutdown(socket.SHUT_WR)
         if engine.fileno() in ready:
             chunk = engine.recv(CHUNK)
             if not chunk:

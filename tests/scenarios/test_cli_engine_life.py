@@ -1,0 +1,129 @@
+"""The engine's process for real: start, attach, refuse a second, survive a kill, stop."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.engine_control import listens, lock_is_held, terminate
+from console.places import Place, of_file
+
+ESTATE = """\
+estate: small
+environment: drill
+sites: {{east: {{title: East}}}}
+people:
+  me: {{title: Me, accounts: [{account}], roles: [commander, responder]}}
+runbooks: []
+"""
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    folder = Path(tempfile.mkdtemp(prefix="reng-", dir="/tmp"))
+    (folder / "LAB.json").write_text("{}")
+    estate = folder / "estate.yaml"
+    estate.write_text(ESTATE.format(account=pwd.getpwuid(os.getuid()).pw_name))
+    place = of_file(estate, "test")
+    yield place
+    terminate(place)
+    shutil.rmtree(folder)
+
+
+def recovery(*argv: str, place: Place) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "console.cli", *argv, "--estate", str(place.file)]
+    return subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+
+
+def holder(place: Place) -> int:
+    return int(place.lock.read_text())
+
+
+def test_a_whole_life(place: Place) -> None:
+    started = recovery("engine", "start", place=place)
+    assert started.returncode == 0, started.stderr
+    assert "serves on" in started.stderr
+    pid = holder(place)
+    assert os.getsid(pid) == pid  # its own session: no terminal's hang-up reaches it
+    assert stat.S_IMODE(place.engine.stat().st_mode) == 0o600
+    assert stat.S_IMODE(place.state.stat().st_mode) == 0o700
+    assert Path(f"/proc/{pid}/limits").read_text().split("Max core file size")[1].split()[0] == "0"
+
+    again = recovery("engine", "start", place=place)
+    assert again.returncode == 4
+    assert f"process {pid}" in again.stderr
+
+    os.kill(pid, signal.SIGHUP)
+    seen = json.loads(recovery("engine", "status", "--json", place=place).stdout)
+    assert (seen["running"], seen["pid"]) == (True, pid)
+
+    stopped = recovery("engine", "stop", place=place)
+    assert stopped.returncode == 0, stopped.stderr
+    assert not listens(place)
+    assert not place.index.exists()
+    for line in place.log.read_text().splitlines():
+        assert {"at", "level", "logger", "message"} <= json.loads(line).keys()
+
+
+def test_a_killed_engine_is_told_as_such_and_the_next_one_starts(place: Place) -> None:
+    assert recovery("engine", "start", place=place).returncode == 0
+    first = holder(place)
+    os.kill(first, signal.SIGKILL)
+    end = time.monotonic() + 5
+    while lock_is_held(place) and time.monotonic() < end:
+        time.sleep(0.02)
+    status = recovery("engine", "status", place=place)
+    assert status.returncode == 6
+    assert "ended without cleaning up" in status.stdout
+    assert recovery("engine", "start", place=place).returncode == 0
+    assert holder(place) != first
+    assert recovery("journal", "verify", place=place).returncode == 0
+    kinds = [
+        json.loads(line)["kind"] for line in recovery("journal", "tail", "--json", place=place).stdout.splitlines()
+    ]
+    assert kinds.count("engine.started") == 2
+    assert recovery("engine", "stop", place=place).returncode == 0
+
+
+def test_errors_of_the_start_reach_the_person(place: Place) -> None:
+    assert place.file is not None
+    place.file.write_text(place.file.read_text().replace("drill", "prodution"))
+    started = recovery("engine", "start", place=place)
+    assert started.returncode == 2
+    assert "prodution" in started.stderr
+    assert "estate.yaml:2" in started.stderr
+    assert not listens(place)
+
+
+def test_in_the_foreground_sigterm_ends_in_order(place: Place) -> None:
+    program = [sys.executable, "-m", "console.engine_process", "--estate", str(place.file)]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "serves on" not in (line := process.stderr.readline()):
+            assert line, "it ended while starting"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert not place.index.exists()
+    assert not place.engine.exists()
+
+
+def test_an_exported_journal_is_verified_without_an_engine(place: Place, tmp_path: Path) -> None:
+    assert recovery("engine", "start", place=place).returncode == 0
+    exported = tmp_path / "journal.jsonl"
+    assert recovery("journal", "export", "-o", str(exported), place=place).returncode == 0
+    assert recovery("engine", "stop", place=place).returncode == 0
+    verify = ("journal", "verify", "--file", str(exported))
+    good = recovery(*verify, place=place)
+    assert (good.returncode, "1 entries" in good.stdout) == (0, True)
+    exported.write_bytes(exported.read_bytes().replace(b"engine started", b"engine stopped"))
+    assert recovery(*verify, place=place).returncode == 1

@@ -1,0 +1,189 @@
+"""Verbs against a front door over real sockets, with a desk behind it that answers as it was told."""
+
+import asyncio
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.api_server import ApiServer, Sockets
+from console.cli.ending import run_to_code
+from console.cli.verbs import recovery
+from state.api import Health, RunState
+from state.errors import Refused
+from tests.support.front_desk import CARD, SERVICE, Desk, run_row
+
+Recovery = Callable[..., int]
+
+
+class Running:
+    """A desk behind a served front door, in a thread of its own; `estate` leads verbs to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.estate = folder / "estate.yaml"
+        self.estate.write_text("estate: lab\n")
+        (folder / "LAB.json").write_text("{}")
+        (folder / "run").mkdir()
+        self.sockets = Sockets(folder / "run")
+        self.desk: Desk
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._ending = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()))
+
+    async def _serve(self) -> None:
+        self.desk = Desk()
+        server = ApiServer(self.desk, self.sockets)
+        await server.start()
+        self._ready.set()
+        await self._ending.wait()
+        await server.stop()
+
+    def __enter__(self) -> "Running":
+        self._thread.start()
+        self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join()
+        self._loop.close()
+
+    def touch(self, topic: str, **changes: Any) -> None:
+        """Change a view from this thread."""
+        self._loop.call_soon_threadsafe(lambda: self.desk.touch(topic, **changes))
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    folder = Path(tempfile.mkdtemp(prefix="rcli-", dir="/tmp"))
+    with Running(folder) as running:
+        yield running
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def verb(running: Running) -> Recovery:
+    return lambda *argv: run_to_code(recovery, [*argv, "--estate", str(running.estate)])
+
+
+@pytest.mark.parametrize(
+    ("health", "code"), [(Health.PASS, 0), (Health.WARN, 0), (Health.FAIL, 1), (Health.UNKNOWN, 3)]
+)
+def test_status_ends_with_the_worst_verdict(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str], health: Health, code: int
+) -> None:
+    running.touch("overview", services={"checkout": replace(SERVICE, health=health)})
+    assert verb("status") == code
+    out = capsys.readouterr().out
+    assert health.value.upper() in out
+    assert "OLD" in out  # the only source was read long ago
+
+
+def test_reading_verbs_answer_in_json(verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (("status",), ("traffic", "show"), ("db", "show"), ("run", "list"), ("runbook", "list")):
+        verb(*argv, "--json")
+        told = capsys.readouterr()
+        json.loads(told.out)
+        assert told.err == ""
+
+
+def test_plan_only_submits_nothing(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb("traffic", "drain", "edge-east", "catalog", "a", "--plan-only") == 0
+    assert "a: ready → drain" in capsys.readouterr().out
+    assert [name for name, _ in running.desk.calls] == ["preview"]
+    args = {"balancer": "edge-east", "backend": "catalog", "server": "a"}
+    assert running.desk.requests == [{"do": "change", "kind": "server.drain", "args": args}]
+
+
+def test_a_refused_plan_is_four_and_nothing_is_submitted(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.desk.card = replace(CARD, refusals=("floor: one is left. Ready another first",))
+    assert verb("traffic", "drain", "e", "c", "a", "--yes-nonce") == 4
+    assert "floor: one is left" in capsys.readouterr().err
+    assert [name for name, _ in running.desk.calls] == ["preview"]
+
+
+def test_without_a_terminal_an_acting_verb_is_refused(
+    running: Running, verb: Recovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("AB2C\n"))
+    assert verb("traffic", "drain", "e", "c", "a") == 4
+    assert [name for name, _ in running.desk.calls] == ["preview"]
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [(RunState.DONE, 0), (RunState.FAILED, 1), (RunState.STOPPED, 1), (RunState.UNKNOWN, 5)]
+)
+def test_an_acting_verb_waits_and_ends_as_its_run(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str], state: RunState, code: int
+) -> None:
+    running.touch("runbooks", order=("R-1",), runs={"R-1": run_row(RunState.RUNNING)})
+    threading.Timer(0.6, lambda: running.touch("runbooks", runs={"R-1": run_row(state, "as read")})).start()
+    began = time.monotonic()
+    assert verb("traffic", "drain", "e", "c", "a", "--yes-nonce", "--within", "2") == code
+    assert 0.5 < time.monotonic() - began < 3
+    typed = running.desk.requests[1]["typed"]
+    assert (typed["nonce"], running.desk.requests[1]["fingerprint"]) == ("AB2C", "f")
+    assert "R-1" in capsys.readouterr().err
+
+
+def test_no_wait_returns_at_once(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb("run", "start", "drain-server", "server=a", "--yes-nonce", "--no-wait", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["run"] == "R-1"
+    assert running.desk.requests[0] == {"do": "runbook", "name": "drain-server", "params": {"server": "a"}}
+
+
+def test_steering_verbs(running: Running, verb: Recovery) -> None:
+    assert verb("run", "pause", "R-1") == 0
+    assert verb("run", "skip", "R-1", "drained", "--reason", "known good") == 0
+    assert verb("run", "decide", "R-1", "continue", "--step", "return") == 0
+    assert verb("stop") == 0
+    assert [name for name, _ in running.desk.calls] == ["control R-1", "control R-1", "control R-1", "stop"]
+    assert running.desk.requests[1] == {"verb": "skip", "step": "drained", "reason": "known good"}
+
+
+def test_the_engines_refusal_is_told_with_its_rule(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.desk.raises = Refused("role", "ben is observer", "Ask somebody who has the role")
+    assert verb("stop") == 4
+    err = capsys.readouterr().err
+    assert "rule role: ben is observer" in err
+    assert "Ask somebody" in err
+
+
+def test_journal_verbs(running: Running, verb: Recovery, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb("journal", "tail", "-n", "3", "--json") == 0
+    assert [json.loads(line)["seq"] for line in capsys.readouterr().out.splitlines()] == [5, 6, 7]
+    assert verb("journal", "export", "-o", str(tmp_path / "j.jsonl")) == 0
+    assert (tmp_path / "j.jsonl").stat().st_mode & 0o777 == 0o600
+    assert verb("journal", "verify") == 0
+    running.desk.problem = "entry 4 does not follow from entry 3"
+    assert verb("journal", "verify") == 1
+    assert "entry 4" in capsys.readouterr().err
+
+
+def test_without_an_engine_it_is_six(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "LAB.json").write_text("{}")
+    (tmp_path / "estate.yaml").write_text("estate: gone\n")
+    for argv in (["status"], ["stop"], ["engine", "status"], ["journal", "verify"]):
+        assert run_to_code(recovery, [*argv, "--estate", str(tmp_path / "estate.yaml")]) == 6
+
+
+def test_the_bridge_carries_a_request(running: Running) -> None:
+    argv = [sys.executable, "-m", "console.cli", "bridge", "--observe", "--estate", str(running.estate)]
+    request = b"GET /v1/hello HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n"
+    done = subprocess.run(argv, input=request, capture_output=True, check=False, timeout=10)
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"HTTP/1.1 200 OK")

@@ -1,0 +1,216 @@
+"""The command line without an engine: exit codes, confirmation, completion, and what a start imports."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+
+from console.cli.acting import Manner, asked, card_lines, scripted
+from console.cli.demo_watch import OrderGap
+from console.cli.ending import run_to_code
+from console.cli.look import verdict_code
+from console.cli.shown import age, table
+from console.cli.verbs import VERBS, recovery
+from console.far import FarAddressError, ssh_command
+from state.api import Confirm
+from state.errors import (
+    ConfigError,
+    EffectUnknown,
+    ExitCode,
+    NotFound,
+    Problem,
+    ReadFailure,
+    RecoveryError,
+    Refused,
+    Trouble,
+)
+from tests.support.front_desk import CARD
+
+PLAIN = Manner(plan_only=False, yes_nonce=True, name="", loss="", no_wait=False, within=None, as_json=False)
+
+
+def verb_that(raises: Callable[[], object]) -> click.Group:
+    @click.group()
+    def group() -> None: ...
+
+    @group.command()
+    def fall() -> None:
+        raises()
+
+    return group
+
+
+def throw(error: BaseException) -> Callable[[], object]:
+    def thrower() -> None:
+        raise error
+
+    return thrower
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (ConfigError((Problem("e.yaml", 3, 5, "x", "y"), Problem("e.yaml", 9, 1, "", "z"))), 2, "e.yaml:9:1"),
+        (NotFound("no run R-9"), 2, "Not found: no run R-9"),
+        (ReadFailure(Trouble.TIMEOUT, "no answer"), 3, "No reading"),
+        (Refused("floor", "one is left", "Ready another first"), 4, "Refused by rule floor: one is left"),
+        (EffectUnknown("silence"), 5, "never send again blindly"),
+        (RecoveryError("something"), 1, "Error: something"),
+        (click.Abort(), 130, "interrupted"),
+        (KeyboardInterrupt(), 130, "goes on"),
+        (click.UsageError("wrong"), 2, "wrong"),
+    ],
+)
+def test_every_expected_error_has_its_code_and_words(
+    error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_to_code(verb_that(throw(error)), ["fall"]) == code
+    told = capsys.readouterr()
+    assert words in told.err
+    assert "Traceback" not in told.err
+    assert told.out == ""
+
+
+def test_a_defect_of_ours_is_not_dressed_up() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_to_code(verb_that(throw(ZeroDivisionError())), ["fall"])
+
+
+def test_text_from_outside_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    run_to_code(verb_that(throw(NotFound("evil \x1b]0;title\x07"))), ["fall"])
+    assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv", [["nonsense"], ["status", "--nonsense"], ["traffic", "weight", "a", "b", "c", "257"]]
+)
+def test_wrong_usage_is_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_to_code(recovery, argv) == ExitCode.USAGE
+    assert "Usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_to_code(recovery, [verb, "--help"]) == 0
+    assert "Usage: recovery" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_for_the_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_to_code(recovery, ["completion", shell]) == 0
+    assert "_RECOVERY_COMPLETE" in capsys.readouterr().out
+
+
+def test_completion_knows_the_verbs() -> None:
+    environment = {"_RECOVERY_COMPLETE": "bash_complete", "COMP_WORDS": "recovery jour", "COMP_CWORD": "1"}
+    program = "import sys; from console.cli.verbs import recovery; recovery(prog_name='recovery')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split(",")[1].strip() == "journal"
+
+
+def test_the_way_to_the_screens_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; import console.cli, console.cli.ending, console.cli.verbs, console.cli.console_verb;"
+        "import console.engine_control, console.client;"
+        "heavy = {'pydantic', 'aiohttp', 'asyncpg', 'adapters', 'textual', 'rich', 'sqlite3', 'dns', 'ruamel'};"
+        "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_engine_process_never_imports_a_screen() -> None:
+    program = (
+        "import sys; import console.engine_process, console.loading, adapters.api_server, adapters.journals.sqlite;"
+        "import state.engine; print(sorted({'textual', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_script_states_what_a_person_would_type() -> None:
+    assert scripted(CARD, PLAIN)["nonce"] == "AB2C"
+    grave = replace(CARD, risk="B3", confirm=Confirm.NONCE_AND_NAME, loss_to_type="2.0 MB")
+    with pytest.raises(Refused, match="--name edge-east/catalog"):
+        scripted(grave, PLAIN)
+    with pytest.raises(Refused, match="--loss"):
+        scripted(grave, replace(PLAIN, name=CARD.name))
+    typed = scripted(grave, replace(PLAIN, name=CARD.name, loss="2.0 MB"))
+    assert typed == {"nonce": "AB2C", "name": CARD.name, "loss": "2.0 MB"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "passes"), [("AB2C\n", True), ("ab2c\n", True), ("\n", False), ("y\n", False), ("AB2D\n", False)]
+)
+def test_a_person_types_the_nonce(typed: str, passes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    if passes:
+        assert asked(CARD)["nonce"].upper() == "AB2C"
+    else:
+        with pytest.raises(Refused, match="nothing was sent"):
+            asked(CARD)
+
+
+def test_without_a_terminal_nobody_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("AB2C\n"))
+    with pytest.raises(Refused, match="no terminal"):
+        asked(CARD)
+
+
+def test_the_card_shows_refusals() -> None:
+    lines = card_lines(replace(CARD, refusals=("floor: one is left. Ready another first",)))
+    assert "  REFUSED  floor: one is left. Ready another first" in lines
+    assert any("[ok]" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [(["pass", "warn"], 0), (["pass", "unknown"], 3), (["unknown", "fail"], 1), ([], 3)],
+)
+def test_unknown_is_no_pass(verdicts: list[str], code: int) -> None:
+    assert verdict_code(verdicts) == code
+
+
+def test_ages_are_of_the_oldest_source_and_marked() -> None:
+    header = {"sources": {"a": {"mono": 98.0, "limit": 3.0}, "b": {"mono": 60.0, "limit": 3.0}, "c": {"mono": None}}}
+    assert age(["a"], header, 100.0) == "2 s"
+    assert age(["a", "b"], header, 100.0) == "40 s OLD"
+    assert age(["a", "c"], header, 100.0) == "never"
+    assert age(["missing"], header, 100.0) == "never"
+
+
+def test_tables_align_wide_text_and_numbers() -> None:
+    assert table(("A", "N"), [["日本", "1"], ["x", "10"]], right=("N",)) == ["A      N", "日本   1", "x     10"]
+
+
+def test_the_write_outage_is_the_longest_standstill() -> None:
+    gap = OrderGap()
+    for count, now in ((5, 10.0), (6, 10.1), (6, 11.5), (7, 11.6), (8, 11.7)):
+        gap.saw(count, now)
+    assert gap.longest == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    "address", ["ssh://-oProxyCommand=x", "ssh://a b", "host", "ssh://u@-x", "ssh://h;id", "ssh://"]
+)
+def test_no_address_becomes_an_option_of_ssh(address: str) -> None:
+    with pytest.raises(FarAddressError):
+        ssh_command(address, Path("/tmp/c"), estate=None, observe=False)
+
+
+def test_the_far_command_is_quoted() -> None:
+    command = ssh_command("ssh://ada@bastion2:2222", Path("/tmp/c"), estate="a; rm -rf /", observe=True)
+    assert command[-3:] == ["--", "ada@bastion2", "recovery bridge --estate 'a; rm -rf /' --observe"]
+    assert command[command.index("-p") + 1] == "2222"
