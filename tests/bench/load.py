@@ -1,0 +1,161 @@
+"""Load roles, each a process of its own: `python -m tests.bench.load ROLE …` prints `ready` when it serves.
+
+farm PORT COUNT     HTTP servers on COUNT ports from PORT: figures as Prometheus gives them, and Patroni's answers
+hole PORT SOCKET    accepts on a port and a Unix socket, and never answers
+clients PORT N      N closed-loop HTTP clients until standard input ends or SIGTERM; prints `started server` per request
+sessions SECONDS …  idle-ish PostgreSQL sessions, for peers that watch sessions
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+COUNTER = itertools.count(1)
+
+
+def figures() -> bytes:
+    """An instant query's answer for ten services, about 2 KB; the rate moves with every answer."""
+    rows = []
+    tick = next(COUNTER)
+    for number in range(10):
+        labels = {"service": f"service-{number}", "release": "v41"}
+        rows.append((labels | {"recovery_figure": "rate"}, 20 + (tick + number) % 17))
+        rows.append(({"service": f"service-{number}", "recovery_figure": "age"}, 0.4))
+    now = time.time()
+    result = [{"metric": labels, "value": [now, str(value)]} for labels, value in rows]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+
+
+def patroni(path: str) -> bytes:
+    """What a member under /SCOPE/NODE answers; node `a` leads, `b` follows."""
+    _, scope, node, what = path.split("/", 3)
+    if what == "config":
+        return b"{}"
+    members = [
+        {"name": "a", "role": "leader", "state": "running", "timeline": 1},
+        {"name": "b", "role": "replica", "state": "streaming", "timeline": 1, "lag": 0},
+    ]
+    if what == "cluster":
+        return json.dumps({"members": members, "scope": scope}).encode()
+    own = {
+        "state": "running",
+        "role": "primary" if node == "a" else "replica",
+        "timeline": 1,
+        "xlog": {"location": 1} if node == "a" else {"received_location": 1, "replayed_location": 1},
+        "database_system_identifier": "1",
+        "dcs_last_seen": int(time.time()),
+        "patroni": {"version": "4.1.0", "scope": scope, "name": node},
+    }
+    return json.dumps(own).encode()
+
+
+class Site(asyncio.Protocol):
+    """One kept connection; answers every request by its path."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._held = b""
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        while (end := self._held.find(b"\r\n\r\n")) >= 0:
+            path = self._held[:end].split(b" ", 2)[1].decode("ascii")
+            self._held = self._held[end + 4 :]
+            assert self.transport is not None
+            body = self._body(path)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nX-Server: {self._name}\r\n\r\n"
+            self.transport.write(head.encode() + body)
+
+    def _body(self, path: str) -> bytes:
+        if path.startswith("/fixed"):
+            return FIXED
+        if path.startswith("/api/"):
+            return figures()
+        return patroni(path) if path.count("/") >= 3 else b"ok\n"
+
+
+FIXED = figures()
+
+
+async def farm(port: int, count: int) -> None:
+    loop = asyncio.get_running_loop()
+    for number in range(count):
+        await loop.create_server(lambda n=number: Site(f"srv{n:03d}"), "127.0.0.1", port + number, backlog=500)
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+async def hole(port: int, path: Path) -> None:
+    async def silent(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    await asyncio.start_server(silent, "127.0.0.1", port)
+    await asyncio.start_unix_server(silent, path)
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+async def clients(port: int, count: int) -> None:
+    """Each request is told as the instant it started (CLOCK_MONOTONIC) and the server that answered."""
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    told: list[str] = []
+
+    async def ask() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while not ending.is_set():
+            started = time.monotonic()
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
+            await reader.readexactly(int(fields[b"content-length"]))
+            told.append(f"{started!r} {fields[b'x-server'].decode()}")
+
+    print("ready", flush=True)
+    await asyncio.gather(*(ask() for _ in range(count)))
+    print("\n".join(told), flush=True)
+
+
+async def sessions(seconds: float, port: int, user: str, password: str) -> None:
+    import asyncpg
+
+    end = time.monotonic() + seconds
+
+    async def work(number: int) -> None:
+        given = {"user": user, "password": password, "database": "postgres", "ssl": False}
+        connection = await asyncpg.connect(host="127.0.0.1", port=port, **given)
+        while time.monotonic() < end:
+            await connection.execute(f"select pg_sleep({0.2 + random.random() * 2:.2f}) /* session {number} */")
+        await connection.close()
+
+    print("ready", flush=True)
+    await asyncio.gather(*(work(number) for number in range(30)))
+
+
+def main() -> None:
+    name, *given = sys.argv[1:]
+    match name:
+        case "farm":
+            asyncio.run(farm(int(given[0]), int(given[1])))
+        case "hole":
+            asyncio.run(hole(int(given[0]), Path(given[1])))
+        case "clients":
+            asyncio.run(clients(int(given[0]), int(given[1])))
+        case "sessions":
+            asyncio.run(sessions(float(given[0]), int(given[1]), given[2], given[3]))
+
+
+if __name__ == "__main__":
+    main()
