@@ -90,6 +90,20 @@ class HostClock:
         return time.time()
 
 
+def fault_point(environment: str, wanted: str) -> Reach:
+    """In laboratories and drills: end this process at once where the named point is reached."""
+    from state.fault_points import pass_by
+
+    if not wanted or environment not in ("lab", "drill"):
+        return pass_by
+
+    def reach(point: str) -> None:
+        if point == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reach
+
+
 @asynccontextmanager
 async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Engine]:
     """The engine with everything it reaches; stopped and closed on the way out. Raises RecoveryError."""
@@ -114,6 +128,7 @@ async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Eng
         Library(loaded.runbooks, loaded.estate, loaded.warnings),
         node=socket.gethostname(),
         pid=os.getpid(),
+        reach=fault_point(loaded.estate.environment, os.environ.get("RECOVERY_FAULT_POINT", "")),
     )
     await engine.start()
     try:
