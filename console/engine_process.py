@@ -32,6 +32,7 @@ from state.errors import ConfigError, Problem, RecoveryError, Refused
 if TYPE_CHECKING:
     from adapters.api_server import Lag
     from state.engine import Engine
+    from state.fault_points import Reach
 
 LOOK_EVERY = 0.1  # seconds between two looks at the loop
 LATE = 0.25  # seconds; a loop later than this is written to the log
@@ -107,9 +108,8 @@ def fault_point(environment: str, wanted: str) -> Reach:
 @asynccontextmanager
 async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Engine]:
     """The engine with everything it reaches; stopped and closed on the way out. Raises RecoveryError."""
-    from adapters.outside import wire
-
     from adapters.journals.sqlite import SqliteJournal
+    from adapters.outside import wire
     from console.loading import load
     from state.engine import Engine
     from state.library import Library
