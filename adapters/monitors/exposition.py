@@ -5,6 +5,7 @@ Lines are filtered by name before anything is parsed, and the labels of a series
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from typing import NamedTuple
@@ -56,7 +57,10 @@ class Exposition:
             for line in body.split(b"\n"):
                 if line.startswith(self._prefixes):
                     key, _, rest = line.rpartition(b"}")
-                    values[key] = float(rest.split()[0])
+                    value = float(rest.split()[0])
+                    if not math.isfinite(value):
+                        continue  # no data, so the counter was not seen
+                    values[key] = value
                     if key not in self._known:
                         self._known[key] = self._parse(key)
         except (ValueError, IndexError) as error:

@@ -1,0 +1,101 @@
+"""Name servers: every server's own answers, against a real BIND."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.context import Context
+from adapters.dns import rfc2136
+from state.errors import ReadFailure, Trouble
+from state.estate import DnsRecord
+from state.readings import DnsReading
+from tests.contract.components import free_port, listens, wait_for
+
+NAMED = """
+options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.key";
+  managed-keys-directory "{root}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+  recursion no; dnssec-validation no; notify no; empty-zones-enable no; }};
+controls {{ }};
+zone "lab.test" {{ type primary; file "{root}/zone.db"; }};
+"""
+MANY = "\n".join(f"many 30 A 10.0.{n // 250}.{n % 250 + 1}" for n in range(95))
+ZONE = f"""$TTL 60
+@ SOA ns hostmaster 2026112301 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+checkout 5 A 10.2.0.10
+checkout 5 A 10.1.0.10
+www CNAME checkout
+{MANY}
+"""
+
+
+@pytest.fixture(scope="module")
+def named() -> Iterator[int]:
+    program = shutil.which("named", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    assert program is not None, "the contract suite needs named (BIND 9)"
+    root, port = Path(tempfile.mkdtemp(prefix="rc-dns-", dir="/tmp")), free_port()
+    (root / "named.conf").write_text(NAMED.format(root=root, port=port))
+    (root / "zone.db").write_text(ZONE)
+    log = root / "log"
+    with log.open("wb") as said:
+        process = subprocess.Popen([program, "-g", "-c", root / "named.conf"], stdout=said, stderr=said)
+    try:
+        wait_for(lambda: b"all zones loaded" in log.read_bytes() and listens(port))
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+async def read(context: Context, port: int, zone: str, *records: DnsRecord) -> DnsReading:
+    (source,) = rfc2136.build(zone, rfc2136.Options(servers=(f"127.0.0.1:{port}",)), records, context)
+    assert source.key == f"dns:{zone}@127.0.0.1:{port}"
+    reading = await source.read()
+    await source.close()
+    assert isinstance(reading, DnsReading)
+    return reading
+
+
+def record(name: str, kind: str = "A") -> DnsRecord:
+    return DnsRecord.model_validate({"name": name, "type": kind, "expect": []})
+
+
+async def test_serial_answers_and_ttls(context: Context, named: int) -> None:
+    wanted = (record("checkout"), record("www", "CNAME"), record("gone"), record("many"), record("checkout", "AAAA"))
+    reading = await read(context, named, "lab.test", *wanted)
+    assert reading.serial == 2026112301
+    assert reading.records["checkout/A"] == ("10.1.0.10", "10.2.0.10")
+    assert reading.records["www/CNAME"] == ("checkout.lab.test.",)
+    assert reading.records["gone/A"] == ()
+    assert reading.records["checkout/AAAA"] == ()
+    assert len(reading.records["many/A"]) == 95
+    assert reading.ttls == {"checkout/A": 5, "www/CNAME": 60, "many/A": 30}
+
+
+async def test_a_zone_it_does_not_serve_is_denied(context: Context, named: int) -> None:
+    with pytest.raises(ReadFailure) as failure:
+        await read(context, named, "elsewhere.test", record("checkout"))
+    assert failure.value.trouble is Trouble.DENIED
+
+
+async def test_silence_is_a_timeout(context: Context) -> None:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        with pytest.raises(ReadFailure) as failure:
+            await read(context, mute.getsockname()[1], "lab.test", record("checkout"))
+    assert failure.value.trouble is Trouble.TIMEOUT
+
+
+def test_servers_are_addresses_with_ports() -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        rfc2136.Options(servers=("10.1.0.53",))

@@ -1,0 +1,365 @@
+"""Monitors: the real Prometheus and Alertmanager where the machine has them, recorded answers everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.context import Context
+from adapters.monitors import alertmanager, http, prometheus, scrape
+from adapters.outside import kinds
+from state.errors import ReadFailure, Trouble
+from state.ports import Source
+from state.readings import AlertsReading, MetricsReading, ProbeReading, Reading
+from tests.contract.components import free_port, listens, wait_for
+from tests.contract.web import Canned, canned
+
+
+async def read_once(sources: Any) -> Reading:
+    (source,) = sources
+    try:
+        return await source.read()  # type: ignore[no-any-return]
+    finally:
+        await source.close()
+
+
+async def trouble_of(sources: Any) -> Trouble:
+    with pytest.raises(ReadFailure) as failure:
+        await read_once(sources)
+    return failure.value.trouble
+
+
+def test_every_monitor_found_is_under_contract() -> None:
+    assert {kind for role, kind in kinds() if role == "monitors"} == {"prometheus", "scrape", "alertmanager", "http"}
+
+
+def series(figure: str, value: str, **labels: str) -> dict[str, Any]:
+    return {"metric": {"recovery_figure": figure, **labels}, "value": [1795460000.0, value]}
+
+
+def vector(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"GET /api/v1/query": (200, {"status": "success", "data": {"resultType": "vector", "result": list(rows)}})}
+
+
+AGE = series("age", "0.6", service="checkout")
+
+
+def one_prometheus(server: Canned, context: Context) -> list[Source]:
+    return list(prometheus.build("prom", prometheus.Options(url=server.url), context))
+
+
+async def figures(context: Context, *rows: dict[str, Any]) -> MetricsReading:
+    async with canned(vector(*rows)) as server:
+        reading = await read_once(one_prometheus(server, context))
+    assert isinstance(reading, MetricsReading)
+    return reading
+
+
+async def test_prometheus_gives_figures_by_service_and_release(context: Context) -> None:
+    v1, v2 = {"service": "checkout", "release": "v1"}, {"service": "checkout", "release": "v2"}
+    reading = await figures(
+        context,
+        AGE,
+        series("rate", "30", **v1),
+        series("rate", "10", **v2),
+        series("errors", "4", **v2),
+        series("p99", "0.05", **v1),
+        series("p99", "NaN", **v2),
+        series("service_p99", "0.3", service="checkout"),
+    )
+    checkout = reading.services["checkout"]
+    assert (checkout.rate, checkout.error_ratio, checkout.p99) == (40.0, 0.1, 0.3)
+    assert [(r.release, r.rate, r.error_ratio, r.p99) for r in checkout.releases] == [
+        ("v1", 30.0, 0.0, 0.05),
+        ("v2", 10.0, 0.4, None),
+    ]
+    assert reading.sample_age == 0.6
+
+
+async def test_trap_12_nan_and_missing_series_are_no_data(context: Context) -> None:
+    reading = await figures(context, AGE, series("rate", "NaN", service="checkout", release="v1"))
+    checkout = reading.services["checkout"]
+    assert (checkout.rate, checkout.error_ratio, checkout.p99, checkout.releases) == (None, None, None, ())
+
+
+async def test_trap_12_stale_services_drop_out_and_stale_everything_is_no_reading(context: Context) -> None:
+    old = series("age", "12", service="catalog")
+    reading = await figures(context, AGE, old, series("rate", "1", service="catalog"))
+    assert set(reading.services) == {"checkout"}
+    async with canned(vector(old)) as server:
+        assert await trouble_of(one_prometheus(server, context)) is Trouble.EMPTY
+
+
+async def test_trap_12_empty_vector_is_no_reading(context: Context) -> None:
+    async with canned(vector()) as server:
+        assert await trouble_of(one_prometheus(server, context)) is Trouble.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        ((200, {"status": "error", "errorType": "bad_data", "error": "parse error"}), Trouble.ERROR),
+        ((400, {"status": "error", "error": "parse error"}), Trouble.ERROR),
+        ((200, "<html>"), Trouble.ERROR),
+        ((200, {"status": "success", "data": {"result": [{"metric": {}, "value": []}]}}), Trouble.ERROR),
+        ((200, {"status": "success", "data": None}), Trouble.ERROR),
+        ((200, [1]), Trouble.ERROR),
+        ((401, "no"), Trouble.DENIED),
+        (None, Trouble.TIMEOUT),
+    ],
+)
+async def test_rubbish_is_no_reading(context: Context, answer: Any, trouble: Trouble) -> None:
+    answers = {f"GET {path}": answer for path in ("/api/v1/query", "/api/v2/alerts")}
+    async with canned(answers) as server:
+        assert await trouble_of(one_prometheus(server, context)) is trouble
+        if answer != (200, [1]):
+            options = alertmanager.Options(url=server.url)
+            assert await trouble_of(alertmanager.build("am", options, context)) is trouble
+
+
+def alert(name: str, state: str = "active", **labels: str) -> dict[str, Any]:
+    return {
+        "annotations": {"summary": f"{name} is firing"},
+        "startsAt": "2026-11-23T21:00:00.123456789Z",
+        "endsAt": "2026-11-23T21:10:00Z",
+        "updatedAt": "2026-11-23T21:00:00Z",
+        "fingerprint": f"f-{name}",
+        "receivers": [{"name": "x"}],
+        "status": {"state": state, "silencedBy": [], "inhibitedBy": []},
+        "labels": {"alertname": name, **labels},
+    }
+
+
+async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: Context) -> None:
+    rows = [alert("HighErrorRate", severity="page"), alert("Quiet", "suppressed"), alert("Watchdog")]
+    async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
+        reading = await read_once(alertmanager.build("am", alertmanager.Options(url=server.url), context))
+    assert isinstance(reading, AlertsReading)
+    assert reading.watchdog
+    assert [(a.name, a.state, a.severity) for a in reading.alerts] == [
+        ("HighErrorRate", "active", "page"),
+        ("Quiet", "suppressed", ""),
+    ]
+    assert reading.alerts[0].started_at == pytest.approx(1795467600.123456)
+
+
+@pytest.mark.parametrize("rows", [[], [alert("Watchdog", "suppressed")]])
+async def test_no_alerts_without_watchdog_claim_nothing(context: Context, rows: list[Any]) -> None:
+    async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
+        reading = await read_once(alertmanager.build("am", alertmanager.Options(url=server.url), context))
+    assert reading == AlertsReading((), watchdog=False)
+
+
+@pytest.mark.parametrize(("status", "ok"), [(200, True), (503, False), (404, False)])
+async def test_probe_tells_status_and_time(context: Context, status: int, ok: bool) -> None:
+    async with canned({"GET /health": (status, "x")}) as server:
+        target = {"site": "east", "service": "checkout", "url": f"{server.url}/health"}
+        sources = http.build("probes", http.Options(targets={"checkout-east": target}), context)
+        assert sources[0].key == "probe:probes/checkout-east"
+        reading = await read_once(sources)
+    assert isinstance(reading, ProbeReading)
+    assert (reading.status, reading.ok) == (status, ok)
+    assert 0 < reading.seconds < 1
+
+
+METRICS = 'http_requests_total{{service="checkout",release="v1",code="200"}} {}\n'
+
+
+async def test_scrape_goes_on_with_the_targets_that_answer(context: Context) -> None:
+    async with canned({"GET /metrics": (200, METRICS.format(0))}) as server:
+        targets = {
+            "alive": {"site": "east", "url": f"{server.url}/metrics"},
+            "dead": {"site": "west", "url": "http://127.0.0.1:1/metrics"},
+        }
+        (source,) = scrape.build("apps", scrape.Options(targets=targets), context)
+        first = await source.read()
+        await asyncio.sleep(0.1)
+        server.answers["GET /metrics"] = (200, METRICS.format(10))
+        second = await source.read()
+        assert isinstance(first, MetricsReading)
+        assert isinstance(second, MetricsReading)
+        assert first.services["checkout"].rate is None
+        assert second.services["checkout"].rate == pytest.approx(100, rel=0.3)
+        server.answers["GET /metrics"] = (500, "down")
+        with pytest.raises(ReadFailure):
+            await source.read()
+        await source.close()
+
+
+async def test_scrape_of_pages_without_requests_is_no_data(context: Context) -> None:
+    async with canned({"GET /metrics": (200, "go_goroutines 5\n")}) as server:
+        options = scrape.Options(targets={"a": {"site": "east", "url": f"{server.url}/metrics"}})
+        assert await trouble_of(scrape.build("apps", options, context)) is Trouble.EMPTY
+
+
+@pytest.mark.parametrize("model", [prometheus.Options, alertmanager.Options])
+@pytest.mark.parametrize("url", ["http://192.0.2.1:9090", "ftp://127.0.0.1", "http://u:p@127.0.0.1"])
+def test_addresses_that_are_refused(model: Any, url: str) -> None:
+    with pytest.raises(ValueError, match=r"url|https|plain"):
+        model(url=url)
+    assert model(url="http://192.0.2.1:9090", plaintext=True).plaintext
+
+
+CONFIG = """
+global: {{scrape_interval: 200ms, scrape_timeout: 150ms}}
+scrape_configs:
+  - job_name: app
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+@pytest.fixture
+def running_prometheus(folder: Path) -> Iterator[tuple[int, int]]:
+    program = shutil.which("prometheus")
+    assert program is not None, "the contract suite needs prometheus on PATH"
+    app, port = free_port(), free_port()
+    config = folder / "prometheus.yml"
+    config.write_text(CONFIG.format(port=app))
+    process = subprocess.Popen(
+        [
+            program,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: listens(port))
+        yield port, app
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_real_prometheus_and_scrape_agree(context: Context, running_prometheus: tuple[int, int]) -> None:
+    port, app = running_prometheus
+    began = time.monotonic()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            spent = time.monotonic() - began
+            lines = [
+                f'http_requests_total{{service="checkout",release="v1",code="200"}} {spent * 90}',
+                f'http_requests_total{{service="checkout",release="v2",code="500"}} {spent * 10}',
+            ]
+            for release, share in (("v1", 90), ("v2", 10)):
+                for le, part in (("0.1", 0.5), ("0.3", 1.0), ("+Inf", 1.0)):
+                    labels = f'service="checkout",release="{release}",le="{le}"'
+                    lines.append(f"http_request_duration_seconds_bucket{{{labels}}} {spent * share * part}")
+            data = ("\n".join(lines) + "\n").encode()
+            kind = "Content-Type: text/plain; version=0.0.4"
+            writer.write(f"HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+
+    server = await asyncio.start_server(_quietly(serve), "127.0.0.1", app)
+    url = f"http://127.0.0.1:{port}"
+    (source,) = prometheus.build("prom", prometheus.Options.model_validate({"url": url, "window": "2s"}), context)
+    target = {"site": "east", "url": f"http://127.0.0.1:{app}/metrics"}
+    (direct,) = scrape.build("apps", scrape.Options(targets={"a": target}), context)
+    try:
+        await _until_rated(source)
+        await direct.read()
+        await asyncio.sleep(2.5)  # Prometheus divides by the whole window, so it must be full
+        theirs = await source.read()
+        ours = await direct.read()
+        assert isinstance(ours, MetricsReading)
+        assert isinstance(theirs, MetricsReading)
+        for reading in (theirs, ours):
+            checkout = reading.services["checkout"]
+            assert checkout.rate == pytest.approx(100, rel=0.1)
+            assert checkout.error_ratio == pytest.approx(0.1, rel=0.1)
+            assert checkout.p99 == pytest.approx(0.296, rel=0.02)
+            assert [r.error_ratio for r in checkout.releases] == [0.0, pytest.approx(1.0)]
+            assert 0 <= reading.sample_age < 2
+        api = prometheus.Prometheus("p", prometheus.HttpReader(url), prometheus.Naming())
+        (row,) = await api.query_range("vector(7)", time.time() - 2, time.time(), 1, deadline=1)
+        assert [value for _, value in row.points] == [7.0, 7.0, 7.0]
+        with pytest.raises(ReadFailure, match="400"):
+            await api.query("sum(", deadline=1)
+        await api.close()
+    finally:
+        await source.close()
+        await direct.close()
+        server.close()
+        await asyncio.sleep(0.05)
+
+
+def _quietly(serve: Any) -> Any:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            return
+        finally:
+            writer.close()
+
+    return handle
+
+
+async def _until_rated(source: Source) -> MetricsReading:
+    for _ in range(150):
+        with suppress(ReadFailure):  # it starts, and then has no samples yet
+            reading = await source.read()
+            assert isinstance(reading, MetricsReading)
+            if len(reading.services["checkout"].releases) == 2 and reading.services["checkout"].p99:
+                return reading
+        await asyncio.sleep(0.1)
+    raise AssertionError("Prometheus never had rates")
+
+
+@pytest.fixture
+def running_alertmanager(folder: Path) -> Iterator[int]:
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert program is not None, "the contract suite needs alertmanager on PATH"
+    port = free_port()
+    config = folder / "alertmanager.yml"
+    config.write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+    process = subprocess.Popen(
+        [
+            program,
+            f"--config.file={config}",
+            f"--storage.path={folder / 'am'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: listens(port))
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_real_alertmanager(context: Context, running_alertmanager: int) -> None:
+    url = f"http://127.0.0.1:{running_alertmanager}"
+    (source,) = alertmanager.build("am", alertmanager.Options(url=url), context)
+    assert await source.read() == AlertsReading((), watchdog=False)
+    posted = [{"labels": {"alertname": name, "severity": "page"}} for name in ("Watchdog", "HighLatency")]
+    reader, writer = await asyncio.open_connection("127.0.0.1", running_alertmanager)
+    body = json.dumps(posted).encode()
+    head = f"POST /api/v2/alerts HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    assert b" 200 " in await reader.readline()
+    writer.close()
+    for _ in range(100):
+        reading = await source.read()
+        assert isinstance(reading, AlertsReading)
+        if reading.watchdog and reading.alerts:
+            break
+        await asyncio.sleep(0.05)
+    assert [(a.name, a.severity) for a in reading.alerts] == [("HighLatency", "page")]
+    assert reading.alerts[0].started_at == pytest.approx(time.time(), abs=10)
+    await source.close()

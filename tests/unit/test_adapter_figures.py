@@ -1,0 +1,126 @@
+"""Rates, shares and quantiles as Prometheus defines them, and what counts as no data."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from adapters.monitors.exposition import Exposition
+from adapters.monitors.figures import Naming, quantile
+from adapters.monitors.scrape import tally_up
+from state.errors import ReadFailure
+from state.readings import ServiceTraffic
+
+INF = math.inf
+
+
+@pytest.mark.parametrize(
+    ("buckets", "value"),
+    [
+        ({0.1: 50.0, 0.2: 100.0, INF: 100.0}, 0.198),
+        ({0.1: 100.0, INF: 100.0}, 0.099),
+        ({0.1: 10.0, 0.2: 10.0, INF: 100.0}, 0.2),
+        ({0.1: 0.0, INF: 0.0}, None),
+        ({0.1: 5.0}, None),
+        ({INF: 5.0}, None),
+        ({}, None),
+        ({0.1: 90.0, 0.2: 80.0, INF: 100.0}, 0.2),
+    ],
+)
+def test_quantile_follows_histogram_quantile(buckets: dict[float, float], value: float | None) -> None:
+    assert quantile(0.99, buckets) == (None if value is None else pytest.approx(value))
+
+
+def page(*counters: str) -> bytes:
+    head = ["# HELP http_requests_total All.", "# TYPE http_requests_total counter", 'other{service="checkout"} 9']
+    return "\n".join([*head, *counters]).encode()
+
+
+def requests(value: float, code: str = "200", release: str = "v1", service: str = "checkout") -> str:
+    return f'http_requests_total{{service="{service}",release="{release}",code="{code}"}} {value}'
+
+
+def bucket(le: str, value: float, release: str = "v1") -> str:
+    labels = f'service="checkout",release="{release}",le="{le}"'
+    return f"http_request_duration_seconds_bucket{{{labels}}} {value}"
+
+
+def traffic(*pages: bytes, every: float = 1.0, service: str = "checkout") -> ServiceTraffic:
+    answers = Exposition(Naming())
+    for turn, each in enumerate(pages):
+        answers.take(each, turn * every)
+    answers.forget((len(pages) - 1) * every)
+    return tally_up([answers]).traffic()[service]
+
+
+def test_rate_is_increase_per_second() -> None:
+    seen = traffic(page(requests(100)), page(requests(110)), page(requests(130)))
+    assert (seen.rate, seen.error_ratio) == (15.0, 0.0)
+    assert [(r.release, r.rate, r.error_ratio) for r in seen.releases] == [("v1", 15.0, 0.0)]
+
+
+def test_a_restarted_server_counts_from_zero() -> None:
+    assert traffic(page(requests(1000)), page(requests(1010)), page(requests(6))).rate == 8.0
+
+
+def test_only_the_window_counts() -> None:
+    seen = traffic(*(page(requests(value)) for value in (0, 1000, 1010, 1020)), every=5.0)
+    assert seen.rate == 2.0
+
+
+def test_no_5xx_series_is_zero_and_no_requests_is_no_data() -> None:
+    assert traffic(page(requests(1)), page(requests(5))).error_ratio == 0.0
+    idle = traffic(page(requests(5)), page(requests(5)))
+    assert (idle.rate, idle.error_ratio, idle.p99) == (0.0, None, None)
+    first = traffic(page(requests(5)))
+    assert (first.rate, first.error_ratio, first.releases) == (None, None, ())
+
+
+def test_errors_are_the_5xx_of_their_release() -> None:
+    before = page(requests(0), requests(0, "500", "v2"), requests(0, "200", "v2"), requests(0, "404"))
+    after = page(requests(50), requests(20, "500", "v2"), requests(20, "200", "v2"), requests(10, "404"))
+    seen = traffic(before, after)
+    assert seen.rate == 100.0
+    assert seen.error_ratio == pytest.approx(0.2)
+    assert [(r.release, r.error_ratio) for r in seen.releases] == [("v1", 0.0), ("v2", 0.5)]
+
+
+def test_latency_comes_from_the_buckets_increase() -> None:
+    before = page(requests(0), bucket("0.1", 1000), bucket("0.5", 1000), bucket("+Inf", 1000))
+    after = page(requests(100), bucket("0.1", 1000), bucket("0.5", 1100), bucket("+Inf", 1100))
+    seen = traffic(before, after)
+    assert seen.p99 == pytest.approx(0.496)
+    assert seen.releases[0].p99 == pytest.approx(0.496)
+
+
+def test_targets_are_summed() -> None:
+    both = []
+    for start in (0, 100):
+        answers = Exposition(Naming())
+        answers.take(page(requests(start)), 0.0)
+        answers.take(page(requests(start + 10)), 1.0)
+        both.append(answers)
+    assert tally_up(both).traffic()["checkout"].rate == 20.0
+
+
+def test_labels_are_unescaped_and_timestamps_passed_over() -> None:
+    odd = r'http_requests_total{service="a\"}\\b\nc",release="v",code="200"} '
+    seen = traffic((odd + "1 1700000000000\n").encode(), (odd + "3 1700000001000\n").encode(), service='a"}\\b\nc')
+    assert seen.rate == 2.0
+
+
+@pytest.mark.parametrize(
+    "line", ["http_requests_total{x", 'http_requests_total{service="a"} ', "http_requests_total{} y"]
+)
+def test_a_wanted_line_that_does_not_read_is_no_reading(line: str) -> None:
+    with pytest.raises(ReadFailure):
+        Exposition(Naming()).take(line.encode(), 0.0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_trap_12_counters_that_are_no_number_were_not_seen(value: float) -> None:
+    answers = Exposition(Naming())
+    answers.take(page(requests(1)), 0.0)
+    answers.take(page(requests(value)), 1.0)
+    assert tally_up([answers]).traffic() == {}
