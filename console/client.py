@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -138,7 +138,7 @@ class EngineClient:
         """Every entry's stored bytes, one a line, oldest first. For a file, never for a screen."""
         return await self._fetch("GET", "/v1/journal/export", None, EXPORT_DEADLINE)
 
-    async def stream(self, topics: Sequence[str]) -> AsyncIterator[Mapping[str, Any]]:
+    async def stream(self, topics: Sequence[str]) -> AsyncGenerator[Mapping[str, Any]]:
         """Lines of one connection until it ends. Raises EngineUnreachable when it breaks or falls silent."""
         target = "/v1/stream?topics=" + quote(",".join(topics), safe=",")
         try:
@@ -151,15 +151,16 @@ class EngineClient:
             raise EngineUnreachable(_why(broken, self.path)) from broken
         raise EngineUnreachable("the engine closed the stream")
 
-    async def follow(self, topics: Sequence[str]) -> AsyncIterator[Connected | Line | Lost]:
+    async def follow(self, topics: Sequence[str]) -> AsyncGenerator[Connected | Line | Lost]:
         """The stream with reconnection: backs off, never gives up."""
         attempt = 0
         while True:
             try:
                 yield Connected(await self.hello())
-                async for content in self.stream(topics):
-                    attempt = 0
-                    yield Line(content)
+                async with aclosing(self.stream(topics)) as lines:
+                    async for content in lines:
+                        attempt = 0
+                        yield Line(content)
             except Refused as refused:
                 pause = BACK_OFF[-1]
                 yield Lost(str(refused), pause, fatal=True)
@@ -212,7 +213,7 @@ class EngineClient:
                     reader, writer = await asyncio.open_unix_connection(self.path, limit=HEAD_LIMIT)
             except (OSError, TimeoutError) as broken:
                 raise EngineUnreachable(_why(broken, self.path)) from broken
-            stack.callback(writer.close)
+            stack.push_async_callback(_close, writer)
             try:
                 writer.write(_encode(method, target, request))
                 await writer.drain()
@@ -225,6 +226,13 @@ class EngineClient:
 
 class _Unanswered(EngineUnreachable):
     """The request may have been read, but no whole answer came."""
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1.0):
+            await writer.wait_closed()
 
 
 def _encode(method: str, target: str, request: Mapping[str, Any] | None) -> bytes:

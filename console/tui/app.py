@@ -28,6 +28,7 @@ class ConsoleApp(TerminalApp):
     """One person's console. It previews and submits; the engine decides and acts."""
 
     ENABLE_COMMAND_PALETTE = False
+    CSS = "CommandPalette SearchIcon { display: none; }"
     COMMANDS: ClassVar[set[type[Everything]]] = {Everything}  # type: ignore[assignment]
     MODES: ClassVar[dict[str, type[MainScreen]]] = {screen.name_: screen for screen in SCREENS}  # type: ignore[assignment]
     DEFAULT_MODE = SCREENS[0].name_

@@ -10,360 +10,22 @@ import asyncio
 import contextlib
 import os
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fake_views import LATE, SCENES, card
+from textual.pilot import Pilot
+
 from adapters.api_server import ApiServer, Sockets
-from state.api import (
-    API_VERSION,
-    Accepted,
-    AlertRow,
-    BackendRow,
-    Card,
-    CardLine,
-    Clock,
-    ClusterRow,
-    Confirm,
-    DataRisk,
-    DnsRow,
-    HeaderView,
-    Health,
-    Hello,
-    JournalRow,
-    JournalView,
-    NodeRow,
-    OverviewView,
-    Param,
-    ProbeRow,
-    ReplicationView,
-    RunbookRow,
-    RunbooksView,
-    RunRow,
-    RunState,
-    ServerRow,
-    ServiceRow,
-    SlotRow,
-    SourceRow,
-    StepRow,
-    StepState,
-    TrafficView,
-)
+from console.tui.app import ConsoleApp
+from console.tui.terminal import Terminal
+from state.api import API_VERSION, Accepted, Card, Confirm, Hello, JournalRow
 from state.errors import RecoveryError, Refused
 from state.front import Caller
-
-HOSTILE = "x [/foo] [b]y[/b] \x1b[31mred\x1b[0m \u202etxt.exe \x9b2J\r\nnext [@click=app.quit]z[/]"
-SOURCES = (
-    "prometheus",
-    "alertmanager",
-    "apps",
-    "probes",
-    "n1/api",
-    "n2/api",
-    "n3/api",
-    "edge-east",
-    "edge-west",
-    "dns",
-)
-LATE = "n3/api"
-
-
-def source_rows(mono: float, late: float = 34.0) -> dict[str, SourceRow]:
-    """All fresh but one."""
-    rows = {key: SourceRow(key, mono, 3.0, "", "") for key in SOURCES}
-    rows[LATE] = SourceRow(LATE, mono - late, 3.0, "timeout", "no answer within 900 ms")
-    return rows
-
-
-def header(mono: float, environment: str = "lab") -> HeaderView:
-    risk = DataRisk("orders", 13_247_296, 1_000_000, Health.FAIL, "n2 is 13.2 MB behind n1", ("n1/api", "n2/api"))
-    return HeaderView(
-        estate="eu-shop",
-        environment=environment,
-        rto=Clock("checkout", mono - 198, 900, None),
-        risk=risk,
-        running=("r-41",),
-        commander="u1",
-        effects="",
-        journal_seq=1287,
-        journal_head="9f2c41d8aa01bb",
-        alarms=("SPLIT BRAIN orders: n1 and n3 both accept writes",),
-        sources=source_rows(mono),
-    )
-
-
-def service(name: str, order: int, health: Health, words: str, **other: Any) -> ServiceRow:
-    row = ServiceRow(
-        name=name, order=order, tier=min(3, order), health=health, words=words, rate=212.4, error_ratio=0.002,
-        error_limit=0.01, p99=0.118, p99_limit=0.3, releases="blue v41 100%", depends_on=("orders",), unblocks=0,
-        owners="Ada Moreno", rto=None, rto_target=900, rpo_target=1_000_000, source="prometheus", fallback=False,
-        trend=(0.002,) * 40,
-    )  # fmt: skip
-    return replace(row, **other)
-
-
-def overview(mono: float) -> OverviewView:
-    climb = tuple(0.001 + max(0, n - 18) ** 2 * 0.0004 for n in range(40))
-    return OverviewView(
-        advice="Recover first: checkout (tier 1, 11 min left, unblocks 2).",
-        alerts_health=Health.PASS,
-        alerts_words="the watchdog alert is seen, 2 alerts firing",
-        services={
-            "checkout": service(
-                "checkout", 1, Health.FAIL, "5xx 18.2% > 1%: release v42 answers 500", error_ratio=0.182, p99=0.48,
-                releases="green v42 100%", unblocks=2, rto=Clock("checkout", mono - 198, 900, None), trend=climb,
-            ),
-            "catalog": service("catalog", 2, Health.WARN, "depends on checkout, which fails", rto_target=2700),
-            "search": service(
-                "search", 3, Health.UNKNOWN, "no samples for 34 s", rate=None, error_ratio=None, p99=None,
-                source=LATE, trend=(), releases="",
-            ),
-            "mail": service("mail", 4, Health.PASS, "within its objectives", fallback=True, source="apps"),
-        },
-        alerts={
-            "a1": AlertRow("CheckoutErrors", "critical", "firing", time.time() - 190, "5xx above 1% for 1m", "alertmanager"),
-            "a2": AlertRow("ReplicationLag", "warning", "firing", time.time() - 65, "n2 behind", "alertmanager"),
-        },
-        probes={
-            "checkout-east": ProbeRow("checkout-east", "checkout", "east", Health.FAIL, "500 in 12 ms", "probes"),
-            "checkout-west": ProbeRow("checkout-west", "checkout", "west", Health.PASS, "200 in 9 ms", "probes"),
-            "search-east": ProbeRow("search-east", "search", "east", Health.UNKNOWN, "no answer within 900 ms", "probes"),
-        },
-    )  # fmt: skip
-
-
-def node(name: str, role: str, health: Health, words: str, **other: Any) -> NodeRow:
-    row = NodeRow(
-        cluster="orders", node=name, site="east", role=role, health=health, words=words, votes="2 of 2 witnesses",
-        timeline=7, lsn="0/5A1C2F8", lag_bytes=0, unapplied_bytes=0, lag_seconds=0.0, sync="async",
-        state="running", sources=(f"{name}/api",), trend=(0.0,) * 30,
-    )  # fmt: skip
-    return replace(row, **other)
-
-
-def replication(mono: float) -> ReplicationView:
-    risk = DataRisk("orders", 13_247_296, 1_000_000, Health.FAIL, "n2 is 13.2 MB behind n1", ("n1/api", "n2/api"))
-    return ReplicationView(
-        clusters={
-            "orders": ClusterRow(
-                "orders", Health.FAIL, "two nodes accept writes", "CONFLICT n1 / n3", "n1: 2 votes, n3: 1 vote",
-                "7", "asynchronous: a commit is on one node only", "n2 (13.2 MB behind)",
-                "n1 and n3 both accept writes since 07:02:50Z", False, risk, "orders.service: points to n1",
-            )
-        },
-        nodes={
-            "orders/n1": node("n1", "primary", Health.WARN, "leads by 2 of 3 votes"),
-            "orders/n2": node(
-                "n2", "replica", Health.FAIL, "behind by more than the RPO", lag_bytes=13_247_296, unapplied_bytes=4096,
-                lag_seconds=42.0, trend=tuple(n * 400_000.0 for n in range(34)),
-            ),
-            "orders/n3": node(
-                "n3", "CONFLICT", Health.UNKNOWN, "says primary on timeline 8; last read 34 s ago", site="west",
-                lag_bytes=None, unapplied_bytes=None, lag_seconds=None, timeline=8, lsn="", sync="", trend=(),
-            ),
-        },
-        slots={
-            "orders/n2": SlotRow("orders", "n2", "physical", True, 13_247_296, "", "n1/api"),
-            "orders/cdc": SlotRow("orders", "cdc", "logical", False, None, "inactive: will not survive", "n1/api"),
-        },
-    )  # fmt: skip
-
-
-def server(colour: str, balancer: str, weight: int, **other: Any) -> ServerRow:
-    release = {"blue": "v41", "green": "v42"}[colour]
-    row = ServerRow(
-        key=f"{balancer}/checkout/{colour}", balancer=balancer, site=balancer[5:], backend="checkout", server=colour,
-        release=release, health=Health.PASS, state="ready", weight=weight, share=weight / 100, sessions=weight,
-        queued=0, rate=weight * 2.1, error_rate=0.0, check="L7OK 200 in 1 ms", source=balancer, trend=(1.0, 2.0, 3.0),
-    )  # fmt: skip
-    return replace(row, **other)
-
-
-def traffic(mono: float) -> TrafficView:
-    servers = [
-        server("blue", "edge-east", 0, state="drain", health=Health.WARN),
-        server("green", "edge-east", 100, health=Health.FAIL, error_rate=38.2),
-        server("blue", "edge-west", 100),
-        server("green", "edge-west", 0, state="maint", health=Health.UNKNOWN),
-    ]
-    backends = [
-        BackendRow(
-            f"{edge}/checkout",
-            edge,
-            edge[5:],
-            "checkout",
-            "checkout",
-            health,
-            words,
-            1,
-            2,
-            1,
-            active,
-            100,
-            drift,
-            edge,
-        )
-        for edge, health, words, active, drift in (
-            (
-                "edge-east",
-                Health.FAIL,
-                "the only serving server answers 500",
-                "green v42",
-                "weight of blue is 0, file says 100",
-            ),
-            ("edge-west", Health.PASS, "1 of 2 serve, floor 1", "blue v41", ""),
-        )
-    ]
-    return TrafficView(
-        backends={row.key: row for row in backends},
-        servers={row.key: row for row in servers},
-        dns={
-            "checkout/east": DnsRow(
-                "checkout/east", "checkout.shop.example", "10.1.0.53", "10.1.0.10 10.2.0.10", "10.1.0.10 10.2.0.10",
-                Health.PASS, "as expected", 60, "dns",
-            )
-        },
-    )  # fmt: skip
-
-
-def runbooks(mono: float) -> RunbooksView:
-    started = time.time() - 75
-    run = RunRow(
-        "r-41", "rollback-release", "Roll back a bad release", "5c1e77aa", RunState.WAITING, "u1", "checkout", started,
-        75.0, mono - 75, 300, 2, 4, "waits for a decision", "Did the error ratio fall?", ("yes", "no"),
-        ("decide", "pause", "stop"),
-    )  # fmt: skip
-    done = replace(
-        run, id="r-40", runbook="switchover", title="Move the primary", state=RunState.FAILED, started_mono=None,
-        elapsed=31.0, done=1, total=3, words="step promote: refused by the target", question="", options=(),
-        next_actions=("retry",),
-    )  # fmt: skip
-
-    def step(run_id: str, index: int, name: str, state: StepState, words: str = "", **other: Any) -> StepRow:
-        row = StepRow(
-            f"{run_id}/{name}#1", run_id, name, 1, index, 0, "change", name.replace("-", " "), "u1", state,
-            started + index * 10, 8.0 if state is StepState.DONE else None,
-            mono - 12 if state in {StepState.RUNNING, StepState.WAITING} else None, 30, words, (), "",
-        )  # fmt: skip
-        return replace(row, **other)
-
-    steps = [
-        step("r-41", 1, "check-blue", StepState.DONE, "blue answers 200 on both sites", kind="check",
-             evidence=("edge-east blue: L7OK 200", "edge-west blue: L7OK 200")),
-        step("r-41", 2, "shift-traffic", StepState.DONE, "blue 0 → 100, green 100 → 0",
-             evidence=("read back 1: blue weight 100", "read back 2 after 2 s: blue weight 100")),
-        step("r-41", 3, "judge", StepState.WAITING, "a person decides", kind="decision"),
-        step("r-41", 4, "drain-green", StepState.PENDING),
-        step("r-40", 1, "check-standby", StepState.DONE, "n2 is 0 B behind", kind="check"),
-        step("r-40", 2, "promote", StepState.UNKNOWN, "no answer within 10 s; reading the target"),
-    ]  # fmt: skip
-    return RunbooksView(
-        order=("r-41", "r-40"),
-        library={
-            "rollback-release": RunbookRow(
-                "rollback-release", "Roll back a bad release", "5c1e77aa", 4, 2,
-                (Param("service", "service", "checkout", ("checkout", "catalog"), True),
-                 Param("to", "colour", "", ("blue", "green"), True),
-                 Param("reason", "text", "", (), False)),
-                "", "r-41 today", ("check blue", "shift traffic", "judge", "drain green"),
-            ),
-            "broken": RunbookRow("broken", "A broken one", "00", 1, 1, (), "line 4: no change kind 'fly'", "never", ()),
-        },
-        runs={"r-41": run, "r-40": done},
-        steps={row.key: row for row in steps},
-    )  # fmt: skip
-
-
-def journal(mono: float) -> JournalView:
-    kinds = ("step-intended", "step-applied", "step-verified", "plan-refused")
-    rows = [
-        JournalRow(
-            seq, time.time() - (1288 - seq) * 3, "u1", kinds[seq % 4], "r-41", "shift-traffic",
-            f"edge-east/checkout/blue weight 0 → 100 ({kinds[seq % 4]})", f"{seq * 7919:08x}{seq:08x}",
-        )
-        for seq in range(1248, 1288)
-    ]  # fmt: skip
-    return JournalView(1287, "9f2c41d8aa01bb", "durable (fsync)", "holds to 1287", {str(r.seq): r for r in rows})
-
-
-def incident() -> dict[str, Any]:
-    """One bad release and a split brain."""
-    mono = time.monotonic()
-    made = (header, overview, replication, runbooks, traffic, journal)
-    return {build.__name__: build(mono) for build in made}
-
-
-def calm() -> dict[str, Any]:
-    """Nothing is wrong."""
-    mono, views = time.monotonic(), incident()
-    services = {name: replace(row, health=Health.PASS, words="within its objectives", error_ratio=0.001, p99=0.1,
-                              rto=None, trend=(0.001,) * 40, source="prometheus")
-                for name, row in views["overview"].services.items()}  # fmt: skip
-    sources = {key: SourceRow(key, mono + 86_400, 3.0, "", "") for key in SOURCES}
-    safe = DataRisk("orders", 0, 1_000_000, Health.PASS, "n2 has everything n1 has", ("n1/api",))
-    views["header"] = replace(views["header"], rto=None, risk=safe, running=(), alarms=(), sources=sources)
-    views["overview"] = replace(views["overview"], services=services, alerts={}, advice="")
-    return views
-
-
-def empty() -> dict[str, Any]:
-    """An engine that has read nothing yet."""
-    views = incident()
-    nothing = {"services": {}, "alerts": {}, "probes": {}, "clusters": {}, "nodes": {}, "slots": {}, "order": (),
-               "library": {}, "runs": {}, "steps": {}, "backends": {}, "servers": {}, "dns": {}, "entries": {},
-               "sources": {}, "alarms": (), "running": (), "rto": None, "risk": None, "advice": ""}  # fmt: skip
-    return {
-        topic: replace(view, **{k: v for k, v in nothing.items() if hasattr(view, k)})
-        for topic, view in views.items()
-    }
-
-
-def hostile() -> dict[str, Any]:
-    """Every text from outside tries to act."""
-    return {topic: poison(view) for topic, view in incident().items()}
-
-
-def poison(value: Any, depth: int = 0) -> Any:
-    """The same view with a hostile string in every text that comes from outside."""
-    keep = {"name", "key", "run", "id", "source", "environment", "runbook", "cluster", "node", "backend"}
-    changes: dict[str, Any] = {}
-    for name in value.__dataclass_fields__:
-        old = getattr(value, name)
-        if isinstance(old, Mapping) and name != "sources":
-            changes[name] = {key: poison(row) for key, row in old.items()}
-        elif type(old) is str and name not in keep:
-            changes[name] = old + HOSTILE
-        elif isinstance(old, tuple) and old and type(old[0]) is str and name in {"alarms", "evidence", "outline"}:
-            changes[name] = tuple(text + HOSTILE for text in old)
-    return replace(value, **changes)
-
-
-SCENES = {"incident": incident, "calm": calm, "empty": empty, "hostile": hostile}
-
-
-def card(confirm: Confirm = Confirm.YES, **other: Any) -> Card:
-    """A consequence card as the engine would make it."""
-    made = Card(
-        plan="p-1", title="Shift traffic of checkout to blue", risk="B1", confirm=confirm,
-        nonce="" if confirm is Confirm.YES else "K7QX",
-        name="orders" if confirm is Confirm.NONCE_AND_NAME else "", loss_to_type="", fingerprint="f-1", arm=0.5,
-        expires=120.0,
-        facts=(
-            CardLine("verb", "set the weight of one server"),
-            CardLine("object", "edge-east/checkout/blue"),
-            CardLine("identity", "haproxy edge-east pid 4711, up 3 h, read 0.2 s ago over the acting socket"),
-            CardLine("before → after", "blue weight 0 → 100"),
-            CardLine("checks", "blue answers 200 on both sites", Health.PASS),
-            CardLine("policy", "at least 1 server serves after it (floor 1)", Health.PASS),
-            CardLine("loss", "no sessions cut"),
-            CardLine("reversal", "the reverse change; last drilled: never", Health.WARN),
-        ),
-        changes=("edge-east/checkout/blue  weight  0 → 100",),
-        refusals=(), warnings=("runtime weights are lost on a reload",),
-    )  # fmt: skip
-    return replace(made, **other)
 
 
 class FakeFront:
@@ -450,6 +112,62 @@ async def serving(front: FakeFront, folder: Path) -> AsyncIterator[str]:
         yield str(folder / "engine.sock")
     finally:
         await server.stop()
+
+
+@dataclass(slots=True)
+class Stage:
+    """A console on a fake engine, driven like a person would."""
+
+    app: ConsoleApp
+    pilot: Pilot[int]
+    front: FakeFront
+
+    async def until(self, true: Callable[[], object], what: str = "it") -> None:
+        """Wait for a condition, at most five seconds."""
+        end = time.monotonic() + 5.0
+        while not true():
+            assert time.monotonic() < end, f"{what} did not happen; the screen shows:\n{self.text}"
+            await self.pilot.pause(0.02)
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot.pause(0.06)
+
+    async def sees(self, *words: str) -> None:
+        """Wait until all words are on the screen."""
+        await self.until(lambda: all(word in self.text for word in words), " and ".join(words))
+
+    @property
+    def lines(self) -> list[str]:
+        """What the terminal would show."""
+        strips = self.app.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip) for strip in strips]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@contextlib.asynccontextmanager
+async def stage(
+    scene: str = "incident",
+    size: tuple[int, int] = (80, 24),
+    *,
+    may_act: bool = True,
+    terminal: Terminal | None = None,
+) -> AsyncIterator[Stage]:
+    """A console of this size, connected and filled."""
+    front = FakeFront(SCENES[scene](), may_act=may_act)
+    # A short path: the kernel takes 107 bytes for a socket.
+    with tempfile.TemporaryDirectory(prefix="fe-") as folder:
+        async with serving(front, Path(folder)) as path:
+            app = ConsoleApp(path, terminal or Terminal())
+            async with app.run_test(size=size) as pilot:
+                made = Stage(app, pilot, front)
+                await made.until(lambda: app.store.journal is not None, "the first views")
+                await pilot.pause(0.35)
+                yield made
 
 
 async def _serve_forever(folder: Path, scene: str) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Static
 
 from console.tui.glyphs import KEY, MUTED
+from console.tui.screens.facts import Facts, Row
 from console.tui.screens.header import AlarmBar, HeaderBar
 from console.tui.store import Changed
-from console.tui.text import content, joined, lines
+from console.tui.text import joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
 
@@ -77,37 +77,16 @@ def keys_line(keys: Iterable[tuple[str, str]]) -> Text:
     return joined(*parts, separator=" ")
 
 
-class Page(VerticalScroll, can_focus=True):
-    """Wrapped text that scrolls."""
-
-    DEFAULT_CSS = "Page { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; } Page Static { height: auto; }"
-
-    def __init__(self, rows: list[Text]) -> None:
-        super().__init__()
-        self._rows = rows
-
-    def compose(self) -> ComposeResult:
-        yield Static(lines(self._rows) if self._rows else content(""), markup=False)
-
-    def show(self, rows: list[Text]) -> None:
-        self._rows = rows
-        self.query_one(Static).update(lines(rows))
-
-    @property
-    def plain(self) -> str:
-        return "\n".join(row.plain for row in self._rows)
-
-
 class TextDialog(Dialog[None]):
     """A title and text: help, or why something was refused."""
 
     keys_ = (("esc", "back"), ("↑↓", "scroll"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,question_mark", "leave", "back", show=False)]
 
-    def __init__(self, title: str, rows: list[Text]) -> None:
+    def __init__(self, title: str, rows: Sequence[Row]) -> None:
         super().__init__()
         self.title_ = title
         self._rows = rows
 
     def content_(self) -> Iterable[Widget]:
-        yield Page(self._rows)
+        yield Facts(self._rows)

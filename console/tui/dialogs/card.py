@@ -11,9 +11,10 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.tui.dialogs.base import Dialog, Page
+from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, Heard, Wanted
-from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN
+from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN, Glyphs
+from console.tui.screens.facts import Facts, Row, fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.lines import Lines
 from state.api import Accepted, Card, Confirm
@@ -60,7 +61,7 @@ class CardDialog(Dialog[str]):
     ]
     AUTO_FOCUS = "Cancel"
     DEFAULT_CSS = """
-    CardDialog Page { height: 1fr; }
+    CardDialog Facts { height: 1fr; }
     CardDialog #ask { height: auto; padding: 0 1; }
     """
 
@@ -73,7 +74,7 @@ class CardDialog(Dialog[str]):
     ) -> None:
         super().__init__()
         self.card = card
-        self.title_ = f"{card.title}  {card.risk}"
+        self.title_ = f"{card.title}  {card.risk}".rstrip()
         self.gate = Gate(wanted_of(card), card.arm)
         self._send = send
         self._former = former
@@ -85,12 +86,12 @@ class CardDialog(Dialog[str]):
     # -- what is shown
 
     def content_(self) -> Iterable[Widget]:
-        yield Page(card_rows(self.card, self._former, self.console_app.glyphs.arrow))
+        yield Facts(card_rows(self.card, self._former, self.console_app.glyphs))
         yield Lines([""], id="ask")
         yield Cancel()
 
     def on_mount(self) -> None:
-        self.query_one(Page).can_focus = False
+        self.query_one(Facts).can_focus = False
         self.call_after_refresh(self._shown)
 
     def _shown(self) -> None:
@@ -126,7 +127,7 @@ class CardDialog(Dialog[str]):
 
     def _ask(self) -> list[Text]:
         if self._sending:
-            return [cell("sent; waiting for the engine's answer", WARN)]
+            return [joined(("sent; waiting for the engine's answer", WARN))]
         if self._said:
             return [joined(("esc", KEY), " leaves, ", ("ctrl+r", KEY), " previews again")]
         if self.closed:
@@ -136,7 +137,7 @@ class CardDialog(Dialog[str]):
             return [joined(("read first", MUTED), rest)]
         wanted = self.gate.current
         if wanted is None:
-            return [cell("confirmed", WARN)]
+            return [joined(("confirmed", WARN))]
         typed = (self.gate.typed, "bold reverse")
         if self.card.confirm is Confirm.YES and wanted.name == "nonce":
             return [joined("type ", (wanted.text, KEY), " to do it, Enter or esc to cancel", rest)]
@@ -180,9 +181,9 @@ class CardDialog(Dialog[str]):
         try:
             accepted = await self._send(self.card, typed)
         except EffectUnknown as unknown:
-            self._said = [cell(f"OUTCOME UNKNOWN: {unknown}", UNKNOWN)]
+            self._said = [joined((f"OUTCOME UNKNOWN: {unknown}", UNKNOWN))]
         except RecoveryError as refused:
-            self._said = [cell(f"{refused.title}: {refused}", FAIL)]
+            self._said = [joined((f"{refused.title}: {refused}", FAIL))]
         else:
             self.console_app.desk.say(accepted.words)
             self.dismiss(None)
@@ -194,34 +195,28 @@ class CardDialog(Dialog[str]):
     # -- keys of the frame
 
     def action_scroll(self, step: int) -> None:
-        self.query_one(Page).scroll_relative(y=step, animate=False)
+        self.query_one(Facts).scroll_relative(y=step, animate=False)
 
     def action_again(self) -> None:
         if not self._sending:
             self.dismiss("again")
 
 
-def card_rows(card: Card, former: Card | None, arrow: str) -> list[Text]:
+def card_rows(card: Card, former: Card | None, glyphs: Glyphs) -> list[Row]:
     """The card's facts in their order; with the card of a former preview, what has changed since."""
-    rows: list[Text] = []
-    for words in card.refusals:
-        rows.append(joined(("refused       ", FAIL), (words, FAIL)))
-    before = [line.words for line in former.facts] if former is not None else []
-    for place, line in enumerate(card.facts):
-        label = f"{line.label:<{LABEL_WIDTH - 1}} "
-        sign = joined(state_text(line.health.value, word=True), " ") if line.health is not None else cell("")
-        rows.append(joined((label, MUTED), sign, line.words))
-        if former is not None and line.words not in before:
+
+    def line(label: str, words: Text | str, style: str = "", mark: str = MUTED) -> Row:
+        return fact(label, words, style, width=LABEL_WIDTH, mark=mark)
+
+    rows: list[Row] = [line("refused", words, FAIL, FAIL) for words in card.refusals]
+    before = [one.words for one in former.facts] if former is not None else []
+    for place, one in enumerate(card.facts):
+        sign = joined(state_text(one.health.value, glyphs), " ") if one.health is not None else cell("")
+        rows.append(line(one.label, joined(sign, one.words)))
+        if former is not None and one.words not in before:
             was = before[place] if place < len(before) else "not there"
-            rows.append(joined((" " * LABEL_WIDTH, ""), (f"CHANGED, was: {was}", WARN)))
-    for words in card.changes:
-        rows.append(joined((f"{'change':<{LABEL_WIDTH}}", MUTED), (words.replace("->", arrow), "bold")))
+            rows.append(line("", f"CHANGED, was: {was}", WARN))
+    rows += [line("change", words, "bold") for words in card.changes]
     if former is not None:
-        rows += [
-            joined((" " * LABEL_WIDTH, ""), (f"CHANGED, was: {words}", WARN))
-            for words in former.changes
-            if words not in card.changes
-        ]
-    for words in card.warnings:
-        rows.append(joined((f"{'warning':<{LABEL_WIDTH}}", WARN), words))
-    return rows
+        rows += [line("", f"CHANGED, was: {words}", WARN) for words in former.changes if words not in card.changes]
+    return [*rows, *(line("warning", words, "", WARN) for words in card.warnings)]

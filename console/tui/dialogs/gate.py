@@ -2,7 +2,8 @@
 
 Keys within the arming time after the card was drawn are dropped. More than three printable keys within 30 ms, or
 any paste, are no hand: the input is emptied and the gate arms again. The last key counts only after a moment in
-which nothing follows it, so the first letter of a pasted text confirms nothing.
+which nothing follows it, and a single letter only after one in which nothing went before, so no letter at either
+end of a pasted text confirms anything.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Gate:
         self._recent: deque[float] = deque(maxlen=BURST_KEYS)
         self._done: dict[str, str] = {}
         self._completed_at: float | None = None
+        self._last = float("-inf")
         self.typed = ""
         self.void = False
 
@@ -68,6 +70,8 @@ class Gate:
 
     def key(self, char: str, at: float) -> Heard:
         """One printable key pressed at that time."""
+        alone = at - self._last >= SETTLE_SECONDS
+        self._last = at
         self._recent.append(at)
         if len(self._recent) == BURST_KEYS and at - self._recent[0] <= BURST_SECONDS:
             return self.reset(at)
@@ -77,6 +81,8 @@ class Gate:
         if wanted is None:
             # Something followed the last key: that was no deliberate yes.
             return self.reset(at)
+        if len(wanted.text) == 1 and not alone:
+            return Heard.DROPPED
         self.typed = (self.typed + char)[-LONGEST:]
         if wanted.matches(self.typed):
             self._done[wanted.name] = self.typed
@@ -94,6 +100,7 @@ class Gate:
 
     def other_key(self, at: float) -> None:
         """Enter or another key without a character: right after the last letter it betrays a paste."""
+        self._last = at
         if self._completed_at is not None:
             self.reset(at)
 

@@ -8,8 +8,10 @@ from console.tui.actions import Context
 from console.tui.dialogs.base import TextDialog
 from console.tui.glyphs import KEY, MUTED, WARN
 from console.tui.registry import actions_of, shown_key
+from console.tui.screens.facts import Row, fact
 from console.tui.text import cell, joined, titled
 
+KEYS_WIDTH = 13
 MOVING = (
     ("↑↓ jk", "move; PgUp PgDn g G too"),
     ("←→ hl Tab", "the next table"),
@@ -17,9 +19,9 @@ MOVING = (
 )
 
 
-def help_rows(ctx: Context, tabs: tuple[tuple[str, str], ...], about: str) -> list[Text]:
+def help_rows(ctx: Context, tabs: tuple[tuple[str, str], ...], about: str) -> list[Row]:
     """Every key that exists here."""
-    rows = [cell(" ".join(about.split())), cell("")]
+    rows: list[Row] = [cell(" ".join(about.split())), cell("")]
     own = [action for action in actions_of(ctx.screen) if action.screens]
     everywhere = [action for action in actions_of(ctx.screen) if not action.screens]
     for title, actions in (("This screen", own), ("Everywhere", everywhere)):
@@ -27,15 +29,19 @@ def help_rows(ctx: Context, tabs: tuple[tuple[str, str], ...], about: str) -> li
             rows.append(titled(title))
         for action in actions:
             reason = action.why_not(ctx)
-            rows.append(joined((f"  {shown_key(action):<10}", KEY if reason is None else MUTED), action.help))
+            rows.append(_line(shown_key(action), action.help, KEY if reason is None else MUTED))
             if reason is not None:
-                rows.append(joined(" " * 12, (f"not now: {reason}", WARN)))
-    rows += [joined((f"  {keys:<10}", KEY), words) for keys, words in MOVING]
-    rows.append(joined((f"  {'1-9':<10}", KEY), ", ".join(f"{digit} {title}" for digit, title in tabs)))
+                rows.append(_line("", joined((f"not now: {reason}", WARN))))
+    rows += [_line(keys, words) for keys, words in MOVING]
+    rows.append(_line("1-9", ", ".join(f"{digit} {title}" for digit, title in tabs)))
     rows += [cell(""), titled("Marks"), cell("  ✓ pass  ! warn  ✗ fail  ? unknown, which is never a pass")]
     rows.append(cell("  ~ 12 s: older than it should be. Far older values are withheld: no data since 07:03:12Z"))
     rows += [cell(""), cell("No key acts by itself: it opens a card that shows what would happen, and asks.")]
     return rows
+
+
+def _line(keys: str, words: Text | str, mark: str = KEY) -> Row:
+    return fact(f"  {keys}", words, width=KEYS_WIDTH, mark=mark)
 
 
 def help_dialog(ctx: Context, tabs: tuple[tuple[str, str], ...], title: str, about: str) -> TextDialog:

@@ -5,57 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
 
 from console.tui.actions import Context
 from console.tui.glyphs import Glyphs
 from console.tui.registry import ACTIONS, actions_of, bindings_of
+from console.tui.screens.facts import Facts
 from console.tui.screens.feed import Feed
 from console.tui.screens.footer import KeysBar, StatusBar
 from console.tui.screens.header import AlarmBar, HeaderBar, TabsBar
 from console.tui.store import Changed, Store
-from console.tui.text import content, lines
+from console.tui.widgets.rows import Column
 from console.tui.widgets.table import LineTable
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
     from console.tui.desk import ConsoleDesk
 
-WIDTHS = [(0, "-narrow"), (100, "-wide")]
+WIDE = 100
+WIDTHS = [(0, "-narrow"), (WIDE, "-wide")]
 HEIGHTS = [(0, "-tiny"), (16, "-short"), (32, "-tall")]
 Touched = Mapping[str, frozenset[str]] | None
 
 
-class Detail(VerticalScroll, can_focus=True):
+class Detail(Facts):
     """Everything about the selected row, whole words, wrapped."""
 
-    DEFAULT_CSS = "Detail { height: 8; padding: 0 1; scrollbar-size-vertical: 1; } Detail Static { height: auto; }"
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._shown: list[Text] = []
-
-    def compose(self) -> ComposeResult:
-        yield Static(content(""), markup=False)
-
-    def show(self, rows: list[Text]) -> None:
-        """Replace the text; the same text costs nothing."""
-        same = len(rows) == len(self._shown) and all(
-            new == old and new.style == old.style for new, old in zip(rows, self._shown, strict=True)
-        )
-        if not same:
-            self._shown = rows
-            self.query_one(Static).update(lines(rows))
-
-    @property
-    def plain(self) -> str:
-        return "\n".join(row.plain for row in self._shown)
+    DEFAULT_CSS = "Detail { height: 8; }"
 
 
 class MainScreen(Screen[None]):
@@ -65,12 +45,15 @@ class MainScreen(Screen[None]):
     digit: ClassVar[str] = ""
     title_: ClassVar[str] = ""
     topic: ClassVar[str] = ""
+    narrow: ClassVar[Mapping[str, int]] = {}
+    """Per table: how many of its columns are shown on a narrow terminal."""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     AUTO_FOCUS = "LineTable"
     DEFAULT_CSS = """
     MainScreen { layout: vertical; }
     MainScreen #body { height: 1fr; }
+    MainScreen LineTable { scrollbar-gutter: stable; }
     MainScreen.-tiny TabsBar, MainScreen.-tiny StatusBar, MainScreen.-tiny Detail, MainScreen.-tiny .second {
         display: none;
     }
@@ -85,6 +68,7 @@ class MainScreen(Screen[None]):
         super().__init__()
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}
+        self._columns: dict[str, tuple[Column, ...]] = {}
 
     @property
     def console_app(self) -> ConsoleApp:
@@ -183,7 +167,8 @@ class MainScreen(Screen[None]):
         for action in actions_of(self.name_):
             if action.key in {event.key, event.character}:
                 reason = action.why_not(self.context())
-                self.desk.say(f"{action.title}: {reason}" if reason else "")
+                if reason is not None:
+                    self.desk.say(f"{action.title}: {reason}")
 
     # -- painting
 
@@ -214,7 +199,13 @@ class MainScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.paint_all)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
+        for name, count in self.narrow.items():
+            table = self.query_one(f"#{name}", LineTable)
+            whole = self._columns.setdefault(name, table.columns)
+            table.columns = whole if event.size.width >= WIDE else whole[:count]
+            table.on_resize()
+            table.refresh()
         self.call_after_refresh(self.paint_all)
 
     def paint_all(self) -> None:

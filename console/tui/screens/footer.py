@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from console.tui.actions import Context
+from console.tui.actions import Action, Context
 from console.tui.glyphs import FAIL, KEY, MUTED, OK, WARN
 from console.tui.registry import actions_of, shown_key
 from console.tui.screens.fields import Field, fit_fields
@@ -13,6 +13,13 @@ from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from state.units import ago
 
+ALWAYS = {"help": 0, "stop-everything": 0}
+"""Named on the narrowest terminal too."""
+
+
+def _key(action: Action, works: bool) -> Text:
+    return joined((shown_key(action), KEY if works else MUTED), (f" {action.title}", "" if works else MUTED))
+
 
 class KeysBar(Lines):
     """The keys of this screen; what does nothing now is dimmed, `?` says why."""
@@ -20,21 +27,11 @@ class KeysBar(Lines):
     DEFAULT_CSS = "KeysBar { height: 1; }"
 
     def paint(self, ctx: Context) -> None:
-        line = Text(" ", end="", no_wrap=True)
-        room = self.size.width
-        # Help stays visible on the narrowest terminal, so it comes first there.
-        actions = [action for action in actions_of(ctx.screen) if action.shown]
-        if room < 60:
-            actions.sort(key=lambda action: action.id != "help")
-        for action in actions:
-            works = action.why_not(ctx) is None
-            part = joined(
-                (shown_key(action), KEY if works else MUTED), (f" {action.title}  ", "" if works else MUTED)
-            )
-            if line.cell_len + part.cell_len - 2 > room:
-                break
-            line.append_text(part)
-        self.show([line])
+        fields = []
+        for place, action in enumerate(action for action in actions_of(ctx.screen) if action.shown):
+            rank = ALWAYS.get(action.id, place + 1)
+            fields.append(Field(rank, (_key(action, action.why_not(ctx) is None),)))
+        self.show([fit_fields(fields, self.size.width)])
 
 
 class StatusBar(Lines):

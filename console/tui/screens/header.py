@@ -163,6 +163,7 @@ class AlarmBar(Lines):
 
 
 def _bar(words: str, style: str, width: int) -> Text:
-    line = Text(f" {words}", style, end="", no_wrap=True)
-    line.truncate(width, overflow="ellipsis", pad=True)
+    line = joined((f" {words}", style))
+    line.truncate(width, overflow="ellipsis")
+    line.append(" " * (width - line.cell_len), style)
     return line

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED
 from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.facts import fact
 from console.tui.screens.feed import Feed
-from console.tui.screens.words import fact
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
@@ -33,6 +34,7 @@ class Journal(MainScreen):
     """Every decision and effect, who and when; the chain that proves nothing was changed."""
 
     name_, digit, title_, topic = "journal", "9", "Journal", "journal"
+    narrow: ClassVar[Mapping[str, int]] = {"entries": 5}
     DEFAULT_CSS = """
     Journal #entries-panel { height: 1fr; }
     Journal #chain { padding: 0 1; }

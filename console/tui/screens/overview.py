@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from rich.text import Text
 from textual.containers import Horizontal
@@ -10,9 +11,10 @@ from textual.widget import Widget
 
 from console.tui.glyphs import MUTED, WARN
 from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.facts import Row, fact
 from console.tui.screens.feed import Feed, age_mark
 from console.tui.screens.header import rto_forms
-from console.tui.screens.words import NOTHING, fact, health_mark, latency, ratio, sources_fact
+from console.tui.screens.words import NOTHING, health_mark, latency, ratio, sources_fact
 from console.tui.text import aged, cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
@@ -46,6 +48,7 @@ class Overview(MainScreen):
     """What fails, what to recover first and why, and how long is left."""
 
     name_, digit, title_, topic = "overview", "1", "Overview", "overview"
+    narrow: ClassVar[Mapping[str, int]] = {"services": 6}
     DEFAULT_CSS = """
     Overview #services-panel { height: 1fr; }
     Overview #signals { height: 6; }
@@ -174,7 +177,7 @@ class Overview(MainScreen):
                 ]
             )
         elif isinstance(row, ProbeRow):
-            told = [
+            told: list[Row] = [
                 cell(row.name, "bold"),
                 fact("answer", row.words),
                 fact("asked for", f"{row.service} in {row.site}"),
@@ -184,12 +187,12 @@ class Overview(MainScreen):
             view = self.store.overview
             detail.show([cell(view.alerts_words if view else "waiting for the engine", MUTED)])
 
-    def _service_detail(self, row: ServiceRow) -> list[Text]:
+    def _service_detail(self, row: ServiceRow) -> list[Row]:
         view = self.store.overview
-        told = [joined((row.name, "bold"), (f"  tier {row.tier}  owners {row.owners or 'none'}", MUTED))]
-        if view is not None and view.advice:
-            told.append(fact("first", view.advice))
+        told: list[Row] = [joined((row.name, "bold"), (f"  tier {row.tier}  owners {row.owners or 'none'}", MUTED))]
         told.append(fact("verdict", row.words))
+        if view is not None and view.advice:
+            told.append(fact("advice", view.advice))
         if row.fallback:
             told.append(fact("read from", f"{row.source}, the fallback", WARN))
         errors = "?" if row.error_ratio is None else percent(row.error_ratio)

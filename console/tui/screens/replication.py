@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from rich.text import Text
 from textual.containers import Horizontal
@@ -10,8 +11,10 @@ from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
 from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.facts import Row, fact
 from console.tui.screens.feed import Feed, age_mark
-from console.tui.screens.words import NOTHING, fact, health_mark, size, sources_fact
+from console.tui.screens.header import DANGER_LINE
+from console.tui.screens.words import NOTHING, health_mark, size, sources_fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
@@ -24,13 +27,13 @@ from state.units import megabytes
 TREND = 14
 NODES = (
     Column("state", "state", 9),
-    Column("node", "node", 10, flex=1),
+    Column("node", "node", 8, flex=1),
     Column("role", "role", 8),
     Column("timeline", "TL", 3, align="right"),
     Column("lag", "behind", 9, align="right"),
     Column("seconds", "seconds", 7, align="right"),
     Column("sync", "sync", 5),
-    Column("age", "age", 9, flex=1),
+    Column("age", "age", 15),
     Column("lsn", "position", 12),
     Column("unapplied", "unapplied", 9, align="right"),
     Column("trend", "behind, last", TREND),
@@ -49,6 +52,7 @@ class Replication(MainScreen):
     """Roles as their witnesses tell them, distance in bytes and seconds, what a failover would lose."""
 
     name_, digit, title_, topic = "replication", "2", "Replication", "replication"
+    narrow: ClassVar[Mapping[str, int]] = {"nodes": 8}
     DEFAULT_CSS = """
     Replication #clusters-panel { height: auto; max-height: 8; }
     Replication #nodes-panel { height: 1fr; min-height: 4; }
@@ -103,7 +107,11 @@ class Replication(MainScreen):
 
     def _cluster(self, row: ClusterRow) -> list[Text]:
         old = age_mark(self.store, row.risk.sources)
-        split = [cell(f" SPLIT BRAIN {row.name}: {row.split_brain} ", "bold red reverse")] if row.split_brain else []
+        header = self.store.header
+        told_above = header is not None and any(row.split_brain in alarm for alarm in header.alarms)
+        split = []
+        if row.split_brain and not told_above:
+            split = [joined((f" SPLIT BRAIN {row.name}: {row.split_brain} ", DANGER_LINE))]
         leader = FAIL if row.leader.startswith("CONFLICT") else "" if row.leader else UNKNOWN
         paused = joined(" ", ("PAUSED: no automatic failover", WARN)) if row.paused else cell("")
         head = joined(
@@ -140,7 +148,13 @@ class Replication(MainScreen):
         leads = row.role in LEADS
         role = FAIL if row.role == "CONFLICT" else OK if leads else ""
         over = row.health is Health.FAIL and not leads
-        behind = NOTHING if gone or row.lag_bytes is None else cell(megabytes(row.lag_bytes), FAIL if over else "")
+        behind = (
+            cell("no data", UNKNOWN)
+            if gone
+            else NOTHING
+            if row.lag_bytes is None
+            else cell(megabytes(row.lag_bytes), FAIL if over else "")
+        )
         seconds = NOTHING if gone or row.lag_seconds is None else cell(f"{row.lag_seconds:.1f} s")
         return TableRow(
             key,
@@ -152,7 +166,7 @@ class Replication(MainScreen):
                 cell("", MUTED) if leads and row.lag_bytes in {0, None} and not gone else behind,
                 cell("", MUTED) if leads and not row.lag_seconds and not gone else seconds,
                 cell(row.sync or "?", "" if row.sync else UNKNOWN),
-                old,
+                joined((old.plain.removeprefix("no data "), UNKNOWN)) if gone else old,
                 NOTHING if gone or not row.lsn else cell(row.lsn),
                 NOTHING if gone else size(row.unapplied_bytes),
                 sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(""),
@@ -180,7 +194,7 @@ class Replication(MainScreen):
         if isinstance(row, NodeRow) and view is not None:
             cluster = view.clusters.get(row.cluster)
             target = float(cluster.risk.target) if cluster else None
-            told = [
+            told: list[Row] = [
                 joined((row.node, "bold"), (f"  {row.cluster}, {row.site}, {row.state}", MUTED)),
                 fact("verdict", row.words),
                 fact("role", f"{row.role or 'unknown'}: {row.votes}"),

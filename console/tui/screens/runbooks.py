@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from rich.text import Text
 from textual.containers import Horizontal
@@ -11,8 +12,8 @@ from textual.widget import Widget
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.run_actions import run_of
 from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.facts import Row, fact
 from console.tui.screens.feed import Feed
-from console.tui.screens.words import fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.progress import time_bar
@@ -49,6 +50,7 @@ class Runbooks(MainScreen):
     """Runs, their steps with time and evidence, and the runbooks that can be started."""
 
     name_, digit, title_, topic = "runbooks", "3", "Runbooks", "runbooks"
+    narrow: ClassVar[Mapping[str, int]] = {"library": 2}
     DEFAULT_CSS = """
     Runbooks #runs-panel { height: 5; }
     Runbooks.-tall #runs-panel { height: 9; }
@@ -202,8 +204,8 @@ class Runbooks(MainScreen):
         else:
             detail.show([cell("select a run, a step or a runbook", MUTED)])
 
-    def _run_detail(self, row: RunRow) -> list[Text]:
-        told = [joined((f"{row.id} {row.title}", "bold"))]
+    def _run_detail(self, row: RunRow) -> list[Row]:
+        told: list[Row] = [joined((f"{row.id} {row.title}", "bold"))]
         if row.question:
             told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
         told += [
@@ -214,20 +216,20 @@ class Runbooks(MainScreen):
         ]
         return [*told, *self._log(row)]
 
-    def _log(self, run: RunRow) -> list[Text]:
+    def _log(self, run: RunRow) -> list[Row]:
         """What the run's steps told, newest first."""
         view = self.store.runbooks
         steps = [s for s in view.steps.values() if s.run == run.id and s.started_at] if view is not None else []
         steps.sort(key=lambda step: step.started_at or 0.0, reverse=True)
-        told = []
+        told: list[Row] = []
         for step in steps:
             words = "; ".join(part for part in (step.words, *step.evidence) if part)
             told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {words}"))
         return told
 
-    def _step_detail(self, row: StepRow) -> list[Text]:
+    def _step_detail(self, row: StepRow) -> list[Row]:
         head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
-        told = [head, fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value)]
+        told: list[Row] = [head, fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value)]
         told += [fact("evidence", words) for words in row.evidence]
         if row.effect:
             told.append(fact("effect", row.effect))
@@ -238,8 +240,10 @@ class Runbooks(MainScreen):
             told.append(fact("now safe", ", ".join(run.next_actions) or "nothing: the run is over"))
         return told
 
-    def _runbook_detail(self, row: RunbookRow) -> list[Text]:
-        told = [joined((row.title, "bold"), (f"  {row.steps} steps, {row.changes} changes, {row.hash[:8]}", MUTED))]
+    def _runbook_detail(self, row: RunbookRow) -> list[Row]:
+        told: list[Row] = [
+            joined((row.title, "bold"), (f"  {row.steps} steps, {row.changes} changes, {row.hash[:8]}", MUTED))
+        ]
         if row.lint:
             told.append(fact("refused", row.lint, FAIL))
         for param in row.params:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
-from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.facts import Row, fact
 from console.tui.screens.feed import Feed, age_mark
-from console.tui.screens.words import NOTHING, fact, health_mark, sources_fact
+from console.tui.screens.words import NOTHING, health_mark, sources_fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
@@ -55,6 +56,7 @@ class Traffic(MainScreen):
     """Which server takes which share of the traffic, on every balancer, and what DNS says."""
 
     name_, digit, title_, topic = "traffic", "4", "Traffic", "traffic"
+    narrow: ClassVar[Mapping[str, int]] = {"servers": 9, "dns": 3}
     DEFAULT_CSS = """
     Traffic #backends-panel { height: 6; }
     Traffic.-tall #backends-panel { height: 11; }
@@ -191,7 +193,7 @@ class Traffic(MainScreen):
     def paint_detail(self) -> None:
         row = self.selected()
         detail = self.query_one(Detail)
-        told: list[Text]
+        told: list[Row]
         if isinstance(row, ServerRow):
             told = [
                 joined((row.server, "bold"), (f"  {row.balancer}/{row.backend}, {row.site}", MUTED)),

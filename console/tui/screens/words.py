@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.text import Text
 
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, Glyphs
+from console.tui.screens.facts import Fact, fact
 from console.tui.store import Store
 from console.tui.text import age_text, cell, joined, state_text
 from state.api import Health
 from state.units import ago, megabytes, millis, percent
 
 NOTHING = cell("?", UNKNOWN)
-LABEL_WIDTH = 10
 
 
 def number(value: float | None, shown: str, over: bool = False) -> Text:
@@ -34,14 +34,7 @@ def size(value: int | None) -> Text:
     return NOTHING if value is None else cell(megabytes(value))
 
 
-def fact(label: str, value: Text | str, style: str = "") -> Text:
-    """`label     value` for detail panes; wraps."""
-    line = Text(f"{label:<{LABEL_WIDTH}}", MUTED, end="")
-    line.append_text(value if isinstance(value, Text) else Text(value, style, end=""))
-    return line
-
-
-def sources_fact(store: Store, sources: tuple[str, ...]) -> Text:
+def sources_fact(store: Store, sources: tuple[str, ...]) -> Fact:
     """Each source with its age, and what its last read said when that failed."""
     parts: list[Text] = []
     header = store.header
