@@ -97,7 +97,11 @@ class DatabaseNode(Entry):
 
 
 class DatabaseEntry(Entry):
-    """A replicated database cluster under a manager (`kind: patroni`)."""
+    """A replicated database cluster under a manager (`kind: patroni`).
+
+    `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
+    is down by design. Server names are node names.
+    """
 
     kind: Name
     scope: Name
@@ -109,6 +113,7 @@ class DatabaseEntry(Entry):
     ca: str | None = None
     api_user: str | None = None
     api_password: SecretRef | None = None
+    frontends: Mapping[Name, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
 
 

@@ -87,6 +87,7 @@ def _database(topology: Topology) -> Tree:
         "tls": "loopback",
         "api_user": "recovery",
         "api_password": {"file": "secrets/patroni"},
+        "frontends": {"pg_rw": "primary", "pg_ro": "standby"},
         "nodes": {
             name: {
                 "site": node.site,

@@ -110,6 +110,26 @@ def backend_verdict(servers: Sequence[Server], floor: int, colours: Mapping[str,
     )
 
 
+def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, str]) -> BackendVerdict:
+    """Judge a backend that leads to a database by role; `aside` holds servers down because they have the other role.
+
+    Writes go to exactly one server; reads want at least one.
+    """
+    serving = [s.name for s in servers if s.serving]
+    lost = [s.name for s in servers if not s.serving and s.name not in aside]
+    names = ", ".join(serving)
+    if role == "primary" and len(serving) != 1:
+        health, words = Health.FAIL, f"writes go to {names}" if serving else "writes go nowhere"
+    elif not serving:
+        health, words = Health.WARN, "no standby takes reads"
+    else:
+        health, words = Health.PASS, f"{'writes' if role == 'primary' else 'reads'} go to {names}"
+    if lost and health is Health.PASS:
+        health, words = Health.WARN, f"{words}; {', '.join(lost)} down"
+    sessions = sum(s.sessions for s in servers)
+    return BackendVerdict(health, words, len(serving), len(servers), 1, active_words(servers, {}), sessions)
+
+
 def weight_key(balancer: str, backend: str, server: str) -> str:
     """Where `expected` holds the weight last confirmed."""
     return f"{balancer}/{backend}/{server}:weight"

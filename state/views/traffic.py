@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from state.api import BackendRow, DnsRow, Health, ServerRow, TrafficView
 from state.estate import DnsRecord, Estate, ServiceTrafficEntry
 from state.observed import Observed
-from state.readings import BalancerReading, DnsReading, Server
+from state.readings import BalancerReading, DnsReading, PostgresReading, Server
 from state.verdicts.dns import answer, record_verdict, servers_of
 from state.verdicts.evidence import silence
-from state.verdicts.traffic import backend_verdict, drifts, server_health, shares, state_word
+from state.verdicts.traffic import backend_verdict, drifts, frontend_verdict, server_health, shares, state_word
 from state.views import Memory
 from state.views.trends import CHARTED_SERVERS
 from state.world import World
 
-Figures = tuple[float, float, float, tuple[float, ...], bool]
-"""Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's word is fresh."""
+Figures = tuple[float, float, float, tuple[float, ...], bool, str]
+"""Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's word is fresh, and the role it
+has instead when it is down by design."""
 
 _NOBODY = ("", ServiceTrafficEntry(balancers=(), backend="none", floor=0))
 
@@ -38,11 +39,31 @@ def traffic(
             for n, s in estate.services.items()
             if s.traffic is not None and name in s.traffic.balancers
         }
-        balancer = _Balancer(name, entry.site, world.of(f"balancer:{name}", BalancerReading), owners, now_mono)
+        seen = world.of(f"balancer:{name}", BalancerReading)
+        balancer = _Balancer(name, entry.site, seen, owners, _frontends(estate, world, now_mono), now_mono)
         backends |= _backend_rows(balancer, expected)
         servers |= _server_rows(balancer, world, memory, made)
     memory.servers = made
     return memory.keep("traffic", TrafficView(backends, servers, _dns_rows(estate, world, now_mono)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Frontend:
+    """A backend that leads to a database by role; `aside` holds nodes proven to have the other role."""
+
+    database: str
+    role: str
+    aside: Mapping[str, str]
+
+
+def _frontends(estate: Estate, world: World, now_mono: float) -> dict[str, _Frontend]:
+    found: dict[str, _Frontend] = {}
+    for name, entry in estate.databases.items():
+        readings = {n: world.fresh(f"postgres:{name}/{n}", PostgresReading, now_mono) for n in entry.nodes}
+        roles = {n: "standby" if r.in_recovery else "primary" for n, r in readings.items() if r is not None}
+        for backend, role in entry.frontends.items():
+            found[backend] = _Frontend(name, role, {n: has for n, has in roles.items() if has != role})
+    return found
 
 
 class _Balancer:
@@ -54,9 +75,11 @@ class _Balancer:
         site: str,
         seen: Observed[BalancerReading] | None,
         owners: Mapping[str, tuple[str, ServiceTrafficEntry]],
+        frontends: Mapping[str, _Frontend],
         now_mono: float,
     ) -> None:
         self.name, self.site, self.seen, self.owners = name, site, seen, owners
+        self.frontends = frontends
         self.reading = seen.value if seen is not None else None
         self.fresh = seen is not None and seen.fresh_value(now_mono) is not None
         self.backends: dict[str, list[Server]] = {backend: [] for backend in owners}
@@ -72,7 +95,11 @@ def _backend_rows(balancer: _Balancer, expected: Mapping[str, int | str]) -> dic
 
 def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
     service, plan = balancer.owners.get(backend, _NOBODY)
-    verdict = backend_verdict(balancer.backends[backend], plan.floor, plan.colours)
+    servers, frontend = balancer.backends[backend], balancer.frontends.get(backend)
+    if frontend is None:
+        verdict = backend_verdict(servers, plan.floor, plan.colours)
+    else:
+        verdict = frontend_verdict(servers, frontend.role, frontend.aside)
     if not balancer.fresh:
         verdict = replace(verdict, health=Health.UNKNOWN, words=silence(balancer.seen), serving=0, active="")
     return BackendRow(
@@ -80,7 +107,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         balancer=balancer.name,
         site=balancer.site,
         backend=backend,
-        service=service,
+        service=service or (frontend.database if frontend else ""),
         health=Health.WARN if changed and verdict.health is Health.PASS else verdict.health,
         words=verdict.words,
         serving=verdict.serving,
@@ -102,6 +129,8 @@ def _server_rows(
     for backend, members in balancer.backends.items():
         colours = balancer.owners.get(backend, _NOBODY)[1].colours
         split = shares(members)
+        frontend = balancer.frontends.get(backend)
+        aside = frontend.aside if frontend is not None else {}
         for server in members:
             key = f"{balancer.name}/{backend}/{server.name}"
             load, failing = world.trends.get(f"load/{key}"), world.trends.get(f"load-errors/{key}")
@@ -111,6 +140,7 @@ def _server_rows(
                 failing[-1] if failing else 0.0,
                 tuple(load) if load and charted else (),
                 balancer.fresh,
+                "" if server.serving else aside.get(server.name, ""),
             )
             former = memory.servers.get(key)
             if former is not None and former[1] == figures and (former[0] is server or former[0] == server):
@@ -123,7 +153,8 @@ def _server_rows(
 
 
 def _server_row(key: str, balancer: _Balancer, server: Server, release: str, figures: Figures) -> ServerRow:
-    share, rate, error_rate, trend, fresh = figures
+    share, rate, error_rate, trend, fresh, aside = figures
+    health = Health.PASS if aside else server_health(server)
     return ServerRow(
         key,
         balancer.name,
@@ -131,8 +162,8 @@ def _server_row(key: str, balancer: _Balancer, server: Server, release: str, fig
         server.backend,
         server.name,
         release,
-        server_health(server) if fresh else Health.UNKNOWN,
-        state_word(server),
+        health if fresh else Health.UNKNOWN,
+        aside or state_word(server),
         server.weight,
         share,
         server.sessions,
