@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from state.errors import RecoveryError
 from tests.bench.figures import Figure, missing, table
 from tests.bench.setting import Cores, Peers, Setting
 
@@ -52,7 +53,7 @@ def measured(goal: str, setting: Setting) -> list[Figure]:
         for figure in module.measure(setting):
             print(figure.line(), flush=True)
             figures.append(figure)
-    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, AssertionError, RecoveryError, subprocess.SubprocessError) as error:
         words = f"could not be measured: {type(error).__name__}: {str(error)[-600:]}"
         figures.append(missing(goal, module.__name__.rpartition(".")[2], words))
         print(figures[-1].line(), flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import resource
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -51,11 +52,11 @@ async def for_a_while(seconds: float, poll: Callable[[int], Awaitable[None]]) ->
     return count / (cpu() - before)
 
 
-async def with_reader(port: int, seconds: float) -> float:
+async def with_reader(port: int, seconds: float, parse: Callable[[bytes], object]) -> float:
     readers = [HttpReader(f"http://127.0.0.1:{port + i}") for i in range(TARGETS)]
 
     async def poll(number: int) -> None:
-        json.loads(await readers[number % TARGETS].get(PATH, deadline=2.0))
+        parse(await readers[number % TARGETS].get(PATH, deadline=2.0))
 
     try:
         return await for_a_while(seconds, poll)
@@ -64,30 +65,36 @@ async def with_reader(port: int, seconds: float) -> float:
             await reader.close()
 
 
-async def with_aiohttp(port: int, seconds: float) -> float:
+async def with_aiohttp(port: int, seconds: float, parse: Callable[[bytes], object]) -> float:
     limits = aiohttp.ClientTimeout(total=2.0)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=limits) as session:
 
         async def poll(number: int) -> None:
             async with session.get(f"http://127.0.0.1:{port + number % TARGETS}{PATH}") as answer:
-                json.loads(await answer.read())
+                parse(await answer.read())
 
         return await for_a_while(seconds, poll)
 
 
-def reading_http(setting: Setting) -> Figure:
-    seconds, port, pairs = setting.pick(4, 1), free_port(), Pairs()
-    with role("farm", port, TARGETS, core=setting.cores.servers), setting.cores.on_measured():
-        for ours, theirs in in_turn(
-            setting.pick(9, 5),
-            lambda: asyncio.run(with_reader(port, seconds)),
-            lambda: asyncio.run(with_aiohttp(port, seconds)),
-        ):
-            pairs.add(ours, theirs)
-    note = "GET of 2 KB and json.loads on both sides, 50 in flight, deadlines on"
+def reading_http(setting: Setting) -> Iterator[Figure]:
+    seconds, port = setting.pick(4, 1), free_port()
+    note = "GET of 2 KB, 50 in flight, deadlines on both sides"
     if setting.cores.shared:
         note += "; poller and servers shared one core"
-    return pairs.figure(GOAL, "HTTP reads per CPU-second / aiohttp", Target(3, least=True), of="1/CPU-s", note=note)
+    ways: tuple[tuple[str, Callable[[bytes], object], Target | None], ...] = (
+        ("HTTP reads with json.loads per CPU-second / aiohttp", json.loads, Target(3, least=True)),
+        ("HTTP reads alone per CPU-second / aiohttp", len, None),
+    )
+    with role("farm", port, TARGETS, core=setting.cores.servers), setting.cores.on_measured():
+        for name, parse, target in ways:
+            pairs = Pairs()
+            for ours, theirs in in_turn(
+                setting.pick(9, 5),
+                lambda parse=parse: asyncio.run(with_reader(port, seconds, parse)),
+                lambda parse=parse: asyncio.run(with_aiohttp(port, seconds, parse)),
+            ):
+                pairs.add(ours, theirs)
+            yield pairs.figure(GOAL, name, target, of="1/CPU-s", note=note)
 
 
 class Counted:
@@ -128,7 +135,10 @@ async def with_poller(pair: Pair, seconds: float) -> float:
 
 
 async def with_asyncpg(pair: Pair, seconds: float) -> float:
-    """CPU microseconds per sample of a bare loop with the same query at the same pace."""
+    """CPU microseconds per sample of a bare loop with the same query, paced and spread out alike.
+
+    Spread out because connections that tick together share their wake-ups, which is worth more than all else here.
+    """
     given = {"user": "recovery", "password": PASSWORD, "database": "postgres", "ssl": False}
     connections = [await asyncpg.connect(host="127.0.0.1", port=pair.primary, **given) for _ in range(CONNECTIONS)]
     count = 0
@@ -139,7 +149,7 @@ async def with_asyncpg(pair: Pair, seconds: float) -> float:
             started = time.perf_counter()
             await connections[number].fetchrow(QUERY)
             count += 1
-            await asyncio.sleep(max(0.0, EVERY - (time.perf_counter() - started)))
+            await asyncio.sleep(max(0.0, EVERY - (time.perf_counter() - started)) * random.uniform(0.95, 1.05))
 
     await asyncio.gather(*(sample(i, time.perf_counter() + 0.5) for i in range(CONNECTIONS)))
     count, before = 0, cpu()
@@ -166,5 +176,5 @@ def sampling(setting: Setting) -> Figure:
 
 def measure(setting: Setting) -> Iterator[Figure]:
     """All figures of the goal."""
-    yield reading_http(setting)
+    yield from reading_http(setting)
     yield sampling(setting)
