@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +49,11 @@ class HttpActor:
             if not progress.connected:
                 raise EffectRefused(f"no connection to {where} within {deadline:g} s", "unreachable") from error
             raise EffectUnknown(f"{where} did not answer within {deadline:g} s", "timeout") from error
-        except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
-            raise EffectRefused(f"no connection to {where}: {error}", "unreachable") from error
         except (aiohttp.ClientError, OSError) as error:
-            words = f"{where} broke off: {str(error) or type(error).__name__}"
-            raise EffectUnknown(words, "reset") from error
+            words = str(error) or type(error).__name__
+            if not progress.connected:
+                raise EffectRefused(f"no connection to {where}: {words}", "unreachable") from error
+            raise EffectUnknown(f"{where} broke off: {words}", "reset") from error
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, progress: _Progress) -> Reply:
         headers = {"User-Agent": "recovery", "Accept-Encoding": "identity"}

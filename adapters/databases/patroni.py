@@ -7,9 +7,11 @@ working after its caller has left. So only a whole 200, 202, 400 or 412 is belie
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Awaitable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -191,7 +193,7 @@ def build(name: str, entry: DatabaseEntry, context: Context) -> tuple[PatroniClu
         user=entry.user,
         database=entry.database,
         password=context.secret(entry.password),
-        tls=None if plain else tls_context(ca),
+        tls=None if plain else _tls(name, ca),
     )
     credential = _credential(entry, context)
     servers, managers = [], []
@@ -211,6 +213,14 @@ def build(name: str, entry: DatabaseEntry, context: Context) -> tuple[PatroniClu
         managers.append(PatroniNode(node, reader, HttpActor(origin, ca, credential)))
     cluster = PatroniCluster(name, entry.scope, servers, managers)
     return cluster, _sources(name, cluster, context)
+
+
+def _tls(name: str, ca: Path | None) -> ssl.SSLContext:
+    try:
+        return tls_context(ca)
+    except OSError as error:  # ssl.SSLError is one
+        words = error.strerror or str(error)
+        raise misconfigured(f"databases.{name}.ca", f"{ca}: {words}", "a file of CA certificates") from error
 
 
 def _credential(entry: DatabaseEntry, context: Context) -> Credential | None:

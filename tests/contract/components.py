@@ -151,10 +151,15 @@ def postgres_bin() -> Path:
     return found
 
 
-def as_user(*argv: str | Path) -> None:
+def as_user_argv(*argv: str | Path) -> list[str | Path]:
     """PostgreSQL refuses root; a user namespace makes us somebody else without a new account."""
     wrap = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
-    subprocess.run([*wrap, *argv], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+    return [*wrap, *argv]
+
+
+def as_user(*argv: str | Path) -> None:
+    """Run a tool of PostgreSQL to its end. Raises CalledProcessError."""
+    subprocess.run(as_user_argv(*argv), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
 
 
 @dataclass(frozen=True)

@@ -216,3 +216,8 @@ async def test_it_fulfils_the_ports(context: Context) -> None:
 def test_plain_text_stays_on_this_machine(context: Context, api: str, tls: str) -> None:
     with pytest.raises(ConfigError):
         build("orders", entry(api, tls=tls), context)
+
+
+def test_a_missing_ca_is_a_finding(context: Context) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.pem"):
+        build("orders", entry("https://127.0.0.1:8008", tls="verify-full", ca="gone.pem"), context)

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.contract.components import serving
@@ -48,8 +49,10 @@ class Canned:
 
 
 @asynccontextmanager
-async def canned(answers: dict[str, tuple[int, Any] | bytes | None]) -> AsyncIterator[Canned]:
-    """A running server with these answers."""
+async def canned(
+    answers: dict[str, tuple[int, Any] | bytes | None], path: Path | None = None
+) -> AsyncIterator[Canned]:
+    """A running server with these answers, on a loopback port or a socket path."""
     server = Canned(answers)
-    async with serving(server.serve) as server.port:
+    async with serving(server.serve, path) as server.port:
         yield server

@@ -1,0 +1,52 @@
+"""Effects over HTTP: sent once, never followed, no credential elsewhere; and how TLS is verified."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from adapters.http_act import HttpActor
+from adapters.http_origin import Credential, Origin, context_for
+from adapters.secrets import Secret
+from state.errors import EffectRefused, EffectUnknown
+from tests.contract.web import canned
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_reaches_nobody_and_is_unknown(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with canned({}) as other:
+        monkeypatch.setenv("http_proxy", other.url)
+        raw = f"HTTP/1.1 {status} X\r\nLocation: {other.url}/x\r\nContent-Length: 0\r\n\r\n".encode()
+        async with canned({"POST /x": raw}) as server:
+            actor = HttpActor(Origin.of(server.url), credential=Credential(Secret("pw"), "rec"))
+            with pytest.raises(EffectUnknown) as unknown:
+                await actor.send("POST", "/x", {"a": 1}, deadline=1)
+            assert unknown.value.code == "redirect"
+            assert len(server.asked) == 1
+        assert other.connections == 0
+
+
+async def test_a_whole_answer_is_given_whatever_its_status() -> None:
+    async with canned({"POST /x": (503, "failed"), "DELETE /x": (200, "gone")}) as server:
+        actor = HttpActor(Origin.of(server.url))
+        assert (await actor.send("POST", "/x", {}, deadline=1)).status == 503
+        assert (await actor.send("DELETE", "/x", None, deadline=1)).text == "gone"
+
+
+async def test_failing_before_the_request_is_certain() -> None:
+    async with canned({}) as server:
+        for url in ("http://127.0.0.1:1", server.url.replace("http:", "https:")):
+            with pytest.raises(EffectRefused) as refusal:
+                await HttpActor(Origin.of(url)).send("POST", "/x", {}, deadline=1)
+            assert refusal.value.code == "unreachable"
+        assert server.asked == []
+
+
+def test_tls_is_verified_except_on_this_machine() -> None:
+    far, near = context_for(Origin.of("https://db.example"), None), context_for(Origin.of("https://127.0.0.1"), None)
+    assert far is not None
+    assert near is not None
+    assert (far.verify_mode, far.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert near.verify_mode == ssl.CERT_NONE
+    assert context_for(Origin.of("http://127.0.0.1"), None) is None
