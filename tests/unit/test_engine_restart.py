@@ -6,8 +6,11 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from state.errors import Refused
 from state.fault_points import FAULT_POINTS
 from tests.support.small_estate import COMMANDER, change, flip, small
+
+SHOP = {"balancer": "edge", "backend": "shop"}
 
 
 class Killed(BaseException):
@@ -123,9 +126,9 @@ async def test_skip_needs_a_reason_and_a_failed_check_pauses():
     async with small(book) as lab:
         run = (await lab.submit(await lab.preview({"do": "runbook", "name": "verify"}))).run
         assert await lab.ended(run) == "paused"
-        with pytest.raises(Exception, match="retry or skip|Retry or skip"):
+        with pytest.raises(Refused, match="Retry or skip"):
             await lab.engine.control(COMMANDER, run, {"verb": "resume"})
-        with pytest.raises(Exception, match="reason"):
+        with pytest.raises(Refused, match="reason"):
             await lab.engine.control(COMMANDER, run, {"verb": "skip"})
         await lab.engine.control(COMMANDER, run, {"verb": "skip", "reason": "green is not needed"})
         await asyncio.sleep(0.05)
@@ -137,9 +140,8 @@ async def test_drain_after_drain_in_one_run_is_not_void_by_its_own_change():
         "runbook": "both",
         "title": "Both",
         "steps": [
-            {"id": "up", "change": "server.weight",
-             "with": {"balancer": "edge", "backend": "shop", "server": "green", "weight": 5}},
-            {"id": "down", "change": "server.drain", "with": {"balancer": "edge", "backend": "shop", "server": "blue"}},
+            {"id": "up", "change": "server.weight", "with": {**SHOP, "server": "green", "weight": 5}},
+            {"id": "down", "change": "server.drain", "with": {**SHOP, "server": "blue"}},
         ],
     }  # fmt: skip
     async with small(both) as lab:

@@ -1,0 +1,198 @@
+"""Every journal store keeps the same promises; the durable one also survives a full disk, theft and kill -9."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from adapters.journals.memory import MemoryJournal
+from adapters.journals.sqlite import SqliteJournal
+from state.errors import JournalUnavailable
+from state.events import Event, EventKind
+from state.journal import GENESIS, Sealer, verify
+from state.journal_writer import Journal
+from tests.support.small_estate import RealClock
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request, tmp_path):
+    made = SqliteJournal(tmp_path / "journal.db") if request.param == "sqlite" else MemoryJournal()
+    yield made
+    made.close()
+
+
+def writer(store) -> Journal:
+    return Journal(store, Sealer("host", "boot"), RealClock())
+
+
+def event(n: int) -> Event:
+    return Event(EventKind.HEARTBEAT, "ada", body={"n": n})
+
+
+async def test_entries_come_back_in_order_and_the_chain_holds(store):
+    assert store.head() == (0, GENESIS)
+    journal = writer(store)
+    for n in range(5):
+        await journal.append(event(n))
+    assert [e.seq for e in store.rows()] == [1, 2, 3, 4, 5]
+    assert [e.seq for e in store.rows(2, 2)] == [3, 4]
+    assert store.head() == (5, journal.head)
+    assert verify(store.rows(), head=journal.head).ok
+
+
+async def test_many_at_once_keep_one_order(store):
+    journal = writer(store)
+    recorded = await asyncio.gather(*(journal.append(event(n)) for n in range(50)))
+    assert sorted(r.seq for r in recorded) == list(range(1, 51))
+    assert verify(store.rows(), head=journal.head).ok
+
+
+async def test_a_journal_opened_again_goes_on_where_it_ended(tmp_path):
+    first = SqliteJournal(tmp_path / "j.db")
+    await writer(first).append(event(1))
+    first.close()
+    again = SqliteJournal(tmp_path / "j.db")
+    await writer(again).append(event(2))
+    assert verify(again.rows()).ok
+    again.close()
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM entries", "UPDATE entries SET payload = x'00'"])
+async def test_the_database_itself_refuses_to_change_entries(tmp_path, statement):
+    store = SqliteJournal(tmp_path / "j.db")
+    await writer(store).append(event(1))
+    other = sqlite3.connect(tmp_path / "j.db")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        other.execute(statement)
+    other.close()
+    store.close()
+
+
+async def _refused(journal: Journal, words: str) -> None:
+    with pytest.raises(JournalUnavailable, match=words):
+        await journal.append(event(2))
+    assert words in journal.unavailable
+
+
+async def test_a_journal_that_was_moved_away_or_replaced_is_refused(tmp_path):
+    store = SqliteJournal(tmp_path / "j.db")
+    journal = writer(store)
+    await journal.append(event(1))
+    (tmp_path / "j.db").rename(tmp_path / "gone.db")
+    await _refused(journal, "no longer there")
+    (tmp_path / "j.db").write_bytes(b"another file")
+    await _refused(journal, "taken the journal's place")
+    (tmp_path / "j.db").unlink()
+    (tmp_path / "gone.db").rename(tmp_path / "j.db")
+    await journal.append(event(3))
+    assert journal.unavailable == ""
+    assert verify(store.rows()).ok
+    store.close()
+
+
+async def test_another_writer_is_noticed(tmp_path):
+    store = SqliteJournal(tmp_path / "j.db")
+    journal = writer(store)
+    await journal.append(event(1))
+    other = sqlite3.connect(tmp_path / "j.db")
+    other.execute("INSERT INTO entries VALUES (99, x'00', x'00', x'00', x'00')")
+    other.commit()
+    other.close()
+    await _refused(journal, "another program wrote")
+    store.close()
+
+
+def test_a_journal_that_cannot_be_opened_says_so(tmp_path):
+    (tmp_path / "j.db").mkdir()
+    with pytest.raises(JournalUnavailable, match=r"j\.db"):
+        SqliteJournal(tmp_path / "j.db")
+
+
+FULL_DISK = """
+    import asyncio, sys
+    from pathlib import Path
+    from adapters.journals.sqlite import SqliteJournal
+    from state.errors import JournalUnavailable
+    from state.events import Event, EventKind
+    from state.journal import Sealer, verify
+    from state.journal_writer import Journal
+    from tests.support.small_estate import RealClock
+
+    async def main(folder):
+        store = SqliteJournal(folder / "j.db")
+        journal = Journal(store, Sealer("h", "b"), RealClock())
+        await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+        with (folder / "filler").open("wb") as filler:
+            filler.write(b"x" * 20_000_000)
+        try:
+            await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+        except JournalUnavailable as error:
+            print(error)
+        (folder / "filler").unlink()
+        await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+        print("verified", verify(store.rows(), head=journal.head).entries)
+
+    asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_full_disk_refuses_entries_and_loses_none(tmp_path):
+    script = tmp_path / "full.py"
+    script.write_text(textwrap.dedent(FULL_DISK))
+    inside = f"mount -t tmpfs -o size=32m none {tmp_path}/small && exec {sys.executable} {script} {tmp_path}/small"
+    (tmp_path / "small").mkdir()
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inside],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        timeout=30,
+    )
+    assert "disk full" in done.stdout, done.stderr
+    assert "verified 2" in done.stdout
+
+
+KILLED = """
+    import asyncio, os, sys
+    from pathlib import Path
+    from adapters.journals.sqlite import SqliteJournal
+    from state.events import Event, EventKind
+    from state.journal import Sealer
+    from state.journal_writer import Journal
+    from tests.support.small_estate import RealClock
+
+    async def main():
+        journal = Journal(SqliteJournal(Path(sys.argv[1])), Sealer("h", "b"), RealClock())
+        while True:
+            recorded = await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+            os.write(1, b"%d\\n" % recorded.seq)
+
+    asyncio.run(main())
+"""
+
+
+def test_no_acknowledged_entry_is_lost_by_kill_9(tmp_path):
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "j.db")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert process.stdout is not None
+    seen = [process.stdout.readline() for _ in range(200)]
+    process.kill()
+    seen += process.stdout.read().splitlines()
+    process.wait()
+    process.stdout.close()
+    acknowledged = max(int(line) for line in seen if line.strip())
+    store = SqliteJournal(tmp_path / "j.db")
+    assert store.head()[0] >= acknowledged
+    assert verify(store.rows()).ok
+    store.close()

@@ -1,0 +1,139 @@
+"""The journal's chain: any change is found and its place named; a torn end is torn, not tampering."""
+
+import json
+import random
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.events import Event, EventKind
+from state.journal import GENESIS, Sealed, Sealer, canonical, export_line, unseal, verify, verify_export
+
+SEALER = Sealer("host", "boot")
+
+
+def chain(n: int = 12) -> list[Sealed]:
+    entries, head = [], GENESIS
+    for seq in range(1, n + 1):
+        event = Event(EventKind.HEARTBEAT, "ada", "s", run=f"R-{seq}", body={"words": f"entry {seq}", "n": seq})
+        entry = SEALER.seal(event, seq=seq, previous=head, at=1000.0 + seq, mono=float(seq))
+        head = entry.hash
+        entries.append(entry)
+    return entries
+
+
+def flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def rehashed(entries: list[Sealed], start: int) -> list[Sealed]:
+    """What a forger without the anchor would do: hash everything onward anew."""
+    from hashlib import sha256
+
+    fixed = entries[:start]
+    head = fixed[-1].hash if fixed else GENESIS
+    for entry in entries[start:]:
+        head = sha256(head + entry.header).digest()
+        fixed.append(replace(entry, hash=head))
+    return fixed
+
+
+TAMPERINGS = {
+    "header bit flip": lambda e: [*e[:4], replace(e[4], header=flip(e[4].header, 9)), *e[5:]],
+    "payload bit flip": lambda e: [*e[:4], replace(e[4], payload=flip(e[4].payload, 3)), *e[5:]],
+    "salt bit flip": lambda e: [*e[:4], replace(e[4], salt=flip(e[4].salt, 3)), *e[5:]],
+    "hash bit flip": lambda e: [*e[:4], replace(e[4], hash=flip(e[4].hash, 3)), *e[5:]],
+    "one deleted": lambda e: [*e[:4], *e[5:]],
+    "first deleted": lambda e: e[1:],
+    "many deleted": lambda e: [*e[:3], *e[9:]],
+    "reordered": lambda e: [*e[:4], e[5], e[4], *e[6:]],
+    "duplicated": lambda e: [*e[:5], e[4], *e[5:]],
+    "spliced from another journal": lambda e: [*e[:6], *chain()[6:]],
+    "renumbered after a deletion": lambda e: [*e[:4], *(replace(x, seq=x.seq - 1) for x in e[5:])],
+    "deleted and hashed onward": lambda e: rehashed([*e[:4], *e[5:]], 4),
+    "payload swapped with a neighbour": lambda e: [
+        *e[:4],
+        replace(e[4], payload=e[5].payload, salt=e[5].salt),
+        *e[5:],
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", TAMPERINGS)
+def test_trap_17_every_kind_of_tampering_is_found_and_its_place_named(kind):
+    entries = chain()
+    result = verify(TAMPERINGS[kind](entries), head=entries[-1].hash)
+    assert not result.ok
+    assert "entry" in result.problem
+
+
+@pytest.mark.parametrize(
+    ("forged", "words"),
+    [
+        (lambda e: e[:-1], "another hash"),
+        (lambda e: [], "another hash"),
+        (lambda e: chain(), "another hash"),
+        (
+            lambda e: rehashed([*e[:4], replace(e[4], header=e[4].header.replace(b"ada", b"eve")), *e[5:]], 4),
+            "another",
+        ),
+    ],
+)
+def test_with_the_known_head_truncation_and_replacement_are_found_too(forged, words):
+    entries = chain()
+    assert words in verify(forged(entries), head=entries[-1].hash).problem
+
+
+def test_clean_chains_verify_also_when_a_payload_was_erased_by_retention():
+    entries = chain()
+    assert verify(entries, head=entries[-1].hash).ok
+    erased = [replace(e, payload=b"", salt=b"") if e.seq == 5 else e for e in entries]
+    assert verify(erased, head=entries[-1].hash).ok
+    assert unseal(erased[4]).erased
+
+
+def test_an_export_verifies_anywhere_and_a_torn_last_line_is_torn():
+    lines = [export_line(e) for e in chain()]
+    assert verify_export(lines).ok
+    torn = verify_export([*lines[:-1], lines[-1][:40]])
+    assert torn.ok
+    assert "torn" in torn.torn
+    assert torn.entries == 11
+    middle = verify_export([*lines[:5], lines[5][:40], *lines[6:]])
+    assert middle.problem == "line 6 is no journal entry"
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_any_changed_byte_of_an_export_is_found(seed):
+    pick = random.Random(seed)
+    lines = [export_line(e) for e in CLEAN]
+    row = pick.randrange(len(lines))
+    line = bytearray(lines[row])
+    at = pick.randrange(len(line))
+    line[at] = pick.choice([b for b in range(32, 127) if b != line[at]])
+    result = verify_export([*lines[:row], bytes(line), *lines[row + 1 :]], head=CLEAN[-1].hash)
+    same = _meaning(bytes(line)) == _meaning(lines[row])
+    assert same or result.problem or result.torn
+
+
+CLEAN = chain(6)
+
+
+def _meaning(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return line
+
+
+def test_nan_cannot_be_recorded_and_a_huge_payload_is_replaced_by_its_hash():
+    with pytest.raises(ValueError, match="Out of range"):
+        canonical({"x": float("nan")})
+    event = Event(EventKind.HEARTBEAT, "ada", body={"words": "x" * 300_000})
+    sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=time.time(), mono=1.0)
+    assert unseal(sealed).event.body["bytes"] > 300_000
+    assert verify([sealed]).ok
