@@ -11,10 +11,12 @@ import asyncio
 import json
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
+from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
@@ -74,13 +76,17 @@ class PostgresNode:
         self.node = node
         self._host, self._port, self._access = host, port, access
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._statement: PreparedStatement[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
         self._forks: dict[int, int | None] = {}
 
     async def read(self, *, deadline: float) -> PostgresReading:
         """One reading, in one query. Raises ReadFailure."""
         try:
-            async with asyncio.timeout(deadline), self._turn:
+            if self._turn.locked() or self._connection is None or self._connection.is_closed():
+                async with asyncio.timeout(deadline), self._turn:
+                    return await self._read(deadline)
+            async with self._turn:  # at once, so the driver's own timer is enough
                 return await self._read(deadline)
         except TimeoutError as error:
             words = f"PostgreSQL {self.node} did not answer within {deadline:g} s"
@@ -102,12 +108,15 @@ class PostgresNode:
             connection.terminate()
 
     async def _read(self, deadline: float) -> PostgresReading:
-        connection = self._connection
-        if connection is None or connection.is_closed():
+        connection, statement = self._connection, self._statement
+        if connection is None or statement is None or connection.is_closed():
             connection = await self._connect(deadline)
+            statement = None
         self._connection = None  # whatever interrupts the query below, its connection is not used again
         try:
-            row = await connection.fetchrow(QUERY)
+            if statement is None:
+                statement = await connection.prepare(QUERY, timeout=deadline)
+            row = await statement.fetchrow(timeout=deadline)
             if row is None:
                 raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} answered no row")
             timeline = _timeline(row)
@@ -115,7 +124,7 @@ class PostgresNode:
         except BaseException:
             connection.terminate()
             raise
-        self._connection = connection
+        self._connection, self._statement = connection, statement
         return _reading(self.node, row, timeline, fork)
 
     async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:
@@ -142,7 +151,7 @@ class PostgresNode:
         if timeline is None or timeline < 2:
             return None
         if timeline not in self._forks:
-            text = await connection.fetchval(HISTORY, f"pg_wal/{timeline:08X}.history")
+            text = await connection.fetchval(HISTORY, f"pg_wal/{timeline:08X}.history", timeout=CLOSE_SECONDS)
             if text is None:
                 return None
             self._forks[timeline] = parse_fork(text)
@@ -166,33 +175,43 @@ def parse_fork(history: str) -> int | None:
 def _timeline(row: asyncpg.Record) -> int | None:
     if row["wal_timeline"] is not None:
         return int(row["wal_timeline"], 16)
-    known: list[int | None] = [row["received_tli"]]
-    if not known[0]:
-        known = [row["recovery_timeline"], row["checkpoint_timeline"]]
-    return max((each for each in known if each), default=None)
+    if row["received_tli"]:
+        return int(row["received_tli"])
+    return max(row["recovery_timeline"] or 0, row["checkpoint_timeline"] or 0) or None
 
 
 def _reading(node: str, row: asyncpg.Record, timeline: int | None, fork: int | None) -> PostgresReading:
-    senders: list[list[Any]] = json.loads(row["senders"])
-    slots: list[list[Any]] = json.loads(row["slots"])
-    address = row["address"]
+    fields = dict(row)
+    address, in_recovery = fields["address"], fields["in_recovery"]
     return PostgresReading(
         node=node,
-        in_recovery=row["in_recovery"],
+        in_recovery=in_recovery,
         timeline=timeline,
-        system_id=row["system_id"],
-        version=row["version"].split(" ")[0],
-        started_at=row["started_at"],
-        server_address=f"{address}:{row['port']}" if address else "",
-        write_lsn=row["write_lsn"],
-        receive_lsn=row["receive_lsn"],
-        replay_lsn=row["replay_lsn"],
-        replay_pause=row["replay_pause"],
-        replay_age=row["replay_age"] if row["in_recovery"] else None,
-        receiver_state=row["receiver_state"],
-        synchronous_standby_names=row["synchronous_standby_names"],
-        synchronous_commit=row["synchronous_commit"],
+        system_id=fields["system_id"],
+        version=fields["version"].partition(" ")[0],
+        started_at=fields["started_at"],
+        server_address=f"{address}:{fields['port']}" if address else "",
+        write_lsn=fields["write_lsn"],
+        receive_lsn=fields["receive_lsn"],
+        replay_lsn=fields["replay_lsn"],
+        replay_pause=fields["replay_pause"],
+        replay_age=fields["replay_age"] if in_recovery else None,
+        receiver_state=fields["receiver_state"],
+        synchronous_standby_names=fields["synchronous_standby_names"],
+        synchronous_commit=fields["synchronous_commit"],
         fork_lsn=fork,
-        senders=tuple(WalSender(s[0] or "", s[1] or "", s[2] or "", *s[3:7]) for s in senders),
-        slots=tuple(ReplicationSlot(*slot) for slot in slots),
+        senders=_senders(fields["senders"]),
+        slots=_slots(fields["slots"]),
     )
+
+
+def _senders(text: str) -> tuple[WalSender, ...]:
+    if text == "[]":
+        return ()
+    rows: list[list[Any]] = json.loads(text)
+    return tuple(WalSender(row[0] or "", row[1] or "", row[2] or "", *row[3:7]) for row in rows)
+
+
+@lru_cache(maxsize=64)  # slots of a quiet cluster read the same every time
+def _slots(text: str) -> tuple[ReplicationSlot, ...]:
+    return () if text == "[]" else tuple(ReplicationSlot(*row) for row in json.loads(text))
