@@ -25,6 +25,8 @@ from state.errors import ExitCode
 if TYPE_CHECKING:
     from adapters.lab.client import LabClient
 
+TERMINATED = 128 + signal.SIGTERM
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -58,12 +60,18 @@ async def _headless(*, embedded: bool, keep: bool, as_json: bool) -> int:
     from console.cli.story import Story, summary
     from console.client import EngineClient
 
-    _end_on_sigterm()
+    terminated = _end_on_sigterm()
     directory = Path(tempfile.mkdtemp(prefix="recovery-demo-", dir="/tmp"))
-    async with staged(directory, embedded=embedded, keep=keep) as stage:
-        account = await Story(stage.lab, EngineClient(str(stage.place.engine)), note).run()
-    if not keep:
-        shutil.rmtree(directory, ignore_errors=True)
+    try:
+        async with staged(directory, embedded=embedded, keep=keep) as stage:
+            account = await Story(stage.lab, EngineClient(str(stage.place.engine)), note).run()
+    except asyncio.CancelledError:
+        if terminated.is_set():
+            return TERMINATED
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(directory, ignore_errors=True)
     if as_json:
         say_json(account.as_json())
     else:
@@ -72,11 +80,17 @@ async def _headless(*, embedded: bool, keep: bool, as_json: bool) -> int:
     return ExitCode.DONE if account.passed else ExitCode.FAILED
 
 
-def _end_on_sigterm() -> None:
-    """SIGTERM tears everything down as Ctrl-C does."""
-    task = asyncio.current_task()
+def _end_on_sigterm() -> asyncio.Event:
+    """SIGTERM tears everything down as Ctrl-C does; the event tells which of the two it was."""
+    task, terminated = asyncio.current_task(), asyncio.Event()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def end() -> None:
+        terminated.set()
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    return terminated
 
 
 def _with_console(*, embedded: bool, keep: bool, ascii_only: bool, mouse: bool) -> int:
