@@ -118,6 +118,7 @@ async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Eng
     report.doing(f"reading {place.file}")
     loaded = load(place.file)
     report.doing(f"reaching out: {len(loaded.estate.databases)} databases, {len(loaded.estate.balancers)} balancers")
+    broken = {name: tuple(map(str, problems)) for name, problems in loaded.broken.items()}
     outside = wire(loaded.estate, place.file.parent)
     report.doing(f"opening the journal {place.journal}")
     engine = Engine(
@@ -125,7 +126,7 @@ async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Eng
         outside,
         SqliteJournal(place.journal),
         HostClock(),
-        Library(loaded.runbooks, loaded.estate, loaded.warnings),
+        Library(loaded.runbooks, loaded.estate, loaded.warnings, broken),
         node=socket.gethostname(),
         pid=os.getpid(),
         reach=fault_point(loaded.estate.environment, os.environ.get("RECOVERY_FAULT_POINT", "")),

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.outside import kinds
-from state.checks.registry import CHECKS
-
 from adapters.files import read_yaml, runbook_paths
+from adapters.outside import kinds
 from state.changes.registry import CHANGES
+from state.checks.registry import CHECKS
 from state.errors import ConfigError, Problem
 from state.estate import Estate
 from state.estate_file import parse_estate
@@ -20,17 +19,18 @@ from state.runbook_file import lint_runbook
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An estate, its runbooks by name, and what the linter thinks unwise in them."""
+    """An estate, its runbooks by name, what the linter thinks unwise in them, and those that do not hold."""
 
     estate: Estate
     runbooks: Mapping[str, Runbook]
     warnings: Mapping[str, tuple[str, ...]]
+    broken: Mapping[str, tuple[Problem, ...]]
 
 
 def load(estate_file: Path) -> Loaded:
-    """Read everything. Raises ConfigError with every problem of every file."""
+    """Read everything. Raises ConfigError for the estate; a broken runbook must not keep an engine from starting."""
     estate = parse_estate(read_yaml(estate_file), kinds())
-    problems: list[Problem] = []
+    broken: dict[str, tuple[Problem, ...]] = {}
     found: dict[str, Runbook] = {}
     places: dict[str, Path] = {}
     warnings: dict[str, tuple[str, ...]] = {}
@@ -38,22 +38,21 @@ def load(estate_file: Path) -> Loaded:
         try:
             runbook, unwise = lint_runbook(read_yaml(path), estate, CHANGES, CHECKS)
         except ConfigError as error:
-            problems += error.problems
+            broken[path.stem] = error.problems
             continue
         name = runbook.runbook
         if name in places:
-            problems.append(Problem(str(path), 1, 1, name, f"another name; {places[name]} has this one"))
+            broken[path.stem] = (Problem(str(path), 1, 1, name, f"another name; {places[name]} has this one"),)
+            continue
         found[name], places[name] = runbook, path
         warnings[name] = tuple(str(problem) for problem in unwise)
-    if problems:
-        raise ConfigError(tuple(problems))
-    return Loaded(estate, found, warnings)
+    return Loaded(estate, found, warnings, broken)
 
 
 def problems_of(estate_file: Path) -> tuple[Problem, ...]:
     """Every problem of an estate and its runbooks, or none."""
     try:
-        load(estate_file)
+        loaded = load(estate_file)
     except ConfigError as error:
         return error.problems
-    return ()
+    return tuple(problem for problems in loaded.broken.values() for problem in problems)

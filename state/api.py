@@ -281,7 +281,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class RunbookRow:
-    """One runbook of the library with its pinned hash and lint result."""
+    """One runbook of the library with its pinned hash. `lint` non-empty = it cannot be started, and why."""
 
     name: str
     title: str
@@ -292,6 +292,7 @@ class RunbookRow:
     lint: str
     last: str
     outline: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class RunState(StrEnum):

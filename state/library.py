@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from state.api import Param, RunbookRow
-from state.errors import NotFound
+from state.errors import NotFound, Refused
 from state.estate import Estate
 from state.near import nearest
 from state.plan import Draft
@@ -15,20 +15,29 @@ from state.runs import PlannedStep
 
 
 class Library:
-    """Loaded runbooks by name; `warnings` holds what the linter said of each."""
+    """Loaded runbooks by name; `warnings` holds what the linter said of each, `broken` why others were not loaded."""
 
     def __init__(
-        self, runbooks: Mapping[str, Runbook], estate: Estate, warnings: Mapping[str, tuple[str, ...]]
+        self,
+        runbooks: Mapping[str, Runbook],
+        estate: Estate,
+        warnings: Mapping[str, tuple[str, ...]],
+        broken: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
-        self._runbooks, self._estate, self._warnings = runbooks, estate, warnings
+        self._runbooks, self._estate, self._warnings, self._broken = runbooks, estate, warnings, broken
 
     def rows(self) -> dict[str, RunbookRow]:
         """One row a runbook."""
-        return {name: self._row(name, runbook) for name, runbook in self._runbooks.items()}
+        rows = {name: self._row(name, runbook) for name, runbook in self._runbooks.items()}
+        for name, problems in self._broken.items():
+            rows[name] = RunbookRow(name, "cannot be loaded", "", 0, 0, (), "; ".join(problems), "never run", ())
+        return rows
 
     def draft(self, name: str, params: Mapping[str, Any]) -> Draft:
         """A runbook with its parameters filled in. Raises NotFound or ConfigError."""
         runbook = self._runbooks.get(name)
+        if name in self._broken:
+            raise Refused("runbook-holds", f"{name}: {self._broken[name][0]}", "Mend the file; see recovery check")
         if runbook is None:
             near = nearest(name, self._runbooks)
             hint = f"; did you mean {near}?" if near else ""
@@ -41,7 +50,6 @@ class Library:
 
     def _row(self, name: str, runbook: Runbook) -> RunbookRow:
         steps = [s for s in flat(runbook.steps) if s.kind != "parallel"]
-        warnings = self._warnings.get(name, ())
         return RunbookRow(
             name=name,
             title=runbook.title,
@@ -49,9 +57,10 @@ class Library:
             steps=len(steps),
             changes=sum(s.kind == "change" for s in steps),
             params=tuple(self._param(p, runbook) for p in runbook.params),
-            lint="; ".join(warnings) or "clean",
+            lint="",
             last="never run",
             outline=tuple(_outline(s) for s in steps),
+            warnings=self._warnings.get(name, ()),
         )
 
     def _param(self, name: str, runbook: Runbook) -> Param:

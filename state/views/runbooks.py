@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from state.api import RunbookRow, RunbooksView, RunRow, RunState, StepRow, StepState
 from state.runs import Run, RunBook, StepRun
@@ -102,14 +103,4 @@ def _with_last(row: RunbookRow, book: RunBook) -> RunbookRow:
     if last is None:
         return row
     same = "" if last.hash == row.hash else ", at another hash"
-    return RunbookRow(
-        row.name,
-        row.title,
-        row.hash,
-        row.steps,
-        row.changes,
-        row.params,
-        row.lint,
-        f"{last.id} {last.shown_state().value}{same}",
-        row.outline,
-    )
+    return replace(row, last=f"{last.id} {last.shown_state().value}{same}")
