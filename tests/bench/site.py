@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.pty_driver import Driven
-from tests.bench.servers import wait_until
+from tests.bench.servers import haproxy, postgres, role, wait_until
 from tests.bench.setting import PYTHON, ROOT
 from tests.contract.components import PASSWORD, Pair, free_port
 
@@ -141,3 +141,33 @@ def engine_gone(site: Site) -> None:
     end = time.monotonic() + 10
     while (site.folder / "run" / "engine.json").exists() and time.monotonic() < end:
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def small_site(folder: Path, name: str = "small") -> Iterator[tuple[Site, Pair]]:
+    """Two PostgreSQL servers and one HAProxy with two servers, one service over them; all healthy."""
+    farm = free_port()
+    place = folder / f"{name}-servers"
+    place.mkdir(mode=0o755)
+    with (
+        role("farm", farm, 1),
+        haproxy(place, 1, 2, to=(farm,)) as balancer,
+        postgres() as pair,
+    ):
+        databases = {"orders": database(pair_of(pair), farm, "orders")}
+        prometheus = {"prom": {"kind": "prometheus", "url": f"http://{LOOPBACK}:{farm}"}}
+        yield write(folder, name, databases, [balancer.socket], prometheus, shop_on("edge-0")), pair
+
+
+def shop_on(balancer: str) -> dict[str, Any]:
+    """The service of every site: its traffic, its database and its metrics."""
+    return {
+        "depends_on": ["orders"],
+        "traffic": {
+            "balancers": [balancer],
+            "backend": "be000",
+            "floor": 1,
+            "colours": {"srv000": "v41", "srv001": "v42"},
+        },
+        "metrics": {"monitors": ["prom"], "service": "service-1"},
+    }
