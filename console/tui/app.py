@@ -84,7 +84,7 @@ class ConsoleApp(TerminalApp):
             target.post_message(changed)
 
     def _tick(self) -> None:
-        if isinstance(self.screen, MainScreen | Dialog):
+        if isinstance(self.screen, MainScreen | Dialog) and self.screen.ready:
             self.screen.tick()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -1,6 +1,6 @@
 """An engine front with made-up views on the real socket, for the screens' tests and for looking at them.
 
-As a program: `python tests/screens/fake_engine.py DIRECTORY [calm|incident|hostile|empty]` serves
+As a program: `python -m tests.screens.fake_engine DIRECTORY [calm|incident|hostile|empty]` serves
 DIRECTORY/engine.sock until it is ended.
 """
 
@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fake_views import LATE, SCENES, card
 from textual.pilot import Pilot
 
 from adapters.api_server import ApiServer, Sockets
@@ -26,6 +25,7 @@ from console.tui.terminal import Terminal
 from state.api import API_VERSION, Accepted, Card, Confirm, Hello, JournalRow
 from state.errors import RecoveryError, Refused
 from state.front import Caller
+from tests.screens.fake_views import LATE, SCENES, card
 
 
 class FakeFront:

@@ -57,7 +57,7 @@ LATE = "n3/api"
 
 def source_rows(mono: float, late: float = 34.0) -> dict[str, SourceRow]:
     """All fresh but one."""
-    rows = {key: SourceRow(key, mono, 3.0, "", "") for key in SOURCES}
+    rows = {key: SourceRow(key, mono, 60.0, "", "") for key in SOURCES}
     rows[LATE] = SourceRow(LATE, mono - late, 3.0, "timeout", "no answer within 900 ms")
     return rows
 

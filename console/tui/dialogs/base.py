@@ -54,13 +54,17 @@ class Dialog(ModalScreen[R]):
         """The widgets between title and keys."""
         raise NotImplementedError
 
+    ready = False
+
     def on_mount(self) -> None:
+        self.ready = True
         self.call_after_refresh(self.tick)
 
     def on_changed(self, message: Changed) -> None:
         """Whatever the engine told, the header shows it also over a dialog."""
         message.stop()
-        self.tick()
+        if self.ready:
+            self.tick()
 
     def tick(self) -> None:
         """Once a second, and after every change."""

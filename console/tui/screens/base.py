@@ -68,6 +68,8 @@ class MainScreen(Screen[None]):
         super().__init__()
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}
+        self.ready = False
+        """Everything below is mounted: before that there is nothing to paint on."""
         self._columns: dict[str, tuple[Column, ...]] = {}
 
     @property
@@ -174,8 +176,12 @@ class MainScreen(Screen[None]):
 
     @on(LineTable.RowHighlighted)
     def _row_highlighted(self) -> None:
-        self.paint_detail()
-        self.paint_keys()
+        self._paint_selection()
+
+    def _paint_selection(self) -> None:
+        if self.ready:
+            self.paint_detail()
+            self.paint_keys()
 
     @on(LineTable.Sideways)
     def _sideways(self, message: LineTable.Sideways) -> None:
@@ -185,31 +191,43 @@ class MainScreen(Screen[None]):
             self.focus_previous(LineTable)
 
     def on_descendant_focus(self) -> None:
-        self.paint_detail()
-        self.paint_keys()
+        self._paint_selection()
 
     @on(Changed)
     def _changed(self, changed: Changed) -> None:
+        if not self.ready:
+            return
         with self.app.batch_update():
             self.paint_chrome()
             if self.topic in changed.keys:
                 self.paint(changed.keys[self.topic])
                 self.paint_detail()
 
+    def on_mount(self) -> None:
+        self.ready = True
+        self._fit_columns(self.app.size.width)
+        self.call_after_refresh(self.paint_all)
+
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.paint_all)
 
     def on_resize(self, event: events.Resize) -> None:
+        if self.ready:
+            self._fit_columns(event.size.width)
+            self.call_after_refresh(self.paint_all)
+
+    def _fit_columns(self, width: int) -> None:
         for name, count in self.narrow.items():
             table = self.query_one(f"#{name}", LineTable)
             whole = self._columns.setdefault(name, table.columns)
-            table.columns = whole if event.size.width >= WIDE else whole[:count]
+            table.columns = whole if width >= WIDE else whole[:count]
             table.on_resize()
             table.refresh()
-        self.call_after_refresh(self.paint_all)
 
     def paint_all(self) -> None:
         """Everything, from the store as it is now."""
+        if not self.ready:
+            return
         with self.app.batch_update():
             self.paint_chrome()
             if getattr(self.store, self.topic) is not None:
@@ -217,7 +235,7 @@ class MainScreen(Screen[None]):
             self.paint_detail()
 
     def tick(self) -> None:
-        """Once a second: what shows a clock or an age."""
+        """Once a second, when in front and ready: what shows a clock or an age."""
         self.paint_chrome()
         for feed in self.feeds:
             feed.grow_old()
@@ -225,6 +243,8 @@ class MainScreen(Screen[None]):
 
     def paint_chrome(self) -> None:
         """Header, tabs, alarms, keys and status."""
+        if not self.ready:
+            return
         self.query_one(HeaderBar).paint(self.store, self.glyphs)
         self.query_one(TabsBar).paint(self.store, self.console_app.tabs, self.digit)
         self.query_one(AlarmBar).paint(self.store)
@@ -232,4 +252,5 @@ class MainScreen(Screen[None]):
         self.paint_keys()
 
     def paint_keys(self) -> None:
+        """Which keys work now."""
         self.query_one(KeysBar).paint(self.context())

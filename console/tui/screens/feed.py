@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from rich.text import Text
 
 from console.tui.store import Store
-from console.tui.text import age_text
+from console.tui.text import age_text, joined
 from console.tui.widgets.rows import TableRow
 from console.tui.widgets.table import LineTable
 
@@ -21,6 +21,13 @@ def age_mark(store: Store, sources: Collection[str]) -> Text:
     """What a value from these sources must say about its age: nothing while all are fresh."""
     age = store.oldest(sources)
     return age_text(age.seconds, age.limit, store.wall)
+
+
+def aged_words(words: Text | str, old: Text) -> Text:
+    """Words behind the mark of their age; far too old ones are withheld."""
+    if not old.plain or old.plain.startswith("no data"):
+        return old if old.plain else joined(words)
+    return joined(old, words, separator="; ")
 
 
 class Feed(Generic[R]):
@@ -36,7 +43,7 @@ class Feed(Generic[R]):
 
     def show(self, rows: Mapping[str, R], touched: Collection[str] | None = None) -> None:
         """All rows in their order; with `touched`, only those differ from the last call."""
-        if touched is None or rows.keys() != self._rows.keys():
+        if touched is None or list(rows) != list(self._rows):
             self._rows = dict(rows)
             self.table.set_rows([self._build(key, row) for key, row in rows.items()])
             self._marks = self._marked()

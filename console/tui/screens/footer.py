@@ -42,7 +42,10 @@ class StatusBar(Lines):
     def paint(self, store: Store, notice: str) -> None:
         fields = [Field(0, link_forms(store), right=True)]
         if notice:
-            fields.append(Field(1, (cell(f" {notice}", WARN),)))
+            words = cell(f" {notice}", WARN)
+            short = words.copy()
+            short.truncate(max(8, self.size.width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
+            fields.append(Field(0, (words, short)))
         elif store.header is not None:
             fields.append(Field(1, journal_forms(store)))
         self.show([fit_fields(fields, self.size.width)])

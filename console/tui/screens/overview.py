@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import MUTED, WARN
 from console.tui.screens.base import Detail, MainScreen, Touched
 from console.tui.screens.facts import Row, fact
-from console.tui.screens.feed import Feed, age_mark
+from console.tui.screens.feed import Feed, age_mark, aged_words
 from console.tui.screens.header import rto_forms
 from console.tui.screens.words import NOTHING, health_mark, latency, ratio, sources_fact
-from console.tui.text import aged, cell, joined, state_text
+from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, sparkline
@@ -109,15 +108,10 @@ class Overview(MainScreen):
 
     def _service(self, key: str, row: ServiceRow) -> TableRow:
         old = age_mark(self.store, (row.source,))
-        source = self.store.age(row.source)
-
-        def value(shown: Text) -> Text:
-            return aged(shown, source.seconds, source.limit, self.store.wall) if old.plain else shown
-
         left = cell("", MUTED)
         if row.rto is not None:
             left = rto_forms(row.rto, self.store)[-1][4:]
-        words = joined(old, row.words, separator="; ") if old.plain else cell(row.words)
+        words = aged_words(row.words, old)
         if row.fallback:
             words = joined(words, (f" (from {row.source})", WARN))
         gone = old.plain.startswith("no data")
@@ -149,7 +143,7 @@ class Overview(MainScreen):
             (
                 health_mark(row.health, self.glyphs, old),
                 cell(row.name),
-                joined(old, row.words, separator="; ") if old.plain else cell(row.words),
+                aged_words(row.words, old),
             ),
         )
 

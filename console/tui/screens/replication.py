@@ -12,7 +12,7 @@ from textual.widget import Widget
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
 from console.tui.screens.base import Detail, MainScreen, Touched
 from console.tui.screens.facts import Row, fact
-from console.tui.screens.feed import Feed, age_mark
+from console.tui.screens.feed import Feed, age_mark, aged_words
 from console.tui.screens.header import DANGER_LINE
 from console.tui.screens.words import NOTHING, health_mark, size, sources_fact
 from console.tui.text import cell, joined, state_text
@@ -184,7 +184,7 @@ class Replication(MainScreen):
                 cell(row.name),
                 cell(row.slot_type, MUTED),
                 size(row.retained),
-                joined(old, row.words, separator="; ") if old.plain else cell(row.words),
+                aged_words(row.words, old),
             ),
         )
 

@@ -189,7 +189,7 @@ class Runbooks(MainScreen):
 
     def on_line_table_row_highlighted(self, message: LineTable.RowHighlighted) -> None:
         """Another run under the cursor: its steps."""
-        if message.table.id == "runs":
+        if message.table.id == "runs" and self.ready:
             self._paint_steps(frozenset())
 
     def paint_detail(self) -> None:

@@ -114,7 +114,7 @@ class Traffic(MainScreen):
 
     def on_line_table_row_highlighted(self, message: LineTable.RowHighlighted) -> None:
         """Another backend under the cursor: its servers."""
-        if message.table.id == "backends":
+        if message.table.id == "backends" and self.ready:
             self._paint_servers(frozenset())
 
     def reveal(self, table: str, key: str) -> None:

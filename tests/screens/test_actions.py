@@ -1,0 +1,190 @@
+"""Keys: every one says why it does nothing; an observer can do nothing through any of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.tui.registry import ACTIONS, actions_of
+from console.tui.screens import SCREENS, MainScreen
+from tests.screens.fake_engine import Stage, stage
+
+REQUESTS = [
+    ("4", ("tab", "d"), {"do": "change", "kind": "server.drain",
+                         "args": {"balancer": "edge-east", "backend": "checkout", "server": "blue"}}),
+    ("4", ("tab", "down", "r"), {"do": "change", "kind": "server.ready",
+                                 "args": {"balancer": "edge-east", "backend": "checkout", "server": "green"}}),
+    ("4", ("tab", "w", "backspace", "5", "0", "enter"),
+     {"do": "change", "kind": "server.weight",
+      "args": {"balancer": "edge-east", "backend": "checkout", "server": "blue", "weight": 50}}),
+    ("4", ("tab", "f"), {"do": "change", "kind": "backend.flip",
+                         "args": {"balancer": "edge-east", "backend": "checkout", "to": "blue"}}),
+    ("4", ("f", "enter"), {"do": "change", "kind": "backend.flip",
+                           "args": {"balancer": "edge-east", "backend": "checkout", "to": "blue"}}),
+    ("2", ("down", "s"), {"do": "change", "kind": "database.switchover", "args": {"database": "orders", "to": "n2"}}),
+    ("3", ("tab", "tab", "s", "right", "enter", "right", "enter", "enter"),
+     {"do": "runbook", "name": "rollback-release", "params": {"service": "catalog", "to": "blue"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("screen", "keys", "request_"), REQUESTS)
+async def test_a_key_previews_and_opens_the_card(
+    screen: str, keys: tuple[str, ...], request_: dict[str, object]
+) -> None:
+    async with stage() as st:
+        await st.press(screen, *keys)
+        await st.until(lambda: st.front.previews, "a preview")
+        assert st.front.previews == [request_]
+        await st.sees("Shift traffic of checkout to blue", "B1", "identity")
+        assert st.front.acts == []
+
+
+def test_ids_and_keys_are_unique_on_every_screen() -> None:
+    for screen in SCREENS:
+        keys = [action.key for action in actions_of(screen.name_)]
+        assert len(keys) == len(set(keys)), screen.name_
+
+
+def test_every_action_documents_itself() -> None:
+    for action in ACTIONS.values():
+        assert len(action.help) > 15
+        assert action.name
+
+
+async def help_lists(st: Stage, screen: MainScreen) -> None:
+    await st.press("question_mark")
+    words = st.app.screen.query_one("Facts").plain  # type: ignore[attr-defined]
+    for action in actions_of(screen.name_):
+        assert action.help in words
+        reason = action.why_not(screen.context())
+        assert reason is None or reason in words
+    await st.press("escape")
+
+
+@pytest.mark.parametrize("may_act", [True, False])
+async def test_help_lists_every_key_with_its_reason(may_act: bool) -> None:
+    async with stage(may_act=may_act) as st:
+        for screen in SCREENS:
+            await st.press(screen.digit)
+            front = st.app.screen
+            assert isinstance(front, MainScreen)
+            await help_lists(st, front)
+
+
+async def test_a_disabled_key_is_blocked_and_says_why() -> None:
+    async with stage() as st:
+        await st.press("4")
+        front = st.app.screen
+        assert isinstance(front, MainScreen)
+        assert front.check_action("do", ("set-weight",)) is None
+        assert front.check_action("do", ("flip-backend",)) is True
+        await st.press("w")
+        await st.sees("weight: select a server first")
+        assert st.front.previews == []
+
+
+async def test_a_runbook_that_does_not_hold_cannot_be_started() -> None:
+    async with stage() as st:
+        await st.press("3", "tab", "tab", "down", "s")
+        await st.sees("does not hold")
+        assert st.front.previews == []
+
+
+async def test_faults_exist_in_a_lab_only() -> None:
+    async with stage() as st:
+        front = st.app.screen
+        assert isinstance(front, MainScreen)
+        assert ACTIONS["fault-bad-release"].why_not(front.context()) is None
+        from dataclasses import replace
+
+        st.front.show("header", replace(st.front.view("header"), environment="production"))
+        await st.sees(" PROD ")
+        assert ACTIONS["fault-bad-release"].why_not(front.context()) == "faults exist in a lab only"
+
+
+async def test_a_fault_from_the_palette() -> None:
+    async with stage() as st:
+        await st.press("ctrl+p", *"bad-rel")
+        await st.sees("fault bad-release")
+        await st.press("enter")
+        await st.sees("for how long")
+        await st.press("enter")
+        await st.until(lambda: st.front.previews, "a preview")
+        assert st.front.previews[0]["args"] == {"fault": "bad-release", "seconds": 120}
+
+
+async def test_a_reason_from_the_engine_dims_all_effects_but_stop() -> None:
+    from dataclasses import replace
+
+    async with stage() as st:
+        st.front.show("header", replace(st.front.view("header"), effects="the journal cannot be written"))
+        await st.sees("EFFECTS REFUSED: the journal cannot be written")
+        await st.press("2", "down", "s")
+        await st.sees("effects are refused")
+        assert st.front.previews == []
+        await st.press("full_stop")
+        await st.sees("Stop everything")
+
+
+async def test_controls_ask_for_a_yes() -> None:
+    async with stage() as st:
+        await st.press("3", "d")
+        await st.sees("Did the error ratio fall?", "yes", "no")
+        await st.press("right", "right", "enter")
+        await st.sees("answer")
+        await st.pilot.pause(0.6)
+        assert st.front.acts == []
+        await st.press("y")
+        await st.until(lambda: st.front.acts, "the decision")
+        assert st.front.acts == [("control", {"run": "r-41", "verb": "decide", "choice": "no"})]
+        await st.sees("run r-42 started")
+
+
+async def test_stop_everything_is_one_key_and_a_yes_from_every_screen() -> None:
+    for screen in SCREENS:
+        async with stage() as st:
+            await st.press(screen.digit, "full_stop")
+            await st.pilot.pause(0.6)
+            await st.press("y")
+            await st.until(lambda st=st: st.front.acts, "the stop")  # type: ignore[misc]
+            assert st.front.acts == [("stop", {})]
+
+
+async def test_an_observer_acts_through_no_key() -> None:
+    async with stage(may_act=False) as st:
+        await st.sees("OBSERVER")
+        for screen in SCREENS:
+            for action in actions_of(screen.name_):
+                if not action.acts:
+                    continue
+                for tabs in range(3):
+                    await st.press(screen.digit, *["tab"] * tabs)
+                    front = st.app.screen
+                    assert isinstance(front, MainScreen)
+                    assert action.why_not(front.context()) == "observers cannot act"
+                    await st.pilot.press(action.key)
+                    await st.pilot.pause(0.02)
+                    assert st.app.screen is front, action.id
+        assert st.front.previews == []
+        assert st.front.acts == []
+
+
+async def test_an_observer_acts_through_no_palette_entry() -> None:
+    async with stage(may_act=False) as st:
+        for screen in SCREENS:
+            await st.press(screen.digit)
+            front = st.app.screen
+            assert isinstance(front, MainScreen)
+            for action in ACTIONS.values():
+                if action.acts and (not action.screens or screen.name_ in action.screens):
+                    front.try_action(action.id)
+                    await st.pilot.pause(0.01)
+                    assert st.app.screen is front, action.id
+        await st.sees("observers cannot act")
+        assert st.front.previews == []
+        assert st.front.acts == []
+
+
+async def test_verify_says_the_chain_holds() -> None:
+    async with stage() as st:
+        await st.press("9", "v")
+        await st.sees("the chain holds")

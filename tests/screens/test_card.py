@@ -1,0 +1,206 @@
+"""The consequence card on a real app: what it shows, what confirms it, what never does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from textual import events
+
+from console.tui.dialogs.card import CardDialog
+from console.tui.screens import SCREENS
+from state.api import CardLine, Confirm
+from state.errors import EffectUnknown, Refused
+from tests.screens.fake_engine import Stage, stage
+from tests.screens.fake_views import card
+
+ARMED = 0.6
+
+
+async def opened(st: Stage, *, armed: bool = True) -> CardDialog:
+    """The card of draining the first server."""
+    await st.press("4", "tab", "d")
+    await st.until(lambda: isinstance(st.app.screen, CardDialog), "the card")
+    if armed:
+        await st.pilot.pause(ARMED)
+    dialog = st.app.screen
+    assert isinstance(dialog, CardDialog)
+    return dialog
+
+
+async def slowly(st: Stage, keys: Iterable[str]) -> None:
+    for key in keys:
+        await st.pilot.press(key)
+        await st.pilot.pause(0.04)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_it_shows_every_fact_change_and_warning(size: tuple[int, int]) -> None:
+    async with stage(size=size) as st:
+        await opened(st)
+        for line in st.front.card.facts:
+            await st.sees(line.label, *line.words.split()[:3])
+        await st.sees(*st.front.card.changes, *st.front.card.warnings, "the plan expires in 0", "Cancel")
+
+
+async def test_a_yes_confirms_with_plan_fingerprint_and_what_was_typed() -> None:
+    async with stage() as st:
+        await opened(st)
+        await st.press("y")
+        await st.until(lambda: st.front.acts, "the submission")
+        assert st.front.acts == [("submit", {"plan": "p-1", "fingerprint": "f-1", "typed": {"nonce": "y"}})]
+        await st.sees("run r-42 started")
+
+
+async def test_keys_of_the_arming_time_are_dropped() -> None:
+    async with stage() as st:
+        st.front.card = card(arm=1.5)
+        await opened(st, armed=False)
+        await slowly(st, "yyyy")
+        await st.press("enter")
+        await st.pilot.pause(0.3)
+        assert isinstance(st.app.screen, CardDialog)
+        assert st.front.acts == []
+
+
+async def test_enter_cancels_and_never_confirms() -> None:
+    async with stage() as st:
+        await opened(st)
+        await st.press("enter")
+        await st.until(lambda: not isinstance(st.app.screen, CardDialog), "the cancel")
+        assert st.front.acts == []
+
+
+@pytest.mark.parametrize("confirm", list(Confirm))
+async def test_a_paste_confirms_nothing(confirm: Confirm) -> None:
+    async with stage() as st:
+        st.front.card = card(confirm)
+        dialog = await opened(st)
+        st.app.screen.post_message(events.Paste("y\nK7QXorders\n"))
+        await st.pilot.pause(0.3)
+        assert st.app.screen is dialog
+        assert not dialog.gate.typed
+        await st.press("y")
+        await st.pilot.pause(0.3)
+        assert st.front.acts == []
+
+
+async def test_a_burst_of_keys_confirms_nothing() -> None:
+    async with stage() as st:
+        st.front.card = card(Confirm.NONCE)
+        dialog = await opened(st)
+        for char in "K7QX":
+            st.app.post_message(events.Key(char, char))
+        await st.pilot.pause(0.4)
+        assert dialog.gate.typed == ""
+        assert st.front.acts == []
+
+
+async def test_a_nonce_typed_by_hand_confirms() -> None:
+    async with stage() as st:
+        st.front.card = card(Confirm.NONCE)
+        await opened(st)
+        await st.sees("type the code K7QX")
+        await slowly(st, "k7qx")
+        await st.until(lambda: st.front.acts, "the submission")
+        assert st.front.acts[0][1]["typed"] == {"nonce": "k7qx"}
+
+
+async def test_a_wrong_nonce_voids_the_card() -> None:
+    async with stage() as st:
+        st.front.card = card(Confirm.NONCE)
+        await opened(st)
+        await slowly(st, "k7qz")
+        await st.sees("the card is void")
+        await slowly(st, "k7qx")
+        await st.pilot.pause(0.3)
+        assert st.front.acts == []
+
+
+async def test_b3_wants_nonce_name_and_loss() -> None:
+    async with stage() as st:
+        st.front.card = card(Confirm.NONCE_AND_NAME, loss_to_type="13.2 MB")
+        await opened(st)
+        await slowly(st, "k7qx")
+        await st.sees("now type the name orders")
+        await slowly(st, "orders")
+        await st.sees("now type the loss 13.2 MB")
+        assert st.front.acts == []
+        await slowly(st, ["1", "3", "full_stop", "2", "space", "M", "B"])
+        await st.until(lambda: st.front.acts, "the submission")
+        assert st.front.acts[0][1]["typed"] == {"nonce": "k7qx", "name": "orders", "loss": "13.2 MB"}
+
+
+async def test_a_refused_plan_cannot_be_confirmed() -> None:
+    async with stage() as st:
+        st.front.card = card(refusals=("floor: no server would serve. Ready another first",))
+        await opened(st)
+        await st.sees("floor: no server would serve", "it cannot be confirmed")
+        await st.press("y")
+        await st.pilot.pause(0.3)
+        assert st.front.acts == []
+
+
+async def test_an_expired_plan_cannot_be_confirmed() -> None:
+    async with stage() as st:
+        st.front.card = card(expires=0.2)
+        await opened(st)
+        await st.press("y")
+        await st.sees("the plan has expired")
+        assert st.front.acts == []
+
+
+async def test_changed_facts_refuse_and_the_next_card_shows_the_difference() -> None:
+    async with stage() as st:
+        await opened(st)
+        st.front.refusal = Refused("facts-changed", "blue weight is 50 now", "Preview again")
+        await st.press("y")
+        await st.sees("facts-changed: blue weight is 50 now", "previews again")
+        st.front.refusal = None
+        facts = tuple(
+            CardLine(line.label, "blue weight 50 → 100") if "before" in line.label else line
+            for line in st.front.card.facts
+        )
+        st.front.card = replace(st.front.card, plan="p-2", facts=facts)
+        await st.press("ctrl+r")
+        await st.sees("blue weight 50 → 100", "CHANGED, was: blue weight 0 → 100")
+        assert len(st.front.previews) == 2
+        await st.pilot.pause(ARMED)
+        await st.press("y")
+        await st.until(lambda: st.front.acts, "the submission")
+        assert st.front.acts[0][1]["plan"] == "p-2"
+
+
+async def test_an_unknown_outcome_is_not_shown_as_failure() -> None:
+    async with stage() as st:
+        await opened(st)
+        st.front.refusal = EffectUnknown("no answer within 30 s")
+        await st.press("y")
+        await st.sees("OUTCOME UNKNOWN", "no answer within 30 s")
+        assert "FAIL" not in "\n".join(st.lines[3:])
+
+
+async def test_a_preview_that_fails_says_rule_fact_and_way_out() -> None:
+    async with stage() as st:
+
+        async def refuse(*_: object) -> object:
+            raise Refused("role", "u1 may not plan", "Ask a commander")
+
+        st.front.preview = refuse  # type: ignore[method-assign,assignment]
+        await st.press("4", "tab", "d")
+        await st.sees("Refused", "role: u1 may not plan. Ask a commander")
+
+
+async def test_pasted_text_on_every_screen_sends_nothing() -> None:
+    """A pasted shell command is type-ahead: whatever it opens, it confirms nothing."""
+    async with stage() as st:
+        for screen in SCREENS:
+            await st.press(screen.digit)
+            for char in ".yyds\r.y\rsy\rwy":
+                key = {"\r": "enter", ".": "full_stop"}.get(char, char)
+                st.app.post_message(events.Key(key, char))
+            await st.pilot.pause(0.9)
+            for _ in range(3):
+                await st.press("escape")
+        assert st.front.acts == []

@@ -1,0 +1,193 @@
+"""Every screen shows its data, on small and large terminals, says what is missing, and marks what is old."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from console.tui.screens import SCREENS
+from console.tui.terminal import Terminal
+from console.tui.widgets.table import LineTable
+from state.api import Health
+from state.text import cells
+from tests.screens.fake_engine import stage
+
+SIZES = [(80, 24), (120, 40)]
+WORDS = {
+    "overview": ("checkout", "FAIL", "18.2%", "480 ms", "CheckoutErrors", "checkout-east", "Recover first"),
+    "replication": ("CONFLICT", "13.2 MB", "42.0 s", "n3", "no data", "cdc", "of 1.0 MB"),
+    "runbooks": ("r-41", "WAITING", "Did the error ratio fall?", "judge", "PENDING", "rollback-release"),
+    "traffic": ("edge-east/checkout", "1/2", "blue", "DRAIN", "38.2/s", "100.0%"),
+    "journal": ("1287", "step-applied", "head 1287 9f2c41d8", "durable"),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_screen_shows_its_data_under_the_header(size: tuple[int, int]) -> None:
+    async with stage(size=size) as st:
+        for screen in SCREENS:
+            await st.press(screen.digit)
+            await st.sees(*WORDS[screen.name_])
+            top = st.lines[0]
+            assert top.startswith(" LAB ")
+            assert "RTO 11:" in top
+            assert "13.2 MB" in top
+            assert top.rstrip().endswith("Z")
+            assert "SPLIT BRAIN" in st.lines[2]
+            assert f"{screen.digit} {screen.title_}" in st.lines[1]
+            assert "1287 9f2c41d8" in st.lines[-1]
+            assert "live" in st.lines[-1]
+            assert ". stop all" in st.lines[-2]
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 120, 200, 300])
+async def test_the_banner_is_in_every_frame_and_no_line_is_too_long(width: int) -> None:
+    async with stage(size=(width, 8 if width == 30 else 24)) as st:
+        for screen in SCREENS:
+            await st.press(screen.digit)
+            assert st.lines[0].startswith(" LAB ")
+            assert "SPLIT BRAIN" in st.text
+            assert max(map(cells, st.lines)) <= width
+            assert "help" in st.text
+
+
+async def test_a_dialog_keeps_the_header() -> None:
+    async with stage() as st:
+        for key in ("question_mark", "colon", "full_stop", "P"):
+            await st.press(key)
+            assert st.lines[0].startswith(" LAB "), key
+            await st.press("escape")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_empty_engine_says_why_every_table_is_empty(size: tuple[int, int]) -> None:
+    async with stage("empty", size) as st:
+        for screen in SCREENS:
+            await st.press(screen.digit)
+            for table in st.app.screen.query(LineTable):
+                assert table.row_count == 0
+                words = table._empty
+                assert len(words) > 10
+                assert words[:10] in st.text
+
+
+async def test_what_is_old_carries_its_age_and_what_is_gone_is_withheld() -> None:
+    async with stage() as st:
+        await st.sees("~ 3", "s old")
+        view = st.front.view("header")
+        mono = st.front.mono()
+        old = replace(view.sources["prometheus"], mono=mono - 9, limit=3.0)
+        sources = {**view.sources, "prometheus": old}
+        st.front.show("header", replace(view, sources=sources))
+        await st.sees("~ 9 s")
+        gone = {**sources, "prometheus": replace(sources["prometheus"], mono=mono - 600)}
+        st.front.show("header", replace(view, sources=gone))
+        await st.until(lambda: "18.2%" not in "\n".join(st.lines[4:9]), "the withheld figure")
+        await st.sees("no data since")
+        assert "PASS     mail" in st.text
+
+
+async def test_a_pass_that_grew_old_is_no_pass() -> None:
+    async with stage("calm") as st:
+        await st.sees("PASS     checkout")
+        view = st.front.view("header")
+        mono = st.front.mono()
+        sources = {key: replace(row, mono=mono - 8, limit=3.0) for key, row in view.sources.items()}
+        st.front.show("header", replace(view, sources=sources))
+        await st.until(lambda: "PASS" not in "\n".join(st.lines[2:9]), "no pass from old readings")
+        await st.sees("STALE")
+
+
+async def test_unknown_is_never_zero() -> None:
+    async with stage(size=(120, 40)) as st:
+        await st.press("2")
+        row = next(line for line in st.lines if "n3 " in line and "CONFLICT" in line and "since" in line)
+        assert "0 B" not in row
+        header = st.front.view("header")
+        risk = replace(header.risk, lost_bytes=None, health=Health.UNKNOWN)
+        st.front.show("header", replace(header, risk=risk))
+        await st.until(lambda: "risk ? unknown" in st.lines[0], "unknown risk")
+
+
+async def test_a_lost_engine_is_said_on_every_screen_and_found_again() -> None:
+    async with stage() as st:
+        st.app.store.lost("the engine closed the stream")
+        st.app._announce()
+        await st.sees("ENGINE LOST", "engine lost")
+        await st.press("d")
+        st.app.store.connected(st.front.hello(None))  # type: ignore[arg-type]
+        st.app._announce()
+        await st.until(lambda: "ENGINE LOST" not in st.text, "the engine found again")
+
+
+async def test_a_change_reaches_the_screen_and_only_changed_rows_are_built() -> None:
+    async with stage("calm") as st:
+        built: list[str] = []
+        feed = st.app.screen.services  # type: ignore[attr-defined]
+        build = feed._build
+        feed._build = lambda key, row: (built.append(key), build(key, row))[1]
+        view = st.front.view("overview")
+        mail = replace(view.services["mail"], health=Health.FAIL, words="mails stay in the queue")
+        st.front.show("overview", replace(view, services={**view.services, "mail": mail}))
+        await st.sees("mails")
+        assert set(built) == {"mail"}
+
+
+async def test_the_cursor_stays_on_its_row_when_the_order_changes() -> None:
+    async with stage() as st:
+        await st.press("j", "j")
+        await st.sees("› ? UNKNOWN  search")
+        view = st.front.view("overview")
+        first = replace(view.services["search"], order=0)
+        st.front.show("overview", replace(view, services={**view.services, "search": first}))
+        await st.until(lambda: "search" in st.lines[5], "search on top")
+        assert st.app.screen.selected().name == "search"  # type: ignore[attr-defined]
+
+
+async def test_filter_go_to_and_back() -> None:
+    async with stage() as st:
+        await st.press("slash", *"mail", "enter")
+        assert "catalog" not in "\n".join(st.lines[5:9])
+        await st.press("escape")
+        await st.sees("catalog")
+        await st.press("colon", *"west/checkout/gr", "enter")
+        await st.sees("Servers of edge-west/checkout", "MAINT")
+        assert st.app.screen.selected().key == "edge-west/checkout/green"  # type: ignore[attr-defined]
+
+
+async def test_presenter_shows_clocks_but_neither_hosts_nor_people() -> None:
+    async with stage(size=(120, 40)) as st:
+        await st.press("P")
+        await st.sees("RTO left of 15:00", "at risk of 1.0 MB", "checkout", "1 ALARM")
+        for hidden in ("n1", "n3", "edge-", "u1", "Ada", "10.1."):
+            assert hidden not in st.text
+        await st.press("P")
+        await st.sees("Alerts")
+
+
+async def test_ascii_only_and_no_colour_still_tell_everything() -> None:
+    async with stage(terminal=Terminal(theme="terminal", ascii_only=True, colour=False)) as st:
+        for screen in SCREENS:
+            await st.press(screen.digit)
+            await st.sees(*WORDS[screen.name_][:2])
+        assert "x FAIL" in st.text or "x READY" in st.text or "journal" in st.text
+
+
+async def test_resizing_down_and_up_keeps_working() -> None:
+    async with stage(size=(120, 40)) as st:
+        for size in ((30, 8), (80, 24), (160, 50), (31, 9)):
+            await st.pilot.resize_terminal(*size)
+            await st.pilot.pause(0.2)
+            assert st.lines[0].startswith(" LAB ")
+            assert max(map(cells, st.lines)) <= size[0]
+
+
+async def test_a_frame_nobody_understands_is_told_and_survived() -> None:
+    async with stage() as st:
+        st.app._apply({"topic": "header", "set": {"rto": [1]}})
+        await st.sees("cannot read")
+        await asyncio.sleep(0)
+        await st.press("2")
+        await st.sees("CONFLICT")
