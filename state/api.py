@@ -351,7 +351,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One step instance of a run; `evidence` is what was read, in words."""
+    """One step instance of a run: `evidence` is what was read, in words; `figures` what was measured (bytes)."""
 
     key: str
     run: str
@@ -370,6 +370,7 @@ class StepRow:
     words: str
     evidence: tuple[str, ...]
     effect: str
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

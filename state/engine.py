@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from state.api import API_VERSION, Accepted, Card, Hello, JournalRow
@@ -21,7 +21,7 @@ from state.events import Event, EventKind, Recorded
 from state.executor import Executor
 from state.fault_points import Reach, pass_by
 from state.front import Caller
-from state.journal import Sealer, export_line, unseal, verify
+from state.journal import Sealed, Sealer, Verifier, export_line, unseal
 from state.journal_writer import Journal
 from state.library import Library
 from state.observed import Observed
@@ -40,6 +40,8 @@ TICK = 0.25
 """Seconds between looks at the world; also how soon a hang of this process is noticed."""
 HEARTBEAT = 60.0
 """Seconds between journal heartbeats, so that a silent hour is provable."""
+PAGE = 2000
+"""Journal entries handled before everything else gets its turn."""
 GAP = 5.0
 """A pause of this process longer than this voids every open plan: its readings and its people are from before."""
 
@@ -83,9 +85,10 @@ class Engine:
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, go on with runs that had not ended."""
-        for entry in self._store.rows():
-            self._fold(unseal(entry))
-        self._board.verified = self.journal_verify() or f"chain holds up to entry {self.journal.seq}"
+        async for entries in self._pages():
+            for entry in entries:
+                self._fold(unseal(entry))
+        await self.journal_verify()
         await self._note(EventKind.ENGINE_STARTED, f"engine started, pid {self.pid}")
         self._poller.start()
         self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
@@ -178,13 +181,30 @@ class Engine:
         """Entries in words."""
         return [journal_row(unseal(e)) for e in self._store.rows(after, limit)]
 
-    def journal_export(self) -> Sequence[bytes]:
+    async def journal_export(self) -> AsyncIterator[bytes]:
         """Entries as an offline verifier reads them."""
-        return [export_line(e) for e in self._store.rows()]
+        async for entries in self._pages():
+            for entry in entries:
+                yield export_line(entry)
 
-    def journal_verify(self) -> str:
+    async def journal_verify(self) -> str:
         """Empty when the chain holds up to the head this engine knows."""
-        return verify(self._store.rows(), head=self.journal.head).problem
+        verifier, head, seq = Verifier(), self.journal.head, self.journal.seq
+        async for entries in self._pages():
+            if not verifier.feed(e for e in entries if e.seq <= seq):
+                break
+        problem = verifier.finish(head).problem
+        self._board.verified = problem or f"chain holds up to entry {seq}"
+        self._move()
+        return problem
+
+    async def _pages(self) -> AsyncIterator[Sequence[Sealed]]:
+        """The journal in pieces, with room for everything else in between."""
+        after = 0
+        while entries := self._store.rows(after, PAGE):
+            yield entries
+            after = entries[-1].seq
+            await asyncio.sleep(0)
 
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
         kind = CHECKS[step.what]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,10 +57,10 @@ class Front(Protocol):
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
         """Entries with seq > after, oldest first, in words."""
 
-    def journal_export(self) -> Sequence[bytes]:
-        """Every entry's stored canonical bytes, oldest first."""
+    def journal_export(self) -> AsyncIterator[bytes]:
+        """Every entry as a line an offline verifier reads, oldest first."""
 
-    def journal_verify(self) -> str:
+    async def journal_verify(self) -> str:
         """Empty when the chain holds, else what is wrong and where."""
 
     async def shut_down(self, caller: Caller) -> Accepted:

@@ -97,27 +97,45 @@ def unseal(sealed: Sealed) -> Recorded:
     return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), event, erased=not sealed.payload)
 
 
+class Verifier:
+    """Checks a chain piece by piece, so that a long one need not be held, nor checked in one go."""
+
+    def __init__(self) -> None:
+        self.entries, self.head, self.problem = 0, GENESIS, ""
+
+    def feed(self, entries: Iterable[Sealed]) -> bool:
+        """Check the next entries; False from the first bad one on."""
+        count, previous = self.entries, self.head
+        for entry in entries:
+            if self.problem:
+                break
+            header, chained = entry.header, sha256(previous + entry.header).digest()
+            if chained != entry.hash:
+                self.problem = f"entry {entry.seq} does not follow from entry {count}"
+            elif not header.startswith(b"[%d," % (count + 1)) or entry.seq != count + 1:
+                self.problem = f"entry {entry.seq} stands where entry {count + 1} belongs"
+            elif entry.payload and header[-66:-2] != sha256(entry.salt + entry.payload).hexdigest().encode():
+                self.problem = f"the payload of entry {entry.seq} is not the one that was recorded"
+            else:
+                count, previous = count + 1, chained
+        self.entries, self.head = count, previous
+        return not self.problem
+
+    def finish(self, head: bytes | None = None) -> Verification:
+        """The result; `head` is the hash the chain must end in, when known."""
+        if not self.problem and head is not None and head != self.head:
+            self.problem = f"the chain ends at entry {self.entries} with another hash than the known head"
+        return Verification(self.entries, self.head, self.problem)
+
+
 def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verification:
     """Check a whole chain from its first entry; `head` is the last hash it must end in, when known.
 
     Detects any edit, deletion, insertion and reordering, and with `head` also truncation and replacement.
     """
-    previous, count = GENESIS, 0
-    for entry in entries:
-        count += 1
-        header = entry.header
-        chained = sha256(previous + header).digest()
-        if chained != entry.hash:
-            return Verification(count - 1, previous, f"entry {entry.seq} does not follow from entry {count - 1}")
-        if not header.startswith(b"[%d," % count) or entry.seq != count:
-            return Verification(count - 1, previous, f"entry {entry.seq} stands where entry {count} belongs")
-        if entry.payload and header[-67:] != b'"%s"]' % sha256(entry.salt + entry.payload).hexdigest().encode():
-            words = f"the payload of entry {entry.seq} is not the one that was recorded"
-            return Verification(count - 1, previous, words)
-        previous = chained
-    if head is not None and head != previous:
-        return Verification(count, previous, f"the chain ends at entry {count} with another hash than the known head")
-    return Verification(count, previous)
+    verifier = Verifier()
+    verifier.feed(entries)
+    return verifier.finish(head)
 
 
 def export_line(entry: Sealed) -> bytes:

@@ -103,6 +103,13 @@ class CanSwitchOver(Protocol):
     async def switch_over(self, leader: str, candidate: str, *, deadline: float) -> Receipt: ...
 
 
+@runtime_checkable
+class CanTellFork(Protocol):
+    """Knows where a timeline left its parent: the WAL position in bytes, None when it is not recorded (yet)."""
+
+    async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class FaultStatus:
     """One fault of a lab: what it does, whether it is on, and seconds until it undoes itself."""

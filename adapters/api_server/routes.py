@@ -65,7 +65,7 @@ async def _journal(desk: Desk, request: web.Request) -> web.StreamResponse:
 
 
 async def _verify(desk: Desk, request: web.Request) -> web.StreamResponse:
-    problem = desk.front.journal_verify()
+    problem = await desk.front.journal_verify()
     return answer({"value": problem, "problem": problem})
 
 
@@ -73,7 +73,7 @@ async def _export(desk: Desk, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
     await response.prepare(request)
     held = bytearray()
-    for entry in desk.front.journal_export():
+    async for entry in desk.front.journal_export():
         held += entry + b"\n"
         if len(held) >= EXPORT_CHUNK:
             await response.write(bytes(held))

@@ -7,12 +7,13 @@ working after its caller has left. So only a whole 200, 202, 400 or 412 is belie
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -64,6 +65,11 @@ class PatroniNode:
         body = {"leader": leader, "candidate": candidate}
         return await self._actor.send("POST", "/switchover", body, deadline=deadline)
 
+    async def history(self, deadline: float) -> list[Any]:
+        """Rows of timeline, the position where it ended, and why. Raises ReadFailure."""
+        rows = json.loads(await self._reader.get("/history", deadline=deadline))
+        return rows if isinstance(rows, list) else []
+
     async def close(self) -> None:
         await self._reader.close()
 
@@ -84,7 +90,7 @@ class PatroniNode:
 
 
 class PatroniCluster:
-    """Fulfils Database and CanSwitchOver."""
+    """Fulfils Database, CanSwitchOver and CanTellFork."""
 
     def __init__(
         self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]
@@ -145,6 +151,14 @@ class PatroniCluster:
                 raise EffectRefused(f"{node} is no node of {self.name}", "unknown-name")
         reply = await self._managers[leader].switch_over(leader, candidate, deadline)
         return judge(reply, candidate)
+
+    async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
+        """Where `timeline` left its parent, by the manager's history. Raises ReadFailure."""
+        try:
+            ends = {int(row[0]): int(row[1]) for row in await self._managers[node].history(deadline)}
+        except (ValueError, TypeError, IndexError) as error:
+            raise ReadFailure(Trouble.ERROR, f"Patroni {node}: its history does not read as one") from error
+        return ends.get(timeline - 1)
 
     async def close_node(self, node: str) -> None:
         await self._servers[node].close()

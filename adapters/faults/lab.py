@@ -79,7 +79,7 @@ def _status(kind: dict[str, Any], injected: dict[str, Any] | None) -> FaultStatu
 def _judge(reply: Reply, done: str) -> Receipt:
     """What an answer means. 409 is also said after an attempt that did not prove itself, so it is unknown."""
     if reply.status == 200:
-        return Receipt(done, reply.text)
+        return Receipt(done, f"the laboratory says: {done}")
     if reply.status in (400, 404):
         raise EffectRefused(_words(reply), f"refused-{reply.status}")
     raise EffectUnknown(_words(reply), f"answer-{reply.status}")

@@ -16,7 +16,7 @@ from state.observed import Observed
 from state.ports import CanSwitchOver, Database, Identity, Outside, Receipt
 from state.readings import PatroniReading, PostgresReading, Reading
 from state.units import megabytes
-from state.verdicts.replication import cluster_verdict
+from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
 from state.world import World
 
@@ -61,6 +61,7 @@ class Switchover:
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Switch {args.database} over" + (f" to {args.to}" if args.to else "")
         self.entry = estate.databases[args.database]
+        self._written: int | None = None
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier and leader, over the connection that will act."""
@@ -104,7 +105,7 @@ class Switchover:
         sight = await self.look(deadline)
         cluster = cluster_verdict(self.name, self.entry, self._world(sight), 0.0)
         leader = sight.writable[0] if len(sight.writable) == 1 else "nobody"
-        candidate = self.wanted or (cluster.candidate.node if cluster.candidate else "")
+        candidate = self.wanted or next((n for n in self._order(cluster) if not switchover_obstacles(cluster, n)), "")
         already = leader == candidate
         refusals = () if already else switchover_obstacles(cluster, candidate)
         if not candidate:
@@ -134,8 +135,18 @@ class Switchover:
             already=already,
         )
 
+    def _order(self, cluster: ClusterVerdict) -> list[str]:
+        """Standbys as they would be chosen: synchronous ones first, then as the estate lists them.
+
+        Not by lag: a switchover waits for its candidate, and equal standbys would change places at every look.
+        """
+        standbys = [n for n in self.database.nodes if n != cluster.leader]
+        members = cluster.guarantee.members if cluster.guarantee else ()
+        return sorted(standbys, key=lambda n: n not in members)
+
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
-        """Ask the leader's manager once."""
+        """Ask the leader's manager once, remembering how far the old leader had written."""
+        self._written = await self._written_by(facts["leader"], min(deadline, 2.0))
         if not isinstance(self.database, CanSwitchOver):
             raise EffectRefused(f"{self.name}: its adapter cannot switch over")
         return await self.database.switch_over(facts["leader"], facts["candidate"], deadline=deadline)
@@ -161,9 +172,27 @@ class Switchover:
             return ReadBack(Finding.PARTIAL, (f"the role landed on {now}, not on {wanted}", *evidence))
         if sight.servers.get(old) is None:
             return ReadBack(Finding.UNKNOWN, (f"{now} leads; the old leader {old} does not answer yet", *evidence))
-        return ReadBack(
-            Finding.DONE, evidence, figures={"leader": now, "fork_lsn": server.fork_lsn if server else None}
-        )
+        lost, words = await self._loss(now, server.timeline if server else None, deadline)
+        return ReadBack(Finding.DONE, (*evidence, words), {"lost_bytes": lost})
+
+    async def _written_by(self, node: str, deadline: float) -> int | None:
+        try:
+            return (await self.database.read_node(node, deadline=deadline)).write_lsn
+        except ReadFailure:
+            return None
+
+    async def _loss(self, leader: str, timeline: int | None, deadline: float) -> tuple[int | None, str]:
+        """Bytes the old leader was seen to have written past the fork; None when one of the two is not known."""
+        fork: int | None = None
+        if isinstance(self.database, CanTellFork) and timeline is not None:
+            try:
+                fork = await self.database.fork(leader, timeline, deadline=deadline)
+            except ReadFailure:
+                fork = None
+        if fork is None or self._written is None:
+            return None, "data loss: not measured, the fork or the old leader's last position is not known"
+        lost = max(0, self._written - fork)
+        return lost, f"data loss: {megabytes(lost)}; last seen written {lsn(self._written)}, forked at {lsn(fork)}"
 
 
 def describe(node: str, sight: Sight) -> str:

@@ -95,6 +95,7 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         words=step.words,
         evidence=step.evidence,
         effect=effect,
+        figures={k: float(v) for k, v in step.figures.items() if isinstance(v, int | float)},
     )
 
 

@@ -23,7 +23,7 @@ from adapters.journals.sqlite import SqliteJournal
 from state.changes.traffic import BackendChange
 from state.engine import Engine
 from state.estate import Estate
-from state.events import Event, EventKind
+from state.events import EventKind
 from state.front import Caller
 from state.journal import Sealer
 from state.journal_writer import Journal
@@ -193,8 +193,8 @@ class _Stamp:
 
 def _recorded(engine: Engine, kind: EventKind) -> list[_Stamp]:
     stamps = []
-    for line in engine.journal_export():
-        header = json.loads(json.loads(line)["header"])
+    for entry in engine._store.rows():
+        header = json.loads(entry.header)
         if header[7] == kind.value:
             stamps.append(_Stamp(header[9], header[3]))
     return stamps

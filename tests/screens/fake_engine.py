@@ -93,10 +93,11 @@ class FakeFront:
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
         return [row for row in self.views["journal"].entries.values() if row.seq > after][:limit]
 
-    def journal_export(self) -> Sequence[bytes]:
-        return [b'{"seq":1}', b'{"seq":2}']
+    async def journal_export(self) -> AsyncIterator[bytes]:
+        for line in (b'{"seq":1}', b'{"seq":2}'):
+            yield line
 
-    def journal_verify(self) -> str:
+    async def journal_verify(self) -> str:
         return ""
 
     async def shut_down(self, caller: Caller) -> Accepted:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -147,8 +147,9 @@ class Desk:
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
         return [JournalRow(n, 0.0, "u1", "run.started", "", "", "words", "") for n in range(after + 1, 8)][:limit]
 
-    def journal_export(self) -> Sequence[bytes]:
-        return [b'{"seq":1}', b'{"seq":2}']
+    async def journal_export(self) -> AsyncIterator[bytes]:
+        for line in (b'{"seq":1}', b'{"seq":2}'):
+            yield line
 
-    def journal_verify(self) -> str:
+    async def journal_verify(self) -> str:
         return self.problem
