@@ -173,11 +173,17 @@ class Story:
         orders = await self._lab.lost_orders()
         account.orders_acknowledged, account.orders_lost = int(orders["acknowledged"]), int(orders["lost"])
         counted = f"{account.orders_lost} of {account.orders_acknowledged} acknowledged orders are missing"
-        account.data_loss_bytes = 0 if account.orders_lost == 0 else None
-        account.data_loss_evidence = f"every acknowledged order looked up on the new primary: {counted}"
+        account.data_loss_bytes = self._lost_bytes()
+        account.data_loss_evidence = f"WAL past the fork; every acknowledged order looked up: {counted}"
         self._state("no acknowledged order was lost", account.orders_lost == 0, counted)
         problem = await self._client.journal_verify()
         self._state("the journal's chain holds", not problem, problem or "verified from the first entry")
+
+    def _lost_bytes(self) -> int | None:
+        """Bytes the old leader had written past the fork, as the switchover's step measured them."""
+        view: RunbooksView | None = self._watcher.view("runbooks")
+        steps = [] if view is None else [s for s in view.steps.values() if "lost_bytes" in s.figures]
+        return int(steps[-1].figures["lost_bytes"]) if steps else None
 
     async def _do(self, request: Mapping[str, Any]) -> ExitCode:
         """Preview, show the card, confirm as it asks, and follow the run to its end. Raises Refused."""

@@ -13,9 +13,10 @@ from state.changes import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBa
 from state.errors import EffectRefused, NotFound, ReadFailure
 from state.estate import Estate, Name
 from state.observed import Observed
-from state.ports import CanSwitchOver, Database, Identity, Outside, Receipt
+from state.ports import CanSwitchOver, CanTellFork, Database, Identity, Outside, Receipt
 from state.readings import PatroniReading, PostgresReading, Reading
 from state.units import megabytes
+from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
 from state.world import World
