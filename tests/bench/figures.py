@@ -93,9 +93,7 @@ class Pairs:
     def ratio(self) -> float:
         return statistics.median(a / b for a, b in zip(self.a, self.b, strict=True))
 
-    def figure(
-        self, goal: str, name: str, target: Target | None = None, *, of: str = "ms", note: str = ""
-    ) -> Figure:
+    def figure(self, goal: str, name: str, target: Target | None = None, *, of: str = "ms", note: str = "") -> Figure:
         """The ratio as a figure."""
         a, b = statistics.median(self.a), statistics.median(self.b)
         return Figure(goal, name, self.ratio, "x", target, len(self.a), a, b, of, note)

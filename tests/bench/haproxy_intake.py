@@ -111,7 +111,9 @@ async def intake(setting: Setting, socket: Path) -> list[Figure]:
         first.figure(GOAL, "the same, the very first read", of="ms"),
         against["dict"].figure(GOAL, "the same / fetch + csv.DictReader", Target(0.4)),
         against["json"].figure(GOAL, "the same / fetch + parse of show stat json", Target(0.03)),
-        Figure(GOAL, "longest block of the loop", block, "ms", Target(8), n, note=f"worst of all {max(blocks):.1f} ms"),
+        Figure(
+            GOAL, "longest block of the loop", block, "ms", Target(8), n, note=f"worst of all {max(blocks):.1f} ms"
+        ),
     ]
 
 

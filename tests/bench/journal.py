@@ -32,7 +32,9 @@ BODY = {
 
 def event(number: int) -> Event:
     """An intent as a drain leaves it: about 300 bytes of payload."""
-    return Event(EventKind.INTENT_RECORDED, "ada", "s1", run="R-17", step="drain-blue.1", body={**BODY, "epoch": number})
+    return Event(
+        EventKind.INTENT_RECORDED, "ada", "s1", run="R-17", step="drain-blue.1", body={**BODY, "epoch": number}
+    )
 
 
 def one_by_one(path: Path, events: int) -> list[float]:

@@ -91,7 +91,11 @@ def database(nodes: Mapping[str, int], farm: int, scope: str) -> dict[str, Any]:
         "password": {"file": "secret"},
         "tls": "loopback",
         "nodes": {
-            node: {"site": "here", "postgres": f"{LOOPBACK}:{port}", "api": f"http://{LOOPBACK}:{farm}/{scope}/{node}"}
+            node: {
+                "site": "here",
+                "postgres": f"{LOOPBACK}:{port}",
+                "api": f"http://{LOOPBACK}:{farm}/{scope}/{node}",
+            }
             for node, port in nodes.items()
         },
     }
@@ -137,7 +141,9 @@ def write(
 
 def engine_gone(site: Site) -> None:
     """End an engine that a console started behind itself."""
-    subprocess.run([RECOVERY, "engine", "stop", "--estate", site.file], env=site.env, capture_output=True, check=False)
+    subprocess.run(
+        [RECOVERY, "engine", "stop", "--estate", site.file], env=site.env, capture_output=True, check=False
+    )
     end = time.monotonic() + 10
     while (site.folder / "run" / "engine.json").exists() and time.monotonic() < end:
         time.sleep(0.02)

@@ -1,0 +1,96 @@
+"""Goal 5: from a key to the screen's answer, under the load of goal 4, at random phases of the refresh."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench.big_site import big_site
+from tests.bench.figures import Figure, Pairs, Target, missing, quantile
+from tests.bench.pty_driver import Driven
+from tests.bench.servers import haproxy
+from tests.bench.setting import Setting
+from tests.bench.start import LIVE
+from tests.bench.steady import table_of, tick_of
+
+GOAL = "5"
+DOWN, UP = "\x1b[B", "\x1b[A"
+QUIET = 0.12
+"""Seconds of draining before a key, plus a random part of the refresh: what was on its way has come."""
+
+
+def latencies(driven: Driven, keys: tuple[str, ...], count: int) -> list[float]:
+    """Milliseconds of each key until the program writes; the keys are taken in turn."""
+    taken = []
+    for number in range(count):
+        driven.drain(QUIET + random.random() * 0.25, model=False)
+        taken.append(driven.key_ms(keys[number % len(keys)]))
+    return taken
+
+
+def compared(ours: Driven, theirs: Driven, keys: tuple[tuple[str, ...], tuple[str, ...]], n: int, count: int) -> tuple[
+    Pairs, Pairs
+]:  # fmt: skip
+    """p50 and p95, round by round in turn. The other terminal is emptied meanwhile, or its program would wait."""
+    p50, p95 = Pairs(), Pairs()
+    for _ in range(n):
+        a = latencies(ours, keys[0], count)
+        theirs.drain(0.05, model=False)
+        b = latencies(theirs, keys[1], count)
+        ours.drain(0.05, model=False)
+        p50.add(quantile(a, 0.5), quantile(b, 0.5))
+        p95.add(quantile(a, 0.95), quantile(b, 0.95))
+    return p50, p95
+
+
+def console_keys(setting: Setting, folder: Path) -> Iterator[Figure]:
+    """The cursor among the servers of one backend of the big site."""
+    n, count = setting.pick(9, 5), setting.pick(100, 25)
+    hatop = setting.peers.program("hatop")
+    small = folder / "h"
+    small.mkdir(mode=0o755)
+    with big_site(folder) as (site, _, _), haproxy(small, 1, 100) as plain:
+        with site.engine(), site.console() as console:
+            console.wait(LIVE)
+            console.press("4")
+            console.wait(r"srv050")
+            console.press("\t")
+            console.drain(1.0)
+            note = f"{n * count} keys, cursor among 100 servers, while 3,000 are watched"
+            if hatop is None:
+                taken = [each for _ in range(n) for each in latencies(console, (DOWN, UP), count)]
+                yield Figure(GOAL, "key to repaint p50", quantile(taken, 0.5), "ms", n=len(taken), note=note)
+                yield missing(GOAL, "key to repaint p50 / hatop", setting.peers.why("hatop"), Target(1.3))
+            else:
+                with Driven([hatop, "-s", str(plain.socket), "-i", "1"]) as peer:
+                    peer.wait("srv00")
+                    p50, p95 = compared(console, peer, ((DOWN, UP), ("3", "1")), n, count)
+                yield p50.figure(GOAL, "key to repaint p50 / hatop on 100 servers", Target(1.3), note=note)
+                yield p95.figure(GOAL, "key to repaint p95 / hatop on 100 servers")
+    why = "dolphie watches MariaDB, which the benchmark does not start"
+    yield missing(GOAL, "key to repaint p95 / dolphie", why, Target(0.25))
+
+
+def table_keys(setting: Setting) -> Iterator[Figure]:
+    n, count = setting.pick(9, 5), setting.pick(100, 20)
+    with table_of("line", 5000) as many, table_of("line", 100) as few:
+        for each in (many, few):
+            each.wait("TABLE-READY")
+            each.drain(1.0, model=False)
+        _, p95 = compared(many, few, ((DOWN, UP), (DOWN, UP)), n, count)
+        for each in (many, few):
+            each.press(DOWN)
+        worst = tick_of(many)[1]
+    yield p95.figure(GOAL, "key to repaint p95, 5,000 rows / 100 rows", Target(2))
+    yield Figure(
+        GOAL, "longest change of 5,000 rows", worst, "ms", Target(16), n=1, note="the loop serves no key then"
+    )
+
+
+def measure(setting: Setting) -> Iterator[Figure]:
+    """All figures of the goal."""
+    assert os.name == "posix"
+    yield from console_keys(setting, setting.folder("keys"))
+    yield from table_keys(setting)
