@@ -1,0 +1,162 @@
+"""Every kind of change, killed at every point around its effect: the restarted engine knows what is true."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from adapters.lab.client import LabClient
+from state.changes.registry import CHANGES
+from state.fault_points import FAULT_POINTS
+from tests.crash.targets import Truth
+from tests.crash.trials import SIGNS, Target, crash
+from tests.support.real_engine import until
+
+pytestmark = pytest.mark.lab
+
+TRAFFIC = ("balancers", "services")
+FAULT, LIFTED = "wrong-dns", "hang-source"
+
+
+def weight(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        return (await truth.servers("east", "catalog"))["a"]
+
+    async def reset() -> None:
+        assert (await truth.haproxy("east", "set server catalog/a weight 100")).strip() == ""
+
+    args = {"balancer": "edge-east", "backend": "catalog", "server": "a", "weight": 77}
+    return Target("server.weight", args, TRAFFIC, read, lambda was: (77, was[1]), prepare=reset, reset=reset)
+
+
+def drain(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        return (await truth.servers("east", "catalog"))["b"]
+
+    async def reset() -> None:
+        assert (await truth.haproxy("east", "set server catalog/b state ready")).strip() == ""
+
+    args = {"balancer": "edge-east", "backend": "catalog", "server": "b"}
+    return Target("server.drain", args, TRAFFIC, read, lambda was: (was[0], True), prepare=reset, reset=reset)
+
+
+def ready(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        return (await truth.servers("west", "catalog"))["b"]
+
+    async def drained() -> None:
+        assert (await truth.haproxy("west", "set server catalog/b state drain")).strip() == ""
+
+    async def reset() -> None:
+        assert (await truth.haproxy("west", "set server catalog/b state ready")).strip() == ""
+
+    args = {"balancer": "edge-west", "backend": "catalog", "server": "b"}
+    return Target("server.ready", args, TRAFFIC, read, lambda was: (was[0], False), prepare=drained, reset=reset)
+
+
+def flip(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        servers = await truth.servers("west", "checkout")
+        return servers["blue"][0], servers["green"][0]
+
+    async def reset() -> None:
+        for server, weight in (("blue", 100), ("green", 0)):
+            assert (await truth.haproxy("west", f"set server checkout/{server} weight {weight}")).strip() == ""
+
+    args = {"balancer": "edge-west", "backend": "checkout", "to": "green"}
+    return Target("backend.flip", args, TRAFFIC, read, lambda was: (0, 100), 2, prepare=reset, reset=reset)
+
+
+def switchover(lab: LabClient, truth: Truth) -> Target:
+    """Done when there is one writer more recent by exactly one timeline, on another node."""
+    began: list[str] = []
+    args = {"database": "orders"}
+
+    async def streaming() -> bool:
+        nodes = (await lab.status())["nodes"].values()
+        following = [n for n in nodes if n["replica"] is True and n["age"] is not None and n["age"] < 3]
+        return len(following) == len(nodes) - 1
+
+    async def whole() -> None:
+        await until(streaming, 40, "the cluster is not whole")
+        began.append((await truth.writer())[0])
+        args["to"] = next(name for name in await truth.postgres() if name != began[-1])
+
+    async def read() -> Any:
+        leader, timeline = await truth.writer()
+        return leader != began[-1], timeline
+
+    return Target(
+        "database.switchover", args, ("databases",), read, lambda was: (True, was[1] + 1),
+        seconds=40.0, risky=True, prepare=whole,
+    )  # fmt: skip
+
+
+def inject(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        return FAULT in await truth.faults()
+
+    async def reset() -> None:
+        if FAULT in await truth.faults():
+            await lab.undo(FAULT)
+
+    args = {"fault": FAULT, "seconds": 100}
+    return Target("fault.inject", args, ("none",), read, lambda was: True, prepare=reset, reset=reset)
+
+
+def lift(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        return LIFTED in await truth.faults()
+
+    async def injected() -> None:
+        if LIFTED not in await truth.faults():
+            await lab.inject(LIFTED, "engine-patroni-n2")
+
+    async def reset() -> None:
+        if LIFTED in await truth.faults():
+            await lab.undo(LIFTED)
+
+    return Target("fault.lift", {"fault": LIFTED}, ("none",), read, lambda was: False, prepare=injected, reset=reset)
+
+
+Make = Callable[[LabClient, Truth], Target]
+MAKERS: dict[str, Make] = {
+    "server.weight": weight,
+    "server.drain": drain,
+    "server.ready": ready,
+    "backend.flip": flip,
+    "database.switchover": switchover,
+    "fault.inject": inject,
+    "fault.lift": lift,
+}
+
+
+def test_no_kind_and_no_point_is_left_out() -> None:
+    assert set(MAKERS) == set(CHANGES)
+    assert tuple(SIGNS) == FAULT_POINTS
+
+
+@pytest.mark.parametrize("point", FAULT_POINTS)
+async def test_weight_and_flip(lab: LabClient, truth: Truth, point: str) -> None:
+    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (weight, flip)))
+
+
+@pytest.mark.parametrize("point", ["after_intent", "after_effect"])
+async def test_faults(lab: LabClient, truth: Truth, point: str) -> None:
+    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (inject, lift)))
+
+
+@pytest.mark.parametrize("point", ["before_intent", "after_intent", "after_effect"])
+async def test_switchover(lab: LabClient, truth: Truth, point: str) -> None:
+    await crash(lab, truth, switchover(lab, truth), point)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("repeat", range(20))
+@pytest.mark.parametrize("point", FAULT_POINTS)
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_full_sweep(lab: LabClient, truth: Truth, kind: str, point: str, repeat: int) -> None:
+    await crash(lab, truth, MAKERS[kind](lab, truth), point)

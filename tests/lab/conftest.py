@@ -1,0 +1,55 @@
+"""One lab for the whole session, one engine on it for each file; files with labs of their own shadow these."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.lab.binaries import discover, missing
+from adapters.lab.client import LabClient
+from adapters.lab.options import LabOptions
+from tests.support.real_engine import RealEngine, engine_home, lab_estate, shared_lab
+
+MONITORS = ("prometheus", "alertmanager")
+IN_CI = os.environ.get("CI") == "true"
+
+
+def absent() -> list[str]:
+    """Monitors that this machine does not have."""
+    options = LabOptions()
+    return [name for name in missing(options, discover(options)) if name in MONITORS]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Outside CI, tests that use `monitors` are deselected where there are none; in CI they run, and fail."""
+    if IN_CI or not absent():
+        return
+    without = [item for item in items if "monitors" in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if item not in without]
+    config.hook.pytest_deselected(items=without)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabClient]:
+    """The session's full lab."""
+    with shared_lab() as client:
+        yield client
+
+
+@pytest.fixture
+def monitors(lab: LabClient) -> None:
+    """The real Prometheus and Alertmanager take part in the lab."""
+    lacking = [name for name in MONITORS if name not in lab.description()["present"]]
+    assert not lacking, f"this lab lacks {' and '.join(lacking)}: install them, CI tests the whole lab"
+
+
+@pytest.fixture(scope="module")
+def engine(lab: LabClient) -> Iterator[RealEngine]:
+    """The real engine on the whole lab, with a journal of its own."""
+    with engine_home(lab_estate(lab)) as running:
+        asyncio.run(running.start())
+        yield running
+        running.end()

@@ -1,0 +1,244 @@
+"""The engine's own process for tests: on an estate of its own folder, started, killed, asked through its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from adapters.lab.client import LabClient
+from console.client import EngineClient
+from console.engine_control import listens
+from console.places import of_file
+from state.api import Card
+from state.events import Recorded
+from state.journal import Sealed, unseal, verify
+from tests.lab_fixture import running_lab
+
+START_LIMIT = 30.0
+SETTLED = ("done", "not-done", "failed", "stopped", "skipped")
+"""What a step ends as once everything is known about it."""
+
+Tree = dict[str, Any]
+
+
+def read_estate(file: Path) -> Tree:
+    """An estate file as plain data."""
+    return dict(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")))
+
+
+def lab_estate(lab: LabClient, *sections: str) -> Tree:
+    """The lab's estate as data, confirmed quickly; with `sections`, only these of what it watches and acts on.
+
+    Without all of them the lab's runbooks do not fit, so then there are none.
+    """
+    tree = read_estate(lab.estate)
+    tree["policies"] = {"confirm": {"arm": "20ms", "plan_expires": "2m"}, "second_person": []}
+    for database in tree["databases"].values():
+        database["password"] = {"file": str(lab.directory / "secrets" / "postgres")}
+        database["api_password"] = {"file": str(lab.directory / "secrets" / "patroni")}
+    for zone in tree["zones"].values():
+        zone["key"]["secret"] = {"file": str(lab.directory / "secrets" / "tsig")}
+    if sections:
+        tree["runbooks"] = []
+        for section in {"services", "databases", "balancers", "zones", "monitors"} - set(sections):
+            tree[section] = {}
+    if not tree["monitors"]:
+        for service in tree["services"].values():
+            service.pop("metrics", None)
+    for service in tree["services"].values():
+        service["depends_on"] = [d for d in service["depends_on"] if d in tree["services"] or d in tree["databases"]]
+    return tree
+
+
+_SHARED: list[tuple[LabClient, ExitStack]] = []
+_USERS: list[object] = []
+
+
+@contextmanager
+def shared_lab() -> Iterator[LabClient]:
+    """The session's one full lab: started by its first user, taken down after its last."""
+    user = object()
+    if not _SHARED:
+        stack = ExitStack()
+        place = stack.enter_context(folder())
+        _SHARED.append((stack.enter_context(running_lab(place / "lab")), stack))
+    _USERS.append(user)
+    client, stack = _SHARED[0]
+    try:
+        yield client
+    finally:
+        _USERS.remove(user)
+        if not _USERS:
+            _SHARED.clear()
+            stack.close()
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A short temporary folder: Unix sockets have at most 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="re-", dir="/tmp"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class RealEngine:
+    """One estate's engine process and the console's way to it. The journal stays when the process is killed."""
+
+    def __init__(self, home: Path, tree: Tree) -> None:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "LAB.json").write_text("{}")
+        file = home / "estate.yaml"
+        with file.open("w", encoding="utf-8") as out:
+            YAML(typ="safe", pure=True).dump(tree, out)
+        self.place = of_file(file, "test")
+        self.client = EngineClient(str(self.place.engine))
+        self.process: subprocess.Popen[bytes] | None = None
+        self._said = home / "engine.err"
+
+    async def start(self, point: str = "") -> None:
+        """Start it and wait until it serves; with `point` it will kill itself where that point is reached."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("RECOVERY_")}
+        if point:
+            environment["RECOVERY_FAULT_POINT"] = point
+        with self._said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "console.engine_process",
+                    "--estate",
+                    str(self.place.file),
+                    "--detached",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                env=environment,
+                cwd="/",
+            )
+        end = time.monotonic() + START_LIMIT
+        while not (self.place.index.exists() and listens(self.place)):
+            assert self.process.poll() is None, f"the engine ended: {self._said.read_text()}"
+            assert time.monotonic() < end, f"the engine does not serve: {self._said.read_text()}"
+            await asyncio.sleep(0.03)
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    async def died(self, seconds: float = 30.0) -> int:
+        """Wait until the process has ended; its return code (minus the signal)."""
+        assert self.process is not None
+        end = time.monotonic() + seconds
+        while (code := self.process.poll()) is None:
+            assert time.monotonic() < end, "the engine is still alive: the fault did not bite"
+            await asyncio.sleep(0.02)
+        self.place.index.unlink(missing_ok=True)
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL, at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.place.index.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """SIGTERM and wait; the journal is closed in order."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+
+    async def plan(self, request: Mapping[str, Any]) -> Card:
+        """Preview; the card is armed when this returns."""
+        card = await self.client.preview(request)
+        await asyncio.sleep(card.arm + 0.01)
+        return card
+
+    async def submit(self, card: Card) -> str:
+        """Confirm a card with everything it asks to be typed; the run's id."""
+        typed = {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type}
+        accepted = await self.client.submit({"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
+        return accepted.run
+
+    async def act(self, kind: str, **args: Any) -> str:
+        """Plan and submit one change; the run's id."""
+        return await self.submit(await self.plan({"do": "change", "kind": kind, "args": args}))
+
+    async def row(self, run: str) -> dict[str, Any]:
+        """A run as people see it."""
+        rows: dict[str, dict[str, Any]] = (await self.client.view("runbooks"))["runs"]
+        return rows[run]
+
+    async def step(self, run: str) -> dict[str, Any]:
+        """The newest step instance of a run of one step."""
+        steps = (await self.client.view("runbooks"))["steps"].values()
+        mine: list[dict[str, Any]] = [s for s in steps if s["run"] == run]
+        return max(mine, key=lambda s: (s["index"], s["instance"]))
+
+    async def settled(self, run: str, seconds: float) -> dict[str, Any]:
+        """Wait until a run has ended or waits for people, with nothing in doubt; its row."""
+        row: dict[str, Any] = {}
+
+        async def still() -> bool:
+            nonlocal row
+            row = await self.row(run)
+            return row["state"] in ("done", "failed", "stopped", "paused", "waiting")
+
+        await until(still, seconds, lambda: f"{run} is {row.get('state')}: {row.get('words')}")
+        return row
+
+    def entries(self) -> list[Recorded]:
+        """What is durable in the journal now, read past the engine."""
+        return [unseal(entry) for entry in self.sealed()]
+
+    def sealed(self) -> list[Sealed]:
+        """The journal's entries as stored."""
+        with closing(sqlite3.connect(f"file:{self.place.journal}?mode=ro", uri=True, timeout=5)) as db:
+            rows = db.execute("SELECT seq, header, hash, salt, payload FROM entries ORDER BY seq").fetchall()
+        return [Sealed(*row) for row in rows]
+
+    def kinds(self, run: str = "") -> list[str]:
+        """The kinds of the durable entries, of one run if named."""
+        return [e.event.kind.value for e in self.entries() if not run or e.event.run == run]
+
+    def chain(self) -> str:
+        """What is wrong with the stored chain, or nothing."""
+        return verify(self.sealed()).problem
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float, words: Callable[[], str] | str = "") -> float:
+    """Wait until something holds; the seconds it took."""
+    began = time.monotonic()
+    while not await holds():
+        took = time.monotonic() - began
+        assert took < seconds, words() if callable(words) else words or f"it does not hold after {seconds:.0f} s"
+        await asyncio.sleep(0.05)
+    return time.monotonic() - began
+
+
+@contextmanager
+def engine_home(tree: Tree) -> Iterator[RealEngine]:
+    """An engine, not yet started, in a folder of its own; killed and gone afterwards."""
+    with folder() as path:
+        engine = RealEngine(path, tree)
+        try:
+            yield engine
+        finally:
+            engine.kill()
