@@ -129,6 +129,7 @@ async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Eng
         Library(loaded.runbooks, loaded.estate, loaded.warnings, broken),
         node=socket.gethostname(),
         pid=os.getpid(),
+        uid=os.getuid(),
         reach=fault_point(loaded.estate.environment, os.environ.get("RECOVERY_FAULT_POINT", "")),
     )
     await engine.start()

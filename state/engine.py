@@ -47,7 +47,10 @@ GAP = 5.0
 
 
 class Engine:
-    """Fulfils `state.front.Front` over one estate. `pid` is shown to people; `node` names this journal's host."""
+    """Fulfils `state.front.Front` over one estate.
+
+    `pid` is shown to people, `node` names this journal's host; the account `uid` that runs it may always end it.
+    """
 
     def __init__(
         self,
@@ -59,9 +62,10 @@ class Engine:
         *,
         node: str,
         pid: int,
+        uid: int,
         reach: Reach = pass_by,
     ) -> None:
-        self.estate, self.outside, self.clock, self.pid = estate, outside, clock, pid
+        self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
         self.boot = secrets.token_hex(8)
         self.world, self.book = World(), RunBook(self.boot, clock)
         self._store = store
@@ -173,7 +177,8 @@ class Engine:
 
     async def shut_down(self, caller: Caller) -> Accepted:
         """End this engine; open runs stay where they are and go on when one starts again."""
-        require_role(caller, ("responder", "commander"), "ending the engine")
+        if caller.uid != self.uid:
+            require_role(caller, ("responder", "commander"), "ending the engine")
         self.ended.set()
         return Accepted("", f"engine {self.pid} is ending")
 

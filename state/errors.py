@@ -47,7 +47,8 @@ class RecoveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file: where, what stood there, what was expected, the nearest valid name."""
+    """One thing wrong in a file: where (line 0 = the file itself), what stood there, what was expected, the nearest
+    valid name."""
 
     file: str
     line: int
@@ -59,7 +60,8 @@ class Problem:
     def __str__(self) -> str:
         near = f"; did you mean {self.nearest!r}?" if self.nearest else ""
         found = f"found {self.value}, " if self.value else ""
-        return f"{self.file}:{self.line}:{self.column}: {found}expected {self.expected}{near}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {found}expected {self.expected}{near}"
 
 
 class ConfigError(RecoveryError):

@@ -78,7 +78,7 @@ async def running(balancer: Balancer, folder: Path) -> AsyncIterator[tuple[Engin
     source = Polled("balancer:edge", 1.0, 0.9, 3.0, adapter.read)
     outside = Outside((source,), {"edge": adapter}, {})
     store = SqliteJournal(folder / "journal.db")
-    engine = Engine(estate, outside, store, RealClock(), Library({}, estate, {}), node="bench", pid=1)
+    engine = Engine(estate, outside, store, RealClock(), Library({}, estate, {}), node="bench", pid=1, uid=0)
     await engine.start()
     try:
         yield engine, adapter

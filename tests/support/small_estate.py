@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
-from state.api import Accepted, Card, Confirm
+from state.api import Accepted, Card
 from state.engine import Engine
 from state.estate import Estate
 from state.fault_points import Reach, pass_by
@@ -149,7 +149,7 @@ async def small(
     outside = Outside((BalancerSource(balancer),), {"edge": balancer}, {})
     books = {b["runbook"]: runbook(b) for b in runbooks}
     library = Library(books, model, {})
-    engine = Engine(model, outside, store, RealClock(), library, node="test", pid=1, reach=reach)
+    engine = Engine(model, outside, store, RealClock(), library, node="test", pid=1, uid=0, reach=reach)
     await engine.start()
     try:
         yield Small(engine, balancer, store)
