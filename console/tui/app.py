@@ -76,6 +76,8 @@ class ConsoleApp(TerminalApp):
             self.set_timer(max(0.001, wait), self._tell)
 
     def _tell(self) -> None:
+        if not self.is_running:
+            return
         self._announcing = False
         self._announced = time.monotonic()
         changed = self.store.take_changes()
@@ -84,7 +86,7 @@ class ConsoleApp(TerminalApp):
             target.post_message(changed)
 
     def _tick(self) -> None:
-        if isinstance(self.screen, MainScreen | Dialog) and self.screen.ready:
+        if self.is_running and isinstance(self.screen, MainScreen | Dialog) and self.screen.ready:
             self.screen.tick()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -42,9 +42,15 @@ class Dialog(ModalScreen[R]):
     def console_app(self) -> ConsoleApp:
         return cast("ConsoleApp", self.app)
 
+    def __init__(self) -> None:
+        super().__init__()
+        # Kept by hand: a late message may come while a closing dialog has lost its children already.
+        self.header = HeaderBar()
+        self.alarms = AlarmBar(classes="-calm")
+
     def compose(self) -> ComposeResult:
-        yield HeaderBar()
-        yield AlarmBar(classes="-calm")
+        yield self.header
+        yield self.alarms
         yield TitleRule(self.title_, glyphs=self.console_app.glyphs)
         with Vertical(id="dialog"):
             yield from self.content_()
@@ -68,8 +74,8 @@ class Dialog(ModalScreen[R]):
 
     def tick(self) -> None:
         """Once a second, and after every change."""
-        self.query_one(HeaderBar).paint(self.console_app.store, self.console_app.glyphs)
-        self.query_one(AlarmBar).paint(self.console_app.store)
+        self.header.paint(self.console_app.store, self.console_app.glyphs)
+        self.alarms.paint(self.console_app.store)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -82,12 +82,13 @@ class CardDialog(Dialog[str]):
         self._opened = clock_()
         self._sending = False
         self._said: list[Text] = []
+        self._question = Lines([""], id="ask")
 
     # -- what is shown
 
     def content_(self) -> Iterable[Widget]:
         yield Facts(card_rows(self.card, self._former, self.console_app.glyphs))
-        yield Lines([""], id="ask")
+        yield self._question
         yield Cancel()
 
     def on_mount(self) -> None:
@@ -123,7 +124,7 @@ class CardDialog(Dialog[str]):
 
     def paint_ask(self) -> None:
         """The lines that say what to type and how long the plan holds."""
-        self.query_one("#ask", Lines).show([*self._said, *self._ask()])
+        self._question.show([*self._said, *self._ask()])
 
     def _ask(self) -> list[Text]:
         if self._sending:

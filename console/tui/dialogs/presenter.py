@@ -15,10 +15,9 @@ from textual.widgets import Digits
 from console.tui.dialogs.base import Dialog, keys_line
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN
 from console.tui.screens.feed import age_mark
-from console.tui.screens.header import HeaderBar
 from console.tui.screens.words import health_mark
 from console.tui.store import LinkState, Store
-from console.tui.text import cell, joined
+from console.tui.text import joined
 from console.tui.widgets.lines import Lines
 from state.api import Health
 from state.observed import Freshness
@@ -32,15 +31,16 @@ class Figure(Vertical):
 
     def __init__(self, label: str) -> None:
         super().__init__()
-        self._label = label
+        self._label = Lines([joined((label, MUTED))])
+        self._digits = Digits("")
 
     def compose(self) -> ComposeResult:
-        yield Lines([cell(self._label, MUTED)])
-        yield Digits("")
+        yield self._label
+        yield self._digits
 
     def show(self, value: str, label: str, style: str = "") -> None:
-        self.query_one(Lines).show([cell(label, style or MUTED)])
-        self.query_one(Digits).update(value)
+        self._label.show([joined((label, style or MUTED))])
+        self._digits.update(value)
 
 
 class PresenterDialog(Dialog[None]):
@@ -52,7 +52,7 @@ class PresenterDialog(Dialog[None]):
     DEFAULT_CSS = "PresenterDialog #figures { height: 5; } PresenterDialog #services { height: 1fr; padding: 1; }"
 
     def compose(self) -> ComposeResult:
-        yield HeaderBar()
+        yield self.header
         with Vertical(id="dialog"):
             yield from self.content_()
         yield Lines([keys_line(self.keys_)], classes="keys")
@@ -60,15 +60,16 @@ class PresenterDialog(Dialog[None]):
     def content_(self) -> Iterable[Widget]:
         self._rto, self._risk, self._now = Figure("RTO left"), Figure("data at risk"), Figure("UTC")
         yield Horizontal(self._rto, self._risk, self._now, id="figures")
-        yield Lines([""], id="services")
+        self._told = Lines([""], id="services")
+        yield self._told
 
     def tick(self) -> None:
         store = self.console_app.store
-        self.query_one(HeaderBar).paint(store, self.console_app.glyphs, people=False)
+        self.header.paint(store, self.console_app.glyphs, people=False)
         self._now.show(utc(store.wall).rstrip("Z"), "UTC")
         self._paint_rto(store)
         self._paint_risk(store)
-        self.query_one("#services", Lines).show(self._services(store))
+        self._told.show(self._services(store))
 
     def _paint_rto(self, store: Store) -> None:
         running = store.header.rto if store.header else None
@@ -98,10 +99,10 @@ class PresenterDialog(Dialog[None]):
     def _services(self, store: Store) -> list[Text]:
         rows: list[Text] = []
         if store.link.state is LinkState.LOST:
-            rows.append(cell(f" ENGINE LOST {ago(store.link_age)}: what you see is old ", f"{FAIL} reverse"))
+            rows.append(joined((f" ENGINE LOST {ago(store.link_age)}: what you see is old ", f"{FAIL} reverse")))
         count = len(store.header.alarms) if store.header else 0
         if count:
-            rows.append(cell(f" {count} ALARM{'S' if count > 1 else ''} ", f"{FAIL} reverse"))
+            rows.append(joined((f" {count} ALARM{'S' if count > 1 else ''} ", f"{FAIL} reverse")))
         view, runs = store.overview, store.runbooks
         for row in sorted(view.services.values(), key=lambda row: row.order) if view is not None else ():
             old = age_mark(store, (row.source,))

@@ -68,8 +68,7 @@ class MainScreen(Screen[None]):
         super().__init__()
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}
-        self.ready = False
-        """Everything below is mounted: before that there is nothing to paint on."""
+        self._mounted_whole = False
         self._columns: dict[str, tuple[Column, ...]] = {}
 
     @property
@@ -79,6 +78,11 @@ class MainScreen(Screen[None]):
     @property
     def desk(self) -> ConsoleDesk:
         return self.console_app.desk
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything below is mounted: before and after there is nothing to paint on."""
+        return self._mounted_whole and self.app.is_running
 
     @property
     def store(self) -> Store:
@@ -204,7 +208,7 @@ class MainScreen(Screen[None]):
                 self.paint_detail()
 
     def on_mount(self) -> None:
-        self.ready = True
+        self._mounted_whole = True
         self._fit_columns(self.app.size.width)
         self.call_after_refresh(self.paint_all)
 
