@@ -7,17 +7,16 @@ from typing import Any
 import click
 
 from console.cli.acting import Manner, act, acting_options
+from console.cli.groups import Defaulting
 from console.cli.look import gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, age, say, say_json, table
 from state.units import megabytes
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def db(ctx: click.Context) -> int | None:
+@click.group(cls=Defaulting)
+def db() -> None:
     """Database clusters; without a verb: show."""
-    return int(ctx.invoke(show)) if ctx.invoked_subcommand is None else None
 
 
 @db.command()

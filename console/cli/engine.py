@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import click
 
+from console.cli.groups import Reporting
 from console.cli.reach import estate_option, json_option
 from console.cli.shown import note, say, say_json
 from console.places import Place, find
 from state.errors import ExitCode, NotFound
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def engine(ctx: click.Context) -> int | None:
+@click.group(cls=Reporting)
+def engine() -> None:
     """The engine of an estate; without a verb: status."""
-    return int(ctx.invoke(status)) if ctx.invoked_subcommand is None else None
 
 
 def _place(estate: str | None) -> Place:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from console.cli.groups import Tailing
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import complain, note, say, say_json
 from console.client import EngineClient
@@ -20,7 +21,7 @@ from state.wire import named
 FOLLOW_EVERY = 0.5  # seconds
 
 
-@click.group()
+@click.group(cls=Tailing)
 def journal() -> None:
     """Every decision and effect, append-only and hash-chained."""
 

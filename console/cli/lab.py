@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console.cli.groups import Reporting
 from console.cli.reach import ask, json_option
 from console.cli.shown import NOTHING, neutral, note, say, say_json, table
 from state.errors import ExitCode, RecoveryError
@@ -53,7 +54,7 @@ def tell_progress(step: Progress) -> None:
         note(f"  {step.seconds:6.2f} s  {step.component:<14} {step.state:<8} {neutral(step.detail)}".rstrip())
 
 
-@click.group()
+@click.group(cls=Reporting)
 def lab() -> None:
     """Real components on loopback: PostgreSQL under Patroni, HAProxy, DNS, Prometheus, applications, load."""
 

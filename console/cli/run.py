@@ -9,6 +9,7 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.following import follow_run
+from console.cli.groups import Listing
 from console.cli.look import gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
@@ -17,7 +18,7 @@ from state.units import clock, utc_date
 from state.wire import named
 
 
-@click.group()
+@click.group(cls=Listing)
 def run() -> None:
     """Runs: list, show, start, watch, and the verbs that steer one."""
 

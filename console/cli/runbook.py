@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from console.cli.groups import Listing
 from console.cli.look import gather
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
 from state.errors import ExitCode, NotFound
 
 
-@click.group()
+@click.group(cls=Listing)
 def runbook() -> None:
     """The library of runbooks: list, show, lint."""
 

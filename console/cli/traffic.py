@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from console.cli.acting import Manner, act, acting_options
+from console.cli.groups import Defaulting
 from console.cli.look import gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import age, say, say_json, table
@@ -15,11 +16,9 @@ from state.units import percent, rate
 MOST_WEIGHT = 256
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def traffic(ctx: click.Context) -> int | None:
+@click.group(cls=Defaulting)
+def traffic() -> None:
     """Balancers and DNS; without a verb: show."""
-    return int(ctx.invoke(show)) if ctx.invoked_subcommand is None else None
 
 
 @traffic.command()
