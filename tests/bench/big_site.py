@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.servers import haproxy, postgres, role
+from tests.bench.servers import free_range, haproxy, postgres, role
 from tests.bench.site import Site, database, pair_of, shop_on, write
-from tests.contract.components import Pair, free_port
+from tests.contract.components import Pair
 
 CLUSTERS, BALANCERS, BACKENDS, SERVERS, QUERIES = 5, 3, 10, 100, 20
 WORDS = "10 PostgreSQL nodes on 2 servers, each also asked as Patroni; 3 HAProxy of 1,000 servers; 20 queries"
@@ -21,7 +21,7 @@ WORDS = "10 PostgreSQL nodes on 2 servers, each also asked as Patroni; 3 HAProxy
 @contextlib.contextmanager
 def big_site(folder: Path) -> Iterator[tuple[Site, Pair, list[Path]]]:
     """The site, its PostgreSQL servers, and the sockets of its balancers."""
-    farm = free_port()
+    farm = free_range(QUERIES)
     with contextlib.ExitStack() as stack:
         stack.enter_context(role("farm", farm, QUERIES))
         pair = stack.enter_context(postgres())
@@ -30,7 +30,7 @@ def big_site(folder: Path) -> Iterator[tuple[Site, Pair, list[Path]]]:
             place = folder / f"h{number}"
             place.mkdir(mode=0o755)
             balancer = stack.enter_context(haproxy(place, BACKENDS, SERVERS, to=(farm, farm + 1)))
-            sockets.append(balancer.socket)
+            sockets.append(balancer.runtime)
         names = ["orders", *(f"db{i}" for i in range(1, CLUSTERS))]
         databases = {scope: database(pair_of(pair), farm, scope) for scope in names}
         monitors = {

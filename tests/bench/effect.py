@@ -21,7 +21,6 @@ from tests.bench.pty_driver import Driven
 from tests.bench.setting import Setting
 from tests.bench.site import Site, small_site
 from tests.bench.start import LIVE
-from tests.bench.traffic import change
 
 GOAL = "key-to-effect"
 CARD = r"type y to do it"
@@ -73,7 +72,7 @@ def by_api(site: Site, console: Driven, kind: str) -> tuple[float, dict[str, flo
 
     async def submit() -> float:
         client = EngineClient(str(site.socket))
-        card = await client.preview({**change(kind, "be000", "srv000"), "args": ARGS})
+        card = await client.preview({"do": "change", "kind": kind, "args": ARGS})
         await asyncio.sleep(card.arm + 0.05)
         typed = {"nonce": card.nonce, "name": card.name}
         at = engine_time()

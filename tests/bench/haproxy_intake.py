@@ -104,21 +104,19 @@ async def intake(setting: Setting, socket: Path) -> list[Figure]:
             fresh = HAProxy("bench", str(socket))
             first.add(await timed(lambda reader=fresh: reader.read(deadline=DEADLINE)), await timed(bare))
     size = "process, state and statistics of 10,000 servers, 1,000 of them changed since the last read"
-    block = statistics.median(blocks)
+    block, worst = statistics.median(blocks), f"worst of all {max(blocks):.1f} ms"
     return [
         against["bare"].figure(GOAL, "read, parse, compare / bare fetch of show stat", Target(2), note=size),
         against["still"].figure(GOAL, "the same with nothing changed", of="ms"),
         first.figure(GOAL, "the same, the very first read", of="ms"),
         against["dict"].figure(GOAL, "the same / fetch + csv.DictReader", Target(0.4)),
         against["json"].figure(GOAL, "the same / fetch + parse of show stat json", Target(0.03)),
-        Figure(
-            GOAL, "longest block of the loop", block, "ms", Target(8), n, note=f"worst of all {max(blocks):.1f} ms"
-        ),
+        Figure(GOAL, "longest block of the loop", block, "ms", Target(8), n, note=worst),
     ]
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
     """All figures of the goal."""
-    with haproxy(setting.folder("intake"), BACKENDS, SERVERS, core=setting.cores.servers) as balancer:
-        with setting.cores.on_measured():
-            yield from asyncio.run(intake(setting, balancer.socket))
+    folder, core = setting.folder("intake"), setting.cores.servers
+    with haproxy(folder, BACKENDS, SERVERS, core=core) as balancer, setting.cores.on_measured():
+        yield from asyncio.run(intake(setting, balancer.runtime))

@@ -44,7 +44,8 @@ def frames(setting: Setting, folder: Path) -> Iterator[Figure]:
         frame_and_quit(healthy), frame_and_quit(hung)
         for _ in range(setting.pick(15, 7)):
             (stuck, stuck_quit), (well, well_quit) = frame_and_quit(hung), frame_and_quit(healthy)
-            assert stuck_quit is not None and well_quit is not None, "`q` did not end the console within 5 s"
+            assert stuck_quit is not None, "`q` did not end a console with hung targets within 5 s"
+            assert well_quit is not None, "`q` did not end a console within 5 s"
             pairs.add(stuck, well)
             quits.add(stuck_quit, well_quit)
     yield pairs.figure(GOAL, "first frame, every target hung / healthy", Target(1.1))

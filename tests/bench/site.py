@@ -52,7 +52,16 @@ class Site:
     def engine(self) -> Iterator[Engine]:
         """The engine's process, serving; ended with SIGTERM."""
         metrics = free_port()
-        argv = [PYTHON, "-P", "-m", "console.engine_process", "--estate", self.file, "--metrics", str(metrics)]
+        argv: list[str | Path] = [
+            PYTHON,
+            "-P",
+            "-m",
+            "console.engine_process",
+            "--estate",
+            self.file,
+            "--metrics",
+            str(metrics),
+        ]
         process = subprocess.Popen(argv, env=self.env, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             wait_until(lambda: self.socket.exists() or process.poll() is not None)
@@ -162,7 +171,7 @@ def small_site(folder: Path, name: str = "small") -> Iterator[tuple[Site, Pair]]
     ):
         databases = {"orders": database(pair_of(pair), farm, "orders")}
         prometheus = {"prom": {"kind": "prometheus", "url": f"http://{LOOPBACK}:{farm}"}}
-        yield write(folder, name, databases, [balancer.socket], prometheus, shop_on("edge-0")), pair
+        yield write(folder, name, databases, [balancer.runtime], prometheus, shop_on("edge-0")), pair
 
 
 def shop_on(balancer: str) -> dict[str, Any]:

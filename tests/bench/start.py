@@ -1,4 +1,4 @@
-"""Goal 1: from the command to a frame, and to live data of two PostgreSQL servers and one HAProxy, on a real terminal."""
+"""Goal 1: from the command to a frame, and to live data of two PostgreSQL servers and one HAProxy."""
 
 from __future__ import annotations
 

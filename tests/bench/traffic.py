@@ -32,9 +32,8 @@ from state.ports import Outside, Receipt, ServerState
 from state.readings import Server
 from tests.bench.figures import Figure, Pairs, Target, missing, quantile
 from tests.bench.journal import event
-from tests.bench.servers import Balancer, haproxy, role
+from tests.bench.servers import Balancer, free_range, haproxy, role
 from tests.bench.setting import Setting
-from tests.contract.components import free_port
 from tests.support.small_estate import COMMANDER, ESTATE, RealClock
 
 GOAL = "10"
@@ -74,7 +73,7 @@ class Watched(HAProxy):
 async def running(balancer: Balancer, folder: Path) -> AsyncIterator[tuple[Engine, Watched]]:
     """The engine on a real HAProxy and a real journal, polling once a second."""
     estate = Estate.model_validate({**ESTATE, "services": {}})
-    adapter = Watched(balancer.socket)
+    adapter = Watched(balancer.runtime)
     source = Polled("balancer:edge", 1.0, 0.9, 3.0, adapter.read)
     outside = Outside((source,), {"edge": adapter}, {})
     store = SqliteJournal(folder / "journal.db")
@@ -121,7 +120,8 @@ def with_socat(program: str, socket: Path, backend: str, weight: int) -> float:
 
 async def one_change(journal: Journal, adapter: HAProxy, number: int) -> float:
     """Intent durable, change, read-back by inventory: what cannot be left out."""
-    backend, state = f"be{number % BACKENDS:03d}", ("drain", "ready")[number // BACKENDS % 2]
+    backend = f"be{number % BACKENDS:03d}"
+    state: ServerState = "ready" if number // BACKENDS % 2 else "drain"
     started = time.perf_counter()
     await journal.append(event(number))
     await adapter.set_state(backend, "srv001", state, deadline=DEADLINE)
@@ -132,14 +132,14 @@ async def one_change(journal: Journal, adapter: HAProxy, number: int) -> float:
 
 async def the_change(setting: Setting, balancer: Balancer, folder: Path, socat: str) -> list[Figure]:
     store = SqliteJournal(folder / "bare.db")
-    journal, adapter = Journal(store, Sealer("bench", "0"), RealClock()), HAProxy("edge", str(balancer.socket))
+    journal, adapter = Journal(store, Sealer("bench", "0"), RealClock()), HAProxy("edge", str(balancer.runtime))
     await adapter.read(deadline=DEADLINE)
     p50, p99, size, number = Pairs(), Pairs(), setting.pick(400, 100), 0
     for _ in range(setting.pick(9, 5)):
         ours, theirs = [], []
         for _ in range(size):
             ours.append(await one_change(journal, adapter, number))
-            theirs.append(with_socat(socat, balancer.socket, "be000", number % 256))
+            theirs.append(with_socat(socat, balancer.runtime, "be000", number % 256))
             number += 1
         p50.add(quantile(ours, 0.5), quantile(theirs, 0.5))
         p99.add(quantile(ours, 0.99), quantile(theirs, 0.99))
@@ -165,7 +165,7 @@ async def whole_way(setting: Setting, balancer: Balancer, folder: Path, socat: s
                 while backend not in adapter.confirmed:
                     await asyncio.sleep(0)
                 ours.append((adapter.confirmed[backend] - started) * 1e3)
-                theirs.append(with_socat(socat, balancer.socket, "be000", turn))
+                theirs.append(with_socat(socat, balancer.runtime, "be000", turn))
             await until_ended(engine, [run for run, _ in runs])
             first.add(quantile(ours, 0.5), quantile(theirs, 0.5))
             outcome.add(_outcome_ms(engine, runs), quantile(theirs, 0.5))
@@ -232,7 +232,7 @@ async def effect(setting: Setting, balancer: Balancer, folder: Path) -> Figure:
 
 def measure(setting: Setting) -> Iterator[Figure]:
     """All figures of the goal."""
-    folder, socat, port = setting.folder("traffic"), setting.peers.program("socat"), free_port()
+    folder, socat, port = setting.folder("traffic"), setting.peers.program("socat"), free_range(2)
     with haproxy(folder, BACKENDS, SERVERS, core=setting.cores.servers) as balancer:
         if socat is None:
             yield missing(GOAL, "change / socat process", setting.peers.why("socat"), Target(0.25))
