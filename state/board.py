@@ -67,7 +67,6 @@ class Board:
     def _header(self, now_mono: float) -> Any:
         open_runs = self._book.open()
         desk = Desk(
-            commander=open_runs[-1].actor if open_runs else "",
             running=tuple(f"{r.id} {r.title} {r.shown_state().value}" for r in open_runs),
             effects=self._journal.unavailable,
             journal_seq=self._journal.seq,

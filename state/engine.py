@@ -73,7 +73,7 @@ class Engine:
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
         self.watch = Watch(estate, self.world, self._actor)
-        self._tail = JournalTail(())
+        self._tail, self._verifier = JournalTail(()), Verifier()
         planner = Planner(estate, outside, library, self.book)
         effects = Effects(planner.build, self.journal, clock, reach, self._actor)
         self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._actor)
@@ -92,7 +92,7 @@ class Engine:
         async for entries in self._pages():
             for entry in entries:
                 self._fold(unseal(entry))
-        await self.journal_verify()
+        await self._verify_on()
         await self._note(EventKind.ENGINE_STARTED, f"engine started, pid {self.pid}")
         self._poller.start()
         self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
@@ -193,19 +193,23 @@ class Engine:
                 yield export_line(entry)
 
     async def journal_verify(self) -> str:
-        """Empty when the chain holds up to the head this engine knows."""
-        verifier, head, seq = Verifier(), self.journal.head, self.journal.seq
-        async for entries in self._pages():
+        """Empty when the chain holds from its first entry up to the head this engine knows."""
+        self._verifier = Verifier()
+        return await self._verify_on()
+
+    async def _verify_on(self) -> str:
+        """Check what was recorded since the last check."""
+        verifier, head, seq = self._verifier, self.journal.head, self.journal.seq
+        async for entries in self._pages(verifier.entries):
             if not verifier.feed(e for e in entries if e.seq <= seq):
                 break
         problem = verifier.finish(head).problem
-        self._board.verified = problem or f"chain holds up to entry {seq}"
+        self._board.verified = problem or f"chain verified to entry {seq}"
         self._move()
         return problem
 
-    async def _pages(self) -> AsyncIterator[Sequence[Sealed]]:
+    async def _pages(self, after: int = 0) -> AsyncIterator[Sequence[Sealed]]:
         """The journal in pieces, with room for everything else in between."""
-        after = 0
         while entries := self._store.rows(after, PAGE):
             yield entries
             after = entries[-1].seq
@@ -261,6 +265,7 @@ class Engine:
         while True:
             await asyncio.sleep(HEARTBEAT)
             await self._note(EventKind.HEARTBEAT, "running")
+            await self._verify_on()
 
     async def _note(self, kind: EventKind, words: str, caller: Caller | None = None) -> None:
         """Record something that must not fail anything: without a journal it is lost, and effects are refused."""
