@@ -9,6 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from adapters.balancers import haproxy_socket
@@ -102,7 +103,7 @@ async def intake(setting: Setting, socket: Path) -> list[Figure]:
         if i < max(5, n // 3):
             against["json"].add(await timed(read), await timed(lambda: json_answer(socket)))
             fresh = HAProxy("bench", str(socket))
-            first.add(await timed(lambda reader=fresh: reader.read(deadline=DEADLINE)), await timed(bare))
+            first.add(await timed(partial(fresh.read, deadline=DEADLINE)), await timed(bare))
     size = "process, state and statistics of 10,000 servers, 1,000 of them changed since the last read"
     block, worst = statistics.median(blocks), f"worst of all {max(blocks):.1f} ms"
     return [

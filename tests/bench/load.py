@@ -15,6 +15,7 @@ import random
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 COUNTER = itertools.count(1)
@@ -22,7 +23,7 @@ COUNTER = itertools.count(1)
 
 def figures() -> bytes:
     """An instant query's answer for ten services, about 2 KB; the rate moves with every answer."""
-    rows = []
+    rows: list[tuple[dict[str, str], float]] = []
     tick = next(COUNTER)
     for number in range(10):
         labels = {"service": f"service-{number}", "release": "v41"}
@@ -92,7 +93,7 @@ FIXED = figures()
 async def farm(port: int, count: int) -> None:
     loop = asyncio.get_running_loop()
     for number in range(count):
-        await loop.create_server(lambda n=number: Site(f"srv{n:03d}"), "127.0.0.1", port + number, backlog=500)
+        await loop.create_server(partial(Site, f"srv{number:03d}"), "127.0.0.1", port + number, backlog=500)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
@@ -134,8 +135,9 @@ async def sessions(seconds: float, port: int, user: str, password: str) -> None:
     end = time.monotonic() + seconds
 
     async def work(number: int) -> None:
-        given = {"user": user, "password": password, "database": "postgres", "ssl": False}
-        connection = await asyncpg.connect(host="127.0.0.1", port=port, **given)
+        connection = await asyncpg.connect(
+            host="127.0.0.1", port=port, user=user, password=password, database="postgres", ssl=False
+        )
         while time.monotonic() < end:
             await connection.execute(f"select pg_sleep({0.2 + random.random() * 2:.2f}) /* session {number} */")
         await connection.close()

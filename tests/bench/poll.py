@@ -143,8 +143,9 @@ async def with_asyncpg(pair: Pair, seconds: float) -> float:
     """
 
     async def connect() -> asyncpg.Connection[asyncpg.Record]:
-        given = {"user": "recovery", "password": PASSWORD, "database": "postgres"}
-        return await asyncpg.connect(host="127.0.0.1", port=pair.primary, ssl=False, **given)
+        return await asyncpg.connect(
+            host="127.0.0.1", port=pair.primary, user="recovery", password=PASSWORD, database="postgres", ssl=False
+        )
 
     connections = [await connect() for _ in range(CONNECTIONS)]
     count = 0

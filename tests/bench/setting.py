@@ -65,7 +65,7 @@ class Peers:
         """pg_activity into an environment of its own. Raises subprocess.CalledProcessError."""
         venv = self.folder / "venv"
         subprocess.run([PYTHON, "-m", "venv", venv], check=True)
-        pip = [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip: list[str | Path] = [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "pg_activity[psycopg]"], check=True)
 
 

@@ -1,7 +1,7 @@
 """One table of N rows, a tenth of its cells changing every second.
 
-`python -m tests.bench.table_app line|data N FILE`: FILE gets a line with the milliseconds every change took the loop. `line` is the product's table with its output
-stage, `data` is Textual's DataTable as Textual ships it.
+`python -m tests.bench.table_app line|data N FILE`: `line` is the product's table with its output stage, `data` is
+Textual's DataTable as Textual ships it. FILE gets the milliseconds that every change took the loop.
 """
 
 from __future__ import annotations
