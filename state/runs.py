@@ -47,8 +47,9 @@ class PlannedStep:
     facts: Mapping[str, Any] | None = None
 
     def pinned(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {name: _json(getattr(self, name)) for name in self.__dataclass_fields__}
+        """As JSON values; options as pairs, since the journal sorts keys and people choose by order."""
+        values = {name: _json(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {**values, "options": [list(pair) for pair in self.options.items()]}
 
 
 def _json(value: Any) -> Any:
@@ -170,7 +171,7 @@ class RunBook:
 
 def _started(book: RunBook, recorded: Recorded) -> None:
     event, body = recorded.event, recorded.event.body
-    steps = tuple(PlannedStep(**s) for s in body["steps"])
+    steps = tuple(PlannedStep(**{**s, "options": dict(s["options"])}) for s in body["steps"])
     run = Run(
         id=event.run,
         title=body["title"],
