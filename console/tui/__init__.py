@@ -12,7 +12,7 @@ def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str 
     Raises UnsuitableTerminal (see `console.tui.terminal`). Prints the journal's head at the end, so that it is in
     the terminal's history.
     """
-    from console.tui.terminal import decide, prepare
+    from console.tui.terminal import SIGNAL_EXIT_BASE, decide, prepare
 
     err, stdin = sys.__stderr__, sys.__stdin__
     terminal = decide(
@@ -29,6 +29,6 @@ def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str 
     app = ConsoleApp(path, terminal)
     code = app.start()
     header = app.store.header
-    if header is not None:
+    if header is not None and code < SIGNAL_EXIT_BASE:  # a hang-up leaves no terminal to write to
         sys.stdout.write(f"journal {header.journal_seq} {header.journal_head[:16]}\n")
     return code

@@ -1,0 +1,27 @@
+"""The session's one lab, and an engine with a journal of its own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.lab.client import LabClient
+from tests.support.real_engine import RealEngine, engine_home, lab_estate, shared_lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabClient]:
+    """The session's full lab."""
+    with shared_lab() as client:
+        yield client
+
+
+@pytest.fixture
+def engine(lab: LabClient) -> Iterator[RealEngine]:
+    """The real engine on the whole lab."""
+    with engine_home(lab_estate(lab)) as running:
+        asyncio.run(running.start())
+        yield running
+        running.end()
