@@ -36,6 +36,8 @@ class ConsoleDesk:
         self._app = app
         self._notice = ""
         self._notice_until = 0.0
+        self.started = ""
+        """The run this person started last, until the runbooks screen has shown it."""
 
     @property
     def front(self) -> MainScreen | None:
@@ -79,9 +81,11 @@ class ConsoleDesk:
         self._app.push_screen(CardDialog(card, self._submit, former), then)
 
     async def _submit(self, card: Card, typed: Mapping[str, str]) -> Accepted:
-        return await self._app.client.submit(
+        accepted = await self._app.client.submit(
             {"plan": card.plan, "fingerprint": card.fingerprint, "typed": dict(typed)}
         )
+        self.started = accepted.run
+        return accepted
 
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None:
         lines = tuple(CardLine(label, words) for label, words in facts)

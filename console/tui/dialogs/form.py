@@ -55,7 +55,10 @@ class Choice(Lines, can_focus=True):
 
     def _paint(self) -> None:
         chosen = SELECTED if self.has_focus else "bold underline"
-        parts = [(f" {word} ", chosen if place == self._at else MUTED) for place, word in enumerate(self._choices)]
+        parts = [
+            (f"[{word}]", chosen) if place == self._at else (f" {word} ", MUTED)
+            for place, word in enumerate(self._choices)
+        ]
         self.show([joined(*parts)])
 
 

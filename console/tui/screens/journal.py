@@ -61,8 +61,7 @@ class Journal(MainScreen):
             f"{view.head_seq} {view.head_hash[:8]}",
             ("  written ", MUTED),
             (view.durable, FAIL) if view.durable else ("durable", ""),
-            ("  chain ", MUTED),
-            view.verified or "not verified yet: v verifies it",
+            f"  {view.verified or 'chain not verified yet: v verifies it'}",
         )
         self.query_one("#chain", Lines).show([chain])
 

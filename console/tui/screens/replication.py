@@ -165,7 +165,7 @@ class Replication(MainScreen):
                 NOTHING if row.timeline is None or gone else cell(str(row.timeline)),
                 cell("", MUTED) if leads and row.lag_bytes in {0, None} and not gone else behind,
                 cell("", MUTED) if leads and not row.lag_seconds and not gone else seconds,
-                cell(row.sync or "?", "" if row.sync else UNKNOWN),
+                cell(row.sync or ("" if leads else "?"), "" if row.sync else UNKNOWN),
                 joined((old.plain.removeprefix("no data "), UNKNOWN)) if gone else old,
                 NOTHING if gone or not row.lsn else cell(row.lsn),
                 NOTHING if gone else size(row.unapplied_bytes),

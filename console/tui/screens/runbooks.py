@@ -65,7 +65,9 @@ class Runbooks(MainScreen):
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        runs = LineTable(RUNS, empty="no run yet: Tab to the library, then s starts one", glyphs=glyphs, id="runs")
+        runs = LineTable(
+            RUNS, empty="no run yet: choose a runbook in the library, s starts it", glyphs=glyphs, id="runs"
+        )
         steps = LineTable(STEPS, empty="no run is selected", glyphs=glyphs, id="steps")
         library = LineTable(LIBRARY, empty="no runbook read yet", glyphs=glyphs, id="library")
         self.runs = Feed[RunRow](runs, self.store, self._run, lambda row: ())
@@ -90,6 +92,11 @@ class Runbooks(MainScreen):
         if whole or "library" in keys:
             self.library.show(view.library, None if whole else keys["library"])
             self.library.table.set_empty("no runbook in the estate's folders")
+        if whole and not view.runs and view.library and self.focused is self.runs.table:
+            self.library.table.focus()
+        if self.desk.started in view.runs:
+            self.runs.table.move_to(self.desk.started)
+            self.desk.started = ""
         self._paint_steps(None if whole else keys.get("steps", frozenset()))
 
     def _paint_steps(self, touched: frozenset[str] | None) -> None:
@@ -168,7 +175,7 @@ class Runbooks(MainScreen):
             (
                 state_text(row.state.value, self.glyphs),
                 cell(f"{'  ' * row.depth}{row.title or row.step}{again}"),
-                cell(row.kind, MUTED),
+                cell(row.kind.split()[0] if row.kind else "", MUTED),
                 cell(time, FAIL if over else MUTED),
                 cell(told, UNKNOWN if row.state is StepState.UNKNOWN else ""),
             ),
