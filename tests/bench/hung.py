@@ -42,7 +42,7 @@ def frames(setting: Setting, folder: Path) -> Iterator[Figure]:
     pairs, quits = Pairs(), Pairs()
     with small_site(folder) as (healthy, _), hung_site(folder) as hung, healthy.engine(), hung.engine():
         frame_and_quit(healthy), frame_and_quit(hung)
-        for _ in range(setting.pick(15, 7)):
+        for _ in range(setting.pick(15, 5)):
             (stuck, stuck_quit), (well, well_quit) = frame_and_quit(hung), frame_and_quit(healthy)
             assert stuck_quit is not None, "`q` did not end a console with hung targets within 5 s"
             assert well_quit is not None, "`q` did not end a console within 5 s"
@@ -81,7 +81,7 @@ def one_of_ten(setting: Setting, folder: Path) -> Iterator[Figure]:
             time.sleep(3)
             for _ in range(setting.pick(9, 5)):
                 seen: tuple[list[float], list[float]] = ([], [])
-                for _ in range(setting.pick(40, 16)):
+                for _ in range(setting.pick(40, 10)):
                     for engine, into in zip((hung, healthy), seen, strict=True):
                         told = ages(engine)
                         assert len(told) >= NODES - 1, told

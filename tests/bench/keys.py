@@ -47,7 +47,7 @@ def compared(
 
 def console_keys(setting: Setting, folder: Path) -> Iterator[Figure]:
     """The cursor among the servers of one backend of the big site."""
-    n, count = setting.pick(9, 5), setting.pick(100, 25)
+    n, count = setting.pick(9, 5), setting.pick(40, 15)
     hatop = setting.peers.program("hatop")
     small = folder / "h"
     small.mkdir(mode=0o755)
@@ -77,7 +77,7 @@ def console_keys(setting: Setting, folder: Path) -> Iterator[Figure]:
 
 
 def table_keys(setting: Setting, folder: Path) -> Iterator[Figure]:
-    n, count = setting.pick(9, 5), setting.pick(100, 20)
+    n, count = setting.pick(9, 5), setting.pick(40, 12)
     with table(folder, "line", 5000) as many, table(folder, "line", 100) as few:
         _, p95 = compared(many.shown, few.shown, ((DOWN, UP), (DOWN, UP)), n, count)
         ticks = many.ticks()

@@ -169,7 +169,7 @@ async def with_asyncpg(pair: Pair, seconds: float) -> float:
 
 
 def sampling(setting: Setting) -> Figure:
-    seconds, pairs = setting.pick(5, 2), Pairs()
+    seconds, pairs = setting.pick(5.0, 1.5), Pairs()
     with postgres() as pair, setting.cores.on_measured():
         for ours, bare in in_turn(
             setting.pick(9, 5),

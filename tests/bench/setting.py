@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+N = TypeVar("N", int, float)
 ROOT = Path(__file__).parents[2]
 PYTHON = sys.executable
 
@@ -78,7 +80,7 @@ class Setting:
     peers: Peers
     cores: Cores
 
-    def pick(self, full: int, reduced: int) -> int:
+    def pick(self, full: N, reduced: N) -> N:
         """A size."""
         return full if self.full else reduced
 

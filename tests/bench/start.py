@@ -46,7 +46,7 @@ def against(setting: Setting, site: Site, other: Callable[[], float]) -> tuple[P
     """First frame and live data beside another program's start, in turn."""
     frames, live = Pairs(), Pairs()
     product(site), other()
-    for _ in range(setting.pick(15, 7)):
+    for _ in range(setting.pick(15, 5)):
         frame, data = product(site)
         yardstick = other()
         frames.add(frame, yardstick)

@@ -60,7 +60,7 @@ def pg_activity(setting: Setting, pair: Pair) -> Iterator[Driven | None]:
 
 
 def fleet(setting: Setting, site: Site, pair: Pair) -> Iterator[Figure]:
-    seconds, n = setting.pick(20, 4), 5
+    seconds, n = setting.pick(20, 3), 5
     with site.engine() as engine, site.console() as console, pg_activity(setting, pair) as peer:
         console.wait(LIVE)
         process = psutil.Process(engine.pid)
