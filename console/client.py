@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from state.api import API_VERSION, Accepted, Card, Hello, JournalRow
+from state.api import JournalRow
 from state.errors import (
     EffectRefused,
     EffectUnknown,
@@ -26,6 +26,7 @@ from state.errors import (
     Refused,
     Trouble,
 )
+from state.requests import API_VERSION, Accepted, Card, Hello
 from state.text import clean
 from state.wire import revive
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from console.places import Place
-from state.api import API_VERSION
 from state.errors import ConfigError, Problem, Refused
+from state.requests import API_VERSION
 
 PR_SET_DUMPABLE = 4  # prctl(2)
 

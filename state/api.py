@@ -1,4 +1,4 @@
-"""The engine's socket API: view models (topics) and requests. Standard library only; see `state.wire`.
+"""The view models (topics) of the engine's socket. Standard library only; see `state.wire`.
 
 Rows carry the `source` keys they derive from; the age of every value comes from `HeaderView.sources`, so a row
 changes only when its content does. Monotonic instants (`*_mono`) are the engine's; a frame tells the engine's
@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-API_VERSION = 1
-"""Consoles refuse an engine of another version."""
+from state.progress import RunState, StepState
 
 
 class Health(StrEnum):
@@ -66,7 +65,6 @@ class HeaderView:
     rto: Clock | None
     risk: DataRisk | None
     running: tuple[str, ...]
-    commander: str
     effects: str
     journal_seq: int
     journal_head: str
@@ -295,34 +293,6 @@ class RunbookRow:
     warnings: tuple[str, ...] = ()
 
 
-class RunState(StrEnum):
-    """Where a run stands. `unknown` = a step's outcome is being reconciled by reading."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    WAITING = "waiting"
-    UNKNOWN = "unknown"
-    STOPPING = "stopping"
-    DONE = "done"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-class StepState(StrEnum):
-    """Where a step instance stands. Unknown leaves only with a reading as evidence."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    WAITING = "waiting"
-    DONE = "done"
-    NOT_DONE = "not-done"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    SKIPPED = "skipped"
-    STOPPED = "stopped"
-    SUPERSEDED = "superseded"
-
-
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """One execution: progress, timings (monotonic of this engine, None when from before it), who, why paused.
@@ -416,67 +386,3 @@ TOPICS: dict[str, type] = {
     "traffic": TrafficView,
     "journal": JournalView,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """The engine's first word to a console: version, estate, who the kernel says you are, what you may do."""
-
-    version: int
-    estate: str
-    environment: str
-    person: str
-    roles: tuple[str, ...]
-    may_act: bool
-    engine_pid: int
-    mono: float
-    wall: float
-
-
-class Confirm(StrEnum):
-    """How a plan is confirmed, by risk class: B1 a `y`; B2 the nonce; B3 nonce and the target's name."""
-
-    YES = "y"
-    NONCE = "nonce"
-    NONCE_AND_NAME = "nonce+name"
-
-
-@dataclass(frozen=True, slots=True)
-class CardLine:
-    """One line of a consequence card: what kind of fact, its words, and how it stands."""
-
-    label: str
-    words: str
-    health: Health | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The consequence card: everything a person must see before an effect.
-
-    `facts` are CardLines in the order verb, object, identity, before → after, checks, policy, loss, reversal.
-    `refusals` non-empty means it cannot be submitted; each says rule, fact and way out.
-    """
-
-    plan: str
-    title: str
-    risk: str
-    confirm: Confirm
-    nonce: str
-    name: str
-    loss_to_type: str
-    fingerprint: str
-    arm: float
-    expires: float
-    facts: tuple[CardLine, ...]
-    changes: tuple[str, ...]
-    refusals: tuple[str, ...]
-    warnings: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A submitted plan became a run."""
-
-    run: str
-    words: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from state.api import Accepted, RunState, StepState
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.events import Event, EventKind
 from state.executor import Executor
@@ -13,6 +12,8 @@ from state.front import Caller
 from state.journal_writer import Journal
 from state.planner import Planner
 from state.policy.authority import require_role
+from state.progress import RunState, StepState
+from state.requests import Accepted
 from state.runs import PlannedStep, Run
 
 ACTING = ("responder", "commander")

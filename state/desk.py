@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from state.api import Accepted, Card, CardLine, Health
+from state.api import Health
 from state.effects import fact_difference
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate import Estate
@@ -22,6 +22,7 @@ from state.plan import Draft, Plan, check_confirmation, fingerprint, make_plan, 
 from state.planner import Planner
 from state.policy.authority import require_risk, require_role
 from state.ports import Clock
+from state.requests import Accepted, Card, CardLine
 from state.runs import PlannedStep, Run, RunBook
 
 MOST_OPEN = 64

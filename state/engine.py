@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from state.api import API_VERSION, Accepted, Card, Hello, JournalRow
+from state.api import JournalRow
 from state.arguments import arguments
 from state.board import Board
 from state.checks import Answer, unknown
@@ -30,6 +30,7 @@ from state.policy.authority import require_role
 from state.poller import Poller
 from state.ports import Clock, JournalStore, Outside
 from state.readings import Reading
+from state.requests import API_VERSION, Accepted, Card, Hello
 from state.runs import PlannedStep, Run, RunBook
 from state.views.journal import JournalTail, journal_row
 from state.views.trends import observe_trends

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from state.api import Health, RunState, StepState
+from state.api import Health
 from state.checks import Answer
 from state.effects import Effects
 from state.errors import JournalUnavailable
 from state.events import Event, EventKind
 from state.journal_writer import Journal
 from state.ports import Clock
+from state.progress import RunState, StepState
 from state.runs import PlannedStep, Run, StepRun
 
 LOOK = 0.25

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from state.api import Accepted, Card, Hello, JournalRow
+from state.api import JournalRow
+from state.requests import Accepted, Card, Hello
 
 
 @dataclass(frozen=True, slots=True)

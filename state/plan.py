@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from state.api import Card, CardLine, Confirm, Health
+from state.api import Health
 from state.changes import Change, Preview, Risk
 from state.errors import Refused
 from state.journal import canonical
 from state.policy import nonce
 from state.policy.authority import CONFIRM_BY_RISK, highest
 from state.ports import Identity
+from state.requests import Card, CardLine, Confirm
 from state.runs import PlannedStep
 from state.units import megabytes
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from state.api import CardLine, Health
+from state.api import Health
 from state.changes import Change, ChangeSpec, Preview
 from state.changes.registry import CHANGES, build
 from state.errors import NotFound, ReadFailure, Refused
@@ -16,6 +16,7 @@ from state.estate import Estate
 from state.library import Library
 from state.plan import Draft, Seen
 from state.ports import Identity, Outside
+from state.requests import CardLine
 from state.runs import PlannedStep, Run, RunBook, StepRun
 
 READ_DEADLINE = 4.0

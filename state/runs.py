@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from state.api import RunState, StepState
 from state.events import EventKind, Recorded
 from state.ports import Clock
+from state.progress import RunState, StepState
 
 ENDED = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
 UNMET = (StepState.FAILED, StepState.NOT_DONE)

@@ -11,8 +11,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from state.api import HeaderView, RunbooksView, RunState
+from state.api import HeaderView, RunbooksView
 from state.front import Front
+from state.progress import RunState
 
 LOOPBACK = "127.0.0.1"
 

@@ -50,6 +50,8 @@ class Fault(ABC):
 
 
 class BadRelease(Fault):
+    """A release that fails takes all traffic, as a bad deploy would."""
+
     name = "bad-release"
     description = "green (v42) fails 20% of requests, 400 ms late, and takes all checkout traffic in both sites"
     undo_text = "mend green, weight blue 100 and green 0"
@@ -93,6 +95,8 @@ class BadRelease(Fault):
 
 
 class FreezePrimary(Fault):
+    """The primary stands still without going away."""
+
     name = "freeze-primary"
     description = "SIGSTOP of every PostgreSQL process of the primary: it holds its connections and says nothing"
     undo_text = "SIGCONT; Patroni lets it rejoin"
@@ -123,6 +127,8 @@ class FreezePrimary(Fault):
 
 
 class KillNode(Fault):
+    """A node dies at once."""
+
     name = "kill-node"
     description = "SIGKILL of Patroni and PostgreSQL of a node, a standby by default"
     undo_text = "start Patroni again and wait until the node streams"
@@ -144,6 +150,8 @@ class KillNode(Fault):
 
 
 class CutReplication(Fault):
+    """A standby is silently cut off from its primary."""
+
     name = "cut-replication"
     description = "the replication link of a standby swallows everything, so it falls behind in silence"
     undo_text = "open the link and drop what hung on it; the standby connects again"
@@ -164,6 +172,8 @@ class CutReplication(Fault):
 
 
 class SplitBrain(Fault):
+    """Two nodes accept writes."""
+
     name = "split-brain"
     description = "the agent of a standby is frozen and its PostgreSQL promoted: two nodes accept writes"
     undo_text = "SIGCONT of the agent, which demotes, rewinds and follows"
@@ -202,6 +212,8 @@ class SplitBrain(Fault):
 
 
 class HangSource(Fault):
+    """A source accepts connections and never answers."""
+
     name = "hang-source"
     description = "a link of the engine accepts and never answers, a monitor's by default"
     undo_text = "let the link pass again"
@@ -225,6 +237,8 @@ class HangSource(Fault):
 
 
 class WrongDns(Fault):
+    """A name leads to where nothing listens."""
+
     name = "wrong-dns"
     description = f"the A record of a name, checkout by default, points to {WRONG_ADDRESS}, where nothing listens"
     undo_text = "restore the addresses, unless somebody else already has"
@@ -260,6 +274,8 @@ class WrongDns(Fault):
 
 
 class ReloadBalancer(Fault):
+    """A balancer forgets what was changed at run time."""
+
     name = "reload-balancer"
     description = "a site's HAProxy is reloaded: every change made at run time is lost"
     undo_text = "nothing to undo: the configuration is in force again"

@@ -15,8 +15,9 @@ from console.cli.following import follow_run
 from console.cli.reach import ask, client_of
 from console.cli.shown import note, say, say_json
 from console.client import EngineClient
-from state.api import Card, Confirm, Health
+from state.api import Health
 from state.errors import ExitCode, Refused
+from state.requests import Card, Confirm
 from state.wire import named
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,8 +8,9 @@ from typing import Any
 
 from console.cli.shown import note, say, say_json
 from console.client import Connected, EngineClient, Line
-from state.api import RunbooksView, RunRow, RunState, StepRow, StepState
+from state.api import RunbooksView, RunRow, StepRow
 from state.errors import ExitCode, NotFound
+from state.progress import RunState, StepState
 from state.units import clock
 from state.wire import Mirror, named
 

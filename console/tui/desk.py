@@ -18,8 +18,9 @@ from console.tui.dialogs.presenter import PresenterDialog
 from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
 from console.tui.text import cell
-from state.api import Accepted, Card, CardLine, Confirm, Param
+from state.api import Param
 from state.errors import RecoveryError
+from state.requests import Accepted, Card, CardLine, Confirm
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from console.tui.actions import Action, Answers, Context, Desk, Effect
-from state.api import Param, RunbookRow, RunRow, StepRow, StepState
+from state.api import Param, RunbookRow, RunRow, StepRow
+from state.progress import StepState
 
 AGAIN = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
 """States of a step that may be tried once more: it is known that it did not happen."""

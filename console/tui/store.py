@@ -10,17 +10,9 @@ from typing import Any
 
 from textual.message import Message
 
-from state.api import (
-    TOPICS,
-    HeaderView,
-    Hello,
-    JournalView,
-    OverviewView,
-    ReplicationView,
-    RunbooksView,
-    TrafficView,
-)
+from state.api import TOPICS, HeaderView, JournalView, OverviewView, ReplicationView, RunbooksView, TrafficView
 from state.observed import Freshness, freshness
+from state.requests import Hello
 from state.wire import Mirror
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from state.api import Confirm
 from state.changes import Risk
 from state.errors import Refused
 from state.estate import Policies
 from state.front import Caller
+from state.requests import Confirm
 
 ROLES_BY_RISK: dict[Risk, tuple[str, ...]] = {
     Risk.B0: ("responder", "commander"),

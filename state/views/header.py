@@ -20,7 +20,6 @@ from state.world import World
 class Desk:
     """What the engine itself adds: who commands, what runs, whether effects are allowed, the journal's head."""
 
-    commander: str = ""
     running: tuple[str, ...] = ()
     effects: str = ""
     journal_seq: int = 0
@@ -45,7 +44,6 @@ def header(
         rto=most_urgent(impaired, now_mono),
         risk=worst_risk([c.risk for c in clusters]),
         running=desk.running,
-        commander=desk.commander,
         effects=desk.effects,
         journal_seq=desk.journal_seq,
         journal_head=desk.journal_head,

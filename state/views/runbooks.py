@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from state.api import RunbookRow, RunbooksView, RunRow, RunState, StepRow, StepState
+from state.api import RunbookRow, RunbooksView, RunRow, StepRow
+from state.progress import RunState, StepState
 from state.runs import Run, RunBook, StepRun
 
 KEPT = 25

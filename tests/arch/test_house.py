@@ -18,8 +18,8 @@ from state.runs import REDUCERS
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(p for top in ("state", "adapters", "console") for p in (ROOT / top).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-BOUNDARIES = {"state/poller.py", "state/executor.py", "adapters/api_server/answers.py"}
-"""Where a bug of anything below must not silence everything else; nowhere else is a broad except allowed."""
+BOUNDARIES = {"state/poller.py", "state/executor.py"}
+"""Where a bug of anything below must not silence everything else; elsewhere a broad except must raise on."""
 
 NOT_A_RUNS_CONCERN = {
     EventKind.ENGINE_STARTED,
@@ -63,8 +63,10 @@ def test_broad_excepts_stand_at_named_boundaries_only(path: Path):
         if not isinstance(node, ast.ExceptHandler):
             continue
         caught = ast.unparse(node.type) if node.type else "everything"
+        last = node.body[-1]
+        raises_on = isinstance(last, ast.Raise) and last.exc is None
         if caught in ("Exception", "BaseException", "everything"):
-            assert name(path) in BOUNDARIES
+            assert raises_on or name(path) in BOUNDARIES
 
 
 @pytest.mark.parametrize("path", TESTS, ids=name)

@@ -22,9 +22,10 @@ from textual.pilot import Pilot
 from adapters.api_server import ApiServer, Sockets
 from console.tui.app import ConsoleApp
 from console.tui.terminal import Terminal
-from state.api import API_VERSION, Accepted, Card, Confirm, Hello, JournalRow
+from state.api import JournalRow
 from state.errors import RecoveryError, Refused
 from state.front import Caller
+from state.requests import API_VERSION, Accepted, Card, Confirm, Hello
 from tests.screens.fake_views import LATE, SCENES, card
 
 

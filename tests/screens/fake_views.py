@@ -10,11 +10,8 @@ from typing import Any
 from state.api import (
     AlertRow,
     BackendRow,
-    Card,
-    CardLine,
     Clock,
     ClusterRow,
-    Confirm,
     DataRisk,
     DnsRow,
     HeaderView,
@@ -29,15 +26,15 @@ from state.api import (
     RunbookRow,
     RunbooksView,
     RunRow,
-    RunState,
     ServerRow,
     ServiceRow,
     SlotRow,
     SourceRow,
     StepRow,
-    StepState,
     TrafficView,
 )
+from state.progress import RunState, StepState
+from state.requests import Card, CardLine, Confirm
 
 HOSTILE = "x [/foo] [b]y[/b] \x1b[31mred\x1b[0m \u202etxt.exe \x9b2J\r\nnext [@click=app.quit]z[/]"
 SOURCES = (
@@ -70,7 +67,6 @@ def header(mono: float, environment: str = "lab") -> HeaderView:
         rto=Clock("checkout", mono - 198, 900, None),
         risk=risk,
         running=("r-41",),
-        commander="u1",
         effects="",
         journal_seq=1287,
         journal_head="9f2c41d8aa01bb",

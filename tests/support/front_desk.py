@@ -8,25 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 from state.api import (
-    Accepted,
-    Card,
-    CardLine,
-    Confirm,
     HeaderView,
     Health,
-    Hello,
     JournalRow,
     JournalView,
     OverviewView,
     ReplicationView,
     RunbooksView,
     RunRow,
-    RunState,
     ServiceRow,
     SourceRow,
     TrafficView,
 )
 from state.front import Caller
+from state.progress import RunState
+from state.requests import Accepted, Card, CardLine, Confirm, Hello
 
 CARD = Card(
     plan="p1",

@@ -22,9 +22,9 @@ from adapters.lab.client import LabClient
 from console.client import EngineClient
 from console.engine_control import listens
 from console.places import of_file
-from state.api import Card
 from state.events import Recorded
 from state.journal import Sealed, unseal, verify
+from state.requests import Card
 from tests.lab_fixture import running_lab
 
 START_LIMIT = 30.0

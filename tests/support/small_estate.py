@@ -10,7 +10,6 @@ from typing import Any
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
-from state.api import Accepted, Card
 from state.engine import Engine
 from state.estate import Estate
 from state.fault_points import Reach, pass_by
@@ -19,6 +18,7 @@ from state.library import Library
 from state.located import Located
 from state.ports import JournalStore, Outside
 from state.readings import BalancerReading
+from state.requests import Accepted, Card
 from state.runbook import Runbook
 
 COMMANDER = Caller(1000, "ada", "ada", ("commander", "responder"), "s1", read_only=False)

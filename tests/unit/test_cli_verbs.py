@@ -17,7 +17,6 @@ from console.cli.look import verdict_code
 from console.cli.shown import age, table
 from console.cli.verbs import VERBS, recovery
 from console.far import FarAddressError, ssh_command
-from state.api import Confirm
 from state.errors import (
     ConfigError,
     EffectUnknown,
@@ -29,6 +28,7 @@ from state.errors import (
     Refused,
     Trouble,
 )
+from state.requests import Confirm
 from tests.support.front_desk import CARD
 
 PLAIN = Manner(plan_only=False, yes_nonce=True, name="", loss="", no_wait=False, within=None, as_json=False)

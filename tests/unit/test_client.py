@@ -13,8 +13,8 @@ import pytest
 
 import console.client
 from console.client import Connected, EngineClient, EngineError, EngineUnreachable, Line, Lost
-from state.api import API_VERSION, Hello
 from state.errors import EffectUnknown, ExitCode, JournalUnavailable, NotFound, Refused
+from state.requests import API_VERSION, Hello
 from state.wire import plain
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]

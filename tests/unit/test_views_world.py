@@ -136,7 +136,7 @@ def test_dns_rows(world: World) -> None:
 def test_header_puts_split_brain_first(world: World) -> None:
     put(world, "postgres:orders/n2", primary("n2", 101 * MB, timeline=2, fork_lsn=90 * MB))
     blackhole(world, "metrics:apps")
-    desk = Desk(commander="Ada", alarms=("journal cannot be written",))
+    desk = Desk(alarms=("journal cannot be written",))
     view = header(ESTATE, world, {}, {}, desk, NOW, Memory())
     assert view.alarms[0].startswith("SPLIT BRAIN orders")
     assert view.alarms[-1] == "journal cannot be written"

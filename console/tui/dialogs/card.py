@@ -17,8 +17,8 @@ from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN, Glyphs
 from console.tui.screens.facts import Facts, Row, fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.lines import Lines
-from state.api import Accepted, Card, Confirm
 from state.errors import EffectUnknown, RecoveryError
+from state.requests import Accepted, Card, Confirm
 from state.units import clock
 
 LABEL_WIDTH = 14

@@ -112,8 +112,6 @@ class HeaderBar(Lines):
                 fields.append(
                     Field(4, (labelled("runs", " ".join(view.running)), cell(short)) if count < 4 else (cell(short),))
                 )
-            if view.commander and people:
-                fields.append(Field(7, (labelled("IC", view.commander),)))
         self.show([fit_fields(fields, self.size.width)])
 
 

@@ -19,7 +19,8 @@ from console.tui.widgets.panel import Panel
 from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
-from state.api import RunbookRow, RunRow, StepRow, StepState
+from state.api import RunbookRow, RunRow, StepRow
+from state.progress import StepState
 from state.units import clock, utc, utc_date
 
 RUNS = (
