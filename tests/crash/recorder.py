@@ -50,13 +50,12 @@ async def recording(recorder: Recorder, upstream: Address, at: Path | None = Non
             await _relay(recorder, reader, writer, upstream)
         except (OSError, TimeoutError):
             writer.transport.abort()
-        finally:
-            writer.close()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # also of one that was cancelled before its first turn
 
     if at is not None:
         server = await asyncio.start_unix_server(accept, str(at))

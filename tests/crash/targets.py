@@ -31,6 +31,7 @@ class Truth:
             return (await asyncio.wait_for(reader.read(), 5)).decode()
         finally:
             writer.close()
+            await writer.wait_closed()
 
     async def servers(self, site: str, backend: str) -> dict[str, tuple[int, bool]]:
         """Weight of every server of a backend and whether it is drained."""
