@@ -14,7 +14,7 @@ help: ## This list
 $(STAMP): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Install one, or: make PYTHON=/path/to/python"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Cannot make $(VENV): on Debian, apt install python3-venv"; exit 2; }
-	@echo "Installing into $(VENV) (once) …"
+	@echo "Installing into $(VENV) (once) …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q console state adapters

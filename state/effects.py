@@ -59,9 +59,11 @@ class Effects:
         elif self._clock.mono() - read_at > PREVIEW_AGE:
             await self._end(run, step, "failed", "nothing was sent: the readings before it took too long")
         else:
-            await self._act(run, step, change, identity, preview)
+            await self._act(run, step, change, identity, preview, read_at)
 
-    async def _act(self, run: Run, step: StepRun, change: Change, identity: Identity, preview: Preview) -> None:
+    async def _act(
+        self, run: Run, step: StepRun, change: Change, identity: Identity, preview: Preview, read_at: float
+    ) -> None:
         effect = f"{run.id}/{step.key}"
         started = self._clock.mono()
         self._reach("before_intent")
@@ -78,7 +80,10 @@ class Effects:
         }
         await self._record(run, step, EventKind.INTENT_RECORDED, intent)
         self._reach("after_intent")
-        receipt, unknown = await self._apply(change, preview, effect)
+        if self._clock.mono() - read_at > PREVIEW_AGE:  # this process stood still meanwhile
+            receipt, unknown = Receipt("held", "not sent: the readings before it are too old", changed=False), False
+        else:
+            receipt, unknown = await self._apply(change, preview, effect)
         self._reach("after_effect")
         answer = {"code": receipt.code, "words": receipt.words, "unknown": unknown}
         await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)

@@ -15,9 +15,11 @@ from console.cli.shown import complain, note, say, say_json
 from console.client import EngineClient
 from state.api import JournalRow
 from state.errors import ExitCode, NotFound
+from state.events import EventKind
 from state.units import utc_date
 from state.wire import named
 
+PAGE = 1000  # entries asked for at once
 FOLLOW_EVERY = 0.5  # seconds
 
 
@@ -38,19 +40,26 @@ def tail(estate: str | None, as_json: bool, lines: int, follow: bool) -> int:
 
 
 async def _tail(client: EngineClient, lines: int, follow: bool, as_json: bool) -> None:
+    """First the newest entries (heartbeats left out: a quiet night is full of them), then everything that comes."""
     newest = int((await client.view("header"))["journal_seq"])
-    after = max(0, newest - lines)
-    while True:
-        for row in await client.journal(after, 1000):
-            after = row.seq
-            if as_json:
-                say_json(named(row))
-            else:
-                say(_line(row))
-        if not follow:
-            return
+    after = max(0, newest - PAGE)
+    rows = await client.journal(after, PAGE)
+    for row in [r for r in rows if r.kind != EventKind.HEARTBEAT][-lines:]:
+        _tell(row, as_json)
+    after = rows[-1].seq if rows else after
+    while follow:
         sys.stdout.flush()
         await asyncio.sleep(FOLLOW_EVERY)
+        for row in await client.journal(after, PAGE):
+            after = row.seq
+            _tell(row, as_json)
+
+
+def _tell(row: JournalRow, as_json: bool) -> None:
+    if as_json:
+        say_json(named(row))
+    else:
+        say(_line(row))
 
 
 def _line(row: JournalRow) -> str:

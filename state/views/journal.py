@@ -55,7 +55,10 @@ class JournalTail:
         self._rows: deque[JournalRow] = deque((journal_row(r) for r in recorded), maxlen=KEPT)
 
     def add(self, recorded: Recorded) -> None:
-        """Take in one more entry."""
+        """Take in one more entry; of heartbeats in a row only the newest, they say no more together."""
+        beat = EventKind.HEARTBEAT.value
+        if recorded.event.kind is EventKind.HEARTBEAT and self._rows and self._rows[-1].kind == beat:
+            self._rows.pop()
         self._rows.append(journal_row(recorded))
 
     def view(self, *, seq: int, head: bytes, durable: str, verified: str) -> JournalView:

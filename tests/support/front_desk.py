@@ -40,7 +40,7 @@ CARD = Card(
     refusals=(),
 )
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
-HEADER = HeaderView("shop", "lab", None, None, (), "", "", 7, "aa", (), SOURCES)
+HEADER = HeaderView("shop", "lab", None, None, (), "", 7, "aa", (), SOURCES)
 SERVICE = ServiceRow(
     name="checkout",
     order=1,
