@@ -13,6 +13,8 @@ from adapters.lab.proxies import Address, connect
 
 CHANGING = (b"set server ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
 """How a command that changes its target begins, in HAProxy's protocol and in HTTP."""
+TURN = 0.02
+"""Seconds in which the loop does what was scheduled."""
 
 Answer = Callable[[bytes], bytes | None]
 """What to say in the target's place; None = let the command through."""
@@ -44,6 +46,7 @@ class Recorder:
 async def recording(recorder: Recorder, upstream: Address, at: Path | None = None) -> AsyncIterator[str]:
     """Listen at a socket path, or on a free loopback port, and relay to `upstream`; gives the address."""
     tasks: set[asyncio.Task[None]] = set()
+    writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -54,8 +57,10 @@ async def recording(recorder: Recorder, upstream: Address, at: Path | None = Non
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(serve(reader, writer))
         tasks.add(task)
+        writers.add(writer)
         task.add_done_callback(tasks.discard)
-        task.add_done_callback(lambda _: writer.close())  # also of one that was cancelled before its first turn
+        task.add_done_callback(lambda _: writers.discard(writer))
+        task.add_done_callback(lambda _: writer.close())
 
     if at is not None:
         server = await asyncio.start_unix_server(accept, str(at))
@@ -67,10 +72,13 @@ async def recording(recorder: Recorder, upstream: Address, at: Path | None = Non
         yield listens
     finally:
         server.close()
+        await asyncio.sleep(TURN)  # those already accepted become tasks
+        for writer in writers:
+            writer.transport.abort()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        await asyncio.sleep(TURN)  # aborted transports let go of their sockets
 
 
 async def _relay(

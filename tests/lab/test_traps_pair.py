@@ -117,7 +117,7 @@ async def test_trap_02_paused_replay_shows_what_is_not_applied(pair: Pair, engin
     async def paused() -> bool:
         row = await node(engine, "b")
         unapplied = row["unapplied_bytes"] or 0
-        return row["state"] == "replay paused" and row["lag_bytes"] >= unapplied > 1_000_000
+        return bool(row["state"] == "replay paused" and row["lag_bytes"] >= unapplied > 1_000_000)
 
     await until(paused, 6, "unapplied bytes are not shown")
     assert await asked(pair.primary, "select state from pg_stat_replication") == "streaming"
