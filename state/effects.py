@@ -148,7 +148,8 @@ class Effects:
                 words = "; ".join(found.evidence) or "the target cannot be read"
                 answer = {"code": "unreadable", "words": words, "unknown": True}
                 await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
-            await asyncio.sleep(pause)
+            left = hold - (now - since) if found.finding is not Finding.UNKNOWN else pause
+            await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, 2.0 if found.finding is Finding.UNKNOWN else 0.5)
 
     async def _read_back(self, change: Change, facts: Mapping[str, Any]) -> ReadBack:

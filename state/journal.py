@@ -89,6 +89,13 @@ class Sealer:
         return Sealed(seq, header, sha256(previous + header).digest(), salt, payload)
 
 
+def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Sealer) -> Recorded:
+    """An entry just sealed, as `unseal` would read it back, without parsing its header again."""
+    body = json.loads(sealed.payload)
+    kept = Event(event.kind, event.actor, event.session, event.incident, event.run, event.step, body)
+    return Recorded(sealed.seq, round(at, 6), round(mono, 6), sealer.boot, sealer.node, sealed.hash.hex(), kept)
+
+
 def unseal(sealed: Sealed) -> Recorded:
     """Read an entry back. Raises ValueError when the bytes are no entry."""
     seq, node, at, mono, boot, actor, session, kind, incident, run, step, _ = json.loads(sealed.header)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from state.errors import JournalUnavailable
 from state.events import Event, Recorded
-from state.journal import Sealed, Sealer, unseal
+from state.journal import Sealed, Sealer, recorded
 from state.ports import Clock, JournalStore
 
 SLOW = 0.005
@@ -27,7 +27,7 @@ class Journal:
         self._clock = clock
         self.seq, self.head = store.head()
         self.unavailable = ""
-        self.on_recorded: Callable[[Recorded], None] = lambda recorded: None
+        self.on_recorded: Callable[[Recorded], None] = lambda kept: None
         self._waiting: list[tuple[Event, asyncio.Future[Recorded]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._cost = 0.0
@@ -47,9 +47,9 @@ class Journal:
             started = self._clock.mono()
             try:
                 if self._cost > SLOW:
-                    await asyncio.to_thread(self._store.append, sealed)
+                    await asyncio.to_thread(self._store.append, [entry for entry, _ in sealed])
                 else:
-                    self._store.append(sealed)
+                    self._store.append([entry for entry, _ in sealed])
             except JournalUnavailable as error:
                 self.unavailable = str(error)
                 for _, done in batch:
@@ -59,18 +59,19 @@ class Journal:
                 continue
             self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)
             self.unavailable = ""
-            self.seq, self.head = sealed[-1].seq, sealed[-1].hash
-            for entry, (_, done) in zip(sealed, batch, strict=True):
-                recorded = unseal(entry)
-                self.on_recorded(recorded)
+            self.seq, self.head = sealed[-1][0].seq, sealed[-1][0].hash
+            for (_, kept), (_, done) in zip(sealed, batch, strict=True):
                 if not done.cancelled():
-                    done.set_result(recorded)
+                    done.set_result(kept)
+                self.on_recorded(kept)
 
-    def _seal(self, events: list[Event]) -> list[Sealed]:
-        seq, head, sealed = self.seq, self.head, []
+    def _seal(self, events: list[Event]) -> list[tuple[Sealed, Recorded]]:
+        seq, head = self.seq, self.head
+        sealed: list[tuple[Sealed, Recorded]] = []
         for event in events:
             seq += 1
-            entry = self._sealer.seal(event, seq=seq, previous=head, at=self._clock.wall(), mono=self._clock.mono())
+            at, mono = self._clock.wall(), self._clock.mono()
+            entry = self._sealer.seal(event, seq=seq, previous=head, at=at, mono=mono)
             head = entry.hash
-            sealed.append(entry)
+            sealed.append((entry, recorded(entry, event, at=at, mono=mono, sealer=self._sealer)))
         return sealed

@@ -49,9 +49,13 @@ class SqliteJournal:
         """Commit all entries in one durable transaction."""
         self._guard()
         rows = [(e.seq, e.header, e.hash, e.salt, e.payload) for e in entries]
+        insert = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
         try:
+            if len(rows) == 1:  # one statement is a transaction of its own
+                self._db.execute(insert, rows[0])
+                return
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.executemany(insert, rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()

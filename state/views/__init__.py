@@ -10,18 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, cast
 
-from state.api import ServerRow
-from state.readings import Server
-
 V = TypeVar("V")
 
 
 @dataclass(slots=True)
 class Memory:
-    """What the views of one engine looked like last time: views by topic, and servers already made into rows."""
+    """What the views of one engine looked like last time: views by topic, and each balancer's rows."""
 
     views: dict[str, Any] = field(default_factory=dict)
-    servers: dict[str, tuple[Server, tuple[Any, ...], ServerRow]] = field(default_factory=dict)
+    balancers: dict[str, Any] = field(default_factory=dict)
 
     def keep(self, topic: str, view: V) -> V:
         """The view to hand out: the former one where it is equal."""

@@ -32,7 +32,7 @@ def traffic(
     """
     backends: dict[str, BackendRow] = {}
     servers: dict[str, ServerRow] = {}
-    made: dict[str, tuple[Server, Figures, ServerRow]] = {}
+    frontends = _frontends(estate, world, now_mono)
     for name, entry in estate.balancers.items():
         owners = {
             s.traffic.backend: (n, s.traffic)
@@ -40,10 +40,18 @@ def traffic(
             if s.traffic is not None and name in s.traffic.balancers
         }
         seen = world.of(f"balancer:{name}", BalancerReading)
-        balancer = _Balancer(name, entry.site, seen, owners, _frontends(estate, world, now_mono), now_mono)
-        backends |= _backend_rows(balancer, expected)
-        servers |= _server_rows(balancer, world, memory, made)
-    memory.servers = made
+        kept: BalancerRows | None = memory.balancers.get(name)
+        fresh = seen is not None and seen.fresh_value(now_mono) is not None
+        reading = seen.value if seen is not None else None
+        if kept is None or not fresh or not kept.still_holds(reading, frontends, expected):
+            balancer = _Balancer(name, entry.site, seen, owners, frontends, fresh)
+            made = _server_rows(balancer, world, kept.made if kept is not None else {})
+            rows = {key: row for key, (_, _, row) in made.items()}
+            shown = _backend_rows(balancer, expected)
+            kept = BalancerRows(reading if fresh else None, frontends, dict(expected), shown, rows, made)
+            memory.balancers[name] = kept
+        backends |= kept.backends
+        servers |= kept.servers
     return memory.keep("traffic", TrafficView(backends, servers, _dns_rows(estate, world, now_mono)))
 
 
@@ -66,6 +74,28 @@ def _frontends(estate: Estate, world: World, now_mono: float) -> dict[str, _Fron
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class BalancerRows:
+    """The rows of one balancer and everything they were made from; they hold as long as that is the same."""
+
+    reading: BalancerReading | None
+    frontends: Mapping[str, _Frontend]
+    expected: Mapping[str, int | str]
+    backends: Mapping[str, BackendRow]
+    servers: Mapping[str, ServerRow]
+    made: Mapping[str, tuple[Server, Figures, ServerRow]]
+
+    def still_holds(
+        self,
+        reading: BalancerReading | None,
+        frontends: Mapping[str, _Frontend],
+        expected: Mapping[str, int | str],
+    ) -> bool:
+        """Trends move only with a reading, so the same reading is the same row."""
+        same = self.reading is not None and self.reading is reading
+        return same and self.frontends == frontends and self.expected == expected
+
+
 class _Balancer:
     """One balancer as seen now: its servers by backend, and which service owns which backend."""
 
@@ -76,12 +106,11 @@ class _Balancer:
         seen: Observed[BalancerReading] | None,
         owners: Mapping[str, tuple[str, ServiceTrafficEntry]],
         frontends: Mapping[str, _Frontend],
-        now_mono: float,
+        fresh: bool,
     ) -> None:
         self.name, self.site, self.seen, self.owners = name, site, seen, owners
-        self.frontends = frontends
+        self.frontends, self.fresh = frontends, fresh
         self.reading = seen.value if seen is not None else None
-        self.fresh = seen is not None and seen.fresh_value(now_mono) is not None
         self.backends: dict[str, list[Server]] = {backend: [] for backend in owners}
         for server in self.reading.servers.values() if self.reading is not None else ():
             self.backends.setdefault(server.backend, []).append(server)
@@ -121,10 +150,10 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
 
 
 def _server_rows(
-    balancer: _Balancer, world: World, memory: Memory, made: dict[str, tuple[Server, Figures, ServerRow]]
-) -> dict[str, ServerRow]:
+    balancer: _Balancer, world: World, before: Mapping[str, tuple[Server, Figures, ServerRow]]
+) -> dict[str, tuple[Server, Figures, ServerRow]]:
     """Rows of all servers; one whose reading and figures are the same as last time is not made again."""
-    rows: dict[str, ServerRow] = {}
+    made: dict[str, tuple[Server, Figures, ServerRow]] = {}
     charted = sum(map(len, balancer.backends.values())) <= CHARTED_SERVERS
     for backend, members in balancer.backends.items():
         colours = balancer.owners.get(backend, _NOBODY)[1].colours
@@ -142,14 +171,13 @@ def _server_rows(
                 balancer.fresh,
                 "" if server.serving else aside.get(server.name, ""),
             )
-            former = memory.servers.get(key)
+            former = before.get(key)
             if former is not None and former[1] == figures and (former[0] is server or former[0] == server):
                 row = former[2]
             else:
                 row = _server_row(key, balancer, server, colours.get(server.name, ""), figures)
             made[key] = (server, figures, row)
-            rows[key] = row
-    return rows
+    return made
 
 
 def _server_row(key: str, balancer: _Balancer, server: Server, release: str, figures: Figures) -> ServerRow:
