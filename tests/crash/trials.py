@@ -97,7 +97,7 @@ async def _crash(engine: RealEngine, recorder: Recorder, target: Target, point: 
     await engine.start(point)
     run = await engine.act(target.kind, **target.args)
     assert await engine.died(90) == -signal.SIGKILL
-    told = tuple(kind for kind in engine.kinds(run) if kind in (INTENT, RECEIPT, OUTCOME))
+    told = tuple(dict.fromkeys(kind for kind in engine.kinds(run) if kind in (INTENT, RECEIPT, OUTCOME)))
     assert told == SIGNS[point], f"it did not die at {point}: the journal holds {told}"
     sent = point not in ("before_intent", "after_intent")
     assert len(recorder.effects) == (target.commands if sent else 0)
