@@ -46,7 +46,7 @@ class EngineUnreachable(RecoveryError):
     """No engine answers on the socket; nothing was sent, or only a question."""
 
     title = "Engine unreachable"
-    hint = "Start one with `recovery engine`, or look why it ended in its log."
+    hint = "Start one with `recovery engine start`, or look why it ended in its log."
     exit_code = ExitCode.UNREACHABLE
 
 

@@ -56,3 +56,12 @@ def problems_of(estate_file: Path) -> tuple[Problem, ...]:
     except ConfigError as error:
         return error.problems
     return tuple(problem for problems in loaded.broken.values() for problem in problems)
+
+
+def problems_of_runbook(estate_file: Path, runbook: Path) -> tuple[Problem, ...]:
+    """Every problem of one runbook file, in the library or not, against an estate; or of that estate."""
+    try:
+        lint_runbook(read_yaml(runbook), parse_estate(read_yaml(estate_file), kinds()), CHANGES, CHECKS)
+    except ConfigError as error:
+        return error.problems
+    return ()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from console.cli.shown import note, say, say_json
-from console.client import Connected, EngineClient, Line
+from console.client import Connected, EngineClient, Line, Lost
 from state.api import RunbooksView, RunRow, StepRow
 from state.errors import ExitCode, NotFound
 from state.progress import RunState, StepState
@@ -73,19 +74,21 @@ async def followed(
 ) -> tuple[ExitCode, RunbooksView | None]:
     """The exit code of a run and the view it ended in. Past `within` seconds the outcome is unknown, never failed."""
     try:
-        async with asyncio.timeout(within):
-            view = await _until_ended(client, run, tell)
+        async with asyncio.timeout(within), aclosing(client.follow(("runbooks",))) as lines:
+            view = await _until_ended(lines, run, tell)
     except TimeoutError:
         return ExitCode.OUTCOME_UNKNOWN, None
     return ENDINGS[view.runs[run].state], view
 
 
-async def _until_ended(client: EngineClient, run: str, tell: Callable[[str], None]) -> RunbooksView:
+async def _until_ended(
+    lines: AsyncIterator[Connected | Line | Lost], run: str, tell: Callable[[str], None]
+) -> RunbooksView:
     mirror: Mirror[RunbooksView] = Mirror(RunbooksView)
     progress = Progress()
     loop = asyncio.get_running_loop()
     appear = loop.time() + GRACE
-    async for item in client.follow(("runbooks",)):
+    async for item in lines:
         if isinstance(item, Connected):
             mirror = Mirror(RunbooksView)
         elif not isinstance(item, Line):

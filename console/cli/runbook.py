@@ -84,12 +84,11 @@ def show(estate: str | None, as_json: bool, name: str) -> int:
 def lint(estate: str | None, as_json: bool, file: Path | None) -> int:
     """Check runbook files against the estate, without connecting; all of them, or one FILE."""
     from console.cli.files import report_problems
-    from console.loading import problems_of
+    from console.loading import problems_of, problems_of_runbook
     from console.places import find
 
     place = find(estate)
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
-    wanted = None if file is None else file.absolute()
-    found = [p for p in problems_of(place.file) if wanted is None or Path(p.file) == wanted]
-    return report_problems(found, f"{wanted or place.file}: runbooks hold", as_json=as_json)
+    found = problems_of(place.file) if file is None else problems_of_runbook(place.file, file.absolute())
+    return report_problems(list(found), f"{file or place.file}: runbooks hold", as_json=as_json)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 REFUSED_EXIT = 2
-HEADLESS_HINT = "use the headless verbs instead: recovery status, recovery check, recovery report (each with --json)"
+HEADLESS_HINT = "use the headless verbs instead: recovery status, recovery run, recovery journal (each with --json)"
 SIGNAL_EXIT_BASE = 128
 THEMES = ("dark", "light", "high-contrast", "terminal")
 
