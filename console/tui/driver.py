@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import selectors
+from codecs import getincrementaldecoder
 from typing import cast
 
 from rich.cells import cell_len
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 from console.tui.output import DiffedApp
+
+INPUT_TICK = 0.1
+"""Seconds after which a lone Escape counts as a key of its own."""
 
 _LOOKALIKES = {
     "─": "-", "━": "=", "═": "=", "│": "|", "┃": "|", "║": "|", "▏": "|", "▕": "|", "▎": "|", "▔": "-", "▁": "_",
@@ -36,6 +42,7 @@ class TerminalDriver(LinuxDriver):
     ascii_only = False
     _drawing = False
     _ascii = AsciiTable()
+    _wake: tuple[int, int] | None = None
 
     @property
     def backlog(self) -> int:
@@ -45,6 +52,8 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Also runs when a stopped process is continued: the screen is empty again by then."""
+        if self._wake is None:
+            self._wake = os.pipe()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._drawing = True
         cast(DiffedApp, self._app).forget_frame()
@@ -52,6 +61,34 @@ class TerminalDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         self._drawing = False
         super().stop_application_mode()
+
+    def run_input_thread(self) -> None:
+        """Read keys until told to end, at once when told: Textual's own loop sleeps up to 0.2 s first, and a person
+        who leaves waits for it."""
+        assert self._wake is not None
+        parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as ready:
+            ready.register(self.fileno, selectors.EVENT_READ)
+            ready.register(self._wake[0], selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if any(key.fd == self.fileno for key, _ in ready.select(INPUT_TICK)):
+                    read = os.read(self.fileno, 4096)
+                    if not read:
+                        return
+                    for event in parser.feed(decode(read)):
+                        self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)
+
+    def disable_input(self) -> None:
+        """Stop reading keys without waiting for the next tick."""
+        if self._wake is not None:
+            os.write(self._wake[1], b".")
+        super().disable_input()
+        if self._wake is not None:
+            for end in self._wake:
+                os.close(end)
+            self._wake = None
 
     def _sigcont_application(self, *_: object) -> None:
         """Continued. After a stop nobody could see coming (SIGSTOP) the terminal is left properly first: entered
