@@ -55,13 +55,14 @@ def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> La
         return Lag(unapplied=unapplied, why="the primary's position is not known")
     if standby.system_id != primary.system_id:
         return Lag(why=f"another database system, {standby.system_id}")
-    behind = max(0, primary.write_lsn - replayed)
+    written = max(primary.write_lsn, held)  # the standby may have been read after the primary
+    behind = max(0, written - replayed)
     if standby.timeline != primary.timeline:
         return Lag(at_least=None if _diverged(standby, primary) else behind, why=_timeline_words(standby, primary))
     if standby.receiver_state != "streaming":
         return Lag(at_least=behind, unapplied=unapplied, why="not streaming")
     seconds = 0.0 if behind == 0 else _finite(standby.replay_age)
-    return Lag(behind, max(0, primary.write_lsn - held), behind, unapplied, seconds)
+    return Lag(behind, written - held, behind, unapplied, seconds)
 
 
 def past_fork(standby: PostgresReading, primary: PostgresReading) -> int | None:

@@ -95,6 +95,13 @@ def test_trap_02_paused_replay_shows_unapplied_bytes(world: World) -> None:
     assert "39.8 MB unapplied" in node.words
 
 
+def test_a_standby_read_after_its_primary_still_shows_what_it_has_not_applied(world: World) -> None:
+    put(world, "postgres:orders/n2", standby("n2", 100 * MB, 102 * MB, replay_pause="paused"))
+    node = judge(world).nodes["n2"]
+    assert (node.lag.replay, node.lag.receive) == (2 * MB, 0)
+    assert node.health is Health.WARN
+
+
 def test_trap_03_idle_primary_raises_no_alarm_from_time(world: World) -> None:
     put(world, "postgres:orders/n2", standby("n2", 100 * MB, replay_age=9000.0))
     node = judge(world).nodes["n2"]
