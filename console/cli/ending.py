@@ -38,6 +38,10 @@ def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOBODY_READS
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        complain(f"The host refused: {neutral(place)}{error.strerror or error}")
+        return int(ExitCode.USAGE)
 
 
 def tell_error(error: RecoveryError) -> None:
