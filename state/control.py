@@ -51,7 +51,7 @@ class Control:
     async def stop(self, caller: Caller, run: Run, reason: str) -> None:
         """Start nothing new in a run. Works without a journal too; then only the record is missing."""
         run.stopping = True
-        words = f"stopped by {caller.person}" + (f": {reason}" if reason else "")
+        words = f"stopped by {caller.person or caller.account}" + (f": {reason}" if reason else "")
         try:
             await self._event(caller, run, EventKind.RUN_STOP_REQUESTED, {"words": words})
         except JournalUnavailable:
@@ -115,4 +115,5 @@ class Control:
         return step
 
     async def _event(self, caller: Caller, run: Run, kind: EventKind, body: Mapping[str, Any]) -> None:
-        await self._journal.append(Event(kind, caller.person, caller.session, run=run.id, body=body))
+        actor = caller.person or caller.account
+        await self._journal.append(Event(kind, actor, caller.session, run=run.id, body=body))
