@@ -73,6 +73,8 @@ def heading(seen: dict[str, Any]) -> list[str]:
             f"data at risk {lost} of {megabytes(risk['target'])} ({risk['database']}: {risk['health'].upper()},"
             f" {age(risk['sources'], header, seen['mono'])}) {risk['words']}"
         )
+    if header["effects"]:
+        lines.append(f"EFFECTS REFUSED {header['effects']}")
     lines += [f"ALARM {alarm}" for alarm in header["alarms"]]
     if header["running"]:
         lines.append(f"running {', '.join(header['running'])}")
