@@ -33,29 +33,34 @@ class Control:
         run = self._planner.run(name)
         if run.ended:
             raise Refused("run-open", f"{name} has ended ({run.state.value})", "Start a new run")
+        wanted = str(request.get("step") or "")
         match verb:
             case "pause":
                 await self._pause(caller, run)
             case "resume":
                 await self._resume(caller, run)
             case "skip":
-                await self._skip(caller, run, str(request.get("reason", "")).strip())
+                await self._skip(caller, run, wanted, str(request.get("reason", "")).strip())
             case "stop":
                 await self.stop(caller, run, str(request.get("reason", "")).strip())
             case "decide":
-                await self._decide(caller, run, str(request.get("choice", "")))
+                await self._decide(caller, run, wanted, str(request.get("choice", "")))
             case _:
                 raise NotFound(f"no control {verb!r}; there are pause, resume, skip, stop and decide")
         return Accepted(name, f"{name}: {verb}")
 
     async def stop(self, caller: Caller, run: Run, reason: str) -> None:
         """Start nothing new in a run. Works without a journal too; then only the record is missing."""
-        run.stopping = True
+        self.halt(run)
         words = f"stopped by {caller.person or caller.account}" + (f": {reason}" if reason else "")
         try:
             await self._event(caller, run, EventKind.RUN_STOP_REQUESTED, {"words": words})
         except JournalUnavailable:
             run.words = f"{words} (not recorded: {self._journal.unavailable})"
+
+    def halt(self, run: Run) -> None:
+        """From this instant the run starts nothing new; recording it comes after."""
+        run.stopping = True
         self._executor.wake(run.id)
 
     async def _pause(self, caller: Caller, run: Run) -> None:
@@ -71,15 +76,19 @@ class Control:
         state = run.latest(step.id).state
         if state in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED):
             raise Refused("step-open", f"{step.id} is {state.value}", f"Retry or skip {step.id} first")
-        if step.risk == "B3":
+        risky = any(s.risk == "B3" for s in run.group(step))
+        if risky:
             require_role(caller, ("commander",), "going on with a B3 change")
-        self._executor.confirmed(run.id)
         await self._event(caller, run, EventKind.RUN_RESUMED, {"words": f"resumed by {caller.person}"})
+        if risky:
+            self._executor.confirmed(run.id)
 
-    async def _skip(self, caller: Caller, run: Run, reason: str) -> None:
+    async def _skip(self, caller: Caller, run: Run, wanted: str, reason: str) -> None:
         if len(reason) < SHORTEST_REASON:
             raise Refused("reason", "a skip needs a reason", "Say why in a few words; it goes into the journal")
         step = self._current(run)
+        if wanted and wanted != step.id:
+            raise Refused("step-order", f"{run.id} stands at {step.id}, not at {wanted}", f"Skip {step.id} first")
         latest = run.latest(step.id)
         if latest.in_doubt or latest.state is StepState.RUNNING:
             raise Refused("step-settled", f"{step.id} is {latest.state.value}", "Wait until reading has settled it")
@@ -90,23 +99,22 @@ class Control:
         await self._journal.append(event)
         await self._event(caller, run, EventKind.RUN_RESUMED, {"words": f"{caller.person} skipped {step.id}"})
 
-    async def _decide(self, caller: Caller, run: Run, choice: str) -> None:
-        if run.state is not RunState.WAITING:
+    async def _decide(self, caller: Caller, run: Run, wanted: str, choice: str) -> None:
+        step = run.asking() if run.state is RunState.WAITING else None
+        if step is None:
             raise Refused("question-open", f"{run.id} asks nothing", "There is nothing to decide")
-        step = next(s for s in run.steps if run.latest(s.id).state is StepState.WAITING)
+        if wanted and wanted != step.id:
+            raise Refused("step-order", f"{run.id} asks at {step.id}, not at {wanted}", "Read the question again")
         if choice not in step.options:
             raise NotFound(f"no answer {choice!r}; there are {', '.join(step.options)}")
         if step.owner:
             require_role(caller, (step.owner, "commander"), f"deciding {step.id}")
-        event = Event(
-            EventKind.DECISION_MADE,
-            caller.person,
-            caller.session,
-            run=run.id,
-            step=run.latest(step.id).key,
-            body={"choice": choice, "words": f"{caller.person} chose {choice}"},
-        )
-        await self._journal.append(event)
+        latest, words = run.latest(step.id), f"{caller.person} chose {choice}"
+        body = {"choice": choice, "words": words}
+        event = Event(EventKind.DECISION_MADE, caller.person, caller.session, run=run.id, step=latest.key, body=body)
+        recorded = await self._journal.append(event)
+        if latest.decided != recorded.seq:
+            raise Refused("question-open", f"{step.id} was answered just before: {latest.words}", "Look at the run")
 
     def _current(self, run: Run) -> PlannedStep:
         step = run.next()

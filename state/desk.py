@@ -45,10 +45,16 @@ class PlanDesk:
         self._journal, self._executor, self._clock = journal, executor, clock
         self._open: dict[str, Plan] = {}
         self._submitting = asyncio.Lock()
+        self._halts = 0
 
     def void(self) -> None:
         """Forget every open plan."""
         self._open.clear()
+
+    def halt(self) -> None:
+        """Everything was stopped: what is on its way to becoming a run does not get there, open plans are void."""
+        self._halts += 1
+        self.void()
 
     async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
         """A plan and its card, from readings made now."""
@@ -110,10 +116,11 @@ class PlanDesk:
             raise Refused("fingerprint", "the confirmation is for another plan", "Preview again")
         if plan.card.refusals:
             raise Refused("plan-refused", plan.card.refusals[0], "Clear the reason, then preview again")
+        halts = self._halts
         async with self._submitting:
-            return await self._begin(caller, plan)
+            return await self._begin(caller, plan, halts)
 
-    async def _begin(self, caller: Caller, plan: Plan) -> Accepted:
+    async def _begin(self, caller: Caller, plan: Plan, halts: int) -> Accepted:
         require_risk(caller, plan.risk, self._estate.policies)
         self._require_free(plan)
         self._require_journal()
@@ -121,12 +128,23 @@ class PlanDesk:
         steps = pin(plan.draft, seen)
         if fingerprint(plan.draft, steps) != plan.fingerprint:
             raise Refused("facts-changed", _what_moved(plan.steps, steps), "Preview again to see the new facts")
+        self._require_going(halts)
         if plan.draft.retry_of is not None:
             return await self._retry(caller, plan.draft, steps[0])
-        return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets)
+        return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets, halts)
+
+    def _require_going(self, halts: int) -> None:
+        if halts != self._halts:
+            raise Refused("stopped", "everything was stopped meanwhile", "Look at what stands, then preview again")
 
     async def _start(
-        self, person: str, session: str, draft: Draft, steps: Sequence[PlannedStep], targets: Sequence[str]
+        self,
+        person: str,
+        session: str,
+        draft: Draft,
+        steps: Sequence[PlannedStep],
+        targets: Sequence[str],
+        halts: int,
     ) -> Accepted:
         run_id = self._book.next_id()
         body = {
@@ -140,45 +158,55 @@ class PlanDesk:
             "steps": [s.pinned() for s in steps],
             "words": f"{draft.title}: {len(steps)} steps",
         }
-        await self._journal.append(Event(EventKind.RUN_STARTED, person, session, run=run_id, body=body))
+        run_started = Event(EventKind.RUN_STARTED, person, session, run=run_id, body=body)
+        await self._journal.append_all([run_started, self._lease_event(run_id, person, targets)])
         run = self._book.runs[run_id]
-        await self.take_lease(run)
+        run.stopping = run.stopping or halts != self._halts
         self._executor.start(run)
         return Accepted(run_id, f"{run_id} started: {draft.title}")
 
     async def take_lease(self, run: Run) -> None:
         """Take the run's targets under the next epoch."""
-        body = {"epoch": self._book.epoch + 1, "targets": list(run.targets)}
-        await self._journal.append(Event(EventKind.LEASE_TAKEN, run.actor, run=run.id, body=body))
+        await self._journal.append(self._lease_event(run.id, run.actor, run.targets))
+
+    def _lease_event(self, run: str, person: str, targets: Sequence[str]) -> Event:
+        body = {"epoch": self._book.epoch + 1, "targets": list(targets)}
+        return Event(EventKind.LEASE_TAKEN, person, run=run, body=body)
 
     async def _retry(self, caller: Caller, draft: Draft, step: PlannedStep) -> Accepted:
         run_id, key = draft.retry_of or ("", "")
         run = self._book.runs[run_id]
-        proof = run.latest(step.id).words
+        if self._planner.retry(run_id, step.id).retry_of != draft.retry_of:
+            raise Refused("step-order", f"{key} of {run_id} was retried meanwhile", "Look at the run")
         body = {
             "identity": dict(step.identity) if step.identity is not None else None,
             "facts": dict(step.facts) if step.facts is not None else None,
-            "reason": f"{caller.person} retries; before: {proof}",
+            "reason": f"{caller.person} retries; before: {run.latest(step.id).words}",
         }
-        event = Event(EventKind.STEP_RETRIED, caller.person, caller.session, run=run_id, step=key, body=body)
-        await self._journal.append(event)
         words = {"words": f"{caller.person} retries {step.id}"}
-        self._executor.confirmed(run_id)
-        await self._journal.append(
-            Event(EventKind.RUN_RESUMED, caller.person, caller.session, run=run_id, body=words)
+        await self._journal.append_all(
+            [
+                Event(EventKind.STEP_RETRIED, caller.person, caller.session, run=run_id, step=key, body=body),
+                Event(EventKind.RUN_RESUMED, caller.person, caller.session, run=run_id, body=words),
+            ]
         )
+        if step.risk == "B3":
+            self._executor.confirmed(run_id)
         return Accepted(run_id, f"{run_id}: retrying {step.title}")
 
     async def undo(self, run: Run) -> None:
         """Reverse what a failed run did, because its runbook says so; confirmed with the run itself."""
+        halts = self._halts
         try:
-            draft = self._planner.undo(run)
-            seen = await self._planner.see(draft)
-        except (Refused, NotFound) as error:
+            async with self._submitting:
+                draft = self._planner.undo(run)
+                seen = await self._planner.see(draft)
+                targets = tuple(dict.fromkeys(t for one in seen for t in one.change.targets))
+                require_free(targets, self._book, now_wall=self._clock.wall())
+                self._require_going(halts)
+                await self._start(run.actor, "", draft, pin(draft, seen), targets, halts)
+        except (Refused, NotFound, JournalUnavailable) as error:
             run.words = f"{run.words}; nothing was undone: {error}"
-            return
-        targets = tuple(dict.fromkeys(t for one in seen for t in one.change.targets))
-        await self._start(run.actor, "", draft, pin(draft, seen), targets)
 
     def _require_free(self, plan: Plan) -> None:
         mine = plan.draft.retry_of[0] if plan.draft.retry_of else ""

@@ -41,6 +41,8 @@ TICK = 0.25
 """Seconds between looks at the world; also how soon a hang of this process is noticed."""
 HEARTBEAT = 60.0
 """Seconds between journal heartbeats, so that a silent hour is provable."""
+PROBE = 1.0
+"""Seconds between tries of a journal that could not be written."""
 PAGE = 2000
 """Journal entries handled before everything else gets its turn."""
 GAP = 5.0
@@ -77,7 +79,7 @@ class Engine:
         self._tail, self._verifier = JournalTail(()), Verifier()
         planner = Planner(estate, outside, library, self.book)
         effects = Effects(planner.build, self.journal, clock, reach, self._actor)
-        self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._actor)
+        self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._lease, self._actor)
         self.plans = PlanDesk(estate, planner, self.book, self.journal, self.executor, clock)
         self.controls = Control(planner, self.journal, self.executor)
         self._board = Board(estate, self.world, self.watch, self.book, self._tail, self.journal, library, clock)
@@ -86,7 +88,7 @@ class Engine:
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.ended = asyncio.Event()
-        self.lag = 0.0
+        self.lag, self._probed = 0.0, 0.0
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, go on with runs that had not ended."""
@@ -98,7 +100,6 @@ class Engine:
         self._poller.start()
         self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
         for run in self.book.open():
-            await self.plans.take_lease(run)
             self.executor.start(run, restarted=True)
 
     async def run(self) -> None:
@@ -170,9 +171,11 @@ class Engine:
     async def stop_all(self, caller: Caller) -> Accepted:
         """Start nothing new anywhere. Never refused for want of a journal."""
         self._require_ending(caller, "stopping")
+        self.plans.halt()
         runs = self.book.open()
         for run in runs:
-            await self.controls.stop(caller, run, "stop of everything")
+            self.controls.halt(run)
+        await asyncio.gather(*(self.controls.stop(caller, run, "stop of everything") for run in runs))
         words = f"stopping {', '.join(r.id for r in runs)}" if runs else "nothing is running"
         return Accepted("", words)
 
@@ -231,6 +234,9 @@ class Engine:
     async def _undo(self, run: Run) -> None:
         await self.plans.undo(run)
 
+    async def _lease(self, run: Run) -> None:
+        await self.plans.take_lease(run)
+
     def _heard(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
         if now.value is not None and now.error is None:
             observe_trends(self.world, key, now.value, before)
@@ -264,7 +270,14 @@ class Engine:
             last = now
             self.watch.tick(now)
             await self.watch.record(self.journal)
+            await self._probe(now)
             self._move()
+
+    async def _probe(self, now: float) -> None:
+        """See whether a journal that could not be written can be again; nobody else would ask for a minute."""
+        if self.journal.unavailable and now - self._probed >= PROBE:
+            self._probed = now
+            await self._note(EventKind.HEARTBEAT, "running; the journal can be written again")
 
     async def _beat(self) -> None:
         while True:

@@ -33,18 +33,21 @@ class Executor:
         clock: Clock,
         ask: Ask,
         undo: Callable[[Run], Awaitable[None]],
+        lease: Callable[[Run], Awaitable[None]],
         actor: str,
     ) -> None:
         self._effects, self._journal, self._clock, self._ask, self._undo = effects, journal, clock, ask, undo
-        self._actor = actor
+        self._lease, self._actor = lease, actor
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wakes: dict[str, asyncio.Event] = {}
         self._restarted: set[str] = set()
+        self._without_lease: set[str] = set()
 
     def start(self, run: Run, *, restarted: bool = False) -> None:
         """Begin, or after a restart go on with, a run."""
         if restarted:
             self._restarted.add(run.id)
+            self._without_lease.add(run.id)
         self._wakes[run.id] = asyncio.Event()
         self._tasks[run.id] = asyncio.create_task(self._live(run), name=f"run {run.id}")
 
@@ -88,6 +91,9 @@ class Executor:
             run.words = f"{words}; held: {error}"
 
     async def _drive(self, run: Run) -> None:
+        if run.id in self._without_lease:
+            await self._lease(run)
+            self._without_lease.discard(run.id)
         await self._recover(run)
         while not run.ended:
             step = run.next()
@@ -95,33 +101,45 @@ class Executor:
                 await self._finish(run, RunState.STOPPED, "stopped; what was done is listed with its evidence")
             elif step is None:
                 await self._finish(run, RunState.DONE, "every step is done and verified")
-            elif run.state is RunState.PAUSED or self._held(run, step):
+            elif run.state is RunState.PAUSED:
                 await self._sleep(run)
-            elif not await self._hold_after_restart(run, step):
-                group = (
-                    [s for s in run.steps if s.group == step.group and not run.settled(s)] if step.group else [step]
-                )
-                await asyncio.gather(*(self._step(run, s) for s in group))
-                await self._after(run, group)
+            elif self._held(run, step):
+                await self._after(run, [step])
+            else:
+                group = [s for s in run.group(step) if not (run.settled(s) or self._held(run, s))]
+                if not await self._hold_after_restart(run, group):
+                    await self._together(run, group)
+                    await self._after(run, group)
+
+    async def _together(self, run: Run, group: list[PlannedStep]) -> None:
+        """Carry out the steps of a group. Whatever one of them meets, all come to rest before anybody goes on."""
+        for met in await asyncio.gather(*(self._step(run, s) for s in group), return_exceptions=True):
+            if met is not None:
+                raise met
 
     async def _recover(self, run: Run) -> None:
         """After a crash: effects in doubt are classified by reading; what had sent nothing starts over."""
+        settled: list[PlannedStep] = []
         for step in run.all_steps():
             if step.in_doubt:
                 await self._effects.reconcile(run, step)
-                await self._after(run, [step.step])
+                settled.append(step.step)
             elif step.intent is not None and step.seconds is None:
                 await self._end(run, step, step.state.value, step.words, step.evidence)
-                await self._after(run, [step.step])
+                settled.append(step.step)
+            elif step.state is StepState.RUNNING and run.stopping:
+                await self._end(run, step, "stopped", "stopped before anything was sent", ())
             elif step.state is StepState.RUNNING:
                 body = {"reason": "the engine ended before anything was sent", **_pin(step.step)}
                 await self._record(run, EventKind.STEP_RETRIED, step, body)
+        await self._after(run, settled)
 
-    async def _hold_after_restart(self, run: Run, step: PlannedStep) -> bool:
+    async def _hold_after_restart(self, run: Run, group: list[PlannedStep]) -> bool:
         """A risky change is not sent by an engine that restarted since a person confirmed it."""
-        if run.id not in self._restarted or step.do != "change" or step.risk != "B3":
+        risky = next((s for s in group if s.do == "change" and s.risk == "B3"), None)
+        if run.id not in self._restarted or risky is None:
             return False
-        words = f"the engine restarted since this was confirmed; resume to go on with: {step.title}"
+        words = f"the engine restarted since this was confirmed; resume to go on with: {risky.title}"
         await self._event(run, EventKind.RUN_PAUSED, {"words": words})
         return True
 
@@ -135,7 +153,9 @@ class Executor:
 
     async def _step(self, run: Run, planned: PlannedStep) -> None:
         step = run.latest(planned.id)
-        if step.state is not StepState.WAITING:
+        if step.state not in (StepState.PENDING, StepState.WAITING):
+            return  # one instance is carried out once
+        if step.state is StepState.PENDING:
             await self._record(run, EventKind.STEP_STARTED, step, {"words": planned.title})
         match planned.do:
             case "change":
@@ -191,24 +211,22 @@ class Executor:
         if step.state is not StepState.WAITING:
             body = {"question": planned.question, "options": list(planned.options)}
             await self._record(run, EventKind.DECISION_ASKED, step, body)
-        while not run.stopping and run.state is RunState.WAITING:
+        while not (run.stopping or step.choice):
             await self._sleep(run)
-        if run.stopping:
+        if not step.choice:
             await self._end(run, step, "stopped", "stopped without a decision", ())
             return
-        choice = step.words.rpartition(": ")[2]
-        meaning = planned.options.get(choice, "continue")
-        await self._end(run, step, "done", step.words, ())
+        meaning = planned.options[step.choice]  # carried out before the step ends: a crash in between repeats it
         if meaning == "stop":
             await self._event(run, EventKind.RUN_STOP_REQUESTED, {"words": step.words})
-        elif meaning not in ("continue", ""):
+        elif meaning != "continue":
             await self._skip_to(run, step, meaning)
+        await self._end(run, step, "done", step.words, ())
 
     async def _skip_to(self, run: Run, step: StepRun, target: str) -> None:
+        end = next(s.index for s in run.steps if s.id == target)
         for planned in run.steps:
-            if planned.id == target:
-                return
-            if planned.index > step.step.index:
+            if step.step.index < planned.index < end and not run.settled(planned):
                 await self._record(run, EventKind.STEP_SKIPPED, run.latest(planned.id), {"reason": step.words})
 
     async def _after(self, run: Run, group: list[PlannedStep]) -> None:
@@ -218,7 +236,8 @@ class Executor:
             if run.ended or run.stopping or step.state in (StepState.DONE, StepState.SKIPPED, StepState.PENDING):
                 continue
             words = f"{planned.title}: {step.words}"
-            match planned.on_failure:
+            policy = "pause" if step.state is StepState.STOPPED else planned.on_failure
+            match policy:
                 case "continue":
                     continue
                 case "stop":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from state.errors import JournalUnavailable
 from state.events import Event, Recorded
@@ -34,11 +34,16 @@ class Journal:
 
     async def append(self, event: Event) -> Recorded:
         """Record an event durably. Raises JournalUnavailable; then nothing was recorded."""
-        done: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, done))
+        return (await self.append_all([event]))[0]
+
+    async def append_all(self, events: Sequence[Event]) -> list[Recorded]:
+        """Record events in one durable commit, all or none of them. Raises JournalUnavailable."""
+        loop = asyncio.get_running_loop()
+        asked = [(event, loop.create_future()) for event in events]
+        self._waiting += asked
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
-        return await asyncio.shield(done)
+        return [await asyncio.shield(done) for _, done in asked]
 
     async def _flush(self) -> None:
         while self._waiting:
@@ -51,19 +56,23 @@ class Journal:
                 else:
                     self._store.append([entry for entry, _ in sealed])
             except JournalUnavailable as error:
+                self._took(started)
                 self.unavailable = str(error)
                 for _, done in batch:
                     if not done.cancelled():
                         done.set_exception(JournalUnavailable(str(error)))
                         done.exception()
                 continue
-            self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)
+            self._took(started)
             self.unavailable = ""
             self.seq, self.head = sealed[-1][0].seq, sealed[-1][0].hash
             for (_, kept), (_, done) in zip(sealed, batch, strict=True):
                 if not done.cancelled():
                     done.set_result(kept)
                 self.on_recorded(kept)
+
+    def _took(self, started: float) -> None:
+        self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)
 
     def _seal(self, events: list[Event]) -> list[tuple[Sealed, Recorded]]:
         seq, head = self.seq, self.head

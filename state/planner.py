@@ -42,7 +42,7 @@ class Planner:
                 name, params = str(request.get("name", "")), request.get("params") or {}
                 return replace(self._library.draft(name, params), request=dict(request))
             case "retry":
-                return self._retry(str(request.get("run", "")), str(request.get("step", "")))
+                return self.retry(str(request.get("run", "")), str(request.get("step", "")))
             case "undo":
                 return self.undo(self.run(str(request.get("run", ""))))
             case other:
@@ -61,7 +61,8 @@ class Planner:
         step = change_step(change, "change", 0)
         return Draft(change.title, (step,), request=dict(request))
 
-    def _retry(self, name: str, wanted: str) -> Draft:
+    def retry(self, name: str, wanted: str) -> Draft:
+        """The step a run stands at, as a new instance. Raises Refused unless it is known not to have come out."""
         run = self.run(name)
         step = run.next()
         if run.ended or step is None:

@@ -71,6 +71,8 @@ class StepRun:
     effect: str = ""
     intent: Mapping[str, Any] | None = None
     answered: str = ""
+    choice: str = ""
+    decided: int = 0
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -124,6 +126,15 @@ class Run:
     def next(self) -> PlannedStep | None:
         """The first step that is not settled, or None when the run is through."""
         return next((s for s in self.steps if not self.settled(s)), None)
+
+    def group(self, step: PlannedStep) -> list[PlannedStep]:
+        """The steps that go together with a step, itself included."""
+        return [s for s in self.steps if s.group == step.group] if step.group else [step]
+
+    def asking(self) -> PlannedStep | None:
+        """The first step that waits for an answer, or None."""
+        waiting = (s for s in self.steps if self.latest(s.id).state is StepState.WAITING)
+        return next((s for s in waiting if not self.latest(s.id).choice), None)
 
     def settled(self, step: PlannedStep) -> bool:
         """Done, skipped, or failed where the runbook says to go on."""
@@ -199,6 +210,8 @@ def _lease(book: RunBook, recorded: Recorded) -> None:
 def _run_state(state: RunState) -> Callable[[RunBook, Recorded], None]:
     def reduce(book: RunBook, recorded: Recorded) -> None:
         run = book.runs[recorded.event.run]
+        if run.ended:  # what people asked for while it was ending comes too late
+            return
         run.state = state
         run.words = recorded.event.body.get("words", "")
         run.question, run.options = "", ()
@@ -273,11 +286,13 @@ def _skipped(book: RunBook, recorded: Recorded) -> None:
 
 def _retried(book: RunBook, recorded: Recorded) -> None:
     old, body = _instance(book, recorded), recorded.event.body
+    run = book.runs[recorded.event.run]
+    if run.ended:
+        return
     if old.state is not StepState.DONE:
         old.state = StepState.SUPERSEDED if old.intent is None else old.state
     planned = replace(old.step, identity=body.get("identity"), facts=body.get("facts"))
-    run = book.runs[recorded.event.run]
-    run.instances[old.step.id].append(StepRun(planned, old.instance + 1))
+    run.instances[old.step.id].append(StepRun(planned, len(run.instances[old.step.id]) + 1))
 
 
 def _asked(book: RunBook, recorded: Recorded) -> None:
@@ -289,9 +304,15 @@ def _asked(book: RunBook, recorded: Recorded) -> None:
 
 
 def _decided(book: RunBook, recorded: Recorded) -> None:
-    run = book.runs[recorded.event.run]
-    run.state, run.question, run.options = RunState.RUNNING, "", ()
-    _instance(book, recorded).words = f"{recorded.event.actor} chose: {recorded.event.body['choice']}"
+    run, step = book.runs[recorded.event.run], _instance(book, recorded)
+    if run.ended or step.choice:  # the first answer counts
+        return
+    step.choice, step.decided = recorded.event.body["choice"], recorded.seq
+    step.words = f"{recorded.event.actor} chose: {step.choice}"
+    asking = run.asking()
+    run.state = RunState.RUNNING if asking is None else RunState.WAITING
+    run.question = "" if asking is None else asking.question
+    run.options = () if asking is None else tuple(asking.options)
 
 
 REDUCERS: Mapping[EventKind, Callable[[RunBook, Recorded], None]] = {
