@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import traceback
@@ -15,6 +16,7 @@ from console.tui.output import DiffedApp
 from console.tui.terminal import SIGNAL_EXIT_BASE, Terminal
 from console.tui.theme import register
 from console.tui.watchdog import Watchdog
+from console.tui.widgets.scrollbar import use_sign_bars
 from state.text import clean, is_clean
 
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
@@ -34,6 +36,7 @@ class TerminalApp(DiffedApp):
         self.glyphs: Glyphs = ASCII if terminal.ascii_only else UNICODE
         self.animation_level = "none"
         register(self, terminal.theme)
+        use_sign_bars()
         self._watchdog: Watchdog | None = None
 
     def start(self) -> int:
@@ -43,7 +46,10 @@ class TerminalApp(DiffedApp):
         finally:
             if self._watchdog is not None:
                 self._watchdog.stop()
-        return self.return_code or 0
+        code = self.return_code or 0
+        if code == SIGNAL_EXIT_BASE + signal.SIGHUP:
+            _forget_terminal()
+        return code
 
     def output_backlog(self) -> int:
         return self._driver.backlog if isinstance(self._driver, TerminalDriver) else 0
@@ -81,3 +87,12 @@ class TerminalApp(DiffedApp):
         shown = [line if is_clean(line) else clean(line) for line in parts]
         self._exit_renderables.append(Segments([Segment("\n".join(shown))]))
         self._close_messages_no_wait()
+
+
+def _forget_terminal() -> None:
+    """Point the standard streams at nothing: Python flushes them at its end, and a dead terminal makes that fail."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
