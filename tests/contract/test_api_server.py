@@ -198,13 +198,15 @@ async def test_the_stream_ticks_and_sends_only_what_changed(desk: Desk, sockets:
         assert mirror.apply(lines[1]) == HEADER
         began = time.monotonic()
         for number in range(50):
+            desk.touch(effects=f"u{number}")
             await asyncio.sleep(0.01)
+        desk.touch(effects="last")
         batches = 0
-        while mirror.view is None or mirror.view.commander != "last":
+        while mirror.view is None or mirror.view.effects != "last":
             line = json.loads(await response.content.readline())
             batches += "tick" in line
             if "topic" in line:
-                assert line["set"].keys() == {"commander"}
+                assert line["set"].keys() == {"effects"}
                 mirror.apply(line)
         assert batches <= 4 * (time.monotonic() - began) + 2
         began = time.monotonic()
@@ -228,6 +230,7 @@ async def test_a_stalled_reader_delays_nobody_and_is_dropped(
     ):
         last = time.monotonic()
         for number in range(14):
+            desk.touch(effects=str(number % 10) * 400_000)
             await response.content.readline()
             gaps.append(time.monotonic() - last)
             last = time.monotonic()
