@@ -71,6 +71,7 @@ class Board:
             effects=self._journal.unavailable,
             journal_seq=self._journal.seq,
             journal_head=self._journal.head.hex(),
+            alarms=(self._journal.doubt,) if self._journal.doubt else (),
         )
         return header(
             self._estate, self._world, self._watch.clocks, self._watch.expected, desk, now_mono, self._memory

@@ -16,6 +16,7 @@ from state.estate import Estate
 from state.events import Event, EventKind
 from state.executor import Executor
 from state.front import Caller
+from state.journal import MAX_PAYLOAD, canonical
 from state.journal_writer import Journal
 from state.leases import require_free
 from state.plan import Draft, Plan, check_confirmation, fingerprint, make_plan, pin
@@ -158,6 +159,9 @@ class PlanDesk:
             "steps": [s.pinned() for s in steps],
             "words": f"{draft.title}: {len(steps)} steps",
         }
+        if (size := len(canonical(body))) > MAX_PAYLOAD:
+            fact = f"the plan has {size // 1024} KiB, one journal entry holds {MAX_PAYLOAD // 1024}"
+            raise Refused("plan-size", fact, "Split the runbook")
         run_started = Event(EventKind.RUN_STARTED, person, session, run=run_id, body=body)
         await self._journal.append_all([run_started, self._lease_event(run_id, person, targets)])
         run = self._book.runs[run_id]

@@ -7,13 +7,14 @@ takes. The reading that decides is made twice, `settle` apart, by another path t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from state.changes import Change, ChangeSpec, Finding, Preview, ReadBack
 from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
 from state.events import Event, EventKind
 from state.fault_points import Reach
+from state.journal import MAX_PAYLOAD, canonical
 from state.journal_writer import Journal
 from state.ports import Clock, Identity, Receipt
 from state.runs import Run, StepRun
@@ -23,6 +24,9 @@ READ_DEADLINE = 4.0
 
 PREVIEW_AGE = 5.0
 """Seconds the last reading before an effect may be old when the effect leaves."""
+
+MOST_EVIDENCE, LONGEST_EVIDENCE = 50, 2000
+"""Lines of evidence, and characters of each, that fit a journal entry."""
 
 STATES = {Finding.DONE: "done", Finding.NOT_DONE: "not-done", Finding.PARTIAL: "failed"}
 
@@ -78,6 +82,11 @@ class Effects:
             "undo": {"kind": preview.undo.kind, "args": dict(preview.undo.args)} if preview.undo else None,
             "words": f"{change.title}: {'; '.join(str(d) for d in preview.diffs)}",
         }
+        if len(canonical(intent)) > MAX_PAYLOAD:
+            await self._end(
+                run, step, "failed", "nothing was sent: what it would do is too much for one journal entry"
+            )
+            return
         await self._record(run, step, EventKind.INTENT_RECORDED, intent)
         self._reach("after_intent")
         if self._clock.mono() - read_at > PREVIEW_AGE:  # this process stood still meanwhile
@@ -120,7 +129,7 @@ class Effects:
             "effect": step.effect,
             "state": state,
             "finding": found.finding.value,
-            "evidence": list(found.evidence),
+            "evidence": _shortened(found.evidence),
             "figures": dict(found.figures),
             "seconds": round(self._clock.mono() - started, 3),
             "words": words,
@@ -168,7 +177,7 @@ class Effects:
             )
 
     async def _end(self, run: Run, step: StepRun, state: str, words: str, evidence: tuple[str, ...] = ()) -> None:
-        body = {"state": state, "words": words, "evidence": list(evidence)}
+        body = {"state": state, "words": words, "evidence": _shortened(evidence)}
         await self._record(run, step, EventKind.STEP_ENDED, body)
 
     async def _record(self, run: Run, step: StepRun, kind: EventKind, body: Mapping[str, Any]) -> None:
@@ -204,6 +213,10 @@ def fact_difference(planned: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _same(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _shortened(evidence: Sequence[str]) -> list[str]:
+    return [words[:LONGEST_EVIDENCE] for words in evidence[:MOST_EVIDENCE]]
 
 
 def _outcome_words(found: ReadBack, step: StepRun) -> str:

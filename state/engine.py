@@ -21,7 +21,7 @@ from state.events import Event, EventKind, Recorded
 from state.executor import Executor
 from state.fault_points import Reach, pass_by
 from state.front import Caller
-from state.journal import Sealed, Sealer, Verifier, export_line, unseal
+from state.journal import Sealed, Sealer, Verifier, export_line, unseal_any
 from state.journal_writer import Journal
 from state.library import Library
 from state.observed import Observed
@@ -76,7 +76,7 @@ class Engine:
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
         self.watch = Watch(estate, self.world, self._actor)
-        self._tail, self._verifier = JournalTail(()), Verifier()
+        self._tail, self._verifier, self._verifying = JournalTail(()), Verifier(), asyncio.Lock()
         planner = Planner(estate, outside, library, self.book)
         effects = Effects(planner.build, self.journal, clock, reach, self._actor)
         self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._lease, self._actor)
@@ -94,7 +94,7 @@ class Engine:
         """Fold the journal, record the start, read the world, go on with runs that had not ended."""
         async for entries in self._pages():
             for entry in entries:
-                self._fold(unseal(entry))
+                self._fold(unseal_any(entry))
         await self._verify_on()
         await self._note(EventKind.ENGINE_STARTED, f"engine started, pid {self.pid}")
         self._poller.start()
@@ -192,7 +192,7 @@ class Engine:
 
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
         """Entries in words."""
-        return [journal_row(unseal(e)) for e in self._store.rows(after, limit)]
+        return [journal_row(unseal_any(e)) for e in self._store.rows(after, limit)]
 
     async def journal_export(self) -> AsyncIterator[bytes]:
         """Entries as an offline verifier reads them."""
@@ -201,20 +201,22 @@ class Engine:
                 yield export_line(entry)
 
     async def journal_verify(self) -> str:
-        """Empty when the chain holds from its first entry up to the head this engine knows."""
-        self._verifier = Verifier()
-        return await self._verify_on()
+        """Empty when the chain holds, from its first entry up to the head this engine knows, and can be read."""
+        return await self._verify_on(afresh=True) or self.journal.unread
 
-    async def _verify_on(self) -> str:
-        """Check what was recorded since the last check."""
-        verifier, head, seq = self._verifier, self.journal.head, self.journal.seq
-        async for entries in self._pages(verifier.entries):
-            if not verifier.feed(e for e in entries if e.seq <= seq):
-                break
-        problem = verifier.finish(head).problem
-        self._board.verified = problem or f"chain verified to entry {seq}"
+    async def _verify_on(self, *, afresh: bool = False) -> str:
+        """Check what was recorded since the last check, or everything. While it does not hold, nothing starts."""
+        async with self._verifying:  # two checks at once would feed one another's entries twice
+            if afresh:
+                self._verifier = Verifier()
+            verifier, head, seq = self._verifier, self.journal.head, self.journal.seq
+            async for entries in self._pages(verifier.entries):
+                if not verifier.feed(e for e in entries if e.seq <= seq):
+                    break
+            self.journal.chain = verifier.finish(head).problem
+        self._board.verified = self.journal.chain or self.journal.unread or f"chain verified to entry {seq}"
         self._move()
-        return problem
+        return self.journal.chain
 
     async def _pages(self, after: int = 0) -> AsyncIterator[Sequence[Sealed]]:
         """The journal in pieces, with room for everything else in between."""
@@ -250,9 +252,18 @@ class Engine:
         self._move()
 
     def _fold(self, recorded: Recorded) -> None:
-        self.book.fold(recorded)
-        self.watch.fold(recorded, self.book.mono(recorded))
         self._tail.add(recorded)
+        kind, problem = recorded.event.kind, ""
+        try:
+            self.book.fold(recorded)
+            if not recorded.erased:
+                self.watch.fold(recorded, self.book.mono(recorded))
+        except (LookupError, TypeError, ValueError, AttributeError):
+            problem = f"entry {recorded.seq} does not read as {kind.value}"
+        if kind is EventKind.FOREIGN:
+            problem = f"entry {recorded.seq} means nothing to this version"
+        if problem and not self.journal.unread:
+            self.journal.unread = problem
 
     def _move(self) -> None:
         self._version += 1
@@ -275,7 +286,7 @@ class Engine:
 
     async def _probe(self, now: float) -> None:
         """See whether a journal that could not be written can be again; nobody else would ask for a minute."""
-        if self.journal.unavailable and now - self._probed >= PROBE:
+        if self.journal.failing and now - self._probed >= PROBE:
             self._probed = now
             await self._note(EventKind.HEARTBEAT, "running; the journal can be written again")
 

@@ -35,6 +35,12 @@ class EventKind(StrEnum):
     DRIFT_DETECTED = "drift.detected"
     SPLIT_BRAIN_DETECTED = "split-brain.detected"
     SPLIT_BRAIN_CLEARED = "split-brain.cleared"
+    FOREIGN = "foreign"
+
+    @classmethod
+    def _missing_(cls, value: object) -> EventKind:
+        """A kind that another version recorded: it can be shown, what it means is not known here."""
+        return cls.FOREIGN
 
 
 @dataclass(frozen=True, slots=True)

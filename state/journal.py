@@ -98,10 +98,30 @@ def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Se
 
 def unseal(sealed: Sealed) -> Recorded:
     """Read an entry back. Raises ValueError when the bytes are no entry."""
-    seq, node, at, mono, boot, actor, session, kind, incident, run, step, _ = json.loads(sealed.header)
-    body = json.loads(sealed.payload) if sealed.payload else {}
+    try:
+        seq, node, at, mono, boot, *names, _ = json.loads(sealed.header)
+        actor, session, kind, incident, run, step = names
+        body = json.loads(sealed.payload) if sealed.payload else {}
+    except (TypeError, RecursionError) as error:
+        raise ValueError("no entry") from error
+    words, times = (node, boot, *names), (at, mono)
+    if not (isinstance(body, dict) and all(isinstance(w, str) for w in words) and all(map(_is_number, times))):
+        raise ValueError("no entry")
     event = Event(EventKind(kind), actor, session, incident, run, step, body)
     return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), event, erased=not sealed.payload)
+
+
+def unseal_any(sealed: Sealed) -> Recorded:
+    """Read an entry back; bytes that are none become one of kind foreign, so that reading goes on past them."""
+    try:
+        return unseal(sealed)
+    except ValueError:
+        event = Event(EventKind.FOREIGN, "", body={"words": "these bytes are no journal entry"})
+        return Recorded(sealed.seq, 0.0, 0.0, "", "", sealed.hash.hex(), event)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 class Verifier:
@@ -150,10 +170,10 @@ def export_line(entry: Sealed) -> bytes:
     return canonical(
         {
             "seq": entry.seq,
-            "header": entry.header.decode("ascii"),
+            "header": entry.header.decode("ascii", "replace"),
             "hash": entry.hash.hex(),
             "salt": entry.salt.hex(),
-            "payload": entry.payload.decode("ascii"),
+            "payload": entry.payload.decode("ascii", "replace"),
         }
     )
 

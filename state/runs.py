@@ -158,6 +158,8 @@ class RunBook:
         self.runs: dict[str, Run] = {}
         self.durations: dict[str, list[float]] = {}
         self.epoch = 0
+        self._count = 0
+        self._erased: set[str] = set()
 
     def mono(self, recorded: Recorded) -> float:
         """The monotonic instant of an entry; of an earlier engine's by the wall clock, the best there is."""
@@ -167,17 +169,29 @@ class RunBook:
 
     def next_id(self) -> str:
         """The name of the next run."""
-        return f"R-{len(self.runs) + 1}"
+        return f"R-{self._count + 1}"
 
     def open(self) -> list[Run]:
         """Runs that have not ended."""
         return [r for r in self.runs.values() if not r.ended]
 
     def fold(self, recorded: Recorded) -> None:
-        """Apply one entry. Entries of other concerns have no reducer here and change nothing."""
-        reducer = REDUCERS.get(recorded.event.kind)
-        if reducer is not None:
+        """Apply one entry. Entries of other concerns have no reducer here and change nothing.
+
+        Raises LookupError, TypeError, ValueError or AttributeError for a body that does not read as its kind.
+        """
+        kind, run = recorded.event.kind, recorded.event.run
+        self._count += kind is EventKind.RUN_STARTED
+        if recorded.erased and kind is EventKind.RUN_STARTED:
+            self._erased.add(run)
+        reducer = REDUCERS.get(kind)
+        if reducer is None or run in self._erased:
+            return
+        if not recorded.erased:
             reducer(self, recorded)
+        elif kind is EventKind.RUN_ENDED:
+            self.runs[run].state = RunState.STOPPED
+            self.runs[run].words = "how it ended was erased by retention"
 
 
 def _started(book: RunBook, recorded: Recorded) -> None:

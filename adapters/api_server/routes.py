@@ -133,12 +133,16 @@ def _number(request: web.Request, name: str, default: int) -> int:
     return int(text)
 
 
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
 async def _body(request: web.Request) -> Mapping[str, Any]:
     """The JSON object of a request."""
     if request.content_type != "application/json":
         raise BadRequest(f"the body must be application/json, not {request.content_type}")
     try:
-        body = json.loads(await request.read() or b"{}")
+        body = json.loads(await request.read() or b"{}", parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):

@@ -17,6 +17,9 @@ from state.journal import GENESIS, Sealed
 FREE_FLOOR = 16 * 1024 * 1024
 """Bytes that must be free before an append, so that ending and stopping can still be recorded."""
 
+BUSY = 1.0
+"""Seconds to wait for another program that holds the file; nobody else has business with it."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     seq INTEGER PRIMARY KEY, header BLOB NOT NULL, hash BLOB NOT NULL, salt BLOB NOT NULL, payload BLOB NOT NULL
@@ -36,12 +39,13 @@ class SqliteJournal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(SCHEMA)
-            self._inode = os.stat(path).st_ino
             self._version = self._data_version()
+            log = path.with_name(f"{path.name}-wal")  # the newest entries live there until a checkpoint
+            self._inodes = {file: os.stat(file).st_ino for file in (path, log)}
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
 
@@ -71,7 +75,10 @@ class SqliteJournal:
 
     def head(self) -> tuple[int, bytes]:
         """The last entry's seq and hash."""
-        row = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        try:
+            row = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{self.path}: {error}") from error
         return (int(row[0]), bytes(row[1])) if row else (0, GENESIS)
 
     def close(self) -> None:
@@ -80,12 +87,13 @@ class SqliteJournal:
 
     def _guard(self) -> None:
         try:
-            seen = os.stat(self.path)
+            for file, inode in self._inodes.items():
+                if os.stat(file).st_ino != inode:
+                    raise JournalUnavailable(f"{file}: another file has taken the journal's place")
             room = os.statvfs(self.path)
         except OSError as error:
-            raise JournalUnavailable(f"{self.path}: {error.strerror}; the open file is no longer there") from error
-        if seen.st_ino != self._inode or seen.st_nlink < 1:
-            raise JournalUnavailable(f"{self.path}: another file has taken the journal's place")
+            words = f"{error.filename}: {error.strerror}; the open file is no longer there"
+            raise JournalUnavailable(words) from error
         if room.f_bavail * room.f_frsize < FREE_FLOOR:
             free = room.f_bavail * room.f_frsize // 1_000_000
             raise JournalUnavailable(f"{self.path}: disk full, {free} MB free of at least {FREE_FLOOR // 1_000_000}")

@@ -31,6 +31,13 @@ def journal_words(recorded: Recorded) -> str:
     """What happened, in one line."""
     if recorded.erased:
         return "payload erased by retention; the chain still holds"
+    try:
+        return _words(recorded)
+    except (KeyError, TypeError, ValueError):
+        return "this entry does not read as its kind"
+
+
+def _words(recorded: Recorded) -> str:
     body = recorded.event.body
     words = str(body.get("words") or body.get("reason") or body.get("question") or "")
     match recorded.event.kind:

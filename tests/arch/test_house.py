@@ -31,6 +31,7 @@ NOT_A_RUNS_CONCERN = {
     EventKind.DRIFT_DETECTED,
     EventKind.SPLIT_BRAIN_DETECTED,
     EventKind.SPLIT_BRAIN_CLEARED,
+    EventKind.FOREIGN,
 }
 
 

@@ -95,6 +95,27 @@ async def test_a_journal_that_was_moved_away_or_replaced_is_refused(tmp_path):
     store.close()
 
 
+async def test_a_log_taken_away_is_noticed_before_an_entry_is_lost_with_it(tmp_path):
+    store = SqliteJournal(tmp_path / "j.db")
+    journal = writer(store)
+    await journal.append(event(1))
+    (tmp_path / "j.db-wal").unlink()
+    await _refused(journal, "no longer there")
+    store.close()
+
+
+async def test_an_entry_that_is_no_json_is_refused_alone_and_holds_nobody_up():
+    journal = writer(MemoryJournal())
+    bad = Event(EventKind.HEARTBEAT, "ada", body={"n": float("nan")})
+    answers = await asyncio.wait_for(
+        asyncio.gather(
+            journal.append(event(1)), journal.append(bad), journal.append(event(2)), return_exceptions=True
+        ),
+        2,
+    )
+    assert [type(a).__name__ for a in answers] == ["Recorded", "ValueError", "Recorded"]
+
+
 async def test_another_writer_is_noticed(tmp_path):
     store = SqliteJournal(tmp_path / "j.db")
     journal = writer(store)
