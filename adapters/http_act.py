@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from adapters.http_origin import Credential, Origin, context_for
 from state.errors import EffectRefused, EffectUnknown
 
 MAX_ANSWER = 64 << 10
+PROMPT = 3.0
+"""Seconds from deciding on a request to the connection it leaves by; later, nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,15 @@ class HttpActor:
         Raises EffectRefused (`unreachable`) when no connection was made, so nothing was sent, and EffectUnknown
         (`timeout`, `reset`, `redirect`) for everything else that is no answer.
         """
-        progress = _Progress()
+        progress = _Progress(asyncio.get_running_loop().time() + min(deadline, PROMPT))
         where = self.origin.netloc
         try:
             async with asyncio.timeout(deadline):
                 return await self._send(method, path, body, progress)
         except TimeoutError as error:
             if not progress.connected:
-                raise EffectRefused(f"no connection to {where} within {deadline:g} s", "unreachable") from error
+                words = f"no connection to {where} within {min(deadline, PROMPT):g} s"
+                raise EffectRefused(words, "unreachable") from error
             raise EffectUnknown(f"{where} did not answer within {deadline:g} s", "timeout") from error
         except (aiohttp.ClientError, OSError) as error:
             words = str(error) or type(error).__name__
@@ -61,11 +65,10 @@ class HttpActor:
             headers["Authorization"] = self.credential.header()
         async with (
             aiohttp.ClientSession(
-                connector=self._connector(),
-                timeout=aiohttp.ClientTimeout(total=None),
+                connector=self._connector(progress),
+                timeout=aiohttp.ClientTimeout(total=None, connect=PROMPT),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
-                trace_configs=[progress.trace()],
             ) as session,
             session.request(
                 method,
@@ -81,11 +84,15 @@ class HttpActor:
                 raise EffectUnknown(words, "redirect")
             return Reply(answer.status, content.decode("utf-8", "replace").strip())
 
-    def _connector(self) -> aiohttp.BaseConnector:
+    def _connector(self, progress: _Progress) -> aiohttp.BaseConnector:
+        connector: _Prompt
         if self.unix is not None:
-            return aiohttp.UnixConnector(self.unix, force_close=True)
-        tls = context_for(self.origin, self.ca)
-        return aiohttp.TCPConnector(ssl=True if tls is None else tls, force_close=True)
+            connector = _PromptUnix(self.unix, force_close=True)
+        else:
+            tls = context_for(self.origin, self.ca)
+            connector = _PromptTcp(ssl=True if tls is None else tls, force_close=True)
+        connector.progress = progress
+        return connector
 
 
 async def _whole(stream: aiohttp.StreamReader) -> bytes:
@@ -98,22 +105,33 @@ async def _whole(stream: aiohttp.StreamReader) -> bytes:
     return bytes(content)
 
 
+@dataclass(slots=True)
 class _Progress:
-    """Whether a connection was made: from then on bytes may have left."""
+    """Whether a connection was made: from then on bytes may have left. One made after `until` is not used."""
 
-    def __init__(self) -> None:
-        self.connected = False
+    until: float
+    connected: bool = False
 
-    def trace(self) -> aiohttp.TraceConfig:
-        config = aiohttp.TraceConfig()
-        config.on_connection_create_end.append(self._connected)
-        return config
 
-    async def _connected(
-        self,
-        session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        parameters: aiohttp.TraceConnectionCreateEndParams,
-    ) -> None:
-        del session, context, parameters
-        self.connected = True
+class _Prompt(aiohttp.BaseConnector):
+    """Hands out no connection that came too late: when this process stood still, it is there before the alarm is."""
+
+    progress: _Progress
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        if asyncio.get_running_loop().time() >= self.progress.until:
+            connection.close()
+            raise TimeoutError
+        self.progress.connected = True
+        return connection
+
+
+class _PromptTcp(_Prompt, aiohttp.TCPConnector):
+    pass
+
+
+class _PromptUnix(_Prompt, aiohttp.UnixConnector):
+    pass

@@ -76,12 +76,10 @@ class Control:
         state = run.latest(step.id).state
         if state in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED):
             raise Refused("step-open", f"{step.id} is {state.value}", f"Retry or skip {step.id} first")
-        risky = any(s.risk == "B3" for s in run.group(step))
-        if risky:
+        if any(s.risk == "B3" for s in run.group(step)):
             require_role(caller, ("commander",), "going on with a B3 change")
-        await self._event(caller, run, EventKind.RUN_RESUMED, {"words": f"resumed by {caller.person}"})
-        if risky:
             self._executor.confirmed(run.id)
+        await self._event(caller, run, EventKind.RUN_RESUMED, {"words": f"resumed by {caller.person}"})
 
     async def _skip(self, caller: Caller, run: Run, wanted: str, reason: str) -> None:
         if len(reason) < SHORTEST_REASON:

@@ -188,14 +188,14 @@ class PlanDesk:
             "reason": f"{caller.person} retries; before: {run.latest(step.id).words}",
         }
         words = {"words": f"{caller.person} retries {step.id}"}
+        if step.risk == "B3":
+            self._executor.confirmed(run_id)
         await self._journal.append_all(
             [
                 Event(EventKind.STEP_RETRIED, caller.person, caller.session, run=run_id, step=key, body=body),
                 Event(EventKind.RUN_RESUMED, caller.person, caller.session, run=run_id, body=words),
             ]
         )
-        if step.risk == "B3":
-            self._executor.confirmed(run_id)
         return Accepted(run_id, f"{run_id}: retrying {step.title}")
 
     async def undo(self, run: Run) -> None:

@@ -17,6 +17,7 @@ from state.fault_points import Reach
 from state.journal import MAX_PAYLOAD, canonical
 from state.journal_writer import Journal
 from state.ports import Clock, Identity, Receipt
+from state.progress import StepState
 from state.runs import Run, StepRun
 
 READ_DEADLINE = 4.0
@@ -24,6 +25,9 @@ READ_DEADLINE = 4.0
 
 PREVIEW_AGE = 5.0
 """Seconds the last reading before an effect may be old when the effect leaves."""
+
+INTERRUPTED = "interrupted"
+"""The receipt of an effect whose answer nobody waited for."""
 
 MOST_EVIDENCE, LONGEST_EVIDENCE = 50, 2000
 """Lines of evidence, and characters of each, that fit a journal entry."""
@@ -60,6 +64,8 @@ class Effects:
             await self._already(run, step, change, preview)
         elif run.stopping:
             await self._end(run, step, "stopped", "stopped before anything was sent")
+        elif step.state is not StepState.RUNNING:
+            return  # skipped while its target was read
         elif self._clock.mono() - read_at > PREVIEW_AGE:
             await self._end(run, step, "failed", "nothing was sent: the readings before it took too long")
         else:
@@ -91,6 +97,8 @@ class Effects:
         self._reach("after_intent")
         if self._clock.mono() - read_at > PREVIEW_AGE:  # this process stood still meanwhile
             receipt, unknown = Receipt("held", "not sent: the readings before it are too old", changed=False), False
+        elif run.stopping:  # the disk was slow and somebody was faster
+            receipt, unknown = Receipt("held", "not sent: stopped", changed=False), False
         else:
             receipt, unknown = await self._apply(change, preview, effect)
         self._reach("after_effect")
@@ -114,8 +122,9 @@ class Effects:
     async def reconcile(self, run: Run, step: StepRun) -> None:
         """Classify an effect that was intended before a crash, by reading; nothing is sent."""
         intent = step.intent or {}
-        answer = {"code": "interrupted", "words": "the engine ended in between; reading the target", "unknown": True}
-        await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
+        if step.answered != INTERRUPTED:  # once is enough, however often reading it has to begin again
+            answer = {"code": INTERRUPTED, "words": "interrupted; reading the target", "unknown": True}
+            await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
         change = self._build(ChangeSpec(intent["change"]["kind"], intent["change"]["args"]))
         await self._conclude(run, step, change, intent["facts"], quiet=change.quiet, started=self._clock.mono())
 

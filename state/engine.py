@@ -88,7 +88,7 @@ class Engine:
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.ended = asyncio.Event()
-        self.lag, self._probed = 0.0, 0.0
+        self.lag, self._probed, self._ticked = 0.0, 0.0, clock.mono()
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, go on with runs that had not ended."""
@@ -158,6 +158,7 @@ class Engine:
 
     async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
         """Start what a card showed."""
+        self._void_after_gap(self.clock.mono())
         try:
             return await self.plans.submit(caller, request)
         except Refused as error:
@@ -271,18 +272,23 @@ class Engine:
         self._moved = asyncio.Event()
 
     async def _tick(self) -> None:
-        last = self.clock.mono()
+        last = self._ticked = self.clock.mono()
         while True:
             await asyncio.sleep(TICK)
             now = self.clock.mono()
             self.lag = max(0.0, now - last - TICK)
-            if now - last > GAP:
-                self.plans.void()
-            last = now
+            self._void_after_gap(now)
+            last = self._ticked = now
             self.watch.tick(now)
             await self.watch.record(self.journal)
             await self._probe(now)
             self._move()
+
+    def _void_after_gap(self, now: float) -> None:
+        """After a standstill nobody is taken at a word given before it; who asks first after it finds out."""
+        if now - self._ticked > GAP:
+            self.plans.void()
+            self.executor.stood_still()
 
     async def _probe(self, now: float) -> None:
         """See whether a journal that could not be written can be again; nobody else would ask for a minute."""

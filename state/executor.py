@@ -56,6 +56,10 @@ class Executor:
         if run in self._wakes:
             self._wakes[run].set()
 
+    def stood_still(self) -> None:
+        """This process did nothing for a while: whoever confirmed what is going on may have given it up since."""
+        self._restarted |= set(self._tasks)
+
     def confirmed(self, run: str) -> None:
         """A person confirmed going on after a restart."""
         self._restarted.discard(run)
@@ -135,11 +139,11 @@ class Executor:
         await self._after(run, settled)
 
     async def _hold_after_restart(self, run: Run, group: list[PlannedStep]) -> bool:
-        """A risky change is not sent by an engine that restarted since a person confirmed it."""
+        """A risky change is not sent by an engine that restarted or stood still since a person confirmed it."""
         risky = next((s for s in group if s.do == "change" and s.risk == "B3"), None)
         if run.id not in self._restarted or risky is None:
             return False
-        words = f"the engine restarted since this was confirmed; resume to go on with: {risky.title}"
+        words = f"the engine restarted or stood still since this was confirmed; resume to go on with: {risky.title}"
         await self._event(run, EventKind.RUN_PAUSED, {"words": words})
         return True
 

@@ -97,6 +97,17 @@ def first_refusals(seen: Sequence[Seen]) -> tuple[tuple[str, ...], tuple[str, ..
     return tuple(blocking), tuple(later)
 
 
+def may_act(seen: Sequence[Seen]) -> list[Seen]:
+    """The changes that may send something: not yet so, or open because an earlier step changes their target."""
+    touched: set[str] = set()
+    acting: list[Seen] = []
+    for one in seen:
+        if not one.preview.already or touched & set(one.change.targets):
+            acting.append(one)
+            touched |= set(one.change.targets)
+    return acting
+
+
 def make_plan(  # one card is one list of facts
     plan_id: str,
     draft: Draft,
@@ -111,9 +122,10 @@ def make_plan(  # one card is one list of facts
 ) -> Plan:
     """Put a plan and its consequence card together. `rpo` in bytes: a larger known loss must be typed."""
     steps = pin(draft, seen)
-    risk = highest([one.change.risk for one in seen if not one.preview.already])
+    acting = may_act(seen)
+    risk = highest([one.change.risk for one in acting])
     mark = fingerprint(draft, steps)
-    losses = [one.preview.loss_bytes for one in seen if not one.preview.already]
+    losses = [one.preview.loss_bytes for one in acting]
     loss = None if None in losses else max((v for v in losses if v is not None), default=0)
     to_type = megabytes(loss) if loss is not None and loss > rpo else ""
     name = next((one.change.name for one in seen if one.change.risk is risk), draft.title)

@@ -79,7 +79,7 @@ class Planner:
 
     def undo(self, run: Run) -> Draft:
         """The reverse of everything a run did, last first."""
-        done = [s for s in reversed(run.all_steps()) if s.state.value == "done" and _undo_of(s) is not None]
+        done = [s for s in reversed(run.all_steps()) if _changed(s) and _undo_of(s) is not None]
         if not done:
             raise Refused("undo", f"{run.id} did nothing that can be undone", "Plan the change you want instead")
         changes = [self.build(ChangeSpec(u["kind"], u["args"])) for s in done if (u := _undo_of(s)) is not None]
@@ -140,6 +140,12 @@ def change_step(change: Change, step: str, index: int) -> PlannedStep:
         owner="responder",
         risk=CHANGES[change.spec.kind].risk.value,
     )
+
+
+def _changed(step: StepRun) -> bool:
+    """Whether a step left something behind: done, or half done, save where that may need another way out."""
+    half = step.state.value == "failed" and step.intent is not None and step.step.risk != "B3"
+    return half or step.state.value == "done"
 
 
 def _undo_of(step: StepRun) -> Mapping[str, Any] | None:

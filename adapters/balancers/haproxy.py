@@ -49,10 +49,21 @@ class HAProxy:
         self.name = name
         self._address: haproxy_socket.Address = socket if socket.startswith("/") else split_address(socket)
         self._intake = Intake()
+        self._reading, self._acting = asyncio.Lock(), asyncio.Lock()  # never more than two connections
+
+    async def _ask(self, line: bytes, deadline: float) -> bytes:
+        """One question at a time; waiting for one's turn counts. Raises ReadFailure."""
+        end = time.monotonic() + deadline
+        if not await _taken(self._reading, deadline):
+            raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer others within {deadline:g} s")
+        try:
+            return await haproxy_socket.read(self._address, line, max(0.0, end - time.monotonic()))
+        finally:
+            self._reading.release()
 
     async def identify(self, *, deadline: float) -> Identity:
         """Host, version and process (pid and start). Raises ReadFailure."""
-        info = _info(await haproxy_socket.read(self._address, b"show info", deadline))
+        info = _info(await self._ask(b"show info", deadline))
         return Identity(
             self.name,
             {"host": info.get("node", ""), "version": info["Version"], "process": _process(info)},
@@ -60,7 +71,7 @@ class HAProxy:
 
     async def read(self, *, deadline: float) -> BalancerReading:
         """The process and all its servers. Raises ReadFailure."""
-        answer = await haproxy_socket.read(self._address, READ_ALL, deadline)
+        answer = await self._ask(READ_ALL, deadline)
         first = answer.find(b"\n\n")
         second = answer.find(b"\n\n", first + 2)
         if first < 0 or second < 0:
@@ -82,7 +93,7 @@ class HAProxy:
         if not NAME.fullmatch(backend):
             raise ReadFailure(Trouble.ERROR, f"{backend!r} is no name of a backend")
         line = f"show servers state {backend};show stat {backend} 4 -1".encode()
-        answer = await haproxy_socket.read(self._address, line, deadline)
+        answer = await self._ask(line, deadline)
         states, _, stats = answer.partition(b"\n\n")
         if not states.startswith(b"1\n"):
             raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_words(states)}")
@@ -119,11 +130,27 @@ class HAProxy:
     async def _set(self, backend: str, server: str, what: str, deadline: float) -> Receipt:
         began = time.monotonic()
         target = await self._target(backend, server, deadline)
-        left = deadline - (time.monotonic() - began)
-        words = await haproxy_socket.act(self._address, f"set server {target} {what}".encode(), left)
+        if not await _taken(self._acting, deadline - (time.monotonic() - began)):
+            raise EffectRefused(f"HAProxy did not answer others within {deadline:g} s", "unreachable")
+        try:
+            left = deadline - (time.monotonic() - began)
+            words = await haproxy_socket.act(self._address, f"set server {target} {what}".encode(), left)
+        finally:
+            self._acting.release()
         if words:
             raise EffectRefused(words, "denied" if words.startswith("Permission denied") else "refused")
         return Receipt("silent", "")
+
+
+async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
+    """Take a turn, or be told False when it does not come within the deadline."""
+    if not turn.locked():
+        return await turn.acquire()  # at once: the timer is spared
+    try:
+        async with asyncio.timeout(deadline):
+            return await turn.acquire()
+    except TimeoutError:
+        return False
 
 
 def _words(answer: bytes) -> str:

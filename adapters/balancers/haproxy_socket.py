@@ -10,6 +10,8 @@ import asyncio
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 
 MAX_ANSWER = 64 << 20
+PROMPT = 2.0
+"""Seconds from deciding on a command to the connection it leaves by; later, nothing is sent."""
 Address = str | tuple[str, int]
 
 
@@ -92,12 +94,17 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
     Raises EffectRefused when no byte was sent, EffectUnknown when some were and no whole answer came. HAProxy
     says success with a blank line, so a connection closed without any byte is a lost answer.
     """
-    end = asyncio.get_running_loop().time() + deadline
+    loop = asyncio.get_running_loop()
+    end, soon = loop.time() + deadline, loop.time() + min(deadline, PROMPT)
     try:
-        async with asyncio.timeout_at(end):
+        async with asyncio.timeout_at(soon):
             dialogue = await _dial(address)
+        if loop.time() >= soon:  # this process stood still: the answer was there before the alarm was
+            _hang_up(dialogue)
+            raise TimeoutError
     except TimeoutError as error:
-        raise EffectRefused(f"no connection to HAProxy within {deadline:.3g} s", "unreachable") from error
+        words = f"no connection to HAProxy within {min(deadline, PROMPT):.3g} s"
+        raise EffectRefused(words, "unreachable") from error
     except OSError as error:
         raise EffectRefused(f"HAProxy socket: {error.strerror or error}", "unreachable") from error
     try:
