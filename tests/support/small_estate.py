@@ -16,7 +16,7 @@ from state.fault_points import Reach, pass_by
 from state.front import Caller
 from state.library import Library
 from state.located import Located
-from state.ports import JournalStore, Outside
+from state.ports import Clock, JournalStore, Outside
 from state.readings import BalancerReading
 from state.requests import Accepted, Card
 from state.runbook import Runbook
@@ -141,6 +141,7 @@ async def small(
     store: JournalStore | None = None,
     reach: Reach = pass_by,
     estate: Mapping[str, Any] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Small]:
     """A started engine; give the same balancer and store again to model a restart."""
     balancer = balancer or MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}})
@@ -149,7 +150,7 @@ async def small(
     outside = Outside((BalancerSource(balancer),), {"edge": balancer}, {})
     books = {b["runbook"]: runbook(b) for b in runbooks}
     library = Library(books, model, {})
-    engine = Engine(model, outside, store, RealClock(), library, node="test", pid=1, uid=0, reach=reach)
+    engine = Engine(model, outside, store, clock or RealClock(), library, node="test", pid=1, uid=0, reach=reach)
     await engine.start()
     try:
         yield Small(engine, balancer, store)
