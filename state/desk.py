@@ -20,7 +20,7 @@ from state.journal import MAX_PAYLOAD, canonical
 from state.journal_writer import Journal
 from state.leases import require_free
 from state.plan import Draft, Plan, check_confirmation, fingerprint, make_plan, pin
-from state.planner import Planner
+from state.planner import Planner, given
 from state.policy.authority import require_risk, require_role
 from state.ports import Clock
 from state.requests import Accepted, Card, CardLine
@@ -105,7 +105,7 @@ class PlanDesk:
             raise Refused("plan-open", "no such plan is waiting", "Preview again; plans are for one try")
         if plan.person != caller.person:
             raise Refused("plan-owner", f"the plan was made for {plan.person}", "Preview it yourself")
-        typed = request.get("typed") or {}
+        typed = given(request, "typed")
         try:
             check_confirmation(plan, typed, now_mono=self._clock.mono())
         except Refused as error:

@@ -39,7 +39,7 @@ class Planner:
             case "change":
                 return self._one_change(request)
             case "runbook":
-                name, params = str(request.get("name", "")), request.get("params") or {}
+                name, params = str(request.get("name", "")), given(request, "params")
                 return replace(self._library.draft(name, params), request=dict(request))
             case "retry":
                 return self.retry(str(request.get("run", "")), str(request.get("step", "")))
@@ -56,7 +56,7 @@ class Planner:
         return found
 
     def _one_change(self, request: Mapping[str, Any]) -> Draft:
-        kind, args = str(request.get("kind", "")), request.get("args") or {}
+        kind, args = str(request.get("kind", "")), given(request, "args")
         change = self.build(ChangeSpec(kind, args))
         step = change_step(change, "change", 0)
         return Draft(change.title, (step,), request=dict(request))
@@ -125,6 +125,14 @@ class Planner:
     def _drilled(self, draft: Draft) -> Health | None:
         done = any(r.hash == draft.hash and r.state.value == "done" for r in self._book.runs.values())
         return Health.PASS if done else None
+
+
+def given(request: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part of a request that is an object, or left out. Raises NotFound for anything else."""
+    value = request.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise NotFound(f"{name} holds no names and values")
+    return value
 
 
 def change_step(change: Change, step: str, index: int) -> PlannedStep:

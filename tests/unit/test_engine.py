@@ -187,6 +187,17 @@ async def test_an_unknown_argument_or_name_is_said_with_what_there_is():
             await lab.preview(change("server.explode"))
 
 
+@pytest.mark.parametrize("odd", [["a"], "a", 7])
+async def test_a_request_of_another_shape_is_refused_in_words(odd):
+    async with small() as lab:
+        for request in ({"do": "change", "kind": "server.weight", "args": odd}, {"do": "runbook", "params": odd}):
+            with pytest.raises(NotFound, match="names and values"):
+                await lab.preview(request)
+        card = await lab.preview(flip("green"))
+        with pytest.raises(NotFound, match="names and values"):
+            await lab.engine.submit(COMMANDER, {"plan": card.plan, "fingerprint": card.fingerprint, "typed": odd})
+
+
 async def test_what_is_already_so_is_not_sent():
     async with small() as lab:
         card = await lab.preview(flip("blue"))
