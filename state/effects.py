@@ -38,14 +38,11 @@ STATES = {Finding.DONE: "done", Finding.NOT_DONE: "not-done", Finding.PARTIAL: "
 class Effects:
     """Performs and reconciles the change steps of runs."""
 
-    def __init__(
-        self, build: Callable[[ChangeSpec], Change], journal: Journal, clock: Clock, reach: Reach, actor: str
-    ) -> None:
+    def __init__(self, build: Callable[[ChangeSpec], Change], journal: Journal, clock: Clock, reach: Reach) -> None:
         self._build = build
         self._journal = journal
         self._clock = clock
         self._reach = reach
-        self._actor = actor
 
     async def perform(self, run: Run, step: StepRun) -> None:
         """Carry out one change step; afterwards its state says what became of it."""
@@ -190,7 +187,8 @@ class Effects:
         await self._record(run, step, EventKind.STEP_ENDED, body)
 
     async def _record(self, run: Run, step: StepRun, kind: EventKind, body: Mapping[str, Any]) -> None:
-        await self._journal.append(Event(kind, self._actor, run=run.id, step=step.key, body=body))
+        """An entry in the name of the person whose confirmation the run stands on."""
+        await self._journal.append(Event(kind, run.actor, run=run.id, step=step.key, body=body))
 
 
 def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:

@@ -78,7 +78,7 @@ class Engine:
         self.watch = Watch(estate, self.world, self._actor)
         self._tail, self._verifier, self._verifying = JournalTail(()), Verifier(), asyncio.Lock()
         planner = Planner(estate, outside, library, self.book)
-        effects = Effects(planner.build, self.journal, clock, reach, self._actor)
+        effects = Effects(planner.build, self.journal, clock, reach)
         self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._lease, self._actor)
         self.plans = PlanDesk(estate, planner, self.book, self.journal, self.executor, clock)
         self.controls = Control(planner, self.journal, self.executor)

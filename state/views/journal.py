@@ -44,7 +44,7 @@ def _words(recorded: Recorded) -> str:
         case EventKind.OUTCOME_RECORDED:
             return f"{body['state']} after {body['seconds']:.1f} s: {'; '.join(body['evidence'])}"
         case EventKind.RECEIPT_RECORDED:
-            return f"{body['code']}: {words}"
+            return f"{body['code']}: {words}" if words else str(body["code"])
         case EventKind.STEP_ENDED | EventKind.RUN_ENDED:
             return f"{body['state']}: {words}"
         case EventKind.LEASE_TAKEN:
