@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from console.tui.terminal import Terminal
+    from state.api import HeaderView
 
 
 def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
@@ -24,11 +31,25 @@ def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str 
         theme=theme,
     )
     prepare(terminal, os.environ)
-    from console.tui.app import ConsoleApp
-
-    app = ConsoleApp(path, terminal)
-    code = app.start()
-    header = app.store.header
+    # Importing makes much and frees nothing; the app looks for garbage again once it has settled.
+    gc.disable()
+    code, header = asyncio.run(_session(path, terminal))
     if header is not None and code < SIGNAL_EXIT_BASE:  # a hang-up leaves no terminal to write to
         sys.stdout.write(f"journal {header.journal_seq} {header.journal_head[:16]}\n")
     return code
+
+
+async def _session(path: str, terminal: Terminal) -> tuple[int, HeaderView | None]:
+    """Ask the engine first, then load the screens: both take their time at once."""
+    from console.client import EngineClient
+    from console.tui.early import EarlyStream
+
+    early = EarlyStream(EngineClient(path))
+    try:
+        await early.begin()
+        from console.tui.app import ConsoleApp
+
+        app = ConsoleApp(path, terminal, early.follow())
+        return await app.live(), app.store.header
+    finally:
+        await early.close()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from console.tui.store import Store
-from state.api import Param
+from state.api import Health, JournalRow, Param, ServiceRow
 
+WORST_FIRST = (Health.FAIL, Health.UNKNOWN, Health.WARN, Health.PASS)
 Answers = Mapping[str, str]
 Then = Callable[[Answers], None]
 
@@ -41,6 +42,8 @@ class Desk(Protocol):
     def open_goto(self) -> None: ...
     def open_filter(self) -> None: ...
     def open_presenter(self) -> None: ...
+    def open_place(self, screen: str, table: str, key: str) -> None: ...
+    def filter_to(self, needle: str) -> None: ...
     def leave(self) -> None: ...
     def step_back(self) -> None: ...
 
@@ -178,6 +181,54 @@ class StopEverything(Action):
             ("reversal", "resume or retry each run"),
         )
         desk.confirm("Stop everything", facts, desk.send_stop_all)
+
+
+class OpenTraffic(Action):
+    """Go to the backend that carries the selected service, on the Traffic screen."""
+
+    key, title, screens = "t", "traffic", ("overview",)
+
+    def missing(self, ctx: Context) -> str | None:
+        if not isinstance(ctx.row, ServiceRow):
+            return "select a service first"
+        return None if self._backend(ctx) else f"no backend is known to carry {ctx.row.name}"
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        desk.open_place("traffic", "backends", self._backend(ctx))
+
+    def _backend(self, ctx: Context) -> str:
+        """The worst of the service's backends."""
+        view = ctx.store.traffic
+        mine = [row for row in view.backends.values() if row.service == ctx.row.name] if view is not None else []
+        mine.sort(key=lambda row: (WORST_FIRST.index(row.health), row.key))
+        return mine[0].key if mine else ""
+
+
+class FilterEntries(Action):
+    """Show only journal entries that share a value with the selected one."""
+
+    screens = ("journal",)
+    column: ClassVar[str] = ""
+
+    def missing(self, ctx: Context) -> str | None:
+        if not isinstance(ctx.row, JournalRow):
+            return "select an entry first"
+        return None if getattr(ctx.row, self.column) else f"the entry belongs to no {self.column}"
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        desk.filter_to(f"{self.column}={getattr(ctx.row, self.column)}")
+
+
+class FilterRun(FilterEntries):
+    """Show only the entries of the selected entry's run."""
+
+    key, title, column = "r", "this run", "run"
+
+
+class FilterKind(FilterEntries):
+    """Show only the entries of the selected entry's kind."""
+
+    key, title, column = "t", "this kind", "kind"
 
 
 class VerifyJournal(Action):

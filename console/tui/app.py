@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.worker import Worker, WorkerState
 
 from console.client import Connected, EngineClient, Line, Lost
 from console.tui.desk import ConsoleDesk
-from console.tui.dialogs.base import Dialog
-from console.tui.dialogs.find import FilterDialog
-from console.tui.palette import Everything
-from console.tui.screens import SCREENS, MainScreen
+from console.tui.screens import SCREENS
+from console.tui.screens.living import Living
 from console.tui.store import Store
 from console.tui.terminal import Terminal
 from console.tui.terminal_app import TerminalApp
 from state.api import TOPICS
 
+if TYPE_CHECKING:
+    from console.tui.early import Told
+
 AT_MOST_EVERY = 0.25
 RESTART_SECONDS = 5.0
+SETTLED = 1.5
+"""Seconds after which a start is over."""
+DIALOGS = (
+    "dialogs.card",
+    "dialogs.form",
+    "dialogs.find",
+    "dialogs.help",
+    "dialogs.detail",
+    "dialogs.presenter",
+    "palette",
+)
 
 
 class ConsoleApp(TerminalApp):
     """One person's console. It previews and submits; the engine decides and acts."""
 
     ENABLE_COMMAND_PALETTE = False
-    CSS = "CommandPalette SearchIcon { display: none; }"
-    COMMANDS: ClassVar[set[type[Everything]]] = {Everything}  # type: ignore[assignment]
-    MODES: ClassVar[dict[str, type[MainScreen]]] = {screen.name_: screen for screen in SCREENS}  # type: ignore[assignment]
+    MODES: ClassVar[dict[str, Any]] = {tab.name_: tab.open for tab in SCREENS}
     DEFAULT_MODE = SCREENS[0].name_
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(screen.digit, f"switch_mode('{screen.name_}')", screen.title_, show=False) for screen in SCREENS
     ]
     tabs: ClassVar[tuple[tuple[str, str], ...]] = tuple((screen.digit, screen.title_) for screen in SCREENS)
 
-    def __init__(self, path: str, terminal: Terminal) -> None:
+    def __init__(self, path: str, terminal: Terminal, told: AsyncIterator[Told] | None = None) -> None:
+        """`told` is a stream that was begun already; without one it begins with the app."""
         super().__init__(terminal)
         self.client = EngineClient(path)
+        self._told = told
         self.store = Store()
         self.desk = ConsoleDesk(self)
         self._announced = 0.0
@@ -47,15 +61,35 @@ class ConsoleApp(TerminalApp):
 
     # -- what the engine tells
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
+        """The engine is asked while the first screen is being made: the first frame may show its answer."""
         self.run_worker(self._follow(), group="engine", exit_on_error=False)
+
+    def on_mount(self) -> None:
         self.set_interval(1.0, self._tick)
+        self.set_timer(SETTLED, self._settle)
+
+    def _settle(self) -> None:
+        """The first frames are out: look for garbage from now on, and load what was left out."""
+        gc.freeze()
+        gc.enable()
+        self._load_next(iter((*(f"screens.{tab.name_}" for tab in SCREENS), *DIALOGS)))
+
+    def _load_next(self, names: Iterator[str]) -> None:
+        """One module after the other, so that no key waits long; later the files may be others than now."""
+        name = next(names, None)
+        if name is not None:
+            import_module(f"console.tui.{name}")
+            self.set_timer(0.02, lambda: self._load_next(names))
 
     async def _follow(self) -> None:
-        async for told in self.client.follow(tuple(TOPICS)):
+        told_by, self._told = self._told or self.client.follow(tuple(TOPICS)), None
+        async for told in told_by:
             match told:
                 case Connected(hello):
+                    # Told with the first line, which comes at once: it must not wait for the next quarter.
                     self.store.connected(hello)
+                    continue
                 case Lost(reason):
                     self.store.lost(reason)
                 case Line(content):
@@ -82,11 +116,11 @@ class ConsoleApp(TerminalApp):
         self._announced = time.monotonic()
         changed = self.store.take_changes()
         if changed is not None:
-            target = self.screen_stack[0] if isinstance(self.screen, FilterDialog) else self.screen
-            target.post_message(changed)
+            self.screen.post_message(changed)
 
     def _tick(self) -> None:
-        if self.is_running and isinstance(self.screen, MainScreen | Dialog) and self.screen.ready:
+        self.store.beat()
+        if self.is_running and isinstance(self.screen, Living) and self.screen.ready:
             self.screen.tick()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -1,4 +1,7 @@
-"""What actions may ask for: cards, forms, notices, dialogs. All that is previewed or sent goes through here."""
+"""What actions may ask for: cards, forms, notices, dialogs. All that is previewed or sent goes through here.
+
+Dialogs are imported when they are first opened: none of them is needed for the first frame.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textual.command import CommandPalette
+from rich.text import Text
 
 from console.tui.actions import Then
-from console.tui.dialogs.base import TextDialog
-from console.tui.dialogs.card import CardDialog
-from console.tui.dialogs.find import FilterDialog, GoToDialog, Place, places
-from console.tui.dialogs.form import FormDialog
-from console.tui.dialogs.help import help_dialog
-from console.tui.dialogs.presenter import PresenterDialog
-from console.tui.glyphs import FAIL
+from console.tui.glyphs import FAIL, OK, WARN
 from console.tui.screens.base import MainScreen
 from console.tui.text import cell
 from state.api import Param
 from state.errors import RecoveryError
 from state.requests import Accepted, Card, CardLine, Confirm
+from state.units import utc
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
+    from console.tui.dialogs.find import Place
 
 NOTICE_SECONDS = 12.0
 ARM_SECONDS = 0.5
@@ -39,6 +38,8 @@ class ConsoleDesk:
         self._notice_until = 0.0
         self.started = ""
         """The run this person started last, until the runbooks screen has shown it."""
+        self.verified: Text = cell("")
+        """What came of the last verification asked for here."""
 
     @property
     def front(self) -> MainScreen | None:
@@ -63,6 +64,9 @@ class ConsoleDesk:
         self._app.run_worker(self._preview(request, former), group="preview", exclusive=True, exit_on_error=False)
 
     async def _preview(self, request: Mapping[str, Any], former: Card | None) -> None:
+        from console.tui.dialogs.base import TextDialog
+        from console.tui.dialogs.card import CardDialog
+
         mode = self._app.current_mode
         try:
             card = await self._app.client.preview(request)
@@ -89,11 +93,15 @@ class ConsoleDesk:
         return accepted
 
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None:
+        from console.tui.dialogs.card import CardDialog
+
         lines = tuple(CardLine(label, words) for label, words in facts)
         card = Card("", title, "", Confirm.YES, "Y", "", "", "", ARM_SECONDS, CONFIRM_SECONDS, lines, (), ())
         self._app.push_screen(CardDialog(card, lambda _card, _typed: send()))
 
     def ask(self, title: str, params: Sequence[Param], then: Then) -> None:
+        from console.tui.dialogs.form import FormDialog
+
         self._app.push_screen(FormDialog(title, params), lambda given: then(given) if given is not None else None)
 
     def send_control(self, run: str, request: Mapping[str, Any]) -> Any:
@@ -106,17 +114,29 @@ class ConsoleDesk:
         self._app.run_worker(self._verify(), group="verify", exclusive=True, exit_on_error=False)
 
     async def _verify(self) -> None:
-        self.say("verifying every entry")
+        header = self._app.store.header
+        count = f"{header.journal_seq} entries" if header is not None else "every entry"
+        self._tell_verified(f"verifying {count} from the first on …", WARN)
         try:
             problem = await self._app.client.journal_verify()
         except RecoveryError as failed:
-            self.say(f"not verified: {failed}")
+            self._tell_verified(f"not verified: {failed}", WARN)
             return
-        self.say(
-            f"THE CHAIN IS BROKEN: {problem}" if problem else "the chain holds, from the first entry to the head"
-        )
+        at = utc(self._app.store.wall)
+        if problem:
+            self._tell_verified(f"THE CHAIN IS BROKEN ({at}): {problem}", FAIL)
+        else:
+            self._tell_verified(f"the chain holds: {count} verified at {at}", OK)
+
+    def _tell_verified(self, words: str, style: str) -> None:
+        self.verified = cell(words, style)
+        self.say(words)
+        if self.front is not None:
+            self.front.tick()
 
     def open_help(self) -> None:
+        from console.tui.dialogs.help import help_dialog
+
         front = self.front
         if front is not None:
             self._app.push_screen(
@@ -124,29 +144,57 @@ class ConsoleDesk:
             )
 
     def open_palette(self) -> None:
-        self._app.push_screen(CommandPalette())
+        from console.tui.palette import PaletteDialog
+
+        if self.front is not None:
+            self._app.push_screen(PaletteDialog(self.front), lambda run: run() if run is not None else None)
 
     def open_presenter(self) -> None:
+        from console.tui.dialogs.presenter import PresenterDialog
+
         self._app.push_screen(PresenterDialog())
 
+    def open_detail(self, front: MainScreen) -> None:
+        """Everything about the row under the cursor, on the whole terminal."""
+        from console.tui.dialogs.detail import DetailDialog
+
+        if self.front is front:
+            self._app.push_screen(DetailDialog(front.title_, front.detail_rows))
+
+    def open_place(self, screen: str, table: str, key: str) -> None:
+        """Go to one row of a screen."""
+        self._app.switch_mode(screen)
+        self._app.call_after_refresh(self._reveal, screen, table, key)
+
     def open_goto(self) -> None:
+        from console.tui.dialogs.find import GoToDialog, places
+
         self._app.push_screen(GoToDialog(places(self._app.store)), self._go)
 
     def _go(self, place: Place | None) -> None:
         if place is not None:
-            self._app.switch_mode(place.screen)
-            self._app.call_after_refresh(self._reveal, place)
+            self.open_place(place.screen, place.table, place.key)
 
-    def _reveal(self, place: Place) -> None:
-        if self.front is not None and self.front.name_ == place.screen:
-            self.front.reveal(place.table, place.key)
+    def _reveal(self, screen: str, table: str, key: str) -> None:
+        if self.front is not None and self.front.name_ == screen:
+            self.front.reveal(table, key)
 
     def open_filter(self) -> None:
+        from console.tui.dialogs.find import FilterDialog
+
         front = self.front
         table = front.table_in_focus() if front is not None else None
         if front is not None and table is not None:
             before = front.filters.get(table.id or "", "")
-            self._app.push_screen(FilterDialog(before, lambda needle: front.filter(table, needle)))
+            names = ", ".join(column.key for column in table.columns)
+            self._app.push_screen(FilterDialog(before, names, lambda needle: front.filter(table, needle)))
+
+    def filter_to(self, needle: str) -> None:
+        """Show only matching rows of the table in focus; escape shows all again."""
+        front = self.front
+        table = front.table_in_focus() if front is not None else None
+        if front is not None and table is not None:
+            front.filter(table, needle)
 
     def step_back(self) -> None:
         front = self.front

@@ -45,6 +45,11 @@ class TerminalDriver(LinuxDriver):
     _wake: tuple[int, int] | None = None
 
     @property
+    def drawing(self) -> bool:
+        """Whether the terminal is in application mode."""
+        return self._drawing
+
+    @property
     def backlog(self) -> int:
         """Writes accepted and not yet handed to the terminal."""
         writer = self._writer_thread
@@ -54,9 +59,11 @@ class TerminalDriver(LinuxDriver):
         """Also runs when a stopped process is continued: the screen is empty again by then."""
         if self._wake is None:
             self._wake = os.pipe()
+        app = cast(DiffedApp, self._app)
+        self.ascii_only = app.ascii_output
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._drawing = True
-        cast(DiffedApp, self._app).forget_frame()
+        app.forget_frame()
 
     def stop_application_mode(self) -> None:
         self._drawing = False

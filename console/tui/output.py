@@ -77,6 +77,8 @@ class _Difference(LayoutUpdate):
 class DiffedApp(App[int]):
     """An app whose output goes through the stage."""
 
+    ascii_output = False
+    """Only ASCII may reach the terminal."""
     cell_diff = True
     """False sends everything the plain way."""
 
@@ -84,7 +86,12 @@ class DiffedApp(App[int]):
         super().__init__(driver_class, ansi_color=ansi_color)
         self._frame: Frame | None = None
         self._retrying = False
+        self._begun = False
         self._stage_ready = self.cell_diff and supported()
+
+    def output_open(self) -> bool:
+        """Whether the terminal was taken over and may be written to."""
+        return False
 
     def output_backlog(self) -> int:
         """Writes the driver has not handed to the terminal yet."""
@@ -113,6 +120,12 @@ class DiffedApp(App[int]):
 
     def _send_frame(self) -> None:
         frame = self._frame
+        if frame is not None and self._batch_count and not self._begun and self.output_open():
+            # Textual holds all output back until everything has settled: the first whole screen need not wait.
+            self._begun = True
+            assert self._driver is not None
+            self._driver.write(frame.render())
+            self._driver.flush()
         if frame is None or self._batch_count or not frame.changed():
             self.post_display_hook()
             return

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING
 
-from textual.app import App
-from textual.command import DiscoveryHit, Hit, Hits, Provider
-
-from console.tui.registry import ACTIONS
-from console.tui.screens import SCREENS, MainScreen
+from console.tui.dialogs.find import PickDialog
+from console.tui.glyphs import MUTED, WARN
+from console.tui.registry import ACTIONS, shown_key
+from console.tui.screens import SCREENS
+from console.tui.screens.base import MainScreen
 from console.tui.terminal import THEMES
-from console.tui.text import content
+from console.tui.text import cell
 from console.tui.theme import select
+from console.tui.widgets.rows import Column, TableRow
 
-Entry = tuple[str, str, Callable[[], object]]
+if TYPE_CHECKING:
+    from console.tui.app import ConsoleApp
 
 
-class Everything(Provider):
-    """One entry per screen, action and theme; an action that does nothing now says why."""
+class PaletteDialog(PickDialog[Callable[[], object]]):
+    """Type a part of a name; Enter does it. What does nothing now says why."""
 
-    def _entries(self) -> Iterator[Entry]:
-        for screen in SCREENS:
-            yield screen.title_, f"screen {screen.digit}", partial(self.app.switch_mode, screen.name_)
-        front = self.screen
-        if isinstance(front, MainScreen):
-            yield from self._actions(front)
-        for theme in THEMES:
-            yield f"theme {theme}", "colours", partial(select, cast("App[int]", self.app), theme)
+    title_ = "Everything by name"
+    keys_ = (("enter", "do it"), ("↑↓", "choose"), ("esc", "back"))
+    columns = (
+        Column("name", "name", 14, grow=26),
+        Column("key", "key", 3),
+        Column("words", "what it does", 12, flex=1, cut="end"),
+    )
 
-    def _actions(self, front: MainScreen) -> Iterator[Entry]:
-        ctx = front.context()
-        for action in ACTIONS.values():
-            if action.screens and front.name_ not in action.screens:
-                continue
+    def __init__(self, front: MainScreen) -> None:
+        super().__init__()
+        self._entries = {name: (key, words, run) for name, key, words, run in entries(front)}
+
+    def rows(self) -> Iterable[TableRow]:
+        for name, (key, words, _) in self._entries.items():
+            style = WARN if words.startswith("not now") else MUTED
+            yield TableRow(name, (cell(name), cell(key, MUTED), cell(words, style)))
+
+    def picked(self, key: str) -> Callable[[], object] | None:
+        found = self._entries.get(key)
+        return found[2] if found is not None else None
+
+
+def entries(front: MainScreen) -> Iterator[tuple[str, str, str, Callable[[], object]]]:
+    """Name, key, what it does and how: one entry per action, screen and theme."""
+    app: ConsoleApp = front.console_app
+    ctx = front.context()
+    for action in ACTIONS.values():
+        if not action.screens or front.name_ in action.screens:
             reason = action.why_not(ctx)
-            yield action.name, f"not now: {reason}" if reason else action.help, partial(front.try_action, action.id)
-
-    async def discover(self) -> Hits:
-        for name, words, run in self._entries():
-            yield DiscoveryHit(content(name), run, text=name, help=words)
-
-    async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
-        for name, words, run in self._entries():
-            score = matcher.match(name)
-            if score > 0:
-                yield Hit(score, matcher.highlight(name), run, text=name, help=words)
+            words = f"not now: {reason}" if reason else action.help
+            yield action.name, shown_key(action), words, partial(front.try_action, action.id)
+    for tab in SCREENS:
+        yield tab.title_, tab.digit, "the screen", partial(app.switch_mode, tab.name_)
+    for theme in THEMES:
+        yield f"theme {theme}", "", "the colours of this console", partial(select, app, theme)

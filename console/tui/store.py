@@ -77,6 +77,7 @@ class Store:
         self._dirty: dict[str, dict[str, set[str]]] = {}
         self._mono_ahead: float | None = None
         self._wall_ahead = 0.0
+        self._beat = clock()
         self.hello: Hello | None = None
         self.link = Link(LinkState.CONNECTING, clock())
         self.link_changed = False
@@ -87,6 +88,7 @@ class Store:
         self.hello = hello
         self._set_clock(hello.mono, hello.wall)
         self._set_link(Link(LinkState.LIVE, self._clock()))
+        self.beat()
 
     def lost(self, reason: str) -> None:
         """The stream is gone; what is on the screens grows old in plain sight."""
@@ -167,6 +169,15 @@ class Store:
     def mono(self) -> float:
         """The engine's monotonic clock now, carried on by our own while it is silent."""
         return self._clock() + (self._mono_ahead or 0.0)
+
+    def beat(self) -> None:
+        """A second has passed on the screens: every running clock shows this instant until the next beat."""
+        self._beat = self._clock()
+
+    def spent(self, mono: float, until: float | None = None) -> float:
+        """Seconds from an instant of the engine's monotonic clock until another one, or until the last beat."""
+        end = self._beat + (self._mono_ahead or 0.0) if until is None else until
+        return max(0.0, end - mono)
 
     @property
     def wall(self) -> float:

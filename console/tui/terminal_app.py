@@ -33,6 +33,7 @@ class TerminalApp(DiffedApp):
         # Without colour Textual must know before it builds its filters, or it paints greys.
         super().__init__(TerminalDriver, ansi_color=None if terminal.colour else True)
         self.terminal = terminal
+        self.ascii_output = terminal.ascii_only
         self.glyphs: Glyphs = ASCII if terminal.ascii_only else UNICODE
         self.animation_level = "none"
         register(self, terminal.theme)
@@ -41,8 +42,12 @@ class TerminalApp(DiffedApp):
 
     def start(self) -> int:
         """Run on the terminal until the end; returns the exit code of the process."""
+        return asyncio.run(self.live())
+
+    async def live(self) -> int:
+        """The same in a loop that runs already."""
         try:
-            self.run(mouse=self.terminal.mouse)
+            await self.run_async(mouse=self.terminal.mouse)
         finally:
             if self._watchdog is not None:
                 self._watchdog.stop()
@@ -51,13 +56,15 @@ class TerminalApp(DiffedApp):
             _forget_terminal()
         return code
 
+    def output_open(self) -> bool:
+        return isinstance(self._driver, TerminalDriver) and self._driver.drawing
+
     def output_backlog(self) -> int:
         return self._driver.backlog if isinstance(self._driver, TerminalDriver) else 0
 
     def on_mount(self) -> None:
         if not isinstance(self._driver, TerminalDriver):
             return
-        self._driver.ascii_only = self.terminal.ascii_only
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self.signalled, number)

@@ -17,16 +17,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.pilot import Pilot
 
 from adapters.api_server import ApiServer, Sockets
 from console.tui.app import ConsoleApp
+from console.tui.screens import SCREENS
+from console.tui.screens.base import MainScreen
 from console.tui.terminal import Terminal
 from state.api import JournalRow
 from state.errors import RecoveryError, Refused
 from state.front import Caller
 from state.requests import API_VERSION, Accepted, Card, Confirm, Hello
 from tests.screens.fake_views import LATE, SCENES, card
+
+SWITCH_SECONDS = 0.06
+"""Textual holds drawing back for 50 ms when the screen changes."""
+CHARACTERS = {
+    "question_mark": "?", "slash": "/", "colon": ":", "full_stop": ".", "space": " ", "enter": "\r", "tab": "\t",
+    "equals_sign": "=", "minus": "-",
+}  # fmt: skip
 
 
 class FakeFront:
@@ -132,9 +142,35 @@ class Stage:
             await self.pilot.pause(0.02)
 
     async def press(self, *keys: str) -> None:
+        """Keys one after the other, each with its consequences on the screen."""
         for key in keys:
-            await self.pilot.press(key)
-            await self.pilot.pause(0.06)
+            mode = (
+                {tab.digit: tab.name_ for tab in SCREENS}.get(key)
+                if isinstance(self.app.screen, MainScreen)
+                else None
+            )
+            self.send(key)
+            await self.settle()
+            if mode is not None:
+                await self.until(lambda mode=mode: self.app.current_mode == mode, f"screen {mode}")  # type: ignore[misc]
+                await self.until(
+                    lambda: isinstance(self.app.screen, MainScreen) and self.app.screen.ready, "a screen"
+                )
+                await self.pilot.pause(SWITCH_SECONDS)
+                await self.settle()
+
+    def send(self, key: str) -> None:
+        """One key as the driver would send it, without waiting for anything."""
+        assert self.app._driver is not None
+        event = events.Key(key, CHARACTERS.get(key, key if len(key) == 1 else None))
+        event.set_sender(self.app)
+        self.app._driver.send_message(event)
+
+    async def settle(self) -> None:
+        """Until every widget has handled what was sent to it, and what came of that."""
+        for _ in range(3):
+            await asyncio.sleep(0.004)
+            await self.pilot._wait_for_screen()
 
     async def sees(self, *words: str) -> None:
         """Wait until all words are on the screen."""
@@ -167,8 +203,9 @@ async def stage(
             app = ConsoleApp(path, terminal or Terminal())
             async with app.run_test(size=size) as pilot:
                 made = Stage(app, pilot, front)
-                await made.until(lambda: app.store.journal is not None, "the first views")
-                await pilot.pause(0.35)
+                await made.until(lambda: app.store.journal is not None and app._announced, "the first views")
+                await pilot.pause(SWITCH_SECONDS)
+                await made.settle()
                 yield made
 
 

@@ -96,7 +96,8 @@ def overview(mono: float) -> OverviewView:
                 "checkout", 1, Health.FAIL, "5xx 18.2% > 1%: release v42 answers 500", error_ratio=0.182, p99=0.48,
                 releases="green v42 100%", unblocks=2, rto=Clock("checkout", mono - 198, 900, None), trend=climb,
             ),
-            "catalog": service("catalog", 2, Health.WARN, "depends on checkout, which fails", rto_target=2700),
+            "catalog": service("catalog", 2, Health.WARN, "depends on checkout, which fails", rto_target=2700,
+                               depends_on=("checkout",)),
             "search": service(
                 "search", 3, Health.UNKNOWN, "no samples for 34 s", rate=None, error_ratio=None, p99=None,
                 source=LATE, trend=(), releases="",
@@ -272,7 +273,7 @@ def journal(mono: float) -> JournalView:
         )
         for seq in range(1248, 1288)
     ]  # fmt: skip
-    return JournalView(1287, "9f2c41d8aa01bb", "durable (fsync)", "holds to 1287", {str(r.seq): r for r in rows})
+    return JournalView(1287, "9f2c41d8aa01bb", "", "chain verified to entry 1287", {str(r.seq): r for r in rows})
 
 
 def incident() -> dict[str, Any]:
@@ -336,7 +337,7 @@ def card(confirm: Confirm = Confirm.YES, **other: Any) -> Card:
     made = Card(
         plan="p-1", title="Shift traffic of checkout to blue", risk="B1", confirm=confirm,
         nonce="" if confirm is Confirm.YES else "K7QX",
-        name="orders" if confirm is Confirm.NONCE_AND_NAME else "", loss_to_type="", fingerprint="f-1", arm=0.5,
+        name="orders" if confirm is Confirm.NONCE_AND_NAME else "", loss_to_type="", fingerprint="f-1", arm=0.15,
         expires=120.0,
         facts=(
             CardLine("verb", "set the weight of one server"),

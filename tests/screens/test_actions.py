@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from console.tui.registry import ACTIONS, actions_of
-from console.tui.screens import SCREENS, MainScreen
+from console.tui.screens import SCREENS
+from console.tui.screens.base import MainScreen
 from tests.screens.fake_engine import Stage, stage
 
 REQUESTS = [
@@ -161,7 +162,7 @@ async def test_an_observer_acts_through_no_key() -> None:
                     front = st.app.screen
                     assert isinstance(front, MainScreen)
                     assert action.why_not(front.context()) == "observers cannot act"
-                    await st.pilot.press(action.key)
+                    st.send(action.key)
                     await st.pilot.pause(0.02)
                     assert st.app.screen is front, action.id
         assert st.front.previews == []

@@ -15,7 +15,7 @@ from state.requests import CardLine, Confirm
 from tests.screens.fake_engine import Stage, stage
 from tests.screens.fake_views import card
 
-ARMED = 0.6
+ARMED = 0.3
 
 
 async def opened(st: Stage, *, armed: bool = True) -> CardDialog:
@@ -31,8 +31,8 @@ async def opened(st: Stage, *, armed: bool = True) -> CardDialog:
 
 async def slowly(st: Stage, keys: Iterable[str]) -> None:
     for key in keys:
-        await st.pilot.press(key)
-        await st.pilot.pause(0.04)
+        st.send(key)
+        await st.pilot.pause(0.02)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -78,7 +78,7 @@ async def test_a_paste_confirms_nothing(confirm: Confirm) -> None:
         st.front.card = card(confirm)
         dialog = await opened(st)
         st.app.screen.post_message(events.Paste("y\nK7QXorders\n"))
-        await st.pilot.pause(0.3)
+        await st.settle()
         assert st.app.screen is dialog
         assert not dialog.gate.typed
         await st.press("y")

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from console.tui.glyphs import KEY, MUTED
 from console.tui.screens.facts import Facts, Row
 from console.tui.screens.header import AlarmBar, HeaderBar
+from console.tui.screens.living import Living
 from console.tui.store import Changed
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Dialog(ModalScreen[R]):
+class Dialog(Living, ModalScreen[R]):
     """A dialog with a title and a line of keys."""
 
     title_: str = ""
@@ -44,6 +45,7 @@ class Dialog(ModalScreen[R]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._mounted_whole = False
         # Kept by hand: a late message may come while a closing dialog has lost its children already.
         self.header = HeaderBar()
         self.alarms = AlarmBar(classes="-calm")
@@ -60,11 +62,13 @@ class Dialog(ModalScreen[R]):
         """The widgets between title and keys."""
         raise NotImplementedError
 
-    ready = False
+    @property
+    def ready(self) -> bool:
+        return self._mounted_whole
 
     def on_mount(self) -> None:
-        self.ready = True
-        self.call_after_refresh(self.tick)
+        self._mounted_whole = True
+        self.tick()
 
     def on_changed(self, message: Changed) -> None:
         """Whatever the engine told, the header shows it also over a dialog."""

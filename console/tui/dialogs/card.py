@@ -12,16 +12,20 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.tui.dialogs.base import Dialog
+from console.tui.dialogs.card_rows import card_rows
 from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, Heard, Wanted
-from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN, Glyphs
-from console.tui.screens.facts import Facts, Row, fact
-from console.tui.text import cell, joined, state_text
+from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN
+from console.tui.screens.facts import Facts
+from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
+from console.tui.widgets.panel import TitleRule
 from state.errors import EffectUnknown, RecoveryError
 from state.requests import Accepted, Card, Confirm
+from state.text import cells
 from state.units import clock
 
-LABEL_WIDTH = 14
+SOON = 30.0
+"""Seconds before the plan expires from which on it is said loudly."""
 Send = Callable[[Card, Mapping[str, str]], Awaitable[Accepted]]
 
 
@@ -83,11 +87,13 @@ class CardDialog(Dialog[str]):
         self._sending = False
         self._said: list[Text] = []
         self._question = Lines([""], id="ask")
+        self._rule = TitleRule("Confirm")
 
     # -- what is shown
 
     def content_(self) -> Iterable[Widget]:
         yield Facts(card_rows(self.card, self._former, self.console_app.glyphs))
+        yield self._rule
         yield self._question
         yield Cancel()
 
@@ -124,7 +130,13 @@ class CardDialog(Dialog[str]):
 
     def paint_ask(self) -> None:
         """The lines that say what to type and how long the plan holds."""
+        self._rule.set_title("Refused" if self.card.refusals else "Confirm", self._expiry())
         self._question.show([*self._said, *self._ask()])
+
+    def _expiry(self) -> Text:
+        if self._sending or self._said or self.closed:
+            return cell("")
+        return cell(f"the plan expires in {clock(self.left)}", "bold" if self.left > SOON else WARN)
 
     def _ask(self) -> list[Text]:
         if self._sending:
@@ -133,17 +145,17 @@ class CardDialog(Dialog[str]):
             return [joined(("esc", KEY), " leaves, ", ("ctrl+r", KEY), " previews again")]
         if self.closed:
             return [joined((self.closed, FAIL)), joined(("ctrl+r", KEY), " previews again")]
-        rest = (f"   the plan expires in {clock(self.left)}", MUTED)
         if not self.gate.armed(self._clock()):
-            return [joined(("read first", MUTED), rest)]
+            return [joined(("read first", MUTED))]
         wanted = self.gate.current
         if wanted is None:
             return [joined(("confirmed", WARN))]
-        typed = (self.gate.typed, "bold reverse")
+        asked = (f" {wanted.text} ", f"{DANGER} reverse")
         if self.card.confirm is Confirm.YES and wanted.name == "nonce":
-            return [joined("type ", (wanted.text, KEY), " to do it, Enter or esc to cancel", rest)]
-        what = {"nonce": "type the code ", "name": "now type the name ", "loss": "now type the loss "}[wanted.name]
-        return [joined(what, (wanted.text, DANGER), " to do it: ", typed, rest)]
+            return [joined("type ", (wanted.text, f"{DANGER} reverse"), " to do it, Enter or esc to cancel")]
+        what = {"nonce": "type the code", "name": "now type the name", "loss": "now type the loss"}[wanted.name]
+        gap = " " * max(1, cells(wanted.text) - cells(self.gate.typed))
+        return [joined(what, asked, "to do it: ", (f"{self.gate.typed}{gap}", "bold underline"))]
 
     # -- what is typed
 
@@ -201,23 +213,3 @@ class CardDialog(Dialog[str]):
     def action_again(self) -> None:
         if not self._sending:
             self.dismiss("again")
-
-
-def card_rows(card: Card, former: Card | None, glyphs: Glyphs) -> list[Row]:
-    """The card's facts in their order; with the card of a former preview, what has changed since."""
-
-    def line(label: str, words: Text | str, style: str = "", mark: str = MUTED) -> Row:
-        return fact(label, words, style, width=LABEL_WIDTH, mark=mark)
-
-    rows: list[Row] = [line("refused", words, FAIL, FAIL) for words in card.refusals]
-    before = [one.words for one in former.facts] if former is not None else []
-    for place, one in enumerate(card.facts):
-        sign = joined(state_text(one.health.value, glyphs), " ") if one.health is not None else cell("")
-        rows.append(line(one.label, joined(sign, one.words)))
-        if former is not None and one.words not in before:
-            was = before[place] if place < len(before) else "not there"
-            rows.append(line("", f"CHANGED, was: {was}", WARN))
-    rows += [line("change", words, "bold") for words in card.changes]
-    if former is not None:
-        rows += [line("", f"CHANGED, was: {words}", WARN) for words in former.changes if words not in card.changes]
-    return [*rows, *(line("warning", words, "", WARN) for words in card.warnings)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,13 +16,14 @@ from textual.widgets import Input
 
 from console.tui.dialogs.base import Dialog
 from console.tui.glyphs import MUTED
-from console.tui.store import Store
+from console.tui.store import Changed, Store
 from console.tui.text import cell
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
 
 MOST = 5000
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +60,33 @@ def places(store: Store) -> list[Place]:
     return found[:MOST]
 
 
-class GoToDialog(Dialog[Place]):
-    """Type a part of a name; Enter goes there."""
+class PickDialog(Dialog[P]):
+    """Type a part of a name, choose, Enter. Result: what was picked."""
 
-    title_ = "Go to"
-    keys_ = (("enter", "go"), ("↑↓", "choose"), ("esc", "back"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "step(1)", show=False, priority=True),
         Binding("up", "step(-1)", show=False, priority=True),
     ]
     AUTO_FOCUS = "Input"
-    DEFAULT_CSS = "GoToDialog Input { height: 1; border: none; padding: 0 1; }"
+    DEFAULT_CSS = "PickDialog Input { height: 1; border: none; padding: 0 1; }"
+    columns: ClassVar[tuple[Column, ...]] = ()
 
-    def __init__(self, found: list[Place]) -> None:
-        super().__init__()
-        self._places = {f"{place.table}/{place.key}": place for place in found}
+    def rows(self) -> Iterable[TableRow]:
+        """What can be picked."""
+        raise NotImplementedError
+
+    def picked(self, key: str) -> P | None:
+        """What is behind a row."""
+        raise NotImplementedError
 
     def content_(self) -> Iterable[Widget]:
-        columns = (Column("kind", "what", 9), Column("name", "name", 20, flex=1))
-        table = LineTable(columns, empty="the engine told nothing yet", glyphs=self.console_app.glyphs)
+        table = LineTable(self.columns, empty="the engine told nothing yet", glyphs=self.console_app.glyphs)
         table.can_focus = False
         yield Input(placeholder="a part of a name", compact=True)
         yield table
 
     def on_mount(self) -> None:
-        rows = [TableRow(k, (cell(place.kind, MUTED), cell(place.name))) for k, place in self._places.items()]
-        self.query_one(LineTable).set_rows(rows)
+        self.query_one(LineTable).set_rows(self.rows())
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -92,10 +94,28 @@ class GoToDialog(Dialog[Place]):
 
     @on(Input.Submitted)
     def _go(self) -> None:
-        self.dismiss(self._places.get(self.query_one(LineTable).cursor_key or ""))
+        self.dismiss(self.picked(self.query_one(LineTable).cursor_key or ""))
 
     def action_step(self, step: int) -> None:
         self.query_one(LineTable).action_move(step)
+
+
+class GoToDialog(PickDialog[Place]):
+    """Anything the views hold, by name."""
+
+    title_ = "Go to"
+    keys_ = (("enter", "go"), ("↑↓", "choose"), ("esc", "back"))
+    columns = (Column("name", "name", 20, flex=1), Column("kind", "what", 9))
+
+    def __init__(self, found: list[Place]) -> None:
+        super().__init__()
+        self._places = {f"{place.table}/{place.key}": place for place in found}
+
+    def rows(self) -> Iterable[TableRow]:
+        return [TableRow(k, (cell(place.name), cell(place.kind, MUTED))) for k, place in self._places.items()]
+
+    def picked(self, key: str) -> Place | None:
+        return self._places.get(key)
 
 
 class FilterDialog(ModalScreen[None]):
@@ -109,17 +129,28 @@ class FilterDialog(ModalScreen[None]):
     FilterDialog Input { height: 1; border: none; padding: 0; width: 1fr; }
     """
 
-    def __init__(self, before: str, then: Callable[[str], None]) -> None:
+    def __init__(self, before: str, columns: str, then: Callable[[str], None]) -> None:
         super().__init__()
         self._before = before
+        self._columns = columns
         self._then = then
 
     def compose(self) -> ComposeResult:
         yield Horizontal(
             Lines([cell(" filter: ", MUTED)]),
-            Input(self._before, placeholder="part of any cell; enter keeps it, esc removes it", compact=True),
+            Input(
+                self._before,
+                placeholder=f"part of any cell, or column=word ({self._columns}); enter keeps it, esc removes it",
+                compact=True,
+            ),
             id="line",
         )
+
+    @on(Changed)
+    def _pass_on(self, changed: Changed) -> None:
+        """The screen behind goes on living."""
+        changed.stop()
+        self.app.screen_stack[-2].post_message(changed)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -23,6 +23,10 @@ from state.api import Health
 from state.observed import Freshness
 from state.units import ago, clock, megabytes, utc
 
+DIGITS_WIDTH = 70
+DIGITS_HEIGHT = 16
+"""On less the clocks are plain words."""
+
 
 class Figure(Vertical):
     """A label above large digits."""
@@ -33,12 +37,15 @@ class Figure(Vertical):
         super().__init__()
         self._label = Lines([joined((label, MUTED))])
         self._digits = Digits("")
+        self.plain = Text("")
+        """The same in one line."""
 
     def compose(self) -> ComposeResult:
         yield self._label
         yield self._digits
 
     def show(self, value: str, label: str, style: str = "") -> None:
+        self.plain = joined(" ", (value, style or "bold"), (f" {label}", MUTED))
         self._label.show([joined((label, style or MUTED))])
         self._digits.update(value)
 
@@ -49,7 +56,7 @@ class PresenterDialog(Dialog[None]):
     title_ = "Recovery"
     keys_ = (("P", "leave"),)
     BINDINGS: ClassVar[list[BindingType]] = [Binding("P", "leave", show=False)]
-    DEFAULT_CSS = "PresenterDialog #figures { height: 5; } PresenterDialog #services { height: 1fr; padding: 1; }"
+    DEFAULT_CSS = "PresenterDialog #figures { height: 5; } PresenterDialog #services { height: 1fr; padding: 0 1; }"
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -69,7 +76,10 @@ class PresenterDialog(Dialog[None]):
         self._now.show(utc(store.wall).rstrip("Z"), "UTC")
         self._paint_rto(store)
         self._paint_risk(store)
-        self._told.show(self._services(store))
+        small = self.app.size.width < DIGITS_WIDTH or self.app.size.height < DIGITS_HEIGHT
+        self.query_one("#figures").display = not small
+        figures = [figure.plain for figure in (self._rto, self._risk)] if small else []
+        self._told.show([*figures, *self._services(store)])
 
     def _paint_rto(self, store: Store) -> None:
         running = store.header.rto if store.header else None

@@ -1,12 +1,5 @@
-"""The main screens, in the order of their tabs. A new one is a file and a name here."""
+"""The main screens; `SCREENS` names them in the order of their tabs."""
 
-from console.tui.screens.base import MainScreen
-from console.tui.screens.journal import Journal
-from console.tui.screens.overview import Overview
-from console.tui.screens.replication import Replication
-from console.tui.screens.runbooks import Runbooks
-from console.tui.screens.traffic import Traffic
+from console.tui.screens.tabs import SCREENS
 
-SCREENS: tuple[type[MainScreen], ...] = (Overview, Replication, Runbooks, Traffic, Journal)
-
-__all__ = ["SCREENS", "MainScreen"]
+__all__ = ["SCREENS"]

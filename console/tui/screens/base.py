@@ -14,10 +14,12 @@ from textual.widget import Widget
 from console.tui.actions import Context
 from console.tui.glyphs import Glyphs
 from console.tui.registry import ACTIONS, actions_of, bindings_of
-from console.tui.screens.facts import Facts
+from console.tui.screens.facts import Facts, Row
 from console.tui.screens.feed import Feed
 from console.tui.screens.footer import KeysBar, StatusBar
 from console.tui.screens.header import AlarmBar, HeaderBar, TabsBar
+from console.tui.screens.living import Living
+from console.tui.screens.tabs import BY_NAME
 from console.tui.store import Changed, Store
 from console.tui.widgets.rows import Column
 from console.tui.widgets.table import LineTable
@@ -32,14 +34,20 @@ HEIGHTS = [(0, "-tiny"), (16, "-short"), (32, "-tall")]
 Touched = Mapping[str, frozenset[str]] | None
 
 
+def fitting_classes(width: int, height: int) -> list[str]:
+    """The classes that tell a style sheet how much room there is."""
+    pairs = ((width, WIDTHS), (height, HEIGHTS))
+    return [[name for least, name in steps if size >= least][-1] for size, steps in pairs]
+
+
 class Detail(Facts):
     """Everything about the selected row, whole words, wrapped."""
 
     DEFAULT_CSS = "Detail { height: 8; }"
 
 
-class MainScreen(Screen[None]):
-    """One of the screens behind a digit. Subclasses name themselves and fill the body."""
+class MainScreen(Living, Screen[None]):
+    """One of the screens behind a digit. Subclasses name their tab and fill the body."""
 
     name_: ClassVar[str] = ""
     digit: ClassVar[str] = ""
@@ -61,11 +69,14 @@ class MainScreen(Screen[None]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if cls.name_:
+            cls.topic = cls.name_
+            cls.digit, cls.title_ = BY_NAME[cls.name_].digit, BY_NAME[cls.name_].title_
             cls.BINDINGS = bindings_of(cls.name_)
         super().__init_subclass__(**kwargs)
 
     def __init__(self) -> None:
-        super().__init__()
+        # Known before the first layout, so that there is no second one.
+        super().__init__(classes=" ".join(fitting_classes(*self.app.size)))
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}
         self._mounted_whole = False
@@ -111,8 +122,13 @@ class MainScreen(Screen[None]):
         """Show the view; `touched` names the changed keys per table, None = paint everything."""
         raise NotImplementedError
 
+    def detail_rows(self) -> list[Row]:
+        """Everything about the selected row, in words."""
+        raise NotImplementedError
+
     def paint_detail(self) -> None:
         """Show everything about the selected row."""
+        self.query_one(Detail).show(self.detail_rows())
 
     def row(self, table: str, key: str) -> Any:
         """The view row behind a table's row."""
@@ -120,6 +136,11 @@ class MainScreen(Screen[None]):
         return None if view is None else getattr(view, table).get(key)
 
     # -- selection and keys
+
+    def set_height(self, panel: str, rows: int, least: int, most: int) -> None:
+        """Let a panel be as high as its rows, within limits; on a tiny terminal the style sheet decides."""
+        height: int | str = "1fr" if self.has_class("-tiny") else max(least, min(rows, most))
+        self.query_one(panel).styles.height = height
 
     def table_in_focus(self) -> LineTable | None:
         """The table the keys act on: the one in focus, else the first."""
@@ -182,6 +203,10 @@ class MainScreen(Screen[None]):
     def _row_highlighted(self) -> None:
         self._paint_selection()
 
+    @on(LineTable.RowSelected)
+    def _row_selected(self) -> None:
+        self.desk.open_detail(self)
+
     def _paint_selection(self) -> None:
         if self.ready:
             self.paint_detail()
@@ -210,7 +235,7 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         self._mounted_whole = True
         self._fit_columns(self.app.size.width)
-        self.call_after_refresh(self.paint_all)
+        self.paint_all()
 
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.paint_all)
@@ -224,9 +249,7 @@ class MainScreen(Screen[None]):
         for name, count in self.narrow.items():
             table = self.query_one(f"#{name}", LineTable)
             whole = self._columns.setdefault(name, table.columns)
-            table.columns = whole if width >= WIDE else whole[:count]
-            table.on_resize()
-            table.refresh()
+            table.set_columns(whole if width >= WIDE else whole[:count])
 
     def paint_all(self) -> None:
         """Everything, from the store as it is now."""

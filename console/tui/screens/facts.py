@@ -54,7 +54,10 @@ def wrap_rows(rows: Sequence[Row], width: int, console: Console) -> list[Text]:
 class Facts(VerticalScroll, can_focus=True):
     """Rows wrapped to the width there is; scrolls when they do not fit."""
 
-    DEFAULT_CSS = "Facts { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; } Facts Lines { height: auto; }"
+    DEFAULT_CSS = """
+    Facts { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
+    Facts Lines { height: auto; }
+    """
 
     def __init__(self, rows: Sequence[Row] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)

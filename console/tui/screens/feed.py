@@ -13,6 +13,8 @@ from console.tui.widgets.rows import TableRow
 from console.tui.widgets.table import LineTable
 
 R = TypeVar("R")
+MANY = 400
+"""From so many rows on they are built when they come into sight."""
 Build = Callable[[str, R], TableRow]
 Sources = Callable[[R], tuple[str, ...]]
 
@@ -31,7 +33,7 @@ def aged_words(words: Text | str, old: Text) -> Text:
 
 
 class Feed(Generic[R]):
-    """Keeps one table true to one mapping of rows."""
+    """Keeps one table true to one mapping of rows. Of many rows only those in sight are built."""
 
     def __init__(self, table: LineTable, store: Store, build: Build[R], sources: Sources[R]) -> None:
         self.table = table
@@ -39,17 +41,22 @@ class Feed(Generic[R]):
         self._build = build
         self._sources = sources
         self._rows: dict[str, R] = {}
+        self._made: dict[str, TableRow] = {}
         self._marks: dict[str, str] = {}
 
     def show(self, rows: Mapping[str, R], touched: Collection[str] | None = None) -> None:
         """All rows in their order; with `touched`, only those differ from the last call."""
-        if touched is None or list(rows) != list(self._rows):
-            self._rows = dict(rows)
-            self.table.set_rows([self._build(key, row) for key, row in rows.items()])
-            self._marks = self._marked()
-            return
+        whole = touched is None or list(rows) != list(self._rows)
         self._rows = dict(rows)
-        self.table.update_rows([self._build(key, rows[key]) for key in touched if key in rows])
+        if whole:
+            self._made.clear()
+            self._marks = self._marked()
+        if len(rows) > MANY:
+            self._show_many(() if touched is None else touched)
+        elif whole:
+            self.table.set_rows([self._build(key, row) for key, row in rows.items()])
+        else:
+            self.table.update_rows([self._build(key, rows[key]) for key in touched or () if key in rows])
 
     def grow_old(self) -> None:
         """Build the rows again whose shown age has changed; call it once a second."""
@@ -58,7 +65,18 @@ class Feed(Generic[R]):
         aged = {source for source, mark in marks.items() if old.get(source) != mark}
         if aged:
             stale = [key for key, row in self._rows.items() if not aged.isdisjoint(self._sources(row))]
-            self.table.update_rows([self._build(key, self._rows[key]) for key in stale])
+            self.show(self._rows, stale)
+
+    def _show_many(self, touched: Collection[str]) -> None:
+        for key in touched:
+            self._made.pop(key, None)
+        self.table.set_source(list(self._rows), self._row)
+
+    def _row(self, key: str) -> TableRow:
+        row = self._made.get(key)
+        if row is None:
+            row = self._made[key] = self._build(key, self._rows[key])
+        return row
 
     def _marked(self) -> dict[str, str]:
         found = {source for row in self._rows.values() for source in self._sources(row)}

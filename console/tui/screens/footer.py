@@ -15,6 +15,8 @@ from state.units import ago
 
 ALWAYS = {"help": 0, "stop-everything": 0}
 """Named on the narrowest terminal too."""
+USELESS = 100
+"""Keys that do nothing now give way to those that do."""
 
 
 def _key(action: Action, works: bool) -> Text:
@@ -29,9 +31,10 @@ class KeysBar(Lines):
     def paint(self, ctx: Context) -> None:
         fields = []
         for place, action in enumerate(action for action in actions_of(ctx.screen) if action.shown):
-            rank = ALWAYS.get(action.id, place + 1)
-            fields.append(Field(rank, (_key(action, action.why_not(ctx) is None),)))
-        self.show([fit_fields(fields, self.size.width)])
+            works = action.why_not(ctx) is None
+            rank = ALWAYS.get(action.id, place + 1 if works else place + USELESS)
+            fields.append(Field(rank, (_key(action, works),)))
+        self.show([joined(" ", fit_fields(fields, self.app.size.width - 1))])
 
 
 class StatusBar(Lines):
@@ -44,11 +47,11 @@ class StatusBar(Lines):
         if notice:
             words = cell(f" {notice}", WARN)
             short = words.copy()
-            short.truncate(max(8, self.size.width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
+            short.truncate(max(8, self.app.size.width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
             fields.append(Field(0, (words, short)))
         elif store.header is not None:
             fields.append(Field(1, journal_forms(store)))
-        self.show([fit_fields(fields, self.size.width)])
+        self.show([fit_fields(fields, self.app.size.width)])
 
 
 def journal_forms(store: Store) -> tuple[Text, ...]:

@@ -24,8 +24,7 @@ def rto_forms(running: Clock | None, store: Store) -> tuple[Text, ...]:
     """`RTO 11:42 left of 15:00`, from long to short; nothing when no clock runs."""
     if running is None:
         return ()
-    end = store.mono if running.ended_mono is None else running.ended_mono
-    spent = max(0.0, end - running.started_mono)
+    spent = store.spent(running.started_mono, running.ended_mono)
     left = running.target - spent
     style = FAIL if left < 0 else WARN if spent >= NEARLY * running.target else ""
     target = clock(running.target)
@@ -112,7 +111,7 @@ class HeaderBar(Lines):
                 fields.append(
                     Field(4, (labelled("runs", " ".join(view.running)), cell(short)) if count < 4 else (cell(short),))
                 )
-        self.show([fit_fields(fields, self.size.width)])
+        self.show([fit_fields(fields, self.app.size.width)])
 
 
 class TabsBar(Lines):
@@ -132,7 +131,7 @@ class TabsBar(Lines):
             Field(3, oldest(store), right=True),
             Field(2, who(store), right=True),
         ]
-        self.show([fit_fields(fields, self.size.width)])
+        self.show([fit_fields(fields, self.app.size.width)])
 
 
 class AlarmBar(Lines):

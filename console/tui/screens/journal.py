@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from textual.widget import Widget
 
-from console.tui.glyphs import FAIL, MUTED
+from console.tui.glyphs import FAIL, MUTED, WARN
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.facts import fact
+from console.tui.screens.facts import Row, fact
 from console.tui.screens.feed import Feed
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
@@ -19,21 +19,30 @@ from console.tui.widgets.table import LineTable
 from state.api import JournalRow
 from state.units import utc, utc_date
 
+LONGEST_KIND = 20
+"""`split-brain.detected`; kinds are shown whole."""
 ENTRIES = (
-    Column("seq", "seq", 6, align="right"),
+    Column("seq", "seq", 6, align="right", grow=9),
     Column("at", "time", 9),
-    Column("actor", "who", 6, flex=1),
-    Column("kind", "what", 14, flex=1),
-    Column("words", "in words", 20, flex=4),
-    Column("run", "run", 6),
+    Column("kind", "kind", LONGEST_KIND),
+    Column("run", "run", 4, grow=8),
+    Column("words", "in words", 20, flex=1, cut="end", wish=50),
+    Column("actor", "who", 6, grow=20),
     Column("hash", "hash", 8),
 )
+
+KIND_STYLES = {
+    "service.impaired": FAIL,
+    "split-brain.detected": FAIL,
+    "request.refused": WARN,
+    "drift.detected": WARN,
+}
 
 
 class Journal(MainScreen):
     """Every decision and effect, who and when; the chain that proves nothing was changed."""
 
-    name_, digit, title_, topic = "journal", "9", "Journal", "journal"
+    name_ = "journal"
     narrow: ClassVar[Mapping[str, int]] = {"entries": 5}
     DEFAULT_CSS = """
     Journal #entries-panel { height: 1fr; }
@@ -56,14 +65,25 @@ class Journal(MainScreen):
             newest = dict(sorted(view.entries.items(), key=lambda item: item[1].seq, reverse=True))
             self.entries.show(newest, None if touched is None else keys["entries"])
             self.entries.table.set_empty("the journal is empty: nothing was decided or changed yet")
-        chain = joined(
-            ("head ", MUTED),
-            f"{view.head_seq} {view.head_hash[:8]}",
-            ("  written ", MUTED),
-            (view.durable, FAIL) if view.durable else ("durable", ""),
-            f"  {view.verified or 'chain not verified yet: v verifies it'}",
-        )
-        self.query_one("#chain", Lines).show([chain])
+        self._paint_chain()
+
+    def tick(self) -> None:
+        super().tick()
+        self._paint_chain()
+
+    def _paint_chain(self) -> None:
+        """What is written and what is proven."""
+        view = self.store.journal
+        if view is None:
+            return
+        stored = (f"NOT stored: {view.durable}", FAIL) if view.durable else "all entries are on disk"
+        told = self.desk.verified
+        checked = told if told.plain else cell(view.verified or "chain not verified yet: v verifies it")
+        head = joined(f"{view.head_seq} entries, the last one {view.head_hash[:8]}", (", ", MUTED), stored)
+        rows = [head, checked]
+        if head.cell_len + checked.cell_len + 4 <= self.size.width:
+            rows = [joined(head, (", ", MUTED), checked)]
+        self.query_one("#chain", Lines).show(rows)
 
     def _entry(self, key: str, row: JournalRow) -> TableRow:
         return TableRow(
@@ -71,25 +91,21 @@ class Journal(MainScreen):
             (
                 cell(str(row.seq), MUTED),
                 cell(utc(row.at)),
-                cell(row.actor),
-                cell(row.kind),
-                cell(row.words),
+                cell(row.kind, KIND_STYLES.get(row.kind, "")),
                 cell(row.run, MUTED),
+                cell(row.words),
+                cell(row.actor),
                 cell(row.hash[:8], MUTED),
             ),
         )
 
-    def paint_detail(self) -> None:
+    def detail_rows(self) -> list[Row]:
         row = self.selected()
         if not isinstance(row, JournalRow):
-            self.query_one(Detail).show([cell("select an entry to read all of it", MUTED)])
-            return
-        self.query_one(Detail).show(
-            [
-                joined((f"{row.seq} {row.kind}", "bold"), (f"  {utc_date(row.at)}", MUTED)),
-                fact("words", row.words),
-                fact("who", row.actor),
-                fact("run", f"{row.run or 'none'}  step {row.step or 'none'}"),
-                fact("hash", row.hash),
-            ]
-        )
+            return [cell("select an entry to read all of it", MUTED)]
+        return [
+            joined((f"{row.seq} {row.kind}", "bold"), (f"  {utc_date(row.at)} by {row.actor}", MUTED)),
+            fact("in words", row.words or "nothing beyond its kind"),
+            fact("part of", f"{row.run or 'no run'}{f', step {row.step}' if row.step else ''}"),
+            fact("hash", f"{row.hash}  (r: only this run, t: only this kind, esc: all)"),
+        ]

@@ -8,8 +8,9 @@ from typing import ClassVar
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from console.tui.glyphs import MUTED, WARN
+from console.tui.glyphs import FAIL, MUTED, OK, WARN
 from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.cascade import cascade_rows
 from console.tui.screens.facts import Row, fact
 from console.tui.screens.feed import Feed, age_mark, aged_words
 from console.tui.screens.header import rto_forms
@@ -20,43 +21,50 @@ from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, sparkline
 from console.tui.widgets.table import LineTable
 from state.api import AlertRow, Health, OverviewView, ProbeRow, ServiceRow
-from state.units import ago, clock, megabytes, percent, rate, utc
+from state.units import ago, clock, megabytes, millis, percent, rate, utc
 
-TREND = 14
+TREND = 10
 SERVICES = (
     Column("state", "state", 9),
-    Column("service", "service", 11, flex=1),
+    Column("service", "service", 11, grow=24),
     Column("errors", "errors", 6, align="right"),
-    Column("p99", "p99", 8, align="right"),
+    Column("p99", "p99", 7, align="right", grow=8),
     Column("rto", "RTO left", 8, align="right"),
-    Column("words", "why", 24, flex=4),
-    Column("rate", "rate", 9, align="right"),
-    Column("trend", "errors, last", TREND),
-    Column("releases", "release", 14, flex=1),
+    Column("words", "why", 24, flex=1, cut="end", wish=36),
+    Column("releases", "release", 14, grow=30),
+    Column("trend", "errors", TREND),
+    Column("rate", "rate", 8, align="right"),
 )
 ALERTS = (
-    Column("state", "state", 9),
-    Column("name", "alert", 12, flex=2),
+    Column("state", "severity", 10),
+    Column("name", "alert", 12, grow=28),
     Column("since", "since", 6, align="right"),
+    Column("summary", "summary", 10, flex=1, cut="end"),
 )
-PROBES = (Column("state", "state", 9), Column("name", "probe", 12, flex=2), Column("words", "answer", 8, flex=2))
+PROBES = (
+    Column("state", "state", 9),
+    Column("name", "probe", 11, grow=24),
+    Column("words", "answer", 10, flex=1, cut="end"),
+)
 SEVERITY = {"critical": Health.FAIL, "page": Health.FAIL, "warning": Health.WARN}
 
 
 class Overview(MainScreen):
     """What fails, what to recover first and why, and how long is left."""
 
-    name_, digit, title_, topic = "overview", "1", "Overview", "overview"
+    name_ = "overview"
     narrow: ClassVar[Mapping[str, int]] = {"services": 6}
     DEFAULT_CSS = """
-    Overview #services-panel { height: 1fr; }
+    Overview #services-panel { height: 6; }
     Overview #signals { height: 6; }
-    Overview.-tall #signals { height: 9; }
-    Overview #bottom { height: 7; }
-    Overview.-tall #bottom { height: 11; }
-    Overview #bottom Detail { height: 1fr; }
-    Overview Chart { display: none; height: 1fr; width: 48; margin: 0 1; }
-    Overview.-wide.-tall Chart { display: block; }
+    Overview #bottom { height: 1fr; min-height: 4; }
+    Overview #bottom Detail { height: 1fr; width: 1fr; }
+    Overview #errors-panel { display: none; height: 1fr; width: 1fr; }
+    Overview.-wide #errors-panel { display: block; }
+    Overview.-wide #alerts-panel { width: 3fr; }
+    Overview.-wide #probes-panel { width: 2fr; }
+    Overview Chart { height: 1fr; padding: 0 1; }
+    Overview.-tiny #services-panel { height: 1fr; }
     Overview.-tiny #bottom { display: none; }
     """
 
@@ -72,11 +80,13 @@ class Overview(MainScreen):
         yield Panel(services, title="Services", glyphs=glyphs, id="services-panel")
         yield Horizontal(
             Panel(alerts, title="Alerts", glyphs=glyphs, id="alerts-panel"),
-            Panel(probes, title="Probes", glyphs=glyphs),
+            Panel(probes, title="Probes", glyphs=glyphs, id="probes-panel"),
             id="signals",
             classes="second",
         )
-        yield Horizontal(Detail(), Chart(glyphs), id="bottom")
+        yield Horizontal(
+            Detail(), Panel(Chart(glyphs), title="Errors", glyphs=glyphs, id="errors-panel"), id="bottom"
+        )
 
     def paint(self, touched: Touched) -> None:
         view = self.store.overview
@@ -91,6 +101,9 @@ class Overview(MainScreen):
         if whole or "probes" in keys:
             self.probes.show(view.probes, None if whole else keys["probes"])
         self._words(view)
+        height = self.app.size.height
+        self.set_height("#services-panel", len(view.services) + 2, 4, max(5, height // 3))
+        self.set_height("#signals", max(len(view.alerts), len(view.probes)) + 2, 4, 6 if height < 32 else 12)
 
     def _words(self, view: OverviewView) -> None:
         failing = sum(row.health is Health.FAIL for row in view.services.values())
@@ -101,15 +114,16 @@ class Overview(MainScreen):
             note = cell("")
         self.query_one("#services-panel", Panel).set_title("Services", note)
         self.query_one("#alerts-panel", Panel).set_title(
-            "Alerts", joined(state_text(view.alerts_health.value, self.glyphs, word=False), f" {len(view.alerts)}")
+            "Alerts",
+            joined(state_text(view.alerts_health.value, self.glyphs, word=False), f" {len(view.alerts)} firing"),
         )
         words = view.alerts_words or "no alerts"
         self.alerts.table.set_empty(words if view.alerts_health is Health.PASS else f"unproven: {words}")
 
     def _service(self, key: str, row: ServiceRow) -> TableRow:
         old = age_mark(self.store, (row.source,))
-        left = cell("", MUTED)
-        if row.rto is not None:
+        left = cell("")
+        if row.rto is not None and row.rto.ended_mono is None:
             left = rto_forms(row.rto, self.store)[-1][4:]
         words = aged_words(row.words, old)
         if row.fallback:
@@ -124,9 +138,9 @@ class Overview(MainScreen):
                 NOTHING if gone else latency(row.p99, row.p99_limit),
                 left,
                 words,
-                NOTHING if gone or row.rate is None else cell(rate(row.rate)),
-                sparkline(row.trend, TREND, self.glyphs, target=row.error_limit) if row.trend else cell(""),
                 cell(row.releases, MUTED),
+                sparkline(row.trend, TREND, self.glyphs, target=row.error_limit) if row.trend else cell(""),
+                NOTHING if gone or row.rate is None else cell(rate(row.rate)),
             ),
         )
 
@@ -134,7 +148,10 @@ class Overview(MainScreen):
         severity = SEVERITY.get(row.severity, Health.UNKNOWN)
         sign = state_text(severity.value, self.glyphs, word=False)
         since = ago(max(0.0, self.store.wall - row.started_at))
-        return TableRow(key, (joined(sign, f" {row.severity}"), cell(row.name), cell(since, MUTED)))
+        return TableRow(
+            key,
+            (joined(sign, f" {row.severity}"), cell(row.name, "bold"), cell(since, MUTED), cell(row.summary)),
+        )
 
     def _probe(self, key: str, row: ProbeRow) -> TableRow:
         old = age_mark(self.store, (row.source,))
@@ -156,47 +173,68 @@ class Overview(MainScreen):
             self.alerts.show(view.alerts, list(view.alerts))
 
     def paint_detail(self) -> None:
+        super().paint_detail()
         row = self.selected()
-        detail = self.query_one(Detail)
+        if not isinstance(row, ServiceRow):
+            row = self.row("services", self.services.table.cursor_key or "")
         if isinstance(row, ServiceRow):
-            detail.show(self._service_detail(row))
+            note = cell(f"target {percent(row.error_limit)}", MUTED)
+            self.query_one("#errors-panel", Panel).set_title(f"Errors of {row.name}", note)
             self.query_one(Chart).show_values(row.trend, target=row.error_limit, label=percent)
-        elif isinstance(row, AlertRow):
-            detail.show(
-                [
-                    cell(row.name, "bold"),
-                    fact("summary", row.summary),
-                    fact("state", f"{row.severity}, {row.state} since {utc(row.started_at)}"),
-                    sources_fact(self.store, (row.source,)),
-                ]
-            )
-        elif isinstance(row, ProbeRow):
-            told: list[Row] = [
+
+    def detail_rows(self) -> list[Row]:
+        row = self.selected()
+        if isinstance(row, ServiceRow):
+            return self._service_detail(row)
+        if isinstance(row, AlertRow):
+            return [
+                cell(row.name, "bold"),
+                fact("summary", row.summary or "none given"),
+                fact("state", f"{row.severity}, {row.state} since {utc(row.started_at)}"),
+                sources_fact(self.store, (row.source,)),
+            ]
+        if isinstance(row, ProbeRow):
+            return [
                 cell(row.name, "bold"),
                 fact("answer", row.words),
                 fact("asked for", f"{row.service} in {row.site}"),
+                sources_fact(self.store, (row.source,)),
             ]
-            detail.show([*told, sources_fact(self.store, (row.source,))])
-        else:
-            view = self.store.overview
-            detail.show([cell(view.alerts_words if view else "waiting for the engine", MUTED)])
+        view = self.store.overview
+        return [cell(view.alerts_words if view else "waiting for the engine", MUTED)]
 
     def _service_detail(self, row: ServiceRow) -> list[Row]:
         view = self.store.overview
         told: list[Row] = [joined((row.name, "bold"), (f"  tier {row.tier}  owners {row.owners or 'none'}", MUTED))]
         told.append(fact("verdict", row.words))
-        if view is not None and view.advice:
-            told.append(fact("advice", view.advice))
+        told += self._clock_facts(row)
         if row.fallback:
             told.append(fact("read from", f"{row.source}, the fallback", WARN))
+        if view is not None:
+            told += cascade_rows(row, view, self.store.replication, self.glyphs)
+            if view.advice:
+                told.append(fact("advice", view.advice))
         errors = "?" if row.error_ratio is None else percent(row.error_ratio)
         told.append(fact("errors", f"{errors} of at most {percent(row.error_limit)}"))
+        if row.p99_limit is not None:
+            slow = "?" if row.p99 is None else millis(row.p99)
+            told.append(fact("p99", f"{slow} of at most {millis(row.p99_limit)}"))
+        told.append(fact("load", "unknown" if row.rate is None else rate(row.rate)))
         told.append(fact("releases", row.releases or "unknown"))
-        needs = ", ".join(row.depends_on) or "nothing"
-        told.append(fact("needs", f"{needs}; unblocks {row.unblocks}"))
         told.append(fact("promised", f"RTO {clock(row.rto_target)}, RPO {megabytes(row.rpo_target)}"))
         told.append(sources_fact(self.store, (row.source,)))
         return told
+
+    def _clock_facts(self, row: ServiceRow) -> list[Row]:
+        """The running objective, or how the last one ended."""
+        if row.rto is None:
+            return []
+        if row.rto.ended_mono is None:
+            return [fact("RTO", rto_forms(row.rto, self.store)[0][4:])]
+        spent = self.store.spent(row.rto.started_mono, row.rto.ended_mono)
+        met = spent <= row.rto.target
+        verdict = f"within its RTO of {clock(row.rto.target)}" if met else f"its RTO was {clock(row.rto.target)}"
+        return [fact("RTO", f"recovered after {clock(spent)}, {verdict}", OK if met else FAIL)]
 
     @staticmethod
     def _ordered(view: OverviewView) -> dict[str, ServiceRow]:

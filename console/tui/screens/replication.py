@@ -14,7 +14,7 @@ from console.tui.screens.base import Detail, MainScreen, Touched
 from console.tui.screens.facts import Row, fact
 from console.tui.screens.feed import Feed, age_mark, aged_words
 from console.tui.screens.header import DANGER_LINE
-from console.tui.screens.words import NOTHING, health_mark, size, sources_fact
+from console.tui.screens.words import NO_MEANING, NOTHING, health_mark, size, sources_fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
@@ -24,26 +24,27 @@ from console.tui.widgets.table import LineTable
 from state.api import ClusterRow, Health, NodeRow, SlotRow
 from state.units import megabytes
 
-TREND = 14
+TREND = 10
 NODES = (
     Column("state", "state", 9),
-    Column("node", "node", 8, flex=1),
+    Column("node", "node", 6, grow=16, flex=1),
     Column("role", "role", 8),
-    Column("timeline", "TL", 3, align="right"),
-    Column("lag", "behind", 9, align="right"),
-    Column("seconds", "seconds", 7, align="right"),
-    Column("sync", "sync", 5),
+    Column("timeline", "TL", 2, align="right", grow=4),
+    Column("lag", "behind", 8, align="right", grow=10),
+    Column("seconds", "lag", 6, align="right", grow=9),
+    Column("sync", "sync", 5, grow=9),
     Column("age", "age", 15),
-    Column("lsn", "position", 12),
+    Column("site", "site", 4, grow=8),
+    Column("lsn", "position", 9, grow=17),
     Column("unapplied", "unapplied", 9, align="right"),
-    Column("trend", "behind, last", TREND),
+    Column("trend", "behind", 10),
 )
 SLOTS = (
     Column("state", "state", 10),
-    Column("name", "slot", 8, flex=1),
+    Column("name", "slot", 8, grow=24),
     Column("type", "type", 8),
     Column("retained", "holds WAL", 9, align="right"),
-    Column("words", "note", 12, flex=2),
+    Column("words", "note", 12, flex=1, cut="end"),
 )
 LEADS = frozenset({"primary", "leader", "master"})
 
@@ -51,18 +52,19 @@ LEADS = frozenset({"primary", "leader", "master"})
 class Replication(MainScreen):
     """Roles as their witnesses tell them, distance in bytes and seconds, what a failover would lose."""
 
-    name_, digit, title_, topic = "replication", "2", "Replication", "replication"
+    name_ = "replication"
     narrow: ClassVar[Mapping[str, int]] = {"nodes": 8}
     DEFAULT_CSS = """
     Replication #clusters-panel { height: auto; max-height: 8; }
-    Replication #nodes-panel { height: 1fr; min-height: 4; }
-    Replication #slots-panel { height: 5; }
-    Replication.-short #slots-panel { height: 4; }
-    Replication #bottom { height: 6; }
-    Replication.-tall #bottom { height: 11; }
-    Replication #bottom Detail { height: 1fr; }
-    Replication Chart { display: none; height: 1fr; width: 48; margin: 0 1; }
-    Replication.-wide.-tall Chart { display: block; }
+    Replication #nodes-panel { height: 6; }
+    Replication #slots-panel { height: 4; }
+    Replication #bottom { height: 1fr; min-height: 4; }
+    Replication #bottom Detail { height: 1fr; width: 1fr; }
+    Replication #behind-panel { display: none; height: 1fr; width: 1fr; }
+    Replication.-wide #behind-panel { display: block; }
+    Replication Chart { height: 1fr; padding: 0 1; }
+    Replication.-tiny #clusters-panel { max-height: 2; }
+    Replication.-tiny #nodes-panel { height: 1fr; }
     Replication.-tiny #bottom { display: none; }
     """
 
@@ -78,7 +80,9 @@ class Replication(MainScreen):
         )
         yield Panel(nodes, title="Nodes", glyphs=glyphs, id="nodes-panel")
         yield Panel(slots, title="Slots", glyphs=glyphs, id="slots-panel", classes="second")
-        yield Horizontal(Detail(), Chart(glyphs), id="bottom")
+        yield Horizontal(
+            Detail(), Panel(Chart(glyphs), title="Behind", glyphs=glyphs, id="behind-panel"), id="bottom"
+        )
 
     def paint(self, touched: Touched) -> None:
         view = self.store.replication
@@ -91,6 +95,9 @@ class Replication(MainScreen):
         if whole or "slots" in keys:
             self.slots.show(view.slots, None if whole else keys["slots"])
         self._paint_clusters()
+        height = self.app.size.height
+        self.set_height("#nodes-panel", len(view.nodes) + 2, 4, max(6, height // 3))
+        self.set_height("#slots-panel", len(view.slots) + 2, 4, 4 if height < 32 else 8)
 
     def tick(self) -> None:
         super().tick()
@@ -136,26 +143,27 @@ class Replication(MainScreen):
             loss,
             (f" of {megabytes(row.risk.target)} ", MUTED),
             state_text(row.risk.health.value, self.glyphs, word=False),
-            ("  best ", MUTED),
+            (", best to ", MUTED),
             row.candidate or "none",
-            (f"  {row.guarantee}", MUTED),
         )
-        return [*split, head, risk]
+        kept = joined(("    ", MUTED), guarantee_words(row.guarantee))
+        if risk.cell_len + kept.cell_len <= self.size.width:
+            return [*split, head, joined(risk, kept)]
+        return [*split, head, risk, kept]
 
     def _node(self, key: str, row: NodeRow) -> TableRow:
         old = age_mark(self.store, row.sources)
         gone = old.plain.startswith("no data")
         leads = row.role in LEADS
         role = FAIL if row.role == "CONFLICT" else OK if leads else ""
-        over = row.health is Health.FAIL and not leads
-        behind = (
-            cell("no data", UNKNOWN)
-            if gone
-            else NOTHING
-            if row.lag_bytes is None
-            else cell(megabytes(row.lag_bytes), FAIL if over else "")
-        )
-        seconds = NOTHING if gone or row.lag_seconds is None else cell(f"{row.lag_seconds:.1f} s")
+
+        def figure(value: float | None, shown: str, style: str = "") -> Text:
+            """Unknown is `?`; `-` where a primary has no such value."""
+            if leads and not value:
+                return NO_MEANING
+            return NOTHING if gone or value is None else cell(shown, style)
+
+        over = FAIL if row.health is Health.FAIL and not leads else ""
         return TableRow(
             key,
             (
@@ -163,12 +171,13 @@ class Replication(MainScreen):
                 cell(row.node, "bold" if leads else ""),
                 cell(row.role or "?", role),
                 NOTHING if row.timeline is None or gone else cell(str(row.timeline)),
-                cell("", MUTED) if leads and row.lag_bytes in {0, None} and not gone else behind,
-                cell("", MUTED) if leads and not row.lag_seconds and not gone else seconds,
-                cell(row.sync or ("" if leads else "?"), "" if row.sync else UNKNOWN),
+                cell("no data", UNKNOWN) if gone else figure(row.lag_bytes, megabytes(row.lag_bytes or 0), over),
+                figure(row.lag_seconds, f"{row.lag_seconds or 0.0:.1f} s"),
+                cell(row.sync) if row.sync else NO_MEANING if leads else NOTHING,
                 joined((old.plain.removeprefix("no data "), UNKNOWN)) if gone else old,
+                cell(row.site, MUTED),
                 NOTHING if gone or not row.lsn else cell(row.lsn),
-                NOTHING if gone else size(row.unapplied_bytes),
+                figure(row.unapplied_bytes, megabytes(row.unapplied_bytes or 0)),
                 sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(""),
             ),
         )
@@ -189,26 +198,67 @@ class Replication(MainScreen):
         )
 
     def paint_detail(self) -> None:
-        row = self.selected()
-        detail, view = self.query_one(Detail), self.store.replication
+        super().paint_detail()
+        view, row = self.store.replication, self.selected()
+        if view is None:
+            return
+        if not isinstance(row, NodeRow):
+            row = self.row("nodes", self.nodes.table.cursor_key or "")
+        if isinstance(row, NodeRow) and row.role in LEADS:
+            row = farthest(row.cluster, view.nodes.values())
+        panel, chart = self.query_one("#behind-panel", Panel), self.query_one(Chart)
+        if not isinstance(row, NodeRow):
+            panel.set_title("Behind", cell("no standby is read", MUTED))
+            chart.show_values(())
+            return
+        cluster = view.clusters.get(row.cluster)
+        target = float(cluster.risk.target) if cluster else None
+        panel.set_title(f"{row.node} behind", cell(f"RPO {megabytes(target)}" if target is not None else "", MUTED))
+        chart.show_values(row.trend, target=target, label=megabytes)
+
+    def detail_rows(self) -> list[Row]:
+        row, view = self.selected(), self.store.replication
         if isinstance(row, NodeRow) and view is not None:
-            cluster = view.clusters.get(row.cluster)
-            target = float(cluster.risk.target) if cluster else None
-            told: list[Row] = [
-                joined((row.node, "bold"), (f"  {row.cluster}, {row.site}, {row.state}", MUTED)),
-                fact("verdict", row.words),
-                fact("role", f"{row.role or 'unknown'}: {row.votes}"),
-            ]
-            if cluster is not None:
-                told.append(fact("cluster", f"{cluster.words}; {cluster.guarantee}"))
-                told.append(fact("risk", cluster.risk.words))
-                told.append(fact("service", cluster.service_words))
-            told.append(sources_fact(self.store, row.sources))
-            detail.show(told)
-            self.query_one(Chart).show_values(row.trend, target=target, label=megabytes)
-        elif isinstance(row, SlotRow):
-            told = [joined((row.name, "bold"), (f"  {row.slot_type} slot of {row.cluster}", MUTED))]
+            return self._node_detail(row, view.clusters.get(row.cluster))
+        if isinstance(row, SlotRow):
+            told: list[Row] = [joined((row.name, "bold"), (f"  {row.slot_type} slot of {row.cluster}", MUTED))]
             told.append(fact("note", row.words or "none"))
-            detail.show([*told, sources_fact(self.store, (row.source,))])
-        else:
-            detail.show([cell("select a node to see its witnesses", MUTED)])
+            return [*told, sources_fact(self.store, (row.source,))]
+        return [cell("select a node to see its witnesses", MUTED)]
+
+    def _node_detail(self, row: NodeRow, cluster: ClusterRow | None) -> list[Row]:
+        told: list[Row] = [
+            joined((row.node, "bold"), (f"  {row.cluster}, {row.site}, {row.state}", MUTED)),
+            fact("verdict", row.words),
+            fact("role", f"{row.role or 'unknown'}: {row.votes}"),
+        ]
+        if row.role not in LEADS:
+            behind = "unknown" if row.lag_bytes is None else megabytes(row.lag_bytes)
+            seconds = "unknown" if row.lag_seconds is None else f"{row.lag_seconds:.1f} s"
+            waiting = "unknown" if row.unapplied_bytes is None else megabytes(row.unapplied_bytes)
+            told.append(fact("behind", f"{behind}, {seconds}; received but not applied: {waiting}"))
+        place = f"timeline {'?' if row.timeline is None else row.timeline}, {row.lsn or 'unknown'}"
+        told.append(fact("position", place))
+        if cluster is not None:
+            told.append(fact("cluster", cluster.words))
+            told.append(fact("risk", cluster.risk.words))
+            told.append(fact("service", cluster.service_words))
+        told.append(sources_fact(self.store, row.sources))
+        return told
+
+
+def farthest(cluster: str, nodes: Iterable[NodeRow]) -> NodeRow | None:
+    """The standby of a cluster that is furthest behind, among those with a history."""
+    others = [row for row in nodes if row.cluster == cluster and row.role not in LEADS]
+    return max(others, key=lambda row: (bool(row.trend), row.lag_bytes or 0), default=None)
+
+
+def guarantee_words(guarantee: str) -> str:
+    """What a commit is promised, for people who do not think in PostgreSQL's words."""
+    kind, _, rest = guarantee.partition(":")
+    said = {
+        "async": "asynchronous: a commit may be on one node only",
+        "sync": "synchronous: a commit is on a standby too",
+        "quorum": "quorum: a commit is on several nodes",
+    }.get(kind.strip())
+    return guarantee if said is None else f"{said} ({rest.strip()})" if rest.strip() else said

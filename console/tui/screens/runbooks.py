@@ -12,7 +12,7 @@ from textual.widget import Widget
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.run_actions import run_of
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.facts import Row, fact
+from console.tui.screens.facts import LABEL_WIDTH, Row, fact
 from console.tui.screens.feed import Feed
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
@@ -21,60 +21,70 @@ from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
 from state.api import RunbookRow, RunRow, StepRow
 from state.progress import StepState
-from state.units import clock, utc, utc_date
+from state.units import clock, megabytes, utc, utc_date
 
 RUNS = (
     Column("state", "state", 10),
-    Column("run", "run", 6),
-    Column("title", "runbook", 14, flex=2),
+    Column("run", "run", 4, grow=8),
+    Column("runbook", "runbook", 16, grow=30),
     Column("done", "steps", 5, align="right"),
-    Column("time", "time", 14, align="right"),
-    Column("words", "why", 10, flex=3),
+    Column("time", "time", 13, align="right", grow=17),
+    Column("words", "why", 16, flex=1, cut="end", wish=24),
 )
 STEPS = (
     Column("state", "state", 10),
-    Column("step", "step", 14, flex=1),
-    Column("kind", "kind", 8),
-    Column("time", "time", 14, align="right"),
-    Column("words", "evidence", 16, flex=3),
+    Column("step", "step", 22, grow=44, cut="end"),
+    Column("time", "time", 13, align="right", grow=17),
+    Column("words", "evidence", 16, flex=1, cut="end", wish=40),
+    Column("kind", "does", 8),
 )
 LIBRARY = (
-    Column("name", "runbook", 14, flex=2),
-    Column("lint", "holds", 10, flex=2),
+    Column("state", "state", 9),
+    Column("name", "runbook", 14, grow=28, wish=20),
     Column("steps", "steps", 5, align="right"),
-    Column("last", "last run", 10, flex=1),
+    Column("last", "last run", 9, grow=22, cut="end"),
+    Column("title", "what it does", 12, flex=1, cut="end"),
+    Column("changes", "changes", 7, align="right"),
     Column("hash", "hash", 8),
 )
+NO_RUN = "no run yet: choose a runbook in the library, s starts it"
+MOVING = frozenset({StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN})
 
 
 class Runbooks(MainScreen):
     """Runs, their steps with time and evidence, and the runbooks that can be started."""
 
-    name_, digit, title_, topic = "runbooks", "3", "Runbooks", "runbooks"
-    narrow: ClassVar[Mapping[str, int]] = {"library": 2}
+    name_ = "runbooks"
+    narrow: ClassVar[Mapping[str, int]] = {"steps": 4, "library": 5}
     DEFAULT_CSS = """
     Runbooks #runs-panel { height: 5; }
-    Runbooks.-tall #runs-panel { height: 9; }
     Runbooks #steps-panel { height: 1fr; min-height: 4; }
     Runbooks #bottom { height: 7; }
     Runbooks.-tall #bottom { height: 12; }
-    Runbooks #library-panel { width: 1fr; height: 1fr; }
+    Runbooks #library-panel { width: 34; height: 1fr; }
     Runbooks #bottom Detail { width: 1fr; height: 1fr; }
+    Runbooks.-wide #library-panel { width: 1fr; }
+    Runbooks.-idle #runs-panel { height: 1; }
+    Runbooks.-idle #steps-panel, Runbooks.-idle #runs { display: none; }
+    Runbooks.-idle #bottom { height: 1fr; layout: vertical; }
+    Runbooks.-idle #library-panel { width: 1fr; height: 2fr; }
+    Runbooks.-idle #bottom Detail { width: 1fr; height: 3fr; }
     Runbooks.-tiny #runs-panel { height: 1fr; }
     Runbooks.-tiny #bottom, Runbooks.-tiny #steps-panel { display: none; }
+    Runbooks.-idle.-tiny #runs-panel { height: 1; }
+    Runbooks.-idle.-tiny #bottom { display: block; }
     """
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        runs = LineTable(
-            RUNS, empty="no run yet: choose a runbook in the library, s starts it", glyphs=glyphs, id="runs"
-        )
+        runs = LineTable(RUNS, empty=NO_RUN, glyphs=glyphs, id="runs")
         steps = LineTable(STEPS, empty="no run is selected", glyphs=glyphs, id="steps")
         library = LineTable(LIBRARY, empty="no runbook read yet", glyphs=glyphs, id="library")
         self.runs = Feed[RunRow](runs, self.store, self._run, lambda row: ())
         self.steps = Feed[StepRow](steps, self.store, self._step, lambda row: ())
         self.library = Feed[RunbookRow](library, self.store, self._runbook, lambda row: ())
         self._run_shown = ""
+        self._idle = False
         yield Panel(runs, title="Runs", glyphs=glyphs, id="runs-panel")
         yield Panel(steps, title="Steps", glyphs=glyphs, id="steps-panel")
         yield Horizontal(Panel(library, title="Library", glyphs=glyphs, id="library-panel"), Detail(), id="bottom")
@@ -93,12 +103,27 @@ class Runbooks(MainScreen):
         if whole or "library" in keys:
             self.library.show(view.library, None if whole else keys["library"])
             self.library.table.set_empty("no runbook in the estate's folders")
-        if whole and not view.runs and view.library and self.focused is self.runs.table:
-            self.library.table.focus()
+        self._arrange(len(view.runs))
         if self.desk.started in view.runs:
             self.runs.table.move_to(self.desk.started)
+            self.runs.table.focus()
             self.desk.started = ""
         self._paint_steps(None if whole else keys.get("steps", frozenset()))
+
+    def _arrange(self, runs: int) -> None:
+        """Without any run the library has the room and the focus; with one, runs and steps have."""
+        idle = not runs
+        if idle != self._idle or (idle and self.focused is None):
+            self._idle = idle
+            self.set_class(idle, "-idle")
+            self.query_one("#runs-panel", Panel).set_title("Runs", cell(NO_RUN, MUTED) if idle else "")
+            if idle or self.desk.started:
+                (self.library if idle else self.runs).table.focus()
+        if not idle:
+            height = self.app.size.height
+            self.set_height("#runs-panel", runs + 2, 3, 5 if height < 32 else 9)
+        else:
+            self.query_one("#runs-panel").styles.height = 1
 
     def _paint_steps(self, touched: frozenset[str] | None) -> None:
         view = self.store.runbooks
@@ -110,9 +135,19 @@ class Runbooks(MainScreen):
         order = dict(sorted(mine.items(), key=lambda item: (item[1].index, item[1].instance, item[0])))
         self.steps.show(order, None if name != self._run_shown else touched)
         self._run_shown = name
+        self._follow(order)
         self.steps.table.set_empty("this run has no steps yet" if run else "no run is selected")
         note = self._progress(run) if run is not None else cell("")
         self.query_one("#steps-panel", Panel).set_title(f"Steps of {name}" if name else "Steps", note)
+
+    def _follow(self, order: Mapping[str, StepRow]) -> None:
+        """Keep the step that moves in sight, unless a person is looking through the steps."""
+        if self.focused is self.steps.table:
+            return
+        moving = [key for key, row in order.items() if row.state in MOVING]
+        begun = [key for key, row in order.items() if row.state is not StepState.PENDING]
+        for key in (moving or begun)[-1:]:
+            self.steps.table.move_to(key)
 
     def _progress(self, run: RunRow) -> Text:
         spent = self._spent(run)
@@ -129,7 +164,7 @@ class Runbooks(MainScreen):
         over = run.state.value in {"done", "failed", "stopped"}
         if over or run.started_mono is None:
             return run.elapsed
-        return self.store.since(run.started_mono)
+        return self.store.spent(run.started_mono)
 
     def tick(self) -> None:
         super().tick()
@@ -156,7 +191,7 @@ class Runbooks(MainScreen):
             (
                 state_text(row.state.value, self.glyphs),
                 cell(row.id, "bold"),
-                cell(row.title or row.runbook),
+                joined(row.runbook or row.title, (f" {row.service}" if row.service else "", MUTED)),
                 cell(f"{row.done}/{row.total}"),
                 cell(time, FAIL if late else ""),
                 cell(row.question or row.words, WARN if row.question else ""),
@@ -166,31 +201,36 @@ class Runbooks(MainScreen):
     def _step(self, key: str, row: StepRow) -> TableRow:
         spent = row.seconds
         if spent is None and row.started_mono is not None:
-            spent = self.store.since(row.started_mono)
+            spent = self.store.spent(row.started_mono)
         over = spent is not None and row.timeout > 0 and spent > row.timeout
         time = "" if spent is None else f"{clock(spent)} / {clock(row.timeout)}"
         again = f" #{row.instance}" if row.instance > 1 else ""
-        told = row.words or (row.evidence[-1] if row.evidence else "")
+        said = row.words or (row.evidence[-1] if row.evidence else "")
+        told = joined(*filter(None, (measured(row), said)), separator="; ")
+        told.stylize(UNKNOWN if row.state is StepState.UNKNOWN else "")
         return TableRow(
             key,
             (
                 state_text(row.state.value, self.glyphs),
                 cell(f"{'  ' * row.depth}{row.title or row.step}{again}"),
-                cell(row.kind.split()[0] if row.kind else "", MUTED),
                 cell(time, FAIL if over else MUTED),
-                cell(told, UNKNOWN if row.state is StepState.UNKNOWN else ""),
+                told,
+                cell(row.kind.split()[0] if row.kind else "", MUTED),
             ),
         )
 
     def _runbook(self, key: str, row: RunbookRow) -> TableRow:
-        holds = cell(row.lint, FAIL) if row.lint else state_text("ok", self.glyphs)
+        sign = state_text("refused" if row.lint else "warn" if row.warnings else "ok", self.glyphs)
+        words = cell(row.lint, FAIL) if row.lint else cell(row.title)
         return TableRow(
             key,
             (
-                cell(row.name),
-                holds,
+                sign,
+                cell(row.name, "bold"),
                 cell(str(row.steps)),
-                cell(row.last or "never", MUTED),
+                cell(row.last or "never run", MUTED),
+                words,
+                cell(str(row.changes)),
                 cell(row.hash[:8], MUTED),
             ),
         )
@@ -200,17 +240,15 @@ class Runbooks(MainScreen):
         if message.table.id == "runs" and self.ready:
             self._paint_steps(frozenset())
 
-    def paint_detail(self) -> None:
+    def detail_rows(self) -> list[Row]:
         row = self.selected()
-        detail = self.query_one(Detail)
         if isinstance(row, StepRow):
-            detail.show(self._step_detail(row))
-        elif isinstance(row, RunbookRow):
-            detail.show(self._runbook_detail(row))
-        elif isinstance(row, RunRow):
-            detail.show(self._run_detail(row))
-        else:
-            detail.show([cell("select a run, a step or a runbook", MUTED)])
+            return self._step_detail(row)
+        if isinstance(row, RunbookRow):
+            return runbook_detail(row)
+        if isinstance(row, RunRow):
+            return self._run_detail(row)
+        return [cell("select a run, a step or a runbook", MUTED)]
 
     def _run_detail(self, row: RunRow) -> list[Row]:
         told: list[Row] = [joined((f"{row.id} {row.title}", "bold"))]
@@ -227,17 +265,23 @@ class Runbooks(MainScreen):
     def _log(self, run: RunRow) -> list[Row]:
         """What the run's steps told, newest first."""
         view = self.store.runbooks
-        steps = [s for s in view.steps.values() if s.run == run.id and s.started_at] if view is not None else []
+        steps = (
+            [s for s in view.steps.values() if s.run == run.id and s.started_at and s.state is not StepState.PENDING]
+            if view is not None
+            else []
+        )
         steps.sort(key=lambda step: step.started_at or 0.0, reverse=True)
         told: list[Row] = []
         for step in steps:
-            words = "; ".join(part for part in (step.words, *step.evidence) if part)
+            words = "; ".join(part for part in (measured(step), step.words, *step.evidence) if part)
             told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {words}"))
         return told
 
     def _step_detail(self, row: StepRow) -> list[Row]:
         head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
         told: list[Row] = [head, fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value)]
+        if words := measured(row):
+            told.append(fact("measured", words.removeprefix("measured ").removeprefix("measured: ")))
         told += [fact("evidence", words) for words in row.evidence]
         if row.effect:
             told.append(fact("effect", row.effect))
@@ -248,15 +292,28 @@ class Runbooks(MainScreen):
             told.append(fact("now safe", ", ".join(run.next_actions) or "nothing: the run is over"))
         return told
 
-    def _runbook_detail(self, row: RunbookRow) -> list[Row]:
-        told: list[Row] = [
-            joined((row.title, "bold"), (f"  {row.steps} steps, {row.changes} changes, {row.hash[:8]}", MUTED))
-        ]
-        if row.lint:
-            told.append(fact("refused", row.lint, FAIL))
-        for param in row.params:
-            choices = f": {', '.join(param.choices)}" if param.choices else ""
-            need = "required" if param.required else "optional"
-            told.append(fact(param.name, f"{param.kind}, {need}{choices}"))
-        told += [fact(f"step {place}", words) for place, words in enumerate(row.outline, 1)]
-        return told
+
+def measured(row: StepRow) -> str:
+    """What a step measured, in words."""
+    lost = row.figures.get("lost_bytes")
+    if lost is None:
+        return ""
+    return f"measured loss {megabytes(lost)}" if lost else "measured: nothing lost"
+
+
+def runbook_detail(row: RunbookRow) -> list[Row]:
+    """Everything about a runbook of the library."""
+    told: list[Row] = [
+        joined((row.title, "bold"), (f"  {row.steps} steps, {row.changes} changes, {row.hash[:8]}", MUTED))
+    ]
+    if row.lint:
+        told.append(fact("refused", row.lint, FAIL))
+    told += [fact("warning", words, WARN) for words in row.warnings]
+    if not row.lint:
+        told.append(fact("start", "s asks for the parameters, then shows what would happen"))
+    told.append(fact("last run", row.last or "never"))
+    for param in row.params:
+        choices = f": {', '.join(param.choices)}" if param.choices else ""
+        need = "required" if param.required else "optional"
+        told.append(fact(param.name, f"{param.kind}, {need}{choices}", width=max(LABEL_WIDTH, len(param.name) + 2)))
+    return [*told, *(fact(f"step {place}", words) for place, words in enumerate(row.outline, 1))]

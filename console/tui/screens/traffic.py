@@ -21,20 +21,20 @@ from console.tui.widgets.table import LineTable
 from state.api import BackendRow, DnsRow, Health, ServerRow
 from state.units import ago, percent, rate
 
-TREND = 14
+TREND = 12
 BACKENDS = (
     Column("state", "state", 9),
-    Column("backend", "backend", 18, flex=2),
-    Column("serving", "serve", 5, align="right"),
+    Column("backend", "backend", 18, grow=32),
+    Column("serving", "serve", 5, align="right", grow=9),
     Column("floor", "floor", 5, align="right"),
-    Column("active", "active", 10, flex=1),
+    Column("active", "active", 13, grow=24, cut="end"),
+    Column("words", "why", 12, flex=1, cut="end", wish=24),
     Column("sessions", "sess", 5, align="right"),
-    Column("words", "why", 10, flex=4),
 )
 SERVERS = (
     Column("state", "state", 9),
-    Column("server", "server", 10, flex=1),
-    Column("release", "release", 7),
+    Column("server", "server", 10, grow=24),
+    Column("release", "release", 7, grow=14),
     Column("weight", "wght", 4, align="right"),
     Column("share", "share", 6, align="right"),
     Column("sessions", "sess", 5, align="right"),
@@ -42,28 +42,29 @@ SERVERS = (
     Column("age", "age", 6, flex=1),
     Column("rate", "rate", 8, align="right"),
     Column("trend", "rate, last", TREND),
-    Column("check", "check", 12, flex=2),
+    Column("check", "check", 12, flex=2, cut="end"),
 )
 DNS = (
     Column("state", "state", 9),
-    Column("name", "record", 12, flex=2),
-    Column("answers", "answers", 12, flex=2),
-    Column("server", "server", 9, flex=1),
+    Column("name", "record", 10, grow=30),
+    Column("answers", "answers", 12, grow=32, flex=1),
+    Column("server", "server", 9, grow=21),
 )
 
 
 class Traffic(MainScreen):
     """Which server takes which share of the traffic, on every balancer, and what DNS says."""
 
-    name_, digit, title_, topic = "traffic", "4", "Traffic", "traffic"
-    narrow: ClassVar[Mapping[str, int]] = {"servers": 9, "dns": 3}
+    name_ = "traffic"
+    narrow: ClassVar[Mapping[str, int]] = {"backends": 6, "servers": 9, "dns": 3}
     DEFAULT_CSS = """
     Traffic #backends-panel { height: 6; }
-    Traffic.-tall #backends-panel { height: 11; }
     Traffic #servers-panel { height: 1fr; min-height: 4; }
     Traffic #bottom { height: 7; }
     Traffic.-tall #bottom { height: 11; }
     Traffic #dns-panel { width: 1fr; height: 1fr; }
+    Traffic.-wide #dns-panel { width: 3fr; }
+    Traffic.-wide #bottom Detail { width: 2fr; }
     Traffic #bottom Detail { width: 1fr; height: 1fr; }
     Traffic.-tiny #backends-panel { height: 1fr; }
     Traffic.-tiny #bottom, Traffic.-tiny #servers-panel { display: none; }
@@ -91,6 +92,8 @@ class Traffic(MainScreen):
         if whole or "backends" in keys:
             self.backends.show(dict(sorted(view.backends.items())), None if whole else keys["backends"])
             self.backends.table.set_empty("the estate names no balancer; add one to its file")
+        height = self.app.size.height
+        self.set_height("#backends-panel", len(view.backends) + 2, 4, 6 if height < 32 else 12)
         if whole or "dns" in keys:
             self.dns.show(view.dns, None if whole else keys["dns"])
             self.dns.table.set_empty("the estate names no DNS record")
@@ -143,8 +146,8 @@ class Traffic(MainScreen):
                 NOTHING if gone else cell(f"{row.serving}/{row.total}", FAIL if short else ""),
                 cell(str(row.floor), MUTED),
                 cell(row.active),
-                NOTHING if gone else cell(str(row.sessions)),
                 joined(*words, separator="; "),
+                NOTHING if gone else cell(str(row.sessions)),
             ),
         )
 
@@ -190,36 +193,34 @@ class Traffic(MainScreen):
             ),
         )
 
-    def paint_detail(self) -> None:
+    def detail_rows(self) -> list[Row]:
         row = self.selected()
-        detail = self.query_one(Detail)
-        told: list[Row]
         if isinstance(row, ServerRow):
-            told = [
+            return [
                 joined((row.server, "bold"), (f"  {row.balancer}/{row.backend}, {row.site}", MUTED)),
                 fact("state", f"{row.state}, weight {row.weight}, {percent(row.share)} of the traffic"),
+                fact("release", row.release or "unknown"),
                 fact("check", row.check or "none"),
                 fact("load", f"{row.sessions} sessions, {row.queued} queued, {rate(row.rate)}"),
                 fact("errors", rate(row.error_rate), FAIL if row.error_rate else ""),
                 sources_fact(self.store, (row.source,)),
             ]
-        elif isinstance(row, BackendRow):
-            told = [
+        if isinstance(row, BackendRow):
+            return [
                 joined((f"{row.balancer}/{row.backend}", "bold"), (f"  {row.site}, {row.service}", MUTED)),
                 fact("verdict", row.words),
                 fact("floor", f"{row.serving} of {row.total} serve; at least {row.floor} must"),
+                fact("active", row.active or "no server takes traffic"),
                 fact("drift", row.drift or "none: runtime and file agree", WARN if row.drift else ""),
                 sources_fact(self.store, (row.source,)),
             ]
-        elif isinstance(row, DnsRow):
+        if isinstance(row, DnsRow):
             ttl = "TTL unknown" if row.ttl is None else f"TTL {ago(row.ttl)}"
-            told = [
+            return [
                 joined((row.name, "bold"), (f"  asked at {row.server}, {ttl}", MUTED)),
                 fact("verdict", row.words),
                 fact("answers", row.answers or "none", "" if row.answers else UNKNOWN),
                 fact("expected", row.expected),
                 sources_fact(self.store, (row.source,)),
             ]
-        else:
-            told = [cell("select a backend, a server or a record", MUTED)]
-        detail.show(told)
+        return [cell("select a backend, a server or a record", MUTED)]

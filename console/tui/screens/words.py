@@ -12,6 +12,9 @@ from state.api import Health
 from state.units import ago, megabytes, millis, percent
 
 NOTHING = cell("?", UNKNOWN)
+"""Not known."""
+NO_MEANING = cell("-", MUTED)
+"""There is no such value here."""
 
 
 def number(value: float | None, shown: str, over: bool = False) -> Text:

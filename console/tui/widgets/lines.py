@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+
+from console.tui.glyphs import MUTED
 
 
 class Lines(Widget):
@@ -51,11 +55,23 @@ class Lines(Widget):
 
 def draw(widget: Widget, line: Text, width: int, style: Style | None = None) -> Strip:
     """One line of a widget, as wide as that, on the widget's own colours; `style` goes over everything."""
-    segments = line.render(widget.app.console)
-    strip = Strip([segment for segment in segments if segment.text]).adjust_cell_length(width)
+    console = widget.app.console
+    segments = [segment for segment in line.render(console) if segment.text]
+    if line.style and not line.spans:
+        # Without spans the text's own style would be forgotten.
+        base = console.get_style(line.style)
+        segments = [Segment(segment.text, base) for segment in segments]
+    strip = Strip(segments).adjust_cell_length(width)
     if style:
-        strip = Strip([segment._replace(style=(segment.style or Style.null()) + style) for segment in strip])
+        strip = Strip([segment._replace(style=_over(segment.style or Style.null(), style)) for segment in strip])
     return strip.apply_style(widget.rich_style)
+
+
+@lru_cache(maxsize=1024)
+def _over(below: Style, style: Style) -> Style:
+    """Both together. Muted words lose their colour: reversed, they would be grey patches."""
+    muted = below.color is not None and below.color.name == MUTED
+    return (below.without_color if muted else below) + style
 
 
 def _text(row: Text | str) -> Text:

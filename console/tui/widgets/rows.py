@@ -1,4 +1,4 @@
-"""Rows and columns of a table, their order and the widths of columns; no drawing."""
+"""Rows and columns of a table, their order, and cells cut to a width; no drawing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from console.tui.glyphs import Glyphs
-from state.text import cells, cut_middle
+from state.text import cut_middle
 
 Cell = Text | str | tuple[str, str]
 """What a cell holds: plain text, (text, style), or a text of several styles, which costs most to build."""
@@ -43,6 +43,12 @@ class Column:
     flex: int = 0
     align: Literal["left", "right"] = "left"
     """Right-aligned cells are numbers: never cut, `#` when they cannot fit."""
+    cut: Literal["middle", "end"] = "middle"
+    """Names are cut in the middle, prose at its end."""
+    wish: int = 0
+    """Columns at its right are left out before it has less than this."""
+    grow: int = 0
+    """It becomes as wide as what it holds, at most this; it never shrinks again, so that columns keep their place."""
 
 
 def plain(value: Cell) -> str:
@@ -74,9 +80,14 @@ def sort_key(row: TableRow, column: int) -> SortKey:
     return natural(plain(row.cells[column])) if column < len(row.cells) else NO_VALUE
 
 
-def matches(row: TableRow, needle: str) -> bool:
-    """Whether any cell contains the (case-folded) text."""
-    return any(needle in plain(value).casefold() for value in row.cells)
+def matches(row: TableRow, needle: str, columns: Sequence[str] = ()) -> bool:
+    """Whether each word of the (case-folded) text is in some cell; `column=word` looks for exactly that in one."""
+    column, equals, word = needle.partition("=")
+    if equals and column in columns:
+        place = columns.index(column)
+        return place < len(row.cells) and plain(row.cells[place]).strip().casefold() == word.strip()
+    shown = [plain(value).casefold() for value in row.cells]
+    return all(any(word in text for text in shown) for word in needle.split())
 
 
 class LazyRows(Sequence[TableRow]):
@@ -110,6 +121,8 @@ class Order:
         self.column: int | None = None
         self.descending = False
         self.needle = ""
+        self.names: tuple[str, ...] = ()
+        """Keys of the columns, for `column=word`."""
         self._keys: dict[str, tuple[TableRow, SortKey]] = {}
 
     def sort_by(self, column: int | None, *, descending: bool = False) -> None:
@@ -124,7 +137,7 @@ class Order:
     def apply(self, rows: Iterable[TableRow]) -> list[TableRow]:
         """The rows to show."""
         needle = self.needle.casefold()
-        shown = [row for row in rows if matches(row, needle)] if needle else list(rows)
+        shown = [row for row in rows if matches(row, needle, self.names)] if needle else list(rows)
         if self.column is not None:
             known = [row for row in shown if self._key(row) != NO_VALUE]
             unknown = [row for row in shown if self._key(row) == NO_VALUE]
@@ -143,34 +156,14 @@ class Order:
         return key
 
 
-def widths(columns: Sequence[Column], room: int) -> list[int]:
-    """The width of each column in cells. Flexible columns share what is left; columns that no longer fit at
-    the right are left out (width 0)."""
-    fixed = sum(max(column.width, cells(column.title)) for column in columns) + GAP * (len(columns) - 1)
-    spare = max(0, room - fixed)
-    shares = sum(column.flex for column in columns)
-    result: list[int] = []
-    used = 0
-    given = 0
-    for column in columns:
-        width = max(column.width, cells(column.title))
-        if column.flex:
-            extra = spare * (given + column.flex) // shares - spare * given // shares
-            given += column.flex
-            width += extra
-        if used and used + width > room:
-            width = 0
-        result.append(width)
-        used += width + GAP if width else 0
-    return result
-
-
 def fit(value: Cell, room: int, column: Column, glyphs: Glyphs) -> Text:
-    """A cell in exactly `room` cells. Names lose their middle; a number is shown whole or not at all, since
-    without its beginning or end it is another number."""
+    """A cell in exactly `room` cells. Names lose their middle, prose its end; a number is shown whole or not at
+    all, since without its beginning or end it is another number."""
     shown = plain(value)
     used = cell_len(shown)
     if used > room:
+        if column.align != "right" and column.cut == "end":
+            return _cut_end(value, room, glyphs.ellipsis)
         cut = "#" * room if column.align == "right" else _cut(shown, room, glyphs.ellipsis)
         style = value[1] if isinstance(value, tuple) else value.style if isinstance(value, Text) else ""
         return Text.assemble((cut, style), " " * (room - cell_len(cut)))
@@ -186,6 +179,15 @@ def _cut(name: str, room: int, ellipsis: str) -> str:
         target -= 1
         cut = cut_middle(name, target, ellipsis)
     return cut
+
+
+def _cut_end(value: Cell, room: int, ellipsis: str) -> Text:
+    """The beginning with its styles, and a sign that more follows."""
+    line = Text.assemble(value)
+    line.truncate(max(0, room - 1))
+    line.rstrip()
+    line.append(ellipsis[: max(0, room)])
+    return Text.assemble(line, " " * (room - line.cell_len))
 
 
 def same_cell(before: Cell, now: Cell) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from rich.text import Text
 
@@ -59,15 +61,18 @@ def chart(
     margin = max(map(cells, scale.values())) + 1
     groups = _grouped(values, max(1, width - margin))
     rows: list[Text] = []
+    shares = [None if value is None else (value - low) / (high - low) for value in groups]
+    over = [value is not None and target is not None and value > target for value in groups]
     for row in range(height):
         line = Text(scale.get(row, "").rjust(margin - 1) + " ", MUTED, end="", no_wrap=True)
-        for value in groups:
-            above = value is not None and target is not None and value > target
-            sign = " " if value is None else _block((value - low) / (high - low), height, row, glyphs)
-            if sign == " " and row == target_row:
-                line.append(glyphs.target, MUTED)
-            else:
-                line.append(sign, FAIL if above else ACTIVE)
+        blank = glyphs.target if row == target_row else " "
+        signs = [" " if share is None else _block(share, height, row, glyphs) for share in shares]
+        cells_ = [
+            (blank, MUTED) if sign == " " else (sign, FAIL if above else ACTIVE)
+            for sign, above in zip(signs, over, strict=True)
+        ]
+        for style, run in groupby(cells_, key=itemgetter(1)):
+            line.append("".join(sign for sign, _ in run), style)
         rows.append(line)
     return rows
 
@@ -123,13 +128,21 @@ class Chart(Lines):
         self, values: Values, *, target: float | None = None, label: Callable[[float], str] = _short
     ) -> None:
         """Draw these values, oldest first."""
-        self._values, self._target, self._label = tuple(values), target, label
-        self._build()
+        if (tuple(values), target, label) != (self._values, self._target, self._label):
+            self._values, self._target, self._label = tuple(values), target, label
+            self._build()
 
     def on_resize(self) -> None:
         self._build()
 
     def _build(self) -> None:
         width, height = self.size
-        if width and height:
-            self.show(chart(self._values, width, height, self._glyphs, target=self._target, label=self._label))
+        if width and height > 2:
+            rows = chart(self._values, width, height - 1, self._glyphs, target=self._target, label=self._label)
+            self.show([*rows, _axis(len(self._values), width)] if len(rows) > 1 else rows)
+
+
+def _axis(count: int, width: int) -> Text:
+    """The line below a chart: how far back it goes."""
+    oldest, newest = f"{count} readings", "now"
+    return Text(f"{oldest}{newest:>{max(1, width - cells(oldest))}}"[-width:], MUTED, end="", no_wrap=True)

@@ -13,9 +13,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.tui.glyphs import MUTED, UNICODE, Glyphs
+from console.tui.glyphs import MUTED, UNICODE, WARN, Glyphs
+from console.tui.widgets.columns import Fitting
 from console.tui.widgets.lines import draw
-from console.tui.widgets.rows import GAP, Column, LazyRows, Order, TableRow, fit, same_cell, widths
+from console.tui.widgets.rows import GAP, Column, LazyRows, Order, TableRow, fit, same_cell
 from state.text import cells, cut_middle
 
 HEADER_STYLE = Style(bold=True, color="bright_black")
@@ -77,10 +78,11 @@ class LineTable(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self.columns = tuple(columns)
+        self._fitting = Fitting(columns)
         self.glyphs = glyphs
         self._empty = empty
         self._order = Order()
+        self._order.names = self._fitting.names
         self._rows: dict[str, TableRow] = {}
         self._source: LazyRows | None = None
         self._shown: Sequence[TableRow] = []
@@ -88,7 +90,6 @@ class LineTable(ScrollView, can_focus=True):
         self._place: dict[str, int] = {}
         self._cursor = 0
         self._cursor_key: str | None = None
-        self._widths: list[int] = []
         self._strips: dict[str, tuple[TableRow, bool, Strip]] = {}
 
     # -- rows
@@ -97,6 +98,7 @@ class LineTable(ScrollView, can_focus=True):
         """Replace all rows. Cells that look as before are not drawn again."""
         self._source = None
         self._rows = {row.key: row for row in rows}
+        self._measure(self._rows.values())
         self._arrange()
 
     def set_source(self, keys: Sequence[str], build: Callable[[str], TableRow]) -> None:
@@ -118,6 +120,7 @@ class LineTable(ScrollView, can_focus=True):
             added = added or row.key not in self._rows
             self._rows[row.key] = row
             touched.append(row)
+        self._measure(touched)
         if added or gone or self._order.active or not isinstance(self._shown, list):
             self._arrange()
             return
@@ -127,6 +130,19 @@ class LineTable(ScrollView, can_focus=True):
             old, self._shown[place] = self._shown[place], row
             if top <= place < bottom:
                 self._refresh_change(place, old, row)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, from left to right."""
+        return self._fitting.columns
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Show these columns: a beginning of those the cells of the rows are for."""
+        if tuple(columns) != self.columns:
+            self._fitting = Fitting(columns)
+            self._order.names = self._fitting.names
+            self._fitting.measure(self._rows.values())
+            self.refresh()
 
     def set_empty(self, reason: str) -> None:
         """Why there are no rows, and which key fills the table."""
@@ -162,6 +178,7 @@ class LineTable(ScrollView, can_focus=True):
         """Show only rows with a cell that contains the text, upper and lower case alike."""
         self._order.needle = needle
         self._arrange()
+        self.refresh(Region(0, 0, self.size.width, 1))
 
     def move_to(self, key: str) -> bool:
         """Put the cursor on a row; False when it is not shown."""
@@ -245,6 +262,20 @@ class LineTable(ScrollView, can_focus=True):
 
     # -- drawing
 
+    def _measure(self, rows: Iterable[TableRow]) -> None:
+        if self._fitting.measure(rows):
+            self.refresh()
+
+    def _fit_columns(self) -> list[int]:
+        """The widths of the columns beside the marker and the scroll bar, if there is one."""
+        if self._fitting.fit(self.scrollable_content_region.width - MARKER_WIDTH):
+            self._strips.clear()
+        return self._fitting.widths
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """The bar takes a column, or gives it back."""
+        self.refresh()
+
     def _lines(self) -> int:
         return max(0, self.scrollable_content_region.height - 1)
 
@@ -266,14 +297,13 @@ class LineTable(ScrollView, can_focus=True):
             self._refresh_line(place)
             return
         x = MARKER_WIDTH
-        for width, before, now in zip(self._widths, old.cells, new.cells, strict=False):
+        for width, before, now in zip(self._fit_columns(), old.cells, new.cells, strict=False):
             if width and not same_cell(before, now):
                 self.refresh(Region(x, line, width, 1))
             x += width + GAP if width else 0
 
     def on_resize(self) -> None:
-        self._strips.clear()
-        self._widths = widths(self.columns, self.scrollable_content_region.width - MARKER_WIDTH)
+        self._fit_columns()
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
         top, lines = self.scroll_offset.y, self._lines()
         if lines and not top <= self._cursor < top + lines:
@@ -292,13 +322,12 @@ class LineTable(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
+        self._fit_columns()
         if y == 0:
             return self._header(width)
         if not self._shown:
-            reason = self._empty
-            if rows := len(self._source or self._rows):
-                reason = f"none of {rows} rows contains {self._order.needle!r}"
-            return draw(self, Text(f"  {reason}" if y == 1 else "", MUTED, end=""), width)
+            lines = self._reason(width)
+            return draw(self, lines[y - 1] if y <= len(lines) else Text("", end=""), width)
         place = self.scroll_offset.y + y - 1
         if place >= len(self._shown):
             return Strip.blank(width, self.rich_style)
@@ -315,9 +344,18 @@ class LineTable(ScrollView, can_focus=True):
             self._strips[row.key] = (row, focused, strip)
         return strip
 
+    def _reason(self, width: int) -> list[Text]:
+        """Why there is no row, wrapped."""
+        reason = self._empty
+        if rows := len(self._source or self._rows):
+            reason = f"none of {rows} rows contains {self._order.needle!r}; esc shows all"
+        words = Text(reason, MUTED, end="")
+        blank = " " * MARKER_WIDTH
+        return [Text.assemble(blank, line, end="") for line in words.wrap(self.app.console, max(8, width - 4))]
+
     def _header(self, width: int) -> Strip:
         line = Text(" " * MARKER_WIDTH, HEADER_STYLE, end="")
-        for place, (column, room) in enumerate(zip(self.columns, self._widths, strict=False)):
+        for place, (column, room) in enumerate(zip(self.columns, self._fitting.widths, strict=False)):
             if not room:
                 continue
             title = column.title
@@ -327,12 +365,17 @@ class LineTable(ScrollView, can_focus=True):
             blank = " " * (room - cells(title))
             line.append(blank + title if column.align == "right" else title + blank)
             line.append(" " * GAP)
+        if self._order.needle:
+            count = f"{len(self._shown)} of {len(self._source or self._rows)}"
+            told = f" filter {cut_middle(self._order.needle, max(4, width // 3), self.glyphs.ellipsis)}: {count} "
+            line.truncate(max(0, width - cells(told)), pad=True)
+            line.append(told, f"{WARN} reverse")
         return draw(self, line, width)
 
     def _line(self, row: TableRow, under: bool) -> Text:
         marker = f"{self.glyphs.cursor} " if under else " " * MARKER_WIDTH
         line = Text(marker, row.style, end="", no_wrap=True)
-        for column, room, value in zip(self.columns, self._widths, row.cells, strict=False):
+        for column, room, value in zip(self.columns, self._fitting.widths, row.cells, strict=False):
             if room:
                 line.append_text(fit(value, room, column, self.glyphs))
                 line.append(" " * GAP)

@@ -1,0 +1,53 @@
+"""The stream of the engine, asked for before Textual is imported: the answer waits when the first frame is drawn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from console.client import Connected, EngineClient, Line, Lost
+from state.api import TOPICS
+
+HELLO_WAIT = 0.03
+"""Seconds the engine gets to say hello before the rest of the program is loaded; on one machine it needs a tenth."""
+MOST_WAITING = 64
+
+Told = Connected | Line | Lost
+
+
+class EarlyStream:
+    """What `EngineClient.follow` tells, from before there is an app that listens."""
+
+    def __init__(self, client: EngineClient) -> None:
+        self._client = client
+        self._told: asyncio.Queue[Told] = asyncio.Queue(MOST_WAITING)
+        self._first = asyncio.Event()
+        self._task = asyncio.create_task(self._pump(), name="early-stream")
+
+    async def begin(self) -> None:
+        """Until the engine has said hello and was asked for its views, or the time is up."""
+        try:
+            async with asyncio.timeout(HELLO_WAIT):
+                await self._first.wait()
+        except TimeoutError:
+            return
+        for _ in range(5):  # connect, write, drain: what the loop does by itself before it waits for the answer
+            await asyncio.sleep(0)
+
+    async def follow(self) -> AsyncIterator[Told]:
+        """Everything told so far and from now on."""
+        while True:
+            if self._task.done() and self._told.empty():
+                await self._task
+                return
+            yield await self._told.get()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _pump(self) -> None:
+        async for told in self._client.follow(tuple(TOPICS)):
+            self._first.set()
+            await self._told.put(told)

@@ -1,0 +1,68 @@
+"""Which service is impaired because of what, and what its recovery would unblock."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from console.tui.glyphs import MUTED, Glyphs
+from console.tui.screens.facts import Row, fact
+from console.tui.text import cell, joined, state_text
+from state.api import Health, OverviewView, ReplicationView, ServiceRow
+
+DEEPEST = 6
+
+
+def health_of(name: str, view: OverviewView, databases: ReplicationView | None) -> Health | None:
+    """The verdict of a service or database cluster; None when neither is known by that name."""
+    if name in view.services:
+        return view.services[name].health
+    if databases is not None and name in databases.clusters:
+        return databases.clusters[name].health
+    return None
+
+
+def dependents(name: str, view: OverviewView) -> list[str]:
+    """The services that need it, directly or through others, nearest first."""
+    found: list[str] = []
+    layer = [name]
+    while layer:
+        layer = [
+            row.name
+            for row in view.services.values()
+            if row.name not in found and row.name != name and not set(layer).isdisjoint(row.depends_on)
+        ]
+        found += layer
+    return found
+
+
+def cascade_rows(row: ServiceRow, view: OverviewView, databases: ReplicationView | None, glyphs: Glyphs) -> list[Row]:
+    """`needs` with how each dependency stands, indented by distance, and `unblocks`."""
+    told: list[Row] = []
+    for depth, name in _beneath(row.name, view):
+        health = health_of(name, view, databases)
+        sign = state_text(health.value, glyphs) if health is not None else cell("not judged", MUTED)
+        why = f"  {view.services[name].words}" if name in view.services and health is not Health.PASS else ""
+        words: Text = joined("  " * depth, sign, (f"  {name}", "bold"), why)
+        told.append(fact("needs" if not told else "", words))
+    if not told:
+        told.append(fact("needs", "nothing else"))
+    above = dependents(row.name, view)
+    waiting = [f"{name} ({view.services[name].health.value})" for name in above]
+    told.append(fact("unblocks", ", ".join(waiting) or "nothing: no service needs it"))
+    return told
+
+
+def _beneath(name: str, view: OverviewView) -> list[tuple[int, str]]:
+    """What a service needs, and what that needs, in depth-first order; each once."""
+    found: list[tuple[int, str]] = []
+    seen = {name}
+
+    def walk(one: str, depth: int) -> None:
+        for need in view.services[one].depends_on if one in view.services else ():
+            if need not in seen and depth < DEEPEST:
+                seen.add(need)
+                found.append((depth, need))
+                walk(need, depth + 1)
+
+    walk(name, 0)
+    return found
