@@ -83,11 +83,13 @@ def _text(content: bytes, place: str) -> str:
         raise _refused(place, "more than 64 KiB", "a secret")
     try:
         text = content.decode()
-    except UnicodeDecodeError as error:
-        raise _refused(place, "bytes that are no UTF-8", "text") from error
+    except UnicodeDecodeError:  # which holds the whole of it
+        raise _refused(place, "bytes that are no UTF-8", "text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
         raise _refused(place, "nothing", "a secret")
+    if any(sign in text for sign in "\r\n\0"):  # it may end up in a header, where a line end begins another
+        raise _refused(place, "several lines", "a secret in one line")
     return text
 
 
@@ -119,9 +121,8 @@ def resolve(ref: SecretRef, base: Path) -> Secret:
     if ref.file is not None:
         return Secret(_from_file(ref.file, base))
     if ref.env is not None:
-        if not (value := os.environ.get(ref.env)):
-            raise _refused(f"environment variable {ref.env}", "nothing", "a secret")
-        return Secret(value)
+        place = f"environment variable {ref.env}"
+        return Secret(_text(os.fsencode(os.environ.get(ref.env, "")), place))
     if not ref.command:
         raise _refused("secret command", "nothing", "a command and its arguments")
     return Secret(_from_command(ref.command, base))

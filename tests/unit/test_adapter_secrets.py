@@ -49,6 +49,22 @@ def test_a_file_is_read_from_the_estates_folder(file: Path) -> None:
     assert resolve(SecretRef(file=str(file)), Path("/")).reveal() == WORD
 
 
+@pytest.mark.parametrize(
+    "content", [f"{WORD}\r\nX-Other: 1".encode(), f"{WORD}\0x".encode(), WORD.encode() + b"\xff"]
+)
+def test_a_secret_that_could_begin_another_header_is_refused_unseen(
+    file: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as refusal:
+        resolve(SecretRef(file="secret"), file.parent)
+    assert WORD not in "".join(traceback.format_exception(refusal.value))
+    assert refusal.value.__cause__ is None
+    monkeypatch.setenv("RECOVERY_TEST_SECRET", f"{WORD}\nX-Other: 1")
+    with pytest.raises(ConfigError, match="several lines"):
+        resolve(SecretRef(env="RECOVERY_TEST_SECRET"), file.parent)
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o601, 0o666])
 def test_a_file_others_may_use_is_refused_by_name_and_mode(file: Path, mode: int) -> None:
     file.chmod(mode)
