@@ -59,7 +59,7 @@ def source_rows(mono: float, late: float = 34.0) -> dict[str, SourceRow]:
     return rows
 
 
-def header(mono: float, environment: str = "lab") -> HeaderView:
+def header(mono: float, wall: float, environment: str = "lab") -> HeaderView:
     risk = DataRisk("orders", 13_247_296, 1_000_000, Health.FAIL, "n2 is 13.2 MB behind n1", ("n1/api", "n2/api"))
     return HeaderView(
         estate="eu-shop",
@@ -85,7 +85,7 @@ def service(name: str, order: int, health: Health, words: str, **other: Any) -> 
     return replace(row, **other)
 
 
-def overview(mono: float) -> OverviewView:
+def overview(mono: float, wall: float) -> OverviewView:
     climb = tuple(0.001 + max(0, n - 18) ** 2 * 0.0004 for n in range(40))
     return OverviewView(
         advice="Recover first: checkout (tier 1, 11 min left, unblocks 2).",
@@ -106,9 +106,9 @@ def overview(mono: float) -> OverviewView:
         },
         alerts={
             "a1": AlertRow(
-                "CheckoutErrors", "critical", "firing", time.time() - 190, "5xx above 1% for 1m", "alertmanager"
+                "CheckoutErrors", "critical", "firing", wall - 190, "5xx above 1% for 1m", "alertmanager"
             ),
-            "a2": AlertRow("ReplicationLag", "warning", "firing", time.time() - 65, "n2 behind", "alertmanager"),
+            "a2": AlertRow("ReplicationLag", "warning", "firing", wall - 65, "n2 behind", "alertmanager"),
         },
         probes={
             "checkout-east": ProbeRow("checkout-east", "checkout", "east", Health.FAIL, "500 in 12 ms", "probes"),
@@ -129,7 +129,7 @@ def node(name: str, role: str, health: Health, words: str, **other: Any) -> Node
     return replace(row, **other)
 
 
-def replication(mono: float) -> ReplicationView:
+def replication(mono: float, wall: float) -> ReplicationView:
     risk = DataRisk("orders", 13_247_296, 1_000_000, Health.FAIL, "n2 is 13.2 MB behind n1", ("n1/api", "n2/api"))
     return ReplicationView(
         clusters={
@@ -167,7 +167,7 @@ def server(colour: str, balancer: str, weight: int, **other: Any) -> ServerRow:
     return replace(row, **other)
 
 
-def traffic(mono: float) -> TrafficView:
+def traffic(mono: float, wall: float) -> TrafficView:
     servers = [
         server("blue", "edge-east", 0, state="drain", health=Health.WARN),
         server("green", "edge-east", 100, health=Health.FAIL, error_rate=38.2),
@@ -214,8 +214,8 @@ def traffic(mono: float) -> TrafficView:
     )  # fmt: skip
 
 
-def runbooks(mono: float) -> RunbooksView:
-    started = time.time() - 75
+def runbooks(mono: float, wall: float) -> RunbooksView:
+    started = wall - 75
     run = RunRow(
         "r-41", "rollback-release", "Roll back a bad release", "5c1e77aa", RunState.WAITING, "u1", "checkout",
         started, 75.0, mono - 75, 300, 2, 4, "waits for a decision", "Did the error ratio fall?", ("yes", "no"),
@@ -264,11 +264,11 @@ def runbooks(mono: float) -> RunbooksView:
     )  # fmt: skip
 
 
-def journal(mono: float) -> JournalView:
+def journal(mono: float, wall: float) -> JournalView:
     kinds = ("step-intended", "step-applied", "step-verified", "plan-refused")
     rows = [
         JournalRow(
-            seq, time.time() - (1288 - seq) * 3, "u1", kinds[seq % 4], "r-41", "shift-traffic",
+            seq, wall - (1288 - seq) * 3, "u1", kinds[seq % 4], "r-41", "shift-traffic",
             f"edge-east/checkout/blue weight 0 → 100 ({kinds[seq % 4]})", f"{seq * 7919:08x}{seq:08x}",
         )
         for seq in range(1248, 1288)
@@ -277,10 +277,14 @@ def journal(mono: float) -> JournalView:
 
 
 def incident() -> dict[str, Any]:
-    """One bad release and a split brain."""
-    mono = time.monotonic()
+    """One bad release and a split brain, now."""
+    return incident_at(time.monotonic(), time.time())
+
+
+def incident_at(mono: float, wall: float) -> dict[str, Any]:
+    """The same at another instant."""
     made = (header, overview, replication, runbooks, traffic, journal)
-    return {build.__name__: build(mono) for build in made}
+    return {build.__name__: build(mono, wall) for build in made}
 
 
 def calm() -> dict[str, Any]:

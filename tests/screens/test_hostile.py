@@ -1,18 +1,146 @@
-"""Text from outside neither acts on the terminal, nor is read as markup, nor breaks a screen."""
+"""Text from outside neither acts on the terminal, nor is read as markup, nor breaks a screen; and what is shown
+tells what was received."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from console.tui.dialogs.card import CardDialog
+from console.tui.dialogs.find import GoToDialog
 from console.tui.screens import SCREENS
-from state.text import cells, is_clean
-from tests.screens.fake_engine import stage
-from tests.screens.fake_views import HOSTILE, card
+from console.tui.screens.base import MainScreen
+from console.tui.screens.facts import Fact, Facts
+from console.tui.widgets.table import LineTable
+from state.requests import Card
+from state.text import cells, clean, decode, is_clean
+from state.wire import plain, revive
+from tests.screens.corpus import hostile_strings, poisoned, poisoned_views
+from tests.screens.fake_engine import Stage, stage
+from tests.screens.fake_views import HOSTILE, SCENES, card
+from tests.screens.still import lines
 
 SHOWN = "\\x1b[31mred"
+ENOUGH = 2_000
+MANY = 40_000
+
+
+def harmless(st: Stage, width: int) -> None:
+    """Nothing on the screen can act, and nothing is wider than it."""
+    for line in st.lines:
+        assert is_clean(line), repr(line)
+        assert cells(line) <= width
+    assert st.lines[0].lstrip().startswith(clean(st.app.store.header.environment).upper()[:8])  # type: ignore[union-attr]
+
+
+def received(st: Stage, views: dict[str, Any]) -> None:
+    """The console is told these views, as a stream would."""
+    for line in lines(views):
+        st.app.store.apply(json.loads(json.dumps(line)))
+    st.app.store.take_changes()
+    front = st.app.screen
+    if isinstance(front, MainScreen):
+        front.paint_all()
+
+
+def facts_of(front: MainScreen) -> dict[str, str]:
+    """The words of the detail pane by label."""
+    rows = front.detail_rows()
+    return {row.label.plain.strip(): row.words.plain for row in rows if isinstance(row, Fact)}
+
+
+async def journal_tells_everything(st: Stage, views: dict[str, Any]) -> int:
+    """Each entry's words and kind, decoded from its detail, are what was sent."""
+    front = st.app.screen
+    assert isinstance(front, MainScreen)
+    table = front.query_one("#entries", LineTable)
+    for key, row in views["journal"].entries.items():
+        assert table.move_to(key)
+        told = facts_of(front)
+        assert decode(told["in words"]) == row.words
+        assert decode(told["hash"].split("  (r:")[0]) == row.hash
+    return len(views["journal"].entries)
+
+
+async def every_screen(st: Stage, views: dict[str, Any], width: int) -> None:
+    """All screens, all tables, all rows with their details."""
+    for tab in SCREENS:
+        st.app.switch_mode(tab.name_)
+        await st.until(lambda tab=tab: st.app.current_mode == tab.name_ and st.app.screen.ready, tab.name_)  # type: ignore[attr-defined,misc]
+        received(st, views)
+        front = st.app.screen
+        assert isinstance(front, MainScreen)
+        for table in front.query(LineTable):
+            if not table.region.area:
+                continue
+            table.focus()
+            for key in table.shown_keys()[:8]:
+                table.move_to(key)
+                assert all(is_clean(text) for text in facts_of(front).values())
+            await st.settle()
+            harmless(st, width)
+        if tab.name_ == "journal":
+            await journal_tells_everything(st, views)
+
+
+async def dialogs(st: Stage, strings: Iterator[str], width: int) -> int:
+    """Detail, go-to, palette and a card made of hostile text."""
+    for key in ("enter", "colon", "ctrl+p", "question_mark", "P"):
+        st.send(key)
+        await st.settle()
+        harmless(st, width)
+        if isinstance(st.app.screen, GoToDialog):
+            for char in "x[1":
+                st.send(char)
+            await st.settle()
+            harmless(st, width)
+        st.send("escape")
+        await st.settle()
+    used: list[str] = []
+    sent = poisoned(card(), strings, used)
+    made: Card = revive(Card, json.loads(json.dumps(plain(replace(sent, confirm=card().confirm)))))
+    st.app.push_screen(CardDialog(made, None))  # type: ignore[arg-type]
+    await st.settle()
+    harmless(st, width)
+    words = st.app.screen.query_one(Facts).plain
+    for fact in sent.facts:
+        assert clean(fact.words) in words
+        assert decode(clean(fact.words)) == fact.words
+    for text in (*sent.warnings, *sent.refusals):
+        assert clean(text) in words
+    st.send("escape")
+    await st.until(lambda: isinstance(st.app.screen, MainScreen), "the way out")
+    return len(used)
+
+
+async def corpus(count: int, seed: int) -> None:
+    strings = hostile_strings(seed)
+    done = 0
+    async with stage("incident") as st:
+        # From here on only the corpus is told.
+        st.app.workers.cancel_group(st.app, "engine")
+        width = 80
+        while done < count:
+            views, used = poisoned_views(SCENES["incident"](), strings)
+            await every_screen(st, views, width)
+            done += len(used) + await dialogs(st, strings, width)
+        assert st.app.is_running
+        assert st.front.acts == []
+        assert st.front.previews == []
+
+
+async def test_thousands_of_hostile_strings_are_shown_and_do_nothing() -> None:
+    await corpus(ENOUGH, seed=1)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", [2, 3, 4])
+async def test_ten_thousands_of_hostile_strings_are_shown_and_do_nothing(seed: int) -> None:
+    await corpus(MANY, seed)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -29,7 +157,7 @@ async def test_every_screen_survives_a_hostile_world(size: tuple[int, int]) -> N
 
 async def test_hostile_text_is_shown_faithfully() -> None:
     async with stage("hostile", (160, 50)) as st:
-        await st.press("9")
+        await st.press("9", "enter")
         await st.sees(SHOWN, "[/foo] [b]y[/b]", "\\u202etxt.exe", "[@click=app.quit]z[/]")
 
 

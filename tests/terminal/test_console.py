@@ -1,0 +1,134 @@
+"""The real console on real ptys: a small terminal with sixteen colours and no mouse; a hostile world."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import combinations
+
+import pytest
+
+from console.tui.glyphs import ASCII, MARKS, UNICODE
+from console.tui.screens import SCREENS
+from state.text import clean, decode
+from tests.screens.corpus import hostile_strings, poisoned_views
+from tests.screens.fake_views import incident
+from tests.terminal.ptys import Terminal
+from tests.terminal.served import console_on
+
+SEQUENCES = re.compile(rb"\x1b(?:\[[0-9;]*[mHC]|\[\?(?:25|2026)[hl]|\]22;[a-z]+\x07)")
+"""All that a console may write between its start and its end: styles, cursor, whole frames, the pointer's shape."""
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories of characters that act or cannot be seen."""
+MOUSE = re.compile(rb"\x1b\[\?(?:9|100[0-35-6]|1015|1016)h")
+MANY_COLOURS = re.compile(rb"\x1b\[[0-9;]*\b[34]8;[25]")
+COLOUR = re.compile(rb"\x1b\[(?:[0-9]+;)*(?:3[0-7]|4[0-7]|9[0-7]|10[0-7])[;m]")
+TOLD = {
+    "1": ("FAIL", "WARN", "UNKNOWN", "PASS", "checkout", "18.2%", "480 ms", "Recover first", "CheckoutErrors"),
+    "2": ("CONFLICT", "13.2 MB", "42.0 s", "no data", "a failover loses", "inactive"),
+    "3": ("WAITING", "FAILED", "DONE", "PENDING", "REFUSED", "Did the error ratio fall?", "decides"),
+    "4": ("DRAIN", "READY", "100.0%", "1/2", "edge-east/checkout"),
+    "9": ("step-applied", "plan-refused", "all entries are on disk", "chain verified"),
+}
+QUIET = 0.25
+"""Seconds without output after which a screen is drawn."""
+
+
+def drawn(terminal: Terminal) -> str:
+    """What the screen shows at rest."""
+    for _ in range(20):
+        if not terminal.read(QUIET):
+            break
+    return terminal.text()
+
+
+def tour(terminal: Terminal) -> dict[str, str]:
+    """Every screen by its key."""
+    told = {}
+    for tab in SCREENS:
+        terminal.press(tab.digit)
+        terminal.wait(TOLD[tab.digit][-1])
+        told[tab.digit] = drawn(terminal)
+    return told
+
+
+@pytest.mark.parametrize("kind", ["screen", "linux", "vt100"])
+def test_trap_22_the_whole_ui_on_80x24_with_16_colours_and_no_mouse(kind: str) -> None:
+    with console_on(incident(), env={"TERM": kind}) as (terminal, _):
+        for digit, text in tour(terminal).items():
+            for words in TOLD[digit]:
+                assert words in text, (digit, words, text)
+            lines = text.splitlines()
+            assert lines[0].startswith(" LAB ")
+            assert "SPLIT BRAIN" in lines[2]
+            assert "stop all" in lines[-2]
+        for key in ("?", "\x1b", ":", "\x1b", "/", "\x1b", "P", "\x1b", "\x10", "\x1b", "\r", "\x1b"):
+            terminal.press(key)
+            terminal.read(QUIET)
+        assert "9 Journal" in drawn(terminal)
+        terminal.press("q")
+        assert terminal.ended() == 0
+        assert COLOUR.search(terminal.received)
+        assert not MANY_COLOURS.search(terminal.received)
+        assert not MOUSE.search(terminal.received)
+
+
+@pytest.mark.parametrize("wishes", [(), ("--ascii",)])
+def test_trap_22_every_state_is_told_without_colour(wishes: tuple[str, ...]) -> None:
+    with console_on(incident(), *wishes, env={"NO_COLOR": "1", "TERM": "screen"}) as (terminal, _):
+        for digit, text in tour(terminal).items():
+            for words in TOLD[digit]:
+                assert words in text, (digit, words, text)
+        terminal.press("q")
+        assert terminal.ended() == 0
+        assert not COLOUR.search(terminal.received)
+        assert not MANY_COLOURS.search(terminal.received)
+        assert not wishes or terminal.received.isascii()
+
+
+def test_trap_22_no_two_states_look_the_same_in_monochrome() -> None:
+    for glyphs in (UNICODE, ASCII):
+        for (name, one), (other_name, other) in combinations(MARKS.items(), 2):
+            assert (glyphs.of(one), one.word) != (glyphs.of(other), other.word), (name, other_name)
+            assert one.word != other.word or one.style == other.style
+
+
+def hostile_tour(count: int, seed: int) -> None:
+    strings = hostile_strings(seed)
+    done = 0
+    with console_on(incident(), size=(200, 50)) as (terminal, served):
+        drawn(terminal)
+        terminal.received = b""
+        while done < count:
+            views, used = poisoned_views(incident(), strings)
+            served.show(views)
+            for key in ("1", "2", "3", "4", "9", "\r", "\x1b", ":", "\x1b"):
+                terminal.press(key)
+                terminal.read(0.12)
+            shown = drawn(terminal)
+            done += len(used)
+            rows = [row for row in views["journal"].entries.values() if str(row.seq) in shown]
+            whole = [row for row in rows if clean(row.words).isascii() and len(clean(row.words)) < 60]
+            assert whole
+            for row in whole:
+                line = next(line for line in shown.splitlines() if re.search(rf"\b{row.seq}\b +\d\d:", line))
+                told = clean(row.words)
+                assert told in line
+                assert decode(told) == row.words
+        assert served.front.acts == []
+        assert served.front.previews == []
+        rest = SEQUENCES.sub(b"", terminal.received).decode()
+        odd = {char for char in rest if unicodedata.category(char) in HIDDEN}
+        assert not odd
+        assert terminal.process.poll() is None
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def test_thousands_of_hostile_strings_reach_a_terminal_as_text_only() -> None:
+    hostile_tour(2_000, seed=21)
+
+
+@pytest.mark.torture
+def test_ten_thousands_of_hostile_strings_reach_a_terminal_as_text_only() -> None:
+    hostile_tour(40_000, seed=22)
