@@ -57,6 +57,10 @@ def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> La
         return Lag(why=f"another database system, {standby.system_id}")
     written = max(primary.write_lsn, held)  # the standby may have been read after the primary
     behind = max(0, written - replayed)
+    if standby.receiver_state != "streaming" and (standby.timeline or 0) < (primary.timeline or 0):
+        # Without a receiver the timeline comes from the control file, which trails replay: it proves no divergence.
+        why = f"not streaming, last known {_timelines(standby, primary)}"
+        return Lag(at_least=behind, unapplied=unapplied, why=why)
     if standby.timeline != primary.timeline:
         return Lag(at_least=None if _diverged(standby, primary) else behind, why=_timeline_words(standby, primary))
     if standby.receiver_state != "streaming":
@@ -82,8 +86,12 @@ def _diverged(standby: PostgresReading, primary: PostgresReading) -> bool:
 
 def _timeline_words(standby: PostgresReading, primary: PostgresReading) -> str:
     past = past_fork(standby, primary)
-    words = f"timeline {standby.timeline or 'unknown'}, primary on {primary.timeline or 'unknown'}"
+    words = _timelines(standby, primary)
     return f"{words}, diverged by {megabytes(past)}" if past else words
+
+
+def _timelines(standby: PostgresReading, primary: PostgresReading) -> str:
+    return f"timeline {standby.timeline or 'unknown'}, primary on {primary.timeline or 'unknown'}"
 
 
 def _finite(value: float | None) -> float | None:

@@ -27,9 +27,10 @@ SMALL = LabOptions(without=frozenset({"prometheus", "alertmanager", "dns", "load
 NO_DATABASE = LabOptions(without=frozenset({"postgres", "prometheus", "alertmanager", "dns", "load"}))
 
 
-def segments() -> set[str]:
-    """System V shared memory now on the machine, by id."""
-    return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+def segments(family: list[int]) -> set[str]:
+    """System V shared memory that these processes made and that is still there, by id."""
+    rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return {row[1] for row in rows if int(row[4]) in family}
 
 
 def test_balancers_and_apps_without_a_database(tmp_path: Path) -> None:
@@ -48,17 +49,17 @@ def test_balancers_and_apps_without_a_database(tmp_path: Path) -> None:
 
 
 def test_down_leaves_nothing(tmp_path: Path) -> None:
-    before = segments()
     with running_lab(tmp_path / "lab", SMALL) as lab:
         description = lab.description()
         keeper = description["keeper_pid"]
         family = [keeper, *descendants(keeper)]
         assert len(family) > 10
+        assert segments(family)
     assert {state_of(pid) for pid in family} <= {"gone", "zombie"}
     assert not Path(description["root"]).exists()
     assert sorted(path.name for path in lab.directory.iterdir()) == ["lab.lock", "lab.log", "progress.jsonl"]
     assert (lab.directory / "lab.log").read_text() == ""
-    assert segments() <= before
+    assert segments(family) == set()
     with pytest.raises(LabNotRunningError):
         asyncio.run(lab.status())
     with pytest.raises(LabNotRunningError):
@@ -67,7 +68,6 @@ def test_down_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["supervisor_pid", "keeper_pid"])
 def test_nothing_outlives_a_kill(tmp_path: Path, victim: str) -> None:
-    before = segments()
     lab = asyncio.run(start_lab(tmp_path / "lab", SMALL))
     description = lab.description()
     asyncio.run(lab.inject("freeze-primary"))  # stopped processes must end as well
@@ -80,7 +80,7 @@ def test_nothing_outlives_a_kill(tmp_path: Path, victim: str) -> None:
     assert not is_locked(lab.directory)
     assert not Path(description["root"]).exists()
     assert not (lab.directory / "secrets").exists()
-    assert segments() <= before
+    assert segments(family) == set()
 
 
 def test_foreground_ends_at_a_signal(tmp_path: Path) -> None:

@@ -102,6 +102,16 @@ def test_a_standby_read_after_its_primary_still_shows_what_it_has_not_applied(wo
     assert node.health is Health.WARN
 
 
+def test_a_cut_standby_is_not_called_diverged_by_the_timeline_of_its_control_file(world: World) -> None:
+    put(world, "postgres:orders/n1", primary("n1", 100 * MB, timeline=2, fork_lsn=90 * MB))
+    cut = standby("n2", 95 * MB, timeline=1, receiver_state=None)
+    put(world, "postgres:orders/n2", cut)
+    node = judge(world).nodes["n2"]
+    assert node.lag.replay is None
+    assert "diverged" not in node.words
+    assert "at least 5.0 MB" in node.words
+
+
 def test_trap_03_idle_primary_raises_no_alarm_from_time(world: World) -> None:
     put(world, "postgres:orders/n2", standby("n2", 100 * MB, replay_age=9000.0))
     node = judge(world).nodes["n2"]
