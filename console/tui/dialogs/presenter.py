@@ -25,7 +25,7 @@ from state.units import ago, clock, megabytes, utc
 
 DIGITS_WIDTH = 70
 DIGITS_HEIGHT = 16
-"""On less the clocks are plain words."""
+"""On less, and without box-drawing characters, the clocks are plain words."""
 
 
 class Figure(Vertical):
@@ -76,7 +76,8 @@ class PresenterDialog(Dialog[None]):
         self._now.show(utc(store.wall).rstrip("Z"), "UTC")
         self._paint_rto(store)
         self._paint_risk(store)
-        small = self.app.size.width < DIGITS_WIDTH or self.app.size.height < DIGITS_HEIGHT
+        size, ascii_only = self.app.size, self.console_app.glyphs.ascii_only
+        small = ascii_only or size.width < DIGITS_WIDTH or size.height < DIGITS_HEIGHT
         self.query_one("#figures").display = not small
         figures = [figure.plain for figure in (self._rto, self._risk)] if small else []
         self._told.show([*figures, *self._services(store)])

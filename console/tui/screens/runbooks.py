@@ -12,8 +12,9 @@ from textual.widget import Widget
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.run_actions import run_of
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.facts import LABEL_WIDTH, Row, fact
+from console.tui.screens.facts import Row
 from console.tui.screens.feed import Feed
+from console.tui.screens.run_words import measured, run_detail, runbook_detail, step_detail
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.progress import time_bar
@@ -21,21 +22,21 @@ from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
 from state.api import RunbookRow, RunRow, StepRow
 from state.progress import StepState
-from state.units import clock, megabytes, utc, utc_date
+from state.units import clock
 
 RUNS = (
     Column("state", "state", 10),
     Column("run", "run", 4, grow=8),
     Column("runbook", "runbook", 16, grow=30),
     Column("done", "steps", 5, align="right"),
-    Column("time", "time", 13, align="right", grow=17),
-    Column("words", "why", 16, flex=1, cut="end", wish=24),
+    Column("time", "time", 11, align="right", grow=15),
+    Column("words", "why", 10, flex=1, cut="end", wish=24),
 )
 STEPS = (
     Column("state", "state", 10),
     Column("step", "step", 22, grow=44, cut="end"),
-    Column("time", "time", 13, align="right", grow=17),
-    Column("words", "evidence", 16, flex=1, cut="end", wish=40),
+    Column("time", "time", 5, align="right", grow=15),
+    Column("words", "evidence", 23, flex=1, cut="end", wish=40),
     Column("kind", "does", 8),
 )
 LIBRARY = (
@@ -185,7 +186,7 @@ class Runbooks(MainScreen):
         late = spent is not None and row.budget is not None and spent > row.budget
         time = "" if spent is None else clock(spent)
         if spent is not None and row.budget is not None:
-            time += f" / {clock(row.budget)}"
+            time += f"/{clock(row.budget)}"
         return TableRow(
             key,
             (
@@ -203,7 +204,9 @@ class Runbooks(MainScreen):
         if spent is None and row.started_mono is not None:
             spent = self.store.spent(row.started_mono)
         over = spent is not None and row.timeout > 0 and spent > row.timeout
-        time = "" if spent is None else f"{clock(spent)} / {clock(row.timeout)}"
+        time = "" if spent is None else clock(spent)
+        if spent is not None and (over or row.state in MOVING):
+            time += f"/{clock(row.timeout)}"
         again = f" #{row.instance}" if row.instance > 1 else ""
         said = row.words or (row.evidence[-1] if row.evidence else "")
         told = joined(*filter(None, (measured(row), said)), separator="; ")
@@ -242,78 +245,11 @@ class Runbooks(MainScreen):
 
     def detail_rows(self) -> list[Row]:
         row = self.selected()
+        view = self.store.runbooks
         if isinstance(row, StepRow):
-            return self._step_detail(row)
+            return step_detail(row, run_of(self.context()))
         if isinstance(row, RunbookRow):
             return runbook_detail(row)
         if isinstance(row, RunRow):
-            return self._run_detail(row)
+            return run_detail(row, view.steps.values() if view is not None else ())
         return [cell("select a run, a step or a runbook", MUTED)]
-
-    def _run_detail(self, row: RunRow) -> list[Row]:
-        told: list[Row] = [joined((f"{row.id} {row.title}", "bold"))]
-        if row.question:
-            told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
-        told += [
-            fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value),
-            fact("now safe", ", ".join(row.next_actions) or "nothing: it is over"),
-            fact("started", f"{utc_date(row.started_at)} by {row.actor}"),
-            fact("runbook", f"{row.runbook} {row.hash[:8]} for {row.service or 'no service'}"),
-        ]
-        return [*told, *self._log(row)]
-
-    def _log(self, run: RunRow) -> list[Row]:
-        """What the run's steps told, newest first."""
-        view = self.store.runbooks
-        steps = (
-            [s for s in view.steps.values() if s.run == run.id and s.started_at and s.state is not StepState.PENDING]
-            if view is not None
-            else []
-        )
-        steps.sort(key=lambda step: step.started_at or 0.0, reverse=True)
-        told: list[Row] = []
-        for step in steps:
-            words = "; ".join(part for part in (measured(step), step.words, *step.evidence) if part)
-            told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {words}"))
-        return told
-
-    def _step_detail(self, row: StepRow) -> list[Row]:
-        head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
-        told: list[Row] = [head, fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value)]
-        if words := measured(row):
-            told.append(fact("measured", words.removeprefix("measured ").removeprefix("measured: ")))
-        told += [fact("evidence", words) for words in row.evidence]
-        if row.effect:
-            told.append(fact("effect", row.effect))
-        if row.started_at is not None:
-            told.append(fact("started", utc_date(row.started_at)))
-        run = run_of(self.context())
-        if run is not None:
-            told.append(fact("now safe", ", ".join(run.next_actions) or "nothing: the run is over"))
-        return told
-
-
-def measured(row: StepRow) -> str:
-    """What a step measured, in words."""
-    lost = row.figures.get("lost_bytes")
-    if lost is None:
-        return ""
-    return f"measured loss {megabytes(lost)}" if lost else "measured: nothing lost"
-
-
-def runbook_detail(row: RunbookRow) -> list[Row]:
-    """Everything about a runbook of the library."""
-    told: list[Row] = [
-        joined((row.title, "bold"), (f"  {row.steps} steps, {row.changes} changes, {row.hash[:8]}", MUTED))
-    ]
-    if row.lint:
-        told.append(fact("refused", row.lint, FAIL))
-    told += [fact("warning", words, WARN) for words in row.warnings]
-    if not row.lint:
-        told.append(fact("start", "s asks for the parameters, then shows what would happen"))
-    told.append(fact("last run", row.last or "never"))
-    for param in row.params:
-        choices = f": {', '.join(param.choices)}" if param.choices else ""
-        need = "required" if param.required else "optional"
-        told.append(fact(param.name, f"{param.kind}, {need}{choices}", width=max(LABEL_WIDTH, len(param.name) + 2)))
-    return [*told, *(fact(f"step {place}", words) for place, words in enumerate(row.outline, 1))]

@@ -249,7 +249,7 @@ class LineTable(ScrollView, can_focus=True):
         self._set_cursor(place)
         top, lines = self.scroll_offset.y, self._lines()
         if place < top or place >= top + lines:
-            self.scroll_to(y=place if place < top else place - lines + 1, animate=False, immediate=True)
+            self.scroll_to(y=place if place < top else place - lines + 1, animate=False, force=True, immediate=True)
         self._refresh_line(old)
         self._refresh_line(place)
 
@@ -307,7 +307,7 @@ class LineTable(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
         top, lines = self.scroll_offset.y, self._lines()
         if lines and not top <= self._cursor < top + lines:
-            self.scroll_to(y=max(0, self._cursor - lines + 1), animate=False, immediate=True)
+            self.scroll_to(y=max(0, self._cursor - lines + 1), animate=False, force=True, immediate=True)
 
     def on_focus(self) -> None:
         self._refresh_line(self._cursor)

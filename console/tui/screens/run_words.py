@@ -1,0 +1,73 @@
+"""Everything about a run, a step or a runbook, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from console.tui.glyphs import FAIL, MUTED, WARN
+from console.tui.screens.facts import LABEL_WIDTH, Row, fact
+from console.tui.text import joined
+from state.api import RunbookRow, RunRow, StepRow
+from state.progress import StepState
+from state.units import clock, megabytes, utc, utc_date
+
+
+def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
+    """How a run stands, and what its steps told, newest first."""
+    told: list[Row] = [joined((f"{row.id} {row.title}", "bold"))]
+    if row.question:
+        told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
+    told += [
+        fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value),
+        fact("now safe", ", ".join(row.next_actions) or "nothing: it is over"),
+        fact("started", f"{utc_date(row.started_at)} by {row.actor}"),
+        fact("runbook", f"{row.runbook} {row.hash[:8]} for {row.service or 'no service'}"),
+    ]
+    begun = [s for s in steps if s.run == row.id and s.started_at and s.state is not StepState.PENDING]
+    for step in sorted(begun, key=lambda step: step.started_at or 0.0, reverse=True):
+        words = "; ".join(part for part in (measured(step), step.words, *step.evidence) if part)
+        told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {words}"))
+    return told
+
+
+def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
+    """How a step stands, and every piece of its evidence."""
+    head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
+    told: list[Row] = [head, fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value)]
+    if words := measured(row):
+        told.append(fact("measured", words.removeprefix("measured ").removeprefix("measured: ")))
+    told += [fact("evidence", words) for words in row.evidence]
+    if row.effect:
+        told.append(fact("effect", row.effect))
+    if row.started_at is not None:
+        took = "" if row.seconds is None else f", took {clock(row.seconds)} of {clock(row.timeout)}"
+        told.append(fact("started", f"{utc_date(row.started_at)}{took}"))
+    if run is not None:
+        told.append(fact("now safe", ", ".join(run.next_actions) or "nothing: the run is over"))
+    return told
+
+
+def measured(row: StepRow) -> str:
+    """What a step measured, in words."""
+    lost = row.figures.get("lost_bytes")
+    if lost is None:
+        return ""
+    return f"measured loss {megabytes(lost)}" if lost else "measured: nothing lost"
+
+
+def runbook_detail(row: RunbookRow) -> list[Row]:
+    """Everything about a runbook of the library."""
+    told: list[Row] = [
+        joined((row.title, "bold"), (f"  {row.steps} steps, {row.changes} changes, {row.hash[:8]}", MUTED))
+    ]
+    if row.lint:
+        told.append(fact("refused", row.lint, FAIL))
+    told += [fact("warning", words, WARN) for words in row.warnings]
+    if not row.lint:
+        told.append(fact("start", "s asks for the parameters, then shows what would happen"))
+    told.append(fact("last run", row.last or "never"))
+    for param in row.params:
+        choices = f": {', '.join(param.choices)}" if param.choices else ""
+        need = "required" if param.required else "optional"
+        told.append(fact(param.name, f"{param.kind}, {need}{choices}", width=max(LABEL_WIDTH, len(param.name) + 2)))
+    return [*told, *(fact(f"step {place}", words) for place, words in enumerate(row.outline, 1))]

@@ -1,0 +1,251 @@
+"""What a person relies on at night: the room follows the work, clocks agree, enter tells all, keys lead on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from console.tui.dialogs.card_rows import card_rows, merged, split_change
+from console.tui.dialogs.detail import DetailDialog
+from console.tui.glyphs import UNICODE
+from console.tui.screens.facts import Fact
+from console.tui.screens.replication import guarantee_words
+from console.tui.screens.run_words import measured
+from console.tui.widgets.table import LineTable
+from state.api import Clock, Health, TrafficView
+from state.progress import StepState
+from state.requests import CardLine
+from tests.screens.fake_engine import Stage, stage
+from tests.screens.fake_views import card, server, traffic
+
+
+def table(st: Stage, name: str) -> LineTable:
+    return st.app.screen.query_one(f"#{name}", LineTable)
+
+
+async def test_header_and_row_show_the_same_clock() -> None:
+    async with stage() as st:
+        seen = set()
+        for _ in range(12):
+            await st.pilot.pause(0.15)
+            above = st.lines[0].split("RTO ")[1][:5]
+            row = next(line for line in st.lines if "FAIL     checkout " in line)
+            assert f" {above} " in row
+            seen.add(above)
+        assert len(seen) > 1
+
+
+async def test_a_recovered_service_shows_no_running_clock() -> None:
+    async with stage() as st:
+        view, header = st.front.view("overview"), st.front.view("header")
+        mono = st.front.mono()
+        ended = Clock("checkout", mono - 100, 900, mono - 20)
+        healthy = replace(view.services["checkout"], health=Health.PASS, rto=ended, words="within its objectives")
+        st.front.show("header", replace(header, rto=ended))
+        st.front.show("overview", replace(view, services={**view.services, "checkout": healthy}))
+        await st.sees("recovered after 01:20", "within its RTO of 15:00", "met in 01:20")
+        row = next(line for line in st.lines if "PASS     checkout " in line)
+        assert "13:4" not in row
+        assert "01:20" not in row
+
+
+async def test_the_cascade_names_causes_and_what_waits() -> None:
+    async with stage(size=(120, 40)) as st:
+        await st.sees("needs     ✗ FAIL  orders", "unblocks  catalog (warn)")
+        await st.press("down")
+        await st.sees("needs     ✗ FAIL  checkout  5xx 18.2%", "✗ FAIL  orders")
+
+
+async def test_enter_tells_all_about_a_row_on_the_smallest_terminal_and_stays_alive() -> None:
+    async with stage(size=(30, 8)) as st:
+        await st.press("enter")
+        assert isinstance(st.app.screen, DetailDialog)
+        await st.sees("verdict", "5xx 18.2%")
+        view = st.front.view("overview")
+        other = replace(view.services["checkout"], words="all is well again")
+        st.front.show("overview", replace(view, services={**view.services, "checkout": other}))
+        await st.sees("all is well")
+        await st.press("escape")
+        assert st.app.screen.name_ == "overview"  # type: ignore[attr-defined]
+
+
+async def test_a_service_leads_to_its_backend() -> None:
+    async with stage() as st:
+        await st.press("t")
+        await st.until(lambda: st.app.current_mode == "traffic", "Traffic")
+        await st.sees("Servers of edge-east/checkout")
+        await st.press("1", "down", "t")
+        await st.sees("no backend is known to carry catalog")
+
+
+async def test_without_a_run_the_library_has_the_focus_and_a_start_hands_it_on() -> None:
+    async with stage() as st:
+        view = st.front.view("runbooks")
+        st.front.show("runbooks", replace(view, order=(), runs={}, steps={}))
+        await st.press("3")
+        await st.until(lambda: st.app.focused is table(st, "library"), "focus on the library")
+        await st.sees("no run yet", "Roll back a bad release", "rollback-release")
+        assert table(st, "library").region.width == 80
+        await st.press("s")
+        await st.sees("Start Roll back a bad release")
+        await st.press("escape")
+        st.app.desk.started = "r-41"
+        st.front.show("runbooks", view)
+        await st.until(lambda: st.app.focused is table(st, "runs"), "focus on the runs")
+        assert table(st, "runs").cursor_key == "r-41"
+
+
+async def test_the_steps_follow_the_one_that_moves_until_someone_looks_around() -> None:
+    async with stage() as st:
+        view = st.front.view("runbooks")
+        first = view.steps["r-41/check-blue#1"]
+        steps = {
+            f"r-41/s{n}#1": replace(first, key=f"r-41/s{n}#1", step=f"s{n}", title=f"step {n}", index=n)
+            for n in range(30)
+        }
+
+        def at(n: int) -> None:
+            moved = {
+                key: replace(row, state=StepState.RUNNING if row.index == n else StepState.PENDING)
+                for key, row in steps.items()
+            }
+            st.front.show("runbooks", replace(view, steps=moved))
+
+        await st.press("3")
+        at(20)
+        await st.sees("RUNNING   step 20")
+        table(st, "steps").focus()
+        await st.press("home")
+        at(29)
+        await st.until(lambda: table(st, "steps")._shown[29].cells[0].plain == "▶ RUNNING", "the step")  # type: ignore[union-attr]
+        assert "step 29" not in st.text
+
+
+async def test_measured_loss_is_said_in_words() -> None:
+    async with stage() as st:
+        row = st.front.view("runbooks").steps["r-41/shift-traffic#1"]
+        assert measured(row) == ""
+        assert measured(replace(row, figures={"lost_bytes": 4400.0})) == "measured loss 4.4 kB"
+        assert measured(replace(row, figures={"lost_bytes": 0.0})) == "measured: nothing lost"
+        view = st.front.view("runbooks")
+        lost = replace(row, figures={"lost_bytes": 4400.0})
+        st.front.show("runbooks", replace(view, steps={**view.steps, row.key: lost}))
+        await st.press("3")
+        await st.sees("measured loss 4.4 kB")
+
+
+async def test_a_warning_of_a_runbook_is_shown() -> None:
+    async with stage(size=(120, 40)) as st:
+        view = st.front.view("runbooks")
+        warned = replace(view.library["rollback-release"], warnings=("step 3 has no undo",))
+        st.front.show("runbooks", replace(view, library={**view.library, "rollback-release": warned}))
+        await st.press("3")
+        table(st, "library").focus()
+        await st.sees("! WARN", "warning   step 3 has no undo")
+
+
+async def test_a_primary_has_no_lag_and_an_unknown_one_is_no_dash() -> None:
+    async with stage(size=(120, 40)) as st:
+        await st.press("2")
+        row = next(line for line in st.lines if " n1 " in line and "primary" in line)
+        assert "?" not in row
+        assert " - " in row
+        unknown = next(line for line in st.lines if " n3 " in line and "CONFLICT" in line and "since" in line)
+        assert "?" in unknown
+    assert guarantee_words("async") == "asynchronous: a commit may be on one node only"
+    assert guarantee_words("sync: n2") == "synchronous: a commit is on a standby too (n2)"
+    assert guarantee_words("commits wait: no standby is in sync") == "commits wait: no standby is in sync"
+
+
+async def test_the_journal_is_filtered_by_run_and_kind_and_says_so() -> None:
+    async with stage() as st:
+        view = st.front.view("journal")
+        stranger = replace(view.entries["1287"], run="r-4", kind="run.ended")
+        st.front.show("journal", replace(view, entries={**view.entries, "1287": stranger}))
+        await st.press("9")
+        await st.sees("run.ended")
+        await st.press("home", "r")
+        await st.sees("filter run=r-4: 1 of 40")
+        await st.press("escape")
+        await st.until(lambda: "filter run" not in st.text, "no filter")
+        await st.press("down", "t")
+        await st.sees("filter kind=step-verified: 10 of 40")
+        await st.press("v")
+        await st.sees("the chain holds: 1287 entries verified at")
+
+
+async def test_of_thousands_of_servers_only_those_in_sight_are_built() -> None:
+    async with stage() as st:
+        view: TrafficView = traffic(st.front.mono(), 0.0)
+        many = [replace(server("blue", "edge-east", 1), key=f"edge-east/checkout/s{n:04}", server=f"s{n:04}")
+                for n in range(3000)]  # fmt: skip
+        rows = {row.key: row for row in many}
+        st.front.show("traffic", replace(view, servers=rows))
+        await st.press("4")
+        await st.until(lambda: table(st, "servers").row_count == 3000, "all servers")
+        feed = st.app.screen.servers  # type: ignore[attr-defined]
+        built: list[str] = []
+        build = feed._build
+        feed._build = lambda key, row: (built.append(key), build(key, row))[1]
+        table(st, "servers").focus()
+        await st.press(*"jjjjGg")
+        assert len(built) < 100
+        built.clear()
+        changed = {key: replace(row, sessions=7) for key, row in list(rows.items())[:500]}
+        st.front.show("traffic", replace(view, servers={**rows, **changed}))
+        await st.until(lambda: any(" 7 " in line for line in st.lines), "the change")
+        assert len(built) < 100
+        table(st, "servers").filter("s2999")
+        await st.sees("filter s2999: 1 of 3000")
+
+
+def test_a_card_is_told_in_reading_order_and_each_fact_once() -> None:
+    drawn = card(
+        facts=(
+            CardLine("do", "Flip edge-east/checkout to green: from blue"),
+            CardLine("target", "edge-east: process 1", Health.PASS),
+            CardLine("data loss", "none"),
+            CardLine("undo", "flip to=blue"),
+            CardLine("do", "Flip edge-west/checkout to green: from blue"),
+            CardLine("target", "edge-west: process 2", Health.PASS),
+            CardLine("data loss", "none"),
+            CardLine("undo", "flip to=blue"),
+            CardLine("verified by", "The east serves"),
+            CardLine("rule", "role allows it", Health.PASS),
+            CardLine("rule", "lease allows it", Health.PASS),
+        ),
+        changes=("edge-east/checkout/blue weight: 100 → 0", "edge-east/checkout/green weight: 0 → 100"),
+        refusals=("floor: no server would serve",),
+    )
+    rows = card_rows(drawn, None, UNICODE)
+    told = [row.words.plain if isinstance(row, Fact) else row.plain for row in rows]
+    assert told[0] == "edge-east/checkout/blue weight   100 → 0"
+    assert told[1] == "edge-east/checkout/green weight    0 → 100"
+    assert told[2:4] == ["floor: no server would serve", "runtime weights are lost on a reload"]
+    assert told[5:] == [
+        "Flip edge-east/checkout and edge-west/checkout to green: from blue",
+        "✓ PASS edge-east: process 1",
+        "✓ PASS edge-west: process 2",
+        "✓ PASS role and lease allow it",
+        "none",
+        "flip to=blue",
+        "The east serves",
+    ]
+
+
+def test_changes_that_are_not_in_the_usual_form_are_shown_whole() -> None:
+    assert split_change("orders leader: n1 → n2") == ("orders leader", "n1", "n2")
+    assert split_change("something else happens") == ("", "", "something else happens")
+    assert split_change(" → ") == ("", "", " → ")
+    assert merged(["a b", "c d", "a b"]) == ["a b", "c d"]
+
+
+async def test_a_changed_plan_shows_what_came_and_what_went() -> None:
+    before = card(changes=("x weight: 0 → 1", "y weight: 0 → 1"))
+    now = card(changes=("x weight: 5 → 1",), facts=before.facts[1:])
+    told = "\n".join(
+        row.label.plain + row.words.plain if isinstance(row, Fact) else row.plain
+        for row in card_rows(now, before, UNICODE)
+    )
+    assert "CHANGED, was: x weight: 0 → 1" in told
+    assert "GONE, was: y weight: 0 → 1" in told
+    assert "GONE, was: set the weight of one server" in told
