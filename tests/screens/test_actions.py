@@ -141,30 +141,31 @@ async def test_controls_ask_for_a_yes() -> None:
 
 
 async def test_stop_everything_is_one_key_and_a_yes_from_every_screen() -> None:
-    for screen in SCREENS:
-        async with stage() as st:
+    async with stage() as st:
+        for count, screen in enumerate(SCREENS, 1):
             await st.press(screen.digit, "full_stop")
             await st.pilot.pause(0.6)
             await st.press("y")
-            await st.until(lambda st=st: st.front.acts, "the stop")  # type: ignore[misc]
-            assert st.front.acts == [("stop", {})]
+            await st.until(lambda count=count: len(st.front.acts) == count, "the stop")  # type: ignore[misc]
+            await st.until(lambda: isinstance(st.app.screen, MainScreen), "the screen again")
+        assert st.front.acts == [("stop", {})] * len(SCREENS)
 
 
 async def test_an_observer_acts_through_no_key() -> None:
     async with stage(may_act=False) as st:
         await st.sees("OBSERVER")
         for screen in SCREENS:
-            for action in actions_of(screen.name_):
-                if not action.acts:
-                    continue
-                for tabs in range(3):
-                    await st.press(screen.digit, *["tab"] * tabs)
-                    front = st.app.screen
-                    assert isinstance(front, MainScreen)
-                    assert action.why_not(front.context()) == "observers cannot act"
-                    st.send(action.key)
-                    await st.pilot.pause(0.02)
-                    assert st.app.screen is front, action.id
+            await st.press(screen.digit)
+            front = st.app.screen
+            assert isinstance(front, MainScreen)
+            for _ in range(3):
+                for action in actions_of(screen.name_):
+                    if action.acts:
+                        assert action.why_not(front.context()) == "observers cannot act"
+                        st.send(action.key)
+                        await st.settle()
+                        assert st.app.screen is front, action.id
+                await st.press("tab")
         assert st.front.previews == []
         assert st.front.acts == []
 
