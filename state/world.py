@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -46,7 +45,3 @@ class World:
     def keys(self, role: str) -> tuple[str, ...]:
         """The source keys of one role, e.g. `postgres`."""
         return tuple(k for k in self.observed if k.startswith(role + ":"))
-
-    def snapshot(self) -> Mapping[str, Observed[Reading]]:
-        """An immutable copy, for evidence."""
-        return dict(self.observed)
