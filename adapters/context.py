@@ -11,8 +11,8 @@ from typing import Protocol
 from adapters import secrets
 from adapters.secrets import Secret
 from state.errors import ConfigError, Problem
-from state.estate import Polling, SecretRef
-from state.readings import Reading
+from state.estate.model import Polling, SecretRef
+from state.world.readings import Reading
 
 
 async def keep_nothing() -> None:
@@ -27,7 +27,7 @@ class Ask(Protocol):
 
 @dataclass(slots=True)
 class Polled:
-    """A `state.ports.Source`: a key, its pace in seconds, and the adapter's own read, given its deadline."""
+    """A `state.ports.ports.Source`: a key, its pace in seconds, and the adapter's own read, given its deadline."""
 
     key: str
     every: float

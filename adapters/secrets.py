@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from state.errors import ConfigError, Problem
-from state.estate import SecretRef
+from state.estate.model import SecretRef
 
 COMMAND_SECONDS = 5.0
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO

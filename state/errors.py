@@ -64,6 +64,18 @@ class Problem:
         return f"{place}: {found}expected {self.expected}{near}"
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A precondition that does not hold: rule, fact with its source, way out."""
+
+    rule: str
+    fact: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.fact}. {self.way_out}"
+
+
 class ConfigError(RecoveryError):
     """The files do not hold. `problems` lists every finding, in file order."""
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.lab.client import LabClient, start_lab
-from adapters.lab.directory import is_locked
 from adapters.lab.options import LabOptions
+from adapters.lab.process.directory import is_locked
 
 
 @contextmanager

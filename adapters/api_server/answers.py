@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from state.api.messages import API_VERSION
 from state.errors import (
     ConfigError,
     EffectRefused,
@@ -18,7 +19,6 @@ from state.errors import (
     RecoveryError,
     Refused,
 )
-from state.requests import API_VERSION
 
 VERSION_HEADER = "Recovery-Version"
 HEADERS = {VERSION_HEADER: str(API_VERSION), "Cache-Control": "no-store"}

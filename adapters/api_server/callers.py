@@ -7,7 +7,8 @@ import socket
 import struct
 from asyncio import BaseTransport
 
-from state.front import Caller, Front
+from state.api.caller import Caller
+from state.api.service import Front
 
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 

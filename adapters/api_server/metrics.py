@@ -11,9 +11,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from state.api import HeaderView, RunbooksView
-from state.front import Front
-from state.progress import RunState
+from state.api.run_states import RunState
+from state.api.service import Front
+from state.api.views.header import HeaderView
+from state.api.views.runbooks import RunbooksView
 
 LOOPBACK = "127.0.0.1"
 

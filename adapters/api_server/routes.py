@@ -12,10 +12,11 @@ from aiohttp import web
 from adapters.api_server.answers import HEADERS, BadRequest, answer
 from adapters.api_server.callers import caller_of
 from adapters.api_server.stream import run_stream
-from state.api import TOPICS
+from state.api.caller import Caller
+from state.api.service import Front
+from state.api.topics import TOPICS
+from state.api.wire import named, plain
 from state.errors import NotFound
-from state.front import Caller, Front
-from state.wire import named, plain
 
 STREAM = "/v1/stream"
 MOST_ROWS = 1000  # journal rows in one answer

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from adapters.api_server.answers import errors_as_json
 from adapters.api_server.routes import ROUTES, STREAM, Desk, Route
+from state.api.service import Front
 from state.errors import ConfigError, Problem
-from state.front import Front
 
 BODY_LIMIT = 64 * 1024
 PATH_LIMIT = 100  # bytes; the kernel takes 107, see unix(7), and a temporary name must fit too

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from adapters.api_server.answers import HEADERS, encode
-from state.front import Front
-from state.wire import Differ
+from state.api.service import Front
+from state.api.wire import Differ
 
 AT_MOST_EVERY = 0.25  # seconds between two batches
 TICK = 1.0  # seconds; silence longer than this means the engine is gone

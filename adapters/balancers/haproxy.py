@@ -16,9 +16,10 @@ from adapters.balancers import haproxy_socket
 from adapters.balancers.haproxy_parse import Intake
 from adapters.context import Context, is_loopback, split_address
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate import Entry
-from state.ports import Identity, Receipt, ServerState
-from state.readings import BalancerReading, Server
+from state.estate.model import Entry
+from state.ports.balancer import ServerState
+from state.ports.target import Identity, Receipt
+from state.world.readings import BalancerReading, Server
 
 KIND = "haproxy"
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from state.errors import ReadFailure, Trouble
-from state.readings import Server
+from state.world.readings import Server
 
 STAT_HEADER = (
     b"# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from adapters.context import Context
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate import Entry, Name
-from state.ports import Identity, Receipt, ServerState
-from state.readings import BalancerReading, Server
+from state.estate.model import Entry, Name
+from state.ports.balancer import ServerState
+from state.ports.target import Identity, Receipt
+from state.world.readings import BalancerReading, Server
 
 KIND = "memory"
 VERSION = "1"

@@ -20,13 +20,13 @@ from pydantic import BaseModel
 from adapters.context import Context, Polled, is_loopback, misconfigured, split_address
 from adapters.databases.patroni_parse import parse_maximum_lag, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
-from adapters.http import HttpReader
-from adapters.http_act import HttpActor, Reply
-from adapters.http_origin import Credential, Origin, tls_context
+from adapters.net.http_act import HttpActor, Reply
+from adapters.net.http_read import HttpReader
+from adapters.net.origin import Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.estate import DatabaseEntry
-from state.ports import Identity, Receipt
-from state.readings import PatroniMember, PatroniReading, PostgresReading
+from state.estate.model import DatabaseEntry
+from state.ports.target import Identity, Receipt
+from state.world.readings import PatroniMember, PatroniReading, PostgresReading
 
 KIND = "patroni"
 CONFIG_SECONDS = 30.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from state.errors import ReadFailure, Trouble
-from state.readings import PatroniMember, PatroniReading
+from state.world.readings import PatroniMember, PatroniReading
 
 DEFAULT_MAXIMUM_LAG = 1_048_576
 NODE_ROLES = {"master": "primary"}

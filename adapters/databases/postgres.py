@@ -20,7 +20,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
-from state.readings import PostgresReading, ReplicationSlot, WalSender
+from state.world.readings import PostgresReading, ReplicationSlot, WalSender
 
 CLOSE_SECONDS = 0.5
 

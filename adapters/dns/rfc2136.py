@@ -20,8 +20,8 @@ from pydantic import Field, field_validator
 
 from adapters.context import Context, Polled, split_address
 from state.errors import ReadFailure, Trouble
-from state.estate import DnsRecord, Entry, SecretRef
-from state.readings import DnsReading
+from state.estate.model import DnsRecord, Entry, SecretRef
+from state.world.readings import DnsReading
 
 KIND = "rfc2136"
 EXISTS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)

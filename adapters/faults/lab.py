@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.context import Context
-from adapters.http import HttpReader
-from adapters.http_act import HttpActor, Reply
-from adapters.http_origin import Origin
+from adapters.net.http_act import HttpActor, Reply
+from adapters.net.http_read import HttpReader
+from adapters.net.origin import Origin
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.estate import Entry
-from state.ports import FaultStatus, Identity, Receipt
+from state.estate.model import Entry
+from state.ports.faults import FaultStatus
+from state.ports.target import Identity, Receipt
 
 KIND = "lab"
 LAB = "http://lab"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from state.journal import GENESIS, Sealed
+from state.journal.format import GENESIS, Sealed
 
 
 class MemoryJournal:
-    """A `state.ports.JournalStore` that ends with the process."""
+    """A `state.ports.ports.JournalStore` that ends with the process."""
 
     def __init__(self) -> None:
         self._entries: list[Sealed] = []

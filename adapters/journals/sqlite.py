@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from state.errors import JournalUnavailable
-from state.journal import GENESIS, Sealed
+from state.journal.format import GENESIS, Sealed
 
 FREE_FLOOR = 16 * 1024 * 1024
 """Bytes that must be free before an append, so that ending and stopping can still be recorded."""
@@ -32,7 +32,7 @@ CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
 
 
 class SqliteJournal:
-    """A `state.ports.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened."""
+    """A `state.ports.ports.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

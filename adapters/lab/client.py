@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import aiohttp
 
-from adapters.lab.directory import LOG, PROGRESS, is_locked
 from adapters.lab.errors import LabError, LabNotRunningError, NoSuchFaultError
 from adapters.lab.options import LabOptions, default_directory
+from adapters.lab.process.directory import LOG, PROGRESS, is_locked
 from adapters.lab.progress import Progress
 from adapters.lab.waiting import until
 
@@ -125,7 +125,7 @@ async def start_lab(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "adapters.lab.supervisor",
+        "adapters.lab.process.supervisor",
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -17,12 +17,12 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.lab.cluster import SQL_ERRORS, Cluster
 from adapters.lab.errors import LabError, NoSuchFaultError
-from adapters.lab.fault_desk import FaultDesk
-from adapters.lab.links import Mode
-from adapters.lab.load import Load
-from adapters.lab.wiring import Wiring
+from adapters.lab.faults.schedule import FaultDesk
+from adapters.lab.links.links import Mode
+from adapters.lab.links.wiring import Wiring
+from adapters.lab.services.cluster import SQL_ERRORS, Cluster
+from adapters.lab.services.load import Load
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

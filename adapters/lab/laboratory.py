@@ -11,23 +11,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from adapters.lab import binaries, render
-from adapters.lab.bench import Bench
-from adapters.lab.children import Children
-from adapters.lab.cluster import Cluster
 from adapters.lab.control import Control
-from adapters.lab.dns_server import DnsServer
 from adapters.lab.errors import LabError
 from adapters.lab.estate import estate, write_estate, write_secrets
-from adapters.lab.exporter import Exporter
-from adapters.lab.fault_desk import FaultDesk
+from adapters.lab.faults.schedule import FaultDesk
+from adapters.lab.faults.targets import Bench
 from adapters.lab.files import write_private
-from adapters.lab.load import Load
+from adapters.lab.links.wiring import Wiring
 from adapters.lab.options import LabOptions
+from adapters.lab.process import binaries
+from adapters.lab.process.children import Children
 from adapters.lab.progress import Reporter
-from adapters.lab.starting import Starter
+from adapters.lab.services import render
+from adapters.lab.services.cluster import Cluster
+from adapters.lab.services.dns_server import DnsServer
+from adapters.lab.services.exporter import Exporter
+from adapters.lab.services.load import Load
+from adapters.lab.services.starting import Starter
 from adapters.lab.topology import SITES, PortPlan, build, make_credentials
-from adapters.lab.wiring import Wiring
 
 CATALOG_RATE = 0.5  # catalog reads for each order
 

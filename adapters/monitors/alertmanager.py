@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import Field
 
 from adapters.context import Context, Polled
-from adapters.http import HttpReader
 from adapters.monitors.endpoint import Single
+from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
-from state.readings import Alert, AlertsReading
+from state.world.readings import Alert, AlertsReading
 
 KIND = "alertmanager"
 PATH = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true"

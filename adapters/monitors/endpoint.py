@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import field_validator, model_validator
 
 from adapters.context import Context
-from adapters.http import HttpReader
-from adapters.http_origin import Credential, Origin, printable
-from state.estate import Entry, SecretRef
+from adapters.net.http_read import HttpReader
+from adapters.net.origin import Credential, Origin, printable
+from state.estate.model import Entry, SecretRef
 
 
 def locate(url: str) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from state.estate import Entry, Seconds
-from state.readings import ReleaseTraffic, ServiceTraffic
+from state.estate.model import Entry, Seconds
+from state.world.readings import ReleaseTraffic, ServiceTraffic
 
 Pair = tuple[str, str]
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pydantic import model_validator
 
 from adapters.context import Context, Polled
-from adapters.http import HttpReader
 from adapters.monitors.endpoint import Endpoint, locate
-from state.estate import Entry, Name
-from state.readings import ProbeReading
+from adapters.net.http_read import HttpReader
+from state.estate.model import Entry, Name
+from state.world.readings import ProbeReading
 
 KIND = "http"
 MAX_ANSWER = 1 << 20

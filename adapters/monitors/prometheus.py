@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from adapters.context import Context, Polled
-from adapters.http import HttpReader
 from adapters.monitors.endpoint import Single
 from adapters.monitors.figures import QUANTILE, Naming, Tally, number
+from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
-from state.readings import MetricsReading
+from state.world.readings import MetricsReading
 
 KIND = "prometheus"
 FIGURE = "recovery_figure"

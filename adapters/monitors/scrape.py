@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import model_validator
 
 from adapters.context import Context, Polled
-from adapters.http import HttpReader
 from adapters.monitors.endpoint import Endpoint, locate
 from adapters.monitors.exposition import ACCEPT, Exposition
 from adapters.monitors.figures import QUANTILE, Naming, Pair, Tally, quantile
+from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
-from state.estate import Entry, Name
-from state.readings import MetricsReading
+from state.estate.model import Entry, Name
+from state.world.readings import MetricsReading
 
 KIND = "scrape"
 

@@ -14,11 +14,11 @@ import click
 from console.cli.following import follow_run
 from console.cli.reach import ask, client_of
 from console.cli.shown import note, say, say_json
-from console.client import EngineClient
-from state.api import Health
+from console.client.engine_client import EngineClient
+from state.api.card import Card, Confirm
+from state.api.wire import named
 from state.errors import ExitCode, Refused
-from state.requests import Card, Confirm
-from state.wire import named
+from state.health import Health
 
 F = TypeVar("F", bound=Callable[..., Any])
 MARKS = {Health.PASS: "ok", Health.WARN: "WARN", Health.FAIL: "FAIL", Health.UNKNOWN: "UNKNOWN"}

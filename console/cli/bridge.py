@@ -12,7 +12,7 @@ import socket
 import click
 
 from console.cli.reach import estate_option, socket_of
-from console.client import EngineUnreachable
+from console.client.engine_client import EngineUnreachable
 from console.places import find
 from state.errors import ExitCode
 

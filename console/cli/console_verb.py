@@ -20,11 +20,11 @@ from console.cli.shown import complain, note
 def console(estate: str | None, observe: bool, host: str | None, ascii_only: bool, mouse: bool, theme: str) -> int:
     """The command center in this terminal. Starts an engine when none runs; leaving ends nothing."""
     if host:
-        from console.far import FarEngine
+        from console.client.far import FarEngine
 
         with FarEngine(host, estate=estate, observe=observe) as path:
             return open_console(str(path), ascii_only=ascii_only, mouse=mouse, theme=theme)
-    from console.engine_control import ensure
+    from console.engine.control import ensure
     from console.places import find
 
     place = find(estate)
@@ -39,7 +39,7 @@ def console(estate: str | None, observe: bool, host: str | None, ascii_only: boo
 def open_console(socket: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
     """Run the screens on a socket; the exit code is theirs."""
     from console import tui
-    from console.tui.terminal import UnsuitableTerminal
+    from console.tui.terminal.capabilities import UnsuitableTerminal
 
     try:
         return tui.run(socket, ascii_only=ascii_only, mouse=mouse, theme=theme)

@@ -57,8 +57,8 @@ def demo(headless: bool, as_json: bool, embedded: bool, keep: bool, ascii_only: 
 
 
 async def _headless(*, embedded: bool, keep: bool, as_json: bool) -> int:
-    from console.cli.story import Story, summary
-    from console.client import EngineClient
+    from console.client.engine_client import EngineClient
+    from console.demo.story import Story, summary
 
     terminated = _end_on_sigterm()
     directory = Path(tempfile.mkdtemp(prefix="recovery-demo-", dir="/tmp"))
@@ -94,8 +94,8 @@ def _end_on_sigterm() -> asyncio.Event:
 
 
 def _with_console(*, embedded: bool, keep: bool, ascii_only: bool, mouse: bool) -> int:
-    from adapters.lab.directory import is_locked
     from adapters.lab.options import default_directory
+    from adapters.lab.process.directory import is_locked
     from console.cli.console_verb import open_console
 
     directory = default_directory()
@@ -116,7 +116,7 @@ async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterato
     """A lab and its engine, torn down at the end however it comes. Raises LabError, RecoveryError."""
     from adapters.lab.client import LabClient, start_lab
     from adapters.lab.options import LabOptions
-    from console.engine_control import ensure
+    from console.engine.control import ensure
 
     lab = LabClient(directory)
     try:

@@ -28,7 +28,7 @@ def _place(estate: str | None) -> Place:
 @click.option("--metrics", default=0, metavar="PORT", help="Serve /metrics on 127.0.0.1:PORT.")
 def run(estate: str | None, group: str, metrics: int) -> int:
     """Run the engine in the foreground, as a service manager wants it."""
-    from console.engine_process import main
+    from console.engine.process import main
 
     place = _place(estate)
     if place.file is None:
@@ -40,7 +40,7 @@ def run(estate: str | None, group: str, metrics: int) -> int:
 @estate_option
 def start(estate: str | None) -> int:
     """Start an engine that outlives this terminal."""
-    from console.engine_control import start as start_engine
+    from console.engine.control import start as start_engine
 
     place = _place(estate)
     pid = start_engine(place, tell=note)
@@ -52,7 +52,7 @@ def start(estate: str | None) -> int:
 @estate_option
 def stop(estate: str | None) -> int:
     """End the engine after the safe point of whatever runs."""
-    from console.engine_control import stop as stop_engine
+    from console.engine.control import stop as stop_engine
 
     stop_engine(_place(estate), tell=note)
     return ExitCode.DONE
@@ -63,7 +63,7 @@ def stop(estate: str | None) -> int:
 @json_option
 def status(estate: str | None = None, as_json: bool = False) -> int:
     """Whether an engine answers. Exit code 6 when none does."""
-    from console.engine_control import status as engine_status
+    from console.engine.control import status as engine_status
 
     place = find(estate)
     seen = engine_status(place)

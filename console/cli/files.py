@@ -21,7 +21,7 @@ def check(file: Path | None, as_json: bool) -> int:
 
     Without FILE: the estate that every other verb would take.
     """
-    from console.loading import problems_of
+    from console.engine.loading import problems_of
     from console.places import find
 
     estate = find(str(file) if file else None).file
@@ -46,8 +46,8 @@ def report_problems(problems: Sequence[Problem], good: str, *, as_json: bool) ->
 @click.command()
 def schema() -> int:
     """Print the JSON Schema of an estate file, for completion in editors."""
-    from adapters.outside import kinds
-    from state.estate_schema import estate_schema
+    from adapters.wiring import kinds
+    from state.estate.schema import estate_schema
 
     say_json(estate_schema(kinds()))
     return ExitCode.DONE

@@ -8,12 +8,12 @@ from contextlib import aclosing
 from typing import Any
 
 from console.cli.shown import note, say, say_json
-from console.client import Connected, EngineClient, Line, Lost
-from state.api import RunbooksView, RunRow, StepRow
+from console.client.engine_client import Connected, EngineClient, Line, Lost
+from state.api.run_states import RunState, StepState
+from state.api.views.runbooks import RunbooksView, RunRow, StepRow
+from state.api.wire import Mirror, named
 from state.errors import ExitCode, NotFound
-from state.progress import RunState, StepState
 from state.units import clock
-from state.wire import Mirror, named
 
 ENDINGS = {
     RunState.DONE: ExitCode.DONE,

@@ -12,12 +12,12 @@ import click
 from console.cli.groups import Tailing
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import complain, note, say, say_json
-from console.client import EngineClient
-from state.api import JournalRow
+from console.client.engine_client import EngineClient
+from state.api.views.journal import JournalRow
+from state.api.wire import named
 from state.errors import ExitCode, NotFound
-from state.events import EventKind
+from state.journal.events import EventKind
 from state.units import utc_date
-from state.wire import named
 
 PAGE = 1000  # entries asked for at once
 FOLLOW_EVERY = 0.5  # seconds
@@ -90,7 +90,7 @@ def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) 
 
 def _verify_file(exported: Path, head: str) -> tuple[str, str]:
     """What is wrong with an exported journal, or nothing, and the result in words."""
-    from state.journal import verify_export
+    from state.journal.format import verify_export
 
     try:
         wanted = bytes.fromhex(head) if head else None

@@ -122,7 +122,7 @@ def down(directory: Path | None) -> int:
 
 def end_engine(client: LabClient) -> None:
     """Stop the engine of a lab, if one runs; one that does not listen to that is terminated."""
-    from console.engine_control import listens, stop, terminate
+    from console.engine.control import listens, stop, terminate
     from console.places import of_file
 
     if not client.estate.is_file():

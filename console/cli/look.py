@@ -8,7 +8,7 @@ import click
 
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, age, say, say_json, table
-from console.client import EngineClient
+from console.client.engine_client import EngineClient
 from state.errors import ExitCode
 from state.units import megabytes, millis, percent, utc
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from console.cli.shown import note
-from console.client import EngineClient
+from console.client.engine_client import EngineClient
 from console.places import Place, find
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from console.cli.groups import Listing
 from console.cli.look import gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
+from state.api.wire import named
 from state.errors import ExitCode, NotFound
 from state.units import clock, utc_date
-from state.wire import named
 
 
 @click.group(cls=Listing)

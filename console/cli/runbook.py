@@ -84,7 +84,7 @@ def show(estate: str | None, as_json: bool, name: str) -> int:
 def lint(estate: str | None, as_json: bool, file: Path | None) -> int:
     """Check runbook files against the estate, without connecting; all of them, or one FILE."""
     from console.cli.files import report_problems
-    from console.loading import problems_of, problems_of_runbook
+    from console.engine.loading import problems_of, problems_of_runbook
     from console.places import find
 
     place = find(estate)

@@ -9,17 +9,17 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from console.tui.terminal import Terminal
-    from state.api import HeaderView
+    from console.tui.terminal.capabilities import Terminal
+    from state.api.views.header import HeaderView
 
 
 def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
     """Show the engine behind the socket at `path` until the person leaves; returns the exit code.
 
-    Raises UnsuitableTerminal (see `console.tui.terminal`). Prints the journal's head at the end, so that it is in
+    Raises UnsuitableTerminal (see `console.tui.terminal.capabilities`). Prints the journal's head at the end, so that it is in
     the terminal's history.
     """
-    from console.tui.terminal import SIGNAL_EXIT_BASE, decide, prepare
+    from console.tui.terminal.capabilities import SIGNAL_EXIT_BASE, decide, prepare
 
     err, stdin = sys.__stderr__, sys.__stdin__
     terminal = decide(
@@ -41,7 +41,7 @@ def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str 
 
 async def _session(path: str, terminal: Terminal) -> tuple[int, HeaderView | None]:
     """Ask the engine first, then load the screens: both take their time at once."""
-    from console.client import EngineClient
+    from console.client.engine_client import EngineClient
     from console.tui.early import EarlyStream
 
     early = EarlyStream(EngineClient(path))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.worker import Worker, WorkerState
 
-from console.client import Connected, EngineClient, Line, Lost
-from console.tui.desk import ConsoleDesk
+from console.client.engine_client import Connected, EngineClient, Line, Lost
+from console.tui.navigator import ConsoleDesk
+from console.tui.parts.living import Living
 from console.tui.screens import SCREENS
-from console.tui.screens.living import Living
 from console.tui.store import Store
-from console.tui.terminal import Terminal
-from console.tui.terminal_app import TerminalApp
-from state.api import TOPICS
+from console.tui.terminal.app import TerminalApp
+from console.tui.terminal.capabilities import Terminal
+from state.api.topics import TOPICS
 
 if TYPE_CHECKING:
     from console.tui.early import Told

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from console.client import Connected, EngineClient, Line, Lost
-from state.api import TOPICS
+from console.client.engine_client import Connected, EngineClient, Line, Lost
+from state.api.topics import TOPICS
 
 HELLO_WAIT = 0.03
 """Seconds the engine gets to say hello before the rest of the program is loaded; on one machine it needs a tenth."""

@@ -10,10 +10,16 @@ from typing import Any
 
 from textual.message import Message
 
-from state.api import TOPICS, HeaderView, JournalView, OverviewView, ReplicationView, RunbooksView, TrafficView
-from state.observed import Freshness, freshness
-from state.requests import Hello
-from state.wire import Mirror
+from state.api.messages import Hello
+from state.api.topics import TOPICS
+from state.api.views.header import HeaderView
+from state.api.views.journal import JournalView
+from state.api.views.overview import OverviewView
+from state.api.views.replication import ReplicationView
+from state.api.views.runbooks import RunbooksView
+from state.api.views.traffic import TrafficView
+from state.api.wire import Mirror
+from state.world.observed import Freshness, freshness
 
 
 class LinkState(StrEnum):

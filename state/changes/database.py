@@ -9,17 +9,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from state.changes import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Refusal, Risk
-from state.errors import EffectRefused, NotFound, ReadFailure
-from state.estate import Estate, Name
-from state.observed import Observed
-from state.ports import CanSwitchOver, CanTellFork, Database, Identity, Outside, Receipt
-from state.readings import PatroniReading, PostgresReading, Reading
+from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
+from state.errors import EffectRefused, NotFound, ReadFailure, Refusal
+from state.estate.model import Estate, Name
+from state.ports.database import CanSwitchOver, CanTellFork, Database
+from state.ports.outside import Outside
+from state.ports.target import Identity, Receipt
 from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
-from state.world import World
+from state.world.observed import Observed
+from state.world.readings import PatroniReading, PostgresReading, Reading
+from state.world.world import World
 
 
 class SwitchoverArgs(BaseModel):

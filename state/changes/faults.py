@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.changes import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Refusal, Risk
-from state.errors import NotFound
-from state.estate import Estate, Name
-from state.ports import FaultInjector, FaultStatus, Identity, Outside, Receipt
+from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
+from state.errors import NotFound, Refusal
+from state.estate.model import Estate, Name
+from state.ports.faults import FaultInjector, FaultStatus
+from state.ports.outside import Outside
+from state.ports.target import Identity, Receipt
 
 
 class InjectArgs(BaseModel):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.arguments import arguments
-from state.changes import Change, ChangeKind, ChangeSpec, database, faults, traffic
+from state.changes import database, faults, traffic
+from state.changes.model import Change, ChangeKind, ChangeSpec
+from state.config_files.arguments import arguments
 from state.errors import NotFound
-from state.estate import Estate
-from state.ports import Outside
+from state.estate.model import Estate
+from state.ports.outside import Outside
 
 CHANGES: Mapping[str, ChangeKind] = {
     kind.kind: kind for module in (traffic, database, faults) for kind in module.KINDS

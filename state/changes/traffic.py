@@ -10,12 +10,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.changes import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Refusal, Risk
-from state.errors import EffectRefused, EffectUnknown, NotFound
-from state.estate import Estate, Name
-from state.ports import Balancer, CanSetState, CanSetWeight, Identity, Outside, Receipt, ServerState
-from state.readings import Server
+from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
+from state.errors import EffectRefused, EffectUnknown, NotFound, Refusal
+from state.estate.model import Estate, Name
+from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerState
+from state.ports.outside import Outside
+from state.ports.target import Identity, Receipt
 from state.verdicts.traffic import ServerEffect, floor_after, state_key, state_word, weight_key
+from state.world.readings import Server
 
 
 class ServerArgs(BaseModel):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from state.api import Health
-from state.checks import Answer, CheckArgs, CheckKind, told, unknown
-from state.estate import Estate, Name
+from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
+from state.estate.model import Estate, Name
+from state.health import Health
 from state.verdicts.alerts import alerts_verdict
-from state.world import World
+from state.world.world import World
 
 
 class NoAlerts(CheckArgs):

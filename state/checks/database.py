@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
 from state.errors import NotFound
-from state.estate import Bytes, Estate, Name
+from state.estate.model import Bytes, Estate, Name
 from state.units import megabytes
 from state.verdicts.evidence import silence
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.votes import CONFLICT, PRIMARY, manager_role, vote_words
-from state.world import World
+from state.world.world import World
 
 
 class OneDatabase(CheckArgs):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from state.api import Health
-from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
 from state.errors import NotFound
-from state.estate import Estate, Name
-from state.readings import DnsReading
+from state.estate.model import Estate, Name
+from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
 from state.verdicts.evidence import silence
-from state.world import World
+from state.world.readings import DnsReading
+from state.world.world import World
 
 
 class Answers(CheckArgs):

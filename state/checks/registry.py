@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.checks import CheckKind, alerts, database, dns, service, traffic
+from state.checks import alerts, database, dns, service, traffic
+from state.checks.model import CheckKind
 
 CHECKS: Mapping[str, CheckKind] = {
     kind.kind: kind for module in (service, traffic, database, alerts, dns) for kind in module.KINDS

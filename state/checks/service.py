@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from state.api import Health
-from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
 from state.errors import NotFound
-from state.estate import Estate, Name, Ratio
+from state.estate.model import Estate, Name, Ratio
+from state.health import Health
 from state.units import percent
 from state.verdicts.figures import counted_errors, told_by
 from state.verdicts.replication import cluster_verdict
 from state.verdicts.service import service_verdicts
-from state.world import World
+from state.world.world import World
 
 
 class Healthy(CheckArgs):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from state.checks import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
 from state.errors import NotFound
-from state.estate import Estate, Name
-from state.readings import BalancerReading, Server
+from state.estate.model import Estate, Name
 from state.verdicts.evidence import silence
 from state.verdicts.traffic import active_words, shares, state_word
-from state.world import World
+from state.world.readings import BalancerReading, Server
+from state.world.world import World
 
 
 class OneServer(CheckArgs):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from state.changes import Risk
+from state.api.caller import Caller
+from state.api.card import Confirm
+from state.changes.model import Risk
 from state.errors import Refused
-from state.estate import Policies
-from state.front import Caller
-from state.requests import Confirm
+from state.estate.model import Policies
 
 ROLES_BY_RISK: dict[Risk, tuple[str, ...]] = {
     Risk.B0: ("responder", "commander"),

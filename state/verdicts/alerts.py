@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from state.api import Health
-from state.readings import Alert, AlertsReading
+from state.health import Health
 from state.verdicts.evidence import silence
-from state.world import World
+from state.world.readings import Alert, AlertsReading
+from state.world.world import World
 
 _FIRING = ("active", "firing", "unprocessed")
 

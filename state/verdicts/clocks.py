@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.api import Clock, Health
+from state.api.views.header import Clock
+from state.health import Health
 
 AMBER = 0.75
 """Share of the objective after which there is little left to decide in."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.estate import DatabaseEntry
-from state.observed import Observed
-from state.readings import PatroniReading, PostgresReading, Reading
-from state.world import World
+from state.estate.model import DatabaseEntry
+from state.world.observed import Observed
+from state.world.readings import PatroniReading, PostgresReading, Reading
+from state.world.world import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from state.api import Health
-from state.estate import DnsRecord, ZoneEntry
-from state.readings import DnsReading
-from state.world import World
+from state.estate.model import DnsRecord, ZoneEntry
+from state.health import Health
+from state.world.readings import DnsReading
+from state.world.world import World
 
 
 def servers_of(zone: str, entry: ZoneEntry, world: World) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from state.api import Health
 from state.errors import Trouble
-from state.observed import Observed, ReadError
-from state.readings import MetricsReading, Reading
+from state.health import Health
 from state.units import utc
-from state.world import World
+from state.world.observed import Observed, ReadError
+from state.world.readings import MetricsReading, Reading
+from state.world.world import World
 
 WAITING = "waiting for a reading younger than the step"
 _RANK = {Health.PASS: 0, Health.WARN: 1, Health.UNKNOWN: 2, Health.FAIL: 3}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from state.api import Health
-from state.estate import Objectives
-from state.readings import MetricsReading, ServiceTraffic
+from state.estate.model import Objectives
+from state.health import Health
 from state.units import millis, percent, rate
 from state.verdicts.evidence import silence
-from state.world import World
+from state.world.readings import MetricsReading, ServiceTraffic
+from state.world.world import World
 
 SAMPLES_OLD = 30.0
 """Seconds after which a monitor's newest sample proves nothing: two scrapes at Prometheus's usual 15 s."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from state.readings import PostgresReading, WalSender
+from state.world.readings import PostgresReading, WalSender
 
 _ANY = re.compile(r"^\s*ANY\s+(\d+)\s*\(", re.IGNORECASE)
 _SYNCED = ("sync", "quorum")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from state.readings import PostgresReading
 from state.units import megabytes
+from state.world.readings import PostgresReading
 
 
 @dataclass(frozen=True, slots=True)

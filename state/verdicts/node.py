@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from state.api import Health
-from state.readings import PostgresReading
+from state.health import Health
 from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.evidence import rank, silence, worst
@@ -13,6 +12,7 @@ from state.verdicts.guarantee import sender_of
 from state.verdicts.lag import Lag, standby_lag
 from state.verdicts.split_brain import SplitBrain
 from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_words
+from state.world.readings import PostgresReading
 
 Finding = tuple[Health, str]
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.api import Clock, Health
-from state.estate import Estate
+from state.api.views.header import Clock
+from state.estate.model import Estate
+from state.health import Health
 from state.units import ago
 from state.verdicts.clocks import remaining
 

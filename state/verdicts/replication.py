@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.api import DataRisk, Health
-from state.estate import DatabaseEntry
+from state.api.views.header import DataRisk
+from state.estate.model import DatabaseEntry
+from state.health import Health
 from state.verdicts.cluster import ClusterFacts, gather
 from state.verdicts.evidence import rank, silence, worst
 from state.verdicts.guarantee import Guarantee, guarantee
@@ -14,7 +15,7 @@ from state.verdicts.node import Finding, NodeVerdict, node_lag, node_verdict
 from state.verdicts.risk import Candidate, best_candidate, data_risk
 from state.verdicts.split_brain import SplitBrain, split_brain
 from state.verdicts.votes import CONFLICT, PRIMARY, STANDBY, UNKNOWN
-from state.world import World
+from state.world.world import World
 
 
 @dataclass(frozen=True, slots=True)

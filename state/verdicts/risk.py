@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from state.api import DataRisk, Health
+from state.api.views.header import DataRisk
+from state.health import Health
 from state.units import megabytes, utc
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.guarantee import Guarantee

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from state.api import Health
-from state.estate import Estate, Service
-from state.readings import BalancerReading, ProbeReading, ServiceTraffic
+from state.estate.model import Estate, Service
+from state.health import Health
 from state.units import percent
 from state.verdicts.evidence import rank, silence, worst
 from state.verdicts.figures import judge_traffic, told_by
 from state.verdicts.traffic import backend_verdict
-from state.world import World
+from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
+from state.world.world import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ whichever is further), the leader's timeline, a candidate when paused, a DCS tha
 
 from __future__ import annotations
 
-from state.changes import Refusal
+from state.errors import Refusal
 from state.units import megabytes
 from state.verdicts.lag import received
 from state.verdicts.node import DCS_OLD

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from state.api import Health
-from state.ports import ServerState
-from state.readings import BalancerReading, Server
+from state.health import Health
+from state.ports.balancer import ServerState
 from state.units import percent, utc
+from state.world.readings import BalancerReading, Server
 
 
 @dataclass(frozen=True, slots=True)

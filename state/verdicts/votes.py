@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from state.readings import PatroniReading, PostgresReading
+from state.world.readings import PatroniReading, PostgresReading
 
 PRIMARY = "primary"
 STANDBY = "standby"

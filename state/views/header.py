@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.api import Clock, DataRisk, HeaderView, Health, SourceRow
-from state.estate import Estate
-from state.readings import BalancerReading
+from state.api.views.header import Clock, DataRisk, HeaderView, SourceRow
+from state.estate.model import Estate
+from state.health import Health
 from state.verdicts.clocks import most_urgent
 from state.verdicts.evidence import rank
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.traffic import drift
-from state.views import Memory
-from state.world import World
+from state.views.memory import Memory
+from state.world.readings import BalancerReading
+from state.world.world import World
 
 
 @dataclass(frozen=True, slots=True)

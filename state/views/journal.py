@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from state.api import JournalRow, JournalView
-from state.events import EventKind, Recorded
+from state.api.views.journal import JournalRow, JournalView
+from state.journal.events import EventKind, Recorded
 
 KEPT = 400
 """Entries a console is sent; older ones are read page by page."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from state.api import AlertRow, Clock, Health, OverviewView, ProbeRow, ServiceRow
-from state.estate import Estate, Service
-from state.observed import Freshness
-from state.readings import AlertsReading, BalancerReading, ProbeReading
+from state.api.views.header import Clock
+from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
+from state.estate.model import Estate, Service
+from state.health import Health
 from state.units import millis
 from state.verdicts.alerts import alerts_verdict
 from state.verdicts.evidence import silence
@@ -16,8 +16,10 @@ from state.verdicts.priority import Priority, advice, recovery_order
 from state.verdicts.replication import cluster_verdict
 from state.verdicts.service import ServiceVerdict, probes, service_verdicts
 from state.verdicts.traffic import active_words
-from state.views import Memory
-from state.world import World
+from state.views.memory import Memory
+from state.world.observed import Freshness
+from state.world.readings import AlertsReading, BalancerReading, ProbeReading
+from state.world.world import World
 
 
 def overview(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from state.api import ClusterRow, NodeRow, ReplicationView, SlotRow
-from state.estate import Estate
-from state.readings import ReplicationSlot
+from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
+from state.estate.model import Estate
 from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.votes import CONFLICT, PRIMARY, vote_words
-from state.views import Memory
-from state.world import World
+from state.views.memory import Memory
+from state.world.readings import ReplicationSlot
+from state.world.world import World
 
 
 def replication(estate: Estate, world: World, now_mono: float, memory: Memory) -> ReplicationView:

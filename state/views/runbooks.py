@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from state.api import RunbookRow, RunbooksView, RunRow, StepRow
-from state.progress import RunState, StepState
-from state.runs import Run, RunBook, StepRun
+from state.api.run_states import RunState, StepState
+from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
+from state.runs.fold import RunBook
+from state.runs.model import Run, StepRun
 
 KEPT = 25
 """Runs a console is sent, newest first; older ones are in the journal."""

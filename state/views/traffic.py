@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from state.api import BackendRow, DnsRow, Health, ServerRow, TrafficView
-from state.estate import DnsRecord, Estate, ServiceTrafficEntry
-from state.observed import Observed
-from state.readings import BalancerReading, DnsReading, PostgresReading, Server
+from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
+from state.estate.model import DnsRecord, Estate, ServiceTrafficEntry
+from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
 from state.verdicts.evidence import silence
 from state.verdicts.traffic import backend_verdict, drifts, frontend_verdict, server_health, shares, state_word
-from state.views import Memory
+from state.views.memory import Memory
 from state.views.trends import CHARTED_SERVERS
-from state.world import World
+from state.world.observed import Observed
+from state.world.readings import BalancerReading, DnsReading, PostgresReading, Server
+from state.world.world import World
 
 Figures = tuple[float, float, float, tuple[float, ...], bool, str]
 """Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's word is fresh, and the role it

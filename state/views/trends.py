@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from state.observed import Observed
-from state.readings import BalancerReading, MetricsReading, PostgresReading, Reading, Server
 from state.verdicts.lag import standby_lag
-from state.world import World
+from state.world.observed import Observed
+from state.world.readings import BalancerReading, MetricsReading, PostgresReading, Reading, Server
+from state.world.world import World
 
 CHARTED_SERVERS = 200
 """Balancers with more servers keep no trend per server: nobody reads thousands of sparklines."""

@@ -12,13 +12,13 @@ import pytest
 from console.tui.screens import SCREENS
 from state.changes.registry import CHANGES
 from state.checks.registry import CHECKS
-from state.events import EventKind
-from state.runs import REDUCERS
+from state.journal.events import EventKind
+from state.runs.fold import REDUCERS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(p for top in ("state", "adapters", "console") for p in (ROOT / top).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-BOUNDARIES = {"state/poller.py", "state/executor.py"}
+BOUNDARIES = {"state/engine/poller.py", "state/runs/executor.py"}
 """Where a bug of anything below must not silence everything else; elsewhere a broad except must raise on."""
 
 NOT_A_RUNS_CONCERN = {
@@ -102,7 +102,7 @@ def test_the_screens_load_no_driver_and_no_validator():
 
 
 def test_the_engine_loads_no_screen():
-    assert not {"textual", "rich"} & loaded_by("import console.engine_process")
+    assert not {"textual", "rich"} & loaded_by("import console.engine.process")
 
 
 def test_the_command_line_loads_nothing_heavy_before_a_verb():

@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from console.client import EngineClient
+from console.client.engine_client import EngineClient
 from state.changes.traffic import BackendChange
-from state.events import EventKind
+from state.journal.events import EventKind
 from tests.bench.figures import Figure, Pairs
 from tests.bench.pty_driver import Driven
 from tests.bench.setting import Setting

@@ -13,9 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from adapters.journals.sqlite import SqliteJournal
-from state.events import Event, EventKind
-from state.journal import GENESIS, Sealed, Sealer, canonical, verify
-from state.journal_writer import Journal
+from state.journal.events import Event, EventKind
+from state.journal.format import GENESIS, Sealed, Sealer, canonical, verify
+from state.journal.writer import Journal
 from tests.bench.figures import Figure, Pairs, Target, in_turn, quantile
 from tests.bench.setting import PYTHON, ROOT, Setting
 from tests.support.small_estate import RealClock
@@ -176,7 +176,7 @@ from pathlib import Path
 from tests.bench.journal import SEALER, event
 from tests.support.small_estate import RealClock
 from adapters.journals.sqlite import SqliteJournal
-from state.journal_writer import Journal
+from state.journal.writer import Journal
 
 async def main():
     journal = Journal(SqliteJournal(Path(sys.argv[1])), SEALER, RealClock())

@@ -14,11 +14,11 @@ import aiohttp
 import asyncpg
 
 from adapters.databases.postgres import QUERY, Access, PostgresNode
-from adapters.http import HttpReader
+from adapters.net.http_read import HttpReader
 from adapters.secrets import Secret
-from state.poller import Poller
-from state.readings import PostgresReading
-from state.world import World
+from state.engine.poller import Poller
+from state.world.readings import PostgresReading
+from state.world.world import World
 from tests.bench.figures import Figure, Pairs, Target, in_turn
 from tests.bench.servers import free_range, postgres, role
 from tests.bench.setting import Setting

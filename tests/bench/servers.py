@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.lab.binaries import find_haproxy
 from adapters.lab.options import LabOptions
+from adapters.lab.process.binaries import find_haproxy
 from tests.bench.setting import PYTHON, ROOT
 from tests.contract.components import Pair, free_port, kill_pair, make_pair
 

@@ -56,7 +56,7 @@ class Site:
             PYTHON,
             "-P",
             "-m",
-            "console.engine_process",
+            "console.engine.process",
             "--estate",
             self.file,
             "--metrics",

@@ -14,7 +14,7 @@ from pathlib import Path
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Static
 
-from console.tui.output import DiffedApp
+from console.tui.terminal.output import DiffedApp
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
 

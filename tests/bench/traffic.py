@@ -20,16 +20,18 @@ from typing import Any
 from adapters.balancers.haproxy import HAProxy
 from adapters.context import Polled
 from adapters.journals.sqlite import SqliteJournal
+from state.api.caller import Caller
 from state.changes.traffic import BackendChange
-from state.engine import Engine
-from state.estate import Estate
-from state.events import EventKind
-from state.front import Caller
-from state.journal import Sealer
-from state.journal_writer import Journal
-from state.library import Library
-from state.ports import Outside, Receipt, ServerState
-from state.readings import Server
+from state.engine.engine import Engine
+from state.estate.model import Estate
+from state.journal.events import EventKind
+from state.journal.format import Sealer
+from state.journal.writer import Journal
+from state.planning.library import Library
+from state.ports.balancer import ServerState
+from state.ports.outside import Outside
+from state.ports.target import Receipt
+from state.world.readings import Server
 from tests.bench.figures import Figure, Pairs, Target, missing, quantile
 from tests.bench.journal import event
 from tests.bench.servers import Balancer, free_range, haproxy, role

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.context import Context
-from state.estate import Polling
+from state.estate.model import Polling
 from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from adapters.api_server import ROUTES, ApiServer, EngineMetrics, Lag, MetricsServer, Sockets
 from adapters.api_server.server import bind
-from state.api import HeaderView
+from state.api.views.header import HeaderView
+from state.api.wire import Mirror
 from state.errors import ConfigError, EffectUnknown, JournalUnavailable, NotFound, Problem, Refused
-from state.wire import Mirror
 from tests.support.front_desk import HEADER, Desk
 
 

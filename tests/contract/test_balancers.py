@@ -14,10 +14,10 @@ import pytest
 import adapters.balancers
 from adapters.balancers.haproxy import HAProxy, Options
 from adapters.balancers.memory import MemoryBalancer
-from adapters.outside import kinds
+from adapters.wiring import kinds
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.ports import Balancer, CanSetState, CanSetWeight
-from state.readings import Server
+from state.ports.balancer import Balancer, CanSetState, CanSetWeight
+from state.world.readings import Server
 from tests.contract.components import RunningHAProxy, haproxies, serving
 
 BACKENDS = {"app": {"blue": 100, "green": 0}, "pinned": {"one": 10}, "broken": {"gone": 1}}

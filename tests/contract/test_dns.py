@@ -13,8 +13,8 @@ import pytest
 from adapters.context import Context
 from adapters.dns import rfc2136
 from state.errors import ReadFailure, Trouble
-from state.estate import DnsRecord
-from state.readings import DnsReading
+from state.estate.model import DnsRecord
+from state.world.readings import DnsReading
 from tests.contract.components import free_port, listens, wait_for
 
 NAMED = """

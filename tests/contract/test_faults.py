@@ -15,7 +15,7 @@ import pytest
 from adapters.context import Context
 from adapters.faults.lab import LabFaults, Options, build
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
-from state.ports import FaultInjector
+from state.ports.faults import FaultInjector
 from tests.contract.web import Canned, canned
 
 CATALOGUE = [

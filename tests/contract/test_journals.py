@@ -13,9 +13,9 @@ import pytest
 from adapters.journals.memory import MemoryJournal
 from adapters.journals.sqlite import SqliteJournal
 from state.errors import JournalUnavailable
-from state.events import Event, EventKind
-from state.journal import GENESIS, Sealer, verify
-from state.journal_writer import Journal
+from state.journal.events import Event, EventKind
+from state.journal.format import GENESIS, Sealer, verify
+from state.journal.writer import Journal
 from tests.support.small_estate import RealClock
 
 
@@ -139,9 +139,9 @@ FULL_DISK = """
     from pathlib import Path
     from adapters.journals.sqlite import SqliteJournal
     from state.errors import JournalUnavailable
-    from state.events import Event, EventKind
-    from state.journal import Sealer, verify
-    from state.journal_writer import Journal
+    from state.journal.events import Event, EventKind
+    from state.journal.format import Sealer, verify
+    from state.journal.writer import Journal
     from tests.support.small_estate import RealClock
 
     async def main(folder):
@@ -184,9 +184,9 @@ KILLED = """
     import asyncio, os, sys
     from pathlib import Path
     from adapters.journals.sqlite import SqliteJournal
-    from state.events import Event, EventKind
-    from state.journal import Sealer
-    from state.journal_writer import Journal
+    from state.journal.events import Event, EventKind
+    from state.journal.format import Sealer
+    from state.journal.writer import Journal
     from tests.support.small_estate import RealClock
 
     async def main():

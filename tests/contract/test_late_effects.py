@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from adapters.balancers.haproxy import HAProxy
-from adapters.http_act import HttpActor
-from adapters.http_origin import Origin
+from adapters.net.http_act import HttpActor
+from adapters.net.origin import Origin
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 
 

@@ -16,10 +16,10 @@ import pytest
 
 from adapters.context import Context
 from adapters.monitors import alertmanager, http, prometheus, scrape
-from adapters.outside import kinds
+from adapters.wiring import kinds
 from state.errors import ReadFailure, Trouble
-from state.ports import Source
-from state.readings import AlertsReading, MetricsReading, ProbeReading, Reading
+from state.ports.source import Source
+from state.world.readings import AlertsReading, MetricsReading, ProbeReading, Reading
 from tests.contract.components import free_port, listens, wait_for
 from tests.contract.web import Canned, canned
 

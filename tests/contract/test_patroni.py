@@ -14,8 +14,8 @@ import pytest
 from adapters.context import Context
 from adapters.databases.patroni import PatroniCluster, build
 from state.errors import ConfigError, EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.estate import DatabaseEntry, DatabaseNode, SecretRef
-from state.ports import CanSwitchOver, Database
+from state.estate.model import DatabaseEntry, DatabaseNode, SecretRef
+from state.ports.database import CanSwitchOver, Database
 from tests.contract.patroni_answers import SYSTEM, cluster_41, cluster_302, primary_302, replica_41
 from tests.contract.web import Canned, canned
 

@@ -17,8 +17,8 @@ import pytest
 from adapters.context import Context
 from adapters.databases.patroni import PatroniCluster, build
 from state.errors import EffectRefused, ReadFailure
-from state.estate import DatabaseEntry, SecretRef
-from state.readings import PatroniReading
+from state.estate.model import DatabaseEntry, SecretRef
+from state.world.readings import PatroniReading
 from tests.contract.components import PASSWORD, as_user_argv, free_port, postgres_bin
 
 NODE = """

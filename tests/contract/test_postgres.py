@@ -15,7 +15,7 @@ import pytest
 from adapters.databases.postgres import Access, PostgresNode, parse_fork, parse_lsn
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
-from state.readings import PostgresReading
+from state.world.readings import PostgresReading
 from tests.contract.components import PASSWORD, Pair, kill_pair, make_pair
 
 ACCESS = Access("recovery", "postgres", Secret(PASSWORD))

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.lab.proxies import Address, connect
+from adapters.lab.links.proxies import Address, connect
 
 CHANGING = (b"set server ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
 """How a command that changes its target begins, in HAProxy's protocol and in HTTP."""

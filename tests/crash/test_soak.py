@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adapters.lab.client import LabClient
-from console.client import Connected, Line, Lost
+from console.client.engine_client import Connected, Line, Lost
 from tests.crash.recorder import Recorder
 from tests.crash.targets import Truth
 from tests.crash.trials import INTENT, OUTCOME, recorded

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.lab.client import LabClient
 from state.changes.registry import CHANGES
-from state.fault_points import FAULT_POINTS
+from state.runs.fault_points import FAULT_POINTS
 from tests.crash.targets import Truth
 from tests.crash.trials import SIGNS, Target, crash
 from tests.support.real_engine import until

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.lab.client import LabClient
-from adapters.lab.proxies import Address
+from adapters.lab.links.proxies import Address
 from tests.crash.recorder import Recorder, recording
 from tests.crash.targets import Truth
 from tests.support.real_engine import RealEngine, Tree, engine_home, folder, lab_estate

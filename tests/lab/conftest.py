@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.lab.binaries import discover, missing
 from adapters.lab.client import LabClient
 from adapters.lab.options import LabOptions
+from adapters.lab.process.binaries import discover, missing
 from tests.support.real_engine import RealEngine, engine_home, lab_estate, shared_lab
 
 MONITORS = ("prometheus", "alertmanager")

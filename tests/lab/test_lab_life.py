@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 
 from adapters.lab.client import LabClient, start_lab
-from adapters.lab.directory import is_locked
 from adapters.lab.errors import LabError, LabNotRunningError
 from adapters.lab.options import LabOptions
-from adapters.lab.processes import descendants, state_of
+from adapters.lab.process.directory import is_locked
+from adapters.lab.process.processes import descendants, state_of
 from adapters.lab.progress import Progress
 from tests.lab_fixture import running_lab
 
@@ -84,7 +84,14 @@ def test_nothing_outlives_a_kill(tmp_path: Path, victim: str) -> None:
 
 
 def test_foreground_ends_at_a_signal(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "adapters.lab.supervisor", "--dir", str(tmp_path / "lab"), *NO_DATABASE.arguments()]
+    argv = [
+        sys.executable,
+        "-m",
+        "adapters.lab.process.supervisor",
+        "--dir",
+        str(tmp_path / "lab"),
+        *NO_DATABASE.arguments(),
+    ]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

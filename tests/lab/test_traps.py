@@ -16,7 +16,7 @@ import pytest
 
 from adapters.lab.client import LabClient
 from state.errors import Refused
-from state.journal import verify_export
+from state.journal.format import verify_export
 from tests.crash.recorder import Recorder
 from tests.crash.targets import Truth
 from tests.crash.trials import recorded

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from console.engine_control import listens, lock_is_held, terminate
+from console.engine.control import listens, lock_is_held, terminate
 from console.places import Place, of_file
 
 ESTATE = """\
@@ -106,7 +106,7 @@ def test_errors_of_the_start_reach_the_person(place: Place) -> None:
 
 
 def test_in_the_foreground_sigterm_ends_in_order(place: Place) -> None:
-    program = [sys.executable, "-m", "console.engine_process", "--estate", str(place.file)]
+    program = [sys.executable, "-m", "console.engine.process", "--estate", str(place.file)]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while "serves on" not in (line := process.stderr.readline()):

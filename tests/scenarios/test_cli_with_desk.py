@@ -19,9 +19,9 @@ import pytest
 from adapters.api_server import ApiServer, Sockets
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
-from state.api import Health
+from state.api.run_states import RunState
 from state.errors import Refused
-from state.progress import RunState
+from state.health import Health
 from tests.support.front_desk import CARD, SERVICE, Desk, run_row
 
 Recovery = Callable[..., int]

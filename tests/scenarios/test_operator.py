@@ -12,7 +12,7 @@ import time
 import pytest
 
 from adapters.lab.client import LabClient
-from state.progress import RunState
+from state.api.run_states import RunState
 from tests.support.real_engine import RealEngine
 from tests.terminal.ptys import Terminal
 

@@ -24,11 +24,12 @@ from adapters.api_server import ApiServer, Sockets
 from console.tui.app import ConsoleApp
 from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
-from console.tui.terminal import Terminal
-from state.api import JournalRow
+from console.tui.terminal.capabilities import Terminal
+from state.api.caller import Caller
+from state.api.card import Card, Confirm
+from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.views.journal import JournalRow
 from state.errors import RecoveryError, Refused
-from state.front import Caller
-from state.requests import API_VERSION, Accepted, Card, Confirm, Hello
 from tests.screens.fake_views import LATE, SCENES, card
 
 SWITCH_SECONDS = 0.06

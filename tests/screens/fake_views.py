@@ -7,34 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from state.api import (
-    AlertRow,
-    BackendRow,
-    Clock,
-    ClusterRow,
-    DataRisk,
-    DnsRow,
-    HeaderView,
-    Health,
-    JournalRow,
-    JournalView,
-    NodeRow,
-    OverviewView,
-    Param,
-    ProbeRow,
-    ReplicationView,
-    RunbookRow,
-    RunbooksView,
-    RunRow,
-    ServerRow,
-    ServiceRow,
-    SlotRow,
-    SourceRow,
-    StepRow,
-    TrafficView,
-)
-from state.progress import RunState, StepState
-from state.requests import Card, CardLine, Confirm
+from state.api.card import Card, CardLine, Confirm
+from state.api.run_states import RunState, StepState
+from state.api.views.header import Clock, DataRisk, HeaderView, SourceRow
+from state.api.views.journal import JournalRow, JournalView
+from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
+from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
+from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
+from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
+from state.health import Health
 
 HOSTILE = "x [/foo] [b]y[/b] \x1b[31mred\x1b[0m \u202etxt.exe \x9b2J\r\nnext [@click=app.quit]z[/]"
 SOURCES = (

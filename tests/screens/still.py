@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from console.client import Connected, Line
+from console.client.engine_client import Connected, Line
 from console.tui.app import ConsoleApp
 from console.tui.early import Told
 from console.tui.store import Store
-from console.tui.terminal import Terminal
-from state.requests import API_VERSION, Hello
-from state.wire import Differ
+from console.tui.terminal.capabilities import Terminal
+from state.api.messages import API_VERSION, Hello
+from state.api.wire import Differ
 
 MONO = 50_000.0
 WALL = 1_795_417_392.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.tui.registry import ACTIONS, actions_of
+from console.tui.actions.registry import ACTIONS, actions_of
 from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
 from tests.screens.fake_engine import Stage, stage

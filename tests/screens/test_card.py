@@ -10,8 +10,8 @@ from textual import events
 
 from console.tui.dialogs.card import CardDialog
 from console.tui.screens import SCREENS
+from state.api.card import CardLine, Confirm
 from state.errors import EffectUnknown, Refused
-from state.requests import CardLine, Confirm
 from tests.screens.fake_engine import Stage, stage
 from tests.screens.fake_views import card
 

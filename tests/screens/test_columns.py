@@ -6,8 +6,8 @@ import pytest
 from rich.text import Text
 from textual.app import App, ComposeResult
 
-from console.tui.driver import AsciiTable
 from console.tui.glyphs import UNICODE
+from console.tui.terminal.driver import AsciiTable
 from console.tui.widgets.columns import widths
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column, fit

@@ -7,13 +7,15 @@ from dataclasses import replace
 from console.tui.dialogs.card_rows import card_rows, merged, split_change
 from console.tui.dialogs.detail import DetailDialog
 from console.tui.glyphs import UNICODE
-from console.tui.screens.facts import Fact
+from console.tui.parts.facts import Fact
 from console.tui.screens.replication import guarantee_words
 from console.tui.screens.run_words import measured
 from console.tui.widgets.table import LineTable
-from state.api import Clock, Health, TrafficView
-from state.progress import StepState
-from state.requests import CardLine
+from state.api.card import CardLine
+from state.api.run_states import StepState
+from state.api.views.header import Clock
+from state.api.views.traffic import TrafficView
+from state.health import Health
 from tests.screens.fake_engine import Stage, stage
 from tests.screens.fake_views import card, server, traffic
 

@@ -12,13 +12,13 @@ import pytest
 
 from console.tui.dialogs.card import CardDialog
 from console.tui.dialogs.find import GoToDialog
+from console.tui.parts.facts import Fact, Facts
 from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
-from console.tui.screens.facts import Fact, Facts
 from console.tui.widgets.table import LineTable
-from state.requests import Card
+from state.api.card import Card
+from state.api.wire import plain, revive
 from state.text import cells, clean, decode, is_clean
-from state.wire import plain, revive
 from tests.screens.corpus import hostile_strings, poisoned, poisoned_views
 from tests.screens.fake_engine import Stage, stage
 from tests.screens.fake_views import HOSTILE, SCENES, card

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.screen import ModalScreen, Screen
 
-from console.tui.output import DiffedApp, supported
+from console.tui.terminal.output import DiffedApp, supported
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from console.tui.screens import SCREENS
-from console.tui.terminal import Terminal
+from console.tui.terminal.capabilities import Terminal
 from console.tui.widgets.table import LineTable
-from state.api import Health
+from state.health import Health
 from state.text import cells
 from tests.screens.fake_engine import stage
 

@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 from console.tui.app import ConsoleApp
 from console.tui.dialogs.card import CardDialog
 from console.tui.screens import SCREENS
-from state.requests import Accepted, Card, Confirm
+from state.api.card import Card, Confirm
+from state.api.messages import Accepted
 from tests.screens.fake_views import card, incident_at
 from tests.screens.pinned import DRAWN_WITH, HERE
 from tests.screens.still import MONO, WALL, still_app

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from adapters.files import read_yaml
-from adapters.located_yaml import parse_yaml
-from state.api import Health
-from state.checks import Answer, CheckKind
+from adapters.files.located_yaml import parse_yaml
+from adapters.files.read import read_yaml
+from state.checks.model import Answer, CheckKind
 from state.errors import ConfigError, Problem
-from state.estate import Entry, Estate, Name, Ratio, Seconds, SecretRef
-from state.estate_file import parse_estate
+from state.estate.model import Entry, Estate, Name, Ratio, Seconds, SecretRef
+from state.estate.parse import parse_estate
+from state.health import Health
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "estates"
 CANARY = "hunter2-canary"

@@ -7,22 +7,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from state.api import (
-    HeaderView,
-    Health,
-    JournalRow,
-    JournalView,
-    OverviewView,
-    ReplicationView,
-    RunbooksView,
-    RunRow,
-    ServiceRow,
-    SourceRow,
-    TrafficView,
-)
-from state.front import Caller
-from state.progress import RunState
-from state.requests import Accepted, Card, CardLine, Confirm, Hello
+from state.api.caller import Caller
+from state.api.card import Card, CardLine, Confirm
+from state.api.messages import Accepted, Hello
+from state.api.run_states import RunState
+from state.api.views.header import HeaderView, SourceRow
+from state.api.views.journal import JournalRow, JournalView
+from state.api.views.overview import OverviewView, ServiceRow
+from state.api.views.replication import ReplicationView
+from state.api.views.runbooks import RunbooksView, RunRow
+from state.api.views.traffic import TrafficView
+from state.health import Health
 
 CARD = Card(
     plan="p1",

@@ -19,12 +19,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from adapters.lab.client import LabClient
-from console.client import EngineClient
-from console.engine_control import listens
+from console.client.engine_client import EngineClient
+from console.engine.control import listens
 from console.places import of_file
-from state.events import Recorded
-from state.journal import Sealed, unseal, verify
-from state.requests import Card
+from state.api.card import Card
+from state.journal.events import Recorded
+from state.journal.format import Sealed, unseal, verify
 from tests.lab_fixture import running_lab
 
 START_LIMIT = 30.0
@@ -121,7 +121,7 @@ class RealEngine:
                     sys.executable,
                     "-P",
                     "-m",
-                    "console.engine_process",
+                    "console.engine.process",
                     "--estate",
                     str(self.place.file),
                     "--detached",

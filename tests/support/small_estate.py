@@ -10,16 +10,19 @@ from typing import Any
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
-from state.engine import Engine
-from state.estate import Estate
-from state.fault_points import Reach, pass_by
-from state.front import Caller
-from state.library import Library
-from state.located import Located
-from state.ports import Clock, JournalStore, Outside
-from state.readings import BalancerReading
-from state.requests import Accepted, Card
-from state.runbook import Runbook
+from state.api.caller import Caller
+from state.api.card import Card
+from state.api.messages import Accepted
+from state.clock import Clock
+from state.config_files.located import Located
+from state.engine.engine import Engine
+from state.estate.model import Estate
+from state.journal.store import JournalStore
+from state.planning.library import Library
+from state.ports.outside import Outside
+from state.runbooks.model import Runbook
+from state.runs.fault_points import Reach, pass_by
+from state.world.readings import BalancerReading
 
 COMMANDER = Caller(1000, "ada", "ada", ("commander", "responder"), "s1", read_only=False)
 RESPONDER = Caller(1001, "ben", "ben", ("responder",), "s2", read_only=False)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from console.tui.terminal import UnsuitableTerminal, decide, prepare
+from console.tui.terminal.capabilities import UnsuitableTerminal, decide, prepare
 from state.text import clean
 
 HOSTILE = (
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def build(terminal, wish: set[str]):
-    from console.tui.terminal_app import TerminalApp
+    from console.tui.terminal.app import TerminalApp
     from console.tui.text import joined, state_text
     from console.tui.theme import banner, select
     from console.tui.widgets.lines import Lines

@@ -10,7 +10,7 @@ from adapters.monitors.exposition import Exposition
 from adapters.monitors.figures import Naming, quantile
 from adapters.monitors.scrape import tally_up
 from state.errors import ReadFailure
-from state.readings import ServiceTraffic
+from state.world.readings import ServiceTraffic
 
 INF = math.inf
 

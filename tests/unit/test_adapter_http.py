@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from adapters.http import HttpReader
-from adapters.http_origin import Credential, Origin
+from adapters.net.http_read import HttpReader
+from adapters.net.origin import Credential, Origin
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from tests.contract.components import serving

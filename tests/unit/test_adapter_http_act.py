@@ -6,8 +6,8 @@ import ssl
 
 import pytest
 
-from adapters.http_act import HttpActor
-from adapters.http_origin import Credential, Origin, context_for
+from adapters.net.http_act import HttpActor
+from adapters.net.origin import Credential, Origin, context_for
 from adapters.secrets import Secret
 from state.errors import EffectRefused, EffectUnknown
 from tests.contract.web import canned

@@ -9,12 +9,12 @@ import pytest
 from pydantic import BaseModel
 
 import adapters.balancers
-from adapters import outside
-from adapters.files import read_yaml
-from adapters.outside import kinds, wire
+from adapters import wiring as outside
+from adapters.files.read import read_yaml
+from adapters.wiring import kinds, wire
 from state.errors import ConfigError
-from state.estate import Estate
-from state.estate_file import parse_estate
+from state.estate.model import Estate
+from state.estate.parse import parse_estate
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "recovery.yaml"
 
@@ -46,7 +46,7 @@ def test_kinds_are_found_by_section() -> None:
 
 def test_a_new_balancer_is_one_dropped_in_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dropped.py").write_text(
-        "from state.estate import Entry\nKIND = 'dropped'\nclass Options(Entry):\n    speed: int\n"
+        "from state.estate.model import Entry\nKIND = 'dropped'\nclass Options(Entry):\n    speed: int\n"
     )
     monkeypatch.setattr(adapters.balancers, "__path__", [*adapters.balancers.__path__, str(tmp_path)])
     outside._modules.cache_clear()

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.secrets import Secret, resolve
 from state.errors import ConfigError
-from state.estate import SecretRef
+from state.estate.model import SecretRef
 
 WORD = "correct-horse"
 

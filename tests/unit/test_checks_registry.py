@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from state.api import Health
-from state.checks import Answer
+from state.checks.model import Answer
 from state.checks.registry import CHECKS
 from state.errors import NotFound
-from state.readings import Alert, AlertsReading, DnsReading
-from state.world import World
+from state.health import Health
+from state.world.readings import Alert, AlertsReading, DnsReading
+from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
     MB,

@@ -11,12 +11,13 @@ import click
 import pytest
 
 from console.cli.acting import Manner, asked, card_lines, scripted
-from console.cli.demo_watch import OrderGap
 from console.cli.ending import run_to_code
 from console.cli.look import verdict_code
 from console.cli.shown import age, table
 from console.cli.verbs import VERBS, recovery
-from console.far import FarAddressError, ssh_command
+from console.client.far import FarAddressError, ssh_command
+from console.demo.watch import OrderGap
+from state.api.card import Confirm
 from state.errors import (
     ConfigError,
     EffectUnknown,
@@ -28,7 +29,6 @@ from state.errors import (
     Refused,
     Trouble,
 )
-from state.requests import Confirm
 from tests.support.front_desk import CARD
 
 PLAIN = Manner(plan_only=False, yes_nonce=True, name="", loss="", no_wait=False, within=None, as_json=False)
@@ -118,7 +118,7 @@ def test_completion_knows_the_verbs() -> None:
 def test_the_way_to_the_screens_imports_nothing_heavy() -> None:
     program = (
         "import sys; import console.cli, console.cli.ending, console.cli.verbs, console.cli.console_verb;"
-        "import console.engine_control, console.client;"
+        "import console.engine.control, console.client.engine_client;"
         "heavy = {'pydantic', 'aiohttp', 'asyncpg', 'adapters', 'textual', 'rich', 'sqlite3', 'dns', 'ruamel'};"
         "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
     )
@@ -128,8 +128,8 @@ def test_the_way_to_the_screens_imports_nothing_heavy() -> None:
 
 def test_the_engine_process_never_imports_a_screen() -> None:
     program = (
-        "import sys; import console.engine_process, console.loading, adapters.api_server, adapters.journals.sqlite;"
-        "import state.engine; print(sorted({'textual', 'rich'} & set(sys.modules)))"
+        "import sys; import console.engine.process, console.engine.loading, adapters.api_server, adapters.journals.sqlite;"
+        "import state.engine.engine; print(sorted({'textual', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

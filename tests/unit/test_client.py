@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import console.client
-from console.client import Connected, EngineClient, EngineError, EngineUnreachable, Line, Lost
+import console.client.engine_client
+from console.client.engine_client import Connected, EngineClient, EngineError, EngineUnreachable, Line, Lost
+from state.api.messages import API_VERSION, Hello
+from state.api.wire import plain
 from state.errors import EffectUnknown, ExitCode, JournalUnavailable, NotFound, Refused
-from state.requests import API_VERSION, Hello
-from state.wire import plain
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 HELLO = Hello(API_VERSION, "shop", "lab", "u1", ("commander",), True, 1, 2.0, 3.0)
@@ -170,7 +170,7 @@ async def test_stream_lines_survive_any_cut() -> None:
 
 
 async def test_a_silent_stream_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.client, "SILENCE_LIMIT", 0.05)
+    monkeypatch.setattr(console.client.engine_client, "SILENCE_LIMIT", 0.05)
 
     async def stall(_request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(chunked(b'{"tick":{"mono":1,"wall":2}}\n', end=False))
@@ -193,7 +193,7 @@ async def test_what_is_no_engine_is_unreachable(garbage: bytes) -> None:
 
 
 async def test_following_reconnects_and_starts_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.client, "BACK_OFF", (0.01,))
+    monkeypatch.setattr(console.client.engine_client, "BACK_OFF", (0.01,))
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
         if b"/hello" in request:
@@ -211,7 +211,7 @@ async def test_following_reconnects_and_starts_afresh(monkeypatch: pytest.Monkey
 
 
 async def test_following_never_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.client, "BACK_OFF", (0.001,))
+    monkeypatch.setattr(console.client.engine_client, "BACK_OFF", (0.001,))
     tries = 0
     async for item in EngineClient("/tmp/no-such-engine/s").follow(("header",)):
         assert isinstance(item, Lost)

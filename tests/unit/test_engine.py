@@ -6,7 +6,7 @@ import pytest
 
 from adapters.journals.memory import MemoryJournal
 from state.errors import EffectUnknown, JournalUnavailable, NotFound, ReadFailure, Refused, Trouble
-from state.journal import verify
+from state.journal.format import verify
 from tests.support.small_estate import COMMANDER, OBSERVER, RESPONDER, STRANGER, change, flip, small
 
 

@@ -8,8 +8,8 @@ import pytest
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
 from state.errors import EffectRefused, NotFound, Refused
-from state.events import Event, EventKind
-from state.journal import Sealer, unseal
+from state.journal.events import Event, EventKind
+from state.journal.format import Sealer, unseal
 from tests.support.small_estate import COMMANDER, RESPONDER, RealClock, change, flip, small
 
 SHOP = {"balancer": "edge", "backend": "shop"}

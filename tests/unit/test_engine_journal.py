@@ -9,8 +9,8 @@ import pytest
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
 from state.errors import JournalUnavailable, Refused
-from state.events import Event, EventKind
-from state.journal import GENESIS, Sealer
+from state.journal.events import Event, EventKind
+from state.journal.format import GENESIS, Sealer
 from tests.support.small_estate import COMMANDER, flip, small
 
 WAITING = {

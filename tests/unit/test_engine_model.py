@@ -14,6 +14,7 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from state.api.run_states import StepState
 from state.errors import (
     ConfigError,
     EffectRefused,
@@ -24,10 +25,9 @@ from state.errors import (
     Refused,
     Trouble,
 )
-from state.events import EventKind
-from state.fault_points import FAULT_POINTS
-from state.journal import unseal, verify
-from state.progress import StepState
+from state.journal.events import EventKind
+from state.journal.format import unseal, verify
+from state.runs.fault_points import FAULT_POINTS
 from tests.support.small_estate import COMMANDER, ESTATE, RESPONDER, Small, change, small
 
 SPEED = 10.0

@@ -7,7 +7,7 @@ import pytest
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
 from state.errors import Refused
-from state.fault_points import FAULT_POINTS
+from state.runs.fault_points import FAULT_POINTS
 from tests.support.small_estate import COMMANDER, change, flip, small
 
 SHOP = {"balancer": "edge", "backend": "shop"}

@@ -7,9 +7,9 @@ import pytest
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
 from state.errors import EffectRefused, JournalUnavailable, Refused
-from state.events import EventKind
-from state.journal import unseal
-from state.ports import Receipt
+from state.journal.events import EventKind
+from state.journal.format import unseal
+from state.ports.target import Receipt
 from tests.support.small_estate import COMMANDER, RESPONDER, change, flip, small
 
 SHOP = {"balancer": "edge", "backend": "shop"}

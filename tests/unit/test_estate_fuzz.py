@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.located_yaml import parse_yaml
+from adapters.files.located_yaml import parse_yaml
 from state.changes.registry import CHANGES
 from state.errors import ConfigError
-from state.estate import Estate
-from state.estate_file import parse_estate
-from state.runbook import render
-from state.runbook_file import lint_runbook
+from state.estate.model import Estate
+from state.estate.parse import parse_estate
+from state.runbooks.model import render
+from state.runbooks.parse import lint_runbook
 from tests.support.estate_samples import CANARY, CHECKS, FIXTURES, KINDS, mutants, small, small_estate
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "recovery.yaml"

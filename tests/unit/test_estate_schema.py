@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from adapters.files import read_yaml
-from adapters.outside import kinds
-from state.estate_file import parse_estate
-from state.estate_schema import estate_schema
+from adapters.files.read import read_yaml
+from adapters.wiring import kinds
+from state.estate.parse import parse_estate
+from state.estate.schema import estate_schema
 
 CONFIG = Path(__file__).parents[2] / "config"
 TYPES: dict[str, Any] = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.files import LARGEST, read_yaml, runbook_paths
-from adapters.located_yaml import parse_yaml
+from adapters.files.located_yaml import parse_yaml
+from adapters.files.read import LARGEST, read_yaml, runbook_paths
 from state.errors import ConfigError
 from tests.support.estate_samples import CANARY
 

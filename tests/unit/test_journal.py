@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.events import Event, EventKind
-from state.journal import GENESIS, Sealed, Sealer, canonical, export_line, unseal, verify, verify_export
+from state.journal.events import Event, EventKind
+from state.journal.format import GENESIS, Sealed, Sealer, canonical, export_line, unseal, verify, verify_export
 
 SEALER = Sealer("host", "boot")
 

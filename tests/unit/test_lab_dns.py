@@ -12,7 +12,7 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from adapters.lab.dns_server import DnsServer, Zone
+from adapters.lab.services.dns_server import DnsServer, Zone
 from adapters.lab.topology import PortPlan
 
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"

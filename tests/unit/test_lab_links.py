@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.lab.links import Link, Mode
-from adapters.lab.proxies import DatagramProxy, StreamProxy
-from adapters.lab.startup import SSL_REQUEST, StartupProxy, application_name
+from adapters.lab.links.links import Link, Mode
+from adapters.lab.links.proxies import DatagramProxy, StreamProxy
+from adapters.lab.links.startup import SSL_REQUEST, StartupProxy, application_name
 from adapters.lab.topology import PortPlan
 
 HOST = "127.0.0.1"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from adapters.lab import render
-from adapters.lab.directory import is_locked, lock, prepare_directory
 from adapters.lab.errors import LabError
 from adapters.lab.estate import estate, write_estate, write_secrets
+from adapters.lab.links.wiring import Wiring
 from adapters.lab.options import COMPONENTS, LabOptions, parse_arguments
+from adapters.lab.process.directory import is_locked, lock, prepare_directory
 from adapters.lab.progress import Progress
+from adapters.lab.services import render
 from adapters.lab.topology import SITES, Credentials, PortPlan, Topology, build, make_credentials
-from adapters.lab.wiring import Wiring
-from state.estate import Estate
+from state.estate.model import Estate
 
 EVERYTHING = {"postgres", "haproxy", "apps", "load", "dns", "prometheus", "alertmanager"}
 

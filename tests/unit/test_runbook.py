@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.located_yaml import parse_yaml
+from adapters.files.located_yaml import parse_yaml
 from state.changes.registry import CHANGES
 from state.errors import ConfigError
-from state.runbook import Runbook, render, service_of
-from state.runbook_file import lint_runbook
+from state.runbooks.model import Runbook, render, service_of
+from state.runbooks.parse import lint_runbook
 from tests.support.estate_samples import CHECKS, FIXTURES, small_estate
 
 SAMPLE = (FIXTURES / "runbook.yaml").read_text()

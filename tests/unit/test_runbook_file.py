@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.files import read_yaml, runbook_paths
-from adapters.located_yaml import parse_yaml
+from adapters.files.located_yaml import parse_yaml
+from adapters.files.read import read_yaml, runbook_paths
 from state.changes.registry import CHANGES
 from state.checks.registry import CHECKS as ALL_CHECKS
 from state.errors import ConfigError, Problem
-from state.estate import Estate
-from state.estate_file import parse_estate
-from state.runbook import Runbook, flat, render, service_of
-from state.runbook_file import lint_runbook
+from state.estate.model import Estate
+from state.estate.parse import parse_estate
+from state.runbooks.model import Runbook, flat, render, service_of
+from state.runbooks.parse import lint_runbook
 from tests.support.estate_samples import CANARY, CHECKS, FIXTURES, KINDS, problems_of, replaced, small_estate
 
 CONFIG = Path(__file__).parents[2] / "config"

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.api import Health
-from state.readings import PatroniMember
+from state.health import Health
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.split_brain import split_resolved
 from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
 from state.verdicts.votes import Vote, agreed, node_votes
-from state.world import World
+from state.world.readings import PatroniMember
+from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
     MB,

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from state.api import Clock, Health
-from state.readings import MetricsReading, ProbeReading
+from state.api.views.header import Clock
+from state.health import Health
 from state.verdicts.clocks import most_urgent, remaining, stage
 from state.verdicts.priority import advice, recovery_order
 from state.verdicts.service import ServiceVerdict, service_verdicts
-from state.world import World
+from state.world.readings import MetricsReading, ProbeReading
+from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
     NOW,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.api import Health
+from state.health import Health
 from state.units import utc
 from state.verdicts.traffic import (
     ServerEffect,

@@ -8,19 +8,20 @@ from time import perf_counter
 
 import pytest
 
-from state.api import Clock, Health
-from state.estate import Estate
-from state.observed import Observed
-from state.readings import Alert, AlertsReading, BalancerReading, DnsReading
+from state.api.views.header import Clock
+from state.api.wire import Differ, plain
+from state.estate.model import Estate
+from state.health import Health
 from state.verdicts.traffic import process_key, weight_key
-from state.views import Memory, reuse
 from state.views.header import Desk, header
+from state.views.memory import Memory, reuse
 from state.views.overview import overview
 from state.views.replication import replication
 from state.views.traffic import traffic
 from state.views.trends import observe_trends
-from state.wire import Differ, plain
-from state.world import World
+from state.world.observed import Observed
+from state.world.readings import Alert, AlertsReading, BalancerReading, DnsReading
+from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
     MB,

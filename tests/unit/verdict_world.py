@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from state.errors import Trouble
-from state.estate import Estate
-from state.observed import Observed, ReadError
-from state.readings import (
+from state.estate.model import Estate
+from state.world.observed import Observed, ReadError
+from state.world.readings import (
     BalancerReading,
     MetricsReading,
     PatroniMember,
@@ -20,7 +20,7 @@ from state.readings import (
     ServiceTraffic,
     WalSender,
 )
-from state.world import World
+from state.world.world import World
 
 NOW = 1000.0
 """The engine's monotonic clock in these tests; wall time is a round hour before the readings."""

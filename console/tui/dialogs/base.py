@@ -13,9 +13,9 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from console.tui.glyphs import KEY, MUTED
-from console.tui.screens.facts import Facts, Row
-from console.tui.screens.header import AlarmBar, HeaderBar
-from console.tui.screens.living import Living
+from console.tui.parts.facts import Facts, Row
+from console.tui.parts.header import AlarmBar, HeaderBar
+from console.tui.parts.living import Living
 from console.tui.store import Changed
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines

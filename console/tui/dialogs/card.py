@@ -15,12 +15,13 @@ from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.card_rows import card_rows
 from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, Heard, Wanted
 from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN
-from console.tui.screens.facts import Facts
+from console.tui.parts.facts import Facts
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
+from state.api.card import Card, Confirm
+from state.api.messages import Accepted
 from state.errors import EffectUnknown, RecoveryError
-from state.requests import Accepted, Card, Confirm
 from state.text import cells
 from state.units import clock
 

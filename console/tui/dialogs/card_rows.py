@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from console.tui.glyphs import FAIL, MUTED, WARN, Glyphs
-from console.tui.screens.facts import Row, fact
+from console.tui.parts.facts import Row, fact
 from console.tui.text import cell, joined, state_text
-from state.api import Health
-from state.requests import Card
+from state.api.card import Card
+from state.health import Health
 from state.text import cells
 
 LABEL_WIDTH = 14

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.tui.dialogs.base import Dialog
-from console.tui.screens.facts import Facts, Row
+from console.tui.parts.facts import Facts, Row
 
 
 class DetailDialog(Dialog[None]):

@@ -15,7 +15,7 @@ from console.tui.dialogs.base import Dialog
 from console.tui.glyphs import FAIL, MUTED, SELECTED
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
-from state.api import Param
+from state.api.views.runbooks import Param
 
 LABEL_WIDTH = 16
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from console.tui.actions import Context
+from console.tui.actions.base import Context
+from console.tui.actions.registry import actions_of, shown_key
 from console.tui.dialogs.base import TextDialog
 from console.tui.glyphs import KEY, MUTED, WARN
-from console.tui.registry import actions_of, shown_key
-from console.tui.screens.facts import Row, fact
+from console.tui.parts.facts import Row, fact
 from console.tui.text import cell, joined, titled
 
 KEYS_WIDTH = 13

@@ -14,14 +14,14 @@ from textual.widgets import Digits
 
 from console.tui.dialogs.base import Dialog, keys_line
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN
-from console.tui.screens.feed import age_mark
-from console.tui.screens.words import health_mark
+from console.tui.parts.feed import age_mark
+from console.tui.parts.messages import health_mark
 from console.tui.store import LinkState, Store
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
-from state.api import Health
-from state.observed import Freshness
+from state.health import Health
 from state.units import ago, clock, megabytes, utc
+from state.world.observed import Freshness
 
 DIGITS_WIDTH = 70
 DIGITS_HEIGHT = 16

@@ -11,14 +11,14 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from console.tui.actions import Context
+from console.tui.actions.base import Context
+from console.tui.actions.registry import ACTIONS, actions_of, bindings_of
 from console.tui.glyphs import Glyphs
-from console.tui.registry import ACTIONS, actions_of, bindings_of
-from console.tui.screens.facts import Facts, Row
-from console.tui.screens.feed import Feed
-from console.tui.screens.footer import KeysBar, StatusBar
-from console.tui.screens.header import AlarmBar, HeaderBar, TabsBar
-from console.tui.screens.living import Living
+from console.tui.parts.facts import Facts, Row
+from console.tui.parts.feed import Feed
+from console.tui.parts.footer import KeysBar, StatusBar
+from console.tui.parts.header import AlarmBar, HeaderBar, TabsBar
+from console.tui.parts.living import Living
 from console.tui.screens.tabs import BY_NAME
 from console.tui.store import Changed, Store
 from console.tui.widgets.rows import Column
@@ -26,7 +26,7 @@ from console.tui.widgets.table import LineTable
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
-    from console.tui.desk import ConsoleDesk
+    from console.tui.navigator import ConsoleDesk
 
 WIDE = 100
 WIDTHS = [(0, "-narrow"), (WIDE, "-wide")]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from rich.text import Text
 
 from console.tui.glyphs import MUTED, Glyphs
-from console.tui.screens.facts import Row, fact
+from console.tui.parts.facts import Row, fact
 from console.tui.text import cell, joined, state_text
-from state.api import Health, OverviewView, ReplicationView, ServiceRow
+from state.api.views.overview import OverviewView, ServiceRow
+from state.api.views.replication import ReplicationView
+from state.health import Health
 
 DEEPEST = 6
 

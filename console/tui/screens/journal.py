@@ -8,15 +8,15 @@ from typing import ClassVar
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, WARN
+from console.tui.parts.facts import Row, fact
+from console.tui.parts.feed import Feed
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.facts import Row, fact
-from console.tui.screens.feed import Feed
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
-from state.api import JournalRow
+from state.api.views.journal import JournalRow
 from state.units import utc, utc_date
 
 LONGEST_KIND = 20

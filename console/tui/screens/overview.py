@@ -9,18 +9,19 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, WARN
+from console.tui.parts.facts import Row, fact
+from console.tui.parts.feed import Feed, age_mark, aged_words
+from console.tui.parts.header import rto_forms
+from console.tui.parts.messages import NOTHING, health_mark, latency, ratio, sources_fact
 from console.tui.screens.base import Detail, MainScreen, Touched
 from console.tui.screens.cascade import cascade_rows
-from console.tui.screens.facts import Row, fact
-from console.tui.screens.feed import Feed, age_mark, aged_words
-from console.tui.screens.header import rto_forms
-from console.tui.screens.words import NOTHING, health_mark, latency, ratio, sources_fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, sparkline
 from console.tui.widgets.table import LineTable
-from state.api import AlertRow, Health, OverviewView, ProbeRow, ServiceRow
+from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
+from state.health import Health
 from state.units import ago, clock, megabytes, millis, percent, rate, utc
 
 TREND = 10

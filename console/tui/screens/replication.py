@@ -10,18 +10,19 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
+from console.tui.parts.facts import Row, fact
+from console.tui.parts.feed import Feed, age_mark, aged_words
+from console.tui.parts.header import DANGER_LINE
+from console.tui.parts.messages import NO_MEANING, NOTHING, health_mark, size, sources_fact
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.facts import Row, fact
-from console.tui.screens.feed import Feed, age_mark, aged_words
-from console.tui.screens.header import DANGER_LINE
-from console.tui.screens.words import NO_MEANING, NOTHING, health_mark, size, sources_fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, sparkline
 from console.tui.widgets.table import LineTable
-from state.api import ClusterRow, Health, NodeRow, SlotRow
+from state.api.views.replication import ClusterRow, NodeRow, SlotRow
+from state.health import Health
 from state.units import megabytes
 
 TREND = 10

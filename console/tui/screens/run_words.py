@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from console.tui.glyphs import FAIL, MUTED, WARN
-from console.tui.screens.facts import LABEL_WIDTH, Row, fact
+from console.tui.parts.facts import LABEL_WIDTH, Row, fact
 from console.tui.text import joined
-from state.api import RunbookRow, RunRow, StepRow
-from state.progress import StepState
+from state.api.run_states import StepState
+from state.api.views.runbooks import RunbookRow, RunRow, StepRow
 from state.units import clock, megabytes, utc, utc_date
 
 

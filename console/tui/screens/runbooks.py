@@ -9,19 +9,19 @@ from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from console.tui.actions.runs import run_of
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
-from console.tui.run_actions import run_of
+from console.tui.parts.facts import Row
+from console.tui.parts.feed import Feed
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.facts import Row
-from console.tui.screens.feed import Feed
 from console.tui.screens.run_words import measured, run_detail, runbook_detail, step_detail
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
-from state.api import RunbookRow, RunRow, StepRow
-from state.progress import StepState
+from state.api.run_states import StepState
+from state.api.views.runbooks import RunbookRow, RunRow, StepRow
 from state.units import clock
 
 RUNS = (

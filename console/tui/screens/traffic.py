@@ -9,16 +9,17 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
+from console.tui.parts.facts import Row, fact
+from console.tui.parts.feed import Feed, age_mark
+from console.tui.parts.messages import NOTHING, health_mark, sources_fact
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.facts import Row, fact
-from console.tui.screens.feed import Feed, age_mark
-from console.tui.screens.words import NOTHING, health_mark, sources_fact
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
-from state.api import BackendRow, DnsRow, Health, ServerRow
+from state.api.views.traffic import BackendRow, DnsRow, ServerRow
+from state.health import Health
 from state.units import ago, percent, rate
 
 TREND = 12

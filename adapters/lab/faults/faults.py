@@ -1,0 +1,322 @@
+"""The faults of the lab: each with its injection, its undo, and a reading which proves the undo."""
+
+from __future__ import annotations
+
+import json
+import signal
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from adapters.lab.errors import LabError, NoSuchFaultError
+from adapters.lab.faults.targets import DNS_ERRORS, Bench
+from adapters.lab.links.links import Mode
+from adapters.lab.process.processes import postgres_family, send, state_of
+from adapters.lab.services.cluster import SQL_ERRORS
+from adapters.lab.topology import SITES
+from adapters.lab.waiting import until
+
+WRONG_ADDRESS = "127.0.9.9"  # loopback, where nothing of the lab listens: refused at once
+
+
+class Fault(ABC):
+    """One kind of fault. Times are seconds: `seconds` by default, never more than `limit`, then it is undone."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    undo_text: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    seconds: ClassVar[float] = 120
+    limit: ClassVar[float] = 600
+    settles_within: ClassVar[float] = 45  # seconds from undo to the proof of it
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    @abstractmethod
+    async def choose(self, target: str | None) -> str:
+        """The target by name, a default where none was asked for. Raises LabError."""
+
+    @abstractmethod
+    async def inject(self, target: str) -> None:
+        """Do it, and return when it is in effect. Raises LabError."""
+
+    @abstractmethod
+    async def undo(self, target: str) -> None:
+        """Start the way back; may be called again. Raises LabError."""
+
+    @abstractmethod
+    async def undone(self, target: str) -> bool:
+        """Read whether all is as before."""
+
+
+class BadRelease(Fault):
+    """A release that fails takes all traffic, as a bad deploy would."""
+
+    name = "bad-release"
+    description = "green (v42) fails 20% of requests, 400 ms late, and takes all checkout traffic in both sites"
+    undo_text = "mend green, weight blue 100 and green 0"
+    needs = frozenset({"apps", "haproxy"})
+    errors: ClassVar[float] = 0.2
+    latency: ClassVar[float] = 0.4
+
+    async def choose(self, target: str | None) -> str:
+        if target not in (None, "green"):
+            raise NoSuchFaultError("only green can turn bad")
+        return "green"
+
+    async def _set(self, errors: float, latency: float) -> None:
+        for site in SITES:
+            app = self.bench.topology.apps[f"green-{site}"]
+            url = f"http://{app.host}:{app.port}/fault?errors={errors}&latency={latency}"
+            status, _ = await self.bench.cluster.post(url)
+            if status != 200:
+                raise LabError(f"{app.name} did not take the fault")
+
+    async def inject(self, target: str) -> None:
+        await self._set(self.errors, self.latency)
+        for site in SITES:
+            await self.bench.set_weight(site, "green", 100)
+            await self.bench.set_weight(site, "blue", 0)
+
+    async def undo(self, target: str) -> None:
+        for site in SITES:
+            await self.bench.set_weight(site, "blue", 100)
+            await self.bench.set_weight(site, "green", 0)
+        await self._set(0, 0)
+
+    async def undone(self, target: str) -> bool:
+        for site in SITES:
+            weights = (await self.bench.weight(site, "blue"), await self.bench.weight(site, "green"))
+            app = self.bench.topology.apps[f"green-{site}"]
+            status, body = await self.bench.cluster.get(f"http://{app.host}:{app.port}/fault")
+            if weights != (100, 0) or status != 200 or any(json.loads(body).values()):
+                return False
+        return True
+
+
+class FreezePrimary(Fault):
+    """The primary stands still without going away."""
+
+    name = "freeze-primary"
+    description = "SIGSTOP of every PostgreSQL process of the primary: it holds its connections and says nothing"
+    undo_text = "SIGCONT; Patroni lets it rejoin"
+    needs = frozenset({"postgres"})
+    seconds = 60
+    limit = 300
+
+    async def choose(self, target: str | None) -> str:
+        name = target or await self.bench.cluster.primary()
+        if name is None or name not in self.bench.topology.nodes:
+            raise LabError("there is no such primary now")
+        return name
+
+    async def inject(self, target: str) -> None:
+        family = postgres_family(self.bench.data_of(target))
+        if not family:
+            raise LabError(f"PostgreSQL of {target} does not run")
+        send(family, signal.SIGSTOP)
+        send(postgres_family(self.bench.data_of(target)), signal.SIGSTOP)  # those forked between list and stop
+
+    async def undo(self, target: str) -> None:
+        send(postgres_family(self.bench.data_of(target)), signal.SIGCONT)
+
+    async def undone(self, target: str) -> bool:
+        family = postgres_family(self.bench.data_of(target))
+        frozen = [pid for pid in family if state_of(pid) == "stopped"]
+        return bool(family) and not frozen and await self.bench.cluster.settled()
+
+
+class KillNode(Fault):
+    """A node dies at once."""
+
+    name = "kill-node"
+    description = "SIGKILL of Patroni and PostgreSQL of a node, a standby by default"
+    undo_text = "start Patroni again and wait until the node streams"
+    needs = frozenset({"postgres"})
+
+    async def choose(self, target: str | None) -> str:
+        return await self.bench.standby(target)
+
+    async def inject(self, target: str) -> None:
+        self.bench.kill_node(target)
+        await self.bench.children.wait(target)
+
+    async def undo(self, target: str) -> None:
+        if self.bench.children.exit_code(target) is not None:
+            await self.bench.start_node(target)
+
+    async def undone(self, target: str) -> bool:
+        return await self.bench.cluster.settled()
+
+
+class CutReplication(Fault):
+    """A standby is silently cut off from its primary."""
+
+    name = "cut-replication"
+    description = "the replication link of a standby swallows everything, so it falls behind in silence"
+    undo_text = "open the link and drop what hung on it; the standby connects again"
+    needs = frozenset({"postgres"})
+
+    async def choose(self, target: str | None) -> str:
+        return await self.bench.standby(target)
+
+    async def inject(self, target: str) -> None:
+        await self.bench.wiring.set(f"replication-{target}", Mode.BLACKHOLE)
+
+    async def undo(self, target: str) -> None:
+        await self.bench.wiring.set(f"replication-{target}", Mode.PASS)
+        self.bench.wiring.link(f"replication-{target}").cut(reset=True)
+
+    async def undone(self, target: str) -> bool:
+        return target in await self.bench.cluster.streaming() or await self.bench.cluster.primary() == target
+
+
+class SplitBrain(Fault):
+    """Two nodes accept writes."""
+
+    name = "split-brain"
+    description = "the agent of a standby is frozen and its PostgreSQL promoted: two nodes accept writes"
+    undo_text = "SIGCONT of the agent, which demotes, rewinds and follows"
+    needs = frozenset({"postgres"})
+    seconds = 60
+    limit = 300
+    settles_within = 60
+
+    async def choose(self, target: str | None) -> str:
+        name = await self.bench.standby(target)
+        if await self.bench.cluster.in_recovery(name) is not True:
+            raise LabError(f"{name} is not a standby")
+        return name
+
+    async def inject(self, target: str) -> None:
+        send([self.bench.children.pid(target)], signal.SIGSTOP)
+        try:
+            await self.bench.promote(target)
+            # pg_rewind before 16 reads the timeline from the last checkpoint, and would find nothing to rewind.
+            await self.bench.cluster.query(target, "checkpoint")
+            sql = (
+                "insert into orders (number, site, release) values (-extract(epoch from now())::bigint, 'rogue', '-')"
+            )
+            await self.bench.cluster.query(target, sql)
+        except (*SQL_ERRORS, LabError) as error:
+            await self.undo(target)
+            raise LabError(f"{target} was not made a second primary: {error}") from error
+
+    async def undo(self, target: str) -> None:
+        send([self.bench.children.pid(target)], signal.SIGCONT)
+
+    async def undone(self, target: str) -> bool:
+        if state_of(self.bench.children.pid(target)) != "running":
+            return False
+        return await self.bench.cluster.settled()
+
+
+class HangSource(Fault):
+    """A source accepts connections and never answers."""
+
+    name = "hang-source"
+    description = "a link of the engine accepts and never answers, a monitor's by default"
+    undo_text = "let the link pass again"
+
+    async def choose(self, target: str | None) -> str:
+        names = self.bench.wiring.names()
+        if target is None:
+            target = next((n for n in ("engine-prometheus", "engine-patroni-n2", *names) if n in names), None)
+        if target not in names:
+            raise NoSuchFaultError(f"no link {target!r}; there are {', '.join(names)}")
+        return target
+
+    async def inject(self, target: str) -> None:
+        await self.bench.wiring.set(target, Mode.BLACKHOLE)
+
+    async def undo(self, target: str) -> None:
+        await self.bench.wiring.set(target, Mode.PASS)
+
+    async def undone(self, target: str) -> bool:
+        return self.bench.wiring.status_of(target).mode == Mode.PASS
+
+
+class WrongDns(Fault):
+    """A name leads to where nothing listens."""
+
+    name = "wrong-dns"
+    description = f"the A record of a name, checkout by default, points to {WRONG_ADDRESS}, where nothing listens"
+    undo_text = "restore the addresses, unless somebody else already has"
+    needs = frozenset({"dns"})
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench)
+        self._before: dict[str, list[str]] = {}
+
+    async def choose(self, target: str | None) -> str:
+        name = target or "checkout"
+        try:
+            held = await self.bench.resolve(name)
+        except DNS_ERRORS as error:
+            raise LabError(f"the DNS server does not answer: {type(error).__name__}") from error
+        if not held:
+            raise NoSuchFaultError(f"no record {name!r}")
+        self._before[name] = held
+        return name
+
+    async def inject(self, target: str) -> None:
+        await self.bench.point(target, [WRONG_ADDRESS])
+
+    async def undo(self, target: str) -> None:
+        if not await self.undone(target):
+            await self.bench.point(target, self._before[target])
+
+    async def undone(self, target: str) -> bool:
+        try:
+            return WRONG_ADDRESS not in await self.bench.resolve(target)
+        except DNS_ERRORS:
+            return False
+
+
+class ReloadBalancer(Fault):
+    """A balancer forgets what was changed at run time."""
+
+    name = "reload-balancer"
+    description = "a site's HAProxy is reloaded: every change made at run time is lost"
+    undo_text = "nothing to undo: the configuration is in force again"
+    needs = frozenset({"haproxy"})
+    seconds = 0
+    limit = 0
+
+    async def choose(self, target: str | None) -> str:
+        site = target or "east"
+        if site not in SITES:
+            raise NoSuchFaultError(f"no site {site!r}; there are {', '.join(SITES)}")
+        return site
+
+    async def inject(self, target: str) -> None:
+        old = self.bench.children.pid(f"haproxy-{target}")
+        await self.bench.start_balancer(target, replace=True)
+        pid = f"Pid: {self.bench.children.pid(f'haproxy-{target}')}"
+
+        async def replaced() -> bool:
+            try:
+                info = await self.bench.runtime(target, "show info")
+            except LabError:
+                return False
+            return pid in info.splitlines()
+
+        await until(f"haproxy-{target} took over from {old}", replaced, 5)
+
+    async def undo(self, target: str) -> None:
+        return
+
+    async def undone(self, target: str) -> bool:
+        return True
+
+
+CATALOGUE: tuple[type[Fault], ...] = (
+    BadRelease,
+    FreezePrimary,
+    KillNode,
+    CutReplication,
+    SplitBrain,
+    HangSource,
+    WrongDns,
+    ReloadBalancer,
+)

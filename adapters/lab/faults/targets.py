@@ -1,0 +1,147 @@
+"""What faults work on: the parts of one lab, and the hands to start, stop and ask them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.tsigkeyring
+import dns.update
+
+from adapters.lab.errors import LabError
+from adapters.lab.links.wiring import Wiring
+from adapters.lab.process.binaries import Binary
+from adapters.lab.process.children import Children, python, unprivileged
+from adapters.lab.process.processes import postgres_family, send
+from adapters.lab.services.cluster import Cluster
+from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, TTL, ZONE, Credentials, Topology
+
+DNS_ERRORS = (OSError, dns.exception.DNSException)
+
+
+@dataclass(slots=True)
+class Bench:
+    """One running lab, from inside. `present` holds the components that take part."""
+
+    topology: Topology
+    credentials: Credentials
+    binaries: dict[str, Binary]
+    present: set[str]
+    children: Children
+    wiring: Wiring
+    cluster: Cluster
+
+    # HAProxy
+
+    async def start_balancer(self, site: str, *, replace: bool = False) -> None:
+        """Start a site's HAProxy; with `replace` it takes over from the running one, which keeps no runtime state."""
+        binary = self.binaries["haproxy"]
+        name = f"haproxy-{site}"
+        argv = [str(binary.path), "-db", "-f", str(self.topology.root / f"{name}.cfg")]
+        if replace:
+            argv += ["-sf", str(self.children.pid(name))]
+        await self.children.start(name, argv, binary.environment)
+
+    async def runtime(self, site: str, command: str) -> str:
+        """One command on HAProxy's own stats socket (Management Guide, 9.3). Raises LabError."""
+        try:
+            async with asyncio.timeout(2):
+                reader, writer = await asyncio.open_unix_connection(str(self.topology.socket_of(site)))
+                writer.write(command.encode() + b"\n")
+                answer = await reader.read()
+                writer.close()
+        except (OSError, TimeoutError) as error:
+            raise LabError(f"haproxy-{site} does not answer: {type(error).__name__}") from error
+        return answer.decode("utf-8", "replace").strip()
+
+    async def set_weight(self, site: str, server: str, weight: int) -> None:
+        """Set the weight of a checkout server and read it back. Raises LabError when it is another."""
+        answer = await self.runtime(site, f"set server checkout/{server} weight {weight}")
+        if answer:
+            raise LabError(f"haproxy-{site}: {answer}")
+        held = await self.weight(site, server)
+        if held != weight:
+            raise LabError(f"haproxy-{site}: weight of {server} is {held}, not {weight}")
+
+    async def weight(self, site: str, server: str) -> int:
+        answer = await self.runtime(site, f"get weight checkout/{server}")
+        try:
+            return int(answer.split()[0])
+        except (IndexError, ValueError):
+            raise LabError(f"haproxy-{site}: {answer!r} is no weight") from None
+
+    # PostgreSQL
+
+    async def start_node(self, name: str) -> None:
+        """Start the Patroni of a node, which starts its PostgreSQL."""
+        config = self.topology.root / f"{name}.yml"
+        await self.children.start(name, unprivileged(python("patroni", str(config))))
+
+    def kill_node(self, name: str) -> None:
+        """SIGKILL the Patroni of a node first, then PostgreSQL, as a power cut would."""
+        family = postgres_family(self.data_of(name))
+        send([self.children.pid(name), *family], signal.SIGKILL)
+
+    def data_of(self, name: str) -> Path:
+        return self.topology.nodes[name].data
+
+    async def promote(self, name: str) -> None:
+        """`pg_ctl promote`, behind Patroni's back. Raises LabError."""
+        argv = [
+            str(self.binaries["postgres"].path / "pg_ctl"),
+            "promote",
+            "-w",
+            "-t",
+            "10",
+            "-D",
+            str(self.data_of(name)),
+        ]
+        command = f"promote-{name}"
+        await self.children.start(command, unprivileged(argv))
+        await self.children.wait(command)
+        if self.children.exit_code(command) != 0:
+            raise LabError(f"pg_ctl promote on {name}: {self.children.log_tail(command)}")
+
+    async def standby(self, wanted: str | None) -> str:
+        """The node asked for, or a standby by default: n3, else the last one. Raises LabError."""
+        if wanted is not None:
+            if wanted not in self.topology.nodes:
+                raise LabError(f"no node {wanted!r}; there are {', '.join(self.topology.nodes)}")
+            return wanted
+        primary = await self.cluster.primary()
+        standbys = [name for name in self.topology.nodes if name != primary]
+        if primary is None or not standbys:
+            raise LabError("there is no standby now")
+        return standbys[-1]
+
+    # DNS
+
+    async def resolve(self, name: str) -> list[str]:
+        """The A records of a name of the zone. Raises one of DNS_ERRORS."""
+        question = dns.message.make_query(f"{name}.{ZONE}", "A")
+        answer = await dns.asyncquery.udp(question, LOCAL, port=self.topology.dns, timeout=1)
+        sets = [rrset for rrset in answer.answer if rrset.rdtype == dns.rdatatype.A]
+        return sorted(record.to_text() for rrset in sets for record in rrset)
+
+    async def point(self, name: str, addresses: list[str]) -> None:
+        """Replace the A records of a name by a signed update, and read them back. Raises LabError."""
+        keyring = dns.tsigkeyring.from_text({KEY_NAME: (KEY_ALGORITHM, self.credentials.tsig)})
+        update = dns.update.UpdateMessage(
+            ZONE, keyring=keyring, keyname=dns.name.from_text(KEY_NAME), keyalgorithm=KEY_ALGORITHM
+        )
+        update.replace(name, TTL, "A", *addresses)
+        try:
+            answer = await dns.asyncquery.tcp(update, LOCAL, port=self.topology.dns, timeout=2)
+            held = await self.resolve(name)
+        except DNS_ERRORS as error:
+            raise LabError(f"the DNS server does not answer: {type(error).__name__}") from error
+        if answer.rcode() != dns.rcode.NOERROR or held != sorted(addresses):
+            raise LabError(f"{name} is {held} after {dns.rcode.to_text(answer.rcode())}")

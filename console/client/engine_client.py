@@ -1,0 +1,365 @@
+"""The engine's socket API, typed. Standard library only, so that a console starts fast.
+
+HTTP/1.1 over a Unix socket (RFC 9112), one connection per request, bodies by length or in chunks. Texts are
+neutralised while they are decoded; nothing that leaves this module can act on a terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from state.api.card import Card
+from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.views.journal import JournalRow
+from state.api.wire import revive
+from state.errors import (
+    EffectRefused,
+    EffectUnknown,
+    ExitCode,
+    JournalUnavailable,
+    NotFound,
+    ReadFailure,
+    RecoveryError,
+    Refused,
+    Trouble,
+)
+from state.text import clean
+
+T = TypeVar("T")
+CONNECT_DEADLINE = 3.0
+READ_DEADLINE = 10.0
+ACT_DEADLINE = 30.0
+EXPORT_DEADLINE = 120.0
+SILENCE_LIMIT = 5.0
+"""Seconds without a line after which a stream is dead: the engine ticks at least once a second."""
+BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
+HEAD_LIMIT = 64 * 1024
+LINE_LIMIT = 64 * 1024 * 1024
+
+
+class EngineUnreachable(RecoveryError):
+    """No engine answers on the socket; nothing was sent, or only a question."""
+
+    title = "Engine unreachable"
+    hint = "Start one with `recovery engine start`, or look why it ended in its log."
+    exit_code = ExitCode.UNREACHABLE
+
+
+class EngineError(RecoveryError):
+    """The engine answered with an error that has no type of its own here; title and exit code are the engine's."""
+
+    def __init__(self, title: str, message: str, exit_code: ExitCode) -> None:
+        super().__init__(message)
+        self.title = title
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The stream is up; everything will be told afresh."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the stream, decoded: a tick or a frame for a `Mirror`."""
+
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The stream ended; the next attempt follows in `retry_in` seconds. `fatal` = waiting will not help."""
+
+    reason: str
+    retry_in: float
+    fatal: bool = False
+
+
+class EngineClient:
+    """A console's way to one engine. Raises EngineUnreachable, the engine's own refusals, and EffectUnknown when
+    the answer to an acting request is missing."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    async def hello(self) -> Hello:
+        """Version, estate and who the engine says you are. Raises Refused when the versions differ."""
+        value = (await self._ask("/v1/hello"))["value"]
+        spoken = value[0] if isinstance(value, list) and value else None
+        if spoken != API_VERSION:
+            raise Refused(
+                "same version",
+                f"the engine speaks API version {clean(str(spoken))}, this console {API_VERSION}",
+                "Update the older of the two",
+            )
+        return _revive(Hello, value)
+
+    async def view(self, topic: str) -> dict[str, Any]:
+        """One view model with field names, texts neutralised."""
+        answer: dict[str, Any] = _neutral(await self._ask(f"/v1/view/{quote(topic, safe='')}"))
+        return answer
+
+    async def preview(self, request: Mapping[str, Any]) -> Card:
+        """Build a plan; nothing outside changes."""
+        return _revive(Card, (await self._ask("/v1/preview", request, ACT_DEADLINE))["value"])
+
+    async def submit(self, request: Mapping[str, Any]) -> Accepted:
+        """Submit a confirmed plan; answers with its run at once."""
+        return await self._act("/v1/submit", request)
+
+    async def control(self, run: str, request: Mapping[str, Any]) -> Accepted:
+        """Pause, resume, skip, stop or decide in one run."""
+        return await self._act(f"/v1/runs/{quote(run, safe='')}/control", request)
+
+    async def stop_all(self) -> Accepted:
+        """Start nothing new anywhere, classify what is in flight."""
+        return await self._act("/v1/stop", {})
+
+    async def shut_down(self) -> Accepted:
+        """End the engine after the safe point of whatever runs."""
+        return await self._act("/v1/shutdown", {})
+
+    async def journal(self, after: int = 0, limit: int = 1000) -> list[JournalRow]:
+        """Entries with seq > after, oldest first."""
+        rows = (await self._ask(f"/v1/journal?after={after}&limit={limit}"))["value"]
+        return [_revive(JournalRow, row) for row in rows]
+
+    async def journal_verify(self) -> str:
+        """Empty when the chain holds, else what is wrong and where."""
+        return clean(str((await self._ask("/v1/journal/verify", deadline=EXPORT_DEADLINE))["problem"]))
+
+    async def journal_export(self) -> bytes:
+        """Every entry's stored bytes, one a line, oldest first. For a file, never for a screen."""
+        return await self._fetch("GET", "/v1/journal/export", None, EXPORT_DEADLINE)
+
+    async def stream(self, topics: Sequence[str]) -> AsyncGenerator[Mapping[str, Any]]:
+        """Lines of one connection until it ends. Raises EngineUnreachable when it breaks or falls silent."""
+        target = "/v1/stream?topics=" + quote(",".join(topics), safe=",")
+        try:
+            async with self._open("GET", target, None) as (reader, status, headers):
+                if status != 200:
+                    raise _failure(status, await _body(reader, headers))
+                async for raw in _lines(reader, headers):
+                    yield _parse(raw)
+        except (OSError, EOFError, TimeoutError) as broken:
+            raise EngineUnreachable(_why(broken, self.path)) from broken
+        raise EngineUnreachable("the engine closed the stream")
+
+    async def follow(self, topics: Sequence[str]) -> AsyncGenerator[Connected | Line | Lost]:
+        """The stream with reconnection: backs off, never gives up."""
+        attempt = 0
+        while True:
+            try:
+                yield Connected(await self.hello())
+                async with aclosing(self.stream(topics)) as lines:
+                    async for content in lines:
+                        attempt = 0
+                        yield Line(content)
+            except Refused as refused:
+                pause = BACK_OFF[-1]
+                yield Lost(str(refused), pause, fatal=True)
+            except RecoveryError as lost:
+                pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
+                yield Lost(str(lost), pause)
+            attempt += 1
+            await asyncio.sleep(pause)
+
+    async def _ask(
+        self, target: str, request: Mapping[str, Any] | None = None, deadline: float = READ_DEADLINE
+    ) -> Any:
+        """A request without effect."""
+        raw = await self._fetch("GET" if request is None else "POST", target, request, deadline)
+        return _parse(raw)
+
+    async def _act(self, target: str, request: Mapping[str, Any]) -> Accepted:
+        """A request with effect: once it may have been read, silence means unknown, not failure."""
+        try:
+            return _revive(Accepted, _parse(await self._fetch("POST", target, request, ACT_DEADLINE))["value"])
+        except _Unanswered as silent:
+            raise EffectUnknown(
+                f"{silent}; the engine may have accepted it: look at the runs and the journal before trying again"
+            ) from silent
+
+    async def _fetch(self, method: str, target: str, request: Mapping[str, Any] | None, deadline: float) -> bytes:
+        sent = False
+        try:
+            async with asyncio.timeout(deadline), self._open(method, target, request) as answer:
+                sent = True
+                reader, status, headers = answer
+                body = await _body(reader, headers)
+        except (_Unanswered, EngineUnreachable):
+            raise
+        except (OSError, EOFError, TimeoutError) as broken:
+            kind = _Unanswered if sent else EngineUnreachable
+            raise kind(_why(broken, self.path)) from broken
+        if status != 200:
+            raise _failure(status, body)
+        return body
+
+    @asynccontextmanager
+    async def _open(
+        self, method: str, target: str, request: Mapping[str, Any] | None
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, int, dict[str, str]]]:
+        """Connect, send, read the head. EngineUnreachable until connected, _Unanswered from then on."""
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(CONNECT_DEADLINE):
+                    reader, writer = await asyncio.open_unix_connection(self.path, limit=HEAD_LIMIT)
+            except (OSError, TimeoutError) as broken:
+                raise EngineUnreachable(_why(broken, self.path)) from broken
+            stack.push_async_callback(_close, writer)
+            try:
+                writer.write(_encode(method, target, request))
+                await writer.drain()
+                async with asyncio.timeout(ACT_DEADLINE):
+                    status, headers = await _head(reader)
+            except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as broken:
+                raise _Unanswered(_why(broken, self.path)) from broken
+            yield reader, status, headers
+
+
+class _Unanswered(EngineUnreachable):
+    """The request may have been read, but no whole answer came."""
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1.0):
+            await writer.wait_closed()
+
+
+def _encode(method: str, target: str, request: Mapping[str, Any] | None) -> bytes:
+    head = f"{method} {target} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n"
+    if request is None:
+        return f"{head}\r\n".encode()
+    body = json.dumps(request).encode()
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    raw = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    parts = raw[0].split(" ", 2)
+    if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdecimal():
+        raise EOFError("what answers on the socket speaks no HTTP")
+    headers = {}
+    for line in raw[1:]:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers[name.strip().lower()] = value.strip()
+    return int(parts[1]), headers
+
+
+async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
+    if "content-length" in headers:
+        size = headers["content-length"]
+        if not size.isdecimal() or int(size) > LINE_LIMIT:
+            raise EOFError("an answer of unreasonable length")
+        return await reader.readexactly(int(size))
+    return b"".join([chunk async for chunk in _chunks(reader, headers)])
+
+
+async def _chunks(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
+    """The body piece by piece (RFC 9112, section 7.1), each within the silence limit of the one before."""
+    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+    while True:
+        async with asyncio.timeout(SILENCE_LIMIT):
+            if not chunked:
+                piece = await reader.read(HEAD_LIMIT)
+            else:
+                size = (await reader.readline()).split(b";")[0].strip()
+                try:
+                    length = int(size, 16)
+                except ValueError:
+                    raise EOFError("the answer broke off") from None
+                if length > LINE_LIMIT:
+                    raise EOFError("an answer of unreasonable length")
+                piece = (await reader.readexactly(length + 2))[:-2]
+        if not piece:
+            return
+        yield piece
+
+
+async def _lines(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
+    rest = bytearray()
+    async for piece in _chunks(reader, headers):
+        rest += piece
+        if b"\n" not in piece:
+            if len(rest) > LINE_LIMIT:
+                raise EOFError("a line of unreasonable length")
+            continue
+        *whole, last = bytes(rest).split(b"\n")
+        rest = bytearray(last)
+        for line in whole:
+            if line.strip():
+                yield line
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        content = json.loads(raw)
+    except ValueError as broken:
+        raise EngineUnreachable("the engine's answer is no JSON") from broken
+    if not isinstance(content, dict):
+        raise EngineUnreachable("the engine's answer is no JSON object")
+    return content
+
+
+def _revive(kind: type[T], value: Any) -> T:
+    try:
+        made: T = revive(kind, value)
+    except (TypeError, ValueError) as broken:
+        raise EngineUnreachable(f"the engine's answer is no {kind.__name__}") from broken
+    return made
+
+
+def _neutral(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(str(k)): _neutral(v) for k, v in value.items()}
+    return [_neutral(v) for v in value] if isinstance(value, list) else value
+
+
+def _failure(status: int, body: bytes) -> RecoveryError:
+    """The engine's error as the exception it was there."""
+    try:
+        told = _parse(body)
+    except EngineUnreachable:
+        told = {}
+    said = {key: clean(str(told.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out")}
+    if said["rule"]:
+        return Refused(said["rule"], said["fact"], said["way_out"])
+    message = said["message"] or f"the engine answered {status} without words"
+    simple: dict[str, type[RecoveryError]] = {
+        kind.title: kind for kind in (NotFound, JournalUnavailable, EffectUnknown, EffectRefused)
+    }
+    if said["title"] in simple:
+        return simple[said["title"]](message)
+    if said["title"] == ReadFailure.title:
+        return ReadFailure(Trouble.ERROR, message)
+    code = told.get("exit_code")
+    known = code in set(ExitCode)
+    return EngineError(said["title"] or "Error", message, ExitCode(code) if known else ExitCode.FAILED)
+
+
+def _why(broken: BaseException, path: str) -> str:
+    if isinstance(broken, FileNotFoundError):
+        return clean(f"no engine: {path} does not exist")
+    if isinstance(broken, ConnectionRefusedError):
+        return clean(f"no engine listens on {path}")
+    if isinstance(broken, PermissionError):
+        return clean(f"no permission to open {path}")
+    if isinstance(broken, TimeoutError):
+        return "the engine did not answer in time"
+    if isinstance(broken, asyncio.IncompleteReadError):
+        return "the engine's answer broke off"
+    return clean(str(broken)) or "the connection to the engine broke"

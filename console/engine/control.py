@@ -1,0 +1,190 @@
+"""Finding, starting and stopping an estate's engine. Standard library only until a request is made.
+
+A started engine has its own session: it survives the console, the terminal and a hang-up. How its start goes comes
+back through a pipe, so a person sees its errors where they asked for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from console.places import Place, read_index
+from state.errors import ExitCode, NotFound, RecoveryError, Refused
+
+START_DEADLINE = 60.0
+STOP_DEADLINE = 30.0
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Engines that this process started: they are meant to outlive it, so nothing here waits for them."""
+
+
+class EngineNotStarted(RecoveryError):
+    """The engine ended while it started; its own words, title and exit code."""
+
+    title = "Engine not started"
+
+    def __init__(self, message: str, title: str = title, exit_code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.title = title
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """Whether an engine answers on its socket, its process, and what that means in words."""
+
+    running: bool
+    pid: int | None
+    words: str
+
+
+def status(place: Place) -> EngineStatus:
+    """Look at the sockets, not at the process table: only a listener counts as running."""
+    told = read_index(place) or {}
+    pid = told.get("pid") if isinstance(told.get("pid"), int) else None
+    if listens(place):
+        return EngineStatus(True, pid, f"running since {told.get('started', 'an unknown time')}")
+    if told:
+        return EngineStatus(False, None, f"not running; process {pid} ended without cleaning up")
+    return EngineStatus(False, None, "not running")
+
+
+def listens(place: Place) -> bool:
+    """Whether anybody accepts connections on either socket."""
+    for path in (place.engine, place.observe):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(str(path))
+            except OSError:
+                continue
+            return True
+    return False
+
+
+def start(place: Place, *, tell: Callable[[str], None], more: tuple[str, ...] = ()) -> int:
+    """Start an engine in its own session and wait until it serves; returns its process id.
+
+    `tell` hears each step of the start; `more` are further flags of the engine process. Raises EngineNotStarted with
+    the engine's own error, Refused when one runs already, NotFound without an estate file.
+    """
+    if place.file is None:
+        raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
+    reading, writing = os.pipe()
+    argv = [sys.executable, "-P", "-m", "console.engine.process", "--estate", str(place.file)]
+    try:
+        child = subprocess.Popen(
+            [*argv, "--report", str(writing), "--detached", *more],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(writing,),
+            start_new_session=True,
+            cwd="/",
+        )
+    finally:
+        os.close(writing)
+    _STARTED.append(child)
+    try:
+        return _await_start(child, reading, tell)
+    finally:
+        os.close(reading)
+
+
+def _await_start(child: subprocess.Popen[bytes], reading: int, tell: Callable[[str], None]) -> int:
+    end = time.monotonic() + START_DEADLINE
+    held = b""
+    while (left := end - time.monotonic()) > 0:
+        if not select.select([reading], [], [], left)[0]:
+            break
+        chunk = os.read(reading, 4096)
+        if not chunk:
+            child.wait(timeout=5)
+            raise EngineNotStarted(f"the engine ended with code {child.returncode} before it served")
+        *lines, held = (held + chunk).split(b"\n")
+        for line in lines:
+            if _heed(json.loads(line), child, tell):
+                return child.pid
+    raise EngineNotStarted(f"the engine (process {child.pid}) still starts after {START_DEADLINE:.0f} s")
+
+
+def _heed(told: dict[str, Any], child: subprocess.Popen[bytes], tell: Callable[[str], None]) -> bool:
+    """Whether this report says that the engine serves. Raises its error if it says that it does not."""
+    if "error" in told:
+        child.wait(timeout=10)
+        error = told["error"]
+        if error["rule"]:
+            raise Refused(error["rule"], error["fact"], error["way_out"])
+        raise EngineNotStarted(error["message"], error["title"], ExitCode(error["exit_code"]))
+    if told.get("doing"):
+        tell(str(told["doing"]))
+    return bool(told.get("ready"))
+
+
+def ensure(place: Place, *, tell: Callable[[str], None]) -> bool:
+    """Start an engine unless one answers; returns whether one was started."""
+    if listens(place):
+        return False
+    start(place, tell=tell)
+    return True
+
+
+def stop(place: Place, *, tell: Callable[[str], None]) -> None:
+    """Ask the engine to end after the safe point of whatever runs, and wait until nothing listens any more.
+
+    Raises EngineUnreachable when there is none, Refused as the engine decides, EngineNotStopped after the deadline.
+    """
+    import asyncio
+
+    from console.client.engine_client import EngineClient
+
+    accepted = asyncio.run(EngineClient(str(place.engine)).shut_down())
+    tell(accepted.words)
+    end = time.monotonic() + STOP_DEADLINE
+    while listens(place) or place.index.exists():
+        if time.monotonic() > end:
+            raise EngineNotStopped(f"the engine accepted, but still serves after {STOP_DEADLINE:.0f} s")
+        time.sleep(0.05)
+
+
+def terminate(place: Place) -> None:
+    """End an engine by signal. Only a process that holds the estate's lock is meant."""
+    if not place.lock.exists() or not lock_is_held(place):
+        return
+    holder = place.lock.read_text(encoding="ascii").strip()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(holder), signal.SIGTERM)
+    end = time.monotonic() + STOP_DEADLINE
+    while lock_is_held(place):
+        if time.monotonic() > end:
+            raise EngineNotStopped(f"process {holder} was told to end and is still there after {STOP_DEADLINE:.0f} s")
+        time.sleep(0.05)
+
+
+def lock_is_held(place: Place) -> bool:
+    """Whether an engine process has this estate, whether it serves or not."""
+    with place.lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+class EngineNotStopped(RecoveryError):
+    """The engine was asked to end and still serves; a run may not have reached its safe point."""
+
+    title = "Engine not stopped"
+    hint = "Look at the runs; it ends when they reach a safe point."
+    exit_code = ExitCode.OUTCOME_UNKNOWN

@@ -1,0 +1,90 @@
+"""What the engine takes from its host before it serves: its lock, its folders, its hardening, its index file."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+
+from console.places import Place
+from state.api.messages import API_VERSION
+from state.errors import ConfigError, Problem, Refused
+
+PR_SET_DUMPABLE = 4  # prctl(2)
+
+
+def harden() -> None:
+    """No core dumps and no reading of this process's memory by others of its account; new files for us alone."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def make_private(folder: Path, mode: int) -> None:
+    """Make a folder of ours. Raises ConfigError when it belongs to somebody else or cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        seen = folder.lstat()
+        given = folder.parent.lstat()
+    except OSError as error:
+        raise ConfigError((Problem(str(folder), 0, 0, error.strerror or "", "a folder we can write"),)) from error
+    for path, stat in ((folder, seen), (folder.parent, given)):
+        if stat.st_uid not in (os.getuid(), 0):
+            raise ConfigError((Problem(str(path), 0, 0, f"owner {stat.st_uid}", f"owner {os.getuid()} or root"),))
+
+
+class EngineLock:
+    """One engine per estate and host: an flock(2) on a file that also says who holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self, estate: str) -> None:
+        """Take it. Raises Refused naming the process that has it, OSError when the file cannot be opened."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise Refused(
+                "one engine per estate",
+                f"an engine for {estate} already runs on this host, process {holder}",
+                "Attach with `recovery console`, or end it with `recovery engine stop`",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let the next engine in."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def write_index(place: Place, environment: str) -> None:
+    """Leave word where consoles look. Readable by everybody, written in one piece."""
+    told = {
+        "version": API_VERSION,
+        "estate": place.estate,
+        "environment": environment,
+        "file": str(place.file),
+        "state": str(place.state),
+        "pid": os.getpid(),
+        "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ"),
+    }
+    fresh = place.index.with_suffix(".new")
+    fresh.write_text(json.dumps(told), encoding="utf-8")
+    fresh.chmod(0o644)
+    fresh.replace(place.index)

@@ -1,0 +1,67 @@
+"""Files become an estate with its runbooks: for the engine's start and for checks that connect to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.files.read import read_yaml, runbook_paths
+from adapters.wiring import kinds
+from state.changes.registry import CHANGES
+from state.checks.registry import CHECKS
+from state.errors import ConfigError, Problem
+from state.estate.model import Estate
+from state.estate.parse import parse_estate
+from state.runbooks.model import Runbook
+from state.runbooks.parse import lint_runbook
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An estate, its runbooks by name, what the linter thinks unwise in them, and those that do not hold."""
+
+    estate: Estate
+    runbooks: Mapping[str, Runbook]
+    warnings: Mapping[str, tuple[str, ...]]
+    broken: Mapping[str, tuple[Problem, ...]]
+
+
+def load(estate_file: Path) -> Loaded:
+    """Read everything. Raises ConfigError for the estate; a broken runbook must not keep an engine from starting."""
+    estate = parse_estate(read_yaml(estate_file), kinds())
+    broken: dict[str, tuple[Problem, ...]] = {}
+    found: dict[str, Runbook] = {}
+    places: dict[str, Path] = {}
+    warnings: dict[str, tuple[str, ...]] = {}
+    for path in runbook_paths(estate_file, estate.runbooks):
+        try:
+            runbook, unwise = lint_runbook(read_yaml(path), estate, CHANGES, CHECKS)
+        except ConfigError as error:
+            broken[path.stem] = error.problems
+            continue
+        name = runbook.runbook
+        if name in places:
+            broken[path.stem] = (Problem(str(path), 1, 1, name, f"another name; {places[name]} has this one"),)
+            continue
+        found[name], places[name] = runbook, path
+        warnings[name] = tuple(str(problem) for problem in unwise)
+    return Loaded(estate, found, warnings, broken)
+
+
+def problems_of(estate_file: Path) -> tuple[Problem, ...]:
+    """Every problem of an estate and its runbooks, or none."""
+    try:
+        loaded = load(estate_file)
+    except ConfigError as error:
+        return error.problems
+    return tuple(problem for problems in loaded.broken.values() for problem in problems)
+
+
+def problems_of_runbook(estate_file: Path, runbook: Path) -> tuple[Problem, ...]:
+    """Every problem of one runbook file, in the library or not, against an estate; or of that estate."""
+    try:
+        lint_runbook(read_yaml(runbook), parse_estate(read_yaml(estate_file), kinds()), CHANGES, CHECKS)
+    except ConfigError as error:
+        return error.problems
+    return ()

@@ -1,0 +1,222 @@
+"""The engine's process: estate, secrets, adapters, journal, engine and front door, wired once and ended in order.
+
+`python -m console.engine.process --estate FILE`. It never imports a screen. A terminal may go away at any time; the
+engine goes on. SIGTERM and SIGINT end it after the safe point of whatever runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.engine.control import listens
+from console.engine.host import EngineLock, harden, make_private, write_index
+from console.engine.log import log_to
+from console.engine.report import StartReport, notify_systemd
+from console.places import Place, of_file
+from state.errors import ConfigError, Problem, RecoveryError, Refused
+
+if TYPE_CHECKING:
+    from adapters.api_server import Lag
+    from state.engine.engine import Engine
+    from state.runs.fault_points import Reach
+
+LOOK_EVERY = 0.1  # seconds between two looks at the loop
+LATE = 0.25  # seconds; a loop later than this is written to the log
+
+log = logging.getLogger("recovery.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What the command line decides: extra socket group, metrics port (0 = none), detached from its starter."""
+
+    group: str = ""
+    metrics: int = 0
+    detached: bool = False
+
+
+async def serve(place: Place, options: EngineOptions, report: StartReport) -> None:
+    """Run the engine until it is told to end. Raises RecoveryError when it cannot start."""
+    from adapters.api_server import ApiServer, EngineMetrics, Lag, MetricsServer, Sockets
+
+    ending = asyncio.Event()
+    heed_signals(ending, detached=options.detached)
+    lag = Lag()
+    async with contextlib.AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(running_engine(place, report))
+        door = ApiServer(engine, Sockets(place.runtime, options.group))
+        stack.push_async_callback(door.stop)
+        await door.start()
+        if options.metrics:
+            metrics = MetricsServer(EngineMetrics(engine, lag, lambda: door.streams), options.metrics)
+            stack.push_async_callback(metrics.stop)
+            await metrics.start()
+        write_index(place, engine.estate.environment)
+        stack.callback(place.index.unlink, missing_ok=True)
+        ticking = asyncio.create_task(watch_loop(lag))
+        stack.callback(ticking.cancel)
+        gc.freeze()
+        report.ready(f"engine of {place.estate} serves on {place.engine}")
+        log.info("serving %s", place.estate)
+        await ended(engine, ending)
+        notify_systemd("STOPPING=1")
+        log.info("ending")
+
+
+class HostClock:
+    """This host's time. Monotonic time goes on while the machine sleeps, so that nothing read before looks fresh."""
+
+    _kind = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+    def mono(self) -> float:
+        """Seconds since an arbitrary instant, never set back."""
+        return time.clock_gettime(self._kind)
+
+    def wall(self) -> float:
+        """Seconds since 1970, as the host believes."""
+        return time.time()
+
+
+def fault_point(environment: str, wanted: str) -> Reach:
+    """In laboratories and drills: end this process at once where the named point is reached."""
+    from state.runs.fault_points import pass_by
+
+    if not wanted or environment not in ("lab", "drill"):
+        return pass_by
+
+    def reach(point: str) -> None:
+        if point == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reach
+
+
+@asynccontextmanager
+async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Engine]:
+    """The engine with everything it reaches; stopped and closed on the way out. Raises RecoveryError."""
+    from adapters.journals.sqlite import SqliteJournal
+    from adapters.wiring import wire
+    from console.engine.loading import load
+    from state.engine.engine import Engine
+    from state.planning.library import Library
+
+    assert place.file is not None
+    report.doing(f"reading {place.file}")
+    loaded = load(place.file)
+    report.doing(f"reaching out: {len(loaded.estate.databases)} databases, {len(loaded.estate.balancers)} balancers")
+    broken = {name: tuple(map(str, problems)) for name, problems in loaded.broken.items()}
+    outside = wire(loaded.estate, place.file.parent)
+    report.doing(f"opening the journal {place.journal}")
+    engine = Engine(
+        loaded.estate,
+        outside,
+        SqliteJournal(place.journal),
+        HostClock(),
+        Library(loaded.runbooks, loaded.estate, loaded.warnings, broken),
+        node=socket.gethostname(),
+        pid=os.getpid(),
+        uid=os.getuid(),
+        reach=fault_point(loaded.estate.environment, os.environ.get("RECOVERY_FAULT_POINT", "")),
+    )
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+async def ended(engine: Engine, ending: asyncio.Event) -> None:
+    """Wait for a signal, or for the engine to end because somebody asked it to."""
+    waits = [asyncio.create_task(ending.wait()), asyncio.create_task(engine.run())]
+    done, open_ones = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in open_ones:
+        wait.cancel()
+    await asyncio.gather(*open_ones, return_exceptions=True)
+    for wait in done:
+        wait.result()
+
+
+async def watch_loop(lag: Lag) -> None:
+    """Measure how late the loop is, and tell the service manager that it turns at all."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        before = clock()
+        await asyncio.sleep(LOOK_EVERY)
+        late = max(0.0, clock() - before - LOOK_EVERY)
+        lag.saw(late)
+        notify_systemd("WATCHDOG=1")
+        if late > LATE:
+            log.warning("the event loop was %.0f ms late", late * 1000)
+
+
+def heed_signals(ending: asyncio.Event, *, detached: bool) -> None:
+    """SIGTERM and SIGINT end in order; a hang-up means nothing to a detached engine."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    if detached:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    else:
+        loop.add_signal_handler(signal.SIGHUP, ending.set)
+
+
+def run(place: Place, options: EngineOptions, report: StartReport) -> None:
+    """Take the lock and the folders, then serve. Raises RecoveryError, OSError from the kernel."""
+    harden()
+    make_private(place.state, 0o700)
+    make_private(place.runtime, 0o700)
+    lock = EngineLock(place.lock)
+    lock.take(place.estate)
+    try:
+        if listens(place):
+            raise Refused(
+                "one engine per estate",
+                f"somebody already listens in {place.runtime}",
+                "Attach to it, or end it with `recovery engine stop`",
+            )
+        log_to(place.log)
+        asyncio.run(serve(place, options, report))
+    finally:
+        lock.release()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The process: exit code 0 after an orderly end, else the error's own."""
+    parser = argparse.ArgumentParser(prog="recovery engine run", description="The engine of one estate.")
+    parser.add_argument("--estate", type=Path, required=True)
+    parser.add_argument("--group", default="", help="accounts that may use engine.sock beside the engine's own")
+    parser.add_argument("--metrics", type=int, default=0, metavar="PORT", help="serve /metrics on 127.0.0.1:PORT")
+    parser.add_argument("--report", type=int, default=None, metavar="FD", help=argparse.SUPPRESS)
+    parser.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args(argv)
+    report = StartReport(given.report)
+    try:
+        run(of_file(given.estate, "--estate"), EngineOptions(given.group, given.metrics, given.detached), report)
+    except RecoveryError as error:
+        log.error("%s: %s", error.title, error)
+        report.failed(error)
+        return int(error.exit_code)
+    except OSError as error:
+        log.exception("the host refused")
+        words = ConfigError((Problem(error.filename or "host", 0, 0, error.strerror or "", "a host that allows it"),))
+        report.failed(words)
+        return int(words.exit_code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Keys of the runbooks screen: start a run and steer those that exist."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from console.tui.actions.base import Action, Answers, Context, Desk, Effect
+from state.api.run_states import StepState
+from state.api.views.runbooks import Param, RunbookRow, RunRow, StepRow
+
+AGAIN = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
+"""States of a step that may be tried once more: it is known that it did not happen."""
+
+
+def run_of(ctx: Context) -> RunRow | None:
+    """The run under the cursor, or the one whose step is."""
+    if isinstance(ctx.row, RunRow):
+        return ctx.row
+    view = ctx.store.runbooks
+    return view.runs.get(ctx.row.run) if view is not None and isinstance(ctx.row, StepRow) else None
+
+
+def steps_of(ctx: Context, run: RunRow) -> list[StepRow]:
+    """The steps of a run in order."""
+    view = ctx.store.runbooks
+    found = [step for step in view.steps.values() if step.run == run.id] if view is not None else []
+    return sorted(found, key=lambda step: (step.index, step.instance))
+
+
+class StartRun(Effect):
+    """Fill in the selected runbook's parameters and see what a run would do."""
+
+    key, title, screens = "s", "start", ("runbooks",)
+
+    def missing(self, ctx: Context) -> str | None:
+        if not isinstance(ctx.row, RunbookRow):
+            return "select a runbook in the library first (Tab)"
+        return f"the runbook does not hold: {ctx.row.lint}" if ctx.row.lint else None
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        row: RunbookRow = ctx.row
+
+        def then(answers: Answers) -> None:
+            desk.preview({"do": "runbook", "name": row.name, "params": dict(answers)})
+
+        if row.params:
+            desk.ask(f"Start {row.title}", row.params, then)
+        else:
+            then({})
+
+
+class RunControl(Action):
+    """Steer the selected run."""
+
+    screens = ("runbooks",)
+    acts = True
+    verb: ClassVar[str] = ""
+
+    def missing(self, ctx: Context) -> str | None:
+        run = run_of(ctx)
+        if run is None:
+            return "select a run first"
+        if not any(action.split()[0] == self.verb for action in run.next_actions if action):
+            return f"{run.id} is {run.state.value}: {self.verb} is not possible now"
+        return None
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        self.propose(ctx, desk, {"verb": self.verb}, ())
+
+    def propose(self, ctx: Context, desk: Desk, request: dict[str, Any], facts: tuple[tuple[str, str], ...]) -> None:
+        """Ask for a yes, then send."""
+        run = run_of(ctx)
+        assert run is not None
+        told = (
+            ("verb", self.help),
+            ("object", f"{run.id} {run.title}"),
+            ("state", f"{run.state.value}: {run.words}" if run.words else run.state.value),
+            *facts,
+        )
+        desk.confirm(f"{self.title.capitalize()} {run.id}", told, lambda: desk.send_control(run.id, request))
+
+
+class PauseRun(RunControl):
+    """Hold the run after the step it is in."""
+
+    key, title, verb = "p", "pause", "pause"
+
+
+class ResumeRun(RunControl):
+    """Let a paused run go on."""
+
+    key, title, verb = "u", "resume", "resume"
+
+
+class StopRun(RunControl):
+    """End the run at its next safe point."""
+
+    key, title, verb = "e", "end run", "stop"
+
+
+class RetryStep(Effect):
+    """Try a step again that is proven not to have happened, as a new instance with its own card."""
+
+    key, title, screens = "t", "retry", ("runbooks",)
+
+    def missing(self, ctx: Context) -> str | None:
+        run = run_of(ctx)
+        if run is None:
+            return "select a run first"
+        step = self._step(ctx, run)
+        if step is None:
+            return "no step is known not to have happened"
+        if step.state not in AGAIN:
+            return f"step {step.step} is {step.state.value}: only what did not happen is tried again"
+        return None
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        run = run_of(ctx)
+        step = self._step(ctx, run) if run is not None else None
+        assert run is not None
+        assert step is not None
+        desk.preview({"do": "retry", "run": run.id, "step": step.step})
+
+    def _step(self, ctx: Context, run: RunRow) -> StepRow | None:
+        if isinstance(ctx.row, StepRow):
+            return ctx.row
+        return next((step for step in reversed(steps_of(ctx, run)) if step.state in AGAIN), None)
+
+
+class SkipStep(RunControl):
+    """Leave out the step the run waits at, with a reason for the journal."""
+
+    key, title, verb = "n", "skip", "skip"
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        run = run_of(ctx)
+        assert run is not None
+        settled = {StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED}
+        waiting = [step for step in steps_of(ctx, run) if step.state not in settled]
+        step = ctx.row.step if isinstance(ctx.row, StepRow) else waiting[0].step if waiting else ""
+
+        def then(answers: Answers) -> None:
+            request = {"verb": self.verb, "step": step, "reason": answers["reason"]}
+            self.propose(ctx, desk, request, (("step", step), ("reason", answers["reason"])))
+
+        desk.ask(f"Skip {step} of {run.id}: why", (Param("reason", "text", "", (), True),), then)
+
+
+class Decide(RunControl):
+    """Answer the question the run waits for."""
+
+    key, title, verb = "d", "decide", "decide"
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        run = run_of(ctx)
+        assert run is not None
+        choice = Param("choice", "choice", "", run.options, True)
+
+        def then(answers: Answers) -> None:
+            request = {"verb": self.verb, "choice": answers["choice"]}
+            self.propose(ctx, desk, request, (("question", run.question), ("answer", answers["choice"])))
+
+        desk.ask(run.question or f"Decide {run.id}", (choice,), then)
+
+
+class UndoRun(Effect):
+    """See what would reverse the selected run's changes, last one first."""
+
+    key, title, screens, shown = "z", "undo", ("runbooks",), False
+
+    def missing(self, ctx: Context) -> str | None:
+        run = run_of(ctx)
+        if run is None:
+            return "select a run first"
+        return None if "undo" in run.next_actions else f"{run.id} has nothing that can be undone now"
+
+    def perform(self, ctx: Context, desk: Desk) -> None:
+        run = run_of(ctx)
+        assert run is not None
+        desk.preview({"do": "undo", "run": run.id})

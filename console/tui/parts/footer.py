@@ -1,0 +1,75 @@
+"""The footer of every screen: keys that work here, the journal's head, the connection to the engine."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from console.tui.actions.base import Action, Context
+from console.tui.actions.registry import actions_of, shown_key
+from console.tui.glyphs import FAIL, KEY, MUTED, OK, WARN
+from console.tui.parts.fields import Field, fit_fields
+from console.tui.store import LinkState, Store
+from console.tui.text import cell, joined
+from console.tui.widgets.lines import Lines
+from state.units import ago
+
+ALWAYS = {"help": 0, "stop-everything": 0}
+"""Named on the narrowest terminal too."""
+USELESS = 100
+"""Keys that do nothing now give way to those that do."""
+
+
+def _key(action: Action, works: bool) -> Text:
+    return joined((shown_key(action), KEY if works else MUTED), (f" {action.title}", "" if works else MUTED))
+
+
+class KeysBar(Lines):
+    """The keys of this screen; what does nothing now is dimmed, `?` says why."""
+
+    DEFAULT_CSS = "KeysBar { height: 1; }"
+
+    def paint(self, ctx: Context) -> None:
+        fields = []
+        for place, action in enumerate(action for action in actions_of(ctx.screen) if action.shown):
+            works = action.why_not(ctx) is None
+            rank = ALWAYS.get(action.id, place + 1 if works else place + USELESS)
+            fields.append(Field(rank, (_key(action, works),)))
+        self.show([joined(" ", fit_fields(fields, self.app.size.width - 1))])
+
+
+class StatusBar(Lines):
+    """The last line; a notice takes the journal's place until it has been read."""
+
+    DEFAULT_CSS = "StatusBar { height: 1; }"
+
+    def paint(self, store: Store, notice: str) -> None:
+        fields = [Field(0, link_forms(store), right=True)]
+        if notice:
+            words = cell(f" {notice}", WARN)
+            short = words.copy()
+            short.truncate(max(8, self.app.size.width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
+            fields.append(Field(0, (words, short)))
+        elif store.header is not None:
+            fields.append(Field(1, journal_forms(store)))
+        self.show([fit_fields(fields, self.app.size.width)])
+
+
+def journal_forms(store: Store) -> tuple[Text, ...]:
+    """Sequence number and the first 8 digits of the journal's head."""
+    view = store.header
+    if view is None:
+        return ()
+    head = joined((" journal ", MUTED), f"{view.journal_seq} {view.journal_head[:8]}")
+    checked = store.journal.verified if store.journal else ""
+    return (joined(head, (f"  {checked}", MUTED)), head) if checked else (head,)
+
+
+def link_forms(store: Store) -> tuple[Text, ...]:
+    """How the engine is reached."""
+    link, hello = store.link, store.hello
+    if link.state is LinkState.LIVE and hello is not None:
+        pid = cell(f"engine pid {hello.engine_pid} ", MUTED)
+        return (joined(pid, ("live", OK)), joined(("engine ", MUTED), ("live", OK)))
+    if link.state is LinkState.LOST:
+        return (cell(f"engine lost {ago(store.link_age)}, retrying", FAIL), cell("engine lost", FAIL))
+    return (cell("connecting to the engine", WARN),)

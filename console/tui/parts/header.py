@@ -1,0 +1,167 @@
+"""The header of every screen: where we are, the clocks, the risk, who acts, how old the worst source is."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from console.tui.glyphs import FAIL, MUTED, OK, STALE, UNKNOWN, WARN, Glyphs
+from console.tui.parts.fields import Field, fit_fields
+from console.tui.store import LinkState, Store
+from console.tui.text import age_text, cell, joined, labelled, state_text
+from console.tui.theme import banner
+from console.tui.widgets.lines import Lines
+from state.api.views.header import Clock, DataRisk
+from state.health import Health
+from state.units import ago, clock, megabytes, utc
+from state.world.observed import Freshness
+
+NEARLY = 0.75
+"""From this share of an objective on it warns."""
+DANGER_LINE = "bold red reverse"
+CAUTION_LINE = "bold yellow reverse"
+
+
+def rto_forms(running: Clock | None, store: Store) -> tuple[Text, ...]:
+    """`RTO 11:42 left of 15:00`, from long to short; nothing when no clock runs."""
+    if running is None:
+        return ()
+    spent = store.spent(running.started_mono, running.ended_mono)
+    left = running.target - spent
+    style = FAIL if left < 0 else WARN if spent >= NEARLY * running.target else ""
+    target = clock(running.target)
+    if running.ended_mono is not None:
+        verdict = ("met in", OK) if left >= 0 else ("missed:", FAIL)
+        return (
+            joined(("RTO ", MUTED), verdict, f" {clock(spent)} of {target}"),
+            labelled("RTO", clock(spent), verdict[1]),
+        )
+    if left < 0:
+        over = cell(f"over by {clock(-left)}", FAIL)
+        return (joined(("RTO ", MUTED), over, f" of {target}"), labelled("RTO", over))
+    return (
+        joined(("RTO ", MUTED), (clock(left), style or "bold"), f" left of {target}"),
+        joined(("RTO ", MUTED), (clock(left), style or "bold"), f"/{target}"),
+        labelled("RTO", clock(left), style or "bold"),
+    )
+
+
+def risk_forms(risk: DataRisk | None, store: Store, glyphs: Glyphs) -> tuple[Text, ...]:
+    """Data at risk against the RPO; unknown is said, never 0."""
+    if risk is None:
+        return ()
+    age = store.oldest(risk.sources)
+    sign = state_text(risk.health.value, glyphs, word=False)
+    if risk.lost_bytes is None or age.freshness in {Freshness.GONE, Freshness.NEVER}:
+        return (
+            joined(("risk ", MUTED), ("? unknown", UNKNOWN), f" of {megabytes(risk.target)}"),
+            labelled("risk", "?", UNKNOWN),
+        )
+    style = {Health.FAIL: FAIL, Health.WARN: WARN, Health.UNKNOWN: UNKNOWN}.get(risk.health, "")
+    size = megabytes(risk.lost_bytes)
+    note = age_text(age.seconds, age.limit, store.wall) if age.freshness is Freshness.STALE else cell("")
+    old = joined(" ", note) if note.plain else note
+    return (
+        joined(("risk ", MUTED), (size, style), f" of {megabytes(risk.target)} ", sign, old),
+        joined(("risk ", MUTED), (size, style), " ", sign, old),
+    )
+
+
+def who(store: Store) -> tuple[Text, ...]:
+    """Who the engine says you are."""
+    hello = store.hello
+    if hello is None:
+        return ()
+    if store.observer:
+        return (cell(f"{hello.person or 'unknown person'} OBSERVER", WARN), cell("OBSERVER", WARN))
+    roles = "+".join(hello.roles)
+    return (cell(f"{hello.person} {roles}"), cell(hello.person))
+
+
+def oldest(store: Store) -> tuple[Text, ...]:
+    """The source furthest past its limit, with its age."""
+    found = store.oldest_source()
+    if found is None:
+        return ()
+    name, age = found
+    if age.freshness is Freshness.FRESH:
+        return (cell(f"oldest source {ago(age.seconds or 0)}", MUTED), cell(""))
+    words = "never read" if age.seconds is None else f"{ago(age.seconds)} old"
+    style = STALE if age.freshness is Freshness.STALE else UNKNOWN
+    return (cell(f"~ {name} {words}", style), cell(f"~ {words}", style))
+
+
+class HeaderBar(Lines):
+    """The first line. It cannot be hidden, and the environment in it cannot be pushed out."""
+
+    DEFAULT_CSS = "HeaderBar { height: 1; }"
+
+    def paint(self, store: Store, glyphs: Glyphs, *, people: bool = True) -> None:
+        view, hello = store.header, store.hello
+        environment = view.environment if view else hello.environment if hello else ""
+        word, style = banner(environment or "unknown", drill=environment == "drill")
+        fields = [Field(0, (Text(word, style, end=""),)), Field(0, (cell(utc(store.wall)),), right=True)]
+        estate = view.estate if view else hello.estate if hello else ""
+        if estate:
+            fields.append(Field(6, (cell(estate, "bold"),)))
+        if view is not None:
+            fields.append(Field(1, rto_forms(view.rto, store)))
+            fields.append(Field(2, risk_forms(view.risk, store, glyphs)))
+            if view.running:
+                count = len(view.running)
+                short = f"{count} run" + ("s" if count > 1 else "")
+                fields.append(
+                    Field(4, (labelled("runs", " ".join(view.running)), cell(short)) if count < 4 else (cell(short),))
+                )
+        self.show([fit_fields(fields, self.app.size.width)])
+
+
+class TabsBar(Lines):
+    """The second line: the screens by digit; at the right who you are and the oldest source."""
+
+    DEFAULT_CSS = "TabsBar { height: 1; }"
+
+    def paint(self, store: Store, tabs: tuple[tuple[str, str], ...], here: str) -> None:
+        names = Text(end="", no_wrap=True)
+        digits = Text(end="", no_wrap=True)
+        for digit, title in tabs:
+            style = "bold reverse" if digit == here else ""
+            names.append(f" {digit} {title} ", style or MUTED)
+            digits.append(f" {digit} {title} " if digit == here else f" {digit} ", style or MUTED)
+        fields = [
+            Field(1, (names, digits)),
+            Field(3, oldest(store), right=True),
+            Field(2, who(store), right=True),
+        ]
+        self.show([fit_fields(fields, self.app.size.width)])
+
+
+class AlarmBar(Lines):
+    """Lines that exist only while something is badly wrong."""
+
+    DEFAULT_CSS = "AlarmBar { height: auto; max-height: 4; } AlarmBar.-calm { display: none; }"
+
+    def paint(self, store: Store) -> None:
+        width = self.app.size.width
+        rows = [_bar(words, DANGER_LINE, width) for words in self._alarms(store)]
+        view = store.header
+        if view is not None and view.effects:
+            rows.append(_bar(f"EFFECTS REFUSED: {view.effects}", CAUTION_LINE, width))
+        self.set_class(not rows, "-calm")
+        if rows:
+            self.show(rows)
+
+    @staticmethod
+    def _alarms(store: Store) -> list[str]:
+        alarms = list(store.header.alarms) if store.header else []
+        if store.link.state is LinkState.LOST:
+            alarms.insert(0, f"ENGINE LOST {ago(store.link_age)}: what you see is old. {store.link.reason}")
+        if len(alarms) > 3:
+            alarms[2:] = [f"and {len(alarms) - 2} more alarms"]
+        return alarms
+
+
+def _bar(words: str, style: str, width: int) -> Text:
+    line = joined((f" {words}", style))
+    line.truncate(width, overflow="ellipsis")
+    line.append(" " * (width - line.cell_len), style)
+    return line

@@ -1,0 +1,59 @@
+"""Small pieces of text the screens share."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from console.tui.glyphs import FAIL, MUTED, UNKNOWN, Glyphs
+from console.tui.parts.facts import Fact, fact
+from console.tui.store import Store
+from console.tui.text import age_text, cell, joined, state_text
+from state.health import Health
+from state.units import ago, megabytes, millis, percent
+
+NOTHING = cell("?", UNKNOWN)
+"""Not known."""
+NO_MEANING = cell("-", MUTED)
+"""There is no such value here."""
+
+
+def number(value: float | None, shown: str, over: bool = False) -> Text:
+    """A figure; unknown is `?`, never 0."""
+    return NOTHING if value is None else cell(shown, FAIL if over else "")
+
+
+def ratio(value: float | None, limit: float) -> Text:
+    """A share, standing out above its limit."""
+    return NOTHING if value is None else number(value, percent(value), value > limit)
+
+
+def latency(value: float | None, limit: float | None) -> Text:
+    """Milliseconds, standing out above their limit."""
+    return NOTHING if value is None else number(value, millis(value), limit is not None and value > limit)
+
+
+def size(value: int | None) -> Text:
+    """Bytes."""
+    return NOTHING if value is None else cell(megabytes(value))
+
+
+def sources_fact(store: Store, sources: tuple[str, ...]) -> Fact:
+    """Each source with its age, and what its last read said when that failed."""
+    parts: list[Text] = []
+    header = store.header
+    for source in sources:
+        age = store.age(source)
+        note = age_text(age.seconds, age.limit, store.wall)
+        if not note.plain and age.seconds is not None:
+            note = cell(ago(age.seconds), MUTED)
+        row = header.sources.get(source) if header else None
+        trouble = f" ({row.trouble}: {row.message})" if row is not None and row.trouble else ""
+        parts.append(joined(f"{source} ", note, (trouble, UNKNOWN)))
+    return fact("source", joined(*parts, separator=", ") if parts else cell("none", MUTED))
+
+
+def health_mark(health: Health, glyphs: Glyphs, old: Text) -> Text:
+    """Glyph and word of a verdict. On old values a pass is no pass any more."""
+    if old.plain and health is Health.PASS:
+        return state_text("stale", glyphs)
+    return state_text(health.value, glyphs)

@@ -1,0 +1,53 @@
+"""The engine as its front door sees it: who calls, and the few things they may ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from state.api.caller import Caller
+from state.api.card import Card
+from state.api.messages import Accepted, Hello
+from state.api.views.journal import JournalRow
+
+
+class Front(Protocol):
+    """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable.
+
+    Request shapes (JSON objects):
+    preview  {"do": "change", "kind": K, "args": {…}} · {"do": "runbook", "name": N, "params": {…}}
+             · {"do": "retry", "run": R, "step": S}
+    submit   {"plan": P, "fingerprint": F, "typed": {"nonce": …, "name": …, "loss": …}}
+    control  {"verb": "pause" | "resume" | "skip" | "stop" | "decide", "step": S?, "reason": …?, "choice": …?}
+    """
+
+    def hello(self, caller: Caller) -> Hello: ...
+
+    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
+        """Person and roles of an operating-system account; ('', ()) when the estate does not know it."""
+
+    def view(self, topic: str) -> Any:
+        """The topic's current view; the same object as before when nothing in it changed."""
+
+    async def changed(self, seen: int) -> int:
+        """Wait until the world has moved past version `seen`; returns the new version."""
+
+    def mono(self) -> float:
+        """The engine's monotonic clock, seconds."""
+
+    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card: ...
+    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted: ...
+    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted: ...
+    async def stop_all(self, caller: Caller) -> Accepted: ...
+
+    def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
+        """Entries with seq > after, oldest first, in words."""
+
+    def journal_export(self) -> AsyncIterator[bytes]:
+        """Every entry as a line an offline verifier reads, oldest first."""
+
+    async def journal_verify(self) -> str:
+        """Empty when the chain holds, else what is wrong and where."""
+
+    async def shut_down(self, caller: Caller) -> Accepted:
+        """End the engine after the safe point of whatever runs."""

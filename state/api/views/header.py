@@ -1,0 +1,57 @@
+"""What is shown on every screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from state.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One source: monotonic instant of its last good read (None = never), age limit, last error if any."""
+
+    key: str
+    mono: float | None
+    limit: float
+    trouble: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A running objective: since when (monotonic), seconds promised, when it ended (None = still running)."""
+
+    service: str
+    started_mono: float
+    target: float
+    ended_mono: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataRisk:
+    """What a failover now could lose. `lost_bytes` None = unknown; `target` is the RPO in bytes."""
+
+    database: str
+    lost_bytes: int | None
+    target: int
+    health: Health
+    words: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderView:
+    """On every screen: where we are, the clocks, the risk, what is running, the journal's head."""
+
+    estate: str
+    environment: str
+    rto: Clock | None
+    risk: DataRisk | None
+    running: tuple[str, ...]
+    effects: str
+    journal_seq: int
+    journal_head: str
+    alarms: tuple[str, ...]
+    sources: Mapping[str, SourceRow]

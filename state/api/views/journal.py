@@ -1,0 +1,31 @@
+"""Screen 9: the newest journal entries and the state of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One entry; `at` in epoch seconds, `words` says it in one line."""
+
+    seq: int
+    at: float
+    actor: str
+    kind: str
+    run: str
+    step: str
+    words: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalView:
+    """Screen 9: the newest entries (keyed by seq) and the state of the chain."""
+
+    head_seq: int
+    head_hash: str
+    durable: str
+    verified: str
+    entries: Mapping[str, JournalRow]

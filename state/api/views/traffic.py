@@ -1,0 +1,75 @@
+"""Screen 4: backends, servers, DNS records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from state.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRow:
+    """One backend of one balancer: how many serve against its floor, colours, drift."""
+
+    key: str
+    balancer: str
+    site: str
+    backend: str
+    service: str
+    health: Health
+    words: str
+    serving: int
+    total: int
+    floor: int
+    active: str
+    sessions: int
+    drift: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """One server: `state` is its word for people (ready, drain, maint, down…)."""
+
+    key: str
+    balancer: str
+    site: str
+    backend: str
+    server: str
+    release: str
+    health: Health
+    state: str
+    weight: int
+    share: float
+    sessions: int
+    queued: int
+    rate: float
+    error_rate: float
+    check: str
+    source: str
+    trend: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRow:
+    """One record as one server answers it, against what the estate expects."""
+
+    key: str
+    name: str
+    server: str
+    answers: str
+    expected: str
+    health: Health
+    words: str
+    ttl: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficView:
+    """Screen 4; servers are keyed `balancer/backend/server`."""
+
+    backends: Mapping[str, BackendRow]
+    servers: Mapping[str, ServerRow]
+    dns: Mapping[str, DnsRow]

@@ -1,0 +1,126 @@
+"""Changes: the only way to act on the outside world.
+
+A change knows how to identify its target, preview itself from fresh readings, apply itself once, and tell by
+reading, never by the reply, whether it happened. `preview` carries the preconditions as refusals and the facts the
+fingerprint is taken over; the engine previews again right before `apply` and compares. A kind of change is one
+`ChangeKind` in the registry: its arguments are a pydantic model, so runbooks are linted without connecting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from state.errors import Refusal
+from state.estate.model import Estate
+from state.ports.outside import Outside
+from state.ports.target import Identity, Receipt
+
+
+class Risk(StrEnum):
+    """Blast class: B1 small and reversible, B2 wide and reversible, B3 may lose data or availability."""
+
+    B0 = "B0"
+    B1 = "B1"
+    B2 = "B2"
+    B3 = "B3"
+
+
+class Finding(StrEnum):
+    """What reading the target says about an effect. Partial = some of it; shown, never rounded."""
+
+    DONE = "done"
+    NOT_DONE = "not-done"
+    PARTIAL = "partial"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSpec:
+    """A change as data, as runbooks and requests carry it and the journal keeps it."""
+
+    kind: str
+    args: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """One named object before and after."""
+
+    subject: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.before} → {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would happen, from fresh readings.
+
+    `facts` is everything relied on (JSON values; hashed into the fingerprint, handed to `read_back`).
+    `already` = the target state is reached, nothing would be sent.
+    """
+
+    verb: str
+    diffs: tuple[Diff, ...]
+    facts: Mapping[str, Any]
+    refusals: tuple[Refusal, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sessions_cut: int | None = None
+    downtime: str = ""
+    loss_bytes: int | None = 0
+    loss_words: str = "none"
+    undo: ChangeSpec | None = None
+    already: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """A finding with the words and readings that prove it."""
+
+    finding: Finding
+    evidence: tuple[str, ...]
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Change(Protocol):
+    """One effect, bound to its targets.
+
+    `targets` are lease keys, `name` is what a B3 confirmation types. `settle` is the seconds before the second read;
+    `quiet` the seconds a reading of "not done" must hold after an unanswered effect before it is believed, because
+    some targets go on working after the caller gave up. `timeout` is the deadline of `apply`.
+    """
+
+    spec: ChangeSpec
+    title: str
+    risk: Risk
+    name: str
+    targets: tuple[str, ...]
+    settle: float
+    quiet: float
+    timeout: float
+
+    async def identify(self, *, deadline: float) -> Identity: ...
+    async def preview(self, *, deadline: float) -> Preview: ...
+    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt: ...
+    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeKind:
+    """A registered kind: its name, title, argument model, risk class and builder.
+
+    `build` raises NotFound when the arguments name something the estate does not have.
+    """
+
+    kind: str
+    title: str
+    args: type[BaseModel]
+    risk: Risk
+    build: Callable[[Any, Estate, Outside], Change]

@@ -1,0 +1,12 @@
+"""Time, injectable."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, injectable: monotonic for durations, wall (epoch seconds) for people."""
+
+    def mono(self) -> float: ...
+    def wall(self) -> float: ...

@@ -1,0 +1,23 @@
+"""Arguments of changes and checks: typed values from what a runbook, a request or the journal holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from state.config_files.quantities import written_for
+from state.errors import NotFound
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def arguments(kind: str, model: type[M], given: Mapping[str, Any]) -> M:
+    """The typed arguments; numbers stand for the base unit (seconds, bytes). Raises NotFound naming the argument."""
+    try:
+        return model.model_validate(written_for(model, dict(given), bare_numbers=True).data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "arguments"
+        raise NotFound(f"{kind}: {place}: {first['msg']}") from error

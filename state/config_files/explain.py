@@ -1,0 +1,106 @@
+"""Pydantic's findings as words a person can act on, each with its place in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from state.config_files.literal_secrets import shown
+from state.config_files.located import Located
+from state.config_files.paths import Path, at
+from state.config_files.quantities import Written
+from state.config_files.suggestions import nearest, one_of
+from state.errors import Problem
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+NAME_WORDS = "a name of letters, digits, dot, dash and underscore, at most 63 characters"
+
+
+def explain(
+    located: Located, error: ValidationError, written: Written, under: Path = (), known: Iterable[str] = ()
+) -> list[tuple[Path, Problem]]:
+    """Pydantic's findings in human words, with path and place. `under` is where the model's data stands in the file;
+    `known` are further keys allowed at its top."""
+    return [_explain_one(located, each, written, under, known) for each in error.errors(include_url=False)]
+
+
+def _explain_one(
+    located: Located, error: ErrorDetails, written: Written, under: Path, known: Iterable[str]
+) -> tuple[Path, Problem]:
+    at_key = bool(error["loc"]) and error["loc"][-1] == "[key]"
+    inner: Path = error["loc"][:-1] if at_key else error["loc"]
+    path = (*under, *inner)
+    kind, last = error["type"], str(inner[-1]) if inner else ""
+    if kind == "extra_forbidden":
+        model = written.models.get(inner[:-1])
+        names = {f.alias or name for name, f in model.model_fields.items()} if model else set()
+        names |= set(known) if len(inner) == 1 else set()
+        return path, located.problem(
+            path, f"key {last!r}", f"one of the keys {one_of(names)}", nearest(last, names), key=True
+        )
+    if kind == "missing":
+        return path, located.problem(path, "", f"the key {last!r}{_inside(path)}")
+    if at_key:
+        return path, located.problem(path, shown((), inner[-1]), NAME_WORDS, key=True)
+    expected, choices = _expected(error, written.units.get(inner))
+    found = at(located.data, path)
+    close = nearest(found, choices) if isinstance(found, str) else ""
+    return path, located.problem(path, shown(path, found), expected, close)
+
+
+def _inside(path: Path) -> str:
+    return f" in {'.'.join(map(str, path[:-1]))}" if len(path) > 1 else ""
+
+
+_SHAPES = {
+    "string_type": "text (numbers and true or false need quotes)",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "model_type": "a mapping of keys and values",
+    "model_attributes_type": "a mapping of keys and values",
+    "dict_type": "a mapping of keys and values",
+    "mapping_type": "a mapping of keys and values",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_unicode": "text",
+}
+_LIMITS = {
+    "greater_than": ("gt", "more than {}"),
+    "greater_than_equal": ("ge", "at least {}"),
+    "less_than": ("lt", "less than {}"),
+    "less_than_equal": ("le", "at most {}"),
+    "string_too_long": ("max_length", "at most {} characters"),
+    "string_too_short": ("min_length", "at least {} characters"),
+    "too_long": ("max_length", "at most {} entries"),
+    "too_short": ("min_length", "at least {} entries"),
+}
+
+
+def _expected(error: ErrorDetails, unit: str | None) -> tuple[str, list[str]]:
+    """What belongs there in words, and the valid names where it is a choice."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in _SHAPES:
+        return _SHAPES[kind], []
+    if kind in _LIMITS:
+        name, words = _LIMITS[kind]
+        limit = words.format(f"{context[name]:g}" if isinstance(context[name], float) else context[name])
+        return (f"{unit}, {limit}" if unit else limit), []
+    if kind == "literal_error":
+        names = re.findall(r"'([^']*)'", context["expected"])
+        return f"{one_of(names)}", names
+    if kind == "string_pattern_mismatch":
+        pattern = context["pattern"]
+        return (NAME_WORDS if pattern == NAME_PATTERN else f"text like {pattern}"), []
+    if unit:
+        return unit, []
+    return str(context.get("error", error["msg"])).removeprefix("Input should be "), []

@@ -1,0 +1,73 @@
+"""Secrets written where only references to secrets belong, and values shown without giving one away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from state.config_files.paths import Path
+
+HIDDEN = "a literal secret (not shown)"
+_LONGEST = 60
+
+_NAME = re.compile(
+    r"(?:^|[_-]|(?<=[a-z])(?=[A-Z]))"
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credential|authorization|bearer)s?$",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(r"(?:pass(?:word|wd|phrase)|pwd|secret|token|api_?key)s?['\"]?\s*[=:]", re.IGNORECASE)
+_TEXTS = (
+    re.compile(r"\w://[^\s/@]*:[^\s@]*@"),  # a password inside an address
+    re.compile(r"(?:\b|_)(?:password|passwd|pwd|secret|token|api_?key)\s*=\s*[^\s&]", re.IGNORECASE),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    re.compile(r"^(?:Bearer|Basic)\s+\S{8,}", re.IGNORECASE),
+)
+
+
+def names_a_secret(key: str | int) -> bool:
+    """Whether values under this key are secrets: `password`, `api_token`, `tls-key`, …"""
+    return isinstance(key, str) and _NAME.search(key) is not None
+
+
+def holds_a_secret(text: str) -> bool:
+    """Whether the text itself carries one: `https://me:hunter2@host`, `password=…`, a private key."""
+    return any(pattern.search(text) for pattern in _TEXTS)
+
+
+def may_hold_a_secret(text: str) -> bool:
+    """Whether the text is better not shown: it holds a secret, or something is labelled as one."""
+    return holds_a_secret(text) or _LABELLED.search(text) is not None
+
+
+def literal_secrets(data: Any, path: Path = ()) -> Iterator[Path]:
+    """The paths of all literal secrets. A mapping under a secret's name is a reference (`{file: …}`) and fine."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from literal_secrets(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from literal_secrets(value, (*path, index))
+    elif isinstance(data, str) and holds_a_secret(data):
+        yield path
+    elif isinstance(data, str | int | float) and not isinstance(data, bool):
+        name = next((step for step in reversed(path) if isinstance(step, str)), "")
+        if data != "" and names_a_secret(name):
+            yield path
+
+
+def shown(path: Path, value: Any) -> str:
+    """A found value for people, short, on one line, and never a secret."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    if any(names_a_secret(step) for step in path) or may_hold_a_secret(text):
+        return HIDDEN
+    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return repr(cut) if isinstance(value, str) else cut

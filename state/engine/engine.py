@@ -1,0 +1,315 @@
+"""The engine: keeps the world current, plans, runs, records. Everything else only asks it (`state.api.service`)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from state.api.caller import Caller
+from state.api.card import Card
+from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.views.journal import JournalRow
+from state.checks.model import Answer, unknown
+from state.checks.registry import CHECKS
+from state.clock import Clock
+from state.config_files.arguments import arguments
+from state.engine.detector import Watch
+from state.engine.poller import Poller
+from state.engine.topics import Board
+from state.errors import JournalUnavailable, NotFound, Refused
+from state.estate.model import Estate
+from state.journal.events import Event, EventKind, Recorded
+from state.journal.format import Sealed, Sealer, Verifier, export_line, unseal_any
+from state.journal.store import JournalStore
+from state.journal.writer import Journal
+from state.planning.library import Library
+from state.planning.planner import Planner
+from state.planning.submissions import PlanDesk
+from state.policy.authority import require_role
+from state.ports.outside import Outside
+from state.runs.control import Control
+from state.runs.effects import Effects
+from state.runs.executor import Executor
+from state.runs.fault_points import Reach, pass_by
+from state.runs.fold import RunBook
+from state.runs.model import PlannedStep, Run
+from state.views.journal import JournalTail, journal_row
+from state.views.trends import observe_trends
+from state.world.observed import Observed
+from state.world.readings import Reading
+from state.world.world import World
+
+TICK = 0.25
+"""Seconds between looks at the world; also how soon a hang of this process is noticed."""
+HEARTBEAT = 60.0
+"""Seconds between journal heartbeats, so that a silent hour is provable."""
+PROBE = 1.0
+"""Seconds between tries of a journal that could not be written."""
+PAGE = 2000
+"""Journal entries handled before everything else gets its turn."""
+GAP = 5.0
+"""A pause of this process longer than this voids every open plan: its readings and its people are from before."""
+
+
+class Engine:
+    """Fulfils `state.api.service.Front` over one estate.
+
+    `pid` is shown to people, `node` names this journal's host; the account `uid` that runs it may always end it.
+    """
+
+    def __init__(
+        self,
+        estate: Estate,
+        outside: Outside,
+        store: JournalStore,
+        clock: Clock,
+        library: Library,
+        *,
+        node: str,
+        pid: int,
+        uid: int,
+        reach: Reach = pass_by,
+    ) -> None:
+        self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
+        self.boot = secrets.token_hex(8)
+        self.world, self.book = World(), RunBook(self.boot, clock)
+        self._store = store
+        self._actor = f"engine@{node}"
+        self.journal = Journal(store, Sealer(node, self.boot), clock)
+        self.journal.on_recorded = self._recorded
+        self.watch = Watch(estate, self.world, self._actor)
+        self._tail, self._verifier, self._verifying = JournalTail(()), Verifier(), asyncio.Lock()
+        planner = Planner(estate, outside, library, self.book)
+        effects = Effects(planner.build, self.journal, clock, reach)
+        self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._lease, self._actor)
+        self.plans = PlanDesk(estate, planner, self.book, self.journal, self.executor, clock)
+        self.controls = Control(planner, self.journal, self.executor)
+        self._board = Board(estate, self.world, self.watch, self.book, self._tail, self.journal, library, clock)
+        self._poller = Poller(outside.sources, self.world, clock, self._heard)
+        self._version = 0
+        self._moved = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.ended = asyncio.Event()
+        self.lag, self._probed, self._ticked = 0.0, 0.0, clock.mono()
+
+    async def start(self) -> None:
+        """Fold the journal, record the start, read the world, go on with runs that had not ended."""
+        async for entries in self._pages():
+            for entry in entries:
+                self._fold(unseal_any(entry))
+        await self._verify_on()
+        await self._note(EventKind.ENGINE_STARTED, f"engine started, pid {self.pid}")
+        self._poller.start()
+        self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
+        for run in self.book.open():
+            self.executor.start(run, restarted=True)
+
+    async def run(self) -> None:
+        """Wait until somebody who may asks the engine to end."""
+        await self.ended.wait()
+
+    async def stop(self) -> None:
+        """Leave runs where they are (the journal knows), record the end, let go of the outside."""
+        await self.executor.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._poller.close()
+        await self._note(EventKind.ENGINE_STOPPED, "engine stopped")
+        self._store.close()
+
+    def hello(self, caller: Caller) -> Hello:
+        """Who is who."""
+        acts = not caller.read_only and bool({"responder", "commander"} & set(caller.roles))
+        return Hello(
+            version=API_VERSION,
+            estate=self.estate.estate,
+            environment=self.estate.environment,
+            person=caller.person or caller.account,
+            roles=caller.roles if acts else ("observer",),
+            may_act=acts,
+            engine_pid=self.pid,
+            mono=self.clock.mono(),
+            wall=self.clock.wall(),
+        )
+
+    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
+        """The person an account belongs to, by the estate."""
+        for name, person in self.estate.people.items():
+            if account in person.accounts or str(uid) in person.accounts:
+                return name, tuple(person.roles)
+        return "", ()
+
+    def mono(self) -> float:
+        """This engine's monotonic clock."""
+        return self.clock.mono()
+
+    def view(self, topic: str) -> Any:
+        """A topic as it stands."""
+        return self._board.view(topic, self._version)
+
+    async def changed(self, seen: int) -> int:
+        """Wait for a version other than `seen`."""
+        while self._version == seen:
+            await self._moved.wait()
+        return self._version
+
+    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+        """Look and show; nothing happens."""
+        return await self.plans.preview(caller, request)
+
+    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+        """Start what a card showed."""
+        self._void_after_gap(self.clock.mono())
+        try:
+            return await self.plans.submit(caller, request)
+        except Refused as error:
+            await self._note(EventKind.REQUEST_REFUSED, f"{caller.person or caller.account}: {error}", caller)
+            raise
+
+    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
+        """Pause, resume, skip, stop or decide."""
+        return await self.controls.apply(caller, run, request)
+
+    async def stop_all(self, caller: Caller) -> Accepted:
+        """Start nothing new anywhere. Never refused for want of a journal."""
+        self._require_ending(caller, "stopping")
+        self.plans.halt()
+        runs = self.book.open()
+        for run in runs:
+            self.controls.halt(run)
+        await asyncio.gather(*(self.controls.stop(caller, run, "stop of everything") for run in runs))
+        words = f"stopping {', '.join(r.id for r in runs)}" if runs else "nothing is running"
+        return Accepted("", words)
+
+    async def shut_down(self, caller: Caller) -> Accepted:
+        """End this engine; open runs stay where they are and go on when one starts again."""
+        self._require_ending(caller, "ending the engine")
+        self.ended.set()
+        return Accepted("", f"engine {self.pid} is ending")
+
+    def _require_ending(self, caller: Caller, doing: str) -> None:
+        """Ending things is for those who may act, and for the account that could kill this process anyway."""
+        if caller.read_only or caller.uid != self.uid:
+            require_role(caller, ("responder", "commander"), doing)
+
+    def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
+        """Entries in words."""
+        return [journal_row(unseal_any(e)) for e in self._store.rows(after, limit)]
+
+    async def journal_export(self) -> AsyncIterator[bytes]:
+        """Entries as an offline verifier reads them."""
+        async for entries in self._pages():
+            for entry in entries:
+                yield export_line(entry)
+
+    async def journal_verify(self) -> str:
+        """Empty when the chain holds, from its first entry up to the head this engine knows, and can be read."""
+        return await self._verify_on(afresh=True) or self.journal.unread
+
+    async def _verify_on(self, *, afresh: bool = False) -> str:
+        """Check what was recorded since the last check, or everything. While it does not hold, nothing starts."""
+        async with self._verifying:  # two checks at once would feed one another's entries twice
+            if afresh:
+                self._verifier = Verifier()
+            verifier, head, seq = self._verifier, self.journal.head, self.journal.seq
+            async for entries in self._pages(verifier.entries):
+                if not verifier.feed(e for e in entries if e.seq <= seq):
+                    break
+            self.journal.chain = verifier.finish(head).problem
+        self._board.verified = self.journal.chain or self.journal.unread or f"chain verified to entry {seq}"
+        self._move()
+        return self.journal.chain
+
+    async def _pages(self, after: int = 0) -> AsyncIterator[Sequence[Sealed]]:
+        """The journal in pieces, with room for everything else in between."""
+        while entries := self._store.rows(after, PAGE):
+            yield entries
+            after = entries[-1].seq
+            await asyncio.sleep(0)
+
+    def _ask(self, step: PlannedStep, not_before: float) -> Answer:
+        kind = CHECKS[step.what]
+        try:
+            args = arguments(step.what, kind.args, step.args)
+            return kind.ask(args, self.world, self.estate, self.clock.mono(), not_before)
+        except NotFound as error:
+            return unknown(str(error))
+
+    async def _undo(self, run: Run) -> None:
+        await self.plans.undo(run)
+
+    async def _lease(self, run: Run) -> None:
+        await self.plans.take_lease(run)
+
+    def _heard(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
+        if now.value is not None and now.error is None:
+            observe_trends(self.world, key, now.value, before)
+            self.watch.heard(before, now)
+        self._move()
+
+    def _recorded(self, recorded: Recorded) -> None:
+        self._fold(recorded)
+        if recorded.event.run:
+            self.executor.wake(recorded.event.run)
+        self._move()
+
+    def _fold(self, recorded: Recorded) -> None:
+        self._tail.add(recorded)
+        kind, problem = recorded.event.kind, ""
+        try:
+            self.book.fold(recorded)
+            if not recorded.erased:
+                self.watch.fold(recorded, self.book.mono(recorded))
+        except (LookupError, TypeError, ValueError, AttributeError):
+            problem = f"entry {recorded.seq} does not read as {kind.value}"
+        if kind is EventKind.FOREIGN:
+            problem = f"entry {recorded.seq} means nothing to this version"
+        if problem and not self.journal.unread:
+            self.journal.unread = problem
+
+    def _move(self) -> None:
+        self._version += 1
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _tick(self) -> None:
+        last = self._ticked = self.clock.mono()
+        while True:
+            await asyncio.sleep(TICK)
+            now = self.clock.mono()
+            self.lag = max(0.0, now - last - TICK)
+            self._void_after_gap(now)
+            last = self._ticked = now
+            self.watch.tick(now)
+            await self.watch.record(self.journal)
+            await self._probe(now)
+            self._move()
+
+    def _void_after_gap(self, now: float) -> None:
+        """After a standstill nobody is taken at a word given before it; who asks first after it finds out."""
+        if now - self._ticked > GAP:
+            self.plans.void()
+            self.executor.stood_still()
+
+    async def _probe(self, now: float) -> None:
+        """See whether a journal that could not be written can be again; nobody else would ask for a minute."""
+        if self.journal.failing and now - self._probed >= PROBE:
+            self._probed = now
+            await self._note(EventKind.HEARTBEAT, "running; the journal can be written again")
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await self._note(EventKind.HEARTBEAT, "running")
+            await self._verify_on()
+
+    async def _note(self, kind: EventKind, words: str, caller: Caller | None = None) -> None:
+        """Record something that must not fail anything: without a journal it is lost, and effects are refused."""
+        actor, session = (caller.person or caller.account, caller.session) if caller else (self._actor, "")
+        try:
+            await self.journal.append(Event(kind, actor, session, body={"words": words}))
+        except JournalUnavailable:
+            return

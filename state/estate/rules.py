@@ -1,0 +1,187 @@
+"""Rules of an estate that no single entry can check: references, cycles, accounts, addresses, limits.
+
+Every rule works on the data as written and passes over values of the wrong shape (the models report those), so that
+one reading of a file finds everything at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from state.config_files.literal_secrets import shown
+from state.config_files.located import Located
+from state.config_files.paths import Path, at, select
+from state.config_files.suggestions import nearest, one_of
+from state.errors import Problem
+from state.estate.addresses import host_and_scheme, is_ip, is_loopback, wrong_address, wrong_url
+from state.units import parse_duration
+
+REFERENCES: tuple[tuple[Path, str, tuple[str, ...]], ...] = (
+    (("services", "*", "owners", "*"), "person", ("people",)),
+    (("services", "*", "depends_on", "*"), "service or database", ("services", "databases")),
+    (("services", "*", "traffic", "balancers", "*"), "balancer", ("balancers",)),
+    (("services", "*", "metrics", "monitors", "*"), "monitor", ("monitors",)),
+    (("databases", "*", "nodes", "*", "site"), "site", ("sites",)),
+    (("balancers", "*", "site"), "site", ("sites",)),
+    (("monitors", "*", "targets", "*", "site"), "site", ("sites",)),
+    (("monitors", "*", "targets", "*", "service"), "service", ("services",)),
+)
+"""Where a name stands, what it names, and the sections that hold it."""
+
+ADDRESSES: tuple[Path, ...] = (("databases", "*", "nodes", "*", "postgres"), ("zones", "*", "servers", "*"))
+URLS: tuple[Path, ...] = (
+    ("databases", "*", "nodes", "*", "api"),
+    ("monitors", "*", "url"),
+    ("monitors", "*", "targets", "*", "url"),
+)
+
+_MOST_CYCLES = 10
+_LONGEST_SECONDS = 366 * 86_400.0
+_SHORTEST_POLL = 0.05
+_SHORTEST_ARM = 0.5
+
+
+def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
+    """Every breach with its path."""
+    for rule in (_references, _names, _cycles, _accounts, _addresses, _urls, _encryption, _answers, _limits):
+        yield from rule(located)
+
+
+def named(data: Any, *sections: str) -> list[str]:
+    """The names defined in these sections."""
+    return [name for section in sections for name in (at(data, (section,)) or ()) if isinstance(name, str)]
+
+
+def _references(located: Located) -> Iterator[tuple[Path, Problem]]:
+    for pattern, what, sections in REFERENCES:
+        names = named(located.data, *sections)
+        for path, value in select(located.data, pattern):
+            if isinstance(value, str) and value not in names:
+                words = f"a {what}: {one_of(names)}" if names else f"a {what}, but none is defined"
+                yield path, located.problem(path, shown(path, value), words, nearest(value, names))
+
+
+def _names(located: Located) -> Iterator[tuple[Path, Problem]]:
+    services = set(named(located.data, "services"))
+    for name in named(located.data, "databases"):
+        if name in services:
+            path: Path = ("databases", name)
+            words = "another name: a service has this one, so depends_on would be ambiguous"
+            yield path, located.problem(path, repr(name[:60]), words, key=True)
+
+
+def _cycles(located: Located) -> Iterator[tuple[Path, Problem]]:
+    services = set(named(located.data, "services"))
+    graph: dict[str, list[str]] = {name: [] for name in sorted(services)}
+    for path, value in select(located.data, ("services", "*", "depends_on", "*")):
+        if isinstance(value, str) and value in services:
+            graph[str(path[1])].append(value)
+    for _ in range(_MOST_CYCLES):
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            cycle = _from_smallest(error.args[1][::-1])
+            graph[cycle[0]] = [name for name in graph[cycle[0]] if name != cycle[1]]
+            written = at(located.data, ("services", cycle[0], "depends_on"))
+            path = ("services", cycle[0], "depends_on", written.index(cycle[1]))
+            words = f"dependencies without a cycle: {' → '.join(cycle)}"
+            yield path, located.problem(path, repr(cycle[1][:60]), words)
+        else:
+            return
+
+
+def _from_smallest(cycle: list[str]) -> list[str]:
+    """The same ring, beginning (and ending) at its first name, so that reports do not vary."""
+    ring = cycle[:-1]
+    start = ring.index(min(ring))
+    return [*ring[start:], *ring[:start], ring[start]]
+
+
+def _accounts(located: Located) -> Iterator[tuple[Path, Problem]]:
+    owners: dict[str, str] = {}
+    for path, account in select(located.data, ("people", "*", "accounts", "*")):
+        if not isinstance(account, str):
+            continue
+        first = owners.setdefault(account, str(path[1]))
+        if first != path[1]:
+            words = f"an account of one person only; {first!r} has it already"
+            yield path, located.problem(path, shown((), account), words)
+
+
+def _each(
+    located: Located, patterns: tuple[Path, ...], wrong: Callable[[str], str]
+) -> Iterator[tuple[Path, Problem]]:
+    for pattern in patterns:
+        for path, value in select(located.data, pattern):
+            if isinstance(value, str) and (words := wrong(value)):
+                yield path, located.problem(path, shown(path, value), words)
+
+
+def _addresses(located: Located) -> Iterator[tuple[Path, Problem]]:
+    yield from _each(located, ADDRESSES, wrong_address)
+
+
+def _urls(located: Located) -> Iterator[tuple[Path, Problem]]:
+    yield from _each(located, URLS, wrong_url)
+
+
+def _encryption(located: Located) -> Iterator[tuple[Path, Problem]]:
+    """Credentials travel in plain text over loopback only, and only where `tls: loopback` says so."""
+    for base, database in select(located.data, ("databases", "*")):
+        waived = at(database, ("tls",)) == "loopback"
+        for path, node in select(database, ("nodes", "*"), base):
+            postgres, api = at(node, ("postgres",)), at(node, ("api",))
+            if not waived and isinstance(api, str) and host_and_scheme(api)[1] == "http":
+                words = "https:// (plain http needs tls: loopback and loopback addresses)"
+                yield (*path, "api"), located.problem((*path, "api"), shown((), api), words)
+            if waived and isinstance(postgres, str) and not is_loopback(postgres.rpartition(":")[0].strip("[]")):
+                words = "a loopback address, as tls: loopback promises"
+                yield (*path, "postgres"), located.problem((*path, "postgres"), shown((), postgres), words)
+            if waived and isinstance(api, str) and not wrong_url(api) and not is_loopback(host_and_scheme(api)[0]):
+                words = "a loopback address, as tls: loopback promises"
+                yield (*path, "api"), located.problem((*path, "api"), shown((), api), words)
+
+
+def _answers(located: Located) -> Iterator[tuple[Path, Problem]]:
+    for base, record in select(located.data, ("zones", "*", "records", "*")):
+        version = {"A": 4, "AAAA": 6}.get(str(at(record, ("type",)) or "A"))
+        for path, value in select(record, ("expect", "*"), base):
+            if version and isinstance(value, str) and not is_ip(value, version):
+                yield path, located.problem(path, shown((), value), f"an IPv{version} address")
+
+
+def _limits(located: Located) -> Iterator[tuple[Path, Problem]]:
+    """Values that are valid alone and wrong together, or that would switch a protection off."""
+    data = located.data
+    every = _seconds(data, ("polling", "every"), 1.0)
+    stale_after = _seconds(data, ("polling", "stale_after"), 3.0)
+    deadline = _seconds(data, ("polling", "deadline"), 0.9)
+    found: list[tuple[Path, str]] = []
+    if every < _SHORTEST_POLL:
+        found.append((("polling", "every"), "at least 50ms: polling must not become a load"))
+    if stale_after <= every:
+        found.append((("polling", "stale_after"), f"more than every ({every:g} s), or every value would be old"))
+    if deadline >= stale_after:
+        found.append((("polling", "deadline"), f"less than stale_after ({stale_after:g} s)"))
+    production = at(data, ("environment",)) == "production"
+    if production and _seconds(data, ("policies", "confirm", "arm"), _SHORTEST_ARM) < _SHORTEST_ARM:
+        found.append((("policies", "confirm", "arm"), "at least 500ms in production: a late key must not confirm"))
+    for pattern in (("services", "*", "rto"), ("policies", "confirm", "plan_expires")):
+        longest = (p for p, _ in select(data, pattern) if _seconds(data, p, 0.0) > _LONGEST_SECONDS)
+        found += [(path, "at most 366d") for path in longest]
+    for path, words in found:
+        yield path, located.problem(path, shown(path, at(data, path)), words)
+    if production and at(data, ("faults",)) is not None:
+        words = "no faults in production: they belong to laboratories and drills"
+        yield ("faults",), located.problem(("faults",), "'faults'", words, key=True)
+
+
+def _seconds(data: Any, path: Path, default: float) -> float:
+    """A duration, or the default where there is none or none that can be read."""
+    text = at(data, path)
+    try:
+        return parse_duration(text) if isinstance(text, str) else default
+    except ValueError:
+        return default

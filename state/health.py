@@ -1,0 +1,14 @@
+"""The answer of every verdict."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Health(StrEnum):
+    """A verdict. Unknown is an answer of its own; it never counts as pass."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"

@@ -1,0 +1,206 @@
+"""The journal's format: sealing, reading and verifying entries. Pure; storage is an adapter.
+
+An entry is a header and a payload. The header is a canonical JSON array
+`[seq, node, at, mono, boot, actor, session, kind, incident, run, step, commitment]`; the payload is canonical JSON,
+committed to by sha256(salt + payload), so retention may erase it and the chain still verifies. The chain is
+hash = sha256(previous hash + header bytes); the stored bytes are the hashed bytes, so verifying parses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from state.journal.events import Event, EventKind, Recorded
+
+GENESIS = bytes(32)
+"""What the first entry's chain hash is taken over."""
+
+MAX_PAYLOAD = 256 * 1024
+"""Bytes a payload may have; a larger one is replaced by its size and hash before sealing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry as stored: header bytes, chain hash (32 bytes), salt and payload bytes (empty when erased)."""
+
+    seq: int
+    header: bytes
+    hash: bytes
+    salt: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of checking a chain: entries that hold, the head, and the first bad place in words."""
+
+    entries: int
+    head: bytes
+    problem: str = ""
+    torn: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every entry holds. A torn last record is no tampering, but it is reported."""
+        return not self.problem
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys, no spaces, ASCII only: one value, one byte string. Raises ValueError on NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Where and when entries are made: journal node and boot id."""
+
+    node: str
+    boot: str
+
+    def seal(self, event: Event, *, seq: int, previous: bytes, at: float, mono: float) -> Sealed:
+        """Make an entry of an event, chained to the hash before it."""
+        payload = canonical(event.body)
+        if len(payload) > MAX_PAYLOAD:
+            digest = sha256(payload).hexdigest()
+            payload = canonical({"words": "payload too large", "bytes": len(payload), "sha256": digest})
+        salt = secrets.token_bytes(16)
+        commitment = sha256(salt + payload).hexdigest()
+        header = canonical(
+            [
+                seq,
+                self.node,
+                round(at, 6),
+                round(mono, 6),
+                self.boot,
+                event.actor,
+                event.session,
+                event.kind.value,
+                event.incident,
+                event.run,
+                event.step,
+                commitment,
+            ]
+        )
+        return Sealed(seq, header, sha256(previous + header).digest(), salt, payload)
+
+
+def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Sealer) -> Recorded:
+    """An entry just sealed, as `unseal` would read it back, without parsing its header again."""
+    body = json.loads(sealed.payload)
+    kept = Event(event.kind, event.actor, event.session, event.incident, event.run, event.step, body)
+    return Recorded(sealed.seq, round(at, 6), round(mono, 6), sealer.boot, sealer.node, sealed.hash.hex(), kept)
+
+
+def unseal(sealed: Sealed) -> Recorded:
+    """Read an entry back. Raises ValueError when the bytes are no entry."""
+    try:
+        seq, node, at, mono, boot, *names, _ = json.loads(sealed.header)
+        actor, session, kind, incident, run, step = names
+        body = json.loads(sealed.payload) if sealed.payload else {}
+    except (TypeError, RecursionError) as error:
+        raise ValueError("no entry") from error
+    words, times = (node, boot, *names), (at, mono)
+    if not (isinstance(body, dict) and all(isinstance(w, str) for w in words) and all(map(_is_number, times))):
+        raise ValueError("no entry")
+    event = Event(EventKind(kind), actor, session, incident, run, step, body)
+    return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), event, erased=not sealed.payload)
+
+
+def unseal_any(sealed: Sealed) -> Recorded:
+    """Read an entry back; bytes that are none become one of kind foreign, so that reading goes on past them."""
+    try:
+        return unseal(sealed)
+    except ValueError:
+        event = Event(EventKind.FOREIGN, "", body={"words": "these bytes are no journal entry"})
+        return Recorded(sealed.seq, 0.0, 0.0, "", "", sealed.hash.hex(), event)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+class Verifier:
+    """Checks a chain piece by piece, so that a long one need not be held, nor checked in one go."""
+
+    def __init__(self) -> None:
+        self.entries, self.head, self.problem = 0, GENESIS, ""
+
+    def feed(self, entries: Iterable[Sealed]) -> bool:
+        """Check the next entries; False from the first bad one on."""
+        count, previous = self.entries, self.head
+        for entry in entries:
+            if self.problem:
+                break
+            header, chained = entry.header, sha256(previous + entry.header).digest()
+            if chained != entry.hash:
+                self.problem = f"entry {entry.seq} does not follow from entry {count}"
+            elif not header.startswith(b"[%d," % (count + 1)) or entry.seq != count + 1:
+                self.problem = f"entry {entry.seq} stands where entry {count + 1} belongs"
+            elif entry.payload and header[-66:-2] != sha256(entry.salt + entry.payload).hexdigest().encode():
+                self.problem = f"the payload of entry {entry.seq} is not the one that was recorded"
+            else:
+                count, previous = count + 1, chained
+        self.entries, self.head = count, previous
+        return not self.problem
+
+    def finish(self, head: bytes | None = None) -> Verification:
+        """The result; `head` is the hash the chain must end in, when known."""
+        if not self.problem and head is not None and head != self.head:
+            self.problem = f"the chain ends at entry {self.entries} with another hash than the known head"
+        return Verification(self.entries, self.head, self.problem)
+
+
+def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verification:
+    """Check a whole chain from its first entry; `head` is the last hash it must end in, when known.
+
+    Detects any edit, deletion, insertion and reordering, and with `head` also truncation and replacement.
+    """
+    verifier = Verifier()
+    verifier.feed(entries)
+    return verifier.finish(head)
+
+
+def export_line(entry: Sealed) -> bytes:
+    """One entry as a line of an export: everything an offline verifier needs."""
+    return canonical(
+        {
+            "seq": entry.seq,
+            "header": entry.header.decode("ascii", "replace"),
+            "hash": entry.hash.hex(),
+            "salt": entry.salt.hex(),
+            "payload": entry.payload.decode("ascii", "replace"),
+        }
+    )
+
+
+def verify_export(lines: Iterable[bytes], *, head: bytes | None = None) -> Verification:
+    """Check an exported journal. A last line cut short is torn (a crash), not tampering."""
+    entries: list[Sealed] = []
+    broken = ""
+    for number, line in enumerate(lines, 1):
+        if broken:
+            return Verification(len(entries), GENESIS, broken)
+        try:
+            raw = json.loads(line)
+            entry = Sealed(
+                int(raw["seq"]),
+                raw["header"].encode("ascii"),
+                bytes.fromhex(raw["hash"]),
+                bytes.fromhex(raw["salt"]),
+                raw["payload"].encode("ascii"),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            broken = f"line {number} is no journal entry"
+            continue
+        entries.append(entry)
+    result = verify(entries, head=None if broken else head)
+    if broken and result.ok:
+        return Verification(
+            result.entries, result.head, torn=f"{broken}: torn by a crash, {len(entries)} entries hold"
+        )
+    return result

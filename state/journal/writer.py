@@ -1,0 +1,109 @@
+"""Appending to the journal: chained in order, grouped, durable before the caller goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from state.clock import Clock
+from state.errors import JournalUnavailable
+from state.journal.events import Event, EventKind, Recorded
+from state.journal.format import Sealed, Sealer, canonical, recorded
+from state.journal.store import JournalStore
+
+SLOW = 0.005
+"""Seconds a commit may hold the event loop; slower disks are written from a thread."""
+
+STARTING = {EventKind.RUN_STARTED, EventKind.STEP_STARTED, EventKind.STEP_RETRIED, EventKind.INTENT_RECORDED}
+"""What is not recorded, so not begun, while the journal is in doubt; ending, stopping and outcomes are."""
+
+
+class Journal:
+    """The one writer of a journal.
+
+    Everything that asks within one turn of the loop shares one durable commit. `on_recorded` hears each entry
+    after it is durable. `failing` holds why the last append failed, `chain` what is wrong with the chain, `unread`
+    the first entry whose meaning is not known; each is empty when all is well. While one is not, nothing starts.
+    """
+
+    def __init__(self, store: JournalStore, sealer: Sealer, clock: Clock) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._clock = clock
+        self.seq, self.head = store.head()
+        self.failing = self.chain = self.unread = ""
+        self.on_recorded: Callable[[Recorded], None] = lambda kept: None
+        self._waiting: list[tuple[Event, asyncio.Future[Recorded]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._cost = 0.0
+
+    @property
+    def doubt(self) -> str:
+        """Why what is recorded cannot be relied on, or nothing. It can still be added to."""
+        return f"the journal does not hold: {self.chain or self.unread}" if self.chain or self.unread else ""
+
+    @property
+    def unavailable(self) -> str:
+        """Why no effect may start, or nothing."""
+        return self.failing or self.doubt
+
+    async def append(self, event: Event) -> Recorded:
+        """Record an event durably. Raises JournalUnavailable; then nothing was recorded."""
+        return (await self.append_all([event]))[0]
+
+    async def append_all(self, events: Sequence[Event]) -> list[Recorded]:
+        """Record events in one durable commit, all or none of them.
+
+        Raises JournalUnavailable, also for the start of anything while the journal is in doubt, and ValueError or
+        TypeError for a body that is no JSON.
+        """
+        if self.doubt and any(event.kind in STARTING for event in events):
+            raise JournalUnavailable(self.doubt)
+        for event in events:
+            canonical(event.body)
+        loop = asyncio.get_running_loop()
+        asked = [(event, loop.create_future()) for event in events]
+        self._waiting += asked
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        return [await asyncio.shield(done) for _, done in asked]
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            sealed = self._seal([event for event, _ in batch])
+            started = self._clock.mono()
+            try:
+                if self._cost > SLOW:
+                    await asyncio.to_thread(self._store.append, [entry for entry, _ in sealed])
+                else:
+                    self._store.append([entry for entry, _ in sealed])
+            except JournalUnavailable as error:
+                self._took(started)
+                self.failing = str(error)
+                for _, done in batch:
+                    if not done.cancelled():
+                        done.set_exception(JournalUnavailable(str(error)))
+                        done.exception()
+                continue
+            self._took(started)
+            self.failing = ""
+            self.seq, self.head = sealed[-1][0].seq, sealed[-1][0].hash
+            for (_, kept), (_, done) in zip(sealed, batch, strict=True):
+                if not done.cancelled():
+                    done.set_result(kept)
+                self.on_recorded(kept)
+
+    def _took(self, started: float) -> None:
+        self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)
+
+    def _seal(self, events: list[Event]) -> list[tuple[Sealed, Recorded]]:
+        seq, head = self.seq, self.head
+        sealed: list[tuple[Sealed, Recorded]] = []
+        for event in events:
+            seq += 1
+            at, mono = self._clock.wall(), self._clock.mono()
+            entry = self._sealer.seal(event, seq=seq, previous=head, at=at, mono=mono)
+            head = entry.hash
+            sealed.append((entry, recorded(entry, event, at=at, mono=mono, sealer=self._sealer)))
+        return sealed

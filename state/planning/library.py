@@ -1,0 +1,135 @@
+"""The runbooks an engine has loaded: rows for the screen, drafts for the planner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from state.api.views.runbooks import Param, RunbookRow
+from state.config_files.suggestions import nearest
+from state.errors import NotFound, Refused
+from state.estate.model import Estate
+from state.planning.plan import Draft
+from state.runbooks.model import Runbook, Step, flat, render, service_of
+from state.runs.model import PlannedStep
+
+
+class Library:
+    """Loaded runbooks by name; `warnings` holds what the linter said of each, `broken` why others were not loaded."""
+
+    def __init__(
+        self,
+        runbooks: Mapping[str, Runbook],
+        estate: Estate,
+        warnings: Mapping[str, tuple[str, ...]],
+        broken: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
+        self._runbooks, self._estate, self._warnings, self._broken = runbooks, estate, warnings, broken
+
+    def rows(self) -> dict[str, RunbookRow]:
+        """One row a runbook."""
+        rows = {name: self._row(name, runbook) for name, runbook in self._runbooks.items()}
+        for name, problems in self._broken.items():
+            rows[name] = RunbookRow(name, "cannot be loaded", "", 0, 0, (), "; ".join(problems), "never run", ())
+        return rows
+
+    def draft(self, name: str, params: Mapping[str, Any]) -> Draft:
+        """A runbook with its parameters filled in. Raises NotFound or ConfigError."""
+        runbook = self._runbooks.get(name)
+        if name in self._broken:
+            raise Refused("runbook-holds", f"{name}: {self._broken[name][0]}", "Mend the file; see recovery check")
+        if runbook is None:
+            near = nearest(name, self._runbooks)
+            hint = f"; did you mean {near}?" if near else ""
+            raise NotFound(f"no runbook {name}{hint}")
+        service = service_of(runbook, params)
+        known = self._estate.services.get(service)
+        steps = planned_steps(render(runbook, params))
+        budget = known.rto if known else None
+        return Draft(_titled(runbook, params), steps, name, runbook.hash, service, budget)
+
+    def _row(self, name: str, runbook: Runbook) -> RunbookRow:
+        steps = [s for s in flat(runbook.steps) if s.kind != "parallel"]
+        return RunbookRow(
+            name=name,
+            title=runbook.title,
+            hash=runbook.hash,
+            steps=len(steps),
+            changes=sum(s.kind == "change" for s in steps),
+            params=tuple(self._param(p, runbook) for p in runbook.params),
+            lint="",
+            last="never run",
+            outline=tuple(_outline(s) for s in steps),
+            warnings=self._warnings.get(name, ()),
+        )
+
+    def _param(self, name: str, runbook: Runbook) -> Param:
+        spec = runbook.params[name]
+        default = "" if spec.default is None else str(spec.default)
+        return Param(name, spec.kind, default, spec.choices or self._known(spec.kind), spec.required)
+
+    def _known(self, kind: str) -> tuple[str, ...]:
+        """The names of this estate a parameter of a kind may take, for forms and completion."""
+        estate = self._estate
+        traffic = [s.traffic for s in estate.services.values() if s.traffic]
+        names: dict[str, tuple[str, ...]] = {
+            "service": tuple(estate.services),
+            "balancer": tuple(estate.balancers),
+            "database": tuple(estate.databases),
+            "node": tuple(n for d in estate.databases.values() for n in d.nodes),
+            "zone": tuple(estate.zones),
+            "backend": tuple(dict.fromkeys(t.backend for t in traffic)),
+            "colour": tuple(dict.fromkeys(c for t in traffic for c in t.colours)),
+        }
+        return names.get(kind, ())
+
+
+def planned_steps(steps: tuple[Step, ...]) -> tuple[PlannedStep, ...]:
+    """Rendered steps, flattened: the members of a parallel group carry its name."""
+    planned: list[PlannedStep] = []
+    firsts: dict[str, str] = {}
+    for step in steps:
+        members = step.parallel or (step,)
+        firsts[step.id] = members[0].id
+        for member in members:
+            group = step.id if step.parallel else ""
+            planned.append(_planned(member, len(planned), group, step))
+    return tuple(
+        PlannedStep(**{**p.pinned(), "options": {k: firsts.get(v, v) for k, v in p.options.items()}}) for p in planned
+    )
+
+
+def _planned(step: Step, index: int, group: str, parent: Step) -> PlannedStep:
+    decision = step.decide
+    return PlannedStep(
+        id=step.id,
+        index=index,
+        do=step.kind,
+        title=step.title or _outline(step),
+        timeout=step.limit,
+        what=step.what,
+        args=dict(step.args),
+        owner=step.owner or parent.owner or "responder",
+        on_failure=parent.on_failure if group and "on_failure" not in step.model_fields_set else step.on_failure,
+        group=group,
+        every=step.every,
+        samples=step.samples,
+        question=decision.question if decision else "",
+        options=dict(decision.options) if decision else {},
+    )
+
+
+def _outline(step: Step) -> str:
+    if step.title:
+        return step.title
+    if step.kind == "wait":
+        return f"wait {step.limit:.0f} s"
+    if step.decide is not None:
+        return step.decide.question
+    return f"{step.what} " + " ".join(str(v) for v in step.args.values() if v is not None)
+
+
+def _titled(runbook: Runbook, params: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{k}={v}" for k, v in params.items() if v not in (None, ""))
+    return f"{runbook.title} ({given})" if given else runbook.title

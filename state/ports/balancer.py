@@ -1,0 +1,35 @@
+"""Load balancers: reading is needed, each effect is a capability of its own."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, runtime_checkable
+
+from state.ports.target import Identity, Receipt
+from state.world.readings import BalancerReading, Server
+
+ServerState = Literal["ready", "drain", "maint"]
+
+
+@runtime_checkable
+class Balancer(Protocol):
+    """A load balancer that can be read and proven to be itself."""
+
+    name: str
+
+    async def identify(self, *, deadline: float) -> Identity: ...
+    async def read(self, *, deadline: float) -> BalancerReading: ...
+    async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]: ...
+
+
+@runtime_checkable
+class CanSetWeight(Protocol):
+    """Sets an absolute weight, 0 to 256."""
+
+    async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanSetState(Protocol):
+    """Takes a server out of rotation and back."""
+
+    async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt: ...

@@ -1,0 +1,34 @@
+"""What every target of an effect has: an identity it proves, and answers to effects.
+
+Deadlines of all ports are seconds from the call. Reads raise ReadFailure; effects raise EffectRefused (certain that
+nothing happened) or EffectUnknown (anything may have happened), and return a Receipt for every answer that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a target proved to be, over the connection that will act; compared fact by fact."""
+
+    target: str
+    facts: Mapping[str, str]
+
+    def difference(self, other: Identity) -> str:
+        """Words for the first fact that differs, or an empty text."""
+        for name, value in self.facts.items():
+            if other.facts.get(name) != value:
+                return f"{self.target}: {name} was {value}, is {other.facts.get(name, 'unreadable')}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the target answered to an effect: a stable code for people and tests, and its words."""
+
+    code: str
+    words: str
+    changed: bool = True

@@ -1,0 +1,179 @@
+"""Rules of runbooks that no single key can check: names of the estate, arguments, parameters, order of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from state.config_files.explain import explain
+from state.config_files.literal_secrets import shown
+from state.config_files.paths import Path
+from state.config_files.quantities import written_for
+from state.config_files.suggestions import nearest, one_of
+from state.errors import Problem
+from state.estate.model import Estate
+from state.runbooks.model import CONTINUE, STOP, Runbook, Step, placeholders
+from state.runbooks.names import argument_kind, names_for
+from state.runbooks.params import NAMES, ParamSpec, convert, placeholders_in, substitute
+
+Finding = tuple[Path, Problem]
+_SAMPLES: Mapping[str, Any] = {"number": 1, "duration": 1.0, "size": "1MB"}
+
+
+def placed_steps(runbook: Runbook) -> Iterator[tuple[Path, Step]]:
+    """Every step with its path in the file, those of a group after their group."""
+    for index, step in enumerate(runbook.steps):
+        path: Path = ("steps", index)
+        yield path, step
+        for inner, each in enumerate(step.parallel):
+            yield (*path, "parallel", inner), each
+
+
+class Lint:
+    """The errors of one runbook whose shape is valid. `models` are the argument models of all step kinds."""
+
+    def __init__(self, runbook: Runbook, estate: Estate, models: Mapping[str, type[BaseModel]]) -> None:
+        self._runbook, self._estate, self._models = runbook, estate, models
+        self._located = runbook.located
+        self._values: dict[str, Any] = {}
+        self._sampled: set[str] = set()  # parameters whose value nobody knows before a run
+
+    def problems(self) -> list[Finding]:
+        """Every error with its path."""
+        found = [finding for name, spec in self._runbook.params.items() for finding in self._param(name, spec)]
+        undeclared = list(self._undeclared())
+        found += undeclared
+        found += self._order()
+        if not undeclared:
+            found += self._service()
+            for path, step in placed_steps(self._runbook):
+                found += self._arguments(path, step)
+        return found
+
+    def _param(self, name: str, spec: ParamSpec) -> Iterator[Finding]:
+        """The parameter's own default and choices; sets the value its uses are checked with."""
+        base: Path = ("params", name)
+        names = names_for(self._estate, spec.kind, {}) if spec.kind in NAMES else None
+        for index, choice in enumerate(spec.choices):
+            if names is not None and choice not in names:
+                yield self._unknown((*base, "choices", index), choice, spec.kind, names)
+        if spec.kind == "choice" and not spec.choices:
+            yield base, self._located.problem(base, "", "choices: the values it may have")
+        if spec.default is None:
+            self._sampled.add(name)
+            self._values[name] = self._sample(spec, names)
+            return
+        path = (*base, "default")
+        try:
+            self._values[name] = value = convert(spec, spec.default)
+        except ValueError as error:
+            self._sampled.add(name)
+            self._values[name] = self._sample(spec, names)
+            yield path, self._located.problem(path, shown(path, spec.default), str(error))
+        else:
+            if names is not None and value not in names:
+                yield self._unknown(path, str(value), spec.kind, names)
+
+    def _sample(self, spec: ParamSpec, names: Collection[str] | None) -> Any:
+        known = [*spec.choices, *sorted(names or ()), "x"]
+        return _SAMPLES.get(spec.kind, known[0])
+
+    def _undeclared(self) -> Iterator[Finding]:
+        params = self._runbook.params
+        words = f"a parameter: {one_of(params)}" if params else "a parameter, but none is declared"
+        for path, name in placeholders(self._runbook):
+            if name not in params:
+                found = repr(f"${{{name[:60]}}}")
+                yield path, self._located.problem(path, found, words, nearest(name, params))
+
+    def _service(self) -> Iterator[Finding]:
+        service = self._runbook.service
+        if service is not None and not self._open(service):
+            value, names = substitute(service, self._values), self._estate.services
+            if value not in names:
+                yield self._unknown(("service",), str(value), "service", names)
+
+    def _order(self) -> Iterator[Finding]:
+        """Ids are unique, and decisions lead forward."""
+        seen: dict[str, Path] = {}
+        later = {step.id: index for index, step in enumerate(self._runbook.steps)}
+        for path, step in placed_steps(self._runbook):
+            where: Path = (*path, "id")
+            first = seen.setdefault(step.id, where)
+            if first != where:
+                words = f"each id once (first in line {self._located.where(first)[0]})"
+                yield where, self._located.problem(where, repr(step.id), words)
+            for label, meaning in (step.decide.options if step.decide else {}).items():
+                ahead = [each for each, index in later.items() if index > int(path[1])]
+                if meaning in {CONTINUE, STOP} or meaning in ahead:
+                    continue
+                where = (*path, "decide", "options", label)
+                words = f"continue, stop or the id of a later step{f': {one_of(ahead)}' if ahead else ''}"
+                yield where, self._located.problem(where, repr(meaning), words, nearest(meaning, ahead))
+
+    def _arguments(self, path: Path, step: Step) -> Iterator[Finding]:
+        model = self._models.get(step.what)
+        if model is None:
+            return
+        base = (*path, "with")
+        args = substitute(step.args, self._values)
+        written = written_for(model, args, bare_numbers=True)
+        invalid: set[Path] = set()
+        try:
+            model.model_validate(written.data)
+        except ValidationError as error:
+            for where, problem in explain(self._located, error, written, base):
+                invalid.add(where)
+                # A sample says nothing about the value of the run, which is checked when it is given.
+                if not self._open(step.args.get(str(where[len(base)])) if len(where) > len(base) else None):
+                    yield where, problem
+        for name, written_value in step.args.items():
+            if (*base, name) not in invalid:
+                yield from self._argument((*base, name), name, written_value, step.args, args)
+
+    def _argument(
+        self, path: Path, name: str, written: Any, all_written: Mapping[str, Any], args: Mapping[str, Any]
+    ) -> Iterator[Finding]:
+        """A name of the estate in an argument, or the kind of the parameter that stands for it."""
+        kind = argument_kind(name, args)
+        if kind is None or args[name] is None:
+            return
+        for _, param in placeholders_in(written, path):
+            declared = self._runbook.params[param].kind
+            if declared in NAMES and declared != kind and {declared, kind} != {"server", "colour"}:
+                words = f"a parameter of kind {kind} (this one is a {declared})"
+                yield path, self._located.problem(path, shown(path, written), words)
+                return
+        known = {key: value for key, value in args.items() if not self._open(all_written[key])}
+        names = names_for(self._estate, kind, known)
+        if name in known and names is not None and args[name] not in names:
+            yield self._unknown(path, str(args[name]), kind, names)
+
+    def _open(self, written: Any) -> bool:
+        """Whether the value is known only when the run starts."""
+        return any(name in self._sampled for _, name in placeholders_in(written, ()))
+
+    def _unknown(self, path: Path, value: str, kind: str, names: Collection[str]) -> Finding:
+        words = f"a {kind} of the estate: {one_of(names)}" if names else f"a {kind}, but the estate has none"
+        return path, self._located.problem(path, shown(path, value), words, nearest(value, names))
+
+
+def unwise(runbook: Runbook) -> Iterator[Problem]:
+    """Warnings: changes nothing checks afterwards, decisions without a limit, parameters nothing uses."""
+    located = runbook.located
+    checks = [i for i, step in enumerate(runbook.steps) if step.check or any(each.check for each in step.parallel)]
+    last_check = max(checks, default=-1)
+    for path, step in placed_steps(runbook):
+        if step.change and int(path[1]) >= last_check:
+            words = "a check in a later step: nothing proves that it worked"
+            yield located.problem((*path, "change"), f"change {step.id!r}", words)
+        if step.decide and step.timeout is None:
+            words = "a timeout: how long may people take?"
+            yield located.problem((*path, "decide"), f"decision {step.id!r}", words, key=True)
+    used = {name for _, name in placeholders(runbook)}
+    for name in runbook.params:
+        if name not in used:
+            path = ("params", name)
+            yield located.problem(path, f"parameter {name!r}", f"a step that uses ${{{name}}}", key=True)

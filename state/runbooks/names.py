@@ -1,0 +1,56 @@
+"""Which names of an estate an argument of a step may have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from state.estate.model import Estate, ServiceTrafficEntry
+
+_KINDS = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "record"})
+
+
+def argument_kind(name: str, args: Mapping[str, Any]) -> str | None:
+    """What an argument names: itself, except `to`, which is a node of a database or a server of a backend."""
+    if name == "to":
+        return "node" if "database" in args else "server" if "backend" in args else None
+    return name if name in _KINDS else None
+
+
+def names_for(estate: Estate, kind: str, args: Mapping[str, Any]) -> Collection[str] | None:
+    """The valid names, given the other arguments as far as they are known. None when the estate cannot tell."""
+    sections: Mapping[str, Collection[str]] = {
+        "service": estate.services,
+        "balancer": estate.balancers,
+        "database": estate.databases,
+        "zone": estate.zones,
+        "colour": {colour for each in _traffic(estate) for colour in each.colours},
+        "backend": _backends(estate, args.get("balancer")),
+        "node": _inside({name: each.nodes for name, each in estate.databases.items()}, args.get("database")),
+        "record": _inside(
+            {name: [r.name for r in zone.records] for name, zone in estate.zones.items()}, args.get("zone")
+        ),
+    }
+    return _servers(estate, args.get("backend")) if kind == "server" else sections.get(kind)
+
+
+def _traffic(estate: Estate) -> list[ServiceTrafficEntry]:
+    return [service.traffic for service in estate.services.values() if service.traffic]
+
+
+def _inside(groups: Mapping[str, Collection[str]], group: Any) -> set[str]:
+    """The names in one group; in all of them when the group is not known."""
+    return {name for key, names in groups.items() if group not in groups or key == group for name in names}
+
+
+def _backends(estate: Estate, balancer: Any) -> set[str]:
+    traffic = _traffic(estate)
+    return {each.backend for each in traffic if balancer not in estate.balancers or balancer in each.balancers}
+
+
+def _servers(estate: Estate, backend: Any) -> set[str] | None:
+    """The servers an estate names are its colours; a backend without colours has servers it does not know."""
+    chosen = [each for each in _traffic(estate) if backend in (None, each.backend)]
+    if not chosen or not all(each.colours for each in chosen):
+        return None
+    return {colour for each in chosen for colour in each.colours}

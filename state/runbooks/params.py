@@ -1,0 +1,146 @@
+"""Parameters of runbooks: what they may hold, and typed values from what people give."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from state.config_files.explain import NAME_PATTERN, NAME_WORDS
+from state.config_files.paths import Path
+from state.config_files.quantities import UNITS
+from state.config_files.suggestions import one_of
+from state.estate.model import Entry
+from state.units import parse_duration, parse_size
+
+ParamKind = Literal[
+    "service",
+    "balancer",
+    "backend",
+    "server",
+    "database",
+    "node",
+    "zone",
+    "colour",
+    "fault",
+    "text",
+    "number",
+    "duration",
+    "size",
+    "choice",
+]
+NAMES = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "colour", "fault"})
+"""Kinds whose values are names, which end up in commands to targets."""
+
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
+_QUANTITIES = {"duration": parse_duration, "size": parse_size}
+_LONGEST_TEXT = 500
+
+
+class ParamSpec(Entry):
+    """One parameter: its kind, a default as it is written, and the values it may have.
+
+    `required` and without default means that it must be given; a default of nothing means none is passed on.
+    """
+
+    kind: ParamKind
+    title: str = Field(default="", max_length=120)
+    default: str | int | float | None = None
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+    @property
+    def words(self) -> str:
+        """What a value of it looks like."""
+        if self.choices:
+            return one_of(self.choices)
+        quantity = _QUANTITIES.get(self.kind)
+        if quantity is not None:
+            return UNITS[quantity]
+        return {"number": "a number", "text": "text", "choice": "one of its choices"}.get(self.kind, f"a {self.kind}")
+
+
+def convert(spec: ParamSpec, given: Any) -> str | int | float:
+    """The typed value: text, a number, or seconds; a size stays text, as its argument reads it.
+
+    Raises ValueError saying what was expected.
+    """
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise ValueError(spec.words)
+    text = str(given)
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"at most {_LONGEST_TEXT} characters")
+    if spec.choices and text not in spec.choices:
+        raise ValueError(spec.words)
+    if spec.kind == "number":
+        return _number(text)
+    if spec.kind == "duration":
+        return _duration(text)
+    if spec.kind == "size":
+        return _size(text)
+    if spec.kind in NAMES and not re.fullmatch(NAME_PATTERN, text):
+        raise ValueError(NAME_WORDS)
+    if spec.kind == "choice" and not spec.choices:
+        raise ValueError("a parameter that has choices")
+    return text
+
+
+def _size(text: str) -> str:
+    try:
+        parse_size(text)
+    except (ValueError, OverflowError):  # more digits than a float holds
+        raise ValueError(UNITS[parse_size]) from None
+    return text
+
+
+def _number(text: str) -> int | float:
+    try:
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError
+        return int(text) if re.fullmatch(r"[-+]?[0-9]+", text) else value
+    except ValueError:
+        raise ValueError("a number") from None
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        raise ValueError(UNITS[parse_duration]) from None
+    if not 0 < seconds < math.inf:
+        raise ValueError("a duration above zero")
+    return seconds
+
+
+def placeholders_in(value: Any, path: Path) -> list[tuple[Path, str]]:
+    """The name in every `${name}` of a value, with its path; an unfinished `${` counts as one."""
+    if isinstance(value, str):
+        return [(path, found[1]) for found in _PLACEHOLDER.finditer(value)]
+    if isinstance(value, Mapping):
+        return [found for key, item in value.items() for found in placeholders_in(item, (*path, key))]
+    if isinstance(value, list | tuple):
+        return [found for index, item in enumerate(value) for found in placeholders_in(item, (*path, index))]
+    return []
+
+
+def substitute(value: Any, values: Mapping[str, Any]) -> Any:
+    """The value with parameters filled in. Alone, `${name}` keeps the parameter's type; inside text it is text.
+
+    What a parameter holds is never looked at again. Raises KeyError for a parameter without a value.
+    """
+    if isinstance(value, str):
+        whole = _PLACEHOLDER.fullmatch(value)
+        if whole:
+            return values[whole[1]]
+        return _PLACEHOLDER.sub(lambda found: _as_text(values[found[1]]), value)
+    if isinstance(value, Mapping):
+        return {key: substitute(item, values) for key, item in value.items()}
+    return [substitute(item, values) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _as_text(value: Any) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,60 @@
+"""A runbook file becomes a `Runbook`, or one ConfigError; what is merely unwise comes back as warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ValidationError
+
+from state.changes.model import ChangeKind
+from state.checks.model import CheckKind
+from state.config_files.explain import explain
+from state.config_files.located import Located
+from state.config_files.paths import Path, select
+from state.config_files.quantities import written_for
+from state.config_files.suggestions import nearest, one_of
+from state.errors import ConfigError, Problem
+from state.estate.model import Estate
+from state.estate.parse import first_of_each, secret_problems
+from state.runbooks.lint import Lint, unwise
+from state.runbooks.model import Runbook
+
+
+def lint_runbook(
+    located: Located, estate: Estate, change_kinds: Mapping[str, ChangeKind], check_kinds: Mapping[str, CheckKind]
+) -> tuple[Runbook, tuple[Problem, ...]]:
+    """The runbook and warnings, without asking anything outside. Raises ConfigError with every problem."""
+    if not isinstance(located.data, dict):
+        raise ConfigError((located.problem((), "", "a mapping that begins with `runbook: <name>`"),))
+    findings = list(secret_problems(located))
+    hidden = [path for path, _ in findings]
+    findings += _unknown_kinds(located, "check", check_kinds)
+    findings += _unknown_kinds(located, "change", change_kinds)
+    written = written_for(Runbook, located.data)
+    runbook: Runbook | None = None
+    try:
+        runbook = Runbook.model_validate(written.data).placed(located)
+    except ValidationError as error:
+        findings += explain(located, error, written)
+    if runbook is not None:
+        models: dict[str, type[BaseModel]] = {name: check.args for name, check in check_kinds.items()}
+        models |= {name: change.args for name, change in change_kinds.items()}
+        findings += Lint(runbook, estate, models).problems()
+    problems = first_of_each(findings, hidden)
+    if problems or runbook is None:
+        raise ConfigError(problems)
+    warnings = sorted(unwise(runbook), key=lambda p: (p.line, p.column))
+    return runbook, tuple(warnings)
+
+
+def _unknown_kinds(
+    located: Located, step_kind: str, kinds: Mapping[str, ChangeKind] | Mapping[str, CheckKind]
+) -> list[tuple[Path, Problem]]:
+    found = [*select(located.data, ("steps", "*", step_kind))]
+    found += select(located.data, ("steps", "*", "parallel", "*", step_kind))
+    words = f"a {step_kind}: {one_of(kinds)}"
+    return [
+        (path, located.problem(path, repr(kind[:60]), words, nearest(kind, kinds)))
+        for path, kind in found
+        if isinstance(kind, str) and kind not in kinds
+    ]

@@ -1,0 +1,235 @@
+"""The one way an effect happens: identify, re-read, intent durable, apply once, read back, outcome durable.
+
+Nothing here retries an effect. No answer is unknown; unknown leaves only by reading the target, for as long as it
+takes. The reading that decides is made twice, `settle` apart, by another path than the reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from state.api.run_states import StepState
+from state.changes.model import Change, ChangeSpec, Finding, Preview, ReadBack
+from state.clock import Clock
+from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
+from state.journal.events import Event, EventKind
+from state.journal.format import MAX_PAYLOAD, canonical
+from state.journal.writer import Journal
+from state.ports.target import Identity, Receipt
+from state.runs.fault_points import Reach
+from state.runs.model import Run, StepRun
+
+READ_DEADLINE = 4.0
+"""Seconds one reading around an effect may take."""
+
+PREVIEW_AGE = 5.0
+"""Seconds the last reading before an effect may be old when the effect leaves."""
+
+INTERRUPTED = "interrupted"
+"""The receipt of an effect whose answer nobody waited for."""
+
+MOST_EVIDENCE, LONGEST_EVIDENCE = 50, 2000
+"""Lines of evidence, and characters of each, that fit a journal entry."""
+
+STATES = {Finding.DONE: "done", Finding.NOT_DONE: "not-done", Finding.PARTIAL: "failed"}
+
+
+class Effects:
+    """Performs and reconciles the change steps of runs."""
+
+    def __init__(self, build: Callable[[ChangeSpec], Change], journal: Journal, clock: Clock, reach: Reach) -> None:
+        self._build = build
+        self._journal = journal
+        self._clock = clock
+        self._reach = reach
+
+    async def perform(self, run: Run, step: StepRun) -> None:
+        """Carry out one change step; afterwards its state says what became of it."""
+        try:
+            change = self._build(ChangeSpec(step.step.what, step.step.args))
+            read_at = self._clock.mono()
+            identity = await change.identify(deadline=READ_DEADLINE)
+            preview = await change.preview(deadline=READ_DEADLINE)
+        except (ReadFailure, NotFound) as error:
+            await self._end(run, step, "failed", f"nothing was sent: {error}")
+            return
+        obstacle = _obstacle(step, identity, preview)
+        if obstacle:
+            await self._end(run, step, "failed", f"nothing was sent: {obstacle}")
+        elif preview.already:
+            await self._already(run, step, change, preview)
+        elif run.stopping:
+            await self._end(run, step, "stopped", "stopped before anything was sent")
+        elif step.state is not StepState.RUNNING:
+            return  # skipped while its target was read
+        elif self._clock.mono() - read_at > PREVIEW_AGE:
+            await self._end(run, step, "failed", "nothing was sent: the readings before it took too long")
+        else:
+            await self._act(run, step, change, identity, preview, read_at)
+
+    async def _act(
+        self, run: Run, step: StepRun, change: Change, identity: Identity, preview: Preview, read_at: float
+    ) -> None:
+        effect = f"{run.id}/{step.key}"
+        started = self._clock.mono()
+        self._reach("before_intent")
+        intent = {
+            "effect": effect,
+            "epoch": run.epoch,
+            "change": {"kind": change.spec.kind, "args": dict(change.spec.args)},
+            "targets": list(change.targets),
+            "identity": dict(identity.facts),
+            "facts": dict(preview.facts),
+            "diffs": [str(d) for d in preview.diffs],
+            "undo": {"kind": preview.undo.kind, "args": dict(preview.undo.args)} if preview.undo else None,
+            "words": f"{change.title}: {'; '.join(str(d) for d in preview.diffs)}",
+        }
+        if len(canonical(intent)) > MAX_PAYLOAD:
+            await self._end(
+                run, step, "failed", "nothing was sent: what it would do is too much for one journal entry"
+            )
+            return
+        await self._record(run, step, EventKind.INTENT_RECORDED, intent)
+        self._reach("after_intent")
+        if self._clock.mono() - read_at > PREVIEW_AGE:  # this process stood still meanwhile
+            receipt, unknown = Receipt("held", "not sent: the readings before it are too old", changed=False), False
+        elif run.stopping:  # the disk was slow and somebody was faster
+            receipt, unknown = Receipt("held", "not sent: stopped", changed=False), False
+        else:
+            receipt, unknown = await self._apply(change, preview, effect)
+        self._reach("after_effect")
+        answer = {"code": receipt.code, "words": receipt.words, "unknown": unknown}
+        await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
+        self._reach("after_receipt")
+        quiet = change.quiet if receipt.changed else min(change.quiet, 1.0)
+        await self._conclude(run, step, change, preview.facts, quiet=quiet, started=started)
+
+    async def _apply(self, change: Change, preview: Preview, effect: str) -> tuple[Receipt, bool]:
+        try:
+            async with asyncio.timeout(change.timeout + 1.0):
+                return await change.apply(preview.facts, effect=effect, deadline=change.timeout), False
+        except EffectRefused as error:
+            return Receipt(error.code, f"refused: {error.message}", changed=False), False
+        except EffectUnknown as error:
+            return Receipt(error.code, f"no trustworthy answer: {error.message}"), True
+        except (TimeoutError, ReadFailure, NotFound) as error:
+            return Receipt("no-answer", f"no trustworthy answer: {error or 'deadline passed'}"), True
+
+    async def reconcile(self, run: Run, step: StepRun) -> None:
+        """Classify an effect that was intended before a crash, by reading; nothing is sent."""
+        intent = step.intent or {}
+        if step.answered != INTERRUPTED:  # once is enough, however often reading it has to begin again
+            answer = {"code": INTERRUPTED, "words": "interrupted; reading the target", "unknown": True}
+            await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
+        change = self._build(ChangeSpec(intent["change"]["kind"], intent["change"]["args"]))
+        await self._conclude(run, step, change, intent["facts"], quiet=change.quiet, started=self._clock.mono())
+
+    async def _conclude(
+        self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], *, quiet: float, started: float
+    ) -> None:
+        found = await self._settle(run, step, change, facts, quiet)
+        self._reach("before_outcome")
+        state, words = STATES[found.finding], _outcome_words(found, step)
+        outcome = {
+            "effect": step.effect,
+            "state": state,
+            "finding": found.finding.value,
+            "evidence": _shortened(found.evidence),
+            "figures": dict(found.figures),
+            "seconds": round(self._clock.mono() - started, 3),
+            "words": words,
+        }
+        await self._record(run, step, EventKind.OUTCOME_RECORDED, outcome)
+        self._reach("after_outcome")
+        await self._end(run, step, state, words, found.evidence)
+
+    async def _settle(
+        self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], quiet: float
+    ) -> ReadBack:
+        """Read until one finding has held: done for `settle`, anything else for `quiet` seconds."""
+        since, last, pause, doubted = self._clock.mono(), Finding.UNKNOWN, 0.1, step.state.value == "unknown"
+        while True:
+            found = await self._read_back(change, facts)
+            now = self._clock.mono()
+            if found.finding is not last:
+                since, last, pause = now, found.finding, 0.1
+            self._reach("during_read_back")
+            hold = change.settle if found.finding is Finding.DONE else max(quiet, change.settle)
+            if found.finding is not Finding.UNKNOWN and now - since >= hold:
+                return found
+            if found.finding is Finding.UNKNOWN and now - since > 2.0 and not doubted:
+                doubted = True
+                words = "; ".join(found.evidence) or "the target cannot be read"
+                answer = {"code": "unreadable", "words": words, "unknown": True}
+                await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
+            left = hold - (now - since) if found.finding is not Finding.UNKNOWN else pause
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, 2.0 if found.finding is Finding.UNKNOWN else 0.5)
+
+    async def _read_back(self, change: Change, facts: Mapping[str, Any]) -> ReadBack:
+        try:
+            return await change.read_back(facts, deadline=READ_DEADLINE)
+        except (ReadFailure, NotFound) as error:
+            return ReadBack(Finding.UNKNOWN, (str(error),))
+
+    async def _already(self, run: Run, step: StepRun, change: Change, preview: Preview) -> None:
+        found = await self._read_back(change, preview.facts)
+        if found.finding is Finding.DONE:
+            await self._end(run, step, "done", "already so; nothing was sent", found.evidence)
+        else:
+            await self._end(
+                run, step, "failed", "nothing was sent: the target changed while it was read", found.evidence
+            )
+
+    async def _end(self, run: Run, step: StepRun, state: str, words: str, evidence: tuple[str, ...] = ()) -> None:
+        body = {"state": state, "words": words, "evidence": _shortened(evidence)}
+        await self._record(run, step, EventKind.STEP_ENDED, body)
+
+    async def _record(self, run: Run, step: StepRun, kind: EventKind, body: Mapping[str, Any]) -> None:
+        """An entry in the name of the person whose confirmation the run stands on."""
+        await self._journal.append(Event(kind, run.actor, run=run.id, step=step.key, body=body))
+
+
+def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:
+    """Why the effect may not leave: another target, changed facts, or a precondition that does not hold."""
+    pinned = step.step
+    if pinned.identity is not None:
+        difference = Identity(identity.target, pinned.identity).difference(identity)
+        if difference:
+            return f"identity: {difference}"
+    if pinned.facts is not None and not preview.already:
+        moved = fact_difference(pinned.facts, preview.facts)
+        if moved:
+            return f"facts changed since the plan: {moved}"
+    return str(preview.refusals[0]) if preview.refusals else ""
+
+
+def fact_difference(planned: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Words for the first fact that is no longer as planned, or an empty text."""
+    for name in {**planned, **now}:
+        was, is_now = planned.get(name), now.get(name)
+        if isinstance(was, Mapping) and isinstance(is_now, Mapping):
+            inner = fact_difference(was, is_now)
+            if inner:
+                return inner
+        elif _same(was) != _same(is_now):
+            return f"{name} was {was}, is {is_now}"
+    return ""
+
+
+def _same(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shortened(evidence: Sequence[str]) -> list[str]:
+    return [words[:LONGEST_EVIDENCE] for words in evidence[:MOST_EVIDENCE]]
+
+
+def _outcome_words(found: ReadBack, step: StepRun) -> str:
+    if found.finding is Finding.DONE:
+        return "done, read back twice"
+    if found.finding is Finding.NOT_DONE:
+        return f"not done ({step.answered}): {step.words}"
+    return f"partly done: {found.evidence[0] if found.evidence else step.words}"

@@ -1,0 +1,274 @@
+"""Drives runs step by step. It only appends events; what a run is follows from them (`state.runs.fold`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from state.api.run_states import RunState, StepState
+from state.checks.model import Answer
+from state.clock import Clock
+from state.errors import JournalUnavailable
+from state.health import Health
+from state.journal.events import Event, EventKind
+from state.journal.writer import Journal
+from state.runs.effects import Effects
+from state.runs.model import PlannedStep, Run, StepRun
+
+LOOK = 0.25
+"""Seconds between looks of a check at the readings; it counts each reading once."""
+
+Ask = Callable[[PlannedStep, float], Answer]
+"""Ask a check step, with the monotonic instant before which readings do not count."""
+
+
+class Executor:
+    """One task per open run; controls wake it."""
+
+    def __init__(
+        self,
+        effects: Effects,
+        journal: Journal,
+        clock: Clock,
+        ask: Ask,
+        undo: Callable[[Run], Awaitable[None]],
+        lease: Callable[[Run], Awaitable[None]],
+        actor: str,
+    ) -> None:
+        self._effects, self._journal, self._clock, self._ask, self._undo = effects, journal, clock, ask, undo
+        self._lease, self._actor = lease, actor
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._restarted: set[str] = set()
+        self._without_lease: set[str] = set()
+
+    def start(self, run: Run, *, restarted: bool = False) -> None:
+        """Begin, or after a restart go on with, a run."""
+        if restarted:
+            self._restarted.add(run.id)
+            self._without_lease.add(run.id)
+        self._wakes[run.id] = asyncio.Event()
+        self._tasks[run.id] = asyncio.create_task(self._live(run), name=f"run {run.id}")
+
+    def wake(self, run: str) -> None:
+        """Something about a run changed: look again."""
+        if run in self._wakes:
+            self._wakes[run].set()
+
+    def stood_still(self) -> None:
+        """This process did nothing for a while: whoever confirmed what is going on may have given it up since."""
+        self._restarted |= set(self._tasks)
+
+    def confirmed(self, run: str) -> None:
+        """A person confirmed going on after a restart."""
+        self._restarted.discard(run)
+
+    async def close(self) -> None:
+        """Leave every run where it is; the journal knows where that is."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _live(self, run: Run) -> None:
+        """Drive the run; while the journal cannot be written nothing starts, and it is tried again."""
+        while not run.ended:
+            try:
+                await self._drive(run)
+            except JournalUnavailable as error:
+                run.words = f"held: {error}"
+                await asyncio.sleep(1.0)
+            except Exception as error:  # noqa: BLE001 boundary: a bug holds the run where it is, for people to see
+                await self._hold_after_error(run, f"an error of the engine: {type(error).__name__}: {error}")
+
+    async def _hold_after_error(self, run: Run, words: str) -> None:
+        """Pause where it is. What had sent nothing has failed; an effect in doubt is read again by `_recover`."""
+        run.words = words
+        await asyncio.sleep(1.0)
+        try:
+            for step in run.all_steps():
+                if step.state is StepState.RUNNING and step.intent is None:
+                    await self._end(run, step, "failed", words, ())
+            if run.state is not RunState.PAUSED:
+                await self._event(run, EventKind.RUN_PAUSED, {"words": words})
+        except JournalUnavailable as error:
+            run.words = f"{words}; held: {error}"
+
+    async def _drive(self, run: Run) -> None:
+        if run.id in self._without_lease:
+            await self._lease(run)
+            self._without_lease.discard(run.id)
+        await self._recover(run)
+        while not run.ended:
+            step = run.next()
+            if run.stopping:
+                await self._finish(run, RunState.STOPPED, "stopped; what was done is listed with its evidence")
+            elif step is None:
+                await self._finish(run, RunState.DONE, "every step is done and verified")
+            elif run.state is RunState.PAUSED:
+                await self._sleep(run)
+            elif self._held(run, step):
+                await self._after(run, [step])
+            else:
+                group = [s for s in run.group(step) if not (run.settled(s) or self._held(run, s))]
+                if not await self._hold_after_restart(run, group):
+                    await self._together(run, group)
+                    await self._after(run, group)
+
+    async def _together(self, run: Run, group: list[PlannedStep]) -> None:
+        """Carry out the steps of a group. Whatever one of them meets, all come to rest before anybody goes on."""
+        for met in await asyncio.gather(*(self._step(run, s) for s in group), return_exceptions=True):
+            if met is not None:
+                raise met
+
+    async def _recover(self, run: Run) -> None:
+        """After a crash: effects in doubt are classified by reading; what had sent nothing starts over."""
+        settled: list[PlannedStep] = []
+        for step in run.all_steps():
+            if step.in_doubt:
+                await self._effects.reconcile(run, step)
+                settled.append(step.step)
+            elif step.intent is not None and step.seconds is None:
+                await self._end(run, step, step.state.value, step.words, step.evidence)
+                settled.append(step.step)
+            elif step.state is StepState.RUNNING and run.stopping:
+                await self._end(run, step, "stopped", "stopped before anything was sent", ())
+            elif step.state is StepState.RUNNING:
+                body = {"reason": "the engine ended before anything was sent", **_pin(step.step)}
+                await self._record(run, EventKind.STEP_RETRIED, step, body)
+        await self._after(run, settled)
+
+    async def _hold_after_restart(self, run: Run, group: list[PlannedStep]) -> bool:
+        """A risky change is not sent by an engine that restarted or stood still since a person confirmed it."""
+        risky = next((s for s in group if s.do == "change" and s.risk == "B3"), None)
+        if run.id not in self._restarted or risky is None:
+            return False
+        words = f"the engine restarted or stood still since this was confirmed; resume to go on with: {risky.title}"
+        await self._event(run, EventKind.RUN_PAUSED, {"words": words})
+        return True
+
+    def _held(self, run: Run, step: PlannedStep) -> bool:
+        return run.latest(step.id).state in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED)
+
+    async def _sleep(self, run: Run) -> None:
+        wake = self._wakes[run.id]
+        await wake.wait()
+        wake.clear()
+
+    async def _step(self, run: Run, planned: PlannedStep) -> None:
+        step = run.latest(planned.id)
+        if step.state not in (StepState.PENDING, StepState.WAITING):
+            return  # one instance is carried out once
+        if step.state is StepState.PENDING:
+            await self._record(run, EventKind.STEP_STARTED, step, {"words": planned.title})
+        match planned.do:
+            case "change":
+                await self._effects.perform(run, step)
+            case "check":
+                await self._check(run, step)
+            case "wait":
+                await self._wait(run, step)
+            case _:
+                await self._decide(run, step)
+
+    async def _check(self, run: Run, step: StepRun) -> None:
+        """Ask until enough passes in a row, each from younger readings, or the timeout. Unknown is never a pass."""
+        planned, started = step.step, self._clock.mono()
+        good, counted, answer = 0, started, Answer(Health.UNKNOWN, ("no reading yet",))
+        while not run.stopping:
+            answer = self._ask(planned, started)
+            if answer.health is not Health.PASS:
+                good, counted = 0, started
+            elif self._ask(planned, counted).health is Health.PASS:
+                good, counted = good + 1, self._clock.mono()
+            step.words = f"{answer.health.value}: {'; '.join(answer.evidence)}"
+            if good >= planned.samples:
+                await self._end(run, step, "done", f"pass, {good} of {planned.samples} in a row", answer.evidence)
+                return
+            if self._clock.mono() - started >= planned.timeout:
+                why = "no data is never a pass" if answer.health is Health.UNKNOWN else "did not hold in time"
+                words = f"{answer.health.value}: {why} ({planned.timeout:.0f} s)"
+                await self._end(run, step, "failed", words, answer.evidence)
+                return
+            await self._doze(run, min(planned.every, LOOK))
+        await self._end(run, step, "stopped", "stopped", answer.evidence)
+
+    async def _wait(self, run: Run, step: StepRun) -> None:
+        until = self._clock.mono() + step.step.timeout
+        while not run.stopping and (left := until - self._clock.mono()) > 0:
+            await self._doze(run, left)
+        await self._end(run, step, "stopped" if run.stopping else "done", f"waited {step.step.timeout:.0f} s", ())
+
+    async def _doze(self, run: Run, seconds: float) -> None:
+        """Sleep, but let a control interrupt it."""
+        wake = self._wakes[run.id]
+        try:
+            async with asyncio.timeout(seconds):
+                await wake.wait()
+            wake.clear()
+        except TimeoutError:
+            return
+
+    async def _decide(self, run: Run, step: StepRun) -> None:
+        """Ask people and wait; the answer is an event made by `control`."""
+        planned = step.step
+        if step.state is not StepState.WAITING:
+            body = {"question": planned.question, "options": list(planned.options)}
+            await self._record(run, EventKind.DECISION_ASKED, step, body)
+        while not (run.stopping or step.choice):
+            await self._sleep(run)
+        if not step.choice:
+            await self._end(run, step, "stopped", "stopped without a decision", ())
+            return
+        meaning = planned.options[step.choice]  # carried out before the step ends: a crash in between repeats it
+        if meaning == "stop":
+            await self._event(run, EventKind.RUN_STOP_REQUESTED, {"words": step.words})
+        elif meaning != "continue":
+            await self._skip_to(run, step, meaning)
+        await self._end(run, step, "done", step.words, ())
+
+    async def _skip_to(self, run: Run, step: StepRun, target: str) -> None:
+        end = next(s.index for s in run.steps if s.id == target)
+        for planned in run.steps:
+            if step.step.index < planned.index < end and not run.settled(planned):
+                await self._record(run, EventKind.STEP_SKIPPED, run.latest(planned.id), {"reason": step.words})
+
+    async def _after(self, run: Run, group: list[PlannedStep]) -> None:
+        """Apply the failure policy of the steps that did not come out."""
+        for planned in group:
+            step = run.latest(planned.id)
+            if run.ended or run.stopping or step.state in (StepState.DONE, StepState.SKIPPED, StepState.PENDING):
+                continue
+            words = f"{planned.title}: {step.words}"
+            policy = "pause" if step.state is StepState.STOPPED else planned.on_failure
+            match policy:
+                case "continue":
+                    continue
+                case "stop":
+                    await self._finish(run, RunState.FAILED, words)
+                case "undo":
+                    await self._finish(run, RunState.FAILED, f"{words}; what was done is being undone")
+                    await self._undo(run)
+                case _:
+                    await self._event(run, EventKind.RUN_PAUSED, {"words": words})
+            return
+
+    async def _finish(self, run: Run, state: RunState, words: str) -> None:
+        await self._event(run, EventKind.RUN_ENDED, {"state": state.value, "words": words})
+
+    async def _end(self, run: Run, step: StepRun, state: str, words: str, evidence: tuple[str, ...]) -> None:
+        body = {"state": state, "words": words, "evidence": list(evidence)}
+        await self._record(run, EventKind.STEP_ENDED, step, body)
+
+    async def _record(self, run: Run, kind: EventKind, step: StepRun, body: Mapping[str, Any]) -> None:
+        await self._journal.append(Event(kind, self._actor, run=run.id, step=step.key, body=body))
+
+    async def _event(self, run: Run, kind: EventKind, body: Mapping[str, Any]) -> None:
+        await self._journal.append(Event(kind, self._actor, run=run.id, body=body))
+
+
+def _pin(step: PlannedStep) -> dict[str, Any]:
+    return {
+        "identity": dict(step.identity) if step.identity is not None else None,
+        "facts": dict(step.facts) if step.facts is not None else None,
+    }
