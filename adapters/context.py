@@ -19,7 +19,7 @@ async def keep_nothing() -> None:
     """The end of a source that holds no connection."""
 
 
-class Ask(Protocol):
+class ReadSource(Protocol):
     """An adapter's own read, given its deadline in seconds."""
 
     def __call__(self, *, deadline: float) -> Awaitable[Reading]: ...
@@ -33,7 +33,7 @@ class Polled:
     every: float
     deadline: float
     limit: float
-    ask: Ask
+    ask: ReadSource
     end: Callable[[], Awaitable[None]] = keep_nothing
 
     async def read(self) -> Reading:
@@ -46,7 +46,7 @@ class Polled:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class AdapterContext:
     """The estate's folder and pace; resolves secrets."""
 
     base: Path
@@ -63,7 +63,7 @@ class Context:
     def source(
         self,
         key: str,
-        ask: Ask,
+        ask: ReadSource,
         end: Callable[[], Awaitable[None]] = keep_nothing,
     ) -> Polled:
         """A source at the estate's pace."""

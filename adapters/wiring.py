@@ -20,7 +20,7 @@ from types import MappingProxyType, ModuleType
 
 from pydantic import BaseModel, ValidationError
 
-from adapters.context import Context, misconfigured
+from adapters.context import AdapterContext, misconfigured
 from state.errors import ConfigError
 from state.estate.model import Adapted, Estate
 from state.ports.balancer import Balancer
@@ -60,11 +60,9 @@ def wire(estate: Estate, base: Path) -> Outside:
 
     Reads the secrets, so it may block for as long as their commands take. Raises ConfigError.
     """
-    context = Context(base, estate.polling)
+    context = AdapterContext(base, estate.polling)
     balancers = dict(_balancers(estate, context))
-    sources: list[Source] = [
-        context.source(f"balancer:{name}", balancer.read) for name, balancer in balancers.items()
-    ]
+    sources: list[Source] = [context.source(f"balancer:{name}", balancer.read) for name, balancer in balancers.items()]
     databases: dict[str, Database] = {}
     for name, database in estate.databases.items():
         built, polled = _module("databases", name, database.kind).build(name, database, context)
@@ -79,13 +77,13 @@ def wire(estate: Estate, base: Path) -> Outside:
     return Outside(sources, balancers, databases, _faults(estate, context))
 
 
-def _balancers(estate: Estate, context: Context) -> Iterator[tuple[str, Balancer]]:
+def _balancers(estate: Estate, context: AdapterContext) -> Iterator[tuple[str, Balancer]]:
     for name, entry in estate.balancers.items():
         module, options = _adapter("balancers", name, entry)
         yield name, module.build(name, options, context)
 
 
-def _faults(estate: Estate, context: Context) -> FaultInjector | None:
+def _faults(estate: Estate, context: AdapterContext) -> FaultInjector | None:
     if estate.faults is None:
         return None
     module, options = _adapter("faults", "", estate.faults)

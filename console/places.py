@@ -25,7 +25,7 @@ _NAME = re.compile(r"""^estate:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]{0,62})["']?
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EnginePlace:
     """One estate's engine on this host. `file` is None when only a running engine told about it."""
 
     estate: str
@@ -61,7 +61,7 @@ class Place:
         return self.state / "engine.log"
 
 
-def find(wanted: str | None = None) -> Place:
+def find(wanted: str | None = None) -> EnginePlace:
     """The place of the estate that is meant, and in `chosen` why.
 
     Order: the argument, `$RECOVERY_ESTATE`, `./recovery.yaml`, the running lab, the only engine on this host,
@@ -91,7 +91,7 @@ def find(wanted: str | None = None) -> Place:
     )
 
 
-def of_file(file: Path, chosen: str) -> Place:
+def of_file(file: Path, chosen: str) -> EnginePlace:
     """The place of an estate file. Raises ConfigError when it cannot be read or names no estate."""
     file = file.absolute()
     try:
@@ -102,8 +102,8 @@ def of_file(file: Path, chosen: str) -> Place:
         raise ConfigError((Problem(str(file), 1, 1, "", "a line `estate: NAME`"),))
     name = found[1]
     if (file.parent / LAB_MARK).is_file():
-        return Place(name, file, file.parent / "run", file.parent / "state", chosen)
-    return Place(name, file, _runtime(name), _state(name), chosen)
+        return EnginePlace(name, file, file.parent / "run", file.parent / "state", chosen)
+    return EnginePlace(name, file, _runtime(name), _state(name), chosen)
 
 
 def lab_directory() -> Path:
@@ -114,12 +114,12 @@ def lab_directory() -> Path:
     return Path("/tmp") / f"recovery-lab-{os.getuid()}"  # noqa: S108 - the lab makes it 0700 and checks the owner
 
 
-def read_index(place: Place) -> dict[str, Any] | None:
+def read_index(place: EnginePlace) -> dict[str, Any] | None:
     """What a running engine wrote about itself, or None. It may be a left-over of one that was killed."""
     return _read(place.index)
 
 
-def _named(named: str, why: str) -> Place:
+def _named(named: str, why: str) -> EnginePlace:
     path = Path(named).expanduser()
     if path.is_dir():
         path = path / ESTATE_FILE
@@ -173,11 +173,11 @@ def _state(name: str) -> Path:
     return Path(home) / "recovery" / name
 
 
-def _of_index(index: Path, chosen: str) -> Place:
+def _of_index(index: Path, chosen: str) -> EnginePlace:
     told = _read(index) or {}
     file = told.get("file")
     state = Path(str(told.get("state") or _state(index.parent.name)))
-    return Place(index.parent.name, Path(str(file)) if file else None, index.parent, state, chosen)
+    return EnginePlace(index.parent.name, Path(str(file)) if file else None, index.parent, state, chosen)
 
 
 def _read(index: Path) -> dict[str, Any] | None:

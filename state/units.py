@@ -105,12 +105,12 @@ def utc_date(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _number(value: object, words: str) -> float | None:
+def _number(value: object, message: str) -> float | None:
     """A finite number as it is, None for text. Raises ValueError for anything else."""
     if isinstance(value, str):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is not {words}")
+        raise ValueError(f"{value!r} is not {message}")
     return float(value)
 
 

@@ -4,8 +4,8 @@
 and has no acting route at all. Who calls is the kernel's word (SO_PEERCRED), never the caller's.
 """
 
-from adapters.api_server.metrics import EngineMetrics, Lag, MetricsServer
+from adapters.api_server.metrics import EngineMetrics, LoopLag, MetricsServer
 from adapters.api_server.routes import ROUTES, Route
 from adapters.api_server.server import ApiServer, Sockets
 
-__all__ = ["ROUTES", "ApiServer", "EngineMetrics", "Lag", "MetricsServer", "Route", "Sockets"]
+__all__ = ["ROUTES", "ApiServer", "EngineMetrics", "LoopLag", "MetricsServer", "Route", "Sockets"]

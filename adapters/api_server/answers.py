@@ -87,5 +87,5 @@ async def errors_as_json(request: web.Request, handler: Any) -> web.StreamRespon
     except RecoveryError as error:
         return failure(error)
     except web.HTTPException as error:
-        words = f"{request.method} {request.path}: {error.reason}"
-        return failure(BadRequest(words, error.status))
+        message = f"{request.method} {request.path}: {error.reason}"
+        return failure(BadRequest(message, error.status))

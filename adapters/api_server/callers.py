@@ -8,7 +8,7 @@ import struct
 from asyncio import BaseTransport
 
 from state.api.caller import Caller
-from state.api.service import Front
+from state.api.service import EngineService
 
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
@@ -21,7 +21,7 @@ def account_of(uid: int) -> str:
         return str(uid)
 
 
-def caller_of(transport: BaseTransport | None, front: Front, *, read_only: bool) -> Caller:
+def caller_of(transport: BaseTransport | None, front: EngineService, *, read_only: bool) -> Caller:
     """The caller of one connection. Raises ConnectionError when it is gone or carries no credentials."""
     peer = None if transport is None else transport.get_extra_info("socket")
     if peer is None:

@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from state.api.run_states import RunState
-from state.api.service import Front
+from state.api.service import EngineService
 from state.api.views.header import HeaderView
 from state.api.views.runbooks import RunbooksView
 
@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(slots=True)
-class Lag:
+class LoopLag:
     """How late the event loop was, in seconds: at the last look and at worst since the start."""
 
     last: float = 0.0
@@ -35,7 +35,7 @@ class Lag:
 class EngineMetrics(Collector):
     """Reads the engine's views at the moment of a scrape; keeps no state of its own."""
 
-    def __init__(self, front: Front, lag: Lag, streams: Callable[[], int]) -> None:
+    def __init__(self, front: EngineService, lag: LoopLag, streams: Callable[[], int]) -> None:
         self._front = front
         self._lag = lag
         self._streams = streams
@@ -74,8 +74,8 @@ class EngineMetrics(Collector):
         return runs
 
 
-def _one(name: str, words: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, words, value=value)
+def _one(name: str, message: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, message, value=value)
 
 
 class MetricsServer:

@@ -13,7 +13,7 @@ from adapters.api_server.answers import HEADERS, BadRequest, answer
 from adapters.api_server.callers import caller_of
 from adapters.api_server.stream import run_stream
 from state.api.caller import Caller
-from state.api.service import Front
+from state.api.service import EngineService
 from state.api.topics import TOPICS
 from state.api.wire import named, plain
 from state.errors import NotFound
@@ -24,10 +24,10 @@ EXPORT_CHUNK = 256 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Side:
     """One socket's side of the engine."""
 
-    front: Front
+    front: EngineService
     read_only: bool
 
     def caller(self, request: web.Request) -> Caller:
@@ -42,35 +42,35 @@ class Route:
     method: str
     path: str
     acts: bool
-    serve: Callable[[Desk, web.Request], Awaitable[web.StreamResponse]]
+    serve: Callable[[Side, web.Request], Awaitable[web.StreamResponse]]
 
 
-async def _hello(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _hello(desk: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(desk.front.hello(desk.caller(request)))})
 
 
-async def _stream(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _stream(desk: Side, request: web.Request) -> web.StreamResponse:
     asked = request.query.get("topics", ",".join(TOPICS))
     topics = tuple(dict.fromkeys(_topic(name) for name in asked.split(",") if name))
     return await run_stream(request, desk.front, topics)
 
 
-async def _view(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _view(desk: Side, request: web.Request) -> web.StreamResponse:
     return answer(named(desk.front.view(_topic(request.match_info["topic"]))))
 
 
-async def _journal(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _journal(desk: Side, request: web.Request) -> web.StreamResponse:
     after, limit = _number(request, "after", 0), _number(request, "limit", 100)
     rows = desk.front.journal_rows(after, min(limit, MOST_ROWS))
     return answer({"value": [plain(row) for row in rows]})
 
 
-async def _verify(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _verify(desk: Side, request: web.Request) -> web.StreamResponse:
     problem = await desk.front.journal_verify()
     return answer({"value": problem, "problem": problem})
 
 
-async def _export(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _export(desk: Side, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
     await response.prepare(request)
     held = bytearray()
@@ -83,24 +83,24 @@ async def _export(desk: Desk, request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _preview(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _preview(desk: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await desk.front.preview(desk.caller(request), await _body(request)))})
 
 
-async def _submit(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _submit(desk: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await desk.front.submit(desk.caller(request), await _body(request)))})
 
 
-async def _control(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _control(desk: Side, request: web.Request) -> web.StreamResponse:
     run, body = request.match_info["run"], await _body(request)
     return answer({"value": plain(await desk.front.control(desk.caller(request), run, body))})
 
 
-async def _stop(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _stop(desk: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await desk.front.stop_all(desk.caller(request)))})
 
 
-async def _shut_down(desk: Desk, request: web.Request) -> web.StreamResponse:
+async def _shut_down(desk: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await desk.front.shut_down(desk.caller(request)))})
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from aiohttp import web
 
 from adapters.api_server.answers import errors_as_json
-from adapters.api_server.routes import ROUTES, STREAM, Desk, Route
-from state.api.service import Front
+from adapters.api_server.routes import ROUTES, STREAM, Route, Side
+from state.api.service import EngineService
 from state.errors import ConfigError, Problem
 
 BODY_LIMIT = 64 * 1024
@@ -39,9 +39,9 @@ class Sockets:
 
 
 class ApiServer:
-    """Serves a `Front` on both sockets. Start once, stop once."""
+    """Serves a `EngineService` on both sockets. Start once, stop once."""
 
-    def __init__(self, front: Front, sockets: Sockets) -> None:
+    def __init__(self, front: EngineService, sockets: Sockets) -> None:
         self._front = front
         self.sockets = sockets
         self._runners: list[web.AppRunner] = []
@@ -63,7 +63,7 @@ class ApiServer:
 
     async def _listen(self, path: Path, mode: int, gid: int | None, *, read_only: bool) -> None:
         app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
-        desk = Desk(self._front, read_only)
+        desk = Side(self._front, read_only)
         for route in ROUTES:
             if not (read_only and route.acts):
                 app.router.add_route(route.method, route.path, partial(self._serve, route, desk))
@@ -72,7 +72,7 @@ class ApiServer:
         self._runners.append(runner)
         await web.SockSite(runner, bind(path, mode, gid)).start()
 
-    async def _serve(self, route: Route, desk: Desk, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, route: Route, desk: Side, request: web.Request) -> web.StreamResponse:
         streams = route.path == STREAM
         self.streams += streams
         try:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from adapters.api_server.answers import HEADERS, encode
-from state.api.service import Front
+from state.api.service import EngineService
 from state.api.wire import Differ
 
 AT_MOST_EVERY = 0.25  # seconds between two batches
@@ -23,7 +23,7 @@ STALLED = 5.0  # seconds a full socket is waited for
 BUFFER = 64 * 1024  # bytes held for one console beyond the kernel's own buffer
 
 
-async def run_stream(request: web.Request, front: Front, topics: Sequence[str]) -> web.StreamResponse:
+async def run_stream(request: web.Request, front: EngineService, topics: Sequence[str]) -> web.StreamResponse:
     """Serve one console until it leaves, stalls, or the engine ends."""
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
     response.enable_chunked_encoding()
@@ -40,7 +40,7 @@ async def run_stream(request: web.Request, front: Front, topics: Sequence[str]) 
         await asyncio.sleep(max(0.0, sent + AT_MOST_EVERY - time.monotonic()))
 
 
-def _batch(front: Front, differs: Sequence[Differ]) -> bytes:
+def _batch(front: EngineService, differs: Sequence[Differ]) -> bytes:
     """A tick, then one frame for every topic that changed."""
     lines = [encode({"tick": {"mono": front.mono(), "wall": time.time()}})]
     for differ in differs:
@@ -64,7 +64,7 @@ async def _send(request: web.Request, response: web.StreamResponse, batch: bytes
     return True
 
 
-async def _next(front: Front, version: int, until: float) -> int:
+async def _next(front: EngineService, version: int, until: float) -> int:
     """The world's new version, or the same one when nothing changed until the next tick is due."""
     try:
         async with asyncio.timeout(max(0.0, until - time.monotonic())):

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from adapters.balancers import haproxy_socket
 from adapters.balancers.haproxy_parse import Intake
-from adapters.context import Context, is_loopback, split_address
+from adapters.context import AdapterContext, is_loopback, split_address
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import Entry
 from state.ports.balancer import ServerState
@@ -135,11 +135,11 @@ class HAProxy:
             raise EffectRefused(f"HAProxy did not answer others within {deadline:g} s", "unreachable")
         try:
             left = deadline - (time.monotonic() - began)
-            words = await haproxy_socket.act(self._address, f"set server {target} {what}".encode(), left)
+            message = await haproxy_socket.act(self._address, f"set server {target} {what}".encode(), left)
         finally:
             self._acting.release()
-        if words:
-            raise EffectRefused(words, "denied" if words.startswith("Permission denied") else "refused")
+        if message:
+            raise EffectRefused(message, "denied" if message.startswith("Permission denied") else "refused")
         return Receipt("silent", "")
 
 
@@ -173,7 +173,7 @@ def _process(info: dict[str, str]) -> str:
     return f"{info['Pid']}@{info['Start_time_sec']}"
 
 
-def build(name: str, options: Options, context: Context) -> HAProxy:
+def build(name: str, options: Options, context: AdapterContext) -> HAProxy:
     """The adapter for one estate entry; connects to nothing yet."""
     del context
     return HAProxy(name, options.socket)

@@ -37,7 +37,7 @@ class _State(NamedTuple):
     configured: int
 
 
-class _Row(NamedTuple):
+class _CsvRow(NamedTuple):
     """A row of `show stat` cut into the parts that mean something, between the columns that only tick.
 
     `head` ends before lastchg; `middle` runs from qlimit up to check_duration; `tail` are the answers counted by
@@ -93,7 +93,7 @@ class Intake:
     def __init__(self) -> None:
         self._state_heads: list[bytes] = []
         self._states: dict[str, _State] = {}
-        self._rows: list[_Row] = []
+        self._rows: list[_CsvRow] = []
         self._servers: dict[str, Server] = {}
 
     def knows(self, key: str) -> bool:
@@ -145,7 +145,7 @@ class Intake:
     async def _take_stats(self, lines: list[bytes], touched: set[str], pace: _Pace) -> bool:
         old = self._rows
         changed = len(old) != len(lines)
-        rows: list[_Row] = []
+        rows: list[_CsvRow] = []
         for place, line in enumerate(lines):
             if not place % LOOK_EVERY:
                 await pace.breathe()
@@ -159,7 +159,7 @@ class Intake:
         self._rows = rows
         return changed
 
-    def _parse(self, line: bytes) -> _Row:
+    def _parse(self, line: bytes) -> _CsvRow:
         parts = line.split(b",", 44)
         backend, name, status, check = (parts[i].decode() for i in (0, 1, 17, 36))
         key = f"{backend}/{name}"
@@ -185,10 +185,10 @@ class Intake:
         head = b",".join(parts[:23]) + b","
         middle = b"," + b",".join(parts[25:38]) + b","
         tail = b"," + b",".join(parts[39:44]) + b","
-        return _Row(head, middle, tail, key, server)
+        return _CsvRow(head, middle, tail, key, server)
 
 
-def _same(line: bytes, row: _Row) -> bool:
+def _same(line: bytes, row: _CsvRow) -> bool:
     """Whether a row says the same as before, apart from lastchg, downtime and check_duration."""
     head, middle, tail, _, _ = row
     if not line.startswith(head):

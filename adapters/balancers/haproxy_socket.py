@@ -103,8 +103,8 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
             _hang_up(dialogue)
             raise TimeoutError
     except TimeoutError as error:
-        words = f"no connection to HAProxy within {min(deadline, PROMPT):.3g} s"
-        raise EffectRefused(words, "unreachable") from error
+        message = f"no connection to HAProxy within {min(deadline, PROMPT):.3g} s"
+        raise EffectRefused(message, "unreachable") from error
     except OSError as error:
         raise EffectRefused(f"HAProxy socket: {error.strerror or error}", "unreachable") from error
     try:

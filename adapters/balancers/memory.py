@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import Entry, Name
 from state.ports.balancer import ServerState
@@ -112,7 +112,7 @@ def _server(backend: str, name: str, weight: int) -> Server:
     )
 
 
-def build(name: str, options: Options, context: Context) -> MemoryBalancer:
+def build(name: str, options: Options, context: AdapterContext) -> MemoryBalancer:
     """The adapter for one estate entry."""
     del context
     return MemoryBalancer(name, options.backends)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from adapters.context import Context, Polled, is_loopback, misconfigured, split_address
+from adapters.context import AdapterContext, Polled, is_loopback, misconfigured, split_address
 from adapters.databases.patroni_parse import parse_maximum_lag, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.net.http_act import HttpActor, Reply
@@ -92,9 +92,7 @@ class PatroniNode:
 class PatroniCluster:
     """Fulfils Database, CanSwitchOver and CanTellFork."""
 
-    def __init__(
-        self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]
-    ) -> None:
+    def __init__(self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]) -> None:
         self.name = name
         self.nodes: Sequence[str] = [server.node for server in servers]
         self._scope = scope
@@ -177,26 +175,26 @@ async def _attempt(read: Awaitable[R]) -> R | None:
 
 def judge(reply: Reply, candidate: str) -> Receipt:
     """What a whole answer to POST /switchover means (Patroni, api.py `poll_failover_result`)."""
-    status, words = reply.status, reply.text
+    status, message = reply.status, reply.text
     if status == 200:
-        if f'over to "{candidate}"' in words and "instead of" not in words:
-            return Receipt("switched", words)
-        return Receipt("landed-elsewhere", words)
+        if f'over to "{candidate}"' in message and "instead of" not in message:
+            return Receipt("switched", message)
+        return Receipt("landed-elsewhere", message)
     if status == 202:
-        return Receipt("scheduled", words)
+        return Receipt("scheduled", message)
     if status == 412:
-        raise EffectRefused(words or "impossible", "impossible-412")
+        raise EffectRefused(message or "impossible", "impossible-412")
     if status == 400:
-        raise EffectRefused(words or "bad request", "bad-request-400")
+        raise EffectRefused(message or "bad request", "bad-request-400")
     if status in (401, 403):
-        raise EffectRefused(words or "not allowed", f"denied-{status}")
+        raise EffectRefused(message or "not allowed", f"denied-{status}")
     if status == 503:
-        code = "failed-503" if words.lower().endswith("failed") else "status-unknown-503"
-        raise EffectUnknown(words or "no reason given", code)
-    raise EffectUnknown(f"answer {status}: {words}", f"answer-{status}")
+        code = "failed-503" if message.lower().endswith("failed") else "status-unknown-503"
+        raise EffectUnknown(message or "no reason given", code)
+    raise EffectUnknown(f"answer {status}: {message}", f"answer-{status}")
 
 
-def build(name: str, entry: DatabaseEntry, context: Context) -> tuple[PatroniCluster, Sequence[Polled]]:
+def build(name: str, entry: DatabaseEntry, context: AdapterContext) -> tuple[PatroniCluster, Sequence[Polled]]:
     """The cluster of one estate entry and its sources `postgres:db/node` and `patroni:db/node`.
 
     Raises ConfigError for an address or secret that cannot be used.
@@ -233,16 +231,16 @@ def _tls(name: str, ca: Path | None) -> ssl.SSLContext:
     try:
         return tls_context(ca)
     except OSError as error:  # ssl.SSLError is one
-        words = error.strerror or str(error)
-        raise misconfigured(f"databases.{name}.ca", f"{ca}: {words}", "a file of CA certificates") from error
+        message = error.strerror or str(error)
+        raise misconfigured(f"databases.{name}.ca", f"{ca}: {message}", "a file of CA certificates") from error
 
 
-def _credential(entry: DatabaseEntry, context: Context) -> Credential | None:
+def _credential(entry: DatabaseEntry, context: AdapterContext) -> Credential | None:
     secret = context.secret(entry.api_password)
     return None if secret is None or entry.api_user is None else Credential(secret, entry.api_user)
 
 
-def _sources(name: str, cluster: PatroniCluster, context: Context) -> list[Polled]:
+def _sources(name: str, cluster: PatroniCluster, context: AdapterContext) -> list[Polled]:
     sources = []
     for node in cluster.nodes:
         read, close = partial(cluster.read_node, node), partial(cluster.close_node, node)

@@ -89,13 +89,13 @@ class PostgresNode:
             async with self._turn:  # at once, so the driver's own timer is enough
                 return await self._read(deadline)
         except TimeoutError as error:
-            words = f"PostgreSQL {self.node} did not answer within {deadline:g} s"
-            raise ReadFailure(Trouble.TIMEOUT, words) from error
+            message = f"PostgreSQL {self.node} did not answer within {deadline:g} s"
+            raise ReadFailure(Trouble.TIMEOUT, message) from error
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
             raise ReadFailure(Trouble.DENIED, f"PostgreSQL {self.node}: {error}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            words = str(error) or type(error).__name__
-            raise ReadFailure(Trouble.ERROR, f"PostgreSQL {self.node}: {words}") from error
+            message = str(error) or type(error).__name__
+            raise ReadFailure(Trouble.ERROR, f"PostgreSQL {self.node}: {message}") from error
 
     async def close(self) -> None:
         """Log out; a server that does not answer is left after half a second."""

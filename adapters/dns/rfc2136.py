@@ -18,7 +18,7 @@ import dns.rcode
 import dns.rdatatype
 from pydantic import Field, field_validator
 
-from adapters.context import Context, Polled, split_address
+from adapters.context import AdapterContext, Polled, split_address
 from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord, Entry, SecretRef
 from state.world.readings import DnsReading
@@ -70,8 +70,8 @@ class NameServer:
             async with asyncio.timeout(deadline):
                 answers = await asyncio.gather(*(self._ask(name, kind) for name, kind in questions))
         except (TimeoutError, dns.exception.Timeout) as error:
-            words = f"{self.server} did not answer for {self.zone} within {deadline:g} s"
-            raise ReadFailure(Trouble.TIMEOUT, words) from error
+            message = f"{self.server} did not answer for {self.zone} within {deadline:g} s"
+            raise ReadFailure(Trouble.TIMEOUT, message) from error
         except (OSError, EOFError, dns.exception.DNSException) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}") from error
         records: dict[str, tuple[str, ...]] = {}
@@ -112,7 +112,7 @@ def _rrset(answer: dns.message.Message, kind: str) -> tuple[list[Any], int]:
     return [], 0
 
 
-def build(zone: str, options: Options, records: Sequence[DnsRecord], context: Context) -> Sequence[Polled]:
+def build(zone: str, options: Options, records: Sequence[DnsRecord], context: AdapterContext) -> Sequence[Polled]:
     """The sources `dns:{zone}@{server}`."""
     servers = [NameServer(zone, server, records) for server in options.servers]
     return [context.source(f"dns:{zone}@{each.server}", each.read) for each in servers]

@@ -7,7 +7,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from adapters.net.http_act import HttpActor, Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Origin
@@ -93,6 +93,6 @@ def _words(reply: Reply) -> str:
         return reply.text or f"answer {reply.status}"
 
 
-def build(options: Options, context: Context) -> LabFaults:
+def build(options: Options, context: AdapterContext) -> LabFaults:
     """The adapter for the estate's `faults`; connects to nothing yet."""
     return LabFaults(str(context.base / options.control))

@@ -28,7 +28,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from state.config_files.literal_secrets import shown
-from state.config_files.located import START, Located, Place
+from state.config_files.located import START, Located, Position
 from state.config_files.paths import Path
 from state.errors import ConfigError, Problem
 
@@ -53,7 +53,7 @@ def parse_yaml(text: str, file: str) -> Located:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else START
-        refuse(file, place, f"valid YAML: {_syntax_words(error)}")
+        refuse(file, place, f"valid YAML: {_syntax_message(error)}")
     except ReaderError as error:
         refuse(file, _place_of(text, error.position), "text without control characters")
     except (YAMLError, ValueError, OverflowError):
@@ -66,18 +66,18 @@ def parse_yaml(text: str, file: str) -> Located:
     return Located(data, file, builder.values, builder.keys)
 
 
-def refuse(file: str, place: Place, expected: str, value: str = "") -> NoReturn:
+def refuse(file: str, place: Position, expected: str, value: str = "") -> NoReturn:
     """Raises ConfigError with one finding."""
     raise ConfigError((Problem(file, *place, value, expected),))
 
 
-def _syntax_words(error: MarkedYAMLError) -> str:
+def _syntax_message(error: MarkedYAMLError) -> str:
     """The parser's words, without what it quotes from the file: that may be a secret."""
-    words = [part for part in (error.context, error.problem) if part]
-    return re.sub(r"\s+", " ", re.sub(r"(?<= )'[^']{2,}'|\"[^\"]{2,}\"", "…", ", ".join(words))) or "unreadable"
+    message = [part for part in (error.context, error.problem) if part]
+    return re.sub(r"\s+", " ", re.sub(r"(?<= )'[^']{2,}'|\"[^\"]{2,}\"", "…", ", ".join(message))) or "unreadable"
 
 
-def _place_of(text: str, position: int) -> Place:
+def _place_of(text: str, position: int) -> Position:
     before = text[:position]
     return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
 
@@ -86,7 +86,7 @@ def _place_of(text: str, position: int) -> Place:
 class _Node:
     """A value as written: text, or the items of a list, or keys and values in turn."""
 
-    place: Place
+    place: Position
     text: str | None = None
     plain: bool = False
     mapping: bool = False
@@ -123,7 +123,7 @@ def _compose(events: Iterator[Event], file: str) -> _Node | None:
     return top.items[0] if top.items else None
 
 
-def _node(event: NodeEvent, place: Place, anchors: dict[str, _Node], file: str) -> _Node:
+def _node(event: NodeEvent, place: Position, anchors: dict[str, _Node], file: str) -> _Node:
     if isinstance(event, AliasEvent):
         if event.anchor not in anchors:
             refuse(file, place, "an alias of an anchor that stands before it")
@@ -142,8 +142,8 @@ class _Builder:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.values: dict[Path, Place] = {}
-        self.keys: dict[Path, Place] = {}
+        self.values: dict[Path, Position] = {}
+        self.keys: dict[Path, Position] = {}
         self.problems: list[Problem] = []
         self.count = 0
 

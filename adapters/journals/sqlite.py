@@ -92,8 +92,8 @@ class SqliteJournal:
                     raise JournalUnavailable(f"{file}: another file has taken the journal's place")
             room = os.statvfs(self.path)
         except OSError as error:
-            words = f"{error.filename}: {error.strerror}; the open file is no longer there"
-            raise JournalUnavailable(words) from error
+            message = f"{error.filename}: {error.strerror}; the open file is no longer there"
+            raise JournalUnavailable(message) from error
         if room.f_bavail * room.f_frsize < FREE_FLOOR:
             free = room.f_bavail * room.f_frsize // 1_000_000
             raise JournalUnavailable(f"{self.path}: disk full, {free} MB free of at least {FREE_FLOOR // 1_000_000}")

@@ -21,7 +21,7 @@ import aiohttp
 from adapters.lab.errors import LabError, LabNotRunningError, NoSuchFaultError
 from adapters.lab.options import LabOptions, default_directory
 from adapters.lab.process.directory import LOG, PROGRESS, is_locked
-from adapters.lab.progress import Progress
+from adapters.lab.progress import LabProgress
 from adapters.lab.waiting import until
 
 START_LIMIT = 90.0  # seconds
@@ -114,7 +114,7 @@ class LabClient:
 async def start_lab(
     directory: Path | None = None,
     options: LabOptions | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[LabProgress], None] | None = None,
 ) -> LabClient:
     """Start a lab in a session of its own and return when it is live; the one that runs there already, if one does.
 
@@ -131,7 +131,7 @@ async def start_lab(
         stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await process.communicate()
-    steps = [Progress.parse(line) for line in said.decode().splitlines()]
+    steps = [LabProgress.parse(line) for line in said.decode().splitlines()]
     for step in steps:  # before it detaches it speaks only to end: failed, or running already
         if progress is not None:
             progress(step)
@@ -141,7 +141,7 @@ async def start_lab(
     return client
 
 
-async def _follow(client: LabClient, progress: Callable[[Progress], None] | None) -> None:
+async def _follow(client: LabClient, progress: Callable[[LabProgress], None] | None) -> None:
     """Read the progress file until the lab is live. Raises LabError."""
     offset = 0
     path = client.directory / PROGRESS
@@ -154,7 +154,7 @@ async def _follow(client: LabClient, progress: Callable[[Progress], None] | None
             text = file.read()
         complete = text[: text.rfind("\n") + 1]
         offset += len(complete.encode())
-        for step in map(Progress.parse, complete.splitlines()):
+        for step in map(LabProgress.parse, complete.splitlines()):
             if progress is not None:
                 progress(step)
             if step.state == "failed" and step.final:

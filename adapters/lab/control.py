@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from adapters.lab.errors import LabError, NoSuchFaultError
-from adapters.lab.faults.schedule import FaultDesk
+from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.links.links import Mode
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.services.cluster import SQL_ERRORS, Cluster
@@ -55,17 +55,17 @@ def _number(body: dict[str, Any], key: str) -> float | None:
     raise web.HTTPBadRequest(text=json.dumps({"error": f"{key} is a number of seconds"}))
 
 
-class Control:
+class LabControl:
     """Serves the control socket of one lab."""
 
     def __init__(self, status: Callable[[], dict[str, Any]], down: asyncio.Event) -> None:
         self._status = status
         self._down = down
         self._runner: web.AppRunner | None = None
-        self._parts: tuple[FaultDesk, Wiring, Cluster] | None = None
+        self._parts: tuple[FaultSchedule, Wiring, Cluster] | None = None
         self._load: Load | None = None
 
-    def attach(self, desk: FaultDesk, wiring: Wiring, cluster: Cluster) -> None:
+    def attach(self, desk: FaultSchedule, wiring: Wiring, cluster: Cluster) -> None:
         """Allow faults, once the lab is live."""
         self._parts = (desk, wiring, cluster)
 
@@ -91,7 +91,7 @@ class Control:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _live(self) -> tuple[FaultDesk, Wiring, Cluster]:
+    def _live(self) -> tuple[FaultSchedule, Wiring, Cluster]:
         if self._parts is None:
             raise LabError("the lab is still starting")
         return self._parts

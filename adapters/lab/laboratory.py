@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from adapters.lab.control import Control
+from adapters.lab.control import LabControl
 from adapters.lab.errors import LabError
 from adapters.lab.estate import estate, write_estate, write_secrets
-from adapters.lab.faults.schedule import FaultDesk
+from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.faults.targets import Bench
 from adapters.lab.files import write_private
 from adapters.lab.links.wiring import Wiring
@@ -45,7 +45,7 @@ class Laboratory:
         self._state = "starting"
         self._reporter = Reporter()
         self._down = asyncio.Event()
-        self._control = Control(self.status, self._down)
+        self._control = LabControl(self.status, self._down)
         self._versions: dict[str, dict[str, str]] = {}
         self._missing: list[str] = []
         self._secrets: dict[str, Path] = {}
@@ -53,7 +53,7 @@ class Laboratory:
         self._exporter: Exporter | None = None
         self._dns: DnsServer | None = None
         self._bench = self._plan()
-        self._desk = FaultDesk(self._bench)
+        self._desk = FaultSchedule(self._bench)
 
     @property
     def control_path(self) -> Path:

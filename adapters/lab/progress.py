@@ -12,7 +12,7 @@ FINAL = ("live", "failed", "running")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LabProgress:
     """A step of a component: found, missing, starting, ready, failed; of `lab`: live, failed, running.
 
     `seconds` counts from the start of the supervisor.
@@ -29,7 +29,7 @@ class Progress:
         return self.component == "lab" and self.state in FINAL
 
     @classmethod
-    def parse(cls, line: str) -> Progress:
+    def parse(cls, line: str) -> LabProgress:
         """Read a line. Raises ValueError, KeyError or TypeError when it is none."""
         return cls(**json.loads(line))
 
@@ -53,7 +53,7 @@ class Reporter:
         if not self._reading:
             return
         try:
-            print(json.dumps(asdict(Progress(component, state, self.elapsed, detail))), flush=True)
+            print(json.dumps(asdict(LabProgress(component, state, self.elapsed, detail))), flush=True)
         except BrokenPipeError:
             self._reading = False
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

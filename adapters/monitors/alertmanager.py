@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from adapters.context import Context, Polled
+from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
@@ -64,7 +64,7 @@ def _alert(row: dict[str, Any]) -> Alert:
     )
 
 
-def build(name: str, options: Options, context: Context) -> Sequence[Polled]:
+def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
     """The source `alerts:{name}`."""
     server = Alertmanager(name, options.reader(options.url, context), options.watchdog)
     return [context.source(f"alerts:{name}", server.read, server.close)]

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Credential, Origin, printable
 from state.estate.model import Entry, SecretRef
@@ -50,12 +50,12 @@ class Endpoint(Entry):
             if origin.scheme == "http" and not origin.loopback and not self.plaintext:
                 raise ValueError(f"{url} is plain text to another machine: use https, or say plaintext: true")
 
-    def credential(self, context: Context) -> Credential | None:
+    def credential(self, context: AdapterContext) -> Credential | None:
         """The credential, read now. Raises ConfigError."""
         secret = context.secret(self.token or self.password)
         return None if secret is None else Credential(secret, self.user)
 
-    def reader(self, origin: str, context: Context, accept: str = "application/json") -> HttpReader:
+    def reader(self, origin: str, context: AdapterContext, accept: str = "application/json") -> HttpReader:
         """A reader of one origin with this credential. Raises ConfigError."""
         ca = context.path(self.ca)
         return HttpReader(origin, ca=ca, credential=self.credential(context), headers={"Accept": accept})

@@ -18,7 +18,7 @@ LABEL = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 ESCAPE = re.compile(r"\\(.)")
 
 
-class Series(NamedTuple):
+class SampleSeries(NamedTuple):
     """What one counter counts. `le` is a bucket's upper bound, None for a request counter."""
 
     service: str
@@ -47,7 +47,7 @@ class Exposition:
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
         self._prefixes = (f"{naming.requests}{{".encode(), f"{naming.durations}{{".encode())
-        self._known: dict[bytes, Series] = {}
+        self._known: dict[bytes, SampleSeries] = {}
         self._ring: deque[Sample] = deque()
 
     def take(self, body: bytes, at: float) -> None:
@@ -85,7 +85,7 @@ class Exposition:
         series = (self._known[key] for key in self._ring[-1].values)
         return {each.service for each in series if each.le is None}
 
-    def rates(self) -> dict[Series, float]:
+    def rates(self) -> dict[SampleSeries, float]:
         """Increase per second inside the window of every counter seen at least twice; a reset counts from 0."""
         increase: dict[bytes, float] = {}
         first: dict[bytes, float] = {}
@@ -98,17 +98,17 @@ class Exposition:
                     step = value - before[1]
                     increase[key] = increase.get(key, 0.0) + (step if step >= 0 else value)
                 last[key] = (at, value)
-        rates: dict[Series, float] = {}
+        rates: dict[SampleSeries, float] = {}
         for key, total in increase.items():
             if (series := self._known.get(key)) is not None and last[key][0] > first[key]:
                 rates[series] = rates.get(series, 0.0) + total / (last[key][0] - first[key])
         return rates
 
-    def _parse(self, key: bytes) -> Series:
+    def _parse(self, key: bytes) -> SampleSeries:
         name, _, text = key.partition(b"{")
         labels = {label.decode(): _unescape(value) for label, value in LABEL.findall(text)}
         bucket = name.decode() == self._naming.durations
-        return Series(
+        return SampleSeries(
             labels.get(self._naming.service, ""),
             labels.get(self._naming.release, ""),
             "" if bucket else labels.get(self._naming.code, ""),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import model_validator
 
-from adapters.context import Context, Polled
+from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Endpoint, locate
 from adapters.net.http_read import HttpReader
 from state.estate.model import Entry, Name
@@ -16,7 +16,7 @@ KIND = "http"
 MAX_ANSWER = 1 << 20
 
 
-class Target(Entry):
+class ProbeTarget(Entry):
     """One address to ask, the site it belongs to and the service it speaks for."""
 
     site: Name
@@ -27,7 +27,7 @@ class Target(Entry):
 class Options(Endpoint):
     """`targets` by name."""
 
-    targets: Mapping[Name, Target]
+    targets: Mapping[Name, ProbeTarget]
 
     @model_validator(mode="after")
     def _plain_only_at_home(self) -> Options:
@@ -35,7 +35,7 @@ class Options(Endpoint):
         return self
 
 
-class Probe:
+class HttpProbe:
     """One target."""
 
     def __init__(self, target: str, reader: HttpReader, path: str) -> None:
@@ -52,11 +52,11 @@ class Probe:
         await self._reader.close()
 
 
-def build(name: str, options: Options, context: Context) -> Sequence[Polled]:
+def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
     """The sources `probe:{name}/{target}`."""
     sources = []
     for key, target in options.targets.items():
         origin, path = locate(target.url)
-        probe = Probe(key, options.reader(origin, context, "*/*"), path)
+        probe = HttpProbe(key, options.reader(origin, context, "*/*"), path)
         sources.append(context.source(f"probe:{name}/{key}", probe.read, probe.close))
     return sources

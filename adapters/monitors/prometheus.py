@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from adapters.context import Context, Polled
+from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
 from adapters.monitors.figures import QUANTILE, Naming, Tally, number
 from adapters.net.http_read import HttpReader
@@ -27,7 +27,7 @@ class Options(Single, Naming):
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class QuerySeries:
     """One series of an answer: its labels and its points (epoch seconds, value)."""
 
     labels: dict[str, str]
@@ -61,14 +61,14 @@ class Prometheus:
         limit = self._naming.sample_limit
         youngest = min(ages.values())
         if youngest > limit:
-            words = f"the newest sample of {self.name} is {youngest:.0f} s old, more than {limit:g} s"
-            raise ReadFailure(Trouble.EMPTY, words)
+            message = f"the newest sample of {self.name} is {youngest:.0f} s old, more than {limit:g} s"
+            raise ReadFailure(Trouble.EMPTY, message)
         tally.services = {service for service, age in ages.items() if age <= limit}
         for row in rows:
             self._take(tally, row)
         return MetricsReading(tally.traffic(), youngest)
 
-    def _take(self, tally: Tally, row: Series) -> None:
+    def _take(self, tally: Tally, row: QuerySeries) -> None:
         service, value = row.labels.get(self._naming.service, ""), row.value
         if service not in tally.services or value is None:
             return
@@ -83,18 +83,18 @@ class Prometheus:
             case "service_p99":
                 tally.service_p99[service] = value
 
-    async def query(self, expression: str, *, deadline: float) -> list[Series]:
+    async def query(self, expression: str, *, deadline: float) -> list[QuerySeries]:
         """An instant query. Raises ReadFailure."""
         return await self._ask("/api/v1/query", {"query": expression}, deadline)
 
     async def query_range(
         self, expression: str, start: float, end: float, step: float, *, deadline: float
-    ) -> list[Series]:
+    ) -> list[QuerySeries]:
         """A range query, epoch seconds and a step in seconds. Raises ReadFailure."""
         parameters = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
         return await self._ask("/api/v1/query_range", parameters, deadline)
 
-    async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[Series]:
+    async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[QuerySeries]:
         body = await self._reader.get(f"{path}?{urlencode(parameters)}", deadline=deadline)
         try:
             answer = json.loads(body)
@@ -108,9 +108,9 @@ class Prometheus:
         await self._reader.close()
 
 
-def _series(row: dict[str, Any]) -> Series:
+def _series(row: dict[str, Any]) -> QuerySeries:
     pairs = row["values"] if "values" in row else [row["value"]]
-    return Series(dict(row["metric"]), tuple((float(at), float(value)) for at, value in pairs))
+    return QuerySeries(dict(row["metric"]), tuple((float(at), float(value)) for at, value in pairs))
 
 
 def figures_query(naming: Naming) -> str:
@@ -129,7 +129,7 @@ def figures_query(naming: Naming) -> str:
     return " or ".join(f'label_replace({part}, "{FIGURE}", "{name}", "", "")' for name, part in parts.items())
 
 
-def build(name: str, options: Options, context: Context) -> Sequence[Polled]:
+def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
     """The source `metrics:{name}`."""
     server = Prometheus(name, options.reader(options.url, context), options)
     return [context.source(f"metrics:{name}", server.read, server.close)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import model_validator
 
-from adapters.context import Context, Polled
+from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Endpoint, locate
 from adapters.monitors.exposition import ACCEPT, Exposition
 from adapters.monitors.figures import QUANTILE, Naming, Pair, Tally, quantile
@@ -21,7 +21,7 @@ from state.world.readings import MetricsReading
 KIND = "scrape"
 
 
-class Target(Entry):
+class ScrapeTarget(Entry):
     """One server's metrics page and the site it stands in."""
 
     site: Name
@@ -31,7 +31,7 @@ class Target(Entry):
 class Options(Endpoint, Naming):
     """`targets` by name, and what their metrics are called."""
 
-    targets: Mapping[Name, Target]
+    targets: Mapping[Name, ScrapeTarget]
 
     @model_validator(mode="after")
     def _plain_only_at_home(self) -> Options:
@@ -113,7 +113,7 @@ def tally_up(answers: Iterable[Exposition]) -> Tally:
     return tally
 
 
-def build(name: str, options: Options, context: Context) -> Sequence[Polled]:
+def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
     """The source `metrics:{name}`."""
     targets = []
     for target in options.targets.values():

@@ -50,14 +50,14 @@ class HttpActor:
                 return await self._send(method, path, body, progress)
         except TimeoutError as error:
             if not progress.connected:
-                words = f"no connection to {where} within {min(deadline, PROMPT):g} s"
-                raise EffectRefused(words, "unreachable") from error
+                message = f"no connection to {where} within {min(deadline, PROMPT):g} s"
+                raise EffectRefused(message, "unreachable") from error
             raise EffectUnknown(f"{where} did not answer within {deadline:g} s", "timeout") from error
         except (aiohttp.ClientError, OSError) as error:
-            words = str(error) or type(error).__name__
+            message = str(error) or type(error).__name__
             if not progress.connected:
-                raise EffectRefused(f"no connection to {where}: {words}", "unreachable") from error
-            raise EffectUnknown(f"{where} broke off: {words}", "reset") from error
+                raise EffectRefused(f"no connection to {where}: {message}", "unreachable") from error
+            raise EffectUnknown(f"{where} broke off: {message}", "reset") from error
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, progress: _Progress) -> Reply:
         headers = {"User-Agent": "recovery", "Accept-Encoding": "identity"}
@@ -80,8 +80,8 @@ class HttpActor:
         ):
             content = await _whole(answer.content)
             if 300 <= answer.status < 400:
-                words = f"{self.origin.netloc} answered {answer.status}, a redirect: not followed"
-                raise EffectUnknown(words, "redirect")
+                message = f"{self.origin.netloc} answered {answer.status}, a redirect: not followed"
+                raise EffectUnknown(message, "redirect")
             return Reply(answer.status, content.decode("utf-8", "replace").strip())
 
     def _connector(self, progress: _Progress) -> aiohttp.BaseConnector:

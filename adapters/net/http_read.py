@@ -59,9 +59,9 @@ class HttpReader:
         if answer.status in (401, 403):
             raise ReadFailure(Trouble.DENIED, f"{self.origin.netloc} answered {answer.status} to {_short(path)}")
         if not 200 <= answer.status < 300:
-            words = answer.body[:SHOWN].decode("utf-8", "replace").strip()
+            message = answer.body[:SHOWN].decode("utf-8", "replace").strip()
             raise ReadFailure(
-                Trouble.ERROR, f"{self.origin.netloc} answered {answer.status} to {_short(path)}: {words}"
+                Trouble.ERROR, f"{self.origin.netloc} answered {answer.status} to {_short(path)}: {message}"
             )
         if not answer.body:
             raise ReadFailure(Trouble.EMPTY, f"{self.origin.netloc} answered nothing to {_short(path)}")
@@ -74,17 +74,17 @@ class HttpReader:
         try:
             head, body = await self._exchange(request, deadline, cap)
         except TimeoutError as error:
-            words = f"{self.origin.netloc} did not answer within {deadline:g} s"
-            raise ReadFailure(Trouble.TIMEOUT, words) from error
+            message = f"{self.origin.netloc} did not answer within {deadline:g} s"
+            raise ReadFailure(Trouble.TIMEOUT, message) from error
         except ssl.SSLError as error:
-            words = f"{self.origin.netloc}: TLS refused: {error.reason or error}"
-            raise ReadFailure(Trouble.ERROR, words) from error
+            message = f"{self.origin.netloc}: TLS refused: {error.reason or error}"
+            raise ReadFailure(Trouble.ERROR, message) from error
         except (OSError, Garbled) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.origin.netloc}: {_reason(error)}") from error
         if 300 <= head.status < 400:
             target = urlsplit(head.location).netloc or self.origin.netloc
-            words = f"{self.origin.netloc} answered {head.status}, a redirect to {target}: not followed"
-            raise ReadFailure(Trouble.ERROR, words)
+            message = f"{self.origin.netloc} answered {head.status}, a redirect to {target}: not followed"
+            raise ReadFailure(Trouble.ERROR, message)
         return Answer(head.status, body, time.perf_counter() - began)
 
     async def close(self) -> None:

@@ -82,7 +82,7 @@ async def _act(client: EngineClient, request: Mapping[str, Any], manner: Manner)
     typed = scripted(card, manner) if manner.yes_nonce else await asyncio.to_thread(asked, card)
     await asyncio.sleep(max(0.0, opened + card.arm + ARM_MARGIN - time.monotonic()))
     accepted = await client.submit({"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
-    note(f"{accepted.run}: {accepted.words}")
+    note(f"{accepted.run}: {accepted.message}")
     if manner.no_wait:
         if manner.as_json:
             say_json(named(accepted))
@@ -96,7 +96,7 @@ def card_lines(card: Card) -> list[str]:
     width = max((len(fact.label) for fact in card.facts), default=0)
     for fact in card.facts:
         mark = f"   [{MARKS[fact.health]}]" if fact.health else ""
-        lines.append(f"  {fact.label:<{width}}  {fact.words}{mark}")
+        lines.append(f"  {fact.label:<{width}}  {fact.message}{mark}")
     lines += [f"  change   {change}" for change in card.changes]
     lines += [f"  warning  {warning}" for warning in card.warnings]
     lines += [f"  REFUSED  {refusal}" for refusal in card.refusals]

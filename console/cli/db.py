@@ -68,7 +68,7 @@ def _nodes(seen: dict[str, Any]) -> list[str]:
             _bytes(row["lag_bytes"]),
             row["sync"] or NOTHING,
             age(row["sources"], seen["header"], seen["mono"]),
-            row["words"],
+            row["message"],
         ]
         for row in seen["replication"]["nodes"].values()
     ]
@@ -85,7 +85,7 @@ def _slots(seen: dict[str, Any]) -> list[str]:
             "active" if row["active"] else "INACTIVE",
             _bytes(row["retained"]),
             age([row["source"]], seen["header"], seen["mono"]),
-            row["words"],
+            row["message"],
         ]
         for row in seen["replication"]["slots"].values()
     ]

@@ -19,7 +19,7 @@ import click
 from console.cli.lab import end_engine, forget, lab_errors, tell_progress
 from console.cli.reach import ask
 from console.cli.shown import note, say, say_json
-from console.places import Place, of_file
+from console.places import EnginePlace, of_file
 from state.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Stage:
     """A running lab with its engine."""
 
     lab: LabClient
-    place: Place
+    place: EnginePlace
 
 
 @click.command()
@@ -124,7 +124,7 @@ async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterato
         await to_its_end(start_lab(directory, LabOptions(embedded=embedded), tell_progress))
         place = of_file(lab.estate, "the demonstration's lab")
         note("-- start the engine")
-        ensure(place, tell=lambda words: note(f"  {words}"))
+        ensure(place, tell=lambda message: note(f"  {message}"))
         yield Stage(lab, place)
     finally:
         if keep:

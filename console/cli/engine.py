@@ -7,7 +7,7 @@ import click
 from console.cli.groups import Reporting
 from console.cli.reach import estate_option, json_option
 from console.cli.shown import note, say, say_json
-from console.places import Place, find
+from console.places import EnginePlace, find
 from state.errors import ExitCode, NotFound
 
 
@@ -16,7 +16,7 @@ def engine() -> None:
     """The engine of an estate; without a verb: status."""
 
 
-def _place(estate: str | None) -> Place:
+def _place(estate: str | None) -> EnginePlace:
     place = find(estate)
     note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
     return place
@@ -73,14 +73,14 @@ def status(estate: str | None = None, as_json: bool = False) -> int:
                 "estate": place.estate,
                 "running": seen.running,
                 "pid": seen.pid,
-                "words": seen.words,
+                "message": seen.message,
                 "socket": str(place.engine),
                 "state": str(place.state),
             }
         )
     else:
         pid = f", process {seen.pid}" if seen.pid else ""
-        say(f"{place.estate}: {seen.words}{pid}")
+        say(f"{place.estate}: {seen.message}{pid}")
         say(f"  estate {place.file or 'file not known'} ({place.chosen})")
         say(f"  sockets {place.runtime}, state {place.state}")
     return ExitCode.DONE if seen.running else ExitCode.UNREACHABLE

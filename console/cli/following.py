@@ -24,7 +24,7 @@ QUIET_STEPS = frozenset({StepState.PENDING, StepState.SUPERSEDED})
 GRACE = 5.0  # seconds in which an accepted run must appear
 
 
-class Progress:
+class RunProgress:
     """Remembers what was told of a run, and tells what is new."""
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class Progress:
         """Lines for everything that changed."""
         lines = []
         for step in steps:
-            told = f"{step.state.value}: {step.words}" if step.words else step.state.value
+            told = f"{step.state.value}: {step.message}" if step.message else step.state.value
             if step.state not in QUIET_STEPS and self._steps.get(step.key) != told:
                 self._steps[step.key] = told
                 took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""
                 lines.append(f"  {step.index + 1}. {step.title}: {told}{took}")
-        state = f"{run.id} {run.state.value}" + (f": {run.words}" if run.words else "")
+        state = f"{run.id} {run.state.value}" + (f": {run.message}" if run.message else "")
         if run.question:
             state += f"; it asks: {run.question} ({', '.join(run.options)}); answer with recovery run decide"
         if state != self._run:
@@ -54,9 +54,7 @@ def steps_of(view: RunbooksView, run: str) -> list[StepRow]:
     return sorted((s for s in view.steps.values() if s.run == run), key=lambda s: (s.index, s.instance))
 
 
-async def follow_run(
-    client: EngineClient, run: str, *, within: float | None = None, as_json: bool = False
-) -> ExitCode:
+async def follow_run(client: EngineClient, run: str, *, within: float | None = None, as_json: bool = False) -> ExitCode:
     """Wait for the end of a run, print how it ended, and give its exit code. Raises NotFound for an unknown run."""
     code, view = await followed(client, run, within=within, tell=note)
     if view is None:
@@ -85,7 +83,7 @@ async def _until_ended(
     lines: AsyncIterator[Connected | Line | Lost], run: str, tell: Callable[[str], None]
 ) -> RunbooksView:
     mirror: Mirror[RunbooksView] = Mirror(RunbooksView)
-    progress = Progress()
+    progress = RunProgress()
     loop = asyncio.get_running_loop()
     appear = loop.time() + GRACE
     async for item in lines:
@@ -114,11 +112,11 @@ def evidence_lines(view: RunbooksView, run: str) -> list[str]:
     """How a run ended, with what was read at each step."""
     row = view.runs[run]
     took = clock(row.elapsed) if row.elapsed is not None else "--:--"
-    lines = [f"{row.id} {row.title}: {row.state.value} after {took}" + (f", {row.words}" if row.words else "")]
+    lines = [f"{row.id} {row.title}: {row.state.value} after {took}" + (f", {row.message}" if row.message else "")]
     for step in steps_of(view, run):
         if step.state not in QUIET_STEPS:
             lines.append(f"  {step.state.value:<10} {step.title}")
-            lines += [f"             {words}" for words in step.evidence]
+            lines += [f"             {message}" for message in step.evidence]
     return lines
 
 

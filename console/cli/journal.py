@@ -64,7 +64,7 @@ def _tell(row: JournalRow, as_json: bool) -> None:
 
 def _line(row: JournalRow) -> str:
     where = " ".join(part for part in (row.run, row.step) if part)
-    return f"{row.seq:>6}  {utc_date(row.at)}  {row.actor:<8}  {row.kind:<18}  {where:<16}  {row.words}"
+    return f"{row.seq:>6}  {utc_date(row.at)}  {row.actor:<8}  {row.kind:<18}  {where:<16}  {row.message}"
 
 
 @journal.command()
@@ -75,16 +75,16 @@ def _line(row: JournalRow) -> str:
 def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) -> int:
     """Check the hash chain from the first entry. Exit code 1 names the first bad entry."""
     if exported is not None:
-        problem, words = _verify_file(exported, head)
+        problem, message = _verify_file(exported, head)
     else:
         problem = ask(client_of(estate, quiet=as_json).journal_verify())
-        words = "the chain holds"
+        message = "the chain holds"
     if as_json:
-        say_json({"ok": not problem, "problem": problem, "words": words})
+        say_json({"ok": not problem, "problem": problem, "message": message})
     elif problem:
         complain(f"Journal broken: {problem}")
     else:
-        say(words)
+        say(message)
     return ExitCode.FAILED if problem else ExitCode.DONE
 
 

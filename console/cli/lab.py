@@ -17,7 +17,7 @@ from state.errors import ExitCode, RecoveryError
 
 if TYPE_CHECKING:
     from adapters.lab.client import LabClient
-    from adapters.lab.progress import Progress
+    from adapters.lab.progress import LabProgress
 
 DIRECTORY = click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where the lab is.")
 
@@ -48,7 +48,7 @@ def lab_errors() -> Iterator[None]:
         raise LabTrouble(str(error)) from error
 
 
-def tell_progress(step: Progress) -> None:
+def tell_progress(step: LabProgress) -> None:
     """One step of the lab's start."""
     if step.state in ("found", "missing", "ready", "live", "running", "failed"):
         note(f"  {step.seconds:6.2f} s  {step.component:<14} {step.state:<8} {neutral(step.detail)}".rstrip())

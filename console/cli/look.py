@@ -91,7 +91,7 @@ def _services(seen: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
             NOTHING if row["p99"] is None else millis(row["p99"]),
             row["releases"],
             age([row["source"]], seen["header"], seen["mono"]) if row["source"] else "never",
-            row["words"],
+            row["message"],
         ]
         for row in rows
     ]
@@ -106,5 +106,5 @@ def _alerts(seen: dict[str, Any]) -> list[str]:
         [row["severity"], row["name"], row["state"], utc(row["started_at"]), row["summary"]]
         for row in overview["alerts"].values()
     ]
-    words = f"alerts: {overview['alerts_health'].upper()} {overview['alerts_words']}"
-    return ["", words, *(table(("SEVERITY", "ALERT", "STATE", "SINCE", "SUMMARY"), rows) if rows else [])]
+    message = f"alerts: {overview['alerts_health'].upper()} {overview['alerts_words']}"
+    return ["", message, *(table(("SEVERITY", "ALERT", "STATE", "SINCE", "SUMMARY"), rows) if rows else [])]

@@ -11,7 +11,7 @@ import click
 
 from console.cli.shown import note
 from console.client.engine_client import EngineClient
-from console.places import Place, find
+from console.places import EnginePlace, find
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +40,7 @@ def client_of(estate: str | None, *, quiet: bool = False, acting: bool = False) 
     return EngineClient(str(socket_of(place, acting=acting)))
 
 
-def socket_of(place: Place, *, acting: bool) -> os.PathLike[str]:
+def socket_of(place: EnginePlace, *, acting: bool) -> os.PathLike[str]:
     """The socket for a purpose. Acting always names the engine's, so that a missing permission is told as such."""
     open_to_us = acting or not place.observe.exists() or os.access(place.engine, os.R_OK | os.W_OK)
     return place.engine if open_to_us else place.observe

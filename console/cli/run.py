@@ -43,7 +43,7 @@ def list_runs(estate: str | None, as_json: bool) -> int:
             utc_date(row["started_at"]),
             row["actor"],
             row["title"],
-            row["words"],
+            row["message"],
         ]
         for row in runs
     ]
@@ -96,8 +96,8 @@ def _step_lines(steps: list[dict[str, Any]]) -> list[str]:
     for step in steps:
         took = NOTHING if step["seconds"] is None else f"{step['seconds']:.1f} s"
         name = step["step"] + (f"#{step['instance']}" if step["instance"] > 1 else "")
-        rows.append([name, step["state"], took, step["title"], step["words"]])
-        rows += [["", "", "", "", f"read: {words}"] for words in step["evidence"]]
+        rows.append([name, step["state"], took, step["title"], step["message"]])
+        rows += [["", "", "", "", f"read: {message}"] for message in step["evidence"]]
     return table(("STEP", "STATE", "TOOK", "WHAT", "WORDS"), rows, right=("TOOK",))
 
 
@@ -142,12 +142,12 @@ def _steer(estate: str | None, run_id: str, as_json: bool, request: dict[str, An
     if as_json:
         say_json(named(accepted))
     else:
-        note(f"{accepted.run}: {accepted.words}")
+        note(f"{accepted.run}: {accepted.message}")
     return ExitCode.DONE
 
 
-def _steering(verb: str, words: str) -> Callable[..., int]:
-    @run.command(verb, help=words)
+def _steering(verb: str, message: str) -> Callable[..., int]:
+    @run.command(verb, help=message)
     @click.argument("run_id", metavar="RUN")
     @estate_option
     @json_option
@@ -203,7 +203,7 @@ def stop_everything(estate: str | None, as_json: bool) -> int:
     if as_json:
         say_json(named(accepted))
     else:
-        note(accepted.words)
+        note(accepted.message)
     return ExitCode.DONE
 
 

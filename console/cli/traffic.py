@@ -51,7 +51,7 @@ def _backends(seen: dict[str, Any]) -> list[str]:
             row["active"],
             str(row["sessions"]),
             _age(row, seen),
-            " ".join(words for words in (row["words"], row["drift"]) if words),
+            " ".join(message for message in (row["message"], row["drift"]) if message),
         ]
         for row in seen["traffic"]["backends"].values()
     ]
@@ -88,7 +88,7 @@ def _dns(seen: dict[str, Any]) -> list[str]:
             row["answers"],
             row["expected"],
             _age(row, seen),
-            row["words"],
+            row["message"],
         ]
         for row in seen["traffic"]["dns"].values()
     ]

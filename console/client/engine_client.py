@@ -172,9 +172,7 @@ class EngineClient:
             attempt += 1
             await asyncio.sleep(pause)
 
-    async def _ask(
-        self, target: str, request: Mapping[str, Any] | None = None, deadline: float = READ_DEADLINE
-    ) -> Any:
+    async def _ask(self, target: str, request: Mapping[str, Any] | None = None, deadline: float = READ_DEADLINE) -> Any:
         """A request without effect."""
         raw = await self._fetch("GET" if request is None else "POST", target, request, deadline)
         return _parse(raw)

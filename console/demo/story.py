@@ -33,7 +33,7 @@ RESOLUTION = "one order in flight and one sample, about 0.1 s"
 
 
 @dataclass(slots=True)
-class Step:
+class StoryStep:
     """One verified statement of the story."""
 
     what: str
@@ -45,7 +45,7 @@ class Step:
 class Account:
     """What was measured; seconds, None = not measured."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[StoryStep] = field(default_factory=list)
     detection_seconds: float | None = None
     rto_seconds: float | None = None
     rto_target_seconds: float | None = None
@@ -99,13 +99,13 @@ class Story:
             await asyncio.gather(task, return_exceptions=True)
 
     def _state(self, what: str, passed: bool, *evidence: str) -> None:
-        self.account.steps.append(Step(what, passed, list(evidence)))
-        self._tell(f"{'ok  ' if passed else 'FAIL'} {what}" + "".join(f"\n       {words}" for words in evidence))
+        self.account.steps.append(StoryStep(what, passed, list(evidence)))
+        self._tell(f"{'ok  ' if passed else 'FAIL'} {what}" + "".join(f"\n       {message}" for message in evidence))
 
     async def _baseline(self) -> None:
         self._tell("-- a healthy baseline")
         await self._watcher.until("a healthy baseline", self._watcher.all_well, SETTLE)
-        self._state("every service and the database cluster pass", True, self._watcher.words())
+        self._state("every service and the database cluster pass", True, self._watcher.message())
 
     async def _bad_release(self) -> None:
         self._tell(f"-- {FAULT}: green (v42) fails one request in five and takes all traffic")
@@ -113,13 +113,11 @@ class Story:
         injected = await self._injected_at()
         detected = await self._watcher.turned(SERVICE, Health.FAIL, after=injected, seconds=DETECT) - injected
         self.account.detection_seconds = round(detected, 2)
-        self._state(f"detected {detected:.1f} s after the injection", True, self._watcher.words())
+        self._state(f"detected {detected:.1f} s after the injection", True, self._watcher.message())
         self._tell("-- roll the release back, one site after the other")
         code = await self._do({"do": "runbook", "name": "roll-back-release", "params": {"service": SERVICE}})
         self._state("the roll-back proved itself", code is ExitCode.DONE, *self.account.runs["roll-back-release"])
-        await self._watcher.until(
-            f"{SERVICE} is well", lambda: self._watcher.service(SERVICE) is Health.PASS, RECOVER
-        )
+        await self._watcher.until(f"{SERVICE} is well", lambda: self._watcher.service(SERVICE) is Health.PASS, RECOVER)
         recovered = self._watcher.last_turn(SERVICE, Health.PASS) or time.time()
         view = self._watcher.view("overview")
         target = view.services[SERVICE].rto_target
@@ -127,7 +125,7 @@ class Story:
         self._state(
             f"recovered {recovered - injected:.1f} s after the injection, promised {target:.0f} s",
             recovered - injected <= target,
-            self._watcher.words(),
+            self._watcher.message(),
         )
 
     async def _injected_at(self) -> float:
@@ -206,8 +204,7 @@ class Story:
         steps = [] if view is None else [step for step in view.steps.values() if step.run == run]
         steps.sort(key=lambda step: (step.index, step.instance))
         self.account.runs[name] = [
-            f"{step.title}: {step.state.value}" + (f", {step.evidence[-1]}" if step.evidence else "")
-            for step in steps
+            f"{step.title}: {step.state.value}" + (f", {step.evidence[-1]}" if step.evidence else "") for step in steps
         ]
 
 

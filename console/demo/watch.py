@@ -36,7 +36,7 @@ class Turn:
     at: float
     service: str
     health: Health
-    words: str
+    message: str
 
 
 class Watcher:
@@ -74,7 +74,7 @@ class Watcher:
         for name, row in view.services.items():
             if self._last.get(name) is not row.health:
                 self._last[name] = row.health
-                self.turns.append(Turn(time.time(), name, row.health, row.words))
+                self.turns.append(Turn(time.time(), name, row.health, row.message))
 
     async def until(self, what: str, seen: Callable[[], bool], seconds: float) -> None:
         """Wait until something is seen. Raises NotSeen after `seconds`."""
@@ -83,13 +83,13 @@ class Watcher:
                 while not seen():
                     await self._news.wait()
         except TimeoutError:
-            raise NotSeen(f"{what}: not within {seconds:.0f} s. {self.words()}") from None
+            raise NotSeen(f"{what}: not within {seconds:.0f} s. {self.message()}") from None
 
-    def words(self) -> str:
+    def message(self) -> str:
         """The services as last heard."""
         view: OverviewView | None = self.view("overview")
         rows = view.services.values() if view is not None else ()
-        return "; ".join(f"{row.name} {row.health.value} {row.words}" for row in rows) or "nothing was heard"
+        return "; ".join(f"{row.name} {row.health.value} {row.message}" for row in rows) or "nothing was heard"
 
     def service(self, name: str) -> Health:
         """A service's verdict; unknown when not heard of."""

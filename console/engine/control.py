@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from console.places import Place, read_index
+from console.places import EnginePlace, read_index
 from state.errors import ExitCode, NotFound, RecoveryError, Refused
 
 START_DEADLINE = 60.0
@@ -46,10 +46,10 @@ class EngineStatus:
 
     running: bool
     pid: int | None
-    words: str
+    message: str
 
 
-def status(place: Place) -> EngineStatus:
+def status(place: EnginePlace) -> EngineStatus:
     """Look at the sockets, not at the process table: only a listener counts as running."""
     told = read_index(place) or {}
     pid = told.get("pid") if isinstance(told.get("pid"), int) else None
@@ -60,7 +60,7 @@ def status(place: Place) -> EngineStatus:
     return EngineStatus(False, None, "not running")
 
 
-def listens(place: Place) -> bool:
+def listens(place: EnginePlace) -> bool:
     """Whether anybody accepts connections on either socket."""
     for path in (place.engine, place.observe):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -73,7 +73,7 @@ def listens(place: Place) -> bool:
     return False
 
 
-def start(place: Place, *, tell: Callable[[str], None], more: tuple[str, ...] = ()) -> int:
+def start(place: EnginePlace, *, tell: Callable[[str], None], more: tuple[str, ...] = ()) -> int:
     """Start an engine in its own session and wait until it serves; returns its process id.
 
     `tell` hears each step of the start; `more` are further flags of the engine process. Raises EngineNotStarted with
@@ -132,7 +132,7 @@ def _heed(told: dict[str, Any], child: subprocess.Popen[bytes], tell: Callable[[
     return bool(told.get("ready"))
 
 
-def ensure(place: Place, *, tell: Callable[[str], None]) -> bool:
+def ensure(place: EnginePlace, *, tell: Callable[[str], None]) -> bool:
     """Start an engine unless one answers; returns whether one was started."""
     if listens(place):
         return False
@@ -140,7 +140,7 @@ def ensure(place: Place, *, tell: Callable[[str], None]) -> bool:
     return True
 
 
-def stop(place: Place, *, tell: Callable[[str], None]) -> None:
+def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
     """Ask the engine to end after the safe point of whatever runs, and wait until nothing listens any more.
 
     Raises EngineUnreachable when there is none, Refused as the engine decides, EngineNotStopped after the deadline.
@@ -150,7 +150,7 @@ def stop(place: Place, *, tell: Callable[[str], None]) -> None:
     from console.client.engine_client import EngineClient
 
     accepted = asyncio.run(EngineClient(str(place.engine)).shut_down())
-    tell(accepted.words)
+    tell(accepted.message)
     end = time.monotonic() + STOP_DEADLINE
     while listens(place) or place.index.exists():
         if time.monotonic() > end:
@@ -158,7 +158,7 @@ def stop(place: Place, *, tell: Callable[[str], None]) -> None:
         time.sleep(0.05)
 
 
-def terminate(place: Place) -> None:
+def terminate(place: EnginePlace) -> None:
     """End an engine by signal. Only a process that holds the estate's lock is meant."""
     if not place.lock.exists() or not lock_is_held(place):
         return
@@ -172,7 +172,7 @@ def terminate(place: Place) -> None:
         time.sleep(0.05)
 
 
-def lock_is_held(place: Place) -> bool:
+def lock_is_held(place: EnginePlace) -> bool:
     """Whether an engine process has this estate, whether it serves or not."""
     with place.lock.open("rb") as file:
         try:

@@ -11,7 +11,7 @@ import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
-from console.places import Place
+from console.places import EnginePlace
 from state.api.messages import API_VERSION
 from state.errors import ConfigError, Problem, Refused
 
@@ -73,7 +73,7 @@ class EngineLock:
             self._descriptor = None
 
 
-def write_index(place: Place, environment: str) -> None:
+def write_index(place: EnginePlace, environment: str) -> None:
     """Leave word where consoles look. Readable by everybody, written in one piece."""
     told = {
         "version": API_VERSION,

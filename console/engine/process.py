@@ -26,11 +26,11 @@ from console.engine.control import listens
 from console.engine.host import EngineLock, harden, make_private, write_index
 from console.engine.log import log_to
 from console.engine.report import StartReport, notify_systemd
-from console.places import Place, of_file
+from console.places import EnginePlace, of_file
 from state.errors import ConfigError, Problem, RecoveryError, Refused
 
 if TYPE_CHECKING:
-    from adapters.api_server import Lag
+    from adapters.api_server import LoopLag
     from state.engine.engine import Engine
     from state.runs.fault_points import Reach
 
@@ -49,13 +49,13 @@ class EngineOptions:
     detached: bool = False
 
 
-async def serve(place: Place, options: EngineOptions, report: StartReport) -> None:
+async def serve(place: EnginePlace, options: EngineOptions, report: StartReport) -> None:
     """Run the engine until it is told to end. Raises RecoveryError when it cannot start."""
-    from adapters.api_server import ApiServer, EngineMetrics, Lag, MetricsServer, Sockets
+    from adapters.api_server import ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
 
     ending = asyncio.Event()
     heed_signals(ending, detached=options.detached)
-    lag = Lag()
+    lag = LoopLag()
     async with contextlib.AsyncExitStack() as stack:
         engine = await stack.enter_async_context(running_engine(place, report))
         door = ApiServer(engine, Sockets(place.runtime, options.group))
@@ -106,7 +106,7 @@ def fault_point(environment: str, wanted: str) -> Reach:
 
 
 @asynccontextmanager
-async def running_engine(place: Place, report: StartReport) -> AsyncIterator[Engine]:
+async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterator[Engine]:
     """The engine with everything it reaches; stopped and closed on the way out. Raises RecoveryError."""
     from adapters.journals.sqlite import SqliteJournal
     from adapters.wiring import wire
@@ -150,7 +150,7 @@ async def ended(engine: Engine, ending: asyncio.Event) -> None:
         wait.result()
 
 
-async def watch_loop(lag: Lag) -> None:
+async def watch_loop(lag: LoopLag) -> None:
     """Measure how late the loop is, and tell the service manager that it turns at all."""
     clock = asyncio.get_running_loop().time
     while True:
@@ -174,7 +174,7 @@ def heed_signals(ending: asyncio.Event, *, detached: bool) -> None:
         loop.add_signal_handler(signal.SIGHUP, ending.set)
 
 
-def run(place: Place, options: EngineOptions, report: StartReport) -> None:
+def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None:
     """Take the lock and the folders, then serve. Raises RecoveryError, OSError from the kernel."""
     harden()
     make_private(place.state, 0o700)
@@ -212,9 +212,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
     except OSError as error:
         log.exception("the host refused")
-        words = ConfigError((Problem(error.filename or "host", 0, 0, error.strerror or "", "a host that allows it"),))
-        report.failed(words)
-        return int(words.exit_code)
+        message = ConfigError((Problem(error.filename or "host", 0, 0, error.strerror or "", "a host that allows it"),))
+        report.failed(message)
+        return int(message.exit_code)
     return 0
 
 

@@ -21,13 +21,13 @@ class StartReport:
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
 
-    def doing(self, words: str) -> None:
+    def doing(self, message: str) -> None:
         """One step of the start."""
-        self._tell({"doing": words}, words)
+        self._tell({"doing": message}, message)
 
-    def ready(self, words: str) -> None:
+    def ready(self, message: str) -> None:
         """The engine serves; nothing more follows."""
-        self._tell({"doing": words, "ready": True}, words)
+        self._tell({"doing": message, "ready": True}, message)
         self.close()
         notify_systemd("READY=1")
 
@@ -49,9 +49,9 @@ class StartReport:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _tell(self, told: dict[str, Any], words: str) -> None:
+    def _tell(self, told: dict[str, Any], message: str) -> None:
         if self._descriptor is None:
-            sys.stderr.write("".join(clean(line) + "\n" for line in words.splitlines()))
+            sys.stderr.write("".join(clean(line) + "\n" for line in message.splitlines()))
             return
         with contextlib.suppress(BrokenPipeError):  # the console that asked is gone; the engine goes on
             os.write(self._descriptor, json.dumps(told).encode() + b"\n")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
     """Show the engine behind the socket at `path` until the person leaves; returns the exit code.
 
-    Raises UnsuitableTerminal (see `console.tui.terminal.capabilities`). Prints the journal's head at the end, so that it is in
-    the terminal's history.
+    Raises UnsuitableTerminal (see `console.tui.terminal.capabilities`). Prints the journal's head at the end, so that
+    it is in the terminal's history.
     """
     from console.tui.terminal.capabilities import SIGNAL_EXIT_BASE, decide, prepare
 

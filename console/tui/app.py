@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.worker import Worker, WorkerState
 
 from console.client.engine_client import Connected, EngineClient, Line, Lost
-from console.tui.navigator import ConsoleDesk
+from console.tui.navigator import Navigator
 from console.tui.parts.living import Living
 from console.tui.screens import SCREENS
 from console.tui.store import Store
@@ -21,7 +21,7 @@ from console.tui.terminal.capabilities import Terminal
 from state.api.topics import TOPICS
 
 if TYPE_CHECKING:
-    from console.tui.early import Told
+    from console.tui.early import StreamItem
 
 AT_MOST_EVERY = 0.25
 RESTART_SECONDS = 5.0
@@ -49,13 +49,13 @@ class ConsoleApp(TerminalApp):
     ]
     tabs: ClassVar[tuple[tuple[str, str], ...]] = tuple((screen.digit, screen.title_) for screen in SCREENS)
 
-    def __init__(self, path: str, terminal: Terminal, told: AsyncIterator[Told] | None = None) -> None:
+    def __init__(self, path: str, terminal: Terminal, told: AsyncIterator[StreamItem] | None = None) -> None:
         """`told` is a stream that was begun already; without one it begins with the app."""
         super().__init__(terminal)
         self.client = EngineClient(path)
         self._told = told
         self.store = Store()
-        self.desk = ConsoleDesk(self)
+        self.desk = Navigator(self)
         self._announced = 0.0
         self._announcing = False
 
@@ -87,7 +87,7 @@ class ConsoleApp(TerminalApp):
         async for told in told_by:
             match told:
                 case Connected(hello):
-                    # Told with the first line, which comes at once: it must not wait for the next quarter.
+                    # StreamItem with the first line, which comes at once: it must not wait for the next quarter.
                     self.store.connected(hello)
                     continue
                 case Lost(reason):
@@ -127,10 +127,10 @@ class ConsoleApp(TerminalApp):
         """A defect in a worker is told, never fatal; the stream starts again."""
         if event.state is not WorkerState.ERROR:
             return
-        words = f"a defect in this console: {type(event.worker.error).__name__}"
-        self.desk.say(words)
+        message = f"a defect in this console: {type(event.worker.error).__name__}"
+        self.desk.say(message)
         if event.worker.group == "engine":
-            self.store.lost(words)
+            self.store.lost(message)
             self._announce()
             self.set_timer(
                 RESTART_SECONDS, lambda: self.run_worker(self._follow(), group="engine", exit_on_error=False)

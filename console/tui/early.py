@@ -12,7 +12,7 @@ HELLO_WAIT = 0.03
 """Seconds the engine gets to say hello before the rest of the program is loaded; on one machine it needs a tenth."""
 MOST_WAITING = 64
 
-Told = Connected | Line | Lost
+StreamItem = Connected | Line | Lost
 
 
 class EarlyStream:
@@ -20,7 +20,7 @@ class EarlyStream:
 
     def __init__(self, client: EngineClient) -> None:
         self._client = client
-        self._told: asyncio.Queue[Told] = asyncio.Queue(MOST_WAITING)
+        self._told: asyncio.Queue[StreamItem] = asyncio.Queue(MOST_WAITING)
         self._first = asyncio.Event()
         self._task = asyncio.create_task(self._pump(), name="early-stream")
 
@@ -34,7 +34,7 @@ class EarlyStream:
         for _ in range(5):  # connect, write, drain: what the loop does by itself before it waits for the answer
             await asyncio.sleep(0)
 
-    async def follow(self) -> AsyncIterator[Told]:
+    async def follow(self) -> AsyncIterator[StreamItem]:
         """Everything told so far and from now on."""
         while True:
             if self._task.done() and self._told.empty():

@@ -23,14 +23,14 @@ from state.units import utc
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
-    from console.tui.dialogs.find import Place
+    from console.tui.dialogs.find import Destination
 
 NOTICE_SECONDS = 12.0
 ARM_SECONDS = 0.5
 CONFIRM_SECONDS = 120.0
 
 
-class ConsoleDesk:
+class Navigator:
     """Serves the actions of one app (see `actions.Desk`)."""
 
     def __init__(self, app: ConsoleApp) -> None:
@@ -53,9 +53,9 @@ class ConsoleDesk:
         """What the last line says, for a while."""
         return self._notice if time.monotonic() < self._notice_until else ""
 
-    def say(self, words: str) -> None:
+    def say(self, message: str) -> None:
         """A notice in the last line."""
-        self._notice = words
+        self._notice = message
         self._notice_until = time.monotonic() + NOTICE_SECONDS
         if self.front is not None:
             self.front.paint_chrome()
@@ -96,7 +96,7 @@ class ConsoleDesk:
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None:
         from console.tui.dialogs.card import CardDialog
 
-        lines = tuple(CardLine(label, words) for label, words in facts)
+        lines = tuple(CardLine(label, message) for label, message in facts)
         card = Card("", title, "", Confirm.YES, "Y", "", "", "", ARM_SECONDS, CONFIRM_SECONDS, lines, (), ())
         self._app.push_screen(CardDialog(card, lambda _card, _typed: send()))
 
@@ -129,9 +129,9 @@ class ConsoleDesk:
         else:
             self._tell_verified(f"the chain holds: {count} verified at {at}", OK)
 
-    def _tell_verified(self, words: str, style: str) -> None:
-        self.verified = cell(words, style)
-        self.say(words)
+    def _tell_verified(self, message: str, style: str) -> None:
+        self.verified = cell(message, style)
+        self.say(message)
         if self.front is not None:
             self.front.tick()
 
@@ -140,9 +140,7 @@ class ConsoleDesk:
 
         front = self.front
         if front is not None:
-            self._app.push_screen(
-                help_dialog(front.context(), self._app.tabs, front.title_, type(front).__doc__ or "")
-            )
+            self._app.push_screen(help_dialog(front.context(), self._app.tabs, front.title_, type(front).__doc__ or ""))
 
     def open_palette(self) -> None:
         from console.tui.dialogs.palette import PaletteDialog
@@ -172,7 +170,7 @@ class ConsoleDesk:
 
         self._app.push_screen(GoToDialog(places(self._app.store)), self._go)
 
-    def _go(self, place: Place | None) -> None:
+    def _go(self, place: Destination | None) -> None:
         if place is not None:
             self.open_place(place.screen, place.table, place.key)
 

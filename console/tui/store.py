@@ -31,7 +31,7 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class EngineLink:
     """The connection to the engine; `since` is this process's monotonic clock."""
 
     state: LinkState
@@ -85,7 +85,7 @@ class Store:
         self._wall_ahead = 0.0
         self._beat = clock()
         self.hello: Hello | None = None
-        self.link = Link(LinkState.CONNECTING, clock())
+        self.link = EngineLink(LinkState.CONNECTING, clock())
         self.link_changed = False
 
     def connected(self, hello: Hello) -> None:
@@ -93,13 +93,13 @@ class Store:
         self._mirrors = {topic: Mirror(kind) for topic, kind in TOPICS.items()}
         self.hello = hello
         self._set_clock(hello.mono, hello.wall)
-        self._set_link(Link(LinkState.LIVE, self._clock()))
+        self._set_link(EngineLink(LinkState.LIVE, self._clock()))
         self.beat()
 
     def lost(self, reason: str) -> None:
         """The stream is gone; what is on the screens grows old in plain sight."""
         since = self.link.since if self.link.state is LinkState.LOST else self._clock()
-        self._set_link(Link(LinkState.LOST, since, reason))
+        self._set_link(EngineLink(LinkState.LOST, since, reason))
 
     def apply(self, content: Mapping[str, Any]) -> None:
         """Fold one line of the stream in. Raises TypeError, ValueError or KeyError on a frame that is none."""
@@ -122,8 +122,7 @@ class Store:
         if not self._dirty and not self.link_changed:
             return None
         keys = {
-            topic: {table: frozenset(found) for table, found in tables.items()}
-            for topic, tables in self._dirty.items()
+            topic: {table: frozenset(found) for table, found in tables.items()} for topic, tables in self._dirty.items()
         }
         self._dirty = {}
         self.link_changed = False
@@ -134,7 +133,7 @@ class Store:
         self._mono_ahead = mono - now
         self._wall_ahead = wall - now
 
-    def _set_link(self, link: Link) -> None:
+    def _set_link(self, link: EngineLink) -> None:
         self.link = link
         self.link_changed = True
 

@@ -21,7 +21,7 @@ class CardLine:
     """One line of a consequence card: what kind of fact, its words, and how it stands."""
 
     label: str
-    words: str
+    message: str
     health: Health | None = None
 
 

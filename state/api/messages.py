@@ -28,4 +28,4 @@ class Accepted:
     """A submitted plan became a run."""
 
     run: str
-    words: str
+    message: str

@@ -11,7 +11,7 @@ from state.api.messages import Accepted, Hello
 from state.api.views.journal import JournalRow
 
 
-class Front(Protocol):
+class EngineService(Protocol):
     """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable.
 
     Request shapes (JSON objects):

@@ -112,9 +112,7 @@ class Switchover:
         already = leader == candidate
         refusals = () if already else switchover_obstacles(cluster, candidate)
         if not candidate:
-            refusals += (
-                Refusal("candidate", f"no standby of {self.name} is fit to lead", "Repair replication first"),
-            )
+            refusals += (Refusal("candidate", f"no standby of {self.name} is fit to lead", "Repair replication first"),)
         lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate else None
         primary = sight.servers.get(leader)
         return Preview(
@@ -133,7 +131,7 @@ class Switchover:
             ),
             downtime="writes are refused while the role moves",
             loss_bytes=lag,
-            loss_words="unknown" if lag is None else f"0 when it completes; the candidate lacks {megabytes(lag)} now",
+            loss_message="unknown" if lag is None else f"0 when it completes; the candidate lacks {megabytes(lag)} now",
             undo=ChangeSpec("database.switchover", {"database": self.name, "to": leader}),
             already=already,
         )
@@ -175,8 +173,8 @@ class Switchover:
             return ReadBack(Finding.PARTIAL, (f"the role landed on {now}, not on {wanted}", *evidence))
         if sight.servers.get(old) is None:
             return ReadBack(Finding.UNKNOWN, (f"{now} leads; the old leader {old} does not answer yet", *evidence))
-        lost, words = await self._loss(now, server.timeline if server else None, deadline)
-        return ReadBack(Finding.DONE, (*evidence, words), {"lost_bytes": lost})
+        lost, message = await self._loss(now, server.timeline if server else None, deadline)
+        return ReadBack(Finding.DONE, (*evidence, message), {"lost_bytes": lost})
 
     async def _written_by(self, node: str, deadline: float) -> int | None:
         try:

@@ -81,8 +81,8 @@ class SetFault:
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Done when the laboratory lists it so."""
         status = await self._status(deadline)
-        words = f"fault {self.fault} reads {'active' if status.active else 'off'}"
-        return ReadBack(Finding.DONE if status.active == self.on else Finding.NOT_DONE, (words,))
+        message = f"fault {self.fault} reads {'active' if status.active else 'off'}"
+        return ReadBack(Finding.DONE if status.active == self.on else Finding.NOT_DONE, (message,))
 
 
 def _injector(outside: Outside) -> FaultInjector:

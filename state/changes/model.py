@@ -75,7 +75,7 @@ class Preview:
     sessions_cut: int | None = None
     downtime: str = ""
     loss_bytes: int | None = 0
-    loss_words: str = "none"
+    loss_message: str = "none"
     undo: ChangeSpec | None = None
     already: bool = False
 

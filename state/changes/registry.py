@@ -11,9 +11,7 @@ from state.errors import NotFound
 from state.estate.model import Estate
 from state.ports.outside import Outside
 
-CHANGES: Mapping[str, ChangeKind] = {
-    kind.kind: kind for module in (traffic, database, faults) for kind in module.KINDS
-}
+CHANGES: Mapping[str, ChangeKind] = {kind.kind: kind for module in (traffic, database, faults) for kind in module.KINDS}
 
 
 def build(spec: ChangeSpec, estate: Estate, outside: Outside) -> Change:

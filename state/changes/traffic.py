@@ -247,8 +247,8 @@ class Flip(BackendChange):
                 try:
                     receipt = await balancer.set_weight(self.backend, server.name, 0, deadline=deadline)
                 except EffectRefused as error:  # this one was refused, what went before was not
-                    words = f"{self.to} took its weight, {server.name} was not let go: {error.message}"
-                    raise EffectUnknown(words, "half-way") from error
+                    message = f"{self.to} took its weight, {server.name} was not let go: {error.message}"
+                    raise EffectUnknown(message, "half-way") from error
         return receipt
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:

@@ -17,8 +17,8 @@ class NoAlerts(CheckArgs):
 
 def no_alerts(args: NoAlerts, world: World, estate: Estate, now_mono: float) -> Answer:
     """Pass only when every source answered, none fires and the watchdog was seen."""
-    health, words = alerts_verdict(world, now_mono, args.severity)
-    return unknown(words) if health is Health.UNKNOWN else told(health is Health.PASS, words)
+    health, message = alerts_verdict(world, now_mono, args.severity)
+    return unknown(message) if health is Health.UNKNOWN else told(health is Health.PASS, message)
 
 
 KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts),)

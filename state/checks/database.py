@@ -9,7 +9,7 @@ from state.units import megabytes
 from state.verdicts.evidence import silence
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
-from state.verdicts.votes import CONFLICT, PRIMARY, manager_role, vote_words
+from state.verdicts.votes import CONFLICT, PRIMARY, manager_role, vote_message
 from state.world.world import World
 
 
@@ -39,7 +39,7 @@ def one_primary(args: OneDatabase, world: World, estate: Estate, now_mono: float
     """
     cluster = _cluster(args.database, world, estate, now_mono)
     if cluster.split is not None:
-        return told(False, cluster.split.words)
+        return told(False, cluster.split.message)
     silent = [f"{n.facts.node}: {silence(n.facts.postgres_seen)}" for n in cluster.nodes.values() if _may_write(n)]
     if silent or cluster.leader == CONFLICT:
         return unknown(*(silent or _votes(cluster)))
@@ -54,13 +54,13 @@ def leader(args: Leader, world: World, estate: Estate, now_mono: float) -> Answe
     cluster = _cluster(args.database, world, estate, now_mono)
     node = _node(cluster, args.node)
     if cluster.split is not None:
-        return told(False, cluster.split.words)
+        return told(False, cluster.split.message)
     if node.facts.postgres is None:
         return unknown(f"{args.node}: {silence(node.facts.postgres_seen)}")
     if cluster.leader == CONFLICT:
         return unknown(*_votes(cluster))
-    words = f"{args.node}: {vote_words(node.votes)}"
-    return told(cluster.leader == args.node and not node.facts.postgres.in_recovery, words)
+    message = f"{args.node}: {vote_message(node.votes)}"
+    return told(cluster.leader == args.node and not node.facts.postgres.in_recovery, message)
 
 
 def caught_up(args: CaughtUp, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -68,25 +68,25 @@ def caught_up(args: CaughtUp, world: World, estate: Estate, now_mono: float) -> 
     cluster = _cluster(args.database, world, estate, now_mono)
     primary = cluster.facts.primary
     if primary is None:
-        return unknown(f"{args.database}: {cluster.words}")
+        return unknown(f"{args.database}: {cluster.message}")
     asked = [_node(cluster, args.node)] if args.node else _standbys(cluster)
     if not asked:
         return unknown(f"{args.database} has no standby")
-    words = [f"{n.facts.node}: {n.lag.words}" for n in asked if n.facts.node != primary.node]
+    message = [f"{n.facts.node}: {n.lag.message}" for n in asked if n.facts.node != primary.node]
     lags = [0 if n.facts.node == primary.node else n.lag.replay for n in asked]
     least = [n.lag.at_least for n in asked if n.lag.at_least is not None]
     if any(size > args.bytes for size in least):
-        return told(False, *words, f"limit {megabytes(args.bytes)}")
+        return told(False, *message, f"limit {megabytes(args.bytes)}")
     if None in lags:
-        return unknown(*words)
-    return told(all(lag is not None and lag <= args.bytes for lag in lags), *(words or [f"{primary.node} leads"]))
+        return unknown(*message)
+    return told(all(lag is not None and lag <= args.bytes for lag in lags), *(message or [f"{primary.node} leads"]))
 
 
 def streaming(args: OneDatabase, world: World, estate: Estate, now_mono: float) -> Answer:
     """Every other node of the estate streams from the primary, on its timeline."""
     cluster = _cluster(args.database, world, estate, now_mono)
     if cluster.facts.primary is None:
-        return unknown(f"{args.database}: {cluster.words}")
+        return unknown(f"{args.database}: {cluster.message}")
     standbys = _standbys(cluster)
     if not standbys:
         return unknown(f"{args.database} has no standby")
@@ -120,9 +120,7 @@ def _standbys(cluster: ClusterVerdict) -> list[NodeVerdict]:
 
 def _silent(cluster: ClusterVerdict) -> list[str]:
     return [
-        f"{n.facts.node}: {silence(n.facts.postgres_seen)}"
-        for n in cluster.nodes.values()
-        if n.facts.postgres is None
+        f"{n.facts.node}: {silence(n.facts.postgres_seen)}" for n in cluster.nodes.values() if n.facts.postgres is None
     ]
 
 
@@ -135,7 +133,7 @@ def _may_write(node: NodeVerdict) -> bool:
 
 
 def _votes(cluster: ClusterVerdict) -> list[str]:
-    return [f"{CONFLICT} on {n}: {vote_words(v.votes)}" for n, v in cluster.nodes.items() if v.role == CONFLICT]
+    return [f"{CONFLICT} on {n}: {vote_message(v.votes)}" for n, v in cluster.nodes.items() if v.role == CONFLICT]
 
 
 KINDS = (

@@ -12,7 +12,7 @@ from state.world.readings import DnsReading
 from state.world.world import World
 
 
-class Answers(CheckArgs):
+class RecordArgs(CheckArgs):
     """Which record of which zone; `answers` replaces what the estate expects, after a reroute."""
 
     zone: Name
@@ -20,31 +20,31 @@ class Answers(CheckArgs):
     answers: tuple[str, ...] = ()
 
 
-def answers_as_expected(args: Answers, world: World, estate: Estate, now_mono: float) -> Answer:
+def answers_as_expected(args: RecordArgs, world: World, estate: Estate, now_mono: float) -> Answer:
     """Pass only when every server answers exactly that; a silent server leaves it unknown."""
     zone = estate.zones.get(args.zone)
     records = [r for r in zone.records if r.name == args.record] if zone is not None else []
     if zone is None or not records:
         raise NotFound(f"no record {args.record} in zone {args.zone} in this estate")
     healths: list[Health] = []
-    words: list[str] = []
+    message: list[str] = []
     for server in servers_of(args.zone, zone, world):
         key = f"dns:{args.zone}@{server}"
         reading = world.fresh(key, DnsReading, now_mono)
         for record in records:
             if reading is None:
                 healths.append(Health.UNKNOWN)
-                words.append(f"{server}: {silence(world.observed.get(key))}")
+                message.append(f"{server}: {silence(world.observed.get(key))}")
                 continue
             got = answer(reading, record)
             health, said = record_verdict(got, args.answers or record.expect)
             healths.append(health)
-            words.append(f"{server}: {', '.join(got)} {said}".replace(":  ", ": "))
+            message.append(f"{server}: {', '.join(got)} {said}".replace(":  ", ": "))
     if any(h in (Health.FAIL, Health.WARN) for h in healths):
-        return told(False, *words)
+        return told(False, *message)
     if not healths or Health.UNKNOWN in healths:
-        return unknown(*(words or [f"no server of {args.zone} is known"]))
-    return told(True, *words)
+        return unknown(*(message or [f"no server of {args.zone} is known"]))
+    return told(True, *message)
 
 
-KINDS = (CheckKind("dns.answers", "every server answers as expected", Answers, answers_as_expected),)
+KINDS = (CheckKind("dns.answers", "every server answers as expected", RecordArgs, answers_as_expected),)

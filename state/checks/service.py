@@ -31,10 +31,10 @@ def healthy(args: Healthy, world: World, estate: Estate, now_mono: float) -> Ans
     _known(estate, args.service)
     databases = {n: cluster_verdict(n, e, world, now_mono).health for n, e in estate.databases.items()}
     verdict = service_verdicts(estate, world, now_mono, databases)[args.service]
-    words = f"{args.service}: {verdict.words}"
+    message = f"{args.service}: {verdict.message}"
     if verdict.health is Health.UNKNOWN:
-        return unknown(words)
-    return told(verdict.health is Health.PASS, words)
+        return unknown(message)
+    return told(verdict.health is Health.PASS, message)
 
 
 def errors_below(args: ErrorsBelow, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -44,18 +44,18 @@ def errors_below(args: ErrorsBelow, world: World, estate: Estate, now_mono: floa
     if metrics is None:
         return unknown(f"{args.service} has no metrics in the estate")
     ratios: list[float] = []
-    words: list[str] = []
+    message: list[str] = []
     for monitor in metrics.monitors:
         reading, said = told_by(world, monitor, now_mono)
         ratio = None
         if reading is not None:
             ratio, said = counted_errors(reading.services.get(metrics.service))
-        words.append(f"{monitor}: {said}")
+        message.append(f"{monitor}: {said}")
         if ratio is not None:
             ratios.append(ratio)
     if not ratios:
-        return unknown(*words)
-    return told(max(ratios) <= args.ratio, *words, f"limit {percent(args.ratio)}")
+        return unknown(*message)
+    return told(max(ratios) <= args.ratio, *message, f"limit {percent(args.ratio)}")
 
 
 def _known(estate: Estate, service: str) -> None:

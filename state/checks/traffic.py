@@ -8,7 +8,7 @@ from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
 from state.errors import NotFound
 from state.estate.model import Estate, Name
 from state.verdicts.evidence import silence
-from state.verdicts.traffic import active_words, shares, state_word
+from state.verdicts.traffic import active_message, shares, state_word
 from state.world.readings import BalancerReading, Server
 from state.world.world import World
 
@@ -75,12 +75,10 @@ def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> An
     if isinstance(servers, Answer):
         return servers
     share = shares(servers).get(args.server, 0.0)
-    return told(share == 1.0, f"{args.balancer}/{args.backend}: {active_words(servers, {}) or 'no server serves'}")
+    return told(share == 1.0, f"{args.balancer}/{args.backend}: {active_message(servers, {}) or 'no server serves'}")
 
 
-def _servers(
-    balancer: str, backend: str, world: World, estate: Estate, now_mono: float
-) -> tuple[Server, ...] | Answer:
+def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono: float) -> tuple[Server, ...] | Answer:
     if balancer not in estate.balancers:
         raise NotFound(f"no balancer {balancer} in this estate")
     key = f"balancer:{balancer}"

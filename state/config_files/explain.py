@@ -92,8 +92,8 @@ def _expected(error: ErrorDetails, unit: str | None) -> tuple[str, list[str]]:
     if kind in _SHAPES:
         return _SHAPES[kind], []
     if kind in _LIMITS:
-        name, words = _LIMITS[kind]
-        limit = words.format(f"{context[name]:g}" if isinstance(context[name], float) else context[name])
+        name, message = _LIMITS[kind]
+        limit = message.format(f"{context[name]:g}" if isinstance(context[name], float) else context[name])
         return (f"{unit}, {limit}" if unit else limit), []
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", context["expected"])

@@ -10,10 +10,10 @@ from state.config_files.literal_secrets import HIDDEN, holds_a_secret, may_hold_
 from state.config_files.paths import Path
 from state.errors import Problem
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """Line and column, both counted from 1."""
 
-START: Place = (1, 1)
+START: Position = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,17 @@ class Located:
 
     data: Any
     file: str
-    values: Mapping[Path, Place] = field(default_factory=dict)
-    keys: Mapping[Path, Place] = field(default_factory=dict)
+    values: Mapping[Path, Position] = field(default_factory=dict)
+    keys: Mapping[Path, Position] = field(default_factory=dict)
 
-    def where(self, path: Path) -> Place:
+    def where(self, path: Path) -> Position:
         """Where the value stands; for one that is missing, the key of the nearest entry around it."""
         found = self.values.get(path)
         if found is not None:
             return found
         return self.where_key(path[:-1]) if path else START
 
-    def where_key(self, path: Path) -> Place:
+    def where_key(self, path: Path) -> Position:
         """Where the key of the value stands, or the value itself in a list."""
         return self.keys.get(path) or self.where(path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.api.views.header import Clock as RtoClock
+from state.api.views.header import RtoClock
 from state.errors import JournalUnavailable
 from state.estate.model import Estate
 from state.health import Health
@@ -22,7 +22,7 @@ STEADY = 3
 """Verdicts in a row before a service counts as impaired or recovered; one sample may lie."""
 
 
-class Watch:
+class Detector:
     """Folds its own events, so clocks survive a restart; evaluates the world on every tick."""
 
     def __init__(self, estate: Estate, world: World, actor: str) -> None:
@@ -55,13 +55,13 @@ class Watch:
         old, new = before.value, now.value
         if not isinstance(new, BalancerReading) or now.error is not None:
             return
-        words = drift(old if isinstance(old, BalancerReading) else None, new, self.expected)
-        if not words:
+        message = drift(old if isinstance(old, BalancerReading) else None, new, self.expected)
+        if not message:
             self.drifts.pop(new.name, None)
             self.expected[process_key(new.name)] = new.process
         elif new.name not in self.drifts:
-            self.drifts[new.name] = words
-            body = {"balancer": new.name, "words": f"{new.name}: {words}"}
+            self.drifts[new.name] = message
+            body = {"balancer": new.name, "words": f"{new.name}: {message}"}
             self._pending.append(Event(EventKind.DRIFT_DETECTED, self._actor, body=body))
 
     def tick(self, now_mono: float) -> None:
@@ -72,21 +72,21 @@ class Watch:
             databases[name] = cluster.health
             self._split_brain(name, cluster)
         for name, verdict in service_verdicts(self._estate, self._world, now_mono, databases).items():
-            self._judge(name, self._estate.services[name].rto, verdict.health, verdict.words, now_mono)
+            self._judge(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
 
     def _split_brain(self, name: str, cluster: ClusterVerdict) -> None:
         """Two writers are recorded at once; cleared only when each of them speaks and at most one writes."""
         known = self.splits.get(name)
         if cluster.split is not None and known is None:
             self.splits[name] = cluster.split.nodes
-            body = {"database": name, "words": cluster.split.words}
+            body = {"database": name, "words": cluster.split.message}
             self._pending.append(Event(EventKind.SPLIT_BRAIN_DETECTED, self._actor, body=body))
         elif cluster.split is None and known is not None and split_resolved(cluster.facts, known):
             del self.splits[name]
             body = {"database": name, "words": f"{name}: one node takes writes again"}
             self._pending.append(Event(EventKind.SPLIT_BRAIN_CLEARED, self._actor, body=body))
 
-    def _judge(self, name: str, rto: float, health: Health, words: str, now_mono: float) -> None:
+    def _judge(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
         last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))
         count, since = (count + 1, since) if health is last else (1, now_mono)
         self._streaks[name] = (health, count, since)
@@ -95,7 +95,12 @@ class Watch:
         if count != STEADY:
             return
         if health is Health.FAIL and not running:
-            body = {"service": name, "target": rto, "since": round(now_mono - since, 3), "words": f"{name}: {words}"}
+            body = {
+                "service": name,
+                "target": rto,
+                "since": round(now_mono - since, 3),
+                "words": f"{name}: {message}",
+            }
             self._pending.append(Event(EventKind.SERVICE_IMPAIRED, self._actor, body=body))
         elif health in (Health.PASS, Health.WARN) and running and clock is not None:
             took = now_mono - clock.started_mono

@@ -15,7 +15,7 @@ from state.checks.model import Answer, unknown
 from state.checks.registry import CHECKS
 from state.clock import Clock
 from state.config_files.arguments import arguments
-from state.engine.detector import Watch
+from state.engine.detector import Detector
 from state.engine.poller import Poller
 from state.engine.topics import Board
 from state.errors import JournalUnavailable, NotFound, Refused
@@ -26,14 +26,14 @@ from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.planning.library import Library
 from state.planning.planner import Planner
-from state.planning.submissions import PlanDesk
+from state.planning.submissions import Submissions
 from state.policy.authority import require_role
 from state.ports.outside import Outside
-from state.runs.control import Control
+from state.runs.control import RunControls
 from state.runs.effects import Effects
 from state.runs.executor import Executor
 from state.runs.fault_points import Reach, pass_by
-from state.runs.fold import RunBook
+from state.runs.fold import RunHistory
 from state.runs.model import PlannedStep, Run
 from state.views.journal import JournalTail, journal_row
 from state.views.trends import observe_trends
@@ -74,18 +74,18 @@ class Engine:
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
         self.boot = secrets.token_hex(8)
-        self.world, self.book = World(), RunBook(self.boot, clock)
+        self.world, self.book = World(), RunHistory(self.boot, clock)
         self._store = store
         self._actor = f"engine@{node}"
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
-        self.watch = Watch(estate, self.world, self._actor)
+        self.watch = Detector(estate, self.world, self._actor)
         self._tail, self._verifier, self._verifying = JournalTail(()), Verifier(), asyncio.Lock()
         planner = Planner(estate, outside, library, self.book)
         effects = Effects(planner.build, self.journal, clock, reach)
         self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._lease, self._actor)
-        self.plans = PlanDesk(estate, planner, self.book, self.journal, self.executor, clock)
-        self.controls = Control(planner, self.journal, self.executor)
+        self.plans = Submissions(estate, planner, self.book, self.journal, self.executor, clock)
+        self.controls = RunControls(planner, self.journal, self.executor)
         self._board = Board(estate, self.world, self.watch, self.book, self._tail, self.journal, library, clock)
         self._poller = Poller(outside.sources, self.world, clock, self._heard)
         self._version = 0
@@ -181,8 +181,8 @@ class Engine:
         for run in runs:
             self.controls.halt(run)
         await asyncio.gather(*(self.controls.stop(caller, run, "stop of everything") for run in runs))
-        words = f"stopping {', '.join(r.id for r in runs)}" if runs else "nothing is running"
-        return Accepted("", words)
+        message = f"stopping {', '.join(r.id for r in runs)}" if runs else "nothing is running"
+        return Accepted("", message)
 
     async def shut_down(self, caller: Caller) -> Accepted:
         """End this engine; open runs stay where they are and go on when one starts again."""
@@ -306,10 +306,10 @@ class Engine:
             await self._note(EventKind.HEARTBEAT, "running")
             await self._verify_on()
 
-    async def _note(self, kind: EventKind, words: str, caller: Caller | None = None) -> None:
+    async def _note(self, kind: EventKind, message: str, caller: Caller | None = None) -> None:
         """Record something that must not fail anything: without a journal it is lost, and effects are refused."""
         actor, session = (caller.person or caller.account, caller.session) if caller else (self._actor, "")
         try:
-            await self.journal.append(Event(kind, actor, session, body={"words": words}))
+            await self.journal.append(Event(kind, actor, session, body={"words": message}))
         except JournalUnavailable:
             return

@@ -16,14 +16,14 @@ from state.world.world import World
 SLOWEST = 5.0
 """Seconds between tries of a source that keeps failing."""
 
-Heard = Callable[[str, Observed[Reading], Observed[Reading]], None]
+OnObserved = Callable[[str, Observed[Reading], Observed[Reading]], None]
 """Called with the source key, the observation before and the one now."""
 
 
 class Poller:
     """Keeps a world current. A source that hangs delays nobody but itself."""
 
-    def __init__(self, sources: Sequence[Source], world: World, clock: Clock, heard: Heard) -> None:
+    def __init__(self, sources: Sequence[Source], world: World, clock: Clock, heard: OnObserved) -> None:
         self._sources, self._world, self._clock, self._heard = sources, world, clock, heard
         self._tasks: list[asyncio.Task[None]] = []
         for source in sources:
@@ -55,12 +55,12 @@ class Poller:
                 now = before.failed(ReadError(error.trouble, error.message, self._clock.wall()))
                 failures += 1
             except TimeoutError:
-                words = f"no answer within {source.deadline:.1f} s"
-                now = before.failed(ReadError(Trouble.TIMEOUT, words, self._clock.wall()))
+                message = f"no answer within {source.deadline:.1f} s"
+                now = before.failed(ReadError(Trouble.TIMEOUT, message, self._clock.wall()))
                 failures += 1
             except Exception as error:  # noqa: BLE001 boundary: an adapter's bug must not silence its source for ever
-                words = f"{type(error).__name__} in the adapter of {source.key}"
-                now = before.failed(ReadError(Trouble.ERROR, words, self._clock.wall()))
+                message = f"{type(error).__name__} in the adapter of {source.key}"
+                now = before.failed(ReadError(Trouble.ERROR, message, self._clock.wall()))
                 failures += 1
             self._world.observed[source.key] = now
             self._heard(source.key, before, now)

@@ -7,13 +7,13 @@ from typing import Any
 
 from state.api.topics import TOPICS
 from state.clock import Clock
-from state.engine.detector import Watch
+from state.engine.detector import Detector
 from state.errors import NotFound
 from state.estate.model import Estate
 from state.journal.writer import Journal
 from state.planning.library import Library
-from state.runs.fold import RunBook
-from state.views.header import Desk, header
+from state.runs.fold import RunHistory
+from state.views.header import EngineFacts, header
 from state.views.journal import JournalTail
 from state.views.memory import Memory
 from state.views.overview import overview
@@ -30,8 +30,8 @@ class Board:
         self,
         estate: Estate,
         world: World,
-        watch: Watch,
-        book: RunBook,
+        watch: Detector,
+        book: RunHistory,
         tail: JournalTail,
         journal: Journal,
         library: Library,
@@ -66,16 +66,14 @@ class Board:
 
     def _header(self, now_mono: float) -> Any:
         open_runs = self._book.open()
-        desk = Desk(
+        desk = EngineFacts(
             running=tuple(f"{r.id} {r.title} {r.shown_state().value}" for r in open_runs),
             effects=self._journal.unavailable,
             journal_seq=self._journal.seq,
             journal_head=self._journal.head.hex(),
             alarms=(self._journal.doubt,) if self._journal.doubt else (),
         )
-        return header(
-            self._estate, self._world, self._watch.clocks, self._watch.expected, desk, now_mono, self._memory
-        )
+        return header(self._estate, self._world, self._watch.clocks, self._watch.expected, desk, now_mono, self._memory)
 
     def _journal_view(self) -> Any:
         return self._tail.view(

@@ -54,8 +54,8 @@ def parse_estate(located: Located, kinds: Kinds) -> Estate:
 def secret_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """A problem for every secret written into the file itself."""
     for path in literal_secrets(located.data):
-        words = "a reference to the secret: {file: …}, {env: …} or {command: […]}; it is never written here itself"
-        yield path, located.problem(path, HIDDEN, words)
+        message = "a reference to the secret: {file: …}, {env: …} or {command: […]}; it is never written here itself"
+        yield path, located.problem(path, HIDDEN, message)
 
 
 def first_of_each(findings: list[tuple[Path, Problem]], hidden: list[Path]) -> tuple[Problem, ...]:
@@ -92,8 +92,8 @@ def _adapter_problems(located: Located, kinds: Kinds) -> Iterator[tuple[Path, Pr
 
 
 def _unknown_kind(located: Located, path: Path, kind: str, valid: list[str]) -> tuple[Path, Problem]:
-    words = f"an adapter: {one_of(valid)}" if valid else "an adapter, but there is none for this"
-    return path, located.problem(path, repr(kind[:60]), words, nearest(kind, valid))
+    message = f"an adapter: {one_of(valid)}" if valid else "an adapter, but there is none for this"
+    return path, located.problem(path, repr(kind[:60]), message, nearest(kind, valid))
 
 
 def _option_problems(

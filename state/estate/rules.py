@@ -59,8 +59,8 @@ def _references(located: Located) -> Iterator[tuple[Path, Problem]]:
         names = named(located.data, *sections)
         for path, value in select(located.data, pattern):
             if isinstance(value, str) and value not in names:
-                words = f"a {what}: {one_of(names)}" if names else f"a {what}, but none is defined"
-                yield path, located.problem(path, shown(path, value), words, nearest(value, names))
+                message = f"a {what}: {one_of(names)}" if names else f"a {what}, but none is defined"
+                yield path, located.problem(path, shown(path, value), message, nearest(value, names))
 
 
 def _names(located: Located) -> Iterator[tuple[Path, Problem]]:
@@ -68,8 +68,8 @@ def _names(located: Located) -> Iterator[tuple[Path, Problem]]:
     for name in named(located.data, "databases"):
         if name in services:
             path: Path = ("databases", name)
-            words = "another name: a service has this one, so depends_on would be ambiguous"
-            yield path, located.problem(path, repr(name[:60]), words, key=True)
+            message = "another name: a service has this one, so depends_on would be ambiguous"
+            yield path, located.problem(path, repr(name[:60]), message, key=True)
 
 
 def _cycles(located: Located) -> Iterator[tuple[Path, Problem]]:
@@ -86,8 +86,8 @@ def _cycles(located: Located) -> Iterator[tuple[Path, Problem]]:
             graph[cycle[0]] = [name for name in graph[cycle[0]] if name != cycle[1]]
             written = at(located.data, ("services", cycle[0], "depends_on"))
             path = ("services", cycle[0], "depends_on", written.index(cycle[1]))
-            words = f"dependencies without a cycle: {' → '.join(cycle)}"
-            yield path, located.problem(path, repr(cycle[1][:60]), words)
+            message = f"dependencies without a cycle: {' → '.join(cycle)}"
+            yield path, located.problem(path, repr(cycle[1][:60]), message)
         else:
             return
 
@@ -106,17 +106,15 @@ def _accounts(located: Located) -> Iterator[tuple[Path, Problem]]:
             continue
         first = owners.setdefault(account, str(path[1]))
         if first != path[1]:
-            words = f"an account of one person only; {first!r} has it already"
-            yield path, located.problem(path, shown((), account), words)
+            message = f"an account of one person only; {first!r} has it already"
+            yield path, located.problem(path, shown((), account), message)
 
 
-def _each(
-    located: Located, patterns: tuple[Path, ...], wrong: Callable[[str], str]
-) -> Iterator[tuple[Path, Problem]]:
+def _each(located: Located, patterns: tuple[Path, ...], wrong: Callable[[str], str]) -> Iterator[tuple[Path, Problem]]:
     for pattern in patterns:
         for path, value in select(located.data, pattern):
-            if isinstance(value, str) and (words := wrong(value)):
-                yield path, located.problem(path, shown(path, value), words)
+            if isinstance(value, str) and (message := wrong(value)):
+                yield path, located.problem(path, shown(path, value), message)
 
 
 def _addresses(located: Located) -> Iterator[tuple[Path, Problem]]:
@@ -134,14 +132,14 @@ def _encryption(located: Located) -> Iterator[tuple[Path, Problem]]:
         for path, node in select(database, ("nodes", "*"), base):
             postgres, api = at(node, ("postgres",)), at(node, ("api",))
             if not waived and isinstance(api, str) and host_and_scheme(api)[1] == "http":
-                words = "https:// (plain http needs tls: loopback and loopback addresses)"
-                yield (*path, "api"), located.problem((*path, "api"), shown((), api), words)
+                message = "https:// (plain http needs tls: loopback and loopback addresses)"
+                yield (*path, "api"), located.problem((*path, "api"), shown((), api), message)
             if waived and isinstance(postgres, str) and not is_loopback(postgres.rpartition(":")[0].strip("[]")):
-                words = "a loopback address, as tls: loopback promises"
-                yield (*path, "postgres"), located.problem((*path, "postgres"), shown((), postgres), words)
+                message = "a loopback address, as tls: loopback promises"
+                yield (*path, "postgres"), located.problem((*path, "postgres"), shown((), postgres), message)
             if waived and isinstance(api, str) and not wrong_url(api) and not is_loopback(host_and_scheme(api)[0]):
-                words = "a loopback address, as tls: loopback promises"
-                yield (*path, "api"), located.problem((*path, "api"), shown((), api), words)
+                message = "a loopback address, as tls: loopback promises"
+                yield (*path, "api"), located.problem((*path, "api"), shown((), api), message)
 
 
 def _answers(located: Located) -> Iterator[tuple[Path, Problem]]:
@@ -171,11 +169,11 @@ def _limits(located: Located) -> Iterator[tuple[Path, Problem]]:
     for pattern in (("services", "*", "rto"), ("policies", "confirm", "plan_expires")):
         longest = (p for p, _ in select(data, pattern) if _seconds(data, p, 0.0) > _LONGEST_SECONDS)
         found += [(path, "at most 366d") for path in longest]
-    for path, words in found:
-        yield path, located.problem(path, shown(path, at(data, path)), words)
+    for path, message in found:
+        yield path, located.problem(path, shown(path, at(data, path)), message)
     if production and at(data, ("faults",)) is not None:
-        words = "no faults in production: they belong to laboratories and drills"
-        yield ("faults",), located.problem(("faults",), "'faults'", words, key=True)
+        message = "no faults in production: they belong to laboratories and drills"
+        yield ("faults",), located.problem(("faults",), "'faults'", message, key=True)
 
 
 def _seconds(data: Any, path: Path, default: float) -> float:

@@ -63,9 +63,7 @@ def _tidy(node: Any) -> Any:
         return [_tidy(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {
-        k: _tidy(v) for k, v in node.items() if not (k in {"gt", "ge", "lt", "le"} and isinstance(v, int | float))
-    }
+    kept = {k: _tidy(v) for k, v in node.items() if not (k in {"gt", "ge", "lt", "le"} and isinstance(v, int | float))}
     return {**kept, "additionalProperties": False} if "patternProperties" in kept else kept
 
 

@@ -45,7 +45,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened, before it is sealed. `body` holds JSON values; `words` is part of it."""
+    """One thing that happened, before it is sealed. `body` holds JSON values; `message` is part of it."""
 
     kind: EventKind
     actor: str

@@ -104,8 +104,8 @@ def unseal(sealed: Sealed) -> Recorded:
         body = json.loads(sealed.payload) if sealed.payload else {}
     except (TypeError, RecursionError) as error:
         raise ValueError("no entry") from error
-    words, times = (node, boot, *names), (at, mono)
-    if not (isinstance(body, dict) and all(isinstance(w, str) for w in words) and all(map(_is_number, times))):
+    message, times = (node, boot, *names), (at, mono)
+    if not (isinstance(body, dict) and all(isinstance(w, str) for w in message) and all(map(_is_number, times))):
         raise ValueError("no entry")
     event = Event(EventKind(kind), actor, session, incident, run, step, body)
     return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), event, erased=not sealed.payload)
@@ -200,7 +200,5 @@ def verify_export(lines: Iterable[bytes], *, head: bytes | None = None) -> Verif
         entries.append(entry)
     result = verify(entries, head=None if broken else head)
     if broken and result.ok:
-        return Verification(
-            result.entries, result.head, torn=f"{broken}: torn by a crash, {len(entries)} entries hold"
-        )
+        return Verification(result.entries, result.head, torn=f"{broken}: torn by a crash, {len(entries)} entries hold")
     return result

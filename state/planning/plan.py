@@ -91,8 +91,8 @@ def first_refusals(seen: Sequence[Seen]) -> tuple[tuple[str, ...], tuple[str, ..
     for one in seen:
         earlier = bool(touched & set(one.change.targets))
         if not one.preview.already:
-            words = [str(r) for r in one.preview.refusals]
-            (later if earlier else blocking).extend(f"as things are now: {w}" if earlier else w for w in words)
+            message = [str(r) for r in one.preview.refusals]
+            (later if earlier else blocking).extend(f"as things are now: {w}" if earlier else w for w in message)
         touched |= set(one.change.targets)
     return tuple(blocking), tuple(later)
 
@@ -163,7 +163,7 @@ def _facts(seen: Sequence[Seen]) -> list[CardLine]:
         if preview.already:
             continue
         known = preview.loss_bytes is not None
-        lines.append(CardLine("data loss", preview.loss_words, None if known else Health.UNKNOWN))
+        lines.append(CardLine("data loss", preview.loss_message, None if known else Health.UNKNOWN))
         if preview.downtime:
             lines.append(CardLine("downtime", preview.downtime))
         if preview.sessions_cut is not None:

@@ -18,7 +18,7 @@ from state.planning.library import Library
 from state.planning.plan import Draft, Seen
 from state.ports.outside import Outside
 from state.ports.target import Identity
-from state.runs.fold import RunBook
+from state.runs.fold import RunHistory
 from state.runs.model import PlannedStep, Run, StepRun
 
 READ_DEADLINE = 4.0
@@ -28,7 +28,7 @@ READ_DEADLINE = 4.0
 class Planner:
     """Drafts and previews; reads the outside, never acts on it."""
 
-    def __init__(self, estate: Estate, outside: Outside, library: Library, book: RunBook) -> None:
+    def __init__(self, estate: Estate, outside: Outside, library: Library, book: RunHistory) -> None:
         self._estate, self._outside, self._library, self._book = estate, outside, library, book
 
     def build(self, spec: ChangeSpec) -> Change:

@@ -24,7 +24,7 @@ from state.planning.planner import Planner, given
 from state.policy.authority import require_risk, require_role
 from state.runs.effects import fact_difference
 from state.runs.executor import Executor
-from state.runs.fold import RunBook
+from state.runs.fold import RunHistory
 from state.runs.leases import require_free
 from state.runs.model import PlannedStep, Run
 
@@ -32,14 +32,14 @@ MOST_OPEN = 64
 """Plans kept at once; the oldest gives way."""
 
 
-class PlanDesk:
+class Submissions:
     """Previews and submissions. A plan is used once, by the person who asked for it."""
 
     def __init__(
         self,
         estate: Estate,
         planner: Planner,
-        book: RunBook,
+        book: RunHistory,
         journal: Journal,
         executor: Executor,
         clock: Clock,
@@ -187,15 +187,15 @@ class PlanDesk:
         body = {
             "identity": dict(step.identity) if step.identity is not None else None,
             "facts": dict(step.facts) if step.facts is not None else None,
-            "reason": f"{caller.person} retries; before: {run.latest(step.id).words}",
+            "reason": f"{caller.person} retries; before: {run.latest(step.id).message}",
         }
-        words = {"words": f"{caller.person} retries {step.id}"}
+        message = {"words": f"{caller.person} retries {step.id}"}
         if step.risk == "B3":
             self._executor.confirmed(run_id)
         await self._journal.append_all(
             [
                 Event(EventKind.STEP_RETRIED, caller.person, caller.session, run=run_id, step=key, body=body),
-                Event(EventKind.RUN_RESUMED, caller.person, caller.session, run=run_id, body=words),
+                Event(EventKind.RUN_RESUMED, caller.person, caller.session, run=run_id, body=message),
             ]
         )
         return Accepted(run_id, f"{run_id}: retrying {step.title}")
@@ -212,7 +212,7 @@ class PlanDesk:
                 self._require_going(halts)
                 await self._start(run.actor, "", draft, pin(draft, seen), targets, halts)
         except (Refused, NotFound, JournalUnavailable) as error:
-            run.words = f"{run.words}; nothing was undone: {error}"
+            run.message = f"{run.message}; nothing was undone: {error}"
 
     def _require_free(self, plan: Plan) -> None:
         mine = plan.draft.retry_of[0] if plan.draft.retry_of else ""

@@ -40,9 +40,7 @@ def require_role(caller: Caller, allowed: Collection[str], doing: str) -> None:
     """Refuse a caller without any of the roles."""
     require_acting(caller, doing)
     if not set(caller.roles) & set(allowed):
-        fact = (
-            f"{caller.person} is {', '.join(caller.roles) or 'without a role'}; {doing} needs {' or '.join(allowed)}"
-        )
+        fact = f"{caller.person} is {', '.join(caller.roles) or 'without a role'}; {doing} needs {' or '.join(allowed)}"
         raise Refused("role", fact, "Ask somebody who has the role")
 
 

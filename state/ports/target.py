@@ -30,5 +30,5 @@ class Receipt:
     """What the target answered to an effect: a stable code for people and tests, and its words."""
 
     code: str
-    words: str
+    message: str
     changed: bool = True

@@ -18,7 +18,7 @@ from state.runbooks.model import CONTINUE, STOP, Runbook, Step, placeholders
 from state.runbooks.names import argument_kind, names_for
 from state.runbooks.params import NAMES, ParamSpec, convert, placeholders_in, substitute
 
-Finding = tuple[Path, Problem]
+LintFinding = tuple[Path, Problem]
 _SAMPLES: Mapping[str, Any] = {"number": 1, "duration": 1.0, "size": "1MB"}
 
 
@@ -40,7 +40,7 @@ class Lint:
         self._values: dict[str, Any] = {}
         self._sampled: set[str] = set()  # parameters whose value nobody knows before a run
 
-    def problems(self) -> list[Finding]:
+    def problems(self) -> list[LintFinding]:
         """Every error with its path."""
         found = [finding for name, spec in self._runbook.params.items() for finding in self._param(name, spec)]
         undeclared = list(self._undeclared())
@@ -52,7 +52,7 @@ class Lint:
                 found += self._arguments(path, step)
         return found
 
-    def _param(self, name: str, spec: ParamSpec) -> Iterator[Finding]:
+    def _param(self, name: str, spec: ParamSpec) -> Iterator[LintFinding]:
         """The parameter's own default and choices; sets the value its uses are checked with."""
         base: Path = ("params", name)
         names = names_for(self._estate, spec.kind, {}) if spec.kind in NAMES else None
@@ -80,22 +80,22 @@ class Lint:
         known = [*spec.choices, *sorted(names or ()), "x"]
         return _SAMPLES.get(spec.kind, known[0])
 
-    def _undeclared(self) -> Iterator[Finding]:
+    def _undeclared(self) -> Iterator[LintFinding]:
         params = self._runbook.params
-        words = f"a parameter: {one_of(params)}" if params else "a parameter, but none is declared"
+        message = f"a parameter: {one_of(params)}" if params else "a parameter, but none is declared"
         for path, name in placeholders(self._runbook):
             if name not in params:
                 found = repr(f"${{{name[:60]}}}")
-                yield path, self._located.problem(path, found, words, nearest(name, params))
+                yield path, self._located.problem(path, found, message, nearest(name, params))
 
-    def _service(self) -> Iterator[Finding]:
+    def _service(self) -> Iterator[LintFinding]:
         service = self._runbook.service
         if service is not None and not self._open(service):
             value, names = substitute(service, self._values), self._estate.services
             if value not in names:
                 yield self._unknown(("service",), str(value), "service", names)
 
-    def _order(self) -> Iterator[Finding]:
+    def _order(self) -> Iterator[LintFinding]:
         """Ids are unique, and decisions lead forward."""
         seen: dict[str, Path] = {}
         later = {step.id: index for index, step in enumerate(self._runbook.steps)}
@@ -103,17 +103,17 @@ class Lint:
             where: Path = (*path, "id")
             first = seen.setdefault(step.id, where)
             if first != where:
-                words = f"each id once (first in line {self._located.where(first)[0]})"
-                yield where, self._located.problem(where, repr(step.id), words)
+                message = f"each id once (first in line {self._located.where(first)[0]})"
+                yield where, self._located.problem(where, repr(step.id), message)
             for label, meaning in (step.decide.options if step.decide else {}).items():
                 ahead = [each for each, index in later.items() if index > int(path[1])]
                 if meaning in {CONTINUE, STOP} or meaning in ahead:
                     continue
                 where = (*path, "decide", "options", label)
-                words = f"continue, stop or the id of a later step{f': {one_of(ahead)}' if ahead else ''}"
-                yield where, self._located.problem(where, repr(meaning), words, nearest(meaning, ahead))
+                message = f"continue, stop or the id of a later step{f': {one_of(ahead)}' if ahead else ''}"
+                yield where, self._located.problem(where, repr(meaning), message, nearest(meaning, ahead))
 
-    def _arguments(self, path: Path, step: Step) -> Iterator[Finding]:
+    def _arguments(self, path: Path, step: Step) -> Iterator[LintFinding]:
         model = self._models.get(step.what)
         if model is None:
             return
@@ -135,7 +135,7 @@ class Lint:
 
     def _argument(
         self, path: Path, name: str, written: Any, all_written: Mapping[str, Any], args: Mapping[str, Any]
-    ) -> Iterator[Finding]:
+    ) -> Iterator[LintFinding]:
         """A name of the estate in an argument, or the kind of the parameter that stands for it."""
         kind = argument_kind(name, args)
         if kind is None or args[name] is None:
@@ -143,8 +143,8 @@ class Lint:
         for _, param in placeholders_in(written, path):
             declared = self._runbook.params[param].kind
             if declared in NAMES and declared != kind and {declared, kind} != {"server", "colour"}:
-                words = f"a parameter of kind {kind} (this one is a {declared})"
-                yield path, self._located.problem(path, shown(path, written), words)
+                message = f"a parameter of kind {kind} (this one is a {declared})"
+                yield path, self._located.problem(path, shown(path, written), message)
                 return
         known = {key: value for key, value in args.items() if not self._open(all_written[key])}
         names = names_for(self._estate, kind, known)
@@ -155,9 +155,9 @@ class Lint:
         """Whether the value is known only when the run starts."""
         return any(name in self._sampled for _, name in placeholders_in(written, ()))
 
-    def _unknown(self, path: Path, value: str, kind: str, names: Collection[str]) -> Finding:
-        words = f"a {kind} of the estate: {one_of(names)}" if names else f"a {kind}, but the estate has none"
-        return path, self._located.problem(path, shown(path, value), words, nearest(value, names))
+    def _unknown(self, path: Path, value: str, kind: str, names: Collection[str]) -> LintFinding:
+        message = f"a {kind} of the estate: {one_of(names)}" if names else f"a {kind}, but the estate has none"
+        return path, self._located.problem(path, shown(path, value), message, nearest(value, names))
 
 
 def unwise(runbook: Runbook) -> Iterator[Problem]:
@@ -167,11 +167,11 @@ def unwise(runbook: Runbook) -> Iterator[Problem]:
     last_check = max(checks, default=-1)
     for path, step in placed_steps(runbook):
         if step.change and int(path[1]) >= last_check:
-            words = "a check in a later step: nothing proves that it worked"
-            yield located.problem((*path, "change"), f"change {step.id!r}", words)
+            message = "a check in a later step: nothing proves that it worked"
+            yield located.problem((*path, "change"), f"change {step.id!r}", message)
         if step.decide and step.timeout is None:
-            words = "a timeout: how long may people take?"
-            yield located.problem((*path, "decide"), f"decision {step.id!r}", words, key=True)
+            message = "a timeout: how long may people take?"
+            yield located.problem((*path, "decide"), f"decision {step.id!r}", message, key=True)
     used = {name for _, name in placeholders(runbook)}
     for name in runbook.params:
         if name not in used:

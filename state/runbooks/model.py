@@ -136,15 +136,15 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
     located, problems = runbook.located, []
     for name in params:
         if name not in runbook.params:
-            words = f"a parameter of {runbook.runbook}: {one_of(runbook.params) or 'it has none'}"
+            message = f"a parameter of {runbook.runbook}: {one_of(runbook.params) or 'it has none'}"
             close = nearest(name, runbook.params)
-            problems.append(located.problem(("params",), repr(name[:60]), words, close, key=True))
+            problems.append(located.problem(("params",), repr(name[:60]), message, close, key=True))
     values: dict[str, Any] = {}
     for name, spec in runbook.params.items():
         given = params.get(name, spec.default)
         if given is None and spec.required:
-            words = f"a value for the parameter {name!r}: {spec.words}"
-            problems.append(located.problem(("params", name), "", words))
+            message = f"a value for the parameter {name!r}: {spec.message}"
+            problems.append(located.problem(("params", name), "", message))
             continue
         try:
             values[name] = None if given is None else convert(spec, given)
@@ -161,10 +161,10 @@ def render(runbook: Runbook, params: Mapping[str, Any]) -> tuple[Step, ...]:
     values = values_of(runbook, params)
     missing = [found for found in placeholders(runbook) if found[1] not in values]
     if missing:
-        words = f"a parameter: {one_of(runbook.params) or 'none is declared'}"
+        message = f"a parameter: {one_of(runbook.params) or 'none is declared'}"
         raise ConfigError(
             tuple(
-                runbook.located.problem(path, f"'${{{name}}}'", words, nearest(name, runbook.params))
+                runbook.located.problem(path, f"'${{{name}}}'", message, nearest(name, runbook.params))
                 for path, name in missing
             )
         )

@@ -53,7 +53,7 @@ class ParamSpec(Entry):
     required: bool = False
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """What a value of it looks like."""
         if self.choices:
             return one_of(self.choices)
@@ -69,12 +69,12 @@ def convert(spec: ParamSpec, given: Any) -> str | int | float:
     Raises ValueError saying what was expected.
     """
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise ValueError(spec.words)
+        raise ValueError(spec.message)
     text = str(given)
     if len(text) > _LONGEST_TEXT:
         raise ValueError(f"at most {_LONGEST_TEXT} characters")
     if spec.choices and text not in spec.choices:
-        raise ValueError(spec.words)
+        raise ValueError(spec.message)
     if spec.kind == "number":
         return _number(text)
     if spec.kind == "duration":

@@ -52,9 +52,9 @@ def _unknown_kinds(
 ) -> list[tuple[Path, Problem]]:
     found = [*select(located.data, ("steps", "*", step_kind))]
     found += select(located.data, ("steps", "*", "parallel", "*", step_kind))
-    words = f"a {step_kind}: {one_of(kinds)}"
+    message = f"a {step_kind}: {one_of(kinds)}"
     return [
-        (path, located.problem(path, repr(kind[:60]), words, nearest(kind, kinds)))
+        (path, located.problem(path, repr(kind[:60]), message, nearest(kind, kinds)))
         for path, kind in found
         if isinstance(kind, str) and kind not in kinds
     ]

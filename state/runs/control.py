@@ -20,7 +20,7 @@ ACTING = ("responder", "commander")
 SHORTEST_REASON = 3
 
 
-class Control:
+class RunControls:
     """Checks that a control fits the run and the person, then records it."""
 
     def __init__(self, planner: Planner, journal: Journal, executor: Executor) -> None:
@@ -52,11 +52,11 @@ class Control:
     async def stop(self, caller: Caller, run: Run, reason: str) -> None:
         """Start nothing new in a run. Works without a journal too; then only the record is missing."""
         self.halt(run)
-        words = f"stopped by {caller.person or caller.account}" + (f": {reason}" if reason else "")
+        message = f"stopped by {caller.person or caller.account}" + (f": {reason}" if reason else "")
         try:
-            await self._event(caller, run, EventKind.RUN_STOP_REQUESTED, {"words": words})
+            await self._event(caller, run, EventKind.RUN_STOP_REQUESTED, {"words": message})
         except JournalUnavailable:
-            run.words = f"{words} (not recorded: {self._journal.unavailable})"
+            run.message = f"{message} (not recorded: {self._journal.unavailable})"
 
     def halt(self, run: Run) -> None:
         """From this instant the run starts nothing new; recording it comes after."""
@@ -66,8 +66,8 @@ class Control:
     async def _pause(self, caller: Caller, run: Run) -> None:
         if run.state is not RunState.RUNNING:
             raise Refused("run-running", f"{run.id} is {run.shown_state().value}", "Only a running run is paused")
-        words = f"paused by {caller.person} before the next step"
-        await self._event(caller, run, EventKind.RUN_PAUSED, {"words": words})
+        message = f"paused by {caller.person} before the next step"
+        await self._event(caller, run, EventKind.RUN_PAUSED, {"words": message})
 
     async def _resume(self, caller: Caller, run: Run) -> None:
         if run.state is not RunState.PAUSED:
@@ -107,12 +107,12 @@ class Control:
             raise NotFound(f"no answer {choice!r}; there are {', '.join(step.options)}")
         if step.owner:
             require_role(caller, (step.owner, "commander"), f"deciding {step.id}")
-        latest, words = run.latest(step.id), f"{caller.person} chose {choice}"
-        body = {"choice": choice, "words": words}
+        latest, message = run.latest(step.id), f"{caller.person} chose {choice}"
+        body = {"choice": choice, "words": message}
         event = Event(EventKind.DECISION_MADE, caller.person, caller.session, run=run.id, step=latest.key, body=body)
         recorded = await self._journal.append(event)
         if latest.decided != recorded.seq:
-            raise Refused("question-open", f"{step.id} was answered just before: {latest.words}", "Look at the run")
+            raise Refused("question-open", f"{step.id} was answered just before: {latest.message}", "Look at the run")
 
     def _current(self, run: Run) -> PlannedStep:
         step = run.next()

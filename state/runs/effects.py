@@ -87,9 +87,7 @@ class Effects:
             "words": f"{change.title}: {'; '.join(str(d) for d in preview.diffs)}",
         }
         if len(canonical(intent)) > MAX_PAYLOAD:
-            await self._end(
-                run, step, "failed", "nothing was sent: what it would do is too much for one journal entry"
-            )
+            await self._end(run, step, "failed", "nothing was sent: what it would do is too much for one journal entry")
             return
         await self._record(run, step, EventKind.INTENT_RECORDED, intent)
         self._reach("after_intent")
@@ -100,7 +98,7 @@ class Effects:
         else:
             receipt, unknown = await self._apply(change, preview, effect)
         self._reach("after_effect")
-        answer = {"code": receipt.code, "words": receipt.words, "unknown": unknown}
+        answer = {"code": receipt.code, "words": receipt.message, "unknown": unknown}
         await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
         self._reach("after_receipt")
         quiet = change.quiet if receipt.changed else min(change.quiet, 1.0)
@@ -131,7 +129,7 @@ class Effects:
     ) -> None:
         found = await self._settle(run, step, change, facts, quiet)
         self._reach("before_outcome")
-        state, words = STATES[found.finding], _outcome_words(found, step)
+        state, message = STATES[found.finding], _outcome_message(found, step)
         outcome = {
             "effect": step.effect,
             "state": state,
@@ -139,11 +137,11 @@ class Effects:
             "evidence": _shortened(found.evidence),
             "figures": dict(found.figures),
             "seconds": round(self._clock.mono() - started, 3),
-            "words": words,
+            "words": message,
         }
         await self._record(run, step, EventKind.OUTCOME_RECORDED, outcome)
         self._reach("after_outcome")
-        await self._end(run, step, state, words, found.evidence)
+        await self._end(run, step, state, message, found.evidence)
 
     async def _settle(
         self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], quiet: float
@@ -161,8 +159,8 @@ class Effects:
                 return found
             if found.finding is Finding.UNKNOWN and now - since > 2.0 and not doubted:
                 doubted = True
-                words = "; ".join(found.evidence) or "the target cannot be read"
-                answer = {"code": "unreadable", "words": words, "unknown": True}
+                message = "; ".join(found.evidence) or "the target cannot be read"
+                answer = {"code": "unreadable", "words": message, "unknown": True}
                 await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
             left = hold - (now - since) if found.finding is not Finding.UNKNOWN else pause
             await asyncio.sleep(min(pause, left))
@@ -183,8 +181,8 @@ class Effects:
                 run, step, "failed", "nothing was sent: the target changed while it was read", found.evidence
             )
 
-    async def _end(self, run: Run, step: StepRun, state: str, words: str, evidence: tuple[str, ...] = ()) -> None:
-        body = {"state": state, "words": words, "evidence": _shortened(evidence)}
+    async def _end(self, run: Run, step: StepRun, state: str, message: str, evidence: tuple[str, ...] = ()) -> None:
+        body = {"state": state, "words": message, "evidence": _shortened(evidence)}
         await self._record(run, step, EventKind.STEP_ENDED, body)
 
     async def _record(self, run: Run, step: StepRun, kind: EventKind, body: Mapping[str, Any]) -> None:
@@ -224,12 +222,12 @@ def _same(value: Any) -> Any:
 
 
 def _shortened(evidence: Sequence[str]) -> list[str]:
-    return [words[:LONGEST_EVIDENCE] for words in evidence[:MOST_EVIDENCE]]
+    return [message[:LONGEST_EVIDENCE] for message in evidence[:MOST_EVIDENCE]]
 
 
-def _outcome_words(found: ReadBack, step: StepRun) -> str:
+def _outcome_message(found: ReadBack, step: StepRun) -> str:
     if found.finding is Finding.DONE:
         return "done, read back twice"
     if found.finding is Finding.NOT_DONE:
-        return f"not done ({step.answered}): {step.words}"
-    return f"partly done: {found.evidence[0] if found.evidence else step.words}"
+        return f"not done ({step.answered}): {step.message}"
+    return f"partly done: {found.evidence[0] if found.evidence else step.message}"

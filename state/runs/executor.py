@@ -19,7 +19,7 @@ from state.runs.model import PlannedStep, Run, StepRun
 LOOK = 0.25
 """Seconds between looks of a check at the readings; it counts each reading once."""
 
-Ask = Callable[[PlannedStep, float], Answer]
+AskCheck = Callable[[PlannedStep, float], Answer]
 """Ask a check step, with the monotonic instant before which readings do not count."""
 
 
@@ -31,7 +31,7 @@ class Executor:
         effects: Effects,
         journal: Journal,
         clock: Clock,
-        ask: Ask,
+        ask: AskCheck,
         undo: Callable[[Run], Awaitable[None]],
         lease: Callable[[Run], Awaitable[None]],
         actor: str,
@@ -76,23 +76,23 @@ class Executor:
             try:
                 await self._drive(run)
             except JournalUnavailable as error:
-                run.words = f"held: {error}"
+                run.message = f"held: {error}"
                 await asyncio.sleep(1.0)
             except Exception as error:  # noqa: BLE001 boundary: a bug holds the run where it is, for people to see
                 await self._hold_after_error(run, f"an error of the engine: {type(error).__name__}: {error}")
 
-    async def _hold_after_error(self, run: Run, words: str) -> None:
+    async def _hold_after_error(self, run: Run, message: str) -> None:
         """Pause where it is. What had sent nothing has failed; an effect in doubt is read again by `_recover`."""
-        run.words = words
+        run.message = message
         await asyncio.sleep(1.0)
         try:
             for step in run.all_steps():
                 if step.state is StepState.RUNNING and step.intent is None:
-                    await self._end(run, step, "failed", words, ())
+                    await self._end(run, step, "failed", message, ())
             if run.state is not RunState.PAUSED:
-                await self._event(run, EventKind.RUN_PAUSED, {"words": words})
+                await self._event(run, EventKind.RUN_PAUSED, {"words": message})
         except JournalUnavailable as error:
-            run.words = f"{words}; held: {error}"
+            run.message = f"{message}; held: {error}"
 
     async def _drive(self, run: Run) -> None:
         if run.id in self._without_lease:
@@ -129,7 +129,7 @@ class Executor:
                 await self._effects.reconcile(run, step)
                 settled.append(step.step)
             elif step.intent is not None and step.seconds is None:
-                await self._end(run, step, step.state.value, step.words, step.evidence)
+                await self._end(run, step, step.state.value, step.message, step.evidence)
                 settled.append(step.step)
             elif step.state is StepState.RUNNING and run.stopping:
                 await self._end(run, step, "stopped", "stopped before anything was sent", ())
@@ -143,8 +143,8 @@ class Executor:
         risky = next((s for s in group if s.do == "change" and s.risk == "B3"), None)
         if run.id not in self._restarted or risky is None:
             return False
-        words = f"the engine restarted or stood still since this was confirmed; resume to go on with: {risky.title}"
-        await self._event(run, EventKind.RUN_PAUSED, {"words": words})
+        message = f"the engine restarted or stood still since this was confirmed; resume to go on with: {risky.title}"
+        await self._event(run, EventKind.RUN_PAUSED, {"words": message})
         return True
 
     def _held(self, run: Run, step: PlannedStep) -> bool:
@@ -181,14 +181,14 @@ class Executor:
                 good, counted = 0, started
             elif self._ask(planned, counted).health is Health.PASS:
                 good, counted = good + 1, self._clock.mono()
-            step.words = f"{answer.health.value}: {'; '.join(answer.evidence)}"
+            step.message = f"{answer.health.value}: {'; '.join(answer.evidence)}"
             if good >= planned.samples:
                 await self._end(run, step, "done", f"pass, {good} of {planned.samples} in a row", answer.evidence)
                 return
             if self._clock.mono() - started >= planned.timeout:
                 why = "no data is never a pass" if answer.health is Health.UNKNOWN else "did not hold in time"
-                words = f"{answer.health.value}: {why} ({planned.timeout:.0f} s)"
-                await self._end(run, step, "failed", words, answer.evidence)
+                message = f"{answer.health.value}: {why} ({planned.timeout:.0f} s)"
+                await self._end(run, step, "failed", message, answer.evidence)
                 return
             await self._doze(run, min(planned.every, LOOK))
         await self._end(run, step, "stopped", "stopped", answer.evidence)
@@ -222,16 +222,16 @@ class Executor:
             return
         meaning = planned.options[step.choice]  # carried out before the step ends: a crash in between repeats it
         if meaning == "stop":
-            await self._event(run, EventKind.RUN_STOP_REQUESTED, {"words": step.words})
+            await self._event(run, EventKind.RUN_STOP_REQUESTED, {"words": step.message})
         elif meaning != "continue":
             await self._skip_to(run, step, meaning)
-        await self._end(run, step, "done", step.words, ())
+        await self._end(run, step, "done", step.message, ())
 
     async def _skip_to(self, run: Run, step: StepRun, target: str) -> None:
         end = next(s.index for s in run.steps if s.id == target)
         for planned in run.steps:
             if step.step.index < planned.index < end and not run.settled(planned):
-                await self._record(run, EventKind.STEP_SKIPPED, run.latest(planned.id), {"reason": step.words})
+                await self._record(run, EventKind.STEP_SKIPPED, run.latest(planned.id), {"reason": step.message})
 
     async def _after(self, run: Run, group: list[PlannedStep]) -> None:
         """Apply the failure policy of the steps that did not come out."""
@@ -239,25 +239,25 @@ class Executor:
             step = run.latest(planned.id)
             if run.ended or run.stopping or step.state in (StepState.DONE, StepState.SKIPPED, StepState.PENDING):
                 continue
-            words = f"{planned.title}: {step.words}"
+            message = f"{planned.title}: {step.message}"
             policy = "pause" if step.state is StepState.STOPPED else planned.on_failure
             match policy:
                 case "continue":
                     continue
                 case "stop":
-                    await self._finish(run, RunState.FAILED, words)
+                    await self._finish(run, RunState.FAILED, message)
                 case "undo":
-                    await self._finish(run, RunState.FAILED, f"{words}; what was done is being undone")
+                    await self._finish(run, RunState.FAILED, f"{message}; what was done is being undone")
                     await self._undo(run)
                 case _:
-                    await self._event(run, EventKind.RUN_PAUSED, {"words": words})
+                    await self._event(run, EventKind.RUN_PAUSED, {"words": message})
             return
 
-    async def _finish(self, run: Run, state: RunState, words: str) -> None:
-        await self._event(run, EventKind.RUN_ENDED, {"state": state.value, "words": words})
+    async def _finish(self, run: Run, state: RunState, message: str) -> None:
+        await self._event(run, EventKind.RUN_ENDED, {"state": state.value, "words": message})
 
-    async def _end(self, run: Run, step: StepRun, state: str, words: str, evidence: tuple[str, ...]) -> None:
-        body = {"state": state, "words": words, "evidence": list(evidence)}
+    async def _end(self, run: Run, step: StepRun, state: str, message: str, evidence: tuple[str, ...]) -> None:
+        body = {"state": state, "words": message, "evidence": list(evidence)}
         await self._record(run, EventKind.STEP_ENDED, step, body)
 
     async def _record(self, run: Run, kind: EventKind, step: StepRun, body: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Runs: one execution of a runbook (or of a single change), as a fold over the journal.
 
 Live progress and restart use the same reducers: the executor only appends events, and what a run is follows from
-them. `RunBook` holds all runs; `fold` applies one recorded event.
+them. `RunHistory` holds all runs; `fold` applies one recorded event.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from state.journal.events import EventKind, Recorded
 from state.runs.model import PlannedStep, Run, StepRun
 
 
-class RunBook:
+class RunHistory:
     """All runs of a journal, oldest first, with instants on this engine's monotonic clock."""
 
     def __init__(self, boot: str, clock: Clock) -> None:
@@ -56,10 +56,10 @@ class RunBook:
             reducer(self, recorded)
         elif kind is EventKind.RUN_ENDED:
             self.runs[run].state = RunState.STOPPED
-            self.runs[run].words = "how it ended was erased by retention"
+            self.runs[run].message = "how it ended was erased by retention"
 
 
-def _started(book: RunBook, recorded: Recorded) -> None:
+def _started(book: RunHistory, recorded: Recorded) -> None:
     event, body = recorded.event, recorded.event.body
     steps = tuple(PlannedStep(**{**s, "options": dict(s["options"])}) for s in body["steps"])
     run = Run(
@@ -79,91 +79,91 @@ def _started(book: RunBook, recorded: Recorded) -> None:
     book.runs[run.id] = run
 
 
-def _lease(book: RunBook, recorded: Recorded) -> None:
+def _lease(book: RunHistory, recorded: Recorded) -> None:
     book.epoch = max(book.epoch, int(recorded.event.body["epoch"]))
     run = book.runs.get(recorded.event.run)
     if run is not None:
         run.epoch = int(recorded.event.body["epoch"])
 
 
-def _run_state(state: RunState) -> Callable[[RunBook, Recorded], None]:
-    def reduce(book: RunBook, recorded: Recorded) -> None:
+def _run_state(state: RunState) -> Callable[[RunHistory, Recorded], None]:
+    def reduce(book: RunHistory, recorded: Recorded) -> None:
         run = book.runs[recorded.event.run]
         if run.ended:  # what people asked for while it was ending comes too late
             return
         run.state = state
-        run.words = recorded.event.body.get("words", "")
+        run.message = recorded.event.body.get("words", "")
         run.question, run.options = "", ()
 
     return reduce
 
 
-def _run_ended(book: RunBook, recorded: Recorded) -> None:
+def _run_ended(book: RunHistory, recorded: Recorded) -> None:
     run = book.runs[recorded.event.run]
     run.state = RunState(recorded.event.body["state"])
-    run.words = recorded.event.body["words"]
+    run.message = recorded.event.body["words"]
     run.ended_at = recorded.at
     run.question, run.options = "", ()
 
 
-def _stop_requested(book: RunBook, recorded: Recorded) -> None:
+def _stop_requested(book: RunHistory, recorded: Recorded) -> None:
     run = book.runs[recorded.event.run]
     run.stopping = True
-    run.words = recorded.event.body.get("words", "")
+    run.message = recorded.event.body.get("words", "")
 
 
-def _instance(book: RunBook, recorded: Recorded) -> StepRun:
+def _instance(book: RunHistory, recorded: Recorded) -> StepRun:
     step, _, number = recorded.event.step.partition("#")
     return book.runs[recorded.event.run].instances[step][int(number) - 1]
 
 
-def _step_started(book: RunBook, recorded: Recorded) -> None:
+def _step_started(book: RunHistory, recorded: Recorded) -> None:
     step = _instance(book, recorded)
     step.state = StepState.RUNNING
     step.started_at, step.started_mono = recorded.at, book.mono(recorded)
-    step.words = recorded.event.body.get("words", "")
+    step.message = recorded.event.body.get("words", "")
 
 
-def _intended(book: RunBook, recorded: Recorded) -> None:
+def _intended(book: RunHistory, recorded: Recorded) -> None:
     step = _instance(book, recorded)
     step.intent = recorded.event.body
     step.effect = recorded.event.body["effect"]
 
 
-def _answered(book: RunBook, recorded: Recorded) -> None:
+def _answered(book: RunHistory, recorded: Recorded) -> None:
     step = _instance(book, recorded)
     step.answered = recorded.event.body["code"]
-    step.words = recorded.event.body["words"]
+    step.message = recorded.event.body["words"]
     if recorded.event.body["unknown"]:
         step.state = StepState.UNKNOWN
 
 
-def _outcome(book: RunBook, recorded: Recorded) -> None:
+def _outcome(book: RunHistory, recorded: Recorded) -> None:
     step, body = _instance(book, recorded), recorded.event.body
     step.state = StepState(body["state"])
     step.evidence = tuple(body["evidence"])
     step.figures = body["figures"]
-    step.words = body["words"]
+    step.message = body["words"]
     if step.state is StepState.DONE and step.intent is not None:
         book.durations.setdefault(step.step.what, []).append(float(body["seconds"]))
 
 
-def _step_ended(book: RunBook, recorded: Recorded) -> None:
+def _step_ended(book: RunHistory, recorded: Recorded) -> None:
     step, body = _instance(book, recorded), recorded.event.body
     step.state = StepState(body["state"])
-    step.words = body["words"]
+    step.message = body["words"]
     step.evidence = tuple(body["evidence"]) or step.evidence
     if step.started_at is not None:
         step.seconds = max(0.0, recorded.at - step.started_at)
 
 
-def _skipped(book: RunBook, recorded: Recorded) -> None:
+def _skipped(book: RunHistory, recorded: Recorded) -> None:
     step = _instance(book, recorded)
     step.state = StepState.SKIPPED
-    step.words = f"skipped: {recorded.event.body['reason']}"
+    step.message = f"skipped: {recorded.event.body['reason']}"
 
 
-def _retried(book: RunBook, recorded: Recorded) -> None:
+def _retried(book: RunHistory, recorded: Recorded) -> None:
     old, body = _instance(book, recorded), recorded.event.body
     run = book.runs[recorded.event.run]
     if run.ended:
@@ -174,7 +174,7 @@ def _retried(book: RunBook, recorded: Recorded) -> None:
     run.instances[old.step.id].append(StepRun(planned, len(run.instances[old.step.id]) + 1))
 
 
-def _asked(book: RunBook, recorded: Recorded) -> None:
+def _asked(book: RunHistory, recorded: Recorded) -> None:
     step = _instance(book, recorded)
     step.state = StepState.WAITING
     run = book.runs[recorded.event.run]
@@ -182,19 +182,19 @@ def _asked(book: RunBook, recorded: Recorded) -> None:
     run.question, run.options = recorded.event.body["question"], tuple(recorded.event.body["options"])
 
 
-def _decided(book: RunBook, recorded: Recorded) -> None:
+def _decided(book: RunHistory, recorded: Recorded) -> None:
     run, step = book.runs[recorded.event.run], _instance(book, recorded)
     if run.ended or step.choice:  # the first answer counts
         return
     step.choice, step.decided = recorded.event.body["choice"], recorded.seq
-    step.words = f"{recorded.event.actor} chose: {step.choice}"
+    step.message = f"{recorded.event.actor} chose: {step.choice}"
     asking = run.asking()
     run.state = RunState.RUNNING if asking is None else RunState.WAITING
     run.question = "" if asking is None else asking.question
     run.options = () if asking is None else tuple(asking.options)
 
 
-REDUCERS: Mapping[EventKind, Callable[[RunBook, Recorded], None]] = {
+REDUCERS: Mapping[EventKind, Callable[[RunHistory, Recorded], None]] = {
     EventKind.RUN_STARTED: _started,
     EventKind.LEASE_TAKEN: _lease,
     EventKind.RUN_PAUSED: _run_state(RunState.PAUSED),

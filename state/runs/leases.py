@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from state.errors import Refused
-from state.runs.fold import RunBook
+from state.runs.fold import RunHistory
 from state.runs.model import Run
 
 
-def require_free(targets: Iterable[str], book: RunBook, *, now_wall: float, but: str = "") -> None:
+def require_free(targets: Iterable[str], book: RunHistory, *, now_wall: float, but: str = "") -> None:
     """Refuse targets that another open run holds; `but` is the run that may hold them already."""
     wanted = set(targets)
     for run in book.open():

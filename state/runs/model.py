@@ -64,7 +64,7 @@ class StepRun:
     started_at: float | None = None
     started_mono: float | None = None
     seconds: float | None = None
-    words: str = ""
+    message: str = ""
     evidence: tuple[str, ...] = ()
     effect: str = ""
     intent: Mapping[str, Any] | None = None
@@ -101,7 +101,7 @@ class Run:
     targets: tuple[str, ...] = ()
     epoch: int = 0
     state: RunState = RunState.RUNNING
-    words: str = ""
+    message: str = ""
     question: str = ""
     options: tuple[str, ...] = ()
     stopping: bool = False

@@ -39,8 +39,8 @@ def alerts_verdict(world: World, now_mono: float, severity: str | None = None) -
     if found:
         names = ", ".join(dict.fromkeys(a.name for a in found[:5]))
         critical = any(a.severity == "critical" for a in found)
-        words = f"{len(found)} {kind}firing: {names}"
-        return Health.FAIL if critical else Health.WARN, "; ".join([words, *doubts])
+        message = f"{len(found)} {kind}firing: {names}"
+        return Health.FAIL if critical else Health.WARN, "; ".join([message, *doubts])
     if doubts:
         return Health.UNKNOWN, "; ".join(doubts)
     return Health.PASS, f"no {kind}alert fires, watchdog seen"

@@ -17,9 +17,9 @@ SAMPLES_OLD = 30.0
 
 def judge_traffic(traffic: ServiceTraffic | None, objectives: Objectives) -> tuple[Health, str]:
     """Figures against objectives. Errors above the limit fail, slowness warns, missing figures are unknown."""
-    ratio, words = counted_errors(traffic)
+    ratio, message = counted_errors(traffic)
     if traffic is None or ratio is None:
-        return Health.UNKNOWN, words
+        return Health.UNKNOWN, message
     if ratio > objectives.error_ratio:
         return Health.FAIL, f"5xx {percent(ratio)} > {percent(objectives.error_ratio)}"
     if objectives.p99 is not None:

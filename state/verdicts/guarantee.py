@@ -25,7 +25,7 @@ class Guarantee:
     kind: str
     members: tuple[str, ...]
     needed: int
-    words: str
+    message: str
 
     def survives(self, candidate: str, reachable: Collection[str]) -> bool:
         """Whether a candidate, best of the reachable, provably holds every acknowledged commit."""

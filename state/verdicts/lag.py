@@ -10,7 +10,7 @@ from state.world.readings import PostgresReading
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
+class ReplicationLag:
     """Distances in bytes; None = unknown, with `why`.
 
     `replay` is what is not applied yet, `receive` what would be lost with the primary, `at_least` the part that is
@@ -26,7 +26,7 @@ class Lag:
     why: str = ""
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """For people: a size, or `unknown, at least 13.2 MB: not streaming`."""
         if self.replay is not None:
             return megabytes(self.replay)
@@ -45,28 +45,30 @@ def received(standby: PostgresReading) -> int | None:
     return max(held, default=None)
 
 
-def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> Lag:
+def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> ReplicationLag:
     """The distance of a standby to a primary, both read just now (primary None = its position is not known)."""
     held, replayed = received(standby), standby.replay_lsn
     if held is None or replayed is None:
-        return Lag(why="the standby tells no position")
+        return ReplicationLag(why="the standby tells no position")
     unapplied = held - replayed
     if primary is None or primary.write_lsn is None:
-        return Lag(unapplied=unapplied, why="the primary's position is not known")
+        return ReplicationLag(unapplied=unapplied, why="the primary's position is not known")
     if standby.system_id != primary.system_id:
-        return Lag(why=f"another database system, {standby.system_id}")
+        return ReplicationLag(why=f"another database system, {standby.system_id}")
     written = max(primary.write_lsn, held)  # the standby may have been read after the primary
     behind = max(0, written - replayed)
     if standby.receiver_state != "streaming" and (standby.timeline or 0) < (primary.timeline or 0):
         # Without a receiver the timeline comes from the control file, which trails replay: it proves no divergence.
         why = f"not streaming, last known {_timelines(standby, primary)}"
-        return Lag(at_least=behind, unapplied=unapplied, why=why)
+        return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
     if standby.timeline != primary.timeline:
-        return Lag(at_least=None if _diverged(standby, primary) else behind, why=_timeline_words(standby, primary))
+        return ReplicationLag(
+            at_least=None if _diverged(standby, primary) else behind, why=_timeline_message(standby, primary)
+        )
     if standby.receiver_state != "streaming":
-        return Lag(at_least=behind, unapplied=unapplied, why="not streaming")
+        return ReplicationLag(at_least=behind, unapplied=unapplied, why="not streaming")
     seconds = 0.0 if behind == 0 else _finite(standby.replay_age)
-    return Lag(behind, written - held, behind, unapplied, seconds)
+    return ReplicationLag(behind, written - held, behind, unapplied, seconds)
 
 
 def past_fork(standby: PostgresReading, primary: PostgresReading) -> int | None:
@@ -84,10 +86,10 @@ def _diverged(standby: PostgresReading, primary: PostgresReading) -> bool:
     return bool(past_fork(standby, primary))
 
 
-def _timeline_words(standby: PostgresReading, primary: PostgresReading) -> str:
+def _timeline_message(standby: PostgresReading, primary: PostgresReading) -> str:
     past = past_fork(standby, primary)
-    words = _timelines(standby, primary)
-    return f"{words}, diverged by {megabytes(past)}" if past else words
+    message = _timelines(standby, primary)
+    return f"{message}, diverged by {megabytes(past)}" if past else message
 
 
 def _timelines(standby: PostgresReading, primary: PostgresReading) -> str:

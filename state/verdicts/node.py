@@ -9,12 +9,12 @@ from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.evidence import rank, silence, worst
 from state.verdicts.guarantee import sender_of
-from state.verdicts.lag import Lag, standby_lag
+from state.verdicts.lag import ReplicationLag, standby_lag
 from state.verdicts.split_brain import SplitBrain
-from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_words
+from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_message
 from state.world.readings import PostgresReading
 
-Finding = tuple[Health, str]
+NodeFinding = tuple[Health, str]
 
 DCS_OLD = 30.0
 """Seconds without word from the DCS from which a manager may have lost its say (Patroni's default ttl)."""
@@ -28,8 +28,8 @@ class NodeVerdict:
     role: str
     votes: tuple[Vote, ...]
     health: Health
-    words: str
-    lag: Lag
+    message: str
+    lag: ReplicationLag
     sync: str
     state: str
 
@@ -42,16 +42,16 @@ class NodeVerdict:
         return reading.replay_lsn if reading.in_recovery else reading.write_lsn
 
 
-def node_lag(node: NodeFacts, primary: PostgresReading | None) -> Lag:
+def node_lag(node: NodeFacts, primary: PostgresReading | None) -> ReplicationLag:
     """The node's distance to the one primary, or why there is none."""
     if node.postgres is None:
-        return Lag(why=silence(node.postgres_seen))
+        return ReplicationLag(why=silence(node.postgres_seen))
     if not node.postgres.in_recovery:
-        return Lag(why="writable")
+        return ReplicationLag(why="writable")
     return standby_lag(node.postgres, primary)
 
 
-def node_verdict(facts: ClusterFacts, node: NodeFacts, lag: Lag, split: SplitBrain | None) -> NodeVerdict:
+def node_verdict(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, split: SplitBrain | None) -> NodeVerdict:
     """Judge one node by its votes, its managers and, on a standby, its distance."""
     votes = node_votes(node.node, node.postgres, facts.managers)
     role = agreed(votes)
@@ -68,29 +68,29 @@ def node_verdict(facts: ClusterFacts, node: NodeFacts, lag: Lag, split: SplitBra
     else:
         state = "writable"
     health = worst(h for h, _ in findings) if findings else Health.PASS
-    words = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
-    return NodeVerdict(node, role, votes, health, words, lag, sync, state)
+    message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
+    return NodeVerdict(node, role, votes, health, message, lag, sync, state)
 
 
-def _vote_finding(role: str, votes: tuple[Vote, ...]) -> Finding | None:
-    return (Health.UNKNOWN, f"{CONFLICT}: {vote_words(votes)}") if role == CONFLICT else None
+def _vote_finding(role: str, votes: tuple[Vote, ...]) -> NodeFinding | None:
+    return (Health.UNKNOWN, f"{CONFLICT}: {vote_message(votes)}") if role == CONFLICT else None
 
 
 def _unreachable(facts: ClusterFacts, node: NodeFacts) -> str:
     """Why the server is silent, and what a manager last said: secondary witnesses, so never a zero."""
-    words = silence(node.postgres_seen)
+    message = silence(node.postgres_seen)
     if node.patroni is not None and node.patroni.state not in ("running", "streaming"):
-        words += f", Patroni says {node.patroni.state}"
+        message += f", Patroni says {node.patroni.state}"
     behind = [
         m.lag for r in facts.managers.values() if r is not None for m in r.members if m.name == node.node and m.lag
     ]
-    return f"{words}, {megabytes(max(behind))} behind in Patroni's view" if behind else words
+    return f"{message}, {megabytes(max(behind))} behind in Patroni's view" if behind else message
 
 
-def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[Finding]:
+def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[NodeFinding]:
     if node.patroni_seen is None:
         return []
-    found: list[Finding] = []
+    found: list[NodeFinding] = []
     if node.patroni is None:
         found.append((Health.WARN, f"Patroni: {silence(node.patroni_seen)}"))
     elif node.patroni.dcs_age is not None and node.patroni.dcs_age > DCS_OLD:
@@ -101,7 +101,7 @@ def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[Finding]:
     return found
 
 
-def _standby_state(node: NodeFacts, lag: Lag) -> str:
+def _standby_state(node: NodeFacts, lag: ReplicationLag) -> str:
     if node.postgres is not None and _paused(node):
         return "replay paused"
     if node.postgres is not None and node.postgres.receiver_state == "streaming":
@@ -113,13 +113,13 @@ def _paused(node: NodeFacts) -> bool:
     return node.postgres is not None and node.postgres.replay_pause not in (None, "", "not paused")
 
 
-def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: Lag) -> list[Finding]:
-    found: list[Finding] = []
+def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag) -> list[NodeFinding]:
+    found: list[NodeFinding] = []
     limit = facts.entry.rpo
     if lag.replay is None:
         reading = node.postgres
         broken = reading is not None and (reading.receiver_state != "streaming" or facts.primary is not None)
-        found.append((Health.FAIL if broken else Health.UNKNOWN, f"lag {lag.words}"))
+        found.append((Health.FAIL if broken else Health.UNKNOWN, f"lag {lag.message}"))
     if _paused(node):
         size = f", {megabytes(lag.unapplied)} unapplied" if lag.unapplied is not None else ""
         found.append((Health.WARN, f"replay paused{size}"))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.api.views.header import Clock
+from state.api.views.header import RtoClock
 from state.estate.model import Estate
 from state.health import Health
 from state.units import ago
@@ -30,7 +30,7 @@ class Priority:
 
 
 def recovery_order(
-    estate: Estate, healths: Mapping[str, Health], clocks: Mapping[str, Clock], now_mono: float
+    estate: Estate, healths: Mapping[str, Health], clocks: Mapping[str, RtoClock], now_mono: float
 ) -> tuple[Priority, ...]:
     """Services and databases in the order to recover them.
 
@@ -66,11 +66,7 @@ def _reasons(place: Priority) -> str:
 def _minutes(seconds: float) -> str:
     """Whole minutes, so the words stand still while the clock beside them runs."""
     return (
-        ago(seconds // 60 * 60)
-        if seconds >= 7200
-        else f"{int(seconds // 60)} min"
-        if seconds >= 60
-        else "under 1 min"
+        ago(seconds // 60 * 60) if seconds >= 7200 else f"{int(seconds // 60)} min" if seconds >= 60 else "under 1 min"
     )
 
 
@@ -80,7 +76,7 @@ def _place(
     dependents: Mapping[str, tuple[str, ...]],
     depths: Mapping[str, int],
     healths: Mapping[str, Health],
-    clocks: Mapping[str, Clock],
+    clocks: Mapping[str, RtoClock],
     now_mono: float,
 ) -> Priority:
     needing = dependents.get(name, ())
@@ -100,7 +96,7 @@ def _impaired(name: str, healths: Mapping[str, Health]) -> bool:
     return healths.get(name, Health.PASS) in (Health.FAIL, Health.WARN)
 
 
-def _left(estate: Estate, name: str, clocks: Mapping[str, Clock], now_mono: float) -> float:
+def _left(estate: Estate, name: str, clocks: Mapping[str, RtoClock], now_mono: float) -> float:
     clock = clocks.get(name)
     running = clock is not None and clock.ended_mono is None
     return remaining(clock, now_mono) if running and clock is not None else estate.services[name].rto

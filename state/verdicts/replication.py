@@ -11,7 +11,7 @@ from state.health import Health
 from state.verdicts.cluster import ClusterFacts, gather
 from state.verdicts.evidence import rank, silence, worst
 from state.verdicts.guarantee import Guarantee, guarantee
-from state.verdicts.node import Finding, NodeVerdict, node_lag, node_verdict
+from state.verdicts.node import NodeFinding, NodeVerdict, node_lag, node_verdict
 from state.verdicts.risk import Candidate, best_candidate, data_risk
 from state.verdicts.split_brain import SplitBrain, split_brain
 from state.verdicts.votes import CONFLICT, PRIMARY, STANDBY, UNKNOWN
@@ -24,7 +24,7 @@ class ClusterVerdict:
 
     facts: ClusterFacts
     health: Health
-    words: str
+    message: str
     leader: str
     nodes: Mapping[str, NodeVerdict]
     split: SplitBrain | None
@@ -54,9 +54,9 @@ def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: flo
     paused = any(m is not None and m.paused for m in facts.managers.values())
     findings = _findings(facts, nodes, leader, split, kept, risk, paused)
     health = worst(h for h, _ in findings) if findings else Health.PASS
-    words = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
+    message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
     return ClusterVerdict(
-        facts, health, words or "one primary, standbys stream", leader, nodes, split, kept, candidate, risk, paused
+        facts, health, message or "one primary, standbys stream", leader, nodes, split, kept, candidate, risk, paused
     )
 
 
@@ -77,19 +77,19 @@ def _findings(
     kept: Guarantee | None,
     risk: DataRisk,
     paused: bool,
-) -> list[Finding]:
-    found: list[Finding] = []
+) -> list[NodeFinding]:
+    found: list[NodeFinding] = []
     if split is not None:
-        found.append((Health.FAIL, split.words))
+        found.append((Health.FAIL, split.message))
     elif leader == CONFLICT:
         found.append((Health.UNKNOWN, f"{CONFLICT}: the witnesses do not agree who leads"))
     elif facts.primary is None:
         found.append(_no_primary(facts, leader))
-    found += [(Health.WARN, f"{n}: {v.words}") for n, v in nodes.items() if v.health is not Health.PASS and v.words]
+    found += [(Health.WARN, f"{n}: {v.message}") for n, v in nodes.items() if v.health is not Health.PASS and v.message]
     if kept is not None and kept.kind == "blocked":
-        found.append((Health.FAIL, kept.words))
+        found.append((Health.FAIL, kept.message))
     if risk.health is Health.FAIL:
-        found.append((Health.WARN, f"a failover could lose {risk.words}"))
+        found.append((Health.WARN, f"a failover could lose {risk.message}"))
     if paused:
         found.append((Health.WARN, "Patroni is paused: no automatic failover"))
     if any(m is not None and m.failsafe for m in facts.managers.values()):
@@ -100,7 +100,7 @@ def _findings(
     return found
 
 
-def _no_primary(facts: ClusterFacts, leader: str) -> Finding:
+def _no_primary(facts: ClusterFacts, leader: str) -> NodeFinding:
     """All servers say standby, or the managers agree that nobody leads: that fails. Silence is unknown."""
     if leader == "none" and all(n.postgres is not None for n in facts.nodes.values()):
         return Health.FAIL, "no node accepts writes"

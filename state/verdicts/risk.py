@@ -10,7 +10,7 @@ from state.health import Health
 from state.units import megabytes, utc
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.guarantee import Guarantee
-from state.verdicts.lag import Lag, received
+from state.verdicts.lag import ReplicationLag, received
 
 AMBER = 0.75
 """Share of the RPO from which the risk warns."""
@@ -22,10 +22,10 @@ class Candidate:
 
     node: str
     held: int
-    lag: Lag
+    lag: ReplicationLag
 
 
-def best_candidate(facts: ClusterFacts, lags: dict[str, Lag], kept: Guarantee | None) -> Candidate | None:
+def best_candidate(facts: ClusterFacts, lags: dict[str, ReplicationLag], kept: Guarantee | None) -> Candidate | None:
     """The best standby: on the primary's timeline (without one: on the newest), furthest position, in sync first."""
     standbys = [
         (node, reading, held)
@@ -58,18 +58,18 @@ def data_risk(
     if primary is None or primary.postgres is None or primary.postgres.write_lsn is None:
         return _unknown(facts, _without_primary(facts, candidate), sources)
     if candidate.lag.receive is None:
-        return _unknown(facts, f"{candidate.node}: {candidate.lag.words}", sources)
+        return _unknown(facts, f"{candidate.node}: {candidate.lag.message}", sources)
     reachable = [n.node for n in facts.nodes.values() if n.postgres is not None]
     if kept is not None and kept.survives(candidate.node, reachable):
-        return _known(facts, 0, f"none: every acknowledged commit is on {candidate.node} ({kept.words})", sources)
+        return _known(facts, 0, f"none: every acknowledged commit is on {candidate.node} ({kept.message})", sources)
     rate = facts.write_rates.get(primary.node)
     if rate is None:
         least = f", at least {megabytes(candidate.lag.receive)}" if candidate.lag.receive else ""
         return _unknown(facts, f"unknown{least}: write rate not known yet", sources)
     since = _written_since(primary, rate, facts.now_mono)
     lost = candidate.lag.receive + since
-    words = f"{megabytes(lost)} to {candidate.node}: {megabytes(candidate.lag.receive)} not received"
-    return _known(facts, lost, f"{words}, {megabytes(since)} written since" if since else words, sources)
+    message = f"{megabytes(lost)} to {candidate.node}: {megabytes(candidate.lag.receive)} not received"
+    return _known(facts, lost, f"{message}, {megabytes(since)} written since" if since else message, sources)
 
 
 def _written_since(primary: NodeFacts, rate: float, now_mono: float) -> int:
@@ -94,11 +94,11 @@ def _without_primary(facts: ClusterFacts, candidate: Candidate) -> str:
     return f"unknown{least}: {node.node} silent{since}, later writes would be lost"
 
 
-def _known(facts: ClusterFacts, lost: int, words: str, sources: tuple[str, ...]) -> DataRisk:
+def _known(facts: ClusterFacts, lost: int, message: str, sources: tuple[str, ...]) -> DataRisk:
     target = facts.entry.rpo
     health = Health.FAIL if lost > target else Health.WARN if lost > AMBER * target else Health.PASS
-    return DataRisk(facts.name, lost, target, health, words, sources)
+    return DataRisk(facts.name, lost, target, health, message, sources)
 
 
-def _unknown(facts: ClusterFacts, words: str, sources: tuple[str, ...]) -> DataRisk:
-    return DataRisk(facts.name, None, facts.entry.rpo, Health.UNKNOWN, words, sources)
+def _unknown(facts: ClusterFacts, message: str, sources: tuple[str, ...]) -> DataRisk:
+    return DataRisk(facts.name, None, facts.entry.rpo, Health.UNKNOWN, message, sources)

@@ -23,7 +23,7 @@ class ServiceVerdict:
     """A service judged. `source` is the key of the figures shown; `fallback` = not the preferred monitor's."""
 
     health: Health
-    words: str
+    message: str
     traffic: ServiceTraffic | None
     source: str
     fallback: bool
@@ -44,7 +44,7 @@ class _Figures:
 
     monitor: str
     health: Health
-    words: str
+    message: str
     traffic: ServiceTraffic | None
     fresh: bool
 
@@ -117,11 +117,11 @@ def service_verdict(
         elif health is Health.UNKNOWN:
             findings.notes.append(f"{name} unknown")
     otherwise = "within objectives" if shown is not None else f"{answered} of {len(service_probes)} probes pass"
-    health, words = findings.verdict(otherwise)
+    health, message = findings.verdict(otherwise)
     if shown is None or not shown.fresh:
-        return ServiceVerdict(health, words, None, "", False)
+        return ServiceVerdict(health, message, None, "", False)
     fallback = service.metrics is not None and shown.monitor != service.metrics.monitors[0]
-    return ServiceVerdict(health, words, shown.traffic, f"metrics:{shown.monitor}", fallback)
+    return ServiceVerdict(health, message, shown.traffic, f"metrics:{shown.monitor}", fallback)
 
 
 def _metrics(estate: Estate, service: Service, world: World, now_mono: float, findings: _Findings) -> _Figures | None:
@@ -136,12 +136,12 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
         findings.said.append((bad.health, _disagreement(bad, shown)))
         shown = bad
     else:
-        words = shown.words if usable else "; ".join(f"{f.monitor}: {f.words}" for f in asked)
-        findings.said.append((shown.health, words))
+        message = shown.message if usable else "; ".join(f"{f.monitor}: {f.message}" for f in asked)
+        findings.said.append((shown.health, message))
     first = asked[0]
     if usable and first.health is Health.UNKNOWN:
         how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"told by {shown.monitor}"
-        findings.notes.append(f"{first.monitor}: {first.words}, {how}")
+        findings.notes.append(f"{first.monitor}: {first.message}, {how}")
     return shown
 
 
@@ -151,17 +151,17 @@ def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _
     if reading is None:
         return _Figures(monitor, Health.UNKNOWN, why, None, False)
     traffic = reading.services.get(service.metrics.service)
-    health, words = judge_traffic(traffic, service.objectives)
-    return _Figures(monitor, health, words, traffic, True)
+    health, message = judge_traffic(traffic, service.objectives)
+    return _Figures(monitor, health, message, traffic, True)
 
 
 def _disagreement(bad: _Figures, shown: _Figures) -> str:
-    return f"CONFLICT: {bad.monitor} says {bad.words}, {shown.monitor} says {_said(shown)}"
+    return f"CONFLICT: {bad.monitor} says {bad.message}, {shown.monitor} says {_said(shown)}"
 
 
 def _said(figures: _Figures) -> str:
     ratio = figures.traffic.error_ratio if figures.traffic is not None else None
-    return figures.words or (f"5xx {percent(ratio)}" if ratio is not None else "nothing")
+    return figures.message or (f"5xx {percent(ratio)}" if ratio is not None else "nothing")
 
 
 def _ask_probes(world: World, now_mono: float, service_probes: list[Probe], findings: _Findings) -> int:
@@ -194,4 +194,4 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
         verdict = backend_verdict(reading.of(entry.backend), entry.floor, entry.colours)
         if verdict.health is not Health.PASS:
             health = Health.WARN if verdict.health is Health.UNKNOWN else verdict.health
-            findings.said.append((health, f"{balancer}: {verdict.words}"))
+            findings.said.append((health, f"{balancer}: {verdict.message}"))

@@ -23,7 +23,7 @@ class SplitBrain:
     nodes: tuple[str, ...]
     fork_lsn: int | None
     past_fork: int | None
-    words: str
+    message: str
 
 
 def split_brain(facts: ClusterFacts) -> SplitBrain | None:
@@ -89,11 +89,11 @@ def _words(facts: ClusterFacts, nodes: tuple[str, ...], fork: int | None, past: 
     named = " and ".join(f"{n} (timeline {_timeline(facts.nodes[n]) or 'unknown'})" for n in nodes)
     systems = sorted({s for s in (_system(facts.nodes[n]) for n in nodes) if s})
     which = f"system {systems[0]}" if len(systems) == 1 else f"different systems {', '.join(systems)}"
-    words = f"SPLIT BRAIN {facts.name}: {named} accept writes, {which}"
+    message = f"SPLIT BRAIN {facts.name}: {named} accept writes, {which}"
     if fork is None:
-        return f"{words}; fork unknown"
+        return f"{message}; fork unknown"
     far = "bytes past it unknown" if past is None else f"{megabytes(past)} written past it"
-    return f"{words}; forked at {lsn(fork)}, {far}"
+    return f"{message}; forked at {lsn(fork)}, {far}"
 
 
 def _system(node: NodeFacts) -> str:

@@ -21,9 +21,9 @@ def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...
     name = cluster.facts.name
     found: list[Refusal] = []
     if cluster.split is not None:
-        found.append(Refusal("single-primary", cluster.split.words, "Fence one of the two nodes first"))
+        found.append(Refusal("single-primary", cluster.split.message, "Fence one of the two nodes first"))
     if cluster.facts.primary is None and cluster.split is None:
-        found.append(Refusal("known-leader", f"{name}: {cluster.words}", "A switchover needs a leader that answers"))
+        found.append(Refusal("known-leader", f"{name}: {cluster.message}", "A switchover needs a leader that answers"))
     if cluster.paused and not to:
         found.append(Refusal("candidate-when-paused", f"{name}: Patroni is paused", "Name the node that shall lead"))
     found += _dcs_obstacles(cluster)
@@ -65,7 +65,7 @@ def _candidate_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
         return [Refusal("not-the-leader", f"{to} leads already", "Choose another node")]
     reading = node.facts.postgres
     if reading is None or received(reading) is None:
-        return [Refusal("candidate-answers", f"{to}: {node.words}", "Choose a node that answers")]
+        return [Refusal("candidate-answers", f"{to}: {node.message}", "Choose a node that answers")]
     found: list[Refusal] = []
     timeline = cluster.timeline
     if timeline is not None and reading.timeline != timeline:
@@ -73,7 +73,7 @@ def _candidate_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
         found.append(Refusal("same-timeline", fact, "Let it rejoin (rewind or reinitialise) first"))
     if reading.receiver_state != "streaming":
         found.append(
-            Refusal("streaming", f"{to} does not stream: lag {node.lag.words}", "Repair its replication first")
+            Refusal("streaming", f"{to} does not stream: lag {node.lag.message}", "Repair its replication first")
         )
     found += _lag_obstacles(cluster, to)
     return found
@@ -85,7 +85,7 @@ def _lag_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
     limit = min(limits, default=DEFAULT_MAXIMUM_LAG)
     behind = node.lag.receive if node.lag.receive is not None else node.lag.at_least
     if behind is None:
-        return [Refusal("known-lag", f"{to}: lag {node.lag.words}", "Wait until its distance can be told")]
+        return [Refusal("known-lag", f"{to}: lag {node.lag.message}", "Wait until its distance can be told")]
     if behind <= limit:
         return []
     fact = f"{to} is {megabytes(behind)} behind, Patroni allows {megabytes(limit)} (maximum_lag_on_failover)"

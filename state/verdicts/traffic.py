@@ -24,7 +24,7 @@ class BackendVerdict:
     """One backend on one balancer: verdict, servers that serve against the floor, colours by weight."""
 
     health: Health
-    words: str
+    message: str
     serving: int
     total: int
     floor: int
@@ -74,7 +74,7 @@ def server_health(server: Server) -> Health:
     return Health.UNKNOWN if server.status.lower() == "no check" else Health.PASS
 
 
-def active_words(servers: Sequence[Server], colours: Mapping[str, str]) -> str:
+def active_message(servers: Sequence[Server], colours: Mapping[str, str]) -> str:
     """Who takes the traffic, largest first: `green v42 100%`."""
     taking = sorted(((share, name) for name, share in shares(servers).items() if share), key=lambda s: (-s[0], s[1]))
     if not colours and len(taking) > 2:
@@ -95,18 +95,24 @@ def backend_verdict(servers: Sequence[Server], floor: int, colours: Mapping[str,
     serving = sum(s.serving for s in servers)
     down = [s for s in servers if state_word(s) == "down"]
     if not servers:
-        health, words = Health.UNKNOWN, "the balancer has no such backend"
+        health, message = Health.UNKNOWN, "the balancer has no such backend"
     elif not serving:
-        health, words = Health.FAIL, "no server serves"
+        health, message = Health.FAIL, "no server serves"
     elif serving < floor:
-        health, words = Health.WARN, f"{serving} of {len(servers)} serve, floor {floor}"
+        health, message = Health.WARN, f"{serving} of {len(servers)} serve, floor {floor}"
     elif down:
         named = ", ".join(f"{s.name} down" + (f" ({s.check})" if s.check else "") for s in down[:3])
-        health, words = Health.WARN, named + (f" and {len(down) - 3} more" if len(down) > 3 else "")
+        health, message = Health.WARN, named + (f" and {len(down) - 3} more" if len(down) > 3 else "")
     else:
-        health, words = Health.PASS, f"{serving} of {len(servers)} serve"
+        health, message = Health.PASS, f"{serving} of {len(servers)} serve"
     return BackendVerdict(
-        health, words, serving, len(servers), floor, active_words(servers, colours), sum(s.sessions for s in servers)
+        health,
+        message,
+        serving,
+        len(servers),
+        floor,
+        active_message(servers, colours),
+        sum(s.sessions for s in servers),
     )
 
 
@@ -119,15 +125,15 @@ def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, s
     lost = [s.name for s in servers if not s.serving and s.name not in aside]
     names = ", ".join(serving)
     if role == "primary" and len(serving) != 1:
-        health, words = Health.FAIL, f"writes go to {names}" if serving else "writes go nowhere"
+        health, message = Health.FAIL, f"writes go to {names}" if serving else "writes go nowhere"
     elif not serving:
-        health, words = Health.WARN, "no standby takes reads"
+        health, message = Health.WARN, "no standby takes reads"
     else:
-        health, words = Health.PASS, f"{'writes' if role == 'primary' else 'reads'} go to {names}"
+        health, message = Health.PASS, f"{'writes' if role == 'primary' else 'reads'} go to {names}"
     if lost and health is Health.PASS:
-        health, words = Health.WARN, f"{words}; {', '.join(lost)} down"
+        health, message = Health.WARN, f"{message}; {', '.join(lost)} down"
     sessions = sum(s.sessions for s in servers)
-    return BackendVerdict(health, words, len(serving), len(servers), 1, active_words(servers, {}), sessions)
+    return BackendVerdict(health, message, len(serving), len(servers), 1, active_message(servers, {}), sessions)
 
 
 def weight_key(balancer: str, backend: str, server: str) -> str:
@@ -161,9 +167,9 @@ def drifts(before: BalancerReading | None, now: BalancerReading, expected: Mappi
         balancer, _, server_key = place.partition("/")
         if balancer == now.name and what in ("weight", "state"):
             backend, _, name = server_key.rpartition("/")
-            words = _difference(name, now.servers.get(server_key), what, value)
-            if words:
-                found.setdefault(backend, []).append(words)
+            message = _difference(name, now.servers.get(server_key), what, value)
+            if message:
+                found.setdefault(backend, []).append(message)
     return {backend: f"{cause}, {', '.join(changed)}" for backend, changed in found.items()}
 
 

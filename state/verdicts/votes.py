@@ -41,7 +41,7 @@ def agreed(votes: Iterable[Vote]) -> str:
     return said.pop() if len(said) == 1 else CONFLICT
 
 
-def vote_words(votes: Sequence[Vote]) -> str:
+def vote_message(votes: Sequence[Vote]) -> str:
     """The votes for people: `4 of 4 say standby`, or who says what when they disagree."""
     silent = [v.witness for v in votes if not v.role]
     said: dict[str, list[str]] = {}

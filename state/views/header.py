@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.api.views.header import Clock, DataRisk, HeaderView, SourceRow
+from state.api.views.header import DataRisk, HeaderView, RtoClock, SourceRow
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.clocks import most_urgent
@@ -18,7 +18,7 @@ from state.world.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class EngineFacts:
     """What the engine itself adds: who commands, what runs, whether effects are allowed, the journal's head."""
 
     running: tuple[str, ...] = ()
@@ -31,9 +31,9 @@ class Desk:
 def header(
     estate: Estate,
     world: World,
-    impaired: Mapping[str, Clock],
+    impaired: Mapping[str, RtoClock],
     expected: Mapping[str, int | str],
-    desk: Desk,
+    desk: EngineFacts,
     now_mono: float,
     memory: Memory,
 ) -> HeaderView:
@@ -63,8 +63,8 @@ def alarms(
     clusters: list[ClusterVerdict], world: World, expected: Mapping[str, int | str], now_mono: float
 ) -> tuple[str, ...]:
     """What must be seen from every screen: two writers, a cluster without primary, lost balancer state."""
-    found = [c.split.words for c in clusters if c.split is not None]
-    found += [f"{c.facts.name}: {c.words}" for c in clusters if c.split is None and c.health is Health.FAIL]
+    found = [c.split.message for c in clusters if c.split is not None]
+    found += [f"{c.facts.name}: {c.message}" for c in clusters if c.split is None and c.health is Health.FAIL]
     for key in world.keys("balancer"):
         reading = world.fresh(key, BalancerReading, now_mono)
         changed = drift(None, reading, expected) if reading is not None else ""

@@ -22,12 +22,12 @@ def journal_row(recorded: Recorded) -> JournalRow:
         kind=event.kind.value,
         run=event.run,
         step=event.step,
-        words=journal_words(recorded),
+        message=journal_message(recorded),
         hash=recorded.hash[:8],
     )
 
 
-def journal_words(recorded: Recorded) -> str:
+def journal_message(recorded: Recorded) -> str:
     """What happened, in one line."""
     if recorded.erased:
         return "payload erased by retention; the chain still holds"
@@ -39,20 +39,20 @@ def journal_words(recorded: Recorded) -> str:
 
 def _words(recorded: Recorded) -> str:
     body = recorded.event.body
-    words = str(body.get("words") or body.get("reason") or body.get("question") or "")
+    message = str(body.get("words") or body.get("reason") or body.get("question") or "")
     match recorded.event.kind:
         case EventKind.OUTCOME_RECORDED:
             return f"{body['state']} after {body['seconds']:.1f} s: {'; '.join(body['evidence'])}"
         case EventKind.RECEIPT_RECORDED:
-            return f"{body['code']}: {words}" if words else str(body["code"])
+            return f"{body['code']}: {message}" if message else str(body["code"])
         case EventKind.STEP_ENDED | EventKind.RUN_ENDED:
-            return f"{body['state']}: {words}"
+            return f"{body['state']}: {message}"
         case EventKind.LEASE_TAKEN:
             return f"epoch {body['epoch']} on {', '.join(body['targets']) or 'nothing'}"
         case EventKind.STEP_SKIPPED:
             return f"skipped: {body['reason']}"
         case _:
-            return words
+            return message
 
 
 class JournalTail:

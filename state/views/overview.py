@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from state.api.views.header import Clock
+from state.api.views.header import RtoClock
 from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
 from state.estate.model import Estate, Service
 from state.health import Health
@@ -15,7 +15,7 @@ from state.verdicts.evidence import silence
 from state.verdicts.priority import Priority, advice, recovery_order
 from state.verdicts.replication import cluster_verdict
 from state.verdicts.service import ServiceVerdict, probes, service_verdicts
-from state.verdicts.traffic import active_words
+from state.verdicts.traffic import active_message
 from state.views.memory import Memory
 from state.world.observed import Freshness
 from state.world.readings import AlertsReading, BalancerReading, ProbeReading
@@ -23,7 +23,7 @@ from state.world.world import World
 
 
 def overview(
-    estate: Estate, world: World, impaired: Mapping[str, Clock], now_mono: float, memory: Memory
+    estate: Estate, world: World, impaired: Mapping[str, RtoClock], now_mono: float, memory: Memory
 ) -> OverviewView:
     """Build the overview; `impaired` holds the RTO clock of every service that has one."""
     databases = {n: cluster_verdict(n, e, world, now_mono).health for n, e in estate.databases.items()}
@@ -31,11 +31,11 @@ def overview(
     healths = {**databases, **{n: v.health for n, v in verdicts.items()}}
     order = recovery_order(estate, healths, impaired, now_mono)
     ranked = [p for p in order if p.name in estate.services]
-    alerts_health, alerts_words = alerts_verdict(world, now_mono)
+    alerts_health, alerts_message = alerts_verdict(world, now_mono)
     view = OverviewView(
         advice=advice(order, healths),
         alerts_health=alerts_health,
-        alerts_words=alerts_words,
+        alerts_message=alerts_message,
         services={
             p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], impaired.get(p.name))
             for place, p in enumerate(ranked, 1)
@@ -53,7 +53,7 @@ def _service_row(
     order: int,
     place: Priority,
     verdict: ServiceVerdict,
-    clock: Clock | None,
+    clock: RtoClock | None,
 ) -> ServiceRow:
     service = estate.services[place.name]
     traffic = verdict.traffic
@@ -63,7 +63,7 @@ def _service_row(
         order=order,
         tier=service.tier,
         health=verdict.health,
-        words=verdict.words,
+        message=verdict.message,
         rate=_rounded(traffic.rate, 1) if traffic is not None else None,
         error_ratio=_rounded(traffic.error_ratio, 4) if traffic is not None else None,
         error_limit=service.objectives.error_ratio,
@@ -98,13 +98,15 @@ def _releases(service: Service, world: World, now_mono: float) -> str:
     entry = service.traffic
     if entry is None:
         return ""
-    words: dict[str, str] = {}
+    message: dict[str, str] = {}
     for balancer in entry.balancers:
         reading = world.fresh(f"balancer:{balancer}", BalancerReading, now_mono)
-        words[balancer] = "?" if reading is None else active_words(reading.of(entry.backend), entry.colours) or "none"
-    if len(set(words.values())) == 1:
-        return next(iter(words.values()))
-    return " | ".join(f"{balancer} {said}" for balancer, said in words.items())
+        message[balancer] = (
+            "?" if reading is None else active_message(reading.of(entry.backend), entry.colours) or "none"
+        )
+    if len(set(message.values())) == 1:
+        return next(iter(message.values()))
+    return " | ".join(f"{balancer} {said}" for balancer, said in message.items())
 
 
 def _alert_rows(world: World, now_mono: float) -> dict[str, AlertRow]:
@@ -113,9 +115,7 @@ def _alert_rows(world: World, now_mono: float) -> dict[str, AlertRow]:
         seen = world.of(key, AlertsReading)
         if seen is None or seen.value is None or seen.freshness(now_mono) is Freshness.GONE:
             continue
-        for alert in sorted(
-            seen.value.alerts, key=lambda a: (a.severity != "critical", -a.started_at, a.fingerprint)
-        ):
+        for alert in sorted(seen.value.alerts, key=lambda a: (a.severity != "critical", -a.started_at, a.fingerprint)):
             rows[f"{key}/{alert.fingerprint}"] = AlertRow(
                 alert.name, alert.severity, alert.state, alert.started_at, alert.summary, key
             )
@@ -128,9 +128,9 @@ def _probe_rows(estate: Estate, world: World, now_mono: float) -> dict[str, Prob
         for probe in known:
             reading = world.fresh(probe.key, ProbeReading, now_mono)
             if reading is None:
-                health, words = Health.UNKNOWN, silence(world.observed.get(probe.key))
+                health, message = Health.UNKNOWN, silence(world.observed.get(probe.key))
             else:
                 health = Health.PASS if reading.ok else Health.FAIL
-                words = f"{reading.status} in {millis(reading.seconds)}"
-            rows[probe.key] = ProbeRow(probe.name, service, probe.site, health, words, probe.key)
+                message = f"{reading.status} in {millis(reading.seconds)}"
+            rows[probe.key] = ProbeRow(probe.name, service, probe.site, health, message, probe.key)
     return rows

@@ -8,7 +8,7 @@ from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
-from state.verdicts.votes import CONFLICT, PRIMARY, vote_words
+from state.verdicts.votes import CONFLICT, PRIMARY, vote_message
 from state.views.memory import Memory
 from state.world.readings import ReplicationSlot
 from state.world.world import World
@@ -40,24 +40,24 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:
     return ClusterRow(
         name=name,
         health=verdict.health,
-        words=verdict.words,
+        message=verdict.message,
         leader=verdict.leader,
         votes=_cluster_votes(verdict),
         timeline=shown or "unknown",
-        guarantee=verdict.guarantee.words if verdict.guarantee is not None else "unknown",
-        candidate=f"{candidate.node} ({candidate.lag.words})" if candidate is not None else "none",
-        split_brain=verdict.split.words if verdict.split is not None else "",
+        guarantee=verdict.guarantee.message if verdict.guarantee is not None else "unknown",
+        candidate=f"{candidate.node} ({candidate.lag.message})" if candidate is not None else "none",
+        split_brain=verdict.split.message if verdict.split is not None else "",
         paused=verdict.paused,
         risk=verdict.risk,
-        service_words=", ".join(services),
+        service_message=", ".join(services),
     )
 
 
 def _cluster_votes(verdict: ClusterVerdict) -> str:
     if verdict.leader == CONFLICT:
-        return "; ".join(f"{n}: {vote_words(v.votes)}" for n, v in verdict.nodes.items())
+        return "; ".join(f"{n}: {vote_message(v.votes)}" for n, v in verdict.nodes.items())
     leader = verdict.nodes.get(verdict.leader)
-    return vote_words(leader.votes) if leader is not None else "no witness names a leader"
+    return vote_message(leader.votes) if leader is not None else "no witness names a leader"
 
 
 def _node_row(cluster: str, verdict: NodeVerdict, world: World) -> NodeRow:
@@ -70,8 +70,8 @@ def _node_row(cluster: str, verdict: NodeVerdict, world: World) -> NodeRow:
         site=facts.site,
         role=verdict.role,
         health=verdict.health,
-        words=verdict.words or _steady(verdict),
-        votes=vote_words(verdict.votes),
+        message=verdict.message or _steady(verdict),
+        votes=vote_message(verdict.votes),
         timeline=facts.postgres.timeline if facts.postgres is not None else None,
         lsn=lsn(position) if position is not None else "",
         lag_bytes=0 if leads else lag.replay,
@@ -85,7 +85,7 @@ def _node_row(cluster: str, verdict: NodeVerdict, world: World) -> NodeRow:
 
 
 def _steady(verdict: NodeVerdict) -> str:
-    return "accepts writes" if verdict.state == "writable" else f"{verdict.state}, {verdict.lag.words} behind"
+    return "accepts writes" if verdict.state == "writable" else f"{verdict.state}, {verdict.lag.message} behind"
 
 
 def _slot_rows(verdict: ClusterVerdict) -> dict[str, SlotRow]:
@@ -102,13 +102,13 @@ def _slot_rows(verdict: ClusterVerdict) -> dict[str, SlotRow]:
             slot.slot_type,
             slot.active,
             retained,
-            _slot_words(slot, retained),
+            _slot_message(slot, retained),
             primary.postgres_key,
         )
     return rows
 
 
-def _slot_words(slot: ReplicationSlot, retained: int | None) -> str:
+def _slot_message(slot: ReplicationSlot, retained: int | None) -> str:
     if slot.wal_status == "lost":
         return "lost: its WAL is gone, the standby must be rebuilt"
     held = f"holds {megabytes(retained)}" if retained is not None else "position unknown"

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from state.api.run_states import RunState, StepState
 from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
-from state.runs.fold import RunBook
+from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 
 KEPT = 25
 """Runs a console is sent, newest first; older ones are in the journal."""
 
 
-def runbooks(library: Mapping[str, RunbookRow], book: RunBook) -> RunbooksView:
+def runbooks(library: Mapping[str, RunbookRow], book: RunHistory) -> RunbooksView:
     """The screen from the library and all runs."""
     newest = list(book.runs.values())[::-1][:KEPT]
     rows = {name: _with_last(row, book) for name, row in library.items()}
@@ -44,7 +44,7 @@ def run_row(run: Run) -> RunRow:
         budget=run.budget,
         done=done,
         total=len(run.steps),
-        words=run.words,
+        message=run.message,
         question=run.question,
         options=run.options,
         next_actions=next_actions(run, state),
@@ -94,14 +94,14 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         seconds=step.seconds,
         started_mono=step.started_mono,
         timeout=planned.timeout,
-        words=step.words,
+        message=step.message,
         evidence=step.evidence,
         effect=effect,
         figures={k: float(v) for k, v in step.figures.items() if isinstance(v, int | float)},
     )
 
 
-def _with_last(row: RunbookRow, book: RunBook) -> RunbookRow:
+def _with_last(row: RunbookRow, book: RunHistory) -> RunbookRow:
     last = next((r for r in reversed(list(book.runs.values())) if r.runbook == row.name), None)
     if last is None:
         return row

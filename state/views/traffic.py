@@ -131,7 +131,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
     else:
         verdict = frontend_verdict(servers, frontend.role, frontend.aside)
     if not balancer.fresh:
-        verdict = replace(verdict, health=Health.UNKNOWN, words=silence(balancer.seen), serving=0, active="")
+        verdict = replace(verdict, health=Health.UNKNOWN, message=silence(balancer.seen), serving=0, active="")
     return BackendRow(
         key=f"{balancer.name}/{backend}",
         balancer=balancer.name,
@@ -139,7 +139,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         backend=backend,
         service=service or (frontend.database if frontend else ""),
         health=Health.WARN if changed and verdict.health is Health.PASS else verdict.health,
-        words=verdict.words,
+        message=verdict.message,
         serving=verdict.serving,
         total=verdict.total,
         floor=verdict.floor,
@@ -228,6 +228,6 @@ def _dns_row(
             key, name, server, "", expected, Health.UNKNOWN, silence(world.observed.get(source)), None, source
         )
     answers = answer(reading, record)
-    health, words = record_verdict(answers, record.expect)
+    health, message = record_verdict(answers, record.expect)
     ttl = reading.ttls.get(f"{record.name}/{record.type}")
-    return DnsRow(key, name, server, ", ".join(answers), expected, health, words, ttl, source)
+    return DnsRow(key, name, server, ", ".join(answers), expected, health, message, ttl, source)

@@ -54,8 +54,8 @@ def measured(goal: str, setting: Setting) -> list[Figure]:
             print(figure.line(), flush=True)
             figures.append(figure)
     except (OSError, RuntimeError, AssertionError, RecoveryError, subprocess.SubprocessError) as error:
-        words = f"could not be measured: {type(error).__name__}: {str(error)[-600:]}"
-        figures.append(missing(goal, module.__name__.rpartition(".")[2], words))
+        message = f"could not be measured: {type(error).__name__}: {str(error)[-600:]}"
+        figures.append(missing(goal, module.__name__.rpartition(".")[2], message))
         print(figures[-1].line(), flush=True)
     return figures
 

@@ -48,8 +48,8 @@ async def change_some(socket: Path, share: int, weight: int) -> None:
     """Another weight for `share` servers of every backend."""
     for backend in range(BACKENDS):
         line = ";".join(f"set server be{backend:03d}/srv{i:03d} weight {weight}" for i in range(share))
-        words = await haproxy_socket.act(str(socket), line.encode(), DEADLINE)
-        assert not words, words
+        message = await haproxy_socket.act(str(socket), line.encode(), DEADLINE)
+        assert not message, message
 
 
 async def timed(work: Callable[[], Awaitable[object]]) -> float:

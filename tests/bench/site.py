@@ -150,9 +150,7 @@ def write(
 
 def engine_gone(site: Site) -> None:
     """End an engine that a console started behind itself."""
-    subprocess.run(
-        [RECOVERY, "engine", "stop", "--estate", site.file], env=site.env, capture_output=True, check=False
-    )
+    subprocess.run([RECOVERY, "engine", "stop", "--estate", site.file], env=site.env, capture_output=True, check=False)
     end = time.monotonic() + 10
     while (site.folder / "run" / "engine.json").exists() and time.monotonic() < end:
         time.sleep(0.02)

@@ -40,9 +40,7 @@ def lags(engine: Engine, seconds: float, console: Driven | None) -> list[float]:
     return taken
 
 
-def stalled(
-    engine: Engine, console: Driven, seconds: float, rounds: int, *, stopped: bool
-) -> tuple[Pairs, float, int]:
+def stalled(engine: Engine, console: Driven, seconds: float, rounds: int, *, stopped: bool) -> tuple[Pairs, float, int]:
     """Medians with a stall and without, in turn; the latest the loop ever was in a stall, and the samples taken."""
     medians, worst, count = Pairs(), 0.0, 0
     for _ in range(rounds):
@@ -64,10 +62,10 @@ def measure(setting: Setting) -> Iterator[Figure]:
     with big_site(setting.folder("stall")) as (site, _, _), site.engine() as engine, site.console() as console:
         console.wait(LIVE)
         console.drain(2)
-        for words, stop in (("terminal not read", False), ("console stopped", True)):
+        for message, stop in (("terminal not read", False), ("console stopped", True)):
             medians, worst, count = stalled(engine, console, seconds, rounds, stopped=stop)
             note = f"{seconds} s each, {count} samples in the stall; latest of them {worst:.1f} ms"
             if rounds < 5:
                 note += "; reduced to one pair"
-            name = f"engine loop lag, {words} / read"
+            name = f"engine loop lag, {message} / read"
             yield medians.figure(GOAL, name, note=note)

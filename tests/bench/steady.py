@@ -79,9 +79,9 @@ def fleet(setting: Setting, site: Site, pair: Pair) -> Iterator[Figure]:
                 drivens, uses = [console, peer], [*uses, peer.cpu]
             whole, alone, *other = shares(drivens, uses, seconds, n)
             engine_share, rest = statistics.median(alone), statistics.median(whole) - statistics.median(alone)
-            words = f"engine {engine_share:.1f} %, console {rest:.1f} %; {WORDS}"
+            message = f"engine {engine_share:.1f} %, console {rest:.1f} %; {WORDS}"
             percent = statistics.median(whole)
-            yield Figure(GOAL, f"CPU of engine and console, {name}", percent, "% of a core", Target(5), n, note=words)
+            yield Figure(GOAL, f"CPU of engine and console, {name}", percent, "% of a core", Target(5), n, note=message)
             if other:
                 figure = paired(whole, other[0])
                 yield figure.figure(GOAL, f"CPU, {name} / pg_activity on one server", of="%")

@@ -173,10 +173,10 @@ async def whole_way(setting: Setting, balancer: Balancer, folder: Path, socat: s
             outcome.add(_outcome_ms(engine, runs), quantile(theirs, 0.5))
     settle = BackendChange.settle
     events = "run, lease, step, intent, receipt: each durable; identity and facts read afresh twice"
-    words = f"of it {settle:g} s is the wait for the second reading"
+    message = f"of it {settle:g} s is the wait for the second reading"
     return [
         first.figure(GOAL, "engine, submit to first confirming reading / socat", Target(0.25), note=events),
-        outcome.figure(GOAL, "engine, submit to recorded outcome / socat", note=words),
+        outcome.figure(GOAL, "engine, submit to recorded outcome / socat", note=message),
     ]
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from state.estate.model import Polling
 from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Context:
-    return Context(tmp_path, Polling())
+def context(tmp_path: Path) -> AdapterContext:
+    return AdapterContext(tmp_path, Polling())
 
 
 @pytest.fixture(scope="session")

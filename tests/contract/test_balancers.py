@@ -168,7 +168,7 @@ async def test_trap_10_restart_shows_as_another_process_with_the_configured_weig
     assert "process was" in identity.difference(await edge.identify(deadline=2))
 
 
-async def test_static_algorithms_refuse_in_haproxys_own_words(haproxy: RunningHAProxy) -> None:
+async def test_static_algorithms_refuse_in_haproxys_own_message(haproxy: RunningHAProxy) -> None:
     edge = HAProxy("edge", str(haproxy.socket))
     with pytest.raises(EffectRefused) as refusal:
         await edge.set_weight("pinned", "one", 4, deadline=2)
@@ -226,7 +226,7 @@ async def test_trap_11_empty_answer_is_only_a_receipt_and_the_truth_is_read_back
     haproxy.restart()
     async with pretender(haproxy, say_nothing) as edge:
         receipt = await edge.set_weight("app", "blue", 5, deadline=2)
-        assert (receipt.code, receipt.words) == ("silent", "")
+        assert (receipt.code, receipt.message) == ("silent", "")
         assert (await one(edge, "blue")).weight == 100
     assert lines == [b"set server app/blue weight 5\n"]
 

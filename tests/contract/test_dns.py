@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from adapters.dns import rfc2136
 from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord
@@ -55,7 +55,7 @@ def named() -> Iterator[int]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-async def read(context: Context, port: int, zone: str, *records: DnsRecord) -> DnsReading:
+async def read(context: AdapterContext, port: int, zone: str, *records: DnsRecord) -> DnsReading:
     (source,) = rfc2136.build(zone, rfc2136.Options(servers=(f"127.0.0.1:{port}",)), records, context)
     assert source.key == f"dns:{zone}@127.0.0.1:{port}"
     reading = await source.read()
@@ -68,7 +68,7 @@ def record(name: str, kind: str = "A") -> DnsRecord:
     return DnsRecord.model_validate({"name": name, "type": kind, "expect": []})
 
 
-async def test_serial_answers_and_ttls(context: Context, named: int) -> None:
+async def test_serial_answers_and_ttls(context: AdapterContext, named: int) -> None:
     wanted = (record("checkout"), record("www", "CNAME"), record("gone"), record("many"), record("checkout", "AAAA"))
     reading = await read(context, named, "lab.test", *wanted)
     assert reading.serial == 2026112301
@@ -80,13 +80,13 @@ async def test_serial_answers_and_ttls(context: Context, named: int) -> None:
     assert reading.ttls == {"checkout/A": 5, "www/CNAME": 60, "many/A": 30}
 
 
-async def test_a_zone_it_does_not_serve_is_denied(context: Context, named: int) -> None:
+async def test_a_zone_it_does_not_serve_is_denied(context: AdapterContext, named: int) -> None:
     with pytest.raises(ReadFailure) as failure:
         await read(context, named, "elsewhere.test", record("checkout"))
     assert failure.value.trouble is Trouble.DENIED
 
 
-async def test_silence_is_a_timeout(context: Context) -> None:
+async def test_silence_is_a_timeout(context: AdapterContext) -> None:
     import socket
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:

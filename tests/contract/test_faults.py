@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from adapters.faults.lab import LabFaults, Options, build
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.ports.faults import FaultInjector
@@ -79,7 +79,7 @@ async def test_other_answers_are_refusals_or_unknown(folder: Path, answer: Any, 
             assert raised.value.code == code
 
 
-async def test_no_laboratory(context: Context) -> None:
+async def test_no_laboratory(context: AdapterContext) -> None:
     faults = build(Options(control="gone.sock"), context)
     with pytest.raises(ReadFailure):
         await faults.faults(deadline=1)

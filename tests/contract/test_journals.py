@@ -73,10 +73,10 @@ async def test_the_database_itself_refuses_to_change_entries(tmp_path, statement
     store.close()
 
 
-async def _refused(journal: Journal, words: str) -> None:
-    with pytest.raises(JournalUnavailable, match=words):
+async def _refused(journal: Journal, message: str) -> None:
+    with pytest.raises(JournalUnavailable, match=message):
         await journal.append(event(2))
-    assert words in journal.unavailable
+    assert message in journal.unavailable
 
 
 async def test_a_journal_that_was_moved_away_or_replaced_is_refused(tmp_path):
@@ -108,9 +108,7 @@ async def test_an_entry_that_is_no_json_is_refused_alone_and_holds_nobody_up():
     journal = writer(MemoryJournal())
     bad = Event(EventKind.HEARTBEAT, "ada", body={"n": float("nan")})
     answers = await asyncio.wait_for(
-        asyncio.gather(
-            journal.append(event(1)), journal.append(bad), journal.append(event(2)), return_exceptions=True
-        ),
+        asyncio.gather(journal.append(event(1)), journal.append(bad), journal.append(event(2)), return_exceptions=True),
         2,
     )
     assert [type(a).__name__ for a in answers] == ["Recorded", "ValueError", "Recorded"]

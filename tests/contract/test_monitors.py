@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from adapters.monitors import alertmanager, http, prometheus, scrape
 from adapters.wiring import kinds
 from state.errors import ReadFailure, Trouble
@@ -53,18 +53,18 @@ def vector(*rows: dict[str, Any]) -> dict[str, Any]:
 AGE = series("age", "0.6", service="checkout")
 
 
-def one_prometheus(server: Canned, context: Context) -> list[Source]:
+def one_prometheus(server: Canned, context: AdapterContext) -> list[Source]:
     return list(prometheus.build("prom", prometheus.Options(url=server.url), context))
 
 
-async def figures(context: Context, *rows: dict[str, Any]) -> MetricsReading:
+async def figures(context: AdapterContext, *rows: dict[str, Any]) -> MetricsReading:
     async with canned(vector(*rows)) as server:
         reading = await read_once(one_prometheus(server, context))
     assert isinstance(reading, MetricsReading)
     return reading
 
 
-async def test_prometheus_gives_figures_by_service_and_release(context: Context) -> None:
+async def test_prometheus_gives_figures_by_service_and_release(context: AdapterContext) -> None:
     v1, v2 = {"service": "checkout", "release": "v1"}, {"service": "checkout", "release": "v2"}
     reading = await figures(
         context,
@@ -85,13 +85,13 @@ async def test_prometheus_gives_figures_by_service_and_release(context: Context)
     assert reading.sample_age == 0.6
 
 
-async def test_trap_12_nan_and_missing_series_are_no_data(context: Context) -> None:
+async def test_trap_12_nan_and_missing_series_are_no_data(context: AdapterContext) -> None:
     reading = await figures(context, AGE, series("rate", "NaN", service="checkout", release="v1"))
     checkout = reading.services["checkout"]
     assert (checkout.rate, checkout.error_ratio, checkout.p99, checkout.releases) == (None, None, None, ())
 
 
-async def test_trap_12_stale_services_drop_out_and_stale_everything_is_no_reading(context: Context) -> None:
+async def test_trap_12_stale_services_drop_out_and_stale_everything_is_no_reading(context: AdapterContext) -> None:
     old = series("age", "12", service="catalog")
     reading = await figures(context, AGE, old, series("rate", "1", service="catalog"))
     assert set(reading.services) == {"checkout"}
@@ -99,7 +99,7 @@ async def test_trap_12_stale_services_drop_out_and_stale_everything_is_no_readin
         assert await trouble_of(one_prometheus(server, context)) is Trouble.EMPTY
 
 
-async def test_trap_12_empty_vector_is_no_reading(context: Context) -> None:
+async def test_trap_12_empty_vector_is_no_reading(context: AdapterContext) -> None:
     async with canned(vector()) as server:
         assert await trouble_of(one_prometheus(server, context)) is Trouble.EMPTY
 
@@ -117,7 +117,7 @@ async def test_trap_12_empty_vector_is_no_reading(context: Context) -> None:
         (None, Trouble.TIMEOUT),
     ],
 )
-async def test_rubbish_is_no_reading(context: Context, answer: Any, trouble: Trouble) -> None:
+async def test_rubbish_is_no_reading(context: AdapterContext, answer: Any, trouble: Trouble) -> None:
     answers = {f"GET {path}": answer for path in ("/api/v1/query", "/api/v2/alerts")}
     async with canned(answers) as server:
         assert await trouble_of(one_prometheus(server, context)) is trouble
@@ -139,7 +139,7 @@ def alert(name: str, state: str = "active", **labels: str) -> dict[str, Any]:
     }
 
 
-async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: Context) -> None:
+async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: AdapterContext) -> None:
     rows = [alert("HighErrorRate", severity="page"), alert("Quiet", "suppressed"), alert("Watchdog")]
     async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
         reading = await read_once(alertmanager.build("am", alertmanager.Options(url=server.url), context))
@@ -153,14 +153,14 @@ async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: Co
 
 
 @pytest.mark.parametrize("rows", [[], [alert("Watchdog", "suppressed")]])
-async def test_no_alerts_without_watchdog_claim_nothing(context: Context, rows: list[Any]) -> None:
+async def test_no_alerts_without_watchdog_claim_nothing(context: AdapterContext, rows: list[Any]) -> None:
     async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
         reading = await read_once(alertmanager.build("am", alertmanager.Options(url=server.url), context))
     assert reading == AlertsReading((), watchdog=False)
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (503, False), (404, False)])
-async def test_probe_tells_status_and_time(context: Context, status: int, ok: bool) -> None:
+async def test_probe_tells_status_and_time(context: AdapterContext, status: int, ok: bool) -> None:
     async with canned({"GET /health": (status, "x")}) as server:
         target = {"site": "east", "service": "checkout", "url": f"{server.url}/health"}
         sources = http.build("probes", http.Options(targets={"checkout-east": target}), context)
@@ -174,7 +174,7 @@ async def test_probe_tells_status_and_time(context: Context, status: int, ok: bo
 METRICS = 'http_requests_total{{service="checkout",release="v1",code="200"}} {}\n'
 
 
-async def test_scrape_goes_on_with_the_targets_that_answer(context: Context) -> None:
+async def test_scrape_goes_on_with_the_targets_that_answer(context: AdapterContext) -> None:
     async with canned({"GET /metrics": (200, METRICS.format(0))}) as server:
         targets = {
             "alive": {"site": "east", "url": f"{server.url}/metrics"},
@@ -195,7 +195,7 @@ async def test_scrape_goes_on_with_the_targets_that_answer(context: Context) -> 
         await source.close()
 
 
-async def test_scrape_of_pages_without_requests_is_no_data(context: Context) -> None:
+async def test_scrape_of_pages_without_requests_is_no_data(context: AdapterContext) -> None:
     async with canned({"GET /metrics": (200, "go_goroutines 5\n")}) as server:
         options = scrape.Options(targets={"a": {"site": "east", "url": f"{server.url}/metrics"}})
         assert await trouble_of(scrape.build("apps", options, context)) is Trouble.EMPTY
@@ -242,7 +242,7 @@ def running_prometheus(folder: Path) -> Iterator[tuple[int, int]]:
         process.wait()
 
 
-async def test_real_prometheus_and_scrape_agree(context: Context, running_prometheus: tuple[int, int]) -> None:
+async def test_real_prometheus_and_scrape_agree(context: AdapterContext, running_prometheus: tuple[int, int]) -> None:
     port, app = running_prometheus
     began = time.monotonic()
 
@@ -343,7 +343,7 @@ def running_alertmanager(folder: Path) -> Iterator[int]:
         process.wait()
 
 
-async def test_real_alertmanager(context: Context, running_alertmanager: int) -> None:
+async def test_real_alertmanager(context: AdapterContext, running_alertmanager: int) -> None:
     url = f"http://127.0.0.1:{running_alertmanager}"
     (source,) = alertmanager.build("am", alertmanager.Options(url=url), context)
     assert await source.read() == AlertsReading((), watchdog=False)

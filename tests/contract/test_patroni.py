@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from adapters.databases.patroni import PatroniCluster, build
 from state.errors import ConfigError, EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.model import DatabaseEntry, DatabaseNode, SecretRef
@@ -29,7 +29,7 @@ def entry(api: str, **given: Any) -> DatabaseEntry:
 
 
 @asynccontextmanager
-async def cluster(context: Context, answers: dict[str, Any]) -> AsyncIterator[tuple[PatroniCluster, Canned]]:
+async def cluster(context: AdapterContext, answers: dict[str, Any]) -> AsyncIterator[tuple[PatroniCluster, Canned]]:
     async with canned(answers) as server:
         (context.base / "pw").write_text("api-s3cret\n")
         (context.base / "pw").chmod(0o600)
@@ -41,7 +41,7 @@ async def cluster(context: Context, answers: dict[str, Any]) -> AsyncIterator[tu
             await source.close()
 
 
-async def test_trap_08_patroni_3_parses(context: Context) -> None:
+async def test_trap_08_patroni_3_parses(context: AdapterContext) -> None:
     answers = {
         "GET /patroni": (200, primary_302()),
         "GET /cluster": (200, cluster_302()),
@@ -62,7 +62,7 @@ async def test_trap_08_patroni_3_parses(context: Context) -> None:
     ]
 
 
-async def test_trap_08_patroni_4_parses(context: Context) -> None:
+async def test_trap_08_patroni_4_parses(context: AdapterContext) -> None:
     answers = {
         "GET /patroni": (200, replica_41()),
         "GET /cluster": (200, cluster_41()),
@@ -87,7 +87,7 @@ async def test_trap_08_patroni_4_parses(context: Context) -> None:
     }
 
 
-async def test_credentials_go_with_the_post_and_not_with_readings(context: Context) -> None:
+async def test_credentials_go_with_the_post_and_not_with_readings(context: AdapterContext) -> None:
     answers: dict[str, Any] = {
         "GET /patroni": (200, primary_302()),
         "POST /switchover": (200, 'Successfully switched over to "n2"'),
@@ -102,7 +102,7 @@ async def test_credentials_go_with_the_post_and_not_with_readings(context: Conte
     assert json.loads(body) == {"leader": "n1", "candidate": "n2"}
 
 
-async def test_store_unreachable_still_gives_the_nodes_own_word(context: Context) -> None:
+async def test_store_unreachable_still_gives_the_nodes_own_word(context: AdapterContext) -> None:
     async with cluster(context, {"GET /patroni": (200, primary_302()), "GET /cluster": b""}) as (database, _):
         reading = await database.read_member("n1", deadline=1)
     assert (reading.role, reading.members, reading.maximum_lag) == ("primary", (), None)
@@ -122,7 +122,7 @@ async def test_store_unreachable_still_gives_the_nodes_own_word(context: Context
         (None, Trouble.TIMEOUT),
     ],
 )
-async def test_no_reading_is_made_of_anything_else(context: Context, answer: Any, trouble: Trouble) -> None:
+async def test_no_reading_is_made_of_anything_else(context: AdapterContext, answer: Any, trouble: Trouble) -> None:
     async with cluster(context, {"GET /patroni": answer}) as (database, _):
         with pytest.raises(ReadFailure) as failure:
             await database.read_member("n1", deadline=0.3)
@@ -137,10 +137,10 @@ ELSEWHERE = (200, 'Switched over to "n3" instead of "n2"')
     ("answer", "code"),
     [(SWITCHED, "switched"), (ELSEWHERE, "landed-elsewhere"), ((202, "Switchover scheduled"), "scheduled")],
 )
-async def test_trap_06_answers_that_are_believed(context: Context, answer: Any, code: str) -> None:
+async def test_trap_06_answers_that_are_believed(context: AdapterContext, answer: Any, code: str) -> None:
     async with cluster(context, {"POST /switchover": answer}) as (database, server):
         receipt = await database.switch_over("n1", "n2", deadline=1)
-    assert (receipt.code, receipt.words) == (code, answer[1])
+    assert (receipt.code, receipt.message) == (code, answer[1])
     assert len(server.asked) == 1
 
 
@@ -152,7 +152,7 @@ async def test_trap_06_answers_that_are_believed(context: Context, answer: Any, 
         ((401, "not authenticated"), "denied-401"),
     ],
 )
-async def test_trap_06_refusals_are_certain(context: Context, answer: Any, code: str) -> None:
+async def test_trap_06_refusals_are_certain(context: AdapterContext, answer: Any, code: str) -> None:
     async with cluster(context, {"POST /switchover": answer}) as (database, server):
         with pytest.raises(EffectRefused) as refusal:
             await database.switch_over("n1", "n2", deadline=1)
@@ -175,7 +175,9 @@ async def test_trap_06_refusals_are_certain(context: Context, answer: Any, code:
         (b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:1/switchover\r\nContent-Length: 0\r\n\r\n", "redirect"),
     ],
 )
-async def test_trap_06_everything_else_is_unknown_and_sent_once(context: Context, answer: Any, code: str) -> None:
+async def test_trap_06_everything_else_is_unknown_and_sent_once(
+    context: AdapterContext, answer: Any, code: str
+) -> None:
     async with cluster(context, {"POST /switchover": answer}) as (database, server):
         with pytest.raises(EffectUnknown) as unknown:
             await database.switch_over("n1", "n2", deadline=0.5)
@@ -183,7 +185,7 @@ async def test_trap_06_everything_else_is_unknown_and_sent_once(context: Context
     assert len(server.asked) == 1
 
 
-async def test_nobody_there_is_certain(context: Context) -> None:
+async def test_nobody_there_is_certain(context: AdapterContext) -> None:
     database, _ = build("orders", entry("http://127.0.0.1:1"), context)
     with pytest.raises(EffectRefused) as refusal:
         await database.switch_over("n1", "n2", deadline=1)
@@ -192,13 +194,13 @@ async def test_nobody_there_is_certain(context: Context) -> None:
         await database.switch_over("n1", "n7", deadline=1)
 
 
-async def test_two_leaders_have_no_identity(context: Context) -> None:
+async def test_two_leaders_have_no_identity(context: AdapterContext) -> None:
     async with cluster(context, {"GET /patroni": (200, primary_302())}) as (database, _):
         with pytest.raises(ReadFailure, match="n1 and n2"):
             await database.identify(deadline=1)
 
 
-async def test_it_fulfils_the_ports(context: Context) -> None:
+async def test_it_fulfils_the_ports(context: AdapterContext) -> None:
     database, sources = build("orders", entry("http://127.0.0.1:1"), context)
     assert isinstance(database, Database)
     assert isinstance(database, CanSwitchOver)
@@ -213,11 +215,11 @@ async def test_it_fulfils_the_ports(context: Context) -> None:
 @pytest.mark.parametrize(
     ("api", "tls"), [("http://192.0.2.1:8008", "loopback"), ("http://127.0.0.1:8008", "verify-full")]
 )
-def test_plain_text_stays_on_this_machine(context: Context, api: str, tls: str) -> None:
+def test_plain_text_stays_on_this_machine(context: AdapterContext, api: str, tls: str) -> None:
     with pytest.raises(ConfigError):
         build("orders", entry(api, tls=tls), context)
 
 
-def test_a_missing_ca_is_a_finding(context: Context) -> None:
+def test_a_missing_ca_is_a_finding(context: AdapterContext) -> None:
     with pytest.raises(ConfigError, match=r"gone\.pem"):
         build("orders", entry("https://127.0.0.1:8008", tls="verify-full", ca="gone.pem"), context)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.context import Context
+from adapters.context import AdapterContext
 from adapters.databases.patroni import PatroniCluster, build
 from state.errors import EffectRefused, ReadFailure
 from state.estate.model import DatabaseEntry, SecretRef
@@ -139,7 +139,7 @@ def end(running: Live) -> None:
 
 
 @pytest.fixture
-async def database(live: Live, context: Context) -> PatroniCluster:
+async def database(live: Live, context: AdapterContext) -> PatroniCluster:
     for name in ("postgres", "patroni"):
         (context.base / name).write_text(PASSWORD)
         (context.base / name).chmod(0o600)

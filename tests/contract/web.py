@@ -49,9 +49,7 @@ class Canned:
 
 
 @asynccontextmanager
-async def canned(
-    answers: dict[str, tuple[int, Any] | bytes | None], path: Path | None = None
-) -> AsyncIterator[Canned]:
+async def canned(answers: dict[str, tuple[int, Any] | bytes | None], path: Path | None = None) -> AsyncIterator[Canned]:
     """A running server with these answers, on a loopback port or a socket path."""
     server = Canned(answers)
     async with serving(server.serve, path) as server.port:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.lab.links.proxies import Address, connect
+from adapters.lab.links.proxies import ProxyAddress, connect
 
 CHANGING = (b"set server ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
 """How a command that changes its target begins, in HAProxy's protocol and in HTTP."""
@@ -43,7 +43,7 @@ class Recorder:
 
 
 @asynccontextmanager
-async def recording(recorder: Recorder, upstream: Address, at: Path | None = None) -> AsyncIterator[str]:
+async def recording(recorder: Recorder, upstream: ProxyAddress, at: Path | None = None) -> AsyncIterator[str]:
     """Listen at a socket path, or on a free loopback port, and relay to `upstream`; gives the address."""
     tasks: set[asyncio.Task[None]] = set()
     writers: set[asyncio.StreamWriter] = set()
@@ -82,7 +82,7 @@ async def recording(recorder: Recorder, upstream: Address, at: Path | None = Non
 
 
 async def _relay(
-    recorder: Recorder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: Address
+    recorder: Recorder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: ProxyAddress
 ) -> None:
     """Carry one connection. A command answered here never reaches the target; an empty answer resets."""
     target, sink = await connect(upstream)

@@ -121,7 +121,7 @@ async def test_a_killed_console_changes_nothing_of_its_run(lab: LabClient, truth
                 console.send_signal(signal.SIGKILL)
                 assert console.wait(5) == -signal.SIGKILL
             row = await engine.settled("R-1", 8.0)
-            assert row["state"] == "done", row["words"]
+            assert row["state"] == "done", row["message"]
             assert (await engine.client.hello()).engine_pid == pid
             assert (await truth.servers("west", "catalog"))["a"][1]
             assert recorder.effects == ["set server catalog/a state drain"]

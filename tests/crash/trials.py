@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.lab.client import LabClient
-from adapters.lab.links.proxies import Address
+from adapters.lab.links.proxies import ProxyAddress
 from tests.crash.recorder import Recorder, recording
 from tests.crash.targets import Truth
 from tests.support.real_engine import RealEngine, Tree, engine_home, folder, lab_estate
@@ -58,7 +58,7 @@ async def recorded(truth: Truth, tree: Tree, recorder: Recorder) -> AsyncIterato
     async with AsyncExitStack() as stack:
         place = stack.enter_context(folder())
 
-        async def through(upstream: Address, name: str = "") -> str:
+        async def through(upstream: ProxyAddress, name: str = "") -> str:
             return await stack.enter_async_context(recording(recorder, upstream, place / name if name else None))
 
         for name, balancer in tree["balancers"].items():
@@ -114,7 +114,7 @@ async def _judge(
     step = await engine.step(run)
     held = point == "before_intent" and target.risky
     expected = "pending" if held else "not-done" if point == "after_intent" else "done"
-    assert (step["state"], state) == (expected, "done" if expected == "done" else "paused"), step["words"]
+    assert (step["state"], state) == (expected, "done" if expected == "done" else "paused"), step["message"]
     now = await target.truth()
     assert now == (target.after(before) if expected == "done" else before)
     assert max(recorder.counts.values(), default=0) <= 1, f"sent twice: {recorder.effects}"

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.lab.client import LabClient, start_lab
 from adapters.lab.errors import LabError, NoSuchFaultError
-from adapters.lab.progress import Progress
+from adapters.lab.progress import LabProgress
 from tests.lab_fixture import running_lab
 
 pytestmark = pytest.mark.lab
@@ -84,7 +84,7 @@ async def test_the_lab_describes_itself_and_carries_traffic(lab: LabClient) -> N
 
 
 async def test_a_second_start_finds_the_running_lab(lab: LabClient) -> None:
-    steps: list[Progress] = []
+    steps: list[LabProgress] = []
     again = await start_lab(lab.directory, progress=steps.append)
     assert [step.state for step in steps] == ["running"]
     assert again.description()["keeper_pid"] == lab.description()["keeper_pid"]

@@ -18,7 +18,7 @@ from adapters.lab.errors import LabError, LabNotRunningError
 from adapters.lab.options import LabOptions
 from adapters.lab.process.directory import is_locked
 from adapters.lab.process.processes import descendants, state_of
-from adapters.lab.progress import Progress
+from adapters.lab.progress import LabProgress
 from tests.lab_fixture import running_lab
 
 pytestmark = pytest.mark.lab
@@ -95,8 +95,8 @@ def test_foreground_ends_at_a_signal(tmp_path: Path) -> None:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if Progress.parse(line).final:
-                assert Progress.parse(line).state == "live"
+            if LabProgress.parse(line).final:
+                assert LabProgress.parse(line).state == "live"
                 break
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0

@@ -106,8 +106,8 @@ async def nothing_green(engine: RealEngine) -> None:
     assert found["lonely"]["rate"] is None
     checkout = found["checkout"]
     assert (checkout["source"], checkout["fallback"]) == ("metrics:apps", True)
-    assert "prometheus: no data since" in checkout["words"]
-    assert "scraped directly" in checkout["words"]
+    assert "prometheus: no data since" in checkout["message"]
+    assert "scraped directly" in checkout["message"]
     assert checkout["health"] != "pass", "one of its balancers is not read"
     overview = await engine.client.view("overview")
     assert overview["alerts_health"] == "unknown"

@@ -99,7 +99,7 @@ async def test_trap_01_silent_or_broken_standbys_are_unknown_and_never_zero(
             assert whole_cluster["risk"]["lost_bytes"] is None
             assert whole_cluster["risk"]["health"] == "unknown"
             await asyncio.sleep(0.1)
-        assert "at least" in found[broken]["words"], "what the primary wrote since is certain"
+        assert "at least" in found[broken]["message"], "what the primary wrote since is certain"
         header = await engine.client.view("header")
         assert header["risk"]["lost_bytes"] is None
     finally:
@@ -108,8 +108,8 @@ async def test_trap_01_silent_or_broken_standbys_are_unknown_and_never_zero(
     await until(whole, 30, "the standbys did not come back")
 
 
-def http(status: int, words: str) -> bytes:
-    body = words.encode()
+def http(status: int, message: str) -> bytes:
+    body = message.encode()
     return f"HTTP/1.1 {status} X\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -141,15 +141,15 @@ async def test_trap_06_five_answers_five_outcomes_and_each_was_sent_once(lab: La
 
                 await until(settled, 60)
                 step = await engine.step(run)
-                return step["state"], step["words"], seen, recorder.effects
+                return step["state"], step["message"], seen, recorder.effects
 
     told = dict(zip(ANSWERS, await asyncio.gather(*map(ask, ANSWERS)), strict=True))
-    for code, (state, words, seen, effects) in told.items():
-        assert state == "not-done", words
-        assert f"({code})" in words
+    for code, (state, message, seen, effects) in told.items():
+        assert state == "not-done", message
+        assert f"({code})" in message
         assert effects == ["POST /switchover HTTP/1.1"]
         assert ("unknown" in seen) == (code in ("failed-503", "status-unknown-503", "reset")), (code, seen)
-    assert len({words for _, words, _, _ in told.values()}) == len(ANSWERS)
+    assert len({message for _, message, _, _ in told.values()}) == len(ANSWERS)
     assert await truth.writer() == (leader, timeline)
 
 
@@ -284,9 +284,9 @@ async def test_trap_12_no_data_is_unknown_and_blocks(lab: LabClient, truth: Trut
             for service, row in rows.items():
                 step = await engine.step(row["id"])
                 steps = (await engine.client.view("runbooks"))["steps"]
-                assert (row["state"], step["state"]) == ("paused", "pending"), (service, row["words"])
-                words = steps[f"{row['id']}/verify#1"]["words"]
-                assert words.startswith("unknown: no data is never a pass"), (service, words)
+                assert (row["state"], step["state"]) == ("paused", "pending"), (service, row["message"])
+                message = steps[f"{row['id']}/verify#1"]["message"]
+                assert message.startswith("unknown: no data is never a pass"), (service, message)
                 assert (await engine.client.view("overview"))["services"][service]["health"] == "unknown"
         assert (await truth.servers("east", "catalog"))["a"][0] == 100
         assert (await truth.servers("west", "catalog"))["a"][0] == 100
@@ -352,9 +352,7 @@ async def test_trap_17_any_byte_and_any_line_of_the_journal_counts(lab: LabClien
         engine.end()
         with closing(sqlite3.connect(engine.place.journal)) as db:
             db.executescript("DROP TRIGGER entries_stay")
-            db.execute(
-                "UPDATE entries SET payload = CAST(replace(payload, 'engine', 'Engine') AS BLOB) WHERE seq = 1"
-            )
+            db.execute("UPDATE entries SET payload = CAST(replace(payload, 'engine', 'Engine') AS BLOB) WHERE seq = 1")
             db.commit()
         await engine.start()
         assert "entry 1" in await engine.client.journal_verify()

@@ -106,7 +106,7 @@ async def test_trap_03_an_idle_primary_is_well(pair: Pair, engine: RealEngine) -
     await until(idle, 10, "the primary is not idle")
     row = await node(engine, "b")
     assert (row["lag_bytes"], row["lag_seconds"], row["unapplied_bytes"]) == (0, 0.0, 0), "by time alone it is behind"
-    assert all(words.startswith("Patroni") for words in row["words"].split("; ")), row["words"]
+    assert all(message.startswith("Patroni") for message in row["message"].split("; ")), row["message"]
 
 
 async def test_trap_02_paused_replay_shows_what_is_not_applied(pair: Pair, engine: RealEngine) -> None:
@@ -123,7 +123,7 @@ async def test_trap_02_paused_replay_shows_what_is_not_applied(pair: Pair, engin
     assert await asked(pair.primary, "select state from pg_stat_replication") == "streaming"
     row = await node(engine, "b")
     assert row["health"] in ("warn", "fail")
-    assert re.search(r"replay paused, \d+\.\d MB unapplied", row["words"])
+    assert re.search(r"replay paused, \d+\.\d MB unapplied", row["message"])
 
 
 async def promoted(pair: Pair) -> float:

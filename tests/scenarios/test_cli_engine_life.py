@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from console.engine.control import listens, lock_is_held, terminate
-from console.places import Place, of_file
+from console.places import EnginePlace, of_file
 
 ESTATE = """\
 estate: small
@@ -29,7 +29,7 @@ runbooks: []
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def place() -> Iterator[EnginePlace]:
     folder = Path(tempfile.mkdtemp(prefix="reng-", dir="/tmp"))
     (folder / "LAB.json").write_text("{}")
     estate = folder / "estate.yaml"
@@ -40,16 +40,16 @@ def place() -> Iterator[Place]:
     shutil.rmtree(folder)
 
 
-def recovery(*argv: str, place: Place) -> subprocess.CompletedProcess[str]:
+def recovery(*argv: str, place: EnginePlace) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "console.cli", *argv, "--estate", str(place.file)]
     return subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
 
 
-def holder(place: Place) -> int:
+def holder(place: EnginePlace) -> int:
     return int(place.lock.read_text())
 
 
-def test_a_whole_life(place: Place) -> None:
+def test_a_whole_life(place: EnginePlace) -> None:
     started = recovery("engine", "start", place=place)
     assert started.returncode == 0, started.stderr
     assert "serves on" in started.stderr
@@ -75,7 +75,7 @@ def test_a_whole_life(place: Place) -> None:
         assert {"at", "level", "logger", "message"} <= json.loads(line).keys()
 
 
-def test_a_killed_engine_is_told_as_such_and_the_next_one_starts(place: Place) -> None:
+def test_a_killed_engine_is_told_as_such_and_the_next_one_starts(place: EnginePlace) -> None:
     assert recovery("engine", "start", place=place).returncode == 0
     first = holder(place)
     os.kill(first, signal.SIGKILL)
@@ -95,7 +95,7 @@ def test_a_killed_engine_is_told_as_such_and_the_next_one_starts(place: Place) -
     assert recovery("engine", "stop", place=place).returncode == 0
 
 
-def test_errors_of_the_start_reach_the_person(place: Place) -> None:
+def test_errors_of_the_start_reach_the_person(place: EnginePlace) -> None:
     assert place.file is not None
     place.file.write_text(place.file.read_text().replace("drill", "prodution"))
     started = recovery("engine", "start", place=place)
@@ -105,7 +105,7 @@ def test_errors_of_the_start_reach_the_person(place: Place) -> None:
     assert not listens(place)
 
 
-def test_in_the_foreground_sigterm_ends_in_order(place: Place) -> None:
+def test_in_the_foreground_sigterm_ends_in_order(place: EnginePlace) -> None:
     program = [sys.executable, "-m", "console.engine.process", "--estate", str(place.file)]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -117,7 +117,7 @@ def test_in_the_foreground_sigterm_ends_in_order(place: Place) -> None:
     assert not place.engine.exists()
 
 
-def test_an_exported_journal_is_verified_without_an_engine(place: Place, tmp_path: Path) -> None:
+def test_an_exported_journal_is_verified_without_an_engine(place: EnginePlace, tmp_path: Path) -> None:
     assert recovery("engine", "start", place=place).returncode == 0
     exported = tmp_path / "journal.jsonl"
     assert recovery("journal", "export", "-o", str(exported), place=place).returncode == 0

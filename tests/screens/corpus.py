@@ -34,11 +34,7 @@ def hostile_strings(seed: int) -> Iterator[str]:
         parts = noise.choices(PIECES, k=noise.randint(1, 6))
         if noise.random() < 0.3:
             parts.append(
-                chr(
-                    noise.choice(
-                        (noise.randrange(0x20), noise.randrange(0x80, 0xA0), noise.randrange(0x2000, 0x2100))
-                    )
-                )
+                chr(noise.choice((noise.randrange(0x20), noise.randrange(0x80, 0xA0), noise.randrange(0x2000, 0x2100))))
             )
         yield f"{number}{''.join(parts)}"
 

@@ -146,17 +146,13 @@ class Stage:
         """Keys one after the other, each with its consequences on the screen."""
         for key in keys:
             mode = (
-                {tab.digit: tab.name_ for tab in SCREENS}.get(key)
-                if isinstance(self.app.screen, MainScreen)
-                else None
+                {tab.digit: tab.name_ for tab in SCREENS}.get(key) if isinstance(self.app.screen, MainScreen) else None
             )
             self.send(key)
             await self.settle()
             if mode is not None:
                 await self.until(lambda mode=mode: self.app.current_mode == mode, f"screen {mode}")  # type: ignore[misc]
-                await self.until(
-                    lambda: isinstance(self.app.screen, MainScreen) and self.app.screen.ready, "a screen"
-                )
+                await self.until(lambda: isinstance(self.app.screen, MainScreen) and self.app.screen.ready, "a screen")
                 await self.pilot.pause(SWITCH_SECONDS)
                 await self.settle()
 
@@ -173,9 +169,9 @@ class Stage:
             await asyncio.sleep(0.004)
             await self.pilot._wait_for_screen()
 
-    async def sees(self, *words: str) -> None:
+    async def sees(self, *message: str) -> None:
         """Wait until all words are on the screen."""
-        await self.until(lambda: all(word in self.text for word in words), " and ".join(words))
+        await self.until(lambda: all(word in self.text for word in message), " and ".join(message))
 
     @property
     def lines(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from state.api.card import Card, CardLine, Confirm
 from state.api.run_states import RunState, StepState
-from state.api.views.header import Clock, DataRisk, HeaderView, SourceRow
+from state.api.views.header import DataRisk, HeaderView, RtoClock, SourceRow
 from state.api.views.journal import JournalRow, JournalView
 from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
 from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
@@ -45,7 +45,7 @@ def header(mono: float, wall: float, environment: str = "lab") -> HeaderView:
     return HeaderView(
         estate="eu-shop",
         environment=environment,
-        rto=Clock("checkout", mono - 198, 900, None),
+        rto=RtoClock("checkout", mono - 198, 900, None),
         risk=risk,
         running=("r-41",),
         effects="",
@@ -56,9 +56,9 @@ def header(mono: float, wall: float, environment: str = "lab") -> HeaderView:
     )
 
 
-def service(name: str, order: int, health: Health, words: str, **other: Any) -> ServiceRow:
+def service(name: str, order: int, health: Health, message: str, **other: Any) -> ServiceRow:
     row = ServiceRow(
-        name=name, order=order, tier=min(3, order), health=health, words=words, rate=212.4, error_ratio=0.002,
+        name=name, order=order, tier=min(3, order), health=health, message=message, rate=212.4, error_ratio=0.002,
         error_limit=0.01, p99=0.118, p99_limit=0.3, releases="blue v41 100%", depends_on=("orders",), unblocks=0,
         owners="Ada Moreno", rto=None, rto_target=900, rpo_target=1_000_000, source="prometheus", fallback=False,
         trend=(0.002,) * 40,
@@ -71,11 +71,11 @@ def overview(mono: float, wall: float) -> OverviewView:
     return OverviewView(
         advice="Recover first: checkout (tier 1, 11 min left, unblocks 2).",
         alerts_health=Health.PASS,
-        alerts_words="the watchdog alert is seen, 2 alerts firing",
+        alerts_message="the watchdog alert is seen, 2 alerts firing",
         services={
             "checkout": service(
                 "checkout", 1, Health.FAIL, "5xx 18.2% > 1%: release v42 answers 500", error_ratio=0.182, p99=0.48,
-                releases="green v42 100%", unblocks=2, rto=Clock("checkout", mono - 198, 900, None), trend=climb,
+                releases="green v42 100%", unblocks=2, rto=RtoClock("checkout", mono - 198, 900, None), trend=climb,
             ),
             "catalog": service("catalog", 2, Health.WARN, "depends on checkout, which fails", rto_target=2700,
                                depends_on=("checkout",)),
@@ -101,9 +101,9 @@ def overview(mono: float, wall: float) -> OverviewView:
     )  # fmt: skip
 
 
-def node(name: str, role: str, health: Health, words: str, **other: Any) -> NodeRow:
+def node(name: str, role: str, health: Health, message: str, **other: Any) -> NodeRow:
     row = NodeRow(
-        cluster="orders", node=name, site="east", role=role, health=health, words=words, votes="2 of 2 witnesses",
+        cluster="orders", node=name, site="east", role=role, health=health, message=message, votes="2 of 2 witnesses",
         timeline=7, lsn="0/5A1C2F8", lag_bytes=0, unapplied_bytes=0, lag_seconds=0.0, sync="async",
         state="running", sources=(f"{name}/api",), trend=(0.0,) * 30,
     )  # fmt: skip
@@ -163,7 +163,7 @@ def traffic(mono: float, wall: float) -> TrafficView:
             "checkout",
             "checkout",
             health,
-            words,
+            message,
             1,
             2,
             1,
@@ -172,7 +172,7 @@ def traffic(mono: float, wall: float) -> TrafficView:
             drift,
             edge,
         )
-        for edge, health, words, active, drift in (
+        for edge, health, message, active, drift in (
             (
                 "edge-east",
                 Health.FAIL,
@@ -204,15 +204,15 @@ def runbooks(mono: float, wall: float) -> RunbooksView:
     )  # fmt: skip
     done = replace(
         run, id="r-40", runbook="switchover", title="Move the primary", state=RunState.FAILED, started_mono=None,
-        elapsed=31.0, done=1, total=3, words="step promote: refused by the target", question="", options=(),
+        elapsed=31.0, done=1, total=3, message="step promote: refused by the target", question="", options=(),
         next_actions=("retry",),
     )  # fmt: skip
 
-    def step(run_id: str, index: int, name: str, state: StepState, words: str = "", **other: Any) -> StepRow:
+    def step(run_id: str, index: int, name: str, state: StepState, message: str = "", **other: Any) -> StepRow:
         row = StepRow(
             f"{run_id}/{name}#1", run_id, name, 1, index, 0, "change", name.replace("-", " "), "u1", state,
             started + index * 10, 8.0 if state is StepState.DONE else None,
-            mono - 12 if state in {StepState.RUNNING, StepState.WAITING} else None, 30, words, (), "",
+            mono - 12 if state in {StepState.RUNNING, StepState.WAITING} else None, 30, message, (), "",
         )  # fmt: skip
         return replace(row, **other)
 
@@ -271,7 +271,7 @@ def incident_at(mono: float, wall: float) -> dict[str, Any]:
 def calm() -> dict[str, Any]:
     """Nothing is wrong."""
     mono, views = time.monotonic(), incident()
-    services = {name: replace(row, health=Health.PASS, words="within its objectives", error_ratio=0.001, p99=0.1,
+    services = {name: replace(row, health=Health.PASS, message="within its objectives", error_ratio=0.001, p99=0.1,
                               rto=None, trend=(0.001,) * 40, source="prometheus")
                 for name, row in views["overview"].services.items()}  # fmt: skip
     sources = {key: SourceRow(key, mono + 86_400, 3.0, "", "") for key in SOURCES}
@@ -289,8 +289,7 @@ def empty() -> dict[str, Any]:
                "library": {}, "runs": {}, "steps": {}, "backends": {}, "servers": {}, "dns": {}, "entries": {},
                "sources": {}, "alarms": (), "running": (), "rto": None, "risk": None, "advice": ""}  # fmt: skip
     return {
-        topic: replace(view, **{k: v for k, v in nothing.items() if hasattr(view, k)})
-        for topic, view in views.items()
+        topic: replace(view, **{k: v for k, v in nothing.items() if hasattr(view, k)}) for topic, view in views.items()
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from console.client.engine_client import Connected, Line
 from console.tui.app import ConsoleApp
-from console.tui.early import Told
+from console.tui.early import StreamItem
 from console.tui.store import Store
 from console.tui.terminal.capabilities import Terminal
 from state.api.messages import API_VERSION, Hello
@@ -25,7 +25,7 @@ def lines(views: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(frame) for frame in told if frame is not None]
 
 
-async def _told(views: Mapping[str, Any]) -> AsyncIterator[Told]:
+async def _told(views: Mapping[str, Any]) -> AsyncIterator[StreamItem]:
     yield Connected(HELLO)
     for line in lines(views):
         yield Line(line)

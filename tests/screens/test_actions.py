@@ -53,11 +53,11 @@ def test_every_action_documents_itself() -> None:
 
 async def help_lists(st: Stage, screen: MainScreen) -> None:
     await st.press("question_mark")
-    words = st.app.screen.query_one("Facts").plain  # type: ignore[attr-defined]
+    message = st.app.screen.query_one("Facts").plain  # type: ignore[attr-defined]
     for action in actions_of(screen.name_):
-        assert action.help in words
+        assert action.help in message
         reason = action.why_not(screen.context())
-        assert reason is None or reason in words
+        assert reason is None or reason in message
     await st.press("escape")
 
 
@@ -76,7 +76,7 @@ async def test_a_disabled_key_is_blocked_and_says_why() -> None:
         await st.press("4")
         front = st.app.screen
         assert isinstance(front, MainScreen)
-        assert front.check_action("do", ("set-weight",)) is None
+        assert front.check_action("do", ("change-weight",)) is None
         assert front.check_action("do", ("flip-backend",)) is True
         await st.press("w")
         await st.sees("weight: select a server first")

@@ -40,7 +40,7 @@ async def test_it_shows_every_fact_change_and_warning(size: tuple[int, int]) -> 
     async with stage(size=size) as st:
         await opened(st)
         for line in st.front.card.facts:
-            await st.sees(line.label, *line.words.split()[:3])
+            await st.sees(line.label, *line.message.split()[:3])
         await st.sees(*st.front.card.changes, *st.front.card.warnings, "the plan expires in 0", "Cancel")
 
 

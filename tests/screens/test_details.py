@@ -8,12 +8,12 @@ from console.tui.dialogs.card_rows import card_rows, merged, split_change
 from console.tui.dialogs.detail import DetailDialog
 from console.tui.glyphs import UNICODE
 from console.tui.parts.facts import Fact
-from console.tui.screens.replication import guarantee_words
-from console.tui.screens.run_words import measured
+from console.tui.parts.run_facts import measured
+from console.tui.screens.replication import guarantee_message
 from console.tui.widgets.table import LineTable
 from state.api.card import CardLine
 from state.api.run_states import StepState
-from state.api.views.header import Clock
+from state.api.views.header import RtoClock
 from state.api.views.traffic import TrafficView
 from state.health import Health
 from tests.screens.fake_engine import Stage, stage
@@ -40,8 +40,8 @@ async def test_a_recovered_service_shows_no_running_clock() -> None:
     async with stage() as st:
         view, header = st.front.view("overview"), st.front.view("header")
         mono = st.front.mono()
-        ended = Clock("checkout", mono - 100, 900, mono - 20)
-        healthy = replace(view.services["checkout"], health=Health.PASS, rto=ended, words="within its objectives")
+        ended = RtoClock("checkout", mono - 100, 900, mono - 20)
+        healthy = replace(view.services["checkout"], health=Health.PASS, rto=ended, message="within its objectives")
         st.front.show("header", replace(header, rto=ended))
         st.front.show("overview", replace(view, services={**view.services, "checkout": healthy}))
         await st.sees("recovered after 01:20", "within its RTO of 15:00", "met in 01:20")
@@ -63,7 +63,7 @@ async def test_enter_tells_all_about_a_row_on_the_smallest_terminal_and_stays_al
         assert isinstance(st.app.screen, DetailDialog)
         await st.sees("verdict", "5xx 18.2%")
         view = st.front.view("overview")
-        other = replace(view.services["checkout"], words="all is well again")
+        other = replace(view.services["checkout"], message="all is well again")
         st.front.show("overview", replace(view, services={**view.services, "checkout": other}))
         await st.sees("all is well")
         await st.press("escape")
@@ -122,7 +122,7 @@ async def test_the_steps_follow_the_one_that_moves_until_someone_looks_around() 
         assert "step 29" not in st.text
 
 
-async def test_measured_loss_is_said_in_words() -> None:
+async def test_measured_loss_is_said_in_message() -> None:
     async with stage() as st:
         row = st.front.view("runbooks").steps["r-41/shift-traffic#1"]
         assert measured(row) == ""
@@ -153,9 +153,9 @@ async def test_a_primary_has_no_lag_and_an_unknown_one_is_no_dash() -> None:
         assert " - " in row
         unknown = next(line for line in st.lines if " n3 " in line and "CONFLICT" in line and "since" in line)
         assert "?" in unknown
-    assert guarantee_words("async") == "asynchronous: a commit may be on one node only"
-    assert guarantee_words("sync: n2") == "synchronous: a commit is on a standby too (n2)"
-    assert guarantee_words("commits wait: no standby is in sync") == "commits wait: no standby is in sync"
+    assert guarantee_message("async") == "asynchronous: a commit may be on one node only"
+    assert guarantee_message("sync: n2") == "synchronous: a commit is on a standby too (n2)"
+    assert guarantee_message("commits wait: no standby is in sync") == "commits wait: no standby is in sync"
 
 
 async def test_the_journal_is_filtered_by_run_and_kind_and_says_so() -> None:
@@ -219,7 +219,7 @@ def test_a_card_is_told_in_reading_order_and_each_fact_once() -> None:
         refusals=("floor: no server would serve",),
     )
     rows = card_rows(drawn, None, UNICODE)
-    told = [row.words.plain if isinstance(row, Fact) else row.plain for row in rows]
+    told = [row.message.plain if isinstance(row, Fact) else row.plain for row in rows]
     assert told[0] == "edge-east/checkout/blue weight   100 → 0"
     assert told[1] == "edge-east/checkout/green weight    0 → 100"
     assert told[2:4] == ["floor: no server would serve", "runtime weights are lost on a reload"]
@@ -245,7 +245,7 @@ async def test_a_changed_plan_shows_what_came_and_what_went() -> None:
     before = card(changes=("x weight: 0 → 1", "y weight: 0 → 1"))
     now = card(changes=("x weight: 5 → 1",), facts=before.facts[1:])
     told = "\n".join(
-        row.label.plain + row.words.plain if isinstance(row, Fact) else row.plain
+        row.label.plain + row.message.plain if isinstance(row, Fact) else row.plain
         for row in card_rows(now, before, UNICODE)
     )
     assert "CHANGED, was: x weight: 0 → 1" in told

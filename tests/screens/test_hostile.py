@@ -50,7 +50,7 @@ def received(st: Stage, views: dict[str, Any]) -> None:
 def facts_of(front: MainScreen) -> dict[str, str]:
     """The words of the detail pane by label."""
     rows = front.detail_rows()
-    return {row.label.plain.strip(): row.words.plain for row in rows if isinstance(row, Fact)}
+    return {row.label.plain.strip(): row.message.plain for row in rows if isinstance(row, Fact)}
 
 
 async def journal_tells_everything(st: Stage, views: dict[str, Any]) -> int:
@@ -61,7 +61,7 @@ async def journal_tells_everything(st: Stage, views: dict[str, Any]) -> int:
     for key, row in views["journal"].entries.items():
         assert table.move_to(key)
         told = facts_of(front)
-        assert decode(told["in words"]) == row.words
+        assert decode(told["in words"]) == row.message
         assert decode(told["hash"].split("  (r:")[0]) == row.hash
     return len(views["journal"].entries)
 
@@ -106,12 +106,12 @@ async def dialogs(st: Stage, strings: Iterator[str], width: int) -> int:
     st.app.push_screen(CardDialog(made, None))  # type: ignore[arg-type]
     await st.settle()
     harmless(st, width)
-    words = st.app.screen.query_one(Facts).plain
+    message = st.app.screen.query_one(Facts).plain
     for fact in sent.facts:
-        assert clean(fact.words) in words
-        assert decode(clean(fact.words)) == fact.words
+        assert clean(fact.message) in message
+        assert decode(clean(fact.message)) == fact.message
     for text in (*sent.warnings, *sent.refusals):
-        assert clean(text) in words
+        assert clean(text) in message
     st.send("escape")
     await st.until(lambda: isinstance(st.app.screen, MainScreen), "the way out")
     return len(used)

@@ -68,9 +68,9 @@ async def test_an_empty_engine_says_why_every_table_is_empty(size: tuple[int, in
             await st.press(screen.digit)
             for table in st.app.screen.query(LineTable):
                 assert table.row_count == 0
-                words = table._empty
-                assert len(words) > 10
-                assert words[:10] in st.text or not table.region.area
+                message = table._empty
+                assert len(message) > 10
+                assert message[:10] in st.text or not table.region.area
             if screen.name_ == "runbooks":
                 await st.sees("no run yet: choose a runbook in the library")
 
@@ -131,7 +131,7 @@ async def test_a_change_reaches_the_screen_and_only_changed_rows_are_built() -> 
         build = feed._build
         feed._build = lambda key, row: (built.append(key), build(key, row))[1]
         view = st.front.view("overview")
-        mail = replace(view.services["mail"], health=Health.FAIL, words="mails stay in the queue")
+        mail = replace(view.services["mail"], health=Health.FAIL, message="mails stay in the queue")
         st.front.show("overview", replace(view, services={**view.services, "mail": mail}))
         await st.sees("mails")
         assert set(built) == {"mail"}

@@ -41,7 +41,7 @@ SERVICE = ServiceRow(
     order=1,
     tier=1,
     health=Health.PASS,
-    words="within its objectives",
+    message="within its objectives",
     rate=20.0,
     error_ratio=0.0,
     error_limit=0.01,
@@ -60,9 +60,9 @@ SERVICE = ServiceRow(
 )
 
 
-def run_row(state: RunState, words: str = "") -> RunRow:
+def run_row(state: RunState, message: str = "") -> RunRow:
     """A run in some state."""
-    return RunRow("R-1", "", "Drain", "", state, "u1", "", 0.0, 1.5, None, None, 1, 1, words, "", (), ())
+    return RunRow("R-1", "", "Drain", "", state, "u1", "", 0.0, 1.5, None, None, 1, 1, message, "", (), ())
 
 
 class Desk:
@@ -136,7 +136,7 @@ class Desk:
         return await self._acted("shutdown", caller)
 
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
-        return [JournalRow(n, 0.0, "u1", "run.started", "", "", "words", "") for n in range(after + 1, 8)][:limit]
+        return [JournalRow(n, 0.0, "u1", "run.started", "", "", "message", "") for n in range(after + 1, 8)][:limit]
 
     async def journal_export(self) -> AsyncIterator[bytes]:
         for line in (b'{"seq":1}', b'{"seq":2}'):

@@ -223,12 +223,12 @@ class RealEngine:
         return verify(self.sealed()).problem
 
 
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float, words: Callable[[], str] | str = "") -> float:
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float, message: Callable[[], str] | str = "") -> float:
     """Wait until something holds; the seconds it took."""
     began = time.monotonic()
     while not await holds():
         took = time.monotonic() - began
-        assert took < seconds, words() if callable(words) else words or f"it does not hold after {seconds:.0f} s"
+        assert took < seconds, message() if callable(message) else message or f"it does not hold after {seconds:.0f} s"
         await asyncio.sleep(0.05)
     return time.monotonic() - began
 

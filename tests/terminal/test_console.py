@@ -56,8 +56,8 @@ def tour(terminal: Terminal) -> dict[str, str]:
 def test_trap_22_the_whole_ui_on_80x24_with_16_colours_and_no_mouse(kind: str) -> None:
     with console_on(incident(), env={"TERM": kind}) as (terminal, _):
         for digit, text in tour(terminal).items():
-            for words in TOLD[digit]:
-                assert words in text, (digit, words, text)
+            for message in TOLD[digit]:
+                assert message in text, (digit, message, text)
             lines = text.splitlines()
             assert lines[0].startswith(" LAB ")
             assert "SPLIT BRAIN" in lines[2]
@@ -77,8 +77,8 @@ def test_trap_22_the_whole_ui_on_80x24_with_16_colours_and_no_mouse(kind: str) -
 def test_trap_22_every_state_is_told_without_colour(wishes: tuple[str, ...]) -> None:
     with console_on(incident(), *wishes, env={"NO_COLOR": "1", "TERM": "screen"}) as (terminal, _):
         for digit, text in tour(terminal).items():
-            for words in TOLD[digit]:
-                assert words in text, (digit, words, text)
+            for message in TOLD[digit]:
+                assert message in text, (digit, message, text)
         terminal.press("q")
         assert terminal.ended() == 0
         assert not COLOUR.search(terminal.received)
@@ -108,13 +108,13 @@ def hostile_tour(count: int, seed: int) -> None:
             shown = drawn(terminal)
             done += len(used)
             rows = [row for row in views["journal"].entries.values() if str(row.seq) in shown]
-            whole = [row for row in rows if clean(row.words).isascii() and len(clean(row.words)) < 60]
+            whole = [row for row in rows if clean(row.message).isascii() and len(clean(row.message)) < 60]
             assert whole
             for row in whole:
                 line = next(line for line in shown.splitlines() if re.search(rf"\b{row.seq}\b +\d\d:", line))
-                told = clean(row.words)
+                told = clean(row.message)
                 assert told in line
-                assert decode(told) == row.words
+                assert decode(told) == row.message
         assert served.front.acts == []
         assert served.front.previews == []
         rest = SEQUENCES.sub(b"", terminal.received).decode()

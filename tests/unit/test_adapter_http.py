@@ -90,7 +90,7 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("raw", "trouble", "words"),
+    ("raw", "trouble", "message"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000, Trouble.ERROR, "longer than 1000"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000, Trouble.ERROR, "longer than 1000"),
@@ -110,11 +110,11 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
         (None, Trouble.TIMEOUT, "within 0.5 s"),
     ],
 )
-async def test_each_trouble_has_its_name(raw: bytes | None, trouble: Trouble, words: str) -> None:
+async def test_each_trouble_has_its_name(raw: bytes | None, trouble: Trouble, message: str) -> None:
     async with canned({"GET /x": raw}) as server:
         failure = await troubled(HttpReader(server.url))
     assert failure.trouble is trouble
-    assert words in failure.message
+    assert message in failure.message
 
 
 async def test_a_slow_trickle_does_not_outlive_the_deadline() -> None:

@@ -84,7 +84,7 @@ def test_an_open_secret_stops_the_wiring(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "entry", "words"),
+    ("section", "entry", "message"),
     [
         ("balancers", {"kind": "nginx", "site": "east"}, "haproxy, memory"),
         ("balancers", {"kind": "haproxy", "site": "east"}, "socket"),
@@ -93,8 +93,8 @@ def test_an_open_secret_stops_the_wiring(folder: Path) -> None:
     ],
 )
 def test_what_an_adapter_does_not_take_is_refused(
-    folder: Path, section: str, entry: dict[str, object], words: str
+    folder: Path, section: str, entry: dict[str, object], message: str
 ) -> None:
     given = {"estate": "e", "environment": "lab", "sites": {"east": {}}, section: {"x": entry}}
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=message):
         wire(Estate.model_validate(given), folder)

@@ -49,9 +49,7 @@ def test_a_file_is_read_from_the_estates_folder(file: Path) -> None:
     assert resolve(SecretRef(file=str(file)), Path("/")).reveal() == WORD
 
 
-@pytest.mark.parametrize(
-    "content", [f"{WORD}\r\nX-Other: 1".encode(), f"{WORD}\0x".encode(), WORD.encode() + b"\xff"]
-)
+@pytest.mark.parametrize("content", [f"{WORD}\r\nX-Other: 1".encode(), f"{WORD}\0x".encode(), WORD.encode() + b"\xff"])
 def test_a_secret_that_could_begin_another_header_is_refused_unseen(
     file: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ def throw(error: BaseException) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "words"),
+    ("error", "code", "message"),
     [
         (ConfigError((Problem("e.yaml", 3, 5, "x", "y"), Problem("e.yaml", 9, 1, "", "z"))), 2, "e.yaml:9:1"),
         (NotFound("no run R-9"), 2, "Not found: no run R-9"),
@@ -66,12 +66,12 @@ def throw(error: BaseException) -> Callable[[], object]:
         (click.UsageError("wrong"), 2, "wrong"),
     ],
 )
-def test_every_expected_error_has_its_code_and_words(
-    error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture[str]
+def test_every_expected_error_has_its_code_and_message(
+    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_to_code(verb_that(throw(error)), ["fall"]) == code
     told = capsys.readouterr()
-    assert words in told.err
+    assert message in told.err
     assert "Traceback" not in told.err
     assert told.out == ""
 
@@ -86,9 +86,7 @@ def test_text_from_outside_cannot_act_on_the_terminal(capsys: pytest.CaptureFixt
     assert "\x1b" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "argv", [["nonsense"], ["status", "--nonsense"], ["traffic", "weight", "a", "b", "c", "257"]]
-)
+@pytest.mark.parametrize("argv", [["nonsense"], ["status", "--nonsense"], ["traffic", "weight", "a", "b", "c", "257"]])
 def test_wrong_usage_is_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_to_code(recovery, argv) == ExitCode.USAGE
     assert "Usage:" in capsys.readouterr().err
@@ -109,9 +107,7 @@ def test_completion_is_a_script_for_the_shell(shell: str, capsys: pytest.Capture
 def test_completion_knows_the_verbs() -> None:
     environment = {"_RECOVERY_COMPLETE": "bash_complete", "COMP_WORDS": "recovery jour", "COMP_CWORD": "1"}
     program = "import sys; from console.cli.verbs import recovery; recovery(prog_name='recovery')"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split(",")[1].strip() == "journal"
 
 
@@ -128,7 +124,8 @@ def test_the_way_to_the_screens_imports_nothing_heavy() -> None:
 
 def test_the_engine_process_never_imports_a_screen() -> None:
     program = (
-        "import sys; import console.engine.process, console.engine.loading, adapters.api_server, adapters.journals.sqlite;"
+        "import sys; import console.engine.process, console.engine.loading, adapters.api_server;"
+        "import adapters.journals.sqlite;"
         "import state.engine.engine; print(sorted({'textual', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -72,7 +72,7 @@ async def test_hello_is_revived_and_cleaned() -> None:
     assert hello.roles == ("commander",)
 
 
-async def test_another_version_is_refused_in_words() -> None:
+async def test_another_version_is_refused_in_message() -> None:
     async with answering(reply({"value": [API_VERSION + 1, "whatever"]})) as client:
         with pytest.raises(Refused, match=f"version {API_VERSION + 1}"):
             await client.hello()
@@ -85,7 +85,7 @@ async def test_no_socket_is_unreachable_with_its_exit_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "words"),
+    ("told", "kind", "message"),
     [
         ({"title": "Refused", "rule": "role", "fact": "observer", "way_out": "ask"}, Refused, "role: observer. ask"),
         ({"title": "Not found", "message": "no run r-9", "rule": ""}, NotFound, "no run r-9"),
@@ -95,16 +95,14 @@ async def test_no_socket_is_unreachable_with_its_exit_code() -> None:
         ({}, EngineError, "without words"),
     ],
 )
-async def test_errors_come_back_as_what_they_were(told: dict[str, object], kind: type[Exception], words: str) -> None:
+async def test_errors_come_back_as_what_they_were(told: dict[str, object], kind: type[Exception], message: str) -> None:
     async with answering(reply(told, "403 Forbidden")) as client:
-        with pytest.raises(kind, match=words):
+        with pytest.raises(kind, match=message):
             await client.preview({"do": "change"})
 
 
 async def test_an_unknown_error_keeps_its_exit_code() -> None:
-    async with answering(
-        reply({"title": "Bad request", "message": "no", "exit_code": 2}, "400 Bad Request")
-    ) as client:
+    async with answering(reply({"title": "Bad request", "message": "no", "exit_code": 2}, "400 Bad Request")) as client:
         with pytest.raises(EngineError) as told:
             await client.view("header")
     assert told.value.exit_code is ExitCode.USAGE

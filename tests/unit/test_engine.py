@@ -123,7 +123,7 @@ async def test_an_effect_without_answer_is_unknown_until_the_target_was_read():
         run = (await lab.submit(card)).run
         assert await lab.ended(run) == "done"
         rows = [r for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered"]
-        assert "no trustworthy answer" in rows[0].words
+        assert "no trustworthy answer" in rows[0].message
         assert (await lab.weights())["green"] == 7
 
 
@@ -170,7 +170,7 @@ async def test_without_a_durable_journal_no_effect_starts_but_stop_works():
         again = await lab.preview(flip("green"))
         assert any("disk full" in r for r in again.refusals)
         assert lab.engine.view("header").effects == "disk full"
-        assert (await lab.engine.stop_all(COMMANDER)).words == "nothing is running"
+        assert (await lab.engine.stop_all(COMMANDER)).message == "nothing is running"
         store.full = False
         await asyncio.sleep(0.05)
 
@@ -188,7 +188,7 @@ async def test_an_unknown_argument_or_name_is_said_with_what_there_is():
 
 
 @pytest.mark.parametrize("odd", [["a"], "a", 7])
-async def test_a_request_of_another_shape_is_refused_in_words(odd):
+async def test_a_request_of_another_shape_is_refused_in_message(odd):
     async with small() as lab:
         for request in ({"do": "change", "kind": "server.weight", "args": odd}, {"do": "runbook", "params": odd}):
             with pytest.raises(NotFound, match="names and values"):

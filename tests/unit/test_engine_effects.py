@@ -35,9 +35,9 @@ async def test_a_flip_refused_half_way_is_not_called_refused_and_can_be_undone()
     async with small(balancer=balancer) as lab:
         run = (await lab.submit(await lab.preview(flip("green")))).run
         assert await lab.ended(run, 10) == "paused"
-        answered = next(r.words for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered")
+        answered = next(r.message for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered")
         assert answered.startswith("half-way: no trustworthy answer")
-        assert lab.engine.book.runs[run].latest("change").words.startswith("partly done")
+        assert lab.engine.book.runs[run].latest("change").message.startswith("partly done")
         await lab.engine.control(COMMANDER, run, {"verb": "stop"})
         assert await lab.ended(run) == "stopped"
         back = (await lab.submit(await lab.preview({"do": "undo", "run": run}))).run

@@ -70,7 +70,7 @@ async def test_on_a_journal_that_was_tampered_with_nothing_starts_while_reading_
         assert await lab.engine.journal_verify()
         assert lab.engine.journal_rows(0, 1000)
         assert [line async for line in lab.engine.journal_export()]
-        assert (await lab.engine.stop_all(COMMANDER)).words
+        assert (await lab.engine.stop_all(COMMANDER)).message
         assert await lab.weights() == {"blue": 0, "green": 100}
 
 
@@ -84,7 +84,7 @@ async def test_a_run_holds_when_the_chain_breaks_under_it_and_can_be_stopped():
         before = lab.engine.journal.seq
         await asyncio.sleep(1.5)
         assert lab.engine.journal.seq == before, "it goes on writing while it is held"
-        assert "held" in lab.engine.book.runs[run].words
+        assert "held" in lab.engine.book.runs[run].message
         await lab.engine.stop_all(COMMANDER)
         assert await lab.ended(run) == "stopped"
         assert (await lab.weights())["green"] == 0
@@ -94,9 +94,7 @@ async def test_an_entry_of_another_version_is_shown_and_nothing_starts():
     store, target = MemoryJournal(), balancer()
     await flipped(store, target)
     seq, head = store.head()
-    entry = Sealer("new", "boot").seal(
-        Event(EventKind.HEARTBEAT, "eve"), seq=seq + 1, previous=head, at=1.0, mono=1.0
-    )
+    entry = Sealer("new", "boot").seal(Event(EventKind.HEARTBEAT, "eve"), seq=seq + 1, previous=head, at=1.0, mono=1.0)
     header = entry.header.replace(b"engine.heartbeat", b"approval.revoked")
     store.append([replace(entry, header=header, hash=sha256(head + header).digest())])
     async with small(store=store, balancer=target) as lab:
@@ -121,9 +119,7 @@ async def test_two_checks_of_a_long_chain_at_once_raise_no_false_alarm():
     store = MemoryJournal()
     sealer, head = Sealer("h", "b"), GENESIS
     for seq in range(1, 6001):
-        entry = sealer.seal(
-            Event(EventKind.HEARTBEAT, "e", body={"words": "x"}), seq=seq, previous=head, at=1, mono=1
-        )
+        entry = sealer.seal(Event(EventKind.HEARTBEAT, "e", body={"words": "x"}), seq=seq, previous=head, at=1, mono=1)
         store.append([entry])
         head = entry.hash
     async with small(store=store) as lab:

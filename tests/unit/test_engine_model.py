@@ -111,9 +111,9 @@ class Ledger(MemoryJournal):
         late = [r for r in runs if time.monotonic() - self.stopped.get(r, time.monotonic()) > 1.0]
         self._hold(not late, f"{late} go on after they were stopped")
 
-    def _hold(self, holds: bool, words: str) -> None:
+    def _hold(self, holds: bool, message: str) -> None:
         if not holds:
-            self.wrong.append(words)
+            self.wrong.append(message)
 
 
 class Life:

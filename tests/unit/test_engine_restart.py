@@ -160,6 +160,6 @@ async def test_trap_10_lost_runtime_state_is_recorded_as_drift():
         await lab.balancer.set_weight("shop", "green", 0, deadline=1)
         await asyncio.sleep(0.6)
         rows = [r for r in lab.engine.journal_rows(0, 999) if r.kind == "drift.detected"]
-        assert "runtime state lost" in rows[0].words
-        assert "9 → 0" in rows[0].words
+        assert "runtime state lost" in rows[0].message
+        assert "9 → 0" in rows[0].message
         assert any("runtime state lost" in a for a in lab.engine.view("header").alarms)

@@ -18,7 +18,7 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         ("    tier: 1\n", "    teir: 1\n", "found key 'teir', expected one of the keys"),
         ("    tier: 1\n", "    teir: 1\n", "did you mean 'tier'?"),
@@ -113,19 +113,19 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
         ),
     ],
 )
-def test_each_problem_is_told_at_its_line(old: str, new: str, words: str) -> None:
+def test_each_problem_is_told_at_its_line(old: str, new: str, message: str) -> None:
     text, line = replaced(small(), old, new)
     with pytest.raises(ConfigError) as refused:
         estate(text)
-    assert any(words in str(problem) for problem in problems_of(refused.value, line)), str(refused.value)
+    assert any(message in str(problem) for problem in problems_of(refused.value, line)), str(refused.value)
 
 
 def test_a_cycle_is_named_and_told_where_it_closes() -> None:
     text, _ = replaced(small(), "depends_on: [orders]", "depends_on: [orders, catalog]")
     with pytest.raises(ConfigError) as refused:
         estate(text)
-    words = "small.yaml:23:18: found 'checkout', expected dependencies without a cycle: catalog → checkout → catalog"
-    assert str(refused.value) == words
+    message = "small.yaml:23:18: found 'checkout', expected dependencies without a cycle: catalog → checkout → catalog"
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize(

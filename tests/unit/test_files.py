@@ -68,7 +68,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for 
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "words"),
+    ("text", "place", "message"),
     [
         ("a: 1\nb: {c: 1\n", "f:3:1", "valid YAML"),
         ("a: 1\n\tb: 2\n", "f:2:1", "valid YAML"),
@@ -90,13 +90,13 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for 
     ],
     ids=range(17),
 )
-def test_what_is_not_plain_data_is_refused_with_its_place(text: str, place: str, words: str) -> None:
+def test_what_is_not_plain_data_is_refused_with_its_place(text: str, place: str, message: str) -> None:
     started = time.monotonic()
     with pytest.raises(ConfigError) as refused:
         parse_yaml(text, "f")
     first = str(refused.value.problems[0])
     assert first.startswith(place)
-    assert words in first
+    assert message in first
     assert time.monotonic() - started < 3
 
 

@@ -8,7 +8,7 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, Heard, Wanted
+from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, KeyOutcome, Wanted
 
 ARM = 0.5
 YES = (Wanted("nonce", "y", fold=True),)
@@ -31,25 +31,25 @@ def typed(gate: Gate, text: str, start: float = 1.0, every: float = 0.15) -> flo
 
 def test_a_deliberate_yes() -> None:
     gate = opened()
-    assert gate.key("y", 1.0) is Heard.COMPLETE
+    assert gate.key("y", 1.0) is KeyOutcome.COMPLETE
     assert gate.accepted(1.0) is None
     assert gate.accepted(1.0 + SETTLE_SECONDS) == {"nonce": "y"}
 
 
 def test_nothing_counts_before_the_card_was_drawn_or_armed() -> None:
     gate = Gate(YES, ARM)
-    assert gate.key("y", 99.0) is Heard.DROPPED
+    assert gate.key("y", 99.0) is KeyOutcome.DROPPED
     gate.shown(100.0)
-    assert gate.key("y", 100.49) is Heard.DROPPED
+    assert gate.key("y", 100.49) is KeyOutcome.DROPPED
     assert gate.accepted(200.0) is None
 
 
 def test_a_burst_resets_and_arms_again() -> None:
     gate = opened(NONCE)
     results = [gate.key(char, 1.0 + place * 0.005) for place, char in enumerate("K7QX")]
-    assert results[-1] is Heard.BURST
+    assert results[-1] is KeyOutcome.BURST
     assert gate.accepted(9.0) is None
-    assert gate.key("K", 1.2) is Heard.DROPPED
+    assert gate.key("K", 1.2) is KeyOutcome.DROPPED
     typed(gate, "k7qx", 2.0)
     assert gate.accepted(9.0) == {"nonce": "k7qx"}
 
@@ -123,5 +123,5 @@ def test_accepted_only_if_exactly_the_nonce_was_typed_after_arming(keys: list[tu
     for char, pause in keys:
         at += pause
         heard = gate.key(char, at)
-        counted = "" if heard is Heard.BURST else counted if heard is Heard.DROPPED else counted + char
+        counted = "" if heard is KeyOutcome.BURST else counted if heard is KeyOutcome.DROPPED else counted + char
     assert (gate.accepted(at + 60) is not None) == (counted == "K7QX")

@@ -71,7 +71,7 @@ def test_trap_17_every_kind_of_tampering_is_found_and_its_place_named(kind):
 
 
 @pytest.mark.parametrize(
-    ("forged", "words"),
+    ("forged", "message"),
     [
         (lambda e: e[:-1], "another hash"),
         (lambda e: [], "another hash"),
@@ -82,9 +82,9 @@ def test_trap_17_every_kind_of_tampering_is_found_and_its_place_named(kind):
         ),
     ],
 )
-def test_with_the_known_head_truncation_and_replacement_are_found_too(forged, words):
+def test_with_the_known_head_truncation_and_replacement_are_found_too(forged, message):
     entries = chain()
-    assert words in verify(forged(entries), head=entries[-1].hash).problem
+    assert message in verify(forged(entries), head=entries[-1].hash).problem
 
 
 def test_clean_chains_verify_also_when_a_payload_was_erased_by_retention():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.lab.links.links import Link, Mode
+from adapters.lab.links.links import Mode, NetworkLink
 from adapters.lab.links.proxies import DatagramProxy, StreamProxy
 from adapters.lab.links.startup import SSL_REQUEST, StartupProxy, application_name
 from adapters.lab.topology import PortPlan
@@ -41,7 +41,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def proxy() -> AsyncIterator[StreamProxy]:
     upstream, here = free_ports(2)
     server = await asyncio.start_server(echo, HOST, upstream)
-    proxy = StreamProxy(Link("test", "a test"), (HOST, here), (HOST, upstream))
+    proxy = StreamProxy(NetworkLink("test", "a test"), (HOST, here), (HOST, upstream))
     await proxy.start()
     yield proxy
     await proxy.stop()
@@ -141,7 +141,7 @@ async def test_garbage_answers_with_nonsense(proxy: StreamProxy) -> None:
 
 async def test_a_dead_upstream_is_seen_as_a_reset(proxy: StreamProxy) -> None:
     here, nobody = free_ports(2)
-    dead = StreamProxy(Link("dead", "nobody listens"), (HOST, here), (HOST, nobody))
+    dead = StreamProxy(NetworkLink("dead", "nobody listens"), (HOST, here), (HOST, nobody))
     await dead.start()
     reader, writer = await open_client(dead)
     with pytest.raises(ConnectionResetError):
@@ -153,7 +153,7 @@ async def test_a_dead_upstream_is_seen_as_a_reset(proxy: StreamProxy) -> None:
 async def test_a_unix_socket_is_private_and_refused_by_its_absence(tmp_path: Path) -> None:
     upstream, here = tmp_path / "u", tmp_path / "h"
     server = await asyncio.start_unix_server(echo, str(upstream))
-    proxy = StreamProxy(Link("unix", "a test"), here, upstream)
+    proxy = StreamProxy(NetworkLink("unix", "a test"), here, upstream)
     await proxy.start()
     assert here.stat().st_mode & 0o777 == 0o600
     reader, writer = await asyncio.open_unix_connection(str(here))
@@ -178,7 +178,7 @@ async def test_datagrams_pass_vanish_and_are_refused() -> None:
     upstream, here = free_ports(2)
     loop = asyncio.get_running_loop()
     server, _ = await loop.create_datagram_endpoint(Shout, local_addr=(HOST, upstream))
-    proxy = DatagramProxy(Link("dns", "a test"), (HOST, here), (HOST, upstream))
+    proxy = DatagramProxy(NetworkLink("dns", "a test"), (HOST, here), (HOST, upstream))
     await proxy.start()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setblocking(False)
@@ -214,8 +214,8 @@ def test_the_application_name_of_a_startup_message() -> None:
 async def test_one_standby_is_cut_and_the_other_is_not() -> None:
     upstream, here = free_ports(2)
     server = await asyncio.start_server(echo, HOST, upstream)
-    links = {name: Link(name, "a standby") for name in ("n2", "n3")}
-    proxy = StartupProxy(links, Link("other", "the rest"), (HOST, here), (HOST, upstream))
+    links = {name: NetworkLink(name, "a standby") for name in ("n2", "n3")}
+    proxy = StartupProxy(links, NetworkLink("other", "the rest"), (HOST, here), (HOST, upstream))
     await proxy.start()
     await links["n3"].set(Mode.BLACKHOLE)
     reader, writer = await open_client(proxy)

@@ -14,7 +14,7 @@ from adapters.lab.estate import estate, write_estate, write_secrets
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.options import COMPONENTS, LabOptions, parse_arguments
 from adapters.lab.process.directory import is_locked, lock, prepare_directory
-from adapters.lab.progress import Progress
+from adapters.lab.progress import LabProgress
 from adapters.lab.services import render
 from adapters.lab.topology import SITES, Credentials, PortPlan, Topology, build, make_credentials
 from state.estate.model import Estate
@@ -111,9 +111,9 @@ def test_options_survive_the_command_line(tmp_path: Path) -> None:
 
 
 def test_progress_is_one_json_object_a_line() -> None:
-    step = Progress.parse('{"component": "lab", "state": "live", "seconds": 5.2, "detail": "/d"}')
+    step = LabProgress.parse('{"component": "lab", "state": "live", "seconds": 5.2, "detail": "/d"}')
     assert step.final
-    assert not Progress("n1", "ready", 1.0).final
+    assert not LabProgress("n1", "ready", 1.0).final
 
 
 def test_one_lab_in_a_directory(tmp_path: Path) -> None:

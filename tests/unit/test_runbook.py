@@ -52,7 +52,7 @@ def _as_data(text: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "message"),
     [
         ({"t": "x"}, r"shift.yaml:4:1: found 't', expected a parameter of shift: hold, node, service or to"),
         ({"hodl": "5s"}, r"did you mean 'hold'\?"),
@@ -68,9 +68,9 @@ def _as_data(text: str) -> dict[str, object]:
     ],
 )
 def test_parameters_that_do_not_fit_are_refused_with_a_place(
-    runbook: Runbook, params: dict[str, object], words: str
+    runbook: Runbook, params: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=message):
         render(runbook, params)
 
 

@@ -47,7 +47,7 @@ def test_the_sample_holds(small: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         ("check: backend.floor", "check: backend.flor", "expected a check: backend.floor, database.one-primary"),
         ("check: backend.floor", "check: backend.flor", "did you mean 'backend.floor'?"),
@@ -106,17 +106,17 @@ def test_the_sample_holds(small: Estate) -> None:
         ('seconds: "${hold}"', f"seconds: 5, token: {CANARY}", "a reference to the secret"),
     ],
 )
-def test_each_problem_is_told_at_its_line(small: Estate, old: str, new: str, words: str) -> None:
+def test_each_problem_is_told_at_its_line(small: Estate, old: str, new: str, message: str) -> None:
     text, line = replaced(SAMPLE, old, new)
     with pytest.raises(ConfigError) as refused:
         lint(text, small)
     told = str(refused.value)
-    assert any(words in str(p) for p in problems_of(refused.value, line)), told
+    assert any(message in str(p) for p in problems_of(refused.value, line)), told
     assert CANARY not in told
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         (
             "    wait: 5s\n",
@@ -139,11 +139,11 @@ def test_each_problem_is_told_at_its_line(small: Estate, old: str, new: str, wor
         ),
     ],
 )
-def test_steps_are_one_thing(small: Estate, old: str, new: str, words: str) -> None:
+def test_steps_are_one_thing(small: Estate, old: str, new: str, message: str) -> None:
     text, _ = replaced(SAMPLE, old, new)
     with pytest.raises(ConfigError) as refused:
         lint(text, small)
-    assert any(words in str(problem) for problem in refused.value.problems), str(refused.value)
+    assert any(message in str(problem) for problem in refused.value.problems), str(refused.value)
 
 
 def test_file_line_and_column(small: Estate) -> None:
@@ -171,9 +171,7 @@ def test_what_is_unwise_is_a_warning(small: Estate, text: str, warning: str) -> 
 def test_an_unused_parameter_is_a_warning(small: Estate) -> None:
     text, line = replaced(SAMPLE, 'to: "${to}"', "to: blue")
     _, warnings = lint(text, small)
-    assert [str(each) for each in warnings] == [
-        "shift.yaml:6:3: found parameter 'to', expected a step that uses ${to}"
-    ]
+    assert [str(each) for each in warnings] == ["shift.yaml:6:3: found parameter 'to', expected a step that uses ${to}"]
     assert line > 6
 
 

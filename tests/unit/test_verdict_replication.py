@@ -59,8 +59,8 @@ def test_trap_01_unreachable_standby_is_unknown_never_zero(world: World) -> None
     assert node.health is Health.UNKNOWN
     assert node.lag.replay is None
     assert node.lag.seconds is None
-    assert "no data since" in node.words
-    assert "timeout" in node.words
+    assert "no data since" in node.message
+    assert "timeout" in node.message
 
 
 def test_trap_01_not_streaming_says_unknown_at_least_and_risk_rises(world: World) -> None:
@@ -71,7 +71,7 @@ def test_trap_01_not_streaming_says_unknown_at_least_and_risk_rises(world: World
     node = cluster.nodes["n2"]
     assert node.lag.replay is None
     assert node.lag.at_least == 13_247_192
-    assert node.lag.words == "unknown, at least 13.2 MB: not streaming"
+    assert node.lag.message == "unknown, at least 13.2 MB: not streaming"
     assert node.health is Health.FAIL
     assert cluster.risk.lost_bytes is None
     assert cluster.risk.health is Health.UNKNOWN
@@ -92,7 +92,7 @@ def test_trap_02_paused_replay_shows_unapplied_bytes(world: World) -> None:
     assert node.lag.unapplied == 39_784_912
     assert node.lag.replay == 39_784_912
     assert (node.health, node.state) == (Health.WARN, "replay paused")
-    assert "39.8 MB unapplied" in node.words
+    assert "39.8 MB unapplied" in node.message
 
 
 def test_a_standby_read_after_its_primary_still_shows_what_it_has_not_applied(world: World) -> None:
@@ -108,8 +108,8 @@ def test_a_cut_standby_is_not_called_diverged_by_the_timeline_of_its_control_fil
     put(world, "postgres:orders/n2", cut)
     node = judge(world).nodes["n2"]
     assert node.lag.replay is None
-    assert "diverged" not in node.words
-    assert "at least 5.0 MB" in node.words
+    assert "diverged" not in node.message
+    assert "at least 5.0 MB" in node.message
 
 
 def test_trap_03_idle_primary_raises_no_alarm_from_time(world: World) -> None:
@@ -131,7 +131,7 @@ def test_trap_05_timeline_after_promotion_is_the_writers_own(world: World) -> No
     cluster = judge(world)
     assert cluster.timeline == 2
     assert cluster.nodes["n3"].lag.replay is None
-    assert "timeline 1, primary on 2" in cluster.nodes["n3"].words
+    assert "timeline 1, primary on 2" in cluster.nodes["n3"].message
     assert cluster.leader == "CONFLICT", "the managers still say otherwise, which is shown, not settled"
 
 
@@ -141,8 +141,8 @@ def test_missing_and_unknown_members(world: World) -> None:
         strange = PatroniMember("n9", "replica", "running", 1, 0)
         put(world, f"patroni:orders/{node}", replace(seen, members=(*seen.members[:2], strange)))
     cluster = judge(world)
-    assert cluster.nodes["n3"].words == "missing from the cluster's members"
-    assert "n9" in cluster.words
+    assert cluster.nodes["n3"].message == "missing from the cluster's members"
+    assert "n9" in cluster.message
 
 
 def test_votes_follow_the_model_for_all_four_witnesses() -> None:
@@ -177,7 +177,7 @@ def test_conflict_is_unknown_and_no_one_leads(world: World) -> None:
     cluster = judge(world)
     assert cluster.leader == "CONFLICT"
     assert cluster.nodes["n1"].health is Health.UNKNOWN
-    assert "Patroni n3: standby" in cluster.nodes["n1"].words
+    assert "Patroni n3: standby" in cluster.nodes["n1"].message
 
 
 def test_silent_primary_keeps_risk_unknown_with_what_is_certain(world: World) -> None:
@@ -186,7 +186,7 @@ def test_silent_primary_keeps_risk_unknown_with_what_is_certain(world: World) ->
         put(world, f"postgres:orders/{node}", standby(node, 98 * MB, receiver_state=None))
     cluster = judge(world)
     assert cluster.risk.lost_bytes is None
-    assert "at least 2.0 MB" in cluster.risk.words
+    assert "at least 2.0 MB" in cluster.risk.message
     assert cluster.health is Health.UNKNOWN
 
 
@@ -225,7 +225,7 @@ def test_sync_standby_loses_no_acknowledged_commit(world: World) -> None:
     put(world, "postgres:orders/n1", primary("n1", 100 * MB, senders=rows, synchronous_standby_names="n2"))
     cluster = judge(world)
     assert cluster.guarantee is not None
-    assert cluster.guarantee.words == "sync: n2"
+    assert cluster.guarantee.message == "sync: n2"
     assert cluster.candidate is not None
     assert (cluster.candidate.node, cluster.risk.lost_bytes) == ("n2", 0)
 
@@ -244,7 +244,7 @@ def test_fall_from_sync_blocks_and_is_said(world: World) -> None:
     put(world, "postgres:orders/n1", primary("n1", 100 * MB, synchronous_standby_names="n2", senders=(sender("n2"),)))
     cluster = judge(world)
     assert cluster.health is Health.FAIL
-    assert "commits wait" in cluster.words
+    assert "commits wait" in cluster.message
 
 
 def test_split_brain_with_fork_and_bytes(world: World) -> None:
@@ -256,7 +256,7 @@ def test_split_brain_with_fork_and_bytes(world: World) -> None:
     assert cluster.split.past_fork == 13_247_192
     assert cluster.split.fork_lsn == 100 * MB
     for fact in ("system 7001", "timeline 1", "timeline 2", lsn(100 * MB), "13.2 MB"):
-        assert fact in cluster.split.words
+        assert fact in cluster.split.message
     assert cluster.health is Health.FAIL
     assert cluster.risk.health is Health.UNKNOWN
 
@@ -289,7 +289,7 @@ def test_split_brain_by_a_managers_word(world: World) -> None:
     put(world, "postgres:orders/n2", primary("n2", 101 * MB, timeline=2, fork_lsn=100 * MB))
     split = judge(world).split
     assert split is not None
-    assert "bytes past it unknown" in split.words
+    assert "bytes past it unknown" in split.message
 
 
 def test_trap_07_lag_refusal_is_computed(world: World) -> None:
@@ -352,9 +352,7 @@ def test_candidate_equals_the_model(behind: list[int], timelines: list[int], sil
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    position=st.integers(0, 10**12), replayed=st.integers(0, 10**12), receiver=st.sampled_from([None, "streaming"])
-)
+@given(position=st.integers(0, 10**12), replayed=st.integers(0, 10**12), receiver=st.sampled_from([None, "streaming"]))
 def test_lag_is_exact_or_unknown(position: int, replayed: int, receiver: str | None) -> None:
     world = World()
     healthy_cluster(world, position)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from state.api.views.header import Clock
+from state.api.views.header import RtoClock
 from state.health import Health
 from state.verdicts.clocks import most_urgent, remaining, stage
 from state.verdicts.priority import advice, recovery_order
@@ -39,19 +39,23 @@ def judge(world: World, database: Health = Health.PASS, now: float = NOW) -> dic
 
 def test_healthy(world: World) -> None:
     verdict = judge(world)["checkout"]
-    assert (verdict.health, verdict.words, verdict.source) == (Health.PASS, "within objectives", "metrics:prometheus")
+    assert (verdict.health, verdict.message, verdict.source) == (
+        Health.PASS,
+        "within objectives",
+        "metrics:prometheus",
+    )
     assert not verdict.fallback
 
 
 def test_errors_fail_and_slowness_warns(world: World) -> None:
     for monitor in ("prometheus", "apps"):
         put(world, f"metrics:{monitor}", metrics(0.182))
-    assert judge(world)["checkout"].words == "5xx 18.2% > 1.0%"
+    assert judge(world)["checkout"].message == "5xx 18.2% > 1.0%"
     assert judge(world)["checkout"].health is Health.FAIL
     for monitor in ("prometheus", "apps"):
         put(world, f"metrics:{monitor}", metrics(p99=0.48))
     assert judge(world)["checkout"].health is Health.WARN
-    assert judge(world)["checkout"].words == "p99 480 ms > 300 ms"
+    assert judge(world)["checkout"].message == "p99 480 ms > 300 ms"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_trap_12_stale_samples_are_unknown(world: World) -> None:
         blackhole(world, f"metrics:{monitor}", 34.0)
     verdict = judge(world)["checkout"]
     assert verdict.health is Health.UNKNOWN
-    assert "prometheus: no data since" in verdict.words
+    assert "prometheus: no data since" in verdict.message
     assert verdict.traffic is None
 
 
@@ -86,14 +90,14 @@ def test_fallback_is_said(world: World) -> None:
     blackhole(world, "metrics:prometheus")
     verdict = judge(world)["checkout"]
     assert (verdict.health, verdict.fallback, verdict.source) == (Health.PASS, True, "metrics:apps")
-    assert verdict.words.endswith("(timeout), scraped directly")
+    assert verdict.message.endswith("(timeout), scraped directly")
 
 
 def test_lying_source_does_not_hide_the_other(world: World) -> None:
     put(world, "metrics:apps", metrics(0.2))
     verdict = judge(world)["checkout"]
     assert verdict.health is Health.FAIL
-    assert verdict.words == "CONFLICT: apps says 5xx 20.0% > 1.0%, prometheus says 5xx 0.0%"
+    assert verdict.message == "CONFLICT: apps says 5xx 20.0% > 1.0%, prometheus says 5xx 0.0%"
 
 
 def test_probes_count(world: World) -> None:
@@ -116,17 +120,17 @@ def test_site_without_serving_server_fails(world: World) -> None:
     put(world, "balancer:edge-west", balancer("edge-west", server("blue", 0), server("green", 0)))
     verdict = judge(world)["checkout"]
     assert verdict.health is Health.FAIL
-    assert "edge-west: no server serves" in verdict.words
+    assert "edge-west: no server serves" in verdict.message
 
 
 def test_dependency_cascades(world: World) -> None:
     verdicts = judge(world, Health.FAIL)
-    assert (verdicts["checkout"].health, verdicts["checkout"].words) == (Health.WARN, "depends on orders")
+    assert (verdicts["checkout"].health, verdicts["checkout"].message) == (Health.WARN, "depends on orders")
 
 
 def test_service_without_witness_is_unknown(world: World) -> None:
     assert judge(world)["catalog"].health is Health.UNKNOWN
-    assert judge(world)["catalog"].words == "neither metrics nor probes"
+    assert judge(world)["catalog"].message == "neither metrics nor probes"
 
 
 def test_trap_21_one_silent_source_leaves_the_others(world: World) -> None:
@@ -134,7 +138,7 @@ def test_trap_21_one_silent_source_leaves_the_others(world: World) -> None:
     verdict = judge(world)["checkout"]
     assert verdict.health is Health.WARN
     assert verdict.traffic is not None
-    assert verdict.words.startswith("edge-east: no data since")
+    assert verdict.message.startswith("edge-east: no data since")
 
 
 def test_everything_turns_unknown_with_age(world: World) -> None:
@@ -143,11 +147,11 @@ def test_everything_turns_unknown_with_age(world: World) -> None:
 
 def test_words_stand_still_while_a_source_is_silent(world: World) -> None:
     blackhole(world, "metrics:prometheus")
-    assert judge(world)["checkout"].words == judge(world, now=NOW + 1)["checkout"].words
+    assert judge(world)["checkout"].message == judge(world, now=NOW + 1)["checkout"].message
 
 
 def test_recovery_order_says_why() -> None:
-    clocks = {"checkout": Clock("checkout", NOW - 240, 900, None)}
+    clocks = {"checkout": RtoClock("checkout", NOW - 240, 900, None)}
     healths = {"checkout": Health.FAIL, "catalog": Health.WARN}
     order = recovery_order(ESTATE, healths, clocks, NOW)
     assert [p.name for p in order] == ["orders", "checkout", "catalog"]
@@ -162,7 +166,7 @@ def test_what_others_need_comes_first() -> None:
 
 
 def test_rto_clock() -> None:
-    clock = Clock("checkout", 0.0, 100.0, None)
+    clock = RtoClock("checkout", 0.0, 100.0, None)
     assert [stage(clock, t) for t in (74.9, 75.0, 99.9, 100.0)] == [
         Health.PASS,
         Health.WARN,
@@ -173,4 +177,4 @@ def test_rto_clock() -> None:
     ended = replace(clock, ended_mono=50.0)
     assert remaining(ended, 500.0) == 50.0
     assert most_urgent({"a": ended}, 500.0) is None
-    assert most_urgent({"a": clock, "b": Clock("b", 0.0, 90.0, None)}, 1.0) == Clock("b", 0.0, 90.0, None)
+    assert most_urgent({"a": clock, "b": RtoClock("b", 0.0, 90.0, None)}, 1.0) == RtoClock("b", 0.0, 90.0, None)

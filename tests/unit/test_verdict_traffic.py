@@ -10,7 +10,7 @@ from state.health import Health
 from state.units import utc
 from state.verdicts.traffic import (
     ServerEffect,
-    active_words,
+    active_message,
     backend_verdict,
     drift,
     floor_after,
@@ -43,9 +43,7 @@ def test_trap_09_making_before_breaking_holds() -> None:
     st.sampled_from([None, "ready", "drain", "maint"]),
     st.sampled_from([None, 0, 50]),
 )
-def test_floor_after_equals_the_model(
-    rows: list[tuple[int, bool, bool, bool]], state: str | None, weight: int
-) -> None:
+def test_floor_after_equals_the_model(rows: list[tuple[int, bool, bool, bool]], state: str | None, weight: int) -> None:
     servers = [server(f"s{i}", w, up=up, drained=d, maintenance=m) for i, (w, up, d, m) in enumerate(rows)]
     effects = {"s0": ServerEffect(weight, state)}  # type: ignore[arg-type]
     model = 0
@@ -61,9 +59,9 @@ def test_trap_10_reload_during_a_run_is_drift() -> None:
     before = balancer("edge-east", server("blue", 100), process="41@100")
     after = balancer("edge-east", server("blue", 0), process="99@200", started=WALL)
     expected = {weight_key("edge-east", "checkout", "blue"): 100}
-    words = drift(before, after, expected)
-    assert words == f"runtime state lost: process restarted {utc(WALL)}, blue weight 100 → 0"
-    assert drift(None, after, {**expected, process_key("edge-east"): "41@100"}) == words
+    message = drift(before, after, expected)
+    assert message == f"runtime state lost: process restarted {utc(WALL)}, blue weight 100 → 0"
+    assert drift(None, after, {**expected, process_key("edge-east"): "41@100"}) == message
 
 
 def test_change_by_another_hand_is_drift_too() -> None:
@@ -82,15 +80,15 @@ def test_no_drift_without_difference() -> None:
 def test_backend_verdicts() -> None:
     assert backend_verdict([], 1, {}).health is Health.UNKNOWN
     assert backend_verdict([GREEN], 1, {}).health is Health.FAIL
-    assert backend_verdict([BLUE, GREEN], 2, {}).words == "1 of 2 serve, floor 2"
+    assert backend_verdict([BLUE, GREEN], 2, {}).message == "1 of 2 serve, floor 2"
     dead = server("green", up=False, status="DOWN", check="L4CON")
-    assert backend_verdict([BLUE, dead], 1, {}).words == "green down (L4CON)"
+    assert backend_verdict([BLUE, dead], 1, {}).message == "green down (L4CON)"
     assert backend_verdict([BLUE, GREEN], 1, {"blue": "v41"}).active == "blue v41 100%"
 
 
 def test_words_for_people() -> None:
-    assert active_words([server("blue", 25), server("green", 75)], {"green": "v42"}) == "green v42 75% · blue 25%"
-    assert active_words([server(f"s{i}") for i in range(9)], {}) == "9 servers"
+    assert active_message([server("blue", 25), server("green", 75)], {"green": "v42"}) == "green v42 75% · blue 25%"
+    assert active_message([server(f"s{i}") for i in range(9)], {}) == "9 servers"
     states = [server("a", maintenance=True), server("a", drained=True), server("a", up=False), server("a")]
     assert [state_word(s) for s in states] == ["maint", "drain", "down", "ready"]
     assert [server_health(s) for s in states] == [Health.WARN, Health.WARN, Health.FAIL, Health.PASS]

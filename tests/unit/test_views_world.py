@@ -8,12 +8,12 @@ from time import perf_counter
 
 import pytest
 
-from state.api.views.header import Clock
+from state.api.views.header import RtoClock
 from state.api.wire import Differ, plain
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.traffic import process_key, weight_key
-from state.views.header import Desk, header
+from state.views.header import EngineFacts, header
 from state.views.memory import Memory, reuse
 from state.views.overview import overview
 from state.views.replication import replication
@@ -45,7 +45,7 @@ def world() -> World:
 
 
 def test_overview(world: World) -> None:
-    clocks = {"checkout": Clock("checkout", NOW - 60, 900.0, None)}
+    clocks = {"checkout": RtoClock("checkout", NOW - 60, 900.0, None)}
     put(world, "metrics:prometheus", metrics(0.182))
     view = overview(ESTATE, world, clocks, NOW, Memory())
     row = view.services["checkout"]
@@ -55,7 +55,7 @@ def test_overview(world: World) -> None:
     assert view.advice.startswith("recover first: checkout (tier 1, 14 min left")
     assert [p.health for p in view.probes.values()] == [Health.PASS, Health.PASS]
     assert view.alerts_health is Health.UNKNOWN
-    assert view.alerts_words == "the estate names no alert source"
+    assert view.alerts_message == "the estate names no alert source"
 
 
 def test_overview_of_an_unread_world_is_unknown() -> None:
@@ -79,7 +79,7 @@ def test_no_alerts_is_green_only_with_a_watchdog(world: World) -> None:
     alert = Alert("Errors", "active", "critical", WALL, "many", "f1")
     put(world, "alerts:alertmanager", AlertsReading((alert,), watchdog=True))
     view = overview(ESTATE, world, {}, NOW, Memory())
-    assert (view.alerts_health, view.alerts_words) == (Health.FAIL, "1 firing: Errors")
+    assert (view.alerts_health, view.alerts_message) == (Health.FAIL, "1 firing: Errors")
     assert [a.name for a in view.alerts.values()] == ["Errors"]
 
 
@@ -121,7 +121,7 @@ def test_trap_21_silent_balancer_turns_unknown_and_keeps_its_rows(world: World) 
     view = traffic(ESTATE, world, {}, NOW, memory)
     assert view.servers["edge-east/checkout/blue"].health is Health.UNKNOWN
     assert view.backends["edge-east/checkout"].health is Health.UNKNOWN
-    assert "no data since" in view.backends["edge-east/checkout"].words
+    assert "no data since" in view.backends["edge-east/checkout"].message
     assert view.servers["edge-west/checkout/blue"] is before.servers["edge-west/checkout/blue"]
 
 
@@ -131,13 +131,13 @@ def test_dns_rows(world: World) -> None:
     put(world, key, DnsReading("shop.example", "127.0.0.1:53", 1, {"checkout/A": ("10.2.0.10", "10.1.0.10")}))
     assert traffic(ESTATE, world, {}, NOW, Memory()).dns[row_key].health is Health.PASS
     put(world, key, DnsReading("shop.example", "127.0.0.1:53", 2, {"checkout/A": ("10.2.0.10",)}))
-    assert traffic(ESTATE, world, {}, NOW, Memory()).dns[row_key].words == "without 10.1.0.10"
+    assert traffic(ESTATE, world, {}, NOW, Memory()).dns[row_key].message == "without 10.1.0.10"
 
 
 def test_header_puts_split_brain_first(world: World) -> None:
     put(world, "postgres:orders/n2", primary("n2", 101 * MB, timeline=2, fork_lsn=90 * MB))
     blackhole(world, "metrics:apps")
-    desk = Desk(alarms=("journal cannot be written",))
+    desk = EngineFacts(alarms=("journal cannot be written",))
     view = header(ESTATE, world, {}, {}, desk, NOW, Memory())
     assert view.alarms[0].startswith("SPLIT BRAIN orders")
     assert view.alarms[-1] == "journal cannot be written"
@@ -149,14 +149,14 @@ def test_header_puts_split_brain_first(world: World) -> None:
 
 def test_an_unchanged_world_gives_the_same_views_and_no_frames(world: World) -> None:
     memory = Memory()
-    clocks = {"checkout": Clock("checkout", NOW - 60, 900.0, None)}
+    clocks = {"checkout": RtoClock("checkout", NOW - 60, 900.0, None)}
 
     def views() -> tuple[object, ...]:
         return (
             overview(ESTATE, world, clocks, NOW, memory),
             replication(ESTATE, world, NOW, memory),
             traffic(ESTATE, world, {}, NOW, memory),
-            header(ESTATE, world, clocks, {}, Desk(), NOW, memory),
+            header(ESTATE, world, clocks, {}, EngineFacts(), NOW, memory),
         )
 
     first, second = views(), views()

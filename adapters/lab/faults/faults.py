@@ -171,7 +171,7 @@ class CutReplication(Fault):
         return target in await self.bench.cluster.streaming() or await self.bench.cluster.primary() == target
 
 
-class SplitBrain(Fault):
+class SplitBrainFault(Fault):
     """Two nodes accept writes."""
 
     name = "split-brain"
@@ -194,9 +194,7 @@ class SplitBrain(Fault):
             await self.bench.promote(target)
             # pg_rewind before 16 reads the timeline from the last checkpoint, and would find nothing to rewind.
             await self.bench.cluster.query(target, "checkpoint")
-            sql = (
-                "insert into orders (number, site, release) values (-extract(epoch from now())::bigint, 'rogue', '-')"
-            )
+            sql = "insert into orders (number, site, release) values (-extract(epoch from now())::bigint, 'rogue', '-')"
             await self.bench.cluster.query(target, sql)
         except (*SQL_ERRORS, LabError) as error:
             await self.undo(target)
@@ -315,7 +313,7 @@ CATALOGUE: tuple[type[Fault], ...] = (
     FreezePrimary,
     KillNode,
     CutReplication,
-    SplitBrain,
+    SplitBrainFault,
     HangSource,
     WrongDns,
     ReloadBalancer,

@@ -25,7 +25,7 @@ class Injection:
     error: str = ""
 
 
-class FaultDesk:
+class FaultSchedule:
     """All faults of one lab."""
 
     def __init__(self, bench: Bench) -> None:

@@ -1,7 +1,7 @@
 """Faults on a link between two components, without privileges and without kernel support.
 
-A `Link` is a named rule. Every connection of that link passes through a proxy (`proxies.py`, `startup.py`) which asks
-the rule what to do with each chunk, so a link can be cut, slowed or turned to nonsense while it is in use.
+A `NetworkLink` is a named rule. Every connection of that link passes through a proxy (`proxies.py`, `startup.py`)
+which asks the rule what to do with each chunk, so a link can be cut, slowed or turned to nonsense while it is in use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Mode(StrEnum):
     GARBAGE = "garbage"
 
 
-class Link:
+class NetworkLink:
     """One named link: its mode, the delay of each chunk in seconds, and the connections now open on it."""
 
     def __init__(self, name: str, description: str) -> None:

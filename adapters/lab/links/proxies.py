@@ -7,15 +7,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from adapters.lab.links.links import CHUNK, Link, Mode, abort
+from adapters.lab.links.links import CHUNK, Mode, NetworkLink, abort
 
-Address = tuple[str, int] | Path
+ProxyAddress = tuple[str, int] | Path
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 UPSTREAM_TIMEOUT = 2.0  # seconds; a component of the lab is on loopback and accepts at once
 DATAGRAMS = 64  # questions in flight per datagram proxy
 
 
-async def connect(address: Address) -> Streams:
+async def connect(address: ProxyAddress) -> Streams:
     """Open a stream to a TCP address or a Unix socket. Raises OSError or TimeoutError."""
     async with asyncio.timeout(UPSTREAM_TIMEOUT):
         if isinstance(address, Path):
@@ -23,7 +23,7 @@ async def connect(address: Address) -> Streams:
         return await asyncio.open_connection(*address)
 
 
-async def listen(address: Address, accept: Callable[..., None]) -> asyncio.Server:
+async def listen(address: ProxyAddress, accept: Callable[..., None]) -> asyncio.Server:
     """Listen on a TCP address, or on a Unix socket with mode 0600. Raises OSError."""
     if isinstance(address, Path):
         address.unlink(missing_ok=True)
@@ -33,7 +33,7 @@ async def listen(address: Address, accept: Callable[..., None]) -> asyncio.Serve
     return await asyncio.start_server(accept, *address, reuse_address=True)
 
 
-async def relay(link: Link, client: Streams, upstream: Streams) -> None:
+async def relay(link: NetworkLink, client: Streams, upstream: Streams) -> None:
     """Carry both directions of one connection under the rule of `link` until both ends are done."""
     writers = (client[1], upstream[1])
     link.opened(*writers)
@@ -49,7 +49,9 @@ async def relay(link: Link, client: Streams, upstream: Streams) -> None:
             writer.transport.abort() if writer.is_closing() else writer.close()
 
 
-async def _pump(link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answering: bool) -> None:
+async def _pump(
+    link: NetworkLink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answering: bool
+) -> None:
     try:
         while chunk := await reader.read(CHUNK):
             writer.write(await link.shape(chunk, answering=answering))
@@ -63,7 +65,7 @@ async def _pump(link: Link, reader: asyncio.StreamReader, writer: asyncio.Stream
 class StreamProxy:
     """One listening address in front of one upstream address, under one link."""
 
-    def __init__(self, link: Link, address: Address, upstream: Address) -> None:
+    def __init__(self, link: NetworkLink, address: ProxyAddress, upstream: ProxyAddress) -> None:
         self.link = link
         self.address = address
         self.upstream = upstream
@@ -109,7 +111,7 @@ class StreamProxy:
         """Serve one accepted connection. Raises OSError when the upstream does not answer."""
         await self.forward(client, self.link, b"")
 
-    async def forward(self, client: Streams, link: Link, opening: bytes) -> None:
+    async def forward(self, client: Streams, link: NetworkLink, opening: bytes) -> None:
         """Connect upstream, say `opening` first, then relay. Raises OSError."""
         reader, writer = client
         if link.mode in (Mode.RESET, Mode.REFUSE):
@@ -137,7 +139,7 @@ class StreamProxy:
 class DatagramProxy(asyncio.DatagramProtocol):
     """One UDP address in front of another: one question, one answer, as DNS speaks."""
 
-    def __init__(self, link: Link, address: tuple[str, int], upstream: tuple[str, int]) -> None:
+    def __init__(self, link: NetworkLink, address: tuple[str, int], upstream: tuple[str, int]) -> None:
         self.link = link
         self.address = address
         self.upstream = upstream

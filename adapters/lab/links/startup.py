@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import struct
 
-from adapters.lab.links.links import Link
-from adapters.lab.links.proxies import Address, StreamProxy, Streams
+from adapters.lab.links.links import NetworkLink
+from adapters.lab.links.proxies import ProxyAddress, StreamProxy, Streams
 
 SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104
@@ -20,7 +20,9 @@ STARTUP_LIMIT = 10_000  # bytes; the server's own limit, MAX_STARTUP_PACKET_LENG
 class StartupProxy(StreamProxy):
     """Replication into one node: connections are ruled by the link of the member named in their startup."""
 
-    def __init__(self, by_name: dict[str, Link], other: Link, address: Address, upstream: Address) -> None:
+    def __init__(
+        self, by_name: dict[str, NetworkLink], other: NetworkLink, address: ProxyAddress, upstream: ProxyAddress
+    ) -> None:
         super().__init__(other, address, upstream)
         self._by_name = by_name
 

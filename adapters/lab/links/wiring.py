@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from adapters.lab.links.links import Link, Mode
+from adapters.lab.links.links import Mode, NetworkLink
 from adapters.lab.links.proxies import DatagramProxy, StreamProxy
 from adapters.lab.links.startup import StartupProxy
 from adapters.lab.topology import LOCAL, SITES, Topology
@@ -30,7 +30,7 @@ class Wiring:
     def __init__(self, topology: Topology, choose: Callable[[], int]) -> None:
         self._topology = topology
         self._choose = choose
-        self._links: dict[str, Link] = {}
+        self._links: dict[str, NetworkLink] = {}
         self._listens: dict[str, str] = {}
         self._proxies: list[StreamProxy | DatagramProxy] = []
 
@@ -51,11 +51,11 @@ class Wiring:
             here = (LOCAL, self._topology.links[link.name])
             self._proxies.append(DatagramProxy(link, here, (LOCAL, self._topology.dns)))
 
-    def _add(self, name: str, description: str) -> Link:
-        self._links[name] = Link(name, description)
+    def _add(self, name: str, description: str) -> NetworkLink:
+        self._links[name] = NetworkLink(name, description)
         return self._links[name]
 
-    def _tcp(self, name: str, description: str, upstream: tuple[str, int]) -> Link:
+    def _tcp(self, name: str, description: str, upstream: tuple[str, int]) -> NetworkLink:
         link = self._add(name, description)
         port = self._choose()
         self._topology.links[name] = port
@@ -108,7 +108,7 @@ class Wiring:
     def names(self) -> list[str]:
         return sorted(self._links)
 
-    def link(self, name: str) -> Link:
+    def link(self, name: str) -> NetworkLink:
         """The link of that name. Raises KeyError."""
         return self._links[name]
 
@@ -120,9 +120,7 @@ class Wiring:
     def status_of(self, name: str) -> LinkStatus:
         link = self._links[name]
         listens = self._listens.get(name, "")
-        return LinkStatus(
-            name, link.description, link.mode.value, link.delay, link.accepted, link.connections, listens
-        )
+        return LinkStatus(name, link.description, link.mode.value, link.delay, link.accepted, link.connections, listens)
 
     def status(self) -> dict[str, dict[str, object]]:
         return {name: asdict(self.status_of(name)) for name in self.names()}

@@ -27,7 +27,7 @@ DATABASE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfa
 
 
 @dataclass(slots=True)
-class Fault:
+class AppFault:
     """What a bad release does: the ratio of requests answered 500, and the seconds added to each."""
 
     errors: float = 0.0
@@ -56,12 +56,12 @@ class Metrics:
         self._durations.labels(*self._names).observe(seconds)
 
 
-class Server:
+class AppServer:
     """One server of a backend: its routes on one port."""
 
-    def __init__(self, spec: dict[str, Any], database: Database | None) -> None:
+    def __init__(self, spec: dict[str, Any], database: OrdersDatabase | None) -> None:
         self.spec = spec
-        self.fault = Fault()
+        self.fault = AppFault()
         self.metrics = Metrics(spec["service"], spec["release"])
         self._database = database
         self._stored = 0
@@ -89,7 +89,7 @@ class Server:
 
     async def set_fault(self, request: web.Request) -> web.Response:
         try:
-            self.fault = Fault(float(request.query.get("errors", 0)), float(request.query.get("latency", 0)))
+            self.fault = AppFault(float(request.query.get("errors", 0)), float(request.query.get("latency", 0)))
         except ValueError:
             raise web.HTTPBadRequest(text="errors and latency are numbers\n") from None
         return await self.read_fault(request)
@@ -135,7 +135,7 @@ class Server:
             return 503, {"error": type(error).__name__}
 
 
-class Database:
+class OrdersDatabase:
     """A small pool to the site's balancer, opened when first used."""
 
     def __init__(self, spec: dict[str, Any], writes: bool) -> None:
@@ -179,12 +179,12 @@ class Database:
 
 async def serve(spec: dict[str, Any]) -> None:
     """Serve every server of the spec until the process ends. Raises OSError when a port is taken."""
-    database: Database | None = None
+    database: OrdersDatabase | None = None
     if spec["database"] is not None:
-        database = Database(spec["database"], writes=spec["database"]["writes"])
+        database = OrdersDatabase(spec["database"], writes=spec["database"]["writes"])
         await database.open()
     for each in spec["servers"]:
-        runner = web.AppRunner(Server(each, database).routes(), access_log=None)
+        runner = web.AppRunner(AppServer(each, database).routes(), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, each["host"], each["port"]).start()
     await asyncio.Event().wait()

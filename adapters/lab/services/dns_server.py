@@ -25,7 +25,7 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
-Key = tuple[dns.name.Name, dns.rdatatype.RdataType]
+TsigKey = tuple[dns.name.Name, dns.rdatatype.RdataType]
 IN, ANY, NONE = dns.rdataclass.IN, dns.rdataclass.ANY, dns.rdataclass.NONE
 
 
@@ -36,7 +36,7 @@ class Zone:
         self.origin = dns.name.from_text(origin)
         self.ttl = ttl
         self.serial = 1
-        self._records: dict[Key, dns.rrset.RRset] = {}
+        self._records: dict[TsigKey, dns.rrset.RRset] = {}
         self._put(dns.rrset.from_text(self.origin, ttl, "IN", "NS", f"ns1.{self.origin}"))
         for name, addresses in {"ns1": ["127.0.0.1"], **records}.items():
             self._put(dns.rrset.from_text(dns.name.from_text(name, self.origin), ttl, "IN", "A", *addresses))
@@ -61,7 +61,7 @@ class Zone:
 
     def update(self, message: dns.update.UpdateMessage) -> dns.rcode.Rcode:
         """Carry out an update when all its prerequisites hold (RFC 2136 section 3.2)."""
-        required: dict[Key, set[dns.rdata.Rdata]] = {}
+        required: dict[TsigKey, set[dns.rdata.Rdata]] = {}
         for rrset in message.prerequisite:
             refusal = self._unmet(rrset, required)
             if refusal is not None:
@@ -75,7 +75,7 @@ class Zone:
         self.serial += 1
         return dns.rcode.NOERROR
 
-    def _unmet(self, rrset: dns.rrset.RRset, required: dict[Key, set[dns.rdata.Rdata]]) -> dns.rcode.Rcode | None:
+    def _unmet(self, rrset: dns.rrset.RRset, required: dict[TsigKey, set[dns.rdata.Rdata]]) -> dns.rcode.Rcode | None:
         whole_name = rrset.rdtype == dns.rdatatype.ANY
         exists = self.knows(rrset.name) if whole_name else (rrset.name, rrset.rdtype) in self._records
         wanted = rrset.deleting if rrset.deleting is not None else rrset.rdclass
@@ -89,9 +89,7 @@ class Zone:
     def _apply(self, rrset: dns.rrset.RRset) -> None:
         key = (rrset.name, rrset.rdtype)
         if rrset.deleting == ANY:
-            for other in [
-                k for k in self._records if k[0] == rrset.name and rrset.rdtype in (k[1], dns.rdatatype.ANY)
-            ]:
+            for other in [k for k in self._records if k[0] == rrset.name and rrset.rdtype in (k[1], dns.rdatatype.ANY)]:
                 del self._records[other]
             return
         held = set(self._records.get(key, ()))

@@ -28,7 +28,7 @@ REQUEST_DEADLINE = 3.0  # seconds
 
 
 @dataclass(slots=True)
-class Tally:
+class OrderTally:
     """What became of the requests of one service at one address."""
 
     acknowledged: int = 0
@@ -49,7 +49,7 @@ class Load:
         self._topology = topology
         self._rates = {"checkout": orders, "catalog": reads}
         self._resolve = resolve
-        self.tallies: dict[tuple[str, str], Tally] = {}
+        self.tallies: dict[tuple[str, str], OrderTally] = {}
         self.acknowledged: deque[int] = deque(maxlen=REMEMBERED)
         self.addresses = sorted(SITES.values())
         self._numbers = itertools.count(1)
@@ -74,8 +74,8 @@ class Load:
         if self._session is not None:
             await self._session.close()
 
-    def _tally(self, service: str, address: str) -> Tally:
-        return self.tallies.setdefault((service, address), Tally())
+    def _tally(self, service: str, address: str) -> OrderTally:
+        return self.tallies.setdefault((service, address), OrderTally())
 
     async def _run(self, service: str) -> None:
         loop = asyncio.get_running_loop()

@@ -17,12 +17,12 @@ from state.api.views.runbooks import Param
 from state.health import Health
 
 WORST_FIRST = (Health.FAIL, Health.UNKNOWN, Health.WARN, Health.PASS)
-Answers = Mapping[str, str]
-Then = Callable[[Answers], None]
+FormValues = Mapping[str, str]
+Then = Callable[[FormValues], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ActionContext:
     """What a key would act on: the store, the screen in front and the row under the cursor."""
 
     store: Store
@@ -30,7 +30,7 @@ class Context:
     row: Any = None
 
 
-class Desk(Protocol):
+class Navigation(Protocol):
     """What an action may ask of the app. None of it reaches the outside without a person's confirmation."""
 
     def preview(self, request: Mapping[str, Any]) -> None: ...
@@ -39,7 +39,7 @@ class Desk(Protocol):
     def send_control(self, run: str, request: Mapping[str, Any]) -> Any: ...
     def send_stop_all(self) -> Any: ...
     def verify_journal(self) -> None: ...
-    def say(self, words: str) -> None: ...
+    def say(self, message: str) -> None: ...
     def open_help(self) -> None: ...
     def open_palette(self) -> None: ...
     def open_goto(self) -> None: ...
@@ -75,7 +75,7 @@ class Action:
     def help(self) -> str:
         return " ".join((type(self).__doc__ or "").split())
 
-    def why_not(self, ctx: Context) -> str | None:
+    def why_not(self, ctx: ActionContext) -> str | None:
         """Why the key does nothing now, in words; None when it works. Cheap: runs on every repaint."""
         if self.acts:
             if not ctx.store.live:
@@ -84,11 +84,11 @@ class Action:
                 return "observers cannot act"
         return self.missing(ctx)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         """What the action lacks here; for subclasses."""
         return None
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         """Do it. Only called when `why_not` is None."""
         raise NotImplementedError
 
@@ -98,7 +98,7 @@ class Effect(Action):
 
     acts = True
 
-    def why_not(self, ctx: Context) -> str | None:
+    def why_not(self, ctx: ActionContext) -> str | None:
         refused = super().why_not(ctx)
         header = ctx.store.header
         if refused is None and header is not None and header.effects:
@@ -111,7 +111,7 @@ class Help(Action):
 
     key, title = "question_mark", "help"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.open_help()
 
 
@@ -120,7 +120,7 @@ class Palette(Action):
 
     key, title, shown = "ctrl+p", "palette", False
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.open_palette()
 
 
@@ -129,7 +129,7 @@ class Filter(Action):
 
     key, title = "slash", "filter"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.open_filter()
 
 
@@ -138,7 +138,7 @@ class GoTo(Action):
 
     key, title = "colon", "go to"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.open_goto()
 
 
@@ -147,7 +147,7 @@ class Back(Action):
 
     key, title, shown = "escape", "back", False
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.step_back()
 
 
@@ -156,7 +156,7 @@ class Present(Action):
 
     key, title, shown = "P", "presenter", False
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.open_presenter()
 
 
@@ -165,7 +165,7 @@ class Quit(Action):
 
     key, title, shown = "q", "quit", False
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.leave()
 
 
@@ -174,7 +174,7 @@ class StopEverything(Action):
 
     key, title, acts = "full_stop", "stop all", True
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         header = ctx.store.header
         running = ", ".join(header.running) if header and header.running else "nothing runs now"
         facts = (
@@ -191,15 +191,15 @@ class OpenTraffic(Action):
 
     key, title, screens = "t", "traffic", ("overview",)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, ServiceRow):
             return "select a service first"
         return None if self._backend(ctx) else f"no backend is known to carry {ctx.row.name}"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.open_place("traffic", "backends", self._backend(ctx))
 
-    def _backend(self, ctx: Context) -> str:
+    def _backend(self, ctx: ActionContext) -> str:
         """The worst of the service's backends."""
         view = ctx.store.traffic
         mine = [row for row in view.backends.values() if row.service == ctx.row.name] if view is not None else []
@@ -213,12 +213,12 @@ class FilterEntries(Action):
     screens = ("journal",)
     column: ClassVar[str] = ""
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, JournalRow):
             return "select an entry first"
         return None if getattr(ctx.row, self.column) else f"the entry belongs to no {self.column}"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.filter_to(f"{self.column}={getattr(ctx.row, self.column)}")
 
 
@@ -239,10 +239,10 @@ class VerifyJournal(Action):
 
     key, title, screens = "v", "verify", ("journal",)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         return None if ctx.store.live else "the engine is not connected"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.verify_journal()
 
 
@@ -251,5 +251,5 @@ class ExportJournal(Action):
 
     key, title, screens = "e", "export", ("journal",)
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.say("recovery journal export > journal.ndjson writes every entry as it was hashed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from console.tui.actions.base import Answers, Context, Desk, Effect
+from console.tui.actions.base import ActionContext, Effect, FormValues, Navigation
 from state.api.views.replication import NodeRow
 from state.api.views.runbooks import Param
 from state.api.views.traffic import BackendRow, ServerRow
@@ -32,25 +32,25 @@ def _server(row: ServerRow) -> dict[str, Any]:
     return {"balancer": row.balancer, "backend": row.backend, "server": row.server}
 
 
-class ServerEffect(Effect):
+class ServerAction(Effect):
     """A change of the selected server."""
 
     screens = ("traffic",)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         return None if isinstance(ctx.row, ServerRow) else "select a server first (Tab)"
 
 
-class SetWeight(ServerEffect):
+class ChangeWeight(ServerAction):
     """Propose another weight for the selected server."""
 
     key, title = "w", "weight"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         row: ServerRow = ctx.row
         weight = Param("weight", "whole", str(row.weight), (), True)
 
-        def then(answers: Answers) -> None:
+        def then(answers: FormValues) -> None:
             text = answers["weight"]
             if not (text.isascii() and text.isdigit() and int(text) <= MOST_WEIGHT):
                 desk.say(f"a weight is a whole number from 0 to {MOST_WEIGHT}")
@@ -60,21 +60,21 @@ class SetWeight(ServerEffect):
         desk.ask(f"Weight of {row.server} in {row.balancer}/{row.backend}", (weight,), then)
 
 
-class DrainServer(ServerEffect):
+class DrainServer(ServerAction):
     """Propose to send no new connections to the selected server; those it has go on."""
 
     key, title = "d", "drain"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.preview(change("server.drain", _server(ctx.row)))
 
 
-class ReadyServer(ServerEffect):
+class ReadyServer(ServerAction):
     """Propose to let the selected server take traffic again."""
 
     key, title = "r", "ready"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.preview(change("server.ready", _server(ctx.row)))
 
 
@@ -83,10 +83,10 @@ class FlipBackend(Effect):
 
     key, title, screens = "f", "flip", ("traffic",)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         return None if isinstance(ctx.row, ServerRow | BackendRow) else "select a backend or server first"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         row: ServerRow | BackendRow = ctx.row
         fixed = {"balancer": row.balancer, "backend": row.backend}
         if isinstance(row, ServerRow):
@@ -104,17 +104,17 @@ class FlipBackend(Effect):
         )
 
 
-class Switchover(Effect):
+class SwitchOver(Effect):
     """Propose to move the primary role of a database to another node, in order."""
 
     key, title, screens = "s", "switchover", ("replication",)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, NodeRow):
             return "select a node first"
         return "this node is the primary already" if ctx.row.role in {"primary", "leader"} else None
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         row: NodeRow = ctx.row
         desk.preview(change("database.switchover", {"database": row.cluster, "to": row.node}))
 
@@ -122,7 +122,7 @@ class Switchover(Effect):
 class FaultAction(Effect):
     """A fault of the lab."""
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         header = ctx.store.header
         return None if header is not None and header.environment == "lab" else "faults exist in a lab only"
 
@@ -141,10 +141,10 @@ class InjectFault(FaultAction):
     def name(self) -> str:
         return f"fault {self._fault}"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         seconds = Param("seconds", "whole", "120", (), True)
 
-        def then(answers: Answers) -> None:
+        def then(answers: FormValues) -> None:
             text = answers["seconds"]
             if not (text.isascii() and text.isdigit() and int(text) > 0):
                 desk.say("a fault lasts a whole number of seconds")
@@ -168,5 +168,5 @@ class LiftFault(FaultAction):
     def name(self) -> str:
         return f"lift fault {self._fault}"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         desk.preview(change("fault.lift", {"fault": self._fault}))

@@ -22,13 +22,13 @@ from console.tui.actions.base import (
 )
 from console.tui.actions.changes import (
     FAULTS,
+    ChangeWeight,
     DrainServer,
     FlipBackend,
     InjectFault,
     LiftFault,
     ReadyServer,
-    SetWeight,
-    Switchover,
+    SwitchOver,
 )
 from console.tui.actions.runs import Decide, PauseRun, ResumeRun, RetryStep, SkipStep, StartRun, StopRun, UndoRun
 
@@ -41,11 +41,11 @@ _ALL: tuple[Action, ...] = (
     SkipStep(),
     StopRun(),
     UndoRun(),
-    SetWeight(),
+    ChangeWeight(),
     DrainServer(),
     ReadyServer(),
     FlipBackend(),
-    Switchover(),
+    SwitchOver(),
     OpenTraffic(),
     VerifyJournal(),
     FilterRun(),

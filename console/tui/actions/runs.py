@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from console.tui.actions.base import Action, Answers, Context, Desk, Effect
+from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
 from state.api.run_states import StepState
 from state.api.views.runbooks import Param, RunbookRow, RunRow, StepRow
 
@@ -12,7 +12,7 @@ AGAIN = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
 """States of a step that may be tried once more: it is known that it did not happen."""
 
 
-def run_of(ctx: Context) -> RunRow | None:
+def run_of(ctx: ActionContext) -> RunRow | None:
     """The run under the cursor, or the one whose step is."""
     if isinstance(ctx.row, RunRow):
         return ctx.row
@@ -20,7 +20,7 @@ def run_of(ctx: Context) -> RunRow | None:
     return view.runs.get(ctx.row.run) if view is not None and isinstance(ctx.row, StepRow) else None
 
 
-def steps_of(ctx: Context, run: RunRow) -> list[StepRow]:
+def steps_of(ctx: ActionContext, run: RunRow) -> list[StepRow]:
     """The steps of a run in order."""
     view = ctx.store.runbooks
     found = [step for step in view.steps.values() if step.run == run.id] if view is not None else []
@@ -32,15 +32,15 @@ class StartRun(Effect):
 
     key, title, screens = "s", "start", ("runbooks",)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, RunbookRow):
             return "select a runbook in the library first (Tab)"
         return f"the runbook does not hold: {ctx.row.lint}" if ctx.row.lint else None
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         row: RunbookRow = ctx.row
 
-        def then(answers: Answers) -> None:
+        def then(answers: FormValues) -> None:
             desk.preview({"do": "runbook", "name": row.name, "params": dict(answers)})
 
         if row.params:
@@ -56,7 +56,7 @@ class RunControl(Action):
     acts = True
     verb: ClassVar[str] = ""
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         run = run_of(ctx)
         if run is None:
             return "select a run first"
@@ -64,17 +64,19 @@ class RunControl(Action):
             return f"{run.id} is {run.state.value}: {self.verb} is not possible now"
         return None
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         self.propose(ctx, desk, {"verb": self.verb}, ())
 
-    def propose(self, ctx: Context, desk: Desk, request: dict[str, Any], facts: tuple[tuple[str, str], ...]) -> None:
+    def propose(
+        self, ctx: ActionContext, desk: Navigation, request: dict[str, Any], facts: tuple[tuple[str, str], ...]
+    ) -> None:
         """Ask for a yes, then send."""
         run = run_of(ctx)
         assert run is not None
         told = (
             ("verb", self.help),
             ("object", f"{run.id} {run.title}"),
-            ("state", f"{run.state.value}: {run.words}" if run.words else run.state.value),
+            ("state", f"{run.state.value}: {run.message}" if run.message else run.state.value),
             *facts,
         )
         desk.confirm(f"{self.title.capitalize()} {run.id}", told, lambda: desk.send_control(run.id, request))
@@ -103,7 +105,7 @@ class RetryStep(Effect):
 
     key, title, screens = "t", "retry", ("runbooks",)
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         run = run_of(ctx)
         if run is None:
             return "select a run first"
@@ -114,14 +116,14 @@ class RetryStep(Effect):
             return f"step {step.step} is {step.state.value}: only what did not happen is tried again"
         return None
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         run = run_of(ctx)
         step = self._step(ctx, run) if run is not None else None
         assert run is not None
         assert step is not None
         desk.preview({"do": "retry", "run": run.id, "step": step.step})
 
-    def _step(self, ctx: Context, run: RunRow) -> StepRow | None:
+    def _step(self, ctx: ActionContext, run: RunRow) -> StepRow | None:
         if isinstance(ctx.row, StepRow):
             return ctx.row
         return next((step for step in reversed(steps_of(ctx, run)) if step.state in AGAIN), None)
@@ -132,14 +134,14 @@ class SkipStep(RunControl):
 
     key, title, verb = "n", "skip", "skip"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         run = run_of(ctx)
         assert run is not None
         settled = {StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED}
         waiting = [step for step in steps_of(ctx, run) if step.state not in settled]
         step = ctx.row.step if isinstance(ctx.row, StepRow) else waiting[0].step if waiting else ""
 
-        def then(answers: Answers) -> None:
+        def then(answers: FormValues) -> None:
             request = {"verb": self.verb, "step": step, "reason": answers["reason"]}
             self.propose(ctx, desk, request, (("step", step), ("reason", answers["reason"])))
 
@@ -151,12 +153,12 @@ class Decide(RunControl):
 
     key, title, verb = "d", "decide", "decide"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         run = run_of(ctx)
         assert run is not None
         choice = Param("choice", "choice", "", run.options, True)
 
-        def then(answers: Answers) -> None:
+        def then(answers: FormValues) -> None:
             request = {"verb": self.verb, "choice": answers["choice"]}
             self.propose(ctx, desk, request, (("question", run.question), ("answer", answers["choice"])))
 
@@ -168,13 +170,13 @@ class UndoRun(Effect):
 
     key, title, screens, shown = "z", "undo", ("runbooks",), False
 
-    def missing(self, ctx: Context) -> str | None:
+    def missing(self, ctx: ActionContext) -> str | None:
         run = run_of(ctx)
         if run is None:
             return "select a run first"
         return None if "undo" in run.next_actions else f"{run.id} has nothing that can be undone now"
 
-    def perform(self, ctx: Context, desk: Desk) -> None:
+    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         run = run_of(ctx)
         assert run is not None
         desk.preview({"do": "undo", "run": run.id})

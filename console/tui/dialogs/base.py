@@ -87,7 +87,7 @@ class Dialog(Living, ModalScreen[R]):
 
 def keys_line(keys: Iterable[tuple[str, str]]) -> Text:
     """`esc back  ↑↓ scroll`."""
-    parts = [joined((f" {key}", KEY), (f" {words}", MUTED)) for key, words in keys]
+    parts = [joined((f" {key}", KEY), (f" {message}", MUTED)) for key, message in keys]
     return joined(*parts, separator=" ")
 
 

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.card_rows import card_rows
-from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, Heard, Wanted
+from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, KeyOutcome, Wanted
 from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN
 from console.tui.parts.facts import Facts
 from console.tui.text import cell, joined
@@ -167,7 +167,7 @@ class CardDialog(Dialog[str]):
             self.gate.erase()
         elif event.is_printable and event.character:
             event.stop()
-            if self.gate.key(event.character, event.time) is Heard.COMPLETE:
+            if self.gate.key(event.character, event.time) is KeyOutcome.COMPLETE:
                 self.set_timer(SETTLE_SECONDS * 1.5, self._confirm)
         else:
             early = not self.gate.armed(event.time)
@@ -199,7 +199,7 @@ class CardDialog(Dialog[str]):
         except RecoveryError as refused:
             self._said = [joined((f"{refused.title}: {refused}", FAIL))]
         else:
-            self.console_app.desk.say(accepted.words)
+            self.console_app.desk.say(accepted.message)
             self.dismiss(None)
             return
         finally:

@@ -34,45 +34,45 @@ ORDER = (
 )
 RANK = {label: place for place, labels in enumerate(ORDER) for label in labels}
 
-Told = tuple[str, str, Health | None]
+CardFact = tuple[str, str, Health | None]
 """Label, words and how it stands."""
 
 
 def card_rows(card: Card, former: Card | None, glyphs: Glyphs) -> list[Row]:
     """The whole card; with the card of a former preview, what has changed since."""
-    rows: list[Row] = [*_changes(card, former), *(_line("refused", words, FAIL, FAIL) for words in card.refusals)]
-    rows += [_line("warning", words, "", WARN) for words in card.warnings]
+    rows: list[Row] = [*_changes(card, former), *(_line("refused", message, FAIL, FAIL) for message in card.refusals)]
+    rows += [_line("warning", message, "", WARN) for message in card.warnings]
     if rows:
         rows.append(cell(""))
     before = grouped(former) if former is not None else []
-    known = [(label, words) for label, words, _ in before]
+    known = [(label, message) for label, message, _ in before]
     now = grouped(card)
-    current = [(label, words) for label, words, _ in now]
+    current = [(label, message) for label, message, _ in now]
     last = ""
-    for label, words, health in now:
+    for label, message, health in now:
         sign = joined(state_text(health.value, glyphs), " ") if health is not None else cell("")
-        rows.append(_line("" if label == last else label, joined(sign, words)))
+        rows.append(_line("" if label == last else label, joined(sign, message)))
         last = label
-        if former is not None and (label, words) not in known:
+        if former is not None and (label, message) not in known:
             was = [old for old, said in zip(known, before, strict=True) if old[0] == label and old not in current]
-            rows.append(_line("", f"CHANGED, was: {'; '.join(words for _, words in was) or 'not there'}", WARN))
-    gone = [(label, words) for label, words in known if label not in {label for label, _ in current}]
-    return [*rows, *(_line(label, f"GONE, was: {words}", WARN) for label, words in gone)]
+            rows.append(_line("", f"CHANGED, was: {'; '.join(message for _, message in was) or 'not there'}", WARN))
+    gone = [(label, message) for label, message in known if label not in {label for label, _ in current}]
+    return [*rows, *(_line(label, f"GONE, was: {message}", WARN) for label, message in gone)]
 
 
 def _changes(card: Card, former: Card | None) -> list[Row]:
     """Each changed thing, before and after, in columns."""
-    parts = [split_change(words) for words in card.changes]
+    parts = [split_change(message) for message in card.changes]
     width = min(WIDEST_SUBJECT, max((cells(subject) for subject, _, _ in parts), default=0))
     room = max((cells(before) for _, before, _ in parts), default=0)
     rows: list[Row] = []
-    for words, (subject, before, after) in zip(card.changes, parts, strict=True):
+    for message, (subject, before, after) in zip(card.changes, parts, strict=True):
         label = cell(f"{subject}{' ' * max(0, width - cells(subject))} ")
         value = joined(
             (" " * (room - cells(before)) + before, MUTED), (" → " if before else "", MUTED), (after, "bold")
         )
         rows.append(joined(label, " ", value))
-        if former is not None and words not in former.changes:
+        if former is not None and message not in former.changes:
             same = [old for old in former.changes if split_change(old)[0] == subject]
             rows.append(cell(f"  CHANGED, was: {'; '.join(same) or 'not there'}", WARN))
     if former is not None:
@@ -81,31 +81,31 @@ def _changes(card: Card, former: Card | None) -> list[Row]:
     return rows
 
 
-def split_change(words: str) -> tuple[str, str, str]:
+def split_change(message: str) -> tuple[str, str, str]:
     """Subject, before and after of `subject: before → after`; other words are all `after`."""
-    told, arrow, after = words.rpartition(" → ")
+    told, arrow, after = message.rpartition(" → ")
     subject, colon, before = told.rpartition(": ")
     if arrow and not colon:
         subject, _, before = told.rpartition("  ")
-    return (subject.rstrip(), before.strip(), after) if arrow and subject else ("", "", words)
+    return (subject.rstrip(), before.strip(), after) if arrow and subject else ("", "", message)
 
 
-def grouped(card: Card) -> list[Told]:
+def grouped(card: Card) -> list[CardFact]:
     """The facts in reading order; lines of one label that differ in one word only become one."""
     facts = sorted(card.facts, key=lambda line: RANK.get(line.label, len(ORDER)))
-    told: list[Told] = []
+    told: list[CardFact] = []
     for label in dict.fromkeys(line.label for line in facts):
         for health in dict.fromkeys(line.health for line in facts if line.label == label):
-            same = [line.words for line in facts if line.label == label and line.health == health]
-            told += [(label, words, health) for words in merged(same)]
+            same = [line.message for line in facts if line.label == label and line.health == health]
+            told += [(label, message, health) for message in merged(same)]
     return told
 
 
 def merged(said: Iterable[str]) -> list[str]:
     """Sentences that are equal, or differ in one word, as one sentence."""
     groups: list[tuple[list[list[str]], int]] = []
-    for words in said:
-        tokens = words.split(" ")
+    for message in said:
+        tokens = message.split(" ")
         for place, (members, slot) in enumerate(groups):
             found = _slot(members[0], tokens)
             if found is not None and (slot < 0 or found in {slot, -1}):
@@ -135,5 +135,5 @@ def _sentence(members: Sequence[Sequence[str]], slot: int) -> str:
     return said.replace(" allows it", " allow it") if not slot else said
 
 
-def _line(label: str, words: Text | str, style: str = "", mark: str = MUTED) -> Row:
-    return fact(label, words, style, width=LABEL_WIDTH, mark=mark)
+def _line(label: str, message: Text | str, style: str = "", mark: str = MUTED) -> Row:
+    return fact(label, message, style, width=LABEL_WIDTH, mark=mark)

@@ -27,7 +27,7 @@ P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """One thing that can be gone to: on which screen, in which table, under which key."""
 
     screen: str
@@ -37,26 +37,26 @@ class Place:
     kind: str
 
 
-def places(store: Store) -> list[Place]:
+def places(store: Store) -> list[Destination]:
     """Everything the views hold, by name."""
-    found: list[Place] = []
+    found: list[Destination] = []
     if (overview := store.overview) is not None:
-        found += [Place("overview", "services", k, row.name, "service") for k, row in overview.services.items()]
-        found += [Place("overview", "alerts", k, row.name, "alert") for k, row in overview.alerts.items()]
-        found += [Place("overview", "probes", k, row.name, "probe") for k, row in overview.probes.items()]
+        found += [Destination("overview", "services", k, row.name, "service") for k, row in overview.services.items()]
+        found += [Destination("overview", "alerts", k, row.name, "alert") for k, row in overview.alerts.items()]
+        found += [Destination("overview", "probes", k, row.name, "probe") for k, row in overview.probes.items()]
     if (view := store.replication) is not None:
-        found += [Place("replication", "nodes", k, k, "node") for k in view.nodes]
-        found += [Place("replication", "slots", k, k, "slot") for k in view.slots]
+        found += [Destination("replication", "nodes", k, k, "node") for k in view.nodes]
+        found += [Destination("replication", "slots", k, k, "slot") for k in view.slots]
     if (runs := store.runbooks) is not None:
-        found += [Place("runbooks", "runs", k, f"{k} {row.title}", "run") for k, row in runs.runs.items()]
-        found += [Place("runbooks", "library", k, row.name, "runbook") for k, row in runs.library.items()]
+        found += [Destination("runbooks", "runs", k, f"{k} {row.title}", "run") for k, row in runs.runs.items()]
+        found += [Destination("runbooks", "library", k, row.name, "runbook") for k, row in runs.library.items()]
     if (traffic := store.traffic) is not None:
-        found += [Place("traffic", "backends", k, k, "backend") for k in traffic.backends]
-        found += [Place("traffic", "servers", k, k, "server") for k in traffic.servers]
-        found += [Place("traffic", "dns", k, k, "record") for k in traffic.dns]
+        found += [Destination("traffic", "backends", k, k, "backend") for k in traffic.backends]
+        found += [Destination("traffic", "servers", k, k, "server") for k in traffic.servers]
+        found += [Destination("traffic", "dns", k, k, "record") for k in traffic.dns]
     if (journal := store.journal) is not None:
         newest = sorted(journal.entries.values(), key=lambda row: -row.seq)
-        found += [Place("journal", "entries", str(r.seq), f"{r.seq} {r.words}", "entry") for r in newest]
+        found += [Destination("journal", "entries", str(r.seq), f"{r.seq} {r.message}", "entry") for r in newest]
     return found[:MOST]
 
 
@@ -100,21 +100,21 @@ class PickDialog(Dialog[P]):
         self.query_one(LineTable).action_move(step)
 
 
-class GoToDialog(PickDialog[Place]):
+class GoToDialog(PickDialog[Destination]):
     """Anything the views hold, by name."""
 
     title_ = "Go to"
     keys_ = (("enter", "go"), ("↑↓", "choose"), ("esc", "back"))
     columns = (Column("name", "name", 20, flex=1), Column("kind", "what", 9))
 
-    def __init__(self, found: list[Place]) -> None:
+    def __init__(self, found: list[Destination]) -> None:
         super().__init__()
         self._places = {f"{place.table}/{place.key}": place for place in found}
 
     def rows(self) -> Iterable[TableRow]:
         return [TableRow(k, (cell(place.name), cell(place.kind, MUTED))) for k, place in self._places.items()]
 
-    def picked(self, key: str) -> Place | None:
+    def picked(self, key: str) -> Destination | None:
         return self._places.get(key)
 
 

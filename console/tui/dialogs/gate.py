@@ -19,7 +19,7 @@ SETTLE_SECONDS = 0.12
 LONGEST = 200
 
 
-class Heard(StrEnum):
+class KeyOutcome(StrEnum):
     """What became of a key."""
 
     DROPPED = "dropped"
@@ -68,7 +68,7 @@ class Gate:
         """What is to be typed now; None when all is typed."""
         return self._wanted[len(self._done)] if len(self._done) < len(self._wanted) else None
 
-    def key(self, char: str, at: float) -> Heard:
+    def key(self, char: str, at: float) -> KeyOutcome:
         """One printable key pressed at that time."""
         alone = at - self._last >= SETTLE_SECONDS
         self._last = at
@@ -76,27 +76,27 @@ class Gate:
         if len(self._recent) == BURST_KEYS and at - self._recent[0] <= BURST_SECONDS:
             return self.reset(at)
         if not self.armed(at) or self.void:
-            return Heard.DROPPED
+            return KeyOutcome.DROPPED
         wanted = self.current
         if wanted is None:
             # Something followed the last key: that was no deliberate yes.
             return self.reset(at)
         if len(wanted.text) == 1 and not alone:
-            return Heard.DROPPED
+            return KeyOutcome.DROPPED
         self.typed = (self.typed + char)[-LONGEST:]
         if wanted.matches(self.typed):
             self._done[wanted.name] = self.typed
             self.typed = ""
             if self.current is None:
                 self._completed_at = at
-                return Heard.COMPLETE
-            return Heard.TYPED
+                return KeyOutcome.COMPLETE
+            return KeyOutcome.TYPED
         if wanted.once and len(self.typed) >= len(wanted.text):
             self.void = True
-            return Heard.WRONG
+            return KeyOutcome.WRONG
         if len(wanted.text) == 1:
             self.typed = ""
-        return Heard.TYPED
+        return KeyOutcome.TYPED
 
     def other_key(self, at: float) -> None:
         """Enter or another key without a character: right after the last letter it betrays a paste."""
@@ -108,13 +108,13 @@ class Gate:
         """Backspace."""
         self.typed = self.typed[:-1]
 
-    def reset(self, at: float) -> Heard:
+    def reset(self, at: float) -> KeyOutcome:
         """Not a hand: forget everything and arm again."""
         self._done.clear()
         self._completed_at = None
         self.typed = ""
         self._armed_at = max(self._armed_at, at + self._arm)
-        return Heard.BURST
+        return KeyOutcome.BURST
 
     def accepted(self, now: float) -> dict[str, str] | None:
         """What was typed, once all of it is and the moment after it has passed in silence."""

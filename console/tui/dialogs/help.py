@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from console.tui.actions.base import Context
+from console.tui.actions.base import ActionContext
 from console.tui.actions.registry import actions_of, shown_key
 from console.tui.dialogs.base import TextDialog
 from console.tui.glyphs import KEY, MUTED, WARN
@@ -19,7 +19,7 @@ MOVING = (
 )
 
 
-def help_rows(ctx: Context, tabs: tuple[tuple[str, str], ...], about: str) -> list[Row]:
+def help_rows(ctx: ActionContext, tabs: tuple[tuple[str, str], ...], about: str) -> list[Row]:
     """Every key that exists here."""
     rows: list[Row] = [cell(" ".join(about.split())), cell("")]
     own = [action for action in actions_of(ctx.screen) if action.screens]
@@ -32,7 +32,7 @@ def help_rows(ctx: Context, tabs: tuple[tuple[str, str], ...], about: str) -> li
             rows.append(_line(shown_key(action), action.help, KEY if reason is None else MUTED))
             if reason is not None:
                 rows.append(_line("", joined((f"not now: {reason}", WARN))))
-    rows += [_line(keys, words) for keys, words in MOVING]
+    rows += [_line(keys, message) for keys, message in MOVING]
     rows.append(_line("1-9", ", ".join(f"{digit} {title}" for digit, title in tabs)))
     rows += [cell(""), titled("Marks"), cell("  ✓ pass  ! warn  ✗ fail  ? unknown, which is never a pass")]
     rows.append(cell("  ~ 12 s: older than it should be. Far older values are withheld: no data since 07:03:12Z"))
@@ -40,10 +40,10 @@ def help_rows(ctx: Context, tabs: tuple[tuple[str, str], ...], about: str) -> li
     return rows
 
 
-def _line(keys: str, words: Text | str, mark: str = KEY) -> Row:
-    return fact(f"  {keys}", words, width=KEYS_WIDTH, mark=mark)
+def _line(keys: str, message: Text | str, mark: str = KEY) -> Row:
+    return fact(f"  {keys}", message, width=KEYS_WIDTH, mark=mark)
 
 
-def help_dialog(ctx: Context, tabs: tuple[tuple[str, str], ...], title: str, about: str) -> TextDialog:
+def help_dialog(ctx: ActionContext, tabs: tuple[tuple[str, str], ...], title: str, about: str) -> TextDialog:
     """The help of a screen as a dialog."""
     return TextDialog(f"Help: {title}", help_rows(ctx, tabs, about))

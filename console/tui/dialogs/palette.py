@@ -28,17 +28,17 @@ class PaletteDialog(PickDialog[Callable[[], object]]):
     columns = (
         Column("name", "name", 14, grow=26),
         Column("key", "key", 3),
-        Column("words", "what it does", 12, flex=1, cut="end"),
+        Column("message", "what it does", 12, flex=1, cut="end"),
     )
 
     def __init__(self, front: MainScreen) -> None:
         super().__init__()
-        self._entries = {name: (key, words, run) for name, key, words, run in entries(front)}
+        self._entries = {name: (key, message, run) for name, key, message, run in entries(front)}
 
     def rows(self) -> Iterable[TableRow]:
-        for name, (key, words, _) in self._entries.items():
-            style = WARN if words.startswith("not now") else MUTED
-            yield TableRow(name, (cell(name), cell(key, MUTED), cell(words, style)))
+        for name, (key, message, _) in self._entries.items():
+            style = WARN if message.startswith("not now") else MUTED
+            yield TableRow(name, (cell(name), cell(key, MUTED), cell(message, style)))
 
     def picked(self, key: str) -> Callable[[], object] | None:
         found = self._entries.get(key)
@@ -52,8 +52,8 @@ def entries(front: MainScreen) -> Iterator[tuple[str, str, str, Callable[[], obj
     for action in ACTIONS.values():
         if not action.screens or front.name_ in action.screens:
             reason = action.why_not(ctx)
-            words = f"not now: {reason}" if reason else action.help
-            yield action.name, shown_key(action), words, partial(front.try_action, action.id)
+            message = f"not now: {reason}" if reason else action.help
+            yield action.name, shown_key(action), message, partial(front.try_action, action.id)
     for tab in SCREENS:
         yield tab.title_, tab.digit, "the screen", partial(app.switch_mode, tab.name_)
     for theme in THEMES:

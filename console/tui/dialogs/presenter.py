@@ -89,9 +89,9 @@ class PresenterDialog(Dialog[None]):
             return
         end = store.mono if running.ended_mono is None else running.ended_mono
         left = running.target - (end - running.started_mono)
-        words = f"RTO left of {clock(running.target)}, {running.service}"
+        message = f"RTO left of {clock(running.target)}, {running.service}"
         self._rto.show(
-            clock(left), words if left >= 0 else f"RTO MISSED, {running.service}", "" if left >= 0 else FAIL
+            clock(left), message if left >= 0 else f"RTO MISSED, {running.service}", "" if left >= 0 else FAIL
         )
 
     def _paint_risk(self, store: Store) -> None:
@@ -104,8 +104,8 @@ class PresenterDialog(Dialog[None]):
             self._risk.show("?", "data at risk: UNKNOWN", UNKNOWN)
             return
         size, unit = megabytes(risk.lost_bytes).rsplit(" ", 1)
-        words = f"{unit} at risk of {megabytes(risk.target)}"
-        self._risk.show(size, words, FAIL if risk.health is Health.FAIL else "")
+        message = f"{unit} at risk of {megabytes(risk.target)}"
+        self._risk.show(size, message, FAIL if risk.health is Health.FAIL else "")
 
     def _services(self, store: Store) -> list[Text]:
         rows: list[Text] = []
@@ -121,7 +121,5 @@ class PresenterDialog(Dialog[None]):
             rows.append(joined("  ", health_mark(health, self.console_app.glyphs, old), (f"  {row.name}", "bold")))
         for run in runs.runs.values() if runs is not None else ():
             if run.elapsed is None or run.state.value in {"running", "paused", "waiting", "unknown", "stopping"}:
-                rows.append(
-                    joined(("  run  ", MUTED), f"{run.runbook}: {run.state.value}, {run.done} of {run.total}")
-                )
+                rows.append(joined(("  run  ", MUTED), f"{run.runbook}: {run.state.value}, {run.done} of {run.total}"))
         return rows

@@ -22,16 +22,16 @@ class Fact:
     """A label and its words; wrapped words stay right of the label."""
 
     label: Text
-    words: Text
+    message: Text
     indent: int = LABEL_WIDTH
 
 
 Row = Text | Fact
 
 
-def fact(label: str, words: Text | str, style: str = "", *, width: int = LABEL_WIDTH, mark: str = MUTED) -> Fact:
+def fact(label: str, message: Text | str, style: str = "", *, width: int = LABEL_WIDTH, mark: str = MUTED) -> Fact:
     """`label     words`."""
-    shown = joined(words) if isinstance(words, Text) else joined((words, style))
+    shown = joined(message) if isinstance(message, Text) else joined((message, style))
     return Fact(joined((f"{label:<{width - 1}} ", mark)), shown, width)
 
 
@@ -40,11 +40,11 @@ def wrap_rows(rows: Sequence[Row], width: int, console: Console) -> list[Text]:
     lines: list[Text] = []
     for row in rows:
         indent = row.indent if isinstance(row, Fact) and width > 2 * row.indent else 0
-        words = row.words if isinstance(row, Fact) else row
+        message = row.message if isinstance(row, Fact) else row
         if isinstance(row, Fact) and not indent:
-            words = joined(row.label, row.words)
+            message = joined(row.label, row.message)
         # What wraps must be free to: cells of tables are not.
-        loose = Text.assemble(words, no_wrap=False, overflow="fold")
+        loose = Text.assemble(message, no_wrap=False, overflow="fold")
         for place, line in enumerate(loose.wrap(console, max(1, width - indent)) or [Text("")]):
             lead = row.label if isinstance(row, Fact) and indent and not place else Text(" " * indent)
             lines.append(joined(lead, joined(line)))
@@ -83,5 +83,5 @@ class Facts(VerticalScroll, can_focus=True):
     @property
     def plain(self) -> str:
         """What is shown, without styles and before wrapping."""
-        texts = [joined(row.label, row.words) if isinstance(row, Fact) else row for row in self._facts]
+        texts = [joined(row.label, row.message) if isinstance(row, Fact) else row for row in self._facts]
         return "\n".join(text.plain for text in texts)

@@ -25,11 +25,11 @@ def age_mark(store: Store, sources: Collection[str]) -> Text:
     return age_text(age.seconds, age.limit, store.wall)
 
 
-def aged_words(words: Text | str, old: Text) -> Text:
+def aged_message(message: Text | str, old: Text) -> Text:
     """Words behind the mark of their age; far too old ones are withheld."""
     if not old.plain or old.plain.startswith("no data"):
-        return old if old.plain else joined(words)
-    return joined(old, words, separator="; ")
+        return old if old.plain else joined(message)
+    return joined(old, message, separator="; ")
 
 
 class Feed(Generic[R]):

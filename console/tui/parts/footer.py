@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from console.tui.actions.base import Action, Context
+from console.tui.actions.base import Action, ActionContext
 from console.tui.actions.registry import actions_of, shown_key
 from console.tui.glyphs import FAIL, KEY, MUTED, OK, WARN
 from console.tui.parts.fields import Field, fit_fields
@@ -28,7 +28,7 @@ class KeysBar(Lines):
 
     DEFAULT_CSS = "KeysBar { height: 1; }"
 
-    def paint(self, ctx: Context) -> None:
+    def paint(self, ctx: ActionContext) -> None:
         fields = []
         for place, action in enumerate(action for action in actions_of(ctx.screen) if action.shown):
             works = action.why_not(ctx) is None
@@ -45,10 +45,10 @@ class StatusBar(Lines):
     def paint(self, store: Store, notice: str) -> None:
         fields = [Field(0, link_forms(store), right=True)]
         if notice:
-            words = cell(f" {notice}", WARN)
-            short = words.copy()
+            message = cell(f" {notice}", WARN)
+            short = message.copy()
             short.truncate(max(8, self.app.size.width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
-            fields.append(Field(0, (words, short)))
+            fields.append(Field(0, (message, short)))
         elif store.header is not None:
             fields.append(Field(1, journal_forms(store)))
         self.show([fit_fields(fields, self.app.size.width)])

@@ -10,7 +10,7 @@ from console.tui.store import LinkState, Store
 from console.tui.text import age_text, cell, joined, labelled, state_text
 from console.tui.theme import banner
 from console.tui.widgets.lines import Lines
-from state.api.views.header import Clock, DataRisk
+from state.api.views.header import DataRisk, RtoClock
 from state.health import Health
 from state.units import ago, clock, megabytes, utc
 from state.world.observed import Freshness
@@ -21,7 +21,7 @@ DANGER_LINE = "bold red reverse"
 CAUTION_LINE = "bold yellow reverse"
 
 
-def rto_forms(running: Clock | None, store: Store) -> tuple[Text, ...]:
+def rto_forms(running: RtoClock | None, store: Store) -> tuple[Text, ...]:
     """`RTO 11:42 left of 15:00`, from long to short; nothing when no clock runs."""
     if running is None:
         return ()
@@ -85,9 +85,9 @@ def oldest(store: Store) -> tuple[Text, ...]:
     name, age = found
     if age.freshness is Freshness.FRESH:
         return (cell(f"oldest source {ago(age.seconds or 0)}", MUTED), cell(""))
-    words = "never read" if age.seconds is None else f"{ago(age.seconds)} old"
+    message = "never read" if age.seconds is None else f"{ago(age.seconds)} old"
     style = STALE if age.freshness is Freshness.STALE else UNKNOWN
-    return (cell(f"~ {name} {words}", style), cell(f"~ {words}", style))
+    return (cell(f"~ {name} {message}", style), cell(f"~ {message}", style))
 
 
 class HeaderBar(Lines):
@@ -142,7 +142,7 @@ class AlarmBar(Lines):
 
     def paint(self, store: Store) -> None:
         width = self.app.size.width
-        rows = [_bar(words, DANGER_LINE, width) for words in self._alarms(store)]
+        rows = [_bar(message, DANGER_LINE, width) for message in self._alarms(store)]
         view = store.header
         if view is not None and view.effects:
             rows.append(_bar(f"EFFECTS REFUSED: {view.effects}", CAUTION_LINE, width))
@@ -160,8 +160,8 @@ class AlarmBar(Lines):
         return alarms
 
 
-def _bar(words: str, style: str, width: int) -> Text:
-    line = joined((f" {words}", style))
+def _bar(message: str, style: str, width: int) -> Text:
+    line = joined((f" {message}", style))
     line.truncate(width, overflow="ellipsis")
     line.append(" " * (width - line.cell_len), style)
     return line

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from console.tui.actions.base import Context
+from console.tui.actions.base import ActionContext
 from console.tui.actions.registry import ACTIONS, actions_of, bindings_of
 from console.tui.glyphs import Glyphs
 from console.tui.parts.facts import Facts, Row
@@ -26,7 +26,7 @@ from console.tui.widgets.table import LineTable
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
-    from console.tui.navigator import ConsoleDesk
+    from console.tui.navigator import Navigator
 
 WIDE = 100
 WIDTHS = [(0, "-narrow"), (WIDE, "-wide")]
@@ -87,7 +87,7 @@ class MainScreen(Living, Screen[None]):
         return cast("ConsoleApp", self.app)
 
     @property
-    def desk(self) -> ConsoleDesk:
+    def desk(self) -> Navigator:
         return self.console_app.desk
 
     @property
@@ -168,8 +168,8 @@ class MainScreen(Living, Screen[None]):
         found.move_to(key)
         found.focus()
 
-    def context(self) -> Context:
-        return Context(self.store, self.name_, self.selected())
+    def context(self) -> ActionContext:
+        return ActionContext(self.store, self.name_, self.selected())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disabled keys are dimmed (None); everything else is Textual's."""

@@ -43,9 +43,9 @@ def cascade_rows(row: ServiceRow, view: OverviewView, databases: ReplicationView
     for depth, name in _beneath(row.name, view):
         health = health_of(name, view, databases)
         sign = state_text(health.value, glyphs) if health is not None else cell("not judged", MUTED)
-        why = f"  {view.services[name].words}" if name in view.services and health is not Health.PASS else ""
-        words: Text = joined("  " * depth, sign, (f"  {name}", "bold"), why)
-        told.append(fact("needs" if not told else "", words))
+        why = f"  {view.services[name].message}" if name in view.services and health is not Health.PASS else ""
+        message: Text = joined("  " * depth, sign, (f"  {name}", "bold"), why)
+        told.append(fact("needs" if not told else "", message))
     if not told:
         told.append(fact("needs", "nothing else"))
     above = dependents(row.name, view)

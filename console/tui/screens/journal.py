@@ -26,7 +26,7 @@ ENTRIES = (
     Column("at", "time", 9),
     Column("kind", "kind", LONGEST_KIND),
     Column("run", "run", 4, grow=8),
-    Column("words", "in words", 20, flex=1, cut="end", wish=50),
+    Column("message", "in words", 20, flex=1, cut="end", wish=50),
     Column("actor", "who", 6, grow=20),
     Column("hash", "hash", 8),
 )
@@ -93,7 +93,7 @@ class Journal(MainScreen):
                 cell(utc(row.at)),
                 cell(row.kind, KIND_STYLES.get(row.kind, "")),
                 cell(row.run, MUTED),
-                cell(row.words),
+                cell(row.message),
                 cell(row.actor),
                 cell(row.hash[:8], MUTED),
             ),
@@ -105,7 +105,7 @@ class Journal(MainScreen):
             return [cell("select an entry to read all of it", MUTED)]
         return [
             joined((f"{row.seq} {row.kind}", "bold"), (f"  {utc_date(row.at)} by {row.actor}", MUTED)),
-            fact("in words", row.words or "nothing beyond its kind"),
+            fact("in words", row.message or "nothing beyond its kind"),
             fact("part of", f"{row.run or 'no run'}{f', step {row.step}' if row.step else ''}"),
             fact("hash", f"{row.hash}  (r: only this run, t: only this kind, esc: all)"),
         ]

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, WARN
 from console.tui.parts.facts import Row, fact
-from console.tui.parts.feed import Feed, age_mark, aged_words
+from console.tui.parts.feed import Feed, age_mark, aged_message
 from console.tui.parts.header import rto_forms
 from console.tui.parts.messages import NOTHING, health_mark, latency, ratio, sources_fact
 from console.tui.screens.base import Detail, MainScreen, Touched
@@ -31,7 +31,7 @@ SERVICES = (
     Column("errors", "errors", 6, align="right"),
     Column("p99", "p99", 7, align="right", grow=8),
     Column("rto", "RTO left", 8, align="right"),
-    Column("words", "why", 24, flex=1, cut="end", wish=36),
+    Column("message", "why", 24, flex=1, cut="end", wish=36),
     Column("releases", "release", 14, grow=30),
     Column("trend", "errors", TREND),
     Column("rate", "rate", 8, align="right"),
@@ -45,7 +45,7 @@ ALERTS = (
 PROBES = (
     Column("state", "state", 9),
     Column("name", "probe", 11, grow=24),
-    Column("words", "answer", 10, flex=1, cut="end"),
+    Column("message", "answer", 10, flex=1, cut="end"),
 )
 SEVERITY = {"critical": Health.FAIL, "page": Health.FAIL, "warning": Health.WARN}
 
@@ -85,9 +85,7 @@ class Overview(MainScreen):
             id="signals",
             classes="second",
         )
-        yield Horizontal(
-            Detail(), Panel(Chart(glyphs), title="Errors", glyphs=glyphs, id="errors-panel"), id="bottom"
-        )
+        yield Horizontal(Detail(), Panel(Chart(glyphs), title="Errors", glyphs=glyphs, id="errors-panel"), id="bottom")
 
     def paint(self, touched: Touched) -> None:
         view = self.store.overview
@@ -108,9 +106,7 @@ class Overview(MainScreen):
 
     def _words(self, view: OverviewView) -> None:
         failing = sum(row.health is Health.FAIL for row in view.services.values())
-        note = (
-            cell(view.advice, "bold") if view.advice else cell("all within their objectives" if not failing else "")
-        )
+        note = cell(view.advice, "bold") if view.advice else cell("all within their objectives" if not failing else "")
         if not view.services:
             note = cell("")
         self.query_one("#services-panel", Panel).set_title("Services", note)
@@ -118,17 +114,17 @@ class Overview(MainScreen):
             "Alerts",
             joined(state_text(view.alerts_health.value, self.glyphs, word=False), f" {len(view.alerts)} firing"),
         )
-        words = view.alerts_words or "no alerts"
-        self.alerts.table.set_empty(words if view.alerts_health is Health.PASS else f"unproven: {words}")
+        message = view.alerts_message or "no alerts"
+        self.alerts.table.set_empty(message if view.alerts_health is Health.PASS else f"unproven: {message}")
 
     def _service(self, key: str, row: ServiceRow) -> TableRow:
         old = age_mark(self.store, (row.source,))
         left = cell("")
         if row.rto is not None and row.rto.ended_mono is None:
             left = rto_forms(row.rto, self.store)[-1][4:]
-        words = aged_words(row.words, old)
+        message = aged_message(row.message, old)
         if row.fallback:
-            words = joined(words, (f" (from {row.source})", WARN))
+            message = joined(message, (f" (from {row.source})", WARN))
         gone = old.plain.startswith("no data")
         return TableRow(
             key,
@@ -138,7 +134,7 @@ class Overview(MainScreen):
                 NOTHING if gone else ratio(row.error_ratio, row.error_limit),
                 NOTHING if gone else latency(row.p99, row.p99_limit),
                 left,
-                words,
+                message,
                 cell(row.releases, MUTED),
                 sparkline(row.trend, TREND, self.glyphs, target=row.error_limit) if row.trend else cell(""),
                 NOTHING if gone or row.rate is None else cell(rate(row.rate)),
@@ -161,7 +157,7 @@ class Overview(MainScreen):
             (
                 health_mark(row.health, self.glyphs, old),
                 cell(row.name),
-                aged_words(row.words, old),
+                aged_message(row.message, old),
             ),
         )
 
@@ -197,17 +193,17 @@ class Overview(MainScreen):
         if isinstance(row, ProbeRow):
             return [
                 cell(row.name, "bold"),
-                fact("answer", row.words),
+                fact("answer", row.message),
                 fact("asked for", f"{row.service} in {row.site}"),
                 sources_fact(self.store, (row.source,)),
             ]
         view = self.store.overview
-        return [cell(view.alerts_words if view else "waiting for the engine", MUTED)]
+        return [cell(view.alerts_message if view else "waiting for the engine", MUTED)]
 
     def _service_detail(self, row: ServiceRow) -> list[Row]:
         view = self.store.overview
         told: list[Row] = [joined((row.name, "bold"), (f"  tier {row.tier}  owners {row.owners or 'none'}", MUTED))]
-        told.append(fact("verdict", row.words))
+        told.append(fact("verdict", row.message))
         told += self._clock_facts(row)
         if row.fallback:
             told.append(fact("read from", f"{row.source}, the fallback", WARN))

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
 from console.tui.parts.facts import Row, fact
-from console.tui.parts.feed import Feed, age_mark, aged_words
+from console.tui.parts.feed import Feed, age_mark, aged_message
 from console.tui.parts.header import DANGER_LINE
 from console.tui.parts.messages import NO_MEANING, NOTHING, health_mark, size, sources_fact
 from console.tui.screens.base import Detail, MainScreen, Touched
@@ -45,7 +45,7 @@ SLOTS = (
     Column("name", "slot", 8, grow=24),
     Column("type", "type", 8),
     Column("retained", "holds WAL", 9, align="right"),
-    Column("words", "note", 12, flex=1, cut="end"),
+    Column("message", "note", 12, flex=1, cut="end"),
 )
 LEADS = frozenset({"primary", "leader", "master"})
 
@@ -81,9 +81,7 @@ class Replication(MainScreen):
         )
         yield Panel(nodes, title="Nodes", glyphs=glyphs, id="nodes-panel")
         yield Panel(slots, title="Slots", glyphs=glyphs, id="slots-panel", classes="second")
-        yield Horizontal(
-            Detail(), Panel(Chart(glyphs), title="Behind", glyphs=glyphs, id="behind-panel"), id="bottom"
-        )
+        yield Horizontal(Detail(), Panel(Chart(glyphs), title="Behind", glyphs=glyphs, id="behind-panel"), id="bottom")
 
     def paint(self, touched: Touched) -> None:
         view = self.store.replication
@@ -147,7 +145,7 @@ class Replication(MainScreen):
             (", best to ", MUTED),
             row.candidate or "none",
         )
-        kept = joined(("    ", MUTED), guarantee_words(row.guarantee))
+        kept = joined(("    ", MUTED), guarantee_message(row.guarantee))
         if risk.cell_len + kept.cell_len <= self.size.width:
             return [*split, head, joined(risk, kept)]
         return [*split, head, risk, kept]
@@ -194,7 +192,7 @@ class Replication(MainScreen):
                 cell(row.name),
                 cell(row.slot_type, MUTED),
                 size(row.retained),
-                aged_words(row.words, old),
+                aged_message(row.message, old),
             ),
         )
 
@@ -223,14 +221,14 @@ class Replication(MainScreen):
             return self._node_detail(row, view.clusters.get(row.cluster))
         if isinstance(row, SlotRow):
             told: list[Row] = [joined((row.name, "bold"), (f"  {row.slot_type} slot of {row.cluster}", MUTED))]
-            told.append(fact("note", row.words or "none"))
+            told.append(fact("note", row.message or "none"))
             return [*told, sources_fact(self.store, (row.source,))]
         return [cell("select a node to see its witnesses", MUTED)]
 
     def _node_detail(self, row: NodeRow, cluster: ClusterRow | None) -> list[Row]:
         told: list[Row] = [
             joined((row.node, "bold"), (f"  {row.cluster}, {row.site}, {row.state}", MUTED)),
-            fact("verdict", row.words),
+            fact("verdict", row.message),
             fact("role", f"{row.role or 'unknown'}: {row.votes}"),
         ]
         if row.role not in LEADS:
@@ -241,9 +239,9 @@ class Replication(MainScreen):
         place = f"timeline {'?' if row.timeline is None else row.timeline}, {row.lsn or 'unknown'}"
         told.append(fact("position", place))
         if cluster is not None:
-            told.append(fact("cluster", cluster.words))
-            told.append(fact("risk", cluster.risk.words))
-            told.append(fact("service", cluster.service_words))
+            told.append(fact("cluster", cluster.message))
+            told.append(fact("risk", cluster.risk.message))
+            told.append(fact("service", cluster.service_message))
         told.append(sources_fact(self.store, row.sources))
         return told
 
@@ -254,7 +252,7 @@ def farthest(cluster: str, nodes: Iterable[NodeRow]) -> NodeRow | None:
     return max(others, key=lambda row: (bool(row.trend), row.lag_bytes or 0), default=None)
 
 
-def guarantee_words(guarantee: str) -> str:
+def guarantee_message(guarantee: str) -> str:
     """What a commit is promised, for people who do not think in PostgreSQL's words."""
     kind, _, rest = guarantee.partition(":")
     said = {

@@ -13,8 +13,8 @@ from console.tui.actions.runs import run_of
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.parts.facts import Row
 from console.tui.parts.feed import Feed
+from console.tui.parts.run_facts import measured, run_detail, runbook_detail, step_detail
 from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.run_words import measured, run_detail, runbook_detail, step_detail
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.progress import time_bar
@@ -30,13 +30,13 @@ RUNS = (
     Column("runbook", "runbook", 16, grow=30),
     Column("done", "steps", 5, align="right"),
     Column("time", "time", 11, align="right", grow=15),
-    Column("words", "why", 10, flex=1, cut="end", wish=24),
+    Column("message", "why", 10, flex=1, cut="end", wish=24),
 )
 STEPS = (
     Column("state", "state", 10),
     Column("step", "step", 22, grow=44, cut="end"),
     Column("time", "time", 5, align="right", grow=15),
-    Column("words", "evidence", 23, flex=1, cut="end", wish=40),
+    Column("message", "evidence", 23, flex=1, cut="end", wish=40),
     Column("kind", "does", 8),
 )
 LIBRARY = (
@@ -195,7 +195,7 @@ class Runbooks(MainScreen):
                 joined(row.runbook or row.title, (f" {row.service}" if row.service else "", MUTED)),
                 cell(f"{row.done}/{row.total}"),
                 cell(time, FAIL if late else ""),
-                cell(row.question or row.words, WARN if row.question else ""),
+                cell(row.question or row.message, WARN if row.question else ""),
             ),
         )
 
@@ -208,7 +208,7 @@ class Runbooks(MainScreen):
         if spent is not None and (over or row.state in MOVING):
             time += f"/{clock(row.timeout)}"
         again = f" #{row.instance}" if row.instance > 1 else ""
-        said = row.words or (row.evidence[-1] if row.evidence else "")
+        said = row.message or (row.evidence[-1] if row.evidence else "")
         told = joined(*filter(None, (measured(row), said)), separator="; ")
         told.stylize(UNKNOWN if row.state is StepState.UNKNOWN else "")
         return TableRow(
@@ -224,7 +224,7 @@ class Runbooks(MainScreen):
 
     def _runbook(self, key: str, row: RunbookRow) -> TableRow:
         sign = state_text("refused" if row.lint else "warn" if row.warnings else "ok", self.glyphs)
-        words = cell(row.lint, FAIL) if row.lint else cell(row.title)
+        message = cell(row.lint, FAIL) if row.lint else cell(row.title)
         return TableRow(
             key,
             (
@@ -232,7 +232,7 @@ class Runbooks(MainScreen):
                 cell(row.name, "bold"),
                 cell(str(row.steps)),
                 cell(row.last or "never run", MUTED),
-                words,
+                message,
                 cell(str(row.changes)),
                 cell(row.hash[:8], MUTED),
             ),

@@ -29,7 +29,7 @@ BACKENDS = (
     Column("serving", "serve", 5, align="right", grow=9),
     Column("floor", "floor", 5, align="right"),
     Column("active", "active", 13, grow=24, cut="end"),
-    Column("words", "why", 12, flex=1, cut="end", wish=24),
+    Column("message", "why", 12, flex=1, cut="end", wish=24),
     Column("sessions", "sess", 5, align="right"),
 )
 SERVERS = (
@@ -134,11 +134,11 @@ class Traffic(MainScreen):
         old = age_mark(self.store, (row.source,))
         gone = old.plain.startswith("no data")
         short = row.serving < row.floor
-        words = [cell(row.words)]
+        message = [cell(row.message)]
         if row.drift:
-            words.append(cell(f"drift: {row.drift}", WARN))
+            message.append(cell(f"drift: {row.drift}", WARN))
         if old.plain:
-            words.insert(0, old)
+            message.insert(0, old)
         return TableRow(
             key,
             (
@@ -147,7 +147,7 @@ class Traffic(MainScreen):
                 NOTHING if gone else cell(f"{row.serving}/{row.total}", FAIL if short else ""),
                 cell(str(row.floor), MUTED),
                 cell(row.active),
-                joined(*words, separator="; "),
+                joined(*message, separator="; "),
                 NOTHING if gone else cell(str(row.sessions)),
             ),
         )
@@ -156,9 +156,7 @@ class Traffic(MainScreen):
         old = age_mark(self.store, (row.source,))
         if old.plain.startswith("no data"):
             blank = (NOTHING,) * 4
-            return TableRow(
-                key, (state_text("unknown", self.glyphs), cell(row.server), cell(row.release), *blank, old)
-            )
+            return TableRow(key, (state_text("unknown", self.glyphs), cell(row.server), cell(row.release), *blank, old))
         sign = state_text(row.health.value, self.glyphs, word=False)
         if old.plain and row.health is Health.PASS:
             sign = state_text("stale", self.glyphs, word=False)
@@ -209,7 +207,7 @@ class Traffic(MainScreen):
         if isinstance(row, BackendRow):
             return [
                 joined((f"{row.balancer}/{row.backend}", "bold"), (f"  {row.site}, {row.service}", MUTED)),
-                fact("verdict", row.words),
+                fact("verdict", row.message),
                 fact("floor", f"{row.serving} of {row.total} serve; at least {row.floor} must"),
                 fact("active", row.active or "no server takes traffic"),
                 fact("drift", row.drift or "none: runtime and file agree", WARN if row.drift else ""),
@@ -219,7 +217,7 @@ class Traffic(MainScreen):
             ttl = "TTL unknown" if row.ttl is None else f"TTL {ago(row.ttl)}"
             return [
                 joined((row.name, "bold"), (f"  asked at {row.server}, {ttl}", MUTED)),
-                fact("verdict", row.words),
+                fact("verdict", row.message),
                 fact("answers", row.answers or "none", "" if row.answers else UNKNOWN),
                 fact("expected", row.expected),
                 sources_fact(self.store, (row.source,)),

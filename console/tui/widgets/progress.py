@@ -16,8 +16,8 @@ NEARLY = 0.8
 def time_bar(elapsed: float, budget: float, width: int, glyphs: Glyphs = UNICODE) -> Text:
     """`████░░░░ 03:20 of 15:00`; beyond the budget the words say by how much. Seconds."""
     over = elapsed - budget
-    words = f"{clock(elapsed)} of {clock(budget)}" + (f", over by {clock(over)}" if over > 0 else "")
-    room = width - cells(words) - 1
+    message = f"{clock(elapsed)} of {clock(budget)}" + (f", over by {clock(over)}" if over > 0 else "")
+    room = width - cells(message) - 1
     style = FAIL if over > 0 else WARN if elapsed >= NEARLY * budget else ACTIVE
     line = Text(end="", no_wrap=True)
     if room >= 3:
@@ -27,7 +27,7 @@ def time_bar(elapsed: float, budget: float, width: int, glyphs: Glyphs = UNICODE
         line.append(glyphs.full * filled, style)
         line.append(glyphs.empty * (room - filled), MUTED)
         line.append(" ")
-    line.append(words, style if over > 0 else None)
+    line.append(message, style if over > 0 else None)
     return line
 
 

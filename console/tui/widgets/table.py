@@ -349,9 +349,9 @@ class LineTable(ScrollView, can_focus=True):
         reason = self._empty
         if rows := len(self._source or self._rows):
             reason = f"none of {rows} rows contains {self._order.needle!r}; esc shows all"
-        words = Text(reason, MUTED, end="")
+        message = Text(reason, MUTED, end="")
         blank = " " * MARKER_WIDTH
-        return [Text.assemble(blank, line, end="") for line in words.wrap(self.app.console, max(8, width - 4))]
+        return [Text.assemble(blank, line, end="") for line in message.wrap(self.app.console, max(8, width - 4))]
 
     def _header(self, width: int) -> Strip:
         line = Text(" " * MARKER_WIDTH, HEADER_STYLE, end="")

@@ -20,7 +20,7 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class RtoClock:
     """A running objective: since when (monotonic), seconds promised, when it ended (None = still running)."""
 
     service: str
@@ -37,7 +37,7 @@ class DataRisk:
     lost_bytes: int | None
     target: int
     health: Health
-    words: str
+    message: str
     sources: tuple[str, ...]
 
 
@@ -47,7 +47,7 @@ class HeaderView:
 
     estate: str
     environment: str
-    rto: Clock | None
+    rto: RtoClock | None
     risk: DataRisk | None
     running: tuple[str, ...]
     effects: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """One entry; `at` in epoch seconds, `words` says it in one line."""
+    """One entry; `at` in epoch seconds, `message` says it in one line."""
 
     seq: int
     at: float
@@ -16,7 +16,7 @@ class JournalRow:
     kind: str
     run: str
     step: str
-    words: str
+    message: str
     hash: str
 
 

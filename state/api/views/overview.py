@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.api.views.header import Clock
+from state.api.views.header import RtoClock
 from state.health import Health
 
 
@@ -17,7 +17,7 @@ class ServiceRow:
     order: int
     tier: int
     health: Health
-    words: str
+    message: str
     rate: float | None
     error_ratio: float | None
     error_limit: float
@@ -27,7 +27,7 @@ class ServiceRow:
     depends_on: tuple[str, ...]
     unblocks: int
     owners: str
-    rto: Clock | None
+    rto: RtoClock | None
     rto_target: float
     rpo_target: int
     source: str
@@ -55,17 +55,17 @@ class ProbeRow:
     service: str
     site: str
     health: Health
-    words: str
+    message: str
     source: str
 
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """Screen 1. `advice` says what to recover first and why; `alerts_words` why the list may be empty."""
+    """Screen 1. `advice` says what to recover first and why; `alerts_message` why the list may be empty."""
 
     advice: str
     alerts_health: Health
-    alerts_words: str
+    alerts_message: str
     services: Mapping[str, ServiceRow]
     alerts: Mapping[str, AlertRow]
     probes: Mapping[str, ProbeRow]

@@ -15,7 +15,7 @@ class ClusterRow:
 
     name: str
     health: Health
-    words: str
+    message: str
     leader: str
     votes: str
     timeline: str
@@ -24,7 +24,7 @@ class ClusterRow:
     split_brain: str
     paused: bool
     risk: DataRisk
-    service_words: str
+    service_message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class NodeRow:
     site: str
     role: str
     health: Health
-    words: str
+    message: str
     votes: str
     timeline: int | None
     lsn: str
@@ -61,7 +61,7 @@ class SlotRow:
     slot_type: str
     active: bool
     retained: int | None
-    words: str
+    message: str
     source: str
 
 

@@ -55,7 +55,7 @@ class RunRow:
     budget: float | None
     done: int
     total: int
-    words: str
+    message: str
     question: str
     options: tuple[str, ...]
     next_actions: tuple[str, ...]
@@ -79,7 +79,7 @@ class StepRow:
     seconds: float | None
     started_mono: float | None
     timeout: float
-    words: str
+    message: str
     evidence: tuple[str, ...]
     effect: str
     figures: Mapping[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ class BackendRow:
     backend: str
     service: str
     health: Health
-    words: str
+    message: str
     serving: int
     total: int
     floor: int
@@ -61,7 +61,7 @@ class DnsRow:
     answers: str
     expected: str
     health: Health
-    words: str
+    message: str
     ttl: int | None
     source: str
 

@@ -18,25 +18,25 @@ def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
     if row.question:
         told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
     told += [
-        fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value),
+        fact("state", f"{row.state.value}: {row.message}" if row.message else row.state.value),
         fact("now safe", ", ".join(row.next_actions) or "nothing: it is over"),
         fact("started", f"{utc_date(row.started_at)} by {row.actor}"),
         fact("runbook", f"{row.runbook} {row.hash[:8]} for {row.service or 'no service'}"),
     ]
     begun = [s for s in steps if s.run == row.id and s.started_at and s.state is not StepState.PENDING]
     for step in sorted(begun, key=lambda step: step.started_at or 0.0, reverse=True):
-        words = "; ".join(part for part in (measured(step), step.words, *step.evidence) if part)
-        told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {words}"))
+        message = "; ".join(part for part in (measured(step), step.message, *step.evidence) if part)
+        told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {message}"))
     return told
 
 
 def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
     """How a step stands, and every piece of its evidence."""
     head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
-    told: list[Row] = [head, fact("state", f"{row.state.value}: {row.words}" if row.words else row.state.value)]
-    if words := measured(row):
-        told.append(fact("measured", words.removeprefix("measured ").removeprefix("measured: ")))
-    told += [fact("evidence", words) for words in row.evidence]
+    told: list[Row] = [head, fact("state", f"{row.state.value}: {row.message}" if row.message else row.state.value)]
+    if message := measured(row):
+        told.append(fact("measured", message.removeprefix("measured ").removeprefix("measured: ")))
+    told += [fact("evidence", message) for message in row.evidence]
     if row.effect:
         told.append(fact("effect", row.effect))
     if row.started_at is not None:
@@ -62,7 +62,7 @@ def runbook_detail(row: RunbookRow) -> list[Row]:
     ]
     if row.lint:
         told.append(fact("refused", row.lint, FAIL))
-    told += [fact("warning", words, WARN) for words in row.warnings]
+    told += [fact("warning", message, WARN) for message in row.warnings]
     if not row.lint:
         told.append(fact("start", "s asks for the parameters, then shows what would happen"))
     told.append(fact("last run", row.last or "never"))
@@ -70,4 +70,4 @@ def runbook_detail(row: RunbookRow) -> list[Row]:
         choices = f": {', '.join(param.choices)}" if param.choices else ""
         need = "required" if param.required else "optional"
         told.append(fact(param.name, f"{param.kind}, {need}{choices}", width=max(LABEL_WIDTH, len(param.name) + 2)))
-    return [*told, *(fact(f"step {place}", words) for place, words in enumerate(row.outline, 1))]
+    return [*told, *(fact(f"step {place}", message) for place, message in enumerate(row.outline, 1))]
