@@ -34,7 +34,7 @@ DIALOGS = (
     "dialogs.help",
     "dialogs.detail",
     "dialogs.presenter",
-    "palette",
+    "dialogs.palette",
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.api_server import ROUTES, ApiServer, EngineMetrics, Lag, MetricsServer, Sockets
+from adapters.api_server import ROUTES, ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
 from adapters.api_server.server import bind
 from state.api.views.header import HeaderView
 from state.api.wire import Mirror
@@ -251,7 +251,7 @@ async def test_metrics_on_loopback(desk: Desk) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    lag = Lag()
+    lag = LoopLag()
     lag.saw(0.5)
     server = MetricsServer(EngineMetrics(desk, lag, lambda: 3), port)
     await server.start()
