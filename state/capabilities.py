@@ -1,0 +1,77 @@
+"""Capabilities: what the product can do, each registered in one place.
+
+A capability is a folder below `state/` with a `capability.py` that holds `CAPABILITY`. Everything else derives from
+these: the engine's folds, the stream's topics, the console's tabs, go-to, help and metrics, the kinds of changes and
+checks. Only names are registered here, so that a console can ask for the topics without loading the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from state.api.topics import Topic, load
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One capability. Everything but the topics is named as `module:attribute`.
+
+    `events` are modules which define event bodies, `projections` are `Projection`s, `changes` and `checks` are tuples
+    of kinds, `contributions` are functions that add to what is shown on every screen (see `state.views.shared`).
+    """
+
+    name: str
+    topics: tuple[Topic, ...] = ()
+    events: tuple[str, ...] = ()
+    projections: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    contributions: tuple[str, ...] = ()
+
+
+_added: list[Capability] = []
+_shipped: list[Capability] = []
+
+
+def capabilities() -> tuple[Capability, ...]:
+    """Every capability: those shipped below `state/`, then those added from outside."""
+    if not _shipped:
+        below = Path(__file__).parent
+        names = sorted(path.parent.name for path in below.glob("*/capability.py"))
+        _shipped.extend(import_module(f"state.{name}.capability").CAPABILITY for name in names)
+    return (*_shipped, *_added)
+
+
+@contextmanager
+def added(capability: Capability) -> Iterator[None]:
+    """The capability counts as one of the product's for a while."""
+    _added.append(capability)
+    try:
+        yield
+    finally:
+        _added.remove(capability)
+
+
+def topics() -> Mapping[str, Topic]:
+    """Every topic by name, in the order of its digit; those without a screen come first."""
+    found = [topic for each in capabilities() for topic in each.topics]
+    return {topic.name: topic for topic in sorted(found, key=lambda topic: topic.digit)}
+
+
+def parts(what: str) -> Iterator[Any]:
+    """The loaded objects of one field of all capabilities: `projections`, `changes`, `checks` or `contributions`."""
+    for each in capabilities():
+        for place in getattr(each, what):
+            yield load(place)
+
+
+def load_events() -> None:
+    """Import every module that defines event bodies, so that the journal can be read."""
+    for each in capabilities():
+        for module in each.events:
+            import_module(module)

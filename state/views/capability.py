@@ -1,0 +1,23 @@
+"""The topics that every installation has."""
+
+from __future__ import annotations
+
+from state.api.topics import Topic
+from state.capabilities import Capability
+
+
+def _topic(name: str, view: str, digit: str = "", title: str = "", **places: str) -> Topic:
+    return Topic(name, f"state.api.views.{name}:{view}", f"state.views.{name}:build", digit, title, places)
+
+
+CAPABILITY = Capability(
+    "views",
+    topics=(
+        _topic("header", "HeaderView"),
+        _topic("overview", "OverviewView", "1", "Overview", services="service", alerts="alert", probes="probe"),
+        _topic("replication", "ReplicationView", "2", "Replication", nodes="node", slots="slot"),
+        _topic("runbooks", "RunbooksView", "3", "Runbooks", runs="run", library="runbook"),
+        _topic("traffic", "TrafficView", "4", "Traffic", backends="backend", servers="server", dns="record"),
+        _topic("journal", "JournalView", "9", "Journal", entries="entry"),
+    ),
+)
