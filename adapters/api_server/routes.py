@@ -14,8 +14,8 @@ from adapters.api_server.callers import caller_of
 from adapters.api_server.stream import run_stream
 from state.api.caller import Caller
 from state.api.service import EngineService
-from state.api.topics import TOPICS
 from state.api.wire import named, plain
+from state.capabilities import topics
 from state.errors import NotFound
 
 STREAM = "/v1/stream"
@@ -50,9 +50,9 @@ async def _hello(desk: Side, request: web.Request) -> web.StreamResponse:
 
 
 async def _stream(desk: Side, request: web.Request) -> web.StreamResponse:
-    asked = request.query.get("topics", ",".join(TOPICS))
-    topics = tuple(dict.fromkeys(_topic(name) for name in asked.split(",") if name))
-    return await run_stream(request, desk.front, topics)
+    asked = request.query.get("topics", ",".join(topics()))
+    wanted = tuple(dict.fromkeys(_topic(name) for name in asked.split(",") if name))
+    return await run_stream(request, desk.front, wanted)
 
 
 async def _view(desk: Side, request: web.Request) -> web.StreamResponse:
@@ -120,8 +120,8 @@ ROUTES: tuple[Route, ...] = (
 
 
 def _topic(name: str) -> str:
-    if name not in TOPICS:
-        raise NotFound(f"no topic {name!r}; there are {', '.join(TOPICS)}")
+    if name not in topics():
+        raise NotFound(f"no topic {name!r}; there are {', '.join(topics())}")
     return name
 
 

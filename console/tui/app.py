@@ -18,7 +18,7 @@ from console.tui.screens import SCREENS
 from console.tui.store import Store
 from console.tui.terminal.app import TerminalApp
 from console.tui.terminal.capabilities import Terminal
-from state.api.topics import TOPICS
+from state.capabilities import topics
 
 if TYPE_CHECKING:
     from console.tui.early import StreamItem
@@ -83,7 +83,7 @@ class ConsoleApp(TerminalApp):
             self.set_timer(0.02, lambda: self._load_next(names))
 
     async def _follow(self) -> None:
-        told_by, self._told = self._told or self.client.follow(tuple(TOPICS)), None
+        told_by, self._told = self._told or self.client.follow(tuple(topics())), None
         async for told in told_by:
             match told:
                 case Connected(hello):

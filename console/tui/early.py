@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from console.client.engine_client import Connected, EngineClient, Line, Lost
-from state.api.topics import TOPICS
+from state.capabilities import topics
 
 HELLO_WAIT = 0.03
 """Seconds the engine gets to say hello before the rest of the program is loaded; on one machine it needs a tenth."""
@@ -48,6 +48,6 @@ class EarlyStream:
         await asyncio.wait({self._task})
 
     async def _pump(self) -> None:
-        async for told in self._client.follow(tuple(TOPICS)):
+        async for told in self._client.follow(tuple(topics())):
             self._first.set()
             await self._told.put(told)

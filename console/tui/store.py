@@ -11,7 +11,6 @@ from typing import Any
 from textual.message import Message
 
 from state.api.messages import Hello
-from state.api.topics import TOPICS
 from state.api.views.header import HeaderView
 from state.api.views.journal import JournalView
 from state.api.views.overview import OverviewView
@@ -19,6 +18,7 @@ from state.api.views.replication import ReplicationView
 from state.api.views.runbooks import RunbooksView
 from state.api.views.traffic import TrafficView
 from state.api.wire import Mirror
+from state.capabilities import topics
 from state.world.observed import Freshness, freshness
 
 
@@ -90,7 +90,7 @@ class Store:
 
     def connected(self, hello: Hello) -> None:
         """A new stream begins: mirrors start afresh, the last views stay until theirs are complete."""
-        self._mirrors = {topic: Mirror(kind) for topic, kind in TOPICS.items()}
+        self._mirrors = {name: Mirror(topic.view_type) for name, topic in topics().items()}
         self.hello = hello
         self._set_clock(hello.mono, hello.wall)
         self._set_link(EngineLink(LinkState.LIVE, self._clock()))

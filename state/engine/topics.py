@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from state.api.topics import TOPICS
 from state.clock import Clock
 from state.engine.detector import Detector
 from state.errors import NotFound
@@ -59,7 +58,7 @@ class Board:
             return built[1]
         maker = self._makers.get(topic)
         if maker is None:
-            raise NotFound(f"no topic {topic}; there are {', '.join(TOPICS)}")
+            raise NotFound(f"no topic {topic}; there are {', '.join(self._makers)}")
         view = maker(self._clock.mono())
         self._built[topic] = (version, view)
         return view
