@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from console.cli.reach import ask, client_of
 from console.cli.shown import note, say, say_json
 from console.client.engine_client import EngineClient
 from state.api.card import Card, Confirm
+from state.api.requests import PlanRequest, Submission, Typed
 from state.api.wire import named
 from state.errors import ExitCode, Refused
 from state.health import Health
@@ -61,13 +62,13 @@ def acting_options(verb: F) -> F:
     return gathered  # type: ignore[return-value]
 
 
-def act(estate: str | None, request: Mapping[str, Any], manner: Manner) -> int:
+def act(estate: str | None, request: PlanRequest, manner: Manner) -> int:
     """The whole way of one request, to the exit code of its run."""
     client = client_of(estate, quiet=manner.as_json, acting=True)
     return ask(_act(client, request, manner))
 
 
-async def _act(client: EngineClient, request: Mapping[str, Any], manner: Manner) -> int:
+async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> int:
     card = await client.preview(request)
     opened = time.monotonic()
     if manner.plan_only and manner.as_json:
@@ -81,7 +82,7 @@ async def _act(client: EngineClient, request: Mapping[str, Any], manner: Manner)
         return ExitCode.DONE
     typed = scripted(card, manner) if manner.yes_nonce else await asyncio.to_thread(asked, card)
     await asyncio.sleep(max(0.0, opened + card.arm + ARM_MARGIN - time.monotonic()))
-    accepted = await client.submit({"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
+    accepted = await client.submit(Submission(card.plan, card.fingerprint, typed))
     note(f"{accepted.run}: {accepted.message}")
     if manner.no_wait:
         if manner.as_json:
@@ -103,7 +104,7 @@ def card_lines(card: Card) -> list[str]:
     return lines
 
 
-def scripted(card: Card, manner: Manner) -> dict[str, str]:
+def scripted(card: Card, manner: Manner) -> Typed:
     """A script's confirmation. What a person would have to type beyond the nonce, a script has to state.
 
     Raises Refused when it did not.
@@ -114,20 +115,20 @@ def scripted(card: Card, manner: Manner) -> dict[str, str]:
         raise Refused(
             "loss", f"up to {card.loss_to_type} of data may be lost", f"Accept it with --loss '{card.loss_to_type}'"
         )
-    return {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type}
+    return Typed(card.nonce, card.name, card.loss_to_type)
 
 
-def asked(card: Card) -> dict[str, str]:
+def asked(card: Card) -> Typed:
     """A person's confirmation, typed on the terminal exactly as the card asks. Raises Refused without one."""
     if not sys.stdin.isatty():
         raise Refused("confirmation", "there is no terminal to confirm on", "Use --yes-nonce, or --plan-only to look")
     wanted = "y" if card.confirm is Confirm.YES else card.nonce
-    typed = {"nonce": _typed(f"type {wanted} to confirm, anything else to cancel", wanted), "name": "", "loss": ""}
+    nonce, name, loss = _typed(f"type {wanted} to confirm, anything else to cancel", wanted), "", ""
     if card.confirm is Confirm.NONCE_AND_NAME:
-        typed["name"] = _typed(f"type the target's name, {card.name}", card.name)
+        name = _typed(f"type the target's name, {card.name}", card.name)
     if card.loss_to_type:
-        typed["loss"] = _typed(f"type the loss you accept, {card.loss_to_type}", card.loss_to_type)
-    return typed
+        loss = _typed(f"type the loss you accept, {card.loss_to_type}", card.loss_to_type)
+    return Typed(nonce, name, loss)
 
 
 def _typed(question: str, wanted: str) -> str:

@@ -11,6 +11,7 @@ from console.cli.groups import Defaulting
 from console.cli.look import gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, age, say, say_json, table
+from state.api.requests import PlanChange
 from state.units import megabytes
 
 
@@ -101,4 +102,4 @@ def _slots(seen: dict[str, Any]) -> list[str]:
 def switchover(estate: str | None, database: str, to: str | None, manner: Manner) -> int:
     """Hand the leader role over in order, to node TO or to the best candidate."""
     args = {"database": database} | ({"to": to} if to else {})
-    return act(estate, {"do": "change", "kind": "database.switchover", "args": args}, manner)
+    return act(estate, PlanChange("database.switchover", args), manner)

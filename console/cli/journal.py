@@ -16,7 +16,7 @@ from console.client.engine_client import EngineClient
 from state.api.views.journal import JournalRow
 from state.api.wire import named
 from state.errors import ExitCode, NotFound
-from state.journal.events import EventKind
+from state.engine.events import Heartbeat
 from state.units import utc_date
 
 PAGE = 1000  # entries asked for at once
@@ -44,7 +44,7 @@ async def _tail(client: EngineClient, lines: int, follow: bool, as_json: bool) -
     newest = int((await client.view("header"))["journal_seq"])
     after = max(0, newest - PAGE)
     rows = await client.journal(after, PAGE)
-    for row in [r for r in rows if r.kind != EventKind.HEARTBEAT][-lines:]:
+    for row in [r for r in rows if r.kind != Heartbeat.kind][-lines:]:
         _tell(row, as_json)
     after = rows[-1].seq if rows else after
     while follow:

@@ -13,6 +13,7 @@ from console.cli.groups import Listing
 from console.cli.look import gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
+from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, Resume, Skip, Stop
 from state.api.wire import named
 from state.errors import ExitCode, NotFound
 from state.units import clock, utc_date
@@ -114,7 +115,7 @@ def start(estate: str | None, runbook: str, params: tuple[str, ...], manner: Man
         if not equals or not name:
             raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
         given[name] = value
-    return act(estate, {"do": "runbook", "name": runbook, "params": given}, manner)
+    return act(estate, PlanRunbook(runbook, given), manner)
 
 
 @run.command()
@@ -134,10 +135,10 @@ def watch(estate: str | None, as_json: bool, run_id: str, within: float | None) 
 @acting_options
 def retry(estate: str | None, run_id: str, step: str, manner: Manner) -> int:
     """Try a step again, which is proved not to have happened."""
-    return act(estate, {"do": "retry", "run": run_id, "step": step}, manner)
+    return act(estate, PlanRetry(run_id, step), manner)
 
 
-def _steer(estate: str | None, run_id: str, as_json: bool, request: dict[str, Any]) -> int:
+def _steer(estate: str | None, run_id: str, as_json: bool, request: ControlRequest) -> int:
     accepted = ask(client_of(estate, quiet=as_json, acting=True).control(run_id, request))
     if as_json:
         say_json(named(accepted))
@@ -146,20 +147,20 @@ def _steer(estate: str | None, run_id: str, as_json: bool, request: dict[str, An
     return ExitCode.DONE
 
 
-def _steering(verb: str, message: str) -> Callable[..., int]:
-    @run.command(verb, help=message)
+def _steering(request: ControlRequest, message: str) -> Callable[..., int]:
+    @run.command(request.verb, help=message)
     @click.argument("run_id", metavar="RUN")
     @estate_option
     @json_option
     def steer(estate: str | None, as_json: bool, run_id: str) -> int:
-        return _steer(estate, run_id, as_json, {"verb": verb})
+        return _steer(estate, run_id, as_json, request)
 
     return steer
 
 
-pause = _steering("pause", "Hold the run after the step it is in.")
-resume = _steering("resume", "Let a paused run go on.")
-stop = _steering("stop", "Start nothing new in this run, classify what is in flight, end it.")
+pause = _steering(Pause(), "Hold the run after the step it is in.")
+resume = _steering(Resume(), "Let a paused run go on.")
+stop = _steering(Stop(), "Start nothing new in this run, classify what is in flight, end it.")
 
 
 @run.command()
@@ -170,7 +171,7 @@ stop = _steering("stop", "Start nothing new in this run, classify what is in fli
 @json_option
 def skip(estate: str | None, as_json: bool, run_id: str, step: str, reason: str) -> int:
     """Go on without a step."""
-    return _steer(estate, run_id, as_json, {"verb": "skip", "step": step, "reason": reason})
+    return _steer(estate, run_id, as_json, Skip(step, reason))
 
 
 @run.command()
@@ -181,8 +182,7 @@ def skip(estate: str | None, as_json: bool, run_id: str, step: str, reason: str)
 @json_option
 def decide(estate: str | None, as_json: bool, run_id: str, choice: str, step: str) -> int:
     """Answer the question a run waits for."""
-    more = {"step": step or _asking_step(estate, run_id)}
-    return _steer(estate, run_id, as_json, {"verb": "decide", "choice": choice, **more})
+    return _steer(estate, run_id, as_json, Decide(choice, step or _asking_step(estate, run_id)))
 
 
 def _asking_step(estate: str | None, run_id: str) -> str:

@@ -11,6 +11,7 @@ from console.cli.groups import Defaulting
 from console.cli.look import gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import age, say, say_json, table
+from state.api.requests import PlanChange
 from state.units import percent, rate
 
 MOST_WEIGHT = 256
@@ -96,8 +97,8 @@ def _dns(seen: dict[str, Any]) -> list[str]:
     return ["", *table(head, rows, right=("AGE",))] if rows else []
 
 
-def _change(kind: str, **args: Any) -> dict[str, Any]:
-    return {"do": "change", "kind": kind, "args": args}
+def _change(kind: str, **args: Any) -> PlanChange:
+    return PlanChange(kind, args)
 
 
 @traffic.command()

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from state.api.card import Card
 from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission, write
 from state.api.views.journal import JournalRow
 from state.api.wire import revive
 from state.errors import (
@@ -107,17 +108,17 @@ class EngineClient:
         answer: dict[str, Any] = _neutral(await self._ask(f"/v1/view/{quote(topic, safe='')}"))
         return answer
 
-    async def preview(self, request: Mapping[str, Any]) -> Card:
+    async def preview(self, request: PlanRequest) -> Card:
         """Build a plan; nothing outside changes."""
-        return _revive(Card, (await self._ask("/v1/preview", request, ACT_DEADLINE))["value"])
+        return _revive(Card, (await self._ask("/v1/preview", write(request), ACT_DEADLINE))["value"])
 
-    async def submit(self, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, request: Submission) -> Accepted:
         """Submit a confirmed plan; answers with its run at once."""
-        return await self._act("/v1/submit", request)
+        return await self._act("/v1/submit", write(request))
 
-    async def control(self, run: str, request: Mapping[str, Any]) -> Accepted:
+    async def control(self, run: str, request: ControlRequest) -> Accepted:
         """Pause, resume, skip, stop or decide in one run."""
-        return await self._act(f"/v1/runs/{quote(run, safe='')}/control", request)
+        return await self._act(f"/v1/runs/{quote(run, safe='')}/control", write(request))
 
     async def stop_all(self) -> Accepted:
         """Start nothing new anywhere, classify what is in flight."""

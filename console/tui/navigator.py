@@ -60,11 +60,11 @@ class Navigator:
         if self.front is not None:
             self.front.paint_chrome()
 
-    def preview(self, request: Mapping[str, Any], former: Card | None = None) -> None:
+    def preview(self, request: PlanRequest, former: Card | None = None) -> None:
         self.say("asking the engine what would happen")
         self._app.run_worker(self._preview(request, former), group="preview", exclusive=True, exit_on_error=False)
 
-    async def _preview(self, request: Mapping[str, Any], former: Card | None) -> None:
+    async def _preview(self, request: PlanRequest, former: Card | None) -> None:
         from console.tui.dialogs.base import TextDialog
         from console.tui.dialogs.card import CardDialog
 
@@ -105,7 +105,7 @@ class Navigator:
 
         self._app.push_screen(FormDialog(title, params), lambda given: then(given) if given is not None else None)
 
-    def send_control(self, run: str, request: Mapping[str, Any]) -> Any:
+    def send_control(self, run: str, request: ControlRequest) -> Any:
         return self._app.client.control(run, request)
 
     def send_stop_all(self) -> Any:

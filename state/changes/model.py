@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from state.errors import Refusal
 from state.estate.model import Estate
 from state.ports.outside import Outside
-from state.ports.target import Identity, Receipt
+from state.ports.target import Identity, Receipt, Setting
 
 
 class Risk(StrEnum):
@@ -82,11 +82,15 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """A finding with the words and readings that prove it."""
+    """A finding with the readings that prove it, what was measured, and the settings that the target now has.
+
+    `leaves` is given with every finding but unknown: by it the engine tells its own changes from those of others.
+    """
 
     finding: Finding
     evidence: tuple[str, ...]
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    leaves: tuple[Setting, ...] = ()
 
 
 class Change(Protocol):

@@ -15,8 +15,9 @@ from state.errors import EffectRefused, EffectUnknown, NotFound, Refusal
 from state.estate.model import Estate, Name
 from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerState
 from state.ports.outside import Outside
-from state.ports.target import Identity, Receipt
-from state.verdicts.traffic import ServerEffect, floor_after, state_key, state_word, weight_key
+from state.ports.target import Identity, Receipt, Setting
+from state.verdicts.drift import settings_of
+from state.verdicts.traffic import ServerEffect, floor_after, state_word
 from state.world.readings import Server
 
 
@@ -94,6 +95,10 @@ class BackendChange:
         known = ", ".join(s.name for s in servers)
         raise NotFound(f"{self.name} has no server {name}; it has {known}")
 
+    def leaves(self, servers: tuple[Server, ...]) -> tuple[Setting, ...]:
+        """What the servers are set to now: by it the engine knows its own changes again."""
+        return tuple(s for server in servers for s in settings_of(self.balancer.name, server))
+
     def floor_refusals(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> tuple[Refusal, ...]:
         """The floor, judged on the state after; a change that does not lower the count may pass."""
         was, will = floor_after(servers, {}), floor_after(servers, effects)
@@ -139,9 +144,9 @@ class SetWeight(BackendChange):
         evidence = (f"{self.name}/{self.server} weight reads {server.weight}",)
         before = facts["servers"].get(self.server, [None])[0]
         if server.weight == self.weight:
-            key = weight_key(self.balancer.name, self.backend, self.server)
-            return ReadBack(Finding.DONE, evidence, {"expected": {key: self.weight}})
-        return ReadBack(Finding.NOT_DONE if server.weight == before else Finding.PARTIAL, evidence)
+            return ReadBack(Finding.DONE, evidence, leaves=self.leaves((server,)))
+        finding = Finding.NOT_DONE if server.weight == before else Finding.PARTIAL
+        return ReadBack(finding, evidence, leaves=self.leaves((server,)))
 
 
 class SetState(BackendChange):
@@ -186,10 +191,10 @@ class SetState(BackendChange):
         evidence = (f"{self.name}/{self.server} reads {state_word(server)}, {server.sessions} sessions",)
         reached = server.drained == (self.state == "drain") and not server.maintenance
         if reached:
-            key = state_key(self.balancer.name, self.backend, self.server)
-            return ReadBack(Finding.DONE, evidence, {"expected": {key: self.state}})
+            return ReadBack(Finding.DONE, evidence, leaves=self.leaves((server,)))
         before = facts["servers"].get(self.server, [None, None])[1]
-        return ReadBack(Finding.NOT_DONE if state_word(server) == before else Finding.PARTIAL, evidence)
+        finding = Finding.NOT_DONE if state_word(server) == before else Finding.PARTIAL
+        return ReadBack(finding, evidence, leaves=self.leaves((server,)))
 
 
 class Flip(BackendChange):
@@ -259,11 +264,10 @@ class Flip(BackendChange):
         evidence = (f"{self.name} weights read {weights}; {self.to} {state_word(target)}",)
         others = [s.weight for s in servers if s.name != self.to]
         if target.serving and not any(others):
-            expected = {weight_key(self.balancer.name, self.backend, s.name): s.weight for s in servers}
-            return ReadBack(Finding.DONE, evidence, {"expected": expected})
+            return ReadBack(Finding.DONE, evidence, leaves=self.leaves(servers))
         before = facts["servers"]
         same = all(before.get(s.name, [None])[0] == s.weight for s in servers)
-        return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence)
+        return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence, leaves=self.leaves(servers))
 
     def _label(self, server: str) -> str:
         release = self.releases.get(server)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from state.api.card import Card, CardLine, Confirm
+from state.api.requests import PlanRequest, Typed
 from state.changes.model import Change, Preview, Risk
 from state.errors import Refused
 from state.health import Health
+from state.journal.codec import encode
 from state.journal.format import canonical
 from state.policy import nonce
 from state.policy.authority import CONFIRM_BY_RISK, highest
 from state.ports.target import Identity
-from state.runs.model import PlannedStep
+from state.runs.steps import PlannedStep
 from state.units import megabytes
 
 
@@ -40,7 +42,7 @@ class Draft:
     service: str = ""
     budget: float | None = None
     retry_of: tuple[str, str] | None = None
-    request: Mapping[str, Any] = field(default_factory=dict)
+    request: PlanRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
 
 def fingerprint(draft: Draft, steps: Sequence[PlannedStep]) -> str:
     """Hash of everything the plan relies on: the steps, who the targets are, and the facts read from them."""
-    body = {"title": draft.title, "runbook": draft.hash, "steps": [s.pinned() for s in steps]}
+    body = {"title": draft.title, "runbook": draft.hash, "steps": [encode(s) for s in steps]}
     return sha256(canonical(body)).hexdigest()
 
 
@@ -181,16 +183,16 @@ def _args(args: Mapping[str, Any]) -> str:
     return " ".join(f"{k}={v}" for k, v in args.items())
 
 
-def check_confirmation(plan: Plan, typed: Mapping[str, Any], *, now_mono: float) -> None:
+def check_confirmation(plan: Plan, typed: Typed, *, now_mono: float) -> None:
     """Refuse a confirmation that is too early, too late, or not what the card asked for."""
     age = now_mono - plan.made_mono
     if age < plan.card.arm:
         raise Refused("arming", f"confirmed {age * 1000:.0f} ms after the card opened", "Read the card first")
     if age > plan.card.expires:
         raise Refused("plan-expired", f"the plan is {age:.0f} s old", "Preview again")
-    if not nonce.matches(plan.nonce, str(typed.get("nonce", ""))):
+    if not nonce.matches(plan.nonce, typed.nonce):
         raise Refused("nonce", "what was typed is not what the card shows", "The plan is void; preview again")
-    if plan.card.confirm is Confirm.NONCE_AND_NAME and str(typed.get("name", "")).strip() != plan.name:
+    if plan.card.confirm is Confirm.NONCE_AND_NAME and typed.name.strip() != plan.name:
         raise Refused("name", f"the target's name {plan.name} was not typed", "The plan is void; preview again")
-    if plan.loss_to_type and str(typed.get("loss", "")).strip() != plan.loss_to_type:
+    if plan.loss_to_type and typed.loss.strip() != plan.loss_to_type:
         raise Refused("loss", f"the loss {plan.loss_to_type} was not typed", "The plan is void; preview again")

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from state.api.caller import Caller
 from state.api.card import Card, CardLine
 from state.api.messages import Accepted
+from state.api.requests import PlanRequest, Submission, write
 from state.clock import Clock
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
 from state.health import Health
-from state.journal.events import Event, EventKind
+from state.journal.events import Event
 from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
 from state.planning.plan import Draft, Plan, check_confirmation, fingerprint, make_plan, pin
-from state.planning.planner import Planner, given
+from state.planning.planner import Planner
 from state.policy.authority import require_risk, require_role
 from state.runs.effects import fact_difference
+from state.runs.events import RunResumed, RunStarted, StepRetried
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
-from state.runs.leases import require_free
-from state.runs.model import PlannedStep, Run
+from state.runs.leases import Leases
+from state.runs.model import Run
+from state.runs.steps import PlannedStep
 
 MOST_OPEN = 64
 """Plans kept at once; the oldest gives way."""
@@ -39,13 +41,14 @@ class Submissions:
         self,
         estate: Estate,
         planner: Planner,
-        book: RunHistory,
+        history: RunHistory,
+        leases: Leases,
         journal: Journal,
         executor: Executor,
         clock: Clock,
     ) -> None:
-        self._estate, self._planner, self._book = estate, planner, book
-        self._journal, self._executor, self._clock = journal, executor, clock
+        self._estate, self._planner, self._history = estate, planner, history
+        self._leases, self._journal, self._executor, self._clock = leases, journal, executor, clock
         self._open: dict[str, Plan] = {}
         self._submitting = asyncio.Lock()
         self._halts = 0
@@ -59,7 +62,7 @@ class Submissions:
         self._halts += 1
         self.void()
 
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+    async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         """A plan and its card, from readings made now."""
         require_role(caller, ("responder", "commander"), "planning")
         draft = self._planner.draft(request)
@@ -99,23 +102,22 @@ class Submissions:
                 lines.append(CardLine("rule", str(error), Health.FAIL))
         return replace(plan.card, facts=tuple(lines), refusals=tuple(refusals))
 
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. Whatever the outcome, the plan is used up, save for a confirmation too early."""
-        plan = self._open.get(str(request.get("plan", "")))
+        plan = self._open.get(request.plan)
         require_role(caller, ("responder", "commander"), "submitting")
         if plan is None:
             raise Refused("plan-open", "no such plan is waiting", "Preview again; plans are for one try")
         if plan.person != caller.person:
             raise Refused("plan-owner", f"the plan was made for {plan.person}", "Preview it yourself")
-        typed = given(request, "typed")
         try:
-            check_confirmation(plan, typed, now_mono=self._clock.mono())
+            check_confirmation(plan, request.typed, now_mono=self._clock.mono())
         except Refused as error:
             if error.rule != "arming":
                 del self._open[plan.id]
             raise
         del self._open[plan.id]
-        if request.get("fingerprint") != plan.fingerprint:
+        if request.fingerprint != plan.fingerprint:
             raise Refused("fingerprint", "the confirmation is for another plan", "Preview again")
         if plan.card.refusals:
             raise Refused("plan-refused", plan.card.refusals[0], "Clear the reason, then preview again")
@@ -149,53 +151,41 @@ class Submissions:
         targets: Sequence[str],
         halts: int,
     ) -> Accepted:
-        run_id = self._book.next_id()
-        body = {
-            "title": draft.title,
-            "runbook": draft.runbook,
-            "hash": draft.hash,
-            "service": draft.service,
-            "budget": draft.budget,
-            "targets": list(targets),
-            "request": dict(draft.request),
-            "steps": [s.pinned() for s in steps],
-            "words": f"{draft.title}: {len(steps)} steps",
-        }
-        if (size := len(canonical(body))) > MAX_PAYLOAD:
+        run_id = self._history.next_id()
+        body = RunStarted(
+            title=draft.title,
+            runbook=draft.runbook,
+            hash=draft.hash,
+            service=draft.service,
+            budget=draft.budget,
+            targets=tuple(targets),
+            request={} if draft.request is None else write(draft.request),
+            steps=tuple(steps),
+            message=f"{draft.title}: {len(steps)} steps",
+        )
+        if (size := len(canonical(body.as_json()))) > MAX_PAYLOAD:
             fact = f"the plan has {size // 1024} KiB, one journal entry holds {MAX_PAYLOAD // 1024}"
             raise Refused("plan-size", fact, "Split the runbook")
-        run_started = Event(EventKind.RUN_STARTED, person, session, run=run_id, body=body)
-        await self._journal.append_all([run_started, self._lease_event(run_id, person, targets)])
-        run = self._book.runs[run_id]
+        started = Event(body, person, session, run=run_id)
+        await self._journal.append_all([started, self._leases.next_lease(run_id, person, targets)])
+        run = self._history.runs[run_id]
         run.stopping = run.stopping or halts != self._halts
         self._executor.start(run)
         return Accepted(run_id, f"{run_id} started: {draft.title}")
 
-    async def take_lease(self, run: Run) -> None:
-        """Take the run's targets under the next epoch."""
-        await self._journal.append(self._lease_event(run.id, run.actor, run.targets))
-
-    def _lease_event(self, run: str, person: str, targets: Sequence[str]) -> Event:
-        body = {"epoch": self._book.epoch + 1, "targets": list(targets)}
-        return Event(EventKind.LEASE_TAKEN, person, run=run, body=body)
-
     async def _retry(self, caller: Caller, draft: Draft, step: PlannedStep) -> Accepted:
         run_id, key = draft.retry_of or ("", "")
-        run = self._book.runs[run_id]
+        run = self._history.runs[run_id]
         if self._planner.retry(run_id, step.id).retry_of != draft.retry_of:
             raise Refused("step-order", f"{key} of {run_id} was retried meanwhile", "Look at the run")
-        body = {
-            "identity": dict(step.identity) if step.identity is not None else None,
-            "facts": dict(step.facts) if step.facts is not None else None,
-            "reason": f"{caller.person} retries; before: {run.latest(step.id).message}",
-        }
-        message = {"words": f"{caller.person} retries {step.id}"}
+        reason = f"{caller.person} retries; before: {run.latest(step.id).message}"
+        retried = StepRetried(step.identity, step.facts, reason)
         if step.risk == "B3":
             self._executor.confirmed(run_id)
         await self._journal.append_all(
             [
-                Event(EventKind.STEP_RETRIED, caller.person, caller.session, run=run_id, step=key, body=body),
-                Event(EventKind.RUN_RESUMED, caller.person, caller.session, run=run_id, body=message),
+                Event(retried, caller.person, caller.session, run=run_id, step=key),
+                Event(RunResumed(f"{caller.person} retries {step.id}"), caller.person, caller.session, run=run_id),
             ]
         )
         return Accepted(run_id, f"{run_id}: retrying {step.title}")
@@ -208,7 +198,7 @@ class Submissions:
                 draft = self._planner.undo(run)
                 seen = await self._planner.see(draft)
                 targets = tuple(dict.fromkeys(t for one in seen for t in one.change.targets))
-                require_free(targets, self._book, now_wall=self._clock.wall())
+                self._leases.require_free(targets)
                 self._require_going(halts)
                 await self._start(run.actor, "", draft, pin(draft, seen), targets, halts)
         except (Refused, NotFound, JournalUnavailable) as error:
@@ -216,7 +206,7 @@ class Submissions:
 
     def _require_free(self, plan: Plan) -> None:
         mine = plan.draft.retry_of[0] if plan.draft.retry_of else ""
-        require_free(plan.targets, self._book, now_wall=self._clock.wall(), but=mine)
+        self._leases.require_free(plan.targets, but=mine)
 
     def _require_journal(self) -> None:
         if self._journal.unavailable:

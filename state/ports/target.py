@@ -32,3 +32,15 @@ class Receipt:
     code: str
     message: str
     changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing an effect set on a target: where (names from the outside in), what, and to which value.
+
+    `Setting(("edge-east", "checkout", "blue"), "weight", "100")`.
+    """
+
+    place: tuple[str, ...]
+    name: str
+    value: str
