@@ -15,8 +15,8 @@ from console.cli.shown import complain, note, say, say_json
 from console.client.engine_client import EngineClient
 from state.api.views.journal import JournalRow
 from state.api.wire import named
-from state.errors import ExitCode, NotFound
 from state.engine.events import Heartbeat
+from state.errors import ExitCode, NotFound
 from state.units import utc_date
 
 PAGE = 1000  # entries asked for at once

@@ -17,6 +17,7 @@ from console.tui.screens.base import MainScreen
 from console.tui.text import cell
 from state.api.card import Card, CardLine, Confirm
 from state.api.messages import Accepted
+from state.api.requests import ControlRequest, PlanRequest, Submission, Typed
 from state.api.views.runbooks import Param
 from state.errors import RecoveryError
 from state.units import utc
@@ -87,9 +88,7 @@ class Navigator:
         self._app.push_screen(CardDialog(card, self._submit, former), then)
 
     async def _submit(self, card: Card, typed: Mapping[str, str]) -> Accepted:
-        accepted = await self._app.client.submit(
-            {"plan": card.plan, "fingerprint": card.fingerprint, "typed": dict(typed)}
-        )
+        accepted = await self._app.client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
         self.started = accepted.run
         return accepted
 

@@ -118,7 +118,8 @@ async def test_reading_routes_take_no_other_method(desk: Desk, sockets: Sockets,
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if route.acts}))
 async def test_acting_routes_reach_the_engine_with_the_caller(desk: Desk, sockets: Sockets, path: str) -> None:
-    status, answer, _ = await ask(sockets.engine, "POST", concrete(path), json={})
+    body = {"do": "undo", "run": "R-1", "verb": "pause"}
+    status, answer, _ = await ask(sockets.engine, "POST", concrete(path), json=body)
     assert status == 200
     assert isinstance(answer["value"], list)
     [(_, caller)] = desk.calls

@@ -14,6 +14,7 @@ import pytest
 
 from adapters.lab.client import LabClient
 from console.client.engine_client import Connected, Line, Lost
+from state.api.requests import PlanUndo, Stop
 from tests.crash.recorder import Recorder
 from tests.crash.targets import Truth
 from tests.crash.trials import INTENT, OUTCOME, recorded
@@ -56,7 +57,7 @@ async def one_kill(engine: RealEngine, truth: Truth, recorder: Recorder, chance:
     intents, outcomes = spent(engine)
     assert intents == outcomes
     if row["state"] != "done":
-        await engine.client.control(run, {"verb": "stop", "reason": "the soak goes on"})
+        await engine.client.control(run, Stop("the soak goes on"))
         await engine.settled(run, 5.0)
     if state == "failed":
         for server, weight in zip(("blue", "green"), COLOURS[to], strict=True):
@@ -125,7 +126,7 @@ async def test_a_killed_console_changes_nothing_of_its_run(lab: LabClient, truth
             assert (await engine.client.hello()).engine_pid == pid
             assert (await truth.servers("west", "catalog"))["a"][1]
             assert recorder.effects == ["set server catalog/a state drain"]
-            undone = await engine.submit(await engine.plan({"do": "undo", "run": "R-1"}))
+            undone = await engine.submit(await engine.plan(PlanUndo("R-1")))
             assert (await engine.settled(undone, 8.0))["state"] == "done"
     assert not (await truth.servers("west", "catalog"))["a"][1]
 

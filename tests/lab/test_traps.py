@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from adapters.lab.client import LabClient
+from state.api.requests import Decide, PlanChange, PlanRunbook, PlanUndo
 from state.errors import Refused
 from state.journal.format import verify_export
 from tests.crash.recorder import Recorder
@@ -58,7 +59,7 @@ def write_book(engine: RealEngine, name: str, text: str) -> None:
 
 
 async def begin(engine: RealEngine, book: str, **params: str) -> str:
-    return await engine.submit(await engine.plan({"do": "runbook", "name": book, "params": params}))
+    return await engine.submit(await engine.plan(PlanRunbook(book, params)))
 
 
 async def nodes(engine: RealEngine) -> dict[str, dict[str, Any]]:
@@ -160,7 +161,7 @@ async def test_trap_09_the_last_server_is_kept_though_haproxy_would_let_it_go(
     run = await engine.act("server.drain", **place, server="a")
     assert (await engine.settled(run, 10))["state"] == "done"
     try:
-        card = await engine.plan({"do": "change", "kind": "server.drain", "args": {**place, "server": "b"}})
+        card = await engine.plan(PlanChange("server.drain", {**place, "server": "b"}))
         assert any(refusal.startswith("floor: 0 of 2 servers") for refusal in card.refusals)
         with pytest.raises(Refused, match="floor"):
             await engine.submit(card)
@@ -320,10 +321,10 @@ async def test_trap_14_console_and_engine_die_mid_step_and_the_open_question_sur
         await engine.start()
         row = await engine.row("R-1")
         assert (row["state"], row["question"], row["options"]) == ("waiting", "Is it well?", ["Yes", "No"])
-        await engine.client.control("R-1", {"verb": "decide", "choice": "Yes"})
+        await engine.client.control("R-1", Decide("Yes"))
         assert (await engine.settled("R-1", 5))["state"] == "done"
         assert engine.kinds("R-1").count("decision.asked") == 1
-        undone = await engine.submit(await engine.plan({"do": "undo", "run": "R-1"}))
+        undone = await engine.submit(await engine.plan(PlanUndo("R-1")))
         assert (await engine.settled(undone, 8))["state"] == "done"
     assert (await truth.servers("west", "catalog"))["b"][0] == 100
 

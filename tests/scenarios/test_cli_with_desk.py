@@ -19,6 +19,7 @@ import pytest
 from adapters.api_server import ApiServer, Sockets
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
+from state.api.requests import PlanChange, PlanRunbook, Skip
 from state.api.run_states import RunState
 from state.errors import Refused
 from state.health import Health
@@ -103,7 +104,7 @@ def test_plan_only_submits_nothing(running: Running, verb: Recovery, capsys: pyt
     assert "a: ready → drain" in capsys.readouterr().out
     assert [name for name, _ in running.desk.calls] == ["preview"]
     args = {"balancer": "edge-east", "backend": "catalog", "server": "a"}
-    assert running.desk.requests == [{"do": "change", "kind": "server.drain", "args": args}]
+    assert running.desk.requests == [PlanChange("server.drain", args)]
 
 
 def test_a_refused_plan_is_four_and_nothing_is_submitted(
@@ -142,7 +143,7 @@ def test_an_acting_verb_waits_and_ends_as_its_run(
 def test_no_wait_returns_at_once(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
     assert verb("run", "start", "drain-server", "server=a", "--yes-nonce", "--no-wait", "--json") == 0
     assert json.loads(capsys.readouterr().out)["run"] == "R-1"
-    assert running.desk.requests[0] == {"do": "runbook", "name": "drain-server", "params": {"server": "a"}}
+    assert running.desk.requests[0] == PlanRunbook("drain-server", {"server": "a"})
 
 
 def test_steering_verbs(running: Running, verb: Recovery) -> None:
@@ -151,7 +152,7 @@ def test_steering_verbs(running: Running, verb: Recovery) -> None:
     assert verb("run", "decide", "R-1", "continue", "--step", "return") == 0
     assert verb("stop") == 0
     assert [name for name, _ in running.desk.calls] == ["control R-1", "control R-1", "control R-1", "stop"]
-    assert running.desk.requests[1] == {"verb": "skip", "step": "drained", "reason": "known good"}
+    assert running.desk.requests[1] == Skip("drained", "known good")
 
 
 def test_the_engines_refusal_is_told_with_its_rule(

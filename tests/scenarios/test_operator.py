@@ -12,6 +12,7 @@ import time
 import pytest
 
 from adapters.lab.client import LabClient
+from state.api.requests import Decide, PlanRunbook
 from state.api.run_states import RunState
 from tests.support.real_engine import RealEngine
 from tests.terminal.ptys import Terminal
@@ -100,9 +101,7 @@ def test_a_terminal_that_dies_or_stalls_changes_nothing_about_a_run(lab: LabClie
 
 async def _run_while(engine: RealEngine, terminal: Terminal, how: str) -> None:
     gaps = asyncio.create_task(_widest_gap(engine, 8.0))
-    plan = await engine.plan(
-        {"do": "runbook", "name": "drain-server", "params": {"balancer": "edge-west", "server": "a"}}
-    )
+    plan = await engine.plan(PlanRunbook("drain-server", {"balancer": "edge-west", "server": "a"}))
     run = await engine.submit(plan)
     await asyncio.sleep(0.3)
     if how == "killed":
@@ -112,7 +111,7 @@ async def _run_while(engine: RealEngine, terminal: Terminal, how: str) -> None:
     row = await engine.settled(run, 40)
     while row["state"] == RunState.WAITING:
         choice = row["options"][0]
-        await engine.client.control(run, {"verb": "decide", "choice": choice})
+        await engine.client.control(run, Decide(choice))
         await asyncio.sleep(0.3)
         row = await engine.settled(run, 40)
     assert row["state"] == "done", row

@@ -28,6 +28,7 @@ from console.tui.terminal.capabilities import Terminal
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.errors import RecoveryError, Refused
 from tests.screens.fake_views import LATE, SCENES, card
@@ -48,7 +49,7 @@ class FakeFront:
         self.may_act = may_act
         self.card = card()
         self.refusal: RecoveryError | None = None
-        self.previews: list[Mapping[str, Any]] = []
+        self.previews: list[PlanRequest] = []
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
         self.version = 1
         self._moved = asyncio.Event()
@@ -81,7 +82,7 @@ class FakeFront:
     def mono(self) -> float:
         return time.monotonic()
 
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+    async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         self.previews.append(request)
         return self.card
 
@@ -93,11 +94,11 @@ class FakeFront:
         self.acts.append((verb, request))
         return Accepted("r-42", "run r-42 started")
 
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, caller: Caller, request: Submission) -> Accepted:
         return self._accept("submit", request)
 
-    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
-        return self._accept("control", {"run": run, **request})
+    async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted:
+        return self._accept("control", (run, request))
 
     async def stop_all(self, caller: Caller) -> Accepted:
         return self._accept("stop", {})

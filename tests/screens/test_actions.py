@@ -7,23 +7,20 @@ import pytest
 from console.tui.actions.registry import ACTIONS, actions_of
 from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
+from state.api.requests import Decide, PlanChange, PlanRunbook
 from tests.screens.fake_engine import Stage, stage
 
 REQUESTS = [
-    ("4", ("tab", "d"), {"do": "change", "kind": "server.drain",
-                         "args": {"balancer": "edge-east", "backend": "checkout", "server": "blue"}}),
-    ("4", ("tab", "down", "r"), {"do": "change", "kind": "server.ready",
-                                 "args": {"balancer": "edge-east", "backend": "checkout", "server": "green"}}),
+    ("4", ("tab", "d"), PlanChange("server.drain", {"balancer": "edge-east", "backend": "checkout", "server": "blue"})),
+    ("4", ("tab", "down", "r"),
+     PlanChange("server.ready", {"balancer": "edge-east", "backend": "checkout", "server": "green"})),
     ("4", ("tab", "w", "backspace", "5", "0", "enter"),
-     {"do": "change", "kind": "server.weight",
-      "args": {"balancer": "edge-east", "backend": "checkout", "server": "blue", "weight": 50}}),
-    ("4", ("tab", "f"), {"do": "change", "kind": "backend.flip",
-                         "args": {"balancer": "edge-east", "backend": "checkout", "to": "blue"}}),
-    ("4", ("f", "enter"), {"do": "change", "kind": "backend.flip",
-                           "args": {"balancer": "edge-east", "backend": "checkout", "to": "blue"}}),
-    ("2", ("down", "s"), {"do": "change", "kind": "database.switchover", "args": {"database": "orders", "to": "n2"}}),
+     PlanChange("server.weight", {"balancer": "edge-east", "backend": "checkout", "server": "blue", "weight": 50})),
+    ("4", ("tab", "f"), PlanChange("backend.flip", {"balancer": "edge-east", "backend": "checkout", "to": "blue"})),
+    ("4", ("f", "enter"), PlanChange("backend.flip", {"balancer": "edge-east", "backend": "checkout", "to": "blue"})),
+    ("2", ("down", "s"), PlanChange("database.switchover", {"database": "orders", "to": "n2"})),
     ("3", ("tab", "tab", "s", "right", "enter", "right", "enter", "enter"),
-     {"do": "runbook", "name": "rollback-release", "params": {"service": "catalog", "to": "blue"}}),
+     PlanRunbook("rollback-release", {"service": "catalog", "to": "blue"})),
 ]  # fmt: skip
 
 
@@ -136,7 +133,7 @@ async def test_controls_ask_for_a_yes() -> None:
         assert st.front.acts == []
         await st.press("y")
         await st.until(lambda: st.front.acts, "the decision")
-        assert st.front.acts == [("control", {"run": "r-41", "verb": "decide", "choice": "no"})]
+        assert st.front.acts == [("control", ("r-41", Decide("no")))]
         await st.sees("run r-42 started")
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from state.api.caller import Caller
 from state.api.card import Card, CardLine, Confirm
 from state.api.messages import Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState
 from state.api.views.header import HeaderView, SourceRow
 from state.api.views.journal import JournalRow, JournalView
@@ -70,7 +71,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Caller]] = []
-        self.requests: list[Mapping[str, Any]] = []
+        self.requests: list[PlanRequest | Submission | ControlRequest] = []
         self.raises: Exception | None = None
         self.card = CARD
         self.problem = ""
@@ -116,16 +117,16 @@ class Desk:
             raise self.raises
         return Accepted("R-1", name)
 
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+    async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         self.requests.append(request)
         await self._acted("preview", caller)
         return self.card
 
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, caller: Caller, request: Submission) -> Accepted:
         self.requests.append(request)
         return await self._acted("submit", caller)
 
-    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
+    async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted:
         self.requests.append(request)
         return await self._acted(f"control {run}", caller)
 

@@ -23,6 +23,7 @@ from console.client.engine_client import EngineClient
 from console.engine.control import listens
 from console.places import of_file
 from state.api.card import Card
+from state.api.requests import PlanChange, Submission, Typed
 from state.journal.events import Recorded
 from state.journal.format import Sealed, unseal, verify
 from tests.lab_fixture import running_lab
@@ -174,12 +175,12 @@ class RealEngine:
     async def submit(self, card: Card) -> str:
         """Confirm a card with everything it asks to be typed; the run's id."""
         typed = {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type}
-        accepted = await self.client.submit({"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
+        accepted = await self.client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
         return accepted.run
 
     async def act(self, kind: str, **args: Any) -> str:
         """Plan and submit one change; the run's id."""
-        return await self.submit(await self.plan({"do": "change", "kind": kind, "args": args}))
+        return await self.submit(await self.plan(PlanChange(kind, args)))
 
     async def row(self, run: str) -> dict[str, Any]:
         """A run as people see it."""

@@ -18,6 +18,7 @@ from console.cli.verbs import VERBS, recovery
 from console.client.far import FarAddressError, ssh_command
 from console.demo.watch import OrderGap
 from state.api.card import Confirm
+from state.api.requests import Typed
 from state.errors import (
     ConfigError,
     EffectUnknown,
@@ -133,14 +134,14 @@ def test_the_engine_process_never_imports_a_screen() -> None:
 
 
 def test_a_script_states_what_a_person_would_type() -> None:
-    assert scripted(CARD, PLAIN)["nonce"] == "AB2C"
+    assert scripted(CARD, PLAIN).nonce == "AB2C"
     grave = replace(CARD, risk="B3", confirm=Confirm.NONCE_AND_NAME, loss_to_type="2.0 MB")
     with pytest.raises(Refused, match="--name edge-east/catalog"):
         scripted(grave, PLAIN)
     with pytest.raises(Refused, match="--loss"):
         scripted(grave, replace(PLAIN, name=CARD.name))
     typed = scripted(grave, replace(PLAIN, name=CARD.name, loss="2.0 MB"))
-    assert typed == {"nonce": "AB2C", "name": CARD.name, "loss": "2.0 MB"}
+    assert typed == Typed("AB2C", CARD.name, "2.0 MB")
 
 
 class Terminal(io.StringIO):
@@ -154,7 +155,7 @@ class Terminal(io.StringIO):
 def test_a_person_types_the_nonce(typed: str, passes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
     if passes:
-        assert asked(CARD)["nonce"].upper() == "AB2C"
+        assert asked(CARD).nonce.upper() == "AB2C"
     else:
         with pytest.raises(Refused, match="nothing was sent"):
             asked(CARD)

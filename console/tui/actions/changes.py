@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from console.tui.actions.base import ActionContext, Effect, FormValues, Navigation
+from state.api.requests import PlanChange
 from state.api.views.replication import NodeRow
 from state.api.views.runbooks import Param
 from state.api.views.traffic import BackendRow, ServerRow
@@ -21,11 +21,6 @@ FAULTS = (
     "hang-source",
     "wrong-dns",
 )
-
-
-def change(kind: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """The request that previews one change."""
-    return {"do": "change", "kind": kind, "args": dict(args)}
 
 
 def _server(row: ServerRow) -> dict[str, Any]:
@@ -55,7 +50,7 @@ class ChangeWeight(ServerAction):
             if not (text.isascii() and text.isdigit() and int(text) <= MOST_WEIGHT):
                 desk.say(f"a weight is a whole number from 0 to {MOST_WEIGHT}")
                 return
-            desk.preview(change("server.weight", {**_server(row), "weight": int(text)}))
+            desk.preview(PlanChange("server.weight", {**_server(row), "weight": int(text)}))
 
         desk.ask(f"Weight of {row.server} in {row.balancer}/{row.backend}", (weight,), then)
 
@@ -66,7 +61,7 @@ class DrainServer(ServerAction):
     key, title = "d", "drain"
 
     def perform(self, ctx: ActionContext, desk: Navigation) -> None:
-        desk.preview(change("server.drain", _server(ctx.row)))
+        desk.preview(PlanChange("server.drain", _server(ctx.row)))
 
 
 class ReadyServer(ServerAction):
@@ -75,7 +70,7 @@ class ReadyServer(ServerAction):
     key, title = "r", "ready"
 
     def perform(self, ctx: ActionContext, desk: Navigation) -> None:
-        desk.preview(change("server.ready", _server(ctx.row)))
+        desk.preview(PlanChange("server.ready", _server(ctx.row)))
 
 
 class FlipBackend(Effect):
@@ -90,7 +85,7 @@ class FlipBackend(Effect):
         row: ServerRow | BackendRow = ctx.row
         fixed = {"balancer": row.balancer, "backend": row.backend}
         if isinstance(row, ServerRow):
-            desk.preview(change("backend.flip", {**fixed, "to": row.server}))
+            desk.preview(PlanChange("backend.flip", {**fixed, "to": row.server}))
             return
         view = ctx.store.traffic
         assert view is not None
@@ -100,7 +95,7 @@ class FlipBackend(Effect):
         desk.ask(
             f"Flip {row.balancer}/{row.backend} to",
             (target,),
-            lambda answers: desk.preview(change("backend.flip", {**fixed, "to": answers["to"]})),
+            lambda answers: desk.preview(PlanChange("backend.flip", {**fixed, "to": answers["to"]})),
         )
 
 
@@ -116,7 +111,7 @@ class SwitchOver(Effect):
 
     def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         row: NodeRow = ctx.row
-        desk.preview(change("database.switchover", {"database": row.cluster, "to": row.node}))
+        desk.preview(PlanChange("database.switchover", {"database": row.cluster, "to": row.node}))
 
 
 class FaultAction(Effect):
@@ -149,7 +144,7 @@ class InjectFault(FaultAction):
             if not (text.isascii() and text.isdigit() and int(text) > 0):
                 desk.say("a fault lasts a whole number of seconds")
                 return
-            desk.preview(change("fault.inject", {"fault": self._fault, "seconds": int(text)}))
+            desk.preview(PlanChange("fault.inject", {"fault": self._fault, "seconds": int(text)}))
 
         desk.ask(f"Fault {self._fault}: for how long", (seconds,), then)
 
@@ -169,4 +164,4 @@ class LiftFault(FaultAction):
         return f"lift fault {self._fault}"
 
     def perform(self, ctx: ActionContext, desk: Navigation) -> None:
-        desk.preview(change("fault.lift", {"fault": self._fault}))
+        desk.preview(PlanChange("fault.lift", {"fault": self._fault}))

@@ -30,10 +30,10 @@ from console.tui.actions.changes import (
     ReadyServer,
     SwitchOver,
 )
-from console.tui.actions.runs import Decide, PauseRun, ResumeRun, RetryStep, SkipStep, StartRun, StopRun, UndoRun
+from console.tui.actions.runs import DecideRun, PauseRun, ResumeRun, RetryStep, SkipStep, StartRun, StopRun, UndoRun
 
 _ALL: tuple[Action, ...] = (
-    Decide(),
+    DecideRun(),
     StartRun(),
     PauseRun(),
     ResumeRun(),

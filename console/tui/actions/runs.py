@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
+from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, Resume, Skip, Stop
 from state.api.run_states import StepState
 from state.api.views.runbooks import Param, RunbookRow, RunRow, StepRow
 
@@ -41,7 +42,7 @@ class StartRun(Effect):
         row: RunbookRow = ctx.row
 
         def then(answers: FormValues) -> None:
-            desk.preview({"do": "runbook", "name": row.name, "params": dict(answers)})
+            desk.preview(PlanRunbook(row.name, dict(answers)))
 
         if row.params:
             desk.ask(f"Start {row.title}", row.params, then)
@@ -55,6 +56,7 @@ class RunControl(Action):
     screens = ("runbooks",)
     acts = True
     verb: ClassVar[str] = ""
+    request: ClassVar[ControlRequest]
 
     def missing(self, ctx: ActionContext) -> str | None:
         run = run_of(ctx)
@@ -65,10 +67,10 @@ class RunControl(Action):
         return None
 
     def perform(self, ctx: ActionContext, desk: Navigation) -> None:
-        self.propose(ctx, desk, {"verb": self.verb}, ())
+        self.propose(ctx, desk, self.request, ())
 
     def propose(
-        self, ctx: ActionContext, desk: Navigation, request: dict[str, Any], facts: tuple[tuple[str, str], ...]
+        self, ctx: ActionContext, desk: Navigation, request: ControlRequest, facts: tuple[tuple[str, str], ...]
     ) -> None:
         """Ask for a yes, then send."""
         run = run_of(ctx)
@@ -85,19 +87,19 @@ class RunControl(Action):
 class PauseRun(RunControl):
     """Hold the run after the step it is in."""
 
-    key, title, verb = "p", "pause", "pause"
+    key, title, verb, request = "p", "pause", "pause", Pause()
 
 
 class ResumeRun(RunControl):
     """Let a paused run go on."""
 
-    key, title, verb = "u", "resume", "resume"
+    key, title, verb, request = "u", "resume", "resume", Resume()
 
 
 class StopRun(RunControl):
     """End the run at its next safe point."""
 
-    key, title, verb = "e", "end run", "stop"
+    key, title, verb, request = "e", "end run", "stop", Stop()
 
 
 class RetryStep(Effect):
@@ -121,7 +123,7 @@ class RetryStep(Effect):
         step = self._step(ctx, run) if run is not None else None
         assert run is not None
         assert step is not None
-        desk.preview({"do": "retry", "run": run.id, "step": step.step})
+        desk.preview(PlanRetry(run.id, step.step))
 
     def _step(self, ctx: ActionContext, run: RunRow) -> StepRow | None:
         if isinstance(ctx.row, StepRow):
@@ -142,13 +144,13 @@ class SkipStep(RunControl):
         step = ctx.row.step if isinstance(ctx.row, StepRow) else waiting[0].step if waiting else ""
 
         def then(answers: FormValues) -> None:
-            request = {"verb": self.verb, "step": step, "reason": answers["reason"]}
+            request = Skip(step, answers["reason"])
             self.propose(ctx, desk, request, (("step", step), ("reason", answers["reason"])))
 
         desk.ask(f"Skip {step} of {run.id}: why", (Param("reason", "text", "", (), True),), then)
 
 
-class Decide(RunControl):
+class DecideRun(RunControl):
     """Answer the question the run waits for."""
 
     key, title, verb = "d", "decide", "decide"
@@ -159,7 +161,7 @@ class Decide(RunControl):
         choice = Param("choice", "choice", "", run.options, True)
 
         def then(answers: FormValues) -> None:
-            request = {"verb": self.verb, "choice": answers["choice"]}
+            request = Decide(answers["choice"])
             self.propose(ctx, desk, request, (("question", run.question), ("answer", answers["choice"])))
 
         desk.ask(run.question or f"Decide {run.id}", (choice,), then)
@@ -179,4 +181,4 @@ class UndoRun(Effect):
     def perform(self, ctx: ActionContext, desk: Navigation) -> None:
         run = run_of(ctx)
         assert run is not None
-        desk.preview({"do": "undo", "run": run.id})
+        desk.preview(PlanUndo(run.id))
