@@ -19,6 +19,7 @@ from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission, write
 from state.api.views.journal import JournalRow
 from state.api.wire import revive
+from state.capabilities import topics
 from state.errors import (
     EffectRefused,
     EffectUnknown,
@@ -103,10 +104,12 @@ class EngineClient:
             )
         return _revive(Hello, value)
 
-    async def view(self, topic: str) -> dict[str, Any]:
-        """One view model with field names, texts neutralised."""
-        answer: dict[str, Any] = _neutral(await self._ask(f"/v1/view/{quote(topic, safe='')}"))
-        return answer
+    async def view(self, topic: str) -> Any:
+        """One view as its type, texts neutralised. Raises NotFound for a topic that nobody registered."""
+        known = topics().get(topic)
+        if known is None:
+            raise NotFound(f"no topic {topic}; there are {', '.join(topics())}")
+        return _revive(known.view_type, await self._ask(f"/v1/view/{quote(topic, safe='')}"))
 
     async def preview(self, request: PlanRequest) -> Card:
         """Build a plan; nothing outside changes."""
@@ -315,17 +318,9 @@ def _parse(raw: bytes) -> Any:
 def _revive(kind: type[T], value: Any) -> T:
     try:
         made: T = revive(kind, value)
-    except (TypeError, ValueError) as broken:
+    except (TypeError, ValueError, KeyError) as broken:
         raise EngineUnreachable(f"the engine's answer is no {kind.__name__}") from broken
     return made
-
-
-def _neutral(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {clean(str(k)): _neutral(v) for k, v in value.items()}
-    return [_neutral(v) for v in value] if isinstance(value, list) else value
 
 
 def _failure(status: int, body: bytes) -> RecoveryError:

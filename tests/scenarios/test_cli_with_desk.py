@@ -19,7 +19,7 @@ import pytest
 from adapters.api_server import ApiServer, Sockets
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
-from state.api.requests import PlanChange, PlanRunbook, Skip
+from state.api.requests import PlanChange, PlanRunbook, Skip, Submission, Typed
 from state.api.run_states import RunState
 from state.errors import Refused
 from state.health import Health
@@ -135,8 +135,7 @@ def test_an_acting_verb_waits_and_ends_as_its_run(
     began = time.monotonic()
     assert verb("traffic", "drain", "e", "c", "a", "--yes-nonce", "--within", "2") == code
     assert 0.5 < time.monotonic() - began < 3
-    typed = running.desk.requests[1]["typed"]
-    assert (typed["nonce"], running.desk.requests[1]["fingerprint"]) == ("AB2C", "f")
+    assert running.desk.requests[1] == Submission("p1", "f", Typed("AB2C", "edge-east/catalog"))
     assert "R-1" in capsys.readouterr().err
 
 

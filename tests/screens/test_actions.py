@@ -107,7 +107,7 @@ async def test_a_fault_from_the_palette() -> None:
         await st.sees("for how long")
         await st.press("enter")
         await st.until(lambda: st.front.previews, "a preview")
-        assert st.front.previews[0]["args"] == {"fault": "bad-release", "seconds": 120}
+        assert st.front.previews[0] == PlanChange("fault.inject", {"fault": "bad-release", "seconds": 120})
 
 
 async def test_a_reason_from_the_engine_dims_all_effects_but_stop() -> None:

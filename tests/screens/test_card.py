@@ -11,6 +11,7 @@ from textual import events
 from console.tui.dialogs.card import CardDialog
 from console.tui.screens import SCREENS
 from state.api.card import CardLine, Confirm
+from state.api.requests import Submission, Typed
 from state.errors import EffectUnknown, Refused
 from tests.screens.fake_engine import Stage, stage
 from tests.screens.fake_views import card
@@ -49,7 +50,7 @@ async def test_a_yes_confirms_with_plan_fingerprint_and_what_was_typed() -> None
         await opened(st)
         await st.press("y")
         await st.until(lambda: st.front.acts, "the submission")
-        assert st.front.acts == [("submit", {"plan": "p-1", "fingerprint": "f-1", "typed": {"nonce": "y"}})]
+        assert st.front.acts == [("submit", Submission("p-1", "f-1", Typed("y")))]
         await st.sees("run r-42 started")
 
 
@@ -104,7 +105,7 @@ async def test_a_nonce_typed_by_hand_confirms() -> None:
         await st.sees("type the code K7QX")
         await slowly(st, "k7qx")
         await st.until(lambda: st.front.acts, "the submission")
-        assert st.front.acts[0][1]["typed"] == {"nonce": "k7qx"}
+        assert st.front.acts[0][1].typed == Typed("k7qx")
 
 
 async def test_a_wrong_nonce_voids_the_card() -> None:
@@ -129,7 +130,7 @@ async def test_b3_wants_nonce_name_and_loss() -> None:
         assert st.front.acts == []
         await slowly(st, ["1", "3", "full_stop", "2", "space", "M", "B"])
         await st.until(lambda: st.front.acts, "the submission")
-        assert st.front.acts[0][1]["typed"] == {"nonce": "k7qx", "name": "orders", "loss": "13.2 MB"}
+        assert st.front.acts[0][1].typed == Typed("k7qx", "orders", "13.2 MB")
 
 
 async def test_a_refused_plan_cannot_be_confirmed() -> None:
@@ -169,7 +170,7 @@ async def test_changed_facts_refuse_and_the_next_card_shows_the_difference() -> 
         await st.pilot.pause(ARMED)
         await st.press("y")
         await st.until(lambda: st.front.acts, "the submission")
-        assert st.front.acts[0][1]["plan"] == "p-2"
+        assert st.front.acts[0][1].plan == "p-2"
 
 
 async def test_an_unknown_outcome_is_not_shown_as_failure() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ import console.client.engine_client
 from console.client.engine_client import Connected, EngineClient, EngineError, EngineUnreachable, Line, Lost
 from state.api.messages import API_VERSION, Hello
 from state.api.requests import Pause, PlanChange, Submission
-from state.api.wire import plain
+from state.api.views.header import HeaderView
+from state.api.wire import named, plain
 from state.errors import EffectUnknown, ExitCode, JournalUnavailable, NotFound, Refused
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -221,6 +223,7 @@ async def test_following_never_gives_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_view_is_neutralised() -> None:
-    async with answering(reply({"estate": "a\x1b]0;x\x07", "alarms": ["\u202e"], "n": 1})) as client:
+    header = HeaderView("a\x1b]0;x\x07", "lab", None, None, (), "", 1, "aa", ("\u202e",), {})
+    async with answering(reply(named(header))) as client:
         view = await client.view("header")
-    assert view == {"estate": "a\\x1b]0;x\\x07", "alarms": ["\\u202e"], "n": 1}
+    assert view == replace(header, estate="a\\x1b]0;x\\x07", alarms=("\\u202e",))
