@@ -14,11 +14,9 @@ from state.detection.events import (
     SplitBrainCleared,
     SplitBrainDetected,
 )
-from state.errors import JournalUnavailable
 from state.health import Health
 from state.journal.events import Body, Event, Recorded
 from state.journal.projection import FoldSetting, Projection
-from state.journal.writer import Journal
 from state.ports.target import Setting
 from state.runs.events import EffectEnded, EffectIntended
 from state.verdicts.drift import SettingKey, drifts, key_of
@@ -99,8 +97,8 @@ class Detector:
         if not found:
             self._processes[reading.name] = reading.process
 
-    def tick(self, now_mono: float) -> None:
-        """Judge every service and cluster once."""
+    def notice(self, now_mono: float) -> list[Event]:
+        """Judge every service and cluster once; what is to be recorded since the last time."""
         databases: dict[str, Health] = {}
         for name, entry in self._estate.databases.items():
             cluster = cluster_verdict(name, entry, self._world, now_mono)
@@ -108,6 +106,8 @@ class Detector:
             self._split_brain(name, cluster)
         for name, verdict in service_verdicts(self._estate, self._world, now_mono, databases).items():
             self._judge(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
+        noticed, self._pending = self._pending, []
+        return noticed
 
     def _split_brain(self, name: str, cluster: ClusterVerdict) -> None:
         """Two writers are recorded at once; cleared only when each of them speaks and at most one writes."""
@@ -136,17 +136,12 @@ class Detector:
             said = f"{name} recovered after {took:.1f} s of {rto:.0f} s"
             self._pending.append(Event(ServiceRecovered(name, round(took, 3), rto, said), self._actor))
 
-    async def record(self, journal: Journal) -> None:
-        """Write down what was noticed; what cannot be written now is tried again on the next tick."""
-        while self._pending:
-            event = self._pending[0]
-            try:
-                await journal.append(event)
-            except JournalUnavailable:
-                return
-            self._pending.pop(0)
-
 
 DETECTOR = Projection(
-    Detector, Detector, (ServiceImpaired, ServiceRecovered, EffectIntended, EffectEnded), Detector.fold
+    Detector,
+    Detector,
+    (ServiceImpaired, ServiceRecovered, EffectIntended, EffectEnded),
+    Detector.fold,
+    Detector.heard,
+    Detector.notice,
 )

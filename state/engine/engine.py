@@ -14,10 +14,9 @@ from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.capabilities import load_events, parts
 from state.checks.model import Answer, unknown
-from state.checks.registry import CHECKS
+from state.checks.registry import check_kinds
 from state.clock import Clock
 from state.config_files.arguments import arguments
-from state.detection.detector import Detector
 from state.engine.events import EngineStarted, EngineStopped, Heartbeat, RequestRefused
 from state.engine.poller import Poller
 from state.engine.topics import Topics
@@ -79,13 +78,15 @@ class Engine:
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
         self.boot = secrets.token_hex(8)
+        self._checks = check_kinds()
         self.world = World()
         self._store = store
         self._actor = f"engine@{node}"
         load_events()
         setting = FoldSetting(estate, self.world, clock, self.boot, self._actor)
         self.folds = Folds(tuple(parts("projections")), setting)
-        self.history, self.detector = self.folds.of(RunHistory), self.folds.of(Detector)
+        self.history = self.folds.of(RunHistory)
+        self._noticed: list[Event] = []
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
         self._verifier, self._verifying = Verifier(), asyncio.Lock()
@@ -240,7 +241,7 @@ class Engine:
             await asyncio.sleep(0)
 
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
-        kind = CHECKS[step.what]
+        kind = self._checks[step.what]
         try:
             args = arguments(step.what, kind.args, step.args)
             return kind.ask(args, self.world, self.estate, self.clock.mono(), not_before)
@@ -250,7 +251,7 @@ class Engine:
     def _heard(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
         if now.value is not None and now.error is None:
             observe_trends(self.world, key, now.value, before)
-            self.detector.heard(now)
+            self.folds.heard(now)
         self._move()
 
     def _recorded(self, recorded: Recorded) -> None:
@@ -277,10 +278,19 @@ class Engine:
             self.lag = max(0.0, now - last - TICK)
             self._void_after_gap(now)
             last = self._ticked = now
-            self.detector.tick(now)
-            await self.detector.record(self.journal)
+            self._noticed += self.folds.notice(now)
+            await self._record_noticed()
             await self._probe(now)
             self._move()
+
+    async def _record_noticed(self) -> None:
+        """Write down what was noticed; what cannot be written now is tried again on the next tick."""
+        while self._noticed:
+            try:
+                await self.journal.append(self._noticed[0])
+            except JournalUnavailable:
+                return
+            self._noticed.pop(0)
 
     def _void_after_gap(self, now: float) -> None:
         """After a standstill, plans shown before it are void; whoever asks first after it is refused."""

@@ -6,13 +6,15 @@ and hands the state to views, checks and policies by its type.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from state.clock import Clock
 from state.estate.model import Estate
-from state.journal.events import Body, Foreign, Recorded, Unreadable
+from state.journal.events import Body, Event, Foreign, Recorded, Unreadable
+from state.world.observed import Observed
+from state.world.readings import Reading
 from state.world.world import World
 
 S = TypeVar("S")
@@ -40,13 +42,16 @@ class Projection:
     """One fold: the state it makes, the bodies it reads (none = every entry), and how an entry changes the state.
 
     `fold` may raise LookupError, TypeError, ValueError or AttributeError for an entry that does not fit what went
-    before; then the journal counts as unread from there.
+    before; then the journal counts as unread from there. `heard` is called with each good reading, `notice` at every
+    tick with the engine's monotonic clock; what `notice` returns is recorded, however long that has to wait.
     """
 
     state: type[Any]
     create: Callable[[FoldSetting], Any]
     kinds: tuple[type[Body], ...]
     fold: Callable[[Any, Recorded], None]
+    heard: Callable[[Any, Observed[Reading]], None] | None = None
+    notice: Callable[[Any, float], Sequence[Event]] | None = None
 
 
 class Folds:
@@ -54,7 +59,7 @@ class Folds:
 
     def __init__(self, projections: tuple[Projection, ...], setting: FoldSetting) -> None:
         self.states: dict[type[Any], Any] = {p.state: p.create(setting) for p in projections}
-        self.versions: dict[type[Any], int] = dict.fromkeys(self.states, 0)
+        self._projections = projections
         self._all = tuple(p for p in projections if not p.kinds)
         self._by_kind: dict[str, tuple[Projection, ...]] = {}
         for projection in projections:
@@ -78,9 +83,19 @@ class Folds:
                 projection.fold(self.states[projection.state], recorded)
             except (LookupError, TypeError, ValueError, AttributeError):
                 problem = problem or f"entry {recorded.seq} does not read as {recorded.kind}"
-            self.versions[projection.state] += 1
         return problem
 
-    def counts(self) -> Mapping[type[Any], int]:
-        """How many entries each projection has folded: a version of its state."""
-        return self.versions
+    def heard(self, now: Observed[Reading]) -> None:
+        """Hand a good reading to every projection that listens."""
+        for projection in self._projections:
+            if projection.heard is not None:
+                projection.heard(self.states[projection.state], now)
+
+    def notice(self, now_mono: float) -> list[Event]:
+        """What the projections notice now and want recorded."""
+        return [
+            event
+            for projection in self._projections
+            if projection.notice is not None
+            for event in projection.notice(self.states[projection.state], now_mono)
+        ]

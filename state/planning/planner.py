@@ -11,7 +11,7 @@ from state.api.card import CardLine
 from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRunbook, PlanUndo
 from state.api.run_states import StepState
 from state.changes.model import Change, ChangeSpec, Preview
-from state.changes.registry import CHANGES, build
+from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
 from state.health import Health
@@ -127,7 +127,7 @@ def change_step(change: Change, step: str, index: int) -> PlannedStep:
         what=change.spec.kind,
         args=dict(change.spec.args),
         owner="responder",
-        risk=CHANGES[change.spec.kind].risk.value,
+        risk=change_kind(change.spec.kind).risk.value,
     )
 
 

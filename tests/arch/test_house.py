@@ -11,8 +11,8 @@ import pytest
 
 from console.tui.screens import SCREENS
 from state.capabilities import load_events
-from state.changes.registry import CHANGES
-from state.checks.registry import CHECKS
+from state.changes.registry import change_kinds
+from state.checks.registry import check_kinds
 from state.journal.events import EVENTS
 from state.runs.fold import REDUCERS
 
@@ -78,7 +78,7 @@ def test_every_event_has_a_body_with_a_line_and_every_event_of_a_run_a_reducer()
 
 
 def test_registries_are_complete():
-    assert all(kind.title and kind.args for kind in (*CHANGES.values(), *CHECKS.values()))
+    assert all(kind.title and kind.args for kind in (*change_kinds().values(), *check_kinds().values()))
     digits = [screen.digit for screen in SCREENS]
     assert len(set(digits)) == len(digits)
 
