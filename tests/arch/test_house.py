@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from console.tui.screens import SCREENS
-from state.capabilities import load_events
+from state.capabilities import load_events, topics
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
 from state.journal.events import EVENTS
@@ -79,7 +78,7 @@ def test_every_event_has_a_body_with_a_line_and_every_event_of_a_run_a_reducer()
 
 def test_registries_are_complete():
     assert all(kind.title and kind.args for kind in (*change_kinds().values(), *check_kinds().values()))
-    digits = [screen.digit for screen in SCREENS]
+    digits = [topic.digit for topic in topics().values() if topic.digit]
     assert len(set(digits)) == len(digits)
 
 

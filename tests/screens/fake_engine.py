@@ -22,7 +22,6 @@ from textual.pilot import Pilot
 
 from adapters.api_server import ApiServer, Sockets
 from console.tui.app import ConsoleApp
-from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
 from console.tui.terminal.capabilities import Terminal
 from state.api.caller import Caller
@@ -146,9 +145,8 @@ class Stage:
     async def press(self, *keys: str) -> None:
         """Keys one after the other, each with its consequences on the screen."""
         for key in keys:
-            mode = (
-                {tab.digit: tab.name_ for tab in SCREENS}.get(key) if isinstance(self.app.screen, MainScreen) else None
-            )
+            digits = {tab.digit: tab.name for tab in self.app.tabs}
+            mode = digits.get(key) if isinstance(self.app.screen, MainScreen) else None
             self.send(key)
             await self.settle()
             if mode is not None:
@@ -192,16 +190,20 @@ async def stage(
     *,
     may_act: bool = True,
     terminal: Terminal | None = None,
+    topics: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Stage]:
-    """A console of this size, connected and filled."""
-    front = FakeFront(SCENES[scene](), may_act=may_act)
+    """A console of this size, connected and filled; `topics` are views beside those of the scene."""
+    front = FakeFront({**SCENES[scene](), **(topics or {})}, may_act=may_act)
     # A short path: the kernel takes 107 bytes for a socket.
     with tempfile.TemporaryDirectory(prefix="fe-") as folder:
         async with serving(front, Path(folder)) as path:
             app = ConsoleApp(path, terminal or Terminal())
             async with app.run_test(size=size) as pilot:
                 made = Stage(app, pilot, front)
-                await made.until(lambda: app.store.journal is not None and app._announced, "the first views")
+                await made.until(
+                    lambda: app._announced and all(app.store.view(tab.name) is not None for tab in app.tabs),
+                    "the first views",
+                )
                 await pilot.pause(SWITCH_SECONDS)
                 await made.settle()
                 yield made

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from textual import events
 
+from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
-from console.tui.screens import SCREENS
 from state.api.card import CardLine, Confirm
 from state.api.requests import Submission, Typed
 from state.errors import EffectUnknown, Refused
@@ -196,7 +196,7 @@ async def test_a_preview_that_fails_says_rule_fact_and_way_out() -> None:
 async def test_pasted_text_on_every_screen_sends_nothing() -> None:
     """A pasted shell command is type-ahead: whatever it opens, it confirms nothing."""
     async with stage() as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             for char in ".yyds\r.y\rsy\rwy":
                 key = {"\r": "enter", ".": "full_stop"}.get(char, char)

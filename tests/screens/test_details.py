@@ -67,7 +67,7 @@ async def test_enter_tells_all_about_a_row_on_the_smallest_terminal_and_stays_al
         st.front.show("overview", replace(view, services={**view.services, "checkout": other}))
         await st.sees("all is well")
         await st.press("escape")
-        assert st.app.screen.name_ == "overview"  # type: ignore[attr-defined]
+        assert st.app.screen.topic.name == "overview"  # type: ignore[attr-defined]
 
 
 async def test_a_service_leads_to_its_backend() -> None:
@@ -90,7 +90,7 @@ async def test_without_a_run_the_library_has_the_focus_and_a_start_hands_it_on()
         await st.press("s")
         await st.sees("Start Roll back a bad release")
         await st.press("escape")
-        st.app.desk.started = "r-41"
+        st.app.recent.started = "r-41"
         st.front.show("runbooks", view)
         await st.until(lambda: st.app.focused is table(st, "runs"), "focus on the runs")
         assert table(st, "runs").cursor_key == "r-41"
@@ -187,7 +187,7 @@ async def test_of_thousands_of_servers_only_those_in_sight_are_built() -> None:
         feed = st.app.screen.servers  # type: ignore[attr-defined]
         built: list[str] = []
         build = feed._build
-        feed._build = lambda key, row: (built.append(key), build(key, row))[1]
+        feed._build = lambda key, row, age: (built.append(key), build(key, row, age))[1]
         table(st, "servers").focus()
         await st.press(*"jjjjGg")
         assert len(built) < 100

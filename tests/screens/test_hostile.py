@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
 from console.tui.dialogs.find import GoToDialog
 from console.tui.parts.facts import Fact, Facts
-from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
 from console.tui.widgets.table import LineTable
 from state.api.card import Card
+from state.api.views.header import HeaderView
 from state.api.wire import plain, revive
 from state.text import cells, clean, decode, is_clean
 from tests.screens.corpus import hostile_strings, poisoned, poisoned_views
@@ -34,7 +35,7 @@ def harmless(st: Stage, width: int) -> None:
     for line in st.lines:
         assert is_clean(line), repr(line)
         assert cells(line) <= width
-    assert st.lines[0].lstrip().startswith(clean(st.app.store.header.environment).upper()[:8])  # type: ignore[union-attr]
+    assert st.lines[0].lstrip().startswith(clean(st.app.store.view(HeaderView).environment).upper()[:8])  # type: ignore[union-attr]
 
 
 def received(st: Stage, views: dict[str, Any]) -> None:
@@ -68,9 +69,9 @@ async def journal_tells_everything(st: Stage, views: dict[str, Any]) -> int:
 
 async def every_screen(st: Stage, views: dict[str, Any], width: int) -> None:
     """All screens, all tables, all rows with their details."""
-    for tab in SCREENS:
-        st.app.switch_mode(tab.name_)
-        await st.until(lambda tab=tab: st.app.current_mode == tab.name_ and st.app.screen.ready, tab.name_)  # type: ignore[attr-defined,misc]
+    for tab in tabs():
+        st.app.switch_mode(tab.name)
+        await st.until(lambda tab=tab: st.app.current_mode == tab.name and st.app.screen.ready, tab.name)  # type: ignore[attr-defined,misc]
         received(st, views)
         front = st.app.screen
         assert isinstance(front, MainScreen)
@@ -83,7 +84,7 @@ async def every_screen(st: Stage, views: dict[str, Any], width: int) -> None:
                 assert all(is_clean(text) for text in facts_of(front).values())
             await st.settle()
             harmless(st, width)
-        if tab.name_ == "journal":
+        if tab.name == "journal":
             await journal_tells_everything(st, views)
 
 
@@ -146,7 +147,7 @@ async def test_ten_thousands_of_hostile_strings_are_shown_and_do_nothing(seed: i
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_every_screen_survives_a_hostile_world(size: tuple[int, int]) -> None:
     async with stage("hostile", size) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             for keys in ((), ("tab",), ("tab",), ("j",), ("question_mark", "escape"), ("colon", "escape")):
                 await st.press(*keys)

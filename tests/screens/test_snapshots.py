@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from console.tui.app import ConsoleApp
+from console.tui.app import ConsoleApp, tabs
 from console.tui.dialogs.card import CardDialog
-from console.tui.screens import SCREENS
 from state.api.card import Card, Confirm
 from state.api.messages import Accepted
 from tests.screens.fake_views import card, incident_at
@@ -34,7 +33,7 @@ async def shown(pilot: Pilot[Any], digit: str) -> None:
     """The screen behind a digit, at rest."""
     app = pilot.app
     assert isinstance(app, ConsoleApp)
-    while app.store.journal is None or not app._announced:
+    while app.store.view("journal") is None or not app._announced:
         await pilot.pause(0.02)
     await pilot.press(digit)
     await pilot.pause(0.3)
@@ -45,7 +44,7 @@ def test_the_pictures_belong_to_this_python_and_textual() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=name_of)
-@pytest.mark.parametrize("tab", SCREENS, ids=lambda tab: tab.name_)
+@pytest.mark.parametrize("tab", tabs(), ids=lambda tab: tab.name)
 def test_screen(snap_compare: Compare, tab: Any, size: tuple[int, int]) -> None:
     assert snap_compare(console(), terminal_size=size, run_before=lambda pilot: shown(pilot, tab.digit))
 
@@ -67,4 +66,4 @@ def test_card(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 def test_every_picture_has_its_test() -> None:
     pictures = list((Path(__file__).parent / "__snapshots__" / "test_snapshots").glob("*"))
-    assert len(pictures) == len(SIZES) * (len(SCREENS) + 1)
+    assert len(pictures) == len(SIZES) * (len(tabs()) + 1)

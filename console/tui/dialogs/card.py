@@ -93,7 +93,7 @@ class CardDialog(Dialog[str]):
     # -- what is shown
 
     def content_(self) -> Iterable[Widget]:
-        yield Facts(card_rows(self.card, self._former, self.console_app.glyphs))
+        yield Facts(card_rows(self.card, self._former, self.session.glyphs))
         yield self._rule
         yield self._question
         yield Cancel()
@@ -199,7 +199,7 @@ class CardDialog(Dialog[str]):
         except RecoveryError as refused:
             self._said = [joined((f"{refused.title}: {refused}", FAIL))]
         else:
-            self.console_app.desk.say(accepted.message)
+            self.session.navigator.say(accepted.message)
             self.dismiss(None)
             return
         finally:
