@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from console.client.engine_client import EngineClient
 from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
-from console.tui.session import Navigation, Recent, Session, Then, Verification
+from console.tui.session import Navigation, Recent, Session, Then, ChainCheck
 from console.tui.text import cell
 from state.api.card import Card, CardLine, Confirm
 from state.api.messages import Accepted
@@ -137,7 +137,7 @@ class Navigator(Navigation):
             self._verified(f"the chain holds: {count} verified at {at}", Health.PASS)
 
     def _verified(self, message: str, health: Health | None) -> None:
-        self._recent.verification = Verification(message, health)
+        self._recent.chain_check = ChainCheck(message, health)
         self.say(message)
         if self.front is not None:
             self.front.tick()

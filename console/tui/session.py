@@ -55,8 +55,8 @@ class Navigation(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """What came of a verification of the journal; `health` None while it goes on."""
+class ChainCheck:
+    """What came of a chain_check of the journal; `health` None while it goes on."""
 
     message: str
     health: Health | None
@@ -68,7 +68,7 @@ class Recent:
 
     started: str = ""
     """The run that was started last, until the runbooks screen has shown it."""
-    verification: Verification | None = None
+    chain_check: ChainCheck | None = None
     notice: str = ""
     notice_until: float = 0.0
     """On this process's monotonic clock."""

@@ -17,7 +17,7 @@ from console.tui.widgets.rows import Column, TableRow
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PaletteEntry:
     """One thing that can be done by name; `works` is false when it would only say why it does nothing now."""
 
     name: str
@@ -38,7 +38,7 @@ class PaletteDialog(PickDialog[Callable[[], object]]):
         Column("message", "what it does", 12, flex=1, cut="end"),
     )
 
-    def __init__(self, found: Iterable[Entry]) -> None:
+    def __init__(self, found: Iterable[PaletteEntry]) -> None:
         super().__init__()
         self._entries = {entry.name: entry for entry in found}
 
@@ -52,13 +52,13 @@ class PaletteDialog(PickDialog[Callable[[], object]]):
         return found.run if found is not None else None
 
 
-def entries(session: Session, ctx: ActionContext, do: Callable[[Action], object]) -> Iterator[Entry]:
+def entries(session: Session, ctx: ActionContext, do: Callable[[Action], object]) -> Iterator[PaletteEntry]:
     """One entry per action, screen and theme; `do` performs an action on the screen in front."""
     for action in actions_of(ctx.screen):
         reason = action.why_not(ctx)
         message = f"not now: {reason}" if reason is not None else action.help
-        yield Entry(action.name, shown_key(action), message, partial(do, action), reason is None)
+        yield PaletteEntry(action.name, shown_key(action), message, partial(do, action), reason is None)
     for tab in session.tabs:
-        yield Entry(tab.title, tab.digit, "the screen", partial(session.navigator.open_screen, tab.name))
+        yield PaletteEntry(tab.title, tab.digit, "the screen", partial(session.navigator.open_screen, tab.name))
     for theme in THEMES:
-        yield Entry(f"theme {theme}", "", "the colours of this console", partial(session.use_theme, theme))
+        yield PaletteEntry(f"theme {theme}", "", "the colours of this console", partial(session.use_theme, theme))

@@ -80,7 +80,7 @@ class JournalScreen(MainScreen):
         if view is None:
             return
         stored = (f"NOT stored: {view.durable}", FAIL) if view.durable else "all entries are on disk"
-        asked = self.session.recent.verification
+        asked = self.session.recent.chain_check
         if asked is not None:
             checked = cell(asked.message, VERIFIED_STYLES.get(asked.health, WARN))
         else:
