@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from console.client.engine_client import EngineClient
 from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
-from console.tui.session import Navigation, Recent, Session, Then, ChainCheck
+from console.tui.session import ChainCheck, Navigation, Recent, Session, Then
 from console.tui.text import cell
 from state.api.card import Card, CardLine, Confirm
 from state.api.messages import Accepted

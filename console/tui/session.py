@@ -56,7 +56,7 @@ class Navigation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChainCheck:
-    """What came of a chain_check of the journal; `health` None while it goes on."""
+    """What came of a verification of the journal; `health` None while it goes on."""
 
     message: str
     health: Health | None
