@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from pydantic import model_validator
@@ -46,9 +45,8 @@ class HttpProbe:
 
     async def read(self, *, deadline: float) -> ProbeReading:
         """Status and seconds of a whole answer, whatever the status. Raises ReadFailure, also on a redirect."""
-        began = time.perf_counter()
         answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER)
-        return ProbeReading(self.target, answer.status, time.perf_counter() - began)
+        return ProbeReading(self.target, answer.status, answer.seconds)
 
     async def close(self) -> None:
         await self._reader.close()

@@ -48,10 +48,8 @@ async def _session(path: str, terminal: Terminal) -> tuple[int, HeaderView | Non
     try:
         await early.begin()
         from console.tui.app import ConsoleApp
-        from state.api.views.header import HeaderView
 
         app = ConsoleApp(path, terminal, early.follow())
-        code = await app.live()
-        return code, app.store.view(HeaderView)
+        return await app.live(), app.store.header
     finally:
         await early.close()
