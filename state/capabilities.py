@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from state.api.topics import Topic, load
@@ -68,6 +69,16 @@ def parts(what: str) -> Iterator[Any]:
     for each in capabilities():
         for place in getattr(each, what):
             yield load(place)
+
+
+def kinds(what: str) -> Iterator[Any]:
+    """Every registered kind of `changes` or `checks`: the KINDS of each module of that package, then those of
+    capabilities."""
+    package = import_module(f"state.{what}")
+    for found in iter_modules(package.__path__, f"state.{what}."):
+        yield from getattr(import_module(found.name), "KINDS", ())
+    for registered in parts(what):
+        yield from registered
 
 
 def load_events() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from state.api.run_states import RunState
 from state.api.service import EngineService
 from state.api.views.header import HeaderView
 from state.api.views.runbooks import RunbooksView
+from state.api.wire import columns, is_table
+from state.capabilities import topics
 
 LOOPBACK = "127.0.0.1"
 
@@ -48,6 +51,7 @@ class EngineMetrics(Collector):
         yield _one("recovery_journal_seq", "Sequence number of the newest journal entry.", header.journal_seq)
         yield from self._sources(header)
         yield self._runs(self._front.view("runbooks"))
+        yield self._rows()
 
     def _sources(self, header: HeaderView) -> Iterator[Metric]:
         age = GaugeMetricFamily(
@@ -72,6 +76,23 @@ class EngineMetrics(Collector):
         for state in RunState:
             runs.add_metric([state.value], sum(run.state is state for run in view.runs.values()))
         return runs
+
+    def _rows(self) -> Metric:
+        """What every topic shows, so that a new capability is measured without a line here."""
+        rows = GaugeMetricFamily(
+            "recovery_rows",
+            "Rows of every table a console can follow; health is empty where rows have none.",
+            labels=["topic", "table", "health"],
+        )
+        for topic in topics():
+            view = self._front.view(topic)
+            for table, kind in columns(type(view)).items():
+                if is_table(kind):
+                    shown = getattr(view, table).values()
+                    counts = Counter(str(getattr(row, "health", "")) for row in shown)
+                    for health, count in (counts or {"": 0}).items():
+                        rows.add_metric([topic, table, health], count)
+        return rows
 
 
 def _one(name: str, message: str, value: float) -> Metric:

@@ -13,6 +13,7 @@ from adapters.api_server.answers import HEADERS, BadRequest, answer
 from adapters.api_server.callers import caller_of
 from adapters.api_server.stream import run_stream
 from state.api.caller import Caller
+from state.api.requests import read_control, read_plan, read_submission
 from state.api.service import EngineService
 from state.api.wire import named, plain
 from state.capabilities import topics
@@ -45,36 +46,36 @@ class Route:
     serve: Callable[[Side, web.Request], Awaitable[web.StreamResponse]]
 
 
-async def _hello(desk: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(desk.front.hello(desk.caller(request)))})
+async def _hello(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(side.front.hello(side.caller(request)))})
 
 
-async def _stream(desk: Side, request: web.Request) -> web.StreamResponse:
+async def _stream(side: Side, request: web.Request) -> web.StreamResponse:
     asked = request.query.get("topics", ",".join(topics()))
     wanted = tuple(dict.fromkeys(_topic(name) for name in asked.split(",") if name))
-    return await run_stream(request, desk.front, wanted)
+    return await run_stream(request, side.front, wanted)
 
 
-async def _view(desk: Side, request: web.Request) -> web.StreamResponse:
-    return answer(named(desk.front.view(_topic(request.match_info["topic"]))))
+async def _view(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer(named(side.front.view(_topic(request.match_info["topic"]))))
 
 
-async def _journal(desk: Side, request: web.Request) -> web.StreamResponse:
+async def _journal(side: Side, request: web.Request) -> web.StreamResponse:
     after, limit = _number(request, "after", 0), _number(request, "limit", 100)
-    rows = desk.front.journal_rows(after, min(limit, MOST_ROWS))
+    rows = side.front.journal_rows(after, min(limit, MOST_ROWS))
     return answer({"value": [plain(row) for row in rows]})
 
 
-async def _verify(desk: Side, request: web.Request) -> web.StreamResponse:
-    problem = await desk.front.journal_verify()
+async def _verify(side: Side, request: web.Request) -> web.StreamResponse:
+    problem = await side.front.journal_verify()
     return answer({"value": problem, "problem": problem})
 
 
-async def _export(desk: Side, request: web.Request) -> web.StreamResponse:
+async def _export(side: Side, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
     await response.prepare(request)
     held = bytearray()
-    async for entry in desk.front.journal_export():
+    async for entry in side.front.journal_export():
         held += entry + b"\n"
         if len(held) >= EXPORT_CHUNK:
             await response.write(bytes(held))
@@ -83,25 +84,27 @@ async def _export(desk: Side, request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _preview(desk: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await desk.front.preview(desk.caller(request), await _body(request)))})
+async def _preview(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await side.front.preview(side.caller(request), read_plan(await _body(request))))})
 
 
-async def _submit(desk: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await desk.front.submit(desk.caller(request), await _body(request)))})
+async def _submit(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer(
+        {"value": plain(await side.front.submit(side.caller(request), read_submission(await _body(request))))}
+    )
 
 
-async def _control(desk: Side, request: web.Request) -> web.StreamResponse:
-    run, body = request.match_info["run"], await _body(request)
-    return answer({"value": plain(await desk.front.control(desk.caller(request), run, body))})
+async def _control(side: Side, request: web.Request) -> web.StreamResponse:
+    run, control = request.match_info["run"], read_control(await _body(request))
+    return answer({"value": plain(await side.front.control(side.caller(request), run, control))})
 
 
-async def _stop(desk: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await desk.front.stop_all(desk.caller(request)))})
+async def _stop(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await side.front.stop_all(side.caller(request)))})
 
 
-async def _shut_down(desk: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await desk.front.shut_down(desk.caller(request)))})
+async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await side.front.shut_down(side.caller(request)))})
 
 
 ROUTES: tuple[Route, ...] = (
@@ -120,8 +123,9 @@ ROUTES: tuple[Route, ...] = (
 
 
 def _topic(name: str) -> str:
-    if name not in topics():
-        raise NotFound(f"no topic {name!r}; there are {', '.join(topics())}")
+    known = topics()
+    if name not in known:
+        raise NotFound(f"no topic {name!r}; there are {', '.join(known)}")
     return name
 
 

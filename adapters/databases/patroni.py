@@ -20,7 +20,8 @@ from pydantic import BaseModel
 from adapters.context import AdapterContext, Polled, is_loopback, misconfigured, split_address
 from adapters.databases.patroni_parse import parse_maximum_lag, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
-from adapters.net.http_act import HttpActor, Reply
+from adapters.net.http_act import HttpActor
+from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.context import AdapterContext
-from adapters.net.http_act import HttpActor, Reply
+from adapters.net.http_act import HttpActor
+from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Origin
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
@@ -30,7 +31,7 @@ class LabFaults:
     """Fulfils FaultInjector."""
 
     def __init__(self, control: str) -> None:
-        self._reader = HttpReader(LAB, unix=control)
+        self._control = control
         self._actor = HttpActor(Origin.of(LAB), unix=control)
 
     async def identify(self, *, deadline: float) -> Identity:
@@ -60,7 +61,11 @@ class LabFaults:
         return _judge(reply, "lifted")
 
     async def _get(self, path: str, deadline: float) -> dict[str, Any]:
-        body = await self._reader.get(path, deadline=deadline)
+        reader = HttpReader(LAB, unix=self._control)
+        try:
+            body = await reader.get(path, deadline=deadline)
+        finally:
+            await reader.close()  # asked so rarely that no connection is kept
         try:
             answer = json.loads(body)
         except ValueError as error:

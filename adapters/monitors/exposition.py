@@ -1,6 +1,7 @@
-"""Reads the few metrics we want out of Prometheus' text exposition format 0.0.4, and takes rates of their counters.
+"""Reads the few metrics we want out of Prometheus' text exposition, and takes rates of their counters.
 
-Lines are filtered by name before anything is parsed, and the labels of a series are parsed once: its text is the key.
+Formats: Prometheus text 0.0.4 and OpenMetrics 1.0, whose exemplars are passed over. Lines are filtered by name before
+anything is parsed, and the labels of a series are parsed once: its text is the key.
 """
 
 from __future__ import annotations
@@ -8,14 +9,23 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from adapters.monitors.figures import Naming
 from state.errors import ReadFailure, Trouble
 
 ACCEPT = "text/plain; version=0.0.4"
-LABEL = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
-ESCAPE = re.compile(r"\\(.)")
+NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+"
+QUOTED = rb'"(?:[^"\\]++|\\.)*+"'
+TERM = rb"\s*+(" + NAME + rb"|" + QUOTED + rb")\s*+=\s*+(" + QUOTED + rb")\s*+"
+LABEL = re.compile(TERM)
+SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{((?:" + TERM + rb",)*+(?:" + TERM + rb")?+\s*+)\})?")
+"""A metric's name and, in braces, its labels: separated by commas, of which one may end the list."""
+HASH, UNDERSCORE = b"#_"
+"""As numbers: looking for a number in bytes is several times faster than for bytes."""
+ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b'\\"': b'"'}
+ESCAPE = re.compile(rb'\\[\\n"]')
 
 
 class SampleSeries(NamedTuple):
@@ -34,11 +44,47 @@ class Sample(NamedTuple):
     values: dict[bytes, float]
 
 
-def _unescape(text: bytes) -> str:
-    found = text.decode("utf-8", "replace")
-    if "\\" not in found:
-        return found
-    return ESCAPE.sub(lambda match: "\n" if match[1] == "n" else match[1], found)
+def samples(body: bytes, names: tuple[str, ...]) -> Iterator[tuple[bytes, float]]:
+    """The text of the series and the value of every sample of these metrics; timestamps are not used.
+
+    Raises ValueError for a line of them that cannot be read.
+    """
+    starts = tuple(name.encode() + end for name in names for end in (b"{", b" ", b"\t"))
+    for raw in body.split(b"\n"):
+        line = raw if raw.startswith(starts) else raw.lstrip()
+        if not line.startswith(starts):
+            continue
+        if HASH in line:  # an exemplar with braces of its own, or a label with this sign
+            found = SERIES.match(line)
+            key = found[0].rstrip() if found else b""
+            rest = line[len(key) :].partition(b"#")[0]
+        else:
+            key, brace, rest = line.rpartition(b"}")
+            if brace:
+                key += brace
+            else:
+                key, _, rest = line.replace(b"\t", b" ").partition(b" ")
+        value, *timestamp = map(float, rest.split())
+        if len(timestamp) > 1 or UNDERSCORE in rest:  # Python takes an underscore for a separator of digits
+            raise ValueError("a sample is a value and perhaps a timestamp")
+        yield key, value
+
+
+def labels_of(key: bytes) -> tuple[str, dict[str, str]]:
+    """The metric's name and the labels in the text of a series. Raises ValueError."""
+    found = SERIES.fullmatch(key)
+    if found is None:
+        raise ValueError("the text of a series cannot be read")
+    pairs = [(_text(label), _text(value)) for label, value in LABEL.findall(found[2] or b"")]
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a label stands twice")
+    return found[1].decode(), dict(pairs)
+
+
+def _text(written: bytes) -> str:
+    if written.startswith(b'"'):
+        written = ESCAPE.sub(lambda match: ESCAPES[match[0]], written[1:-1])
+    return written.decode("utf-8", "replace")
 
 
 class Exposition:
@@ -46,7 +92,6 @@ class Exposition:
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
-        self._prefixes = (f"{naming.requests}{{".encode(), f"{naming.durations}{{".encode())
         self._known: dict[bytes, SampleSeries] = {}
         self._ring: deque[Sample] = deque()
 
@@ -54,17 +99,13 @@ class Exposition:
         """Add an answer. Raises ReadFailure when a wanted line cannot be read."""
         values: dict[bytes, float] = {}
         try:
-            for line in body.split(b"\n"):
-                if line.startswith(self._prefixes):
-                    key, _, rest = line.rpartition(b"}")
-                    value = float(rest.split()[0])
-                    if not math.isfinite(value):
-                        continue  # no data, so the counter was not seen
+            for key, value in samples(body, (self._naming.requests, self._naming.durations)):
+                if key not in self._known:
+                    self._known[key] = self._parse(key)
+                if math.isfinite(value):  # NaN is no data: the counter was not seen
                     values[key] = value
-                    if key not in self._known:
-                        self._known[key] = self._parse(key)
-        except (ValueError, IndexError) as error:
-            raise ReadFailure(Trouble.ERROR, "a line of the metrics does not read as one") from error
+        except (ValueError, KeyError) as error:
+            raise ReadFailure(Trouble.ERROR, "a line of the metrics cannot be read") from error
         self._known = {key: self._known[key] for key in values} if len(self._known) > 2 * len(values) else self._known
         self._ring.append(Sample(at, values))
 
@@ -105,12 +146,12 @@ class Exposition:
         return rates
 
     def _parse(self, key: bytes) -> SampleSeries:
-        name, _, text = key.partition(b"{")
-        labels = {label.decode(): _unescape(value) for label, value in LABEL.findall(text)}
-        bucket = name.decode() == self._naming.durations
+        """The series. Raises ValueError, and KeyError for a bucket without its bound."""
+        name, labels = labels_of(key)
+        bucket = name == self._naming.durations
         return SampleSeries(
             labels.get(self._naming.service, ""),
             labels.get(self._naming.release, ""),
             "" if bucket else labels.get(self._naming.code, ""),
-            float(labels["le"]) if bucket and "le" in labels else None,
+            float(labels["le"]) if bucket else None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from pydantic import model_validator
@@ -45,8 +46,9 @@ class HttpProbe:
 
     async def read(self, *, deadline: float) -> ProbeReading:
         """Status and seconds of a whole answer, whatever the status. Raises ReadFailure, also on a redirect."""
+        began = time.perf_counter()
         answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER)
-        return ProbeReading(self.target, answer.status, answer.seconds)
+        return ProbeReading(self.target, answer.status, time.perf_counter() - began)
 
     async def close(self) -> None:
         await self._reader.close()

@@ -12,20 +12,13 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
 from adapters.net.origin import Credential, Origin, context_for
 from state.errors import EffectRefused, EffectUnknown
 
 MAX_ANSWER = 64 << 10
 PROMPT = 3.0
 """Seconds from deciding on a request to the connection it leaves by; later, nothing is sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole answer to an effect."""
-
-    status: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +34,7 @@ class HttpActor:
         """Send a request, with JSON if given, and read the whole answer within the deadline.
 
         Raises EffectRefused (`unreachable`) when no connection was made, so nothing was sent, and EffectUnknown
-        (`timeout`, `reset`, `redirect`) for everything else that is no answer.
+        (`timeout`, `reset`, `redirect`, `oversize`, `encoding`) for everything else that is no answer.
         """
         progress = _Progress(asyncio.get_running_loop().time() + min(deadline, PROMPT))
         where = self.origin.netloc
@@ -53,36 +46,31 @@ class HttpActor:
                 message = f"no connection to {where} within {min(deadline, PROMPT):g} s"
                 raise EffectRefused(message, "unreachable") from error
             raise EffectUnknown(f"{where} did not answer within {deadline:g} s", "timeout") from error
-        except (aiohttp.ClientError, OSError) as error:
-            message = str(error) or type(error).__name__
+        except UnusableAnswer as error:
+            raise EffectUnknown(f"{where}: {error}", error.code) from error
+        except (aiohttp.ClientError, OSError) as error:  # which may carry the request with its credential
             if not progress.connected:
-                raise EffectRefused(f"no connection to {where}: {message}", "unreachable") from error
-            raise EffectUnknown(f"{where} broke off: {message}", "reset") from error
+                raise EffectRefused(f"no connection to {where}: {reason(error)}", "unreachable") from None
+            raise EffectUnknown(f"{where} broke off: {reason(error)}", "reset") from None
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, progress: _Progress) -> Reply:
-        headers = {"User-Agent": "recovery", "Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity"}
         if self.credential is not None:
             headers["Authorization"] = self.credential.header()
         async with (
-            aiohttp.ClientSession(
-                connector=self._connector(progress),
-                timeout=aiohttp.ClientTimeout(total=None, connect=PROMPT),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            ) as session,
+            client(self._connector(progress), headers) as session,
             session.request(
                 method,
-                f"{self.origin.scheme}://{self.origin.netloc}{self.origin.prefix}{path}",
+                address(self.origin, path),
                 json=None if body is None else dict(body),
-                headers=headers,
                 allow_redirects=False,
-            ) as answer,
+                timeout=aiohttp.ClientTimeout(total=None, connect=PROMPT),
+            ) as response,
         ):
-            content = await _whole(answer.content)
-            if 300 <= answer.status < 400:
-                message = f"{self.origin.netloc} answered {answer.status}, a redirect: not followed"
-                raise EffectUnknown(message, "redirect")
-            return Reply(answer.status, content.decode("utf-8", "replace").strip())
+            reply = await whole(response, MAX_ANSWER)
+        if 300 <= reply.status < 400:
+            raise EffectUnknown(f"{self.origin.netloc} answered {reply.status}, a redirect: not followed", "redirect")
+        return reply
 
     def _connector(self, progress: _Progress) -> aiohttp.BaseConnector:
         connector: _Prompt
@@ -95,16 +83,6 @@ class HttpActor:
         return connector
 
 
-async def _whole(stream: aiohttp.StreamReader) -> bytes:
-    """The body to its end; an answer cut short raises ClientPayloadError, one without end EffectUnknown."""
-    content = bytearray()
-    async for piece in stream.iter_any():
-        content += piece
-        if len(content) > MAX_ANSWER:
-            raise EffectUnknown(f"the answer is longer than {MAX_ANSWER >> 10} KiB", "oversize")
-    return bytes(content)
-
-
 @dataclass(slots=True)
 class _Progress:
     """Whether a connection was made: from then on bytes may have left. One made after `until` is not used."""
@@ -114,13 +92,16 @@ class _Progress:
 
 
 class _Prompt(aiohttp.BaseConnector):
-    """Hands out no connection that came too late: when this process stood still, it is there before the alarm is."""
+    """Hands out one connection, and none that came too late: when this process stood still, it is there before the
+    alarm is. A second one would be for the same request again, which aiohttp does for methods like DELETE."""
 
     progress: _Progress
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
+        if self.progress.connected:
+            raise aiohttp.ServerDisconnectedError
         connection = await super().connect(req, traces, timeout)
         if asyncio.get_running_loop().time() >= self.progress.until:
             connection.close()

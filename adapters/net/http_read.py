@@ -1,34 +1,28 @@
-"""A lean HTTP reader for polling: GET over a kept connection, answers bounded in size and time.
+"""Reading over HTTP for polling: GET over a kept connection, answers bounded in size and time.
 
-No redirects, no cookies, no compression, no proxy from the environment. A credential is bound to the one origin it
-was given for.
+No redirect is followed, and a credential is bound to the one origin it was given for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapters.net.http_wire import MAX_BODY, Connection, Garbled, Head
-from adapters.net.origin import Credential, Origin, context_for, printable
+import aiohttp
+
+from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
+from adapters.net.origin import Credential, Origin, context_for
 from state.errors import ReadFailure, Trouble
 
+MAX_BODY = 8 << 20
 MAX_CONNECTIONS = 2
+KEPT_SECONDS = 60.0
+"""How long an idle connection is kept: longer than sources are usually apart."""
+CLOSE_SECONDS = 0.5
 SHOWN = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer: status code, body, and the seconds it took."""
-
-    status: int
-    body: bytes
-    seconds: float
 
 
 class HttpReader:
@@ -47,13 +41,11 @@ class HttpReader:
         self._ca = ca
         self._credential = credential
         self._unix = unix
-        fields = {"Host": self.origin.netloc, "User-Agent": "recovery", "Accept-Encoding": "identity"}
-        self._fields = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **(headers or {})}.items())
-        self._idle: list[Connection] = []
-        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._headers = {"Accept-Encoding": "gzip", **(headers or {})}
+        self._session: aiohttp.ClientSession | None = None
 
     async def get(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> bytes:
-        """The body of a 200 answer. Raises ReadFailure for every other one: 401 and 403 denied, 204 or no body
+        """The body of a 2xx answer. Raises ReadFailure for every other one: 401 and 403 denied, 204 or no body
         empty, the rest error."""
         answer = await self.fetch(path, deadline=deadline, cap=cap)
         if answer.status in (401, 403):
@@ -67,94 +59,62 @@ class HttpReader:
             raise ReadFailure(Trouble.EMPTY, f"{self.origin.netloc} answered nothing to {_short(path)}")
         return answer.body
 
-    async def fetch(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> Answer:
-        """Whatever answer comes, except a redirect. Raises ReadFailure on redirect, silence or rubbish."""
-        began = time.perf_counter()
-        request = self._request(path)
+    async def fetch(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> Reply:
+        """Whatever answer comes, except a redirect. Raises ReadFailure on a redirect, an answer that is not whole,
+        larger than `cap` bytes or in an unknown encoding, and on no answer within the deadline in seconds."""
+        url = address(self.origin, path)
+        where = self.origin.netloc
+        secret = None if self._credential is None else {"Authorization": self._credential.header()}
         try:
-            head, body = await self._exchange(request, deadline, cap)
+            async with (
+                asyncio.timeout(deadline),
+                self._client().get(url, headers=secret, allow_redirects=False) as response,
+            ):
+                answer = await whole(response, cap)
         except TimeoutError as error:
-            message = f"{self.origin.netloc} did not answer within {deadline:g} s"
-            raise ReadFailure(Trouble.TIMEOUT, message) from error
-        except ssl.SSLError as error:
-            message = f"{self.origin.netloc}: TLS refused: {error.reason or error}"
-            raise ReadFailure(Trouble.ERROR, message) from error
-        except (OSError, Garbled) as error:
-            raise ReadFailure(Trouble.ERROR, f"{self.origin.netloc}: {_reason(error)}") from error
-        if 300 <= head.status < 400:
-            target = urlsplit(head.location).netloc or self.origin.netloc
-            message = f"{self.origin.netloc} answered {head.status}, a redirect to {target}: not followed"
-            raise ReadFailure(Trouble.ERROR, message)
-        return Answer(head.status, body, time.perf_counter() - began)
+            raise ReadFailure(Trouble.TIMEOUT, f"{where} did not answer within {deadline:g} s") from error
+        except UnusableAnswer as error:
+            raise ReadFailure(Trouble.ERROR, f"{where}: {error}") from error
+        except (aiohttp.ClientError, OSError) as error:  # which may carry the request with its credential
+            raise ReadFailure(Trouble.ERROR, f"{where}: {reason(error)}") from None
+        if 300 <= answer.status < 400:
+            target = _place(answer.location) or where
+            raise ReadFailure(Trouble.ERROR, f"{where} answered {answer.status}, a redirect to {target}: not followed")
+        return answer
 
     async def close(self) -> None:
-        """Drop the kept connections."""
-        while self._idle:
-            self._idle.pop().hang_up()
+        """Drop the kept connections; never raises, never waits longer than half a second."""
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await session.close()
 
-    def _request(self, path: str) -> bytes:
-        if not path.startswith("/") and path:
-            raise ValueError("a path starts with a slash")
-        target = f"{self.origin.prefix}{path}" or "/"
-        if not printable(target):
-            raise ValueError("a path is printable ASCII without spaces")
-        secret = "" if self._credential is None else f"Authorization: {self._credential.header()}\r\n"
-        return f"GET {target} HTTP/1.1\r\n{self._fields}{secret}\r\n".encode("latin-1")
+    def _client(self) -> aiohttp.ClientSession:
+        """Made at the first request, since it belongs to the event loop that reads. Raises OSError for a bad `ca`."""
+        if self._session is None:
+            self._session = client(self._connector(), self._headers)
+        return self._session
 
-    async def _exchange(self, request: bytes, deadline: float, cap: int) -> tuple[Head, bytes]:
-        end = asyncio.get_running_loop().time() + deadline
-        if self._room.locked():
-            async with asyncio.timeout_at(end):
-                await self._room.acquire()
-        else:
-            await self._room.acquire()  # at once: the timer is spared
-        try:
-            while self._idle:
-                kept = self._idle.pop()
-                if not kept.reusable:
-                    kept.hang_up()
-                    continue
-                try:
-                    return await self._ask(kept, request, end, cap)
-                except OSError as error:
-                    if kept.heard or isinstance(error, TimeoutError):
-                        raise
-                    # the server had closed the kept connection meanwhile: a GET may be asked again
-            async with asyncio.timeout_at(end):
-                fresh = await self._dial()
-            return await self._ask(fresh, request, end, cap)
-        finally:
-            self._room.release()
-
-    async def _dial(self) -> Connection:
-        loop = asyncio.get_running_loop()
+    def _connector(self) -> aiohttp.BaseConnector:
         if self._unix is not None:
-            return (await loop.create_unix_connection(Connection, self._unix))[1]
+            return aiohttp.UnixConnector(self._unix, limit=MAX_CONNECTIONS, keepalive_timeout=KEPT_SECONDS)
         tls = context_for(self.origin, self._ca)
-        return (await loop.create_connection(Connection, self.origin.host, self.origin.port, ssl=tls))[1]
-
-    async def _ask(self, connection: Connection, request: bytes, end: float, cap: int) -> tuple[Head, bytes]:
-        waiter = connection.ask(request, cap)
-        timer = asyncio.get_running_loop().call_at(end, connection.expire)
-        try:
-            answer = await waiter
-        except BaseException:
-            connection.hang_up()
-            raise
-        finally:
-            timer.cancel()
-        if connection.reusable:
-            self._idle.append(connection)
-        else:
-            connection.hang_up()
-        return answer
+        return aiohttp.TCPConnector(
+            ssl=True if tls is None else tls,
+            limit=MAX_CONNECTIONS,
+            keepalive_timeout=KEPT_SECONDS,
+            use_dns_cache=False,  # after a name was moved the next connection goes to the new address
+        )
 
 
 def _short(path: str) -> str:
     return path.partition("?")[0]
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+def _place(location: str) -> str:
+    """Host and port of a redirect's address, without the user and password it may carry; empty when there is none."""
+    try:
+        return urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""

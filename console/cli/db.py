@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
-from console.cli.look import gather, heading, verdict_code
+from console.cli.look import Seen, gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
-from console.cli.shown import NOTHING, age, say, say_json, table
+from console.cli.shown import NOTHING, say, say_json, table
+from state.api.requests import PlanChange
+from state.api.views.replication import ClusterRow, ReplicationView
 from state.units import megabytes
 
 
@@ -24,30 +26,30 @@ def db() -> None:
 @json_option
 def show(estate: str | None = None, as_json: bool = False) -> int:
     """Clusters, nodes and slots. Exit code 1 when a cluster fails, 3 when one is unknown."""
-    seen = ask(gather(client_of(estate, quiet=as_json), "replication"))
-    clusters = seen["replication"]["clusters"]
+    seen: Seen[ReplicationView] = ask(gather(client_of(estate, quiet=as_json), "replication"))
+    clusters = seen.view.clusters
     if as_json:
-        say_json(seen)
+        say_json(seen.as_json())
     else:
         for line in [*heading(seen), *_clusters(clusters), "", *_nodes(seen), *_slots(seen)]:
             say(line)
-    return verdict_code([row["health"] for row in clusters.values()])
+    return verdict_code([row.health for row in clusters.values()])
 
 
-def _clusters(clusters: dict[str, Any]) -> list[str]:
+def _clusters(clusters: Mapping[str, ClusterRow]) -> list[str]:
     lines = []
     for row in clusters.values():
-        risk = row["risk"]
-        lost = "unknown" if risk["lost_bytes"] is None else megabytes(risk["lost_bytes"])
+        risk = row.risk
+        lost = "unknown" if risk.lost_bytes is None else megabytes(risk.lost_bytes)
         lines += [
             "",
-            f"{row['health'].upper()} {row['name']}   leader {row['leader']} ({row['votes']})   timeline"
-            f" {row['timeline']}   {row['guarantee']}" + ("   PAUSED" if row["paused"] else ""),
-            f"  {row['message']}",
-            f"  a failover now could lose {lost} of {megabytes(risk['target'])} allowed: {risk['message']}",
+            f"{row.health.value.upper()} {row.name}   leader {row.leader} ({row.votes})   timeline"
+            f" {row.timeline}   {row.guarantee}" + ("   PAUSED" if row.paused else ""),
+            f"  {row.message}",
+            f"  a failover now could lose {lost} of {megabytes(risk.target)} allowed: {risk.message}",
         ]
-        if row["split_brain"]:
-            lines.append(f"  SPLIT BRAIN {row['split_brain']}")
+        if row.split_brain:
+            lines.append(f"  SPLIT BRAIN {row.split_brain}")
     return lines
 
 
@@ -55,39 +57,39 @@ def _bytes(count: int | None) -> str:
     return "unknown" if count is None else megabytes(count)
 
 
-def _nodes(seen: dict[str, Any]) -> list[str]:
+def _nodes(seen: Seen[ReplicationView]) -> list[str]:
     rows = [
         [
-            row["health"].upper(),
-            row["cluster"],
-            row["node"],
-            row["site"],
-            row["role"],
-            NOTHING if row["timeline"] is None else str(row["timeline"]),
-            row["lsn"] or NOTHING,
-            _bytes(row["lag_bytes"]),
-            row["sync"] or NOTHING,
-            age(row["sources"], seen["header"], seen["mono"]),
-            row["message"],
+            row.health.value.upper(),
+            row.cluster,
+            row.node,
+            row.site,
+            row.role,
+            NOTHING if row.timeline is None else str(row.timeline),
+            row.lsn or NOTHING,
+            _bytes(row.lag_bytes),
+            row.sync or NOTHING,
+            seen.age(row.sources),
+            row.message,
         ]
-        for row in seen["replication"]["nodes"].values()
+        for row in seen.view.nodes.values()
     ]
     head = ("VERDICT", "CLUSTER", "NODE", "SITE", "ROLE", "TLI", "LSN", "LAG", "SYNC", "AGE", "WHY")
     return table(head, rows, right=("TLI", "LSN", "LAG", "AGE"))
 
 
-def _slots(seen: dict[str, Any]) -> list[str]:
+def _slots(seen: Seen[ReplicationView]) -> list[str]:
     rows = [
         [
-            row["cluster"],
-            row["name"],
-            row["slot_type"],
-            "active" if row["active"] else "INACTIVE",
-            _bytes(row["retained"]),
-            age([row["source"]], seen["header"], seen["mono"]),
-            row["message"],
+            row.cluster,
+            row.name,
+            row.slot_type,
+            "active" if row.active else "INACTIVE",
+            _bytes(row.retained),
+            seen.age([row.source]),
+            row.message,
         ]
-        for row in seen["replication"]["slots"].values()
+        for row in seen.view.slots.values()
     ]
     head = ("CLUSTER", "SLOT", "TYPE", "STATE", "RETAINS", "AGE", "WHY")
     return ["", *table(head, rows, right=("RETAINS", "AGE"))] if rows else []
@@ -101,4 +103,4 @@ def _slots(seen: dict[str, Any]) -> list[str]:
 def switchover(estate: str | None, database: str, to: str | None, manner: Manner) -> int:
     """Hand the leader role over in order, to node TO or to the best candidate."""
     args = {"database": database} | ({"to": to} if to else {})
-    return act(estate, {"do": "change", "kind": "database.switchover", "args": args}, manner)
+    return act(estate, PlanChange("database.switchover", args), manner)

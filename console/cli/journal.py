@@ -13,10 +13,11 @@ from console.cli.groups import Tailing
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import complain, note, say, say_json
 from console.client.engine_client import EngineClient
+from state.api.views.header import HeaderView
 from state.api.views.journal import JournalRow
 from state.api.wire import named
+from state.engine.events import Heartbeat
 from state.errors import ExitCode, NotFound
-from state.journal.events import EventKind
 from state.units import utc_date
 
 PAGE = 1000  # entries asked for at once
@@ -41,10 +42,10 @@ def tail(estate: str | None, as_json: bool, lines: int, follow: bool) -> int:
 
 async def _tail(client: EngineClient, lines: int, follow: bool, as_json: bool) -> None:
     """First the newest entries (heartbeats left out: a quiet night is full of them), then everything that comes."""
-    newest = int((await client.view("header"))["journal_seq"])
-    after = max(0, newest - PAGE)
+    header: HeaderView = await client.view("header")
+    after = max(0, header.journal_seq - PAGE)
     rows = await client.journal(after, PAGE)
-    for row in [r for r in rows if r.kind != EventKind.HEARTBEAT][-lines:]:
+    for row in [r for r in rows if r.kind != Heartbeat.kind][-lines:]:
         _tell(row, as_json)
     after = rows[-1].seq if rows else after
     while follow:

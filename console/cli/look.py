@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import click
 
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, age, say, say_json, table
 from console.client.engine_client import EngineClient
+from state.api.messages import Hello
+from state.api.views.header import HeaderView
+from state.api.views.overview import OverviewView, ServiceRow
+from state.api.wire import named
 from state.errors import ExitCode
+from state.health import Health
 from state.units import megabytes, millis, percent, utc
 
-WORST = ("fail", "unknown", "warn", "pass")
-"""Verdicts, gravest first."""
+V = TypeVar("V")
 
 
-async def gather(client: EngineClient, *topics: str) -> dict[str, Any]:
-    """Some views at one instant, with the engine's clocks: `mono` ages what the views hold."""
-    hello = await client.hello()
-    views = {topic: await client.view(topic) for topic in ("header", *topics)}
-    now = await client.hello()
-    who = {"person": hello.person, "roles": list(hello.roles), "may_act": hello.may_act}
-    return {
-        "estate": now.estate,
-        "environment": now.environment,
-        "mono": now.mono,
-        "wall": now.wall,
-        "you": who,
-        **views,
-    }
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[V]):
+    """One view and the header at one instant; `hello` has the engine's clocks, which age what the views hold."""
+
+    hello: Hello
+    header: HeaderView
+    topic: str
+    view: V
+
+    def age(self, sources: Iterable[str]) -> str:
+        """The age of what came from some sources."""
+        return age(sources, self.header, self.hello.mono)
+
+    def as_json(self) -> dict[str, Any]:
+        """One document for scripts."""
+        hello = self.hello
+        return {
+            "estate": hello.estate,
+            "environment": hello.environment,
+            "mono": hello.mono,
+            "wall": hello.wall,
+            "you": {"person": hello.person, "roles": list(hello.roles), "may_act": hello.may_act},
+            "header": named(self.header),
+            self.topic: named(self.view),
+        }
 
 
-def verdict_code(verdicts: list[str]) -> ExitCode:
+async def gather(client: EngineClient, topic: str) -> Seen[Any]:
+    """One view with the header, then the engine's clocks."""
+    header, view = await client.view("header"), await client.view(topic)
+    return Seen(await client.hello(), header, topic, view)
+
+
+def verdict_code(verdicts: Collection[Health]) -> ExitCode:
     """The exit code of a reading: unknown is no pass, and nothing read at all is unknown."""
-    if "fail" in verdicts:
+    if Health.FAIL in verdicts:
         return ExitCode.FAILED
-    if "unknown" in verdicts or not verdicts:
+    if Health.UNKNOWN in verdicts or not verdicts:
         return ExitCode.UNKNOWN
     return ExitCode.DONE
 
@@ -49,62 +72,58 @@ def status(estate: str | None, as_json: bool) -> int:
 
     Exit code 1 when a service fails, 3 when one is unknown.
     """
-    seen = ask(gather(client_of(estate, quiet=as_json), "overview"))
-    rows = sorted(seen["overview"]["services"].values(), key=lambda row: row["order"])
+    seen: Seen[OverviewView] = ask(gather(client_of(estate, quiet=as_json), "overview"))
+    rows = sorted(seen.view.services.values(), key=lambda row: row.order)
     if as_json:
-        say_json(seen)
+        say_json(seen.as_json())
     else:
         for line in [*heading(seen), "", *_services(seen, rows), *_alerts(seen)]:
             say(line)
-    return verdict_code([row["health"] for row in rows])
+    return verdict_code([row.health for row in rows])
 
 
-def heading(seen: dict[str, Any]) -> list[str]:
+def heading(seen: Seen[Any]) -> list[str]:
     """Where we are, the promise, the risk, what runs: on top of every reading."""
-    header = seen["header"]
-    you = seen["you"]
-    who = f"{you['person'] or 'nobody here'} ({', '.join(you['roles']) or 'no role'})"
-    head = f"journal {header['journal_seq']} {header['journal_head'][:8]}"
-    lines = [f"{seen['environment'].upper()} {seen['estate']}   {utc(seen['wall'])}   you: {who}   {head}"]
-    risk = header["risk"]
-    if risk:
-        lost = "unknown" if risk["lost_bytes"] is None else megabytes(risk["lost_bytes"])
+    header, hello = seen.header, seen.hello
+    who = f"{hello.person or 'unknown'} ({', '.join(hello.roles) or 'no role'})"
+    head = f"journal {header.journal_seq} {header.journal_head[:8]}"
+    lines = [f"{hello.environment.upper()} {hello.estate}   {utc(hello.wall)}   you: {who}   {head}"]
+    risk = header.risk
+    if risk is not None:
+        lost = "unknown" if risk.lost_bytes is None else megabytes(risk.lost_bytes)
         lines.append(
-            f"data at risk {lost} of {megabytes(risk['target'])} ({risk['database']}: {risk['health'].upper()},"
-            f" {age(risk['sources'], header, seen['mono'])}) {risk['message']}"
+            f"data at risk {lost} of {megabytes(risk.target)} ({risk.database}: {risk.health.value.upper()},"
+            f" {seen.age(risk.sources)}) {risk.message}"
         )
-    if header["effects"]:
-        lines.append(f"EFFECTS REFUSED {header['effects']}")
-    lines += [f"ALARM {alarm}" for alarm in header["alarms"]]
-    if header["running"]:
-        lines.append(f"running {', '.join(header['running'])}")
+    if header.effects:
+        lines.append(f"EFFECTS REFUSED {header.effects}")
+    lines += [f"ALARM {alarm}" for alarm in header.alarms]
+    if header.running:
+        lines.append(f"running {', '.join(header.running)}")
     return lines
 
 
-def _services(seen: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+def _services(seen: Seen[OverviewView], rows: list[ServiceRow]) -> list[str]:
     body = [
         [
-            row["health"].upper(),
-            row["name"],
-            str(row["tier"]),
-            NOTHING if row["error_ratio"] is None else percent(row["error_ratio"]),
-            NOTHING if row["p99"] is None else millis(row["p99"]),
-            row["releases"],
-            age([row["source"]], seen["header"], seen["mono"]) if row["source"] else "never",
-            row["message"],
+            row.health.value.upper(),
+            row.name,
+            str(row.tier),
+            NOTHING if row.error_ratio is None else percent(row.error_ratio),
+            NOTHING if row.p99 is None else millis(row.p99),
+            row.releases,
+            seen.age([row.source]) if row.source else "never",
+            row.message,
         ]
         for row in rows
     ]
     head = ("VERDICT", "SERVICE", "TIER", "5XX", "P99", "RELEASES", "AGE", "WHY")
-    advice = seen["overview"]["advice"]
+    advice = seen.view.advice
     return [*([advice] if advice else []), *table(head, body, right=("TIER", "5XX", "P99", "AGE"))]
 
 
-def _alerts(seen: dict[str, Any]) -> list[str]:
-    overview = seen["overview"]
-    rows = [
-        [row["severity"], row["name"], row["state"], utc(row["started_at"]), row["summary"]]
-        for row in overview["alerts"].values()
-    ]
-    message = f"alerts: {overview['alerts_health'].upper()} {overview['alerts_message']}"
+def _alerts(seen: Seen[OverviewView]) -> list[str]:
+    overview = seen.view
+    rows = [[row.severity, row.name, row.state, utc(row.started_at), row.summary] for row in overview.alerts.values()]
+    message = f"alerts: {overview.alerts_health.value.upper()} {overview.alerts_message}"
     return ["", message, *(table(("SEVERITY", "ALERT", "STATE", "SINCE", "SUMMARY"), rows) if rows else [])]

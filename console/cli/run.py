@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.following import follow_run
 from console.cli.groups import Listing
-from console.cli.look import gather, heading
+from console.cli.look import Seen, gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
+from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, Resume, Skip, Stop
+from state.api.run_states import StepState
+from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.api.wire import named
 from state.errors import ExitCode, NotFound
 from state.units import clock, utc_date
@@ -28,26 +30,26 @@ def run() -> None:
 @json_option
 def list_runs(estate: str | None, as_json: bool) -> int:
     """All runs, newest first."""
-    seen = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
-    view = seen["runbooks"]
-    runs = [view["runs"][key] for key in view["order"] if key in view["runs"]]
+    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
+    view = seen.view
+    runs = [view.runs[key] for key in view.order if key in view.runs]
     if as_json:
-        say_json(runs)
+        say_json(named(runs))
         return ExitCode.DONE
     rows = [
         [
-            row["id"],
-            row["state"],
-            f"{row['done']}/{row['total']}",
-            _took(row["elapsed"]),
-            utc_date(row["started_at"]),
-            row["actor"],
-            row["title"],
-            row["message"],
+            row.id,
+            row.state.value,
+            f"{row.done}/{row.total}",
+            _took(row.elapsed),
+            utc_date(row.started_at),
+            row.actor,
+            row.title,
+            row.message,
         ]
         for row in runs
     ]
-    head = ("RUN", "STATE", "STEPS", "TOOK", "STARTED", "BY", "WHAT", "WORDS")
+    head = ("RUN", "STATE", "STEPS", "TOOK", "STARTED", "BY", "WHAT", "MESSAGE")
     for line in table(head, rows, right=("STEPS", "TOOK")):
         say(line)
     return ExitCode.DONE
@@ -63,42 +65,42 @@ def _took(seconds: float | None) -> str:
 @json_option
 def show(estate: str | None, as_json: bool, run_id: str) -> int:
     """One run with its steps, evidence and the verbs that are safe now."""
-    seen = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
-    row = seen["runbooks"]["runs"].get(run_id)
+    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
+    row = seen.view.runs.get(run_id)
     if row is None:
-        raise NotFound(f"no run {run_id}; there are {', '.join(seen['runbooks']['order'][:9]) or 'none'}")
-    steps = [step for step in seen["runbooks"]["steps"].values() if step["run"] == run_id]
-    steps.sort(key=lambda step: (step["index"], step["instance"]))
+        raise NotFound(f"no run {run_id}; there are {', '.join(seen.view.order[:9]) or 'none'}")
+    steps = [step for step in seen.view.steps.values() if step.run == run_id]
+    steps.sort(key=lambda step: (step.index, step.instance))
     if as_json:
-        say_json({"run": row, "steps": steps})
+        say_json({"run": named(row), "steps": named(steps)})
         return ExitCode.DONE
     for line in [*heading(seen), "", *_run_lines(row), "", *_step_lines(steps)]:
         say(line)
     return ExitCode.DONE
 
 
-def _run_lines(row: dict[str, Any]) -> list[str]:
-    budget = "" if row["budget"] is None else f" of {clock(row['budget'])}"
+def _run_lines(row: RunRow) -> list[str]:
+    budget = "" if row.budget is None else f" of {clock(row.budget)}"
     lines = [
-        f"{row['id']} {row['title']}   {row['state'].upper()} {row['message']}",
-        f"started {utc_date(row['started_at'])} by {row['actor']}, took {_took(row['elapsed'])}{budget},"
-        f" {row['done']} of {row['total']} steps",
+        f"{row.id} {row.title}   {row.state.value.upper()} {row.message}",
+        f"started {utc_date(row.started_at)} by {row.actor}, took {_took(row.elapsed)}{budget},"
+        f" {row.done} of {row.total} steps",
     ]
-    if row["question"]:
-        lines.append(f"asks: {row['question']} ({', '.join(row['options'])})")
-    if row["next_actions"]:
-        lines.append(f"possible now: {', '.join(row['next_actions'])}")
+    if row.question:
+        lines.append(f"asks: {row.question} ({', '.join(row.options)})")
+    if row.next_actions:
+        lines.append(f"possible now: {', '.join(row.next_actions)}")
     return lines
 
 
-def _step_lines(steps: list[dict[str, Any]]) -> list[str]:
+def _step_lines(steps: list[StepRow]) -> list[str]:
     rows = []
     for step in steps:
-        took = NOTHING if step["seconds"] is None else f"{step['seconds']:.1f} s"
-        name = step["step"] + (f"#{step['instance']}" if step["instance"] > 1 else "")
-        rows.append([name, step["state"], took, step["title"], step["message"]])
-        rows += [["", "", "", "", f"read: {message}"] for message in step["evidence"]]
-    return table(("STEP", "STATE", "TOOK", "WHAT", "WORDS"), rows, right=("TOOK",))
+        took = NOTHING if step.seconds is None else f"{step.seconds:.1f} s"
+        name = step.step + (f"#{step.instance}" if step.instance > 1 else "")
+        rows.append([name, step.state.value, took, step.title, step.message])
+        rows += [["", "", "", "", f"read: {message}"] for message in step.evidence]
+    return table(("STEP", "STATE", "TOOK", "WHAT", "MESSAGE"), rows, right=("TOOK",))
 
 
 @run.command()
@@ -114,7 +116,7 @@ def start(estate: str | None, runbook: str, params: tuple[str, ...], manner: Man
         if not equals or not name:
             raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
         given[name] = value
-    return act(estate, {"do": "runbook", "name": runbook, "params": given}, manner)
+    return act(estate, PlanRunbook(runbook, given), manner)
 
 
 @run.command()
@@ -134,10 +136,10 @@ def watch(estate: str | None, as_json: bool, run_id: str, within: float | None) 
 @acting_options
 def retry(estate: str | None, run_id: str, step: str, manner: Manner) -> int:
     """Try a step again, which is proved not to have happened."""
-    return act(estate, {"do": "retry", "run": run_id, "step": step}, manner)
+    return act(estate, PlanRetry(run_id, step), manner)
 
 
-def _steer(estate: str | None, run_id: str, as_json: bool, request: dict[str, Any]) -> int:
+def _steer(estate: str | None, run_id: str, as_json: bool, request: ControlRequest) -> int:
     accepted = ask(client_of(estate, quiet=as_json, acting=True).control(run_id, request))
     if as_json:
         say_json(named(accepted))
@@ -146,20 +148,20 @@ def _steer(estate: str | None, run_id: str, as_json: bool, request: dict[str, An
     return ExitCode.DONE
 
 
-def _steering(verb: str, message: str) -> Callable[..., int]:
-    @run.command(verb, help=message)
+def _steering(request: ControlRequest, message: str) -> Callable[..., int]:
+    @run.command(request.verb, help=message)
     @click.argument("run_id", metavar="RUN")
     @estate_option
     @json_option
     def steer(estate: str | None, as_json: bool, run_id: str) -> int:
-        return _steer(estate, run_id, as_json, {"verb": verb})
+        return _steer(estate, run_id, as_json, request)
 
     return steer
 
 
-pause = _steering("pause", "Hold the run after the step it is in.")
-resume = _steering("resume", "Let a paused run go on.")
-stop = _steering("stop", "Start nothing new in this run, classify what is in flight, end it.")
+pause = _steering(Pause(), "Hold the run after the step it is in.")
+resume = _steering(Resume(), "Let a paused run go on.")
+stop = _steering(Stop(), "Start nothing new in this run, classify what is in flight, end it.")
 
 
 @run.command()
@@ -170,7 +172,7 @@ stop = _steering("stop", "Start nothing new in this run, classify what is in fli
 @json_option
 def skip(estate: str | None, as_json: bool, run_id: str, step: str, reason: str) -> int:
     """Go on without a step."""
-    return _steer(estate, run_id, as_json, {"verb": "skip", "step": step, "reason": reason})
+    return _steer(estate, run_id, as_json, Skip(step, reason))
 
 
 @run.command()
@@ -181,16 +183,15 @@ def skip(estate: str | None, as_json: bool, run_id: str, step: str, reason: str)
 @json_option
 def decide(estate: str | None, as_json: bool, run_id: str, choice: str, step: str) -> int:
     """Answer the question a run waits for."""
-    more = {"step": step or _asking_step(estate, run_id)}
-    return _steer(estate, run_id, as_json, {"verb": "decide", "choice": choice, **more})
+    return _steer(estate, run_id, as_json, Decide(choice, step or _asking_step(estate, run_id)))
 
 
 def _asking_step(estate: str | None, run_id: str) -> str:
     """The step of a run that waits for an answer."""
-    view = ask(gather(client_of(estate, quiet=True), "runbooks"))["runbooks"]
-    for step in view["steps"].values():
-        if step["run"] == run_id and step["state"] == "waiting":
-            return str(step["step"])
+    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=True), "runbooks"))
+    for step in seen.view.steps.values():
+        if step.run == run_id and step.state is StepState.WAITING:
+            return step.step
     raise NotFound(f"no step of {run_id} waits for an answer")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from console.cli.groups import Listing
-from console.cli.look import gather
+from console.cli.look import Seen, gather
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
+from state.api.views.runbooks import RunbookRow, RunbooksView
+from state.api.wire import named
 from state.errors import ExitCode, NotFound
 
 
@@ -19,10 +21,9 @@ def runbook() -> None:
     """The library of runbooks: list, show, lint."""
 
 
-def _library(estate: str | None, quiet: bool) -> dict[str, Any]:
-    view = ask(gather(client_of(estate, quiet=quiet), "runbooks"))["runbooks"]
-    library: dict[str, Any] = view["library"]
-    return library
+def _library(estate: str | None, quiet: bool) -> Mapping[str, RunbookRow]:
+    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=quiet), "runbooks"))
+    return seen.view.library
 
 
 @runbook.command("list")
@@ -32,17 +33,17 @@ def list_runbooks(estate: str | None, as_json: bool) -> int:
     """Every runbook with its pinned hash and when it last ran."""
     library = _library(estate, as_json)
     if as_json:
-        say_json(list(library.values()))
+        say_json(named(list(library.values())))
         return ExitCode.DONE
     rows = [
         [
-            row["name"],
-            row["title"],
-            str(row["steps"]),
-            str(row["changes"]),
-            row["hash"][:8],
-            row["lint"] or "clean",
-            row["last"] or NOTHING,
+            row.name,
+            row.title,
+            str(row.steps),
+            str(row.changes),
+            row.hash[:8],
+            row.lint or "clean",
+            row.last or NOTHING,
         ]
         for row in library.values()
     ]
@@ -64,15 +65,15 @@ def show(estate: str | None, as_json: bool, name: str) -> int:
         raise NotFound(f"no runbook {name}; there are {', '.join(library) or 'none'}")
     row = library[name]
     if as_json:
-        say_json(row)
+        say_json(named(row))
         return ExitCode.DONE
-    say(f"{row['name']}   {row['title']}")
-    say(f"  hash {row['hash']}   lint {row['lint'] or 'clean'}   last {row['last'] or NOTHING}")
-    for param in row["params"]:
-        choices = f" one of {', '.join(param['choices'])}" if param["choices"] else ""
-        need = "required" if param["required"] else f"default {param['default'] or 'empty'}"
-        say(f"  {param['name']}={param['kind'].upper()}   {need}{choices}")
-    for line in row["outline"]:
+    say(f"{row.name}   {row.title}")
+    say(f"  hash {row.hash}   lint {row.lint or 'clean'}   last {row.last or NOTHING}")
+    for param in row.params:
+        choices = f" one of {', '.join(param.choices)}" if param.choices else ""
+        need = "required" if param.required else f"default {param.default or 'empty'}"
+        say(f"  {param.name}={param.kind.upper()}   {need}{choices}")
+    for line in row.outline:
         say(f"  {line}")
     return ExitCode.DONE
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
+from state.api.views.header import HeaderView
 from state.text import cells, clean, is_clean
 from state.units import ago
 
@@ -57,16 +58,16 @@ def _line(row: Sequence[str], widths: Sequence[int], numbers: set[int]) -> str:
     return "  ".join(parts).rstrip()
 
 
-def age(sources: Iterable[str], header: Mapping[str, Any], mono: float) -> str:
+def age(sources: Iterable[str], header: HeaderView, mono: float) -> str:
     """The age of the oldest of some sources, marked when past its limit: `1 s`, `34 s OLD`, `never`."""
     oldest, old = -1.0, False
-    known = header["sources"]
+    known = header.sources
     for key in sources:
         row = known.get(key)
-        if row is None or row["mono"] is None:
+        if row is None or row.mono is None:
             return "never"
-        seconds = max(0.0, mono - row["mono"])
-        oldest, old = max(oldest, seconds), old or seconds > row["limit"]
+        seconds = max(0.0, mono - row.mono)
+        oldest, old = max(oldest, seconds), old or seconds > row.limit
     if oldest < 0:
         return NOTHING
     return f"{ago(oldest)} OLD" if old else ago(oldest)

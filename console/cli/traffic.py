@@ -8,9 +8,11 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
-from console.cli.look import gather, heading, verdict_code
+from console.cli.look import Seen, gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
-from console.cli.shown import age, say, say_json, table
+from console.cli.shown import say, say_json, table
+from state.api.requests import PlanChange
+from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.units import percent, rate
 
 MOST_WEIGHT = 256
@@ -26,78 +28,77 @@ def traffic() -> None:
 @json_option
 def show(estate: str | None = None, as_json: bool = False) -> int:
     """Backends, servers and DNS answers. Exit code 1 when something fails, 3 when something is unknown."""
-    seen = ask(gather(client_of(estate, quiet=as_json), "traffic"))
-    view = seen["traffic"]
+    seen: Seen[TrafficView] = ask(gather(client_of(estate, quiet=as_json), "traffic"))
     if as_json:
-        say_json(seen)
+        say_json(seen.as_json())
     else:
         for line in [*heading(seen), "", *_backends(seen), "", *_servers(seen), *_dns(seen)]:
             say(line)
-    return verdict_code([row["health"] for part in ("backends", "dns") for row in view[part].values()])
+    return verdict_code([row.health for part in (seen.view.backends, seen.view.dns) for row in part.values()])
 
 
-def _age(row: dict[str, Any], seen: dict[str, Any]) -> str:
-    return age([row["source"]], seen["header"], seen["mono"])
+def _age(row: BackendRow | ServerRow | DnsRow, seen: Seen[TrafficView]) -> str:
+    return seen.age([row.source])
 
 
-def _backends(seen: dict[str, Any]) -> list[str]:
+def _backends(seen: Seen[TrafficView]) -> list[str]:
     rows = [
         [
-            row["health"].upper(),
-            row["balancer"],
-            row["backend"],
-            f"{row['serving']}/{row['total']}",
-            str(row["floor"]),
-            row["active"],
-            str(row["sessions"]),
+            row.health.value.upper(),
+            row.balancer,
+            row.backend,
+            f"{row.serving}/{row.total}",
+            str(row.floor),
+            row.active,
+            str(row.sessions),
             _age(row, seen),
-            " ".join(message for message in (row["message"], row["drift"]) if message),
+            " ".join(message for message in (row.message, row.drift) if message),
         ]
-        for row in seen["traffic"]["backends"].values()
+        for row in seen.view.backends.values()
     ]
     head = ("VERDICT", "BALANCER", "BACKEND", "SERVING", "FLOOR", "ACTIVE", "SESSIONS", "AGE", "WHY")
     return table(head, rows, right=("SERVING", "FLOOR", "SESSIONS", "AGE"))
 
 
-def _servers(seen: dict[str, Any]) -> list[str]:
+def _servers(seen: Seen[TrafficView]) -> list[str]:
     rows = [
         [
-            row["health"].upper(),
-            row["balancer"],
-            row["backend"],
-            row["server"],
-            row["release"],
-            row["state"],
-            str(row["weight"]),
-            percent(row["share"]),
-            rate(row["rate"]),
+            row.health.value.upper(),
+            row.balancer,
+            row.backend,
+            row.server,
+            row.release,
+            row.state,
+            str(row.weight),
+            percent(row.share),
+            rate(row.rate),
             _age(row, seen),
         ]
-        for row in seen["traffic"]["servers"].values()
+        for row in seen.view.servers.values()
     ]
     head = ("VERDICT", "BALANCER", "BACKEND", "SERVER", "RELEASE", "STATE", "WEIGHT", "SHARE", "RATE", "AGE")
     return table(head, rows, right=("WEIGHT", "SHARE", "RATE", "AGE"))
 
 
-def _dns(seen: dict[str, Any]) -> list[str]:
+def _dns(seen: Seen[TrafficView]) -> list[str]:
     rows = [
         [
-            row["health"].upper(),
-            row["name"],
-            row["server"],
-            row["answers"],
-            row["expected"],
+            row.health.value.upper(),
+            row.name,
+            row.server,
+            row.answers,
+            row.expected,
             _age(row, seen),
-            row["message"],
+            row.message,
         ]
-        for row in seen["traffic"]["dns"].values()
+        for row in seen.view.dns.values()
     ]
     head = ("VERDICT", "RECORD", "ASKED", "ANSWERS", "EXPECTED", "AGE", "WHY")
     return ["", *table(head, rows, right=("AGE",))] if rows else []
 
 
-def _change(kind: str, **args: Any) -> dict[str, Any]:
-    return {"do": "change", "kind": kind, "args": args}
+def _change(kind: str, **args: Any) -> PlanChange:
+    return PlanChange(kind, args)
 
 
 @traffic.command()

@@ -16,8 +16,10 @@ from urllib.parse import quote
 
 from state.api.card import Card
 from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission, write
 from state.api.views.journal import JournalRow
 from state.api.wire import revive
+from state.capabilities import topics
 from state.errors import (
     EffectRefused,
     EffectUnknown,
@@ -102,22 +104,24 @@ class EngineClient:
             )
         return _revive(Hello, value)
 
-    async def view(self, topic: str) -> dict[str, Any]:
-        """One view model with field names, texts neutralised."""
-        answer: dict[str, Any] = _neutral(await self._ask(f"/v1/view/{quote(topic, safe='')}"))
-        return answer
+    async def view(self, topic: str) -> Any:
+        """One view as its type, texts neutralised. Raises NotFound for a topic that nobody registered."""
+        known = topics().get(topic)
+        if known is None:
+            raise NotFound(f"no topic {topic}; there are {', '.join(topics())}")
+        return _revive(known.view_type, await self._ask(f"/v1/view/{quote(topic, safe='')}"))
 
-    async def preview(self, request: Mapping[str, Any]) -> Card:
+    async def preview(self, request: PlanRequest) -> Card:
         """Build a plan; nothing outside changes."""
-        return _revive(Card, (await self._ask("/v1/preview", request, ACT_DEADLINE))["value"])
+        return _revive(Card, (await self._ask("/v1/preview", write(request), ACT_DEADLINE))["value"])
 
-    async def submit(self, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, request: Submission) -> Accepted:
         """Submit a confirmed plan; answers with its run at once."""
-        return await self._act("/v1/submit", request)
+        return await self._act("/v1/submit", write(request))
 
-    async def control(self, run: str, request: Mapping[str, Any]) -> Accepted:
+    async def control(self, run: str, request: ControlRequest) -> Accepted:
         """Pause, resume, skip, stop or decide in one run."""
-        return await self._act(f"/v1/runs/{quote(run, safe='')}/control", request)
+        return await self._act(f"/v1/runs/{quote(run, safe='')}/control", write(request))
 
     async def stop_all(self) -> Accepted:
         """Start nothing new anywhere, classify what is in flight."""
@@ -314,17 +318,9 @@ def _parse(raw: bytes) -> Any:
 def _revive(kind: type[T], value: Any) -> T:
     try:
         made: T = revive(kind, value)
-    except (TypeError, ValueError) as broken:
+    except (TypeError, ValueError, KeyError) as broken:
         raise EngineUnreachable(f"the engine's answer is no {kind.__name__}") from broken
     return made
-
-
-def _neutral(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {clean(str(k)): _neutral(v) for k, v in value.items()}
-    return [_neutral(v) for v in value] if isinstance(value, list) else value
 
 
 def _failure(status: int, body: bytes) -> RecoveryError:
@@ -333,9 +329,9 @@ def _failure(status: int, body: bytes) -> RecoveryError:
         told = _parse(body)
     except EngineUnreachable:
         told = {}
-    said = {key: clean(str(told.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out", "who")}
+    said = {key: clean(str(told.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out")}
     if said["rule"]:
-        return Refused(said["rule"], said["fact"], said["way_out"], said["who"])
+        return Refused(said["rule"], said["fact"], said["way_out"])
     message = said["message"] or f"the engine answered {status} without words"
     simple: dict[str, type[RecoveryError]] = {
         kind.title: kind for kind in (NotFound, JournalUnavailable, EffectUnknown, EffectRefused)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from console.card_text import plain_card
-from console.cli.acting import ARM_MARGIN, require_confirmable
+from console.cli.acting import ARM_MARGIN, card_lines
 from console.cli.following import followed
 from console.client.engine_client import EngineClient
 from console.demo.watch import NotSeen, OrderGap, Watcher
+from state.api.requests import PlanChange, PlanRequest, PlanRunbook, Submission, Typed
 from state.api.views.replication import ReplicationView
 from state.api.views.runbooks import RunbooksView
 from state.errors import ExitCode, Refused
@@ -110,13 +110,13 @@ class Story:
 
     async def _bad_release(self) -> None:
         self._tell(f"-- {FAULT}: green (v42) fails one request in five and takes all traffic")
-        await self._do({"do": "change", "kind": "fault.inject", "args": {"fault": FAULT, "seconds": FAULT_SECONDS}})
+        await self._do(PlanChange("fault.inject", {"fault": FAULT, "seconds": FAULT_SECONDS}))
         injected = await self._injected_at()
         detected = await self._watcher.turned(SERVICE, Health.FAIL, after=injected, seconds=DETECT) - injected
         self.account.detection_seconds = round(detected, 2)
         self._state(f"detected {detected:.1f} s after the injection", True, self._watcher.message())
         self._tell("-- roll the release back, one site after the other")
-        code = await self._do({"do": "runbook", "name": "roll-back-release", "params": {"service": SERVICE}})
+        code = await self._do(PlanRunbook("roll-back-release", {"service": SERVICE}))
         self._state("the roll-back proved itself", code is ExitCode.DONE, *self.account.runs["roll-back-release"])
         await self._watcher.until(f"{SERVICE} is well", lambda: self._watcher.service(SERVICE) is Health.PASS, RECOVER)
         recovered = self._watcher.last_turn(SERVICE, Health.PASS) or time.time()
@@ -157,7 +157,7 @@ class Story:
         gap = OrderGap()
         sampling = asyncio.create_task(gap.run(self._lab))
         try:
-            code = await self._do({"do": "runbook", "name": "switch-database", "params": params})
+            code = await self._do(PlanRunbook("switch-database", params))
         finally:
             sampling.cancel()
             await asyncio.gather(sampling, return_exceptions=True)
@@ -186,17 +186,18 @@ class Story:
         steps = [] if view is None else [s for s in view.steps.values() if "lost_bytes" in s.figures]
         return int(steps[-1].figures["lost_bytes"]) if steps else None
 
-    async def _do(self, request: Mapping[str, Any]) -> ExitCode:
+    async def _do(self, request: PlanRequest) -> ExitCode:
         """Preview, show the card, confirm as it asks, and follow the run to its end. Raises Refused."""
         card = await self._client.preview(request)
-        for line in plain_card(card):
+        for line in card_lines(card):
             self._tell(f"   | {line}")
-        require_confirmable(card)
-        await asyncio.sleep(card.confirmation.arm + ARM_MARGIN)
-        typed = card.confirmation.typed
-        accepted = await self._client.submit({"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
+        if card.refusals:
+            raise Refused("preconditions", "; ".join(card.refusals), "Nothing was sent")
+        await asyncio.sleep(card.arm + ARM_MARGIN)
+        typed = Typed(card.nonce, card.name, card.loss_to_type)
+        accepted = await self._client.submit(Submission(card.plan, card.fingerprint, typed))
         code, _ = await followed(self._client, accepted.run, within=RUN, tell=lambda line: self._tell(f"   {line}"))
-        self._remember(str(request.get("name") or request.get("kind")), accepted.run)
+        self._remember(request.name if isinstance(request, PlanRunbook) else request.do, accepted.run)
         return code
 
     def _remember(self, name: str, run: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from adapters.files.read import read_yaml, runbook_paths
 from adapters.wiring import kinds
-from state.changes.registry import CHANGES
-from state.checks.registry import CHECKS
+from state.changes.registry import change_kinds
+from state.checks.registry import check_kinds
 from state.errors import ConfigError, Problem
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
@@ -36,7 +36,7 @@ def load(estate_file: Path) -> Loaded:
     warnings: dict[str, tuple[str, ...]] = {}
     for path in runbook_paths(estate_file, estate.runbooks):
         try:
-            runbook, unwise = lint_runbook(read_yaml(path), estate, CHANGES, CHECKS)
+            runbook, unwise = lint_runbook(read_yaml(path), estate, change_kinds(), check_kinds())
         except ConfigError as error:
             broken[path.stem] = error.problems
             continue
@@ -61,7 +61,7 @@ def problems_of(estate_file: Path) -> tuple[Problem, ...]:
 def problems_of_runbook(estate_file: Path, runbook: Path) -> tuple[Problem, ...]:
     """Every problem of one runbook file, in the library or not, against an estate; or of that estate."""
     try:
-        lint_runbook(read_yaml(runbook), parse_estate(read_yaml(estate_file), kinds()), CHANGES, CHECKS)
+        lint_runbook(read_yaml(runbook), parse_estate(read_yaml(estate_file), kinds()), change_kinds(), check_kinds())
     except ConfigError as error:
         return error.problems
     return ()

@@ -7,10 +7,9 @@ import json
 import os
 import socket
 import sys
-from dataclasses import asdict
 from typing import Any
 
-from state.errors import RecoveryError, Refusal, Refused
+from state.errors import RecoveryError, Refused
 from state.text import clean
 
 
@@ -34,12 +33,12 @@ class StartReport:
 
     def failed(self, error: RecoveryError) -> None:
         """The engine does not start, and why."""
-        refusal = error.refusal if isinstance(error, Refused) else Refusal("", "", "")
+        rule = (error.rule, error.fact, error.way_out) if isinstance(error, Refused) else ("", "", "")
         told = {
             "title": error.title,
             "message": str(error),
             "exit_code": int(error.exit_code),
-            **asdict(refusal),
+            **dict(zip(("rule", "fact", "way_out"), rule, strict=True)),
         }
         self._tell({"error": told}, f"{error.title}: {error}" + (f"\n{error.hint}" if error.hint else ""))
         self.close()

@@ -48,8 +48,10 @@ async def _session(path: str, terminal: Terminal) -> tuple[int, HeaderView | Non
     try:
         await early.begin()
         from console.tui.app import ConsoleApp
+        from state.api.views.header import HeaderView
 
         app = ConsoleApp(path, terminal, early.follow())
-        return await app.live(), app.store.header
+        code = await app.live()
+        return code, app.store.view(HeaderView)
     finally:
         await early.close()

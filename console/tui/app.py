@@ -1,23 +1,28 @@
-"""The console's composition root: one client, one store, one mode per screen."""
+"""The console's composition root: one client, one store, one mode per topic with a screen. Only this file knows all."""
 
 from __future__ import annotations
 
 import gc
+import pkgutil
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from textual.binding import Binding, BindingType
 from textual.worker import Worker, WorkerState
 
 from console.client.engine_client import Connected, EngineClient, Line, Lost
+from console.tui import dialogs
 from console.tui.navigator import Navigator
 from console.tui.parts.living import Living
-from console.tui.screens import SCREENS
-from console.tui.store import Store
+from console.tui.screens import open_screen, screen_class
+from console.tui.session import Recent
+from console.tui.store import UNREADABLE, Store
 from console.tui.terminal.app import TerminalApp
 from console.tui.terminal.capabilities import Terminal
+from console.tui.theme import select
+from state.api.topics import Topic
 from state.capabilities import topics
 
 if TYPE_CHECKING:
@@ -27,37 +32,39 @@ AT_MOST_EVERY = 0.25
 RESTART_SECONDS = 5.0
 SETTLED = 1.5
 """Seconds after which a start is over."""
-DIALOGS = (
-    "dialogs.card",
-    "dialogs.form",
-    "dialogs.find",
-    "dialogs.help",
-    "dialogs.detail",
-    "dialogs.presenter",
-    "dialogs.palette",
-)
+
+
+def tabs() -> tuple[Topic, ...]:
+    """The topics that have a screen, in the order of their digits."""
+    return tuple(topic for topic in topics().values() if topic.digit)
 
 
 class ConsoleApp(TerminalApp):
-    """One person's console. It previews and submits; the engine decides and acts."""
+    """One person's console. It previews and submits; the engine decides and acts. Fulfils Session."""
 
     ENABLE_COMMAND_PALETTE = False
-    MODES: ClassVar[dict[str, Any]] = {tab.name_: tab.open for tab in SCREENS}
-    DEFAULT_MODE = SCREENS[0].name_
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(screen.digit, f"switch_mode('{screen.name_}')", screen.title_, show=False) for screen in SCREENS
-    ]
-    tabs: ClassVar[tuple[tuple[str, str], ...]] = tuple((screen.digit, screen.title_) for screen in SCREENS)
+    DEFAULT_MODE = tabs()[0].name
 
-    def __init__(self, path: str, terminal: Terminal, told: AsyncIterator[StreamItem] | None = None) -> None:
+    def __init__(
+        self, path: str, terminal: Terminal, told: AsyncIterator[StreamItem] | None = None, store: Store | None = None
+    ) -> None:
         """`told` is a stream that was begun already; without one it begins with the app."""
         super().__init__(terminal)
         self.client = EngineClient(path)
         self._told = told
-        self.store = Store()
-        self.desk = Navigator(self)
+        self.store = store or Store()
+        self.store.on_unreadable = self._unreadable
+        self.recent = Recent()
+        self.tabs = tabs()
+        self.navigator = Navigator(self, self, self.client)
+        for tab in self.tabs:
+            self.add_mode(tab.name, partial(open_screen, tab))
+            self.bind(tab.digit, f"switch_mode('{tab.name}')", description=tab.title, show=False)
         self._announced = 0.0
         self._announcing = False
+
+    def use_theme(self, name: str) -> None:
+        select(self, name)
 
     # -- what the engine tells
 
@@ -73,21 +80,26 @@ class ConsoleApp(TerminalApp):
         """The first frames are out: look for garbage from now on, and load what was left out."""
         gc.freeze()
         gc.enable()
-        self._load_next(iter((*(f"screens.{tab.name_}" for tab in SCREENS), *DIALOGS)))
+        self._load_next(self._left_out())
 
-    def _load_next(self, names: Iterator[str]) -> None:
-        """One module after the other, so that no key waits long; later the files may be others than now."""
-        name = next(names, None)
-        if name is not None:
-            import_module(f"console.tui.{name}")
-            self.set_timer(0.02, lambda: self._load_next(names))
+    def _left_out(self) -> Iterator[object]:
+        """Load what the first frame did without, a piece with each step."""
+        for tab in self.tabs:
+            yield screen_class(tab)
+        for module in pkgutil.iter_modules(dialogs.__path__):
+            yield import_module(f"{dialogs.__name__}.{module.name}")
+
+    def _load_next(self, pieces: Iterator[object]) -> None:
+        """One piece after the other, so that no key waits long; later the files may be others than now."""
+        if next(pieces, None) is not None:
+            self.set_timer(0.02, lambda: self._load_next(pieces))
 
     async def _follow(self) -> None:
         told_by, self._told = self._told or self.client.follow(tuple(topics())), None
         async for told in told_by:
             match told:
                 case Connected(hello):
-                    # StreamItem with the first line, which comes at once: it must not wait for the next quarter.
+                    # Told with the first line, which comes at once: it must not wait for the next quarter.
                     self.store.connected(hello)
                     continue
                 case Lost(reason):
@@ -99,8 +111,13 @@ class ConsoleApp(TerminalApp):
     def _apply(self, content: Mapping[str, Any]) -> None:
         try:
             self.store.apply(content)
-        except (TypeError, ValueError, KeyError) as broken:
-            self.desk.say(f"the engine sent what this console cannot read ({type(broken).__name__})")
+        except UNREADABLE as broken:
+            self._unreadable("", broken)
+
+    def _unreadable(self, topic: str, broken: Exception) -> None:
+        of_topic = f" about {topic}" if topic else ""
+        message = f"the engine sent what this console cannot read{of_topic} ({type(broken).__name__})"
+        self.call_later(self.navigator.say, message)
 
     def _announce(self) -> None:
         """Tell the screen in front, at most four times a second, never later than a quarter."""
@@ -128,7 +145,7 @@ class ConsoleApp(TerminalApp):
         if event.state is not WorkerState.ERROR:
             return
         message = f"a defect in this console: {type(event.worker.error).__name__}"
-        self.desk.say(message)
+        self.navigator.say(message)
         if event.worker.group == "engine":
             self.store.lost(message)
             self._announce()

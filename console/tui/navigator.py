@@ -9,36 +9,42 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from console.tui.actions.base import Then
-from console.tui.glyphs import FAIL, OK, WARN
+from console.client.engine_client import EngineClient
+from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
+from console.tui.session import ChainCheck, Navigation, Recent, Session, Then
 from console.tui.text import cell
-from state.api.card import Card
+from state.api.card import Card, CardLine, Confirm
 from state.api.messages import Accepted
-from state.api.views.runbooks import Param
+from state.api.requests import ControlRequest, PlanRequest, Submission, Typed
+from state.api.views.header import HeaderView
 from state.errors import RecoveryError
+from state.health import Health
 from state.units import utc
 
 if TYPE_CHECKING:
-    from console.tui.app import ConsoleApp
+    from textual.app import App
+
     from console.tui.dialogs.find import Destination
+    from console.tui.widgets.table import LineTable
+    from state.api.views.runbooks import Param
 
 NOTICE_SECONDS = 12.0
+ARM_SECONDS = 0.5
+CONFIRM_SECONDS = 120.0
 
 
-class Navigator:
-    """Serves the actions of one app (see `actions.Desk`)."""
+class Navigator(Navigation):
+    """Serves the actions of one console."""
 
-    def __init__(self, app: ConsoleApp) -> None:
+    def __init__(self, app: App[int], session: Session, client: EngineClient) -> None:
         self._app = app
-        self._notice = ""
-        self._notice_until = 0.0
-        self.started = ""
-        """The run this person started last, until the runbooks screen has shown it."""
-        self.verified: Text = cell("")
-        """What came of the last verification asked for here."""
+        self._session = session
+        self._client = client
+
+    @property
+    def _recent(self) -> Recent:
+        return self._session.recent
 
     @property
     def front(self) -> MainScreen | None:
@@ -46,29 +52,32 @@ class Navigator:
         screen = self._app.screen
         return screen if isinstance(screen, MainScreen) else None
 
-    @property
-    def notice(self) -> str:
-        """What the last line says, for a while."""
-        return self._notice if time.monotonic() < self._notice_until else ""
+    def _table(self) -> tuple[MainScreen, LineTable] | None:
+        """The table that keys act on, and its screen."""
+        front = self.front
+        table = front.table_in_focus() if front is not None else None
+        return None if front is None or table is None else (front, table)
 
     def say(self, message: str) -> None:
         """A notice in the last line."""
-        self._notice = message
-        self._notice_until = time.monotonic() + NOTICE_SECONDS
+        self._recent.notice = message
+        self._recent.notice_until = time.monotonic() + NOTICE_SECONDS
         if self.front is not None:
             self.front.paint_chrome()
 
-    def preview(self, request: Mapping[str, Any], former: Card | None = None) -> None:
+    # -- cards and confirmations
+
+    def preview(self, request: PlanRequest, former: Card | None = None) -> None:
         self.say("asking the engine what would happen")
         self._app.run_worker(self._preview(request, former), group="preview", exclusive=True, exit_on_error=False)
 
-    async def _preview(self, request: Mapping[str, Any], former: Card | None) -> None:
+    async def _preview(self, request: PlanRequest, former: Card | None) -> None:
         from console.tui.dialogs.base import TextDialog
         from console.tui.dialogs.card import CardDialog
 
         mode = self._app.current_mode
         try:
-            card = await self._app.client.preview(request)
+            card = await self._client.preview(request)
         except RecoveryError as refused:
             self.say("")
             self._app.push_screen(TextDialog(refused.title, [cell(str(refused), FAIL), cell(refused.hint)]))
@@ -85,76 +94,87 @@ class Navigator:
         self._app.push_screen(CardDialog(card, self._submit, former), then)
 
     async def _submit(self, card: Card, typed: Mapping[str, str]) -> Accepted:
-        accepted = await self._app.client.submit(
-            {"plan": card.plan, "fingerprint": card.fingerprint, "typed": dict(typed)}
-        )
-        self.started = accepted.run
+        accepted = await self._client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
+        self._recent.started = accepted.run
         return accepted
 
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None:
-        from console.tui.dialogs.question import Question, QuestionDialog
+        from console.tui.dialogs.card import CardDialog
 
-        self._app.push_screen(QuestionDialog(Question(title, tuple(facts)), send))
+        lines = tuple(CardLine(label, message) for label, message in facts)
+        card = Card("", title, "", Confirm.YES, "Y", "", "", "", ARM_SECONDS, CONFIRM_SECONDS, lines, (), ())
+        self._app.push_screen(CardDialog(card, lambda _card, _typed: send()))
 
     def ask(self, title: str, params: Sequence[Param], then: Then) -> None:
         from console.tui.dialogs.form import FormDialog
 
         self._app.push_screen(FormDialog(title, params), lambda given: then(given) if given is not None else None)
 
-    def send_control(self, run: str, request: Mapping[str, Any]) -> Any:
-        return self._app.client.control(run, request)
+    def send_control(self, run: str, request: ControlRequest) -> Any:
+        return self._client.control(run, request)
 
     def send_stop_all(self) -> Any:
-        return self._app.client.stop_all()
+        return self._client.stop_all()
+
+    # -- the journal
 
     def verify_journal(self) -> None:
         self._app.run_worker(self._verify(), group="verify", exclusive=True, exit_on_error=False)
 
     async def _verify(self) -> None:
-        header = self._app.store.header
+        header = self._session.store.view(HeaderView)
         count = f"{header.journal_seq} entries" if header is not None else "every entry"
-        self._tell_verified(f"verifying {count} from the first on …", WARN)
+        self._verified(f"verifying {count} from the first on …", None)
         try:
-            problem = await self._app.client.journal_verify()
+            problem = await self._client.journal_verify()
         except RecoveryError as failed:
-            self._tell_verified(f"not verified: {failed}", WARN)
+            self._verified(f"not verified: {failed}", Health.UNKNOWN)
             return
-        at = utc(self._app.store.wall)
+        at = utc(self._session.store.wall)
         if problem:
-            self._tell_verified(f"THE CHAIN IS BROKEN ({at}): {problem}", FAIL)
+            self._verified(f"THE CHAIN IS BROKEN ({at}): {problem}", Health.FAIL)
         else:
-            self._tell_verified(f"the chain holds: {count} verified at {at}", OK)
+            self._verified(f"the chain holds: {count} verified at {at}", Health.PASS)
 
-    def _tell_verified(self, message: str, style: str) -> None:
-        self.verified = cell(message, style)
+    def _verified(self, message: str, health: Health | None) -> None:
+        self._recent.chain_check = ChainCheck(message, health)
         self.say(message)
         if self.front is not None:
             self.front.tick()
+
+    # -- finding the way
 
     def open_help(self) -> None:
         from console.tui.dialogs.help import help_dialog
 
         front = self.front
         if front is not None:
-            self._app.push_screen(help_dialog(front.context(), self._app.tabs, front.title_, type(front).__doc__ or ""))
+            tabs = self._session.tabs
+            self._app.push_screen(help_dialog(front.context(), tabs, front.topic.title, front.about))
 
     def open_palette(self) -> None:
-        from console.tui.dialogs.palette import PaletteDialog
+        from console.tui.dialogs.palette import PaletteDialog, entries
 
-        if self.front is not None:
-            self._app.push_screen(PaletteDialog(self.front), lambda run: run() if run is not None else None)
+        front = self.front
+        if front is not None:
+            found = entries(self._session, front.context(), front.do)
+            self._app.push_screen(PaletteDialog(found), lambda run: run() if run is not None else None)
 
     def open_presenter(self) -> None:
         from console.tui.dialogs.presenter import PresenterDialog
 
         self._app.push_screen(PresenterDialog())
 
-    def open_detail(self, front: MainScreen) -> None:
+    def open_detail(self) -> None:
         """Everything about the row under the cursor, on the whole terminal."""
         from console.tui.dialogs.detail import DetailDialog
 
-        if self.front is front:
-            self._app.push_screen(DetailDialog(front.title_, front.detail_rows))
+        front = self.front
+        if front is not None:
+            self._app.push_screen(DetailDialog(front.topic.title, front.detail_rows))
+
+    def open_screen(self, topic: str) -> None:
+        self._app.switch_mode(topic)
 
     def open_place(self, screen: str, table: str, key: str) -> None:
         """Go to one row of a screen."""
@@ -164,38 +184,35 @@ class Navigator:
     def open_goto(self) -> None:
         from console.tui.dialogs.find import GoToDialog, places
 
-        self._app.push_screen(GoToDialog(places(self._app.store)), self._go)
+        self._app.push_screen(GoToDialog(places(self._session.store, self._session.tabs)), self._go)
 
     def _go(self, place: Destination | None) -> None:
         if place is not None:
             self.open_place(place.screen, place.table, place.key)
 
     def _reveal(self, screen: str, table: str, key: str) -> None:
-        if self.front is not None and self.front.name_ == screen:
+        if self.front is not None and self.front.topic.name == screen:
             self.front.reveal(table, key)
 
     def open_filter(self) -> None:
         from console.tui.dialogs.find import FilterDialog
 
-        front = self.front
-        table = front.table_in_focus() if front is not None else None
-        if front is not None and table is not None:
+        found = self._table()
+        if found is not None:
+            front, table = found
             before = front.filters.get(table.id or "", "")
             names = ", ".join(column.key for column in table.columns)
             self._app.push_screen(FilterDialog(before, names, lambda needle: front.filter(table, needle)))
 
     def filter_to(self, needle: str) -> None:
         """Show only matching rows of the table in focus; escape shows all again."""
-        front = self.front
-        table = front.table_in_focus() if front is not None else None
-        if front is not None and table is not None:
-            front.filter(table, needle)
+        found = self._table()
+        if found is not None:
+            found[0].filter(found[1], needle)
 
     def step_back(self) -> None:
-        front = self.front
-        table = front.table_in_focus() if front is not None else None
-        if front is not None and table is not None:
-            front.filter(table, "")
+        self.filter_to("")
+        if self.front is not None:
             self.say("")
 
     def leave(self) -> None:

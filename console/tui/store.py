@@ -6,20 +6,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from textual.message import Message
 
+from console.tui.mirror import LazyMirror, Touched
 from state.api.messages import Hello
-from state.api.views.header import HeaderView
-from state.api.views.journal import JournalView
-from state.api.views.overview import OverviewView
-from state.api.views.replication import ReplicationView
-from state.api.views.runbooks import RunbooksView
-from state.api.views.traffic import TrafficView
-from state.api.wire import Mirror
+from state.api.views.header import HeaderView, SourceRow
 from state.capabilities import topics
 from state.world.observed import Freshness, freshness
+
+V = TypeVar("V")
+UNREADABLE = (TypeError, ValueError, KeyError)
+"""What decoding raises on frames that do not fit."""
 
 
 class LinkState(StrEnum):
@@ -40,22 +39,19 @@ class EngineLink:
 
 
 class Changed(Message):
-    """What the engine told since the last message; sent to the screen in front, at most four times a second.
+    """The engine told something about these topics; sent to the screen in front, at most four times a second."""
 
-    `keys` holds the touched row keys per topic and table; a topic without tables has an empty mapping.
-    """
-
-    def __init__(self, keys: Mapping[str, Mapping[str, frozenset[str]]]) -> None:
+    def __init__(self, topics: frozenset[str]) -> None:
         super().__init__()
-        self.keys = keys
-
-    def touches(self, topics: Iterable[str]) -> bool:
-        return any(topic in self.keys for topic in topics)
+        self.topics = topics
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """How old a value is against its limit, both in seconds; `seconds` None = never read."""
+    """How old a value is against its limit, both in seconds; `seconds` None = never read.
+
+    The one place where it is decided whether a value may still be shown and whether it must say that it is old.
+    """
 
     seconds: float | None
     limit: float
@@ -63,6 +59,16 @@ class Age:
     @property
     def freshness(self) -> Freshness:
         return freshness(self.seconds, self.limit)
+
+    @property
+    def fresh(self) -> bool:
+        """Young enough to be shown without a mark."""
+        return self.freshness is Freshness.FRESH
+
+    @property
+    def withheld(self) -> bool:
+        """Too old to be shown at all, or never read."""
+        return self.freshness in (Freshness.GONE, Freshness.NEVER)
 
     @property
     def burden(self) -> float:
@@ -73,24 +79,35 @@ class Age:
 FRESH = Age(0.0, 1.0)
 
 
+def _ignore(_topic: str, _broken: Exception) -> None:
+    return
+
+
 class Store:
     """Fed by the stream, read by the screens. Views are replaced whole, never changed in place."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._mirrors: dict[str, Mirror[Any]] = {}
-        self._views: dict[str, Any] = {}
-        self._dirty: dict[str, dict[str, set[str]]] = {}
+        known = topics()
+        self._mirrors = {name: LazyMirror(topic) for name, topic in known.items()}
+        self._names = {topic.view: name for name, topic in known.items()}
+        self._kinds: dict[type, str] = {}
+        self._dirty: set[str] = set()
         self._mono_ahead: float | None = None
         self._wall_ahead = 0.0
         self._beat = clock()
         self.hello: Hello | None = None
         self.link = EngineLink(LinkState.CONNECTING, clock())
         self.link_changed = False
+        self.on_unreadable: Callable[[str, Exception], object] = _ignore
+        """Called with a topic's name when its frames could not be decoded."""
+
+    # -- what the stream tells
 
     def connected(self, hello: Hello) -> None:
         """A new stream begins: mirrors start afresh, the last views stay until theirs are complete."""
-        self._mirrors = {name: Mirror(topic.view_type) for name, topic in topics().items()}
+        for mirror in self._mirrors.values():
+            mirror.restart()
         self.hello = hello
         self._set_clock(hello.mono, hello.wall)
         self._set_link(EngineLink(LinkState.LIVE, self._clock()))
@@ -102,31 +119,23 @@ class Store:
         self._set_link(EngineLink(LinkState.LOST, since, reason))
 
     def apply(self, content: Mapping[str, Any]) -> None:
-        """Fold one line of the stream in. Raises TypeError, ValueError or KeyError on a frame that is none."""
+        """Take one line of the stream. Raises TypeError, ValueError or KeyError on a frame that is none."""
         tick = content.get("tick")
         if isinstance(tick, Mapping):
             self._set_clock(float(tick["mono"]), float(tick["wall"]))
-        mirror = self._mirrors.get(str(content.get("topic", "")))
-        if mirror is None:
-            return
-        topic = str(content["topic"])
-        view = mirror.apply(content)
-        touched = self._dirty.setdefault(topic, {})
-        for table, keys in mirror.changed.items():
-            touched.setdefault(table, set()).update(keys)
-        if view is not None:
-            self._views[topic] = view
+        name = str(content.get("topic", ""))
+        mirror = self._mirrors.get(name)
+        if mirror is not None:
+            mirror.apply(content)
+            self._dirty.add(name)
 
     def take_changes(self) -> Changed | None:
-        """Everything touched since the last call, or None."""
+        """The topics told about since the last call, or None when nothing was told."""
         if not self._dirty and not self.link_changed:
             return None
-        keys = {
-            topic: {table: frozenset(found) for table, found in tables.items()} for topic, tables in self._dirty.items()
-        }
-        self._dirty = {}
+        dirty, self._dirty = frozenset(self._dirty), set()
         self.link_changed = False
-        return Changed(keys)
+        return Changed(dirty)
 
     def _set_clock(self, mono: float, wall: float) -> None:
         now = self._clock()
@@ -137,29 +146,35 @@ class Store:
         self.link = link
         self.link_changed = True
 
-    @property
-    def header(self) -> HeaderView | None:
-        return self._views.get("header")
+    # -- views
 
-    @property
-    def overview(self) -> OverviewView | None:
-        return self._views.get("overview")
+    @overload
+    def view(self, topic: type[V]) -> V | None: ...
+    @overload
+    def view(self, topic: str) -> Any: ...
+    def view(self, topic: type[V] | str) -> V | Any | None:
+        """The view of a topic, by its class or its name; None until the engine has told it whole."""
+        name = topic if isinstance(topic, str) else self._name_of(topic)
+        mirror = self._mirrors.get(name)
+        if mirror is None:
+            return None
+        try:
+            return mirror.view()
+        except UNREADABLE as broken:
+            self.on_unreadable(name, broken)
+            return mirror.view()
 
-    @property
-    def replication(self) -> ReplicationView | None:
-        return self._views.get("replication")
+    def take_touched(self, topic: str) -> Touched:
+        """The keys of a topic's rows that changed since the last call; for the screen that shows it."""
+        return self._mirrors[topic].take_touched()
 
-    @property
-    def runbooks(self) -> RunbooksView | None:
-        return self._views.get("runbooks")
+    def _name_of(self, kind: type) -> str:
+        name = self._kinds.get(kind)
+        if name is None:
+            name = self._kinds[kind] = self._names.get(f"{kind.__module__}:{kind.__qualname__}", "")
+        return name
 
-    @property
-    def traffic(self) -> TrafficView | None:
-        return self._views.get("traffic")
-
-    @property
-    def journal(self) -> JournalView | None:
-        return self._views.get("journal")
+    # -- clocks
 
     @property
     def live(self) -> bool:
@@ -193,29 +208,31 @@ class Store:
         """Seconds from an instant of the engine's monotonic clock until now."""
         return max(0.0, self.mono - mono)
 
+    # -- ages
+
+    @property
+    def sources(self) -> Mapping[str, SourceRow]:
+        """Every source the engine reads, by name."""
+        header = self.view(HeaderView)
+        return header.sources if header is not None else {}
+
     def age(self, source: str) -> Age:
         """The age of what one source told; never read when the engine does not know the source."""
-        header = self.header
-        row = header.sources.get(source) if header else None
+        row = self.sources.get(source)
         if row is None:
             return Age(None, 1.0)
         return Age(None if row.mono is None else self.since(row.mono), row.limit)
 
-    def ages(self, sources: Iterable[str]) -> list[Age]:
-        """Ages of several sources, oldest (in its limits) first."""
-        return sorted((self.age(source) for source in sources), key=lambda age: age.burden, reverse=True)
-
     def oldest(self, sources: Iterable[str]) -> Age:
-        """The age a value from several sources must admit to."""
-        return next(iter(self.ages(sources)), FRESH)
+        """The age a value from several sources must admit to: the oldest in its limits."""
+        return max((self.age(source) for source in sources), key=lambda age: age.burden, default=FRESH)
 
     def oldest_source(self) -> tuple[str, Age] | None:
         """The one source that is furthest past its limit, by name."""
-        header = self.header
-        if header is None or not header.sources:
+        if not self.sources:
             return None
-        key = max(header.sources, key=lambda name: self.age(name).burden)
-        return key, self.age(key)
+        name = max(self.sources, key=lambda each: self.age(each).burden)
+        return name, self.age(name)
 
     @property
     def observer(self) -> bool:

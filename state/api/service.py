@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 
 
 class EngineService(Protocol):
-    """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable.
-
-    Request shapes (JSON objects):
-    preview  {"do": "change", "kind": K, "args": {…}} · {"do": "runbook", "name": N, "params": {…}}
-             · {"do": "retry", "run": R, "step": S}
-    submit   {"plan": P, "fingerprint": F, "typed": {"nonce": …, "name": …, "loss": …}}
-    control  {"verb": "pause" | "resume" | "skip" | "stop" | "decide", "step": S?, "reason": …?, "choice": …?}
-    """
+    """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable."""
 
     def hello(self, caller: Caller) -> Hello: ...
 
@@ -35,9 +29,9 @@ class EngineService(Protocol):
     def mono(self) -> float:
         """The engine's monotonic clock, seconds."""
 
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card: ...
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted: ...
-    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted: ...
+    async def preview(self, caller: Caller, request: PlanRequest) -> Card: ...
+    async def submit(self, caller: Caller, request: Submission) -> Accepted: ...
+    async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted: ...
     async def stop_all(self, caller: Caller) -> Accepted: ...
 
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:

@@ -47,7 +47,7 @@ def named(value: Any) -> Plain:
 
 
 def revive(kind: Any, value: Any) -> Any:
-    """Build `kind` from what `plain` made; texts are cleaned on the way. Raises TypeError/ValueError."""
+    """Build `kind` from what `plain` or `named` made; texts are cleaned on the way. Raises TypeError/ValueError."""
     if value is None or kind is Any:
         return value
     if kind is str:
@@ -73,7 +73,14 @@ def _reviver(kind: Hashable) -> Callable[[Any], Any]:
     if is_dataclass(kind):
         build: Any = kind
         hints = list(columns(build).values())
-        return lambda v: build(*(revive(h, x) for h, x in zip(hints, v, strict=True)))
+        names = list(columns(build))
+
+        def instance(value: Any) -> Any:
+            """From a list of the fields in order (`plain`) or from an object (`named`)."""
+            spots = [value[name] for name in names] if isinstance(value, Mapping) else value
+            return build(*(revive(h, x) for h, x in zip(hints, spots, strict=True)))
+
+        return instance
     leaf: Callable[[Any], Any] = kind  # type: ignore[assignment]
     return leaf
 

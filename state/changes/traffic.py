@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.api.card import CardWarning, Diff, Rule, WarningKind
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.errors import EffectRefused, EffectUnknown, NotFound
+from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
+from state.errors import EffectRefused, EffectUnknown, NotFound, Refusal
 from state.estate.model import Estate, Name
 from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerState
 from state.ports.outside import Outside
-from state.ports.target import Identity, Receipt
-from state.verdicts.traffic import ServerEffect, floor_after, state_key, state_word, weight_key
+from state.ports.target import Identity, Receipt, Setting
+from state.verdicts.drift import settings_of
+from state.verdicts.traffic import ServerEffect, floor_after, state_word
 from state.world.readings import Server
 
 
@@ -45,18 +45,13 @@ class FlipArgs(BaseModel):
     to: Name
 
 
-def services_of(estate: Estate, balancer: str, backend: str) -> tuple[str, ...]:
-    """The services a backend carries."""
-    entries = ((name, service.traffic) for name, service in estate.services.items())
-    return tuple(n for n, t in entries if t and t.backend == backend and balancer in t.balancers)
-
-
 def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
-    """How many servers of a backend must serve, and the service that needs most; one when nobody claims it."""
-    floors = [(s.traffic.floor, name) for name, s in estate.services.items() if s.traffic]
-    known = services_of(estate, balancer, backend)
-    floor, name = max(((f, n) for f, n in floors if n in known), default=(1, ""))
-    return name, floor
+    """The service a backend carries and how many of its servers must serve; one when nobody claims it."""
+    for name, service in estate.services.items():
+        traffic = service.traffic
+        if traffic and traffic.backend == backend and balancer in traffic.balancers:
+            return name, traffic.floor
+    return "", 1
 
 
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
@@ -79,7 +74,7 @@ class BackendChange:
         self.service, self.floor = floor_of(estate, args.balancer, args.backend)
         self.name = f"{args.balancer}/{args.backend}"
         self.targets: tuple[str, ...] = (self.name,)
-        self.title = self.verb = ""
+        self.title = ""
 
     async def identify(self, *, deadline: float) -> Identity:
         """The balancer process that will act."""
@@ -100,13 +95,17 @@ class BackendChange:
         known = ", ".join(s.name for s in servers)
         raise NotFound(f"{self.name} has no server {name}; it has {known}")
 
-    def floor_rule(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> Rule:
+    def leaves(self, servers: tuple[Server, ...]) -> tuple[Setting, ...]:
+        """What the servers are set to now: by it the engine knows its own changes again."""
+        return tuple(s for server in servers for s in settings_of(self.balancer.name, server))
+
+    def floor_refusals(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> tuple[Refusal, ...]:
         """The floor, judged on the state after; a change that does not lower the count may pass."""
         was, will = floor_after(servers, {}), floor_after(servers, effects)
-        passed = will >= self.floor or will >= was
-        who = f"{self.service} needs at least" if self.service else "at least"
-        fact = f"{will} of {len(servers)} servers would serve, {who} {self.floor}"
-        return Rule("floor", passed, fact, "Return another server to rotation first", "responder", self.name)
+        if will >= self.floor or will >= was:
+            return ()
+        fact = f"{will} of {len(servers)} servers of {self.name} would serve, at least {self.floor} must"
+        return (Refusal("floor", fact, "Bring another server to ready first"),)
 
 
 class SetWeight(BackendChange):
@@ -116,7 +115,6 @@ class SetWeight(BackendChange):
         super().__init__(spec, args, estate, balancer)
         self.server, self.weight = args.server, args.weight
         self.title = f"Set weight of {self.name}/{args.server} to {args.weight}"
-        self.verb = f"set the weight of {args.server} to {args.weight}"
 
     async def preview(self, *, deadline: float) -> Preview:
         """Weight before and after, and who serves afterwards."""
@@ -125,10 +123,10 @@ class SetWeight(BackendChange):
         effects = {self.server: ServerEffect(weight=self.weight)}
         subject = f"{self.name}/{self.server}"
         return Preview(
-            verb=self.verb,
+            verb="set weight",
             diffs=(Diff(f"{subject} weight", str(server.weight), str(self.weight)),),
             facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects),),
+            refusals=self.floor_refusals(servers, effects),
             sessions_cut=0,
             undo=ChangeSpec("server.weight", {**self.spec.args, "weight": server.weight}),
             already=server.weight == self.weight,
@@ -146,9 +144,9 @@ class SetWeight(BackendChange):
         evidence = (f"{self.name}/{self.server} weight reads {server.weight}",)
         before = facts["servers"].get(self.server, [None])[0]
         if server.weight == self.weight:
-            key = weight_key(self.balancer.name, self.backend, self.server)
-            return ReadBack(Finding.DONE, evidence, {"expected": {key: self.weight}})
-        return ReadBack(Finding.NOT_DONE if server.weight == before else Finding.PARTIAL, evidence)
+            return ReadBack(Finding.DONE, evidence, leaves=self.leaves((server,)))
+        finding = Finding.NOT_DONE if server.weight == before else Finding.PARTIAL
+        return ReadBack(finding, evidence, leaves=self.leaves((server,)))
 
 
 class SetState(BackendChange):
@@ -159,9 +157,8 @@ class SetState(BackendChange):
     ) -> None:
         super().__init__(spec, args, estate, balancer)
         self.server, self.state = args.server, state
-        drain = state == "drain"
-        self.title = f"{'Drain' if drain else 'Return to rotation'} {self.name}/{args.server}"
-        self.verb = f"drain {args.server}" if drain else f"return {args.server} to rotation"
+        verb = "Drain" if state == "drain" else "Return to rotation"
+        self.title = f"{verb} {self.name}/{args.server}"
 
     async def preview(self, *, deadline: float) -> Preview:
         """State before and after, sessions that go on, and who serves afterwards."""
@@ -172,11 +169,11 @@ class SetState(BackendChange):
         subject = f"{self.name}/{self.server}"
         going_on = f"{server.sessions} sessions go on until they end" if draining and server.sessions else ""
         return Preview(
-            verb=self.verb,
+            verb="drain" if draining else "return to rotation",
             diffs=(Diff(subject, state_word(server), self.state),),
             facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects),),
-            warnings=(CardWarning(WarningKind.EFFECT, subject, going_on),) if going_on else (),
+            refusals=self.floor_refusals(servers, effects),
+            warnings=(going_on,) if going_on else (),
             sessions_cut=0,
             undo=ChangeSpec("server.ready" if draining else "server.drain", self.spec.args),
             already=server.drained == draining and not server.maintenance,
@@ -194,10 +191,10 @@ class SetState(BackendChange):
         evidence = (f"{self.name}/{self.server} reads {state_word(server)}, {server.sessions} sessions",)
         reached = server.drained == (self.state == "drain") and not server.maintenance
         if reached:
-            key = state_key(self.balancer.name, self.backend, self.server)
-            return ReadBack(Finding.DONE, evidence, {"expected": {key: self.state}})
+            return ReadBack(Finding.DONE, evidence, leaves=self.leaves((server,)))
         before = facts["servers"].get(self.server, [None, None])[1]
-        return ReadBack(Finding.NOT_DONE if state_word(server) == before else Finding.PARTIAL, evidence)
+        finding = Finding.NOT_DONE if state_word(server) == before else Finding.PARTIAL
+        return ReadBack(finding, evidence, leaves=self.leaves((server,)))
 
 
 class Flip(BackendChange):
@@ -211,7 +208,6 @@ class Flip(BackendChange):
         service = estate.services.get(self.service)
         self.releases = dict(service.traffic.colours) if service and service.traffic else {}
         self.title = f"Flip {self.name} to {self._label(args.to)}"
-        self.verb = f"flip to {self._label(args.to)}"
 
     async def preview(self, *, deadline: float) -> Preview:
         """All traffic before and after, and whether the destination can carry it."""
@@ -221,10 +217,10 @@ class Flip(BackendChange):
         weight = max([s.weight for s in carrying] or [target.weight or 100])
         weights = {s.name: weight if s.name == self.to else 0 for s in servers}
         effects = {name: ServerEffect(weight=w) for name, w in weights.items()}
-        ready = target.up and not target.drained and not target.maintenance
-        fact = f"{self.to} is {state_word(target)} (check: {target.check or 'none'})"
-        way_out = "Make the destination healthy and return it to rotation first"
-        make_first = Rule("make-before-break", ready, fact, way_out, "responder", self.name)
+        refusals = list(self.floor_refusals(servers, effects))
+        if not target.up or target.drained or target.maintenance:
+            fact = f"{self.name}/{self.to} is {state_word(target)} (check: {target.check or 'none'})"
+            refusals.append(Refusal("make-before-break", fact, "The destination must be up and ready first"))
         active = self._label(carrying[0].name) if carrying else "nobody"
         diffs = tuple(
             Diff(f"{self.name}/{s.name} weight", str(s.weight), str(weights[s.name]))
@@ -236,7 +232,7 @@ class Flip(BackendChange):
             verb=f"flip from {active} to {self._label(self.to)}",
             diffs=diffs,
             facts={"servers": shape(servers), "weight": weight},
-            rules=(self.floor_rule(servers, effects), make_first),
+            refusals=tuple(refusals),
             sessions_cut=0,
             undo=undo,
             already=not diffs,
@@ -268,11 +264,10 @@ class Flip(BackendChange):
         evidence = (f"{self.name} weights read {weights}; {self.to} {state_word(target)}",)
         others = [s.weight for s in servers if s.name != self.to]
         if target.serving and not any(others):
-            expected = {weight_key(self.balancer.name, self.backend, s.name): s.weight for s in servers}
-            return ReadBack(Finding.DONE, evidence, {"expected": expected})
+            return ReadBack(Finding.DONE, evidence, leaves=self.leaves(servers))
         before = facts["servers"]
         same = all(before.get(s.name, [None])[0] == s.weight for s in servers)
-        return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence)
+        return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence, leaves=self.leaves(servers))
 
     def _label(self, server: str) -> str:
         release = self.releases.get(server)

@@ -1,12 +1,13 @@
-"""Every kind of check, by name. A new kind is one entry in its module's KINDS."""
+"""Every kind of check there is: the KINDS of each module here, and those that capabilities register."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.checks import alerts, database, dns, service, traffic
+from state.capabilities import kinds
 from state.checks.model import CheckKind
 
-CHECKS: Mapping[str, CheckKind] = {
-    kind.kind: kind for module in (service, traffic, database, alerts, dns) for kind in module.KINDS
-}
+
+def check_kinds() -> Mapping[str, CheckKind]:
+    """Every kind of check by name."""
+    return {kind.kind: kind for kind in kinds("checks")}

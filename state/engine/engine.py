@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
+from state.capabilities import load_events, parts
 from state.checks.model import Answer, unknown
-from state.checks.registry import CHECKS
+from state.checks.registry import check_kinds
 from state.clock import Clock
 from state.config_files.arguments import arguments
-from state.engine.detector import Detector
+from state.engine.events import EngineStarted, EngineStopped, Heartbeat, RequestRefused
 from state.engine.poller import Poller
-from state.engine.topics import Board
+from state.engine.topics import Topics
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
-from state.journal.events import Event, EventKind, Recorded
+from state.journal.events import Event, Recorded, Said
 from state.journal.format import Sealed, Sealer, Verifier, export_line, unseal_any
+from state.journal.projection import Folds, FoldSetting
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.planning.library import Library
@@ -34,8 +37,9 @@ from state.runs.effects import Effects
 from state.runs.executor import Executor
 from state.runs.fault_points import Reach, pass_by
 from state.runs.fold import RunHistory
-from state.runs.model import PlannedStep, Run
-from state.views.journal import JournalTail, journal_row
+from state.runs.leases import Leases
+from state.runs.steps import PlannedStep
+from state.views.journal import journal_row
 from state.views.trends import observe_trends
 from state.world.observed import Observed
 from state.world.readings import Reading
@@ -74,19 +78,25 @@ class Engine:
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
         self.boot = secrets.token_hex(8)
-        self.world, self.book = World(), RunHistory(self.boot, clock)
+        self._checks = check_kinds()
+        self.world = World()
         self._store = store
         self._actor = f"engine@{node}"
+        load_events()
+        setting = FoldSetting(estate, self.world, clock, self.boot, self._actor)
+        self.folds = Folds(tuple(parts("projections")), setting)
+        self.history = self.folds.of(RunHistory)
+        self._noticed: list[Event] = []
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
-        self.watch = Detector(estate, self.world, self._actor)
-        self._tail, self._verifier, self._verifying = JournalTail(()), Verifier(), asyncio.Lock()
-        planner = Planner(estate, outside, library, self.book)
+        self._verifier, self._verifying = Verifier(), asyncio.Lock()
+        planner, leases = Planner(estate, outside, library, self.history), Leases(self.history, self.journal, clock)
         effects = Effects(planner.build, self.journal, clock, reach)
-        self.executor = Executor(effects, self.journal, clock, self._ask, self._undo, self._lease, self._actor)
-        self.plans = Submissions(estate, planner, self.book, self.journal, self.executor, clock)
-        self.controls = RunControls(planner, self.journal, self.executor)
-        self._board = Board(estate, self.world, self.watch, self.book, self._tail, self.journal, library, clock)
+        self.executor = Executor(effects, self.journal, clock, self._ask, leases, self._actor)
+        self.plans = Submissions(estate, planner, self.history, leases, self.journal, self.executor, clock)
+        self.executor.undoer = self.plans
+        self.controls = RunControls(self.history, self.journal, self.executor)
+        self._topics = Topics(estate, self.world, self.folds, self.journal, library, clock)
         self._poller = Poller(outside.sources, self.world, clock, self._heard)
         self._version = 0
         self._moved = asyncio.Event()
@@ -100,10 +110,10 @@ class Engine:
             for entry in entries:
                 self._fold(unseal_any(entry))
         await self._verify_on()
-        await self._note(EventKind.ENGINE_STARTED, f"engine started, pid {self.pid}")
+        await self._note(EngineStarted(f"engine started, pid {self.pid}"))
         self._poller.start()
         self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
-        for run in self.book.open():
+        for run in self.history.open():
             self.executor.start(run, restarted=True)
 
     async def run(self) -> None:
@@ -117,7 +127,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._poller.close()
-        await self._note(EventKind.ENGINE_STOPPED, "engine stopped")
+        await self._note(EngineStopped("engine stopped"))
         self._store.close()
 
     def hello(self, caller: Caller) -> Hello:
@@ -148,7 +158,7 @@ class Engine:
 
     def view(self, topic: str) -> Any:
         """A topic as it stands."""
-        return self._board.view(topic, self._version)
+        return self._topics.view(topic, self._version)
 
     async def changed(self, seen: int) -> int:
         """Wait for a version other than `seen`."""
@@ -156,20 +166,20 @@ class Engine:
             await self._moved.wait()
         return self._version
 
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+    async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         """Look and show; nothing happens."""
         return await self.plans.preview(caller, request)
 
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start what a card showed."""
         self._void_after_gap(self.clock.mono())
         try:
             return await self.plans.submit(caller, request)
         except Refused as error:
-            await self._note(EventKind.REQUEST_REFUSED, f"{caller.person or caller.account}: {error}", caller)
+            await self._note(RequestRefused(f"{caller.person or caller.account}: {error}"), caller)
             raise
 
-    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
+    async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted:
         """Pause, resume, skip, stop or decide."""
         return await self.controls.apply(caller, run, request)
 
@@ -177,7 +187,7 @@ class Engine:
         """Start nothing new anywhere. Never refused for want of a journal."""
         self._require_ending(caller, "stopping")
         self.plans.halt()
-        runs = self.book.open()
+        runs = self.history.open()
         for run in runs:
             self.controls.halt(run)
         await asyncio.gather(*(self.controls.stop(caller, run, "stop of everything") for run in runs))
@@ -219,7 +229,7 @@ class Engine:
                 if not verifier.feed(e for e in entries if e.seq <= seq):
                     break
             self.journal.chain = verifier.finish(head).problem
-        self._board.verified = self.journal.chain or self.journal.unread or f"chain verified to entry {seq}"
+        self._topics.verified = self.journal.chain or self.journal.unread or f"chain verified to entry {seq}"
         self._move()
         return self.journal.chain
 
@@ -231,23 +241,17 @@ class Engine:
             await asyncio.sleep(0)
 
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
-        kind = CHECKS[step.what]
+        kind = self._checks[step.what]
         try:
             args = arguments(step.what, kind.args, step.args)
             return kind.ask(args, self.world, self.estate, self.clock.mono(), not_before)
         except NotFound as error:
             return unknown(str(error))
 
-    async def _undo(self, run: Run) -> None:
-        await self.plans.undo(run)
-
-    async def _lease(self, run: Run) -> None:
-        await self.plans.take_lease(run)
-
     def _heard(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
         if now.value is not None and now.error is None:
             observe_trends(self.world, key, now.value, before)
-            self.watch.heard(before, now)
+            self.folds.heard(now)
         self._move()
 
     def _recorded(self, recorded: Recorded) -> None:
@@ -257,16 +261,7 @@ class Engine:
         self._move()
 
     def _fold(self, recorded: Recorded) -> None:
-        self._tail.add(recorded)
-        kind, problem = recorded.event.kind, ""
-        try:
-            self.book.fold(recorded)
-            if not recorded.erased:
-                self.watch.fold(recorded, self.book.mono(recorded))
-        except (LookupError, TypeError, ValueError, AttributeError):
-            problem = f"entry {recorded.seq} does not read as {kind.value}"
-        if kind is EventKind.FOREIGN:
-            problem = f"entry {recorded.seq} means nothing to this version"
+        problem = self.folds.fold(recorded)
         if problem and not self.journal.unread:
             self.journal.unread = problem
 
@@ -283,13 +278,22 @@ class Engine:
             self.lag = max(0.0, now - last - TICK)
             self._void_after_gap(now)
             last = self._ticked = now
-            self.watch.tick(now)
-            await self.watch.record(self.journal)
+            self._noticed += self.folds.notice(now)
+            await self._record_noticed()
             await self._probe(now)
             self._move()
 
+    async def _record_noticed(self) -> None:
+        """Write down what was noticed; what cannot be written now is tried again on the next tick."""
+        while self._noticed:
+            try:
+                await self.journal.append(self._noticed[0])
+            except JournalUnavailable:
+                return
+            self._noticed.pop(0)
+
     def _void_after_gap(self, now: float) -> None:
-        """After a standstill nobody is taken at a word given before it; who asks first after it finds out."""
+        """After a standstill, plans shown before it are void; whoever asks first after it is refused."""
         if now - self._ticked > GAP:
             self.plans.void()
             self.executor.stood_still()
@@ -298,18 +302,18 @@ class Engine:
         """See whether a journal that could not be written can be again; nobody else would ask for a minute."""
         if self.journal.failing and now - self._probed >= PROBE:
             self._probed = now
-            await self._note(EventKind.HEARTBEAT, "running; the journal can be written again")
+            await self._note(Heartbeat("running; the journal can be written again"))
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
-            await self._note(EventKind.HEARTBEAT, "running")
+            await self._note(Heartbeat("running"))
             await self._verify_on()
 
-    async def _note(self, kind: EventKind, message: str, caller: Caller | None = None) -> None:
+    async def _note(self, body: Said, caller: Caller | None = None) -> None:
         """Record something that must not fail anything: without a journal it is lost, and effects are refused."""
         actor, session = (caller.person or caller.account, caller.session) if caller else (self._actor, "")
         try:
-            await self.journal.append(Event(kind, actor, session, body={"words": message}))
+            await self.journal.append(Event(body, actor, session))
         except JournalUnavailable:
             return

@@ -1,64 +1,125 @@
-"""What the journal records: past participles, each with a reducer (see `state.runs.fold`) or a note why it has none."""
+"""What the journal records. Every kind of entry has one dataclass for its body, with its one-line message beside it.
+
+`@event("run.started")` registers a body; kind and type are one registry. A capability defines its own bodies in a
+module of its folder. Names of kinds are past participles.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, TypeVar
+
+from state.journal.codec import decode, encode
+
+B = TypeVar("B", bound="type[Body]")
 
 
-class EventKind(StrEnum):
-    """Every kind of journal entry."""
+class Body:
+    """What an entry of one kind says.
 
-    ENGINE_STARTED = "engine.started"
-    ENGINE_STOPPED = "engine.stopped"
-    HEARTBEAT = "engine.heartbeat"
-    REQUEST_REFUSED = "request.refused"
-    RUN_STARTED = "run.started"
-    RUN_PAUSED = "run.paused"
-    RUN_RESUMED = "run.resumed"
-    RUN_STOP_REQUESTED = "run.stop-requested"
-    RUN_ENDED = "run.ended"
-    STEP_STARTED = "step.started"
-    STEP_ENDED = "step.ended"
-    STEP_SKIPPED = "step.skipped"
-    STEP_RETRIED = "step.retried"
-    LEASE_TAKEN = "lease.taken"
-    INTENT_RECORDED = "effect.intended"
-    RECEIPT_RECORDED = "effect.answered"
-    OUTCOME_RECORDED = "effect.ended"
-    DECISION_ASKED = "decision.asked"
-    DECISION_MADE = "decision.made"
-    SERVICE_IMPAIRED = "service.impaired"
-    SERVICE_RECOVERED = "service.recovered"
-    DRIFT_DETECTED = "drift.detected"
-    SPLIT_BRAIN_DETECTED = "split-brain.detected"
-    SPLIT_BRAIN_CLEARED = "split-brain.cleared"
-    FOREIGN = "foreign"
+    `starts`: it begins something, so it is not recorded while the journal is in doubt; ending, stopping and outcomes
+    are recorded always.
+    """
 
-    @classmethod
-    def _missing_(cls, value: object) -> EventKind:
-        """A kind that another version recorded: it can be shown, what it means is not known here."""
-        return cls.FOREIGN
+    __slots__ = ()
+    kind: ClassVar[str] = ""
+    starts: ClassVar[bool] = False
+
+    @property
+    def line(self) -> str:
+        """What happened, in one line for people."""
+        return str(getattr(self, "message", ""))
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The body as the journal holds it."""
+        made: Mapping[str, Any] = encode(self)
+        return made
+
+
+EVENTS: dict[str, type[Body]] = {}
+"""The type of every kind."""
+
+WORDS: Mapping[str, str] = {"key": "words"}
+"""The name of a message in the journal's bytes."""
+
+
+def event(kind: str, *, starts: bool = False) -> Callable[[B], B]:
+    """Register a dataclass as the body of a kind. Raises ValueError for a kind that has one already."""
+
+    def register(body: B) -> B:
+        known = EVENTS.get(kind)
+        if known is not None and (known.__module__, known.__qualname__) != (body.__module__, body.__qualname__):
+            raise ValueError(f"two bodies for events of kind {kind}")
+        body.kind, body.starts = kind, starts
+        EVENTS[kind] = body
+        return body
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Body):
+    """The body of an entry that is only a message."""
+
+    message: str = field(metadata=WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased(Body):
+    """A body that retention has erased; the chain still verifies."""
+
+    @property
+    def line(self) -> str:
+        """That it was erased."""
+        return "payload erased by retention; the chain is still valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign(Body):
+    """A body of a kind that this version does not know: it can be shown, what it means is not known here."""
+
+    raw: Mapping[str, Any]
+
+    @property
+    def line(self) -> str:
+        """Its own message, when it has one."""
+        return str(self.raw.get("words") or self.raw.get("reason") or self.raw.get("question") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable(Body):
+    """A body that does not read as its kind."""
+
+    @property
+    def line(self) -> str:
+        """That it cannot be read."""
+        return "this entry does not read as its kind"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened, before it is sealed. `body` holds JSON values; `message` is part of it."""
+    """One thing that happened, before it is sealed."""
 
-    kind: EventKind
+    body: Body
     actor: str
     session: str = ""
     incident: str = ""
     run: str = ""
     step: str = ""
-    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The kind of its body."""
+        return self.body.kind
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event as the journal holds it: sequence, wall time, monotonic time of its boot, chain hash."""
+    """An event as the journal holds it: sequence, wall time, monotonic time of its boot, chain hash.
+
+    `kind` is what the header says, also where the body is erased, foreign or unreadable.
+    """
 
     seq: int
     at: float
@@ -66,5 +127,27 @@ class Recorded:
     boot: str
     node: str
     hash: str
+    kind: str
     event: Event
-    erased: bool = False
+
+    @property
+    def body(self) -> Body:
+        """What the entry says."""
+        return self.event.body
+
+    @property
+    def erased(self) -> bool:
+        """Whether retention has erased the body."""
+        return isinstance(self.event.body, Erased)
+
+
+def read_body(kind: str, raw: Mapping[str, Any]) -> Body:
+    """The typed body of an entry; never raises: what cannot be read is Foreign or Unreadable."""
+    body = EVENTS.get(kind)
+    if body is None:
+        return Foreign(raw)
+    try:
+        made: Body = decode(body, raw)
+    except (ValueError, TypeError, LookupError):
+        return Unreadable()
+    return made

@@ -11,11 +11,17 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from state.journal.events import Event, EventKind, Recorded
+from state.journal.events import Erased, Event, Foreign, Recorded, read_body
+
+FOREIGN = "foreign"
+"""The kind of an entry whose bytes are none."""
+
+TOO_LARGE = b'"words":"payload too large"'
+"""What stands in the place of a payload that was too large."""
 
 GENESIS = bytes(32)
 """What the first entry's chain hash is taken over."""
@@ -62,9 +68,9 @@ class Sealer:
     node: str
     boot: str
 
-    def seal(self, event: Event, *, seq: int, previous: bytes, at: float, mono: float) -> Sealed:
-        """Make an entry of an event, chained to the hash before it."""
-        payload = canonical(event.body)
+    def seal(self, event: Event, *, seq: int, previous: bytes, at: float, mono: float, payload: bytes = b"") -> Sealed:
+        """Make an entry of an event, chained to the hash before it; `payload` when it was encoded before."""
+        payload = payload or canonical(event.body.as_json())
         if len(payload) > MAX_PAYLOAD:
             digest = sha256(payload).hexdigest()
             payload = canonical({"words": "payload too large", "bytes": len(payload), "sha256": digest})
@@ -79,7 +85,7 @@ class Sealer:
                 self.boot,
                 event.actor,
                 event.session,
-                event.kind.value,
+                event.kind,
                 event.incident,
                 event.run,
                 event.step,
@@ -90,10 +96,11 @@ class Sealer:
 
 
 def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Sealer) -> Recorded:
-    """An entry just sealed, as `unseal` would read it back, without parsing its header again."""
-    body = json.loads(sealed.payload)
-    kept = Event(event.kind, event.actor, event.session, event.incident, event.run, event.step, body)
-    return Recorded(sealed.seq, round(at, 6), round(mono, 6), sealer.boot, sealer.node, sealed.hash.hex(), kept)
+    """An entry just sealed, as `unseal` would read it back, without parsing it again."""
+    if TOO_LARGE in sealed.payload:
+        event = replace(event, body=read_body(event.kind, json.loads(sealed.payload)))
+    hexed = sealed.hash.hex()
+    return Recorded(sealed.seq, round(at, 6), round(mono, 6), sealer.boot, sealer.node, hexed, event.kind, event)
 
 
 def unseal(sealed: Sealed) -> Recorded:
@@ -101,23 +108,24 @@ def unseal(sealed: Sealed) -> Recorded:
     try:
         seq, node, at, mono, boot, *names, _ = json.loads(sealed.header)
         actor, session, kind, incident, run, step = names
-        body = json.loads(sealed.payload) if sealed.payload else {}
+        raw = json.loads(sealed.payload) if sealed.payload else {}
     except (TypeError, RecursionError) as error:
         raise ValueError("no entry") from error
-    message, times = (node, boot, *names), (at, mono)
-    if not (isinstance(body, dict) and all(isinstance(w, str) for w in message) and all(map(_is_number, times))):
+    texts, times = (node, boot, *names), (at, mono)
+    if not (isinstance(raw, dict) and all(isinstance(t, str) for t in texts) and all(map(_is_number, times))):
         raise ValueError("no entry")
-    event = Event(EventKind(kind), actor, session, incident, run, step, body)
-    return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), event, erased=not sealed.payload)
+    body = read_body(kind, raw) if sealed.payload else Erased()
+    event = Event(body, actor, session, incident, run, step)
+    return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), kind, event)
 
 
 def unseal_any(sealed: Sealed) -> Recorded:
-    """Read an entry back; bytes that are none become one of kind foreign, so that reading goes on past them."""
+    """Read an entry back; bytes that are none become one of an unknown kind, so that reading goes on past them."""
     try:
         return unseal(sealed)
     except ValueError:
-        event = Event(EventKind.FOREIGN, "", body={"words": "these bytes are no journal entry"})
-        return Recorded(sealed.seq, 0.0, 0.0, "", "", sealed.hash.hex(), event)
+        event = Event(Foreign({"words": "these bytes are no journal entry"}), "")
+        return Recorded(sealed.seq, 0.0, 0.0, "", "", sealed.hash.hex(), FOREIGN, event)
 
 
 def _is_number(value: Any) -> bool:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 
 from state.clock import Clock
 from state.errors import JournalUnavailable
-from state.journal.events import Event, EventKind, Recorded
+from state.journal.events import Event, Recorded
 from state.journal.format import Sealed, Sealer, canonical, recorded
 from state.journal.store import JournalStore
 
 SLOW = 0.005
 """Seconds a commit may hold the event loop; slower disks are written from a thread."""
 
-STARTING = {EventKind.RUN_STARTED, EventKind.STEP_STARTED, EventKind.STEP_RETRIED, EventKind.INTENT_RECORDED}
-"""What is not recorded, so not begun, while the journal is in doubt; ending, stopping and outcomes are."""
+Waiting = tuple[Event, bytes, "asyncio.Future[Recorded]"]
+"""An event with its payload, and who waits for it to be durable."""
 
 
 class Journal:
@@ -33,14 +33,14 @@ class Journal:
         self.seq, self.head = store.head()
         self.failing = self.chain = self.unread = ""
         self.on_recorded: Callable[[Recorded], None] = lambda kept: None
-        self._waiting: list[tuple[Event, asyncio.Future[Recorded]]] = []
+        self._waiting: list[Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
         self._cost = 0.0
 
     @property
     def doubt(self) -> str:
         """Why what is recorded cannot be relied on, or nothing. It can still be added to."""
-        return f"the journal does not hold: {self.chain or self.unread}" if self.chain or self.unread else ""
+        return f"the journal is in doubt: {self.chain or self.unread}" if self.chain or self.unread else ""
 
     @property
     def unavailable(self) -> str:
@@ -57,21 +57,19 @@ class Journal:
         Raises JournalUnavailable, also for the start of anything while the journal is in doubt, and ValueError or
         TypeError for a body that is no JSON.
         """
-        if self.doubt and any(event.kind in STARTING for event in events):
+        if self.doubt and any(event.body.starts for event in events):
             raise JournalUnavailable(self.doubt)
-        for event in events:
-            canonical(event.body)
         loop = asyncio.get_running_loop()
-        asked = [(event, loop.create_future()) for event in events]
+        asked: list[Waiting] = [(e, canonical(e.body.as_json()), loop.create_future()) for e in events]
         self._waiting += asked
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
-        return [await asyncio.shield(done) for _, done in asked]
+        return [await asyncio.shield(done) for *_, done in asked]
 
     async def _flush(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            sealed = self._seal([event for event, _ in batch])
+            sealed = self._seal(batch)
             started = self._clock.mono()
             try:
                 if self._cost > SLOW:
@@ -81,7 +79,7 @@ class Journal:
             except JournalUnavailable as error:
                 self._took(started)
                 self.failing = str(error)
-                for _, done in batch:
+                for *_, done in batch:
                     if not done.cancelled():
                         done.set_exception(JournalUnavailable(str(error)))
                         done.exception()
@@ -89,7 +87,7 @@ class Journal:
             self._took(started)
             self.failing = ""
             self.seq, self.head = sealed[-1][0].seq, sealed[-1][0].hash
-            for (_, kept), (_, done) in zip(sealed, batch, strict=True):
+            for (_, kept), (*_, done) in zip(sealed, batch, strict=True):
                 if not done.cancelled():
                     done.set_result(kept)
                 self.on_recorded(kept)
@@ -97,13 +95,13 @@ class Journal:
     def _took(self, started: float) -> None:
         self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)
 
-    def _seal(self, events: list[Event]) -> list[tuple[Sealed, Recorded]]:
+    def _seal(self, batch: list[Waiting]) -> list[tuple[Sealed, Recorded]]:
         seq, head = self.seq, self.head
         sealed: list[tuple[Sealed, Recorded]] = []
-        for event in events:
+        for event, payload, _ in batch:
             seq += 1
             at, mono = self._clock.wall(), self._clock.mono()
-            entry = self._sealer.seal(event, seq=seq, previous=head, at=at, mono=mono)
+            entry = self._sealer.seal(event, seq=seq, previous=head, at=at, mono=mono, payload=payload)
             head = entry.hash
             sealed.append((entry, recorded(entry, event, at=at, mono=mono, sealer=self._sealer)))
         return sealed

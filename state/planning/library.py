@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,7 @@ from state.errors import NotFound, Refused
 from state.estate.model import Estate
 from state.planning.plan import Draft
 from state.runbooks.model import Runbook, Step, flat, render, service_of
-from state.runs.model import PlannedStep
+from state.runs.steps import PlannedStep
 
 
 class Library:
@@ -95,9 +96,7 @@ def planned_steps(steps: tuple[Step, ...]) -> tuple[PlannedStep, ...]:
         for member in members:
             group = step.id if step.parallel else ""
             planned.append(_planned(member, len(planned), group, step))
-    return tuple(
-        PlannedStep(**{**p.pinned(), "options": {k: firsts.get(v, v) for k, v in p.options.items()}}) for p in planned
-    )
+    return tuple(replace(p, options=tuple((k, firsts.get(v, v)) for k, v in p.options)) for p in planned)
 
 
 def _planned(step: Step, index: int, group: str, parent: Step) -> PlannedStep:
@@ -116,7 +115,7 @@ def _planned(step: Step, index: int, group: str, parent: Step) -> PlannedStep:
         every=step.every,
         samples=step.samples,
         question=decision.question if decision else "",
-        options=dict(decision.options) if decision else {},
+        options=tuple(decision.options.items()) if decision else (),
     )
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from statistics import median
 
+from state.api.card import CardLine
+from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRunbook, PlanUndo
+from state.api.run_states import StepState
 from state.changes.model import Change, ChangeSpec, Preview
-from state.changes.registry import CHANGES, build
-from state.errors import NotFound, ReadFailure, Refused
+from state.changes.registry import build, change_kind
+from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
+from state.health import Health
 from state.planning.library import Library
 from state.planning.plan import Draft, Seen
 from state.ports.outside import Outside
 from state.ports.target import Identity
 from state.runs.fold import RunHistory
-from state.runs.model import PlannedStep, Run, StepRun
+from state.runs.model import Run, StepRun
+from state.runs.steps import PlannedStep
 
 READ_DEADLINE = 4.0
 """Seconds the look at one target may take."""
@@ -25,51 +30,36 @@ READ_DEADLINE = 4.0
 class Planner:
     """Drafts and previews; reads the outside, never acts on it."""
 
-    def __init__(self, estate: Estate, outside: Outside, library: Library, book: RunHistory) -> None:
-        self._estate, self._outside, self._library, self._book = estate, outside, library, book
+    def __init__(self, estate: Estate, outside: Outside, library: Library, history: RunHistory) -> None:
+        self._estate, self._outside, self._library, self._history = estate, outside, library, history
 
     def build(self, spec: ChangeSpec) -> Change:
         """A change from its data. Raises NotFound."""
         return build(spec, self._estate, self._outside)
 
-    def draft(self, request: Mapping[str, Any]) -> Draft:
+    def draft(self, request: PlanRequest) -> Draft:
         """What a request asks for. Raises NotFound or ConfigError when it does not fit the estate."""
-        match request.get("do"):
-            case "change":
-                return self._one_change(request)
-            case "runbook":
-                name, params = str(request.get("name", "")), given(request, "params")
-                return replace(self._library.draft(name, params), request=dict(request))
-            case "retry":
-                return self.retry(str(request.get("run", "")), str(request.get("step", "")))
-            case "undo":
-                return self.undo(self.run(str(request.get("run", ""))))
-            case other:
-                raise NotFound(f"cannot plan {other!r}; there are change, runbook, retry and undo")
-
-    def run(self, name: str) -> Run:
-        """A run by id. Raises NotFound."""
-        found = self._book.runs.get(name)
-        if found is None:
-            raise NotFound(f"no run {name}")
-        return found
-
-    def _one_change(self, request: Mapping[str, Any]) -> Draft:
-        kind, args = str(request.get("kind", "")), given(request, "args")
-        change = self.build(ChangeSpec(kind, args))
-        step = change_step(change, "change", 0)
-        return Draft(change.title, (step,), request=dict(request))
+        match request:
+            case PlanChange(kind, args):
+                change = self.build(ChangeSpec(kind, args))
+                return Draft(change.title, (change_step(change, "change", 0),), request=request)
+            case PlanRunbook(name, params):
+                return replace(self._library.draft(name, params), request=request)
+            case PlanRetry(run, step):
+                return self.retry(run, step)
+            case PlanUndo(run):
+                return self.undo(self._history.run(run))
 
     def retry(self, name: str, wanted: str) -> Draft:
         """The step a run stands at, as a new instance. Raises Refused unless it is known not to have come out."""
-        run = self.run(name)
+        run = self._history.run(name)
         step = run.next()
         if run.ended or step is None:
             raise Refused("run-open", f"{name} has ended", "Start a new run")
         if wanted and wanted != step.id:
             raise Refused("step-order", f"{name} stands at {step.id}, not at {wanted}", f"Retry {step.id}")
         last = run.latest(step.id)
-        if last.state.value not in ("failed", "not-done", "stopped"):
+        if last.state not in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED):
             raise Refused(
                 "step-held", f"{step.id} is {last.state.value}", "Only a step that did not come out is retried"
             )
@@ -78,10 +68,10 @@ class Planner:
 
     def undo(self, run: Run) -> Draft:
         """The reverse of everything a run did, last first."""
-        done = [s for s in reversed(run.all_steps()) if _changed(s) and _undo_of(s) is not None]
-        if not done:
+        undos = [u for s in reversed(run.all_steps()) if _changed(s) and (u := _undo_of(s)) is not None]
+        if not undos:
             raise Refused("undo", f"{run.id} did nothing that can be undone", "Plan the change you want instead")
-        changes = [self.build(ChangeSpec(u["kind"], u["args"])) for s in done if (u := _undo_of(s)) is not None]
+        changes = [self.build(undo) for undo in undos]
         steps = tuple(change_step(c, f"undo-{i + 1}", i) for i, c in enumerate(changes))
         return Draft(f"Undo {run.id}: {run.title}", steps, service=run.service, budget=run.budget)
 
@@ -99,17 +89,31 @@ class Planner:
             )
         except ReadFailure as error:
             fact = f"{change.name} cannot be read: {error.message} ({error.trouble.value})"
-            way_out = "Restore the reading, then preview again; nothing acts on a target that cannot be read"
-            raise Refused("fresh-readings", fact, way_out) from error
+            raise Refused("fresh-readings", fact, "Nothing acts on a target that cannot be read first") from error
         return Seen(step, change, *looks)
 
+    def context(self, draft: Draft, seen: Sequence[Seen]) -> list[CardLine]:
+        """What a person should know besides the change: history, who depends on it, what checks follow."""
+        lines = [CardLine("predicted", self._predicted(one)) for one in seen if not one.preview.already]
+        above = [n for n, s in self._estate.services.items() if draft.service and draft.service in s.depends_on]
+        if above:
+            lines.append(CardLine("depends on it", ", ".join(above)))
+        checks = [s.title for s in draft.steps if s.do == "check"]
+        if checks:
+            lines.append(CardLine("verified by", "; ".join(checks)))
+        if draft.runbook:
+            lines.append(CardLine("runbook", f"{draft.runbook} at {draft.hash[:8]}", self._drilled(draft)))
+        return lines
 
-def given(request: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part of a request that is an object, or left out. Raises NotFound for anything else."""
-    value = request.get(name) or {}
-    if not isinstance(value, Mapping):
-        raise NotFound(f"{name} holds no names and values")
-    return value
+    def _predicted(self, one: Seen) -> str:
+        took = self._history.durations.get(one.step.what, [])
+        if not took:
+            return f"{one.change.title}: no history in this journal"
+        return f"{one.change.title}: median {median(took):.1f} s, worst {max(took):.1f} s of {len(took)} recorded"
+
+    def _drilled(self, draft: Draft) -> Health | None:
+        done = any(r.hash == draft.hash and r.state.value == "done" for r in self._history.runs.values())
+        return Health.PASS if done else None
 
 
 def change_step(change: Change, step: str, index: int) -> PlannedStep:
@@ -123,16 +127,15 @@ def change_step(change: Change, step: str, index: int) -> PlannedStep:
         what=change.spec.kind,
         args=dict(change.spec.args),
         owner="responder",
-        risk=CHANGES[change.spec.kind].risk.value,
+        risk=change_kind(change.spec.kind).risk.value,
     )
 
 
 def _changed(step: StepRun) -> bool:
     """Whether a step left something behind: done, or half done, save where that may need another way out."""
-    half = step.state.value == "failed" and step.intent is not None and step.step.risk != "B3"
-    return half or step.state.value == "done"
+    half = step.state is StepState.FAILED and step.intent is not None and step.step.risk != "B3"
+    return half or step.state is StepState.DONE
 
 
-def _undo_of(step: StepRun) -> Mapping[str, Any] | None:
-    undo: Mapping[str, Any] | None = (step.intent or {}).get("undo")
-    return undo
+def _undo_of(step: StepRun) -> ChangeSpec | None:
+    return None if step.intent is None else step.intent.undo

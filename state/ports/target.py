@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-UNREADABLE = "unreadable"
-"""What an identity says where the target did not answer."""
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -24,7 +21,7 @@ class Identity:
         """Words for the first fact that differs, or an empty text."""
         for name, value in self.facts.items():
             if other.facts.get(name) != value:
-                return f"{self.target}: {name} was {value}, is {other.facts.get(name, UNREADABLE)}"
+                return f"{self.target}: {name} was {value}, is {other.facts.get(name, 'unreadable')}"
         return ""
 
 
@@ -35,3 +32,15 @@ class Receipt:
     code: str
     message: str
     changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing an effect set on a target: where (names from the outside in), what, and to which value.
+
+    `Setting(("edge-east", "checkout", "blue"), "weight", "100")`.
+    """
+
+    place: tuple[str, ...]
+    name: str
+    value: str

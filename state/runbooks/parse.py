@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from state.changes.model import ChangeKind
-from state.checks.model import CheckKind
 from state.config_files.explain import explain
 from state.config_files.located import Located
 from state.config_files.paths import Path, select
@@ -20,8 +19,19 @@ from state.runbooks.lint import Lint, unwise
 from state.runbooks.model import Runbook
 
 
+class StepKind(Protocol):
+    """A kind of change or check, as far as a file is concerned."""
+
+    @property
+    def args(self) -> type[BaseModel]: ...
+
+
+StepKinds = Mapping[str, StepKind]
+"""Kinds by name."""
+
+
 def lint_runbook(
-    located: Located, estate: Estate, change_kinds: Mapping[str, ChangeKind], check_kinds: Mapping[str, CheckKind]
+    located: Located, estate: Estate, change_kinds: StepKinds, check_kinds: StepKinds
 ) -> tuple[Runbook, tuple[Problem, ...]]:
     """The runbook and warnings, without asking anything outside. Raises ConfigError with every problem."""
     if not isinstance(located.data, dict):
@@ -47,9 +57,7 @@ def lint_runbook(
     return runbook, tuple(warnings)
 
 
-def _unknown_kinds(
-    located: Located, step_kind: str, kinds: Mapping[str, ChangeKind] | Mapping[str, CheckKind]
-) -> list[tuple[Path, Problem]]:
+def _unknown_kinds(located: Located, step_kind: str, kinds: StepKinds) -> list[tuple[Path, Problem]]:
     found = [*select(located.data, ("steps", "*", step_kind))]
     found += select(located.data, ("steps", "*", "parallel", "*", step_kind))
     message = f"a {step_kind}: {one_of(kinds)}"

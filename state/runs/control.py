@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from state.api.caller import Caller
 from state.api.messages import Accepted
+from state.api.requests import ControlRequest, Decide, Pause, Resume, Skip, Stop
 from state.api.run_states import RunState, StepState
 from state.errors import JournalUnavailable, NotFound, Refused
-from state.journal.events import Event, EventKind
+from state.journal.events import Body, Event
 from state.journal.writer import Journal
-from state.planning.planner import Planner
 from state.policy.authority import require_role
+from state.runs.events import DecisionMade, RunPaused, RunResumed, RunStopRequested, StepSkipped
 from state.runs.executor import Executor
-from state.runs.model import PlannedStep, Run
+from state.runs.fold import RunHistory
+from state.runs.model import Run
+from state.runs.steps import PlannedStep
 
 ACTING = ("responder", "commander")
 SHORTEST_REASON = 3
@@ -23,38 +23,34 @@ SHORTEST_REASON = 3
 class RunControls:
     """Checks that a control fits the run and the person, then records it."""
 
-    def __init__(self, planner: Planner, journal: Journal, executor: Executor) -> None:
-        self._planner, self._journal, self._executor = planner, journal, executor
+    def __init__(self, history: RunHistory, journal: Journal, executor: Executor) -> None:
+        self._history, self._journal, self._executor = history, journal, executor
 
-    async def apply(self, caller: Caller, name: str, request: Mapping[str, Any]) -> Accepted:
+    async def apply(self, caller: Caller, name: str, request: ControlRequest) -> Accepted:
         """Carry one control out. Raises Refused or NotFound."""
-        verb = str(request.get("verb", ""))
-        require_role(caller, ACTING, verb or "a control")
-        run = self._planner.run(name)
+        require_role(caller, ACTING, request.verb)
+        run = self._history.run(name)
         if run.ended:
             raise Refused("run-open", f"{name} has ended ({run.state.value})", "Start a new run")
-        wanted = str(request.get("step") or "")
-        match verb:
-            case "pause":
+        match request:
+            case Pause():
                 await self._pause(caller, run)
-            case "resume":
+            case Resume():
                 await self._resume(caller, run)
-            case "skip":
-                await self._skip(caller, run, wanted, str(request.get("reason", "")).strip())
-            case "stop":
-                await self.stop(caller, run, str(request.get("reason", "")).strip())
-            case "decide":
-                await self._decide(caller, run, wanted, str(request.get("choice", "")))
-            case _:
-                raise NotFound(f"no control {verb!r}; there are pause, resume, skip, stop and decide")
-        return Accepted(name, f"{name}: {verb}")
+            case Skip():
+                await self._skip(caller, run, request)
+            case Stop():
+                await self.stop(caller, run, request.reason.strip())
+            case Decide():
+                await self._decide(caller, run, request)
+        return Accepted(name, f"{name}: {request.verb}")
 
     async def stop(self, caller: Caller, run: Run, reason: str) -> None:
         """Start nothing new in a run. Works without a journal too; then only the record is missing."""
         self.halt(run)
         message = f"stopped by {caller.person or caller.account}" + (f": {reason}" if reason else "")
         try:
-            await self._event(caller, run, EventKind.RUN_STOP_REQUESTED, {"words": message})
+            await self._event(caller, run, RunStopRequested(message))
         except JournalUnavailable:
             run.message = f"{message} (not recorded: {self._journal.unavailable})"
 
@@ -66,8 +62,7 @@ class RunControls:
     async def _pause(self, caller: Caller, run: Run) -> None:
         if run.state is not RunState.RUNNING:
             raise Refused("run-running", f"{run.id} is {run.shown_state().value}", "Only a running run is paused")
-        message = f"paused by {caller.person} before the next step"
-        await self._event(caller, run, EventKind.RUN_PAUSED, {"words": message})
+        await self._event(caller, run, RunPaused(f"paused by {caller.person} before the next step"))
 
     async def _resume(self, caller: Caller, run: Run) -> None:
         if run.state is not RunState.PAUSED:
@@ -79,37 +74,36 @@ class RunControls:
         if any(s.risk == "B3" for s in run.group(step)):
             require_role(caller, ("commander",), "going on with a B3 change")
             self._executor.confirmed(run.id)
-        await self._event(caller, run, EventKind.RUN_RESUMED, {"words": f"resumed by {caller.person}"})
+        await self._event(caller, run, RunResumed(f"resumed by {caller.person}"))
 
-    async def _skip(self, caller: Caller, run: Run, wanted: str, reason: str) -> None:
+    async def _skip(self, caller: Caller, run: Run, request: Skip) -> None:
+        reason = request.reason.strip()
         if len(reason) < SHORTEST_REASON:
             raise Refused("reason", "a skip needs a reason", "Say why in a few words; it goes into the journal")
         step = self._current(run)
-        if wanted and wanted != step.id:
-            raise Refused("step-order", f"{run.id} stands at {step.id}, not at {wanted}", f"Skip {step.id} first")
+        if request.step and request.step != step.id:
+            raise Refused("step-order", f"{run.id} stands at {step.id}, not at {request.step}", f"Skip {step.id} first")
         latest = run.latest(step.id)
         if latest.in_doubt or latest.state is StepState.RUNNING:
             raise Refused("step-settled", f"{step.id} is {latest.state.value}", "Wait until reading has settled it")
         if run.state is not RunState.PAUSED:
             raise Refused("run-paused", f"{run.id} is {run.shown_state().value}", "Pause it first")
-        body = {"reason": f"{reason} ({caller.person})"}
-        event = Event(EventKind.STEP_SKIPPED, caller.person, caller.session, run=run.id, step=latest.key, body=body)
-        await self._journal.append(event)
-        await self._event(caller, run, EventKind.RUN_RESUMED, {"words": f"{caller.person} skipped {step.id}"})
+        await self._event(caller, run, StepSkipped(f"{reason} ({caller.person})"), latest.key)
+        await self._event(caller, run, RunResumed(f"{caller.person} skipped {step.id}"))
 
-    async def _decide(self, caller: Caller, run: Run, wanted: str, choice: str) -> None:
+    async def _decide(self, caller: Caller, run: Run, request: Decide) -> None:
         step = run.asking() if run.state is RunState.WAITING else None
         if step is None:
             raise Refused("question-open", f"{run.id} asks nothing", "There is nothing to decide")
-        if wanted and wanted != step.id:
-            raise Refused("step-order", f"{run.id} asks at {step.id}, not at {wanted}", "Read the question again")
-        if choice not in step.options:
-            raise NotFound(f"no answer {choice!r}; there are {', '.join(step.options)}")
+        if request.step and request.step != step.id:
+            raise Refused("step-order", f"{run.id} asks at {step.id}, not at {request.step}", "Read the question again")
+        if request.choice not in step.answers:
+            raise NotFound(f"no answer {request.choice!r}; there are {', '.join(step.answers)}")
         if step.owner:
             require_role(caller, (step.owner, "commander"), f"deciding {step.id}")
-        latest, message = run.latest(step.id), f"{caller.person} chose {choice}"
-        body = {"choice": choice, "words": message}
-        event = Event(EventKind.DECISION_MADE, caller.person, caller.session, run=run.id, step=latest.key, body=body)
+        latest = run.latest(step.id)
+        body = DecisionMade(request.choice, f"{caller.person} chose {request.choice}")
+        event = Event(body, caller.person, caller.session, run=run.id, step=latest.key)
         recorded = await self._journal.append(event)
         if latest.decided != recorded.seq:
             raise Refused("question-open", f"{step.id} was answered just before: {latest.message}", "Look at the run")
@@ -120,6 +114,6 @@ class RunControls:
             raise Refused("step-open", f"{run.id} has no step left", "It is ending by itself")
         return step
 
-    async def _event(self, caller: Caller, run: Run, kind: EventKind, body: Mapping[str, Any]) -> None:
+    async def _event(self, caller: Caller, run: Run, body: Body, step: str = "") -> None:
         actor = caller.person or caller.account
-        await self._journal.append(Event(kind, actor, caller.session, run=run.id, body=body))
+        await self._journal.append(Event(body, actor, caller.session, run=run.id, step=step))

@@ -14,10 +14,11 @@ from state.api.run_states import StepState
 from state.changes.model import Change, ChangeSpec, Finding, Preview, ReadBack
 from state.clock import Clock
 from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
-from state.journal.events import Event, EventKind
+from state.journal.events import Body, Event
 from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
 from state.ports.target import Identity, Receipt
+from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, StepEnded
 from state.runs.fault_points import Reach
 from state.runs.model import Run, StepRun
 
@@ -33,7 +34,7 @@ INTERRUPTED = "interrupted"
 MOST_EVIDENCE, LONGEST_EVIDENCE = 50, 2000
 """Lines of evidence, and characters of each, that fit a journal entry."""
 
-STATES = {Finding.DONE: "done", Finding.NOT_DONE: "not-done", Finding.PARTIAL: "failed"}
+STATES = {Finding.DONE: StepState.DONE, Finding.NOT_DONE: StepState.NOT_DONE, Finding.PARTIAL: StepState.FAILED}
 
 
 class Effects:
@@ -53,19 +54,19 @@ class Effects:
             identity = await change.identify(deadline=READ_DEADLINE)
             preview = await change.preview(deadline=READ_DEADLINE)
         except (ReadFailure, NotFound) as error:
-            await self._end(run, step, "failed", f"nothing was sent: {error}")
+            await self._end(run, step, StepState.FAILED, f"nothing was sent: {error}")
             return
         obstacle = _obstacle(step, identity, preview)
         if obstacle:
-            await self._end(run, step, "failed", f"nothing was sent: {obstacle}")
+            await self._end(run, step, StepState.FAILED, f"nothing was sent: {obstacle}")
         elif preview.already:
             await self._already(run, step, change, preview)
         elif run.stopping:
-            await self._end(run, step, "stopped", "stopped before anything was sent")
+            await self._end(run, step, StepState.STOPPED, "stopped before anything was sent")
         elif step.state is not StepState.RUNNING:
             return  # skipped while its target was read
         elif self._clock.mono() - read_at > PREVIEW_AGE:
-            await self._end(run, step, "failed", "nothing was sent: the readings before it took too long")
+            await self._end(run, step, StepState.FAILED, "nothing was sent: the readings before it took too long")
         else:
             await self._act(run, step, change, identity, preview, read_at)
 
@@ -75,21 +76,23 @@ class Effects:
         effect = f"{run.id}/{step.key}"
         started = self._clock.mono()
         self._reach("before_intent")
-        intent = {
-            "effect": effect,
-            "epoch": run.epoch,
-            "change": {"kind": change.spec.kind, "args": dict(change.spec.args)},
-            "targets": list(change.targets),
-            "identity": dict(identity.facts),
-            "facts": dict(preview.facts),
-            "diffs": [str(d) for d in preview.diffs],
-            "undo": {"kind": preview.undo.kind, "args": dict(preview.undo.args)} if preview.undo else None,
-            "words": f"{change.title}: {'; '.join(str(d) for d in preview.diffs)}",
-        }
-        if len(canonical(intent)) > MAX_PAYLOAD:
-            await self._end(run, step, "failed", "nothing was sent: what it would do is too much for one journal entry")
+        intent = EffectIntended(
+            effect=effect,
+            epoch=run.epoch,
+            change=change.spec,
+            targets=change.targets,
+            identity=identity.facts,
+            facts=preview.facts,
+            diffs=tuple(str(d) for d in preview.diffs),
+            undo=preview.undo,
+            message=f"{change.title}: {'; '.join(str(d) for d in preview.diffs)}",
+        )
+        if len(canonical(intent.as_json())) > MAX_PAYLOAD:
+            await self._end(
+                run, step, StepState.FAILED, "nothing was sent: what it would do is too much for one journal entry"
+            )
             return
-        await self._record(run, step, EventKind.INTENT_RECORDED, intent)
+        await self._record(run, step, intent)
         self._reach("after_intent")
         if self._clock.mono() - read_at > PREVIEW_AGE:  # this process stood still meanwhile
             receipt, unknown = Receipt("held", "not sent: the readings before it are too old", changed=False), False
@@ -98,8 +101,7 @@ class Effects:
         else:
             receipt, unknown = await self._apply(change, preview, effect)
         self._reach("after_effect")
-        answer = {"code": receipt.code, "words": receipt.message, "unknown": unknown}
-        await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
+        await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown))
         self._reach("after_receipt")
         quiet = change.quiet if receipt.changed else min(change.quiet, 1.0)
         await self._conclude(run, step, change, preview.facts, quiet=quiet, started=started)
@@ -117,12 +119,13 @@ class Effects:
 
     async def reconcile(self, run: Run, step: StepRun) -> None:
         """Classify an effect that was intended before a crash, by reading; nothing is sent."""
-        intent = step.intent or {}
+        intent = step.intent
+        assert intent is not None, "only a step with an intent is in doubt"
         if step.answered != INTERRUPTED:  # once is enough, however often reading it has to begin again
-            answer = {"code": INTERRUPTED, "words": "interrupted; reading the target", "unknown": True}
-            await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
-        change = self._build(ChangeSpec(intent["change"]["kind"], intent["change"]["args"]))
-        await self._conclude(run, step, change, intent["facts"], quiet=change.quiet, started=self._clock.mono())
+            answer = EffectAnswered(INTERRUPTED, "interrupted; reading the target", unknown=True)
+            await self._record(run, step, answer)
+        change = self._build(intent.change)
+        await self._conclude(run, step, change, intent.facts, quiet=change.quiet, started=self._clock.mono())
 
     async def _conclude(
         self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], *, quiet: float, started: float
@@ -130,16 +133,12 @@ class Effects:
         found = await self._settle(run, step, change, facts, quiet)
         self._reach("before_outcome")
         state, message = STATES[found.finding], _outcome_message(found, step)
-        outcome = {
-            "effect": step.effect,
-            "state": state,
-            "finding": found.finding.value,
-            "evidence": _shortened(found.evidence),
-            "figures": dict(found.figures),
-            "seconds": round(self._clock.mono() - started, 3),
-            "words": message,
-        }
-        await self._record(run, step, EventKind.OUTCOME_RECORDED, outcome)
+        seconds = round(self._clock.mono() - started, 3)
+        evidence = _shortened(found.evidence)
+        outcome = EffectEnded(
+            step.effect, state, found.finding, evidence, found.figures, seconds, message, found.leaves
+        )
+        await self._record(run, step, outcome)
         self._reach("after_outcome")
         await self._end(run, step, state, message, found.evidence)
 
@@ -147,7 +146,7 @@ class Effects:
         self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], quiet: float
     ) -> ReadBack:
         """Read until one finding has held: done for `settle`, anything else for `quiet` seconds."""
-        since, last, pause, doubted = self._clock.mono(), Finding.UNKNOWN, 0.1, step.state.value == "unknown"
+        since, last, pause, doubted = self._clock.mono(), Finding.UNKNOWN, 0.1, step.state is StepState.UNKNOWN
         while True:
             found = await self._read_back(change, facts)
             now = self._clock.mono()
@@ -160,8 +159,7 @@ class Effects:
             if found.finding is Finding.UNKNOWN and now - since > 2.0 and not doubted:
                 doubted = True
                 message = "; ".join(found.evidence) or "the target cannot be read"
-                answer = {"code": "unreadable", "words": message, "unknown": True}
-                await self._record(run, step, EventKind.RECEIPT_RECORDED, answer)
+                await self._record(run, step, EffectAnswered("unreadable", message, unknown=True))
             left = hold - (now - since) if found.finding is not Finding.UNKNOWN else pause
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, 2.0 if found.finding is Finding.UNKNOWN else 0.5)
@@ -175,19 +173,20 @@ class Effects:
     async def _already(self, run: Run, step: StepRun, change: Change, preview: Preview) -> None:
         found = await self._read_back(change, preview.facts)
         if found.finding is Finding.DONE:
-            await self._end(run, step, "done", "already so; nothing was sent", found.evidence)
+            await self._end(run, step, StepState.DONE, "already so; nothing was sent", found.evidence)
         else:
             await self._end(
-                run, step, "failed", "nothing was sent: the target changed while it was read", found.evidence
+                run, step, StepState.FAILED, "nothing was sent: the target changed while it was read", found.evidence
             )
 
-    async def _end(self, run: Run, step: StepRun, state: str, message: str, evidence: tuple[str, ...] = ()) -> None:
-        body = {"state": state, "words": message, "evidence": _shortened(evidence)}
-        await self._record(run, step, EventKind.STEP_ENDED, body)
+    async def _end(
+        self, run: Run, step: StepRun, state: StepState, message: str, evidence: tuple[str, ...] = ()
+    ) -> None:
+        await self._record(run, step, StepEnded(state, message, _shortened(evidence)))
 
-    async def _record(self, run: Run, step: StepRun, kind: EventKind, body: Mapping[str, Any]) -> None:
+    async def _record(self, run: Run, step: StepRun, body: Body) -> None:
         """An entry in the name of the person whose confirmation the run stands on."""
-        await self._journal.append(Event(kind, run.actor, run=run.id, step=step.key, body=body))
+        await self._journal.append(Event(body, run.actor, run=run.id, step=step.key))
 
 
 def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:
@@ -221,8 +220,8 @@ def _same(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _shortened(evidence: Sequence[str]) -> list[str]:
-    return [message[:LONGEST_EVIDENCE] for message in evidence[:MOST_EVIDENCE]]
+def _shortened(evidence: Sequence[str]) -> tuple[str, ...]:
+    return tuple(message[:LONGEST_EVIDENCE] for message in evidence[:MOST_EVIDENCE])
 
 
 def _outcome_message(found: ReadBack, step: StepRun) -> str:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from state.api.run_states import RunState, StepState
 from state.checks.model import Answer
 from state.clock import Clock
 from state.errors import JournalUnavailable
 from state.health import Health
-from state.journal.events import Event, EventKind
+from state.journal.events import Body, Event
 from state.journal.writer import Journal
 from state.runs.effects import Effects
-from state.runs.model import PlannedStep, Run, StepRun
+from state.runs.events import (
+    DecisionAsked,
+    RunEnded,
+    RunPaused,
+    RunStopRequested,
+    StepEnded,
+    StepRetried,
+    StepSkipped,
+    StepStarted,
+)
+from state.runs.leases import Leases
+from state.runs.model import Run, StepRun
+from state.runs.steps import PlannedStep
 
 LOOK = 0.25
 """Seconds between looks of a check at the readings; it counts each reading once."""
@@ -23,8 +35,22 @@ AskCheck = Callable[[PlannedStep, float], Answer]
 """Ask a check step, with the monotonic instant before which readings do not count."""
 
 
+class Undoer(Protocol):
+    """Reverses what a failed run did, because its runbook says so."""
+
+    async def undo(self, run: Run) -> None: ...
+
+
+class NoUndo:
+    """Until somebody who plans is there."""
+
+    async def undo(self, run: Run) -> None:
+        """Say that nothing was undone."""
+        run.message = f"{run.message}; nothing was undone: this engine plans nothing"
+
+
 class Executor:
-    """One task per open run; controls wake it."""
+    """One task per open run; controls wake it. `undoer` plans the reversal of runs that failed."""
 
     def __init__(
         self,
@@ -32,12 +58,12 @@ class Executor:
         journal: Journal,
         clock: Clock,
         ask: AskCheck,
-        undo: Callable[[Run], Awaitable[None]],
-        lease: Callable[[Run], Awaitable[None]],
+        leases: Leases,
         actor: str,
     ) -> None:
-        self._effects, self._journal, self._clock, self._ask, self._undo = effects, journal, clock, ask, undo
-        self._lease, self._actor = lease, actor
+        self._effects, self._journal, self._clock, self._ask = effects, journal, clock, ask
+        self._leases, self._actor = leases, actor
+        self.undoer: Undoer = NoUndo()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wakes: dict[str, asyncio.Event] = {}
         self._restarted: set[str] = set()
@@ -88,15 +114,15 @@ class Executor:
         try:
             for step in run.all_steps():
                 if step.state is StepState.RUNNING and step.intent is None:
-                    await self._end(run, step, "failed", message, ())
+                    await self._end(run, step, StepState.FAILED, message, ())
             if run.state is not RunState.PAUSED:
-                await self._event(run, EventKind.RUN_PAUSED, {"words": message})
+                await self._event(run, RunPaused(message))
         except JournalUnavailable as error:
             run.message = f"{message}; held: {error}"
 
     async def _drive(self, run: Run) -> None:
         if run.id in self._without_lease:
-            await self._lease(run)
+            await self._leases.take(run)
             self._without_lease.discard(run.id)
         await self._recover(run)
         while not run.ended:
@@ -129,13 +155,13 @@ class Executor:
                 await self._effects.reconcile(run, step)
                 settled.append(step.step)
             elif step.intent is not None and step.seconds is None:
-                await self._end(run, step, step.state.value, step.message, step.evidence)
+                await self._end(run, step, step.state, step.message, step.evidence)
                 settled.append(step.step)
             elif step.state is StepState.RUNNING and run.stopping:
-                await self._end(run, step, "stopped", "stopped before anything was sent", ())
+                await self._end(run, step, StepState.STOPPED, "stopped before anything was sent", ())
             elif step.state is StepState.RUNNING:
-                body = {"reason": "the engine ended before anything was sent", **_pin(step.step)}
-                await self._record(run, EventKind.STEP_RETRIED, step, body)
+                reason = "the engine ended before anything was sent"
+                await self._record(run, step, StepRetried(step.step.identity, step.step.facts, reason))
         await self._after(run, settled)
 
     async def _hold_after_restart(self, run: Run, group: list[PlannedStep]) -> bool:
@@ -144,7 +170,7 @@ class Executor:
         if run.id not in self._restarted or risky is None:
             return False
         message = f"the engine restarted or stood still since this was confirmed; resume to go on with: {risky.title}"
-        await self._event(run, EventKind.RUN_PAUSED, {"words": message})
+        await self._event(run, RunPaused(message))
         return True
 
     def _held(self, run: Run, step: PlannedStep) -> bool:
@@ -160,7 +186,7 @@ class Executor:
         if step.state not in (StepState.PENDING, StepState.WAITING):
             return  # one instance is carried out once
         if step.state is StepState.PENDING:
-            await self._record(run, EventKind.STEP_STARTED, step, {"words": planned.title})
+            await self._record(run, step, StepStarted(planned.title))
         match planned.do:
             case "change":
                 await self._effects.perform(run, step)
@@ -183,21 +209,25 @@ class Executor:
                 good, counted = good + 1, self._clock.mono()
             step.message = f"{answer.health.value}: {'; '.join(answer.evidence)}"
             if good >= planned.samples:
-                await self._end(run, step, "done", f"pass, {good} of {planned.samples} in a row", answer.evidence)
+                await self._end(
+                    run, step, StepState.DONE, f"pass, {good} of {planned.samples} in a row", answer.evidence
+                )
                 return
             if self._clock.mono() - started >= planned.timeout:
                 why = "no data is never a pass" if answer.health is Health.UNKNOWN else "did not hold in time"
                 message = f"{answer.health.value}: {why} ({planned.timeout:.0f} s)"
-                await self._end(run, step, "failed", message, answer.evidence)
+                await self._end(run, step, StepState.FAILED, message, answer.evidence)
                 return
             await self._doze(run, min(planned.every, LOOK))
-        await self._end(run, step, "stopped", "stopped", answer.evidence)
+        await self._end(run, step, StepState.STOPPED, "stopped", answer.evidence)
 
     async def _wait(self, run: Run, step: StepRun) -> None:
         until = self._clock.mono() + step.step.timeout
         while not run.stopping and (left := until - self._clock.mono()) > 0:
             await self._doze(run, left)
-        await self._end(run, step, "stopped" if run.stopping else "done", f"waited {step.step.timeout:.0f} s", ())
+        await self._end(
+            run, step, StepState.STOPPED if run.stopping else StepState.DONE, f"waited {step.step.timeout:.0f} s", ()
+        )
 
     async def _doze(self, run: Run, seconds: float) -> None:
         """Sleep, but let a control interrupt it."""
@@ -213,25 +243,24 @@ class Executor:
         """Ask people and wait; the answer is an event made by `control`."""
         planned = step.step
         if step.state is not StepState.WAITING:
-            body = {"question": planned.question, "options": list(planned.options)}
-            await self._record(run, EventKind.DECISION_ASKED, step, body)
+            await self._record(run, step, DecisionAsked(planned.question, tuple(planned.answers)))
         while not (run.stopping or step.choice):
             await self._sleep(run)
         if not step.choice:
-            await self._end(run, step, "stopped", "stopped without a decision", ())
+            await self._end(run, step, StepState.STOPPED, "stopped without a decision", ())
             return
-        meaning = planned.options[step.choice]  # carried out before the step ends: a crash in between repeats it
+        meaning = planned.answers[step.choice]  # carried out before the step ends: a crash in between repeats it
         if meaning == "stop":
-            await self._event(run, EventKind.RUN_STOP_REQUESTED, {"words": step.message})
+            await self._event(run, RunStopRequested(step.message))
         elif meaning != "continue":
             await self._skip_to(run, step, meaning)
-        await self._end(run, step, "done", step.message, ())
+        await self._end(run, step, StepState.DONE, step.message, ())
 
     async def _skip_to(self, run: Run, step: StepRun, target: str) -> None:
         end = next(s.index for s in run.steps if s.id == target)
         for planned in run.steps:
             if step.step.index < planned.index < end and not run.settled(planned):
-                await self._record(run, EventKind.STEP_SKIPPED, run.latest(planned.id), {"reason": step.message})
+                await self._record(run, run.latest(planned.id), StepSkipped(step.message))
 
     async def _after(self, run: Run, group: list[PlannedStep]) -> None:
         """Apply the failure policy of the steps that did not come out."""
@@ -248,27 +277,19 @@ class Executor:
                     await self._finish(run, RunState.FAILED, message)
                 case "undo":
                     await self._finish(run, RunState.FAILED, f"{message}; what was done is being undone")
-                    await self._undo(run)
+                    await self.undoer.undo(run)
                 case _:
-                    await self._event(run, EventKind.RUN_PAUSED, {"words": message})
+                    await self._event(run, RunPaused(message))
             return
 
     async def _finish(self, run: Run, state: RunState, message: str) -> None:
-        await self._event(run, EventKind.RUN_ENDED, {"state": state.value, "words": message})
+        await self._event(run, RunEnded(state, message))
 
-    async def _end(self, run: Run, step: StepRun, state: str, message: str, evidence: tuple[str, ...]) -> None:
-        body = {"state": state, "words": message, "evidence": list(evidence)}
-        await self._record(run, EventKind.STEP_ENDED, step, body)
+    async def _end(self, run: Run, step: StepRun, state: StepState, message: str, evidence: tuple[str, ...]) -> None:
+        await self._record(run, step, StepEnded(state, message, evidence))
 
-    async def _record(self, run: Run, kind: EventKind, step: StepRun, body: Mapping[str, Any]) -> None:
-        await self._journal.append(Event(kind, self._actor, run=run.id, step=step.key, body=body))
+    async def _record(self, run: Run, step: StepRun, body: Body) -> None:
+        await self._journal.append(Event(body, self._actor, run=run.id, step=step.key))
 
-    async def _event(self, run: Run, kind: EventKind, body: Mapping[str, Any]) -> None:
-        await self._journal.append(Event(kind, self._actor, run=run.id, body=body))
-
-
-def _pin(step: PlannedStep) -> dict[str, Any]:
-    return {
-        "identity": dict(step.identity) if step.identity is not None else None,
-        "facts": dict(step.facts) if step.facts is not None else None,
-    }
+    async def _event(self, run: Run, body: Body) -> None:
+        await self._journal.append(Event(body, self._actor, run=run.id))

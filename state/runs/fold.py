@@ -1,36 +1,51 @@
-"""Runs: one execution of a runbook (or of a single change), as a fold over the journal.
+"""The history of runs as a fold over the journal.
 
 Live progress and restart use the same reducers: the executor only appends events, and what a run is follows from
-them. `RunHistory` holds all runs; `fold` applies one recorded event.
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from state.api.run_states import RunState, StepState
-from state.clock import Clock
-from state.journal.events import EventKind, Recorded
-from state.runs.model import PlannedStep, Run, StepRun
+from state.errors import NotFound
+from state.journal.events import Body, Recorded
+from state.journal.projection import FoldSetting, Projection
+from state.runs.events import (
+    DecisionAsked,
+    DecisionMade,
+    EffectAnswered,
+    EffectEnded,
+    EffectIntended,
+    LeaseTaken,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    RunStopRequested,
+    StepEnded,
+    StepRetried,
+    StepSkipped,
+    StepStarted,
+)
+from state.runs.model import Run, StepRun
+
+Reducer = Callable[["RunHistory", Recorded, Any], None]
 
 
 class RunHistory:
     """All runs of a journal, oldest first, with instants on this engine's monotonic clock."""
 
-    def __init__(self, boot: str, clock: Clock) -> None:
-        self._boot, self._clock = boot, clock
+    def __init__(self, setting: FoldSetting) -> None:
+        self.mono = setting.mono
         self.runs: dict[str, Run] = {}
         self.durations: dict[str, list[float]] = {}
         self.epoch = 0
         self._count = 0
         self._erased: set[str] = set()
-
-    def mono(self, recorded: Recorded) -> float:
-        """The monotonic instant of an entry; of an earlier engine's by the wall clock, the best there is."""
-        if recorded.boot == self._boot:
-            return recorded.mono
-        return recorded.at - (self._clock.wall() - self._clock.mono())
 
     def next_id(self) -> str:
         """The name of the next run."""
@@ -40,174 +55,175 @@ class RunHistory:
         """Runs that have not ended."""
         return [r for r in self.runs.values() if not r.ended]
 
-    def fold(self, recorded: Recorded) -> None:
-        """Apply one entry. Entries of other concerns have no reducer here and change nothing.
+    def run(self, name: str) -> Run:
+        """A run by id. Raises NotFound."""
+        found = self.runs.get(name)
+        if found is None:
+            raise NotFound(f"no run {name}")
+        return found
 
-        Raises LookupError, TypeError, ValueError or AttributeError for a body that does not read as its kind.
-        """
-        kind, run = recorded.event.kind, recorded.event.run
-        self._count += kind is EventKind.RUN_STARTED
-        if recorded.erased and kind is EventKind.RUN_STARTED:
+    def instance(self, recorded: Recorded) -> StepRun:
+        """The step instance that an entry is about. Raises LookupError or ValueError."""
+        step, _, number = recorded.event.step.partition("#")
+        return self.runs[recorded.event.run].instances[step][int(number) - 1]
+
+    def fold(self, recorded: Recorded) -> None:
+        """Apply one entry. Raises LookupError, TypeError, ValueError or AttributeError for one that does not fit."""
+        run, started = recorded.event.run, recorded.kind == RunStarted.kind
+        self._count += started
+        if recorded.erased and started:
             self._erased.add(run)
-        reducer = REDUCERS.get(kind)
-        if reducer is None or run in self._erased:
+        if run in self._erased:
             return
         if not recorded.erased:
-            reducer(self, recorded)
-        elif kind is EventKind.RUN_ENDED:
+            REDUCERS[type(recorded.body)](self, recorded, recorded.body)
+        elif recorded.kind == RunEnded.kind:
             self.runs[run].state = RunState.STOPPED
             self.runs[run].message = "how it ended was erased by retention"
 
 
-def _started(book: RunHistory, recorded: Recorded) -> None:
-    event, body = recorded.event, recorded.event.body
-    steps = tuple(PlannedStep(**{**s, "options": dict(s["options"])}) for s in body["steps"])
+def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
     run = Run(
-        id=event.run,
-        title=body["title"],
-        actor=event.actor,
-        steps=steps,
+        id=recorded.event.run,
+        title=body.title,
+        actor=recorded.event.actor,
+        steps=body.steps,
         started_at=recorded.at,
-        started_mono=book.mono(recorded),
-        runbook=body["runbook"],
-        hash=body["hash"],
-        service=body["service"],
-        budget=body["budget"],
-        targets=tuple(body["targets"]),
+        started_mono=history.mono(recorded),
+        runbook=body.runbook,
+        hash=body.hash,
+        service=body.service,
+        budget=body.budget,
+        targets=body.targets,
     )
-    run.instances = {s.id: [StepRun(s, 1)] for s in steps}
-    book.runs[run.id] = run
+    run.instances = {s.id: [StepRun(s, 1)] for s in body.steps}
+    history.runs[run.id] = run
 
 
-def _lease(book: RunHistory, recorded: Recorded) -> None:
-    book.epoch = max(book.epoch, int(recorded.event.body["epoch"]))
-    run = book.runs.get(recorded.event.run)
+def _lease(history: RunHistory, recorded: Recorded, body: LeaseTaken) -> None:
+    history.epoch = max(history.epoch, body.epoch)
+    run = history.runs.get(recorded.event.run)
     if run is not None:
-        run.epoch = int(recorded.event.body["epoch"])
+        run.epoch = body.epoch
 
 
-def _run_state(state: RunState) -> Callable[[RunHistory, Recorded], None]:
-    def reduce(book: RunHistory, recorded: Recorded) -> None:
-        run = book.runs[recorded.event.run]
+def _moved(state: RunState) -> Reducer:
+    def reduce(history: RunHistory, recorded: Recorded, body: RunPaused | RunResumed) -> None:
+        run = history.runs[recorded.event.run]
         if run.ended:  # what people asked for while it was ending comes too late
             return
         run.state = state
-        run.message = recorded.event.body.get("words", "")
+        run.message = body.message
         run.question, run.options = "", ()
 
     return reduce
 
 
-def _run_ended(book: RunHistory, recorded: Recorded) -> None:
-    run = book.runs[recorded.event.run]
-    run.state = RunState(recorded.event.body["state"])
-    run.message = recorded.event.body["words"]
+def _run_ended(history: RunHistory, recorded: Recorded, body: RunEnded) -> None:
+    run = history.runs[recorded.event.run]
+    run.state = body.state
+    run.message = body.message
     run.ended_at = recorded.at
     run.question, run.options = "", ()
 
 
-def _stop_requested(book: RunHistory, recorded: Recorded) -> None:
-    run = book.runs[recorded.event.run]
+def _stop_requested(history: RunHistory, recorded: Recorded, body: RunStopRequested) -> None:
+    run = history.runs[recorded.event.run]
     run.stopping = True
-    run.message = recorded.event.body.get("words", "")
+    run.message = body.message
 
 
-def _instance(book: RunHistory, recorded: Recorded) -> StepRun:
-    step, _, number = recorded.event.step.partition("#")
-    return book.runs[recorded.event.run].instances[step][int(number) - 1]
-
-
-def _step_started(book: RunHistory, recorded: Recorded) -> None:
-    step = _instance(book, recorded)
+def _step_started(history: RunHistory, recorded: Recorded, body: StepStarted) -> None:
+    step = history.instance(recorded)
     step.state = StepState.RUNNING
-    step.started_at, step.started_mono = recorded.at, book.mono(recorded)
-    step.message = recorded.event.body.get("words", "")
+    step.started_at, step.started_mono = recorded.at, history.mono(recorded)
+    step.message = body.message
 
 
-def _intended(book: RunHistory, recorded: Recorded) -> None:
-    step = _instance(book, recorded)
-    step.intent = recorded.event.body
-    step.effect = recorded.event.body["effect"]
+def _intended(history: RunHistory, recorded: Recorded, body: EffectIntended) -> None:
+    step = history.instance(recorded)
+    step.intent = body
+    step.effect = body.effect
 
 
-def _answered(book: RunHistory, recorded: Recorded) -> None:
-    step = _instance(book, recorded)
-    step.answered = recorded.event.body["code"]
-    step.message = recorded.event.body["words"]
-    if recorded.event.body["unknown"]:
+def _answered(history: RunHistory, recorded: Recorded, body: EffectAnswered) -> None:
+    step = history.instance(recorded)
+    step.answered = body.code
+    step.message = body.message
+    if body.unknown:
         step.state = StepState.UNKNOWN
 
 
-def _outcome(book: RunHistory, recorded: Recorded) -> None:
-    step, body = _instance(book, recorded), recorded.event.body
-    step.state = StepState(body["state"])
-    step.evidence = tuple(body["evidence"])
-    step.figures = body["figures"]
-    step.message = body["words"]
+def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None:
+    step = history.instance(recorded)
+    step.state = body.state
+    step.evidence = body.evidence
+    step.figures = body.figures
+    step.message = body.message
     if step.state is StepState.DONE and step.intent is not None:
-        book.durations.setdefault(step.step.what, []).append(float(body["seconds"]))
+        history.durations.setdefault(step.step.what, []).append(body.seconds)
 
 
-def _step_ended(book: RunHistory, recorded: Recorded) -> None:
-    step, body = _instance(book, recorded), recorded.event.body
-    step.state = StepState(body["state"])
-    step.message = body["words"]
-    step.evidence = tuple(body["evidence"]) or step.evidence
+def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> None:
+    step = history.instance(recorded)
+    step.state = body.state
+    step.message = body.message
+    step.evidence = body.evidence or step.evidence
     if step.started_at is not None:
         step.seconds = max(0.0, recorded.at - step.started_at)
 
 
-def _skipped(book: RunHistory, recorded: Recorded) -> None:
-    step = _instance(book, recorded)
+def _skipped(history: RunHistory, recorded: Recorded, body: StepSkipped) -> None:
+    step = history.instance(recorded)
     step.state = StepState.SKIPPED
-    step.message = f"skipped: {recorded.event.body['reason']}"
+    step.message = body.line
 
 
-def _retried(book: RunHistory, recorded: Recorded) -> None:
-    old, body = _instance(book, recorded), recorded.event.body
-    run = book.runs[recorded.event.run]
+def _retried(history: RunHistory, recorded: Recorded, body: StepRetried) -> None:
+    old, run = history.instance(recorded), history.runs[recorded.event.run]
     if run.ended:
         return
     if old.state is not StepState.DONE:
         old.state = StepState.SUPERSEDED if old.intent is None else old.state
-    planned = replace(old.step, identity=body.get("identity"), facts=body.get("facts"))
+    planned = replace(old.step, identity=body.identity, facts=body.facts)
     run.instances[old.step.id].append(StepRun(planned, len(run.instances[old.step.id]) + 1))
 
 
-def _asked(book: RunHistory, recorded: Recorded) -> None:
-    step = _instance(book, recorded)
+def _asked(history: RunHistory, recorded: Recorded, body: DecisionAsked) -> None:
+    step, run = history.instance(recorded), history.runs[recorded.event.run]
     step.state = StepState.WAITING
-    run = book.runs[recorded.event.run]
     run.state = RunState.WAITING
-    run.question, run.options = recorded.event.body["question"], tuple(recorded.event.body["options"])
+    run.question, run.options = body.question, body.options
 
 
-def _decided(book: RunHistory, recorded: Recorded) -> None:
-    run, step = book.runs[recorded.event.run], _instance(book, recorded)
+def _decided(history: RunHistory, recorded: Recorded, body: DecisionMade) -> None:
+    run, step = history.runs[recorded.event.run], history.instance(recorded)
     if run.ended or step.choice:  # the first answer counts
         return
-    step.choice, step.decided = recorded.event.body["choice"], recorded.seq
+    step.choice, step.decided = body.choice, recorded.seq
     step.message = f"{recorded.event.actor} chose: {step.choice}"
     asking = run.asking()
     run.state = RunState.RUNNING if asking is None else RunState.WAITING
     run.question = "" if asking is None else asking.question
-    run.options = () if asking is None else tuple(asking.options)
+    run.options = () if asking is None else tuple(asking.answers)
 
 
-REDUCERS: Mapping[EventKind, Callable[[RunHistory, Recorded], None]] = {
-    EventKind.RUN_STARTED: _started,
-    EventKind.LEASE_TAKEN: _lease,
-    EventKind.RUN_PAUSED: _run_state(RunState.PAUSED),
-    EventKind.RUN_RESUMED: _run_state(RunState.RUNNING),
-    EventKind.RUN_STOP_REQUESTED: _stop_requested,
-    EventKind.RUN_ENDED: _run_ended,
-    EventKind.STEP_STARTED: _step_started,
-    EventKind.INTENT_RECORDED: _intended,
-    EventKind.RECEIPT_RECORDED: _answered,
-    EventKind.OUTCOME_RECORDED: _outcome,
-    EventKind.STEP_ENDED: _step_ended,
-    EventKind.STEP_SKIPPED: _skipped,
-    EventKind.STEP_RETRIED: _retried,
-    EventKind.DECISION_ASKED: _asked,
-    EventKind.DECISION_MADE: _decided,
+REDUCERS: Mapping[type[Body], Reducer] = {
+    RunStarted: _started,
+    LeaseTaken: _lease,
+    RunPaused: _moved(RunState.PAUSED),
+    RunResumed: _moved(RunState.RUNNING),
+    RunStopRequested: _stop_requested,
+    RunEnded: _run_ended,
+    StepStarted: _step_started,
+    EffectIntended: _intended,
+    EffectAnswered: _answered,
+    EffectEnded: _outcome,
+    StepEnded: _step_ended,
+    StepSkipped: _skipped,
+    StepRetried: _retried,
+    DecisionAsked: _asked,
+    DecisionMade: _decided,
 }
+
+RUNS = Projection(RunHistory, RunHistory, tuple(REDUCERS), RunHistory.fold)

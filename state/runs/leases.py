@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from state.clock import Clock
 from state.errors import Refused
+from state.journal.events import Event
+from state.journal.writer import Journal
+from state.runs.events import LeaseTaken
 from state.runs.fold import RunHistory
 from state.runs.model import Run
 
 
-def require_free(targets: Iterable[str], book: RunHistory, *, now_wall: float, but: str = "") -> None:
-    """Refuse targets that another open run holds; `but` is the run that may hold them already."""
-    wanted = set(targets)
-    for run in book.open():
-        shared = wanted & set(run.targets)
-        if shared and run.id != but:
-            raise Refused("lease", _held(run, min(shared), now_wall), f"Wait for {run.id}, or stop it")
+class Leases:
+    """Who holds which target, by the history of runs."""
 
+    def __init__(self, history: RunHistory, journal: Journal, clock: Clock) -> None:
+        self._history, self._journal, self._clock = history, journal, clock
 
-def _held(run: Run, target: str, now_wall: float) -> str:
-    age = max(0.0, now_wall - run.started_at)
-    return f"{run.actor} is running {run.id} ({run.title}) on {target}, started {age:.0f} s ago"
+    def require_free(self, targets: Iterable[str], *, but: str = "") -> None:
+        """Refuse targets that another open run holds; `but` is the run that may hold them already."""
+        wanted = set(targets)
+        for run in self._history.open():
+            shared = wanted & set(run.targets)
+            if shared and run.id != but:
+                raise Refused("lease", self._held(run, min(shared)), f"Wait for {run.id}, or stop it")
+
+    def next_lease(self, run: str, person: str, targets: Sequence[str]) -> Event:
+        """The entry by which a run takes its targets under the next epoch."""
+        return Event(LeaseTaken(self._history.epoch + 1, tuple(targets)), person, run=run)
+
+    async def take(self, run: Run) -> None:
+        """Take a run's targets under the next epoch. Raises JournalUnavailable."""
+        await self._journal.append(self.next_lease(run.id, run.actor, run.targets))
+
+    def _held(self, run: Run, target: str) -> str:
+        age = max(0.0, self._clock.wall() - run.started_at)
+        return f"{run.actor} is running {run.id} ({run.title}) on {target}, started {age:.0f} s ago"

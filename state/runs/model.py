@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from state.api.run_states import RunState, StepState
+from state.runs.events import EffectIntended
+from state.runs.steps import PlannedStep
 
 ENDED = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
 
@@ -15,43 +17,6 @@ UNMET = (StepState.FAILED, StepState.NOT_DONE)
 
 
 SETTLED = (StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED)
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """One step as confirmed: everything needed to execute it, JSON-able, pinned in the journal.
-
-    `do` is `check`, `change`, `decide` or `wait`; `what` its kind and `args` its arguments. `group` names the
-    parallel group it belongs to. `identity` and `facts` are what the plan saw; `facts` is None when an earlier step
-    of the same run is expected to change them.
-    """
-
-    id: str
-    index: int
-    do: str
-    title: str
-    timeout: float
-    what: str = ""
-    args: Mapping[str, Any] = field(default_factory=dict)
-    owner: str = ""
-    on_failure: str = "pause"
-    group: str = ""
-    every: float = 1.0
-    samples: int = 1
-    question: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-    risk: str = "B0"
-    identity: Mapping[str, str] | None = None
-    facts: Mapping[str, Any] | None = None
-
-    def pinned(self) -> dict[str, Any]:
-        """As JSON values; options as pairs, since the journal sorts keys and people choose by order."""
-        values = {name: _json(getattr(self, name)) for name in self.__dataclass_fields__}
-        return {**values, "options": [list(pair) for pair in self.options.items()]}
-
-
-def _json(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 @dataclass(slots=True)
@@ -67,7 +32,7 @@ class StepRun:
     message: str = ""
     evidence: tuple[str, ...] = ()
     effect: str = ""
-    intent: Mapping[str, Any] | None = None
+    intent: EffectIntended | None = None
     answered: str = ""
     choice: str = ""
     decided: int = 0

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from state.health import Health
 from state.ports.balancer import ServerState
-from state.units import percent, utc
-from state.world.readings import BalancerReading, Server
+from state.units import percent
+from state.world.readings import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,58 +136,7 @@ def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, s
     return BackendVerdict(health, message, len(serving), len(servers), 1, active_message(servers, {}), sessions)
 
 
-def weight_key(balancer: str, backend: str, server: str) -> str:
-    """Where `expected` holds the weight last confirmed."""
-    return f"{balancer}/{backend}/{server}:weight"
-
-
-def state_key(balancer: str, backend: str, server: str) -> str:
-    """Where `expected` holds the state last confirmed."""
-    return f"{balancer}/{backend}/{server}:state"
-
-
-def process_key(balancer: str) -> str:
-    """Where `expected` holds the process that took the last confirmed effect."""
-    return f"{balancer}:process"
-
-
-def drifts(before: BalancerReading | None, now: BalancerReading, expected: Mapping[str, int | str]) -> dict[str, str]:
-    """Per backend, what no longer is as confirmed effects left it; backends that hold are left out.
-
-    `expected` is keyed by `weight_key`, `state_key` and `process_key`. HAProxy forgets runtime changes when it
-    restarts or reloads, which shows as another process than `before` or than the one that took the effects.
-    """
-    known = expected.get(process_key(now.name)) or (before.process if before is not None else now.process)
-    cause = "changed from outside"
-    if known != now.process:
-        cause = f"runtime state lost: process restarted {utc(now.started_at)}"
-    found: dict[str, list[str]] = {}
-    for key, value in expected.items():
-        place, _, what = key.rpartition(":")
-        balancer, _, server_key = place.partition("/")
-        if balancer == now.name and what in ("weight", "state"):
-            backend, _, name = server_key.rpartition("/")
-            message = _difference(name, now.servers.get(server_key), what, value)
-            if message:
-                found.setdefault(backend, []).append(message)
-    return {backend: f"{cause}, {', '.join(changed)}" for backend, changed in found.items()}
-
-
-def drift(before: BalancerReading | None, now: BalancerReading, expected: Mapping[str, int | str]) -> str:
-    """The same for a whole balancer in one line, or an empty text."""
-    return "; ".join(drifts(before, now, expected).values())
-
-
-def _difference(name: str, server: Server | None, what: str, value: int | str) -> str:
-    if server is None:
-        return f"{name} is gone"
-    is_now: int | str = server.weight if what == "weight" else _admin_state(server)
-    if is_now == value:
-        return ""
-    return f"{name} weight {value} → {is_now}" if what == "weight" else f"{name} {value} → {is_now}"
-
-
-def _admin_state(server: Server) -> str:
+def admin_state(server: Server) -> str:
     """What an operator set; a failing health check is no drift."""
     word = state_word(server)
     return "ready" if word == "down" else word

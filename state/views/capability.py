@@ -20,4 +20,8 @@ CAPABILITY = Capability(
         _topic("traffic", "TrafficView", "4", "Traffic", backends="backend", servers="server", dns="record"),
         _topic("journal", "JournalView", "9", "Journal", entries="entry"),
     ),
+    projections=("state.views.journal:TAIL",),
+    contributions=tuple(
+        f"state.views.{name}:contribute" for name in ("replication", "traffic", "runbooks", "overview", "journal")
+    ),
 )

@@ -3,47 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from state.api.views.header import RtoClock
 from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
+from state.detection.detector import Detector
 from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import millis
 from state.verdicts.alerts import alerts_verdict
 from state.verdicts.evidence import silence
 from state.verdicts.priority import Priority, advice, recovery_order
-from state.verdicts.replication import cluster_verdict
-from state.verdicts.service import ServiceVerdict, probes, service_verdicts
+from state.verdicts.service import ServiceVerdict, probes
 from state.verdicts.traffic import active_message
-from state.views.memory import Memory
+from state.views.context import Contribution, ViewContext
 from state.world.observed import Freshness
 from state.world.readings import AlertsReading, BalancerReading, ProbeReading
 from state.world.world import World
 
 
-def overview(
-    estate: Estate, world: World, impaired: Mapping[str, RtoClock], now_mono: float, memory: Memory
-) -> OverviewView:
-    """Build the overview; `impaired` holds the RTO clock of every service that has one."""
-    databases = {n: cluster_verdict(n, e, world, now_mono).health for n, e in estate.databases.items()}
-    verdicts = service_verdicts(estate, world, now_mono, databases)
-    healths = {**databases, **{n: v.health for n, v in verdicts.items()}}
-    order = recovery_order(estate, healths, impaired, now_mono)
-    ranked = [p for p in order if p.name in estate.services]
+def build(context: ViewContext) -> OverviewView:
+    """Build the overview; a service that is or was impaired has its RTO clock."""
+    estate, world, now_mono = context.estate, context.world, context.now_mono
+    clocks = context.folds.of(Detector).clocks
+    ranked = [p for p in _order(context) if p.name in estate.services]
+    verdicts = context.services
     alerts_health, alerts_message = alerts_verdict(world, now_mono)
     view = OverviewView(
-        advice=advice(order, healths),
+        advice="; ".join(each.advice for each in context.contributions if each.advice),
         alerts_health=alerts_health,
         alerts_message=alerts_message,
         services={
-            p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], impaired.get(p.name))
+            p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], clocks.get(p.name))
             for place, p in enumerate(ranked, 1)
         },
         alerts=_alert_rows(world, now_mono),
         probes=_probe_rows(estate, world, now_mono),
     )
-    return memory.keep("overview", view)
+    return context.memory.keep("overview", view)
+
+
+def contribute(context: ViewContext) -> Contribution:
+    """The clocks of impaired services, and what to recover first."""
+    clocks = context.folds.of(Detector).clocks
+    return Contribution(clocks=tuple(clocks.values()), advice=advice(_order(context), _healths(context)))
+
+
+def _healths(context: ViewContext) -> dict[str, Health]:
+    clusters = {name: cluster.health for name, cluster in context.clusters.items()}
+    return clusters | {name: verdict.health for name, verdict in context.services.items()}
+
+
+def _order(context: ViewContext) -> tuple[Priority, ...]:
+    clocks = context.folds.of(Detector).clocks
+    return recovery_order(context.estate, _healths(context), clocks, context.now_mono)
 
 
 def _service_row(

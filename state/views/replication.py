@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.estate.model import Estate
+from state.health import Health
 from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.node import NodeVerdict
-from state.verdicts.replication import ClusterVerdict, cluster_verdict
+from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import CONFLICT, PRIMARY, vote_message
-from state.views.memory import Memory
+from state.views.context import Contribution, ViewContext
 from state.world.readings import ReplicationSlot
 from state.world.world import World
 
 
-def replication(estate: Estate, world: World, now_mono: float, memory: Memory) -> ReplicationView:
+def build(context: ViewContext) -> ReplicationView:
     """Build the replication view; every node of the estate has a row whether it answers or not."""
     clusters: dict[str, ClusterRow] = {}
     nodes: dict[str, NodeRow] = {}
     slots: dict[str, SlotRow] = {}
-    for name, entry in estate.databases.items():
-        verdict = cluster_verdict(name, entry, world, now_mono)
-        clusters[name] = _cluster_row(estate, verdict)
+    for name, verdict in context.clusters.items():
+        clusters[name] = _cluster_row(context.estate, verdict)
         for node, judged in verdict.nodes.items():
-            nodes[f"{name}/{node}"] = _node_row(name, judged, world)
+            nodes[f"{name}/{node}"] = _node_row(name, judged, context.world)
         slots |= _slot_rows(verdict)
-    return memory.keep("replication", ReplicationView(clusters, nodes, slots))
+    return context.memory.keep("replication", ReplicationView(clusters, nodes, slots))
+
+
+def contribute(context: ViewContext) -> Contribution:
+    """Two writers first, then clusters that fail; and what a failover of each could lose."""
+    clusters = context.clusters
+    alarms = [c.split.message for c in clusters.values() if c.split is not None]
+    alarms += [f"{n}: {c.message}" for n, c in clusters.items() if c.split is None and c.health is Health.FAIL]
+    return Contribution(alarms=tuple(alarms), risks=tuple(c.risk for c in clusters.values()))
 
 
 def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:

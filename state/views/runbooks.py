@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from state.api.run_states import RunState, StepState
 from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
+from state.views.context import Contribution, ViewContext
 
 KEPT = 25
 """Runs a console is sent, newest first; older ones are in the journal."""
 
 
-def runbooks(library: Mapping[str, RunbookRow], book: RunHistory) -> RunbooksView:
+def build(context: ViewContext) -> RunbooksView:
     """The screen from the library and all runs."""
-    newest = list(book.runs.values())[::-1][:KEPT]
-    rows = {name: _with_last(row, book) for name, row in library.items()}
-    return RunbooksView(
+    history = context.folds.of(RunHistory)
+    newest = list(history.runs.values())[::-1][:KEPT]
+    rows = {name: _with_last(row, history) for name, row in context.library.items()}
+    view = RunbooksView(
         order=tuple(r.id for r in newest),
         library=rows,
         runs={r.id: run_row(r) for r in newest},
         steps={row.key: row for r in newest for row in step_rows(r)},
     )
+    return context.memory.keep("runbooks", view)
+
+
+def contribute(context: ViewContext) -> Contribution:
+    """The runs that have not ended."""
+    runs = context.folds.of(RunHistory).open()
+    return Contribution(running=tuple(f"{r.id} {r.title} {r.shown_state().value}" for r in runs))
 
 
 def run_row(run: Run) -> RunRow:
@@ -54,7 +62,7 @@ def run_row(run: Run) -> RunRow:
 def next_actions(run: Run, state: RunState) -> tuple[str, ...]:
     """The verbs that are safe now, most useful first."""
     if run.ended:
-        undoable = any(s.intent and s.intent.get("undo") and s.state is StepState.DONE for s in run.all_steps())
+        undoable = any(s.intent and s.intent.undo and s.state is StepState.DONE for s in run.all_steps())
         return ("undo",) if undoable else ()
     if state is RunState.STOPPING:
         return ()
@@ -97,12 +105,12 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         message=step.message,
         evidence=step.evidence,
         effect=effect,
-        figures={k: float(v) for k, v in step.figures.items() if isinstance(v, int | float)},
+        figures={k: float(v) for k, v in step.figures.items() if v is not None},
     )
 
 
-def _with_last(row: RunbookRow, book: RunHistory) -> RunbookRow:
-    last = next((r for r in reversed(list(book.runs.values())) if r.runbook == row.name), None)
+def _with_last(row: RunbookRow, history: RunHistory) -> RunbookRow:
+    last = next((r for r in reversed(list(history.runs.values())) if r.runbook == row.name), None)
     if last is None:
         return row
     same = "" if last.hash == row.hash else ", at another hash"

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
+from state.detection.detector import Detector
 from state.estate.model import DnsRecord, Estate, ServiceTrafficEntry
 from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
 from state.verdicts.evidence import silence
-from state.verdicts.traffic import backend_verdict, drifts, frontend_verdict, server_health, shares, state_word
-from state.views.memory import Memory
+from state.verdicts.traffic import backend_verdict, frontend_verdict, server_health, shares, state_word
+from state.views.context import Contribution, ViewContext
 from state.views.trends import CHARTED_SERVERS
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, DnsReading, PostgresReading, Server
@@ -24,13 +25,10 @@ has instead when it is down by design."""
 _NOBODY = ("", ServiceTrafficEntry(balancers=(), backend="none", floor=0))
 
 
-def traffic(
-    estate: Estate, world: World, expected: Mapping[str, int | str], now_mono: float, memory: Memory
-) -> TrafficView:
-    """Build the traffic view. `expected` holds what confirmed effects left (see `state.verdicts.traffic.drifts`).
-
-    A balancer that stopped answering keeps its rows, every verdict unknown.
-    """
+def build(context: ViewContext) -> TrafficView:
+    """Build the traffic view. A balancer that stopped answering keeps its rows, every verdict unknown."""
+    estate, world, now_mono, memory = context.estate, context.world, context.now_mono, context.memory
+    drifted = context.folds.of(Detector).drifts
     backends: dict[str, BackendRow] = {}
     servers: dict[str, ServerRow] = {}
     frontends = _frontends(estate, world, now_mono)
@@ -44,16 +42,27 @@ def traffic(
         kept: BalancerRows | None = memory.balancers.get(name)
         fresh = seen is not None and seen.fresh_value(now_mono) is not None
         reading = seen.value if seen is not None else None
-        if kept is None or not fresh or not kept.still_holds(reading, frontends, expected):
+        drifts = drifted.get(name, {}) if fresh else {}
+        if kept is None or not fresh or not kept.valid(reading, frontends, drifts):
             balancer = _Balancer(name, entry.site, seen, owners, frontends, fresh)
             made = _server_rows(balancer, world, kept.made if kept is not None else {})
             rows = {key: row for key, (_, _, row) in made.items()}
-            shown = _backend_rows(balancer, expected)
-            kept = BalancerRows(reading if fresh else None, frontends, dict(expected), shown, rows, made)
+            shown = _backend_rows(balancer, drifts)
+            kept = BalancerRows(reading if fresh else None, frontends, drifts, shown, rows, made)
             memory.balancers[name] = kept
         backends |= kept.backends
         servers |= kept.servers
     return memory.keep("traffic", TrafficView(backends, servers, _dns_rows(estate, world, now_mono)))
+
+
+def contribute(context: ViewContext) -> Contribution:
+    """Balancers that no longer stand as effects left them, by fresh readings."""
+    alarms = [
+        f"{name}: {'; '.join(changed.values())}"
+        for name, changed in context.folds.of(Detector).drifts.items()
+        if changed and context.world.fresh(f"balancer:{name}", BalancerReading, context.now_mono) is not None
+    ]
+    return Contribution(alarms=tuple(alarms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +90,17 @@ class BalancerRows:
 
     reading: BalancerReading | None
     frontends: Mapping[str, _Frontend]
-    expected: Mapping[str, int | str]
+    drifts: Mapping[str, str]
     backends: Mapping[str, BackendRow]
     servers: Mapping[str, ServerRow]
     made: Mapping[str, tuple[Server, Figures, ServerRow]]
 
-    def still_holds(
-        self,
-        reading: BalancerReading | None,
-        frontends: Mapping[str, _Frontend],
-        expected: Mapping[str, int | str],
+    def valid(
+        self, reading: BalancerReading | None, frontends: Mapping[str, _Frontend], drifts: Mapping[str, str]
     ) -> bool:
         """Trends move only with a reading, so the same reading is the same row."""
         same = self.reading is not None and self.reading is reading
-        return same and self.frontends == frontends and self.expected == expected
+        return same and self.frontends == frontends and self.drifts == drifts
 
 
 class _Balancer:
@@ -117,9 +123,8 @@ class _Balancer:
             self.backends.setdefault(server.backend, []).append(server)
 
 
-def _backend_rows(balancer: _Balancer, expected: Mapping[str, int | str]) -> dict[str, BackendRow]:
-    changed = drifts(None, balancer.reading, expected) if balancer.fresh and balancer.reading is not None else {}
-    rows = (_backend_row(balancer, backend, changed.get(backend, "")) for backend in balancer.backends)
+def _backend_rows(balancer: _Balancer, drifts: Mapping[str, str]) -> dict[str, BackendRow]:
+    rows = (_backend_row(balancer, backend, drifts.get(backend, "")) for backend in balancer.backends)
     return {row.key: row for row in rows}
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from console.tui.screens import SCREENS
-from state.changes.registry import CHANGES
-from state.checks.registry import CHECKS
-from state.journal.events import EventKind
+from state.capabilities import load_events, topics
+from state.changes.registry import change_kinds
+from state.checks.registry import check_kinds
+from state.journal.events import EVENTS
 from state.runs.fold import REDUCERS
 
 ROOT = Path(__file__).parents[2]
@@ -20,19 +20,6 @@ SOURCES = sorted(p for top in ("state", "adapters", "console") for p in (ROOT / 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BOUNDARIES = {"state/engine/poller.py", "state/runs/executor.py"}
 """Where a bug of anything below must not silence everything else; elsewhere a broad except must raise on."""
-
-NOT_A_RUNS_CONCERN = {
-    EventKind.ENGINE_STARTED,
-    EventKind.ENGINE_STOPPED,
-    EventKind.HEARTBEAT,
-    EventKind.REQUEST_REFUSED,
-    EventKind.SERVICE_IMPAIRED,
-    EventKind.SERVICE_RECOVERED,
-    EventKind.DRIFT_DETECTED,
-    EventKind.SPLIT_BRAIN_DETECTED,
-    EventKind.SPLIT_BRAIN_CLEARED,
-    EventKind.FOREIGN,
-}
 
 
 def name(path: Path) -> str:
@@ -79,13 +66,19 @@ def test_tests_neither_patch_our_own_code_nor_hide(path: Path):
         assert word not in text
 
 
-def test_every_event_of_a_run_has_a_reducer():
-    assert set(REDUCERS) == set(EventKind) - NOT_A_RUNS_CONCERN
+def test_every_event_has_a_body_with_a_line_and_every_event_of_a_run_a_reducer():
+    load_events()
+    for kind, body in EVENTS.items():
+        assert body.kind == kind
+        assert body.__doc__
+        assert "line" in dir(body)
+    of_runs = {body for body in EVENTS.values() if body.__module__ == "state.runs.events"}
+    assert set(REDUCERS) == of_runs
 
 
 def test_registries_are_complete():
-    assert all(kind.title and kind.args for kind in (*CHANGES.values(), *CHECKS.values()))
-    digits = [screen.digit for screen in SCREENS]
+    assert all(kind.title and kind.args for kind in (*change_kinds().values(), *check_kinds().values()))
+    digits = [topic.digit for topic in topics().values() if topic.digit]
     assert len(set(digits)) == len(digits)
 
 

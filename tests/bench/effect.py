@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.client.engine_client import EngineClient
+from state.api.requests import PlanChange, Submission, Typed
 from state.changes.traffic import BackendChange
-from state.journal.events import EventKind
+from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, RunEnded
 from tests.bench.figures import Figure, Pairs
 from tests.bench.pty_driver import Driven
 from tests.bench.setting import Setting
@@ -49,8 +50,8 @@ def ended(site: Site, after: int, console: Driven) -> dict[str, float]:
     while True:
         console.drain(0.02)
         _, found = stamps(site, after)
-        if EventKind.RUN_ENDED.value in found:
-            assert EventKind.OUTCOME_RECORDED.value in found, f"no outcome: {sorted(found)}"
+        if RunEnded.kind in found:
+            assert EffectEnded.kind in found, f"no outcome: {sorted(found)}"
             return found
         assert time.monotonic() < end, f"no end of the run: {sorted(found)}\n{console.text()}"
 
@@ -72,11 +73,11 @@ def by_api(site: Site, console: Driven, kind: str) -> tuple[float, dict[str, flo
 
     async def submit() -> float:
         client = EngineClient(str(site.socket))
-        card = await client.preview({"do": "change", "kind": kind, "args": ARGS})
-        await asyncio.sleep(card.confirmation.arm + 0.05)
-        typed = card.confirmation.typed
+        card = await client.preview(PlanChange(kind, ARGS))
+        await asyncio.sleep(card.arm + 0.05)
+        typed = {"nonce": card.nonce, "name": card.name}
         at = engine_time()
-        await client.submit({"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
+        await client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
         return at
 
     at = asyncio.run(submit())
@@ -98,10 +99,10 @@ def measure(setting: Setting) -> Iterator[Figure]:
         for _ in range(setting.pick(15, 5)):
             key, found = by_key(site, console, "d")
             request, other = by_api(site, console, "server.ready")
-            outcome, intent = EventKind.OUTCOME_RECORDED.value, EventKind.INTENT_RECORDED.value
+            outcome, intent = EffectEnded.kind, EffectIntended.kind
             whole.add((found[outcome] - key) * 1e3, (other[outcome] - request) * 1e3)
             sent.add((found[intent] - key) * 1e3, (other[intent] - request) * 1e3)
-            until_sent.append((found[EventKind.RECEIPT_RECORDED.value] - key) * 1e3)
+            until_sent.append((found[EffectAnswered.kind] - key) * 1e3)
             console.drain(1.2)
     settle = f"the second reading comes {BackendChange.settle:g} s after the first, on purpose"
     gate = "a lone letter counts after 120 ms of silence, on purpose"

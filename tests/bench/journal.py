@@ -13,28 +13,35 @@ from hashlib import sha256
 from pathlib import Path
 
 from adapters.journals.sqlite import SqliteJournal
-from state.journal.events import Event, EventKind
+from state.changes.model import ChangeSpec
+from state.journal.events import Event
 from state.journal.format import GENESIS, Sealed, Sealer, canonical, verify
 from state.journal.writer import Journal
+from state.runs.events import EffectIntended
 from tests.bench.figures import Figure, Pairs, Target, in_turn, quantile
 from tests.bench.setting import PYTHON, ROOT, Setting
 from tests.support.small_estate import RealClock
 
 GOAL = "9"
 SEALER = Sealer("bench", "0123456789abcdef")
-BODY = {
-    "effect": "R-17/drain-blue.1",
-    "change": {"kind": "server.drain", "args": {"balancer": "edge-east", "backend": "checkout", "server": "blue"}},
-    "targets": ["edge-east/checkout"],
-    "words": "Drain edge-east/checkout/blue: edge-east/checkout/blue: ready → drain",
-}
+CHANGE = ChangeSpec("server.drain", {"balancer": "edge-east", "backend": "checkout", "server": "blue"})
+DIFF = "edge-east/checkout/blue: ready → drain"
 
 
 def event(number: int) -> Event:
-    """An intent as a drain leaves it: about 300 bytes of payload."""
-    return Event(
-        EventKind.INTENT_RECORDED, "ada", "s1", run="R-17", step="drain-blue.1", body={**BODY, "epoch": number}
+    """An intent as a drain leaves it: about 400 bytes of payload."""
+    body = EffectIntended(
+        effect="R-17/drain-blue.1",
+        epoch=number,
+        change=CHANGE,
+        targets=("edge-east/checkout",),
+        identity={},
+        facts={},
+        diffs=(DIFF,),
+        undo=None,
+        message=f"Drain edge-east/checkout/blue: {DIFF}",
     )
+    return Event(body, "ada", "s1", run="R-17", step="drain-blue#1")
 
 
 def one_by_one(path: Path, events: int) -> list[float]:

@@ -21,16 +21,17 @@ from adapters.balancers.haproxy import HAProxy
 from adapters.context import Polled
 from adapters.journals.sqlite import SqliteJournal
 from state.api.caller import Caller
+from state.api.requests import PlanChange
 from state.changes.traffic import BackendChange
 from state.engine.engine import Engine
 from state.estate.model import Estate
-from state.journal.events import EventKind
 from state.journal.format import Sealer
 from state.journal.writer import Journal
 from state.planning.library import Library
 from state.ports.balancer import ServerState
 from state.ports.outside import Outside
 from state.ports.target import Receipt
+from state.runs.events import EffectEnded
 from state.world.readings import Server
 from tests.bench.figures import Figure, Pairs, Target, missing, quantile
 from tests.bench.journal import event
@@ -88,25 +89,25 @@ async def running(balancer: Balancer, folder: Path) -> AsyncIterator[tuple[Engin
 
 
 def change(kind: str, backend: str, server: str) -> dict[str, Any]:
-    return {"do": "change", "kind": kind, "args": {"balancer": "edge", "backend": backend, "server": server}}
+    return PlanChange(kind, {"balancer": "edge", "backend": backend, "server": server})
 
 
 async def submit(engine: Engine, request: Mapping[str, Any], caller: Caller = COMMANDER) -> tuple[str, float]:
     """Preview, wait until the card is armed, submit; the run and the instant of submitting."""
     card = await engine.preview(caller, request)
     assert not card.refusals, card.refusals
-    await asyncio.sleep(card.confirmation.arm + 0.01)
-    confirmed = {"plan": card.plan, "fingerprint": card.fingerprint, "typed": card.confirmation.typed}
+    await asyncio.sleep(card.arm + 0.01)
+    confirmed = {"plan": card.plan, "fingerprint": card.fingerprint, "typed": {"nonce": card.nonce}}
     started = time.monotonic()
     return (await engine.submit(caller, confirmed)).run, started
 
 
 async def until_ended(engine: Engine, runs: list[str], seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
-    while any(not engine.book.runs[run].ended for run in runs):
+    while any(not engine.history.runs[run].ended for run in runs):
         assert time.monotonic() < end, "a run did not end"
         await asyncio.sleep(0.01)
-    states = {engine.book.runs[run].shown_state().value for run in runs}
+    states = {engine.history.runs[run].shown_state().value for run in runs}
     assert states == {"done"}, states
 
 
@@ -182,7 +183,7 @@ async def whole_way(setting: Setting, balancer: Balancer, folder: Path, socat: s
 
 def _outcome_ms(engine: Engine, runs: list[tuple[str, float]]) -> float:
     """Median time from submitting to the durable outcome, from the journal's own monotonic stamps."""
-    at = {each.run: each.mono for each in _recorded(engine, EventKind.OUTCOME_RECORDED)}
+    at = {each.run: each.mono for each in _recorded(engine, EffectEnded.kind)}
     return quantile([(at[run] - started) * 1e3 for run, started in runs], 0.5)
 
 
@@ -193,11 +194,11 @@ class _Stamp:
         self.run, self.mono = run, mono
 
 
-def _recorded(engine: Engine, kind: EventKind) -> list[_Stamp]:
+def _recorded(engine: Engine, kind: str) -> list[_Stamp]:
     stamps = []
     for entry in engine._store.rows():
         header = json.loads(entry.header)
-        if header[7] == kind.value:
+        if header[7] == kind:
             stamps.append(_Stamp(header[9], header[3]))
     return stamps
 

@@ -118,7 +118,8 @@ async def test_reading_routes_take_no_other_method(desk: Desk, sockets: Sockets,
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if route.acts}))
 async def test_acting_routes_reach_the_engine_with_the_caller(desk: Desk, sockets: Sockets, path: str) -> None:
-    status, answer, _ = await ask(sockets.engine, "POST", concrete(path), json={})
+    body = {"do": "undo", "run": "R-1", "verb": "pause"}
+    status, answer, _ = await ask(sockets.engine, "POST", concrete(path), json=body)
     assert status == 200
     assert isinstance(answer["value"], list)
     [(_, caller)] = desk.calls
@@ -155,7 +156,7 @@ async def test_expected_errors_carry_title_code_and_rule(
     desk.raises = error
     got, answer, _ = await ask(sockets.engine, "POST", "/v1/submit", json={})
     assert (got, answer["exit_code"]) == (status, code)
-    assert set(answer) == {"title", "message", "exit_code", "rule", "fact", "way_out", "who"}
+    assert set(answer) == {"title", "message", "exit_code", "rule", "fact", "way_out"}
     if isinstance(error, Refused):
         assert (answer["rule"], answer["way_out"]) == ("floor", "Ready another first")
 

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from adapters.journals.memory import MemoryJournal
 from adapters.journals.sqlite import SqliteJournal
 from state.errors import JournalUnavailable
-from state.journal.events import Event, EventKind
+from state.journal.events import Body, Event
+from state.journal.events import event as registered
 from state.journal.format import GENESIS, Sealer, verify
 from state.journal.writer import Journal
 from tests.support.small_estate import RealClock
@@ -30,8 +32,16 @@ def writer(store) -> Journal:
     return Journal(store, Sealer("host", "boot"), RealClock())
 
 
+@registered("test.noted")
+@dataclass(frozen=True)
+class Noted(Body):
+    """A number, for tests."""
+
+    n: float
+
+
 def event(n: int) -> Event:
-    return Event(EventKind.HEARTBEAT, "ada", body={"n": n})
+    return Event(Noted(n), "ada")
 
 
 async def test_entries_come_back_in_order_and_the_chain_holds(store):
@@ -106,7 +116,7 @@ async def test_a_log_taken_away_is_noticed_before_an_entry_is_lost_with_it(tmp_p
 
 async def test_an_entry_that_is_no_json_is_refused_alone_and_holds_nobody_up():
     journal = writer(MemoryJournal())
-    bad = Event(EventKind.HEARTBEAT, "ada", body={"n": float("nan")})
+    bad = Event(Noted(float("nan")), "ada")
     answers = await asyncio.wait_for(
         asyncio.gather(journal.append(event(1)), journal.append(bad), journal.append(event(2)), return_exceptions=True),
         2,
@@ -137,23 +147,24 @@ FULL_DISK = """
     from pathlib import Path
     from adapters.journals.sqlite import SqliteJournal
     from state.errors import JournalUnavailable
-    from state.journal.events import Event, EventKind
     from state.journal.format import Sealer, verify
+    from state.engine.events import Heartbeat
+    from state.journal.events import Event
     from state.journal.writer import Journal
     from tests.support.small_estate import RealClock
 
     async def main(folder):
         store = SqliteJournal(folder / "j.db")
         journal = Journal(store, Sealer("h", "b"), RealClock())
-        await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+        await journal.append(Event(Heartbeat("running"), "ada"))
         with (folder / "filler").open("wb") as filler:
             filler.write(b"x" * 20_000_000)
         try:
-            await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+            await journal.append(Event(Heartbeat("running"), "ada"))
         except JournalUnavailable as error:
             print(error)
         (folder / "filler").unlink()
-        await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+        await journal.append(Event(Heartbeat("running"), "ada"))
         print("verified", verify(store.rows(), head=journal.head).entries)
 
     asyncio.run(main(Path(sys.argv[1])))
@@ -182,15 +193,16 @@ KILLED = """
     import asyncio, os, sys
     from pathlib import Path
     from adapters.journals.sqlite import SqliteJournal
-    from state.journal.events import Event, EventKind
     from state.journal.format import Sealer
+    from state.engine.events import Heartbeat
+    from state.journal.events import Event
     from state.journal.writer import Journal
     from tests.support.small_estate import RealClock
 
     async def main():
         journal = Journal(SqliteJournal(Path(sys.argv[1])), Sealer("h", "b"), RealClock())
         while True:
-            recorded = await journal.append(Event(EventKind.HEARTBEAT, "ada"))
+            recorded = await journal.append(Event(Heartbeat("running"), "ada"))
             os.write(1, b"%d\\n" % recorded.seq)
 
     asyncio.run(main())

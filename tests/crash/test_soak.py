@@ -14,9 +14,11 @@ import pytest
 
 from adapters.lab.client import LabClient
 from console.client.engine_client import Connected, Line, Lost
+from state.api.requests import PlanUndo, Stop
+from state.runs.events import EffectEnded, EffectIntended
 from tests.crash.recorder import Recorder
 from tests.crash.targets import Truth
-from tests.crash.trials import INTENT, OUTCOME, recorded
+from tests.crash.trials import recorded
 from tests.support.real_engine import RealEngine, engine_home, lab_estate, until
 
 pytestmark = pytest.mark.lab
@@ -32,8 +34,8 @@ async def weights(truth: Truth) -> tuple[int, int]:
 
 def spent(engine: RealEngine) -> tuple[int, int]:
     """How many effects were intended and how many have an outcome; no effect has two."""
-    intents = [e.event.body["effect"] for e in engine.entries() if e.event.kind.value == INTENT]
-    outcomes = [e.event.body["effect"] for e in engine.entries() if e.event.kind.value == OUTCOME]
+    intents = [e.body.effect for e in engine.entries() if isinstance(e.body, EffectIntended)]
+    outcomes = [e.body.effect for e in engine.entries() if isinstance(e.body, EffectEnded)]
     assert len(set(intents)) == len(intents)
     assert len(set(outcomes)) == len(outcomes)
     return len(intents), len(outcomes)
@@ -49,14 +51,14 @@ async def one_kill(engine: RealEngine, truth: Truth, recorder: Recorder, chance:
     engine.kill()
     await engine.start()
     row = await engine.settled(run, 8.0)
-    state, now = (await engine.step(run))["state"], await weights(truth)
+    state, now = (await engine.step(run)).state, await weights(truth)
     told = {"done": now == COLOURS[to], "not-done": now == before, "failed": now not in (before, COLOURS[to])}
     assert told[state], f"it says {state} while the weights went from {before} to {now}"
     assert max(recorder.counts.values(), default=0) <= 1, f"sent twice: {recorder.effects}"
     intents, outcomes = spent(engine)
     assert intents == outcomes
-    if row["state"] != "done":
-        await engine.client.control(run, {"verb": "stop", "reason": "the soak goes on"})
+    if row.state != "done":
+        await engine.client.control(run, Stop("the soak goes on"))
         await engine.settled(run, 5.0)
     if state == "failed":
         for server, weight in zip(("blue", "green"), COLOURS[to], strict=True):
@@ -121,12 +123,12 @@ async def test_a_killed_console_changes_nothing_of_its_run(lab: LabClient, truth
                 console.send_signal(signal.SIGKILL)
                 assert console.wait(5) == -signal.SIGKILL
             row = await engine.settled("R-1", 8.0)
-            assert row["state"] == "done", row["message"]
+            assert row.state == "done", row.message
             assert (await engine.client.hello()).engine_pid == pid
             assert (await truth.servers("west", "catalog"))["a"][1]
             assert recorder.effects == ["set server catalog/a state drain"]
-            undone = await engine.submit(await engine.plan({"do": "undo", "run": "R-1"}))
-            assert (await engine.settled(undone, 8.0))["state"] == "done"
+            undone = await engine.submit(await engine.plan(PlanUndo("R-1")))
+            assert (await engine.settled(undone, 8.0)).state == "done"
     assert not (await truth.servers("west", "catalog"))["a"][1]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.lab.client import LabClient
-from state.changes.registry import CHANGES
+from state.changes.registry import change_kinds
 from state.runs.fault_points import FAULT_POINTS
 from tests.crash.targets import Truth
 from tests.crash.trials import SIGNS, Target, crash
@@ -135,7 +135,7 @@ MAKERS: dict[str, Make] = {
 
 
 def test_no_kind_and_no_point_is_left_out() -> None:
-    assert set(MAKERS) == set(CHANGES)
+    assert set(MAKERS) == set(change_kinds())
     assert tuple(SIGNS) == FAULT_POINTS
 
 

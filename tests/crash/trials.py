@@ -11,11 +11,12 @@ from typing import Any
 
 from adapters.lab.client import LabClient
 from adapters.lab.links.proxies import ProxyAddress
+from state.runs.events import EffectAnswered, EffectEnded, EffectIntended
 from tests.crash.recorder import Recorder, recording
 from tests.crash.targets import Truth
 from tests.support.real_engine import RealEngine, Tree, engine_home, folder, lab_estate
 
-INTENT, RECEIPT, OUTCOME = "effect.intended", "effect.answered", "effect.ended"
+INTENT, RECEIPT, OUTCOME = EffectIntended.kind, EffectAnswered.kind, EffectEnded.kind
 SIGNS: dict[str, tuple[str, ...]] = {
     "before_intent": (),
     "after_intent": (INTENT,),
@@ -103,7 +104,7 @@ async def _crash(engine: RealEngine, recorder: Recorder, target: Target, point: 
     assert len(recorder.effects) == (target.commands if sent else 0)
     await engine.start()
     row = await engine.settled(run, target.seconds)
-    await _judge(engine, recorder, target, point, before, run, row["state"])
+    await _judge(engine, recorder, target, point, before, run, row.state)
     assert early == [], f"sent before their intent was durable: {early}"
 
 
@@ -114,7 +115,7 @@ async def _judge(
     step = await engine.step(run)
     held = point == "before_intent" and target.risky
     expected = "pending" if held else "not-done" if point == "after_intent" else "done"
-    assert (step["state"], state) == (expected, "done" if expected == "done" else "paused"), step["message"]
+    assert (step.state, state) == (expected, "done" if expected == "done" else "paused"), step.message
     now = await target.truth()
     assert now == (target.after(before) if expected == "done" else before)
     assert max(recorder.counts.values(), default=0) <= 1, f"sent twice: {recorder.effects}"
@@ -122,7 +123,7 @@ async def _judge(
     kinds = engine.kinds(run)
     assert kinds.count(INTENT) == kinds.count(OUTCOME) == (0 if held else 1)
     if point not in ("before_intent", "after_outcome"):
-        answers = [e.event.body for e in engine.entries() if e.event.kind.value == RECEIPT]
-        assert answers[-1]["code"] == "interrupted"
-        outcome = next(e.event.body for e in engine.entries() if e.event.kind.value == OUTCOME)
-        assert outcome["evidence"], "a finding without a reading"
+        answers = [e.body for e in engine.entries() if isinstance(e.body, EffectAnswered)]
+        assert answers[-1].code == "interrupted"
+        outcome = next(e.body for e in engine.entries() if isinstance(e.body, EffectEnded))
+        assert outcome.evidence, "a finding without a reading"

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from adapters.lab.client import LabClient
+from state.api.requests import Decide, PlanChange, PlanRunbook, PlanUndo
 from state.errors import Refused
 from state.journal.format import verify_export
+from state.runs.events import EffectAnswered
 from tests.crash.recorder import Recorder
 from tests.crash.targets import Truth
 from tests.crash.trials import recorded
@@ -58,16 +60,16 @@ def write_book(engine: RealEngine, name: str, text: str) -> None:
 
 
 async def begin(engine: RealEngine, book: str, **params: str) -> str:
-    return await engine.submit(await engine.plan({"do": "runbook", "name": book, "params": params}))
+    return await engine.submit(await engine.plan(PlanRunbook(book, params)))
 
 
 async def nodes(engine: RealEngine) -> dict[str, dict[str, Any]]:
-    rows = (await engine.client.view("replication"))["nodes"]
-    return {row["node"]: row for row in rows.values()}
+    rows = (await engine.client.view("replication")).nodes
+    return {row.node: row for row in rows.values()}
 
 
 async def cluster(engine: RealEngine) -> dict[str, Any]:
-    found: dict[str, Any] = (await engine.client.view("replication"))["clusters"]["orders"]
+    found: dict[str, Any] = (await engine.client.view("replication")).clusters["orders"]
     return found
 
 
@@ -80,11 +82,11 @@ async def test_trap_01_silent_or_broken_standbys_are_unknown_and_never_zero(
 
     async def whole() -> bool:
         found = await nodes(engine)
-        return all(found[n]["state"] == "streaming" and found[n]["lag_bytes"] is not None for n in (broken, silent))
+        return all(found[n].state == "streaming" and found[n].lag_bytes is not None for n in (broken, silent))
 
     async def unknown() -> bool:
         found = await nodes(engine)
-        return (found[broken]["state"], found[silent]["state"]) == ("not streaming", "no data")
+        return (found[broken].state, found[silent].state) == ("not streaming", "no data")
 
     await until(whole, 30, "the standbys do not stream")
     try:
@@ -93,15 +95,15 @@ async def test_trap_01_silent_or_broken_standbys_are_unknown_and_never_zero(
         await until(unknown, 12, "it did not show")
         for _ in range(20):
             found, whole_cluster = await nodes(engine), await cluster(engine)
-            assert found[broken]["lag_bytes"] is None
-            assert found[silent]["lag_bytes"] is None
-            assert {found[broken]["health"], found[silent]["health"]} <= {"fail", "unknown"}
-            assert whole_cluster["risk"]["lost_bytes"] is None
-            assert whole_cluster["risk"]["health"] == "unknown"
+            assert found[broken].lag_bytes is None
+            assert found[silent].lag_bytes is None
+            assert {found[broken].health, found[silent].health} <= {"fail", "unknown"}
+            assert whole_cluster.risk.lost_bytes is None
+            assert whole_cluster.risk.health == "unknown"
             await asyncio.sleep(0.1)
-        assert "at least" in found[broken]["message"], "what the primary wrote since is certain"
+        assert "at least" in found[broken].message, "what the primary wrote since is certain"
         header = await engine.client.view("header")
-        assert header["risk"]["lost_bytes"] is None
+        assert header.risk.lost_bytes is None
     finally:
         for link in links:
             await lab.set_link(link, "pass")
@@ -136,12 +138,12 @@ async def test_trap_06_five_answers_five_outcomes_and_each_was_sent_once(lab: La
                 run = await engine.act("database.switchover", database="orders", to=to)
 
                 async def settled() -> bool:
-                    seen.add((await engine.row(run))["state"])
+                    seen.add((await engine.row(run)).state)
                     return not seen.isdisjoint({"paused", "done", "failed"})
 
                 await until(settled, 60)
                 step = await engine.step(run)
-                return step["state"], step["message"], seen, recorder.effects
+                return step.state, step.message, seen, recorder.effects
 
     told = dict(zip(ANSWERS, await asyncio.gather(*map(ask, ANSWERS)), strict=True))
     for code, (state, message, seen, effects) in told.items():
@@ -158,10 +160,10 @@ async def test_trap_09_the_last_server_is_kept_though_haproxy_would_let_it_go(
 ) -> None:
     place = {"balancer": "edge-east", "backend": "catalog"}
     run = await engine.act("server.drain", **place, server="a")
-    assert (await engine.settled(run, 10))["state"] == "done"
+    assert (await engine.settled(run, 10)).state == "done"
     try:
-        card = await engine.plan({"do": "change", "kind": "server.drain", "args": {**place, "server": "b"}})
-        assert any(r.rule == "floor" and "0 of 2 servers" in r.fact for r in card.refusals)
+        card = await engine.plan(PlanChange("server.drain", {**place, "server": "b"}))
+        assert any(refusal.startswith("floor: 0 of 2 servers") for refusal in card.refusals)
         with pytest.raises(Refused, match="floor"):
             await engine.submit(card)
         assert not (await truth.servers("east", "catalog"))["b"][1]
@@ -177,16 +179,16 @@ async def test_trap_10_a_reload_during_a_run_is_said_to_have_lost_runtime_state(
         write_book(engine, "shift", SHIFT)
         await engine.start()
         run = await begin(engine, "shift")
-        assert (await engine.settled(run, 15))["state"] == "waiting"
+        assert (await engine.settled(run, 15)).state == "waiting"
 
         async def seen() -> bool:
-            backends = (await engine.client.view("traffic"))["backends"].values()
-            return any(row["balancer"] == "edge-west" and row["backend"] == "catalog" for row in backends)
+            backends = (await engine.client.view("traffic")).backends.values()
+            return any(row.balancer == "edge-west" and row.backend == "catalog" for row in backends)
 
         async def alarmed() -> bool:
-            rows = (await engine.client.view("traffic"))["backends"].values()
-            drift = " ".join(row["drift"] for row in rows if row["balancer"] == "edge-west")
-            alarms = " ".join((await engine.client.view("header"))["alarms"])
+            rows = (await engine.client.view("traffic")).backends.values()
+            drift = " ".join(row.drift for row in rows if row.balancer == "edge-west")
+            alarms = " ".join((await engine.client.view("header")).alarms)
             return "runtime state lost" in drift and "b weight 64" in drift and "runtime state lost" in alarms
 
         async def recorded_once() -> bool:
@@ -195,7 +197,7 @@ async def test_trap_10_a_reload_during_a_run_is_said_to_have_lost_runtime_state(
         await until(seen, 5)
         await lab.inject("reload-balancer", "west")
         await until(alarmed, 6, "the loss was not told")
-        assert (await engine.row(run))["state"] == "waiting"
+        assert (await engine.row(run)).state == "waiting"
         await until(recorded_once, 5, "it was not recorded")
 
 
@@ -210,10 +212,10 @@ async def test_trap_11_silence_of_the_balancer_is_no_success_until_it_is_read_ba
         with engine_home(tree) as engine:
             await engine.start()
             run = await engine.act("server.weight", balancer="edge-west", backend="catalog", server="a", weight=11)
-            assert (await engine.settled(run, 10))["state"] == "paused"
+            assert (await engine.settled(run, 10)).state == "paused"
             step = await engine.step(run)
-            assert step["state"] == "not-done"
-            assert "weight reads 100" in step["evidence"][0]
+            assert step.state == "not-done"
+            assert "weight reads 100" in step.evidence[0]
             assert len(recorder.effects) == 1
     assert await truth.servers("west", "catalog") == before
 
@@ -275,19 +277,19 @@ async def test_trap_12_no_data_is_unknown_and_blocks(lab: LabClient, truth: Trut
             await engine.start()
 
             async def figures() -> bool:
-                return (await engine.client.view("overview"))["services"]["checkout"]["rate"] is not None
+                return (await engine.client.view("overview")).services["checkout"].rate is not None
 
             await until(figures, 20, "Prometheus gives no figures")
             runs = {service: await begin(engine, f"act-{service}") for service in places}
             rows = {service: await engine.settled(run, 20) for service, run in runs.items()}
-            assert rows.pop("checkout")["state"] == "done", "with data the same run goes through"
+            assert rows.pop("checkout").state == "done", "with data the same run goes through"
             for service, row in rows.items():
-                step = await engine.step(row["id"])
-                steps = (await engine.client.view("runbooks"))["steps"]
-                assert (row["state"], step["state"]) == ("paused", "pending"), (service, row["message"])
-                message = steps[f"{row['id']}/verify#1"]["message"]
+                step = await engine.step(row.id)
+                steps = (await engine.client.view("runbooks")).steps
+                assert (row.state, step.state) == ("paused", "pending"), (service, row.message)
+                message = steps[f"{row.id}/verify#1"].message
                 assert message.startswith("unknown: no data is never a pass"), (service, message)
-                assert (await engine.client.view("overview"))["services"][service]["health"] == "unknown"
+                assert (await engine.client.view("overview")).services[service].health == "unknown"
         assert (await truth.servers("east", "catalog"))["a"][0] == 100
         assert (await truth.servers("west", "catalog"))["a"][0] == 100
         assert (await truth.servers("west", "checkout"))["green"][0] == 0
@@ -312,19 +314,19 @@ async def test_trap_14_console_and_engine_die_mid_step_and_the_open_question_sur
             console.kill()
         assert (await truth.servers("west", "catalog"))["b"][0] == 64, "the effect had left"
         await engine.start()
-        assert (await engine.settled("R-1", 8))["state"] == "waiting"
-        answers = [e.event.body for e in engine.entries() if e.event.kind.value == "effect.answered"]
-        assert [(a["code"], a["unknown"]) for a in answers] == [("interrupted", True)], "unknown, then read"
-        assert (await engine.client.view("runbooks"))["steps"]["R-1/shift#1"]["state"] == "done"
+        assert (await engine.settled("R-1", 8)).state == "waiting"
+        answers = [e.body for e in engine.entries() if isinstance(e.body, EffectAnswered)]
+        assert [(a.code, a.unknown) for a in answers] == [("interrupted", True)], "unknown, then read"
+        assert (await engine.client.view("runbooks")).steps["R-1/shift#1"].state == "done"
         engine.kill()
         await engine.start()
         row = await engine.row("R-1")
-        assert (row["state"], row["question"], row["options"]) == ("waiting", "Is it well?", ["Yes", "No"])
-        await engine.client.control("R-1", {"verb": "decide", "choice": "Yes"})
-        assert (await engine.settled("R-1", 5))["state"] == "done"
+        assert (row.state, row.question, row.options) == ("waiting", "Is it well?", ("Yes", "No"))
+        await engine.client.control("R-1", Decide("Yes"))
+        assert (await engine.settled("R-1", 5)).state == "done"
         assert engine.kinds("R-1").count("decision.asked") == 1
-        undone = await engine.submit(await engine.plan({"do": "undo", "run": "R-1"}))
-        assert (await engine.settled(undone, 8))["state"] == "done"
+        undone = await engine.submit(await engine.plan(PlanUndo("R-1")))
+        assert (await engine.settled(undone, 8)).state == "done"
     assert (await truth.servers("west", "catalog"))["b"][0] == 100
 
 
@@ -356,4 +358,4 @@ async def test_trap_17_any_byte_and_any_line_of_the_journal_counts(lab: LabClien
             db.commit()
         await engine.start()
         assert "entry 1" in await engine.client.journal_verify()
-        assert "entry 1" in (await engine.client.view("journal"))["verified"]
+        assert "entry 1" in (await engine.client.view("journal")).verified

@@ -73,7 +73,7 @@ def engine(pair: Pair) -> Iterator[RealEngine]:
 
 
 async def node(engine: RealEngine, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await engine.client.view("replication"))["nodes"][f"pair/{name}"]
+    found: dict[str, Any] = (await engine.client.view("replication")).nodes[f"pair/{name}"]
     return found
 
 
@@ -91,7 +91,7 @@ async def asked(port: int, sql: str) -> Any:
 async def streams(engine: RealEngine) -> None:
     async def caught_up() -> bool:
         row = await node(engine, "b")
-        return (row["state"], row["lag_bytes"]) == ("streaming", 0)
+        return (row.state, row.lag_bytes) == ("streaming", 0)
 
     await until(caught_up, 10, "the standby does not stream")
 
@@ -105,8 +105,8 @@ async def test_trap_03_an_idle_primary_is_well(pair: Pair, engine: RealEngine) -
 
     await until(idle, 10, "the primary is not idle")
     row = await node(engine, "b")
-    assert (row["lag_bytes"], row["lag_seconds"], row["unapplied_bytes"]) == (0, 0.0, 0), "by time alone it is behind"
-    assert all(message.startswith("Patroni") for message in row["message"].split("; ")), row["message"]
+    assert (row.lag_bytes, row.lag_seconds, row.unapplied_bytes) == (0, 0.0, 0), "by time alone it is behind"
+    assert all(message.startswith("Patroni") for message in row.message.split("; ")), row.message
 
 
 async def test_trap_02_paused_replay_shows_what_is_not_applied(pair: Pair, engine: RealEngine) -> None:
@@ -116,14 +116,14 @@ async def test_trap_02_paused_replay_shows_what_is_not_applied(pair: Pair, engin
 
     async def paused() -> bool:
         row = await node(engine, "b")
-        unapplied = row["unapplied_bytes"] or 0
-        return bool(row["state"] == "replay paused" and row["lag_bytes"] >= unapplied > 1_000_000)
+        unapplied = row.unapplied_bytes or 0
+        return bool(row.state == "replay paused" and row.lag_bytes >= unapplied > 1_000_000)
 
     await until(paused, 6, "unapplied bytes are not shown")
     assert await asked(pair.primary, "select state from pg_stat_replication") == "streaming"
     row = await node(engine, "b")
-    assert row["health"] in ("warn", "fail")
-    assert re.search(r"replay paused, \d+\.\d MB unapplied", row["message"])
+    assert row.health in ("warn", "fail")
+    assert re.search(r"replay paused, \d+\.\d MB unapplied", row.message)
 
 
 async def promoted(pair: Pair) -> float:
@@ -145,21 +145,21 @@ async def test_trap_04_two_writers_are_told_within_two_polls_with_fork_and_bytes
     seen: dict[str, Any] = {}
 
     async def told() -> bool:
-        cluster = (await engine.client.view("replication"))["clusters"]["pair"]
+        cluster = (await engine.client.view("replication")).clusters["pair"]
         seen.update(cluster)
-        return "SPLIT BRAIN" in cluster["split_brain"] and "written past it" in cluster["split_brain"]
+        return "SPLIT BRAIN" in cluster.split_brain and "written past it" in cluster.split_brain
 
     await until(told, 5, lambda: str(seen))
     assert time.monotonic() - written < 2 * EVERY + 1.0, f"promoted {time.monotonic() - began:.1f} s ago"
     history = (pair.place / "b" / "pg_wal" / "00000002.history").read_text().split()
-    cluster = (await engine.client.view("replication"))["clusters"]["pair"]
-    assert f"forked at {history[1]}" in cluster["split_brain"]
-    assert cluster["health"] == "fail"
+    cluster = (await engine.client.view("replication")).clusters["pair"]
+    assert f"forked at {history[1]}" in cluster.split_brain
+    assert cluster.health == "fail"
     counts = [await asked(port, "select count(*) from orders") for port in (pair.primary, pair.standby)]
     assert counts[0] == counts[1], "equal rows, different content"
     await asyncio.sleep(4 * EVERY)
     assert await told(), "equal row counts cleared it"
-    assert any("SPLIT BRAIN" in alarm for alarm in (await engine.client.view("header"))["alarms"])
+    assert any("SPLIT BRAIN" in alarm for alarm in (await engine.client.view("header")).alarms)
     assert engine.kinds().count("split-brain.detected") == 1
     assert "split-brain.cleared" not in engine.kinds()
 
@@ -171,7 +171,7 @@ async def test_trap_05_a_node_that_takes_writes_never_shows_the_old_timeline(pai
 
     async def writes() -> bool:
         row = await node(engine, "b")
-        seen.append((row["state"], row["timeline"]))
+        seen.append((row.state, row.timeline))
         return seen[-1][0] == "writable"
 
     await until(writes, 10, "the promotion was not seen")

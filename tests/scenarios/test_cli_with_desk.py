@@ -19,8 +19,9 @@ import pytest
 from adapters.api_server import ApiServer, Sockets
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
+from state.api.requests import PlanChange, PlanRunbook, Skip, Submission, Typed
 from state.api.run_states import RunState
-from state.errors import Refusal, Refused
+from state.errors import Refused
 from state.health import Health
 from tests.support.front_desk import CARD, SERVICE, Desk, run_row
 
@@ -100,18 +101,18 @@ def test_reading_verbs_answer_in_json(verb: Recovery, capsys: pytest.CaptureFixt
 
 def test_plan_only_submits_nothing(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
     assert verb("traffic", "drain", "edge-east", "catalog", "a", "--plan-only") == 0
-    assert "edge-east/checkout/blue weight   100 → 0" in capsys.readouterr().out
+    assert "a: ready → drain" in capsys.readouterr().out
     assert [name for name, _ in running.desk.calls] == ["preview"]
     args = {"balancer": "edge-east", "backend": "catalog", "server": "a"}
-    assert running.desk.requests == [{"do": "change", "kind": "server.drain", "args": args}]
+    assert running.desk.requests == [PlanChange("server.drain", args)]
 
 
 def test_a_refused_plan_is_four_and_nothing_is_submitted(
     running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.desk.card = replace(CARD, refusals=(Refusal("floor", "one is left", "Return another first"),))
+    running.desk.card = replace(CARD, refusals=("floor: one is left. Ready another first",))
     assert verb("traffic", "drain", "e", "c", "a", "--yes-nonce") == 4
-    assert "Refused by rule floor: one is left" in capsys.readouterr().err
+    assert "floor: one is left" in capsys.readouterr().err
     assert [name for name, _ in running.desk.calls] == ["preview"]
 
 
@@ -134,15 +135,14 @@ def test_an_acting_verb_waits_and_ends_as_its_run(
     began = time.monotonic()
     assert verb("traffic", "drain", "e", "c", "a", "--yes-nonce", "--within", "2") == code
     assert 0.5 < time.monotonic() - began < 3
-    typed = running.desk.requests[1]["typed"]
-    assert (typed["nonce"], running.desk.requests[1]["fingerprint"]) == ("AB2C", "f-1")
+    assert running.desk.requests[1] == Submission("p1", "f", Typed("AB2C", "edge-east/catalog"))
     assert "R-1" in capsys.readouterr().err
 
 
 def test_no_wait_returns_at_once(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
     assert verb("run", "start", "drain-server", "server=a", "--yes-nonce", "--no-wait", "--json") == 0
     assert json.loads(capsys.readouterr().out)["run"] == "R-1"
-    assert running.desk.requests[0] == {"do": "runbook", "name": "drain-server", "params": {"server": "a"}}
+    assert running.desk.requests[0] == PlanRunbook("drain-server", {"server": "a"})
 
 
 def test_steering_verbs(running: Running, verb: Recovery) -> None:
@@ -151,7 +151,7 @@ def test_steering_verbs(running: Running, verb: Recovery) -> None:
     assert verb("run", "decide", "R-1", "continue", "--step", "return") == 0
     assert verb("stop") == 0
     assert [name for name, _ in running.desk.calls] == ["control R-1", "control R-1", "control R-1", "stop"]
-    assert running.desk.requests[1] == {"verb": "skip", "step": "drained", "reason": "known good"}
+    assert running.desk.requests[1] == Skip("drained", "known good")
 
 
 def test_the_engines_refusal_is_told_with_its_rule(

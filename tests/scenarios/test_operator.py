@@ -12,6 +12,7 @@ import time
 import pytest
 
 from adapters.lab.client import LabClient
+from state.api.requests import Decide, PlanRunbook
 from state.api.run_states import RunState
 from tests.support.real_engine import RealEngine
 from tests.terminal.ptys import Terminal
@@ -74,7 +75,7 @@ def test_a_bad_release_is_rolled_back_by_keyboard_while_an_observer_watches(lab:
     kinds = engine.kinds("R-1")
     assert kinds.count("effect.intended") == kinds.count("effect.ended") == 2
     assert kinds.index("effect.intended") < kinds.index("effect.ended")
-    started = next(e for e in engine.entries() if e.event.kind == "run.started")
+    started = next(e for e in engine.entries() if e.kind == "run.started")
     assert started.event.actor == "you"
     assert not [e for e in engine.entries() if e.event.run == "R-2"]
     assert engine.chain() == ""
@@ -100,9 +101,7 @@ def test_a_terminal_that_dies_or_stalls_changes_nothing_about_a_run(lab: LabClie
 
 async def _run_while(engine: RealEngine, terminal: Terminal, how: str) -> None:
     gaps = asyncio.create_task(_widest_gap(engine, 8.0))
-    plan = await engine.plan(
-        {"do": "runbook", "name": "drain-server", "params": {"balancer": "edge-west", "server": "a"}}
-    )
+    plan = await engine.plan(PlanRunbook("drain-server", {"balancer": "edge-west", "server": "a"}))
     run = await engine.submit(plan)
     await asyncio.sleep(0.3)
     if how == "killed":
@@ -110,12 +109,12 @@ async def _run_while(engine: RealEngine, terminal: Terminal, how: str) -> None:
     elif how == "hung up":
         terminal.hang_up()
     row = await engine.settled(run, 40)
-    while row["state"] == RunState.WAITING:
-        choice = row["options"][0]
-        await engine.client.control(run, {"verb": "decide", "choice": choice})
+    while row.state == RunState.WAITING:
+        choice = row.options[0]
+        await engine.client.control(run, Decide(choice))
         await asyncio.sleep(0.3)
         row = await engine.settled(run, 40)
-    assert row["state"] == "done", row
+    assert row.state == "done", row
     assert await gaps < 2.0
 
 

@@ -22,16 +22,15 @@ from textual.pilot import Pilot
 
 from adapters.api_server import ApiServer, Sockets
 from console.tui.app import ConsoleApp
-from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
 from console.tui.terminal.capabilities import Terminal
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.errors import RecoveryError, Refused
-from tests.screens.fake_views import LATE, SCENES
-from tests.support.cards import card
+from tests.screens.fake_views import LATE, SCENES, card
 
 SWITCH_SECONDS = 0.06
 """Textual holds drawing back for 50 ms when the screen changes."""
@@ -49,7 +48,7 @@ class FakeFront:
         self.may_act = may_act
         self.card = card()
         self.refusal: RecoveryError | None = None
-        self.previews: list[Mapping[str, Any]] = []
+        self.previews: list[PlanRequest] = []
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
         self.version = 1
         self._moved = asyncio.Event()
@@ -82,7 +81,7 @@ class FakeFront:
     def mono(self) -> float:
         return time.monotonic()
 
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+    async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         self.previews.append(request)
         return self.card
 
@@ -94,11 +93,11 @@ class FakeFront:
         self.acts.append((verb, request))
         return Accepted("r-42", "run r-42 started")
 
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, caller: Caller, request: Submission) -> Accepted:
         return self._accept("submit", request)
 
-    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
-        return self._accept("control", {"run": run, **request})
+    async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted:
+        return self._accept("control", (run, request))
 
     async def stop_all(self, caller: Caller) -> Accepted:
         return self._accept("stop", {})
@@ -146,9 +145,8 @@ class Stage:
     async def press(self, *keys: str) -> None:
         """Keys one after the other, each with its consequences on the screen."""
         for key in keys:
-            mode = (
-                {tab.digit: tab.name_ for tab in SCREENS}.get(key) if isinstance(self.app.screen, MainScreen) else None
-            )
+            digits = {tab.digit: tab.name for tab in self.app.tabs}
+            mode = digits.get(key) if isinstance(self.app.screen, MainScreen) else None
             self.send(key)
             await self.settle()
             if mode is not None:
@@ -192,16 +190,20 @@ async def stage(
     *,
     may_act: bool = True,
     terminal: Terminal | None = None,
+    topics: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Stage]:
-    """A console of this size, connected and filled."""
-    front = FakeFront(SCENES[scene](), may_act=may_act)
+    """A console of this size, connected and filled; `topics` are views beside those of the scene."""
+    front = FakeFront({**SCENES[scene](), **(topics or {})}, may_act=may_act)
     # A short path: the kernel takes 107 bytes for a socket.
     with tempfile.TemporaryDirectory(prefix="fe-") as folder:
         async with serving(front, Path(folder)) as path:
             app = ConsoleApp(path, terminal or Terminal())
             async with app.run_test(size=size) as pilot:
                 made = Stage(app, pilot, front)
-                await made.until(lambda: app.store.journal is not None and app._announced, "the first views")
+                await made.until(
+                    lambda: app._announced and all(app.store.view(tab.name) is not None for tab in app.tabs),
+                    "the first views",
+                )
                 await pilot.pause(SWITCH_SECONDS)
                 await made.settle()
                 yield made

@@ -34,6 +34,5 @@ async def _told(views: Mapping[str, Any]) -> AsyncIterator[StreamItem]:
 
 def still_app(views: Mapping[str, Any], terminal: Terminal | None = None) -> ConsoleApp:
     """The console on these views; its clock stands at MONO and WALL."""
-    app = ConsoleApp("/nowhere/engine.sock", terminal or Terminal(), _told(views))
-    app.store = Store(clock=lambda: MONO)
-    return app
+    store = Store(clock=lambda: MONO)
+    return ConsoleApp("/nowhere/engine.sock", terminal or Terminal(), _told(views), store)

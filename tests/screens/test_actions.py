@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from console.tui.actions.registry import ACTIONS, actions_of
-from console.tui.screens import SCREENS
+from console.tui.actions.registry import action_of, actions_of, keys_of
+from console.tui.app import tabs
 from console.tui.screens.base import MainScreen
+from state.api.requests import Decide, PlanChange, PlanRunbook
 from tests.screens.fake_engine import Stage, stage
 
 REQUESTS = [
-    ("4", ("tab", "d"), {"do": "change", "kind": "server.drain",
-                         "args": {"balancer": "edge-east", "backend": "checkout", "server": "blue"}}),
-    ("4", ("tab", "down", "r"), {"do": "change", "kind": "server.ready",
-                                 "args": {"balancer": "edge-east", "backend": "checkout", "server": "green"}}),
+    ("4", ("tab", "d"), PlanChange("server.drain", {"balancer": "edge-east", "backend": "checkout", "server": "blue"})),
+    ("4", ("tab", "down", "r"),
+     PlanChange("server.ready", {"balancer": "edge-east", "backend": "checkout", "server": "green"})),
     ("4", ("tab", "w", "backspace", "5", "0", "enter"),
-     {"do": "change", "kind": "server.weight",
-      "args": {"balancer": "edge-east", "backend": "checkout", "server": "blue", "weight": 50}}),
-    ("4", ("tab", "f"), {"do": "change", "kind": "backend.flip",
-                         "args": {"balancer": "edge-east", "backend": "checkout", "to": "blue"}}),
-    ("4", ("f", "enter"), {"do": "change", "kind": "backend.flip",
-                           "args": {"balancer": "edge-east", "backend": "checkout", "to": "blue"}}),
-    ("2", ("down", "s"), {"do": "change", "kind": "database.switchover", "args": {"database": "orders", "to": "n2"}}),
+     PlanChange("server.weight", {"balancer": "edge-east", "backend": "checkout", "server": "blue", "weight": 50})),
+    ("4", ("tab", "f"), PlanChange("backend.flip", {"balancer": "edge-east", "backend": "checkout", "to": "blue"})),
+    ("4", ("f", "enter"), PlanChange("backend.flip", {"balancer": "edge-east", "backend": "checkout", "to": "blue"})),
+    ("2", ("down", "s"), PlanChange("database.switchover", {"database": "orders", "to": "n2"})),
     ("3", ("tab", "tab", "s", "right", "enter", "right", "enter", "enter"),
-     {"do": "runbook", "name": "rollback-release", "params": {"service": "catalog", "to": "blue"}}),
+     PlanRunbook("rollback-release", {"service": "catalog", "to": "blue"})),
 ]  # fmt: skip
 
 
@@ -35,26 +32,27 @@ async def test_a_key_previews_and_opens_the_card(
         await st.press(screen, *keys)
         await st.until(lambda: st.front.previews, "a preview")
         assert st.front.previews == [request_]
-        await st.sees("Drain edge-east/checkout/blue  B1", "loss", "undo")
+        await st.sees("Shift traffic of checkout to blue", "B1", "identity")
         assert st.front.acts == []
 
 
 def test_ids_and_keys_are_unique_on_every_screen() -> None:
-    for screen in SCREENS:
-        keys = [action.key for action in actions_of(screen.name_)]
-        assert len(keys) == len(set(keys)), screen.name_
+    for screen in tabs():
+        keys = [action.key for action in keys_of(screen.name)]
+        assert len(keys) == len(set(keys)), screen.name
 
 
 def test_every_action_documents_itself() -> None:
-    for action in ACTIONS.values():
-        assert len(action.help) > 15
-        assert action.name
+    for screen in tabs():
+        for action in actions_of(screen.name):
+            assert len(action.help) > 15
+            assert action.name
 
 
 async def help_lists(st: Stage, screen: MainScreen) -> None:
     await st.press("question_mark")
     message = st.app.screen.query_one("Facts").plain  # type: ignore[attr-defined]
-    for action in actions_of(screen.name_):
+    for action in keys_of(screen.topic.name):
         assert action.help in message
         reason = action.why_not(screen.context())
         assert reason is None or reason in message
@@ -64,7 +62,7 @@ async def help_lists(st: Stage, screen: MainScreen) -> None:
 @pytest.mark.parametrize("may_act", [True, False])
 async def test_help_lists_every_key_with_its_reason(may_act: bool) -> None:
     async with stage(may_act=may_act) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             front = st.app.screen
             assert isinstance(front, MainScreen)
@@ -76,8 +74,8 @@ async def test_a_disabled_key_is_blocked_and_says_why() -> None:
         await st.press("4")
         front = st.app.screen
         assert isinstance(front, MainScreen)
-        assert front.check_action("do", ("change-weight",)) is None
-        assert front.check_action("do", ("flip-backend",)) is True
+        assert action_of("change-weight").why_not(front.context()) == "select a server first (Tab)"
+        assert action_of("flip-backend").why_not(front.context()) is None
         await st.press("w")
         await st.sees("weight: select a server first")
         assert st.front.previews == []
@@ -94,12 +92,12 @@ async def test_faults_exist_in_a_lab_only() -> None:
     async with stage() as st:
         front = st.app.screen
         assert isinstance(front, MainScreen)
-        assert ACTIONS["fault-bad-release"].why_not(front.context()) is None
+        assert action_of("fault-bad-release").why_not(front.context()) is None
         from dataclasses import replace
 
         st.front.show("header", replace(st.front.view("header"), environment="production"))
         await st.sees(" PROD ")
-        assert ACTIONS["fault-bad-release"].why_not(front.context()) == "faults exist in a lab only"
+        assert action_of("fault-bad-release").why_not(front.context()) == "faults exist in a lab only"
 
 
 async def test_a_fault_from_the_palette() -> None:
@@ -110,7 +108,7 @@ async def test_a_fault_from_the_palette() -> None:
         await st.sees("for how long")
         await st.press("enter")
         await st.until(lambda: st.front.previews, "a preview")
-        assert st.front.previews[0]["args"] == {"fault": "bad-release", "seconds": 120}
+        assert st.front.previews[0] == PlanChange("fault.inject", {"fault": "bad-release", "seconds": 120})
 
 
 async def test_a_reason_from_the_engine_dims_all_effects_but_stop() -> None:
@@ -136,30 +134,30 @@ async def test_controls_ask_for_a_yes() -> None:
         assert st.front.acts == []
         await st.press("y")
         await st.until(lambda: st.front.acts, "the decision")
-        assert st.front.acts == [("control", {"run": "r-41", "verb": "decide", "choice": "no"})]
+        assert st.front.acts == [("control", ("r-41", Decide("no")))]
         await st.sees("run r-42 started")
 
 
 async def test_stop_everything_is_one_key_and_a_yes_from_every_screen() -> None:
     async with stage() as st:
-        for count, screen in enumerate(SCREENS, 1):
+        for count, screen in enumerate(tabs(), 1):
             await st.press(screen.digit, "full_stop")
             await st.pilot.pause(0.6)
             await st.press("y")
             await st.until(lambda count=count: len(st.front.acts) == count, "the stop")  # type: ignore[misc]
             await st.until(lambda: isinstance(st.app.screen, MainScreen), "the screen again")
-        assert st.front.acts == [("stop", {})] * len(SCREENS)
+        assert st.front.acts == [("stop", {})] * len(tabs())
 
 
 async def test_an_observer_acts_through_no_key() -> None:
     async with stage(may_act=False) as st:
         await st.sees("OBSERVER")
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             front = st.app.screen
             assert isinstance(front, MainScreen)
             for _ in range(3):
-                for action in actions_of(screen.name_):
+                for action in keys_of(screen.name):
                     if action.acts:
                         assert action.why_not(front.context()) == "observers cannot act"
                         st.send(action.key)
@@ -172,13 +170,13 @@ async def test_an_observer_acts_through_no_key() -> None:
 
 async def test_an_observer_acts_through_no_palette_entry() -> None:
     async with stage(may_act=False) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             front = st.app.screen
             assert isinstance(front, MainScreen)
-            for action in ACTIONS.values():
-                if action.acts and (not action.screens or screen.name_ in action.screens):
-                    front.try_action(action.id)
+            for action in actions_of(screen.name):
+                if action.acts:
+                    front.do(action)
                     await st.pilot.pause(0.01)
                     assert st.app.screen is front, action.id
         await st.sees("observers cannot act")

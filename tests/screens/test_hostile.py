@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
+from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
 from console.tui.dialogs.find import GoToDialog
 from console.tui.parts.facts import Fact, Facts
-from console.tui.screens import SCREENS
 from console.tui.screens.base import MainScreen
 from console.tui.widgets.table import LineTable
-from state.api.card import Card, CardWarning, Confirm, Diff, FactKind, WarningKind
+from state.api.card import Card
+from state.api.views.header import HeaderView
 from state.api.wire import plain, revive
 from state.text import cells, clean, decode, is_clean
 from tests.screens.corpus import hostile_strings, poisoned, poisoned_views
 from tests.screens.fake_engine import Stage, stage
-from tests.screens.fake_views import HOSTILE, SCENES
+from tests.screens.fake_views import HOSTILE, SCENES, card
 from tests.screens.still import lines
-from tests.support.cards import card
 
 SHOWN = "\\x1b[31mred"
 ENOUGH = 2_000
@@ -35,7 +35,7 @@ def harmless(st: Stage, width: int) -> None:
     for line in st.lines:
         assert is_clean(line), repr(line)
         assert cells(line) <= width
-    assert st.lines[0].lstrip().startswith(clean(st.app.store.header.environment).upper()[:8])  # type: ignore[union-attr]
+    assert st.lines[0].lstrip().startswith(clean(st.app.store.view(HeaderView).environment).upper()[:8])  # type: ignore[union-attr]
 
 
 def received(st: Stage, views: dict[str, Any]) -> None:
@@ -69,9 +69,9 @@ async def journal_tells_everything(st: Stage, views: dict[str, Any]) -> int:
 
 async def every_screen(st: Stage, views: dict[str, Any], width: int) -> None:
     """All screens, all tables, all rows with their details."""
-    for tab in SCREENS:
-        st.app.switch_mode(tab.name_)
-        await st.until(lambda tab=tab: st.app.current_mode == tab.name_ and st.app.screen.ready, tab.name_)  # type: ignore[attr-defined,misc]
+    for tab in tabs():
+        st.app.switch_mode(tab.name)
+        await st.until(lambda tab=tab: st.app.current_mode == tab.name and st.app.screen.ready, tab.name)  # type: ignore[attr-defined,misc]
         received(st, views)
         front = st.app.screen
         assert isinstance(front, MainScreen)
@@ -84,21 +84,8 @@ async def every_screen(st: Stage, views: dict[str, Any], width: int) -> None:
                 assert all(is_clean(text) for text in facts_of(front).values())
             await st.settle()
             harmless(st, width)
-        if tab.name_ == "journal":
+        if tab.name == "journal":
             await journal_tells_everything(st, views)
-
-
-def card_texts(sent: Card) -> Iterator[str]:
-    """What a card must show as it was sent."""
-    for diff in sent.diffs:
-        yield from (diff.subject, diff.before, diff.after)
-    for fact in sent.facts:
-        if fact.kind in (FactKind.DOES, FactKind.IDENTITY):
-            yield fact.value
-    yield from (rule.fact for rule in sent.rules if rule.passed)
-    yield from (text for each in sent.refusals for text in (each.rule, each.fact, each.way_out))
-    yield from (warning.message for warning in sent.warnings)
-    yield from (sent.loss.note, *(each.note for each in sent.downtime), *(each.verb for each in sent.undo))
 
 
 async def dialogs(st: Stage, strings: Iterator[str], width: int) -> int:
@@ -115,15 +102,17 @@ async def dialogs(st: Stage, strings: Iterator[str], width: int) -> int:
         st.send("escape")
         await st.settle()
     used: list[str] = []
-    sent = poisoned(card(Confirm.NONCE_AND_NAME), strings, used)
-    made: Card = revive(Card, json.loads(json.dumps(plain(sent))))
+    sent = poisoned(card(), strings, used)
+    made: Card = revive(Card, json.loads(json.dumps(plain(replace(sent, confirm=card().confirm)))))
     st.app.push_screen(CardDialog(made, None))  # type: ignore[arg-type]
     await st.settle()
     harmless(st, width)
     message = st.app.screen.query_one(Facts).plain
-    for text in card_texts(sent):
+    for fact in sent.facts:
+        assert clean(fact.message) in message
+        assert decode(clean(fact.message)) == fact.message
+    for text in (*sent.warnings, *sent.refusals):
         assert clean(text) in message
-        assert decode(clean(text)) == text
     st.send("escape")
     await st.until(lambda: isinstance(st.app.screen, MainScreen), "the way out")
     return len(used)
@@ -158,7 +147,7 @@ async def test_ten_thousands_of_hostile_strings_are_shown_and_do_nothing(seed: i
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_every_screen_survives_a_hostile_world(size: tuple[int, int]) -> None:
     async with stage("hostile", size) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             for keys in ((), ("tab",), ("tab",), ("j",), ("question_mark", "escape"), ("colon", "escape")):
                 await st.press(*keys)
@@ -177,9 +166,7 @@ async def test_a_hostile_card_and_palette() -> None:
     async with stage("hostile") as st:
         st.front.show("header", replace(st.front.view("header"), effects=""))
         await st.until(lambda: "EFFECTS" not in st.text, "effects allowed")
-        warning = CardWarning(WarningKind.EFFECT, HOSTILE, HOSTILE)
-        diffs = (Diff(HOSTILE, HOSTILE, HOSTILE),)
-        st.front.card = card(title=f"t {HOSTILE}", diffs=diffs, warnings=(warning,))
+        st.front.card = card(title=f"t {HOSTILE}", changes=(HOSTILE,), warnings=(HOSTILE,))
         await st.press("4", "tab", "d")
         await st.until(lambda: isinstance(st.app.screen, CardDialog), "the card")
         await st.sees(SHOWN)

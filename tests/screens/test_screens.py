@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from console.tui.screens import SCREENS
+from console.tui.app import tabs
 from console.tui.terminal.capabilities import Terminal
 from console.tui.widgets.table import LineTable
 from state.health import Health
@@ -27,16 +27,16 @@ WORDS = {
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_screen_shows_its_data_under_the_header(size: tuple[int, int]) -> None:
     async with stage(size=size) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
-            await st.sees(*WORDS[screen.name_])
+            await st.sees(*WORDS[screen.name])
             top = st.lines[0]
             assert top.startswith(" LAB ")
             assert "RTO 11:" in top
             assert "13.2 MB" in top
             assert top.rstrip().endswith("Z")
             assert "SPLIT BRAIN" in st.lines[2]
-            assert f"{screen.digit} {screen.title_}" in st.lines[1]
+            assert f"{screen.digit} {screen.title}" in st.lines[1]
             assert "1287 9f2c41d8" in st.lines[-1]
             assert "live" in st.lines[-1]
             assert ". stop all" in st.lines[-2]
@@ -45,7 +45,7 @@ async def test_every_screen_shows_its_data_under_the_header(size: tuple[int, int
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 120, 200, 300])
 async def test_the_banner_is_in_every_frame_and_no_line_is_too_long(width: int) -> None:
     async with stage(size=(width, 8 if width == 30 else 24)) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             assert st.lines[0].startswith(" LAB ")
             assert "SPLIT BRAIN" in st.text
@@ -64,14 +64,14 @@ async def test_a_dialog_keeps_the_header() -> None:
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_empty_engine_says_why_every_table_is_empty(size: tuple[int, int]) -> None:
     async with stage("empty", size) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
             for table in st.app.screen.query(LineTable):
                 assert table.row_count == 0
                 message = table._empty
                 assert len(message) > 10
                 assert message[:10] in st.text or not table.region.area
-            if screen.name_ == "runbooks":
+            if screen.name == "runbooks":
                 await st.sees("no run yet: choose a runbook in the library")
 
 
@@ -129,7 +129,7 @@ async def test_a_change_reaches_the_screen_and_only_changed_rows_are_built() -> 
         built: list[str] = []
         feed = st.app.screen.services  # type: ignore[attr-defined]
         build = feed._build
-        feed._build = lambda key, row: (built.append(key), build(key, row))[1]
+        feed._build = lambda key, row, age: (built.append(key), build(key, row, age))[1]
         view = st.front.view("overview")
         mail = replace(view.services["mail"], health=Health.FAIL, message="mails stay in the queue")
         st.front.show("overview", replace(view, services={**view.services, "mail": mail}))
@@ -171,9 +171,9 @@ async def test_presenter_shows_clocks_but_neither_hosts_nor_people() -> None:
 
 async def test_ascii_only_and_no_colour_still_tell_everything() -> None:
     async with stage(terminal=Terminal(theme="terminal", ascii_only=True, colour=False)) as st:
-        for screen in SCREENS:
+        for screen in tabs():
             await st.press(screen.digit)
-            await st.sees(*WORDS[screen.name_][:2])
+            await st.sees(*WORDS[screen.name][:2])
         assert "x FAIL" in st.text or "x READY" in st.text or "journal" in st.text
 
 

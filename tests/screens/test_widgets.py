@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 import pytest
 from rich.cells import cell_len
-from rich.text import Text
 from textual.app import App, ComposeResult
 
 from console.tui.glyphs import ASCII, MARKS, UNICODE, mark
-from console.tui.text import age_text, aged, content, labelled, state_text
+from console.tui.parts.ages import age_text, with_age
+from console.tui.store import Age
+from console.tui.text import labelled, state_text
 from console.tui.theme import PALETTES, banner
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
@@ -323,18 +324,17 @@ def test_every_state_is_told_without_colour() -> None:
 
 def test_ages() -> None:
     now = 1_795_417_392.0
-    assert age_text(3, 5, now).plain == ""
-    assert age_text(12, 5, now).plain == "~ 12 s"
-    assert age_text(60, 5, now).plain == "no data since 07:02:12Z"
-    assert age_text(None, 5, now).plain == "no data yet"
-    assert aged("13.2 MB", 12, 5, now).plain == "13.2 MB ~ 12 s"
-    assert aged("13.2 MB", 60, 5, now).plain == "no data since 07:02:12Z"
+    assert age_text(Age(3, 5), now).plain == ""
+    assert age_text(Age(12, 5), now).plain == "~ 12 s"
+    assert age_text(Age(60, 5), now).plain == "no data since 07:02:12Z"
+    assert age_text(Age(None, 5), now).plain == "no data yet"
+    assert with_age(Age(3, 5), "13.2 MB", now).plain == "13.2 MB"
+    assert with_age(Age(12, 5), "13.2 MB", now).plain == "~ 12 s; 13.2 MB"
+    assert with_age(Age(60, 5), "13.2 MB", now).plain == "no data since 07:02:12Z"
 
 
 def test_texts_are_not_markup() -> None:
-    assert content("[red]x[/] [/foo]").plain == "[red]x[/] [/foo]"
     assert labelled("rto", "[b]").plain == "rto [b]"
-    assert content(Text("a", "green")).plain == "a"
 
 
 def test_banners_survive_monochrome() -> None:

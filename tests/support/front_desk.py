@@ -3,13 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from state.api.caller import Caller
-from state.api.card import Card, Confirm
+from state.api.card import Card, CardLine, Confirm
 from state.api.messages import Accepted, Hello
+from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState
 from state.api.views.header import HeaderView, SourceRow
 from state.api.views.journal import JournalRow, JournalView
@@ -18,9 +19,22 @@ from state.api.views.replication import ReplicationView
 from state.api.views.runbooks import RunbooksView, RunRow
 from state.api.views.traffic import TrafficView
 from state.health import Health
-from tests.support.cards import card
 
-CARD = card(Confirm.NONCE, nonce="AB2C", arm=0.05)
+CARD = Card(
+    plan="p1",
+    title="Drain a of edge-east/catalog",
+    risk="B2",
+    confirm=Confirm.NONCE,
+    nonce="AB2C",
+    name="edge-east/catalog",
+    loss_to_type="",
+    fingerprint="f",
+    arm=0.05,
+    expires=120.0,
+    facts=(CardLine("do", "send no new connections", None), CardLine("target", "edge-east: pid 7", Health.PASS)),
+    changes=("a: ready → drain",),
+    refusals=(),
+)
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
 HEADER = HeaderView("shop", "lab", None, None, (), "", 7, "aa", (), SOURCES)
 SERVICE = ServiceRow(
@@ -57,7 +71,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Caller]] = []
-        self.requests: list[Mapping[str, Any]] = []
+        self.requests: list[PlanRequest | Submission | ControlRequest] = []
         self.raises: Exception | None = None
         self.card = CARD
         self.problem = ""
@@ -103,16 +117,16 @@ class Desk:
             raise self.raises
         return Accepted("R-1", name)
 
-    async def preview(self, caller: Caller, request: Mapping[str, Any]) -> Card:
+    async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         self.requests.append(request)
         await self._acted("preview", caller)
         return self.card
 
-    async def submit(self, caller: Caller, request: Mapping[str, Any]) -> Accepted:
+    async def submit(self, caller: Caller, request: Submission) -> Accepted:
         self.requests.append(request)
         return await self._acted("submit", caller)
 
-    async def control(self, caller: Caller, run: str, request: Mapping[str, Any]) -> Accepted:
+    async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted:
         self.requests.append(request)
         return await self._acted(f"control {run}", caller)
 

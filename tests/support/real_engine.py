@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from console.client.engine_client import EngineClient
 from console.engine.control import listens
 from console.places import of_file
 from state.api.card import Card
+from state.api.requests import PlanChange, PlanRequest, Submission, Typed
+from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.journal.events import Recorded
 from state.journal.format import Sealed, unseal, verify
 from tests.lab_fixture import running_lab
@@ -165,43 +167,43 @@ class RealEngine:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(30)
 
-    async def plan(self, request: Mapping[str, Any]) -> Card:
+    async def plan(self, request: PlanRequest) -> Card:
         """Preview; the card is armed when this returns."""
         card = await self.client.preview(request)
-        await asyncio.sleep(card.confirmation.arm + 0.01)
+        await asyncio.sleep(card.arm + 0.01)
         return card
 
     async def submit(self, card: Card) -> str:
         """Confirm a card with everything it asks to be typed; the run's id."""
-        typed = card.confirmation.typed
-        accepted = await self.client.submit({"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
+        typed = {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type}
+        accepted = await self.client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
         return accepted.run
 
     async def act(self, kind: str, **args: Any) -> str:
         """Plan and submit one change; the run's id."""
-        return await self.submit(await self.plan({"do": "change", "kind": kind, "args": args}))
+        return await self.submit(await self.plan(PlanChange(kind, args)))
 
-    async def row(self, run: str) -> dict[str, Any]:
+    async def row(self, run: str) -> RunRow:
         """A run as people see it."""
-        rows: dict[str, dict[str, Any]] = (await self.client.view("runbooks"))["runs"]
-        return rows[run]
+        view: RunbooksView = await self.client.view("runbooks")
+        return view.runs[run]
 
-    async def step(self, run: str) -> dict[str, Any]:
+    async def step(self, run: str) -> StepRow:
         """The newest step instance of a run of one step."""
-        steps = (await self.client.view("runbooks"))["steps"].values()
-        mine: list[dict[str, Any]] = [s for s in steps if s["run"] == run]
-        return max(mine, key=lambda s: (s["index"], s["instance"]))
+        view: RunbooksView = await self.client.view("runbooks")
+        mine = [s for s in view.steps.values() if s.run == run]
+        return max(mine, key=lambda s: (s.index, s.instance))
 
-    async def settled(self, run: str, seconds: float) -> dict[str, Any]:
+    async def settled(self, run: str, seconds: float) -> RunRow:
         """Wait until a run has ended or waits for people, with nothing in doubt; its row."""
-        row: dict[str, Any] = {}
+        row = await self.row(run)
 
         async def still() -> bool:
             nonlocal row
             row = await self.row(run)
-            return row["state"] in ("done", "failed", "stopped", "paused", "waiting")
+            return row.state in ("done", "failed", "stopped", "paused", "waiting")
 
-        await until(still, seconds, lambda: f"{run} is {row.get('state')}: {row.get('message')}")
+        await until(still, seconds, lambda: f"{run} is {row.state}: {row.message}")
         return row
 
     def entries(self) -> list[Recorded]:
@@ -216,7 +218,7 @@ class RealEngine:
 
     def kinds(self, run: str = "") -> list[str]:
         """The kinds of the durable entries, of one run if named."""
-        return [e.event.kind.value for e in self.entries() if not run or e.event.run == run]
+        return [e.kind for e in self.entries() if not run or e.event.run == run]
 
     def chain(self) -> str:
         """What is wrong with the stored chain, or nothing."""

@@ -13,6 +13,7 @@ from adapters.journals.memory import MemoryJournal
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import Accepted
+from state.api.requests import PlanChange, PlanRequest, Submission, Typed
 from state.clock import Clock
 from state.config_files.located import Located
 from state.engine.engine import Engine
@@ -93,7 +94,7 @@ class Small:
     store: JournalStore
     cards: list[Card] = field(default_factory=list)
 
-    async def preview(self, request: Mapping[str, Any], caller: Caller = COMMANDER) -> Card:
+    async def preview(self, request: PlanRequest, caller: Caller = COMMANDER) -> Card:
         card = await self.engine.preview(caller, request)
         self.cards.append(card)
         return card
@@ -101,9 +102,9 @@ class Small:
     async def submit(self, card: Card, caller: Caller = COMMANDER, **typed: str) -> Accepted:
         import asyncio
 
-        await asyncio.sleep(card.confirmation.arm)
-        right = {**card.confirmation.typed, **typed}
-        request = {"plan": card.plan, "fingerprint": card.fingerprint, "typed": right}
+        await asyncio.sleep(card.arm)
+        right = {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type, **typed}
+        request = Submission(card.plan, card.fingerprint, Typed(**right))
         return await self.engine.submit(caller, request)
 
     async def ended(self, run: str, seconds: float = 8.0) -> str:
@@ -112,7 +113,7 @@ class Small:
 
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            found = self.engine.book.runs[run]
+            found = self.engine.history.runs[run]
             if found.ended or found.state.value in ("paused", "waiting"):
                 return found.shown_state().value
             await asyncio.sleep(0.01)
@@ -125,11 +126,11 @@ class Small:
         return [row.kind for row in self.engine.journal_rows(0, 10_000)]
 
 
-def change(kind: str, **args: Any) -> dict[str, Any]:
-    return {"do": "change", "kind": kind, "args": {"balancer": "edge", "backend": "shop", **args}}
+def change(kind: str, **args: Any) -> PlanChange:
+    return PlanChange(kind, {"balancer": "edge", "backend": "shop", **args})
 
 
-def flip(to: str) -> dict[str, Any]:
+def flip(to: str) -> PlanChange:
     return change("backend.flip", to=to)
 
 

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import pytest
 
+from console.tui.app import tabs
 from console.tui.glyphs import ASCII, MARKS, UNICODE
-from console.tui.screens import SCREENS
 from state.text import clean, decode
 from tests.screens.corpus import hostile_strings, poisoned_views
 from tests.screens.fake_views import incident
@@ -45,7 +45,7 @@ def drawn(terminal: Terminal) -> str:
 def tour(terminal: Terminal) -> dict[str, str]:
     """Every screen by its key."""
     told = {}
-    for tab in SCREENS:
+    for tab in tabs():
         terminal.press(tab.digit)
         terminal.wait(TOLD[tab.digit][-1])
         told[tab.digit] = drawn(terminal)

@@ -34,6 +34,23 @@ async def test_a_whole_answer_is_given_whatever_its_status() -> None:
         assert (await actor.send("DELETE", "/x", None, deadline=1)).text == "gone"
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT"])
+async def test_a_request_without_an_answer_is_not_sent_again(method: str) -> None:
+    async with canned({f"{method} /x": b""}) as server:
+        with pytest.raises(EffectUnknown) as unknown:
+            await HttpActor(Origin.of(server.url)).send(method, "/x", None, deadline=1)
+        assert unknown.value.code == "reset"
+        assert len(server.asked) == server.connections == 1
+
+
+async def test_an_answer_in_an_unknown_encoding_is_unknown() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nok"
+    async with canned({"POST /x": raw}) as server:
+        with pytest.raises(EffectUnknown) as unknown:
+            await HttpActor(Origin.of(server.url)).send("POST", "/x", None, deadline=1)
+        assert unknown.value.code == "encoding"
+
+
 async def test_failing_before_the_request_is_certain() -> None:
     async with canned({}) as server:
         for url in ("http://127.0.0.1:1", server.url.replace("http:", "https:")):

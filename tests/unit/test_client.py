@@ -7,6 +7,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 import console.client.engine_client
 from console.client.engine_client import Connected, EngineClient, EngineError, EngineUnreachable, Line, Lost
 from state.api.messages import API_VERSION, Hello
-from state.api.wire import plain
+from state.api.requests import Pause, PlanChange, Submission
+from state.api.views.header import HeaderView
+from state.api.wire import named, plain
 from state.errors import EffectUnknown, ExitCode, JournalUnavailable, NotFound, Refused
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -98,7 +101,7 @@ async def test_no_socket_is_unreachable_with_its_exit_code() -> None:
 async def test_errors_come_back_as_what_they_were(told: dict[str, object], kind: type[Exception], message: str) -> None:
     async with answering(reply(told, "403 Forbidden")) as client:
         with pytest.raises(kind, match=message):
-            await client.preview({"do": "change"})
+            await client.preview(PlanChange("server.drain"))
 
 
 async def test_an_unknown_error_keeps_its_exit_code() -> None:
@@ -115,9 +118,9 @@ async def test_silence_after_an_acting_request_is_unknown_not_failed() -> None:
 
     async with answering(vanish) as client:
         with pytest.raises(EffectUnknown, match="may have accepted"):
-            await client.submit({"plan": "p"})
+            await client.submit(Submission("p", "f"))
         with pytest.raises(EngineUnreachable):
-            await client.preview({"do": "change"})
+            await client.preview(PlanChange("server.drain"))
 
 
 async def test_half_an_answer_to_an_acting_request_is_unknown() -> None:
@@ -131,7 +134,7 @@ async def test_half_an_answer_to_an_acting_request_is_unknown() -> None:
 
 async def test_no_engine_to_act_on_is_unreachable_not_unknown() -> None:
     with pytest.raises(EngineUnreachable):
-        await EngineClient("/tmp/no-such-engine/s").submit({"plan": "p"})
+        await EngineClient("/tmp/no-such-engine/s").submit(Submission("p", "f"))
 
 
 async def test_requests_carry_their_body_and_type() -> None:
@@ -142,7 +145,7 @@ async def test_requests_carry_their_body_and_type() -> None:
         await reply({"value": ["r-1", "started"]})(request, writer)
 
     async with answering(note) as client:
-        accepted = await client.control("r/1 x", {"verb": "pause"})
+        accepted = await client.control("r/1 x", Pause())
     assert accepted.run == "r-1"
     assert seen[0].startswith(b"POST /v1/runs/r%2F1%20x/control HTTP/1.1\r\n")
     assert b"Content-Type: application/json\r\n" in seen[0]
@@ -220,6 +223,7 @@ async def test_following_never_gives_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_view_is_neutralised() -> None:
-    async with answering(reply({"estate": "a\x1b]0;x\x07", "alarms": ["\u202e"], "n": 1})) as client:
+    header = HeaderView("a\x1b]0;x\x07", "lab", None, None, (), "", 1, "aa", ("\u202e",), {})
+    async with answering(reply(named(header))) as client:
         view = await client.view("header")
-    assert view == {"estate": "a\\x1b]0;x\\x07", "alarms": ["\\u202e"], "n": 1}
+    assert view == replace(header, estate="a\\x1b]0;x\\x07", alarms=("\\u202e",))

@@ -7,9 +7,11 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from state.api.requests import Pause, PlanRunbook, PlanUndo, Resume, Stop, Submission, Typed
 from state.errors import EffectRefused, NotFound, Refused
-from state.journal.events import Event, EventKind
+from state.journal.events import Event, read_body
 from state.journal.format import Sealer, unseal
+from state.runs.events import StepSkipped
 from tests.support.small_estate import COMMANDER, RESPONDER, RealClock, change, flip, small
 
 SHOP = {"balancer": "edge", "backend": "shop"}
@@ -37,10 +39,10 @@ async def test_a_flip_refused_half_way_is_not_called_refused_and_can_be_undone()
         assert await lab.ended(run, 10) == "paused"
         answered = next(r.message for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered")
         assert answered.startswith("half-way: no trustworthy answer")
-        assert lab.engine.book.runs[run].latest("change").message.startswith("partly done")
-        await lab.engine.control(COMMANDER, run, {"verb": "stop"})
+        assert lab.engine.history.runs[run].latest("change").message.startswith("partly done")
+        await lab.engine.control(COMMANDER, run, Stop())
         assert await lab.ended(run) == "stopped"
-        back = (await lab.submit(await lab.preview({"do": "undo", "run": run}))).run
+        back = (await lab.submit(await lab.preview(PlanUndo(run)))).run
         assert await lab.ended(back, 10) == "done"
         assert await lab.weights() == {"blue": 100, "green": 0}
 
@@ -52,12 +54,12 @@ async def test_a_runbook_that_undoes_takes_a_half_done_flip_back_under_its_own_l
         "steps": [{"id": "f", "change": "backend.flip", "with": {**SHOP, "to": "green"}, "on_failure": "undo"}],
     }
     async with small(runbook, balancer=halfway()) as lab:
-        run = (await lab.submit(await lab.preview({"do": "runbook", "name": "book"}))).run
+        run = (await lab.submit(await lab.preview(PlanRunbook("book")))).run
         assert await lab.ended(run, 10) == "failed"
         await asyncio.sleep(0.1)
         assert await lab.ended("R-2", 10) == "done"
         assert await lab.weights() == {"blue": 100, "green": 0}
-        assert lab.engine.book.runs["R-2"].epoch == lab.engine.book.epoch
+        assert lab.engine.history.runs["R-2"].epoch == lab.engine.history.epoch
 
 
 async def test_a_change_that_only_an_earlier_step_makes_real_counts_in_how_a_plan_is_confirmed():
@@ -70,8 +72,8 @@ async def test_a_change_that_only_an_earlier_step_makes_real_counts_in_how_a_pla
         ],
     }
     async with small(runbook) as lab:
-        card = await lab.preview({"do": "runbook", "name": "book"})
-        assert (card.risk, card.confirmation.how) == ("B2", "nonce")
+        card = await lab.preview(PlanRunbook("book"))
+        assert (card.risk, card.confirm) == ("B2", "nonce")
 
 
 async def test_after_a_standstill_no_confirmation_counts_whoever_is_first():
@@ -84,11 +86,11 @@ async def test_after_a_standstill_no_confirmation_counts_whoever_is_first():
     async with small() as lab:
         clock = lab.engine.clock = lab.engine.plans._clock = Jumping()
         card = await lab.preview(flip("green"))
-        await asyncio.sleep(card.confirmation.arm)
+        await asyncio.sleep(card.arm)
         clock.ahead = 10.0
-        typed = card.confirmation.typed
+        typed = {"nonce": card.nonce, "name": card.name}
         with pytest.raises(Refused, match="plan-open"):
-            await lab.engine.submit(COMMANDER, {"plan": card.plan, "fingerprint": card.fingerprint, "typed": typed})
+            await lab.engine.submit(COMMANDER, Submission(card.plan, card.fingerprint, Typed(**typed)))
 
 
 def with_risk(store: MemoryJournal, **risks: str) -> MemoryJournal:
@@ -96,11 +98,11 @@ def with_risk(store: MemoryJournal, **risks: str) -> MemoryJournal:
     other = MemoryJournal()
     for entry in store.rows():
         kept = unseal(entry)
-        body = json.loads(json.dumps(kept.event.body))
+        body = json.loads(json.dumps(kept.body.as_json()))
         for step in body.get("steps", ()):
             step["risk"] = risks.get(step["id"], step["risk"])
         event = kept.event
-        again = Event(event.kind, event.actor, event.session, "", event.run, event.step, body)
+        again = Event(read_body(kept.kind, body), event.actor, event.session, "", event.run, event.step)
         seq, head = other.head()
         sealer = Sealer(kept.node, kept.boot)
         other.append([sealer.seal(again, seq=seq + 1, previous=head, at=kept.at, mono=kept.mono)])
@@ -122,16 +124,16 @@ async def test_after_a_restart_a_b3_change_waits_for_a_commander_also_within_a_g
     }
     balancer, store = MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}}), MemoryJournal()
     async with small(runbook, balancer=balancer, store=store) as lab:
-        run = (await lab.submit(await lab.preview({"do": "runbook", "name": "book"}))).run
-        await lab.engine.control(RESPONDER, run, {"verb": "pause"})
+        run = (await lab.submit(await lab.preview(PlanRunbook("book")))).run
+        await lab.engine.control(RESPONDER, run, Pause())
     async with small(runbook, balancer=balancer, store=with_risk(store, grave="B3")) as lab:
-        await lab.engine.control(RESPONDER, run, {"verb": "resume"})
+        await lab.engine.control(RESPONDER, run, Resume())
         await asyncio.sleep(0.5)
         assert await lab.ended(run, 10) == "paused"
         assert await lab.weights() == {"blue": 100, "green": 1}
         with pytest.raises(Refused, match="commander"):
-            await lab.engine.control(RESPONDER, run, {"verb": "resume"})
-        await lab.engine.control(COMMANDER, run, {"verb": "resume"})
+            await lab.engine.control(RESPONDER, run, Resume())
+        await lab.engine.control(COMMANDER, run, Resume())
         await asyncio.sleep(0.2)
         assert await lab.ended(run, 10) == "done"
         assert await lab.weights() == {"blue": 90, "green": 2}
@@ -157,7 +159,7 @@ async def test_an_effect_in_doubt_whose_target_left_the_estate_stays_in_doubt_wi
         before = lab.engine.journal.seq
         await asyncio.sleep(2.2)
         assert lab.engine.journal.seq == before
-        assert lab.engine.book.runs[run].shown_state() == "unknown"
+        assert lab.engine.history.runs[run].shown_state() == "unknown"
 
 
 async def test_a_step_skipped_while_its_target_is_read_is_not_sent():
@@ -174,7 +176,7 @@ async def test_a_step_skipped_while_its_target_is_read_is_not_sent():
         balancer.pause = 0.2
         run = (await lab.submit(card)).run
         await asyncio.sleep(0.1)
-        skipped = Event(EventKind.STEP_SKIPPED, "ada", run=run, step="change#1", body={"reason": "a slow disk"})
+        skipped = Event(StepSkipped("a slow disk"), "ada", run=run, step="change#1")
         await lab.engine.journal.append(skipped)
         assert await lab.ended(run) == "done"
         assert (await lab.weights())["green"] == 0

@@ -8,8 +8,10 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from state.api.requests import PlanRunbook
+from state.engine.events import Heartbeat
 from state.errors import JournalUnavailable, Refused
-from state.journal.events import Event, EventKind
+from state.journal.events import Event
 from state.journal.format import GENESIS, Sealer
 from tests.support.small_estate import COMMANDER, flip, small
 
@@ -61,11 +63,11 @@ async def test_on_a_journal_that_was_tampered_with_nothing_starts_while_reading_
     await flipped(store, target)
     tamper(store)
     async with small(store=store, balancer=target) as lab:
-        assert "does not hold" in lab.engine.view("header").effects
-        assert any("does not hold" in alarm for alarm in lab.engine.view("header").alarms)
+        assert "is in doubt" in lab.engine.view("header").effects
+        assert any("is in doubt" in alarm for alarm in lab.engine.view("header").alarms)
         card = await lab.preview(flip("blue"))
-        assert any("does not hold" in r.fact for r in card.refusals)
-        with pytest.raises(Refused, match="does not hold"):
+        assert any("is in doubt" in r for r in card.refusals)
+        with pytest.raises(Refused, match="is in doubt"):
             await lab.submit(card)
         assert await lab.engine.journal_verify()
         assert lab.engine.journal_rows(0, 1000)
@@ -77,14 +79,14 @@ async def test_on_a_journal_that_was_tampered_with_nothing_starts_while_reading_
 async def test_a_run_holds_when_the_chain_breaks_under_it_and_can_be_stopped():
     store, target = Edited(), balancer()
     async with small(WAITING, store=store, balancer=target) as lab:
-        run = (await lab.submit(await lab.preview({"do": "runbook", "name": "wait"}))).run
+        run = (await lab.submit(await lab.preview(PlanRunbook("wait")))).run
         store.edit(1, payload=b"{}")
         assert await lab.engine.journal_verify()
         await asyncio.sleep(0.8)
         before = lab.engine.journal.seq
         await asyncio.sleep(1.5)
         assert lab.engine.journal.seq == before, "it goes on writing while it is held"
-        assert "held" in lab.engine.book.runs[run].message
+        assert "held" in lab.engine.history.runs[run].message
         await lab.engine.stop_all(COMMANDER)
         assert await lab.ended(run) == "stopped"
         assert (await lab.weights())["green"] == 0
@@ -94,12 +96,12 @@ async def test_an_entry_of_another_version_is_shown_and_nothing_starts():
     store, target = MemoryJournal(), balancer()
     await flipped(store, target)
     seq, head = store.head()
-    entry = Sealer("new", "boot").seal(Event(EventKind.HEARTBEAT, "eve"), seq=seq + 1, previous=head, at=1.0, mono=1.0)
+    entry = Sealer("new", "boot").seal(Event(Heartbeat("forged"), "eve"), seq=seq + 1, previous=head, at=1.0, mono=1.0)
     header = entry.header.replace(b"engine.heartbeat", b"approval.revoked")
     store.append([replace(entry, header=header, hash=sha256(head + header).digest())])
     async with small(store=store, balancer=target) as lab:
-        assert "means nothing to this version" in lab.engine.view("header").effects
-        assert "foreign" in lab.kinds()
+        assert "has a kind that this version does not know" in lab.engine.view("header").effects
+        assert "approval.revoked" in lab.kinds()
         with pytest.raises(Refused):
             await lab.submit(await lab.preview(flip("blue")))
 
@@ -111,7 +113,7 @@ async def test_runs_erased_by_retention_neither_stop_the_engine_nor_give_their_n
         store.edit(seq, payload=b"", salt=b"")
     async with small(store=store, balancer=target) as lab:
         assert lab.engine.view("header").effects == ""
-        assert lab.engine.book.open() == []
+        assert lab.engine.history.open() == []
         assert (await lab.submit(await lab.preview(flip("blue")))).run == "R-2"
 
 
@@ -119,7 +121,7 @@ async def test_two_checks_of_a_long_chain_at_once_raise_no_false_alarm():
     store = MemoryJournal()
     sealer, head = Sealer("h", "b"), GENESIS
     for seq in range(1, 6001):
-        entry = sealer.seal(Event(EventKind.HEARTBEAT, "e", body={"words": "x"}), seq=seq, previous=head, at=1, mono=1)
+        entry = sealer.seal(Event(Heartbeat("x"), "e"), seq=seq, previous=head, at=1, mono=1)
         store.append([entry])
         head = entry.hash
     async with small(store=store) as lab:
@@ -138,7 +140,7 @@ async def test_an_engine_starts_on_a_full_disk_and_goes_on_with_its_runs_when_th
 
     store, target = Full(), balancer()
     async with small(WAITING, store=store, balancer=target) as lab:
-        run = (await lab.submit(await lab.preview({"do": "runbook", "name": "wait"}))).run
+        run = (await lab.submit(await lab.preview(PlanRunbook("wait")))).run
     store.full = True
     async with small(WAITING, store=store, balancer=target) as lab:
         await asyncio.sleep(0.5)

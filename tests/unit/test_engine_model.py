@@ -14,6 +14,7 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from state.api.requests import PlanRetry, PlanRunbook, read_control
 from state.api.run_states import StepState
 from state.errors import (
     ConfigError,
@@ -25,8 +26,8 @@ from state.errors import (
     Refused,
     Trouble,
 )
-from state.journal.events import EventKind
 from state.journal.format import unseal, verify
+from state.runs.events import EffectEnded, EffectIntended, RunEnded, RunStarted, RunStopRequested
 from state.runs.fault_points import FAULT_POINTS
 from tests.support.small_estate import COMMANDER, ESTATE, RESPONDER, Small, change, small
 
@@ -82,25 +83,25 @@ class Ledger(MemoryJournal):
     def _judge(self, event) -> None:
         body = event.body
         match event.kind:
-            case EventKind.RUN_STARTED:
+            case RunStarted.kind:
                 self.open.add(event.run)
                 self._hold(len(self.open) == 1, f"{self.open} hold one target")
-            case EventKind.RUN_ENDED:
+            case RunEnded.kind:
                 self.open.discard(event.run)
-            case EventKind.RUN_STOP_REQUESTED:
+            case RunStopRequested.kind:
                 self.stopped.setdefault(event.run, time.monotonic())
-            case EventKind.INTENT_RECORDED:
-                self._hold(body["effect"] not in self.intents, f"{body['effect']} is intended twice")
-                args = body["change"]["args"]
-                self.intents[body["effect"]] = (args["server"], args["weight"])
-            case EventKind.OUTCOME_RECORDED:
-                effect = body["effect"]
+            case EffectIntended.kind:
+                self._hold(body.effect not in self.intents, f"{body.effect} is intended twice")
+                args = body.change.args
+                self.intents[body.effect] = (args["server"], args["weight"])
+            case EffectEnded.kind:
+                effect = body.effect
                 self.outcomes[effect] += 1
                 self._hold(self.outcomes[effect] == 1, f"{effect} has two outcomes")
                 server, weight = self.intents[effect]
                 shows = self.truth.weight(server) == weight
-                told = {"done": shows, "not-done": not shows}.get(body["state"], True)
-                self._hold(told, f"{effect} is called {body['state']}, {server} reads {self.truth.weight(server)}")
+                told = {"done": shows, "not-done": not shows}.get(body.state.value, True)
+                self._hold(told, f"{effect} is called {body.state.value}, {server} reads {self.truth.weight(server)}")
 
     def sending(self, weight: int) -> None:
         """A command is about to reach the target."""
@@ -226,7 +227,7 @@ class Episode:
             server, weight = self.chance.choice(SERVERS), self.weights.pop()
             return change("server.weight", server=server, weight=weight)
         names = {f"w{i}": self.weights.pop() for i in (1, 2, 3)}
-        return {"do": "runbook", "name": "book", "params": names}
+        return PlanRunbook("book", names)
 
     async def _plan(self) -> None:
         await self._ask(self._submit(self._request(), self.chance.choice((1, 1, 2))))
@@ -237,15 +238,16 @@ class Episode:
         await asyncio.gather(*(self._ask(self.lab.submit(card, who)) for _ in range(times)))
 
     async def _steer(self) -> None:
-        runs = self.lab.engine.book.open()
+        runs = self.lab.engine.history.open()
         if not runs:
             return
         run = self.chance.choice(runs)
         verb = self.chance.choice(("pause", "resume", "skip", "decide", "decide", "retry", "retry", "stop"))
         if verb == "retry":
-            asking = self._submit({"do": "retry", "run": run.id}, 2)
+            asking = self._submit(PlanRetry(run.id), 2)
         else:
-            request = {"verb": verb, "reason": "at random", "choice": self.chance.choice(("go", "no", "last"))}
+            choice = self.chance.choice(("go", "no", "last"))
+            request = read_control({"verb": verb, "reason": "at random", "choice": choice})
             asking = self.lab.engine.control(COMMANDER, run.id, request)
         await self._ask(asking)
 
@@ -271,12 +273,12 @@ class Episode:
         await self._restart()
         try:
             async with asyncio.timeout(12):
-                while any(s.in_doubt for r in self.lab.engine.book.runs.values() for s in r.all_steps()):
+                while any(s.in_doubt for r in self.lab.engine.history.runs.values() for s in r.all_steps()):
                     await asyncio.sleep(0.02)
                 await self.lab.engine.stop_all(COMMANDER)
-                while self.lab.engine.book.open():
+                while self.lab.engine.history.open():
                     await asyncio.sleep(0.02)
-            runs = self.lab.engine.book.runs.values()
+            runs = self.lab.engine.history.runs.values()
             assert self.lab.engine.journal.unread == ""
         finally:
             await self.stack.aclose()

@@ -6,6 +6,7 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from state.api.requests import Decide, PlanRetry, PlanRunbook, Resume, Skip
 from state.errors import Refused
 from state.runs.fault_points import FAULT_POINTS
 from tests.support.small_estate import COMMANDER, change, flip, small
@@ -58,7 +59,7 @@ async def test_a_restart_classifies_by_reading_and_never_sends_twice(point):
             assert (state, len(told)) == ("done", 1)
         elif point == "after_intent":
             assert (state, weights["green"]) == ("paused", 0)
-            assert lab.engine.book.runs[run].latest("change").state == "not-done"
+            assert lab.engine.history.runs[run].latest("change").state == "not-done"
         else:
             assert sent
             assert (state, weights) == ("done", {"blue": 0, "green": 100})
@@ -79,10 +80,10 @@ async def test_a_step_that_was_not_done_is_retried_as_a_new_instance_by_a_person
         lab.engine.executor._tasks.clear()
     async with small(balancer=balancer, store=store) as lab:
         assert await lab.ended(run) == "paused"
-        retry = await lab.preview({"do": "retry", "run": run})
+        retry = await lab.preview(PlanRetry(run))
         await lab.submit(retry)
         assert await lab.ended(run) == "done"
-        instances = lab.engine.book.runs[run].instances["change"]
+        instances = lab.engine.history.runs[run].instances["change"]
         assert [s.state for s in instances] == ["not-done", "done"]
         assert balancer.told.count(("green", 100)) == 1
 
@@ -102,12 +103,12 @@ async def test_trap_14_a_waiting_decision_survives_the_engine():
     }
     balancer, store = CountingBalancer(), MemoryJournal()
     async with small(ask, balancer=balancer, store=store) as lab:
-        run = (await lab.submit(await lab.preview({"do": "runbook", "name": "ask"}))).run
+        run = (await lab.submit(await lab.preview(PlanRunbook("ask")))).run
         assert await lab.ended(run) == "waiting"
     async with small(ask, balancer=balancer, store=store) as lab:
         assert await lab.ended(run) == "waiting"
         assert lab.engine.view("runbooks").runs[run].question == "Go on?"
-        await lab.engine.control(COMMANDER, run, {"verb": "decide", "choice": "go"})
+        await lab.engine.control(COMMANDER, run, Decide("go"))
         await asyncio.sleep(0.1)
         assert await lab.ended(run) == "done"
         assert (await lab.weights())["green"] == 3
@@ -124,13 +125,13 @@ async def test_skip_needs_a_reason_and_a_failed_check_pauses():
         ],
     }  # fmt: skip
     async with small(book) as lab:
-        run = (await lab.submit(await lab.preview({"do": "runbook", "name": "verify"}))).run
+        run = (await lab.submit(await lab.preview(PlanRunbook("verify")))).run
         assert await lab.ended(run) == "paused"
         with pytest.raises(Refused, match="Retry or skip"):
-            await lab.engine.control(COMMANDER, run, {"verb": "resume"})
+            await lab.engine.control(COMMANDER, run, Resume())
         with pytest.raises(Refused, match="reason"):
-            await lab.engine.control(COMMANDER, run, {"verb": "skip"})
-        await lab.engine.control(COMMANDER, run, {"verb": "skip", "reason": "green is not needed"})
+            await lab.engine.control(COMMANDER, run, Skip())
+        await lab.engine.control(COMMANDER, run, Skip(reason="green is not needed"))
         await asyncio.sleep(0.05)
         assert await lab.ended(run) == "done"
 
@@ -145,8 +146,8 @@ async def test_drain_after_drain_in_one_run_is_not_void_by_its_own_change():
         ],
     }  # fmt: skip
     async with small(both) as lab:
-        card = await lab.preview({"do": "runbook", "name": "both"})
-        assert ("later", "floor") in [(w.kind, w.rule) for w in card.warnings]
+        card = await lab.preview(PlanRunbook("both"))
+        assert any("as things are now: floor" in w for w in card.warnings)
         run = (await lab.submit(card)).run
         assert await lab.ended(run) == "done"
 

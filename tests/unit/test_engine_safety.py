@@ -6,10 +6,20 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from state.api.requests import Decide, PlanRetry, PlanRunbook, Skip, Stop
 from state.errors import EffectRefused, JournalUnavailable, Refused
-from state.journal.events import EventKind
 from state.journal.format import unseal
 from state.ports.target import Receipt
+from state.runs.events import (
+    DecisionAsked,
+    EffectAnswered,
+    EffectEnded,
+    EffectIntended,
+    LeaseTaken,
+    RunPaused,
+    RunStopRequested,
+    StepSkipped,
+)
 from tests.support.small_estate import COMMANDER, RESPONDER, change, flip, small
 
 SHOP = {"balancer": "edge", "backend": "shop"}
@@ -35,14 +45,14 @@ class Told(MemoryBalancer):
 class Fuse(MemoryJournal):
     """Refuses the first batch that holds an entry of `kind` (and `step`), then works again."""
 
-    def __init__(self, kind: EventKind, step: str = "", times: int = 1) -> None:
+    def __init__(self, kind: str, step: str = "", times: int = 1) -> None:
         super().__init__()
         self.kind, self.step, self.times = kind, step, times
 
     def append(self, entries):
         for entry in map(unseal, entries):
             event = entry.event
-            if self.times and event.kind is self.kind and event.step.startswith(self.step):
+            if self.times and event.kind == self.kind and event.step.startswith(self.step):
                 self.times -= 1
                 raise JournalUnavailable("disk full")
         super().append(entries)
@@ -61,12 +71,12 @@ def group(*steps):
 
 
 async def started(lab, name: str = "book") -> str:
-    return (await lab.submit(await lab.preview({"do": "runbook", "name": name}))).run
+    return (await lab.submit(await lab.preview(PlanRunbook(name)))).run
 
 
-def of_kind(lab, kind: EventKind) -> list[str]:
+def of_kind(lab, kind: str) -> list[str]:
     """The step instances an entry of a kind was recorded for."""
-    return [r.step for r in lab.engine.journal_rows(0, 10_000) if r.kind == kind.value]
+    return [r.step for r in lab.engine.journal_rows(0, 10_000) if r.kind == kind]
 
 
 async def until(holds, seconds: float = 5.0) -> None:
@@ -76,14 +86,14 @@ async def until(holds, seconds: float = 5.0) -> None:
 
 
 async def test_half_a_group_losing_the_journal_does_not_leave_the_other_half_acting_unseen():
-    balancer, store = Told(), Fuse(EventKind.RECEIPT_RECORDED, "one")
+    balancer, store = Told(), Fuse(EffectAnswered.kind, "one")
     balancer.slow["green"] = 1.6
     runbook = book(group(weight("one", "blue", 90), weight("two", "green", 5)))
     async with small(runbook, balancer=balancer, store=store) as lab:
         run = await started(lab)
         assert await lab.ended(run, 10) == "done"
         assert sorted(balancer.told) == [("blue", 90), ("green", 5)]
-        assert sorted(of_kind(lab, EventKind.OUTCOME_RECORDED)) == ["one#1", "two#1"]
+        assert sorted(of_kind(lab, EffectEnded.kind)) == ["one#1", "two#1"]
 
 
 async def test_retrying_one_step_of_a_group_does_not_send_its_failed_neighbour_again():
@@ -94,20 +104,20 @@ async def test_retrying_one_step_of_a_group_does_not_send_its_failed_neighbour_a
         run = await started(lab)
         assert await lab.ended(run, 10) == "paused"
         balancer.refuses = set()
-        await lab.submit(await lab.preview({"do": "retry", "run": run, "step": "one"}))
-        await until(lambda: lab.engine.book.runs[run].latest("one").state == "done", 8)
+        await lab.submit(await lab.preview(PlanRetry(run, "one")))
+        await until(lambda: lab.engine.history.runs[run].latest("one").state == "done", 8)
         assert await lab.ended(run, 10) == "paused"
         assert balancer.told.count(("green", 5)) == 1
-        assert of_kind(lab, EventKind.INTENT_RECORDED).count("two#1") == 1
+        assert of_kind(lab, EffectIntended.kind).count("two#1") == 1
 
 
 async def test_a_crash_after_the_last_word_of_a_failed_step_still_applies_its_policy():
     balancer = Told()
     balancer.refuses = {"green"}
-    store = Fuse(EventKind.RUN_PAUSED)
+    store = Fuse(RunPaused.kind)
     async with small(balancer=balancer, store=store) as lab:
         run = (await lab.submit(await lab.preview(change("server.weight", server="green", weight=5)))).run
-        await until(lambda: lab.engine.book.runs[run].latest("change").seconds is not None, 8)
+        await until(lambda: lab.engine.history.runs[run].latest("change").seconds is not None, 8)
         assert await lab.ended(run, 10) == "paused"
 
 
@@ -119,22 +129,22 @@ async def test_an_answer_is_what_its_option_means_whatever_signs_it_holds():
     async with small(asking({"no: too risky": "stop", "go": "continue"}, weight("w", "green", 3))) as lab:
         run = await started(lab)
         assert await lab.ended(run) == "waiting"
-        await lab.engine.control(COMMANDER, run, {"verb": "decide", "choice": "no: too risky"})
-        await until(lambda: lab.engine.book.runs[run].ended)
-        assert lab.engine.book.runs[run].state == "stopped"
+        await lab.engine.control(COMMANDER, run, Decide("no: too risky"))
+        await until(lambda: lab.engine.history.runs[run].ended)
+        assert lab.engine.history.runs[run].state == "stopped"
         assert (await lab.weights())["green"] == 0
 
 
 @pytest.mark.parametrize(
-    ("choice", "lost", "green"), [("no", EventKind.RUN_STOP_REQUESTED, 0), ("later", EventKind.STEP_SKIPPED, 0)]
+    ("choice", "lost", "green"), [("no", RunStopRequested.kind, 0), ("later", StepSkipped.kind, 0)]
 )
 async def test_what_was_decided_holds_when_the_journal_fails_right_after_the_answer(choice, lost, green):
     runbook = asking({"no": "stop", "later": "z"}, weight("w", "green", 3), {"id": "z", "wait": "50ms"})
     async with small(runbook, store=Fuse(lost)) as lab:
         run = await started(lab)
         assert await lab.ended(run) == "waiting"
-        await lab.engine.control(COMMANDER, run, {"verb": "decide", "choice": choice})
-        await until(lambda: lab.engine.book.runs[run].ended, 8)
+        await lab.engine.control(COMMANDER, run, Decide(choice))
+        await until(lambda: lab.engine.history.runs[run].ended, 8)
         assert (await lab.weights())["green"] == green
 
 
@@ -143,12 +153,12 @@ async def test_of_two_answers_at_once_the_first_counts_and_the_second_is_told_so
         run = await started(lab)
         assert await lab.ended(run) == "waiting"
         answers = await asyncio.gather(
-            lab.engine.control(COMMANDER, run, {"verb": "decide", "choice": "no"}),
-            lab.engine.control(RESPONDER, run, {"verb": "decide", "choice": "go"}),
+            lab.engine.control(COMMANDER, run, Decide("no")),
+            lab.engine.control(RESPONDER, run, Decide("go")),
             return_exceptions=True,
         )
         assert "ada chose: no" in str(answers[1])
-        await until(lambda: lab.engine.book.runs[run].ended)
+        await until(lambda: lab.engine.history.runs[run].ended)
         assert (await lab.weights())["green"] == 0
 
 
@@ -156,15 +166,15 @@ async def test_two_questions_at_once_each_wait_for_their_own_answer():
     questions = [{"id": i, "decide": {"question": f"{i}?", "options": {"go": "continue"}}} for i in ("a", "b")]
     async with small(book(group(*questions), weight("w", "green", 3))) as lab:
         run = await started(lab)
-        await until(lambda: len(of_kind(lab, EventKind.DECISION_ASKED)) == 2)
-        await lab.engine.control(COMMANDER, run, {"verb": "decide", "choice": "go", "step": "a"})
+        await until(lambda: len(of_kind(lab, DecisionAsked.kind)) == 2)
+        await lab.engine.control(COMMANDER, run, Decide("go", "a"))
         await asyncio.sleep(0.2)
         assert lab.engine.view("runbooks").runs[run].question == "b?"
         assert (await lab.weights())["green"] == 0
         with pytest.raises(Refused, match="asks at b"):
-            await lab.engine.control(COMMANDER, run, {"verb": "decide", "choice": "go", "step": "a"})
-        await lab.engine.control(COMMANDER, run, {"verb": "decide", "choice": "go"})
-        await until(lambda: lab.engine.book.runs[run].ended)
+            await lab.engine.control(COMMANDER, run, Decide("go", "a"))
+        await lab.engine.control(COMMANDER, run, Decide("go"))
+        await until(lambda: lab.engine.history.runs[run].ended)
         assert (await lab.weights())["green"] == 3
 
 
@@ -176,7 +186,7 @@ async def test_skipping_names_the_step_that_was_seen():
         run = await started(lab)
         assert await lab.ended(run, 10) == "paused"
         with pytest.raises(Refused, match="stands at one"):
-            await lab.engine.control(COMMANDER, run, {"verb": "skip", "step": "two", "reason": "not needed"})
+            await lab.engine.control(COMMANDER, run, Skip("two", "not needed"))
 
 
 async def paused_after_refusal(lab, balancer) -> str:
@@ -192,32 +202,32 @@ async def test_two_people_retrying_one_step_send_it_once():
         run = await paused_after_refusal(lab, balancer)
         balancer.refuses, balancer.told = set(), []
         balancer.slow["green"] = 0.3
-        cards = [await lab.preview({"do": "retry", "run": run}, who) for who in (COMMANDER, RESPONDER)]
+        cards = [await lab.preview(PlanRetry(run), who) for who in (COMMANDER, RESPONDER)]
         answers = await asyncio.gather(lab.submit(cards[0]), lab.submit(cards[1], RESPONDER), return_exceptions=True)
         assert [type(a) for a in answers].count(Refused) == 1
-        await until(lambda: lab.engine.book.runs[run].ended, 8)
+        await until(lambda: lab.engine.history.runs[run].ended, 8)
         assert balancer.told == [("green", 5)]
-        assert [s.key for s in lab.engine.book.runs[run].instances["change"]] == ["change#1", "change#2"]
+        assert [s.key for s in lab.engine.history.runs[run].instances["change"]] == ["change#1", "change#2"]
 
 
 async def test_a_retry_confirmed_after_the_run_ended_does_not_bring_it_back():
     balancer = Told()
     async with small(balancer=balancer) as lab:
         run = await paused_after_refusal(lab, balancer)
-        card = await lab.preview({"do": "retry", "run": run})
-        await lab.engine.control(COMMANDER, run, {"verb": "stop"})
-        await until(lambda: lab.engine.book.runs[run].ended)
+        card = await lab.preview(PlanRetry(run))
+        await lab.engine.control(COMMANDER, run, Stop())
+        await until(lambda: lab.engine.history.runs[run].ended)
         with pytest.raises(Refused, match="has ended"):
             await lab.submit(card)
-        assert lab.engine.book.open() == []
+        assert lab.engine.history.open() == []
 
 
 async def test_a_run_that_was_refused_for_want_of_a_journal_does_not_exist():
-    store = Fuse(EventKind.LEASE_TAKEN)
+    store = Fuse(LeaseTaken.kind)
     async with small(store=store) as lab:
         with pytest.raises(JournalUnavailable):
             await lab.submit(await lab.preview(flip("green")))
-        assert lab.engine.book.open() == []
+        assert lab.engine.history.open() == []
         await until(lambda: lab.engine.view("header").effects == "")
         run = (await lab.submit(await lab.preview(flip("green")))).run
         assert await lab.ended(run) == "done"

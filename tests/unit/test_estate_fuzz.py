@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.files.located_yaml import parse_yaml
-from state.changes.registry import CHANGES
+from state.changes.registry import change_kinds
 from state.errors import ConfigError
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
@@ -37,7 +37,7 @@ def estate_error(text: str) -> ConfigError | None:
 
 def runbook_error(text: str, estate: Estate) -> ConfigError | None:
     try:
-        runbook, _ = lint_runbook(parse_yaml(text, "f"), estate, CHANGES, CHECKS)
+        runbook, _ = lint_runbook(parse_yaml(text, "f"), estate, change_kinds(), CHECKS)
         render(runbook, {})
     except ConfigError as error:
         return error

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.journal.events import Event, EventKind
+from state.engine.events import Heartbeat
+from state.journal.events import Event
 from state.journal.format import GENESIS, Sealed, Sealer, canonical, export_line, unseal, verify, verify_export
 
 SEALER = Sealer("host", "boot")
@@ -18,7 +19,7 @@ SEALER = Sealer("host", "boot")
 def chain(n: int = 12) -> list[Sealed]:
     entries, head = [], GENESIS
     for seq in range(1, n + 1):
-        event = Event(EventKind.HEARTBEAT, "ada", "s", run=f"R-{seq}", body={"words": f"entry {seq}", "n": seq})
+        event = Event(Heartbeat(f"entry {seq}"), "ada", "s", run=f"R-{seq}")
         entry = SEALER.seal(event, seq=seq, previous=head, at=1000.0 + seq, mono=float(seq))
         head = entry.hash
         entries.append(entry)
@@ -135,7 +136,8 @@ def _meaning(line: bytes) -> object:
 def test_nan_cannot_be_recorded_and_a_huge_payload_is_replaced_by_its_hash():
     with pytest.raises(ValueError, match="Out of range"):
         canonical({"x": float("nan")})
-    event = Event(EventKind.HEARTBEAT, "ada", body={"words": "x" * 300_000})
+    event = Event(Heartbeat("x" * 300_000), "ada")
     sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=time.time(), mono=1.0)
-    assert unseal(sealed).event.body["bytes"] > 300_000
+    assert b'"bytes":3000' in sealed.payload
+    assert unseal(sealed).body == Heartbeat("payload too large")
     assert verify([sealed]).ok

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.files.located_yaml import parse_yaml
-from state.changes.registry import CHANGES
+from state.changes.registry import change_kinds
 from state.errors import ConfigError
 from state.runbooks.model import Runbook, render, service_of
 from state.runbooks.parse import lint_runbook
@@ -15,7 +15,7 @@ SAMPLE = (FIXTURES / "runbook.yaml").read_text()
 
 
 def load(text: str) -> Runbook:
-    return lint_runbook(parse_yaml(text, "shift.yaml"), small_estate(), CHANGES, CHECKS)[0]
+    return lint_runbook(parse_yaml(text, "shift.yaml"), small_estate(), change_kinds(), CHECKS)[0]
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 
 from adapters.files.located_yaml import parse_yaml
 from adapters.files.read import read_yaml, runbook_paths
-from state.changes.registry import CHANGES
-from state.checks.registry import CHECKS as ALL_CHECKS
+from state.changes.registry import change_kinds
+from state.checks.registry import check_kinds
 from state.errors import ConfigError, Problem
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
@@ -27,7 +27,7 @@ def small() -> Estate:
 
 
 def lint(text: str, estate: Estate) -> tuple[Runbook, tuple[Problem, ...]]:
-    return lint_runbook(parse_yaml(text, "shift.yaml"), estate, CHANGES, CHECKS)
+    return lint_runbook(parse_yaml(text, "shift.yaml"), estate, change_kinds(), CHECKS)
 
 
 def test_the_sample_holds(small: Estate) -> None:
@@ -204,11 +204,11 @@ def test_the_shipped_runbooks_hold_against_the_example(example: Estate) -> None:
     paths = runbook_paths(CONFIG / "recovery.yaml", example.runbooks)
     assert {path.stem for path in paths} == {"roll-back-release", "switch-database", "drain-server"}
     for path in paths:
-        runbook, warnings = lint_runbook(read_yaml(path), example, CHANGES, ALL_CHECKS)
+        runbook, warnings = lint_runbook(read_yaml(path), example, change_kinds(), check_kinds())
         assert runbook.runbook == path.stem
         assert [str(each) for each in warnings] == []
         assert service_of(runbook, {}) in example.services
-        kinds = {**{k: v.args for k, v in CHANGES.items()}, **{k: v.args for k, v in ALL_CHECKS.items()}}
+        kinds = {**{k: v.args for k, v in change_kinds().items()}, **{k: v.args for k, v in check_kinds().items()}}
         for step in flat(render(runbook, {})):
             if step.what:
                 kinds[step.what].model_validate(dict(step.args))

@@ -7,19 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.health import Health
+from state.ports.target import Setting
 from state.units import utc
+from state.verdicts.drift import drifts
 from state.verdicts.traffic import (
     ServerEffect,
     active_message,
     backend_verdict,
-    drift,
     floor_after,
-    process_key,
     server_health,
     shares,
-    state_key,
     state_word,
-    weight_key,
 )
 from tests.unit.verdict_world import WALL, balancer, server
 
@@ -55,26 +53,30 @@ def test_floor_after_equals_the_model(rows: list[tuple[int, bool, bool, bool]], 
     assert sum(shares(servers).values()) == pytest.approx(1.0 if any(s.serving for s in servers) else 0.0)
 
 
+def weight(value: int, name: str = "blue", balancer_: str = "edge-east") -> Setting:
+    return Setting((balancer_, "checkout", name), "weight", str(value))
+
+
+def state(value: str) -> Setting:
+    return Setting(("edge-east", "checkout", "blue"), "state", value)
+
+
 def test_trap_10_reload_during_a_run_is_drift() -> None:
-    before = balancer("edge-east", server("blue", 100), process="41@100")
     after = balancer("edge-east", server("blue", 0), process="99@200", started=WALL)
-    expected = {weight_key("edge-east", "checkout", "blue"): 100}
-    message = drift(before, after, expected)
-    assert message == f"runtime state lost: process restarted {utc(WALL)}, blue weight 100 → 0"
-    assert drift(None, after, {**expected, process_key("edge-east"): "41@100"}) == message
+    message = f"runtime state lost: process restarted {utc(WALL)}, blue weight 100 → 0"
+    assert drifts(after, [weight(100)], "41@100") == {"checkout": message}
 
 
-def test_change_by_another_hand_is_drift_too() -> None:
+def test_change_from_outside_is_drift_too() -> None:
     now = balancer("edge-east", server("blue"), server("green"))
-    expected = {state_key("edge-east", "checkout", "blue"): "drain", weight_key("edge-east", "checkout", "red"): 1}
-    assert drift(now, now, expected) == "changed from outside, blue drain → ready, red is gone"
+    found = drifts(now, [state("drain"), weight(1, "red")], now.process)
+    assert found == {"checkout": "changed from outside, blue drain → ready, red is gone"}
 
 
 def test_no_drift_without_difference() -> None:
     down = balancer("edge-east", server("blue", up=False, status="DOWN"), process="99@200")
-    expected = {state_key("edge-east", "checkout", "blue"): "ready", process_key("edge-east"): "41@100"}
-    assert drift(None, down, expected) == "", "a failing health check and a harmless restart are no drift"
-    assert drift(None, down, {weight_key("edge-west", "checkout", "blue"): 7}) == ""
+    assert drifts(down, [state("ready")], "41@100") == {}, "a failing health check and a harmless restart are no drift"
+    assert drifts(down, [weight(7, balancer_="edge-west")], "") == {}
 
 
 def test_backend_verdicts() -> None:

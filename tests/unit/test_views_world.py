@@ -12,18 +12,17 @@ from state.api.views.header import RtoClock
 from state.api.wire import Differ, plain
 from state.estate.model import Estate
 from state.health import Health
-from state.verdicts.traffic import process_key, weight_key
-from state.views.header import EngineFacts, header
+from state.views.context import JournalState
+from state.views.header import build as header
 from state.views.memory import Memory, reuse
-from state.views.overview import overview
-from state.views.replication import replication
-from state.views.traffic import traffic
+from state.views.overview import build as overview
+from state.views.replication import build as replication
+from state.views.traffic import build as traffic
 from state.views.trends import observe_trends
 from state.world.observed import Observed
 from state.world.readings import Alert, AlertsReading, BalancerReading, DnsReading
 from state.world.world import World
 from tests.unit.verdict_world import (
-    ESTATE,
     MB,
     NOW,
     RAW,
@@ -31,6 +30,7 @@ from tests.unit.verdict_world import (
     balancer,
     blackhole,
     healthy_world,
+    look,
     metrics,
     primary,
     put,
@@ -47,7 +47,7 @@ def world() -> World:
 def test_overview(world: World) -> None:
     clocks = {"checkout": RtoClock("checkout", NOW - 60, 900.0, None)}
     put(world, "metrics:prometheus", metrics(0.182))
-    view = overview(ESTATE, world, clocks, NOW, Memory())
+    view = overview(look(world, clocks=clocks))
     row = view.services["checkout"]
     assert (row.order, row.health, row.error_ratio, row.unblocks, row.owners) == (1, Health.FAIL, 0.182, 1, "Ada")
     assert row.releases == "blue v41 100%"
@@ -59,7 +59,7 @@ def test_overview(world: World) -> None:
 
 
 def test_overview_of_an_unread_world_is_unknown() -> None:
-    view = overview(ESTATE, World(), {}, NOW, Memory())
+    view = overview(look(World()))
     assert {r.health for r in view.services.values()} == {Health.UNKNOWN}
     assert {r.health for r in view.probes.values()} == {Health.UNKNOWN}
     assert all(r.rate is None and r.error_ratio is None for r in view.services.values())
@@ -67,25 +67,25 @@ def test_overview_of_an_unread_world_is_unknown() -> None:
 
 def test_balancers_that_differ_are_named(world: World) -> None:
     put(world, "balancer:edge-west", balancer("edge-west", server("blue", 0), server("green")))
-    row = overview(ESTATE, world, {}, NOW, Memory()).services["checkout"]
+    row = overview(look(world)).services["checkout"]
     assert row.releases == "edge-east blue v41 100% | edge-west green v42 100%"
 
 
 def test_no_alerts_is_green_only_with_a_watchdog(world: World) -> None:
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=False))
-    assert overview(ESTATE, world, {}, NOW, Memory()).alerts_health is Health.UNKNOWN
+    assert overview(look(world)).alerts_health is Health.UNKNOWN
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
-    assert overview(ESTATE, world, {}, NOW, Memory()).alerts_health is Health.PASS
+    assert overview(look(world)).alerts_health is Health.PASS
     alert = Alert("Errors", "active", "critical", WALL, "many", "f1")
     put(world, "alerts:alertmanager", AlertsReading((alert,), watchdog=True))
-    view = overview(ESTATE, world, {}, NOW, Memory())
+    view = overview(look(world))
     assert (view.alerts_health, view.alerts_message) == (Health.FAIL, "1 firing: Errors")
     assert [a.name for a in view.alerts.values()] == ["Errors"]
 
 
 def test_replication_rows(world: World) -> None:
     put(world, "postgres:orders/n2", standby("n2", 99 * MB, receiver_state=None))
-    view = replication(ESTATE, world, NOW, Memory())
+    view = replication(look(world))
     row = view.nodes["orders/n2"]
     assert (row.lag_bytes, row.state, row.health) == (None, "not streaming", Health.FAIL)
     assert view.nodes["orders/n1"].lag_bytes == 0
@@ -96,18 +96,16 @@ def test_replication_rows(world: World) -> None:
 
 def test_trap_01_silent_node_keeps_its_row_without_figures(world: World) -> None:
     blackhole(world, "postgres:orders/n3")
-    row = replication(ESTATE, world, NOW, Memory()).nodes["orders/n3"]
+    row = replication(look(world)).nodes["orders/n3"]
     assert (row.lag_bytes, row.lag_seconds, row.lsn, row.timeline, row.state) == (None, None, "", None, "no data")
 
 
 def test_traffic_rows_and_drift(world: World) -> None:
-    expected: dict[str, int | str] = {
-        weight_key("edge-east", "checkout", "blue"): 0,
-        process_key("edge-east"): "7@1",
-    }
-    view = traffic(ESTATE, world, expected, NOW, Memory())
+    context = look(world, drifts={"edge-east": {"checkout": "changed from outside, blue weight 0 → 100"}})
+    view = traffic(context)
     backend = view.backends["edge-east/checkout"]
-    assert "runtime state lost" in backend.drift
+    assert backend.drift == "changed from outside, blue weight 0 → 100"
+    assert header(context).alarms == ("edge-east: changed from outside, blue weight 0 → 100",)
     assert (backend.health, backend.service, backend.serving) == (Health.WARN, "checkout", 1)
     assert view.servers["edge-east/checkout/blue"].share == 1.0
     assert view.servers["edge-east/checkout/blue"].release == "v41"
@@ -116,9 +114,9 @@ def test_traffic_rows_and_drift(world: World) -> None:
 
 def test_trap_21_silent_balancer_turns_unknown_and_keeps_its_rows(world: World) -> None:
     memory = Memory()
-    before = traffic(ESTATE, world, {}, NOW, memory)
+    before = traffic(look(world, memory))
     blackhole(world, "balancer:edge-east")
-    view = traffic(ESTATE, world, {}, NOW, memory)
+    view = traffic(look(world, memory))
     assert view.servers["edge-east/checkout/blue"].health is Health.UNKNOWN
     assert view.backends["edge-east/checkout"].health is Health.UNKNOWN
     assert "no data since" in view.backends["edge-east/checkout"].message
@@ -127,18 +125,17 @@ def test_trap_21_silent_balancer_turns_unknown_and_keeps_its_rows(world: World) 
 
 def test_dns_rows(world: World) -> None:
     key, row_key = "dns:shop.example@127.0.0.1:53", "shop.example/checkout/A@127.0.0.1:53"
-    assert traffic(ESTATE, world, {}, NOW, Memory()).dns[row_key].health is Health.UNKNOWN
+    assert traffic(look(world)).dns[row_key].health is Health.UNKNOWN
     put(world, key, DnsReading("shop.example", "127.0.0.1:53", 1, {"checkout/A": ("10.2.0.10", "10.1.0.10")}))
-    assert traffic(ESTATE, world, {}, NOW, Memory()).dns[row_key].health is Health.PASS
+    assert traffic(look(world)).dns[row_key].health is Health.PASS
     put(world, key, DnsReading("shop.example", "127.0.0.1:53", 2, {"checkout/A": ("10.2.0.10",)}))
-    assert traffic(ESTATE, world, {}, NOW, Memory()).dns[row_key].message == "without 10.1.0.10"
+    assert traffic(look(world)).dns[row_key].message == "without 10.1.0.10"
 
 
 def test_header_puts_split_brain_first(world: World) -> None:
     put(world, "postgres:orders/n2", primary("n2", 101 * MB, timeline=2, fork_lsn=90 * MB))
     blackhole(world, "metrics:apps")
-    desk = EngineFacts(alarms=("journal cannot be written",))
-    view = header(ESTATE, world, {}, {}, desk, NOW, Memory())
+    view = header(look(world, journal=JournalState(doubt="journal cannot be written")))
     assert view.alarms[0].startswith("SPLIT BRAIN orders")
     assert view.alarms[-1] == "journal cannot be written"
     assert view.risk is not None
@@ -153,10 +150,10 @@ def test_an_unchanged_world_gives_the_same_views_and_no_frames(world: World) -> 
 
     def views() -> tuple[object, ...]:
         return (
-            overview(ESTATE, world, clocks, NOW, memory),
-            replication(ESTATE, world, NOW, memory),
-            traffic(ESTATE, world, {}, NOW, memory),
-            header(ESTATE, world, clocks, {}, EngineFacts(), NOW, memory),
+            overview(look(world, memory, clocks=clocks)),
+            replication(look(world, memory)),
+            traffic(look(world, memory)),
+            header(look(world, memory, clocks=clocks)),
         )
 
     first, second = views(), views()
@@ -170,15 +167,15 @@ def test_an_unchanged_world_gives_the_same_views_and_no_frames(world: World) -> 
 def test_only_changed_rows_are_sent(world: World) -> None:
     memory = Memory()
     differ = Differ("traffic")
-    differ.frame(traffic(ESTATE, world, {}, NOW, memory))
+    differ.frame(traffic(look(world, memory)))
     put(world, "balancer:edge-east", balancer("edge-east", server("blue", sessions=9), server("green", 0)))
-    frame = differ.frame(traffic(ESTATE, world, {}, NOW, memory))
+    frame = differ.frame(traffic(look(world, memory)))
     assert frame is not None
     assert list(frame["rows"]["servers"]) == ["edge-east/checkout/blue"]  # type: ignore[index, call-overload]
 
 
 def test_reuse_keeps_order_changes(world: World) -> None:
-    view = overview(ESTATE, world, {}, NOW, Memory())
+    view = overview(look(world))
     turned = replace(view, services=dict(reversed(view.services.items())))
     assert list(reuse(view, turned).services) == list(turned.services)
     assert reuse(view, replace(view, advice="x")).services is view.services
@@ -192,7 +189,7 @@ def test_trends_are_rates_between_reads() -> None:
     observe_trends(world, "balancer:edge-east", now, old)
     assert world.trend("load/edge-east/checkout/blue") == (50.0,)
     assert world.trend("load-errors/edge-east/checkout/blue") == (5.0,)
-    row = traffic(ESTATE, world, {}, NOW, Memory()).servers["edge-east/checkout/blue"]
+    row = traffic(look(world)).servers["edge-east/checkout/blue"]
     assert (row.rate, row.error_rate, row.trend) == (50.0, 5.0, (50.0,))
     observe_trends(world, "balancer:edge-east", replace(now, process="other"), old)
     assert len(world.trend("load/edge-east/checkout/blue")) == 1, "another process counts from zero"
@@ -210,7 +207,7 @@ def test_trends_of_databases_and_services(world: World) -> None:
     observe_trends(world, "postgres:orders/n2", follower, None)
     assert world.trend("lag/orders/n2") == (3_000_000.0,)
     observe_trends(world, "metrics:prometheus", metrics(0.25), None)
-    assert overview(ESTATE, world, {}, NOW, Memory()).services["checkout"].trend == (0.25,)
+    assert overview(look(world)).services["checkout"].trend == (0.25,)
 
 
 def test_three_thousand_servers_stay_within_milliseconds() -> None:
@@ -219,10 +216,10 @@ def test_three_thousand_servers_stay_within_milliseconds() -> None:
     world, memory = World(), Memory()
     reading = _large(0)
     put(world, "balancer:edge-east", reading)
-    traffic(estate, world, {}, NOW, memory)
+    traffic(look(world, memory, estate=estate))
     steady = min(_timed(estate, world, memory) for _ in range(5))
     put(world, "balancer:edge-east", _large(1))
-    assert len(traffic(estate, world, {}, NOW, memory).servers) == 3000
+    assert len(traffic(look(world, memory, estate=estate)).servers) == 3000
     assert steady < 0.06
 
 
@@ -232,5 +229,5 @@ def _large(sessions: int) -> BalancerReading:
 
 def _timed(estate: Estate, world: World, memory: Memory) -> float:
     started = perf_counter()
-    traffic(estate, world, {}, NOW, memory)
+    traffic(look(world, memory, estate=estate))
     return perf_counter() - started

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from state.api.views.header import RtoClock
+from state.capabilities import parts
+from state.detection.detector import Detector
 from state.errors import Trouble
 from state.estate.model import Estate
+from state.journal.projection import Folds, FoldSetting
+from state.views.context import JournalState, ViewContext
+from state.views.memory import Memory
 from state.world.observed import Observed, ReadError
 from state.world.readings import (
     BalancerReading,
@@ -194,3 +201,30 @@ def healthy_world() -> World:
     healthy_cluster(world)
     healthy_service(world)
     return world
+
+
+class StillClock:
+    """Stands at NOW."""
+
+    def mono(self) -> float:
+        return NOW
+
+    def wall(self) -> float:
+        return WALL
+
+
+def look(
+    world: World,
+    memory: Memory | None = None,
+    *,
+    estate: Estate = ESTATE,
+    clocks: Mapping[str, RtoClock] | None = None,
+    drifts: Mapping[str, Mapping[str, str]] | None = None,
+    journal: JournalState | None = None,
+) -> ViewContext:
+    """What views are built from, at NOW; `clocks` and `drifts` are what the detector would have noticed."""
+    setting = FoldSetting(estate, world, StillClock(), "boot", "engine")
+    folds = Folds(tuple(parts("projections")), setting)
+    folds.of(Detector).clocks.update(clocks or {})
+    folds.of(Detector).drifts.update(drifts or {})
+    return ViewContext(estate, world, NOW, folds, journal or JournalState(), {}, memory or Memory())

@@ -1,70 +1,38 @@
-"""All actions, in the order the footer names them."""
+"""Which actions exist where. The keys of a screen are a module of its topic's name in this folder, loaded when the
+screen is first shown; classes defined elsewhere count as soon as they exist."""
 
 from __future__ import annotations
 
-from textual.binding import Binding, BindingType
+import pkgutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 
-from console.tui.actions.base import (
-    Action,
-    Back,
-    ExportJournal,
-    Filter,
-    FilterKind,
-    FilterRun,
-    GoTo,
-    Help,
-    OpenTraffic,
-    Palette,
-    Present,
-    Quit,
-    StopEverything,
-    VerifyJournal,
-)
-from console.tui.actions.changes import (
-    FAULTS,
-    ChangeWeight,
-    DrainServer,
-    FlipBackend,
-    InjectFault,
-    LiftFault,
-    ReadyServer,
-    SwitchOver,
-)
-from console.tui.actions.runs import Decide, PauseRun, ResumeRun, RetryStep, SkipStep, StartRun, StopRun, UndoRun
+from console.tui import actions
+from console.tui.actions.base import KNOWN, Action
 
-_ALL: tuple[Action, ...] = (
-    Decide(),
-    StartRun(),
-    PauseRun(),
-    ResumeRun(),
-    RetryStep(),
-    SkipStep(),
-    StopRun(),
-    UndoRun(),
-    ChangeWeight(),
-    DrainServer(),
-    ReadyServer(),
-    FlipBackend(),
-    SwitchOver(),
-    OpenTraffic(),
-    VerifyJournal(),
-    FilterRun(),
-    FilterKind(),
-    ExportJournal(),
-    Help(),
-    Filter(),
-    GoTo(),
-    StopEverything(),
-    Present(),
-    Palette(),
-    Back(),
-    Quit(),
-    *(InjectFault(fault) for fault in FAULTS),
-    *(LiftFault(fault) for fault in FAULTS),
-)
-ACTIONS: dict[str, Action] = {action.id: action for action in _ALL}
-
+EVERYWHERE = "everywhere"
 _SHOWN_KEYS = {"question_mark": "?", "slash": "/", "colon": ":", "full_stop": ".", "ctrl+p": "^p", "escape": "esc"}
+_loaded: set[str] = set()
+
+
+def keys_of(topic: str) -> Sequence[Action]:
+    """The keys that exist on the screen of a topic, its own first."""
+    _load(topic)
+    _load(EVERYWHERE)
+    return [action for action in _on(topic) if action.key]
+
+
+def actions_of(topic: str) -> Sequence[Action]:
+    """Everything that can be done on the screen of a topic: its keys, and what is in the palette only."""
+    for module in pkgutil.iter_modules(actions.__path__):
+        _load(module.name)
+    return _on(topic)
+
+
+def action_of(name: str) -> Action:
+    """The action with an id. Raises KeyError."""
+    return KNOWN[name]
 
 
 def shown_key(action: Action) -> str:
@@ -72,14 +40,31 @@ def shown_key(action: Action) -> str:
     return _SHOWN_KEYS.get(action.key, action.key)
 
 
-def actions_of(screen: str) -> list[Action]:
-    """The keys that exist on a screen, its own first."""
-    return [a for a in ACTIONS.values() if a.key and (not a.screens or screen in a.screens)]
+@contextmanager
+def kept() -> Iterator[None]:
+    """Actions that are defined meanwhile are forgotten at the end."""
+    actions_of("")
+    before = dict(KNOWN)
+    try:
+        yield
+    finally:
+        KNOWN.clear()
+        KNOWN.update(before)
 
 
-def bindings_of(screen: str) -> list[BindingType]:
-    """The bindings of a screen; each id is unique, so a keymap can move it."""
-    return [
-        Binding(action.key, f"do('{action.id}')", action.title, show=False, id=action.id)
-        for action in actions_of(screen)
-    ]
+def _on(topic: str) -> Sequence[Action]:
+    here = [action for action in KNOWN.values() if not action.screens or topic in action.screens]
+    return sorted(here, key=lambda action: not action.screens)
+
+
+def _load(name: str) -> None:
+    """Load a module of this folder; a topic need not have one."""
+    if name in _loaded:
+        return
+    _loaded.add(name)
+    module = f"{actions.__name__}.{name.replace('-', '_')}"
+    try:
+        import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name != module:
+            raise

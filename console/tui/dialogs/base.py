@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -16,13 +16,11 @@ from console.tui.glyphs import KEY, MUTED
 from console.tui.parts.facts import Facts, Row
 from console.tui.parts.header import AlarmBar, HeaderBar
 from console.tui.parts.living import Living
+from console.tui.session import Session, session_of
 from console.tui.store import Changed
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
-
-if TYPE_CHECKING:
-    from console.tui.app import ConsoleApp
 
 R = TypeVar("R")
 
@@ -40,8 +38,8 @@ class Dialog(Living, ModalScreen[R]):
     """
 
     @property
-    def console_app(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def session(self) -> Session:
+        return session_of(self)
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +51,7 @@ class Dialog(Living, ModalScreen[R]):
     def compose(self) -> ComposeResult:
         yield self.header
         yield self.alarms
-        yield TitleRule(self.title_, glyphs=self.console_app.glyphs)
+        yield TitleRule(self.title_, glyphs=self.session.glyphs)
         with Vertical(id="dialog"):
             yield from self.content_()
         yield Lines([keys_line(self.keys_)], classes="keys")
@@ -78,8 +76,8 @@ class Dialog(Living, ModalScreen[R]):
 
     def tick(self) -> None:
         """Once a second, and after every change."""
-        self.header.paint(self.console_app.store, self.console_app.glyphs)
-        self.alarms.paint(self.console_app.store)
+        self.header.paint(self.session.store, self.session.glyphs)
+        self.alarms.paint(self.session.store)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -21,6 +21,7 @@ from console.tui.text import cell
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
+from state.api.topics import Topic
 
 MOST = 5000
 P = TypeVar("P")
@@ -37,27 +38,25 @@ class Destination:
     kind: str
 
 
-def places(store: Store) -> list[Destination]:
-    """Everything the views hold, by name."""
+def places(store: Store, tabs: Iterable[Topic]) -> list[Destination]:
+    """Every row of the views that can be gone to, by name."""
     found: list[Destination] = []
-    if (overview := store.overview) is not None:
-        found += [Destination("overview", "services", k, row.name, "service") for k, row in overview.services.items()]
-        found += [Destination("overview", "alerts", k, row.name, "alert") for k, row in overview.alerts.items()]
-        found += [Destination("overview", "probes", k, row.name, "probe") for k, row in overview.probes.items()]
-    if (view := store.replication) is not None:
-        found += [Destination("replication", "nodes", k, k, "node") for k in view.nodes]
-        found += [Destination("replication", "slots", k, k, "slot") for k in view.slots]
-    if (runs := store.runbooks) is not None:
-        found += [Destination("runbooks", "runs", k, f"{k} {row.title}", "run") for k, row in runs.runs.items()]
-        found += [Destination("runbooks", "library", k, row.name, "runbook") for k, row in runs.library.items()]
-    if (traffic := store.traffic) is not None:
-        found += [Destination("traffic", "backends", k, k, "backend") for k in traffic.backends]
-        found += [Destination("traffic", "servers", k, k, "server") for k in traffic.servers]
-        found += [Destination("traffic", "dns", k, k, "record") for k in traffic.dns]
-    if (journal := store.journal) is not None:
-        newest = sorted(journal.entries.values(), key=lambda row: -row.seq)
-        found += [Destination("journal", "entries", str(r.seq), f"{r.seq} {r.message}", "entry") for r in newest]
+    for topic in tabs:
+        view = store.view(topic.name)
+        for table, kind in topic.places.items() if view is not None else ():
+            rows = getattr(view, table)
+            keys = sorted(rows, key=int, reverse=True) if all(map(str.isdecimal, rows)) else rows
+            found += [Destination(topic.name, table, key, called(key, rows[key]), kind) for key in keys]
     return found[:MOST]
+
+
+def called(key: str, row: Any) -> str:
+    """What a row is called: its name, or its key; things without a verdict of their own also by what they say."""
+    name = getattr(row, "name", key)
+    if name not in key:
+        return str(name)
+    said = getattr(row, "title", "") or ("" if hasattr(row, "health") else getattr(row, "message", ""))
+    return key if hasattr(row, "name") or not said else f"{key} {said}"
 
 
 class PickDialog(Dialog[P]):
@@ -80,7 +79,7 @@ class PickDialog(Dialog[P]):
         raise NotImplementedError
 
     def content_(self) -> Iterable[Widget]:
-        table = LineTable(self.columns, empty="the engine told nothing yet", glyphs=self.console_app.glyphs)
+        table = LineTable(self.columns, empty="the engine told nothing yet", glyphs=self.session.glyphs)
         table.can_focus = False
         yield Input(placeholder="a part of a name", compact=True)
         yield table

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
-from console.tui.actions.base import ActionContext
-from console.tui.actions.registry import actions_of, shown_key
+from console.tui.actions.registry import keys_of, shown_key
 from console.tui.dialogs.base import TextDialog
 from console.tui.glyphs import KEY, MUTED, WARN
 from console.tui.parts.facts import Row, fact
+from console.tui.session import ActionContext
 from console.tui.text import cell, joined, titled
+from state.api.topics import Topic
 
 KEYS_WIDTH = 13
 MOVING = (
@@ -19,11 +22,11 @@ MOVING = (
 )
 
 
-def help_rows(ctx: ActionContext, tabs: tuple[tuple[str, str], ...], about: str) -> list[Row]:
+def help_rows(ctx: ActionContext, tabs: Sequence[Topic], about: str) -> list[Row]:
     """Every key that exists here."""
-    rows: list[Row] = [cell(" ".join(about.split())), cell("")]
-    own = [action for action in actions_of(ctx.screen) if action.screens]
-    everywhere = [action for action in actions_of(ctx.screen) if not action.screens]
+    rows: list[Row] = [cell(about), cell("")]
+    own = [action for action in keys_of(ctx.screen) if action.screens]
+    everywhere = [action for action in keys_of(ctx.screen) if not action.screens]
     for title, actions in (("This screen", own), ("Everywhere", everywhere)):
         if actions:
             rows.append(titled(title))
@@ -33,7 +36,7 @@ def help_rows(ctx: ActionContext, tabs: tuple[tuple[str, str], ...], about: str)
             if reason is not None:
                 rows.append(_line("", joined((f"not now: {reason}", WARN))))
     rows += [_line(keys, message) for keys, message in MOVING]
-    rows.append(_line("1-9", ", ".join(f"{digit} {title}" for digit, title in tabs)))
+    rows.append(_line("1-9", ", ".join(f"{tab.digit} {tab.title}" for tab in tabs)))
     rows += [cell(""), titled("Marks"), cell("  ✓ pass  ! warn  ✗ fail  ? unknown, which is never a pass")]
     rows.append(cell("  ~ 12 s: older than it should be. Far older values are withheld: no data since 07:03:12Z"))
     rows += [cell(""), cell("No key acts by itself: it opens a card that shows what would happen, and asks.")]
@@ -44,6 +47,6 @@ def _line(keys: str, message: Text | str, mark: str = KEY) -> Row:
     return fact(f"  {keys}", message, width=KEYS_WIDTH, mark=mark)
 
 
-def help_dialog(ctx: ActionContext, tabs: tuple[tuple[str, str], ...], title: str, about: str) -> TextDialog:
+def help_dialog(ctx: ActionContext, tabs: Sequence[Topic], title: str, about: str) -> TextDialog:
     """The help of a screen as a dialog."""
     return TextDialog(f"Help: {title}", help_rows(ctx, tabs, about))

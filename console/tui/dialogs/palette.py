@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
-from console.tui.actions.registry import ACTIONS, shown_key
+from console.tui.actions.base import Action
+from console.tui.actions.registry import actions_of, shown_key
 from console.tui.dialogs.find import PickDialog
 from console.tui.glyphs import MUTED, WARN
-from console.tui.screens import SCREENS
-from console.tui.screens.base import MainScreen
+from console.tui.session import ActionContext, Session
 from console.tui.terminal.capabilities import THEMES
 from console.tui.text import cell
-from console.tui.theme import select
 from console.tui.widgets.rows import Column, TableRow
 
-if TYPE_CHECKING:
-    from console.tui.app import ConsoleApp
+
+@dataclass(frozen=True, slots=True)
+class PaletteEntry:
+    """One thing that can be done by name; `works` is false when it would only say why it does nothing now."""
+
+    name: str
+    key: str
+    message: str
+    run: Callable[[], object]
+    works: bool = True
 
 
 class PaletteDialog(PickDialog[Callable[[], object]]):
@@ -31,30 +38,27 @@ class PaletteDialog(PickDialog[Callable[[], object]]):
         Column("message", "what it does", 12, flex=1, cut="end"),
     )
 
-    def __init__(self, front: MainScreen) -> None:
+    def __init__(self, found: Iterable[PaletteEntry]) -> None:
         super().__init__()
-        self._entries = {name: (key, message, run) for name, key, message, run in entries(front)}
+        self._entries = {entry.name: entry for entry in found}
 
     def rows(self) -> Iterable[TableRow]:
-        for name, (key, message, _) in self._entries.items():
-            style = WARN if message.startswith("not now") else MUTED
-            yield TableRow(name, (cell(name), cell(key, MUTED), cell(message, style)))
+        for name, entry in self._entries.items():
+            message = cell(entry.message, MUTED if entry.works else WARN)
+            yield TableRow(name, (cell(name), cell(entry.key, MUTED), message))
 
     def picked(self, key: str) -> Callable[[], object] | None:
         found = self._entries.get(key)
-        return found[2] if found is not None else None
+        return found.run if found is not None else None
 
 
-def entries(front: MainScreen) -> Iterator[tuple[str, str, str, Callable[[], object]]]:
-    """Name, key, what it does and how: one entry per action, screen and theme."""
-    app: ConsoleApp = front.console_app
-    ctx = front.context()
-    for action in ACTIONS.values():
-        if not action.screens or front.name_ in action.screens:
-            reason = action.why_not(ctx)
-            message = f"not now: {reason}" if reason else action.help
-            yield action.name, shown_key(action), message, partial(front.try_action, action.id)
-    for tab in SCREENS:
-        yield tab.title_, tab.digit, "the screen", partial(app.switch_mode, tab.name_)
+def entries(session: Session, ctx: ActionContext, do: Callable[[Action], object]) -> Iterator[PaletteEntry]:
+    """One entry per action, screen and theme; `do` performs an action on the screen in front."""
+    for action in actions_of(ctx.screen):
+        reason = action.why_not(ctx)
+        message = f"not now: {reason}" if reason is not None else action.help
+        yield PaletteEntry(action.name, shown_key(action), message, partial(do, action), reason is None)
+    for tab in session.tabs:
+        yield PaletteEntry(tab.title, tab.digit, "the screen", partial(session.navigator.open_screen, tab.name))
     for theme in THEMES:
-        yield f"theme {theme}", "", "the colours of this console", partial(select, app, theme)
+        yield PaletteEntry(f"theme {theme}", "", "the colours of this console", partial(session.use_theme, theme))

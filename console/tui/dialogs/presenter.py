@@ -14,14 +14,13 @@ from textual.widgets import Digits
 
 from console.tui.dialogs.base import Dialog, keys_line
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN
-from console.tui.parts.feed import age_mark
-from console.tui.parts.messages import health_mark
+from console.tui.parts.ages import health_mark
 from console.tui.store import LinkState, Store
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
+from state.api.views.header import HeaderView
 from state.health import Health
 from state.units import ago, clock, megabytes, utc
-from state.world.observed import Freshness
 
 DIGITS_WIDTH = 70
 DIGITS_HEIGHT = 16
@@ -71,19 +70,20 @@ class PresenterDialog(Dialog[None]):
         yield self._told
 
     def tick(self) -> None:
-        store = self.console_app.store
-        self.header.paint(store, self.console_app.glyphs, people=False)
+        store = self.session.store
+        self.header.paint(store, self.session.glyphs, people=False)
         self._now.show(utc(store.wall).rstrip("Z"), "UTC")
         self._paint_rto(store)
         self._paint_risk(store)
-        size, ascii_only = self.app.size, self.console_app.glyphs.ascii_only
+        size, ascii_only = self.app.size, self.session.glyphs.ascii_only
         small = ascii_only or size.width < DIGITS_WIDTH or size.height < DIGITS_HEIGHT
         self.query_one("#figures").display = not small
         figures = [figure.plain for figure in (self._rto, self._risk)] if small else []
         self._told.show([*figures, *self._services(store)])
 
     def _paint_rto(self, store: Store) -> None:
-        running = store.header.rto if store.header else None
+        header = store.view(HeaderView)
+        running = header.rto if header is not None else None
         if running is None:
             self._rto.show("--:--", "RTO: no clock runs")
             return
@@ -95,12 +95,12 @@ class PresenterDialog(Dialog[None]):
         )
 
     def _paint_risk(self, store: Store) -> None:
-        risk = store.header.risk if store.header else None
+        header = store.view(HeaderView)
+        risk = header.risk if header is not None else None
         if risk is None:
             self._risk.show("-", "data at risk: no database")
             return
-        age = store.oldest(risk.sources).freshness
-        if risk.lost_bytes is None or age in {Freshness.GONE, Freshness.NEVER}:
+        if risk.lost_bytes is None or store.oldest(risk.sources).withheld:
             self._risk.show("?", "data at risk: UNKNOWN", UNKNOWN)
             return
         size, unit = megabytes(risk.lost_bytes).rsplit(" ", 1)
@@ -111,14 +111,14 @@ class PresenterDialog(Dialog[None]):
         rows: list[Text] = []
         if store.link.state is LinkState.LOST:
             rows.append(joined((f" ENGINE LOST {ago(store.link_age)}: what you see is old ", f"{FAIL} reverse")))
-        count = len(store.header.alarms) if store.header else 0
+        header = store.view(HeaderView)
+        count = len(header.alarms) if header is not None else 0
         if count:
             rows.append(joined((f" {count} ALARM{'S' if count > 1 else ''} ", f"{FAIL} reverse")))
-        view, runs = store.overview, store.runbooks
+        view, runs = store.view("overview"), store.view("runbooks")
         for row in sorted(view.services.values(), key=lambda row: row.order) if view is not None else ():
-            old = age_mark(store, (row.source,))
-            health = Health.UNKNOWN if old.plain.startswith("no data") else row.health
-            rows.append(joined("  ", health_mark(health, self.console_app.glyphs, old), (f"  {row.name}", "bold")))
+            sign = health_mark(row.health, self.session.glyphs, store.age(row.source))
+            rows.append(joined("  ", sign, (f"  {row.name}", "bold")))
         for run in runs.runs.values() if runs is not None else ():
             if run.elapsed is None or run.state.value in {"running", "paused", "waiting", "unknown", "stopping"}:
                 rows.append(joined(("  run  ", MUTED), f"{run.runbook}: {run.state.value}, {run.done} of {run.total}"))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from console.tui.actions.base import Action, ActionContext
-from console.tui.actions.registry import actions_of, shown_key
+from console.tui.actions.base import Action
+from console.tui.actions.registry import keys_of, shown_key
 from console.tui.glyphs import FAIL, KEY, MUTED, OK, WARN
 from console.tui.parts.fields import Field, fit_fields
+from console.tui.session import ActionContext
 from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
+from state.api.views.header import HeaderView
 from state.units import ago
 
 ALWAYS = {"help": 0, "stop-everything": 0}
@@ -30,7 +32,7 @@ class KeysBar(Lines):
 
     def paint(self, ctx: ActionContext) -> None:
         fields = []
-        for place, action in enumerate(action for action in actions_of(ctx.screen) if action.shown):
+        for place, action in enumerate(action for action in keys_of(ctx.screen) if action.shown):
             works = action.why_not(ctx) is None
             rank = ALWAYS.get(action.id, place + 1 if works else place + USELESS)
             fields.append(Field(rank, (_key(action, works),)))
@@ -49,18 +51,19 @@ class StatusBar(Lines):
             short = message.copy()
             short.truncate(max(8, self.app.size.width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
             fields.append(Field(0, (message, short)))
-        elif store.header is not None:
+        elif store.view(HeaderView) is not None:
             fields.append(Field(1, journal_forms(store)))
         self.show([fit_fields(fields, self.app.size.width)])
 
 
 def journal_forms(store: Store) -> tuple[Text, ...]:
     """Sequence number and the first 8 digits of the journal's head."""
-    view = store.header
+    view = store.view(HeaderView)
     if view is None:
         return ()
     head = joined((" journal ", MUTED), f"{view.journal_seq} {view.journal_head[:8]}")
-    checked = store.journal.verified if store.journal else ""
+    journal = store.view("journal")
+    checked = journal.verified if journal is not None else ""
     return (joined(head, (f"  {checked}", MUTED)), head) if checked else (head,)
 
 

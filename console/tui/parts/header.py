@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from console.tui.glyphs import FAIL, MUTED, OK, STALE, UNKNOWN, WARN, Glyphs
+from console.tui.parts.ages import age_text
 from console.tui.parts.fields import Field, fit_fields
 from console.tui.store import LinkState, Store
-from console.tui.text import age_text, cell, joined, labelled, state_text
+from console.tui.text import cell, joined, labelled, state_text
 from console.tui.theme import banner
 from console.tui.widgets.lines import Lines
-from state.api.views.header import DataRisk, RtoClock
+from state.api.topics import Topic
+from state.api.views.header import DataRisk, HeaderView, RtoClock
 from state.health import Health
 from state.units import ago, clock, megabytes, utc
-from state.world.observed import Freshness
 
 NEARLY = 0.75
 """From this share of an objective on it warns."""
@@ -21,28 +24,36 @@ DANGER_LINE = "bold red reverse"
 CAUTION_LINE = "bold yellow reverse"
 
 
+def rto_left(running: RtoClock, store: Store) -> Text:
+    """Time left of a running objective, or by how much it is missed."""
+    spent = store.spent(running.started_mono)
+    if spent > running.target:
+        return cell(f"over by {clock(spent - running.target)}", FAIL)
+    return cell(clock(running.target - spent), WARN if spent >= NEARLY * running.target else "bold")
+
+
+def rto_line(running: RtoClock, store: Store) -> Text:
+    """`11:42 left of 15:00`, or how the objective ended."""
+    target = clock(running.target)
+    if running.ended_mono is None:
+        late = store.spent(running.started_mono) > running.target
+        return joined(rto_left(running, store), f" {'' if late else 'left '}of {target}")
+    spent = store.spent(running.started_mono, running.ended_mono)
+    verdict = ("met in", OK) if spent <= running.target else ("missed:", FAIL)
+    return joined(verdict, f" {clock(spent)} of {target}")
+
+
 def rto_forms(running: RtoClock | None, store: Store) -> tuple[Text, ...]:
     """`RTO 11:42 left of 15:00`, from long to short; nothing when no clock runs."""
     if running is None:
         return ()
-    spent = store.spent(running.started_mono, running.ended_mono)
-    left = running.target - spent
-    style = FAIL if left < 0 else WARN if spent >= NEARLY * running.target else ""
-    target = clock(running.target)
+    whole = labelled("RTO", rto_line(running, store))
     if running.ended_mono is not None:
-        verdict = ("met in", OK) if left >= 0 else ("missed:", FAIL)
-        return (
-            joined(("RTO ", MUTED), verdict, f" {clock(spent)} of {target}"),
-            labelled("RTO", clock(spent), verdict[1]),
-        )
-    if left < 0:
-        over = cell(f"over by {clock(-left)}", FAIL)
-        return (joined(("RTO ", MUTED), over, f" of {target}"), labelled("RTO", over))
-    return (
-        joined(("RTO ", MUTED), (clock(left), style or "bold"), f" left of {target}"),
-        joined(("RTO ", MUTED), (clock(left), style or "bold"), f"/{target}"),
-        labelled("RTO", clock(left), style or "bold"),
-    )
+        spent = store.spent(running.started_mono, running.ended_mono)
+        return (whole, labelled("RTO", clock(spent), OK if spent <= running.target else FAIL))
+    left = rto_left(running, store)
+    shorter = joined(("RTO ", MUTED), left, f"/{clock(running.target)}")
+    return (whole, shorter, labelled("RTO", left))
 
 
 def risk_forms(risk: DataRisk | None, store: Store, glyphs: Glyphs) -> tuple[Text, ...]:
@@ -51,15 +62,14 @@ def risk_forms(risk: DataRisk | None, store: Store, glyphs: Glyphs) -> tuple[Tex
         return ()
     age = store.oldest(risk.sources)
     sign = state_text(risk.health.value, glyphs, word=False)
-    if risk.lost_bytes is None or age.freshness in {Freshness.GONE, Freshness.NEVER}:
+    if risk.lost_bytes is None or age.withheld:
         return (
             joined(("risk ", MUTED), ("? unknown", UNKNOWN), f" of {megabytes(risk.target)}"),
             labelled("risk", "?", UNKNOWN),
         )
     style = {Health.FAIL: FAIL, Health.WARN: WARN, Health.UNKNOWN: UNKNOWN}.get(risk.health, "")
     size = megabytes(risk.lost_bytes)
-    note = age_text(age.seconds, age.limit, store.wall) if age.freshness is Freshness.STALE else cell("")
-    old = joined(" ", note) if note.plain else note
+    old = cell("") if age.fresh else joined(" ", age_text(age, store.wall))
     return (
         joined(("risk ", MUTED), (size, style), f" of {megabytes(risk.target)} ", sign, old),
         joined(("risk ", MUTED), (size, style), " ", sign, old),
@@ -83,10 +93,10 @@ def oldest(store: Store) -> tuple[Text, ...]:
     if found is None:
         return ()
     name, age = found
-    if age.freshness is Freshness.FRESH:
+    if age.fresh:
         return (cell(f"oldest source {ago(age.seconds or 0)}", MUTED), cell(""))
     message = "never read" if age.seconds is None else f"{ago(age.seconds)} old"
-    style = STALE if age.freshness is Freshness.STALE else UNKNOWN
+    style = UNKNOWN if age.withheld else STALE
     return (cell(f"~ {name} {message}", style), cell(f"~ {message}", style))
 
 
@@ -96,7 +106,7 @@ class HeaderBar(Lines):
     DEFAULT_CSS = "HeaderBar { height: 1; }"
 
     def paint(self, store: Store, glyphs: Glyphs, *, people: bool = True) -> None:
-        view, hello = store.header, store.hello
+        view, hello = store.view(HeaderView), store.hello
         environment = view.environment if view else hello.environment if hello else ""
         word, style = banner(environment or "unknown", drill=environment == "drill")
         fields = [Field(0, (Text(word, style, end=""),)), Field(0, (cell(utc(store.wall)),), right=True)]
@@ -120,13 +130,13 @@ class TabsBar(Lines):
 
     DEFAULT_CSS = "TabsBar { height: 1; }"
 
-    def paint(self, store: Store, tabs: tuple[tuple[str, str], ...], here: str) -> None:
+    def paint(self, store: Store, tabs: Sequence[Topic], here: str) -> None:
         names = Text(end="", no_wrap=True)
         digits = Text(end="", no_wrap=True)
-        for digit, title in tabs:
-            style = "bold reverse" if digit == here else ""
-            names.append(f" {digit} {title} ", style or MUTED)
-            digits.append(f" {digit} {title} " if digit == here else f" {digit} ", style or MUTED)
+        for tab in tabs:
+            style = "bold reverse" if tab.name == here else MUTED
+            names.append(f" {tab.digit} {tab.title} ", style)
+            digits.append(f" {tab.digit} {tab.title} " if tab.name == here else f" {tab.digit} ", style)
         fields = [
             Field(1, (names, digits)),
             Field(3, oldest(store), right=True),
@@ -143,7 +153,7 @@ class AlarmBar(Lines):
     def paint(self, store: Store) -> None:
         width = self.app.size.width
         rows = [_bar(message, DANGER_LINE, width) for message in self._alarms(store)]
-        view = store.header
+        view = store.view(HeaderView)
         if view is not None and view.effects:
             rows.append(_bar(f"EFFECTS REFUSED: {view.effects}", CAUTION_LINE, width))
         self.set_class(not rows, "-calm")
@@ -152,7 +162,8 @@ class AlarmBar(Lines):
 
     @staticmethod
     def _alarms(store: Store) -> list[str]:
-        alarms = list(store.header.alarms) if store.header else []
+        view = store.view(HeaderView)
+        alarms = list(view.alarms) if view is not None else []
         if store.link.state is LinkState.LOST:
             alarms.insert(0, f"ENGINE LOST {ago(store.link_age)}: what you see is old. {store.link.reason}")
         if len(alarms) > 3:

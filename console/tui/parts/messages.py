@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from console.tui.glyphs import FAIL, MUTED, UNKNOWN, Glyphs
+from console.tui.glyphs import FAIL, MUTED, UNKNOWN
+from console.tui.parts.ages import NOTHING, age_text
 from console.tui.parts.facts import Fact, fact
 from console.tui.store import Store
-from console.tui.text import age_text, cell, joined, state_text
-from state.health import Health
+from console.tui.text import cell, joined
 from state.units import ago, megabytes, millis, percent
 
-NOTHING = cell("?", UNKNOWN)
-"""Not known."""
 NO_MEANING = cell("-", MUTED)
 """There is no such value here."""
 
@@ -40,20 +38,10 @@ def size(value: int | None) -> Text:
 def sources_fact(store: Store, sources: tuple[str, ...]) -> Fact:
     """Each source with its age, and what its last read said when that failed."""
     parts: list[Text] = []
-    header = store.header
     for source in sources:
         age = store.age(source)
-        note = age_text(age.seconds, age.limit, store.wall)
-        if not note.plain and age.seconds is not None:
-            note = cell(ago(age.seconds), MUTED)
-        row = header.sources.get(source) if header else None
+        note = cell(ago(age.seconds or 0.0), MUTED) if age.fresh else age_text(age, store.wall)
+        row = store.sources.get(source)
         trouble = f" ({row.trouble}: {row.message})" if row is not None and row.trouble else ""
         parts.append(joined(f"{source} ", note, (trouble, UNKNOWN)))
     return fact("source", joined(*parts, separator=", ") if parts else cell("none", MUTED))
-
-
-def health_mark(health: Health, glyphs: Glyphs, old: Text) -> Text:
-    """Glyph and word of a verdict. On old values a pass is no pass any more."""
-    if old.plain and health is Health.PASS:
-        return state_text("stale", glyphs)
-    return state_text(health.value, glyphs)

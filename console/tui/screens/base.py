@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -11,27 +11,24 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from console.tui.actions.base import ActionContext
-from console.tui.actions.registry import ACTIONS, actions_of, bindings_of
+from console.tui.actions.base import Action
+from console.tui.actions.registry import keys_of
 from console.tui.glyphs import Glyphs
+from console.tui.mirror import Touched
 from console.tui.parts.facts import Facts, Row
 from console.tui.parts.feed import Feed
 from console.tui.parts.footer import KeysBar, StatusBar
 from console.tui.parts.header import AlarmBar, HeaderBar, TabsBar
 from console.tui.parts.living import Living
-from console.tui.screens.tabs import BY_NAME
+from console.tui.session import ActionContext, Navigation, Session, session_of
 from console.tui.store import Changed, Store
 from console.tui.widgets.rows import Column
 from console.tui.widgets.table import LineTable
-
-if TYPE_CHECKING:
-    from console.tui.app import ConsoleApp
-    from console.tui.navigator import Navigator
+from state.api.topics import Topic
 
 WIDE = 100
 WIDTHS = [(0, "-narrow"), (WIDE, "-wide")]
 HEIGHTS = [(0, "-tiny"), (16, "-short"), (32, "-tall")]
-Touched = Mapping[str, frozenset[str]] | None
 
 
 def fitting_classes(width: int, height: int) -> list[str]:
@@ -47,12 +44,8 @@ class Detail(Facts):
 
 
 class MainScreen(Living, Screen[None]):
-    """One of the screens behind a digit. Subclasses name their tab and fill the body."""
+    """One of the screens behind a digit. Subclasses fill the body; their docstring is the help."""
 
-    name_: ClassVar[str] = ""
-    digit: ClassVar[str] = ""
-    title_: ClassVar[str] = ""
-    topic: ClassVar[str] = ""
     narrow: ClassVar[Mapping[str, int]] = {}
     """Per table: how many of its columns are shown on a narrow terminal."""
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -67,28 +60,27 @@ class MainScreen(Living, Screen[None]):
     }
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        if cls.name_:
-            cls.topic = cls.name_
-            cls.digit, cls.title_ = BY_NAME[cls.name_].digit, BY_NAME[cls.name_].title_
-            cls.BINDINGS = bindings_of(cls.name_)
-        super().__init_subclass__(**kwargs)
-
-    def __init__(self) -> None:
+    def __init__(self, topic: Topic) -> None:
         # Known before the first layout, so that there is no second one.
         super().__init__(classes=" ".join(fitting_classes(*self.app.size)))
+        self.topic = topic
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}
         self._mounted_whole = False
         self._columns: dict[str, tuple[Column, ...]] = {}
 
     @property
-    def console_app(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def session(self) -> Session:
+        return session_of(self)
 
     @property
-    def desk(self) -> Navigator:
-        return self.console_app.desk
+    def navigator(self) -> Navigation:
+        return self.session.navigator
+
+    @property
+    def about(self) -> str:
+        """What the screen is for."""
+        return " ".join((type(self).__doc__ or "").split())
 
     @property
     def ready(self) -> bool:
@@ -97,11 +89,11 @@ class MainScreen(Living, Screen[None]):
 
     @property
     def store(self) -> Store:
-        return self.console_app.store
+        return self.session.store
 
     @property
     def glyphs(self) -> Glyphs:
-        return self.console_app.glyphs
+        return self.session.glyphs
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
@@ -132,7 +124,7 @@ class MainScreen(Living, Screen[None]):
 
     def row(self, table: str, key: str) -> Any:
         """The view row behind a table's row."""
-        view = getattr(self.store, self.topic)
+        view = self.store.view(self.topic.name)
         return None if view is None else getattr(view, table).get(key)
 
     # -- selection and keys
@@ -169,33 +161,26 @@ class MainScreen(Living, Screen[None]):
         found.focus()
 
     def context(self) -> ActionContext:
-        return ActionContext(self.store, self.name_, self.selected())
+        """What a key would act on now."""
+        return ActionContext(self.store, self.topic.name, self.selected())
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disabled keys are dimmed (None); everything else is Textual's."""
-        if action != "do":
-            return True
-        return True if ACTIONS[str(parameters[0])].why_not(self.context()) is None else None
-
-    def action_do(self, name: str) -> None:
-        """Perform an action by its id."""
-        ACTIONS[name].perform(self.context(), self.desk)
-
-    def try_action(self, name: str) -> None:
-        """Perform an action, or say why it does nothing."""
-        reason = ACTIONS[name].why_not(self.context())
+    def do(self, action: Action) -> None:
+        """Perform an action, or say why it does nothing now."""
+        context = self.context()
+        reason = action.why_not(context)
         if reason is None:
-            self.action_do(name)
+            action.perform(context, self.navigator)
         else:
-            self.desk.say(f"{ACTIONS[name].name}: {reason}")
+            self.navigator.say(f"{action.name}: {reason}")
 
     def on_key(self, event: events.Key) -> None:
-        """A key that does nothing now says why."""
-        for action in actions_of(self.name_):
+        """The keys of this screen, before those of Textual."""
+        for action in keys_of(self.topic.name):
             if action.key in {event.key, event.character}:
-                reason = action.why_not(self.context())
-                if reason is not None:
-                    self.desk.say(f"{action.title}: {reason}")
+                event.stop()
+                event.prevent_default()
+                self.do(action)
+                return
 
     # -- painting
 
@@ -205,7 +190,7 @@ class MainScreen(Living, Screen[None]):
 
     @on(LineTable.RowSelected)
     def _row_selected(self) -> None:
-        self.desk.open_detail(self)
+        self.navigator.open_detail()
 
     def _paint_selection(self) -> None:
         if self.ready:
@@ -228,8 +213,8 @@ class MainScreen(Living, Screen[None]):
             return
         with self.app.batch_update():
             self.paint_chrome()
-            if self.topic in changed.keys:
-                self.paint(changed.keys[self.topic])
+            if self.topic.name in changed.topics and self.store.view(self.topic.name) is not None:
+                self.paint(self.store.take_touched(self.topic.name))
                 self.paint_detail()
 
     def on_mount(self) -> None:
@@ -257,7 +242,8 @@ class MainScreen(Living, Screen[None]):
             return
         with self.app.batch_update():
             self.paint_chrome()
-            if getattr(self.store, self.topic) is not None:
+            if self.store.view(self.topic.name) is not None:
+                self.store.take_touched(self.topic.name)
                 self.paint(None)
             self.paint_detail()
 
@@ -273,9 +259,9 @@ class MainScreen(Living, Screen[None]):
         if not self.ready:
             return
         self.query_one(HeaderBar).paint(self.store, self.glyphs)
-        self.query_one(TabsBar).paint(self.store, self.console_app.tabs, self.digit)
+        self.query_one(TabsBar).paint(self.store, self.session.tabs, self.topic.name)
         self.query_one(AlarmBar).paint(self.store)
-        self.query_one(StatusBar).paint(self.store, self.desk.notice)
+        self.query_one(StatusBar).paint(self.store, self.session.recent.notice_now)
         self.paint_keys()
 
     def paint_keys(self) -> None:

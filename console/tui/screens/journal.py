@@ -7,16 +7,19 @@ from typing import ClassVar
 
 from textual.widget import Widget
 
-from console.tui.glyphs import FAIL, MUTED, WARN
+from console.tui.glyphs import FAIL, MUTED, OK, WARN
+from console.tui.mirror import Touched
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
-from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.base import Detail, MainScreen
+from console.tui.store import Age
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
-from state.api.views.journal import JournalRow
+from state.api.views.journal import JournalRow, JournalView
+from state.health import Health
 from state.units import utc, utc_date
 
 LONGEST_KIND = 20
@@ -37,28 +40,28 @@ KIND_STYLES = {
     "request.refused": WARN,
     "drift.detected": WARN,
 }
+VERIFIED_STYLES: dict[Health | None, str] = {Health.PASS: OK, Health.FAIL: FAIL}
 
 
-class Journal(MainScreen):
+class JournalScreen(MainScreen):
     """Every decision and effect, who and when; the chain that proves nothing was changed."""
 
-    name_ = "journal"
     narrow: ClassVar[Mapping[str, int]] = {"entries": 5}
     DEFAULT_CSS = """
-    Journal #entries-panel { height: 1fr; }
-    Journal #chain { padding: 0 1; }
-    Journal.-tiny #chain { display: none; }
+    JournalScreen #entries-panel { height: 1fr; }
+    JournalScreen #chain { padding: 0 1; }
+    JournalScreen.-tiny #chain { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
         entries = LineTable(ENTRIES, empty="no entry read yet", glyphs=self.glyphs, id="entries")
-        self.entries = Feed[JournalRow](entries, self.store, self._entry, lambda row: ())
+        self.entries = Feed[JournalRow](entries, self.store, self._entry)
         yield Panel(entries, title="Journal", note=cell("newest first"), glyphs=self.glyphs, id="entries-panel")
         yield Lines(["waiting for the engine"], id="chain")
         yield Detail()
 
     def paint(self, touched: Touched) -> None:
-        view = self.store.journal
+        view = self.store.view(JournalView)
         assert view is not None
         keys = touched or {}
         if touched is None or "entries" in keys:
@@ -73,19 +76,22 @@ class Journal(MainScreen):
 
     def _paint_chain(self) -> None:
         """What is written and what is proven."""
-        view = self.store.journal
+        view = self.store.view(JournalView)
         if view is None:
             return
         stored = (f"NOT stored: {view.durable}", FAIL) if view.durable else "all entries are on disk"
-        told = self.desk.verified
-        checked = told if told.plain else cell(view.verified or "chain not verified yet: v verifies it")
+        asked = self.session.recent.chain_check
+        if asked is not None:
+            checked = cell(asked.message, VERIFIED_STYLES.get(asked.health, WARN))
+        else:
+            checked = cell(view.verified or "chain not verified yet: v verifies it")
         head = joined(f"{view.head_seq} entries, the last one {view.head_hash[:8]}", (", ", MUTED), stored)
         rows = [head, checked]
         if head.cell_len + checked.cell_len + 4 <= self.size.width:
             rows = [joined(head, (", ", MUTED), checked)]
         self.query_one("#chain", Lines).show(rows)
 
-    def _entry(self, key: str, row: JournalRow) -> TableRow:
+    def _entry(self, key: str, row: JournalRow, _age: Age) -> TableRow:
         return TableRow(
             key,
             (

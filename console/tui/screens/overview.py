@@ -9,12 +9,15 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, WARN
+from console.tui.mirror import Touched
+from console.tui.parts.ages import NOTHING, health_mark, unless_withheld, with_age
+from console.tui.parts.cascade import cascade_rows
 from console.tui.parts.facts import Row, fact
-from console.tui.parts.feed import Feed, age_mark, aged_message
-from console.tui.parts.header import rto_forms
-from console.tui.parts.messages import NOTHING, health_mark, latency, ratio, sources_fact
-from console.tui.screens.base import Detail, MainScreen, Touched
-from console.tui.screens.cascade import cascade_rows
+from console.tui.parts.feed import Feed
+from console.tui.parts.header import rto_left, rto_line
+from console.tui.parts.messages import latency, ratio, sources_fact
+from console.tui.screens.base import Detail, MainScreen
+from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
@@ -50,23 +53,22 @@ PROBES = (
 SEVERITY = {"critical": Health.FAIL, "page": Health.FAIL, "warning": Health.WARN}
 
 
-class Overview(MainScreen):
+class OverviewScreen(MainScreen):
     """What fails, what to recover first and why, and how long is left."""
 
-    name_ = "overview"
     narrow: ClassVar[Mapping[str, int]] = {"services": 6}
     DEFAULT_CSS = """
-    Overview #services-panel { height: 6; }
-    Overview #signals { height: 6; }
-    Overview #bottom { height: 1fr; min-height: 4; }
-    Overview #bottom Detail { height: 1fr; width: 1fr; }
-    Overview #errors-panel { display: none; height: 1fr; width: 1fr; }
-    Overview.-wide #errors-panel { display: block; }
-    Overview.-wide #alerts-panel { width: 3fr; }
-    Overview.-wide #probes-panel { width: 2fr; }
-    Overview Chart { height: 1fr; padding: 0 1; }
-    Overview.-tiny #services-panel { height: 1fr; }
-    Overview.-tiny #bottom { display: none; }
+    OverviewScreen #services-panel { height: 6; }
+    OverviewScreen #signals { height: 6; }
+    OverviewScreen #bottom { height: 1fr; min-height: 4; }
+    OverviewScreen #bottom Detail { height: 1fr; width: 1fr; }
+    OverviewScreen #errors-panel { display: none; height: 1fr; width: 1fr; }
+    OverviewScreen.-wide #errors-panel { display: block; }
+    OverviewScreen.-wide #alerts-panel { width: 3fr; }
+    OverviewScreen.-wide #probes-panel { width: 2fr; }
+    OverviewScreen Chart { height: 1fr; padding: 0 1; }
+    OverviewScreen.-tiny #services-panel { height: 1fr; }
+    OverviewScreen.-tiny #bottom { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
@@ -88,7 +90,7 @@ class Overview(MainScreen):
         yield Horizontal(Detail(), Panel(Chart(glyphs), title="Errors", glyphs=glyphs, id="errors-panel"), id="bottom")
 
     def paint(self, touched: Touched) -> None:
-        view = self.store.overview
+        view = self.store.view(OverviewView)
         assert view is not None
         keys = touched or {}
         whole = touched is None
@@ -117,31 +119,27 @@ class Overview(MainScreen):
         message = view.alerts_message or "no alerts"
         self.alerts.table.set_empty(message if view.alerts_health is Health.PASS else f"unproven: {message}")
 
-    def _service(self, key: str, row: ServiceRow) -> TableRow:
-        old = age_mark(self.store, (row.source,))
-        left = cell("")
-        if row.rto is not None and row.rto.ended_mono is None:
-            left = rto_forms(row.rto, self.store)[-1][4:]
-        message = aged_message(row.message, old)
+    def _service(self, key: str, row: ServiceRow, age: Age) -> TableRow:
+        rto = row.rto if row.rto is not None and row.rto.ended_mono is None else None
+        message = with_age(age, row.message, self.store.wall)
         if row.fallback:
             message = joined(message, (f" (from {row.source})", WARN))
-        gone = old.plain.startswith("no data")
         return TableRow(
             key,
             (
-                health_mark(Health.UNKNOWN if gone else row.health, self.glyphs, old),
+                health_mark(row.health, self.glyphs, age),
                 cell(row.name, "bold" if row.health is Health.FAIL else ""),
-                NOTHING if gone else ratio(row.error_ratio, row.error_limit),
-                NOTHING if gone else latency(row.p99, row.p99_limit),
-                left,
+                unless_withheld(age, ratio(row.error_ratio, row.error_limit)),
+                unless_withheld(age, latency(row.p99, row.p99_limit)),
+                rto_left(rto, self.store) if rto is not None else cell(""),
                 message,
                 cell(row.releases, MUTED),
                 sparkline(row.trend, TREND, self.glyphs, target=row.error_limit) if row.trend else cell(""),
-                NOTHING if gone or row.rate is None else cell(rate(row.rate)),
+                NOTHING if row.rate is None else unless_withheld(age, cell(rate(row.rate))),
             ),
         )
 
-    def _alert(self, key: str, row: AlertRow) -> TableRow:
+    def _alert(self, key: str, row: AlertRow, _age: Age) -> TableRow:
         severity = SEVERITY.get(row.severity, Health.UNKNOWN)
         sign = state_text(severity.value, self.glyphs, word=False)
         since = ago(max(0.0, self.store.wall - row.started_at))
@@ -150,20 +148,13 @@ class Overview(MainScreen):
             (joined(sign, f" {row.severity}"), cell(row.name, "bold"), cell(since, MUTED), cell(row.summary)),
         )
 
-    def _probe(self, key: str, row: ProbeRow) -> TableRow:
-        old = age_mark(self.store, (row.source,))
-        return TableRow(
-            key,
-            (
-                health_mark(row.health, self.glyphs, old),
-                cell(row.name),
-                aged_message(row.message, old),
-            ),
-        )
+    def _probe(self, key: str, row: ProbeRow, age: Age) -> TableRow:
+        message = with_age(age, row.message, self.store.wall)
+        return TableRow(key, (health_mark(row.health, self.glyphs, age), cell(row.name), message))
 
     def tick(self) -> None:
         super().tick()
-        view = self.store.overview
+        view = self.store.view(OverviewView)
         if view is not None and any(row.rto for row in view.services.values()):
             self.services.show(self._ordered(view), [k for k, row in view.services.items() if row.rto])
         if view is not None:
@@ -197,18 +188,18 @@ class Overview(MainScreen):
                 fact("asked for", f"{row.service} in {row.site}"),
                 sources_fact(self.store, (row.source,)),
             ]
-        view = self.store.overview
+        view = self.store.view(OverviewView)
         return [cell(view.alerts_message if view else "waiting for the engine", MUTED)]
 
     def _service_detail(self, row: ServiceRow) -> list[Row]:
-        view = self.store.overview
+        view = self.store.view(OverviewView)
         told: list[Row] = [joined((row.name, "bold"), (f"  tier {row.tier}  owners {row.owners or 'none'}", MUTED))]
         told.append(fact("verdict", row.message))
         told += self._clock_facts(row)
         if row.fallback:
             told.append(fact("read from", f"{row.source}, the fallback", WARN))
         if view is not None:
-            told += cascade_rows(row, view, self.store.replication, self.glyphs)
+            told += cascade_rows(row, view, self._health_of, self.glyphs)
             if view.advice:
                 told.append(fact("advice", view.advice))
         errors = "?" if row.error_ratio is None else percent(row.error_ratio)
@@ -222,12 +213,19 @@ class Overview(MainScreen):
         told.append(sources_fact(self.store, (row.source,)))
         return told
 
+    def _health_of(self, name: str) -> Health | None:
+        """The verdict of a service or a database."""
+        view, databases = self.store.view(OverviewView), self.store.view("replication")
+        known = {**(databases.clusters if databases is not None else {}), **(view.services if view is not None else {})}
+        health: Health | None = known[name].health if name in known else None
+        return health
+
     def _clock_facts(self, row: ServiceRow) -> list[Row]:
         """The running objective, or how the last one ended."""
         if row.rto is None:
             return []
         if row.rto.ended_mono is None:
-            return [fact("RTO", rto_forms(row.rto, self.store)[0][4:])]
+            return [fact("RTO", rto_line(row.rto, self.store))]
         spent = self.store.spent(row.rto.started_mono, row.rto.ended_mono)
         met = spent <= row.rto.target
         verdict = f"within its RTO of {clock(row.rto.target)}" if met else f"its RTO was {clock(row.rto.target)}"

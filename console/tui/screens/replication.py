@@ -10,18 +10,31 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
+from console.tui.mirror import Touched
+from console.tui.parts.ages import (
+    NOTHING,
+    age_text,
+    age_words,
+    health_mark,
+    judged_mark,
+    since,
+    unless_withheld,
+    with_age,
+)
 from console.tui.parts.facts import Row, fact
-from console.tui.parts.feed import Feed, age_mark, aged_message
+from console.tui.parts.feed import Feed
 from console.tui.parts.header import DANGER_LINE
-from console.tui.parts.messages import NO_MEANING, NOTHING, health_mark, size, sources_fact
-from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.parts.messages import NO_MEANING, size, sources_fact
+from console.tui.screens.base import Detail, MainScreen
+from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, sparkline
 from console.tui.widgets.table import LineTable
-from state.api.views.replication import ClusterRow, NodeRow, SlotRow
+from state.api.views.header import HeaderView
+from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.health import Health
 from state.units import megabytes
 
@@ -50,23 +63,22 @@ SLOTS = (
 LEADS = frozenset({"primary", "leader", "master"})
 
 
-class Replication(MainScreen):
+class ReplicationScreen(MainScreen):
     """Roles as their witnesses tell them, distance in bytes and seconds, what a failover would lose."""
 
-    name_ = "replication"
     narrow: ClassVar[Mapping[str, int]] = {"nodes": 8}
     DEFAULT_CSS = """
-    Replication #clusters-panel { height: auto; max-height: 8; }
-    Replication #nodes-panel { height: 6; }
-    Replication #slots-panel { height: 4; }
-    Replication #bottom { height: 1fr; min-height: 4; }
-    Replication #bottom Detail { height: 1fr; width: 1fr; }
-    Replication #behind-panel { display: none; height: 1fr; width: 1fr; }
-    Replication.-wide #behind-panel { display: block; }
-    Replication Chart { height: 1fr; padding: 0 1; }
-    Replication.-tiny #clusters-panel { max-height: 2; }
-    Replication.-tiny #nodes-panel { height: 1fr; }
-    Replication.-tiny #bottom { display: none; }
+    ReplicationScreen #clusters-panel { height: auto; max-height: 8; }
+    ReplicationScreen #nodes-panel { height: 6; }
+    ReplicationScreen #slots-panel { height: 4; }
+    ReplicationScreen #bottom { height: 1fr; min-height: 4; }
+    ReplicationScreen #bottom Detail { height: 1fr; width: 1fr; }
+    ReplicationScreen #behind-panel { display: none; height: 1fr; width: 1fr; }
+    ReplicationScreen.-wide #behind-panel { display: block; }
+    ReplicationScreen Chart { height: 1fr; padding: 0 1; }
+    ReplicationScreen.-tiny #clusters-panel { max-height: 2; }
+    ReplicationScreen.-tiny #nodes-panel { height: 1fr; }
+    ReplicationScreen.-tiny #bottom { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
@@ -84,7 +96,7 @@ class Replication(MainScreen):
         yield Horizontal(Detail(), Panel(Chart(glyphs), title="Behind", glyphs=glyphs, id="behind-panel"), id="bottom")
 
     def paint(self, touched: Touched) -> None:
-        view = self.store.replication
+        view = self.store.view(ReplicationView)
         assert view is not None
         keys = touched or {}
         whole = touched is None
@@ -103,7 +115,7 @@ class Replication(MainScreen):
         self._paint_clusters()
 
     def _paint_clusters(self) -> None:
-        view = self.store.replication
+        view = self.store.view(ReplicationView)
         if view is None:
             return
         rows: list[Text] = []
@@ -112,8 +124,8 @@ class Replication(MainScreen):
         self.query_one("#clusters", Lines).show(rows or [cell("  the estate names no database", MUTED)])
 
     def _cluster(self, row: ClusterRow) -> list[Text]:
-        old = age_mark(self.store, row.risk.sources)
-        header = self.store.header
+        age = self.store.oldest(row.risk.sources)
+        header = self.store.view(HeaderView)
         told_above = header is not None and any(row.split_brain in alarm for alarm in header.alarms)
         split = []
         if row.split_brain and not told_above:
@@ -122,14 +134,14 @@ class Replication(MainScreen):
         paused = joined(" ", ("PAUSED: no automatic failover", WARN)) if row.paused else cell("")
         head = joined(
             "  ",
-            health_mark(row.health, self.glyphs, old),
+            judged_mark(row.health, self.glyphs, age),
             (f" {row.name}", "bold"),
             (" leader ", MUTED),
             (row.leader or "? unknown", leader),
             (f"  {row.votes}", MUTED),
             (f"  TL {row.timeline}" if row.timeline else "", MUTED),
             paused,
-            (f" {old.plain}" if old.plain else "", UNKNOWN),
+            cell("") if age.fresh else joined((f" {age_words(age, self.store.wall)}", UNKNOWN)),
         )
         lost = row.risk.lost_bytes
         loss = (
@@ -150,40 +162,40 @@ class Replication(MainScreen):
             return [*split, head, joined(risk, kept)]
         return [*split, head, risk, kept]
 
-    def _node(self, key: str, row: NodeRow) -> TableRow:
-        old = age_mark(self.store, row.sources)
-        gone = old.plain.startswith("no data")
+    def _node(self, key: str, row: NodeRow, age: Age) -> TableRow:
         leads = row.role in LEADS
         role = FAIL if row.role == "CONFLICT" else OK if leads else ""
+
+        over = FAIL if row.health is Health.FAIL and not leads else ""
 
         def figure(value: float | None, shown: str, style: str = "") -> Text:
             """Unknown is `?`; `-` where a primary has no such value."""
             if leads and not value:
                 return NO_MEANING
-            return NOTHING if gone or value is None else cell(shown, style)
+            return NOTHING if value is None else unless_withheld(age, cell(shown, style))
 
-        over = FAIL if row.health is Health.FAIL and not leads else ""
+        behind = figure(row.lag_bytes, megabytes(row.lag_bytes or 0), over)
+        wall = self.store.wall
         return TableRow(
             key,
             (
-                health_mark(Health.UNKNOWN if gone else row.health, self.glyphs, old),
+                health_mark(row.health, self.glyphs, age),
                 cell(row.node, "bold" if leads else ""),
                 cell(row.role or "?", role),
-                NOTHING if row.timeline is None or gone else cell(str(row.timeline)),
-                cell("no data", UNKNOWN) if gone else figure(row.lag_bytes, megabytes(row.lag_bytes or 0), over),
+                NOTHING if row.timeline is None else unless_withheld(age, cell(str(row.timeline))),
+                cell("no data", UNKNOWN) if age.withheld else behind,
                 figure(row.lag_seconds, f"{row.lag_seconds or 0.0:.1f} s"),
                 cell(row.sync) if row.sync else NO_MEANING if leads else NOTHING,
-                joined((old.plain.removeprefix("no data "), UNKNOWN)) if gone else old,
+                cell(since(age, wall), UNKNOWN) if age.withheld else age_text(age, wall),
                 cell(row.site, MUTED),
-                NOTHING if gone or not row.lsn else cell(row.lsn),
+                unless_withheld(age, cell(row.lsn)) if row.lsn else NOTHING,
                 figure(row.unapplied_bytes, megabytes(row.unapplied_bytes or 0)),
                 sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(""),
             ),
         )
 
-    def _slot(self, key: str, row: SlotRow) -> TableRow:
-        old = age_mark(self.store, (row.source,))
-        sign = state_text("stale" if old.plain else "active" if row.active else "warn", self.glyphs, word=False)
+    def _slot(self, key: str, row: SlotRow, age: Age) -> TableRow:
+        sign = state_text("stale" if not age.fresh else "active" if row.active else "warn", self.glyphs, word=False)
         word = "active" if row.active else "inactive"
         return TableRow(
             key,
@@ -192,13 +204,13 @@ class Replication(MainScreen):
                 cell(row.name),
                 cell(row.slot_type, MUTED),
                 size(row.retained),
-                aged_message(row.message, old),
+                with_age(age, row.message, self.store.wall),
             ),
         )
 
     def paint_detail(self) -> None:
         super().paint_detail()
-        view, row = self.store.replication, self.selected()
+        view, row = self.store.view(ReplicationView), self.selected()
         if view is None:
             return
         if not isinstance(row, NodeRow):
@@ -216,7 +228,7 @@ class Replication(MainScreen):
         chart.show_values(row.trend, target=target, label=megabytes)
 
     def detail_rows(self) -> list[Row]:
-        row, view = self.selected(), self.store.replication
+        row, view = self.selected(), self.store.view(ReplicationView)
         if isinstance(row, NodeRow) and view is not None:
             return self._node_detail(row, view.clusters.get(row.cluster))
         if isinstance(row, SlotRow):

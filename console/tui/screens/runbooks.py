@@ -9,19 +9,21 @@ from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from console.tui.actions.runs import run_of
+from console.tui.actions.runbooks import run_of
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
+from console.tui.mirror import Touched
 from console.tui.parts.facts import Row
 from console.tui.parts.feed import Feed
 from console.tui.parts.run_facts import measured, run_detail, runbook_detail, step_detail
-from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.screens.base import Detail, MainScreen
+from console.tui.store import FRESH, Age
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
 from state.api.run_states import StepState
-from state.api.views.runbooks import RunbookRow, RunRow, StepRow
+from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
 from state.units import clock
 
 RUNS = (
@@ -52,28 +54,27 @@ NO_RUN = "no run yet: choose a runbook in the library, s starts it"
 MOVING = frozenset({StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN})
 
 
-class Runbooks(MainScreen):
+class RunbooksScreen(MainScreen):
     """Runs, their steps with time and evidence, and the runbooks that can be started."""
 
-    name_ = "runbooks"
     narrow: ClassVar[Mapping[str, int]] = {"steps": 4, "library": 5}
     DEFAULT_CSS = """
-    Runbooks #runs-panel { height: 5; }
-    Runbooks #steps-panel { height: 1fr; min-height: 4; }
-    Runbooks #bottom { height: 7; }
-    Runbooks.-tall #bottom { height: 12; }
-    Runbooks #library-panel { width: 34; height: 1fr; }
-    Runbooks #bottom Detail { width: 1fr; height: 1fr; }
-    Runbooks.-wide #library-panel { width: 1fr; }
-    Runbooks.-idle #runs-panel { height: 1; }
-    Runbooks.-idle #steps-panel, Runbooks.-idle #runs { display: none; }
-    Runbooks.-idle #bottom { height: 1fr; layout: vertical; }
-    Runbooks.-idle #library-panel { width: 1fr; height: 2fr; }
-    Runbooks.-idle #bottom Detail { width: 1fr; height: 3fr; }
-    Runbooks.-tiny #runs-panel { height: 1fr; }
-    Runbooks.-tiny #bottom, Runbooks.-tiny #steps-panel { display: none; }
-    Runbooks.-idle.-tiny #runs-panel { height: 1; }
-    Runbooks.-idle.-tiny #bottom { display: block; }
+    RunbooksScreen #runs-panel { height: 5; }
+    RunbooksScreen #steps-panel { height: 1fr; min-height: 4; }
+    RunbooksScreen #bottom { height: 7; }
+    RunbooksScreen.-tall #bottom { height: 12; }
+    RunbooksScreen #library-panel { width: 34; height: 1fr; }
+    RunbooksScreen #bottom Detail { width: 1fr; height: 1fr; }
+    RunbooksScreen.-wide #library-panel { width: 1fr; }
+    RunbooksScreen.-idle #runs-panel { height: 1; }
+    RunbooksScreen.-idle #steps-panel, Runbooks.-idle #runs { display: none; }
+    RunbooksScreen.-idle #bottom { height: 1fr; layout: vertical; }
+    RunbooksScreen.-idle #library-panel { width: 1fr; height: 2fr; }
+    RunbooksScreen.-idle #bottom Detail { width: 1fr; height: 3fr; }
+    RunbooksScreen.-tiny #runs-panel { height: 1fr; }
+    RunbooksScreen.-tiny #bottom, Runbooks.-tiny #steps-panel { display: none; }
+    RunbooksScreen.-idle.-tiny #runs-panel { height: 1; }
+    RunbooksScreen.-idle.-tiny #bottom { display: block; }
     """
 
     def body(self) -> Iterable[Widget]:
@@ -81,9 +82,9 @@ class Runbooks(MainScreen):
         runs = LineTable(RUNS, empty=NO_RUN, glyphs=glyphs, id="runs")
         steps = LineTable(STEPS, empty="no run is selected", glyphs=glyphs, id="steps")
         library = LineTable(LIBRARY, empty="no runbook read yet", glyphs=glyphs, id="library")
-        self.runs = Feed[RunRow](runs, self.store, self._run, lambda row: ())
-        self.steps = Feed[StepRow](steps, self.store, self._step, lambda row: ())
-        self.library = Feed[RunbookRow](library, self.store, self._runbook, lambda row: ())
+        self.runs = Feed[RunRow](runs, self.store, self._run)
+        self.steps = Feed[StepRow](steps, self.store, self._step)
+        self.library = Feed[RunbookRow](library, self.store, self._runbook)
         self._run_shown = ""
         self._idle = False
         yield Panel(runs, title="Runs", glyphs=glyphs, id="runs-panel")
@@ -91,7 +92,7 @@ class Runbooks(MainScreen):
         yield Horizontal(Panel(library, title="Library", glyphs=glyphs, id="library-panel"), Detail(), id="bottom")
 
     def paint(self, touched: Touched) -> None:
-        view = self.store.runbooks
+        view = self.store.view(RunbooksView)
         assert view is not None
         keys = touched or {}
         whole = touched is None
@@ -105,10 +106,10 @@ class Runbooks(MainScreen):
             self.library.show(view.library, None if whole else keys["library"])
             self.library.table.set_empty("no runbook in the estate's folders")
         self._arrange(len(view.runs))
-        if self.desk.started in view.runs:
-            self.runs.table.move_to(self.desk.started)
+        if self.session.recent.started in view.runs:
+            self.runs.table.move_to(self.session.recent.started)
             self.runs.table.focus()
-            self.desk.started = ""
+            self.session.recent.started = ""
         self._paint_steps(None if whole else keys.get("steps", frozenset()))
 
     def _arrange(self, runs: int) -> None:
@@ -118,7 +119,7 @@ class Runbooks(MainScreen):
             self._idle = idle
             self.set_class(idle, "-idle")
             self.query_one("#runs-panel", Panel).set_title("Runs", cell(NO_RUN, MUTED) if idle else "")
-            if idle or self.desk.started:
+            if idle or self.session.recent.started:
                 (self.library if idle else self.runs).table.focus()
         if not idle:
             height = self.app.size.height
@@ -127,7 +128,7 @@ class Runbooks(MainScreen):
             self.query_one("#runs-panel").styles.height = 1
 
     def _paint_steps(self, touched: frozenset[str] | None) -> None:
-        view = self.store.runbooks
+        view = self.store.view(RunbooksView)
         if view is None:
             return
         run = view.runs.get(self.runs.table.cursor_key or "")
@@ -169,7 +170,7 @@ class Runbooks(MainScreen):
 
     def tick(self) -> None:
         super().tick()
-        view = self.store.runbooks
+        view = self.store.view(RunbooksView)
         if view is None:
             return
         alive = [run.id for run in view.runs.values() if run.started_mono is not None]
@@ -181,7 +182,7 @@ class Runbooks(MainScreen):
         if run is not None:
             self.query_one("#steps-panel", Panel).set_title(f"Steps of {run.id}", self._progress(run))
 
-    def _run(self, key: str, row: RunRow) -> TableRow:
+    def _run(self, key: str, row: RunRow, _age: Age = FRESH) -> TableRow:
         spent = self._spent(row)
         late = spent is not None and row.budget is not None and spent > row.budget
         time = "" if spent is None else clock(spent)
@@ -199,7 +200,7 @@ class Runbooks(MainScreen):
             ),
         )
 
-    def _step(self, key: str, row: StepRow) -> TableRow:
+    def _step(self, key: str, row: StepRow, _age: Age = FRESH) -> TableRow:
         spent = row.seconds
         if spent is None and row.started_mono is not None:
             spent = self.store.spent(row.started_mono)
@@ -222,7 +223,7 @@ class Runbooks(MainScreen):
             ),
         )
 
-    def _runbook(self, key: str, row: RunbookRow) -> TableRow:
+    def _runbook(self, key: str, row: RunbookRow, _age: Age) -> TableRow:
         sign = state_text("refused" if row.lint else "warn" if row.warnings else "ok", self.glyphs)
         message = cell(row.lint, FAIL) if row.lint else cell(row.title)
         return TableRow(
@@ -245,7 +246,7 @@ class Runbooks(MainScreen):
 
     def detail_rows(self) -> list[Row]:
         row = self.selected()
-        view = self.store.runbooks
+        view = self.store.view(RunbooksView)
         if isinstance(row, StepRow):
             return step_detail(row, run_of(self.context()))
         if isinstance(row, RunbookRow):

@@ -9,16 +9,19 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
+from console.tui.mirror import Touched
+from console.tui.parts.ages import NOTHING, age_text, health_mark, unless_withheld, with_age
 from console.tui.parts.facts import Row, fact
-from console.tui.parts.feed import Feed, age_mark
-from console.tui.parts.messages import NOTHING, health_mark, sources_fact
-from console.tui.screens.base import Detail, MainScreen, Touched
+from console.tui.parts.feed import Feed
+from console.tui.parts.messages import sources_fact
+from console.tui.screens.base import Detail, MainScreen
+from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
-from state.api.views.traffic import BackendRow, DnsRow, ServerRow
+from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.health import Health
 from state.units import ago, percent, rate
 
@@ -53,22 +56,21 @@ DNS = (
 )
 
 
-class Traffic(MainScreen):
+class TrafficScreen(MainScreen):
     """Which server takes which share of the traffic, on every balancer, and what DNS says."""
 
-    name_ = "traffic"
     narrow: ClassVar[Mapping[str, int]] = {"backends": 6, "servers": 9, "dns": 3}
     DEFAULT_CSS = """
-    Traffic #backends-panel { height: 6; }
-    Traffic #servers-panel { height: 1fr; min-height: 4; }
-    Traffic #bottom { height: 7; }
-    Traffic.-tall #bottom { height: 11; }
-    Traffic #dns-panel { width: 1fr; height: 1fr; }
-    Traffic.-wide #dns-panel { width: 3fr; }
-    Traffic.-wide #bottom Detail { width: 2fr; }
-    Traffic #bottom Detail { width: 1fr; height: 1fr; }
-    Traffic.-tiny #backends-panel { height: 1fr; }
-    Traffic.-tiny #bottom, Traffic.-tiny #servers-panel { display: none; }
+    TrafficScreen #backends-panel { height: 6; }
+    TrafficScreen #servers-panel { height: 1fr; min-height: 4; }
+    TrafficScreen #bottom { height: 7; }
+    TrafficScreen.-tall #bottom { height: 11; }
+    TrafficScreen #dns-panel { width: 1fr; height: 1fr; }
+    TrafficScreen.-wide #dns-panel { width: 3fr; }
+    TrafficScreen.-wide #bottom Detail { width: 2fr; }
+    TrafficScreen #bottom Detail { width: 1fr; height: 1fr; }
+    TrafficScreen.-tiny #backends-panel { height: 1fr; }
+    TrafficScreen.-tiny #bottom, Traffic.-tiny #servers-panel { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
@@ -86,7 +88,7 @@ class Traffic(MainScreen):
         yield Horizontal(Panel(dns, title="DNS", glyphs=glyphs, id="dns-panel"), Detail(), id="bottom")
 
     def paint(self, touched: Touched) -> None:
-        view = self.store.traffic
+        view = self.store.view(TrafficView)
         assert view is not None
         keys = touched or {}
         whole = touched is None
@@ -101,7 +103,7 @@ class Traffic(MainScreen):
         self._paint_servers(None if whole else keys.get("servers", frozenset()))
 
     def _paint_servers(self, touched: frozenset[str] | None) -> None:
-        view = self.store.traffic
+        view = self.store.view(TrafficView)
         if view is None:
             return
         backend = view.backends.get(self.backends.table.cursor_key or "")
@@ -123,43 +125,40 @@ class Traffic(MainScreen):
 
     def reveal(self, table: str, key: str) -> None:
         """A server is shown under its backend."""
-        view = self.store.traffic
+        view = self.store.view(TrafficView)
         server = view.servers.get(key) if view is not None and table == "servers" else None
         if server is not None:
             super().reveal("backends", f"{server.balancer}/{server.backend}")
             self._paint_servers(None)
         super().reveal(table, key)
 
-    def _backend(self, key: str, row: BackendRow) -> TableRow:
-        old = age_mark(self.store, (row.source,))
-        gone = old.plain.startswith("no data")
+    def _backend(self, key: str, row: BackendRow, age: Age) -> TableRow:
         short = row.serving < row.floor
         message = [cell(row.message)]
         if row.drift:
             message.append(cell(f"drift: {row.drift}", WARN))
-        if old.plain:
-            message.insert(0, old)
+        if not age.fresh:
+            message.insert(0, age_text(age, self.store.wall))
         return TableRow(
             key,
             (
-                health_mark(Health.UNKNOWN if gone else row.health, self.glyphs, old),
+                health_mark(row.health, self.glyphs, age),
                 cell(f"{row.balancer}/{row.backend}"),
-                NOTHING if gone else cell(f"{row.serving}/{row.total}", FAIL if short else ""),
+                unless_withheld(age, cell(f"{row.serving}/{row.total}", FAIL if short else "")),
                 cell(str(row.floor), MUTED),
                 cell(row.active),
                 joined(*message, separator="; "),
-                NOTHING if gone else cell(str(row.sessions)),
+                unless_withheld(age, cell(str(row.sessions))),
             ),
         )
 
-    def _server(self, key: str, row: ServerRow) -> TableRow:
-        old = age_mark(self.store, (row.source,))
-        if old.plain.startswith("no data"):
+    def _server(self, key: str, row: ServerRow, age: Age) -> TableRow:
+        old = age_text(age, self.store.wall)
+        if age.withheld:
             blank = (NOTHING,) * 4
             return TableRow(key, (state_text("unknown", self.glyphs), cell(row.server), cell(row.release), *blank, old))
-        sign = state_text(row.health.value, self.glyphs, word=False)
-        if old.plain and row.health is Health.PASS:
-            sign = state_text("stale", self.glyphs, word=False)
+        stale = not age.fresh and row.health is Health.PASS
+        sign = state_text("stale" if stale else row.health.value, self.glyphs, word=False)
         idle = MUTED if not row.share else ""
         return TableRow(
             key,
@@ -178,18 +177,10 @@ class Traffic(MainScreen):
             ),
         )
 
-    def _record(self, key: str, row: DnsRow) -> TableRow:
-        old = age_mark(self.store, (row.source,))
-        gone = old.plain.startswith("no data")
-        shown = row.answers or "no answer"
+    def _record(self, key: str, row: DnsRow, age: Age) -> TableRow:
+        answers = with_age(age, row.answers or "no answer", self.store.wall, separator=" ")
         return TableRow(
-            key,
-            (
-                health_mark(Health.UNKNOWN if gone else row.health, self.glyphs, old),
-                cell(row.name),
-                old if gone else joined(old, shown, separator=" ") if old.plain else cell(shown),
-                cell(row.server, MUTED),
-            ),
+            key, (health_mark(row.health, self.glyphs, age), cell(row.name), answers, cell(row.server, MUTED))
         )
 
     def detail_rows(self) -> list[Row]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
+from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, Resume, Skip, Stop
 from state.api.run_states import StepState
-from state.api.views.runbooks import Param, RunbookRow, RunRow, StepRow
+from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
 
 AGAIN = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
 """States of a step that may be tried once more: it is known that it did not happen."""
@@ -16,15 +17,66 @@ def run_of(ctx: ActionContext) -> RunRow | None:
     """The run under the cursor, or the one whose step is."""
     if isinstance(ctx.row, RunRow):
         return ctx.row
-    view = ctx.store.runbooks
+    view = ctx.store.view(RunbooksView)
     return view.runs.get(ctx.row.run) if view is not None and isinstance(ctx.row, StepRow) else None
 
 
 def steps_of(ctx: ActionContext, run: RunRow) -> list[StepRow]:
     """The steps of a run in order."""
-    view = ctx.store.runbooks
+    view = ctx.store.view(RunbooksView)
     found = [step for step in view.steps.values() if step.run == run.id] if view is not None else []
     return sorted(found, key=lambda step: (step.index, step.instance))
+
+
+class RunControl(Action):
+    """Steer the selected run."""
+
+    screens = ("runbooks",)
+    acts = True
+    verb: ClassVar[str] = ""
+    request: ClassVar[ControlRequest]
+
+    def missing(self, ctx: ActionContext) -> str | None:
+        run = run_of(ctx)
+        if run is None:
+            return "select a run first"
+        if not any(action.split()[0] == self.verb for action in run.next_actions if action):
+            return f"{run.id} is {run.state.value}: {self.verb} is not possible now"
+        return None
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        self.propose(ctx, navigator, self.request, ())
+
+    def propose(
+        self, ctx: ActionContext, navigator: Navigation, request: ControlRequest, facts: tuple[tuple[str, str], ...]
+    ) -> None:
+        """Ask for a yes, then send."""
+        run = run_of(ctx)
+        assert run is not None
+        told = (
+            ("verb", self.help),
+            ("object", f"{run.id} {run.title}"),
+            ("state", f"{run.state.value}: {run.message}" if run.message else run.state.value),
+            *facts,
+        )
+        navigator.confirm(f"{self.title.capitalize()} {run.id}", told, lambda: navigator.send_control(run.id, request))
+
+
+class DecideRun(RunControl):
+    """Answer the question the run waits for."""
+
+    key, title, verb = "d", "decide", "decide"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        run = run_of(ctx)
+        assert run is not None
+        choice = Param("choice", "choice", "", run.options, True)
+
+        def then(answers: FormValues) -> None:
+            request = Decide(answers["choice"])
+            self.propose(ctx, navigator, request, (("question", run.question), ("answer", answers["choice"])))
+
+        navigator.ask(run.question or f"Decide {run.id}", (choice,), then)
 
 
 class StartRun(Effect):
@@ -37,67 +89,28 @@ class StartRun(Effect):
             return "select a runbook in the library first (Tab)"
         return f"the runbook does not hold: {ctx.row.lint}" if ctx.row.lint else None
 
-    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         row: RunbookRow = ctx.row
 
         def then(answers: FormValues) -> None:
-            desk.preview({"do": "runbook", "name": row.name, "params": dict(answers)})
+            navigator.preview(PlanRunbook(row.name, dict(answers)))
 
         if row.params:
-            desk.ask(f"Start {row.title}", row.params, then)
+            navigator.ask(f"Start {row.title}", row.params, then)
         else:
             then({})
-
-
-class RunControl(Action):
-    """Steer the selected run."""
-
-    screens = ("runbooks",)
-    acts = True
-    verb: ClassVar[str] = ""
-
-    def missing(self, ctx: ActionContext) -> str | None:
-        run = run_of(ctx)
-        if run is None:
-            return "select a run first"
-        if not any(action.split()[0] == self.verb for action in run.next_actions if action):
-            return f"{run.id} is {run.state.value}: {self.verb} is not possible now"
-        return None
-
-    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
-        self.propose(ctx, desk, {"verb": self.verb}, ())
-
-    def propose(
-        self, ctx: ActionContext, desk: Navigation, request: dict[str, Any], facts: tuple[tuple[str, str], ...]
-    ) -> None:
-        """Ask for a yes, then send."""
-        run = run_of(ctx)
-        assert run is not None
-        told = (
-            ("does", self.help),
-            ("run", f"{run.id} {run.title}"),
-            ("state", f"{run.state.value}: {run.message}" if run.message else run.state.value),
-            *facts,
-        )
-        desk.confirm(f"{self.title.capitalize()} {run.id}", told, lambda: desk.send_control(run.id, request))
 
 
 class PauseRun(RunControl):
     """Hold the run after the step it is in."""
 
-    key, title, verb = "p", "pause", "pause"
+    key, title, verb, request = "p", "pause", "pause", Pause()
 
 
 class ResumeRun(RunControl):
     """Let a paused run go on."""
 
-    key, title, verb = "u", "resume", "resume"
-
-
-class StopRun(RunControl):
-    """End the run at its next safe point."""
-
-    key, title, verb = "e", "end run", "stop"
+    key, title, verb, request = "u", "resume", "resume", Resume()
 
 
 class RetryStep(Effect):
@@ -116,12 +129,12 @@ class RetryStep(Effect):
             return f"step {step.step} is {step.state.value}: only what did not happen is tried again"
         return None
 
-    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         run = run_of(ctx)
         step = self._step(ctx, run) if run is not None else None
         assert run is not None
         assert step is not None
-        desk.preview({"do": "retry", "run": run.id, "step": step.step})
+        navigator.preview(PlanRetry(run.id, step.step))
 
     def _step(self, ctx: ActionContext, run: RunRow) -> StepRow | None:
         if isinstance(ctx.row, StepRow):
@@ -134,7 +147,7 @@ class SkipStep(RunControl):
 
     key, title, verb = "n", "skip", "skip"
 
-    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         run = run_of(ctx)
         assert run is not None
         settled = {StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED}
@@ -142,27 +155,16 @@ class SkipStep(RunControl):
         step = ctx.row.step if isinstance(ctx.row, StepRow) else waiting[0].step if waiting else ""
 
         def then(answers: FormValues) -> None:
-            request = {"verb": self.verb, "step": step, "reason": answers["reason"]}
-            self.propose(ctx, desk, request, (("step", step), ("reason", answers["reason"])))
+            request = Skip(step, answers["reason"])
+            self.propose(ctx, navigator, request, (("step", step), ("reason", answers["reason"])))
 
-        desk.ask(f"Skip {step} of {run.id}: why", (Param("reason", "text", "", (), True),), then)
+        navigator.ask(f"Skip {step} of {run.id}: why", (Param("reason", "text", "", (), True),), then)
 
 
-class Decide(RunControl):
-    """Answer the question the run waits for."""
+class StopRun(RunControl):
+    """End the run at its next safe point."""
 
-    key, title, verb = "d", "decide", "decide"
-
-    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
-        run = run_of(ctx)
-        assert run is not None
-        choice = Param("choice", "choice", "", run.options, True)
-
-        def then(answers: FormValues) -> None:
-            request = {"verb": self.verb, "choice": answers["choice"]}
-            self.propose(ctx, desk, request, (("question", run.question), ("answer", answers["choice"])))
-
-        desk.ask(run.question or f"Decide {run.id}", (choice,), then)
+    key, title, verb, request = "e", "end run", "stop", Stop()
 
 
 class UndoRun(Effect):
@@ -176,7 +178,7 @@ class UndoRun(Effect):
             return "select a run first"
         return None if "undo" in run.next_actions else f"{run.id} has nothing that can be undone now"
 
-    def perform(self, ctx: ActionContext, desk: Navigation) -> None:
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         run = run_of(ctx)
         assert run is not None
-        desk.preview({"do": "undo", "run": run.id})
+        navigator.preview(PlanUndo(run.id))

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.text import Text
 
 from console.tui.glyphs import MUTED, Glyphs
 from console.tui.parts.facts import Row, fact
 from console.tui.text import cell, joined, state_text
 from state.api.views.overview import OverviewView, ServiceRow
-from state.api.views.replication import ReplicationView
 from state.health import Health
 
 DEEPEST = 6
-
-
-def health_of(name: str, view: OverviewView, databases: ReplicationView | None) -> Health | None:
-    """The verdict of a service or database cluster; None when neither is known by that name."""
-    if name in view.services:
-        return view.services[name].health
-    if databases is not None and name in databases.clusters:
-        return databases.clusters[name].health
-    return None
+HealthOf = Callable[[str], Health | None]
+"""The verdict of a service or database cluster; None when neither is known by that name."""
 
 
 def dependents(name: str, view: OverviewView) -> list[str]:
@@ -37,11 +31,11 @@ def dependents(name: str, view: OverviewView) -> list[str]:
     return found
 
 
-def cascade_rows(row: ServiceRow, view: OverviewView, databases: ReplicationView | None, glyphs: Glyphs) -> list[Row]:
+def cascade_rows(row: ServiceRow, view: OverviewView, health_of: HealthOf, glyphs: Glyphs) -> list[Row]:
     """`needs` with how each dependency stands, indented by distance, and `unblocks`."""
     told: list[Row] = []
     for depth, name in _beneath(row.name, view):
-        health = health_of(name, view, databases)
+        health = health_of(name)
         sign = state_text(health.value, glyphs) if health is not None else cell("not judged", MUTED)
         why = f"  {view.services[name].message}" if name in view.services and health is not Health.PASS else ""
         message: Text = joined("  " * depth, sign, (f"  {name}", "bold"), why)

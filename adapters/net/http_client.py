@@ -1,0 +1,130 @@
+"""What reading and acting over HTTP have in common: one client without habits of its own, and whole answers.
+
+HTTP itself (RFC 9112) is aiohttp's: framing, kept connections, TLS. Here stands what we never leave to a default.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import aiohttp
+from yarl import URL
+
+from adapters.net.origin import Origin, printable
+
+GZIP = 16 + zlib.MAX_WBITS
+
+
+class UnusableAnswer(Exception):
+    """An answer came, but no body can be made of it; `code` is `oversize` or `encoding`."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer: status code, decoded body, and the place a redirect points to (empty when it is none)."""
+
+    status: int
+    body: bytes
+    location: str
+
+    @property
+    def text(self) -> str:
+        """The body as text, without the white space around it."""
+        return self.body.decode("utf-8", "replace").strip()
+
+
+def client(connector: aiohttp.BaseConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    """A client that sends these headers, keeps no cookies and reads no proxy or password from the environment.
+
+    It has no time limits, which the callers' deadlines are, and leaves bodies encoded for `whole`. Needs a running
+    event loop.
+    """
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers={"User-Agent": "recovery", **headers},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+    )
+
+
+@lru_cache(maxsize=1024)
+def address(origin: Origin, path: str) -> URL:
+    """The URL of a path at an origin, as it is sent. Raises ValueError."""
+    if path and not path.startswith("/"):
+        raise ValueError("a path starts with a slash")
+    if not printable(path):
+        raise ValueError("a path is printable ASCII without spaces")
+    return URL(f"{origin.scheme}://{origin.netloc}{origin.prefix}{path}", encoded=True)
+
+
+async def whole(answer: aiohttp.ClientResponse, cap: int) -> Reply:
+    """The answer to its end, with a decoded body of at most `cap` bytes.
+
+    Raises UnusableAnswer, and ClientPayloadError when the answer is cut short.
+    """
+    headers = answer.headers
+    if "Transfer-Encoding" in headers and headers["Transfer-Encoding"].lower() != "chunked":
+        raise UnusableAnswer("the answer has an unknown transfer encoding", "encoding")
+    pieces, size = [], 0
+    while piece := await answer.content.readany():
+        pieces.append(piece)
+        size += len(piece)
+        if size > cap:
+            raise _oversize(cap)
+    content = b"".join(pieces)
+    if content and "Content-Encoding" in headers:
+        content = _decoded(content, headers["Content-Encoding"].lower(), cap)
+    return Reply(answer.status, content, headers.get("Location", "") if 300 <= answer.status < 400 else "")
+
+
+def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
+    """The content of a body. aiohttp takes a gzip stream without its end for whole, so it is decoded here."""
+    if encoding == "identity":
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise UnusableAnswer("the answer has a content encoding that was not asked for", "encoding")
+    content = bytearray()
+    try:
+        while body:  # RFC 1952: a stream is one member or several
+            member = zlib.decompressobj(GZIP)
+            content += member.decompress(body, cap + 1 - len(content))
+            if len(content) > cap:
+                raise _oversize(cap)
+            if not member.eof:
+                raise UnusableAnswer("the gzip stream of the answer is cut short", "encoding")
+            body = member.unused_data
+    except zlib.error as error:
+        raise UnusableAnswer("the answer is not valid gzip", "encoding") from error
+    return bytes(content)
+
+
+def _oversize(cap: int) -> UnusableAnswer:
+    return UnusableAnswer(f"the answer is longer than {cap} bytes", "oversize")
+
+
+def reason(error: aiohttp.ClientError | OSError) -> str:
+    """What went wrong with a request, in short and in our words: aiohttp's may quote the request and the answer."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed before an answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection was closed before a whole answer"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"the answer is not valid HTTP: {error.message.partition(':')[0]}"
+    cause = error.__cause__ if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS refused: {getattr(cause, 'verify_message', '') or cause.reason or type(cause).__name__}"
+    if isinstance(cause, OSError):
+        known = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror
+        return known or str(cause) or "the connection was closed"
+    return type(error).__name__

@@ -1,0 +1,86 @@
+"""Keys that exist on every screen."""
+
+from __future__ import annotations
+
+from console.tui.actions.base import Action, ActionContext, Navigation
+from state.api.views.header import HeaderView
+
+
+class Help(Action):
+    """Every key of this screen, and why the dimmed ones do nothing."""
+
+    key, title = "question_mark", "help"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_help()
+
+
+class Filter(Action):
+    """Show only rows of the table in focus that contain a text."""
+
+    key, title = "slash", "filter"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_filter()
+
+
+class GoTo(Action):
+    """Go to anything by its name: a service, node, server, run, runbook or journal entry."""
+
+    key, title = "colon", "go to"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_goto()
+
+
+class StopEverything(Action):
+    """Start nothing new, in any run; what is in flight is classified by reading its target."""
+
+    key, title, acts = "full_stop", "stop all", True
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        header = ctx.store.view(HeaderView)
+        running = ", ".join(header.running) if header and header.running else "nothing runs now"
+        facts = (
+            ("verb", "stop everything"),
+            ("object", f"all runs of this engine: {running}"),
+            ("effect", "nothing new is started; what is in flight is classified by reading"),
+            ("reversal", "resume or retry each run"),
+        )
+        navigator.confirm("Stop everything", facts, navigator.send_stop_all)
+
+
+class Present(Action):
+    """Large clocks for a wall or a projector; hosts and people are not shown."""
+
+    key, title, shown = "P", "presenter", False
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_presenter()
+
+
+class Palette(Action):
+    """Everything by name: screens, actions, faults of a lab."""
+
+    key, title, shown = "ctrl+p", "palette", False
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_palette()
+
+
+class Back(Action):
+    """Undo the filter, or leave what is open."""
+
+    key, title, shown = "escape", "back", False
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.step_back()
+
+
+class Quit(Action):
+    """Leave the console. Runs belong to the engine and go on."""
+
+    key, title, shown = "q", "quit", False
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.leave()

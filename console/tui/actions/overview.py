@@ -1,0 +1,33 @@
+"""Keys of the overview."""
+
+from __future__ import annotations
+
+from console.tui.actions.base import Action, ActionContext, Navigation
+from state.api.views.overview import ServiceRow
+from state.health import Health
+
+WORST_FIRST = (Health.FAIL, Health.UNKNOWN, Health.WARN, Health.PASS)
+
+
+class OpenTraffic(Action):
+    """Go to the backend that carries the selected service, on the Traffic screen."""
+
+    key, title, screens = "t", "traffic", ("overview",)
+
+    def missing(self, ctx: ActionContext) -> str | None:
+        return None if isinstance(ctx.row, ServiceRow) else "select a service first"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        # Asked for here only: the footer asks every second, and the traffic may be thousands of rows.
+        backend = self._backend(ctx)
+        if backend:
+            navigator.open_place("traffic", "backends", backend)
+        else:
+            navigator.say(f"{self.title}: no backend is known to carry {ctx.row.name}")
+
+    def _backend(self, ctx: ActionContext) -> str:
+        """The worst of the service's backends."""
+        view = ctx.store.view("traffic")
+        mine = [row for row in view.backends.values() if row.service == ctx.row.name] if view is not None else []
+        mine.sort(key=lambda row: (WORST_FIRST.index(row.health), row.key))
+        return str(mine[0].key) if mine else ""

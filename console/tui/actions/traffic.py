@@ -1,0 +1,89 @@
+"""Keys of the traffic screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.tui.actions.base import ActionContext, Effect, FormValues, Navigation
+from state.api.requests import PlanChange
+from state.api.views.runbooks import Param
+from state.api.views.traffic import BackendRow, ServerRow, TrafficView
+
+MOST_WEIGHT = 256
+"""The highest weight a server may have, HAProxy management guide, `set server … weight`."""
+
+
+def _server(row: ServerRow) -> dict[str, Any]:
+    return {"balancer": row.balancer, "backend": row.backend, "server": row.server}
+
+
+class ServerAction(Effect):
+    """A change of the selected server."""
+
+    screens = ("traffic",)
+
+    def missing(self, ctx: ActionContext) -> str | None:
+        return None if isinstance(ctx.row, ServerRow) else "select a server first (Tab)"
+
+
+class ChangeWeight(ServerAction):
+    """Propose another weight for the selected server."""
+
+    key, title = "w", "weight"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        row: ServerRow = ctx.row
+        weight = Param("weight", "whole", str(row.weight), (), True)
+
+        def then(answers: FormValues) -> None:
+            text = answers["weight"]
+            if not (text.isascii() and text.isdigit() and int(text) <= MOST_WEIGHT):
+                navigator.say(f"a weight is a whole number from 0 to {MOST_WEIGHT}")
+                return
+            navigator.preview(PlanChange("server.weight", {**_server(row), "weight": int(text)}))
+
+        navigator.ask(f"Weight of {row.server} in {row.balancer}/{row.backend}", (weight,), then)
+
+
+class DrainServer(ServerAction):
+    """Propose to send no new connections to the selected server; those it has go on."""
+
+    key, title = "d", "drain"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.preview(PlanChange("server.drain", _server(ctx.row)))
+
+
+class ReadyServer(ServerAction):
+    """Propose to let the selected server take traffic again."""
+
+    key, title = "r", "ready"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.preview(PlanChange("server.ready", _server(ctx.row)))
+
+
+class FlipBackend(Effect):
+    """Propose to move all traffic of a backend to one of its servers (blue-green)."""
+
+    key, title, screens = "f", "flip", ("traffic",)
+
+    def missing(self, ctx: ActionContext) -> str | None:
+        return None if isinstance(ctx.row, ServerRow | BackendRow) else "select a backend or server first"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        row: ServerRow | BackendRow = ctx.row
+        fixed = {"balancer": row.balancer, "backend": row.backend}
+        if isinstance(row, ServerRow):
+            navigator.preview(PlanChange("backend.flip", {**fixed, "to": row.server}))
+            return
+        view = ctx.store.view(TrafficView)
+        assert view is not None
+        here = [s for s in view.servers.values() if (s.balancer, s.backend) == (row.balancer, row.backend)]
+        idle = next((s.server for s in here if not s.share), "")
+        target = Param("to", "server", idle, tuple(s.server for s in here), True)
+        navigator.ask(
+            f"Flip {row.balancer}/{row.backend} to",
+            (target,),
+            lambda answers: navigator.preview(PlanChange("backend.flip", {**fixed, "to": answers["to"]})),
+        )

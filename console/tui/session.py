@@ -1,0 +1,102 @@
+"""What dialogs, screens, parts and actions see of the console they are in: protocols, and the app fulfils them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from console.tui.glyphs import Glyphs
+from console.tui.store import Store
+from state.health import Health
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+    from state.api.requests import ControlRequest, PlanRequest
+    from state.api.topics import Topic
+    from state.api.views.runbooks import Param
+
+FormValues = Mapping[str, str]
+Then = Callable[[FormValues], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """What a key would act on: the store, the topic of the screen in front and the row under the cursor."""
+
+    store: Store
+    screen: str
+    row: Any = None
+
+
+class Navigation(Protocol):
+    """What may be asked of the console. None of it reaches the outside without a person's confirmation."""
+
+    def preview(self, request: PlanRequest) -> None: ...
+    def ask(self, title: str, params: Sequence[Param], then: Then) -> None: ...
+    def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None: ...
+    def send_control(self, run: str, request: ControlRequest) -> Any: ...
+    def send_stop_all(self) -> Any: ...
+    def verify_journal(self) -> None: ...
+    def say(self, message: str) -> None: ...
+    def open_help(self) -> None: ...
+    def open_palette(self) -> None: ...
+    def open_goto(self) -> None: ...
+    def open_filter(self) -> None: ...
+    def open_presenter(self) -> None: ...
+    def open_detail(self) -> None: ...
+    def open_screen(self, topic: str) -> None: ...
+    def open_place(self, screen: str, table: str, key: str) -> None: ...
+    def filter_to(self, needle: str) -> None: ...
+    def leave(self) -> None: ...
+    def step_back(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChainCheck:
+    """What came of a verification of the journal; `health` None while it goes on."""
+
+    message: str
+    health: Health | None
+
+
+@dataclass(slots=True)
+class Recent:
+    """What the person at this console did last, as far as screens show it."""
+
+    started: str = ""
+    """The run that was started last, until the runbooks screen has shown it."""
+    chain_check: ChainCheck | None = None
+    notice: str = ""
+    notice_until: float = 0.0
+    """On this process's monotonic clock."""
+
+    @property
+    def notice_now(self) -> str:
+        """What the last line says, for a while."""
+        return self.notice if time.monotonic() < self.notice_until else ""
+
+
+class Session(Protocol):
+    """One person's console."""
+
+    store: Store
+    glyphs: Glyphs
+    recent: Recent
+
+    @property
+    def navigator(self) -> Navigation: ...
+
+    @property
+    def tabs(self) -> Sequence[Topic]:
+        """The topics that have a screen, in the order of their digits."""
+
+    def use_theme(self, name: str) -> None:
+        """Draw in other colours from now on."""
+
+
+def session_of(node: MessagePump) -> Session:
+    """The console that a screen, dialog or widget is in."""
+    return cast("Session", node.app)

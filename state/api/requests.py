@@ -1,0 +1,165 @@
+"""What people and scripts ask of the engine, as types. `read_*` is the one place where JSON becomes a request.
+
+A plan request is tagged by `do`, a control by `verb`; the other keys are the fields of its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+from state.errors import NotFound
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """One change outside any runbook."""
+
+    do: ClassVar[str] = "change"
+    kind: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRunbook:
+    """A runbook of the library with its parameters."""
+
+    do: ClassVar[str] = "runbook"
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRetry:
+    """A step that is proven not to have happened, once more; without `step` the one the run stands at."""
+
+    do: ClassVar[str] = "retry"
+    run: str
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanUndo:
+    """The reverse of everything a run did, last first."""
+
+    do: ClassVar[str] = "undo"
+    run: str
+
+
+PlanRequest = PlanChange | PlanRunbook | PlanRetry | PlanUndo
+PLANS: Mapping[str, type[PlanRequest]] = {kind.do: kind for kind in (PlanChange, PlanRunbook, PlanRetry, PlanUndo)}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was typed on a card: the code, the target's name, the accepted loss."""
+
+    nonce: str = ""
+    name: str = ""
+    loss: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A confirmed plan; the fingerprint is that of the card the person saw."""
+
+    plan: str
+    fingerprint: str
+    typed: Typed = Typed()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Hold the run after the step it is in."""
+
+    verb: ClassVar[str] = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a paused run go on."""
+
+    verb: ClassVar[str] = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Go on without the step the run stands at, for a reason."""
+
+    verb: ClassVar[str] = "skip"
+    step: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Start nothing new in the run and end it at its next safe point."""
+
+    verb: ClassVar[str] = "stop"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Answer the question the run waits for."""
+
+    verb: ClassVar[str] = "decide"
+    choice: str
+    step: str = ""
+
+
+ControlRequest = Pause | Resume | Skip | Stop | Decide
+CONTROLS: Mapping[str, type[ControlRequest]] = {kind.verb: kind for kind in (Pause, Resume, Skip, Stop, Decide)}
+
+
+def read_plan(body: Mapping[str, Any]) -> PlanRequest:
+    """A plan request from JSON. Raises NotFound naming what is missing or unknown."""
+    kind = PLANS.get(str(body.get("do", "")))
+    if kind is None:
+        raise NotFound(f"cannot plan {body.get('do')!r}; there are {', '.join(PLANS)}")
+    return _read(kind, body)
+
+
+def read_control(body: Mapping[str, Any]) -> ControlRequest:
+    """A control from JSON. Raises NotFound naming what is missing or unknown."""
+    kind = CONTROLS.get(str(body.get("verb", "")))
+    if kind is None:
+        raise NotFound(f"no control {body.get('verb')!r}; there are {', '.join(CONTROLS)}")
+    return _read(kind, body)
+
+
+def read_submission(body: Mapping[str, Any]) -> Submission:
+    """A submission from JSON. Raises NotFound naming what is missing or of another shape."""
+    typed = body.get("typed") or {}
+    if not isinstance(typed, Mapping):
+        raise NotFound("typed is an object with nonce, name and loss")
+    return _read(Submission, {"plan": "", "fingerprint": "", **body, "typed": _read(Typed, typed)})
+
+
+def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
+    """A request as JSON-ready data."""
+    told = {f.name: getattr(request, f.name) for f in fields(request)}
+    if isinstance(request, Submission):
+        return {**told, "typed": {f.name: getattr(request.typed, f.name) for f in fields(Typed)}}
+    tag = {"do": request.do} if hasattr(request, "do") else {"verb": request.verb}
+    return {**tag, **{k: dict(v) if isinstance(v, Mapping) else v for k, v in told.items()}}
+
+
+def _read(kind: type[R], body: Mapping[str, Any]) -> R:
+    """The fields of a type from an object: texts as text, objects as they are; unknown keys are passed over."""
+    given: dict[str, Any] = {}
+    for spot in fields(kind):  # type: ignore[arg-type]
+        value = body.get(spot.name)
+        if value is None:
+            if spot.default is MISSING and spot.default_factory is MISSING:
+                raise NotFound(f"the request lacks {spot.name}")
+        elif spot.default_factory is dict:
+            if not isinstance(value, Mapping):
+                raise NotFound(f"{spot.name} is an object of names and values")
+            given[spot.name] = dict(value)
+        else:
+            given[spot.name] = value if isinstance(value, Typed) else str(value)
+    return kind(**given)

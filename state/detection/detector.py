@@ -1,0 +1,147 @@
+"""What the engine itself notices and records: services impaired and recovered, split brain, drift of balancers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import singledispatchmethod
+
+from state.api.views.header import RtoClock
+from state.detection.events import (
+    DriftDetected,
+    ServiceImpaired,
+    ServiceRecovered,
+    SplitBrainCleared,
+    SplitBrainDetected,
+)
+from state.health import Health
+from state.journal.events import Body, Event, Recorded
+from state.journal.projection import FoldSetting, Projection
+from state.ports.target import Setting
+from state.runs.events import EffectEnded, EffectIntended
+from state.verdicts.drift import SettingKey, drifts, key_of
+from state.verdicts.replication import ClusterVerdict, cluster_verdict
+from state.verdicts.service import service_verdicts
+from state.verdicts.split_brain import split_resolved
+from state.world.observed import Observed
+from state.world.readings import BalancerReading, Reading
+
+STEADY = 3
+"""Verdicts in a row before a service counts as impaired or recovered; one sample may lie."""
+
+
+class Detector:
+    """Folds its own events, so clocks survive a restart; evaluates the world on every tick.
+
+    `drifts` holds per balancer and backend what differs from the settings that confirmed effects left. While an
+    effect is under way on a target, nothing there is held against anybody; afterwards only readings count that were
+    taken after its outcome was recorded.
+    """
+
+    def __init__(self, setting: FoldSetting) -> None:
+        self._estate, self._world, self._actor = setting.estate, setting.world, setting.actor
+        self._mono = setting.mono
+        self.clocks: dict[str, RtoClock] = {}
+        self.splits: dict[str, tuple[str, ...]] = {}
+        self.drifts: dict[str, Mapping[str, str]] = {}
+        self._expected: dict[SettingKey, tuple[Setting, float]] = {}
+        self._under_way: dict[str, tuple[str, ...]] = {}
+        self._processes: dict[str, str] = {}
+        self._streaks: dict[str, tuple[Health, int, float]] = {}
+        self._pending: list[Event] = []
+
+    def fold(self, recorded: Recorded) -> None:
+        """Apply one entry."""
+        if not recorded.erased:
+            self._take(recorded.body, recorded)
+
+    @singledispatchmethod
+    def _take(self, body: Body, recorded: Recorded) -> None:
+        raise TypeError(f"the detector does not read {recorded.kind}")
+
+    @_take.register
+    def _(self, body: ServiceImpaired, recorded: Recorded) -> None:
+        since = self._mono(recorded) - body.since
+        self.clocks[body.service] = RtoClock(body.service, since, body.target, None)
+
+    @_take.register
+    def _(self, body: ServiceRecovered, recorded: Recorded) -> None:
+        clock = self.clocks.get(body.service)
+        if clock is not None:
+            self.clocks[body.service] = replace(clock, ended_mono=self._mono(recorded))
+
+    @_take.register
+    def _(self, body: EffectIntended, recorded: Recorded) -> None:
+        self._under_way[body.effect] = body.targets
+
+    @_take.register
+    def _(self, body: EffectEnded, recorded: Recorded) -> None:
+        self._under_way.pop(body.effect, None)
+        for setting in body.leaves:
+            self._expected[key_of(setting)] = (setting, self._mono(recorded))
+
+    def heard(self, now: Observed[Reading]) -> None:
+        """Compare a balancer with what confirmed effects left there; each new difference is recorded once."""
+        reading, read_at = now.value, now.mono
+        if not isinstance(reading, BalancerReading) or now.error is not None or read_at is None:
+            return
+        before = self.drifts.get(reading.name, {})
+        busy = {target for targets in self._under_way.values() for target in targets}
+        expected = [s for s, since in self._expected.values() if "/".join(s.place[:2]) not in busy and since < read_at]
+        found = drifts(reading, expected, self._processes.get(reading.name, ""))
+        for backend, message in found.items():
+            if before.get(backend) != message:
+                body = DriftDetected(reading.name, f"{reading.name}: {message}", backend)
+                self._pending.append(Event(body, self._actor))
+        self.drifts[reading.name] = found
+        if not found:
+            self._processes[reading.name] = reading.process
+
+    def notice(self, now_mono: float) -> list[Event]:
+        """Judge every service and cluster once; what is to be recorded since the last time."""
+        databases: dict[str, Health] = {}
+        for name, entry in self._estate.databases.items():
+            cluster = cluster_verdict(name, entry, self._world, now_mono)
+            databases[name] = cluster.health
+            self._split_brain(name, cluster)
+        for name, verdict in service_verdicts(self._estate, self._world, now_mono, databases).items():
+            self._judge(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
+        noticed, self._pending = self._pending, []
+        return noticed
+
+    def _split_brain(self, name: str, cluster: ClusterVerdict) -> None:
+        """Two writers are recorded at once; cleared only when each of them speaks and at most one writes."""
+        known = self.splits.get(name)
+        if cluster.split is not None and known is None:
+            self.splits[name] = cluster.split.nodes
+            self._pending.append(Event(SplitBrainDetected(name, cluster.split.message), self._actor))
+        elif cluster.split is None and known is not None and split_resolved(cluster.facts, known):
+            del self.splits[name]
+            body = SplitBrainCleared(name, f"{name}: one node takes writes again")
+            self._pending.append(Event(body, self._actor))
+
+    def _judge(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
+        last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))
+        count, since = (count + 1, since) if health is last else (1, now_mono)
+        self._streaks[name] = (health, count, since)
+        clock = self.clocks.get(name)
+        running = clock is not None and clock.ended_mono is None
+        if count != STEADY:
+            return
+        if health is Health.FAIL and not running:
+            impaired = ServiceImpaired(name, rto, round(now_mono - since, 3), f"{name}: {message}")
+            self._pending.append(Event(impaired, self._actor))
+        elif health in (Health.PASS, Health.WARN) and running and clock is not None:
+            took = now_mono - clock.started_mono
+            said = f"{name} recovered after {took:.1f} s of {rto:.0f} s"
+            self._pending.append(Event(ServiceRecovered(name, round(took, 3), rto, said), self._actor))
+
+
+DETECTOR = Projection(
+    Detector,
+    Detector,
+    (ServiceImpaired, ServiceRecovered, EffectIntended, EffectEnded),
+    Detector.fold,
+    Detector.heard,
+    Detector.notice,
+)

@@ -1,0 +1,57 @@
+"""What the engine notices by itself and records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from state.journal.events import WORDS, Body, event
+
+
+@event("service.impaired")
+@dataclass(frozen=True, slots=True)
+class ServiceImpaired(Body):
+    """A service fails: `since` seconds before the entry, against an RTO of `target` seconds."""
+
+    service: str
+    target: float
+    since: float
+    message: str = field(metadata=WORDS)
+
+
+@event("service.recovered")
+@dataclass(frozen=True, slots=True)
+class ServiceRecovered(Body):
+    """It is within its objectives again, after `seconds` of `target`."""
+
+    service: str
+    seconds: float
+    target: float
+    message: str = field(metadata=WORDS)
+
+
+@event("drift.detected")
+@dataclass(frozen=True, slots=True)
+class DriftDetected(Body):
+    """A balancer no longer stands as the engine's effects left it."""
+
+    balancer: str
+    message: str = field(metadata=WORDS)
+    backend: str = ""
+
+
+@event("split-brain.detected")
+@dataclass(frozen=True, slots=True)
+class SplitBrainDetected(Body):
+    """More than one node of a database accepts writes."""
+
+    database: str
+    message: str = field(metadata=WORDS)
+
+
+@event("split-brain.cleared")
+@dataclass(frozen=True, slots=True)
+class SplitBrainCleared(Body):
+    """At most one accepts writes again, by the word of each that did."""
+
+    database: str
+    message: str = field(metadata=WORDS)

@@ -1,0 +1,7 @@
+"""The engine's own events."""
+
+from __future__ import annotations
+
+from state.capabilities import Capability
+
+CAPABILITY = Capability("engine", events=("state.engine.events",))

@@ -1,0 +1,101 @@
+"""Projections: durable state as a fold over the journal.
+
+A capability registers its projections; the engine creates each once, folds every entry in, live and after a restart,
+and hands the state to views, checks and policies by its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from state.clock import Clock
+from state.estate.model import Estate
+from state.journal.events import Body, Event, Foreign, Recorded, Unreadable
+from state.world.observed import Observed
+from state.world.readings import Reading
+from state.world.world import World
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class FoldSetting:
+    """What a projection may start from; `boot` names this engine's life, `actor` its entries."""
+
+    estate: Estate
+    world: World
+    clock: Clock
+    boot: str
+    actor: str
+
+    def mono(self, recorded: Recorded) -> float:
+        """The monotonic instant of an entry; of an earlier engine's by the wall clock, the best there is."""
+        if recorded.boot == self.boot:
+            return recorded.mono
+        return recorded.at - (self.clock.wall() - self.clock.mono())
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """One fold: the state it makes, the bodies it reads (none = every entry), and how an entry changes the state.
+
+    `fold` may raise LookupError, TypeError, ValueError or AttributeError for an entry that does not fit what went
+    before; then the journal counts as unread from there. `heard` is called with each good reading, `notice` at every
+    tick with the engine's monotonic clock; what `notice` returns is recorded, however long that has to wait.
+    """
+
+    state: type[Any]
+    create: Callable[[FoldSetting], Any]
+    kinds: tuple[type[Body], ...]
+    fold: Callable[[Any, Recorded], None]
+    heard: Callable[[Any, Observed[Reading]], None] | None = None
+    notice: Callable[[Any, float], Sequence[Event]] | None = None
+
+
+class Folds:
+    """The states of all projections, by type."""
+
+    def __init__(self, projections: tuple[Projection, ...], setting: FoldSetting) -> None:
+        self.states: dict[type[Any], Any] = {p.state: p.create(setting) for p in projections}
+        self._projections = projections
+        self._all = tuple(p for p in projections if not p.kinds)
+        self._by_kind: dict[str, tuple[Projection, ...]] = {}
+        for projection in projections:
+            for body in projection.kinds:
+                self._by_kind[body.kind] = (*self._by_kind.get(body.kind, ()), projection)
+
+    def of(self, state: type[S]) -> S:
+        """The state of one projection. Raises KeyError when no capability registered it."""
+        found: S = self.states[state]
+        return found
+
+    def fold(self, recorded: Recorded) -> str:
+        """Apply one entry to every projection that reads its kind; empty, or why it cannot be read."""
+        problem = ""
+        if isinstance(recorded.body, Foreign):
+            problem = f"entry {recorded.seq} has a kind that this version does not know: {recorded.kind}"
+        elif isinstance(recorded.body, Unreadable):
+            problem = f"entry {recorded.seq} does not read as {recorded.kind}"
+        for projection in (*self._all, *self._by_kind.get(recorded.kind, ())):
+            try:
+                projection.fold(self.states[projection.state], recorded)
+            except (LookupError, TypeError, ValueError, AttributeError):
+                problem = problem or f"entry {recorded.seq} does not read as {recorded.kind}"
+        return problem
+
+    def heard(self, now: Observed[Reading]) -> None:
+        """Hand a good reading to every projection that listens."""
+        for projection in self._projections:
+            if projection.heard is not None:
+                projection.heard(self.states[projection.state], now)
+
+    def notice(self, now_mono: float) -> list[Event]:
+        """What the projections notice now and want recorded."""
+        return [
+            event
+            for projection in self._projections
+            if projection.notice is not None
+            for event in projection.notice(self.states[projection.state], now_mono)
+        ]

@@ -1,0 +1,194 @@
+"""What the journal records of runs, their steps and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from state.api.run_states import RunState, StepState
+from state.changes.model import ChangeSpec, Finding
+from state.journal.events import WORDS, Body, Said, event
+from state.ports.target import Setting
+from state.runs.steps import PlannedStep
+
+
+@event("run.started", starts=True)
+@dataclass(frozen=True, slots=True)
+class RunStarted(Body):
+    """A confirmed plan became a run: everything needed to carry it out."""
+
+    title: str
+    runbook: str
+    hash: str
+    service: str
+    budget: float | None
+    targets: tuple[str, ...]
+    request: Mapping[str, Any]
+    steps: tuple[PlannedStep, ...]
+    message: str = field(metadata=WORDS)
+
+
+@event("run.paused")
+class RunPaused(Said):
+    """It starts no further step until it is resumed."""
+
+
+@event("run.resumed")
+class RunResumed(Said):
+    """It goes on."""
+
+
+@event("run.stop-requested")
+class RunStopRequested(Said):
+    """It starts nothing new and ends at its next safe point."""
+
+
+@event("run.ended")
+@dataclass(frozen=True, slots=True)
+class RunEnded(Body):
+    """Nothing will happen in it any more."""
+
+    state: RunState
+    message: str = field(metadata=WORDS)
+
+    @property
+    def line(self) -> str:
+        """How it ended."""
+        return f"{self.state.value}: {self.message}"
+
+
+@event("lease.taken")
+@dataclass(frozen=True, slots=True)
+class LeaseTaken(Body):
+    """A run holds its targets, under an epoch that only grows."""
+
+    epoch: int
+    targets: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """Epoch and targets."""
+        return f"epoch {self.epoch} on {', '.join(self.targets) or 'nothing'}"
+
+
+@event("step.started", starts=True)
+class StepStarted(Said):
+    """A step instance began."""
+
+
+@event("step.ended")
+@dataclass(frozen=True, slots=True)
+class StepEnded(Body):
+    """A step instance is over; `evidence` is what was read."""
+
+    state: StepState
+    message: str = field(metadata=WORDS)
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """How it ended."""
+        return f"{self.state.value}: {self.message}"
+
+
+@event("step.skipped")
+@dataclass(frozen=True, slots=True)
+class StepSkipped(Body):
+    """A step was left out, and why."""
+
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """The reason."""
+        return f"skipped: {self.reason}"
+
+
+@event("step.retried", starts=True)
+@dataclass(frozen=True, slots=True)
+class StepRetried(Body):
+    """A new instance of a step that is proven not to have happened, pinned to what was read now."""
+
+    identity: Mapping[str, str] | None
+    facts: Mapping[str, Any] | None
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """The reason."""
+        return self.reason
+
+
+@event("effect.intended", starts=True)
+@dataclass(frozen=True, slots=True)
+class EffectIntended(Body):
+    """Durable before the first byte of an effect leaves: what, on whom, from which facts, and its undo."""
+
+    effect: str
+    epoch: int
+    change: ChangeSpec
+    targets: tuple[str, ...]
+    identity: Mapping[str, str]
+    facts: Mapping[str, Any]
+    diffs: tuple[str, ...]
+    undo: ChangeSpec | None
+    message: str = field(metadata=WORDS)
+
+
+@event("effect.answered")
+@dataclass(frozen=True, slots=True)
+class EffectAnswered(Body):
+    """What the target answered; `unknown` when that proves nothing."""
+
+    code: str
+    message: str = field(metadata=WORDS)
+    unknown: bool = False
+
+    @property
+    def line(self) -> str:
+        """Code and answer."""
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+@event("effect.ended")
+@dataclass(frozen=True, slots=True)
+class EffectEnded(Body):
+    """What reading the target proved, `figures` measured on the way, and the settings that the effect left."""
+
+    effect: str
+    state: StepState
+    finding: Finding
+    evidence: tuple[str, ...]
+    figures: Mapping[str, Any]
+    seconds: float
+    message: str = field(metadata=WORDS)
+    leaves: tuple[Setting, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """State, duration and evidence."""
+        return f"{self.state.value} after {self.seconds:.1f} s: {'; '.join(self.evidence)}"
+
+
+@event("decision.asked")
+@dataclass(frozen=True, slots=True)
+class DecisionAsked(Body):
+    """A run waits for a person's answer."""
+
+    question: str
+    options: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """The question."""
+        return self.question
+
+
+@event("decision.made")
+@dataclass(frozen=True, slots=True)
+class DecisionMade(Body):
+    """A person answered."""
+
+    choice: str
+    message: str = field(metadata=WORDS)
