@@ -5,7 +5,7 @@ RecoveryError
 ├── ReadFailure        a source gave no usable value: empty, error, denied or timeout
 ├── EffectRefused      the target said no; it is certain that nothing happened
 ├── EffectUnknown      bytes may have left and no trustworthy answer came: never failure, never success
-├── Refused            a rule of ours forbids the request; names rule, fact and the way out
+├── Refused            a rule of ours forbids the request; carries a Refusal: rule, fact, way out, who may
 ├── JournalUnavailable intent cannot be made durable, so no effect may start
 └── NotFound           the request names something that does not exist here
 """
@@ -66,14 +66,19 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A precondition that does not hold: rule, fact with its source, way out."""
+    """Why something is not done, in the order people read it: rule, fact with its source, what to do, who may.
+
+    `who` is empty where the person who was refused may do it.
+    """
 
     rule: str
     fact: str
     way_out: str
+    who: str = ""
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.fact}. {self.way_out}"
+        told = [f"{self.rule}: {self.fact}", self.way_out, f"Who may: {self.who}" if self.who else ""]
+        return ". ".join(part for part in told if part)
 
 
 class ConfigError(RecoveryError):
@@ -124,16 +129,34 @@ class EffectUnknown(RecoveryError):
 
 
 class Refused(RecoveryError):
-    """A rule forbids this. `rule` is its name, `fact` what was seen, `way_out` what to do next."""
+    """A rule forbids this; `refusal` says which, what was seen, what to do next, and who may."""
 
     title = "Refused"
     exit_code = ExitCode.REFUSED
 
-    def __init__(self, rule: str, fact: str, way_out: str = "") -> None:
-        super().__init__(f"{rule}: {fact}" + (f". {way_out}" if way_out else ""))
-        self.rule = rule
-        self.fact = fact
-        self.way_out = way_out
+    def __init__(self, rule: str, fact: str, way_out: str = "", who: str = "") -> None:
+        self.refusal = Refusal(rule, fact, way_out, who)
+        super().__init__(str(self.refusal))
+
+    @classmethod
+    def because(cls, refusal: Refusal) -> Refused:
+        """The refusal as an error."""
+        return cls(refusal.rule, refusal.fact, refusal.way_out, refusal.who)
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule."""
+        return self.refusal.rule
+
+    @property
+    def fact(self) -> str:
+        """What was seen."""
+        return self.refusal.fact
+
+    @property
+    def way_out(self) -> str:
+        """What to do next."""
+        return self.refusal.way_out
 
 
 class JournalUnavailable(RecoveryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from state.errors import (
     NotFound,
     ReadFailure,
     RecoveryError,
+    Refusal,
     Refused,
 )
 
@@ -56,20 +58,16 @@ def answer(value: Any, status: int = 200) -> web.Response:
 
 
 def failure(error: RecoveryError) -> web.Response:
-    """An expected error as JSON: title, message, exit code and, where a rule refused, rule, fact and way out."""
+    """An expected error as JSON: title, message, exit code and, where a rule refused, the refusal."""
     status = error.status if isinstance(error, BadRequest) else 400
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), status)
-    rule, fact, way_out = "", "", error.hint
-    if isinstance(error, Refused):
-        rule, fact, way_out = error.rule, error.fact, error.way_out
+    refusal = error.refusal if isinstance(error, Refused) else Refusal("", "", error.hint)
     return answer(
         {
             "title": error.title,
             "message": str(error),
             "exit_code": int(error.exit_code),
-            "rule": rule,
-            "fact": fact,
-            "way_out": way_out,
+            **asdict(refusal),
         },
         status,
     )

@@ -11,18 +11,17 @@ from typing import Any, TypeVar
 
 import click
 
+from console.card_text import plain_card
 from console.cli.following import follow_run
 from console.cli.reach import ask, client_of
-from console.cli.shown import note, say, say_json
+from console.cli.shown import complain, neutral, note, say, say_json
 from console.client.engine_client import EngineClient
 from state.api.card import Card, Confirm
 from state.api.requests import PlanRequest, Submission, Typed
 from state.api.wire import named
 from state.errors import ExitCode, Refused
-from state.health import Health
 
 F = TypeVar("F", bound=Callable[..., Any])
-MARKS = {Health.PASS: "ok", Health.WARN: "WARN", Health.FAIL: "FAIL", Health.UNKNOWN: "UNKNOWN"}
 ARM_MARGIN = 0.05  # seconds past the card's arming, for the difference between two clocks
 
 
@@ -74,14 +73,13 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
     if manner.plan_only and manner.as_json:
         say_json(named(card))
     elif not manner.as_json:
-        for line in card_lines(card):
+        for line in plain_card(card):
             (say if manner.plan_only else note)(line)
-    if card.refusals:
-        raise Refused("preconditions", "; ".join(card.refusals), "Nothing was sent")
+    require_confirmable(card)
     if manner.plan_only:
         return ExitCode.DONE
     typed = scripted(card, manner) if manner.yes_nonce else await asyncio.to_thread(asked, card)
-    await asyncio.sleep(max(0.0, opened + card.arm + ARM_MARGIN - time.monotonic()))
+    await asyncio.sleep(max(0.0, opened + card.confirmation.arm + ARM_MARGIN - time.monotonic()))
     accepted = await client.submit(Submission(card.plan, card.fingerprint, typed))
     note(f"{accepted.run}: {accepted.message}")
     if manner.no_wait:
@@ -91,17 +89,12 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
     return await follow_run(client, accepted.run, within=manner.within, as_json=manner.as_json)
 
 
-def card_lines(card: Card) -> list[str]:
-    """The consequence card for a plain terminal."""
-    lines = [f"{card.title}   risk {card.risk}"]
-    width = max((len(fact.label) for fact in card.facts), default=0)
-    for fact in card.facts:
-        mark = f"   [{MARKS[fact.health]}]" if fact.health else ""
-        lines.append(f"  {fact.label:<{width}}  {fact.message}{mark}")
-    lines += [f"  change   {change}" for change in card.changes]
-    lines += [f"  warning  {warning}" for warning in card.warnings]
-    lines += [f"  REFUSED  {refusal}" for refusal in card.refusals]
-    return lines
+def require_confirmable(card: Card) -> None:
+    """Raise the first refusal of a card, after naming the others."""
+    for refusal in card.refusals[1:]:
+        complain(f"{Refused.title}: {neutral(str(refusal))}")
+    if card.refusals:
+        raise Refused.because(card.refusals[0])
 
 
 def scripted(card: Card, manner: Manner) -> Typed:
@@ -109,25 +102,25 @@ def scripted(card: Card, manner: Manner) -> Typed:
 
     Raises Refused when it did not.
     """
-    if card.confirm is Confirm.NONCE_AND_NAME and manner.name != card.name:
-        raise Refused("name", f"a {card.risk} change of {card.name} needs its name", f"Add --name {card.name}")
-    if card.loss_to_type and manner.loss != card.loss_to_type:
-        raise Refused(
-            "loss", f"up to {card.loss_to_type} of data may be lost", f"Accept it with --loss '{card.loss_to_type}'"
-        )
-    return Typed(card.nonce, card.name, card.loss_to_type)
+    wanted = card.confirmation
+    if wanted.how is Confirm.NONCE_AND_NAME and manner.name != wanted.name:
+        raise Refused("name", f"a {card.risk} change of {wanted.name} needs its name", f"Add --name {wanted.name}")
+    if wanted.loss and manner.loss != wanted.loss:
+        raise Refused("loss", f"up to {wanted.loss} of data may be lost", f"Accept it with --loss '{wanted.loss}'")
+    return wanted.typed
 
 
 def asked(card: Card) -> Typed:
     """A person's confirmation, typed on the terminal exactly as the card asks. Raises Refused without one."""
     if not sys.stdin.isatty():
         raise Refused("confirmation", "there is no terminal to confirm on", "Use --yes-nonce, or --plan-only to look")
-    wanted = "y" if card.confirm is Confirm.YES else card.nonce
+    asks = card.confirmation
+    wanted = "y" if asks.how is Confirm.YES else asks.nonce
     nonce, name, loss = _typed(f"type {wanted} to confirm, anything else to cancel", wanted), "", ""
-    if card.confirm is Confirm.NONCE_AND_NAME:
-        name = _typed(f"type the target's name, {card.name}", card.name)
-    if card.loss_to_type:
-        loss = _typed(f"type the loss you accept, {card.loss_to_type}", card.loss_to_type)
+    if asks.how is Confirm.NONCE_AND_NAME:
+        name = _typed(f"type the target's name, {asks.name}", asks.name)
+    if asks.loss:
+        loss = _typed(f"type the loss you accept, {asks.loss}", asks.loss)
     return Typed(nonce, name, loss)
 
 

@@ -54,6 +54,8 @@ def tell_error(error: RecoveryError) -> None:
         complain(f"{error.title} by rule {neutral(error.rule)}: {neutral(error.fact)}")
         if error.way_out:
             complain(neutral(error.way_out))
+        if error.refusal.who:
+            complain(f"Who may: {neutral(error.refusal.who)}")
     else:
         complain(f"{error.title}: {neutral(str(error))}")
     if error.hint:

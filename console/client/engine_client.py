@@ -329,9 +329,9 @@ def _failure(status: int, body: bytes) -> RecoveryError:
         told = _parse(body)
     except EngineUnreachable:
         told = {}
-    said = {key: clean(str(told.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out")}
+    said = {key: clean(str(told.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out", "who")}
     if said["rule"]:
-        return Refused(said["rule"], said["fact"], said["way_out"])
+        return Refused(said["rule"], said["fact"], said["way_out"], said["who"])
     message = said["message"] or f"the engine answered {status} without words"
     simple: dict[str, type[RecoveryError]] = {
         kind.title: kind for kind in (NotFound, JournalUnavailable, EffectUnknown, EffectRefused)

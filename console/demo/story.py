@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from console.cli.acting import ARM_MARGIN, card_lines
+from console.card_text import plain_card
+from console.cli.acting import ARM_MARGIN, require_confirmable
 from console.cli.following import followed
 from console.client.engine_client import EngineClient
 from console.demo.watch import NotSeen, OrderGap, Watcher
-from state.api.requests import PlanChange, PlanRequest, PlanRunbook, Submission, Typed
+from state.api.requests import PlanChange, PlanRequest, PlanRunbook, Submission
 from state.api.views.replication import ReplicationView
 from state.api.views.runbooks import RunbooksView
 from state.errors import ExitCode, Refused
@@ -189,12 +190,11 @@ class Story:
     async def _do(self, request: PlanRequest) -> ExitCode:
         """Preview, show the card, confirm as it asks, and follow the run to its end. Raises Refused."""
         card = await self._client.preview(request)
-        for line in card_lines(card):
+        for line in plain_card(card):
             self._tell(f"   | {line}")
-        if card.refusals:
-            raise Refused("preconditions", "; ".join(card.refusals), "Nothing was sent")
-        await asyncio.sleep(card.arm + ARM_MARGIN)
-        typed = Typed(card.nonce, card.name, card.loss_to_type)
+        require_confirmable(card)
+        await asyncio.sleep(card.confirmation.arm + ARM_MARGIN)
+        typed = card.confirmation.typed
         accepted = await self._client.submit(Submission(card.plan, card.fingerprint, typed))
         code, _ = await followed(self._client, accepted.run, within=RUN, tell=lambda line: self._tell(f"   {line}"))
         self._remember(request.name if isinstance(request, PlanRunbook) else request.do, accepted.run)

@@ -125,7 +125,7 @@ def _heed(told: dict[str, Any], child: subprocess.Popen[bytes], tell: Callable[[
         child.wait(timeout=10)
         error = told["error"]
         if error["rule"]:
-            raise Refused(error["rule"], error["fact"], error["way_out"])
+            raise Refused(error["rule"], error["fact"], error["way_out"], error["who"])
         raise EngineNotStarted(error["message"], error["title"], ExitCode(error["exit_code"]))
     if told.get("doing"):
         tell(str(told["doing"]))

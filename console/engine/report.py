@@ -7,9 +7,10 @@ import json
 import os
 import socket
 import sys
+from dataclasses import asdict
 from typing import Any
 
-from state.errors import RecoveryError, Refused
+from state.errors import RecoveryError, Refusal, Refused
 from state.text import clean
 
 
@@ -33,12 +34,12 @@ class StartReport:
 
     def failed(self, error: RecoveryError) -> None:
         """The engine does not start, and why."""
-        rule = (error.rule, error.fact, error.way_out) if isinstance(error, Refused) else ("", "", "")
+        refusal = error.refusal if isinstance(error, Refused) else Refusal("", "", "")
         told = {
             "title": error.title,
             "message": str(error),
             "exit_code": int(error.exit_code),
-            **dict(zip(("rule", "fact", "way_out"), rule, strict=True)),
+            **asdict(refusal),
         }
         self._tell({"error": told}, f"{error.title}: {error}" + (f"\n{error.hint}" if error.hint else ""))
         self.close()

@@ -14,7 +14,7 @@ from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
 from console.tui.session import ChainCheck, Navigation, Recent, Session, Then
 from console.tui.text import cell
-from state.api.card import Card, CardLine, Confirm
+from state.api.card import Card
 from state.api.messages import Accepted
 from state.api.requests import ControlRequest, PlanRequest, Submission, Typed
 from state.api.views.header import HeaderView
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from state.api.views.runbooks import Param
 
 NOTICE_SECONDS = 12.0
-ARM_SECONDS = 0.5
-CONFIRM_SECONDS = 120.0
 
 
 class Navigator(Navigation):
@@ -99,11 +97,9 @@ class Navigator(Navigation):
         return accepted
 
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None:
-        from console.tui.dialogs.card import CardDialog
+        from console.tui.dialogs.question import Question, QuestionDialog
 
-        lines = tuple(CardLine(label, message) for label, message in facts)
-        card = Card("", title, "", Confirm.YES, "Y", "", "", "", ARM_SECONDS, CONFIRM_SECONDS, lines, (), ())
-        self._app.push_screen(CardDialog(card, lambda _card, _typed: send()))
+        self._app.push_screen(QuestionDialog(Question(title, tuple(facts)), send))
 
     def ask(self, title: str, params: Sequence[Param], then: Then) -> None:
         from console.tui.dialogs.form import FormDialog

@@ -1,10 +1,17 @@
-"""The consequence card, as data."""
+"""The consequence card as data: everything a person must see before an effect. Standard library only.
+
+Numbers are numbers and names are names here. Wording, order and folding are made where a card is shown.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from state.api.requests import Typed
+from state.errors import Refusal
 from state.health import Health
 
 
@@ -17,33 +24,162 @@ class Confirm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CardLine:
-    """One line of a consequence card: what kind of fact, its words, and how it stands."""
+class Confirmation:
+    """What a person types to confirm, and when it counts.
 
-    label: str
-    message: str
+    `name` is the target's name and `loss` the size of the data loss to accept; empty when it need not be typed.
+    Keys before `arm` seconds and after `expires` seconds do not count.
+    """
+
+    how: Confirm
+    nonce: str
+    name: str
+    loss: str
+    arm: float
+    expires: float
+
+    @property
+    def typed(self) -> Typed:
+        """What somebody types who confirms all of it."""
+        return Typed(self.nonce, self.name, self.loss)
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """One named object before and after; `unit` belongs to both values. The text is what the journal keeps."""
+
+    subject: str
+    before: str
+    after: str
+    unit: str = ""
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.subject}: {self.before} → {self.after}{unit}"
+
+
+class FactKind(StrEnum):
+    """What a fact is about. For each: what subject, name, value and figures hold."""
+
+    DOES = "does"
+    """Subject: a target. Value: what is done to it."""
+    ALREADY = "already"
+    """Subject: a target. Value: what need not be done, because it is so already."""
+    IDENTITY = "identity"
+    """Subject: a target, name and value: one thing it proved about itself."""
+    DEPENDENT = "dependent"
+    """Subject: a service. Value: what it depends on. Figures: tier."""
+    HISTORY = "history"
+    """Subject: a kind of change. Figures: count; median and worst in seconds, read-back included, when count > 0."""
+    RUNBOOK = "runbook"
+    """Subject: a runbook. Value: its hash. Age: since this very hash ran to its end; None when it never did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing known about the plan: its source, and how old it was when the card was made, in seconds."""
+
+    kind: FactKind
+    subject: str
+    value: str = ""
+    source: str = ""
+    age: float | None = None
     health: Health | None = None
+    name: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The verdict of one rule about one subject (empty: about the whole plan)."""
+
+    rule: str
+    passed: bool
+    fact: str
+    way_out: str = ""
+    who: str = ""
+    subject: str = ""
+
+    @property
+    def refusal(self) -> Refusal:
+        """The verdict as a refusal; for rules that did not pass."""
+        fact = f"{self.subject}: {self.fact}" if self.subject else self.fact
+        return Refusal(self.rule, fact, self.way_out, self.who)
+
+
+class WarningKind(StrEnum):
+    """Why somebody is warned."""
+
+    EFFECT = "effect"
+    """It happens besides what is wanted."""
+    UNKNOWN = "unknown"
+    """It could not be known beforehand."""
+    LATER = "later"
+    """A rule refuses it as things are now; an earlier step of the plan may change that."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardWarning:
+    """Something to know that does not forbid the plan; `rule` for LATER only."""
+
+    kind: WarningKind
+    subject: str
+    message: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataLoss:
+    """Bytes that may be lost, None when nobody knows; the RPO in bytes, None when nothing was promised."""
+
+    size: int | None
+    limit: int | None
+    note: str = ""
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Downtime:
+    """What does not work meanwhile; `change` is the kind whose history tells for how long."""
+
+    subject: str
+    note: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The change that takes an effect on a subject back, and what it does; `change` None: there is none."""
+
+    subject: str
+    change: str | None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    verb: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The consequence card: everything a person must see before an effect.
+    """The consequence card of one plan. `refusals` not empty: it cannot be confirmed.
 
-    `facts` are CardLines in the order verb, object, identity, before → after, checks, policy, loss, reversal.
-    `refusals` non-empty means it cannot be submitted; each says rule, fact and way out.
+    `sessions_cut` is None when nobody knows; `verified_by` are the titles of the checks that follow.
     """
 
     plan: str
     title: str
     risk: str
-    confirm: Confirm
-    nonce: str
-    name: str
-    loss_to_type: str
     fingerprint: str
-    arm: float
-    expires: float
-    facts: tuple[CardLine, ...]
-    changes: tuple[str, ...]
-    refusals: tuple[str, ...]
-    warnings: tuple[str, ...] = field(default=())
+    confirmation: Confirmation
+    loss: DataLoss
+    downtime: tuple[Downtime, ...]
+    sessions_cut: int | None
+    undo: tuple[Undo, ...]
+    diffs: tuple[Diff, ...]
+    facts: tuple[Fact, ...]
+    rules: tuple[Rule, ...]
+    refusals: tuple[Refusal, ...]
+    warnings: tuple[CardWarning, ...]
+    verified_by: tuple[str, ...]
+
+    def of(self, kind: FactKind) -> list[Fact]:
+        """The facts of one kind, in order."""
+        return [fact for fact in self.facts if fact.kind is kind]

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
-from state.errors import EffectRefused, NotFound, ReadFailure, Refusal
+from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.errors import EffectRefused, NotFound, ReadFailure
 from state.estate.model import Estate, Name
 from state.ports.database import CanSwitchOver, CanTellFork, Database
 from state.ports.outside import Outside
@@ -63,6 +64,7 @@ class Switchover:
         self.name = args.database
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Switch {args.database} over" + (f" to {args.to}" if args.to else "")
+        self.verb = f"hand the leader role to {args.to or 'the best candidate'}"
         self.entry = estate.databases[args.database]
         self._written: int | None = None
 
@@ -107,33 +109,47 @@ class Switchover:
             raise NotFound(f"{self.name} has no node {self.wanted}; it has {', '.join(self.database.nodes)}")
         sight = await self.look(deadline)
         cluster = cluster_verdict(self.name, self.entry, self._world(sight), 0.0)
-        leader = sight.writable[0] if len(sight.writable) == 1 else "nobody"
+        leader = sight.writable[0] if len(sight.writable) == 1 else ""
         candidate = self.wanted or next((n for n in self._order(cluster) if not switchover_obstacles(cluster, n)), "")
-        already = leader == candidate
-        refusals = () if already else switchover_obstacles(cluster, candidate)
-        if not candidate:
-            refusals += (Refusal("candidate", f"no standby of {self.name} is fit to lead", "Repair replication first"),)
+        already = bool(leader) and leader == candidate
         lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate else None
         primary = sight.servers.get(leader)
         return Preview(
-            verb=f"hand the leader role from {leader} to {candidate}",
-            diffs=(Diff(f"{self.name} leader", leader, candidate), Diff("writes", "accepted", "refused for seconds")),
+            verb=f"hand the leader role from {leader or 'nobody'} to {candidate or 'nobody'}",
+            diffs=(
+                Diff(f"{self.name} leader", leader or "nobody", candidate or "nobody"),
+                Diff(f"{self.name} writes", "accepted", "refused while the role moves, then accepted"),
+            ),
             facts={
-                "leader": leader,
+                "leader": leader or "nobody",
                 "candidate": candidate,
                 "timeline": primary.timeline if primary else None,
                 "system_id": primary.system_id if primary else None,
             },
-            refusals=refusals,
-            warnings=(
-                "open transactions on the old leader end with an error",
-                *(f"not known beforehand: {u}" for u in switchover_unknowns(cluster, candidate)),
-            ),
+            rules=() if already else self._rules(cluster, candidate),
+            warnings=self._warnings(cluster, leader, candidate),
             downtime="writes are refused while the role moves",
             loss_bytes=lag,
-            loss_message="unknown" if lag is None else f"0 when it completes; the candidate lacks {megabytes(lag)} now",
-            undo=ChangeSpec("database.switchover", {"database": self.name, "to": leader}),
+            loss_note=_loss_note(lag, candidate),
+            undo=ChangeSpec("database.switchover", {"database": self.name, "to": leader}) if leader else None,
             already=already,
+        )
+
+    def _rules(self, cluster: ClusterVerdict, candidate: str) -> tuple[Rule, ...]:
+        """Every obstacle; without one, that the candidate may lead."""
+        found = [Rule(r.rule, False, r.fact, r.way_out, r.who) for r in switchover_obstacles(cluster, candidate)]
+        if not candidate:
+            fact = f"no standby of {self.name} can take the leader role"
+            found.append(Rule("candidate", False, fact, "Repair replication first", "database administrator"))
+        fact = f"{candidate} streams on the leader's timeline and may lead"
+        return tuple(found) or (Rule("candidate", True, fact),)
+
+    def _warnings(self, cluster: ClusterVerdict, leader: str, candidate: str) -> tuple[CardWarning, ...]:
+        ends = f"open transactions on {leader or 'the old leader'} end with an error"
+        unknown = switchover_unknowns(cluster, candidate)
+        return (
+            CardWarning(WarningKind.EFFECT, self.name, ends),
+            *(CardWarning(WarningKind.UNKNOWN, self.name, each) for each in unknown),
         )
 
     def _order(self, cluster: ClusterVerdict) -> list[str]:
@@ -194,6 +210,14 @@ class Switchover:
             return None, "data loss: not measured, the fork or the old leader's last position is not known"
         lost = max(0, self._written - fork)
         return lost, f"data loss: {megabytes(lost)}; last seen written {lsn(self._written)}, forked at {lsn(fork)}"
+
+
+def _loss_note(lag: int | None, candidate: str) -> str:
+    if lag is None:
+        return f"how much of the leader's WAL {candidate} lacks is not known" if candidate else "no candidate is known"
+    if not lag:
+        return f"{candidate} has all of the leader's WAL"
+    return f"{candidate} lacks this much WAL now; the switchover waits for it"
 
 
 def describe(node: str, sight: Sight) -> str:

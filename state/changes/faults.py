@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
-from state.errors import NotFound, Refusal
+from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.errors import NotFound
 from state.estate.model import Estate, Name
 from state.ports.faults import FaultInjector, FaultStatus
 from state.ports.outside import Outside
@@ -43,6 +44,7 @@ class SetFault:
         self.name = f"fault/{fault}"
         self.targets: tuple[str, ...] = (self.name,)
         self.title = f"{'Inject' if on else 'Lift'} fault {fault}"
+        self.verb = "inject the fault" if on else "lift the fault"
 
     async def identify(self, *, deadline: float) -> Identity:
         """The laboratory that will be disturbed."""
@@ -59,15 +61,18 @@ class SetFault:
         """What it does, on whom, for how long."""
         status = await self._status(deadline)
         after = f"active, lifts itself after {self.seconds:.0f} s" if self.on else "lifted"
-        conflict: tuple[Refusal, ...] = ()
+        rules: tuple[Rule, ...] = ()
         if not self.on and not status.active:
-            conflict = (Refusal("fault-active", f"{self.fault} is not active", "There is nothing to lift"),)
+            fact = "the fault is not active, read now from the fault injector"
+            rules = (Rule("fault-active", False, fact, "There is nothing to lift", subject=self.name),)
         return Preview(
-            verb="inject" if self.on else "lift",
+            verb=self.verb,
             diffs=(Diff(f"fault {self.fault}", "active" if status.active else "off", after),),
             facts={"active": status.active},
-            refusals=conflict,
-            warnings=(status.description,),
+            rules=rules,
+            warnings=(CardWarning(WarningKind.EFFECT, self.name, status.description),),
+            loss_bytes=None if self.on else 0,
+            loss_note="a fault shows what it does" if self.on else "",
             undo=ChangeSpec("fault.lift", {"fault": self.fault}) if self.on else None,
             already=status.active == self.on,
         )

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from state.api.card import CardWarning, Diff, Rule
 from state.errors import Refusal
 from state.estate.model import Estate
 from state.ports.outside import Outside
@@ -48,36 +49,31 @@ class ChangeSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Diff:
-    """One named object before and after."""
-
-    subject: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.before} → {self.after}"
-
-
-@dataclass(frozen=True, slots=True)
 class Preview:
     """What would happen, from fresh readings.
 
-    `facts` is everything relied on (JSON values; hashed into the fingerprint, handed to `read_back`).
-    `already` = the target state is reached, nothing would be sent.
+    `verb` says what is done, without the target. `facts` is everything relied on (JSON values; hashed into the
+    fingerprint, handed to `read_back`). `rules` are the preconditions with their verdicts. `downtime` says what does
+    not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when nobody knows. `already` =
+    the target state is reached, nothing would be sent.
     """
 
     verb: str
     diffs: tuple[Diff, ...]
     facts: Mapping[str, Any]
-    refusals: tuple[Refusal, ...] = ()
-    warnings: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    warnings: tuple[CardWarning, ...] = ()
     sessions_cut: int | None = None
     downtime: str = ""
     loss_bytes: int | None = 0
-    loss_message: str = "none"
+    loss_note: str = ""
     undo: ChangeSpec | None = None
     already: bool = False
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The preconditions that are not fulfilled."""
+        return tuple(rule.refusal for rule in self.rules if not rule.passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +92,15 @@ class ReadBack:
 class Change(Protocol):
     """One effect, bound to its targets.
 
-    `targets` are lease keys, `name` is what a B3 confirmation types. `settle` is the seconds before the second read;
+    `targets` are lease keys, `name` is what a B3 confirmation types, `verb` says what it does without the target's
+    name. `settle` is the seconds before the second read;
     `quiet` the seconds a reading of "not done" must hold after an unanswered effect before it is believed, because
     some targets go on working after the caller gave up. `timeout` is the deadline of `apply`.
     """
 
     spec: ChangeSpec
     title: str
+    verb: str
     risk: Risk
     name: str
     targets: tuple[str, ...]

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
-from state.errors import EffectRefused, EffectUnknown, NotFound, Refusal
+from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.errors import EffectRefused, EffectUnknown, NotFound
 from state.estate.model import Estate, Name
 from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerState
 from state.ports.outside import Outside
@@ -45,13 +46,18 @@ class FlipArgs(BaseModel):
     to: Name
 
 
+def services_of(estate: Estate, balancer: str, backend: str) -> tuple[str, ...]:
+    """The services a backend carries."""
+    entries = ((name, service.traffic) for name, service in estate.services.items())
+    return tuple(n for n, t in entries if t and t.backend == backend and balancer in t.balancers)
+
+
 def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
-    """The service a backend carries and how many of its servers must serve; one when nobody claims it."""
-    for name, service in estate.services.items():
-        traffic = service.traffic
-        if traffic and traffic.backend == backend and balancer in traffic.balancers:
-            return name, traffic.floor
-    return "", 1
+    """How many servers of a backend must serve, and the service that needs most; one when nobody claims it."""
+    floors = [(s.traffic.floor, name) for name, s in estate.services.items() if s.traffic]
+    known = services_of(estate, balancer, backend)
+    floor, name = max(((f, n) for f, n in floors if n in known), default=(1, ""))
+    return name, floor
 
 
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
@@ -74,7 +80,7 @@ class BackendChange:
         self.service, self.floor = floor_of(estate, args.balancer, args.backend)
         self.name = f"{args.balancer}/{args.backend}"
         self.targets: tuple[str, ...] = (self.name,)
-        self.title = ""
+        self.title = self.verb = ""
 
     async def identify(self, *, deadline: float) -> Identity:
         """The balancer process that will act."""
@@ -99,13 +105,13 @@ class BackendChange:
         """What the servers are set to now: by it the engine knows its own changes again."""
         return tuple(s for server in servers for s in settings_of(self.balancer.name, server))
 
-    def floor_refusals(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> tuple[Refusal, ...]:
+    def floor_rule(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> Rule:
         """The floor, judged on the state after; a change that does not lower the count may pass."""
         was, will = floor_after(servers, {}), floor_after(servers, effects)
-        if will >= self.floor or will >= was:
-            return ()
-        fact = f"{will} of {len(servers)} servers of {self.name} would serve, at least {self.floor} must"
-        return (Refusal("floor", fact, "Bring another server to ready first"),)
+        passed = will >= self.floor or will >= was
+        who = f"{self.service} needs at least" if self.service else "at least"
+        fact = f"{will} of {len(servers)} servers would serve, {who} {self.floor}"
+        return Rule("floor", passed, fact, "Return another server to rotation first", "responder", self.name)
 
 
 class SetWeight(BackendChange):
@@ -115,6 +121,7 @@ class SetWeight(BackendChange):
         super().__init__(spec, args, estate, balancer)
         self.server, self.weight = args.server, args.weight
         self.title = f"Set weight of {self.name}/{args.server} to {args.weight}"
+        self.verb = f"set the weight of {args.server} to {args.weight}"
 
     async def preview(self, *, deadline: float) -> Preview:
         """Weight before and after, and who serves afterwards."""
@@ -123,10 +130,10 @@ class SetWeight(BackendChange):
         effects = {self.server: ServerEffect(weight=self.weight)}
         subject = f"{self.name}/{self.server}"
         return Preview(
-            verb="set weight",
+            verb=self.verb,
             diffs=(Diff(f"{subject} weight", str(server.weight), str(self.weight)),),
             facts={"servers": shape(servers)},
-            refusals=self.floor_refusals(servers, effects),
+            rules=(self.floor_rule(servers, effects),),
             sessions_cut=0,
             undo=ChangeSpec("server.weight", {**self.spec.args, "weight": server.weight}),
             already=server.weight == self.weight,
@@ -157,8 +164,9 @@ class SetState(BackendChange):
     ) -> None:
         super().__init__(spec, args, estate, balancer)
         self.server, self.state = args.server, state
-        verb = "Drain" if state == "drain" else "Return to rotation"
-        self.title = f"{verb} {self.name}/{args.server}"
+        drain = state == "drain"
+        self.title = f"{'Drain' if drain else 'Return to rotation'} {self.name}/{args.server}"
+        self.verb = f"drain {args.server}" if drain else f"return {args.server} to rotation"
 
     async def preview(self, *, deadline: float) -> Preview:
         """State before and after, sessions that go on, and who serves afterwards."""
@@ -169,11 +177,11 @@ class SetState(BackendChange):
         subject = f"{self.name}/{self.server}"
         going_on = f"{server.sessions} sessions go on until they end" if draining and server.sessions else ""
         return Preview(
-            verb="drain" if draining else "return to rotation",
+            verb=self.verb,
             diffs=(Diff(subject, state_word(server), self.state),),
             facts={"servers": shape(servers)},
-            refusals=self.floor_refusals(servers, effects),
-            warnings=(going_on,) if going_on else (),
+            rules=(self.floor_rule(servers, effects),),
+            warnings=(CardWarning(WarningKind.EFFECT, subject, going_on),) if going_on else (),
             sessions_cut=0,
             undo=ChangeSpec("server.ready" if draining else "server.drain", self.spec.args),
             already=server.drained == draining and not server.maintenance,
@@ -208,6 +216,7 @@ class Flip(BackendChange):
         service = estate.services.get(self.service)
         self.releases = dict(service.traffic.colours) if service and service.traffic else {}
         self.title = f"Flip {self.name} to {self._label(args.to)}"
+        self.verb = f"flip to {self._label(args.to)}"
 
     async def preview(self, *, deadline: float) -> Preview:
         """All traffic before and after, and whether the destination can carry it."""
@@ -217,10 +226,10 @@ class Flip(BackendChange):
         weight = max([s.weight for s in carrying] or [target.weight or 100])
         weights = {s.name: weight if s.name == self.to else 0 for s in servers}
         effects = {name: ServerEffect(weight=w) for name, w in weights.items()}
-        refusals = list(self.floor_refusals(servers, effects))
-        if not target.up or target.drained or target.maintenance:
-            fact = f"{self.name}/{self.to} is {state_word(target)} (check: {target.check or 'none'})"
-            refusals.append(Refusal("make-before-break", fact, "The destination must be up and ready first"))
+        ready = target.up and not target.drained and not target.maintenance
+        fact = f"{self.to} is {state_word(target)} (check: {target.check or 'none'})"
+        way_out = "Make the destination healthy and return it to rotation first"
+        make_first = Rule("make-before-break", ready, fact, way_out, "responder", self.name)
         active = self._label(carrying[0].name) if carrying else "nobody"
         diffs = tuple(
             Diff(f"{self.name}/{s.name} weight", str(s.weight), str(weights[s.name]))
@@ -232,7 +241,7 @@ class Flip(BackendChange):
             verb=f"flip from {active} to {self._label(self.to)}",
             diffs=diffs,
             facts={"servers": shape(servers), "weight": weight},
-            refusals=tuple(refusals),
+            rules=(self.floor_rule(servers, effects), make_first),
             sessions_cut=0,
             undo=undo,
             already=not diffs,

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
 
-from state.api.card import CardLine
 from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRunbook, PlanUndo
 from state.api.run_states import StepState
 from state.changes.model import Change, ChangeSpec, Preview
 from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
-from state.health import Health
 from state.planning.library import Library
 from state.planning.plan import Draft, Seen
 from state.ports.outside import Outside
@@ -89,31 +85,9 @@ class Planner:
             )
         except ReadFailure as error:
             fact = f"{change.name} cannot be read: {error.message} ({error.trouble.value})"
-            raise Refused("fresh-readings", fact, "Nothing acts on a target that cannot be read first") from error
+            way_out = "Restore the reading, then preview again; nothing acts on a target that cannot be read"
+            raise Refused("fresh-readings", fact, way_out) from error
         return Seen(step, change, *looks)
-
-    def context(self, draft: Draft, seen: Sequence[Seen]) -> list[CardLine]:
-        """What a person should know besides the change: history, who depends on it, what checks follow."""
-        lines = [CardLine("predicted", self._predicted(one)) for one in seen if not one.preview.already]
-        above = [n for n, s in self._estate.services.items() if draft.service and draft.service in s.depends_on]
-        if above:
-            lines.append(CardLine("depends on it", ", ".join(above)))
-        checks = [s.title for s in draft.steps if s.do == "check"]
-        if checks:
-            lines.append(CardLine("verified by", "; ".join(checks)))
-        if draft.runbook:
-            lines.append(CardLine("runbook", f"{draft.runbook} at {draft.hash[:8]}", self._drilled(draft)))
-        return lines
-
-    def _predicted(self, one: Seen) -> str:
-        took = self._history.durations.get(one.step.what, [])
-        if not took:
-            return f"{one.change.title}: no history in this journal"
-        return f"{one.change.title}: median {median(took):.1f} s, worst {max(took):.1f} s of {len(took)} recorded"
-
-    def _drilled(self, draft: Draft) -> Health | None:
-        done = any(r.hash == draft.hash and r.state.value == "done" for r in self._history.runs.values())
-        return Health.PASS if done else None
 
 
 def change_step(change: Change, step: str, index: int) -> PlannedStep:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 
 from state.api.caller import Caller
-from state.api.card import Card, CardLine
+from state.api.card import Card, Rule
 from state.api.messages import Accepted
 from state.api.requests import PlanRequest, Submission, write
 from state.clock import Clock
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
-from state.health import Health
 from state.journal.events import Event
 from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
-from state.planning.plan import Draft, Plan, check_confirmation, fingerprint, make_plan, pin
+from state.planning.card import CardContext, make_card
+from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of
 from state.planning.planner import Planner
-from state.policy.authority import require_risk, require_role
+from state.policy.authority import ROLES_BY_RISK, require_risk, require_role
+from state.policy.rules import judged, with_names
 from state.runs.effects import fact_difference
 from state.runs.events import RunResumed, RunStarted, StepRetried
 from state.runs.executor import Executor
@@ -66,72 +66,66 @@ class Submissions:
         """A plan and its card, from readings made now."""
         require_role(caller, ("responder", "commander"), "planning")
         draft = self._planner.draft(request)
+        began = self._clock.mono()
         seen = await self._planner.see(draft)
-        policy = self._estate.policies.confirm
-        plan = make_plan(
-            secrets.token_hex(6),
-            draft,
-            seen,
-            person=caller.person,
-            now_mono=self._clock.mono(),
-            arm=policy.arm,
-            expires=policy.plan_expires,
-            rpo=self._rpo(draft),
-            context=self._planner.context(draft, seen),
+        now = self._clock.mono()
+        context = CardContext(
+            estate=self._estate,
+            history=self._history,
+            build=self._planner.build,
+            rules=self._rules(caller, draft, seen),
+            age=now - began,
+            now_wall=self._clock.wall(),
         )
-        plan = replace(plan, card=self._with_policy(caller, plan))
+        card = make_card(secrets.token_hex(6), draft, seen, context)
+        steps, risk = pin(draft, seen), risk_of(seen)
         while len(self._open) >= MOST_OPEN:
             del self._open[next(iter(self._open))]
-        self._open[plan.id] = plan
-        return plan.card
+        self._open[card.plan] = Plan(draft, caller.person, steps, risk, targets_of(seen), now, card)
+        return card
 
-    def _with_policy(self, caller: Caller, plan: Plan) -> Card:
-        """The card with every rule's verdict: role, lease, journal."""
-        refusals, lines = list(plan.card.refusals), list(plan.card.facts)
-        rules: dict[str, Callable[[], None]] = {
-            "role": partial(require_risk, caller, plan.risk, self._estate.policies),
-            "lease": partial(self._require_free, plan),
-            "journal": self._require_journal,
-        }
-        for rule, check in rules.items():
-            try:
-                check()
-                lines.append(CardLine("rule", f"{rule} allows it", Health.PASS))
-            except (Refused, JournalUnavailable) as error:
-                refusals.append(str(error))
-                lines.append(CardLine("rule", str(error), Health.FAIL))
-        return replace(plan.card, facts=tuple(lines), refusals=tuple(refusals))
+    def _rules(self, caller: Caller, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
+        """Every rule of policy with its verdict: role, lease, journal."""
+        risk, targets = risk_of(seen), targets_of(seen)
+        held = next((role for role in ROLES_BY_RISK[risk] if role in caller.roles), "")
+        role = judged("role", f"{caller.person} is {held}", partial(require_risk, caller, risk, self._estate.policies))
+        lease = partial(self._require_free, draft, targets)
+        return (
+            with_names(role, risk, self._estate.people),
+            judged("lease", f"no open run holds {' or '.join(targets) or 'a target'}", lease),
+            judged("journal", "the journal takes entries", self._require_journal),
+        )
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. Whatever the outcome, the plan is used up, save for a confirmation too early."""
         plan = self._open.get(request.plan)
         require_role(caller, ("responder", "commander"), "submitting")
         if plan is None:
-            raise Refused("plan-open", "no such plan is waiting", "Preview again; plans are for one try")
+            raise Refused("plan-open", "no such plan waits for a confirmation", "Preview again; a plan is for one try")
         if plan.person != caller.person:
-            raise Refused("plan-owner", f"the plan was made for {plan.person}", "Preview it yourself")
+            raise Refused("plan-owner", f"the plan was made for {plan.person}", "Preview it yourself", plan.person)
         try:
             check_confirmation(plan, request.typed, now_mono=self._clock.mono())
         except Refused as error:
             if error.rule != "arming":
-                del self._open[plan.id]
+                del self._open[plan.card.plan]
             raise
-        del self._open[plan.id]
-        if request.fingerprint != plan.fingerprint:
+        del self._open[plan.card.plan]
+        if request.fingerprint != plan.card.fingerprint:
             raise Refused("fingerprint", "the confirmation is for another plan", "Preview again")
         if plan.card.refusals:
-            raise Refused("plan-refused", plan.card.refusals[0], "Clear the reason, then preview again")
+            raise Refused.because(plan.card.refusals[0])
         halts = self._halts
         async with self._submitting:
             return await self._begin(caller, plan, halts)
 
     async def _begin(self, caller: Caller, plan: Plan, halts: int) -> Accepted:
         require_risk(caller, plan.risk, self._estate.policies)
-        self._require_free(plan)
+        self._require_free(plan.draft, plan.targets)
         self._require_journal()
         seen = await self._planner.see(plan.draft)
         steps = pin(plan.draft, seen)
-        if fingerprint(plan.draft, steps) != plan.fingerprint:
+        if fingerprint(plan.draft, steps) != plan.card.fingerprint:
             raise Refused("facts-changed", _what_moved(plan.steps, steps), "Preview again to see the new facts")
         self._require_going(halts)
         if plan.draft.retry_of is not None:
@@ -197,29 +191,20 @@ class Submissions:
             async with self._submitting:
                 draft = self._planner.undo(run)
                 seen = await self._planner.see(draft)
-                targets = tuple(dict.fromkeys(t for one in seen for t in one.change.targets))
+                targets = targets_of(seen)
                 self._leases.require_free(targets)
                 self._require_going(halts)
                 await self._start(run.actor, "", draft, pin(draft, seen), targets, halts)
         except (Refused, NotFound, JournalUnavailable) as error:
             run.message = f"{run.message}; nothing was undone: {error}"
 
-    def _require_free(self, plan: Plan) -> None:
-        mine = plan.draft.retry_of[0] if plan.draft.retry_of else ""
-        self._leases.require_free(plan.targets, but=mine)
+    def _require_free(self, draft: Draft, targets: Sequence[str]) -> None:
+        mine = draft.retry_of[0] if draft.retry_of else ""
+        self._leases.require_free(targets, but=mine)
 
     def _require_journal(self) -> None:
         if self._journal.unavailable:
             raise JournalUnavailable(self._journal.unavailable)
-
-    def _rpo(self, draft: Draft) -> int:
-        service = self._estate.services.get(draft.service)
-        databases = [
-            self._estate.databases[str(s.args.get("database"))].rpo
-            for s in draft.steps
-            if s.args.get("database") in self._estate.databases
-        ]
-        return min([*databases, *([service.rpo] if service else [])], default=0)
 
 
 def _what_moved(planned: Sequence[PlannedStep], now: Sequence[PlannedStep]) -> str:

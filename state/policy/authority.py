@@ -28,28 +28,30 @@ CONFIRM_BY_RISK: dict[Risk, Confirm] = {
 
 
 def require_acting(caller: Caller, doing: str) -> None:
-    """Refuse observers: by socket, by role, or because the account is nobody here."""
+    """Refuse observers: by socket, by role, or because the account belongs to no person."""
     if caller.read_only:
-        raise Refused("observer", f"this connection may only look, {doing} is an act", "Attach without --observe")
+        fact = f"this connection is for observers, {doing} needs another"
+        raise Refused("observer", fact, "Connect again without --observe")
     if not caller.person:
-        fact = f"the account {caller.account or caller.uid} is nobody in this estate"
-        raise Refused("known-person", fact, "Add it to people: in the estate")
+        fact = f"the account {caller.account or caller.uid} belongs to no person of this estate"
+        raise Refused("known-person", fact, "Add it under people.NAME.accounts", "whoever maintains the estate file")
 
 
 def require_role(caller: Caller, allowed: Collection[str], doing: str) -> None:
     """Refuse a caller without any of the roles."""
     require_acting(caller, doing)
     if not set(caller.roles) & set(allowed):
-        fact = f"{caller.person} is {', '.join(caller.roles) or 'without a role'}; {doing} needs {' or '.join(allowed)}"
-        raise Refused("role", fact, "Ask somebody who has the role")
+        fact = f"{caller.person} has the role {', '.join(caller.roles) or 'none'}; {doing} needs {' or '.join(allowed)}"
+        raise Refused("role", fact, "Ask somebody who has the role", " or ".join(allowed))
 
 
 def require_risk(caller: Caller, risk: Risk, policies: Policies) -> None:
     """Refuse a class the caller's roles do not reach, or that needs a second person this engine cannot ask."""
     require_role(caller, ROLES_BY_RISK[risk], f"a {risk.value} change")
     if risk.value in policies.second_person:
-        fact = f"{risk.value} changes need a second person in this estate, and no approval is at hand"
-        raise Refused("second-person", fact, "An approver must sign the plan")
+        fact = f"{risk.value} changes need an approval in this estate, and this engine cannot collect one"
+        way_out = f"Take {risk.value} out of policies.second_person and restart the engine"
+        raise Refused("second-person", fact, way_out, "whoever maintains the estate file")
 
 
 def highest(risks: Collection[Risk]) -> Risk:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+UNREADABLE = "unreadable"
+"""What an identity says where the target did not answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -21,7 +24,7 @@ class Identity:
         """Words for the first fact that differs, or an empty text."""
         for name, value in self.facts.items():
             if other.facts.get(name) != value:
-                return f"{self.target}: {name} was {value}, is {other.facts.get(name, 'unreadable')}"
+                return f"{self.target}: {name} was {value}, is {other.facts.get(name, UNREADABLE)}"
         return ""
 
 

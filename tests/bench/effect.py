@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.client.engine_client import EngineClient
-from state.api.requests import PlanChange, Submission, Typed
+from state.api.requests import PlanChange, Submission
 from state.changes.traffic import BackendChange
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, RunEnded
 from tests.bench.figures import Figure, Pairs
@@ -74,10 +74,9 @@ def by_api(site: Site, console: Driven, kind: str) -> tuple[float, dict[str, flo
     async def submit() -> float:
         client = EngineClient(str(site.socket))
         card = await client.preview(PlanChange(kind, ARGS))
-        await asyncio.sleep(card.arm + 0.05)
-        typed = {"nonce": card.nonce, "name": card.name}
+        await asyncio.sleep(card.confirmation.arm + 0.05)
         at = engine_time()
-        await client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
+        await client.submit(Submission(card.plan, card.fingerprint, card.confirmation.typed))
         return at
 
     at = asyncio.run(submit())

@@ -21,7 +21,7 @@ from adapters.balancers.haproxy import HAProxy
 from adapters.context import Polled
 from adapters.journals.sqlite import SqliteJournal
 from state.api.caller import Caller
-from state.api.requests import PlanChange
+from state.api.requests import PlanChange, Submission
 from state.changes.traffic import BackendChange
 from state.engine.engine import Engine
 from state.estate.model import Estate
@@ -96,8 +96,8 @@ async def submit(engine: Engine, request: Mapping[str, Any], caller: Caller = CO
     """Preview, wait until the card is armed, submit; the run and the instant of submitting."""
     card = await engine.preview(caller, request)
     assert not card.refusals, card.refusals
-    await asyncio.sleep(card.arm + 0.01)
-    confirmed = {"plan": card.plan, "fingerprint": card.fingerprint, "typed": {"nonce": card.nonce}}
+    await asyncio.sleep(card.confirmation.arm + 0.01)
+    confirmed = Submission(card.plan, card.fingerprint, card.confirmation.typed)
     started = time.monotonic()
     return (await engine.submit(caller, confirmed)).run, started
 

@@ -156,7 +156,7 @@ async def test_expected_errors_carry_title_code_and_rule(
     desk.raises = error
     got, answer, _ = await ask(sockets.engine, "POST", "/v1/submit", json={})
     assert (got, answer["exit_code"]) == (status, code)
-    assert set(answer) == {"title", "message", "exit_code", "rule", "fact", "way_out"}
+    assert set(answer) == {"title", "message", "exit_code", "rule", "fact", "way_out", "who"}
     if isinstance(error, Refused):
         assert (answer["rule"], answer["way_out"]) == ("floor", "Ready another first")
 

@@ -21,7 +21,7 @@ from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from state.api.requests import PlanChange, PlanRunbook, Skip, Submission, Typed
 from state.api.run_states import RunState
-from state.errors import Refused
+from state.errors import Refusal, Refused
 from state.health import Health
 from tests.support.front_desk import CARD, SERVICE, Desk, run_row
 
@@ -101,7 +101,7 @@ def test_reading_verbs_answer_in_json(verb: Recovery, capsys: pytest.CaptureFixt
 
 def test_plan_only_submits_nothing(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
     assert verb("traffic", "drain", "edge-east", "catalog", "a", "--plan-only") == 0
-    assert "a: ready → drain" in capsys.readouterr().out
+    assert "edge-east/checkout/blue weight   100 → 0" in capsys.readouterr().out
     assert [name for name, _ in running.desk.calls] == ["preview"]
     args = {"balancer": "edge-east", "backend": "catalog", "server": "a"}
     assert running.desk.requests == [PlanChange("server.drain", args)]
@@ -110,9 +110,9 @@ def test_plan_only_submits_nothing(running: Running, verb: Recovery, capsys: pyt
 def test_a_refused_plan_is_four_and_nothing_is_submitted(
     running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.desk.card = replace(CARD, refusals=("floor: one is left. Ready another first",))
+    running.desk.card = replace(CARD, refusals=(Refusal("floor", "one is left", "Return another first"),))
     assert verb("traffic", "drain", "e", "c", "a", "--yes-nonce") == 4
-    assert "floor: one is left" in capsys.readouterr().err
+    assert "Refused by rule floor: one is left" in capsys.readouterr().err
     assert [name for name, _ in running.desk.calls] == ["preview"]
 
 
@@ -135,7 +135,7 @@ def test_an_acting_verb_waits_and_ends_as_its_run(
     began = time.monotonic()
     assert verb("traffic", "drain", "e", "c", "a", "--yes-nonce", "--within", "2") == code
     assert 0.5 < time.monotonic() - began < 3
-    assert running.desk.requests[1] == Submission("p1", "f", Typed("AB2C", "edge-east/catalog"))
+    assert running.desk.requests[1] == Submission("p-1", "f-1", Typed("AB2C", "edge-east/checkout"))
     assert "R-1" in capsys.readouterr().err
 
 

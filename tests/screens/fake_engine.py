@@ -30,7 +30,8 @@ from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.errors import RecoveryError, Refused
-from tests.screens.fake_views import LATE, SCENES, card
+from tests.screens.fake_views import LATE, SCENES
+from tests.support.cards import card
 
 SWITCH_SECONDS = 0.06
 """Textual holds drawing back for 50 ms when the screen changes."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from state.api.card import Card, CardLine, Confirm
 from state.api.run_states import RunState, StepState
 from state.api.views.header import DataRisk, HeaderView, RtoClock, SourceRow
 from state.api.views.journal import JournalRow, JournalView
@@ -314,26 +313,3 @@ def poison(value: Any, depth: int = 0) -> Any:
 
 
 SCENES = {"incident": incident, "calm": calm, "empty": empty, "hostile": hostile}
-
-
-def card(confirm: Confirm = Confirm.YES, **other: Any) -> Card:
-    """A consequence card as the engine would make it."""
-    made = Card(
-        plan="p-1", title="Shift traffic of checkout to blue", risk="B1", confirm=confirm,
-        nonce="" if confirm is Confirm.YES else "K7QX",
-        name="orders" if confirm is Confirm.NONCE_AND_NAME else "", loss_to_type="", fingerprint="f-1", arm=0.15,
-        expires=120.0,
-        facts=(
-            CardLine("verb", "set the weight of one server"),
-            CardLine("object", "edge-east/checkout/blue"),
-            CardLine("identity", "haproxy edge-east pid 4711, up 3 h, read 0.2 s ago over the acting socket"),
-            CardLine("before → after", "blue weight 0 → 100"),
-            CardLine("checks", "blue answers 200 on both sites", Health.PASS),
-            CardLine("policy", "at least 1 server serves after it (floor 1)", Health.PASS),
-            CardLine("loss", "no sessions cut"),
-            CardLine("reversal", "the reverse change; last drilled: never", Health.WARN),
-        ),
-        changes=("edge-east/checkout/blue  weight  0 → 100",),
-        refusals=(), warnings=("runtime weights are lost on a reload",),
-    )  # fmt: skip
-    return replace(made, **other)

@@ -32,7 +32,7 @@ async def test_a_key_previews_and_opens_the_card(
         await st.press(screen, *keys)
         await st.until(lambda: st.front.previews, "a preview")
         assert st.front.previews == [request_]
-        await st.sees("Shift traffic of checkout to blue", "B1", "identity")
+        await st.sees("Drain edge-east/checkout/blue  B1", "loss", "undo")
         assert st.front.acts == []
 
 

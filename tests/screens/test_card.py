@@ -8,13 +8,15 @@ from dataclasses import replace
 import pytest
 from textual import events
 
+from console.card_text import Part, card_sections
 from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
-from state.api.card import CardLine, Confirm
+from console.tui.parts.facts import Facts
+from state.api.card import Confirm, Diff
 from state.api.requests import Submission, Typed
-from state.errors import EffectUnknown, Refused
+from state.errors import EffectUnknown, Refusal, Refused
 from tests.screens.fake_engine import Stage, stage
-from tests.screens.fake_views import card
+from tests.support.cards import card
 
 ARMED = 0.3
 
@@ -36,13 +38,24 @@ async def slowly(st: Stage, keys: Iterable[str]) -> None:
         await st.pilot.pause(0.02)
 
 
+def flat(text: str) -> str:
+    """The words of a screen, however they are wrapped, without rules and scroll bars."""
+    return " ".join(text.translate(dict.fromkeys(map(ord, "─│▐▕┃█"), " ")).split())
+
+
+@pytest.mark.parametrize("confirm", list(Confirm))
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_it_shows_every_fact_change_and_warning(size: tuple[int, int]) -> None:
+async def test_it_shows_everything_but_proof_on_the_first_screenful(size: tuple[int, int], confirm: Confirm) -> None:
     async with stage(size=size) as st:
+        st.front.card = card(confirm)
         await opened(st)
-        for line in st.front.card.facts:
-            await st.sees(line.label, *line.message.split()[:3])
-        await st.sees(*st.front.card.changes, *st.front.card.warnings, "the plan expires in 0", "Cancel")
+        await st.sees(st.front.card.title, st.front.card.risk, "the plan expires in 0", "Cancel")
+        shown = flat(st.text)
+        for section in card_sections(st.front.card):
+            for line in section.lines:
+                if section.part in (Part.TOP, Part.DIFFS) or (section.part is Part.RULES and confirm != Confirm.NONCE):
+                    assert flat(line.text).rpartition(", read ")[0] or flat(line.text) in shown
+                assert flat(line.text) in flat(st.app.screen.query_one(Facts).plain)
 
 
 async def test_a_yes_confirms_with_plan_fingerprint_and_what_was_typed() -> None:
@@ -113,7 +126,7 @@ async def test_a_wrong_nonce_voids_the_card() -> None:
         st.front.card = card(Confirm.NONCE)
         await opened(st)
         await slowly(st, "k7qz")
-        await st.sees("the card is void")
+        await st.sees("the plan is void")
         await slowly(st, "k7qx")
         await st.pilot.pause(0.3)
         assert st.front.acts == []
@@ -121,7 +134,7 @@ async def test_a_wrong_nonce_voids_the_card() -> None:
 
 async def test_b3_wants_nonce_name_and_loss() -> None:
     async with stage() as st:
-        st.front.card = card(Confirm.NONCE_AND_NAME, loss_to_type="13.2 MB")
+        st.front.card = card(Confirm.NONCE_AND_NAME)
         await opened(st)
         await slowly(st, "k7qx")
         await st.sees("now type the name orders")
@@ -135,9 +148,9 @@ async def test_b3_wants_nonce_name_and_loss() -> None:
 
 async def test_a_refused_plan_cannot_be_confirmed() -> None:
     async with stage() as st:
-        st.front.card = card(refusals=("floor: no server would serve. Ready another first",))
+        st.front.card = card(refusals=(Refusal("floor", "no server would serve", "Return another first", "responder"),))
         await opened(st)
-        await st.sees("floor: no server would serve", "it cannot be confirmed")
+        await st.sees("REFUSED", "floor: no server would serve. Return another first. Who", "cannot be confirmed")
         await st.press("y")
         await st.pilot.pause(0.3)
         assert st.front.acts == []
@@ -157,15 +170,12 @@ async def test_changed_facts_refuse_and_the_next_card_shows_the_difference() -> 
         await opened(st)
         st.front.refusal = Refused("facts-changed", "blue weight is 50 now", "Preview again")
         await st.press("y")
-        await st.sees("facts-changed: blue weight is 50 now", "previews again")
+        await st.sees("facts-changed: blue weight is 50 now", "reads everything again")
         st.front.refusal = None
-        facts = tuple(
-            CardLine(line.label, "blue weight 50 → 100") if "before" in line.label else line
-            for line in st.front.card.facts
-        )
-        st.front.card = replace(st.front.card, plan="p-2", facts=facts)
+        diffs = (Diff("edge-east/checkout/blue", "maint", "drain"),)
+        st.front.card = replace(st.front.card, plan="p-2", diffs=diffs)
         await st.press("ctrl+r")
-        await st.sees("blue weight 50 → 100", "CHANGED, was: blue weight 0 → 100")
+        await st.sees("maint → drain", "CHANGED, was: ready → drain")
         assert len(st.front.previews) == 2
         await st.pilot.pause(ARMED)
         await st.press("y")

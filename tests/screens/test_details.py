@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from console.tui.dialogs.card_rows import card_rows, merged, split_change
 from console.tui.dialogs.detail import DetailDialog
-from console.tui.glyphs import UNICODE
-from console.tui.parts.facts import Fact
 from console.tui.parts.run_facts import measured
 from console.tui.screens.replication import guarantee_message
 from console.tui.widgets.table import LineTable
-from state.api.card import CardLine
 from state.api.run_states import StepState
 from state.api.views.header import RtoClock
 from state.api.views.traffic import TrafficView
 from state.health import Health
 from tests.screens.fake_engine import Stage, stage
-from tests.screens.fake_views import card, server, traffic
+from tests.screens.fake_views import server, traffic
 
 
 def table(st: Stage, name: str) -> LineTable:
@@ -198,56 +194,3 @@ async def test_of_thousands_of_servers_only_those_in_sight_are_built() -> None:
         assert len(built) < 100
         table(st, "servers").filter("s2999")
         await st.sees("filter s2999: 1 of 3000")
-
-
-def test_a_card_is_told_in_reading_order_and_each_fact_once() -> None:
-    drawn = card(
-        facts=(
-            CardLine("do", "Flip edge-east/checkout to green: from blue"),
-            CardLine("target", "edge-east: process 1", Health.PASS),
-            CardLine("data loss", "none"),
-            CardLine("undo", "flip to=blue"),
-            CardLine("do", "Flip edge-west/checkout to green: from blue"),
-            CardLine("target", "edge-west: process 2", Health.PASS),
-            CardLine("data loss", "none"),
-            CardLine("undo", "flip to=blue"),
-            CardLine("verified by", "The east serves"),
-            CardLine("rule", "role allows it", Health.PASS),
-            CardLine("rule", "lease allows it", Health.PASS),
-        ),
-        changes=("edge-east/checkout/blue weight: 100 → 0", "edge-east/checkout/green weight: 0 → 100"),
-        refusals=("floor: no server would serve",),
-    )
-    rows = card_rows(drawn, None, UNICODE)
-    told = [row.message.plain if isinstance(row, Fact) else row.plain for row in rows]
-    assert told[0] == "edge-east/checkout/blue weight   100 → 0"
-    assert told[1] == "edge-east/checkout/green weight    0 → 100"
-    assert told[2:4] == ["floor: no server would serve", "runtime weights are lost on a reload"]
-    assert told[5:] == [
-        "Flip edge-east/checkout and edge-west/checkout to green: from blue",
-        "✓ PASS edge-east: process 1",
-        "✓ PASS edge-west: process 2",
-        "✓ PASS role and lease allow it",
-        "none",
-        "flip to=blue",
-        "The east serves",
-    ]
-
-
-def test_changes_that_are_not_in_the_usual_form_are_shown_whole() -> None:
-    assert split_change("orders leader: n1 → n2") == ("orders leader", "n1", "n2")
-    assert split_change("something else happens") == ("", "", "something else happens")
-    assert split_change(" → ") == ("", "", " → ")
-    assert merged(["a b", "c d", "a b"]) == ["a b", "c d"]
-
-
-async def test_a_changed_plan_shows_what_came_and_what_went() -> None:
-    before = card(changes=("x weight: 0 → 1", "y weight: 0 → 1"))
-    now = card(changes=("x weight: 5 → 1",), facts=before.facts[1:])
-    told = "\n".join(
-        row.label.plain + row.message.plain if isinstance(row, Fact) else row.plain
-        for row in card_rows(now, before, UNICODE)
-    )
-    assert "CHANGED, was: x weight: 0 → 1" in told
-    assert "GONE, was: y weight: 0 → 1" in told
-    assert "GONE, was: set the weight of one server" in told

@@ -16,14 +16,15 @@ from console.tui.dialogs.find import GoToDialog
 from console.tui.parts.facts import Fact, Facts
 from console.tui.screens.base import MainScreen
 from console.tui.widgets.table import LineTable
-from state.api.card import Card
+from state.api.card import Card, CardWarning, Confirm, Diff, FactKind, WarningKind
 from state.api.views.header import HeaderView
 from state.api.wire import plain, revive
 from state.text import cells, clean, decode, is_clean
 from tests.screens.corpus import hostile_strings, poisoned, poisoned_views
 from tests.screens.fake_engine import Stage, stage
-from tests.screens.fake_views import HOSTILE, SCENES, card
+from tests.screens.fake_views import HOSTILE, SCENES
 from tests.screens.still import lines
+from tests.support.cards import card
 
 SHOWN = "\\x1b[31mred"
 ENOUGH = 2_000
@@ -88,6 +89,19 @@ async def every_screen(st: Stage, views: dict[str, Any], width: int) -> None:
             await journal_tells_everything(st, views)
 
 
+def card_texts(sent: Card) -> Iterator[str]:
+    """What a card must show as it was sent."""
+    for diff in sent.diffs:
+        yield from (diff.subject, diff.before, diff.after)
+    for fact in sent.facts:
+        if fact.kind in (FactKind.DOES, FactKind.IDENTITY):
+            yield fact.value
+    yield from (rule.fact for rule in sent.rules if rule.passed)
+    yield from (text for each in sent.refusals for text in (each.rule, each.fact, each.way_out))
+    yield from (warning.message for warning in sent.warnings)
+    yield from (sent.loss.note, *(each.note for each in sent.downtime), *(each.verb for each in sent.undo))
+
+
 async def dialogs(st: Stage, strings: Iterator[str], width: int) -> int:
     """Detail, go-to, palette and a card made of hostile text."""
     for key in ("enter", "colon", "ctrl+p", "question_mark", "P"):
@@ -102,17 +116,15 @@ async def dialogs(st: Stage, strings: Iterator[str], width: int) -> int:
         st.send("escape")
         await st.settle()
     used: list[str] = []
-    sent = poisoned(card(), strings, used)
-    made: Card = revive(Card, json.loads(json.dumps(plain(replace(sent, confirm=card().confirm)))))
+    sent = poisoned(card(Confirm.NONCE_AND_NAME), strings, used)
+    made: Card = revive(Card, json.loads(json.dumps(plain(sent))))
     st.app.push_screen(CardDialog(made, None))  # type: ignore[arg-type]
     await st.settle()
     harmless(st, width)
     message = st.app.screen.query_one(Facts).plain
-    for fact in sent.facts:
-        assert clean(fact.message) in message
-        assert decode(clean(fact.message)) == fact.message
-    for text in (*sent.warnings, *sent.refusals):
+    for text in card_texts(sent):
         assert clean(text) in message
+        assert decode(clean(text)) == text
     st.send("escape")
     await st.until(lambda: isinstance(st.app.screen, MainScreen), "the way out")
     return len(used)
@@ -166,7 +178,9 @@ async def test_a_hostile_card_and_palette() -> None:
     async with stage("hostile") as st:
         st.front.show("header", replace(st.front.view("header"), effects=""))
         await st.until(lambda: "EFFECTS" not in st.text, "effects allowed")
-        st.front.card = card(title=f"t {HOSTILE}", changes=(HOSTILE,), warnings=(HOSTILE,))
+        warning = CardWarning(WarningKind.EFFECT, HOSTILE, HOSTILE)
+        diffs = (Diff(HOSTILE, HOSTILE, HOSTILE),)
+        st.front.card = card(title=f"t {HOSTILE}", diffs=diffs, warnings=(warning,))
         await st.press("4", "tab", "d")
         await st.until(lambda: isinstance(st.app.screen, CardDialog), "the card")
         await st.sees(SHOWN)

@@ -13,9 +13,10 @@ from console.tui.app import ConsoleApp, tabs
 from console.tui.dialogs.card import CardDialog
 from state.api.card import Card, Confirm
 from state.api.messages import Accepted
-from tests.screens.fake_views import card, incident_at
+from tests.screens.fake_views import incident_at
 from tests.screens.pinned import DRAWN_WITH, HERE
 from tests.screens.still import MONO, WALL, still_app
+from tests.support.cards import card
 
 Compare = Callable[..., bool]
 SIZES = [(80, 24), (120, 40)]
@@ -57,7 +58,7 @@ async def never(_card: Card, _typed: object) -> Accepted:
 def test_card(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def opened(pilot: Pilot[Any]) -> None:
         await shown(pilot, "4")
-        drawn = card(Confirm.NONCE_AND_NAME, loss_to_type="13.2 MB", arm=0.0)
+        drawn = card(Confirm.NONCE_AND_NAME, arm=0.0)
         pilot.app.push_screen(CardDialog(drawn, never, clock_=lambda: MONO))
         await pilot.pause(0.3)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from state.api.caller import Caller
-from state.api.card import Card, CardLine, Confirm
+from state.api.card import Card, Confirm
 from state.api.messages import Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState
@@ -19,22 +19,9 @@ from state.api.views.replication import ReplicationView
 from state.api.views.runbooks import RunbooksView, RunRow
 from state.api.views.traffic import TrafficView
 from state.health import Health
+from tests.support.cards import card
 
-CARD = Card(
-    plan="p1",
-    title="Drain a of edge-east/catalog",
-    risk="B2",
-    confirm=Confirm.NONCE,
-    nonce="AB2C",
-    name="edge-east/catalog",
-    loss_to_type="",
-    fingerprint="f",
-    arm=0.05,
-    expires=120.0,
-    facts=(CardLine("do", "send no new connections", None), CardLine("target", "edge-east: pid 7", Health.PASS)),
-    changes=("a: ready → drain",),
-    refusals=(),
-)
+CARD = card(Confirm.NONCE, nonce="AB2C", arm=0.05)
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
 HEADER = HeaderView("shop", "lab", None, None, (), "", 7, "aa", (), SOURCES)
 SERVICE = ServiceRow(

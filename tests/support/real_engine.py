@@ -23,7 +23,7 @@ from console.client.engine_client import EngineClient
 from console.engine.control import listens
 from console.places import of_file
 from state.api.card import Card
-from state.api.requests import PlanChange, PlanRequest, Submission, Typed
+from state.api.requests import PlanChange, PlanRequest, Submission
 from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.journal.events import Recorded
 from state.journal.format import Sealed, unseal, verify
@@ -170,13 +170,13 @@ class RealEngine:
     async def plan(self, request: PlanRequest) -> Card:
         """Preview; the card is armed when this returns."""
         card = await self.client.preview(request)
-        await asyncio.sleep(card.arm + 0.01)
+        await asyncio.sleep(card.confirmation.arm + 0.01)
         return card
 
     async def submit(self, card: Card) -> str:
         """Confirm a card with everything it asks to be typed; the run's id."""
-        typed = {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type}
-        accepted = await self.client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
+        submission = Submission(card.plan, card.fingerprint, card.confirmation.typed)
+        accepted = await self.client.submit(submission)
         return accepted.run
 
     async def act(self, kind: str, **args: Any) -> str:

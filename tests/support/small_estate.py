@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.balancers.memory import MemoryBalancer
@@ -13,7 +13,7 @@ from adapters.journals.memory import MemoryJournal
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import Accepted
-from state.api.requests import PlanChange, PlanRequest, Submission, Typed
+from state.api.requests import PlanChange, PlanRequest, Submission
 from state.clock import Clock
 from state.config_files.located import Located
 from state.engine.engine import Engine
@@ -102,9 +102,8 @@ class Small:
     async def submit(self, card: Card, caller: Caller = COMMANDER, **typed: str) -> Accepted:
         import asyncio
 
-        await asyncio.sleep(card.arm)
-        right = {"nonce": card.nonce, "name": card.name, "loss": card.loss_to_type, **typed}
-        request = Submission(card.plan, card.fingerprint, Typed(**right))
+        await asyncio.sleep(card.confirmation.arm)
+        request = Submission(card.plan, card.fingerprint, replace(card.confirmation.typed, **typed))
         return await self.engine.submit(caller, request)
 
     async def ended(self, run: str, seconds: float = 8.0) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from console.cli.acting import Manner, asked, card_lines, scripted
+from console.card_text import plain_card
+from console.cli.acting import Manner, asked, scripted
 from console.cli.ending import run_to_code
 from console.cli.look import verdict_code
 from console.cli.shown import age, table
@@ -27,9 +28,11 @@ from state.errors import (
     Problem,
     ReadFailure,
     RecoveryError,
+    Refusal,
     Refused,
     Trouble,
 )
+from tests.support.cards import card
 from tests.support.front_desk import CARD
 
 PLAIN = Manner(plan_only=False, yes_nonce=True, name="", loss="", no_wait=False, within=None, as_json=False)
@@ -135,13 +138,13 @@ def test_the_engine_process_never_imports_a_screen() -> None:
 
 def test_a_script_states_what_a_person_would_type() -> None:
     assert scripted(CARD, PLAIN).nonce == "AB2C"
-    grave = replace(CARD, risk="B3", confirm=Confirm.NONCE_AND_NAME, loss_to_type="2.0 MB")
-    with pytest.raises(Refused, match="--name edge-east/catalog"):
+    grave = card(Confirm.NONCE_AND_NAME)
+    with pytest.raises(Refused, match="--name orders"):
         scripted(grave, PLAIN)
     with pytest.raises(Refused, match="--loss"):
-        scripted(grave, replace(PLAIN, name=CARD.name))
-    typed = scripted(grave, replace(PLAIN, name=CARD.name, loss="2.0 MB"))
-    assert typed == Typed("AB2C", CARD.name, "2.0 MB")
+        scripted(grave, replace(PLAIN, name="orders"))
+    typed = scripted(grave, replace(PLAIN, name="orders", loss="13.2 MB"))
+    assert typed == Typed("K7QX", "orders", "13.2 MB")
 
 
 class Terminal(io.StringIO):
@@ -168,8 +171,9 @@ def test_without_a_terminal_nobody_confirms(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_card_shows_refusals() -> None:
-    lines = card_lines(replace(CARD, refusals=("floor: one is left. Ready another first",)))
-    assert "  REFUSED  floor: one is left. Ready another first" in lines
+    lines = plain_card(replace(CARD, refusals=(Refusal("floor", "one is left", "Return another first", "responder"),)))
+    said = "floor: one is left. Return another first. Who may: responder"
+    assert any(line.startswith("  REFUSED") and said in line for line in lines)
     assert any("[ok]" in line for line in lines)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
-from state.api.requests import Pause, PlanRunbook, PlanUndo, Resume, Stop, Submission, Typed
+from state.api.requests import Pause, PlanRunbook, PlanUndo, Resume, Stop, Submission
 from state.errors import EffectRefused, NotFound, Refused
 from state.journal.events import Event, read_body
 from state.journal.format import Sealer, unseal
@@ -73,7 +73,7 @@ async def test_a_change_that_only_an_earlier_step_makes_real_counts_in_how_a_pla
     }
     async with small(runbook) as lab:
         card = await lab.preview(PlanRunbook("book"))
-        assert (card.risk, card.confirm) == ("B2", "nonce")
+        assert (card.risk, card.confirmation.how) == ("B2", "nonce")
 
 
 async def test_after_a_standstill_no_confirmation_counts_whoever_is_first():
@@ -86,11 +86,10 @@ async def test_after_a_standstill_no_confirmation_counts_whoever_is_first():
     async with small() as lab:
         clock = lab.engine.clock = lab.engine.plans._clock = Jumping()
         card = await lab.preview(flip("green"))
-        await asyncio.sleep(card.arm)
+        await asyncio.sleep(card.confirmation.arm)
         clock.ahead = 10.0
-        typed = {"nonce": card.nonce, "name": card.name}
         with pytest.raises(Refused, match="plan-open"):
-            await lab.engine.submit(COMMANDER, Submission(card.plan, card.fingerprint, Typed(**typed)))
+            await lab.engine.submit(COMMANDER, Submission(card.plan, card.fingerprint, card.confirmation.typed))
 
 
 def with_risk(store: MemoryJournal, **risks: str) -> MemoryJournal:

@@ -66,7 +66,7 @@ async def test_on_a_journal_that_was_tampered_with_nothing_starts_while_reading_
         assert "is in doubt" in lab.engine.view("header").effects
         assert any("is in doubt" in alarm for alarm in lab.engine.view("header").alarms)
         card = await lab.preview(flip("blue"))
-        assert any("is in doubt" in r for r in card.refusals)
+        assert any("is in doubt" in r.fact for r in card.refusals)
         with pytest.raises(Refused, match="is in doubt"):
             await lab.submit(card)
         assert await lab.engine.journal_verify()

@@ -42,10 +42,9 @@ class StopEverything(Action):
         header = ctx.store.view(HeaderView)
         running = ", ".join(header.running) if header and header.running else "nothing runs now"
         facts = (
-            ("verb", "stop everything"),
-            ("object", f"all runs of this engine: {running}"),
-            ("effect", "nothing new is started; what is in flight is classified by reading"),
-            ("reversal", "resume or retry each run"),
+            ("does", "start nothing new in any run; read the target of what is on its way"),
+            ("runs", running),
+            ("undo", "none; a stopped run has ended, start what is still needed as a new one"),
         )
         navigator.confirm("Stop everything", facts, navigator.send_stop_all)
 

@@ -54,8 +54,8 @@ class RunControl(Action):
         run = run_of(ctx)
         assert run is not None
         told = (
-            ("verb", self.help),
-            ("object", f"{run.id} {run.title}"),
+            ("does", self.help),
+            ("run", f"{run.id} {run.title}"),
             ("state", f"{run.state.value}: {run.message}" if run.message else run.state.value),
             *facts,
         )

@@ -1,139 +1,82 @@
-"""What a consequence card says, in the order a person must read it: what changes, what forbids it or warns, what it
-does to whom, what checks it, what may be lost, how it is reversed. Repeated facts are told once."""
+"""The style of a consequence card. What it says, and in which order, is `console.card_text`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.text import Text
 
-from console.tui.glyphs import FAIL, MUTED, WARN, Glyphs
-from console.tui.parts.facts import Row, fact
+from console.card_text import Line, Mark, Part, Section, card_sections
+from console.tui.glyphs import FAIL, MUTED, TITLE, UNKNOWN, WARN, Glyphs
+from console.tui.parts.facts import Flow, Heading, Row, fact
 from console.tui.text import cell, joined, state_text
 from state.api.card import Card
 from state.health import Health
 from state.text import cells
 
-LABEL_WIDTH = 14
+LABEL_WIDTH = 12
 WIDEST_SUBJECT = 44
-ORDER = (
-    ("do", "verb"),
-    ("object",),
-    ("target", "identity"),
-    ("before → after",),
-    ("depends on it",),
-    ("checks",),
-    ("rule", "policy"),
-    ("data loss", "loss"),
-    ("sessions cut",),
-    ("downtime",),
-    ("undo", "reversal"),
-    ("verified by",),
-    ("predicted",),
-    ("runbook",),
-)
-RANK = {label: place for place, labels in enumerate(ORDER) for label in labels}
-
-CardFact = tuple[str, str, Health | None]
-"""Label, words and how it stands."""
+STYLES = {Health.FAIL: FAIL, Health.WARN: WARN, Health.UNKNOWN: UNKNOWN}
 
 
-def card_rows(card: Card, former: Card | None, glyphs: Glyphs) -> list[Row]:
-    """The whole card; with the card of a former preview, what has changed since."""
-    rows: list[Row] = [*_changes(card, former), *(_line("refused", message, FAIL, FAIL) for message in card.refusals)]
-    rows += [_line("warning", message, "", WARN) for message in card.warnings]
-    if rows:
-        rows.append(cell(""))
-    before = grouped(former) if former is not None else []
-    known = [(label, message) for label, message, _ in before]
-    now = grouped(card)
-    current = [(label, message) for label, message, _ in now]
-    last = ""
-    for label, message, health in now:
-        sign = joined(state_text(health.value, glyphs), " ") if health is not None else cell("")
-        rows.append(_line("" if label == last else label, joined(sign, message)))
-        last = label
-        if former is not None and (label, message) not in known:
-            was = [old for old, said in zip(known, before, strict=True) if old[0] == label and old not in current]
-            rows.append(_line("", f"CHANGED, was: {'; '.join(message for _, message in was) or 'not there'}", WARN))
-    gone = [(label, message) for label, message in known if label not in {label for label, _ in current}]
-    return [*rows, *(_line(label, f"GONE, was: {message}", WARN) for label, message in gone)]
-
-
-def _changes(card: Card, former: Card | None) -> list[Row]:
-    """Each changed thing, before and after, in columns."""
-    parts = [split_change(message) for message in card.changes]
-    width = min(WIDEST_SUBJECT, max((cells(subject) for subject, _, _ in parts), default=0))
-    room = max((cells(before) for _, before, _ in parts), default=0)
+def card_rows(card: Card, former: Card | None, glyphs: Glyphs, held: float = 0.0) -> list[Row]:
+    """The whole card, seconds after it arrived; with the card of a former preview, what has changed since."""
     rows: list[Row] = []
-    for message, (subject, before, after) in zip(card.changes, parts, strict=True):
-        label = cell(f"{subject}{' ' * max(0, width - cells(subject))} ")
-        value = joined(
-            (" " * (room - cells(before)) + before, MUTED), (" → " if before else "", MUTED), (after, "bold")
-        )
-        rows.append(joined(label, " ", value))
-        if former is not None and message not in former.changes:
-            same = [old for old in former.changes if split_change(old)[0] == subject]
-            rows.append(cell(f"  CHANGED, was: {'; '.join(same) or 'not there'}", WARN))
-    if former is not None:
-        here = {subject for subject, _, _ in parts}
-        rows += [cell(f"GONE, was: {old}", WARN) for old in former.changes if split_change(old)[0] not in here]
+    for section in card_sections(card, former, held):
+        if section.part:
+            rows.append(_heading(section, glyphs))
+        rows += _diffs(section.lines, glyphs) if section.part is Part.DIFFS else _lines(section, glyphs)
     return rows
 
 
-def split_change(message: str) -> tuple[str, str, str]:
-    """Subject, before and after of `subject: before → after`; other words are all `after`."""
-    told, arrow, after = message.rpartition(" → ")
-    subject, colon, before = told.rpartition(": ")
-    if arrow and not colon:
-        subject, _, before = told.rpartition("  ")
-    return (subject.rstrip(), before.strip(), after) if arrow and subject else ("", "", message)
+def _heading(section: Section, glyphs: Glyphs) -> Heading:
+    title, lead = f"{section.part} ".replace("→", glyphs.arrow), (f"{glyphs.rule} ", MUTED)
+    note = (lead, f"{section.note} ") if section.note else ()
+    return Heading(joined(lead, (title, TITLE), *note), glyphs.rule)
 
 
-def grouped(card: Card) -> list[CardFact]:
-    """The facts in reading order; lines of one label that differ in one word only become one."""
-    facts = sorted(card.facts, key=lambda line: RANK.get(line.label, len(ORDER)))
-    told: list[CardFact] = []
-    for label in dict.fromkeys(line.label for line in facts):
-        for health in dict.fromkeys(line.health for line in facts if line.label == label):
-            same = [line.message for line in facts if line.label == label and line.health == health]
-            told += [(label, message, health) for message in merged(same)]
-    return told
+def _lines(section: Section, glyphs: Glyphs) -> list[Row]:
+    """Labelled lines; rules that passed share one row."""
+    width = max(LABEL_WIDTH, *(cells(line.label) + 1 for line in section.lines))
+    rules = section.part is Part.RULES
+    flowing = [line for line in section.lines if rules and line.health is Health.PASS and line.mark is None]
+    rows: list[Row] = [_flow(flowing, glyphs)] if flowing else []
+    last = ""
+    for line in section.lines:
+        if line in flowing:
+            continue
+        style = "" if line.health is None else STYLES.get(line.health, "")
+        sign = joined(state_text(line.health.value, glyphs), " ") if line.health and not rules else cell("")
+        text = joined(_mark(line, Mark.NEW, Mark.GONE), sign, (line.text, style))
+        rows.append(fact("" if line.label == last else line.label, text, width=width, mark=style or MUTED))
+        rows += _changed(line, width)
+        last = line.label
+    return rows
 
 
-def merged(said: Iterable[str]) -> list[str]:
-    """Sentences that are equal, or differ in one word, as one sentence."""
-    groups: list[tuple[list[list[str]], int]] = []
-    for message in said:
-        tokens = message.split(" ")
-        for place, (members, slot) in enumerate(groups):
-            found = _slot(members[0], tokens)
-            if found is not None and (slot < 0 or found in {slot, -1}):
-                groups[place] = ([*members, tokens] if found >= 0 else members, max(slot, found))
-                break
-        else:
-            groups.append(([tokens], -1))
-    return [_sentence(members, slot) for members, slot in groups]
+def _flow(lines: Sequence[Line], glyphs: Glyphs) -> Flow:
+    """What was found in order, without the rules' names: those are for what is refused."""
+    sign = state_text(Health.PASS.value, glyphs, word=False)
+    return Flow(tuple(joined(sign, " ", line.text) for line in lines), " | " if glyphs.ascii_only else " · ")
 
 
-def _slot(one: Sequence[str], other: Sequence[str]) -> int | None:
-    """The place of the only word that differs, -1 when none does, None when they say different things."""
-    if len(one) != len(other):
-        return None
-    differs = [place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
-    return None if len(differs) > 1 else differs[0] if differs else -1
+def _diffs(lines: Sequence[Line], glyphs: Glyphs) -> list[Row]:
+    """Each object before and after, in columns; numbers stand right."""
+    width = min(WIDEST_SUBJECT, max(cells(line.label) for line in lines)) + 2
+    room = max(cells(line.before) for line in lines)
+    rows: list[Row] = []
+    for line in lines:
+        gap = " " * (room - cells(line.before))
+        before = f"{gap}{line.before}" if line.before.isdecimal() else f"{line.before}{gap}"
+        value = joined((f"{before} {glyphs.arrow} ", MUTED), (line.text, "bold"))
+        rows.append(fact(line.label, joined(_mark(line, Mark.NEW, Mark.GONE), value), width=width, mark=""))
+        rows += _changed(line, width)
+    return rows
 
 
-def _sentence(members: Sequence[Sequence[str]], slot: int) -> str:
-    if slot < 0:
-        return " ".join(members[0])
-    tails = {member[slot][-1:] for member in members}
-    tail = tails.pop() if len(tails) == 1 and tails <= {":", ","} else ""
-    names = [member[slot].removesuffix(tail) if tail else member[slot] for member in members]
-    listed = f"{', '.join(names[:-1])} and {names[-1]}{tail}"
-    said = " ".join([*members[0][:slot], listed, *members[0][slot + 1 :]])
-    return said.replace(" allows it", " allow it") if not slot else said
+def _mark(line: Line, *shown: Mark) -> Text:
+    return cell(f"{line.mark} ", WARN) if line.mark in shown else cell("")
 
 
-def _line(label: str, message: Text | str, style: str = "", mark: str = MUTED) -> Row:
-    return fact(label, message, style, width=LABEL_WIDTH, mark=mark)
+def _changed(line: Line, width: int) -> list[Row]:
+    return [fact("", line.difference, WARN, width=width)] if line.mark is Mark.CHANGED else []

@@ -26,7 +26,23 @@ class Fact:
     indent: int = LABEL_WIDTH
 
 
-Row = Text | Fact
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A title of some rows, with a line of `rule` to the right edge."""
+
+    title: Text
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Short pieces that share lines; none is broken while it fits one."""
+
+    pieces: tuple[Text, ...]
+    separator: str
+
+
+Row = Text | Fact | Heading | Flow
 
 
 def fact(label: str, message: Text | str, style: str = "", *, width: int = LABEL_WIDTH, mark: str = MUTED) -> Fact:
@@ -39,15 +55,36 @@ def wrap_rows(rows: Sequence[Row], width: int, console: Console) -> list[Text]:
     """The rows as lines of at most `width` cells, nothing cut away."""
     lines: list[Text] = []
     for row in rows:
+        if isinstance(row, Flow):
+            lines += _flowing(row, width, console)
+            continue
+        if isinstance(row, Heading):
+            lines.append(joined(row.title, (row.rule * max(0, width - row.title.cell_len), MUTED)))
+            continue
         indent = row.indent if isinstance(row, Fact) and width > 2 * row.indent else 0
         message = row.message if isinstance(row, Fact) else row
         if isinstance(row, Fact) and not indent:
             message = joined(row.label, row.message)
-        # What wraps must be free to: cells of tables are not.
-        loose = Text.assemble(message, no_wrap=False, overflow="fold")
-        for place, line in enumerate(loose.wrap(console, max(1, width - indent)) or [Text("")]):
+        for place, line in enumerate(_wrapped(message, width - indent, console)):
             lead = row.label if isinstance(row, Fact) and indent and not place else Text(" " * indent)
             lines.append(joined(lead, joined(line)))
+    return lines
+
+
+def _wrapped(text: Text, width: int, console: Console) -> list[Text]:
+    # What wraps must be free to: cells of tables are not.
+    loose = Text.assemble(text, no_wrap=False, overflow="fold")
+    return list(loose.wrap(console, max(1, width))) or [Text("")]
+
+
+def _flowing(row: Flow, width: int, console: Console) -> list[Text]:
+    lines: list[Text] = []
+    for piece in row.pieces:
+        longer = joined(lines[-1], row.separator, piece) if lines else piece
+        if lines and longer.cell_len <= width:
+            lines[-1] = longer
+        else:
+            lines += [joined(line) for line in _wrapped(piece, width, console)]
     return lines
 
 
@@ -83,5 +120,12 @@ class Facts(VerticalScroll, can_focus=True):
     @property
     def plain(self) -> str:
         """What is shown, without styles and before wrapping."""
-        texts = [joined(row.label, row.message) if isinstance(row, Fact) else row for row in self._facts]
-        return "\n".join(text.plain for text in texts)
+        return "\n".join(_whole(row).plain for row in self._facts)
+
+
+def _whole(row: Row) -> Text:
+    if isinstance(row, Heading):
+        return row.title
+    if isinstance(row, Flow):
+        return joined(*row.pieces, separator=row.separator)
+    return joined(row.label, row.message) if isinstance(row, Fact) else row

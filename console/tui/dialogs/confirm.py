@@ -1,0 +1,233 @@
+"""The frame of every confirmation: what is asked, what confirms it, and what came of it.
+
+Cancel has focus, so Enter leaves. What typing means is decided by `gate.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from console.tui.dialogs.base import Dialog
+from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, KeyOutcome, Wanted
+from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN
+from console.tui.parts.facts import Facts, Row
+from console.tui.text import cell, joined
+from console.tui.widgets.lines import Lines
+from console.tui.widgets.panel import TitleRule
+from state.api.card import Confirm, Confirmation
+from state.api.messages import Accepted
+from state.errors import EffectUnknown, RecoveryError
+from state.text import cells
+from state.units import clock
+
+SOON = 30.0
+"""Seconds before it expires from which on that is said loudly."""
+WHAT = {"nonce": "type the code", "name": "now type the name", "loss": "now type the loss"}
+THEN = {"name": "the name", "loss": "the loss"}
+Send = Callable[[Mapping[str, str]], Awaitable[Accepted]]
+"""Sends what was typed, by name."""
+
+
+def wanted_of(confirmation: Confirmation) -> tuple[Wanted, ...]:
+    """What must be typed."""
+    if confirmation.how is Confirm.YES:
+        wanted = [Wanted("nonce", "y", fold=True)]
+    else:
+        wanted = [Wanted("nonce", confirmation.nonce, once=True, fold=True)]
+    if confirmation.how is Confirm.NONCE_AND_NAME:
+        wanted.append(Wanted("name", confirmation.name))
+    if confirmation.loss:
+        wanted.append(Wanted("loss", confirmation.loss))
+    return tuple(wanted)
+
+
+class Cancel(Lines, can_focus=True):
+    """The way out. It has focus from the start, so Enter leaves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.leave", "cancel", show=False)]
+    DEFAULT_CSS = "Cancel { width: 12; height: 1; margin: 0 1; } Cancel:focus { text-style: reverse; }"
+
+    def __init__(self) -> None:
+        super().__init__([cell("[ Cancel ]")])
+
+
+class ConfirmDialog(Dialog[str]):
+    """Asks for a confirmation and sends it once it was typed. Subclasses say what is to be read before."""
+
+    keys_: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "cancel"), ("↑↓", "scroll"))
+    what = "the question"
+    """What expires and is void."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll(-1)", show=False),
+        Binding("down", "scroll(1)", show=False),
+        Binding("pageup", "scroll(-8)", show=False),
+        Binding("pagedown", "scroll(8)", show=False),
+    ]
+    AUTO_FOCUS = "Cancel"
+    DEFAULT_CSS = """
+    ConfirmDialog Facts { height: 1fr; }
+    ConfirmDialog #ask { height: auto; padding: 0 1; }
+    """
+
+    def __init__(self, confirmation: Confirmation, send: Send, clock_: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.confirmation = confirmation
+        self.gate = Gate(wanted_of(confirmation), confirmation.arm)
+        self._send = send
+        self._clock = clock_
+        self._opened = clock_()
+        self._sending = False
+        self._said: list[Text] = []
+        self._question = Lines([""], id="ask")
+        self._rule = TitleRule("Confirm")
+
+    # -- what is shown
+
+    def rows(self) -> list[Row]:
+        """What a person must read before."""
+        raise NotImplementedError
+
+    @property
+    def refused(self) -> bool:
+        """Whether a rule forbids it."""
+        return False
+
+    def again(self) -> list[Text]:
+        """How to ask once more, for whoever cannot confirm this one."""
+        return [joined(("esc", KEY), " leaves")]
+
+    def content_(self) -> Iterable[Widget]:
+        yield Facts(self.rows())
+        yield self._rule
+        yield self._question
+        yield Cancel()
+
+    def on_mount(self) -> None:
+        self.query_one(Facts).can_focus = False
+        self.call_after_refresh(self._shown)
+
+    def _shown(self) -> None:
+        now = self._clock()
+        self._opened = now
+        self.gate.shown(now)
+        self.set_timer(self.confirmation.arm + 0.05, self.paint_ask)
+        self.tick()
+
+    def tick(self) -> None:
+        super().tick()
+        self.query_one(Facts).show(self.rows())
+        self.paint_ask()
+
+    @property
+    def held(self) -> float:
+        """Seconds since it was shown."""
+        return max(0.0, self._clock() - self._opened)
+
+    @property
+    def left(self) -> float:
+        """Seconds until it expires."""
+        return self.confirmation.expires - self.held
+
+    @property
+    def closed(self) -> str:
+        """Why this cannot be confirmed any more; empty when it can."""
+        if self.refused:
+            return "refused: it cannot be confirmed"
+        if self.gate.void:
+            return f"what was typed is not what was asked: nothing was sent, {self.what} is void"
+        if self.left <= 0:
+            return f"{self.what} has expired: nothing was sent"
+        return ""
+
+    def paint_ask(self) -> None:
+        """The lines that say what to type and for how long."""
+        self._rule.set_title("Refused" if self.refused else "Confirm", self._expiry())
+        self._question.show([*self._said, *self._ask()])
+
+    def _expiry(self) -> Text:
+        if self._sending or self._said or self.closed:
+            return cell("")
+        return cell(f"{self.what} expires in {clock(self.left)}", "bold" if self.left > SOON else WARN)
+
+    def _ask(self) -> list[Text]:
+        if self._sending:
+            return [joined(("sent; waiting for the engine's answer", WARN))]
+        if self._said:
+            return self.again()
+        if self.closed:
+            return [joined((self.closed, FAIL)), *self.again()]
+        if not self.gate.armed(self._clock()):
+            return [joined(("read first", MUTED))]
+        wanted = self.gate.current
+        if wanted is None:
+            return [joined(("confirmed", WARN))]
+        asked = (f" {wanted.text} ", f"{DANGER} reverse")
+        if self.confirmation.how is Confirm.YES and wanted.name == "nonce":
+            first = joined("type ", (wanted.text, f"{DANGER} reverse"), " to do it, Enter or esc to cancel")
+        else:
+            gap = " " * max(1, cells(wanted.text) - cells(self.gate.typed))
+            first = joined(WHAT[wanted.name], asked, "to do it: ", (f"{self.gate.typed}{gap}", "bold underline"))
+        return [joined(first, ("  ", ""), (self._then(wanted), MUTED))]
+
+    def _then(self, wanted: Wanted) -> str:
+        """What is to be typed after that."""
+        all_ = wanted_of(self.confirmation)
+        return ", ".join(f"then {THEN[later.name]}" for later in all_[all_.index(wanted) + 1 :])
+
+    # -- what is typed
+
+    def on_key(self, event: events.Key) -> None:
+        if self._sending or self._said or self.closed:
+            return
+        if event.key == "backspace":
+            self.gate.erase()
+        elif event.is_printable and event.character:
+            event.stop()
+            if self.gate.key(event.character, event.time) is KeyOutcome.COMPLETE:
+                self.set_timer(SETTLE_SECONDS * 1.5, self._confirm)
+        else:
+            early = not self.gate.armed(event.time)
+            self.gate.other_key(event.time)
+            if event.key == "enter" and early:
+                # Left over from the screen before: it would close the card unread.
+                event.stop()
+                event.prevent_default()
+        self.paint_ask()
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self.gate.reset(event.time)
+        self.paint_ask()
+
+    def _confirm(self) -> None:
+        typed = self.gate.accepted(self._clock())
+        if typed is None or self.closed or self._sending:
+            return
+        self._sending = True
+        self.paint_ask()
+        self.run_worker(self._submit(typed), group="submit", exit_on_error=False)
+
+    async def _submit(self, typed: Mapping[str, str]) -> None:
+        try:
+            accepted = await self._send(typed)
+        except EffectUnknown as unknown:
+            self._said = [joined((f"OUTCOME UNKNOWN: {unknown}", UNKNOWN))]
+        except RecoveryError as refused:
+            self._said = [joined((f"{refused.title}: {refused}", FAIL))]
+        else:
+            self.session.navigator.say(accepted.message)
+            self.dismiss(None)
+            return
+        finally:
+            self._sending = False
+        self.paint_ask()
+
+    def action_scroll(self, step: int) -> None:
+        self.query_one(Facts).scroll_relative(y=step, animate=False)

@@ -1,0 +1,197 @@
+"""One function from plan to consequence card. Nothing here is wording for a screen: see `state.api.card`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from state.api.card import (
+    Card,
+    CardWarning,
+    Confirm,
+    Confirmation,
+    DataLoss,
+    Downtime,
+    Fact,
+    FactKind,
+    Rule,
+    Undo,
+    WarningKind,
+)
+from state.changes.model import Change, ChangeSpec
+from state.changes.traffic import services_of
+from state.estate.model import Estate
+from state.health import Health
+from state.planning.plan import Draft, Seen, fingerprint, in_order, may_act, pin, risk_of
+from state.policy import nonce
+from state.policy.authority import CONFIRM_BY_RISK
+from state.ports.target import UNREADABLE
+from state.runs.fold import RunHistory
+from state.units import megabytes
+
+JOURNAL = "journal"
+"""The source of what earlier runs took."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardContext:
+    """What a card tells besides the changes themselves.
+
+    `build` makes the change that takes another back, `rules` are the verdicts of policy, `age` the seconds since the
+    readings began, `now_wall` seconds since 1970.
+    """
+
+    estate: Estate
+    history: RunHistory
+    build: Callable[[ChangeSpec], Change]
+    rules: tuple[Rule, ...]
+    age: float
+    now_wall: float
+
+
+def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContext) -> Card:
+    """The consequence card of what was seen; `plan` is the plan's id."""
+    acting = may_act(seen)
+    touched = _touched(draft, acting, context.estate)
+    loss = _loss(acting, touched, context)
+    rules = (*_preconditions(seen), *context.rules)
+    sessions = [one.preview.sessions_cut for one in acting]
+    return Card(
+        plan=plan,
+        title=draft.title,
+        risk=risk_of(seen).value,
+        fingerprint=fingerprint(draft, pin(draft, seen)),
+        confirmation=_confirmation(draft, seen, loss, context.estate),
+        loss=loss,
+        downtime=tuple(Downtime(o.change.name, o.preview.downtime, o.step.what) for o in acting if o.preview.downtime),
+        sessions_cut=None if None in sessions else sum(s for s in sessions if s is not None),
+        undo=tuple(_undo(one, context.build) for one in acting),
+        diffs=tuple(diff for one in acting for diff in one.preview.diffs),
+        facts=(
+            *_deeds(seen, acting),
+            *_dependents(touched, context.estate),
+            *_identities(seen, context.age),
+            *_runbook(draft, context),
+            *_durations(acting, context.history),
+        ),
+        rules=rules,
+        refusals=tuple(dict.fromkeys(rule.refusal for rule in rules if not rule.passed)),
+        warnings=_warnings(seen, acting),
+        verified_by=tuple(dict.fromkeys(s.title for s in draft.steps if s.do == "check")),
+    )
+
+
+def _touched(draft: Draft, acting: Sequence[Seen], estate: Estate) -> tuple[str, ...]:
+    """The databases and services that are acted on; the draft's own service when none is known."""
+    found: list[str] = []
+    for one in acting:
+        args = one.step.args
+        if args.get("database") in estate.databases:
+            found.append(str(args["database"]))
+        found += services_of(estate, str(args.get("balancer", "")), str(args.get("backend", "")))
+    return tuple(dict.fromkeys(found)) or ((draft.service,) if draft.service in estate.services else ())
+
+
+def _loss(acting: Sequence[Seen], touched: Iterable[str], context: CardContext) -> DataLoss:
+    """The largest loss of what may act, unknown when any of it is; against the strictest promise."""
+    services, databases = context.estate.services, context.estate.databases
+    rpos = [entry[name].rpo for name in touched for entry in (services, databases) if name in entry]
+    limit, age = min(rpos, default=None), context.age
+    unknown = [one.preview for one in acting if one.preview.loss_bytes is None]
+    if unknown:
+        return DataLoss(None, limit, unknown[0].loss_note, age)
+    worst = max((one.preview for one in acting), key=lambda p: p.loss_bytes or 0, default=None)
+    return DataLoss(worst.loss_bytes, limit, worst.loss_note, age) if worst else DataLoss(0, limit, "", age)
+
+
+def _confirmation(draft: Draft, seen: Sequence[Seen], loss: DataLoss, estate: Estate) -> Confirmation:
+    """What is to be typed: by risk class, and a known loss above what was promised."""
+    risk, policy = risk_of(seen), estate.policies.confirm
+    how = CONFIRM_BY_RISK[risk]
+    return Confirmation(
+        how=how,
+        nonce="Y" if how is Confirm.YES else nonce.draw(),
+        name=next((one.change.name for one in seen if one.change.risk is risk), draft.title),
+        loss=megabytes(loss.size) if loss.size is not None and loss.size > (loss.limit or 0) else "",
+        arm=policy.arm,
+        expires=policy.plan_expires,
+    )
+
+
+def _undo(one: Seen, build: Callable[[ChangeSpec], Change]) -> Undo:
+    undo = one.preview.undo
+    if undo is None:
+        return Undo(one.change.name, None)
+    return Undo(one.change.name, undo.kind, dict(undo.args), build(undo).verb)
+
+
+def _deeds(seen: Sequence[Seen], acting: Sequence[Seen]) -> Iterable[Fact]:
+    for one in seen:
+        kind = FactKind.DOES if one in acting else FactKind.ALREADY
+        yield Fact(kind, one.change.name, one.preview.verb)
+
+
+def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:
+    """Every service that depends on what is touched, also by way of others; most important first."""
+    found: dict[str, str] = {}
+    reached = list(touched)
+    for name in reached:
+        for service, entry in estate.services.items():
+            if name in entry.depends_on and service not in found:
+                found[service] = name
+                reached.append(service)
+    ordered = sorted(found.items(), key=lambda pair: estate.services[pair[0]].tier)
+    return [Fact(FactKind.DEPENDENT, s, on, figures={"tier": estate.services[s].tier}) for s, on in ordered]
+
+
+def _identities(seen: Sequence[Seen], age: float) -> list[Fact]:
+    """What each target proved, each target once."""
+    proven = {one.identity.target: one.identity.facts for one in seen}
+    return [
+        Fact(
+            kind=FactKind.IDENTITY,
+            subject=target,
+            value=value,
+            source=target,
+            age=age,
+            health=Health.UNKNOWN if value == UNREADABLE else Health.PASS,
+            name=name,
+        )
+        for target, facts in proven.items()
+        for name, value in facts.items()
+    ]
+
+
+def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
+    """The runbook, and when this very hash last ran to its end."""
+    if not draft.runbook:
+        return
+    runs = [r for r in context.history.runs.values() if r.hash == draft.hash and r.state.value == "done"]
+    ended = max((r.ended_at for r in runs if r.ended_at is not None), default=None)
+    age = None if ended is None else max(0.0, context.now_wall - ended)
+    health = Health.WARN if age is None else Health.PASS
+    yield Fact(FactKind.RUNBOOK, draft.runbook, draft.hash, JOURNAL, age, health)
+
+
+def _durations(acting: Sequence[Seen], history: RunHistory) -> Iterable[Fact]:
+    """What changes of these kinds took before, from intent to the last reading."""
+    for kind in dict.fromkeys(one.step.what for one in acting):
+        took = history.durations.get(kind, [])
+        figures = {"median": median(took), "worst": max(took), "count": len(took)} if took else {"count": 0}
+        yield Fact(FactKind.HISTORY, kind, source=JOURNAL, figures=figures)
+
+
+def _preconditions(seen: Sequence[Seen]) -> list[Rule]:
+    """The verdicts of the changes' own rules, as far as they are about what is so before the plan begins."""
+    first = [one for one, earlier in in_order(seen) if not earlier and not one.preview.already]
+    return list(dict.fromkeys(rule for one in first for rule in one.preview.rules))
+
+
+def _warnings(seen: Sequence[Seen], acting: Sequence[Seen]) -> tuple[CardWarning, ...]:
+    """What refuses later steps as things are now, and what each change warns of."""
+    later = [one for one, earlier in in_order(seen) if earlier and not one.preview.already]
+    refusing = [rule for one in later for rule in one.preview.rules if not rule.passed]
+    found = [CardWarning(WarningKind.LATER, r.subject, r.fact, r.rule) for r in refusing]
+    found += [warning for one in acting for warning in one.preview.warnings]
+    return tuple(dict.fromkeys(found))
