@@ -20,6 +20,7 @@ from console.client.far import FarAddressError, ssh_command
 from console.demo.watch import OrderGap
 from state.api.card import Confirm
 from state.api.requests import Typed
+from state.api.views.header import SourceRow
 from state.errors import (
     ConfigError,
     EffectUnknown,
@@ -33,7 +34,7 @@ from state.errors import (
     Trouble,
 )
 from tests.support.cards import card
-from tests.support.front_desk import CARD
+from tests.support.front_desk import CARD, HEADER
 
 PLAIN = Manner(plan_only=False, yes_nonce=True, name="", loss="", no_wait=False, within=None, as_json=False)
 
@@ -186,7 +187,8 @@ def test_unknown_is_no_pass(verdicts: list[str], code: int) -> None:
 
 
 def test_ages_are_of_the_oldest_source_and_marked() -> None:
-    header = {"sources": {"a": {"mono": 98.0, "limit": 3.0}, "b": {"mono": 60.0, "limit": 3.0}, "c": {"mono": None}}}
+    read = {"a": 98.0, "b": 60.0, "c": None}
+    header = replace(HEADER, sources={key: SourceRow(key, mono, 3.0, "", "") for key, mono in read.items()})
     assert age(["a"], header, 100.0) == "2 s"
     assert age(["a", "b"], header, 100.0) == "40 s OLD"
     assert age(["a", "c"], header, 100.0) == "never"
