@@ -86,10 +86,6 @@ class Glyphs:
     rule: str
     separator: str
     cursor: str
-    ascending: str
-    descending: str
-    arrow: str
-    bullet: str
     full: str
     empty: str
     target: str
@@ -108,10 +104,6 @@ UNICODE = Glyphs(
     rule="─",
     separator="│",
     cursor="›",
-    ascending="▲",
-    descending="▼",
-    arrow="→",
-    bullet="●",
     full="█",
     empty="░",
     target="─",
@@ -123,10 +115,6 @@ ASCII = Glyphs(
     rule="-",
     separator="|",
     cursor=">",
-    ascending="^",
-    descending="v",
-    arrow=">",
-    bullet="*",
     full="#",
     empty=".",
     target="-",

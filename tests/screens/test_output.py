@@ -88,7 +88,7 @@ async def play(model: pyte.Screen, *, staged: bool) -> tuple[list[object], int]:
     steps: list[Callable[[], object]] = [app.change] * 6
     steps += [lambda: app.table.action_page(1), lambda: app.table.action_move(3), app.change]
     steps += [lambda: app.push_screen(Dialog()), lambda: app.call_later(app.change), app.pop_screen, app.change]
-    steps += [lambda: app.push_screen(Other()), app.pop_screen, lambda: app.table.sort("c1"), app.change]
+    steps += [lambda: app.push_screen(Other()), app.pop_screen, lambda: app.table.action_edge(-1), app.change]
     steps += [lambda: app.table.filter("1"), lambda: app.table.filter(""), lambda: app.table.action_edge(1)]
 
     async def drain() -> None:

@@ -71,7 +71,7 @@ class PresenterDialog(Dialog[None]):
 
     def tick(self) -> None:
         store = self.session.store
-        self.header.paint(store, self.session.glyphs, people=False)
+        self.header.paint(store, self.session.glyphs)
         self._now.show(utc(store.wall).rstrip("Z"), "UTC")
         self._paint_rto(store)
         self._paint_risk(store)

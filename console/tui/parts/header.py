@@ -105,7 +105,7 @@ class HeaderBar(Lines):
 
     DEFAULT_CSS = "HeaderBar { height: 1; }"
 
-    def paint(self, store: Store, glyphs: Glyphs, *, people: bool = True) -> None:
+    def paint(self, store: Store, glyphs: Glyphs) -> None:
         view, hello = store.view(HeaderView), store.hello
         environment = view.environment if view else hello.environment if hello else ""
         word, style = banner(environment or "unknown", drill=environment == "drill")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.text import Text
 
 from console.tui.glyphs import ACTIVE, FAIL, MUTED, UNICODE, WARN, Glyphs
-from console.tui.widgets.lines import Lines
 from state.text import cells
 from state.units import clock
 
@@ -29,26 +28,3 @@ def time_bar(elapsed: float, budget: float, width: int, glyphs: Glyphs = UNICODE
         line.append(" ")
     line.append(message, style if over > 0 else None)
     return line
-
-
-class TimeBar(Lines):
-    """A time bar as wide as its place."""
-
-    DEFAULT_CSS = "TimeBar { height: 1; width: 1fr; }"
-
-    def __init__(self, glyphs: Glyphs = UNICODE, *, id: str | None = None) -> None:
-        super().__init__([""], id=id)
-        self._glyphs = glyphs
-        self._times = (0.0, 0.0)
-
-    def show_time(self, elapsed: float, budget: float) -> None:
-        """Seconds spent and seconds allowed."""
-        self._times = (elapsed, budget)
-        self._build()
-
-    def on_resize(self) -> None:
-        self._build()
-
-    def _build(self) -> None:
-        if self.size.width:
-            self.show([time_bar(*self._times, self.size.width, self._glyphs)])

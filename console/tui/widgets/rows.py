@@ -1,8 +1,7 @@
-"""Rows and columns of a table, their order, and cells cut to a width; no drawing."""
+"""Rows and columns of a table, which of them a filter shows, and cells cut to a width; no drawing."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
@@ -15,9 +14,6 @@ from state.text import cut_middle
 
 Cell = Text | str | tuple[str, str]
 """What a cell holds: plain text, (text, style), or a text of several styles, which costs most to build."""
-SortKey = tuple[tuple[int, float, str], ...]
-NO_VALUE: SortKey = ()
-_PARTS = re.compile(r"-?\d+(?:\.\d+)?|\D+|.")
 GAP = 2
 """Blank cells between columns."""
 
@@ -28,9 +24,6 @@ class TableRow:
 
     key: str
     cells: tuple[Cell, ...]
-    style: str = ""
-    order: tuple[float | str | None, ...] = ()
-    """Raw values to sort by, one per column; without them the text is sorted, numbers by size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +49,6 @@ def plain(value: Cell) -> str:
     if isinstance(value, str):
         return value
     return value[0] if isinstance(value, tuple) else value.plain
-
-
-def natural(text: str) -> SortKey:
-    """Order of texts in which web-2 comes before web-10."""
-    return tuple(_part(part) for part in _PARTS.findall(text.casefold()))
-
-
-def _part(part: str) -> tuple[int, float, str]:
-    try:
-        return (0, float(part), "")
-    except ValueError:
-        return (1, 0.0, part)
-
-
-def sort_key(row: TableRow, column: int) -> SortKey:
-    """Where the row belongs by that column; NO_VALUE comes last in both directions."""
-    if column < len(row.order):
-        value = row.order[column]
-        if value is None:
-            return NO_VALUE
-        return ((0, float(value), ""),) if isinstance(value, int | float) else natural(value)
-    return natural(plain(row.cells[column])) if column < len(row.cells) else NO_VALUE
 
 
 def matches(row: TableRow, needle: str, columns: Sequence[str] = ()) -> bool:
@@ -114,46 +85,10 @@ class LazyRows(Sequence[TableRow]):
         return row
 
 
-class Order:
-    """Which rows are shown and in which order; remembers sort keys of rows that did not change."""
-
-    def __init__(self) -> None:
-        self.column: int | None = None
-        self.descending = False
-        self.needle = ""
-        self.names: tuple[str, ...] = ()
-        """Keys of the columns, for `column=word`."""
-        self._keys: dict[str, tuple[TableRow, SortKey]] = {}
-
-    def sort_by(self, column: int | None, *, descending: bool = False) -> None:
-        self.column, self.descending = column, descending
-        self._keys.clear()
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is sorted or left out."""
-        return self.column is not None or bool(self.needle)
-
-    def apply(self, rows: Iterable[TableRow]) -> list[TableRow]:
-        """The rows to show."""
-        needle = self.needle.casefold()
-        shown = [row for row in rows if matches(row, needle, self.names)] if needle else list(rows)
-        if self.column is not None:
-            known = [row for row in shown if self._key(row) != NO_VALUE]
-            unknown = [row for row in shown if self._key(row) == NO_VALUE]
-            if len(self._keys) > 2 * len(shown) + 100:
-                self._keys = {row.key: self._keys[row.key] for row in shown}
-            return sorted(known, key=self._key, reverse=self.descending) + unknown
-        return shown
-
-    def _key(self, row: TableRow) -> SortKey:
-        assert self.column is not None
-        known = self._keys.get(row.key)
-        if known is not None and known[0] is row:
-            return known[1]
-        key = sort_key(row, self.column)
-        self._keys[row.key] = (row, key)
-        return key
+def filtered(rows: Iterable[TableRow], needle: str, columns: Sequence[str]) -> list[TableRow]:
+    """The rows to show."""
+    wanted = needle.casefold()
+    return [row for row in rows if matches(row, wanted, columns)] if wanted else list(rows)
 
 
 def fit(value: Cell, room: int, column: Column, glyphs: Glyphs) -> Text:

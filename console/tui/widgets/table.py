@@ -16,7 +16,7 @@ from textual.strip import Strip
 from console.tui.glyphs import MUTED, UNICODE, WARN, Glyphs
 from console.tui.widgets.columns import Fitting
 from console.tui.widgets.lines import draw
-from console.tui.widgets.rows import GAP, Column, LazyRows, Order, TableRow, fit, same_cell
+from console.tui.widgets.rows import GAP, Column, LazyRows, TableRow, filtered, fit, same_cell
 from state.text import cells, cut_middle
 
 HEADER_STYLE = Style(bold=True, color="bright_black")
@@ -25,7 +25,7 @@ MARKER_WIDTH = 2
 
 
 class LineTable(ScrollView, can_focus=True):
-    """Rows with a key, a cursor that stays on its row, sorting and filtering.
+    """Rows with a key, a cursor that stays on its row, and a filter.
 
     Give it all rows with `set_rows` or some with `update_rows`; only lines whose row changed are drawn again.
     """
@@ -81,8 +81,7 @@ class LineTable(ScrollView, can_focus=True):
         self._fitting = Fitting(columns)
         self.glyphs = glyphs
         self._empty = empty
-        self._order = Order()
-        self._order.names = self._fitting.names
+        self._needle = ""
         self._rows: dict[str, TableRow] = {}
         self._source: LazyRows | None = None
         self._shown: Sequence[TableRow] = []
@@ -103,25 +102,23 @@ class LineTable(ScrollView, can_focus=True):
 
     def set_source(self, keys: Sequence[str], build: Callable[[str], TableRow]) -> None:
         """Replace all rows by ones built when they come into sight: for thousands that change every second.
-        While the table sorts or filters by itself all are built; better give the keys in the right order."""
+        While the table is filtered all are built."""
         self._source = LazyRows(keys, build)
         self._rows = {}
         self._arrange()
 
-    def update_rows(self, changed: Iterable[TableRow], removed: Iterable[str] = ()) -> None:
-        """Change, add and remove some rows; the others stay as they are. Raises ValueError with a source."""
+    def update_rows(self, changed: Iterable[TableRow]) -> None:
+        """Change and add some rows; the others stay as they are. Raises ValueError with a source."""
         if self._source is not None:
             raise ValueError("the rows come from a source: give it again")
-        added = gone = False
-        for key in removed:
-            gone = self._rows.pop(key, None) is not None or gone
+        added = False
         touched: list[TableRow] = []
         for row in changed:
             added = added or row.key not in self._rows
             self._rows[row.key] = row
             touched.append(row)
         self._measure(touched)
-        if added or gone or self._order.active or not isinstance(self._shown, list):
+        if added or self._needle or not isinstance(self._shown, list):
             self._arrange()
             return
         top, bottom = self._visible()
@@ -140,7 +137,6 @@ class LineTable(ScrollView, can_focus=True):
         """Show these columns: a beginning of those the cells of the rows are for."""
         if tuple(columns) != self.columns:
             self._fitting = Fitting(columns)
-            self._order.names = self._fitting.names
             self._fitting.measure(self._rows.values())
             self.refresh()
 
@@ -165,18 +161,11 @@ class LineTable(ScrollView, can_focus=True):
         """Keys in the order shown."""
         return list(self._keys)
 
-    # -- order, filter, cursor
-
-    def sort(self, column: str | None, *, descending: bool = False) -> None:
-        """Sort by a column's key; None keeps the order the rows came in."""
-        places = {each.key: place for place, each in enumerate(self.columns)}
-        self._order.sort_by(None if column is None else places[column], descending=descending)
-        self._arrange()
-        self.refresh(Region(0, 0, self.size.width, 1))
+    # -- filter, cursor
 
     def filter(self, needle: str) -> None:
         """Show only rows with a cell that contains the text, upper and lower case alike."""
-        self._order.needle = needle
+        self._needle = needle
         self._arrange()
         self.refresh(Region(0, 0, self.size.width, 1))
 
@@ -205,7 +194,7 @@ class LineTable(ScrollView, can_focus=True):
             self.post_message(self.RowSelected(self, self._cursor_key))
 
     def _arrange(self) -> None:
-        """Filter and sort, keep cursor and scroll on their rows, draw lines that now hold another row."""
+        """Filter, keep cursor and scroll on their rows, draw lines that now hold another row."""
         top, bottom = self._visible()
         before = self._shown[top:bottom]
         under = self._cursor - top
@@ -232,10 +221,10 @@ class LineTable(ScrollView, can_focus=True):
 
     def _read_rows(self) -> None:
         source = self._source
-        if source is not None and not self._order.active:
+        if source is not None and not self._needle:
             self._shown, keys = source, source.keys
         else:
-            self._shown = self._order.apply(self._rows.values() if source is None else source)
+            self._shown = filtered(self._rows.values() if source is None else source, self._needle, self._fitting.names)
             keys = [row.key for row in self._shown]
         if keys != self._keys:
             self._keys = keys
@@ -293,7 +282,7 @@ class LineTable(ScrollView, can_focus=True):
         if old is new:
             return
         line = place - self.scroll_offset.y + 1
-        if old.style != new.style or len(old.cells) != len(new.cells):
+        if len(old.cells) != len(new.cells):
             self._refresh_line(place)
             return
         x = MARKER_WIDTH
@@ -348,33 +337,28 @@ class LineTable(ScrollView, can_focus=True):
         """Why there is no row, wrapped."""
         reason = self._empty
         if rows := len(self._source or self._rows):
-            reason = f"none of {rows} rows contains {self._order.needle!r}; esc shows all"
+            reason = f"none of {rows} rows contains {self._needle!r}; esc shows all"
         message = Text(reason, MUTED, end="")
         blank = " " * MARKER_WIDTH
         return [Text.assemble(blank, line, end="") for line in message.wrap(self.app.console, max(8, width - 4))]
 
     def _header(self, width: int) -> Strip:
         line = Text(" " * MARKER_WIDTH, HEADER_STYLE, end="")
-        for place, (column, room) in enumerate(zip(self.columns, self._fitting.widths, strict=False)):
-            if not room:
-                continue
-            title = column.title
-            if place == self._order.column:
-                arrow = self.glyphs.descending if self._order.descending else self.glyphs.ascending
-                title = f"{cut_middle(title, room - 1, self.glyphs.ellipsis)}{arrow}"
-            blank = " " * (room - cells(title))
-            line.append(blank + title if column.align == "right" else title + blank)
-            line.append(" " * GAP)
-        if self._order.needle:
+        for column, room in zip(self.columns, self._fitting.widths, strict=False):
+            if room:
+                blank = " " * (room - cells(column.title))
+                line.append(blank + column.title if column.align == "right" else column.title + blank)
+                line.append(" " * GAP)
+        if self._needle:
             count = f"{len(self._shown)} of {len(self._source or self._rows)}"
-            told = f" filter {cut_middle(self._order.needle, max(4, width // 3), self.glyphs.ellipsis)}: {count} "
+            told = f" filter {cut_middle(self._needle, max(4, width // 3), self.glyphs.ellipsis)}: {count} "
             line.truncate(max(0, width - cells(told)), pad=True)
             line.append(told, f"{WARN} reverse")
         return draw(self, line, width)
 
     def _line(self, row: TableRow, under: bool) -> Text:
         marker = f"{self.glyphs.cursor} " if under else " " * MARKER_WIDTH
-        line = Text(marker, row.style, end="", no_wrap=True)
+        line = Text(marker, end="", no_wrap=True)
         for column, room, value in zip(self.columns, self._fitting.widths, row.cells, strict=False):
             if room:
                 line.append_text(fit(value, room, column, self.glyphs))
