@@ -48,6 +48,9 @@ class Detector:
         self._under_way: dict[str, tuple[str, ...]] = {}
         self._processes: dict[str, str] = {}
         self._streaks: dict[str, tuple[Health, int, float]] = {}
+        self._healths: dict[str, Health] = {}
+        self.turned = False
+        """Whether a verdict is another one than at the last look."""
         self._pending: list[Event] = []
 
     def fold(self, recorded: Recorded) -> None:
@@ -99,6 +102,7 @@ class Detector:
 
     def notice(self, now_mono: float) -> list[Event]:
         """Judge every service and cluster once; what is to be recorded since the last time."""
+        before = self._healths
         databases: dict[str, Health] = {}
         for name, entry in self._estate.databases.items():
             cluster = cluster_verdict(name, entry, self._world, now_mono)
@@ -106,6 +110,8 @@ class Detector:
             self._split_brain(name, cluster)
         for name, verdict in service_verdicts(self._estate, self._world, now_mono, databases).items():
             self._judge(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
+        self._healths = databases | {name: last for name, (last, _, _) in self._streaks.items()}
+        self.turned = self._healths != before
         noticed, self._pending = self._pending, []
         return noticed
 

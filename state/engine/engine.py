@@ -47,6 +47,8 @@ from state.world.world import World
 
 TICK = 0.25
 """Seconds between looks at the world; also how soon a hang of this process is noticed."""
+TELEMETRY = 1.0
+"""Seconds between two times consoles are woken for readings alone; verdicts that turn and entries wake them at once."""
 HEARTBEAT = 60.0
 """Seconds between journal heartbeats, so that a silent hour is provable."""
 PROBE = 1.0
@@ -98,7 +100,8 @@ class Engine:
         self.controls = RunControls(self.history, self.journal, self.executor)
         self._topics = Topics(estate, self.world, self.folds, self.journal, library, clock)
         self._poller = Poller(outside.sources, self.world, clock, self._heard)
-        self._version = 0
+        self._version = self._content = 0
+        self._woken = clock.mono()
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.ended = asyncio.Event()
@@ -158,7 +161,7 @@ class Engine:
 
     def view(self, topic: str) -> Any:
         """A topic as it stands."""
-        return self._topics.view(topic, self._version)
+        return self._topics.view(topic, self._content)
 
     async def changed(self, seen: int) -> int:
         """Wait for a version other than `seen`."""
@@ -252,7 +255,9 @@ class Engine:
         if now.value is not None and now.error is None:
             observe_trends(self.world, key, now.value, before)
             self.folds.heard(now)
-        self._move()
+        self._content += 1
+        if (before.error is None) != (now.error is None):
+            self._move()
 
     def _recorded(self, recorded: Recorded) -> None:
         self._fold(recorded)
@@ -267,6 +272,8 @@ class Engine:
 
     def _move(self) -> None:
         self._version += 1
+        self._content += 1
+        self._woken = self.clock.mono()
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -281,7 +288,9 @@ class Engine:
             self._noticed += self.folds.notice(now)
             await self._record_noticed()
             await self._probe(now)
-            self._move()
+            self._content += 1
+            if self.history.moving or now - self._woken >= TELEMETRY or self.folds.turned:
+                self._move()
 
     async def _record_noticed(self) -> None:
         """Write down what was noticed; what cannot be written now is tried again on the next tick."""

@@ -1,4 +1,4 @@
-"""Builds the topics consoles see, once per version of the world however many look."""
+"""Builds the topics consoles see: once for however many look, and again only when what they read has moved."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from state.estate.model import Estate
 from state.journal.projection import Folds
 from state.journal.writer import Journal
 from state.planning.library import Library
-from state.views.context import JournalState, ViewContext
+from state.views.context import JournalState, Reads, ViewContext
 from state.views.memory import Memory
 from state.world.world import World
+
+Basis = tuple[Any, ...]
+"""What a view was built from: it is still true while this is equal."""
 
 
 class Topics:
@@ -26,33 +29,42 @@ class Topics:
         self._library = library.rows()
         self._topics = topics()
         self._memory = Memory()
-        self._built: dict[str, tuple[int, Any]] = {}
+        self._built: dict[str, tuple[Reads, Basis, Any]] = {}
         self._context: tuple[int, ViewContext] | None = None
         self.verified = "not verified yet"
 
     def view(self, topic: str, version: int) -> Any:
-        """The topic at a version of the world. Raises NotFound."""
+        """The topic at a version of everything. Raises NotFound."""
         built = self._built.get(topic)
-        if built is not None and built[0] == version:
-            return built[1]
+        if built is not None and built[1] == self._basis(built[0], version):
+            return built[2]
         known = self._topics.get(topic)
         if known is None:
             raise NotFound(f"no topic {topic}; there are {', '.join(self._topics)}")
-        view = known.builder(self._look(version))
-        self._built[topic] = (version, view)
+        context = self._look(version)
+        context.reads = Reads()
+        view = known.builder(context)
+        self._built[topic] = (context.reads, self._basis(context.reads, version), view)
         return view
+
+    def _basis(self, reads: Reads, version: int) -> Basis:
+        """What of a view's reads may have moved: the world and moving states with every version, others by entries."""
+        if reads.world or reads.everything:
+            return (version,)
+        folded = [self._folds.version(state) for state in reads.states]
+        journal = self._state() if reads.journal else None
+        return (journal, version if None in folded else 0, *folded)
 
     def _look(self, version: int) -> ViewContext:
         """One context for all topics of a version, so that they share their verdicts and cannot disagree."""
         if self._context is None or self._context[0] != version:
-            journal = JournalState(
-                seq=self._journal.seq,
-                head=self._journal.head.hex(),
-                unavailable=self._journal.unavailable,
-                doubt=self._journal.doubt,
-                verified=self.verified,
-            )
             now_mono = self._clock.mono()
-            look = ViewContext(self._estate, self._world, now_mono, self._folds, journal, self._library, self._memory)
+            look = ViewContext(
+                self._estate, self._world, now_mono, self._folds, self._state(), self._library, self._memory
+            )
             self._context = (version, look)
         return self._context[1]
+
+    def _state(self) -> JournalState:
+        journal = self._journal
+        return JournalState(journal.seq, journal.head.hex(), journal.unavailable, journal.doubt, self.verified)

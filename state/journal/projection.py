@@ -60,6 +60,7 @@ class Folds:
     def __init__(self, projections: tuple[Projection, ...], setting: FoldSetting) -> None:
         self.states: dict[type[Any], Any] = {p.state: p.create(setting) for p in projections}
         self._projections = projections
+        self._folded: dict[type[Any], int] = dict.fromkeys(self.states, 0)
         self._all = tuple(p for p in projections if not p.kinds)
         self._by_kind: dict[str, tuple[Projection, ...]] = {}
         for projection in projections:
@@ -81,9 +82,19 @@ class Folds:
         for projection in (*self._all, *self._by_kind.get(recorded.kind, ())):
             try:
                 projection.fold(self.states[projection.state], recorded)
+                self._folded[projection.state] += 1
             except (LookupError, TypeError, ValueError, AttributeError):
                 problem = problem or f"entry {recorded.seq} does not read as {recorded.kind}"
         return problem
+
+    def version(self, state: type[Any]) -> int | None:
+        """How many entries a projection has folded; None while its state changes without entries too."""
+        return None if getattr(self.states[state], "moving", False) else self._folded[state]
+
+    @property
+    def turned(self) -> bool:
+        """Whether a state says that what it last noticed is worth showing at once."""
+        return any(getattr(state, "turned", False) for state in self.states.values())
 
     def heard(self, now: Observed[Reading]) -> None:
         """Hand a good reading to every projection that listens."""

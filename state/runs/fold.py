@@ -51,6 +51,11 @@ class RunHistory:
         """The name of the next run."""
         return f"R-{self._count + 1}"
 
+    @property
+    def moving(self) -> bool:
+        """Whether anything may change without an entry: the progress of steps does."""
+        return bool(self.open())
+
     def open(self) -> list[Run]:
         """Runs that have not ended."""
         return [r for r in self.runs.values() if not r.ended]

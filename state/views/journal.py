@@ -50,7 +50,7 @@ class JournalTail:
 def build(context: ViewContext) -> JournalView:
     """The screen; `durable` is empty or says why nothing can be recorded."""
     journal = context.journal
-    rows = context.folds.of(JournalTail).rows()
+    rows = context.of(JournalTail).rows()
     view = JournalView(journal.seq, journal.head, journal.unavailable, journal.verified, rows)
     return context.memory.keep("journal", view)
 

@@ -24,7 +24,7 @@ from state.world.world import World
 def build(context: ViewContext) -> OverviewView:
     """Build the overview; a service that is or was impaired has its RTO clock."""
     estate, world, now_mono = context.estate, context.world, context.now_mono
-    clocks = context.folds.of(Detector).clocks
+    clocks = context.of(Detector).clocks
     ranked = [p for p in _order(context) if p.name in estate.services]
     verdicts = context.services
     alerts_health, alerts_message = alerts_verdict(world, now_mono)
@@ -44,7 +44,7 @@ def build(context: ViewContext) -> OverviewView:
 
 def contribute(context: ViewContext) -> Contribution:
     """The clocks of impaired services, and what to recover first."""
-    clocks = context.folds.of(Detector).clocks
+    clocks = context.of(Detector).clocks
     return Contribution(clocks=tuple(clocks.values()), advice=advice(_order(context), _healths(context)))
 
 
@@ -54,7 +54,7 @@ def _healths(context: ViewContext) -> dict[str, Health]:
 
 
 def _order(context: ViewContext) -> tuple[Priority, ...]:
-    clocks = context.folds.of(Detector).clocks
+    clocks = context.of(Detector).clocks
     return recovery_order(context.estate, _healths(context), clocks, context.now_mono)
 
 

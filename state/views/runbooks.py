@@ -16,7 +16,7 @@ KEPT = 25
 
 def build(context: ViewContext) -> RunbooksView:
     """The screen from the library and all runs."""
-    history = context.folds.of(RunHistory)
+    history = context.of(RunHistory)
     newest = list(history.runs.values())[::-1][:KEPT]
     rows = {name: _with_last(row, history) for name, row in context.library.items()}
     view = RunbooksView(
@@ -30,7 +30,7 @@ def build(context: ViewContext) -> RunbooksView:
 
 def contribute(context: ViewContext) -> Contribution:
     """The runs that have not ended."""
-    runs = context.folds.of(RunHistory).open()
+    runs = context.of(RunHistory).open()
     return Contribution(running=tuple(f"{r.id} {r.title} {r.shown_state().value}" for r in runs))
 
 

@@ -28,7 +28,7 @@ _NOBODY = ("", ServiceTrafficEntry(balancers=(), backend="none", floor=0))
 def build(context: ViewContext) -> TrafficView:
     """Build the traffic view. A balancer that stopped answering keeps its rows, every verdict unknown."""
     estate, world, now_mono, memory = context.estate, context.world, context.now_mono, context.memory
-    drifted = context.folds.of(Detector).drifts
+    drifted = context.of(Detector).drifts
     backends: dict[str, BackendRow] = {}
     servers: dict[str, ServerRow] = {}
     frontends = _frontends(estate, world, now_mono)
@@ -59,7 +59,7 @@ def contribute(context: ViewContext) -> Contribution:
     """Balancers that no longer stand as effects left them, by fresh readings."""
     alarms = [
         f"{name}: {'; '.join(changed.values())}"
-        for name, changed in context.folds.of(Detector).drifts.items()
+        for name, changed in context.of(Detector).drifts.items()
         if changed and context.world.fresh(f"balancer:{name}", BalancerReading, context.now_mono) is not None
     ]
     return Contribution(alarms=tuple(alarms))
