@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from state.runs.fault_points import Reach
 
 LOOK_EVERY = 0.1  # seconds between two looks at the loop
+COLLECT_AFTER = 20_000  # objects between two looks for garbage; readings make thousands and leave no cycles
 LATE = 0.25  # seconds; a loop later than this is written to the log
 
 log = logging.getLogger("recovery.engine")
@@ -70,6 +71,7 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
         ticking = asyncio.create_task(watch_loop(lag))
         stack.callback(ticking.cancel)
         gc.freeze()
+        gc.set_threshold(COLLECT_AFTER)
         report.ready(f"engine of {place.estate} serves on {place.engine}")
         log.info("serving %s", place.estate)
         await ended(engine, ending)

@@ -20,8 +20,7 @@ from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
 from state.runs.events import EffectEnded, EffectIntended
 from state.verdicts.drift import SettingKey, drifts, key_of
-from state.verdicts.replication import ClusterVerdict, cluster_verdict
-from state.verdicts.service import service_verdicts
+from state.verdicts.replication import ClusterVerdict
 from state.verdicts.split_brain import split_resolved
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, Reading
@@ -39,7 +38,7 @@ class Detector:
     """
 
     def __init__(self, setting: FoldSetting) -> None:
-        self._estate, self._world, self._actor = setting.estate, setting.world, setting.actor
+        self._estate, self._judge, self._actor = setting.estate, setting.judge, setting.actor
         self._mono = setting.mono
         self.clocks: dict[str, RtoClock] = {}
         self.splits: dict[str, tuple[str, ...]] = {}
@@ -102,15 +101,12 @@ class Detector:
 
     def notice(self, now_mono: float) -> list[Event]:
         """Judge every service and cluster once; what is to be recorded since the last time."""
-        before = self._healths
-        databases: dict[str, Health] = {}
-        for name, entry in self._estate.databases.items():
-            cluster = cluster_verdict(name, entry, self._world, now_mono)
-            databases[name] = cluster.health
+        judgement = self._judge.at(now_mono)
+        for name, cluster in judgement.clusters.items():
             self._split_brain(name, cluster)
-        for name, verdict in service_verdicts(self._estate, self._world, now_mono, databases).items():
-            self._judge(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
-        self._healths = databases | {name: last for name, (last, _, _) in self._streaks.items()}
+        for name, verdict in judgement.services.items():
+            self._follow(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
+        before, self._healths = self._healths, judgement.healths
         self.turned = self._healths != before
         noticed, self._pending = self._pending, []
         return noticed
@@ -126,7 +122,7 @@ class Detector:
             body = SplitBrainCleared(name, f"{name}: one node takes writes again")
             self._pending.append(Event(body, self._actor))
 
-    def _judge(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
+    def _follow(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
         last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))
         count, since = (count + 1, since) if health is last else (1, now_mono)
         self._streaks[name] = (health, count, since)

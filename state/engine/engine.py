@@ -39,6 +39,7 @@ from state.runs.fault_points import Reach, pass_by
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
 from state.runs.steps import PlannedStep
+from state.verdicts.judge import Judge
 from state.views.journal import journal_row
 from state.views.trends import observe_trends
 from state.world.observed import Observed
@@ -85,7 +86,8 @@ class Engine:
         self._store = store
         self._actor = f"engine@{node}"
         load_events()
-        setting = FoldSetting(estate, self.world, clock, self.boot, self._actor)
+        judge = Judge(estate, self.world)
+        setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
         self.folds = Folds(tuple(parts("projections")), setting)
         self.history = self.folds.of(RunHistory)
         self._noticed: list[Event] = []
@@ -98,7 +100,7 @@ class Engine:
         self.plans = Submissions(estate, planner, self.history, leases, self.journal, self.executor, clock)
         self.executor.undoer = self.plans
         self.controls = RunControls(self.history, self.journal, self.executor)
-        self._topics = Topics(estate, self.world, self.folds, self.journal, library, clock)
+        self._topics = Topics(judge, self.folds, self.journal, library, clock)
         self._poller = Poller(outside.sources, self.world, clock, self._heard)
         self._version = self._content = 0
         self._woken = clock.mono()

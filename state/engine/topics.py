@@ -7,13 +7,12 @@ from typing import Any
 from state.capabilities import topics
 from state.clock import Clock
 from state.errors import NotFound
-from state.estate.model import Estate
 from state.journal.projection import Folds
 from state.journal.writer import Journal
 from state.planning.library import Library
+from state.verdicts.judge import Judge
 from state.views.context import JournalState, Reads, ViewContext
 from state.views.memory import Memory
-from state.world.world import World
 
 Basis = tuple[Any, ...]
 """What a view was built from: it is still true while this is equal."""
@@ -22,10 +21,8 @@ Basis = tuple[Any, ...]
 class Topics:
     """Views by topic. A view is the same object as before when nothing in it changed."""
 
-    def __init__(
-        self, estate: Estate, world: World, folds: Folds, journal: Journal, library: Library, clock: Clock
-    ) -> None:
-        self._estate, self._world, self._folds, self._journal, self._clock = estate, world, folds, journal, clock
+    def __init__(self, judge: Judge, folds: Folds, journal: Journal, library: Library, clock: Clock) -> None:
+        self._judge, self._folds, self._journal, self._clock = judge, folds, journal, clock
         self._library = library.rows()
         self._topics = topics()
         self._memory = Memory()
@@ -58,10 +55,8 @@ class Topics:
     def _look(self, version: int) -> ViewContext:
         """One context for all topics of a version, so that they share their verdicts and cannot disagree."""
         if self._context is None or self._context[0] != version:
-            now_mono = self._clock.mono()
-            look = ViewContext(
-                self._estate, self._world, now_mono, self._folds, self._state(), self._library, self._memory
-            )
+            judgement = self._judge.at(self._clock.mono())
+            look = ViewContext(judgement, self._folds, self._state(), self._library, self._memory)
             self._context = (version, look)
         return self._context[1]
 

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from state.clock import Clock
 from state.estate.model import Estate
 from state.journal.events import Body, Event, Foreign, Recorded, Unreadable
+from state.verdicts.judge import Judge
 from state.world.observed import Observed
 from state.world.readings import Reading
-from state.world.world import World
 
 S = TypeVar("S")
 
@@ -25,7 +25,7 @@ class FoldSetting:
     """What a projection may start from; `boot` names this engine's life, `actor` its entries."""
 
     estate: Estate
-    world: World
+    judge: Judge
     clock: Clock
     boot: str
     actor: str

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from state.api.views.header import DataRisk, RtoClock
 from state.api.views.runbooks import RunbookRow
 from state.capabilities import parts
-from state.estate.model import Estate
+from state.health import Health
 from state.journal.projection import Folds
-from state.verdicts.replication import ClusterVerdict, cluster_verdict
-from state.verdicts.service import ServiceVerdict, service_verdicts
+from state.verdicts.judge import Judgement
+from state.verdicts.replication import ClusterVerdict
+from state.verdicts.service import ServiceVerdict
 from state.views.memory import Memory
 from state.world.world import World
 
@@ -54,24 +55,21 @@ class ViewContext:
 
     def __init__(
         self,
-        estate: Estate,
-        world: World,
-        now_mono: float,
+        judgement: Judgement,
         folds: Folds,
         journal: JournalState,
         library: Mapping[str, RunbookRow],
         memory: Memory,
     ) -> None:
-        self.estate, self.now_mono, self.library, self.memory = estate, now_mono, library, memory
-        self._world, self._folds, self._journal = world, folds, journal
-        self._clusters: dict[str, ClusterVerdict] = {}
+        self.estate, self.now_mono, self.library, self.memory = judgement.estate, judgement.now_mono, library, memory
+        self._judgement, self._folds, self._journal = judgement, folds, journal
         self.reads = Reads()
 
     @property
     def world(self) -> World:
         """What was read from outside."""
         self.reads.world = True
-        return self._world
+        return self._judgement.world
 
     @property
     def journal(self) -> JournalState:
@@ -84,36 +82,29 @@ class ViewContext:
         self.reads.states.add(state)
         return self._folds.of(state)
 
-    def cluster(self, name: str) -> ClusterVerdict:
-        """The verdict on one database cluster."""
-        found = self._clusters.get(name)
-        if found is None:
-            found = cluster_verdict(name, self.estate.databases[name], self.world, self.now_mono)
-            self._clusters[name] = found
-        self.reads.world = True
-        return found
-
     @property
-    def clusters(self) -> dict[str, ClusterVerdict]:
+    def clusters(self) -> Mapping[str, ClusterVerdict]:
         """The verdicts on all clusters."""
-        return {name: self.cluster(name) for name in self.estate.databases}
+        self.reads.world = True
+        return self._judgement.clusters
 
     @property
     def services(self) -> Mapping[str, ServiceVerdict]:
         """The verdicts on all services."""
         self.reads.world = True
-        return self._services
+        return self._judgement.services
+
+    @property
+    def healths(self) -> Mapping[str, Health]:
+        """The health of every database and service."""
+        self.reads.world = True
+        return self._judgement.healths
 
     @property
     def contributions(self) -> tuple[Contribution, ...]:
         """What every capability adds, in the order of their registration."""
         self.reads.everything = True
         return self._contributions
-
-    @cached_property
-    def _services(self) -> Mapping[str, ServiceVerdict]:
-        databases = {name: cluster.health for name, cluster in self.clusters.items()}
-        return service_verdicts(self.estate, self.world, self.now_mono, databases)
 
     @cached_property
     def _contributions(self) -> tuple[Contribution, ...]:

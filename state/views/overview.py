@@ -45,17 +45,12 @@ def build(context: ViewContext) -> OverviewView:
 def contribute(context: ViewContext) -> Contribution:
     """The clocks of impaired services, and what to recover first."""
     clocks = context.of(Detector).clocks
-    return Contribution(clocks=tuple(clocks.values()), advice=advice(_order(context), _healths(context)))
-
-
-def _healths(context: ViewContext) -> dict[str, Health]:
-    clusters = {name: cluster.health for name, cluster in context.clusters.items()}
-    return clusters | {name: verdict.health for name, verdict in context.services.items()}
+    return Contribution(clocks=tuple(clocks.values()), advice=advice(_order(context), context.healths))
 
 
 def _order(context: ViewContext) -> tuple[Priority, ...]:
     clocks = context.of(Detector).clocks
-    return recovery_order(context.estate, _healths(context), clocks, context.now_mono)
+    return recovery_order(context.estate, context.healths, clocks, context.now_mono)
 
 
 def _service_row(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.detection.detector import Detector
@@ -44,14 +45,15 @@ def build(context: ViewContext) -> TrafficView:
         reading = seen.value if seen is not None else None
         drifts = drifted.get(name, {}) if fresh else {}
         if kept is None or not fresh or not kept.valid(reading, frontends, drifts):
-            balancer = _Balancer(name, entry.site, seen, owners, frontends, fresh)
-            made = _server_rows(balancer, world, kept.made if kept is not None else {})
-            rows = {key: row for key, (_, _, row) in made.items()}
-            shown = _backend_rows(balancer, drifts)
-            kept = BalancerRows(reading if fresh else None, frontends, drifts, shown, rows, made)
+            balancer = _Balancer(name, entry.site, seen, owners, frontends, fresh, kept)
+            made = {
+                backend: _backend(balancer, backend, drifts.get(backend, ""), world) for backend in balancer.backends
+            }
+            kept = BalancerRows(reading if fresh else None, frontends, drifts, balancer.backends, made)
             memory.balancers[name] = kept
-        backends |= kept.backends
-        servers |= kept.servers
+        for each in kept.made.values():
+            backends[each.row.key] = each.row
+            servers |= each.servers
     return memory.keep("traffic", TrafficView(backends, servers, _dns_rows(estate, world, now_mono)))
 
 
@@ -85,15 +87,31 @@ def _frontends(estate: Estate, world: World, now_mono: float) -> dict[str, _Fron
 
 
 @dataclass(frozen=True, slots=True)
+class BackendMade:
+    """One backend's rows and what they were made from. `quiet`: no figure of its servers moves with time."""
+
+    members: Sequence[Server]
+    basis: tuple[object, ...]
+    quiet: bool
+    row: BackendRow
+    servers: Mapping[str, ServerRow]
+    figures: Mapping[str, tuple[Server, Figures]]
+
+    def valid(self, members: Sequence[Server], basis: tuple[object, ...]) -> bool:
+        """Whether the rows would be made again as they are."""
+        same = self.quiet and self.basis == basis and len(members) == len(self.members)
+        return same and all(map(is_, members, self.members))
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerRows:
-    """The rows of one balancer and everything they were made from; they hold as long as that is the same."""
+    """The rows of one balancer and everything they were made from; they are valid as long as that is the same."""
 
     reading: BalancerReading | None
     frontends: Mapping[str, _Frontend]
     drifts: Mapping[str, str]
-    backends: Mapping[str, BackendRow]
-    servers: Mapping[str, ServerRow]
-    made: Mapping[str, tuple[Server, Figures, ServerRow]]
+    backends: Mapping[str, list[Server]]
+    made: Mapping[str, BackendMade]
 
     def valid(
         self, reading: BalancerReading | None, frontends: Mapping[str, _Frontend], drifts: Mapping[str, str]
@@ -114,18 +132,38 @@ class _Balancer:
         owners: Mapping[str, tuple[str, ServiceTrafficEntry]],
         frontends: Mapping[str, _Frontend],
         fresh: bool,
+        kept: BalancerRows | None,
     ) -> None:
         self.name, self.site, self.seen, self.owners = name, site, seen, owners
         self.frontends, self.fresh = frontends, fresh
         self.reading = seen.value if seen is not None else None
-        self.backends: dict[str, list[Server]] = {backend: [] for backend in owners}
-        for server in self.reading.servers.values() if self.reading is not None else ():
-            self.backends.setdefault(server.backend, []).append(server)
+        self.former = kept.made if kept is not None else {}
+        servers = self.reading.servers if self.reading is not None else {}
+        if kept is not None and kept.reading is not None and kept.reading.servers is servers:
+            self.backends = kept.backends  # the balancer said the same as before
+            return
+        grouped: dict[str, list[Server]] = {backend: [] for backend in owners}
+        for server in servers.values():
+            grouped.setdefault(server.backend, []).append(server)
+        self.backends = grouped
 
 
-def _backend_rows(balancer: _Balancer, drifts: Mapping[str, str]) -> dict[str, BackendRow]:
-    rows = (_backend_row(balancer, backend, drifts.get(backend, "")) for backend in balancer.backends)
-    return {row.key: row for row in rows}
+def _backend(balancer: _Balancer, backend: str, drift: str, world: World) -> BackendMade:
+    """The rows of one backend; the former ones where nothing about it has moved."""
+    members = balancer.backends[backend]
+    basis = (balancer.fresh, drift, balancer.frontends.get(backend), balancer.owners.get(backend))
+    former = balancer.former.get(backend)
+    if former is not None and balancer.fresh and former.valid(members, basis):
+        return former
+    before = former.figures if former is not None else {}
+    rows = former.servers if former is not None else {}
+    figures = _figures(balancer, backend, world)
+    made = {
+        key: rows[key] if before.get(key) == found else _server_row(key, balancer, *found)
+        for key, found in figures.items()
+    }
+    quiet = not any(f"load/{key}" in world.trends for key in figures)
+    return BackendMade(members, basis, quiet, _backend_row(balancer, backend, drift), made, figures)
 
 
 def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
@@ -155,38 +193,32 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
     )
 
 
-def _server_rows(
-    balancer: _Balancer, world: World, before: Mapping[str, tuple[Server, Figures, ServerRow]]
-) -> dict[str, tuple[Server, Figures, ServerRow]]:
-    """Rows of all servers; one whose reading and figures are the same as last time is not made again."""
-    made: dict[str, tuple[Server, Figures, ServerRow]] = {}
-    charted = sum(map(len, balancer.backends.values())) <= CHARTED_SERVERS
-    for backend, members in balancer.backends.items():
-        colours = balancer.owners.get(backend, _NOBODY)[1].colours
-        split = shares(members)
-        frontend = balancer.frontends.get(backend)
-        aside = frontend.aside if frontend is not None else {}
-        for server in members:
-            key = f"{balancer.name}/{backend}/{server.name}"
-            load, failing = world.trends.get(f"load/{key}"), world.trends.get(f"load-errors/{key}")
-            figures: Figures = (
+def _figures(balancer: _Balancer, backend: str, world: World) -> dict[str, tuple[Server, Figures]]:
+    """What the rows of a backend's servers show beside the servers' own words."""
+    members = balancer.backends[backend]
+    charted = balancer.reading is not None and len(balancer.reading.servers) <= CHARTED_SERVERS
+    split, frontend = shares(members), balancer.frontends.get(backend)
+    aside = frontend.aside if frontend is not None else {}
+    found: dict[str, tuple[Server, Figures]] = {}
+    for server in members:
+        key = f"{balancer.name}/{backend}/{server.name}"
+        load, failing = world.trends.get(f"load/{key}"), world.trends.get(f"load-errors/{key}")
+        found[key] = (
+            server,
+            (
                 split[server.name],
                 load[-1] if load else 0.0,
                 failing[-1] if failing else 0.0,
                 tuple(load) if load and charted else (),
                 balancer.fresh,
                 "" if server.serving else aside.get(server.name, ""),
-            )
-            former = before.get(key)
-            if former is not None and former[1] == figures and (former[0] is server or former[0] == server):
-                row = former[2]
-            else:
-                row = _server_row(key, balancer, server, colours.get(server.name, ""), figures)
-            made[key] = (server, figures, row)
-    return made
+            ),
+        )
+    return found
 
 
-def _server_row(key: str, balancer: _Balancer, server: Server, release: str, figures: Figures) -> ServerRow:
+def _server_row(key: str, balancer: _Balancer, server: Server, figures: Figures) -> ServerRow:
+    release = balancer.owners.get(server.backend, _NOBODY)[1].colours.get(server.name, "")
     share, rate, error_rate, trend, fresh, aside = figures
     health = Health.PASS if aside else server_health(server)
     return ServerRow(

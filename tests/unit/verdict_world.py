@@ -12,6 +12,7 @@ from state.detection.detector import Detector
 from state.errors import Trouble
 from state.estate.model import Estate
 from state.journal.projection import Folds, FoldSetting
+from state.verdicts.judge import Judge
 from state.views.context import JournalState, ViewContext
 from state.views.memory import Memory
 from state.world.observed import Observed, ReadError
@@ -223,8 +224,9 @@ def look(
     journal: JournalState | None = None,
 ) -> ViewContext:
     """What views are built from, at NOW; `clocks` and `drifts` are what the detector would have noticed."""
-    setting = FoldSetting(estate, world, StillClock(), "boot", "engine")
+    judge = Judge(estate, world)
+    setting = FoldSetting(estate, judge, StillClock(), "boot", "engine")
     folds = Folds(tuple(parts("projections")), setting)
     folds.of(Detector).clocks.update(clocks or {})
     folds.of(Detector).drifts.update(drifts or {})
-    return ViewContext(estate, world, NOW, folds, journal or JournalState(), {}, memory or Memory())
+    return ViewContext(judge.at(NOW), folds, journal or JournalState(), {}, memory or Memory())

@@ -1,0 +1,65 @@
+"""The verdicts on everything at one instant, made once: detector, views and header cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from operator import is_
+from typing import Any
+
+from state.estate.model import Estate
+from state.health import Health
+from state.verdicts.replication import ClusterVerdict, cluster_verdict
+from state.verdicts.service import ServiceVerdict, service_verdicts
+from state.world.observed import Observed
+from state.world.world import World
+
+SAME_INSTANT = 0.1
+"""Seconds within which verdicts on the same readings are the same: ages hardly moved."""
+
+
+@dataclass
+class Judgement:
+    """The verdicts on one world at one instant, each made when it is first asked for."""
+
+    estate: Estate
+    world: World
+    now_mono: float
+
+    @cached_property
+    def clusters(self) -> Mapping[str, ClusterVerdict]:
+        """The verdicts on all database clusters."""
+        databases = self.estate.databases.items()
+        return {name: cluster_verdict(name, entry, self.world, self.now_mono) for name, entry in databases}
+
+    @cached_property
+    def services(self) -> Mapping[str, ServiceVerdict]:
+        """The verdicts on all services."""
+        databases = {name: cluster.health for name, cluster in self.clusters.items()}
+        return service_verdicts(self.estate, self.world, self.now_mono, databases)
+
+    @property
+    def healths(self) -> dict[str, Health]:
+        """The health of every database and service."""
+        clusters = {name: cluster.health for name, cluster in self.clusters.items()}
+        return clusters | {name: verdict.health for name, verdict in self.services.items()}
+
+
+class Judge:
+    """Judges one world, again only when a reading came or time has passed."""
+
+    def __init__(self, estate: Estate, world: World) -> None:
+        self._estate, self._world = estate, world
+        self._readings: list[Observed[Any]] = []
+        self._last: Judgement | None = None
+
+    def at(self, now_mono: float) -> Judgement:
+        """The judgement now (monotonic seconds)."""
+        last, readings = self._last, list(self._world.observed.values())
+        young = last is not None and 0 <= now_mono - last.now_mono <= SAME_INSTANT
+        same = young and len(readings) == len(self._readings) and all(map(is_, readings, self._readings))
+        if last is None or not same:
+            last = self._last = Judgement(self._estate, self._world, now_mono)
+            self._readings = readings
+        return last
