@@ -86,6 +86,7 @@ class Glyphs:
     rule: str
     separator: str
     cursor: str
+    arrow: str
     full: str
     empty: str
     target: str
@@ -104,6 +105,7 @@ UNICODE = Glyphs(
     rule="─",
     separator="│",
     cursor="›",
+    arrow="→",
     full="█",
     empty="░",
     target="─",
@@ -115,6 +117,7 @@ ASCII = Glyphs(
     rule="-",
     separator="|",
     cursor=">",
+    arrow=">",
     full="#",
     empty=".",
     target="-",
