@@ -16,7 +16,7 @@ from adapters.balancers import haproxy_socket
 from adapters.balancers.haproxy_parse import Intake
 from adapters.context import AdapterContext, is_loopback, split_address
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate.model import Entry
+from state.estate.model import BalancerEntry
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt
 from state.world.readings import BalancerReading, Server
@@ -27,7 +27,7 @@ READ_ALL = b"show info;show servers state;show stat -1 4 -1"
 STATES = ("ready", "drain", "maint")
 
 
-class Options(Entry):
+class HaproxyOptions(BalancerEntry):
     """`socket`: an absolute path, or host:port of a loopback address (the protocol has no encryption)."""
 
     socket: str = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999"])
@@ -41,6 +41,9 @@ class Options(Entry):
         elif not is_loopback(split_address(socket)[0]):
             raise ValueError("the runtime API is plain text: only a Unix socket or a loopback address")
         return socket
+
+
+OPTIONS = HaproxyOptions
 
 
 class HAProxy:
@@ -173,7 +176,7 @@ def _process(info: dict[str, str]) -> str:
     return f"{info['Pid']}@{info['Start_time_sec']}"
 
 
-def build(name: str, options: Options, context: AdapterContext) -> HAProxy:
+def build(name: str, options: HaproxyOptions, context: AdapterContext) -> HAProxy:
     """The adapter for one estate entry; connects to nothing yet."""
     del context
     return HAProxy(name, options.socket)

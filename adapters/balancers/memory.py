@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from adapters.context import AdapterContext
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate.model import Entry, Name
+from state.estate.model import BalancerEntry, Name
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt
 from state.world.readings import BalancerReading, Server
@@ -22,10 +22,13 @@ ADMINISTRATION: Mapping[str, tuple[bool, bool]] = {
 }
 
 
-class Options(Entry):
+class MemoryOptions(BalancerEntry):
     """`backends`: backend name to server name to its configured weight, 0 to 256."""
 
     backends: Mapping[Name, Mapping[Name, int]]
+
+
+OPTIONS = MemoryOptions
 
 
 class MemoryBalancer:
@@ -112,7 +115,7 @@ def _server(backend: str, name: str, weight: int) -> Server:
     )
 
 
-def build(name: str, options: Options, context: AdapterContext) -> MemoryBalancer:
+def build(name: str, options: MemoryOptions, context: AdapterContext) -> MemoryBalancer:
     """The adapter for one estate entry."""
     del context
     return MemoryBalancer(name, options.backends)

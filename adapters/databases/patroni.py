@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
-
-from adapters.context import AdapterContext, Polled, is_loopback, misconfigured, split_address
+from adapters.context import AdapterContext, Polled, misconfigured, split_address
+from adapters.databases.patroni_options import PatroniOptions
 from adapters.databases.patroni_parse import parse_maximum_lag, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.net.http_act import HttpActor
@@ -25,17 +24,13 @@ from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.estate.model import DatabaseEntry
 from state.ports.target import Identity, Receipt
 from state.world.readings import PatroniMember, PatroniReading, PostgresReading
 
 KIND = "patroni"
+OPTIONS = PatroniOptions
 CONFIG_SECONDS = 30.0
 R = TypeVar("R")
-
-
-class Options(BaseModel):
-    """Nothing of its own: a database entry is described by the estate."""
 
 
 class PatroniNode:
@@ -195,36 +190,25 @@ def judge(reply: Reply, candidate: str) -> Receipt:
     raise EffectUnknown(f"answer {status}: {message}", f"answer-{status}")
 
 
-def build(name: str, entry: DatabaseEntry, context: AdapterContext) -> tuple[PatroniCluster, Sequence[Polled]]:
+def build(name: str, options: PatroniOptions, context: AdapterContext) -> tuple[PatroniCluster, Sequence[Polled]]:
     """The cluster of one estate entry and its sources `postgres:db/node` and `patroni:db/node`.
 
-    Raises ConfigError for an address or secret that cannot be used.
+    Raises ConfigError for a secret or a file of certificates that cannot be used.
     """
-    plain = entry.tls == "loopback"
-    ca = context.path(entry.ca)
+    ca = context.path(options.ca)
     access = Access(
-        user=entry.user,
-        database=entry.database,
-        password=context.secret(entry.password),
-        tls=None if plain else _tls(name, ca),
+        user=options.user,
+        database=options.database,
+        password=context.secret(options.password),
+        tls=None if options.tls == "loopback" else _tls(name, ca),
     )
-    credential = _credential(entry, context)
+    credential = _credential(options, context)
     servers, managers = [], []
-    for node, each in entry.nodes.items():
-        place = f"databases.{name}.nodes.{node}"
-        try:
-            host, port = split_address(each.postgres)
-            origin = Origin.of(each.api)
-        except ValueError as error:
-            raise misconfigured(place, str(error), "postgres: host:port and api: a URL") from error
-        if plain and not (is_loopback(host) and origin.loopback):
-            raise misconfigured(place, f"{each.postgres}, {each.api}", "loopback addresses with tls: loopback")
-        if not plain and origin.scheme != "https":
-            raise misconfigured(place, each.api, "https with tls: verify-full")
-        servers.append(PostgresNode(node, host, port, access))
+    for node, each in options.nodes.items():
+        servers.append(PostgresNode(node, *split_address(each.postgres), access))
         reader = HttpReader(each.api, ca=ca)
-        managers.append(PatroniNode(node, reader, HttpActor(origin, ca, credential)))
-    cluster = PatroniCluster(name, entry.scope, servers, managers)
+        managers.append(PatroniNode(node, reader, HttpActor(Origin.of(each.api), ca, credential)))
+    cluster = PatroniCluster(name, options.scope, servers, managers)
     return cluster, _sources(name, cluster, context)
 
 
@@ -236,9 +220,9 @@ def _tls(name: str, ca: Path | None) -> ssl.SSLContext:
         raise misconfigured(f"databases.{name}.ca", f"{ca}: {message}", "a file of CA certificates") from error
 
 
-def _credential(entry: DatabaseEntry, context: AdapterContext) -> Credential | None:
-    secret = context.secret(entry.api_password)
-    return None if secret is None or entry.api_user is None else Credential(secret, entry.api_user)
+def _credential(options: PatroniOptions, context: AdapterContext) -> Credential | None:
+    secret = context.secret(options.api_password)
+    return None if secret is None or options.api_user is None else Credential(secret, options.api_user)
 
 
 def _sources(name: str, cluster: PatroniCluster, context: AdapterContext) -> list[Polled]:

@@ -16,11 +16,12 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from adapters.context import AdapterContext, Polled, split_address
 from state.errors import ReadFailure, Trouble
-from state.estate.model import DnsRecord, Entry, SecretRef
+from state.estate.model import DnsRecord, Entry, SecretRef, ZoneEntry
+from state.estate.values import HostPort
 from state.world.readings import DnsReading
 
 KIND = "rfc2136"
@@ -35,18 +36,18 @@ class Key(Entry):
     secret: SecretRef
 
 
-class Options(Entry):
+class Rfc2136Options(ZoneEntry):
     """`servers`: every authoritative server as address:port."""
 
-    servers: tuple[str, ...] = Field(min_length=1)
+    servers: tuple[HostPort, ...] = Field(min_length=1)
     key: Key | None = None
 
-    @field_validator("servers")
-    @classmethod
-    def _addresses(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
-        for server in servers:
-            split_address(server)
-        return servers
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return self.servers
+
+
+OPTIONS = Rfc2136Options
 
 
 class NameServer:
@@ -112,7 +113,7 @@ def _rrset(answer: dns.message.Message, kind: str) -> tuple[list[Any], int]:
     return [], 0
 
 
-def build(zone: str, options: Options, records: Sequence[DnsRecord], context: AdapterContext) -> Sequence[Polled]:
+def build(zone: str, options: Rfc2136Options, context: AdapterContext) -> Sequence[Polled]:
     """The sources `dns:{zone}@{server}`."""
-    servers = [NameServer(zone, server, records) for server in options.servers]
+    servers = [NameServer(zone, server, options.records) for server in options.servers]
     return [context.source(f"dns:{zone}@{each.server}", each.read) for each in servers]

@@ -13,7 +13,7 @@ from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Origin
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.estate.model import Entry
+from state.estate.model import FaultsEntry
 from state.ports.faults import FaultStatus
 from state.ports.target import Identity, Receipt
 
@@ -21,10 +21,13 @@ KIND = "lab"
 LAB = "http://lab"
 
 
-class Options(Entry):
+class LabFaultsOptions(FaultsEntry):
     """`control`: the laboratory's control socket; relative names start at the estate's folder."""
 
     control: str
+
+
+OPTIONS = LabFaultsOptions
 
 
 class LabFaults:
@@ -98,6 +101,6 @@ def _words(reply: Reply) -> str:
         return reply.text or f"answer {reply.status}"
 
 
-def build(options: Options, context: AdapterContext) -> LabFaults:
+def build(options: LabFaultsOptions, context: AdapterContext) -> LabFaults:
     """The adapter for the estate's `faults`; connects to nothing yet."""
     return LabFaults(str(context.base / options.control))

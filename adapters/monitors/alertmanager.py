@@ -16,16 +16,20 @@ from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
+from state.estate.model import MonitorEntry
 from state.world.readings import Alert, AlertsReading
 
 KIND = "alertmanager"
 PATH = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true"
 
 
-class Options(Single):
+class AlertmanagerOptions(MonitorEntry, Single):
     """`url` of the server; `watchdog` is the alert that always fires, proof that alerting works at all."""
 
     watchdog: str = Field(default="Watchdog", min_length=1)
+
+
+OPTIONS = AlertmanagerOptions
 
 
 class Alertmanager:
@@ -64,7 +68,7 @@ def _alert(row: dict[str, Any]) -> Alert:
     )
 
 
-def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
+def build(name: str, options: AlertmanagerOptions, context: AdapterContext) -> Sequence[Polled]:
     """The source `alerts:{name}`."""
     server = Alertmanager(name, options.reader(options.url, context), options.watchdog)
     return [context.source(f"alerts:{name}", server.read, server.close)]

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from adapters.context import AdapterContext
 from adapters.net.http_read import HttpReader
-from adapters.net.origin import Credential, Origin, printable
+from adapters.net.origin import BaseUrl, Credential, Origin, locate
+from state.config_files.findings import refuse
+from state.config_files.paths import Path
 from state.estate.model import Entry, SecretRef
-
-
-def locate(url: str) -> tuple[str, str]:
-    """An address as its origin and its path with query. Raises ValueError."""
-    parts = urlsplit(url)
-    path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-    if parts.fragment or not printable(path):
-        raise ValueError(f"{url!r} is not an address that can be asked")
-    origin = f"{parts.scheme}://{parts.netloc}"
-    Origin.of(origin)
-    return origin, path
 
 
 class Endpoint(Entry):
@@ -38,17 +29,19 @@ class Endpoint(Entry):
     @model_validator(mode="after")
     def _credential_is_one(self) -> Endpoint:
         if self.token is not None and (self.user is not None or self.password is not None):
-            raise ValueError("either token, or user and password")
+            refuse(type(self), [(("token",), self.token, "either token, or user and password")])
         if (self.user is None) != (self.password is None):
-            raise ValueError("user and password belong together")
+            given = "password" if self.user is None else "user"
+            refuse(type(self), [((given,), getattr(self, given), "user and password together")])
         return self
 
-    def check_plain(self, *urls: str) -> None:
-        """Raise ValueError when an address would be asked in plain text without leave."""
-        for url in urls:
-            origin = Origin.of(locate(url)[0])
-            if origin.scheme == "http" and not origin.loopback and not self.plaintext:
-                raise ValueError(f"{url} is plain text to another machine: use https, or say plaintext: true")
+    def check_plain(self, urls: Mapping[Path, str]) -> None:
+        """Raise ValidationError at every address that would be asked in plain text without leave."""
+        origins = {path: Origin.of(locate(url)[0]) for path, url in urls.items()}
+        plain = [path for path, origin in origins.items() if origin.scheme == "http" and not origin.loopback]
+        if not self.plaintext:
+            message = "https:// (plain text to another machine needs plaintext: true)"
+            refuse(type(self), [(path, urls[path], message) for path in plain])
 
     def credential(self, context: AdapterContext) -> Credential | None:
         """The credential, read now. Raises ConfigError."""
@@ -64,15 +57,9 @@ class Endpoint(Entry):
 class Single(Endpoint):
     """A monitor at one address."""
 
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _well_formed(cls, url: str) -> str:
-        Origin.of(url)
-        return url
+    url: BaseUrl
 
     @model_validator(mode="after")
     def _plain_only_at_home(self) -> Single:
-        self.check_plain(self.url)
+        self.check_plain({("url",): self.url})
         return self

@@ -8,32 +8,38 @@ from collections.abc import Mapping, Sequence
 from pydantic import model_validator
 
 from adapters.context import AdapterContext, Polled
-from adapters.monitors.endpoint import Endpoint, locate
+from adapters.monitors.endpoint import Endpoint
 from adapters.net.http_read import HttpReader
-from state.estate.model import Entry, Name
+from adapters.net.origin import PageUrl, locate
+from state.estate.model import MonitorEntry, Name, ProbeEntry
 from state.world.readings import ProbeReading
 
 KIND = "http"
 MAX_ANSWER = 1 << 20
 
 
-class ProbeTarget(Entry):
+class HttpTarget(ProbeEntry):
     """One address to ask, the site it belongs to and the service it speaks for."""
 
-    site: Name
-    service: Name
-    url: str
+    url: PageUrl
 
 
-class Options(Endpoint):
+class HttpOptions(MonitorEntry, Endpoint):
     """`targets` by name."""
 
-    targets: Mapping[Name, ProbeTarget]
+    targets: Mapping[Name, HttpTarget]
+
+    @property
+    def probes(self) -> Mapping[str, ProbeEntry]:
+        return self.targets
 
     @model_validator(mode="after")
-    def _plain_only_at_home(self) -> Options:
-        self.check_plain(*(target.url for target in self.targets.values()))
+    def _plain_only_at_home(self) -> HttpOptions:
+        self.check_plain({("targets", name, "url"): target.url for name, target in self.targets.items()})
         return self
+
+
+OPTIONS = HttpOptions
 
 
 class HttpProbe:
@@ -54,7 +60,7 @@ class HttpProbe:
         await self._reader.close()
 
 
-def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
+def build(name: str, options: HttpOptions, context: AdapterContext) -> Sequence[Polled]:
     """The sources `probe:{name}/{target}`."""
     sources = []
     for key, target in options.targets.items():

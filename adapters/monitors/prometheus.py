@@ -16,14 +16,18 @@ from adapters.monitors.endpoint import Single
 from adapters.monitors.figures import QUANTILE, Naming, Tally, number
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
+from state.estate.model import MonitorEntry
 from state.world.readings import MetricsReading
 
 KIND = "prometheus"
 FIGURE = "recovery_figure"
 
 
-class Options(Single, Naming):
+class PrometheusOptions(MonitorEntry, Single, Naming):
     """`url` of the server (with its path prefix, if any), and what the metrics are called there."""
+
+
+OPTIONS = PrometheusOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ def figures_query(naming: Naming) -> str:
     return " or ".join(f'label_replace({part}, "{FIGURE}", "{name}", "", "")' for name, part in parts.items())
 
 
-def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
+def build(name: str, options: PrometheusOptions, context: AdapterContext) -> Sequence[Polled]:
     """The source `metrics:{name}`."""
     server = Prometheus(name, options.reader(options.url, context), options)
     return [context.source(f"metrics:{name}", server.read, server.close)]

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import model_validator
 
 from adapters.context import AdapterContext, Polled
-from adapters.monitors.endpoint import Endpoint, locate
+from adapters.monitors.endpoint import Endpoint
 from adapters.monitors.exposition import ACCEPT, Exposition
 from adapters.monitors.figures import QUANTILE, Naming, Pair, Tally, quantile
 from adapters.net.http_read import HttpReader
+from adapters.net.origin import PageUrl, locate
 from state.errors import ReadFailure, Trouble
-from state.estate.model import Entry, Name
+from state.estate.model import Entry, MonitorEntry, Name
+from state.estate.values import SiteName
 from state.world.readings import MetricsReading
 
 KIND = "scrape"
@@ -24,19 +26,22 @@ KIND = "scrape"
 class ScrapeTarget(Entry):
     """One server's metrics page and the site it stands in."""
 
-    site: Name
-    url: str
+    site: SiteName
+    url: PageUrl
 
 
-class Options(Endpoint, Naming):
+class ScrapeOptions(MonitorEntry, Endpoint, Naming):
     """`targets` by name, and what their metrics are called."""
 
     targets: Mapping[Name, ScrapeTarget]
 
     @model_validator(mode="after")
-    def _plain_only_at_home(self) -> Options:
-        self.check_plain(*(target.url for target in self.targets.values()))
+    def _plain_only_at_home(self) -> ScrapeOptions:
+        self.check_plain({("targets", name, "url"): target.url for name, target in self.targets.items()})
         return self
+
+
+OPTIONS = ScrapeOptions
 
 
 class _Scraped:
@@ -113,7 +118,7 @@ def tally_up(answers: Iterable[Exposition]) -> Tally:
     return tally
 
 
-def build(name: str, options: Options, context: AdapterContext) -> Sequence[Polled]:
+def build(name: str, options: ScrapeOptions, context: AdapterContext) -> Sequence[Polled]:
     """The source `metrics:{name}`."""
     targets = []
     for target in options.targets.values():

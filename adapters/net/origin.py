@@ -7,10 +7,14 @@ import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
 
 from adapters.context import is_loopback
 from adapters.secrets import Secret
+from state.estate.values import HttpUrl
 
 
 def printable(text: str) -> bool:
@@ -48,6 +52,39 @@ class Origin:
     @property
     def loopback(self) -> bool:
         return is_loopback(self.host)
+
+
+def locate(url: str) -> tuple[str, str]:
+    """An address as its origin and its path with query. Raises ValueError."""
+    parts = urlsplit(url)
+    path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    if parts.fragment or not printable(path):
+        raise ValueError(f"{url!r} is not an address that can be asked")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    Origin.of(origin)
+    return origin, path
+
+
+def _base(url: str) -> str:
+    try:
+        Origin.of(url)
+    except ValueError:
+        raise ValueError("an address of scheme, host, port and path only, without user, query and fragment") from None
+    return url
+
+
+def _page(url: str) -> str:
+    try:
+        locate(url)
+    except ValueError:
+        raise ValueError("an address in printable ASCII, without user and fragment") from None
+    return url
+
+
+BaseUrl = Annotated[HttpUrl, AfterValidator(_base)]
+"""Where an API begins: paths are added to it."""
+PageUrl = Annotated[HttpUrl, AfterValidator(_page)]
+"""The address of one page, with its query if it has one."""
 
 
 @dataclass(frozen=True, slots=True)

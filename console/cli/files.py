@@ -46,7 +46,7 @@ def report_problems(problems: Sequence[Problem], good: str, *, as_json: bool) ->
 @click.command()
 def schema() -> int:
     """Print the JSON Schema of an estate file, for completion in editors."""
-    from adapters.wiring import kinds
+    from adapters.registry import kinds
     from state.estate.schema import estate_schema
 
     say_json(estate_schema(kinds()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.files.read import read_yaml, runbook_paths
-from adapters.wiring import kinds
+from adapters.registry import kinds
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
 from state.errors import ConfigError, Problem

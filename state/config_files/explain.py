@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -20,16 +20,21 @@ NAME_WORDS = "a name of letters, digits, dot, dash and underscore, at most 63 ch
 
 
 def explain(
-    located: Located, error: ValidationError, written: Written, under: Path = (), known: Iterable[str] = ()
+    located: Located, error: ValidationError, written: Written, under: Path = (), open_at: Collection[Path] = ()
 ) -> list[tuple[Path, Problem]]:
     """Pydantic's findings in human words, with path and place. `under` is where the model's data stands in the file;
-    `known` are further keys allowed at its top."""
-    return [_explain_one(located, each, written, under, known) for each in error.errors(include_url=False)]
+    below the paths `open_at` nobody can tell which keys are unknown, so none is called so."""
+    found = error.errors(include_url=False)
+    if open_at:
+        found = [e for e in found if e["type"] != "extra_forbidden" or not _below(e["loc"], open_at)]
+    return [_explain_one(located, each, written, under) for each in found]
 
 
-def _explain_one(
-    located: Located, error: ErrorDetails, written: Written, under: Path, known: Iterable[str]
-) -> tuple[Path, Problem]:
+def _below(path: Path, places: Collection[Path]) -> bool:
+    return any(path[: len(place)] == place for place in places)
+
+
+def _explain_one(located: Located, error: ErrorDetails, written: Written, under: Path) -> tuple[Path, Problem]:
     at_key = bool(error["loc"]) and error["loc"][-1] == "[key]"
     inner: Path = error["loc"][:-1] if at_key else error["loc"]
     path = (*under, *inner)
@@ -37,7 +42,6 @@ def _explain_one(
     if kind == "extra_forbidden":
         model = written.models.get(inner[:-1])
         names = {f.alias or name for name, f in model.model_fields.items()} if model else set()
-        names |= set(known) if len(inner) == 1 else set()
         return path, located.problem(
             path, f"key {last!r}", f"one of the keys {one_of(names)}", nearest(last, names), key=True
         )

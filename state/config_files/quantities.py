@@ -1,8 +1,8 @@
-"""What files say, made ready for its model: every quantity as text, units and models remembered by path."""
+"""What files say, made ready for its model: quantities as text; units, models and references remembered by path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isclass
 from types import UnionType
@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator
 
 from state.config_files.literal_secrets import shown
 from state.config_files.paths import Path
+from state.config_files.references import Reference
 from state.units import parse_duration, parse_ratio, parse_size
 
 UNITS: Mapping[Any, str] = {
@@ -25,20 +26,31 @@ _LONGEST_QUANTITY = 40  # more digits than any quantity needs would overflow a f
 
 @dataclass(slots=True)
 class Written:
-    """Data ready for its model, with the unit expected at a path and the model found at a path."""
+    """Data ready for its model, and what is expected at a path: a unit, a model, the name of something else."""
 
     data: Any = None
     units: dict[Path, str] = field(default_factory=dict)
     models: dict[Path, type[BaseModel]] = field(default_factory=dict)
+    references: dict[Path, Reference] = field(default_factory=dict)
 
 
-def written_for(model: type[BaseModel], data: Any, *, bare_numbers: bool = False) -> Written:
+ModelOf = Callable[[type[BaseModel], Mapping[str, Any]], type[BaseModel]]
+"""The model of a mapping in place of the declared one: a more special one, where the data tells which."""
+
+
+def _declared(model: type[BaseModel], _: Mapping[str, Any]) -> type[BaseModel]:
+    return model
+
+
+def written_for(
+    model: type[BaseModel], data: Any, *, bare_numbers: bool = False, model_of: ModelOf = _declared
+) -> Written:
     """The data with every quantity as text, as its parser wants it.
 
     A bare number is refused later by the parser (15 of what?), unless `bare_numbers` says that it is in the base
     unit: seconds, bytes, a ratio.
     """
-    preparation = _Preparation(bare_numbers)
+    preparation = _Preparation(bare_numbers, model_of)
     preparation.written.data = preparation.value(model, data, ())
     return preparation.written
 
@@ -46,11 +58,15 @@ def written_for(model: type[BaseModel], data: Any, *, bare_numbers: bool = False
 class _Preparation:
     """One walk over data and annotations side by side."""
 
-    def __init__(self, bare_numbers: bool) -> None:
+    def __init__(self, bare_numbers: bool, model_of: ModelOf) -> None:
         self.written = Written()
         self.bare_numbers = bare_numbers
+        self.model_of = model_of
 
     def value(self, kind: Any, value: Any, path: Path, metadata: Sequence[Any] = ()) -> Any:
+        for mark in metadata:
+            if isinstance(mark, Reference):
+                self.written.references[path] = mark
         parser = next((m.func for m in metadata if isinstance(m, BeforeValidator) and m.func in UNITS), None)
         if parser is not None:
             self.written.units[path] = UNITS[parser]
@@ -70,8 +86,8 @@ class _Preparation:
 
     def _mapping(self, kind: Any, arguments: tuple[Any, ...], value: dict[str, Any], path: Path) -> dict[str, Any]:
         if isclass(kind) and issubclass(kind, BaseModel):
-            self.written.models[path] = kind
-            fields = {f.alias or name: f for name, f in kind.model_fields.items()}
+            model = self.written.models[path] = self.model_of(kind, value)
+            fields = {f.alias or name: f for name, f in model.model_fields.items()}
             return {
                 key: self.value(fields[key].annotation, item, (*path, key), fields[key].metadata)
                 if key in fields

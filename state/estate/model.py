@@ -1,19 +1,29 @@
 """The estate: what exists and what was promised, as validated values.
 
 `Estate` is built from files by `state.estate.parse` (places in errors, references, cycles). Durations are seconds,
-sizes bytes, ratios 0 to 1. Adapter-specific settings stay in `options`, validated by the adapter's own model.
+sizes bytes, ratios 0 to 1. An entry with a `kind` is an instance of that adapter's own model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
+)
 
+from state.config_files.explain import NAME_PATTERN
+from state.estate.values import BalancerName, MonitorName, NeededName, PersonName, ServiceName, SiteName
 from state.units import parse_duration, parse_ratio, parse_size
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Names end up in commands to targets, so they are letters, digits, dot, dash and underscore only."""
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
@@ -54,7 +64,7 @@ class Person(Entry):
 class ServiceTrafficEntry(Entry):
     """Where a service is balanced, how many servers must serve per balancer, which colour runs which release."""
 
-    balancers: tuple[Name, ...]
+    balancers: tuple[BalancerName, ...]
     backend: Name
     floor: int = Field(default=1, ge=0)
     colours: Mapping[Name, str] = Field(default_factory=dict)
@@ -70,7 +80,7 @@ class Objectives(Entry):
 class MetricsEntry(Entry):
     """Which monitors know the service, best first, and the label it has there."""
 
-    monitors: tuple[Name, ...]
+    monitors: tuple[MonitorName, ...]
     service: str
 
 
@@ -80,63 +90,89 @@ class Service(Entry):
     tier: int = Field(ge=1, le=5)
     rto: Seconds
     rpo: Bytes
-    owners: tuple[Name, ...] = ()
-    depends_on: tuple[Name, ...] = ()
+    owners: tuple[PersonName, ...] = ()
+    depends_on: tuple[NeededName, ...] = ()
     state: Literal["stateless", "sessions", "stateful"] = "stateless"
     traffic: ServiceTrafficEntry | None = None
     objectives: Objectives = Objectives()
     metrics: MetricsEntry | None = None
 
 
+Kinds = Mapping[tuple[str, str], type[BaseModel]]
+"""The options model of every adapter, by section of the estate and kind: `("balancers", "haproxy")`."""
+
+
+class Adapted(Entry):
+    """An entry that the adapter named by `kind` serves; the adapter's options model is a subclass with its own keys.
+
+    Validated with `Kinds` as context, an entry becomes an instance of the model of its kind. Without them only what
+    all kinds have in common is known.
+    """
+
+    section: ClassVar[str]
+    kind: Name
+
+    @classmethod
+    def model_for(cls, entry: Any, kinds: Kinds) -> type[BaseModel] | None:
+        """The options model for the data of an entry: of its kind, else the only one there is, else None."""
+        kind = entry.get("kind") if isinstance(entry, Mapping) else None
+        models = {name: model for (section, name), model in kinds.items() if section == cls.section}
+        only = next(iter(models.values())) if len(models) == 1 else None
+        return models.get(kind, only) if isinstance(kind, str) else only
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_kind(cls, entry: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Any:
+        if not isinstance(entry, Mapping) or info.context is None:
+            return handler(entry)
+        model = cls.model_for(entry, info.context)
+        if model is None or issubclass(cls, model):
+            return handler(entry)
+        return model.model_validate(entry, context=info.context)
+
+
 class DatabaseNode(Entry):
-    """One node: its site, server address host:port and manager URL."""
+    """One node and its site."""
 
-    site: Name
-    postgres: str
-    api: str
+    site: SiteName
 
 
-class DatabaseEntry(Entry):
-    """A replicated database cluster under a manager (`kind: patroni`).
+class DatabaseEntry(Adapted):
+    """A replicated database cluster under a manager, and the data it may lose in bytes.
 
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
     is down by design. Server names are node names.
     """
 
-    kind: Name
-    scope: Name
+    section = "databases"
     rpo: Bytes = 0
-    database: str = "postgres"
-    user: str
-    password: SecretRef | None = None
-    tls: Literal["verify-full", "loopback"] = "verify-full"
-    ca: str | None = None
-    api_user: str | None = None
-    api_password: SecretRef | None = None
     frontends: Mapping[Name, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
 
 
-class Adapted(BaseModel):
-    """An entry whose remaining keys belong to the adapter named by `kind`."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    kind: Name
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The adapter's own settings, as written."""
-        return dict(self.model_extra or {})
-
-
 class BalancerEntry(Adapted):
-    """A load balancer; the rest is its adapter's."""
+    """A load balancer."""
 
-    site: Name
+    section = "balancers"
+    site: SiteName
+
+
+class ProbeEntry(Entry):
+    """Something that is asked as a customer would ask: where it stands and the service it speaks for."""
+
+    site: SiteName
+    service: ServiceName
 
 
 class MonitorEntry(Adapted):
     """A source of metrics, alerts or probes."""
+
+    section = "monitors"
+
+    @property
+    def probes(self) -> Mapping[str, ProbeEntry]:
+        """What it probes, by name; its sources are `probe:<monitor>/<name>`."""
+        return {}
 
 
 class DnsRecord(Entry):
@@ -150,11 +186,19 @@ class DnsRecord(Entry):
 class ZoneEntry(Adapted):
     """A DNS zone and the records that matter here."""
 
+    section = "zones"
     records: tuple[DnsRecord, ...] = ()
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The servers that are asked one by one, where the entry lists them; its sources are `dns:<zone>@<server>`."""
+        return ()
 
 
 class FaultsEntry(Adapted):
     """Where faults may be injected; only laboratories and drills have it."""
+
+    section = "faults"
 
 
 class Polling(Entry):

@@ -10,23 +10,32 @@ from pydantic import BaseModel, ValidationError
 from state.config_files.explain import explain
 from state.config_files.literal_secrets import HIDDEN, literal_secrets
 from state.config_files.located import Located
-from state.config_files.paths import Path, at, select
+from state.config_files.paths import Path, select
 from state.config_files.quantities import written_for
+from state.config_files.references import reference_problems
 from state.config_files.suggestions import nearest, one_of
 from state.errors import ConfigError, Problem
-from state.estate.model import Adapted, BalancerEntry, Estate, FaultsEntry, MonitorEntry, SecretRef, ZoneEntry
+from state.estate.model import (
+    Adapted,
+    BalancerEntry,
+    DatabaseEntry,
+    Estate,
+    FaultsEntry,
+    Kinds,
+    MonitorEntry,
+    SecretRef,
+    ZoneEntry,
+)
 from state.estate.rules import rule_problems
 
-Kinds = Mapping[tuple[str, str], type[BaseModel]]
-"""The options model of every adapter, by section of the estate and kind: `("balancers", "haproxy")`."""
-
-ADAPTED: Mapping[str, tuple[Path, type[Adapted]]] = {
-    "balancers": (("balancers", "*"), BalancerEntry),
-    "zones": (("zones", "*"), ZoneEntry),
-    "monitors": (("monitors", "*"), MonitorEntry),
-    "faults": (("faults",), FaultsEntry),
+ADAPTED: Mapping[Path, type[Adapted]] = {
+    ("databases", "*"): DatabaseEntry,
+    ("balancers", "*"): BalancerEntry,
+    ("zones", "*"): ZoneEntry,
+    ("monitors", "*"): MonitorEntry,
+    ("faults",): FaultsEntry,
 }
-"""Where the entries with an adapter stand, and what they have in common."""
+"""Where the entries with an adapter stand, and what all of a section have in common."""
 
 
 def parse_estate(located: Located, kinds: Kinds) -> Estate:
@@ -35,16 +44,17 @@ def parse_estate(located: Located, kinds: Kinds) -> Estate:
         raise ConfigError((located.problem((), "", "a mapping that begins with `estate: <name>`"),))
     findings = list(secret_problems(located))
     hidden = [path for path, _ in findings]
-    written = written_for(Estate, located.data)
+    written = written_for(Estate, located.data, model_of=lambda model, entry: _model_of(model, entry, kinds))
+    findings += reference_problems(located, written.references)
     estate: Estate | None = None
     try:
-        estate = Estate.model_validate(written.data)
+        estate = Estate.model_validate(written.data, context=kinds)
     except ValidationError as error:
-        findings += explain(located, error, written)
+        findings += explain(located, error, written, open_at=_without_model(located, kinds))
     findings += rule_problems(located)
-    findings += _adapter_problems(located, kinds)
+    findings += _unknown_kinds(located, kinds)
     if estate is not None:
-        findings += _reference_problems(located, estate, ())
+        findings += _secret_references(located, estate, ())
     problems = first_of_each(findings, hidden)
     if problems or estate is None:
         raise ConfigError(problems)
@@ -74,42 +84,29 @@ def _overlap(one: Path, other: Path) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-def _adapter_problems(located: Located, kinds: Kinds) -> Iterator[tuple[Path, Problem]]:
-    for section, (pattern, common) in ADAPTED.items():
-        valid = sorted(kind for role, kind in kinds if role == section)
-        for path, entry in select(located.data, pattern):
-            kind = at(entry, ("kind",))
-            if not isinstance(kind, str):
-                continue
-            if (section, kind) in kinds:
-                yield from _option_problems(located, path, entry, kinds[section, kind], common)
-            else:
-                yield _unknown_kind(located, (*path, "kind"), kind, valid)
-    managers = sorted(kind for role, kind in kinds if role == "databases")
-    for path, kind in select(located.data, ("databases", "*", "kind")):
-        if managers and isinstance(kind, str) and kind not in managers:
-            yield _unknown_kind(located, path, kind, managers)
+def _model_of(model: type[BaseModel], entry: Mapping[str, Any], kinds: Kinds) -> type[BaseModel]:
+    special = model.model_for(entry, kinds) if issubclass(model, Adapted) else None
+    return special or model
 
 
-def _unknown_kind(located: Located, path: Path, kind: str, valid: list[str]) -> tuple[Path, Problem]:
-    message = f"an adapter: {one_of(valid)}" if valid else "an adapter, but there is none for this"
-    return path, located.problem(path, repr(kind[:60]), message, nearest(kind, valid))
+def _without_model(located: Located, kinds: Kinds) -> list[Path]:
+    """The entries of a kind that nobody knows."""
+    entries = (
+        (path, common, entry) for where, common in ADAPTED.items() for path, entry in select(located.data, where)
+    )
+    return [path for path, common, entry in entries if common.model_for(entry, kinds) is None]
 
 
-def _option_problems(
-    located: Located, path: Path, entry: dict[str, Any], model: type[BaseModel], common: type[Adapted]
-) -> Iterator[tuple[Path, Problem]]:
-    options = {key: value for key, value in entry.items() if key not in common.model_fields}
-    written = written_for(model, options)
-    try:
-        valid = model.model_validate(written.data)
-    except ValidationError as error:
-        yield from explain(located, error, written, path, common.model_fields)
-    else:
-        yield from _reference_problems(located, valid, path)
+def _unknown_kinds(located: Located, kinds: Kinds) -> Iterator[tuple[Path, Problem]]:
+    for pattern, entry in ADAPTED.items():
+        valid = sorted(kind for section, kind in kinds if section == entry.section)
+        for path, kind in select(located.data, (*pattern, "kind")):
+            if isinstance(kind, str) and kind not in valid:
+                message = f"an adapter: {one_of(valid)}" if valid else "an adapter, but there is none for this"
+                yield path, located.problem(path, repr(kind[:60]), message, nearest(kind, valid))
 
 
-def _reference_problems(located: Located, value: Any, path: Path) -> Iterator[tuple[Path, Problem]]:
+def _secret_references(located: Located, value: Any, path: Path) -> Iterator[tuple[Path, Problem]]:
     """A secret is read from one place: file, env or command."""
     if isinstance(value, SecretRef):
         given = [name for name in SecretRef.model_fields if getattr(value, name) is not None]
@@ -118,10 +115,10 @@ def _reference_problems(located: Located, value: Any, path: Path) -> Iterator[tu
             yield path, located.problem(path, found, "exactly one of file, env and command")
     elif isinstance(value, BaseModel):
         for name, field in type(value).model_fields.items():
-            yield from _reference_problems(located, getattr(value, name), (*path, field.alias or name))
+            yield from _secret_references(located, getattr(value, name), (*path, field.alias or name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _reference_problems(located, item, (*path, key))
+            yield from _secret_references(located, item, (*path, key))
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
-            yield from _reference_problems(located, item, (*path, index))
+            yield from _secret_references(located, item, (*path, index))

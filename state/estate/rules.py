@@ -1,4 +1,4 @@
-"""Rules of an estate that no single entry can check: references, cycles, accounts, addresses, limits.
+"""Rules of an estate that no single entry can check: names, cycles, accounts, answers, limits.
 
 Every rule works on the data as written and passes over values of the wrong shape (the models report those), so that
 one reading of a file finds everything at once.
@@ -6,36 +6,17 @@ one reading of a file finds everything at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from state.config_files.literal_secrets import shown
 from state.config_files.located import Located
 from state.config_files.paths import Path, at, select
-from state.config_files.suggestions import nearest, one_of
+from state.config_files.references import defined
 from state.errors import Problem
-from state.estate.addresses import host_and_scheme, is_ip, is_loopback, wrong_address, wrong_url
+from state.estate.addresses import is_ip
 from state.units import parse_duration
-
-REFERENCES: tuple[tuple[Path, str, tuple[str, ...]], ...] = (
-    (("services", "*", "owners", "*"), "person", ("people",)),
-    (("services", "*", "depends_on", "*"), "service or database", ("services", "databases")),
-    (("services", "*", "traffic", "balancers", "*"), "balancer", ("balancers",)),
-    (("services", "*", "metrics", "monitors", "*"), "monitor", ("monitors",)),
-    (("databases", "*", "nodes", "*", "site"), "site", ("sites",)),
-    (("balancers", "*", "site"), "site", ("sites",)),
-    (("monitors", "*", "targets", "*", "site"), "site", ("sites",)),
-    (("monitors", "*", "targets", "*", "service"), "service", ("services",)),
-)
-"""Where a name stands, what it names, and the sections that hold it."""
-
-ADDRESSES: tuple[Path, ...] = (("databases", "*", "nodes", "*", "postgres"), ("zones", "*", "servers", "*"))
-URLS: tuple[Path, ...] = (
-    ("databases", "*", "nodes", "*", "api"),
-    ("monitors", "*", "url"),
-    ("monitors", "*", "targets", "*", "url"),
-)
 
 _MOST_CYCLES = 10
 _LONGEST_SECONDS = 366 * 86_400.0
@@ -45,27 +26,13 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every breach with its path."""
-    for rule in (_references, _names, _cycles, _accounts, _addresses, _urls, _encryption, _answers, _limits):
+    for rule in (_names, _cycles, _accounts, _answers, _limits):
         yield from rule(located)
 
 
-def named(data: Any, *sections: str) -> list[str]:
-    """The names defined in these sections."""
-    return [name for section in sections for name in (at(data, (section,)) or ()) if isinstance(name, str)]
-
-
-def _references(located: Located) -> Iterator[tuple[Path, Problem]]:
-    for pattern, what, sections in REFERENCES:
-        names = named(located.data, *sections)
-        for path, value in select(located.data, pattern):
-            if isinstance(value, str) and value not in names:
-                message = f"a {what}: {one_of(names)}" if names else f"a {what}, but none is defined"
-                yield path, located.problem(path, shown(path, value), message, nearest(value, names))
-
-
 def _names(located: Located) -> Iterator[tuple[Path, Problem]]:
-    services = set(named(located.data, "services"))
-    for name in named(located.data, "databases"):
+    services = set(defined(located.data, "services"))
+    for name in defined(located.data, "databases"):
         if name in services:
             path: Path = ("databases", name)
             message = "another name: a service has this one, so depends_on would be ambiguous"
@@ -73,7 +40,7 @@ def _names(located: Located) -> Iterator[tuple[Path, Problem]]:
 
 
 def _cycles(located: Located) -> Iterator[tuple[Path, Problem]]:
-    services = set(named(located.data, "services"))
+    services = set(defined(located.data, "services"))
     graph: dict[str, list[str]] = {name: [] for name in sorted(services)}
     for path, value in select(located.data, ("services", "*", "depends_on", "*")):
         if isinstance(value, str) and value in services:
@@ -108,38 +75,6 @@ def _accounts(located: Located) -> Iterator[tuple[Path, Problem]]:
         if first != path[1]:
             message = f"an account of one person only; {first!r} has it already"
             yield path, located.problem(path, shown((), account), message)
-
-
-def _each(located: Located, patterns: tuple[Path, ...], wrong: Callable[[str], str]) -> Iterator[tuple[Path, Problem]]:
-    for pattern in patterns:
-        for path, value in select(located.data, pattern):
-            if isinstance(value, str) and (message := wrong(value)):
-                yield path, located.problem(path, shown(path, value), message)
-
-
-def _addresses(located: Located) -> Iterator[tuple[Path, Problem]]:
-    yield from _each(located, ADDRESSES, wrong_address)
-
-
-def _urls(located: Located) -> Iterator[tuple[Path, Problem]]:
-    yield from _each(located, URLS, wrong_url)
-
-
-def _encryption(located: Located) -> Iterator[tuple[Path, Problem]]:
-    """Credentials travel in plain text over loopback only, and only where `tls: loopback` says so."""
-    for base, database in select(located.data, ("databases", "*")):
-        waived = at(database, ("tls",)) == "loopback"
-        for path, node in select(database, ("nodes", "*"), base):
-            postgres, api = at(node, ("postgres",)), at(node, ("api",))
-            if not waived and isinstance(api, str) and host_and_scheme(api)[1] == "http":
-                message = "https:// (plain http needs tls: loopback and loopback addresses)"
-                yield (*path, "api"), located.problem((*path, "api"), shown((), api), message)
-            if waived and isinstance(postgres, str) and not is_loopback(postgres.rpartition(":")[0].strip("[]")):
-                message = "a loopback address, as tls: loopback promises"
-                yield (*path, "postgres"), located.problem((*path, "postgres"), shown((), postgres), message)
-            if waived and isinstance(api, str) and not wrong_url(api) and not is_loopback(host_and_scheme(api)[0]):
-                message = "a loopback address, as tls: loopback promises"
-                yield (*path, "api"), located.problem((*path, "api"), shown((), api), message)
 
 
 def _answers(located: Located) -> Iterator[tuple[Path, Problem]]:

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import BeforeValidatorFunctionSchema
 
-from state.estate.model import Estate
-from state.estate.parse import ADAPTED, Kinds
+from state.estate.model import Estate, Kinds
+from state.estate.parse import ADAPTED
 from state.units import parse_duration, parse_ratio, parse_size
 
 _QUANTITIES: dict[Any, JsonSchemaValue] = {
@@ -48,11 +48,11 @@ def estate_schema(kinds: Kinds) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of an estate file with the options of these adapters."""
     schema = Estate.model_json_schema(schema_generator=_AsWritten)
     definitions = schema["$defs"]
-    for section, (_, common) in ADAPTED.items():
-        entry = definitions[common.__name__]
-        variants = list(_variants(section, kinds, entry, definitions))
+    for common in ADAPTED.values():
+        variants = list(_variants(common.section, kinds, definitions))
         if variants:
-            definitions[common.__name__] = {"description": entry.get("description", ""), "oneOf": variants}
+            description = definitions[common.__name__].get("description", "")
+            definitions[common.__name__] = {"description": description, "oneOf": variants}
     tidy: dict[str, Any] = _tidy(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **tidy}
 
@@ -67,20 +67,14 @@ def _tidy(node: Any) -> Any:
     return {**kept, "additionalProperties": False} if "patternProperties" in kept else kept
 
 
-def _variants(
-    section: str, kinds: Kinds, entry: dict[str, Any], definitions: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """One closed object for every adapter of the section: the common keys and its own."""
-    for (role, kind), model in sorted(kinds.items()):
+def _variants(section: str, kinds: Kinds, definitions: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The entry of every adapter of the section."""
+    for (role, kind), model in sorted(kinds.items(), key=lambda item: item[0]):
         if role != section:
             continue
         prefix = f"{section}-{kind}-"
-        options = model.model_json_schema(schema_generator=_AsWritten, ref_template=f"#/$defs/{prefix}{{model}}")
-        definitions.update({prefix + name: value for name, value in options.pop("$defs", {}).items()})
-        yield {
-            "type": "object",
-            "description": options.get("description", ""),
-            "properties": {**options.get("properties", {}), **entry["properties"], "kind": {"const": kind}},
-            "required": [*entry.get("required", ()), *options.get("required", ())],
-            "additionalProperties": False,
-        }
+        entry = model.model_json_schema(schema_generator=_AsWritten, ref_template=f"#/$defs/{prefix}{{model}}")
+        definitions.update({prefix + name: value for name, value in entry.pop("$defs", {}).items()})
+        entry["properties"]["kind"] = {"const": kind}
+        del entry["title"]
+        yield entry

@@ -12,9 +12,8 @@ from state.world.world import World
 
 def servers_of(zone: str, entry: ZoneEntry, world: World) -> tuple[str, ...]:
     """The zone's servers: as the estate lists them, else those that are read."""
-    listed = entry.options.get("servers")
-    if isinstance(listed, list | tuple):
-        return tuple(str(s) for s in listed)
+    if entry.asked:
+        return entry.asked
     mark = f"dns:{zone}@"
     return tuple(k.removeprefix(mark) for k in world.keys("dns") if k.startswith(mark))
 

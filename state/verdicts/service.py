@@ -63,14 +63,11 @@ class _Findings:
 
 
 def probes(estate: Estate) -> dict[str, list[Probe]]:
-    """The probes of every service: monitors whose targets name a service."""
+    """The probes of every service."""
     found: dict[str, list[Probe]] = {}
     for monitor, entry in estate.monitors.items():
-        targets = entry.options.get("targets")
-        for name, target in targets.items() if isinstance(targets, Mapping) else ():
-            if isinstance(target, Mapping) and isinstance(target.get("service"), str):
-                probe = Probe(f"probe:{monitor}/{name}", str(name), str(target.get("site", "")))
-                found.setdefault(target["service"], []).append(probe)
+        for name, probe in entry.probes.items():
+            found.setdefault(probe.service, []).append(Probe(f"probe:{monitor}/{name}", name, probe.site))
     return found
 
 

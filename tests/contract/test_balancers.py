@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import adapters.balancers
-from adapters.balancers.haproxy import HAProxy, Options
+from adapters.balancers.haproxy import HAProxy, HaproxyOptions
 from adapters.balancers.memory import MemoryBalancer
-from adapters.wiring import kinds
+from adapters.registry import kinds
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.ports.balancer import Balancer, CanSetState, CanSetWeight
 from state.world.readings import Server
@@ -303,5 +303,5 @@ async def test_a_hung_socket_times_out(folder: Path) -> None:
 @pytest.mark.parametrize("socket", ["192.0.2.1:9999", "haproxy.example:9999", "relative.sock", "/" + "x" * 120])
 def test_only_local_sockets_are_options(socket: str) -> None:
     with pytest.raises(ValueError, match="socket"):
-        Options(socket=socket)
-    assert Options(socket="127.0.0.1:9999").socket == "127.0.0.1:9999"
+        HaproxyOptions(kind="haproxy", site="east", socket=socket)
+    assert HaproxyOptions(kind="haproxy", site="east", socket="127.0.0.1:9999").socket == "127.0.0.1:9999"

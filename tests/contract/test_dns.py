@@ -56,7 +56,9 @@ def named() -> Iterator[int]:
 
 
 async def read(context: AdapterContext, port: int, zone: str, *records: DnsRecord) -> DnsReading:
-    (source,) = rfc2136.build(zone, rfc2136.Options(servers=(f"127.0.0.1:{port}",)), records, context)
+    (source,) = rfc2136.build(
+        zone, rfc2136.OPTIONS(kind="rfc2136", servers=(f"127.0.0.1:{port}",), records=records), context
+    )
     assert source.key == f"dns:{zone}@127.0.0.1:{port}"
     reading = await source.read()
     await source.close()
@@ -98,4 +100,4 @@ async def test_silence_is_a_timeout(context: AdapterContext) -> None:
 
 def test_servers_are_addresses_with_ports() -> None:
     with pytest.raises(ValueError, match="host:port"):
-        rfc2136.Options(servers=("10.1.0.53",))
+        rfc2136.OPTIONS(kind="rfc2136", servers=("10.1.0.53",))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adapters.context import AdapterContext
-from adapters.faults.lab import LabFaults, Options, build
+from adapters.faults.lab import OPTIONS, LabFaults, build
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.ports.faults import FaultInjector
 from tests.contract.web import Canned, canned
@@ -80,7 +80,7 @@ async def test_other_answers_are_refusals_or_unknown(folder: Path, answer: Any, 
 
 
 async def test_no_laboratory(context: AdapterContext) -> None:
-    faults = build(Options(control="gone.sock"), context)
+    faults = build(OPTIONS(kind="lab", control="gone.sock"), context)
     with pytest.raises(ReadFailure):
         await faults.faults(deadline=1)
     with pytest.raises(EffectRefused) as refusal:

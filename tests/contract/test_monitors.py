@@ -16,7 +16,7 @@ import pytest
 
 from adapters.context import AdapterContext
 from adapters.monitors import alertmanager, http, prometheus, scrape
-from adapters.wiring import kinds
+from adapters.registry import kinds
 from state.errors import ReadFailure, Trouble
 from state.ports.source import Source
 from state.world.readings import AlertsReading, MetricsReading, ProbeReading, Reading
@@ -54,7 +54,11 @@ AGE = series("age", "0.6", service="checkout")
 
 
 def one_prometheus(server: Canned, context: AdapterContext) -> list[Source]:
-    return list(prometheus.build("prom", prometheus.Options(url=server.url), context))
+    return list(prometheus.build("prom", prometheus.OPTIONS(kind="prometheus", url=server.url), context))
+
+
+def one_alertmanager(server: Canned, context: AdapterContext) -> list[Source]:
+    return list(alertmanager.build("am", alertmanager.OPTIONS(kind="alertmanager", url=server.url), context))
 
 
 async def figures(context: AdapterContext, *rows: dict[str, Any]) -> MetricsReading:
@@ -122,8 +126,7 @@ async def test_rubbish_is_no_reading(context: AdapterContext, answer: Any, troub
     async with canned(answers) as server:
         assert await trouble_of(one_prometheus(server, context)) is trouble
         if answer != (200, [1]):
-            options = alertmanager.Options(url=server.url)
-            assert await trouble_of(alertmanager.build("am", options, context)) is trouble
+            assert await trouble_of(one_alertmanager(server, context)) is trouble
 
 
 def alert(name: str, state: str = "active", **labels: str) -> dict[str, Any]:
@@ -142,7 +145,7 @@ def alert(name: str, state: str = "active", **labels: str) -> dict[str, Any]:
 async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: AdapterContext) -> None:
     rows = [alert("HighErrorRate", severity="page"), alert("Quiet", "suppressed"), alert("Watchdog")]
     async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
-        reading = await read_once(alertmanager.build("am", alertmanager.Options(url=server.url), context))
+        reading = await read_once(one_alertmanager(server, context))
     assert isinstance(reading, AlertsReading)
     assert reading.watchdog
     assert [(a.name, a.state, a.severity) for a in reading.alerts] == [
@@ -155,7 +158,7 @@ async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: Ad
 @pytest.mark.parametrize("rows", [[], [alert("Watchdog", "suppressed")]])
 async def test_no_alerts_without_watchdog_claim_nothing(context: AdapterContext, rows: list[Any]) -> None:
     async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
-        reading = await read_once(alertmanager.build("am", alertmanager.Options(url=server.url), context))
+        reading = await read_once(one_alertmanager(server, context))
     assert reading == AlertsReading((), watchdog=False)
 
 
@@ -163,7 +166,7 @@ async def test_no_alerts_without_watchdog_claim_nothing(context: AdapterContext,
 async def test_probe_tells_status_and_time(context: AdapterContext, status: int, ok: bool) -> None:
     async with canned({"GET /health": (status, "x")}) as server:
         target = {"site": "east", "service": "checkout", "url": f"{server.url}/health"}
-        sources = http.build("probes", http.Options(targets={"checkout-east": target}), context)
+        sources = http.build("probes", http.OPTIONS(kind="http", targets={"checkout-east": target}), context)
         assert sources[0].key == "probe:probes/checkout-east"
         reading = await read_once(sources)
     assert isinstance(reading, ProbeReading)
@@ -180,7 +183,7 @@ async def test_scrape_goes_on_with_the_targets_that_answer(context: AdapterConte
             "alive": {"site": "east", "url": f"{server.url}/metrics"},
             "dead": {"site": "west", "url": "http://127.0.0.1:1/metrics"},
         }
-        (source,) = scrape.build("apps", scrape.Options(targets=targets), context)
+        (source,) = scrape.build("apps", scrape.OPTIONS(kind="scrape", targets=targets), context)
         first = await source.read()
         await asyncio.sleep(0.1)
         server.answers["GET /metrics"] = (200, METRICS.format(10))
@@ -197,16 +200,16 @@ async def test_scrape_goes_on_with_the_targets_that_answer(context: AdapterConte
 
 async def test_scrape_of_pages_without_requests_is_no_data(context: AdapterContext) -> None:
     async with canned({"GET /metrics": (200, "go_goroutines 5\n")}) as server:
-        options = scrape.Options(targets={"a": {"site": "east", "url": f"{server.url}/metrics"}})
+        options = scrape.OPTIONS(kind="scrape", targets={"a": {"site": "east", "url": f"{server.url}/metrics"}})
         assert await trouble_of(scrape.build("apps", options, context)) is Trouble.EMPTY
 
 
-@pytest.mark.parametrize("model", [prometheus.Options, alertmanager.Options])
+@pytest.mark.parametrize("model", [prometheus.OPTIONS, alertmanager.OPTIONS])
 @pytest.mark.parametrize("url", ["http://192.0.2.1:9090", "ftp://127.0.0.1", "http://u:p@127.0.0.1"])
 def test_addresses_that_are_refused(model: Any, url: str) -> None:
     with pytest.raises(ValueError, match=r"url|https|plain"):
-        model(url=url)
-    assert model(url="http://192.0.2.1:9090", plaintext=True).plaintext
+        model(kind="x", url=url)
+    assert model(kind="x", url="http://192.0.2.1:9090", plaintext=True).plaintext
 
 
 CONFIG = """
@@ -263,9 +266,10 @@ async def test_real_prometheus_and_scrape_agree(context: AdapterContext, running
 
     server = await asyncio.start_server(_quietly(serve), "127.0.0.1", app)
     url = f"http://127.0.0.1:{port}"
-    (source,) = prometheus.build("prom", prometheus.Options.model_validate({"url": url, "window": "2s"}), context)
+    options = prometheus.OPTIONS.model_validate({"kind": "prometheus", "url": url, "window": "2s"})
+    (source,) = prometheus.build("prom", options, context)
     target = {"site": "east", "url": f"http://127.0.0.1:{app}/metrics"}
-    (direct,) = scrape.build("apps", scrape.Options(targets={"a": target}), context)
+    (direct,) = scrape.build("apps", scrape.OPTIONS(kind="scrape", targets={"a": target}), context)
     try:
         await _until_rated(source)
         await direct.read()
@@ -345,7 +349,7 @@ def running_alertmanager(folder: Path) -> Iterator[int]:
 
 async def test_real_alertmanager(context: AdapterContext, running_alertmanager: int) -> None:
     url = f"http://127.0.0.1:{running_alertmanager}"
-    (source,) = alertmanager.build("am", alertmanager.Options(url=url), context)
+    (source,) = alertmanager.build("am", alertmanager.OPTIONS(kind="alertmanager", url=url), context)
     assert await source.read() == AlertsReading((), watchdog=False)
     posted = [{"labels": {"alertname": name, "severity": "page"}} for name in ("Watchdog", "HighLatency")]
     reader, writer = await asyncio.open_connection("127.0.0.1", running_alertmanager)

@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from adapters.context import AdapterContext
 from adapters.databases.patroni import PatroniCluster, build
+from adapters.databases.patroni_options import PatroniOptions
 from state.errors import ConfigError, EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.estate.model import DatabaseEntry, DatabaseNode, SecretRef
+from state.estate.model import SecretRef
 from state.ports.database import CanSwitchOver, Database
 from tests.contract.patroni_answers import SYSTEM, cluster_41, cluster_302, primary_302, replica_41
 from tests.contract.web import Canned, canned
@@ -22,10 +24,10 @@ from tests.contract.web import Canned, canned
 CONFIG = {"ttl": 20, "maximum_lag_on_failover": 33554432}
 
 
-def entry(api: str, **given: Any) -> DatabaseEntry:
-    nodes = {name: DatabaseNode(site="east", postgres="127.0.0.1:1", api=api) for name in ("n1", "n2")}
+def entry(api: str, **given: Any) -> PatroniOptions:
+    nodes = {name: {"site": "east", "postgres": "127.0.0.1:1", "api": api} for name in ("n1", "n2")}
     fields: dict[str, Any] = {"kind": "patroni", "scope": "orders", "user": "u", "tls": "loopback", "nodes": nodes}
-    return DatabaseEntry(**{**fields, **given})
+    return PatroniOptions.model_validate({**fields, **given})
 
 
 @asynccontextmanager
@@ -215,9 +217,10 @@ async def test_it_fulfils_the_ports(context: AdapterContext) -> None:
 @pytest.mark.parametrize(
     ("api", "tls"), [("http://192.0.2.1:8008", "loopback"), ("http://127.0.0.1:8008", "verify-full")]
 )
-def test_plain_text_stays_on_this_machine(context: AdapterContext, api: str, tls: str) -> None:
-    with pytest.raises(ConfigError):
-        build("orders", entry(api, tls=tls), context)
+def test_plain_text_stays_on_this_machine(api: str, tls: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        entry(api, tls=tls)
+    assert [error["loc"] for error in refused.value.errors()] == [("nodes", "n1", "api"), ("nodes", "n2", "api")]
 
 
 def test_a_missing_ca_is_a_finding(context: AdapterContext) -> None:

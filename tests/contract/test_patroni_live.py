@@ -16,8 +16,9 @@ import pytest
 
 from adapters.context import AdapterContext
 from adapters.databases.patroni import PatroniCluster, build
+from adapters.databases.patroni_options import PatroniOptions
 from state.errors import EffectRefused, ReadFailure
-from state.estate.model import DatabaseEntry, SecretRef
+from state.estate.model import SecretRef
 from state.world.readings import PatroniReading
 from tests.contract.components import PASSWORD, as_user_argv, free_port, postgres_bin
 
@@ -151,7 +152,7 @@ async def database(live: Live, context: AdapterContext) -> PatroniCluster:
         }
         for member in live.members
     }
-    entry = DatabaseEntry(
+    entry = PatroniOptions(
         kind="patroni",
         scope="orders",
         user="recovery",

@@ -1,4 +1,4 @@
-"""A small estate and runbook, small models of adapters and checks, and ways to damage text."""
+"""A small estate and runbook, small models of checks, and ways to damage text."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import ConfigDict, create_model
 
 from adapters.files.located_yaml import parse_yaml
 from adapters.files.read import read_yaml
+from adapters.registry import kinds
 from state.checks.model import Answer, CheckKind
 from state.errors import ConfigError, Problem
-from state.estate.model import Entry, Estate, Name, Ratio, Seconds, SecretRef
+from state.estate.model import Estate, Kinds, Name, Ratio
 from state.estate.parse import parse_estate
 from state.health import Health
 
@@ -20,41 +21,15 @@ FIXTURES = Path(__file__).parent.parent / "fixtures" / "estates"
 CANARY = "hunter2-canary"
 
 
-class Haproxy(Entry):
-    socket: str
-
-
-class TsigKey(Entry):
-    name: str
-    secret: SecretRef
-
-
-class Rfc2136(Entry):
-    servers: tuple[str, ...]
-    key: TsigKey | None = None
-
-
-class Prometheus(Entry):
-    url: str
-    window: Seconds = 60.0
-
-
-class Target(Entry):
-    site: str
-    service: str = ""
-    url: str
-
-
-class Http(Entry):
-    targets: dict[str, Target]
-
-
-KINDS: dict[tuple[str, str], type[BaseModel]] = {
-    ("balancers", "haproxy"): Haproxy,
-    ("zones", "rfc2136"): Rfc2136,
-    ("monitors", "prometheus"): Prometheus,
-    ("monitors", "http"): Http,
+NAMED = {
+    ("balancers", "haproxy"),
+    ("databases", "patroni"),
+    ("zones", "rfc2136"),
+    ("monitors", "prometheus"),
+    ("monitors", "http"),
 }
+KINDS: Kinds = {key: model for key, model in kinds().items() if key in NAMED}
+"""The kinds of the small estate and no other, so that messages which list them do not change with the product."""
 
 
 def check_kind(kind: str, **fields: object) -> CheckKind:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import BaseModel
 
 import adapters.balancers
-from adapters import wiring as outside
+from adapters import registry
+from adapters.balancers import memory
+from adapters.files.located_yaml import parse_yaml
 from adapters.files.read import read_yaml
-from adapters.wiring import kinds, wire
+from adapters.registry import added, kinds
+from adapters.wiring import wire
 from state.errors import ConfigError
-from state.estate.model import Estate
+from state.estate.model import Entry
 from state.estate.parse import parse_estate
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "recovery.yaml"
@@ -46,14 +50,16 @@ def test_kinds_are_found_by_section() -> None:
 
 def test_a_new_balancer_is_one_dropped_in_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dropped.py").write_text(
-        "from state.estate.model import Entry\nKIND = 'dropped'\nclass Options(Entry):\n    speed: int\n"
+        "from state.estate.model import BalancerEntry\n"
+        "KIND = 'dropped'\nclass DroppedOptions(BalancerEntry):\n    speed: int\n"
+        "OPTIONS = DroppedOptions\ndef build(name, options, context): ...\n"
     )
     monkeypatch.setattr(adapters.balancers, "__path__", [*adapters.balancers.__path__, str(tmp_path)])
-    outside._modules.cache_clear()
+    registry.shipped.cache_clear()
     try:
         assert ("balancers", "dropped") in kinds()
     finally:
-        outside._modules.cache_clear()
+        registry.shipped.cache_clear()
         sys.modules.pop("adapters.balancers.dropped", None)
 
 
@@ -83,18 +89,60 @@ def test_an_open_secret_stops_the_wiring(folder: Path) -> None:
         wire(parse_estate(read_yaml(EXAMPLE), kinds()), folder)
 
 
+class Another(SimpleNamespace):
+    """A balancer from outside the product."""
+
+    KIND = "another"
+    OPTIONS = memory.MemoryOptions
+    build = staticmethod(memory.build)
+
+
+SMALL = "estate: e\nenvironment: lab\nsites: {east: {}}\n"
+ENTRY = SMALL + "balancers:\n  x: {kind: another, site: east, backends: {app: {blue: 1}}}\n"
+
+
+def test_an_adapter_from_outside_counts_for_a_while(tmp_path: Path) -> None:
+    with added("balancers", Another):
+        estate = parse_estate(parse_yaml(ENTRY, "e.yaml"), kinds())
+        assert isinstance(wire(estate, tmp_path).balancers["x"], memory.MemoryBalancer)
+        with pytest.raises(ValueError, match="another already"), added("balancers", Another):
+            pass
+    assert ("balancers", "another") not in kinds()
+    with pytest.raises(ConfigError, match="kind 'another'"):
+        wire(estate, tmp_path)
+
+
+def test_what_is_no_adapter_of_a_section_is_refused() -> None:
+    for module in (SimpleNamespace(KIND="x"), SimpleNamespace(KIND="x", OPTIONS=Entry, build=len)):
+        with pytest.raises(TypeError, match="BalancerEntry"), added("balancers", module):
+            pass
+
+
 @pytest.mark.parametrize(
     ("section", "entry", "message"),
     [
-        ("balancers", {"kind": "nginx", "site": "east"}, "haproxy, memory"),
-        ("balancers", {"kind": "haproxy", "site": "east"}, "socket"),
-        ("monitors", {"kind": "prometheus", "url": "http://192.0.2.1"}, "plain text"),
-        ("monitors", {"kind": "prometheus", "url": "http://127.0.0.1", "speed": 1}, "speed"),
+        ("balancers", "{kind: nginx, site: east}", "13: found 'nginx', expected an adapter: haproxy or memory"),
+        ("balancers", "{kind: haproxy, site: east}", "3: expected the key 'socket' in balancers.x"),
+        ("balancers", "{kind: haproxy, site: east, socket: a.b:5}", "42: found 'a.b:5', expected the runtime API is"),
+        ("monitors", "{kind: prometheus, url: 'http://192.0.2.1'}", "30: found 'http://192.0.2.1', expected https://"),
+        ("monitors", "{kind: prometheus, url: 'http://127.0.0.1', speed: 1}", "50: found key 'speed'"),
+        ("monitors", "{kind: prometheus, url: 'http://h/?a=b'}", "30: found 'http://h/?a=b', expected an address of"),
+        ("monitors", "{kind: prometheus, url: 'https://h', user: u}", "49: found 'u', expected user and password"),
+        (
+            "monitors",
+            "{kind: http, targets: {a: {site: east, service: s, url: 'http://192.0.2.1/'}}}",
+            "54: found 's', expected a service, but none is defined",
+        ),
+        (
+            "monitors",
+            "{kind: scrape, targets: {a: {site: east, url: 'http://192.0.2.1/'}}}",
+            "52: found 'http://192.0.2.1/', expected https:// (plain text to another machine needs plaintext: true)",
+        ),
+        ("zones", "{kind: rfc2136, servers: [10.1.0.53]}", "32: found '10.1.0.53', expected an address host:port"),
     ],
 )
-def test_what_an_adapter_does_not_take_is_refused(
-    folder: Path, section: str, entry: dict[str, object], message: str
-) -> None:
-    given = {"estate": "e", "environment": "lab", "sites": {"east": {}}, section: {"x": entry}}
-    with pytest.raises(ConfigError, match=message):
-        wire(Estate.model_validate(given), folder)
+def test_what_an_adapter_does_not_take_is_told_at_its_place(section: str, entry: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_estate(parse_yaml(f"{SMALL}{section}:\n  x: {entry}\n", "e.yaml"), kinds())
+    found = [str(problem) for problem in refused.value.problems]
+    assert any(each.startswith(f"e.yaml:5:{message}") for each in found), found

@@ -10,11 +10,11 @@ from console.card_text import Mark, Part, card_sections, plain_card
 from state.api.card import Card, CardWarning, Confirm, Diff, Fact, FactKind, Rule, WarningKind
 from state.api.wire import named, plain, revive
 from state.errors import Refusal, Refused
-from state.estate.model import Estate
+from state.estate.model import Person, Service
 from state.health import Health
 from tests.support.cards import BEHIND, DRAIN, FLIP_TO_BLUE, ROLL_BACK, SWITCH, card, preview
 from tests.support.small_estate import RESPONDER
-from tests.unit.verdict_world import RAW
+from tests.unit.verdict_world import ESTATE
 
 
 def lines(made: Card, part: Part, former: Card | None = None, held: float = 0.0) -> list[tuple[str, str]]:
@@ -73,8 +73,8 @@ async def test_a_refusal_says_rule_fact_way_out_and_who_may() -> None:
 
 
 async def test_who_may_not_is_told_who_may() -> None:
-    people = {"ada": {"roles": ["commander"]}, "ben": {"roles": ["responder"]}}
-    estate = Estate.model_validate({**RAW, "people": people})
+    people = {"ada": Person(roles=("commander",)), "ben": Person(roles=("responder",))}
+    estate = ESTATE.model_copy(update={"people": people})
     made = await preview(SWITCH, caller=RESPONDER, estate=estate)
     assert made.refusals == (
         Refusal(
@@ -89,11 +89,11 @@ async def test_who_may_not_is_told_who_may() -> None:
 async def test_the_strictest_floor_of_all_services_on_a_backend_counts() -> None:
     traffic = {"balancers": ["edge-east"], "backend": "checkout"}
     services = {
-        "blog": {"tier": 4, "rto": "5h", "rpo": "0B", "traffic": {**traffic, "floor": 1}},
-        "shop": {"tier": 1, "rto": "5m", "rpo": "0B", "traffic": {**traffic, "floor": 2}},
+        "blog": Service.model_validate({"tier": 4, "rto": "5h", "rpo": "0B", "traffic": {**traffic, "floor": 1}}),
+        "shop": Service.model_validate({"tier": 1, "rto": "5m", "rpo": "0B", "traffic": {**traffic, "floor": 2}}),
     }
     for order in (("blog", "shop"), ("shop", "blog")):
-        estate = Estate.model_validate({**RAW, "services": {name: services[name] for name in order}})
+        estate = ESTATE.model_copy(update={"services": {name: services[name] for name in order}})
         made = await preview(DRAIN, estate=estate)
         assert "1 of 2 servers would serve, shop needs at least 2" in made.refusals[0].fact
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from adapters.balancers.haproxy import HaproxyOptions
 from state.errors import ConfigError
 from tests.support.estate_samples import CANARY, estate, problems_of, replaced, small
 
@@ -14,7 +15,7 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
     valid = estate(small())
     checkout = valid.services["checkout"]
     assert (checkout.rto, checkout.rpo, checkout.objectives.error_ratio) == (900.0, 1_000_000, 0.01)
-    assert valid.balancers["edge"].options == {"socket": "/run/edge.sock"}
+    assert valid.balancers["edge"] == HaproxyOptions(kind="haproxy", site="east", socket="/run/edge.sock")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.files.read import read_yaml
-from adapters.wiring import kinds
+from adapters.registry import kinds
 from state.estate.parse import parse_estate
 from state.estate.schema import estate_schema
 

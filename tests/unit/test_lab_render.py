@@ -17,7 +17,9 @@ from adapters.lab.process.directory import is_locked, lock, prepare_directory
 from adapters.lab.progress import LabProgress
 from adapters.lab.services import render
 from adapters.lab.topology import SITES, Credentials, PortPlan, Topology, build, make_credentials
-from state.estate.model import Estate
+from adapters.registry import kinds
+from state.config_files.located import Located
+from state.estate.parse import parse_estate
 
 EVERYTHING = {"postgres", "haproxy", "apps", "load", "dns", "prometheus", "alertmanager"}
 
@@ -82,7 +84,7 @@ def test_nodes_reach_each_other_through_the_replication_links(tmp_path: Path, cr
 def test_the_estate_is_valid_and_names_only_what_is_present(tmp_path: Path, present: set[str]) -> None:
     tree = estate(plan(tmp_path, present), present, tmp_path / "control.sock")
     written = YAML(typ="safe").load(write_estate(tmp_path, tree).read_text())
-    read = Estate.model_validate(written)
+    read = parse_estate(Located(written, "estate.yaml"), kinds())
     assert read.environment == "lab"
     assert bool(read.databases) == ("postgres" in present)
     assert bool(read.balancers) == ("haproxy" in present)

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.files.located_yaml import parse_yaml
 from adapters.files.read import read_yaml, runbook_paths
+from adapters.registry import kinds
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
 from state.errors import ConfigError, Problem
@@ -15,7 +16,7 @@ from state.estate.model import Estate
 from state.estate.parse import parse_estate
 from state.runbooks.model import Runbook, flat, render, service_of
 from state.runbooks.parse import lint_runbook
-from tests.support.estate_samples import CANARY, CHECKS, FIXTURES, KINDS, problems_of, replaced, small_estate
+from tests.support.estate_samples import CANARY, CHECKS, FIXTURES, problems_of, replaced, small_estate
 
 CONFIG = Path(__file__).parents[2] / "config"
 SAMPLE = (FIXTURES / "runbook.yaml").read_text()
@@ -192,12 +193,7 @@ def test_what_is_no_mapping(small: Estate, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def example() -> Estate:
-    kinds = {**KINDS, ("monitors", "alertmanager"): KINDS["monitors", "prometheus"]}
-    kinds["monitors", "scrape"] = kinds["monitors", "http"]
-    located = read_yaml(CONFIG / "recovery.yaml")
-    zone = located.data["zones"]["shop.example"]
-    zone["key"] = {"name": zone["key"]["name"], "secret": zone["key"]["secret"]}
-    return parse_estate(located, kinds)
+    return parse_estate(read_yaml(CONFIG / "recovery.yaml"), kinds())
 
 
 def test_the_shipped_runbooks_hold_against_the_example(example: Estate) -> None:

@@ -23,9 +23,9 @@ from state.world.observed import Observed
 from state.world.readings import Alert, AlertsReading, BalancerReading, DnsReading
 from state.world.world import World
 from tests.unit.verdict_world import (
+    ESTATE,
     MB,
     NOW,
-    RAW,
     WALL,
     balancer,
     blackhole,
@@ -212,7 +212,7 @@ def test_trends_of_databases_and_services(world: World) -> None:
 
 def test_three_thousand_servers_stay_within_milliseconds() -> None:
     """Generous against a loaded machine: a tick without changes, and one where every server changed."""
-    estate = Estate.model_validate({**RAW, "zones": {}})
+    estate = ESTATE.model_copy(update={"zones": {}})
     world, memory = World(), Memory()
     reading = _large(0)
     put(world, "balancer:edge-east", reading)

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from adapters.registry import kinds
 from state.api.views.header import RtoClock
 from state.capabilities import parts
+from state.config_files.located import Located
 from state.detection.detector import Detector
 from state.errors import Trouble
 from state.estate.model import Estate
+from state.estate.parse import parse_estate
 from state.journal.projection import Folds, FoldSetting
 from state.verdicts.judge import Judge
 from state.views.context import JournalState, ViewContext
@@ -60,6 +63,7 @@ RAW: dict[str, Any] = {
             "scope": "orders",
             "rpo": "1MB",
             "user": "recovery",
+            "tls": "loopback",
             "nodes": {
                 "n1": {"site": "east", "postgres": "127.0.0.1:1", "api": "http://127.0.0.1:11"},
                 "n2": {"site": "east", "postgres": "127.0.0.1:2", "api": "http://127.0.0.1:12"},
@@ -68,8 +72,8 @@ RAW: dict[str, Any] = {
         }
     },
     "balancers": {
-        "edge-east": {"kind": "haproxy", "site": "east", "socket": "east.sock"},
-        "edge-west": {"kind": "haproxy", "site": "west", "socket": "west.sock"},
+        "edge-east": {"kind": "haproxy", "site": "east", "socket": "/run/east.sock"},
+        "edge-west": {"kind": "haproxy", "site": "west", "socket": "/run/west.sock"},
     },
     "zones": {
         "shop.example": {
@@ -91,7 +95,7 @@ RAW: dict[str, Any] = {
         },
     },
 }
-ESTATE = Estate.model_validate(RAW)
+ESTATE = parse_estate(Located(RAW, "estate.yaml"), kinds())
 
 
 def put(world: World, key: str, value: Reading, *, age: float = 0.5, limit: float = 3.0) -> None:

@@ -1,0 +1,104 @@
+"""Finds the adapters. A new product is one file dropped into the package of its section.
+
+Such a module has `KIND`, its word in an estate file, `OPTIONS`, the model of its entries, and `build`:
+
+section    OPTIONS is a    build
+balancers  BalancerEntry   build(name, options, context) -> Balancer
+monitors   MonitorEntry    build(name, options, context) -> sequence of sources
+zones      ZoneEntry       build(name, options, context) -> sequence of sources
+databases  DatabaseEntry   build(name, options, context) -> (Database, sequence of sources)
+faults     FaultsEntry     build(options, context) -> FaultInjector
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+from adapters.context import misconfigured
+from state.estate.model import (
+    Adapted,
+    BalancerEntry,
+    DatabaseEntry,
+    FaultsEntry,
+    Kinds,
+    MonitorEntry,
+    ZoneEntry,
+)
+
+SECTIONS: Mapping[str, tuple[str, type[Adapted]]] = {
+    "balancers": ("adapters.balancers", BalancerEntry),
+    "databases": ("adapters.databases", DatabaseEntry),
+    "monitors": ("adapters.monitors", MonitorEntry),
+    "zones": ("adapters.dns", ZoneEntry),
+    "faults": ("adapters.faults", FaultsEntry),
+}
+"""Where the adapters of each section of the estate live, and what their options are."""
+
+
+class AdapterModule(Protocol):
+    """A module that is an adapter."""
+
+    KIND: str
+    OPTIONS: type[Adapted]
+    build: Callable[..., Any]
+
+
+_added: dict[tuple[str, str], AdapterModule] = {}
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Mapping[tuple[str, str], AdapterModule]:
+    """The adapters of the product, by section and kind. Raises TypeError for one that is not made as it must be."""
+    found: dict[tuple[str, str], AdapterModule] = {}
+    for section, (package, _) in SECTIONS.items():
+        for info in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+            module = importlib.import_module(info.name)
+            if hasattr(module, "KIND"):
+                adapter = _adapter(section, module)
+                found[section, adapter.KIND] = adapter
+    return MappingProxyType(found)
+
+
+@contextmanager
+def added(section: str, module: object) -> Iterator[None]:
+    """A module from outside the product counts as an adapter of a section for a while.
+
+    Raises TypeError for one that is not made as it must be, ValueError when its kind is taken.
+    """
+    adapter = _adapter(section, module)
+    key = (section, adapter.KIND)
+    if key in shipped() or key in _added:
+        raise ValueError(f"{section} has the kind {adapter.KIND} already")
+    _added[key] = adapter
+    try:
+        yield
+    finally:
+        del _added[key]
+
+
+def kinds() -> Kinds:
+    """The options model of every adapter, by section of the estate and kind: `("balancers", "haproxy")`."""
+    return {key: module.OPTIONS for key, module in {**shipped(), **_added}.items()}
+
+
+def adapter_for(section: str, name: str, entry: Adapted) -> AdapterModule:
+    """The adapter that serves an entry. Raises ConfigError when there is none."""
+    module = _added.get((section, entry.kind)) or shipped().get((section, entry.kind))
+    if module is None or not isinstance(entry, module.OPTIONS):
+        known = ", ".join(sorted(kind for role, kind in kinds() if role == section))
+        raise misconfigured(f"{section}.{name}", f"kind {entry.kind!r}", f"one of {known}, with its own keys")
+    return module
+
+
+def _adapter(section: str, module: object) -> AdapterModule:
+    base = SECTIONS[section][1]
+    options = getattr(module, "OPTIONS", None)
+    if not (isinstance(options, type) and issubclass(options, base)) or not callable(getattr(module, "build", None)):
+        raise TypeError(f"{module}: an adapter of {section} has KIND, OPTIONS (a {base.__name__}) and build")
+    return cast("AdapterModule", module)

@@ -1,0 +1,39 @@
+"""What a text in an estate file is: the name of another entry, or an address. Models declare it with these types, and
+the rules about it follow from the type."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from state.config_files.explain import NAME_PATTERN
+from state.config_files.references import Reference
+from state.estate.addresses import wrong_address, wrong_url
+
+_name = Field(pattern=NAME_PATTERN)
+SiteName = Annotated[str, _name, Reference("site", "sites")]
+PersonName = Annotated[str, _name, Reference("person", "people")]
+ServiceName = Annotated[str, _name, Reference("service", "services")]
+BalancerName = Annotated[str, _name, Reference("balancer", "balancers")]
+MonitorName = Annotated[str, _name, Reference("monitor", "monitors")]
+NeededName = Annotated[str, _name, Reference("service or database", "services", "databases")]
+"""What a service depends on."""
+
+
+def _host_port(text: str) -> str:
+    if expected := wrong_address(text):
+        raise ValueError(expected)
+    return text
+
+
+def _http_url(text: str) -> str:
+    if expected := wrong_url(text):
+        raise ValueError(expected)
+    return text
+
+
+HostPort = Annotated[str, AfterValidator(_host_port)]
+"""`host:port` or `[v6]:port`."""
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+"""An http or https address."""
