@@ -16,19 +16,14 @@ from adapters.balancers.haproxy import HAProxy, HaproxyOptions
 from adapters.balancers.memory import MemoryBalancer
 from adapters.registry import kinds
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.ports.balancer import Balancer, CanSetState, CanSetWeight
-from state.world.readings import Server
+from tests.contract.balancer_suite import BACKENDS, BalancerSuite, StateSuite, WeightSuite, one
 from tests.contract.components import RunningHAProxy, haproxies, serving
-
-BACKENDS = {"app": {"blue": 100, "green": 0}, "pinned": {"one": 10}, "broken": {"gone": 1}}
-Full = HAProxy | MemoryBalancer
-
 
 MAKERS = ("memory", *(f"haproxy-{name}" for name in haproxies()))
 
 
 @pytest.fixture(params=MAKERS)
-def balancer(request: pytest.FixtureRequest, running_haproxies: dict[str, RunningHAProxy]) -> Full:
+def balancer(request: pytest.FixtureRequest, running_haproxies: dict[str, RunningHAProxy]) -> HAProxy | MemoryBalancer:
     kind, _, name = request.param.partition("-")
     if kind == "memory":
         return MemoryBalancer("edge", BACKENDS)
@@ -36,85 +31,23 @@ def balancer(request: pytest.FixtureRequest, running_haproxies: dict[str, Runnin
     return HAProxy("edge", str(running_haproxies[name].socket))
 
 
+class TestEveryBalancerOfTheProduct(BalancerSuite, WeightSuite, StateSuite):
+    """Each of them can set weights and states."""
+
+    async def test_the_configured_weight_stays_and_states_keep_a_changed_weight(
+        self, balancer: HAProxy | MemoryBalancer
+    ) -> None:
+        assert (await balancer.set_weight("app", "blue", 40, deadline=2)).code == "silent"
+        await balancer.set_state("app", "blue", "drain", deadline=2)
+        await balancer.set_state("app", "blue", "ready", deadline=2)
+        blue = await one(balancer, "blue")
+        assert (blue.weight, blue.configured_weight, blue.serving) == (40, 100, True)
+
+
 def test_every_balancer_found_is_under_contract() -> None:
     found = {kind for role, kind in kinds() if role == "balancers"}
     assert found == {maker.partition("-")[0] for maker in MAKERS}
     assert found <= {info.name for info in pkgutil.iter_modules(adapters.balancers.__path__)}
-
-
-async def one(balancer: Balancer, name: str) -> Server:
-    return next(server for server in await balancer.read_backend("app", deadline=2) if server.name == name)
-
-
-async def test_it_fulfils_the_ports(balancer: Full) -> None:
-    assert isinstance(balancer, Balancer)
-    assert isinstance(balancer, CanSetWeight)
-    assert isinstance(balancer, CanSetState)
-
-
-async def test_reading_has_every_server_keyed_by_backend(balancer: Full) -> None:
-    reading = await balancer.read(deadline=2)
-    assert reading.name == "edge"
-    assert set(reading.servers) == {"app/blue", "app/green", "pinned/one", "broken/gone"}
-    blue = reading.servers["app/blue"]
-    assert (blue.weight, blue.configured_weight, blue.serving) == (100, 100, True)
-    assert reading.servers["app/green"].serving is False
-    assert reading.of("app") == await balancer.read_backend("app", deadline=2)
-
-
-async def test_identity_holds_while_the_process_lives(balancer: Full) -> None:
-    first = await balancer.identify(deadline=2)
-    second = await balancer.identify(deadline=2)
-    assert first.difference(second) == ""
-    assert (await balancer.read(deadline=2)).process == first.facts["process"]
-
-
-@pytest.mark.parametrize("weight", [0, 1, 57, 256])
-async def test_weight_is_absolute_and_read_back(balancer: Full, weight: int) -> None:
-    receipt = await balancer.set_weight("app", "blue", weight, deadline=2)
-    assert receipt.code == "silent"
-    blue = await one(balancer, "blue")
-    assert (blue.weight, blue.configured_weight) == (weight, 100)
-
-
-async def test_states_show_and_the_weight_survives_them(balancer: Full) -> None:
-    await balancer.set_weight("app", "blue", 40, deadline=2)
-    await balancer.set_state("app", "blue", "drain", deadline=2)
-    drained = await one(balancer, "blue")
-    assert (drained.drained, drained.maintenance, drained.weight, drained.serving) == (True, False, 40, False)
-    await balancer.set_state("app", "blue", "maint", deadline=2)
-    out = await one(balancer, "blue")
-    assert (out.maintenance, out.up, out.serving) == (True, False, False)
-    await balancer.set_state("app", "blue", "ready", deadline=2)
-    back = await one(balancer, "blue")
-    assert (back.drained, back.maintenance, back.weight, back.serving) == (False, False, 40, True)
-
-
-@pytest.mark.parametrize("weight", [-1, 257])
-async def test_weight_out_of_range_is_refused(balancer: Full, weight: int) -> None:
-    with pytest.raises(EffectRefused) as refusal:
-        await balancer.set_weight("app", "blue", weight, deadline=2)
-    assert refusal.value.code == "bad-weight"
-
-
-@pytest.mark.parametrize(
-    ("backend", "server"), [("app", "red"), ("nope", "blue"), ("app", "blue; shutdown"), ("app", "blue\nx"), ("", "")]
-)
-async def test_what_does_not_exist_is_refused_and_nothing_changes(balancer: Full, backend: str, server: str) -> None:
-    before = (await balancer.read(deadline=2)).servers
-    with pytest.raises(EffectRefused):
-        await balancer.set_state(backend, server, "maint", deadline=2)
-    with pytest.raises(EffectRefused):
-        await balancer.set_weight(backend, server, 3, deadline=2)
-    after = (await balancer.read(deadline=2)).servers
-    assert [s.weight for s in after.values()] == [s.weight for s in before.values()]
-    assert not any(s.maintenance for s in after.values())
-
-
-async def test_unknown_backend_is_no_reading(balancer: Full) -> None:
-    with pytest.raises(ReadFailure) as failure:
-        await balancer.read_backend("nope", deadline=2)
-    assert failure.value.trouble is Trouble.ERROR
 
 
 # HAProxy alone
