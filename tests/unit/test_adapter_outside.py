@@ -146,3 +146,12 @@ def test_what_an_adapter_does_not_take_is_told_at_its_place(section: str, entry:
         parse_estate(parse_yaml(f"{SMALL}{section}:\n  x: {entry}\n", "e.yaml"), kinds())
     found = [str(problem) for problem in refused.value.problems]
     assert any(each.startswith(f"e.yaml:5:{message}") for each in found), found
+
+
+def test_of_an_unknown_kind_only_the_common_keys_are_judged() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_estate(parse_yaml(f"{SMALL}balancers:\n  x: {{kind: nginx, socket: /run/x.sock}}\n", "e.yaml"), kinds())
+    assert [str(problem) for problem in refused.value.problems] == [
+        "e.yaml:5:3: expected the key 'site' in balancers.x",
+        "e.yaml:5:13: found 'nginx', expected an adapter: haproxy or memory",
+    ]
