@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
+from state.api.topics import load
+
 VERBS: dict[str, tuple[str, str]] = {
-    "demo": ("demo:demo", "Start a lab, an engine and the console; --headless tells the whole story."),
-    "lab": ("lab:lab", "Real components on loopback: up, status, fault, down."),
-    "engine": ("engine:engine", "The engine of an estate: run, start, stop, status."),
-    "console": ("console_verb:console", "The command center in this terminal."),
-    "status": ("look:status", "Services by recovery priority, with verdicts and ages."),
-    "check": ("files:check", "Validate an estate and its runbooks, without connecting."),
-    "schema": ("files:schema", "The estate's JSON Schema, for editors."),
-    "traffic": ("traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
-    "db": ("db:db", "Database clusters: show, switchover."),
-    "runbook": ("runbook:runbook", "The library of runbooks: list, show, lint."),
-    "run": ("run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
-    "journal": ("journal:journal", "What happened: tail, verify, export."),
-    "stop": ("run:stop_everything", "Start nothing new anywhere, at once."),
-    "bridge": ("bridge:bridge", "The engine's socket on stdin and stdout, for ssh."),
-    "completion": ("completion:completion", "Shell completion for bash, zsh or fish."),
+    "demo": ("console.cli.demo:demo", "Start a lab, an engine and the console; --headless tells the whole story."),
+    "lab": ("console.cli.lab:lab", "Real components on loopback: up, status, fault, down."),
+    "engine": ("console.cli.engine:engine", "The engine of an estate: run, start, stop, status."),
+    "console": ("console.cli.console_verb:console", "The command center in this terminal."),
+    "status": ("console.cli.look:status", "Services by recovery priority, with verdicts and ages."),
+    "check": ("console.cli.files:check", "Validate an estate and its runbooks, without connecting."),
+    "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),
+    "traffic": ("console.cli.traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
+    "db": ("console.cli.db:db", "Database clusters: show, switchover."),
+    "runbook": ("console.cli.runbook:runbook", "The library of runbooks: list, show, lint."),
+    "run": ("console.cli.run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
+    "journal": ("console.cli.journal:journal", "What happened: tail, verify, export."),
+    "stop": ("console.cli.run:stop_everything", "Start nothing new anywhere, at once."),
+    "bridge": ("console.cli.bridge:bridge", "The engine's socket on stdin and stdout, for ssh."),
+    "completion": ("console.cli.completion:completion", "Shell completion for bash, zsh or fish."),
 }
+"""Every verb: where it is, as `module:name`, and its line in the help."""
+
+
+@contextmanager
+def registered_verb(name: str, place: str, help_line: str) -> Iterator[None]:
+    """A verb from outside, as `module:name`, for a while."""
+    VERBS[name] = (place, help_line)
+    try:
+        yield
+    finally:
+        del VERBS[name]
 
 
 class Verbs(click.Group):
@@ -34,8 +48,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module, _, name = VERBS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(f"console.cli.{module}"), name)
+        command: click.Command = load(VERBS[cmd_name][0])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
