@@ -16,7 +16,7 @@ from state.health import Health
 from state.units import ago, megabytes
 
 
-class Mark(StrEnum):
+class CardMark(StrEnum):
     """How a line differs from the card of a former preview."""
 
     NEW = "NEW"
@@ -25,14 +25,14 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CardLine:
     """One line of a card. `before`: the value `text` replaces. `was`: what a changed line said formerly."""
 
     label: str
     text: str
     health: Health | None = None
     before: str = ""
-    mark: Mark | None = None
+    mark: CardMark | None = None
     was: str = ""
 
     @property
@@ -57,7 +57,7 @@ class Section:
     """The lines of one part; `note` belongs beside its title."""
 
     part: Part
-    lines: tuple[Line, ...]
+    lines: tuple[CardLine, ...]
     note: str = ""
 
 
@@ -76,7 +76,7 @@ class _Item:
     health: Health | None = None
     tail: str = ""
     listed: bool = False
-    mark: Mark | None = None
+    mark: CardMark | None = None
     was: str = ""
 
     @property
@@ -241,14 +241,14 @@ def _marked(items: Sequence[_Item], former: Sequence[_Item]) -> list[_Item]:
             continue
         was = next((old for old in left if old.which == item.which), None)
         if was is None:
-            found.append(replace(item, mark=Mark.NEW))
+            found.append(replace(item, mark=CardMark.NEW))
         else:
             left.remove(was)
-            found.append(replace(item, mark=Mark.CHANGED, was=was.whole))
-    return [*found, *(replace(item, mark=Mark.GONE, health=None) for item in left)]
+            found.append(replace(item, mark=CardMark.CHANGED, was=was.whole))
+    return [*found, *(replace(item, mark=CardMark.GONE, health=None) for item in left)]
 
 
-def _folded(items: Sequence[_Item], only: str) -> Iterable[Line]:
+def _folded(items: Sequence[_Item], only: str) -> Iterable[CardLine]:
     """Items that differ in their subject only as one line, and listed ones as one line.
 
     `only` is the target's name when there is one only: then it need not be said again.
@@ -262,7 +262,7 @@ def _folded(items: Sequence[_Item], only: str) -> Iterable[Line]:
         subjects = [s for s in dict.fromkeys(item.subject for item in group) if s and s != only]
         value = ", ".join(dict.fromkeys(item.value for item in group))
         text = (f"{_names(subjects)}: " if subjects else "") + value + first.tail
-        yield Line(first.label, text, first.health, first.before, first.mark, first.was)
+        yield CardLine(first.label, text, first.health, first.before, first.mark, first.was)
 
 
 def _only_target(card: Card) -> str:

@@ -125,7 +125,7 @@ async def start_lab(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "adapters.lab.process.supervisor",
+        "adapters.lab.supervisor",
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

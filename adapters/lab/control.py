@@ -17,11 +17,11 @@ from typing import Any
 
 from aiohttp import web
 
+from adapters.lab.cluster import SQL_ERRORS, Cluster
 from adapters.lab.errors import LabError, NoSuchFaultError
 from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.links.links import Mode
 from adapters.lab.links.wiring import Wiring
-from adapters.lab.services.cluster import SQL_ERRORS, Cluster
 from adapters.lab.services.load import Load
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

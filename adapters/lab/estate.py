@@ -10,7 +10,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from adapters.lab.files import write_private
-from adapters.lab.services.render import CONFIG, zone_records
+from adapters.lab.render import CONFIG, zone_records
 from adapters.lab.topology import COLOURS, KEY_ALGORITHM, KEY_NAME, LOCAL, SCOPE, SITES, ZONE, Credentials, Topology
 
 Tree = dict[str, object]

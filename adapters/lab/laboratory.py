@@ -11,23 +11,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from adapters.lab import render
+from adapters.lab.cluster import Cluster
 from adapters.lab.control import LabControl
 from adapters.lab.errors import LabError
 from adapters.lab.estate import estate, write_estate, write_secrets
 from adapters.lab.faults.schedule import FaultSchedule
-from adapters.lab.faults.targets import Bench
 from adapters.lab.files import write_private
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.options import LabOptions
 from adapters.lab.process import binaries
 from adapters.lab.process.children import Children
 from adapters.lab.progress import Reporter
-from adapters.lab.services import render
-from adapters.lab.services.cluster import Cluster
 from adapters.lab.services.dns_server import DnsServer
 from adapters.lab.services.exporter import Exporter
 from adapters.lab.services.load import Load
-from adapters.lab.services.starting import Starter
+from adapters.lab.starting import Starter
+from adapters.lab.targets import Bench
 from adapters.lab.topology import SITES, PortPlan, build, make_credentials
 
 CATALOG_RATE = 0.5  # catalog reads for each order

@@ -38,7 +38,7 @@ class LabOptions:
         return component not in self.without
 
     def arguments(self) -> list[str]:
-        """The same choices as flags of `python -m adapters.lab.process.supervisor`."""
+        """The same choices as flags of `python -m adapters.lab.supervisor`."""
         flags: list[str] = []
         for name, path in (("--postgres", self.postgres), ("--haproxy", self.haproxy), ("--debs", self.debs)):
             if path is not None:
@@ -60,7 +60,7 @@ def default_directory() -> Path:
 
 def parse_arguments(argv: list[str] | None = None) -> tuple[Path, LabOptions, bool]:
     """The directory, the options, and whether to detach. Exits with code 2 and a message on wrong flags."""
-    parser = argparse.ArgumentParser(prog="python -m adapters.lab.process.supervisor", description="Run the lab.")
+    parser = argparse.ArgumentParser(prog="python -m adapters.lab.supervisor", description="Run the lab.")
     parser.add_argument("--dir", type=Path, default=None, help="where LAB.json and the estate are written")
     parser.add_argument("--postgres", type=Path, help="a directory with postgres, initdb, pg_ctl, ...")
     parser.add_argument("--haproxy", type=Path, help="an HAProxy program")

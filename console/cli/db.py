@@ -8,7 +8,7 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
-from console.cli.look import Seen, gather, heading, verdict_code
+from console.cli.look import SeenView, gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
 from state.api.requests import PlanChange
@@ -26,7 +26,7 @@ def db() -> None:
 @json_option
 def show(estate: str | None = None, as_json: bool = False) -> int:
     """Clusters, nodes and slots. Exit code 1 when a cluster fails, 3 when one is unknown."""
-    seen: Seen[ReplicationView] = ask(gather(client_of(estate, quiet=as_json), "replication"))
+    seen: SeenView[ReplicationView] = ask(gather(client_of(estate, quiet=as_json), "replication"))
     clusters = seen.view.clusters
     if as_json:
         say_json(seen.as_json())
@@ -57,7 +57,7 @@ def _bytes(count: int | None) -> str:
     return "unknown" if count is None else megabytes(count)
 
 
-def _nodes(seen: Seen[ReplicationView]) -> list[str]:
+def _nodes(seen: SeenView[ReplicationView]) -> list[str]:
     rows = [
         [
             row.health.value.upper(),
@@ -78,7 +78,7 @@ def _nodes(seen: Seen[ReplicationView]) -> list[str]:
     return table(head, rows, right=("TLI", "LSN", "LAG", "AGE"))
 
 
-def _slots(seen: Seen[ReplicationView]) -> list[str]:
+def _slots(seen: SeenView[ReplicationView]) -> list[str]:
     rows = [
         [
             row.cluster,

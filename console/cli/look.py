@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Generic[V]):
+class SeenView(Generic[V]):
     """One view and the header at one instant; `hello` has the engine's clocks, which age what the views hold."""
 
     hello: Hello
@@ -49,10 +49,10 @@ class Seen(Generic[V]):
         }
 
 
-async def gather(client: EngineClient, topic: str) -> Seen[Any]:
+async def gather(client: EngineClient, topic: str) -> SeenView[Any]:
     """One view with the header, then the engine's clocks."""
     header, view = await client.view("header"), await client.view(topic)
-    return Seen(await client.hello(), header, topic, view)
+    return SeenView(await client.hello(), header, topic, view)
 
 
 def verdict_code(verdicts: Collection[Health]) -> ExitCode:
@@ -72,7 +72,7 @@ def status(estate: str | None, as_json: bool) -> int:
 
     Exit code 1 when a service fails, 3 when one is unknown.
     """
-    seen: Seen[OverviewView] = ask(gather(client_of(estate, quiet=as_json), "overview"))
+    seen: SeenView[OverviewView] = ask(gather(client_of(estate, quiet=as_json), "overview"))
     rows = sorted(seen.view.services.values(), key=lambda row: row.order)
     if as_json:
         say_json(seen.as_json())
@@ -82,7 +82,7 @@ def status(estate: str | None, as_json: bool) -> int:
     return verdict_code([row.health for row in rows])
 
 
-def heading(seen: Seen[Any]) -> list[str]:
+def heading(seen: SeenView[Any]) -> list[str]:
     """Where we are, the promise, the risk, what runs: on top of every reading."""
     header, hello = seen.header, seen.hello
     who = f"{hello.person or 'unknown'} ({', '.join(hello.roles) or 'no role'})"
@@ -103,7 +103,7 @@ def heading(seen: Seen[Any]) -> list[str]:
     return lines
 
 
-def _services(seen: Seen[OverviewView], rows: list[ServiceRow]) -> list[str]:
+def _services(seen: SeenView[OverviewView], rows: list[ServiceRow]) -> list[str]:
     body = [
         [
             row.health.value.upper(),
@@ -122,7 +122,7 @@ def _services(seen: Seen[OverviewView], rows: list[ServiceRow]) -> list[str]:
     return [*([advice] if advice else []), *table(head, body, right=("TIER", "5XX", "P99", "AGE"))]
 
 
-def _alerts(seen: Seen[OverviewView]) -> list[str]:
+def _alerts(seen: SeenView[OverviewView]) -> list[str]:
     overview = seen.view
     rows = [[row.severity, row.name, row.state, utc(row.started_at), row.summary] for row in overview.alerts.values()]
     message = f"alerts: {overview.alerts_health.value.upper()} {overview.alerts_message}"

@@ -9,7 +9,7 @@ import click
 from console.cli.acting import Manner, act, acting_options
 from console.cli.following import follow_run
 from console.cli.groups import Listing
-from console.cli.look import Seen, gather, heading
+from console.cli.look import SeenView, gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
 from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, Resume, Skip, Stop
@@ -30,7 +30,7 @@ def run() -> None:
 @json_option
 def list_runs(estate: str | None, as_json: bool) -> int:
     """All runs, newest first."""
-    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
+    seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
     view = seen.view
     runs = [view.runs[key] for key in view.order if key in view.runs]
     if as_json:
@@ -65,7 +65,7 @@ def _took(seconds: float | None) -> str:
 @json_option
 def show(estate: str | None, as_json: bool, run_id: str) -> int:
     """One run with its steps, evidence and the verbs that are safe now."""
-    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
+    seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
     row = seen.view.runs.get(run_id)
     if row is None:
         raise NotFound(f"no run {run_id}; there are {', '.join(seen.view.order[:9]) or 'none'}")
@@ -188,7 +188,7 @@ def decide(estate: str | None, as_json: bool, run_id: str, choice: str, step: st
 
 def _asking_step(estate: str | None, run_id: str) -> str:
     """The step of a run that waits for an answer."""
-    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=True), "runbooks"))
+    seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=True), "runbooks"))
     for step in seen.view.steps.values():
         if step.run == run_id and step.state is StepState.WAITING:
             return step.step

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from console.cli.groups import Listing
-from console.cli.look import Seen, gather
+from console.cli.look import SeenView, gather
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
 from state.api.views.runbooks import RunbookRow, RunbooksView
@@ -22,7 +22,7 @@ def runbook() -> None:
 
 
 def _library(estate: str | None, quiet: bool) -> Mapping[str, RunbookRow]:
-    seen: Seen[RunbooksView] = ask(gather(client_of(estate, quiet=quiet), "runbooks"))
+    seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=quiet), "runbooks"))
     return seen.view.library
 
 

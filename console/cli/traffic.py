@@ -8,7 +8,7 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
-from console.cli.look import Seen, gather, heading, verdict_code
+from console.cli.look import SeenView, gather, heading, verdict_code
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import say, say_json, table
 from state.api.requests import PlanChange
@@ -28,7 +28,7 @@ def traffic() -> None:
 @json_option
 def show(estate: str | None = None, as_json: bool = False) -> int:
     """Backends, servers and DNS answers. Exit code 1 when something fails, 3 when something is unknown."""
-    seen: Seen[TrafficView] = ask(gather(client_of(estate, quiet=as_json), "traffic"))
+    seen: SeenView[TrafficView] = ask(gather(client_of(estate, quiet=as_json), "traffic"))
     if as_json:
         say_json(seen.as_json())
     else:
@@ -37,11 +37,11 @@ def show(estate: str | None = None, as_json: bool = False) -> int:
     return verdict_code([row.health for part in (seen.view.backends, seen.view.dns) for row in part.values()])
 
 
-def _age(row: BackendRow | ServerRow | DnsRow, seen: Seen[TrafficView]) -> str:
+def _age(row: BackendRow | ServerRow | DnsRow, seen: SeenView[TrafficView]) -> str:
     return seen.age([row.source])
 
 
-def _backends(seen: Seen[TrafficView]) -> list[str]:
+def _backends(seen: SeenView[TrafficView]) -> list[str]:
     rows = [
         [
             row.health.value.upper(),
@@ -60,7 +60,7 @@ def _backends(seen: Seen[TrafficView]) -> list[str]:
     return table(head, rows, right=("SERVING", "FLOOR", "SESSIONS", "AGE"))
 
 
-def _servers(seen: Seen[TrafficView]) -> list[str]:
+def _servers(seen: SeenView[TrafficView]) -> list[str]:
     rows = [
         [
             row.health.value.upper(),
@@ -80,7 +80,7 @@ def _servers(seen: Seen[TrafficView]) -> list[str]:
     return table(head, rows, right=("WEIGHT", "SHARE", "RATE", "AGE"))
 
 
-def _dns(seen: Seen[TrafficView]) -> list[str]:
+def _dns(seen: SeenView[TrafficView]) -> list[str]:
     rows = [
         [
             row.health.value.upper(),

@@ -10,7 +10,7 @@ import click
 from state.api.topics import load
 
 VERBS: dict[str, tuple[str, str]] = {
-    "demo": ("console.cli.demo:demo", "Start a lab, an engine and the console; --headless tells the whole story."),
+    "demo": ("console.demo.verb:demo", "Start a lab, an engine and the console; --headless tells the whole story."),
     "lab": ("console.cli.lab:lab", "Real components on loopback: up, status, fault, down."),
     "engine": ("console.cli.engine:engine", "The engine of an estate: run, start, stop, status."),
     "console": ("console.cli.console_verb:console", "The command center in this terminal."),

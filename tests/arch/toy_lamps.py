@@ -102,15 +102,13 @@ class LightLamp:
         return Receipt("ok", "click")
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        return ReadBack(Finding.DONE if LAMPS[self.lamp] else Finding.NOT_DONE, (f"{self.lamp}: {LAMPS[self.lamp]}",))
+        return ReadBack(Finding.DONE if LAMPS[self.lamp] else Finding.NOT_DONE, (str(LAMPS[self.lamp]),))
 
 
 class LampsScreen(MainScreen):
-    """Which lamps shine."""
-
     def body(self) -> Iterable[Widget]:
-        columns = (Column("name", "lamp", 10), Column("state", "state", 12))
-        self.lamps = Feed[LampRow](LineTable(columns, empty="no lamp", glyphs=self.glyphs, id="lamps"), self.store, row)
+        table = LineTable((Column("name", "lamp", 10), Column("state", "state", 12)), glyphs=self.glyphs, id="lamps")
+        self.lamps = Feed[LampRow](table, self.store, row)
         yield self.lamps.table
         yield Detail()
 

@@ -87,7 +87,7 @@ def test_foreground_ends_at_a_signal(tmp_path: Path) -> None:
     argv = [
         sys.executable,
         "-m",
-        "adapters.lab.process.supervisor",
+        "adapters.lab.supervisor",
         "--dir",
         str(tmp_path / "lab"),
         *NO_DATABASE.arguments(),

@@ -13,7 +13,7 @@ import pytest
 from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
 from console.tui.dialogs.find import GoToDialog
-from console.tui.parts.facts import Fact, Facts
+from console.tui.parts.facts import Facts, LabelledText
 from console.tui.screens.base import MainScreen
 from console.tui.widgets.table import LineTable
 from state.api.card import Card, CardWarning, Confirm, Diff, FactKind, WarningKind
@@ -52,7 +52,7 @@ def received(st: Stage, views: dict[str, Any]) -> None:
 def facts_of(front: MainScreen) -> dict[str, str]:
     """The words of the detail pane by label."""
     rows = front.detail_rows()
-    return {row.label.plain.strip(): row.message.plain for row in rows if isinstance(row, Fact)}
+    return {row.label.plain.strip(): row.message.plain for row in rows if isinstance(row, LabelledText)}
 
 
 async def journal_tells_everything(st: Stage, views: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from console.card_text import Mark, Part, card_sections, plain_card
+from console.card_text import CardMark, Part, card_sections, plain_card
 from state.api.card import Card, CardWarning, Confirm, Diff, Fact, FactKind, Rule, WarningKind
 from state.api.wire import named, plain, revive
 from state.errors import Refusal, Refused
@@ -146,12 +146,12 @@ def test_a_later_card_says_what_is_new_changed_and_gone() -> None:
     now = card(diffs=(replace(x, before="5"), z), warnings=(CardWarning(WarningKind.UNKNOWN, "", "the tide"),))
     told = {line.label: line for section in card_sections(now, former) for line in section.lines if line.mark}
     assert told["x weight"].difference == "CHANGED, was: 0 → 1"
-    assert told["z weight"].mark is Mark.NEW
-    assert told["y weight"].mark is Mark.GONE
+    assert told["z weight"].mark is CardMark.NEW
+    assert told["y weight"].mark is CardMark.GONE
     warnings = [line for line in card_sections(now, former)[2].lines if line.label == "warning"]
     assert [(line.mark, line.text) for line in warnings] == [
-        (Mark.NEW, "not known beforehand: the tide"),
-        (Mark.GONE, "edge-east/checkout/blue: 12 sessions go on until they end"),
+        (CardMark.NEW, "not known beforehand: the tide"),
+        (CardMark.GONE, "edge-east/checkout/blue: 12 sessions go on until they end"),
     ]
 
 

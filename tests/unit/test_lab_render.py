@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from adapters.lab import render
 from adapters.lab.errors import LabError
 from adapters.lab.estate import estate, write_estate, write_secrets
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.options import COMPONENTS, LabOptions, parse_arguments
 from adapters.lab.process.directory import is_locked, lock, prepare_directory
 from adapters.lab.progress import LabProgress
-from adapters.lab.services import render
 from adapters.lab.topology import SITES, Credentials, PortPlan, Topology, build, make_credentials
 from adapters.registry import kinds
 from state.config_files.located import Located

@@ -7,11 +7,11 @@ import signal
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from adapters.lab.cluster import SQL_ERRORS
 from adapters.lab.errors import LabError, NoSuchFaultError
-from adapters.lab.faults.targets import DNS_ERRORS, Bench
 from adapters.lab.links.links import Mode
 from adapters.lab.process.processes import postgres_family, send, state_of
-from adapters.lab.services.cluster import SQL_ERRORS
+from adapters.lab.targets import DNS_ERRORS, Bench
 from adapters.lab.topology import SITES
 from adapters.lab.waiting import until
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from adapters.lab.errors import LabError, NoSuchFaultError
 from adapters.lab.faults.faults import CATALOGUE, Fault
-from adapters.lab.faults.targets import Bench
+from adapters.lab.targets import Bench
 from adapters.lab.waiting import until
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from console.card_text import Line, Mark, Part, Section, card_sections
+from console.card_text import CardLine, CardMark, Part, Section, card_sections
 from console.tui.glyphs import FAIL, MUTED, TITLE, UNKNOWN, WARN, Glyphs
 from console.tui.parts.facts import Flow, Heading, Row, fact
 from console.tui.text import cell, joined, state_text
@@ -47,20 +47,20 @@ def _lines(section: Section, glyphs: Glyphs) -> list[Row]:
             continue
         style = "" if line.health is None else STYLES.get(line.health, "")
         sign = joined(state_text(line.health.value, glyphs), " ") if line.health and not rules else cell("")
-        text = joined(_mark(line, Mark.NEW, Mark.GONE), sign, (line.text, style))
+        text = joined(_mark(line, CardMark.NEW, CardMark.GONE), sign, (line.text, style))
         rows.append(fact("" if line.label == last else line.label, text, width=width, mark=style or MUTED))
         rows += _changed(line, width)
         last = line.label
     return rows
 
 
-def _flow(lines: Sequence[Line], glyphs: Glyphs) -> Flow:
+def _flow(lines: Sequence[CardLine], glyphs: Glyphs) -> Flow:
     """What was found in order, without the rules' names: those are for what is refused."""
     sign = state_text(Health.PASS.value, glyphs, word=False)
     return Flow(tuple(joined(sign, " ", line.text) for line in lines), " | " if glyphs.ascii_only else " · ")
 
 
-def _diffs(lines: Sequence[Line], glyphs: Glyphs) -> list[Row]:
+def _diffs(lines: Sequence[CardLine], glyphs: Glyphs) -> list[Row]:
     """Each object before and after, in columns; numbers stand right."""
     width = min(WIDEST_SUBJECT, max(cells(line.label) for line in lines)) + 2
     room = max(cells(line.before) for line in lines)
@@ -69,14 +69,14 @@ def _diffs(lines: Sequence[Line], glyphs: Glyphs) -> list[Row]:
         gap = " " * (room - cells(line.before))
         before = f"{gap}{line.before}" if line.before.isdecimal() else f"{line.before}{gap}"
         value = joined((f"{before} {glyphs.arrow} ", MUTED), (line.text, "bold"))
-        rows.append(fact(line.label, joined(_mark(line, Mark.NEW, Mark.GONE), value), width=width, mark=""))
+        rows.append(fact(line.label, joined(_mark(line, CardMark.NEW, CardMark.GONE), value), width=width, mark=""))
         rows += _changed(line, width)
     return rows
 
 
-def _mark(line: Line, *shown: Mark) -> Text:
+def _mark(line: CardLine, *shown: CardMark) -> Text:
     return cell(f"{line.mark} ", WARN) if line.mark in shown else cell("")
 
 
-def _changed(line: Line, width: int) -> list[Row]:
-    return [fact("", line.difference, WARN, width=width)] if line.mark is Mark.CHANGED else []
+def _changed(line: CardLine, width: int) -> list[Row]:
+    return [fact("", line.difference, WARN, width=width)] if line.mark is CardMark.CHANGED else []

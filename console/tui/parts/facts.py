@@ -18,7 +18,7 @@ LABEL_WIDTH = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class LabelledText:
     """A label and its words; wrapped words stay right of the label."""
 
     label: Text
@@ -42,13 +42,15 @@ class Flow:
     separator: str
 
 
-Row = Text | Fact | Heading | Flow
+Row = Text | LabelledText | Heading | Flow
 
 
-def fact(label: str, message: Text | str, style: str = "", *, width: int = LABEL_WIDTH, mark: str = MUTED) -> Fact:
+def fact(
+    label: str, message: Text | str, style: str = "", *, width: int = LABEL_WIDTH, mark: str = MUTED
+) -> LabelledText:
     """`label     words`."""
     shown = joined(message) if isinstance(message, Text) else joined((message, style))
-    return Fact(joined((f"{label:<{width - 1}} ", mark)), shown, width)
+    return LabelledText(joined((f"{label:<{width - 1}} ", mark)), shown, width)
 
 
 def wrap_rows(rows: Sequence[Row], width: int, console: Console) -> list[Text]:
@@ -61,12 +63,12 @@ def wrap_rows(rows: Sequence[Row], width: int, console: Console) -> list[Text]:
         if isinstance(row, Heading):
             lines.append(joined(row.title, (row.rule * max(0, width - row.title.cell_len), MUTED)))
             continue
-        indent = row.indent if isinstance(row, Fact) and width > 2 * row.indent else 0
-        message = row.message if isinstance(row, Fact) else row
-        if isinstance(row, Fact) and not indent:
+        indent = row.indent if isinstance(row, LabelledText) and width > 2 * row.indent else 0
+        message = row.message if isinstance(row, LabelledText) else row
+        if isinstance(row, LabelledText) and not indent:
             message = joined(row.label, row.message)
         for place, line in enumerate(_wrapped(message, width - indent, console)):
-            lead = row.label if isinstance(row, Fact) and indent and not place else Text(" " * indent)
+            lead = row.label if isinstance(row, LabelledText) and indent and not place else Text(" " * indent)
             lines.append(joined(lead, joined(line)))
     return lines
 
@@ -128,4 +130,4 @@ def _whole(row: Row) -> Text:
         return row.title
     if isinstance(row, Flow):
         return joined(*row.pieces, separator=row.separator)
-    return joined(row.label, row.message) if isinstance(row, Fact) else row
+    return joined(row.label, row.message) if isinstance(row, LabelledText) else row

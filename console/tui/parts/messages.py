@@ -6,7 +6,7 @@ from rich.text import Text
 
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN
 from console.tui.parts.ages import NOTHING, age_text
-from console.tui.parts.facts import Fact, fact
+from console.tui.parts.facts import LabelledText, fact
 from console.tui.store import Store
 from console.tui.text import cell, joined
 from state.units import ago, megabytes, millis, percent
@@ -35,7 +35,7 @@ def size(value: int | None) -> Text:
     return NOTHING if value is None else cell(megabytes(value))
 
 
-def sources_fact(store: Store, sources: tuple[str, ...]) -> Fact:
+def sources_fact(store: Store, sources: tuple[str, ...]) -> LabelledText:
     """Each source with its age, and what its last read said when that failed."""
     parts: list[Text] = []
     for source in sources:

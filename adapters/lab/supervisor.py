@@ -1,4 +1,4 @@
-"""`python -m adapters.lab.process.supervisor`: runs one lab and prints its progress as JSON lines.
+"""`python -m adapters.lab.supervisor`: runs one lab and prints its progress as JSON lines.
 
 In the foreground until SIGINT or SIGTERM; with `--detach` in a session of its own, progress in `progress.jsonl`.
 Only one lab runs in a directory: a second start reports the first and ends.

@@ -7,8 +7,8 @@ from pathlib import Path
 from string import Template
 
 import adapters
-from adapters.lab.faults.targets import Bench
 from adapters.lab.files import write_private
+from adapters.lab.targets import Bench
 from adapters.lab.topology import (
     KEY_ALGORITHM,
     KEY_NAME,

@@ -16,12 +16,12 @@ import dns.rdatatype
 import dns.tsigkeyring
 import dns.update
 
+from adapters.lab.cluster import Cluster
 from adapters.lab.errors import LabError
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.process.binaries import Binary
 from adapters.lab.process.children import Children, python, unprivileged
 from adapters.lab.process.processes import postgres_family, send
-from adapters.lab.services.cluster import Cluster
 from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, TTL, ZONE, Credentials, Topology
 
 DNS_ERRORS = (OSError, dns.exception.DNSException)

@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+from adapters.lab.cluster import SQL_ERRORS
 from adapters.lab.errors import LabError
-from adapters.lab.faults.targets import DNS_ERRORS, Bench
 from adapters.lab.files import write_private
 from adapters.lab.process.children import python, unprivileged
 from adapters.lab.progress import Reporter
-from adapters.lab.services.cluster import SQL_ERRORS
+from adapters.lab.render import zone_records
 from adapters.lab.services.dns_server import DnsServer, Zone
-from adapters.lab.services.render import zone_records
+from adapters.lab.targets import DNS_ERRORS, Bench
 from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, SITES, TTL, ZONE
 from adapters.lab.waiting import until
 
