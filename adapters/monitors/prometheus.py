@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -99,7 +100,7 @@ class Prometheus:
         return await self._ask("/api/v1/query_range", parameters, deadline)
 
     async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[QuerySeries]:
-        body = await self._reader.get(f"{path}?{urlencode(parameters)}", deadline=deadline)
+        body = await self._reader.get(_target(path, tuple(parameters.items())), deadline=deadline)
         try:
             answer = json.loads(body)
             if answer["status"] != "success":
@@ -110,6 +111,12 @@ class Prometheus:
 
     async def close(self) -> None:
         await self._reader.close()
+
+
+@lru_cache(maxsize=256)
+def _target(path: str, parameters: tuple[tuple[str, str], ...]) -> str:
+    """Path and query as they are sent; the same query is asked every second."""
+    return f"{path}?{urlencode(parameters)}"
 
 
 def _series(row: dict[str, Any]) -> QuerySeries:
