@@ -91,7 +91,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The verdict of one rule about one subject (empty: about the whole plan)."""
+    """The verdict of one rule about one subject (empty: about the whole plan); `source` was read for this plan."""
 
     rule: str
     passed: bool
@@ -99,12 +99,14 @@ class Rule:
     way_out: str = ""
     who: str = ""
     subject: str = ""
+    source: str = ""
 
     @property
     def refusal(self) -> Refusal:
         """The verdict as a refusal; for rules that did not pass."""
         fact = f"{self.subject}: {self.fact}" if self.subject else self.fact
-        return Refusal(self.rule, fact, self.way_out, self.who)
+        read = f" (read from {self.source} for this plan)" if self.source else ""
+        return Refusal(self.rule, fact + read, self.way_out, self.who)
 
 
 class WarningKind(StrEnum):

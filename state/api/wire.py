@@ -48,14 +48,25 @@ def named(value: Any) -> Plain:
 
 def revive(kind: Any, value: Any) -> Any:
     """Build `kind` from what `plain` or `named` made; texts are cleaned on the way. Raises TypeError/ValueError."""
-    if value is None or kind is Any:
-        return value
+    if value is None:
+        return None
+    if kind is Any:
+        return _neutral(value)
     if kind is str:
         return clean(str(value))
     if kind in (int, float, bool):
         return kind(value)
     reviver: Callable[[Any], Any] = _reviver(kind)
     return reviver(value)
+
+
+def _neutral(value: Any) -> Any:
+    """JSON of any shape with its texts cleaned."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(k)): _neutral(v) for k, v in value.items()}
+    return [_neutral(v) for v in value] if isinstance(value, list) else value
 
 
 @cache

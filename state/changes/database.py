@@ -137,10 +137,11 @@ class Switchover:
 
     def _rules(self, cluster: ClusterVerdict, candidate: str) -> tuple[Rule, ...]:
         """Every obstacle; without one, that the candidate may lead."""
-        found = [Rule(r.rule, False, r.fact, r.way_out, r.who) for r in switchover_obstacles(cluster, candidate)]
+        source, obstacles = f"the nodes of {self.name}", switchover_obstacles(cluster, candidate)
+        found = [Rule(r.rule, False, r.fact, r.way_out, r.who, source=source) for r in obstacles]
         if not candidate:
-            fact = f"no standby of {self.name} can take the leader role"
-            found.append(Rule("candidate", False, fact, "Repair replication first", "database administrator"))
+            fact, way_out = f"no standby of {self.name} can take the leader role", "Repair replication first"
+            found.append(Rule("candidate", False, fact, way_out, "database administrator", source=source))
         fact = f"{candidate} streams on the leader's timeline and may lead"
         return tuple(found) or (Rule("candidate", True, fact),)
 

@@ -63,8 +63,8 @@ class SetFault:
         after = f"active, lifts itself after {self.seconds:.0f} s" if self.on else "lifted"
         rules: tuple[Rule, ...] = ()
         if not self.on and not status.active:
-            fact = "the fault is not active, read now from the fault injector"
-            rules = (Rule("fault-active", False, fact, "There is nothing to lift", subject=self.name),)
+            fact, source = "the fault is not active", "the fault injector"
+            rules = (Rule("fault-active", False, fact, "There is nothing to lift", subject=self.name, source=source),)
         return Preview(
             verb=self.verb,
             diffs=(Diff(f"fault {self.fault}", "active" if status.active else "off", after),),

@@ -111,7 +111,9 @@ class BackendChange:
         passed = will >= self.floor or will >= was
         who = f"{self.service} needs at least" if self.service else "at least"
         fact = f"{will} of {len(servers)} servers would serve, {who} {self.floor}"
-        return Rule("floor", passed, fact, "Return another server to rotation first", "responder", self.name)
+        return Rule(
+            "floor", passed, fact, "Return another server to rotation first", "responder", self.name, self.balancer.name
+        )
 
 
 class SetWeight(BackendChange):
@@ -229,7 +231,7 @@ class Flip(BackendChange):
         ready = target.up and not target.drained and not target.maintenance
         fact = f"{self.to} is {state_word(target)} (check: {target.check or 'none'})"
         way_out = "Make the destination healthy and return it to rotation first"
-        make_first = Rule("make-before-break", ready, fact, way_out, "responder", self.name)
+        make_first = Rule("make-before-break", ready, fact, way_out, "responder", self.name, self.balancer.name)
         active = self._label(carrying[0].name) if carrying else "nobody"
         diffs = tuple(
             Diff(f"{self.name}/{s.name} weight", str(s.weight), str(weights[s.name]))

@@ -84,6 +84,8 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
 
 def _touched(draft: Draft, acting: Sequence[Seen], estate: Estate) -> tuple[str, ...]:
     """The databases and services that are acted on; the draft's own service when none is known."""
+    if not acting:
+        return ()
     found: list[str] = []
     for one in acting:
         args = one.step.args
@@ -128,8 +130,10 @@ def _undo(one: Seen, build: Callable[[ChangeSpec], Change]) -> Undo:
 
 def _deeds(seen: Sequence[Seen], acting: Sequence[Seen]) -> Iterable[Fact]:
     for one in seen:
-        kind = FactKind.DOES if one in acting else FactKind.ALREADY
-        yield Fact(kind, one.change.name, one.preview.verb)
+        if one in acting:
+            yield Fact(FactKind.DOES, one.change.name, one.preview.verb)
+        else:
+            yield Fact(FactKind.ALREADY, one.change.name, one.change.verb)
 
 
 def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:

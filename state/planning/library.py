@@ -39,7 +39,9 @@ class Library:
         """A runbook with its parameters filled in. Raises NotFound or ConfigError."""
         runbook = self._runbooks.get(name)
         if name in self._broken:
-            raise Refused("runbook-holds", f"{name}: {self._broken[name][0]}", "Mend the file; see recovery check")
+            raise Refused(
+                "runbook-holds", f"{name}: {self._broken[name][0]}", "Fix the file; recovery check shows every problem"
+            )
         if runbook is None:
             near = nearest(name, self._runbooks)
             hint = f"; did you mean {near}?" if near else ""

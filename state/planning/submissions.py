@@ -88,7 +88,9 @@ class Submissions:
         """Every rule of policy with its verdict: role, lease, journal."""
         risk, targets = risk_of(seen), targets_of(seen)
         held = next((role for role in ROLES_BY_RISK[risk] if role in caller.roles), "")
-        role = judged("role", f"{caller.person} is {held}", partial(require_risk, caller, risk, self._estate.policies))
+        role = judged(
+            "role", f"{caller.person} has the role {held}", partial(require_risk, caller, risk, self._estate.policies)
+        )
         lease = partial(self._require_free, draft, targets)
         return (
             with_names(role, risk, self._estate.people),
@@ -134,7 +136,11 @@ class Submissions:
 
     def _require_going(self, halts: int) -> None:
         if halts != self._halts:
-            raise Refused("stopped", "everything was stopped meanwhile", "Look at what stands, then preview again")
+            raise Refused(
+                "stopped",
+                "everything was stopped in the meantime",
+                "Read where the runs stand, then preview again",
+            )
 
     async def _start(
         self,
@@ -159,7 +165,7 @@ class Submissions:
         )
         if (size := len(canonical(body.as_json()))) > MAX_PAYLOAD:
             fact = f"the plan has {size // 1024} KiB, one journal entry holds {MAX_PAYLOAD // 1024}"
-            raise Refused("plan-size", fact, "Split the runbook")
+            raise Refused("plan-size", fact, "Split the runbook into smaller ones")
         started = Event(body, person, session, run=run_id)
         await self._journal.append_all([started, self._leases.next_lease(run_id, person, targets)])
         run = self._history.runs[run_id]

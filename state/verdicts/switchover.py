@@ -15,13 +15,15 @@ from state.verdicts.replication import ClusterVerdict
 DEFAULT_MAXIMUM_LAG = 1_048_576
 """Patroni's default maximum_lag_on_failover, bytes."""
 
+ADMINISTRATOR = "database administrator"
+
 
 def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...]:
     """Every reason against handing the lead to a node, from fresh readings; `to` empty = let Patroni choose."""
     name = cluster.facts.name
     found: list[Refusal] = []
     if cluster.split is not None:
-        found.append(Refusal("single-primary", cluster.split.message, "Fence one of the two nodes first"))
+        found.append(Refusal("single-primary", cluster.split.message, "Fence one of the two nodes first", "commander"))
     if cluster.facts.primary is None and cluster.split is None:
         found.append(Refusal("known-leader", f"{name}: {cluster.message}", "A switchover needs a leader that answers"))
     if cluster.paused and not to:
@@ -48,7 +50,9 @@ def _dcs_obstacles(cluster: ClusterVerdict) -> list[Refusal]:
     found: list[Refusal] = []
     if old:
         fact = f"{', '.join(old)}: the DCS was not seen for over {DCS_OLD:.0f} s"
-        found.append(Refusal("dcs-answers", fact, "Restore the DCS; without it Patroni cannot move the lead"))
+        found.append(
+            Refusal("dcs-answers", fact, "Restore the DCS; without it Patroni cannot move the lead", ADMINISTRATOR)
+        )
     if any(m.unlocked for m in readings):
         found.append(
             Refusal("leader-lock", "nobody holds the leader lock", "A switchover needs a leader; see failover")
@@ -70,10 +74,15 @@ def _candidate_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
     timeline = cluster.timeline
     if timeline is not None and reading.timeline != timeline:
         fact = f"{to} is on timeline {reading.timeline or 'unknown'}, the leader on {timeline}"
-        found.append(Refusal("same-timeline", fact, "Let it rejoin (rewind or reinitialise) first"))
+        found.append(Refusal("same-timeline", fact, "Let it rejoin (rewind or reinitialise) first", ADMINISTRATOR))
     if reading.receiver_state != "streaming":
         found.append(
-            Refusal("streaming", f"{to} does not stream: lag {node.lag.message}", "Repair its replication first")
+            Refusal(
+                "streaming",
+                f"{to} does not stream: lag {node.lag.message}",
+                "Repair its replication first",
+                ADMINISTRATOR,
+            )
         )
     found += _lag_obstacles(cluster, to)
     return found

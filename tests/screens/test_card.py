@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from textual import events
 
-from console.card_text import Part, card_sections
+from console.card_pieces import Part
+from console.card_text import card_sections
 from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
 from console.tui.parts.facts import Facts

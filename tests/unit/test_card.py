@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from console.card_text import CardMark, Part, card_sections, plain_card
-from state.api.card import Card, CardWarning, Confirm, Diff, Fact, FactKind, Rule, WarningKind
+from console.card_pieces import CardMark, Part
+from console.card_text import card_sections, plain_card
+from state.api.card import Card, CardWarning, Confirm, Diff, Fact, FactKind, Rule, Undo, WarningKind
 from state.api.wire import named, plain, revive
 from state.errors import Refusal, Refused
 from state.estate.model import Person, Service
@@ -29,6 +30,12 @@ def test_a_card_comes_over_the_wire_as_it_was_made(confirm: Confirm) -> None:
     told = json.loads(json.dumps(named(made)))
     assert told["confirmation"]["how"] == confirm.value
     assert told["facts"][0]["kind"] == "does"
+
+
+def test_arguments_of_an_undo_are_cleaned_like_every_text() -> None:
+    undo = Undo("edge", "server.weight", {"server": "a\x1b[31m", "weight": 5, "also": ["\x07"]})
+    made: Card = revive(Card, json.loads(json.dumps(plain(card(undo=(undo,))))))
+    assert made.undo[0].args == {"server": "a\\x1b[31m", "weight": 5, "also": ["\\x07"]}
 
 
 def test_numbers_of_a_switchover_are_numbers() -> None:
@@ -63,7 +70,8 @@ async def test_a_refusal_says_rule_fact_way_out_and_who_may() -> None:
     assert made.refusals == (
         Refusal(
             "floor",
-            "edge-east/checkout: 0 of 2 servers would serve, checkout needs at least 1",
+            "edge-east/checkout: 0 of 2 servers would serve, checkout needs at least 1"
+            " (read from edge-east for this plan)",
             "Return another server to rotation first",
             "responder",
         ),
@@ -102,7 +110,7 @@ async def test_what_is_already_so_is_said_and_nothing_else() -> None:
     made = await preview(FLIP_TO_BLUE, weights={"blue": 100, "green": 0})
     assert made.confirmation.how is Confirm.YES
     assert (made.diffs, made.undo, made.loss.size) == ((), (), 0)
-    assert lines(made, Part.TOP) == [("does nothing", "already so, nothing is sent (flip from nobody to blue (v41))")]
+    assert lines(made, Part.TOP) == [("does nothing", "already so, nothing is sent (flip to blue (v41))")]
 
 
 def test_equal_facts_of_several_targets_are_said_once() -> None:

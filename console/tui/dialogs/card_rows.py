@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from console.card_text import CardLine, CardMark, Part, Section, card_sections
+from console.card_pieces import CardMark, Part
+from console.card_text import CardLine, Section, card_sections
 from console.tui.glyphs import FAIL, MUTED, TITLE, UNKNOWN, WARN, Glyphs
 from console.tui.parts.facts import Flow, Heading, Row, fact
 from console.tui.text import cell, joined, state_text

@@ -14,38 +14,23 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from console.tui.dialogs.asking import asking, wanted_of
 from console.tui.dialogs.base import Dialog
-from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, KeyOutcome, Wanted
-from console.tui.glyphs import DANGER, FAIL, KEY, MUTED, UNKNOWN, WARN
+from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, KeyOutcome
+from console.tui.glyphs import FAIL, KEY, MUTED, UNKNOWN, WARN
 from console.tui.parts.facts import Facts, Row
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
-from state.api.card import Confirm, Confirmation
+from state.api.card import Confirmation
 from state.api.messages import Accepted
 from state.errors import EffectUnknown, RecoveryError
-from state.text import cells
 from state.units import clock
 
 SOON = 30.0
 """Seconds before it expires from which on that is said loudly."""
-WHAT = {"nonce": "type the code", "name": "now type the name", "loss": "now type the loss"}
-THEN = {"name": "the name", "loss": "the loss"}
 Send = Callable[[Mapping[str, str]], Awaitable[Accepted]]
 """Sends what was typed, by name."""
-
-
-def wanted_of(confirmation: Confirmation) -> tuple[Wanted, ...]:
-    """What must be typed."""
-    if confirmation.how is Confirm.YES:
-        wanted = [Wanted("nonce", "y", fold=True)]
-    else:
-        wanted = [Wanted("nonce", confirmation.nonce, once=True, fold=True)]
-    if confirmation.how is Confirm.NONCE_AND_NAME:
-        wanted.append(Wanted("name", confirmation.name))
-    if confirmation.loss:
-        wanted.append(Wanted("loss", confirmation.loss))
-    return tuple(wanted)
 
 
 class Cancel(Lines, can_focus=True):
@@ -165,21 +150,7 @@ class ConfirmDialog(Dialog[str]):
             return [joined((self.closed, FAIL)), *self.again()]
         if not self.gate.armed(self._clock()):
             return [joined(("read first", MUTED))]
-        wanted = self.gate.current
-        if wanted is None:
-            return [joined(("confirmed", WARN))]
-        asked = (f" {wanted.text} ", f"{DANGER} reverse")
-        if self.confirmation.how is Confirm.YES and wanted.name == "nonce":
-            first = joined("type ", (wanted.text, f"{DANGER} reverse"), " to do it, Enter or esc to cancel")
-        else:
-            gap = " " * max(1, cells(wanted.text) - cells(self.gate.typed))
-            first = joined(WHAT[wanted.name], asked, "to do it: ", (f"{self.gate.typed}{gap}", "bold underline"))
-        return [joined(first, ("  ", ""), (self._then(wanted), MUTED))]
-
-    def _then(self, wanted: Wanted) -> str:
-        """What is to be typed after that."""
-        all_ = wanted_of(self.confirmation)
-        return ", ".join(f"then {THEN[later.name]}" for later in all_[all_.index(wanted) + 1 :])
+        return [asking(self.confirmation, self.gate)]
 
     # -- what is typed
 

@@ -1,0 +1,173 @@
+"""The pieces of a consequence card: what is said of each typed fact, in reading order. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from state.api.card import Card, CardWarning, DataLoss, Downtime, Fact, FactKind, Undo, WarningKind
+from state.health import Health
+from state.units import ago, megabytes
+
+
+class Part(StrEnum):
+    """The parts of a card in reading order, by their titles; the first has none."""
+
+    TOP = ""
+    DIFFS = "before → after"
+    RULES = "rules"
+    PROOF = "proof"
+
+
+class CardMark(StrEnum):
+    """How a line differs from the card of a former preview."""
+
+    NEW = "NEW"
+    CHANGED = "CHANGED"
+    GONE = "GONE"
+
+
+@dataclass(frozen=True, slots=True)
+class CardPiece:
+    """One typed piece of a card. Label, subject and name say which it is; `tail` (an age) is not compared.
+
+    Pieces of one label that are `listed` stand in one line.
+    """
+
+    label: str
+    value: str
+    subject: str = ""
+    name: str = ""
+    before: str = ""
+    health: Health | None = None
+    tail: str = ""
+    listed: bool = False
+    mark: CardMark | None = None
+    was: str = ""
+
+    @property
+    def which(self) -> tuple[str, str, str]:
+        return self.label, self.subject, self.name
+
+    @property
+    def says(self) -> tuple[tuple[str, str, str], str, str]:
+        return self.which, self.value, self.before
+
+    @property
+    def whole(self) -> str:
+        return f"{self.before} → {self.value}" if self.before else self.value
+
+
+def pieces_of(card: Card, held: float) -> dict[Part, list[CardPiece]]:
+    """The pieces of a card."""
+    refused = [CardPiece("REFUSED", str(each), health=Health.FAIL) for each in card.refusals]
+    return {
+        Part.TOP: [*refused, *_top(card, held)],
+        Part.DIFFS: [CardPiece(d.subject, _with_unit(d.after, d.unit), before=d.before) for d in card.diffs],
+        Part.RULES: [*_rules(card), *map(_warning, card.warnings)],
+        Part.PROOF: list(_proof(card, held)),
+    }
+
+
+def _top(card: Card, held: float) -> Iterable[CardPiece]:
+    """What may be lost, what stops, who feels it, how it is taken back, and what is done."""
+    acts = card.of(FactKind.DOES)
+    if acts:
+        yield _loss(card.loss, held)
+        yield from (_downtime(each, card) for each in card.downtime)
+        if card.sessions_cut is None and not card.downtime:
+            yield CardPiece("downtime", "none; how many sessions are cut is not known", health=Health.UNKNOWN)
+        elif not card.downtime:
+            yield CardPiece("downtime", f"none; {card.sessions_cut or 'no'} sessions are cut")
+        elif card.sessions_cut is not None:
+            yield CardPiece("sessions", f"{card.sessions_cut or 'none'} are cut")
+    dependents = card.of(FactKind.DEPENDENT)
+    if dependents:
+        label = "affects" if card.downtime else "needed by"
+        yield CardPiece(label, ", ".join(f"{f.subject} (tier {f.figures['tier']:.0f})" for f in dependents))
+    yield from map(_undo, card.undo)
+    yield from (CardPiece("does", fact.value, fact.subject) for fact in acts)
+    for fact in card.of(FactKind.ALREADY):
+        yield CardPiece("does nothing", f"already so, nothing is sent ({fact.value})", fact.subject)
+
+
+def _loss(loss: DataLoss, held: float) -> CardPiece:
+    if loss.size == 0 and not loss.note:
+        return CardPiece("loss", "none")
+    allowed = "" if loss.limit is None else f"{megabytes(loss.limit)} allowed"
+    known = "not known" if loss.size is None else megabytes(loss.size)
+    known += allowed and (f", {allowed}" if loss.size is None else f" of {allowed}")
+    value = known + (f" ({loss.note})" if loss.note else "")
+    health = Health.UNKNOWN
+    if loss.size is not None:
+        health = Health.PASS if loss.size <= (loss.limit or 0) else Health.FAIL
+    tail = "" if loss.age is None or loss.size is None else f", read {since(loss.age + held)}"
+    return CardPiece("loss", value, health=health, tail=tail)
+
+
+def _downtime(downtime: Downtime, card: Card) -> CardPiece:
+    took = next((f.figures for f in card.of(FactKind.HISTORY) if f.subject == downtime.change), {})
+    count = took.get("count", 0)
+    length = f"the whole step takes {_took(took)}" if count else "for how long is not known: never done here"
+    return CardPiece("downtime", f"{downtime.note}; {length}", downtime.subject)
+
+
+def _undo(undo: Undo) -> CardPiece:
+    if undo.change is None:
+        return CardPiece("undo", "no change takes this back", undo.subject, health=Health.WARN)
+    return CardPiece("undo", f"{undo.verb}, with a card of its own", undo.subject)
+
+
+def _rules(card: Card) -> Iterable[CardPiece]:
+    """The rules that passed; the others are refusals, or warnings about later steps."""
+    for rule in card.rules:
+        if rule.passed:
+            yield CardPiece(rule.rule, rule.fact, rule.subject, health=Health.PASS)
+
+
+def _warning(warning: CardWarning) -> CardPiece:
+    value = warning.message
+    if warning.kind is WarningKind.UNKNOWN:
+        value = f"not known beforehand: {value}"
+    elif warning.kind is WarningKind.LATER:
+        value = f"{warning.rule} refuses a later step as things are now: {value}; an earlier step may change that"
+    return CardPiece("warning", value, warning.subject, f"{warning.kind} {warning.rule}", health=Health.WARN)
+
+
+def _proof(card: Card, held: float) -> Iterable[CardPiece]:
+    """What checks it, what it took before, and who the targets are."""
+    if card.verified_by:
+        yield CardPiece("verified by", "; ".join(card.verified_by))
+    told = {each.change for each in card.downtime}
+    for fact in (each for each in card.of(FactKind.HISTORY) if each.subject not in told):
+        value = _took(fact.figures) if fact.figures["count"] else "never done here"
+        yield CardPiece("took before", value, fact.subject)
+    yield from (_runbook(fact, held) for fact in card.of(FactKind.RUNBOOK))
+    for fact in card.of(FactKind.IDENTITY):
+        health = None if fact.health is Health.PASS else fact.health
+        yield CardPiece(fact.subject, f"{fact.name} {fact.value}", name=fact.name, health=health, listed=True)
+
+
+def _runbook(fact: Fact, held: float) -> CardPiece:
+    value = f"{fact.subject} at {fact.value[:8]}, "
+    if fact.age is None:
+        return CardPiece("runbook", f"{value}this version never ran to its end", name=fact.subject, health=Health.WARN)
+    tail = f" {since(fact.age + held)}"
+    return CardPiece(
+        "runbook", f"{value}this version last ran to its end", name=fact.subject, health=Health.PASS, tail=tail
+    )
+
+
+def since(age: float) -> str:
+    """How long ago a reading is: `just now`, `42 s ago`."""
+    return "just now" if age < 1.0 else f"{ago(age)} ago"
+
+
+def _took(figures: Mapping[str, float]) -> str:
+    count, middle, worst = figures["count"], figures["median"], figures["worst"]
+    return f"{middle:.1f} s (median of {count:.0f}, worst {worst:.1f} s)"
+
+
+def _with_unit(value: str, unit: str) -> str:
+    return f"{value} {unit}" if unit else value

@@ -1,0 +1,44 @@
+"""What a confirmation asks to be typed, in order, and the line that asks for it."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from console.tui.dialogs.gate import Gate, Wanted
+from console.tui.glyphs import DANGER, MUTED, WARN
+from console.tui.text import joined
+from state.api.card import Confirm, Confirmation
+from state.text import cells
+
+ASKS = {"nonce": "type the code", "name": "now type the name", "loss": "now type the loss"}
+THEN = {"name": "then the name", "loss": "then the loss"}
+
+
+def wanted_of(confirmation: Confirmation) -> tuple[Wanted, ...]:
+    """What must be typed."""
+    if confirmation.how is Confirm.YES:
+        wanted = [Wanted("nonce", "y", fold=True)]
+    else:
+        wanted = [Wanted("nonce", confirmation.nonce, once=True, fold=True)]
+    if confirmation.how is Confirm.NONCE_AND_NAME:
+        wanted.append(Wanted("name", confirmation.name))
+    if confirmation.loss:
+        wanted.append(Wanted("loss", confirmation.loss))
+    return tuple(wanted)
+
+
+def asking(confirmation: Confirmation, gate: Gate) -> Text:
+    """What to type now, what of it has been typed, and what follows."""
+    wanted = gate.current
+    if wanted is None:
+        return joined(("confirmed", WARN))
+    asked = f"{DANGER} reverse"
+    if confirmation.how is Confirm.YES and wanted.name == "nonce":
+        first = joined("type ", (wanted.text, asked), " to do it, Enter or esc to cancel")
+    else:
+        gap = " " * max(1, cells(wanted.text) - cells(gate.typed))
+        typed = (f"{gate.typed}{gap}", "bold underline")
+        first = joined(ASKS[wanted.name], (f" {wanted.text} ", asked), "to do it: ", typed)
+    everything = wanted_of(confirmation)
+    later = [THEN[each.name] for each in everything[everything.index(wanted) + 1 :]]
+    return joined(first, "  ", (", ".join(later), MUTED)) if later else first
