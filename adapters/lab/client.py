@@ -1,4 +1,4 @@
-"""The lab from outside: start one, ask it, break it, mend it, end it.
+"""The client of a lab: start it, read its state, inject and undo faults, stop it.
 
 lab = await start_lab(progress=print)
 await lab.inject("bad-release")
@@ -25,12 +25,12 @@ from adapters.lab.progress import LabProgress
 from adapters.lab.waiting import until
 
 START_LIMIT = 90.0  # seconds
-UNDO_DEADLINE = 90.0  # seconds; an undo answers when it is proved
+UNDO_DEADLINE = 90.0  # seconds; an undo is answered once a reading confirms it
 DOWN_LIMIT = 15.0  # seconds
 
 
 class LabClient:
-    """Speaks to the lab of a directory. Every method raises LabNotRunningError when there is none."""
+    """Talks to the lab in one directory. Every method raises LabNotRunningError when no lab runs there."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = (directory or default_directory()).absolute()
@@ -61,7 +61,7 @@ class LabClient:
         return await self._call("POST", f"/faults/{quote(name)}", {"target": target, "seconds": seconds})
 
     async def undo(self, name: str) -> dict[str, Any]:
-        """Undo a fault and return when a reading proves it. Raises NoSuchFaultError, LabError."""
+        """Undo a fault and return once a reading confirms it. Raises NoSuchFaultError, LabError."""
         return await self._call("DELETE", f"/faults/{quote(name)}", deadline=UNDO_DEADLINE)
 
     async def set_link(self, name: str, mode: str, delay: float | None = None) -> dict[str, Any]:
@@ -69,11 +69,11 @@ class LabClient:
         return await self._call("PUT", f"/links/{quote(name)}", {"mode": mode, "delay": delay})
 
     async def lost_orders(self) -> dict[str, Any]:
-        """Acknowledged orders that the primary does not hold: `acknowledged`, `lost`, `numbers` (the first 100)."""
+        """Acknowledged orders that are missing on the primary: `acknowledged`, `lost`, `numbers` (the first 100)."""
         return await self._call("GET", "/orders/lost")
 
     async def down(self) -> None:
-        """End the lab, and return when no process or file of it is left. Raises LabError after 15 seconds."""
+        """Stop the lab; return when none of its processes and files is left. Raises LabError after 15 seconds."""
         if not is_locked(self.directory):
             raise LabNotRunningError(f"no lab runs in {self.directory}")
         await self._call("POST", "/down")
@@ -101,7 +101,7 @@ class LabClient:
                 answer: dict[str, Any] = json.loads(await response.text())
                 status = response.status
         except TimeoutError as error:
-            raise LabError(f"the lab gave no answer in {deadline:.0f} s: outcome unknown") from error
+            raise LabError(f"the lab did not answer within {deadline:.0f} s: outcome unknown") from error
         except (OSError, aiohttp.ClientError) as error:
             raise LabNotRunningError(f"no lab answers in {self.directory}: {error}") from error
         if status == 404:
@@ -116,7 +116,7 @@ async def start_lab(
     options: LabOptions | None = None,
     progress: Callable[[LabProgress], None] | None = None,
 ) -> LabClient:
-    """Start a lab in a session of its own and return when it is live; the one that runs there already, if one does.
+    """Start a lab in a session of its own and return when it is live; if a lab runs there already, return that one.
 
     `progress` is called with each step. Raises LabError with the reason when it did not become live.
     """
@@ -132,7 +132,7 @@ async def start_lab(
     )
     said, _ = await process.communicate()
     steps = [LabProgress.parse(line) for line in said.decode().splitlines()]
-    for step in steps:  # before it detaches it speaks only to end: failed, or running already
+    for step in steps:  # before it detaches it prints only its last state: failed, or running already
         if progress is not None:
             progress(step)
         if step.state == "failed":
@@ -165,4 +165,4 @@ async def _follow(client: LabClient, progress: Callable[[LabProgress], None] | N
         if not alive:
             raise LabError(f"the lab ended while starting; see {client.directory / LOG}")
         await asyncio.sleep(0.05)
-    raise LabError(f"the lab was not live after {START_LIMIT:.0f} s; it may still come up")
+    raise LabError(f"the lab was not live after {START_LIMIT:.0f} s; it may still start")

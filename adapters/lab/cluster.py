@@ -1,4 +1,4 @@
-"""Asks Patroni and PostgreSQL of the lab directly, past every link, and prepares the database."""
+"""Queries the lab's Patroni and PostgreSQL directly, not through the links, and prepares the database."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Cluster:
             return 0, ""
 
     async def primary(self) -> str | None:
-        """The member that holds the leader lock, by its own word; None when there is none."""
+        """The member that says it holds the leader lock; None when no member says so."""
         nodes = self._topology.nodes.values()
         answers = await asyncio.gather(*(self.get(f"http://{n.host}:{n.api}/primary") for n in nodes))
         for node, (status, _) in zip(nodes, answers, strict=True):
@@ -68,7 +68,7 @@ class Cluster:
         return None
 
     async def members(self) -> dict[str, dict[str, Any]]:
-        """Members as Patroni lists them, asked of the first node that answers."""
+        """Members as Patroni lists them, from the first node that answers."""
         for node in self._topology.nodes.values():
             status, body = await self.get(f"http://{node.host}:{node.api}/cluster")
             if status == 200:
@@ -123,7 +123,7 @@ class Cluster:
             return set()
 
     async def settled(self) -> bool:
-        """One node accepts writes and streams to all others, by the word of the servers, not of Patroni's store."""
+        """One node accepts writes and streams to all others, according to the servers, not to Patroni's store."""
         names = list(self._topology.nodes)
         roles = dict(zip(names, await asyncio.gather(*map(self.in_recovery, names)), strict=True))
         writable = [name for name, replica in roles.items() if replica is False]
@@ -151,7 +151,7 @@ class Cluster:
             connection.terminate()
 
     async def lost_orders(self, acknowledged: list[int]) -> list[int]:
-        """Those order numbers that the primary does not hold. Raises one of SQL_ERRORS, LookupError without one."""
+        """The order numbers that the primary lacks. Raises one of SQL_ERRORS, LookupError without a primary."""
         primary = await self.primary()
         if primary is None:
             raise LookupError("no primary answers")

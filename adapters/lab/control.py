@@ -44,7 +44,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise web.HTTPBadRequest(text=json.dumps({"error": "the body is a JSON object"}))
+        raise web.HTTPBadRequest(text=json.dumps({"error": "the body must be a JSON object"}))
     return body
 
 
@@ -52,7 +52,7 @@ def _number(body: dict[str, Any], key: str) -> float | None:
     value = body.get(key)
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
-    raise web.HTTPBadRequest(text=json.dumps({"error": f"{key} is a number of seconds"}))
+    raise web.HTTPBadRequest(text=json.dumps({"error": f"{key} must be a number of seconds"}))
 
 
 class LabControl:
@@ -65,9 +65,9 @@ class LabControl:
         self._parts: tuple[FaultSchedule, Wiring, Cluster] | None = None
         self._load: Load | None = None
 
-    def attach(self, desk: FaultSchedule, wiring: Wiring, cluster: Cluster) -> None:
+    def attach(self, schedule: FaultSchedule, wiring: Wiring, cluster: Cluster) -> None:
         """Allow faults, once the lab is live."""
-        self._parts = (desk, wiring, cluster)
+        self._parts = (schedule, wiring, cluster)
 
     def attach_load(self, load: Load) -> None:
         self._load = load
@@ -100,16 +100,16 @@ class LabControl:
         return web.json_response(self._status())
 
     async def _get_faults(self, _request: web.Request) -> web.Response:
-        desk = self._live()[0]
-        return web.json_response({"catalogue": desk.catalogue(), "injected": desk.active()})
+        schedule = self._live()[0]
+        return web.json_response({"catalogue": schedule.catalogue(), "injected": schedule.active()})
 
     async def _inject(self, request: web.Request) -> web.Response:
         body = await _body(request)
         target = body.get("target")
         if target is not None and not isinstance(target, str):
-            raise web.HTTPBadRequest(text=json.dumps({"error": "target is a name"}))
-        desk = self._live()[0]
-        return web.json_response(await desk.inject(request.match_info["name"], target, _number(body, "seconds")))
+            raise web.HTTPBadRequest(text=json.dumps({"error": "target must be a name"}))
+        schedule = self._live()[0]
+        return web.json_response(await schedule.inject(request.match_info["name"], target, _number(body, "seconds")))
 
     async def _undo(self, request: web.Request) -> web.Response:
         return web.json_response(await self._live()[0].undo(request.match_info["name"]))
@@ -134,7 +134,7 @@ class LabControl:
         try:
             lost = await cluster.lost_orders(acknowledged)
         except (*SQL_ERRORS, LookupError) as error:
-            raise LabError(f"unknown, the primary did not answer: {error}") from error
+            raise LabError(f"lost orders unknown, the primary did not answer: {error}") from error
         return web.json_response({"acknowledged": len(acknowledged), "lost": len(lost), "numbers": lost[:100]})
 
     async def _go_down(self, _request: web.Request) -> web.Response:

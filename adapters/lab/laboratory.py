@@ -1,4 +1,4 @@
-"""One lab from start to end: plans it, starts its components in the order that is quickest, says when it is live."""
+"""One lab from start to end: plans it, starts its components in the quickest order, reports when it is live."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CATALOG_RATE = 0.5  # catalog reads for each order
 
 
 class Laboratory:
-    """The supervisor's work. `directory` is where others look; `root` the short temporary directory."""
+    """The supervisor's work. `directory` has the files for clients; `root` is the short temporary directory."""
 
     def __init__(self, directory: Path, root: Path, options: LabOptions, keeper: int) -> None:
         self._directory = directory
@@ -53,7 +53,7 @@ class Laboratory:
         self._exporter: Exporter | None = None
         self._dns: DnsServer | None = None
         self._bench = self._plan()
-        self._desk = FaultSchedule(self._bench)
+        self._schedule = FaultSchedule(self._bench)
 
     @property
     def control_path(self) -> Path:
@@ -94,11 +94,11 @@ class Laboratory:
         return bench
 
     async def run(self) -> int:
-        """Start, stay until told to go, stop. Returns 0, or 1 when the lab did not become live."""
+        """Start, run until a stop is requested, stop. Returns 0, or 1 when the lab did not become live."""
         report = self._reporter.report
         code = 0
         try:
-            await self._stay()
+            await self._run_until_stopped()
         except* (LabError, OSError) as errors:
             report("lab", "failed", "; ".join(_leaves(errors)))
             code = 1
@@ -107,8 +107,8 @@ class Laboratory:
             await self._stop()
         return code
 
-    async def _stay(self) -> None:
-        """Start, then wait for the word to go. Raises LabError or OSError, alone or in a group."""
+    async def _run_until_stopped(self) -> None:
+        """Start, then wait for a stop request. Raises LabError or OSError, alone or in a group."""
         await self._control.start(self.control_path)
         self._write_description()
         going = asyncio.create_task(self._down.wait())
@@ -117,12 +117,12 @@ class Laboratory:
         if not starting.done():
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
-            raise LabError("told to go down while starting")
+            raise LabError("stopped while starting")
         starting.result()
         await going
 
     def stop_soon(self) -> None:
-        """Have `run` end; safe to call from a signal handler of the loop."""
+        """Make `run` end; safe to call from a signal handler of the loop."""
         self._down.set()
 
     async def _start(self) -> None:
@@ -137,13 +137,13 @@ class Laboratory:
                 group.create_task(work)
         await starter.serving()
         await self._start_traffic()
-        self._control.attach(self._desk, bench.wiring, bench.cluster)
+        self._control.attach(self._schedule, bench.wiring, bench.cluster)
         self._state = "live"
         report("lab", "live", str(self._directory))
         self._write_description()
 
     def _works(self, starter: Starter) -> list[Coroutine[Any, Any, None]]:
-        """What starts at the same time. Monitors first: Prometheus hands out its targets 5 s after its start."""
+        """What starts at the same time. Monitors first: Prometheus loads its targets 5 s after its start."""
         present = self._bench.present
         works = [starter.monitor(name) for name in ("prometheus", "alertmanager") if name in present]
         if "dns" in present:
@@ -185,8 +185,8 @@ class Laboratory:
             self._versions["patroni"] = {"version": patroni, "path": "", "from": "this Python"}
 
     async def _stop(self) -> None:
-        """Stop what lives in this process. The keeper ends the children and removes the files."""
-        await self._desk.stop()
+        """Stop what runs in this process. The keeper ends the children and removes the files."""
+        await self._schedule.stop()
         for part in (self._load, self._exporter, self._dns):
             if part is not None:
                 await part.stop()
@@ -208,12 +208,12 @@ class Laboratory:
             "processes": self._bench.children.status(),
             "nodes": {name: asdict(state) for name, state in states.items()},
             "load": self._load.status() if self._load is not None else None,
-            "faults": self._desk.active(),
+            "faults": self._schedule.active(),
             "links": self._bench.wiring.status(),
         }
 
     def _write_description(self) -> None:
-        """Write LAB.json: everything a test or a person needs to reach each part."""
+        """Write LAB.json: all a test or a person needs to connect to each part."""
         topology = self._bench.topology
         description = {
             "state": self._state,
@@ -245,7 +245,7 @@ def _consequence(name: str) -> str:
     return {
         "prometheus": "metrics are scraped from the apps directly",
         "alertmanager": "there are no alerts",
-        "haproxy": "there is no balancer, so no traffic either",
+        "haproxy": "there is no balancer and no traffic",
         "postgres": "there is no database; orders are kept in memory",
         "patroni": "there is no database; orders are kept in memory",
     }[name]

@@ -15,7 +15,7 @@ class LabOptions:
     """Choices for one lab.
 
     `postgres` is a `bin` directory, `haproxy` a program, `debs` the root of unpacked Debian packages. `embedded`
-    keeps to what the Python packages carry. `without` names components to leave out (of `COMPONENTS`). `nodes` is
+    uses only what the Python packages contain. `without` names components to leave out (of `COMPONENTS`). `nodes` is
     the number of PostgreSQL nodes, 1 to 3; `rate` is the number of orders per second that the load places.
     """
 
@@ -51,7 +51,7 @@ class LabOptions:
 
 
 def default_directory() -> Path:
-    """`$XDG_RUNTIME_DIR/recovery-lab`, or `/tmp/recovery-lab-<uid>` where the session has no runtime directory."""
+    """`$XDG_RUNTIME_DIR/recovery-lab`, or `/tmp/recovery-lab-<uid>` when that variable is not set."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "recovery-lab"
@@ -65,11 +65,11 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[Path, LabOptions, bo
     parser.add_argument("--postgres", type=Path, help="a directory with postgres, initdb, pg_ctl, ...")
     parser.add_argument("--haproxy", type=Path, help="an HAProxy program")
     parser.add_argument("--debs", type=Path, help="the root of unpacked Debian packages")
-    parser.add_argument("--embedded", action="store_true", help="use only what the Python packages carry")
+    parser.add_argument("--embedded", action="store_true", help="use only what the Python packages contain")
     parser.add_argument("--without", action="append", default=[], choices=COMPONENTS)
     parser.add_argument("--nodes", type=int, default=3, choices=(1, 2, 3))
     parser.add_argument("--rate", type=float, default=20.0, help="orders per second")
-    parser.add_argument("--detach", action="store_true", help="go on in a session of its own")
+    parser.add_argument("--detach", action="store_true", help="continue in the background, in a session of its own")
     known = parser.parse_args(argv)
     options = LabOptions(
         postgres=known.postgres,

@@ -30,7 +30,7 @@ class LabProgress:
 
     @classmethod
     def parse(cls, line: str) -> LabProgress:
-        """Read a line. Raises ValueError, KeyError or TypeError when it is none."""
+        """Read a line. Raises ValueError, KeyError or TypeError for any other line."""
         return cls(**json.loads(line))
 
 
@@ -47,7 +47,7 @@ class Reporter:
         return round(time.monotonic() - self._began, 2)
 
     def report(self, component: str, state: str, detail: str = "") -> None:
-        """Print one step; when nobody reads any more, go on in silence."""
+        """Print one step; without a reader, continue without output."""
         if state in ("ready", "live"):
             self.ready[component] = self.elapsed
         if not self._reading:

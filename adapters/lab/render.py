@@ -97,7 +97,7 @@ def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: P
             },
             "bootstrap": {
                 "dcs": {
-                    "ttl": 20,  # Patroni raises anything lower to this
+                    "ttl": 20,  # Patroni raises lower values to this
                     "loop_wait": 1,
                     "retry_timeout": 3,
                     "primary_start_timeout": 5,
@@ -173,7 +173,7 @@ def prometheus(topology: Topology, present: set[str]) -> str:
 
 
 def alertmanager() -> str:
-    """Alertmanager's configuration: it keeps alerts and silences, and sends to nobody."""
+    """Alertmanager's configuration: it keeps alerts and silences, and sends no notifications."""
     route = {"receiver": "console", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"}
     return json.dumps({"route": route, "receivers": [{"name": "console"}]})
 

@@ -1,4 +1,4 @@
-"""Starts each component and waits until it answers; readiness is asked of the component, never assumed."""
+"""Starts each component and waits until it answers; readiness is read from the component, never assumed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from adapters.lab.targets import DNS_ERRORS, Bench
 from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, SITES, TTL, ZONE
 from adapters.lab.waiting import until
 
-STAGGER = 0.6  # seconds; raft peers that start together may miss each other, and ask again only after 5 s
+STAGGER = 0.6  # seconds; raft peers that start together may miss each other and retry only after 5 s
 LIMIT = 60.0  # seconds for any component
-NAMED_LIMIT = 3.0  # seconds for BIND, which has a stand-in
+NAMED_LIMIT = 3.0  # seconds for BIND, which has a replacement
 
 
 class Starter:
@@ -30,16 +30,21 @@ class Starter:
         self._report = reporter.report
 
     async def _answers(
-        self, component: str, holds: Callable[[], Awaitable[bool]], *, child: str | None = None, limit: float = LIMIT
+        self,
+        component: str,
+        condition: Callable[[], Awaitable[bool]],
+        *,
+        child: str | None = None,
+        limit: float = LIMIT,
     ) -> None:
         """Wait until a component answers. Raises LabError when its process ended or the limit passed."""
 
-        async def holds_or_died() -> bool:
+        async def answers_or_ended() -> bool:
             if child is not None and (code := self._bench.children.exit_code(child)) is not None:
                 raise LabError(f"{component} ended with {code}: {self._bench.children.log_tail(child)}")
-            return await holds()
+            return await condition()
 
-        await until(f"{component} answers", holds_or_died, limit, every=0.05)
+        await until(f"{component} answers", answers_or_ended, limit, every=0.05)
         self._report(component, "ready")
 
     def _ok(self, url: str) -> Callable[[], Awaitable[bool]]:
@@ -66,7 +71,7 @@ class Starter:
         await self._answers(name, self._ok(f"http://{LOCAL}:{port}/-/ready"), child=name)
 
     async def dns(self) -> DnsServer | None:
-        """Start BIND where it is installed, else the own server, which is returned."""
+        """Start BIND where it is installed, else the built-in server, which is returned."""
         named = self._bench.binaries.get("named")
         if named is not None:
             config = self._bench.topology.root / "named.conf"
@@ -75,7 +80,7 @@ class Starter:
             try:
                 await self._answers("dns", self._resolves, child="named", limit=NAMED_LIMIT)
             except LabError as error:  # AppArmor of some distributions forbids BIND to read its files here
-                self._report("dns", "starting", f"own server instead of BIND: {error}")
+                self._report("dns", "starting", f"built-in server instead of BIND: {error}")
                 await self._bench.children.end("named")
             else:
                 return None

@@ -22,7 +22,7 @@ from adapters.lab.progress import Reporter
 
 
 def _detach(directory: Path) -> None:
-    """Let the caller go on; this process continues in a session of its own."""
+    """Return control to the caller; this process continues in a session of its own."""
     if os.fork() != 0:
         os._exit(0)
     os.setsid()

@@ -1,4 +1,4 @@
-"""What faults work on: the parts of one lab, and the hands to start, stop and ask them."""
+"""What faults work on: the parts of one lab, with functions to start, stop and query them."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ class Bench:
         answer = await self.runtime(site, f"set server checkout/{server} weight {weight}")
         if answer:
             raise LabError(f"haproxy-{site}: {answer}")
-        held = await self.weight(site, server)
-        if held != weight:
-            raise LabError(f"haproxy-{site}: weight of {server} is {held}, not {weight}")
+        current = await self.weight(site, server)
+        if current != weight:
+            raise LabError(f"haproxy-{site}: weight of {server} is {current}, not {weight}")
 
     async def weight(self, site: str, server: str) -> int:
         answer = await self.runtime(site, f"get weight checkout/{server}")
         try:
             return int(answer.split()[0])
         except (IndexError, ValueError):
-            raise LabError(f"haproxy-{site}: {answer!r} is no weight") from None
+            raise LabError(f"haproxy-{site}: {answer!r} is not a weight") from None
 
     # PostgreSQL
 
@@ -94,7 +94,7 @@ class Bench:
         return self.topology.nodes[name].data
 
     async def promote(self, name: str) -> None:
-        """`pg_ctl promote`, behind Patroni's back. Raises LabError."""
+        """`pg_ctl promote` without telling Patroni. Raises LabError."""
         argv = [
             str(self.binaries["postgres"].path / "pg_ctl"),
             "promote",
@@ -140,8 +140,8 @@ class Bench:
         update.replace(name, TTL, "A", *addresses)
         try:
             answer = await dns.asyncquery.tcp(update, LOCAL, port=self.topology.dns, timeout=2)
-            held = await self.resolve(name)
+            current = await self.resolve(name)
         except DNS_ERRORS as error:
             raise LabError(f"the DNS server does not answer: {type(error).__name__}") from error
-        if answer.rcode() != dns.rcode.NOERROR or held != sorted(addresses):
-            raise LabError(f"{name} is {held} after {dns.rcode.to_text(answer.rcode())}")
+        if answer.rcode() != dns.rcode.NOERROR or current != sorted(addresses):
+            raise LabError(f"{name} is {current} after {dns.rcode.to_text(answer.rcode())}")

@@ -29,7 +29,7 @@ PORTS = range(15_000, 32_000)  # below the kernel's ephemeral range, so no outgo
 
 
 class PortPlan:
-    """Chooses free ports and holds them until `release`, so that no two components get the same one."""
+    """Chooses free ports and reserves them until `release`, so that no two components get the same one."""
 
     def __init__(self) -> None:
         self._held: list[socket.socket] = []
@@ -39,11 +39,11 @@ class PortPlan:
         """A TCP and UDP port that is free on every local address. Raises OSError when 200 tries found none."""
         for _ in range(200):
             port = self._random.choice(PORTS)
-            if self._hold(port):
+            if self._reserve(port):
                 return port
         raise OSError(f"no free port between {PORTS.start} and {PORTS.stop}")
 
-    def _hold(self, port: int) -> bool:
+    def _reserve(self, port: int) -> bool:
         pair = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
         try:
             for each in pair:
@@ -111,7 +111,7 @@ class Topology:
         return self.root / f"haproxy-{site}.sock"
 
     def proxied_socket_of(self, site: str) -> Path:
-        """The engine's way to that socket, through its link."""
+        """The engine's path to that socket, through its link."""
         return self.root / f"engine-haproxy-{site}.sock"
 
     def url(self, link: str, path: str = "") -> str:
@@ -128,7 +128,7 @@ class Topology:
 
 
 def build(root: Path, ports: PortPlan, nodes: int) -> Topology:
-    """Choose every port. Raises OSError when the machine has none left."""
+    """Choose every port. Raises OSError when no free port is left."""
     members = {name: _node(root, ports, name) for name in list(NODE_SITES)[:nodes]}
     apps: dict[str, App] = {}
     for site, host in SITES.items():
@@ -174,7 +174,7 @@ class Credentials:
 
 
 def make_credentials() -> Credentials:
-    """Random passwords (URL-safe) and a TSIG key (base64, as BIND wants it)."""
+    """Random passwords (URL-safe) and a TSIG key (base64, as BIND expects)."""
     superuser, replication, rewind, recovery, shop, api = (secrets.token_urlsafe(18) for _ in range(6))
     tsig = base64.b64encode(secrets.token_bytes(32)).decode()
     return Credentials(superuser, replication, rewind, recovery, shop, api, tsig)

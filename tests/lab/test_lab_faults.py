@@ -25,9 +25,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabClient]:
         yield client
 
 
-async def wait_for(holds: Callable[[], Awaitable[bool]], limit: float = 15) -> None:
+async def wait_for(condition: Callable[[], Awaitable[bool]], limit: float = 15) -> None:
     async with asyncio.timeout(limit):
-        while not await holds():
+        while not await condition():
             await asyncio.sleep(0.1)
 
 

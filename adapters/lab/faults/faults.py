@@ -1,4 +1,4 @@
-"""The faults of the lab: each with its injection, its undo, and a reading which proves the undo."""
+"""The faults of the lab: each with its injection, its undo, and a reading that confirms the undo."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ class Fault(ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     seconds: ClassVar[float] = 120
     limit: ClassVar[float] = 600
-    settles_within: ClassVar[float] = 45  # seconds from undo to the proof of it
+    settles_within: ClassVar[float] = 45  # seconds within which a reading must confirm the undo
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
 
     @abstractmethod
     async def choose(self, target: str | None) -> str:
-        """The target by name, a default where none was asked for. Raises LabError."""
+        """The name of the target; the default target when none was given. Raises LabError."""
 
     @abstractmethod
     async def inject(self, target: str) -> None:
-        """Do it, and return when it is in effect. Raises LabError."""
+        """Inject the fault; return when it is in effect. Raises LabError."""
 
     @abstractmethod
     async def undo(self, target: str) -> None:
-        """Start the way back; may be called again. Raises LabError."""
+        """Start the undo; may be called again. Raises LabError."""
 
     @abstractmethod
     async def undone(self, target: str) -> bool:
-        """Read whether all is as before."""
+        """Read whether the state is as before the fault."""
 
 
 class BadRelease(Fault):
@@ -54,14 +54,14 @@ class BadRelease(Fault):
 
     name = "bad-release"
     description = "green (v42) fails 20% of requests, 400 ms late, and takes all checkout traffic in both sites"
-    undo_text = "mend green, weight blue 100 and green 0"
+    undo_text = "repair green, set the weights of blue to 100 and green to 0"
     needs = frozenset({"apps", "haproxy"})
     errors: ClassVar[float] = 0.2
     latency: ClassVar[float] = 0.4
 
     async def choose(self, target: str | None) -> str:
         if target not in (None, "green"):
-            raise NoSuchFaultError("only green can turn bad")
+            raise NoSuchFaultError(f"{self.name} works on green only, not on {target!r}")
         return "green"
 
     async def _set(self, errors: float, latency: float) -> None:
@@ -70,7 +70,7 @@ class BadRelease(Fault):
             url = f"http://{app.host}:{app.port}/fault?errors={errors}&latency={latency}"
             status, _ = await self.bench.cluster.post(url)
             if status != 200:
-                raise LabError(f"{app.name} did not take the fault")
+                raise LabError(f"{app.name} did not accept the fault")
 
     async def inject(self, target: str) -> None:
         await self._set(self.errors, self.latency)
@@ -95,10 +95,10 @@ class BadRelease(Fault):
 
 
 class FreezePrimary(Fault):
-    """The primary stands still without going away."""
+    """The primary stops answering but keeps its connections."""
 
     name = "freeze-primary"
-    description = "SIGSTOP of every PostgreSQL process of the primary: it holds its connections and says nothing"
+    description = "SIGSTOP of every PostgreSQL process of the primary: it keeps its connections and never answers"
     undo_text = "SIGCONT; Patroni lets it rejoin"
     needs = frozenset({"postgres"})
     seconds = 60
@@ -107,15 +107,15 @@ class FreezePrimary(Fault):
     async def choose(self, target: str | None) -> str:
         name = target or await self.bench.cluster.primary()
         if name is None or name not in self.bench.topology.nodes:
-            raise LabError("there is no such primary now")
+            raise LabError(f"{name!r} is not a node of this lab" if name else "no node is the primary now")
         return name
 
     async def inject(self, target: str) -> None:
         family = postgres_family(self.bench.data_of(target))
         if not family:
-            raise LabError(f"PostgreSQL of {target} does not run")
+            raise LabError(f"PostgreSQL on {target} is not running")
         send(family, signal.SIGSTOP)
-        send(postgres_family(self.bench.data_of(target)), signal.SIGSTOP)  # those forked between list and stop
+        send(postgres_family(self.bench.data_of(target)), signal.SIGSTOP)  # those started after the first list
 
     async def undo(self, target: str) -> None:
         send(postgres_family(self.bench.data_of(target)), signal.SIGCONT)
@@ -127,7 +127,7 @@ class FreezePrimary(Fault):
 
 
 class KillNode(Fault):
-    """A node dies at once."""
+    """A node is killed at once."""
 
     name = "kill-node"
     description = "SIGKILL of Patroni and PostgreSQL of a node, a standby by default"
@@ -153,8 +153,8 @@ class CutReplication(Fault):
     """A standby is silently cut off from its primary."""
 
     name = "cut-replication"
-    description = "the replication link of a standby swallows everything, so it falls behind in silence"
-    undo_text = "open the link and drop what hung on it; the standby connects again"
+    description = "the replication link of a standby drops all data: it falls behind without an error"
+    undo_text = "open the link and close its old connections; the standby connects again"
     needs = frozenset({"postgres"})
 
     async def choose(self, target: str | None) -> str:
@@ -213,7 +213,7 @@ class HangSource(Fault):
     """A source accepts connections and never answers."""
 
     name = "hang-source"
-    description = "a link of the engine accepts and never answers, a monitor's by default"
+    description = "a link of the engine accepts connections and never answers; by default a monitor's"
     undo_text = "let the link pass again"
 
     async def choose(self, target: str | None) -> str:
@@ -235,11 +235,11 @@ class HangSource(Fault):
 
 
 class WrongDns(Fault):
-    """A name leads to where nothing listens."""
+    """A name points to an address where nothing listens."""
 
     name = "wrong-dns"
     description = f"the A record of a name, checkout by default, points to {WRONG_ADDRESS}, where nothing listens"
-    undo_text = "restore the addresses, unless somebody else already has"
+    undo_text = "restore the addresses, unless they were already changed"
     needs = frozenset({"dns"})
 
     def __init__(self, bench: Bench) -> None:
@@ -249,12 +249,12 @@ class WrongDns(Fault):
     async def choose(self, target: str | None) -> str:
         name = target or "checkout"
         try:
-            held = await self.bench.resolve(name)
+            addresses = await self.bench.resolve(name)
         except DNS_ERRORS as error:
             raise LabError(f"the DNS server does not answer: {type(error).__name__}") from error
-        if not held:
+        if not addresses:
             raise NoSuchFaultError(f"no record {name!r}")
-        self._before[name] = held
+        self._before[name] = addresses
         return name
 
     async def inject(self, target: str) -> None:
@@ -272,11 +272,11 @@ class WrongDns(Fault):
 
 
 class ReloadBalancer(Fault):
-    """A balancer forgets what was changed at run time."""
+    """A balancer loses the changes made at run time."""
 
     name = "reload-balancer"
     description = "a site's HAProxy is reloaded: every change made at run time is lost"
-    undo_text = "nothing to undo: the configuration is in force again"
+    undo_text = "nothing to undo: the configuration file applies again"
     needs = frozenset({"haproxy"})
     seconds = 0
     limit = 0

@@ -1,4 +1,4 @@
-"""Injects faults one of a kind at a time, undoes each when its time is over, and proves the undo by reading."""
+"""Injects faults one of a kind at a time, undoes each when its time is over, and confirms the undo by reading."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FaultSchedule:
         self._locks = {name: asyncio.Lock() for name in self._faults}
 
     def catalogue(self) -> list[dict[str, object]]:
-        """Every fault: what it does, how it is undone, its times, and why it is not possible here, if it is not."""
+        """Every fault: what it does, how it is undone, its times, and which components it lacks in this lab."""
         return [
             {
                 "name": fault.name,
@@ -50,7 +50,7 @@ class FaultSchedule:
         ]
 
     def active(self) -> list[dict[str, object]]:
-        """Injections, also those already undone, newest of each kind."""
+        """The newest injection of each kind, also when it is already undone."""
         return [asdict(injection) for injection in self._injections.values()]
 
     def _fault(self, name: str) -> Fault:
@@ -75,14 +75,14 @@ class FaultSchedule:
             now = time.time()
             injection = Injection(name, chosen, now, now + duration)
             self._injections[name] = injection
-            if fault.limit == 0:  # over as soon as done
+            if fault.limit == 0:  # it has no duration
                 injection.state, injection.undone_at = "undone", now
             else:
                 self._expiries[name] = asyncio.create_task(self._expire(name, duration))
             return asdict(injection)
 
     async def undo(self, name: str) -> dict[str, object]:
-        """Undo a fault and wait for the proof. Raises LabError when there is none, or the proof did not come."""
+        """Undo a fault and confirm it by reading. Raises LabError when it was not injected or not confirmed in time."""
         self._fault(name)
         expiry = self._expiries.pop(name, None)
         if expiry is not None:
@@ -117,7 +117,7 @@ class FaultSchedule:
             return  # recorded in the injection, where status shows it
 
     async def stop(self) -> None:
-        """Forget the expiries. What is injected ends with the processes it was injected into."""
+        """Cancel the timers. Injected faults end with the processes they were injected into."""
         tasks = list(self._expiries.values())
         for task in tasks:
             task.cancel()

@@ -1,7 +1,7 @@
 """Faults on a link between two components, without privileges and without kernel support.
 
 A `NetworkLink` is a named rule. Every connection of that link passes through a proxy (`proxies.py`, `startup.py`)
-which asks the rule what to do with each chunk, so a link can be cut, slowed or turned to nonsense while it is in use.
+which asks the rule what to do with each chunk, so a link can be cut, slowed or made to return garbage while in use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 CHUNK = 65536
-HELD_LIMIT = 1 << 20  # bytes kept from a client that talks into a black hole
+HELD_LIMIT = 1 << 20  # bytes buffered from a client while the link is a black hole
 
 
 class Mode(StrEnum):
@@ -43,7 +43,7 @@ class NetworkLink:
         self._listeners: list[Callable[[Mode], Awaitable[None]]] = []
 
     def follow(self, listener: Callable[[Mode], Awaitable[None]]) -> None:
-        """Have `listener` called after every change of mode (a proxy closes its port under `refuse`)."""
+        """Call `listener` after every change of mode (a proxy closes its port under `refuse`)."""
         self._listeners.append(listener)
 
     def opened(self, *writers: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ class NetworkLink:
             abort(writer, reset=reset)
 
     async def hold(self, reader: asyncio.StreamReader) -> bytes | None:
-        """Wait until bytes may flow. Returns what the client said meanwhile, or None when it went away."""
+        """Wait until bytes may flow. Returns what the client sent meanwhile, or None when it closed."""
         held = bytearray()
         while not self._flowing.is_set():
             flowing = asyncio.ensure_future(self._flowing.wait())

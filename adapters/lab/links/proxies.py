@@ -12,7 +12,7 @@ from adapters.lab.links.links import CHUNK, Mode, NetworkLink, abort
 ProxyAddress = tuple[str, int] | Path
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 UPSTREAM_TIMEOUT = 2.0  # seconds; a component of the lab is on loopback and accepts at once
-DATAGRAMS = 64  # questions in flight per datagram proxy
+DATAGRAMS = 64  # requests in flight per datagram proxy
 
 
 async def connect(address: ProxyAddress) -> Streams:
@@ -59,7 +59,7 @@ async def _pump(
         if writer.can_write_eof():
             writer.write_eof()
     except OSError:
-        writer.transport.abort()  # one end is gone: the other must learn it now, not at its own timeout
+        writer.transport.abort()  # one end closed: close the other now, not at its own timeout
 
 
 class StreamProxy:
@@ -112,7 +112,7 @@ class StreamProxy:
         await self.forward(client, self.link, b"")
 
     async def forward(self, client: Streams, link: NetworkLink, opening: bytes) -> None:
-        """Connect upstream, say `opening` first, then relay. Raises OSError."""
+        """Connect upstream, send `opening` first, then relay. Raises OSError."""
         reader, writer = client
         if link.mode in (Mode.RESET, Mode.REFUSE):
             abort(writer, reset=True)
@@ -137,7 +137,7 @@ class StreamProxy:
 
 
 class DatagramProxy(asyncio.DatagramProtocol):
-    """One UDP address in front of another: one question, one answer, as DNS speaks."""
+    """One UDP address in front of another: one request, one answer, as in DNS."""
 
     def __init__(self, link: NetworkLink, address: tuple[str, int], upstream: tuple[str, int]) -> None:
         self.link = link
@@ -156,7 +156,7 @@ class DatagramProxy(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
-            await asyncio.sleep(0)  # the loop closes an aborted socket in its next turn
+            await asyncio.sleep(0)  # the loop closes an aborted socket in its next iteration
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -180,7 +180,7 @@ class DatagramProxy(asyncio.DatagramProtocol):
         try:
             answer = await asyncio.wait_for(_exchange(self.upstream, question), UPSTREAM_TIMEOUT)
         except (OSError, TimeoutError):
-            return  # a datagram that gets no answer is silence, here as on any network
+            return  # no answer: send nothing, as a real network would
         shaped = await self.link.shape(answer, answering=True)
         if self._transport is not None:
             self._transport.sendto(shaped, client)

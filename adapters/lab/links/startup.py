@@ -1,7 +1,7 @@
-"""A proxy in front of a PostgreSQL server which tells its clients apart by `application_name`.
+"""A proxy in front of a PostgreSQL server which distinguishes its clients by `application_name`.
 
 Standbys of one primary reach it over one address. To cut just one of them the proxy reads the StartupMessage
-(PostgreSQL protocol 3.0, "Message Formats") and puts the connection under the link of the standby that speaks.
+(PostgreSQL protocol 3.0, "Message Formats") and applies the link of the standby that connects.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STARTUP_LIMIT = 10_000  # bytes; the server's own limit, MAX_STARTUP_PACKET_LENG
 
 
 class StartupProxy(StreamProxy):
-    """Replication into one node: connections are ruled by the link of the member named in their startup."""
+    """Replication into one node: the member named in a connection's startup decides its link."""
 
     def __init__(
         self, by_name: dict[str, NetworkLink], other: NetworkLink, address: ProxyAddress, upstream: ProxyAddress
@@ -36,7 +36,7 @@ class StartupProxy(StreamProxy):
 
 
 async def _read_startup(client: Streams) -> bytes | None:
-    """The first packet that is no request for encryption; those are declined, as by a server without TLS."""
+    """The first packet that is not a request for encryption; those are declined, as by a server without TLS."""
     reader, writer = client
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Builds the links: which proxies exist, what each stands between, and the control over all of them."""
+"""Builds the links: which proxies exist, what each connects, and how to set their modes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adapters.lab.topology import LOCAL, SITES, Topology
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """A link as shown to people: where it listens, its mode, and how often it was used."""
+    """A link as people see it: its listening address, its mode, and how often it was used."""
 
     name: str
     description: str

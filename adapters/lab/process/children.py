@@ -15,7 +15,7 @@ PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", 
 
 
 def unprivileged(argv: list[str]) -> list[str]:
-    """The same command as uid 1000 of a user namespace when this process is root, which PostgreSQL refuses to be."""
+    """The same command as uid 1000 of a user namespace when this process is root: PostgreSQL refuses to run as root."""
     return [*USER_NAMESPACE, *argv] if os.geteuid() == 0 else argv
 
 

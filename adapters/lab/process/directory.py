@@ -14,15 +14,15 @@ LOG = "lab.log"
 
 
 def prepare_directory(directory: Path) -> None:
-    """Create the directory for this user alone. Raises LabError when it belongs to another, or others may write."""
+    """Create the directory for this user alone. Raises LabError when others own it or may write to it."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022 or directory.is_symlink():
-        raise LabError(f"{directory} is not a directory of this user alone")
+        raise LabError(f"{directory} must be a directory, no symbolic link, that only this user owns and may write")
 
 
 def lock(directory: Path) -> int | None:
-    """Take the directory for this process. None when another lab has it."""
+    """Lock the directory for this process. None when another lab has locked it."""
     descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,7 +33,7 @@ def lock(directory: Path) -> int | None:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether a lab's keeper holds the directory now."""
+    """Whether a lab's keeper has locked the directory."""
     if not (directory / LOCK).exists():
         return False
     descriptor = lock(directory)

@@ -1,9 +1,9 @@
-"""The keeper: a small process above the supervisor, which outlives it and leaves nothing behind.
+"""The keeper: the supervisor's small parent process. It ends last and removes everything the lab has left.
 
-It is a child subreaper (prctl(2)): whatever the supervisor or Patroni started and left, becomes its child. When the
+It is a child subreaper (prctl(2)): orphans of the supervisor and of Patroni become its children. When the
 supervisor ends, for whatever reason, SIGKILL included, the keeper ends every process below it and removes the files.
-It imports only what that needs. When the keeper itself is killed, the supervisor is told by PR_SET_PDEATHSIG and does
-the same.
+It imports only what that needs. When the keeper itself is killed, the supervisor gets a signal (PR_SET_PDEATHSIG) and
+does the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from adapters.lab.process.processes import command_of, descendants, postgres_fam
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-GRACE = 3.0  # seconds for PostgreSQL to end by itself, so that it frees its shared memory
+GRACE = 3.0  # seconds PostgreSQL has to end by itself and free its shared memory
 WRITTEN = ("LAB.json", "estate.yaml", "LAB.json.new", "estate.yaml.new")
 
 
@@ -43,7 +43,7 @@ def keep(supervise: Callable[[], int], directory: Path, root: Path) -> int:
             os._exit(1)
         os.setsid()
         code = supervise()
-        if os.getppid() != keeper:  # killed: its work falls to this process
+        if os.getppid() != keeper:  # the keeper was killed: this process does its work
             end_all(root)
             remove_files(directory, root)
         os._exit(code)
@@ -76,7 +76,7 @@ def _reap() -> None:
 
 
 def _left(root: Path) -> list[int]:
-    """What still runs: everything below this process, and servers which Patroni left to whoever adopts them."""
+    """What still runs: everything below this process, and servers that lost their Patroni."""
     _reap()
     families = [pid for data in root.glob("*/data") for pid in postgres_family(data)]
     return [*dict.fromkeys([*families, *descendants(os.getpid())])]
@@ -96,7 +96,7 @@ def end_all(root: Path) -> None:
         time.sleep(0.02)
     for data in root.glob("*/data"):
         segment = shared_segment(data)
-        if segment is not None:  # of a server that was killed: nobody else will ever remove it
+        if segment is not None:  # left by a killed server: nothing else removes it
             subprocess.run(["ipcrm", "-m", str(segment)], check=False, capture_output=True, timeout=5)
 
 

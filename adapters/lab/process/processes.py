@@ -48,7 +48,7 @@ def descendants(root: int) -> list[int]:
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal each process; those already gone are passed over."""
+    """Signal each process; those already gone are skipped."""
     for pid in pids:
         try:
             os.kill(pid, number)

@@ -48,7 +48,7 @@ class Metrics:
         info.labels(service, release).set(1)
         self._names = (service, release)
         for code in ("200", "201", "500", "503"):
-            self._requests.labels(*self._names, code)  # a series that exists reads as 0, one that does not as no data
+            self._requests.labels(*self._names, code)  # an existing series reads as 0, a missing one as no data
         self._durations.labels(*self._names)
 
     def observe(self, code: int, seconds: float) -> None:
@@ -91,14 +91,14 @@ class AppServer:
         try:
             self.fault = AppFault(float(request.query.get("errors", 0)), float(request.query.get("latency", 0)))
         except ValueError:
-            raise web.HTTPBadRequest(text="errors and latency are numbers\n") from None
+            raise web.HTTPBadRequest(text="errors and latency must be numbers\n") from None
         return await self.read_fault(request)
 
     async def order(self, request: web.Request) -> web.Response:
         try:
             number = int((await request.json())["number"])
         except (ValueError, KeyError, TypeError):
-            raise web.HTTPBadRequest(text='the body is {"number": N}\n') from None
+            raise web.HTTPBadRequest(text='the body must be {"number": N}\n') from None
         return await self._answer("order", number)
 
     async def catalog(self, _request: web.Request) -> web.Response:

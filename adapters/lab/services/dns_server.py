@@ -1,7 +1,7 @@
 """An authoritative DNS server for one zone, over UDP and TCP, with updates signed by TSIG.
 
 RFC 1035 (messages), RFC 2136 (updates, prerequisites first, then all or nothing), RFC 8945 (TSIG), RFC 5936 (AXFR).
-It stands in for BIND where that is not installed.
+It replaces BIND where BIND is not installed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Zone:
         return [self.soa(), *self._records.values(), self.soa()]
 
     def update(self, message: dns.update.UpdateMessage) -> dns.rcode.Rcode:
-        """Carry out an update when all its prerequisites hold (RFC 2136 section 3.2)."""
+        """Carry out an update when all its prerequisites are met (RFC 2136 section 3.2)."""
         required: dict[TsigKey, set[dns.rdata.Rdata]] = {}
         for rrset in message.prerequisite:
             refusal = self._unmet(rrset, required)
@@ -143,7 +143,7 @@ class DnsServer:
             writer.close()
 
     def answer(self, wire: bytes) -> bytes | None:
-        """The reply to one message, or None for one that deserves none."""
+        """The reply to one message, or None for one that gets no reply."""
         try:
             message = dns.message.from_wire(wire, keyring=self._keyring)
         except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.message.UnknownTSIGKey):

@@ -1,4 +1,4 @@
-"""Asks every PostgreSQL node once a second, and shows the answers to Prometheus under the names of postgres_exporter.
+"""Queries every PostgreSQL node once a second and exports the answers with postgres_exporter's metric names.
 
 Patroni's own metrics come from Patroni: a node whose agent is frozen reports nothing there, and may still accept
 writes. These come from the servers.
@@ -26,7 +26,7 @@ select pg_is_in_recovery() as replica,
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What a server said about itself. `replica` is None when it gave no answer; `age` in seconds."""
+    """What a server reported about itself. `replica` is None when it gave no answer; `age` in seconds."""
 
     replica: bool | None
     age: float | None
@@ -103,6 +103,6 @@ class Exporter:
             if state.replica is not None:
                 replica.labels(name).set(state.replica)
             if state.replica:
-                # A replica without a receiver hears nothing: that must not look like a value that is absent.
+                # A replica without a receiver gets nothing: that must not look like a missing value.
                 age.labels(name).set(float("inf") if state.age is None else max(0.0, state.age))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": METRICS_TYPE})

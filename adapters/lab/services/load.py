@@ -21,7 +21,7 @@ import dns.rdatatype
 
 from adapters.lab.topology import LOCAL, SITES, ZONE, Topology
 
-IN_FLIGHT = 60  # requests; further ones are skipped, not queued, so the load never becomes the fault
+IN_FLIGHT = 60  # requests; further ones are skipped, not queued, so the load itself causes no fault
 REMEMBERED = 200_000  # acknowledged order numbers kept for comparison
 RESOLVE_EVERY = 2.0  # seconds
 REQUEST_DEADLINE = 3.0  # seconds
@@ -29,7 +29,7 @@ REQUEST_DEADLINE = 3.0  # seconds
 
 @dataclass(slots=True)
 class OrderTally:
-    """What became of the requests of one service at one address."""
+    """Results of the requests of one service at one address."""
 
     acknowledged: int = 0
     failed: int = 0
