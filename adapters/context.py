@@ -1,4 +1,4 @@
-"""What every adapter is given when it is built, and the polled source it is wrapped into."""
+"""What every adapter gets when it is built, and the polled source that wraps it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ async def keep_nothing() -> None:
 
 
 class ReadSource(Protocol):
-    """An adapter's own read, given its deadline in seconds."""
+    """An adapter's own read, with its deadline in seconds."""
 
     def __call__(self, *, deadline: float) -> Awaitable[Reading]: ...
 
 
 @dataclass(slots=True)
 class Polled:
-    """A `state.ports.ports.Source`: a key, its pace in seconds, and the adapter's own read, given its deadline."""
+    """A `state.ports.ports.Source`: a key, its interval and deadline in seconds, and the adapter's own read."""
 
     key: str
     every: float
@@ -41,13 +41,13 @@ class Polled:
         return await self.ask(deadline=self.deadline)
 
     async def close(self) -> None:
-        """Give up what the source holds; never raises, never waits long."""
+        """Close what the source has open; never raises, never waits long."""
         await self.end()
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterContext:
-    """The estate's folder and pace; resolves secrets."""
+    """The estate's folder and polling settings; resolves secrets."""
 
     base: Path
     polling: Polling
@@ -66,13 +66,13 @@ class AdapterContext:
         ask: ReadSource,
         end: Callable[[], Awaitable[None]] = keep_nothing,
     ) -> Polled:
-        """A source at the estate's pace."""
+        """A source with the estate's polling settings."""
         pace = self.polling
         return Polled(key, pace.every, pace.deadline, pace.stale_after, ask, end)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address never leaves this machine; of names only `localhost` is believed."""
+    """Whether an address stays on this machine; the only name accepted is `localhost`."""
     if host == "localhost":
         return True
     try:

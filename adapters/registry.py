@@ -1,6 +1,6 @@
-"""Finds the adapters. A new product is one file dropped into the package of its section.
+"""Finds the adapters. A new product is one file in the package of its section.
 
-Such a module has `KIND`, its word in an estate file, `OPTIONS`, the model of its entries, and `build`:
+Such a module has `KIND`, its name in an estate file, `OPTIONS`, the model of its entries, and `build`:
 
 section    OPTIONS is a    build
 balancers  BalancerEntry   build(name, options, context) -> Balancer
@@ -38,7 +38,7 @@ SECTIONS: Mapping[str, tuple[str, type[Adapted]]] = {
     "zones": ("adapters.dns", ZoneEntry),
     "faults": ("adapters.faults", FaultsEntry),
 }
-"""Where the adapters of each section of the estate live, and what their options are."""
+"""The package of the adapters of each section of the estate, and the base of their options."""
 
 
 class AdapterModule(Protocol):
@@ -54,7 +54,7 @@ _added: dict[tuple[str, str], AdapterModule] = {}
 
 @lru_cache(maxsize=1)
 def shipped() -> Mapping[tuple[str, str], AdapterModule]:
-    """The adapters of the product, by section and kind. Raises TypeError for one that is not made as it must be."""
+    """The adapters of the product, by section and kind. Raises TypeError for a module without the needed parts."""
     found: dict[tuple[str, str], AdapterModule] = {}
     for section, (package, _) in SECTIONS.items():
         for info in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
@@ -67,14 +67,14 @@ def shipped() -> Mapping[tuple[str, str], AdapterModule]:
 
 @contextmanager
 def added(section: str, module: object) -> Iterator[None]:
-    """A module from outside the product counts as an adapter of a section for a while.
+    """While the context lasts, a module from outside the product is an adapter of a section.
 
-    Raises TypeError for one that is not made as it must be, ValueError when its kind is taken.
+    Raises TypeError for a module without the needed parts, ValueError when its kind exists already.
     """
     adapter = _adapter(section, module)
     key = (section, adapter.KIND)
     if key in shipped() or key in _added:
-        raise ValueError(f"{section} has the kind {adapter.KIND} already")
+        raise ValueError(f"{section} already has the kind {adapter.KIND}")
     _added[key] = adapter
     try:
         yield
@@ -100,5 +100,5 @@ def _adapter(section: str, module: object) -> AdapterModule:
     base = SECTIONS[section][1]
     options = getattr(module, "OPTIONS", None)
     if not (isinstance(options, type) and issubclass(options, base)) or not callable(getattr(module, "build", None)):
-        raise TypeError(f"{module}: an adapter of {section} has KIND, OPTIONS (a {base.__name__}) and build")
+        raise TypeError(f"{module}: an adapter of {section} needs KIND, OPTIONS (a {base.__name__}) and build")
     return cast("AdapterModule", module)

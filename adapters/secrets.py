@@ -1,4 +1,4 @@
-"""Secrets: where they are read from, and a type that does not let them out by accident."""
+"""Secrets: where they are read from, and a type that does not reveal them by accident."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MAX_BYTES = 64 * 1024
 
 
 class Secret:
-    """A secret in memory. Shown as `***` everywhere; only `reveal` gives it, at the call that must send it.
+    """A secret in memory. Shown as `***` everywhere; only `reveal` returns it, for the call that must send it.
 
-    It cannot be pickled, hashed or turned into JSON, and comparing takes the same time whatever differs.
+    It cannot be pickled, hashed or turned into JSON, and comparing always takes the same time.
     """
 
     __slots__ = ("_value",)
@@ -52,7 +52,7 @@ class Secret:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not pickled")
+        raise TypeError("a secret cannot be pickled")
 
 
 def _refused(place: str, value: str, expected: str) -> ConfigError:
@@ -68,10 +68,10 @@ def _from_file(name: str, base: Path) -> str:
     except OSError as error:
         raise _refused(str(path), error.strerror or "unreadable", "a readable secret file") from error
     if not stat.S_ISREG(status.st_mode):
-        raise _refused(str(path), "no regular file", "a regular file")
+        raise _refused(str(path), "not a regular file", "a regular file")
     if status.st_mode & OPEN_TO_OTHERS:
         mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
-        raise _refused(str(path), mode, "mode 0600 or narrower, nothing for group and others")
+        raise _refused(str(path), mode, "mode 0600 or stricter, no rights for group and others")
     if status.st_uid not in (os.geteuid(), 0):
         raise _refused(str(path), f"owner {status.st_uid}", f"owner {os.geteuid()} or root")
     return _text(content, str(path))
@@ -83,12 +83,12 @@ def _text(content: bytes, place: str) -> str:
         raise _refused(place, "more than 64 KiB", "a secret")
     try:
         text = content.decode()
-    except UnicodeDecodeError:  # which holds the whole of it
-        raise _refused(place, "bytes that are no UTF-8", "text") from None
+    except UnicodeDecodeError:  # the error holds the secret
+        raise _refused(place, "bytes that are not UTF-8", "text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
         raise _refused(place, "nothing", "a secret")
-    if any(sign in text for sign in "\r\n\0"):  # it may end up in a header, where a line end begins another
+    if any(sign in text for sign in "\r\n\0"):  # in a header, a line end would begin another header
         raise _refused(place, "several lines", "a secret in one line")
     return text
 
@@ -100,7 +100,7 @@ def _from_command(argv: tuple[str, ...], base: Path) -> str:
             argv, cwd=base, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=COMMAND_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise _refused(place, f"no end within {COMMAND_SECONDS:g} s", "a secret on its output") from None
+        raise _refused(place, f"still running after {COMMAND_SECONDS:g} s", "a secret on its output") from None
     except OSError as error:
         raise _refused(place, error.strerror or "not started", "a command that can be started") from error
     if done.returncode:
@@ -111,13 +111,13 @@ def _from_command(argv: tuple[str, ...], base: Path) -> str:
 def resolve(ref: SecretRef, base: Path) -> Secret:
     """Read the secret once; relative files and commands start at `base`, the folder of the estate file.
 
-    A file must belong to us or root and be closed to group and others; a command runs without a shell and has
-    5 s. Raises ConfigError naming the place and what is wrong with it, never the content. Blocks: call it
+    A file must belong to this account or root and give no rights to group and others; a command runs without a shell
+    and has 5 s. Raises ConfigError naming the place and what is wrong with it, never the content. Blocks: call it
     before the event loop runs or in a thread.
     """
-    given = [name for name in ("file", "env", "command") if getattr(ref, name) is not None]
-    if len(given) != 1:
-        raise _refused("secret", " and ".join(given) or "nothing", "exactly one of file, env, command")
+    used = [name for name in ("file", "env", "command") if getattr(ref, name) is not None]
+    if len(used) != 1:
+        raise _refused("secret", " and ".join(used) or "nothing", "exactly one of file, env, command")
     if ref.file is not None:
         return Secret(_from_file(ref.file, base))
     if ref.env is not None:

@@ -1,7 +1,7 @@
-"""The engine's front door: HTTP and newline-delimited JSON over two Unix sockets.
+"""The engine's API server: HTTP and newline-delimited JSON over two Unix sockets.
 
-`engine.sock` offers everything and leaves each decision to the engine; `observe.sock` is for everybody on the host
-and has no acting route at all. Who calls is the kernel's word (SO_PEERCRED), never the caller's.
+`engine.sock` offers everything and leaves each decision to the engine; `observe.sock` is open to everybody on the host
+and has no acting route. The kernel says who calls (SO_PEERCRED), never the caller.
 """
 
 from adapters.api_server.metrics import EngineMetrics, LoopLag, MetricsServer

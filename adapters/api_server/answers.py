@@ -37,7 +37,7 @@ _STATUS: tuple[tuple[type[RecoveryError], int], ...] = (
 
 
 class BadRequest(RecoveryError):
-    """The request itself does not hold: not JSON, too large, another version."""
+    """The request itself is invalid: not JSON, too large, or of another API version."""
 
     title = "Bad request"
     exit_code = ExitCode.USAGE
@@ -79,7 +79,7 @@ async def errors_as_json(request: web.Request, handler: Any) -> web.StreamRespon
     try:
         theirs = request.headers.get(VERSION_HEADER, str(API_VERSION))
         if theirs != str(API_VERSION):
-            raise BadRequest(f"the console speaks version {theirs}, this engine {API_VERSION}", 409)
+            raise BadRequest(f"the console speaks API version {theirs}, this engine {API_VERSION}", 409)
         response: web.StreamResponse = await handler(request)
         return response
     except RecoveryError as error:

@@ -1,4 +1,4 @@
-"""Who is on the other end of a Unix socket, by the kernel's word (unix(7), SO_PEERCRED)."""
+"""Who is on the other end of a Unix socket, as the kernel reports it (unix(7), SO_PEERCRED)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 def account_of(uid: int) -> str:
-    """The account's name, or the bare number where the host knows none."""
+    """The account's name, or the uid where the host has no name for it."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
 
 
-def caller_of(transport: BaseTransport | None, front: EngineService, *, read_only: bool) -> Caller:
-    """The caller of one connection. Raises ConnectionError when it is gone or carries no credentials."""
+def caller_of(transport: BaseTransport | None, service: EngineService, *, read_only: bool) -> Caller:
+    """The caller of one connection. Raises ConnectionError when it is closed or has no credentials."""
     peer = None if transport is None else transport.get_extra_info("socket")
     if peer is None:
-        raise ConnectionResetError("the caller is gone")
+        raise ConnectionResetError("the caller has closed the connection")
     pid, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     account = account_of(uid)
-    person, roles = front.who(uid, account)
+    person, roles = service.who(uid, account)
     return Caller(uid=uid, account=account, person=person, roles=roles, session=f"pid:{pid}", read_only=read_only)

@@ -24,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(slots=True)
 class LoopLag:
-    """How late the event loop was, in seconds: at the last look and at worst since the start."""
+    """How late the event loop was, in seconds: at the last measurement and at most since the start."""
 
     last: float = 0.0
     worst: float = 0.0
@@ -38,19 +38,19 @@ class LoopLag:
 class EngineMetrics(Collector):
     """Reads the engine's views at the moment of a scrape; keeps no state of its own."""
 
-    def __init__(self, front: EngineService, lag: LoopLag, streams: Callable[[], int]) -> None:
-        self._front = front
+    def __init__(self, service: EngineService, lag: LoopLag, streams: Callable[[], int]) -> None:
+        self._service = service
         self._lag = lag
         self._streams = streams
 
     def collect(self) -> Iterator[Metric]:
-        yield _one("recovery_loop_lag_seconds", "How late the event loop was at the last look.", self._lag.last)
-        yield _one("recovery_loop_lag_worst_seconds", "The latest it ever was.", self._lag.worst)
+        yield _one("recovery_loop_lag_seconds", "How late the event loop was at the last measurement.", self._lag.last)
+        yield _one("recovery_loop_lag_worst_seconds", "The most it was late since the start.", self._lag.worst)
         yield _one("recovery_streams", "Consoles attached to the stream.", self._streams())
-        header: HeaderView = self._front.view("header")
+        header: HeaderView = self._service.view("header")
         yield _one("recovery_journal_seq", "Sequence number of the newest journal entry.", header.journal_seq)
         yield from self._sources(header)
-        yield self._runs(self._front.view("runbooks"))
+        yield self._runs(self._service.view("runbooks"))
         yield self._rows()
 
     def _sources(self, header: HeaderView) -> Iterator[Metric]:
@@ -63,7 +63,7 @@ class EngineMetrics(Collector):
         failing = GaugeMetricFamily(
             "recovery_source_failing", "1 while the last read failed.", labels=["source", "trouble"]
         )
-        now = self._front.mono()
+        now = self._service.mono()
         for key, row in header.sources.items():
             if row.mono is not None:
                 age.add_metric([key], max(0.0, now - row.mono))
@@ -85,7 +85,7 @@ class EngineMetrics(Collector):
             labels=["topic", "table", "health"],
         )
         for topic in topics():
-            view = self._front.view(topic)
+            view = self._service.view(topic)
             for table, kind in columns(type(view)).items():
                 if is_table(kind):
                     shown = getattr(view, table).values()

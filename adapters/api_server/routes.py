@@ -26,14 +26,14 @@ EXPORT_CHUNK = 256 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One socket's side of the engine."""
+    """The engine as one socket offers it."""
 
-    front: EngineService
+    service: EngineService
     read_only: bool
 
     def caller(self, request: web.Request) -> Caller:
-        """Who asks, by the kernel's word."""
-        return caller_of(request.transport, self.front, read_only=self.read_only)
+        """Who asks, as the kernel reports it."""
+        return caller_of(request.transport, self.service, read_only=self.read_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +47,27 @@ class Route:
 
 
 async def _hello(side: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(side.front.hello(side.caller(request)))})
+    return answer({"value": plain(side.service.hello(side.caller(request)))})
 
 
 async def _stream(side: Side, request: web.Request) -> web.StreamResponse:
     asked = request.query.get("topics", ",".join(topics()))
     wanted = tuple(dict.fromkeys(_topic(name) for name in asked.split(",") if name))
-    return await run_stream(request, side.front, wanted)
+    return await run_stream(request, side.service, wanted)
 
 
 async def _view(side: Side, request: web.Request) -> web.StreamResponse:
-    return answer(named(side.front.view(_topic(request.match_info["topic"]))))
+    return answer(named(side.service.view(_topic(request.match_info["topic"]))))
 
 
 async def _journal(side: Side, request: web.Request) -> web.StreamResponse:
     after, limit = _number(request, "after", 0), _number(request, "limit", 100)
-    rows = side.front.journal_rows(after, min(limit, MOST_ROWS))
+    rows = side.service.journal_rows(after, min(limit, MOST_ROWS))
     return answer({"value": [plain(row) for row in rows]})
 
 
 async def _verify(side: Side, request: web.Request) -> web.StreamResponse:
-    problem = await side.front.journal_verify()
+    problem = await side.service.journal_verify()
     return answer({"value": problem, "problem": problem})
 
 
@@ -75,7 +75,7 @@ async def _export(side: Side, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
     await response.prepare(request)
     held = bytearray()
-    async for entry in side.front.journal_export():
+    async for entry in side.service.journal_export():
         held += entry + b"\n"
         if len(held) >= EXPORT_CHUNK:
             await response.write(bytes(held))
@@ -85,26 +85,26 @@ async def _export(side: Side, request: web.Request) -> web.StreamResponse:
 
 
 async def _preview(side: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await side.front.preview(side.caller(request), read_plan(await _body(request))))})
+    return answer({"value": plain(await side.service.preview(side.caller(request), read_plan(await _body(request))))})
 
 
 async def _submit(side: Side, request: web.Request) -> web.StreamResponse:
     return answer(
-        {"value": plain(await side.front.submit(side.caller(request), read_submission(await _body(request))))}
+        {"value": plain(await side.service.submit(side.caller(request), read_submission(await _body(request))))}
     )
 
 
 async def _control(side: Side, request: web.Request) -> web.StreamResponse:
     run, control = request.match_info["run"], read_control(await _body(request))
-    return answer({"value": plain(await side.front.control(side.caller(request), run, control))})
+    return answer({"value": plain(await side.service.control(side.caller(request), run, control))})
 
 
 async def _stop(side: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await side.front.stop_all(side.caller(request)))})
+    return answer({"value": plain(await side.service.stop_all(side.caller(request)))})
 
 
 async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await side.front.shut_down(side.caller(request)))})
+    return answer({"value": plain(await side.service.shut_down(side.caller(request)))})
 
 
 ROUTES: tuple[Route, ...] = (
@@ -139,7 +139,7 @@ def _number(request: web.Request, name: str, default: int) -> int:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:

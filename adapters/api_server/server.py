@@ -1,4 +1,4 @@
-"""The two listening sockets and their life."""
+"""The two listening sockets: open, serve, close."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Sockets:
 
 
 class ApiServer:
-    """Serves a `EngineService` on both sockets. Start once, stop once."""
+    """Serves an `EngineService` on both sockets. Start once, stop once."""
 
-    def __init__(self, front: EngineService, sockets: Sockets) -> None:
-        self._front = front
+    def __init__(self, service: EngineService, sockets: Sockets) -> None:
+        self._service = service
         self.sockets = sockets
         self._runners: list[web.AppRunner] = []
         self.streams = 0
 
     async def start(self) -> None:
-        """Open both sockets. Raises ConfigError for a path or group that cannot be, OSError from the kernel."""
+        """Open both sockets. Raises ConfigError for an invalid path or group, OSError from the kernel."""
         gid = _group(self.sockets.group) if self.sockets.group else None
         await self._listen(self.sockets.engine, 0o600 if gid is None else 0o660, gid, read_only=False)
         await self._listen(self.sockets.observe, 0o666, None, read_only=True)
@@ -63,29 +63,29 @@ class ApiServer:
 
     async def _listen(self, path: Path, mode: int, gid: int | None, *, read_only: bool) -> None:
         app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
-        desk = Side(self._front, read_only)
+        side = Side(self._service, read_only)
         for route in ROUTES:
             if not (read_only and route.acts):
-                app.router.add_route(route.method, route.path, partial(self._serve, route, desk))
+                app.router.add_route(route.method, route.path, partial(self._serve, route, side))
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=ENDING)
         await runner.setup()
         self._runners.append(runner)
         await web.SockSite(runner, bind(path, mode, gid)).start()
 
-    async def _serve(self, route: Route, desk: Side, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, route: Route, side: Side, request: web.Request) -> web.StreamResponse:
         streams = route.path == STREAM
         self.streams += streams
         try:
-            return await route.serve(desk, request)
+            return await route.serve(side, request)
         finally:
             self.streams -= streams
 
 
 def bind(path: Path, mode: int, gid: int | None = None) -> socket.socket:
-    """A listening Unix socket that never, not for a moment, has a wider mode than asked.
+    """A listening Unix socket that never has a wider mode than asked, not even for a moment.
 
-    A left-over of a dead engine is replaced; the caller holds the lock that makes it a left-over. Raises ConfigError
-    when the path is too long for the kernel, OSError when it cannot be made.
+    A socket left by an engine that died is replaced; the caller holds the estate's lock. Raises ConfigError
+     when the path is too long for the kernel, OSError when it cannot be made.
     """
     if len(os.fsencode(path)) > PATH_LIMIT:
         raise ConfigError(

@@ -1,8 +1,8 @@
 """The live stream: what changed in the topics a console asked for, one JSON object a line.
 
-Each console has its own loop and its own memory of what it was sent, so a slow one delays nobody: while its socket
-is full nothing is queued for it, and when it reads again it gets the difference to the newest state. One that does
-not read at all for `STALLED` seconds is dropped and has to connect again.
+Each console has its own loop and its own record of what it was sent, so a slow one delays no other: while its socket
+is full nothing is queued, and when it reads again it gets the difference to the newest state. A console that does
+not read for `STALLED` seconds is disconnected and has to connect again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from state.api.service import EngineService
 from state.api.wire import Differ
 
 AT_MOST_EVERY = 0.25  # seconds between two batches
-TICK = 1.0  # seconds; silence longer than this means the engine is gone
+TICK = 1.0  # seconds between two ticks; a console takes a longer silence for a lost engine
 STALLED = 5.0  # seconds a full socket is waited for
-BUFFER = 64 * 1024  # bytes held for one console beyond the kernel's own buffer
+BUFFER = 64 * 1024  # bytes buffered for one console beyond the kernel's own buffer
 
 
-async def run_stream(request: web.Request, front: EngineService, topics: Sequence[str]) -> web.StreamResponse:
-    """Serve one console until it leaves, stalls, or the engine ends."""
+async def run_stream(request: web.Request, service: EngineService, topics: Sequence[str]) -> web.StreamResponse:
+    """Serve one console until it disconnects, stalls, or the engine ends."""
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
     response.enable_chunked_encoding()
     await response.prepare(request)
@@ -34,24 +34,24 @@ async def run_stream(request: web.Request, front: EngineService, topics: Sequenc
     version = -1
     while True:
         sent = time.monotonic()
-        if not await _send(request, response, _batch(front, differs)):
+        if not await _send(request, response, _batch(service, differs)):
             return response
-        version = await _next(front, version, sent + TICK)
+        version = await _next(service, version, sent + TICK)
         await asyncio.sleep(max(0.0, sent + AT_MOST_EVERY - time.monotonic()))
 
 
-def _batch(front: EngineService, differs: Sequence[Differ]) -> bytes:
+def _batch(service: EngineService, differs: Sequence[Differ]) -> bytes:
     """A tick, then one frame for every topic that changed."""
-    lines = [encode({"tick": {"mono": front.mono(), "wall": time.time()}})]
+    lines = [encode({"tick": {"mono": service.mono(), "wall": time.time()}})]
     for differ in differs:
-        frame = differ.frame(front.view(differ.topic))
+        frame = differ.frame(service.view(differ.topic))
         if frame is not None:
             lines.append(encode(frame))
     return b"\n".join(lines) + b"\n"
 
 
 async def _send(request: web.Request, response: web.StreamResponse, batch: bytes) -> bool:
-    """Write one batch; False when the console is gone or does not read."""
+    """Write one batch; False when the console has disconnected or does not read."""
     try:
         async with asyncio.timeout(STALLED):
             await response.write(batch)
@@ -64,10 +64,10 @@ async def _send(request: web.Request, response: web.StreamResponse, batch: bytes
     return True
 
 
-async def _next(front: EngineService, version: int, until: float) -> int:
+async def _next(service: EngineService, version: int, until: float) -> int:
     """The world's new version, or the same one when nothing changed until the next tick is due."""
     try:
         async with asyncio.timeout(max(0.0, until - time.monotonic())):
-            return await front.changed(version)
+            return await service.changed(version)
     except TimeoutError:
         return version

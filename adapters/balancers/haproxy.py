@@ -1,6 +1,6 @@
 """HAProxy through its runtime API (2.6 and newer): reads everything, sets weights and states.
 
-Success of a command is silence, and what is set at run time is lost at a reload; so a receipt proves nothing and the
+A successful command has an empty answer, and run-time changes are lost at a reload: a receipt proves nothing and the
 caller reads back. Reading needs a socket at level `user`, changing one at level `admin`.
 """
 
@@ -39,7 +39,7 @@ class HaproxyOptions(BalancerEntry):
             if len(socket.encode()) > 107:
                 raise ValueError("a Unix socket path has at most 107 bytes")
         elif not is_loopback(split_address(socket)[0]):
-            raise ValueError("the runtime API is plain text: only a Unix socket or a loopback address")
+            raise ValueError("a Unix socket or a loopback address: the runtime API has no encryption")
         return socket
 
 
@@ -56,10 +56,10 @@ class HAProxy:
         self._reading, self._acting = asyncio.Lock(), asyncio.Lock()  # never more than two connections
 
     async def _ask(self, line: bytes, deadline: float) -> bytes:
-        """One question at a time; waiting for one's turn counts. Raises ReadFailure."""
+        """One query at a time; waiting counts towards the deadline. Raises ReadFailure."""
         end = time.monotonic() + deadline
         if not await _taken(self._reading, deadline):
-            raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer others within {deadline:g} s")
+            raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer earlier queries within {deadline:g} s")
         try:
             return await haproxy_socket.read(self._address, line, max(0.0, end - time.monotonic()))
         finally:
@@ -79,9 +79,9 @@ class HAProxy:
         first = answer.find(b"\n\n")
         second = answer.find(b"\n\n", first + 2)
         if first < 0 or second < 0:
-            raise ReadFailure(Trouble.ERROR, "HAProxy gave fewer answers than questions")
+            raise ReadFailure(Trouble.ERROR, "HAProxy answered fewer commands than were sent")
         info = _info(answer[:first])
-        await asyncio.sleep(0)  # a large answer was just put together: let others have their turn
+        await asyncio.sleep(0)  # a large answer was just assembled: let other tasks run
         states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
         servers = await self._intake.take(states, stats)
         return BalancerReading(
@@ -93,14 +93,14 @@ class HAProxy:
         )
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
-        """The servers of one backend, asked afresh. Raises ReadFailure, also when there is no such backend."""
+        """The servers of one backend, read now. Raises ReadFailure, also when there is no such backend."""
         if not NAME.fullmatch(backend):
-            raise ReadFailure(Trouble.ERROR, f"{backend!r} is no name of a backend")
+            raise ReadFailure(Trouble.ERROR, f"{backend!r} is not a valid backend name")
         line = f"show servers state {backend};show stat {backend} 4 -1".encode()
         answer = await self._ask(line, deadline)
         states, _, stats = answer.partition(b"\n\n")
         if not states.startswith(b"1\n"):
-            raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_words(states)}")
+            raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_text(states)}")
         return tuple((await Intake().take(states, stats.lstrip(b"\n"))).values())
 
     async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
@@ -112,14 +112,14 @@ class HAProxy:
     async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt:
         """Take a server out (`drain`, `maint`) or back in (`ready`). Raises EffectRefused or EffectUnknown."""
         if state not in STATES:
-            raise EffectRefused(f"{state!r} is none of {', '.join(STATES)}", "bad-state")
+            raise EffectRefused(f"{state!r} is not one of {', '.join(STATES)}", "bad-state")
         return await self._set(backend, server, f"state {state}", deadline)
 
     async def _target(self, backend: str, server: str, deadline: float) -> str:
-        """`backend/server` as it stands in a command: spelled safely and known to the live process."""
+        """`backend/server` for a command: valid names that the running process knows."""
         for name in (backend, server):
             if not NAME.fullmatch(name):
-                raise EffectRefused(f"{name!r} is no name HAProxy could have", "bad-name")
+                raise EffectRefused(f"{name!r} is not a valid HAProxy name", "bad-name")
         key = f"{backend}/{server}"
         if self._intake.knows(key):
             return key
@@ -135,7 +135,7 @@ class HAProxy:
         began = time.monotonic()
         target = await self._target(backend, server, deadline)
         if not await _taken(self._acting, deadline - (time.monotonic() - began)):
-            raise EffectRefused(f"HAProxy did not answer others within {deadline:g} s", "unreachable")
+            raise EffectRefused(f"HAProxy did not answer earlier commands within {deadline:g} s", "unreachable")
         try:
             left = deadline - (time.monotonic() - began)
             message = await haproxy_socket.act(self._address, f"set server {target} {what}".encode(), left)
@@ -147,9 +147,9 @@ class HAProxy:
 
 
 async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
-    """Take a turn, or be told False when it does not come within the deadline."""
+    """Acquire the lock; False when it is not free within the deadline."""
     if not turn.locked():
-        return await turn.acquire()  # at once: the timer is spared
+        return await turn.acquire()  # free: no timer needed
     try:
         async with asyncio.timeout(deadline):
             return await turn.acquire()
@@ -157,18 +157,18 @@ async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
         return False
 
 
-def _words(answer: bytes) -> str:
+def _text(answer: bytes) -> str:
     return answer.decode("utf-8", "replace").strip()[:300]
 
 
 def _info(answer: bytes) -> dict[str, str]:
-    """The lines of `show info`. Raises ReadFailure when it is not HAProxy that answers."""
+    """The lines of `show info`. Raises ReadFailure when the answer is not HAProxy's."""
     pairs = (line.partition(": ") for line in answer.decode("utf-8", "replace").splitlines())
     info = {name: value for name, colon, value in pairs if colon}
     if info.get("Name") != "HAProxy" or not {"Version", "Pid", "Start_time_sec"} <= info.keys():
-        raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_words(answer)[:80]}")
+        raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_text(answer)[:80]}")
     if not info["Start_time_sec"].isdigit():
-        raise ReadFailure(Trouble.ERROR, "HAProxy does not tell when it started")
+        raise ReadFailure(Trouble.ERROR, "HAProxy does not report when it started")
     return info
 
 

@@ -1,7 +1,7 @@
 """Turns HAProxy's `show servers state` and `show stat` into Server values, in slices, reusing what did not change.
 
-Columns: HAProxy management guide, section 9.1 "CSV format", and 9.3 "show servers state". Everything needed stands
-left of the columns that may hold quoted text, so a plain split is exact.
+Columns: HAProxy management guide, section 9.1 "CSV format", and 9.3 "show servers state". All needed columns
+come before those that may have quoted text, so a plain split is exact.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _State(NamedTuple):
 
 
 class _CsvRow(NamedTuple):
-    """A row of `show stat` cut into the parts that mean something, between the columns that only tick.
+    """A row of `show stat` cut into the parts that are used, between the columns that only count time.
 
     `head` ends before lastchg; `middle` runs from qlimit up to check_duration; `tail` are the answers counted by
     status class.
@@ -52,12 +52,12 @@ class _CsvRow(NamedTuple):
 
 
 class _Pace:
-    """Gives the event loop a turn after every few milliseconds of parsing."""
+    """Lets other tasks run after every few milliseconds of parsing."""
 
     def __init__(self) -> None:
         self._since = perf_counter()
 
-    async def breathe(self) -> None:
+    async def pause(self) -> None:
         if perf_counter() - self._since > SLICE_SECONDS:
             await asyncio.sleep(0)
             self._since = perf_counter()
@@ -68,7 +68,7 @@ def _address(host: str, port: str) -> str:
 
 
 def _garbled(what: str) -> ReadFailure:
-    return ReadFailure(Trouble.ERROR, f"HAProxy's answer does not read as {what}")
+    return ReadFailure(Trouble.ERROR, f"HAProxy's answer cannot be read as {what}")
 
 
 async def _lines(text: bytes, pace: _Pace) -> list[bytes]:
@@ -80,14 +80,14 @@ async def _lines(text: bytes, pace: _Pace) -> list[bytes]:
         stop = end if cut < 0 else cut
         lines += text[start:stop].split(b"\n")
         start = stop + 1
-        await pace.breathe()
+        await pace.pause()
     return [line for line in lines if line]
 
 
 class Intake:
     """Parses answer after answer of one balancer and remembers the last one.
 
-    A server whose row did not change is given as the very same object as before.
+    A server whose row did not change is the same object as before.
     """
 
     def __init__(self) -> None:
@@ -132,13 +132,13 @@ class Intake:
                 fields = line.split(b" ")
                 before, heads[place] = heads[place], b" ".join(fields[:9]) + b" "
                 if before != b"\n" and before.split(b" ")[:4] != fields[:4]:
-                    self._state_heads = []  # another set of servers: nothing of the old one may survive
+                    self._state_heads = []  # another set of servers: forget the old one
                     return await self._take_states(lines, pace)
                 key = f"{fields[1].decode()}/{fields[3].decode()}"
                 self._states[key] = _State(_address(fields[4].decode(), fields[18].decode()), *map(int, fields[5:9]))
                 touched.add(key)
             if not place % LOOK_EVERY:
-                await pace.breathe()
+                await pace.pause()
         self._state_heads = heads
         return touched
 
@@ -148,7 +148,7 @@ class Intake:
         rows: list[_CsvRow] = []
         for place, line in enumerate(lines):
             if not place % LOOK_EVERY:
-                await pace.breathe()
+                await pace.pause()
             if place < len(old):
                 row = old[place]
                 if row.key not in touched and _same(line, row):
@@ -189,7 +189,7 @@ class Intake:
 
 
 def _same(line: bytes, row: _CsvRow) -> bool:
-    """Whether a row says the same as before, apart from lastchg, downtime and check_duration."""
+    """Whether a row has the same values as before, apart from lastchg, downtime and check_duration."""
     head, middle, tail, _, _ = row
     if not line.startswith(head):
         return False

@@ -1,4 +1,4 @@
-"""One question to HAProxy's runtime API: one connection, one line, the whole answer until it closes.
+"""One query to HAProxy's runtime API: one connection, one line, the whole answer until it closes.
 
 Protocol: HAProxy management guide, section 9.3 "Unix Socket commands".
 """
@@ -11,11 +11,11 @@ from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 
 MAX_ANSWER = 64 << 20
 PROMPT = 2.0
-"""Seconds from deciding on a command to the connection it leaves by; later, nothing is sent."""
+"""Seconds within which a command must have its connection; later, nothing is sent."""
 Address = str | tuple[str, int]
 
 
-class _Dialogue(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """Collects an answer; `closed` ends with None, or with the error that cut the connection."""
 
     def __init__(self) -> None:
@@ -45,36 +45,36 @@ class _Dialogue(asyncio.Protocol):
             self.closed.set_exception(error)
 
 
-async def _dial(address: Address) -> _Dialogue:
+async def _connect(address: Address) -> _Connection:
     loop = asyncio.get_running_loop()
     if isinstance(address, str):
-        return (await loop.create_unix_connection(_Dialogue, address))[1]
-    return (await loop.create_connection(_Dialogue, *address))[1]
+        return (await loop.create_unix_connection(_Connection, address))[1]
+    return (await loop.create_connection(_Connection, *address))[1]
 
 
-async def _answer(dialogue: _Dialogue, line: bytes) -> bytes:
-    assert dialogue.transport is not None
-    dialogue.transport.write(line + b"\n")
-    await dialogue.closed
-    return b"".join(dialogue.chunks)
+async def _answer(connection: _Connection, line: bytes) -> bytes:
+    assert connection.transport is not None
+    connection.transport.write(line + b"\n")
+    await connection.closed
+    return b"".join(connection.chunks)
 
 
-def _hang_up(dialogue: _Dialogue) -> None:
-    if dialogue.transport is not None:
-        dialogue.transport.abort()
-    if not dialogue.closed.done():
-        dialogue.closed.cancel()
+def _abort(connection: _Connection) -> None:
+    if connection.transport is not None:
+        connection.transport.abort()
+    if not connection.closed.done():
+        connection.closed.cancel()
 
 
 async def read(address: Address, line: bytes, deadline: float) -> bytes:
-    """The answer to a question that changes nothing. Raises ReadFailure."""
+    """The answer to a query that changes nothing. Raises ReadFailure."""
     try:
         async with asyncio.timeout(deadline):
-            dialogue = await _dial(address)
+            connection = await _connect(address)
             try:
-                answer = await _answer(dialogue, line)
+                answer = await _answer(connection, line)
             finally:
-                _hang_up(dialogue)
+                _abort(connection)
     except TimeoutError as error:
         raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer within {deadline:g} s") from error
     except PermissionError as error:
@@ -84,23 +84,23 @@ async def read(address: Address, line: bytes, deadline: float) -> bytes:
     if not answer.strip():
         raise ReadFailure(Trouble.EMPTY, "HAProxy closed the connection without an answer")
     if answer.startswith(b"Permission denied"):
-        raise ReadFailure(Trouble.DENIED, "HAProxy: Permission denied at this socket's level")
+        raise ReadFailure(Trouble.DENIED, "HAProxy: Permission denied at the level of this socket")
     return answer
 
 
 async def act(address: Address, line: bytes, deadline: float) -> str:
-    """Send one command and return HAProxy's words; success is an empty text.
+    """Send one command and return HAProxy's answer; success is an empty text.
 
-    Raises EffectRefused when no byte was sent, EffectUnknown when some were and no whole answer came. HAProxy
-    says success with a blank line, so a connection closed without any byte is a lost answer.
+    Raises EffectRefused when no byte was sent, EffectUnknown when some were and no complete answer came. HAProxy
+    reports success with a blank line, so a connection closed without any byte is a lost answer.
     """
     loop = asyncio.get_running_loop()
     end, soon = loop.time() + deadline, loop.time() + min(deadline, PROMPT)
     try:
         async with asyncio.timeout_at(soon):
-            dialogue = await _dial(address)
-        if loop.time() >= soon:  # this process stood still: the answer was there before the alarm was
-            _hang_up(dialogue)
+            connection = await _connect(address)
+        if loop.time() >= soon:  # this process was suspended: the connection came before the timer fired
+            _abort(connection)
             raise TimeoutError
     except TimeoutError as error:
         message = f"no connection to HAProxy within {min(deadline, PROMPT):.3g} s"
@@ -109,13 +109,13 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
         raise EffectRefused(f"HAProxy socket: {error.strerror or error}", "unreachable") from error
     try:
         async with asyncio.timeout_at(end):
-            answer = await _answer(dialogue, line)
+            answer = await _answer(connection, line)
     except TimeoutError as error:
         raise EffectUnknown(f"HAProxy did not answer within {deadline:.3g} s", "timeout") from error
     except OSError as error:
         raise EffectUnknown(f"HAProxy socket: {error.strerror or error}", "reset") from error
     finally:
-        _hang_up(dialogue)
+        _abort(connection)
     if not answer.endswith(b"\n"):
-        raise EffectUnknown("HAProxy closed the connection without a whole answer", "reset")
+        raise EffectUnknown("HAProxy closed the connection without a complete answer", "reset")
     return answer.decode("utf-8", "replace").strip()

@@ -73,7 +73,7 @@ class MemoryBalancer:
         """Take a server out or back in. Raises EffectRefused."""
         del deadline
         if state not in ADMINISTRATION:
-            raise EffectRefused(f"{state!r} is none of {', '.join(ADMINISTRATION)}", "bad-state")
+            raise EffectRefused(f"{state!r} is not one of {', '.join(ADMINISTRATION)}", "bad-state")
         key = self._key(backend, server)
         drained, maintenance = ADMINISTRATION[state]
         self._servers[key] = replace(

@@ -1,7 +1,7 @@
-"""A PostgreSQL cluster under Patroni: every node asked twice, as server and as manager, and switchover.
+"""A PostgreSQL cluster under Patroni: every node read twice, as server and as manager, and switchover.
 
-Patroni answers a switchover only after polling for its end, gives no reason when its leader refuses, and goes on
-working after its caller has left. So only a whole 200, 202, 400 or 412 is believed; everything else is unknown.
+Patroni answers a switchover only after polling for its end, gives no reason when its leader refuses, and continues
+after its caller has disconnected. Only a complete 200, 202, 400 or 412 is trusted; everything else is unknown.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class PatroniNode:
         self._config_at = float("-inf")
 
     async def read(self, *, deadline: float) -> PatroniReading:
-        """The member's word about itself and the cluster as its store has it. Raises ReadFailure.
+        """What the member reports about itself, and the cluster as its store has it. Raises ReadFailure.
 
         When only the cluster view fails (store unreachable), the reading comes without members.
         """
@@ -57,7 +57,7 @@ class PatroniNode:
         return parse_node(self.node, own, members, self._maximum_lag, time.time())
 
     async def switch_over(self, leader: str, candidate: str, deadline: float) -> Reply:
-        """Ask for it, once."""
+        """Request the switchover, once."""
         body = {"leader": leader, "candidate": candidate}
         return await self._actor.send("POST", "/switchover", body, deadline=deadline)
 
@@ -96,11 +96,11 @@ class PatroniCluster:
         self._managers = {manager.node: manager for manager in managers}
 
     async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
-        """The PostgreSQL server's own word. Raises ReadFailure."""
+        """What the PostgreSQL server reports. Raises ReadFailure."""
         return await self._servers[node].read(deadline=deadline)
 
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading:
-        """The manager's word. Raises ReadFailure, also when it manages another cluster."""
+        """What the manager reports. Raises ReadFailure, also when it manages another cluster."""
         reading = await self._managers[node].read(deadline=deadline)
         if reading.scope != self._scope:
             raise ReadFailure(Trouble.ERROR, f"{node} belongs to {reading.scope}, not to {self._scope}")
@@ -142,16 +142,16 @@ class PatroniCluster:
         """
         for node in (leader, candidate):
             if node not in self._managers:
-                raise EffectRefused(f"{node} is no node of {self.name}", "unknown-name")
+                raise EffectRefused(f"{node} is not a node of {self.name}", "unknown-name")
         reply = await self._managers[leader].switch_over(leader, candidate, deadline)
         return judge(reply, candidate)
 
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
-        """Where `timeline` left its parent, by the manager's history. Raises ReadFailure."""
+        """Where `timeline` left its parent, from the manager's history. Raises ReadFailure."""
         try:
             ends = {int(row[0]): int(row[1]) for row in await self._managers[node].history(deadline)}
         except (ValueError, TypeError, IndexError) as error:
-            raise ReadFailure(Trouble.ERROR, f"Patroni {node}: its history does not read as one") from error
+            raise ReadFailure(Trouble.ERROR, f"Patroni {node}: its history cannot be read") from error
         return ends.get(timeline - 1)
 
     async def close_node(self, node: str) -> None:
@@ -170,7 +170,7 @@ async def _attempt(read: Awaitable[R]) -> R | None:
 
 
 def judge(reply: Reply, candidate: str) -> Receipt:
-    """What a whole answer to POST /switchover means (Patroni, api.py `poll_failover_result`)."""
+    """What a complete answer to POST /switchover means (Patroni, api.py `poll_failover_result`)."""
     status, message = reply.status, reply.text
     if status == 200:
         if f'over to "{candidate}"' in message and "instead of" not in message:

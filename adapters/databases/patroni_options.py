@@ -39,19 +39,19 @@ class PatroniOptions(DatabaseEntry):
     nodes: Mapping[Name, PatroniNodeEntry]
 
     @model_validator(mode="after")
-    def _credentials_travel_in_secret(self) -> PatroniOptions:
+    def _credentials_are_encrypted(self) -> PatroniOptions:
         refuse(type(self), self._in_plain_text())
         return self
 
     def _in_plain_text(self) -> Iterator[Finding]:
-        """Credentials travel in plain text over loopback only, and only where `tls: loopback` says so."""
+        """Credentials are sent in plain text over loopback only, and only with `tls: loopback`."""
         for name, node in self.nodes.items():
             api = Origin.of(node.api)
             if self.tls != "loopback" and api.scheme == "http":
                 expected = "https:// (plain http needs tls: loopback and loopback addresses)"
                 yield ("nodes", name, "api"), node.api, expected
             if self.tls == "loopback":
-                expected = "a loopback address, as tls: loopback promises"
+                expected = "a loopback address, because of tls: loopback"
                 if not is_loopback(split_address(node.postgres)[0]):
                     yield ("nodes", name, "postgres"), node.postgres, expected
                 if not api.loopback:

@@ -22,9 +22,9 @@ def parse_object(body: bytes, where: str) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except ValueError as error:
-        raise ReadFailure(Trouble.ERROR, f"{where} answered no JSON") from error
+        raise ReadFailure(Trouble.ERROR, f"{where}: the answer is not JSON") from error
     if not isinstance(answer, dict):
-        raise ReadFailure(Trouble.ERROR, f"{where} answered no JSON object")
+        raise ReadFailure(Trouble.ERROR, f"{where}: the answer is not a JSON object")
     return answer
 
 
@@ -47,7 +47,7 @@ def _position(xlog: Mapping[str, Any]) -> int | None:
 
 
 def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
-    """The members of `GET /cluster`; a lag that is no number (`unknown`) is None, never 0."""
+    """The members of `GET /cluster`; a lag that is not a number (`unknown`) is None, never 0."""
     members = cluster.get("members")
     if not isinstance(members, list):
         return ()
@@ -66,8 +66,8 @@ def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
 
 def parse_maximum_lag(config: Mapping[str, Any]) -> int:
     """`maximum_lag_on_failover` in bytes, Patroni's default where it is not set."""
-    given = _integer(config.get("maximum_lag_on_failover"))
-    return DEFAULT_MAXIMUM_LAG if given is None else given
+    lag = _integer(config.get("maximum_lag_on_failover"))
+    return DEFAULT_MAXIMUM_LAG if lag is None else lag
 
 
 def parse_node(
@@ -77,14 +77,14 @@ def parse_node(
     maximum_lag: int | None,
     now: float,
 ) -> PatroniReading:
-    """`GET /patroni` of one node; `now` is epoch seconds. Raises ReadFailure when it is no Patroni."""
+    """`GET /patroni` of one node; `now` is epoch seconds. Raises ReadFailure when it is not Patroni's."""
     patroni = _mapping(answer.get("patroni"))
     role, scope = _text(answer.get("role")), _text(patroni.get("scope"))
     if not role or not scope:
-        raise ReadFailure(Trouble.ERROR, f"{node}: not an answer of Patroni")
+        raise ReadFailure(Trouble.ERROR, f"{node}: the answer is not Patroni's")
     name = _text(patroni.get("name"))
     if name and name != node:
-        raise ReadFailure(Trouble.ERROR, f"the address of {node} is answered by member {name}")
+        raise ReadFailure(Trouble.ERROR, f"at the address of {node} the member {name} answers")
     seen = answer.get("dcs_last_seen")
     age = max(0.0, now - seen) if isinstance(seen, int | float) and seen > 0 else None
     return PatroniReading(

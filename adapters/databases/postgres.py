@@ -1,8 +1,8 @@
-"""PostgreSQL (15 to 18), one node over one warm connection: who it is and where its WAL stands.
+"""PostgreSQL (15 to 18), one node over one warm connection: its identity and its WAL positions.
 
 Sources of the figures: PostgreSQL manual, "System Administration Functions" and "The Cumulative Statistics System".
-The role needs `pg_monitor`. The fork point of a timeline stands in its history file; to let the role read it:
-`GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO <role>` (without it, it is not known).
+The role needs `pg_monitor`. The fork point of a timeline is in its history file; the role may read it after
+`GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO <role>`, else the fork point is unknown.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Access:
 
 
 class PostgresNode:
-    """One server. Every connection parameter is given explicitly, so the environment has no say."""
+    """One server. Every connection parameter is explicit, so the environment has no influence."""
 
     def __init__(self, node: str, host: str, port: int, access: Access) -> None:
         self.node = node
@@ -86,7 +86,7 @@ class PostgresNode:
             if self._turn.locked() or self._connection is None or self._connection.is_closed():
                 async with asyncio.timeout(deadline), self._turn:
                     return await self._read(deadline)
-            async with self._turn:  # at once, so the driver's own timer is enough
+            async with self._turn:  # no waiting, so the driver's own timer is enough
                 return await self._read(deadline)
         except TimeoutError as error:
             message = f"PostgreSQL {self.node} did not answer within {deadline:g} s"
@@ -98,7 +98,7 @@ class PostgresNode:
             raise ReadFailure(Trouble.ERROR, f"PostgreSQL {self.node}: {message}") from error
 
     async def close(self) -> None:
-        """Log out; a server that does not answer is left after half a second."""
+        """Close the connection; a server that does not answer is given half a second."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -112,13 +112,13 @@ class PostgresNode:
         if connection is None or statement is None or connection.is_closed():
             connection = await self._connect(deadline)
             statement = None
-        self._connection = None  # whatever interrupts the query below, its connection is not used again
+        self._connection = None  # a connection whose query is interrupted is not used again
         try:
             if statement is None:
                 statement = await connection.prepare(QUERY, timeout=deadline)
             row = await statement.fetchrow(timeout=deadline)
             if row is None:
-                raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} answered no row")
+                raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} returned no row")
             timeline = _timeline(row)
             fork = await self._fork(connection, timeline) if row["reads_files"] else None
         except BaseException:
@@ -147,7 +147,7 @@ class PostgresNode:
         )
 
     async def _fork(self, connection: asyncpg.Connection[asyncpg.Record], timeline: int | None) -> int | None:
-        """Where this timeline left its parent, from the history file; asked once for each timeline."""
+        """Where this timeline left its parent, from the history file; read once for each timeline."""
         if timeline is None or timeline < 2:
             return None
         if timeline not in self._forks:
@@ -162,7 +162,7 @@ def parse_lsn(text: str) -> int:
     """A WAL position `16/B374D848` as bytes. Raises ValueError."""
     high, slash, low = text.partition("/")
     if not slash:
-        raise ValueError(f"{text!r} is no WAL position")
+        raise ValueError(f"{text!r} is not a WAL position")
     return (int(high, 16) << 32) + int(low, 16)
 
 
@@ -212,6 +212,6 @@ def _senders(text: str) -> tuple[WalSender, ...]:
     return tuple(WalSender(row[0] or "", row[1] or "", row[2] or "", *row[3:7]) for row in rows)
 
 
-@lru_cache(maxsize=64)  # slots of a quiet cluster read the same every time
+@lru_cache(maxsize=64)  # slots of an idle cluster read the same every time
 def _slots(text: str) -> tuple[ReplicationSlot, ...]:
     return () if text == "[]" else tuple(ReplicationSlot(*row) for row in json.loads(text))

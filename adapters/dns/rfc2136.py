@@ -1,4 +1,4 @@
-"""Authoritative name servers asked one by one: serial and records as each of them has them.
+"""Authoritative name servers read one by one: serial and records as each of them has them.
 
 Protocol: RFC 1035; changes would go by RFC 2136 (dynamic update) under a TSIG key, which reading does not need.
 """
@@ -61,9 +61,9 @@ class NameServer:
         self._records = records
 
     async def read(self, *, deadline: float) -> DnsReading:
-        """Serial, answers and TTLs, all asked at once. A name without answer is an empty tuple.
+        """Serial, answers and TTLs, queried at the same time. A name without an answer is an empty tuple.
 
-        Raises ReadFailure: timeout, denied (REFUSED, NOTAUTH), error also for an answer without authority.
+        Raises ReadFailure: timeout, denied (REFUSED, NOTAUTH), error also for an answer that is not authoritative.
         """
         names = [dns.name.from_text(record.name, self._origin) for record in self._records]
         questions = [(self._origin, "SOA"), *zip(names, (r.type for r in self._records), strict=True)]
@@ -94,7 +94,7 @@ class NameServer:
         if code not in EXISTS:
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
         if not answer.flags & dns.flags.AA:
-            raise ReadFailure(Trouble.ERROR, f"{self.server} has no authority for {name}")
+            raise ReadFailure(Trouble.ERROR, f"{self.server} is not authoritative for {name}")
         return answer
 
     def _serial(self, answer: dns.message.Message) -> int:

@@ -51,7 +51,7 @@ class LabFaults:
                 _status(kind, injected.get(kind["name"])) for kind in answer["catalogue"] if not kind["missing"]
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ReadFailure(Trouble.ERROR, "the laboratory's list of faults does not read as one") from error
+            raise ReadFailure(Trouble.ERROR, "the laboratory's list of faults cannot be read") from error
 
     async def inject(self, name: str, seconds: float, *, deadline: float) -> Receipt:
         """Inject a fault that lifts itself after `seconds`. Raises EffectRefused or EffectUnknown."""
@@ -59,7 +59,7 @@ class LabFaults:
         return _judge(reply, "injected")
 
     async def lift(self, name: str, *, deadline: float) -> Receipt:
-        """Lift a fault; the laboratory answers when its undo is proved. Raises EffectRefused or EffectUnknown."""
+        """Lift a fault; the laboratory answers when a reading confirms it. Raises EffectRefused or EffectUnknown."""
         reply = await self._actor.send("DELETE", f"/faults/{quote(name, '')}", None, deadline=deadline)
         return _judge(reply, "lifted")
 
@@ -72,9 +72,9 @@ class LabFaults:
         try:
             answer = json.loads(body)
         except ValueError as error:
-            raise ReadFailure(Trouble.ERROR, "the laboratory answered no JSON") from error
+            raise ReadFailure(Trouble.ERROR, "the laboratory's answer is not JSON") from error
         if not isinstance(answer, dict):
-            raise ReadFailure(Trouble.ERROR, "the laboratory answered no JSON object")
+            raise ReadFailure(Trouble.ERROR, "the laboratory's answer is not a JSON object")
         return answer
 
 
@@ -86,15 +86,15 @@ def _status(kind: dict[str, Any], injected: dict[str, Any] | None) -> FaultStatu
 
 
 def _judge(reply: Reply, done: str) -> Receipt:
-    """What an answer means. 409 is also said after an attempt that did not prove itself, so it is unknown."""
+    """What an answer means. 409 also follows an attempt that was not confirmed, so it is unknown."""
     if reply.status == 200:
         return Receipt(done, f"the laboratory says: {done}")
     if reply.status in (400, 404):
-        raise EffectRefused(_words(reply), f"refused-{reply.status}")
-    raise EffectUnknown(_words(reply), f"answer-{reply.status}")
+        raise EffectRefused(_text(reply), f"refused-{reply.status}")
+    raise EffectUnknown(_text(reply), f"answer-{reply.status}")
 
 
-def _words(reply: Reply) -> str:
+def _text(reply: Reply) -> str:
     try:
         return str(json.loads(reply.text)["error"])
     except (ValueError, KeyError, TypeError):

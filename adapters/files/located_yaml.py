@@ -1,7 +1,7 @@
-"""YAML 1.2 as plain data with the place of every value: nothing executed, nothing trusted.
+"""YAML 1.2 as plain data with the position of every value; nothing in the file is executed.
 
-Read from the parser's events, so no object is ever built that the file names, nesting is bounded while reading,
-and every value knows its line. Plain scalars follow the core schema of YAML 1.2 (10.3.2 in its specification);
+It reads the parser's events: no object that the file names is ever built, nesting is limited while reading,
+and every value has its line. Plain scalars follow the core schema of YAML 1.2 (10.3.2 in its specification);
 keys are text as written. All failures are ConfigError.
 """
 
@@ -35,7 +35,7 @@ from state.errors import ConfigError, Problem
 DEEPEST = 32
 """Levels of nesting, aliases expanded."""
 MOST_VALUES = 100_000
-"""Values, aliases expanded: small files that grow a thousandfold are refused."""
+"""Values, aliases expanded: a small file that expands to more is refused."""
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
@@ -47,7 +47,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,30}|[0-9]{1,30}(?:\.[0-9]{0,30})?)(?:[eE
 
 
 def parse_yaml(text: str, file: str) -> Located:
-    """YAML text as data with places; `file` names it in findings. Raises ConfigError."""
+    """YAML text as data with positions; `file` names it in findings. Raises ConfigError."""
     try:
         root = _compose(YAML(typ="safe", pure=True).parse(text), file)
     except MarkedYAMLError as error:
@@ -57,8 +57,8 @@ def parse_yaml(text: str, file: str) -> Located:
     except ReaderError as error:
         refuse(file, _place_of(text, error.position), "text without control characters")
     except (YAMLError, ValueError, OverflowError):
-        # The scanner turns numeric escapes of quoted text into characters without looking at their range.
-        refuse(file, START, "valid YAML: an escape in quoted text names no character")
+        # The scanner does not check the range of numeric escapes in quoted text.
+        refuse(file, START, "valid YAML: an escape in quoted text is not a character")
     builder = _Builder(file)
     data = builder.value(root, ()) if root else None
     if builder.problems:
@@ -72,7 +72,7 @@ def refuse(file: str, place: Position, expected: str, value: str = "") -> NoRetu
 
 
 def _syntax_message(error: MarkedYAMLError) -> str:
-    """The parser's words, without what it quotes from the file: that may be a secret."""
+    """The parser's message without its quotes from the file, which may be a secret."""
     message = [part for part in (error.context, error.problem) if part]
     return re.sub(r"\s+", " ", re.sub(r"(?<= )'[^']{2,}'|\"[^\"]{2,}\"", "…", ", ".join(message))) or "unreadable"
 
@@ -95,7 +95,7 @@ class _Node:
 
 
 def _compose(events: Iterator[Event], file: str) -> _Node | None:
-    """The tree of one document. An alias is the node it names, so nothing grows here."""
+    """The tree of one document. An alias is the node it names, so nothing is expanded here."""
     top = _Node(START)
     stack = [top]
     anchors: dict[str, _Node] = {}
@@ -126,7 +126,7 @@ def _compose(events: Iterator[Event], file: str) -> _Node | None:
 def _node(event: NodeEvent, place: Position, anchors: dict[str, _Node], file: str) -> _Node:
     if isinstance(event, AliasEvent):
         if event.anchor not in anchors:
-            refuse(file, place, "an alias of an anchor that stands before it")
+            refuse(file, place, "an alias of an anchor defined before it")
         return anchors[event.anchor]
     tagged = isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None
     if tagged:
@@ -167,14 +167,14 @@ class _Builder:
             if name is None or not _is_text(name):
                 self._problem(key, "a mapping or list" if name is None else "", "a key that is text")
             elif name == "<<" and key.plain:
-                self._problem(key, "'<<'", "keys written out: YAML 1.2 merges nothing")
+                self._problem(key, "'<<'", "keys written out: YAML 1.2 has no merge keys")
             elif name in data:
                 first = self.keys[*path, name][0]
                 self._problem(key, f"key {shown((), name)} again", f"each key once (first in line {first})")
             else:
                 self.keys[*path, name] = key.place
                 data[name] = self.value(item, (*path, name))
-                if item.plain and not item.text:  # the parser finds an empty value where the next thing begins
+                if item.plain and not item.text:  # the parser places an empty value where the next token begins
                     self.values[*path, name] = key.place
         return data
 
@@ -194,7 +194,7 @@ def _is_text(text: str) -> bool:
 
 
 def _plain(text: str) -> Any:
-    """A plain scalar by the core schema; numbers that are not finite stay text, so that no check sees them."""
+    """A plain scalar by the core schema; numbers that are not finite stay text, so no check gets them."""
     if text in _NULL:
         return None
     if text in _TRUE or text in _FALSE:

@@ -1,4 +1,4 @@
-"""Estate and runbook files on disk: only what its owner alone may change is read. Failures are ConfigError."""
+"""Estate and runbook files on disk; a file that every account may change is refused. Failures are ConfigError."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from state.config_files.located import START, Located
 from state.errors import ConfigError, Problem
 
 LARGEST = 1_000_000
-"""Bytes one file may have."""
+"""The most bytes a file may have."""
 
 
 def read_yaml(path: Path) -> Located:
@@ -50,9 +50,9 @@ def _text(path: Path) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    """The file's content, once its owner alone decides about it. Checked on the open file: it cannot be swapped."""
+    """The file's content, if not everybody may change it. Checked on the open file: it cannot be replaced meanwhile."""
     try:
-        # Not blocking, so that a named pipe in the file's place cannot hold us up.
+        # Not blocking, so that a named pipe in place of the file cannot stop this process.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""A journal in memory: for tabletop runs and tests; passes the same contract suite as the durable one."""
+"""A journal in memory, for exercises and tests; passes the same contract tests as the durable one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The journal in SQLite: write-ahead log, `synchronous=FULL`, updates and deletes refused by trigger.
 
-Before each append the file must still be the one that was opened (same inode, linked, nobody else wrote) and the
-disk must have room; otherwise JournalUnavailable, and no effect starts.
+Before each append the file must still be the one that was opened (same inode, linked, written by no other program)
+and the disk must have space; otherwise JournalUnavailable, and no effect starts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FREE_FLOOR = 16 * 1024 * 1024
 """Bytes that must be free before an append, so that ending and stopping can still be recorded."""
 
 BUSY = 1.0
-"""Seconds to wait for another program that holds the file; nobody else has business with it."""
+"""Seconds to wait for another program that has locked the file; none should."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -44,7 +44,7 @@ class SqliteJournal:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(SCHEMA)
             self._version = self._data_version()
-            log = path.with_name(f"{path.name}-wal")  # the newest entries live there until a checkpoint
+            log = path.with_name(f"{path.name}-wal")  # the newest entries are there until a checkpoint
             self._inodes = {file: os.stat(file).st_ino for file in (path, log)}
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
@@ -89,10 +89,10 @@ class SqliteJournal:
         try:
             for file, inode in self._inodes.items():
                 if os.stat(file).st_ino != inode:
-                    raise JournalUnavailable(f"{file}: another file has taken the journal's place")
+                    raise JournalUnavailable(f"{file}: another file has replaced the journal")
             room = os.statvfs(self.path)
         except OSError as error:
-            message = f"{error.filename}: {error.strerror}; the open file is no longer there"
+            message = f"{error.filename}: {error.strerror}; the open file was removed"
             raise JournalUnavailable(message) from error
         if room.f_bavail * room.f_frsize < FREE_FLOOR:
             free = room.f_bavail * room.f_frsize // 1_000_000

@@ -1,4 +1,4 @@
-"""Alertmanager (0.22 and newer) over its API v2: all alerts, and whether its watchdog barks.
+"""Alertmanager (0.22 and newer) over its API v2: all alerts, and whether its watchdog alert fires.
 
 Source: Alertmanager, api/v2/openapi.yaml, `GET /alerts`.
 """
@@ -24,7 +24,7 @@ PATH = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true
 
 
 class AlertmanagerOptions(MonitorEntry, Single):
-    """`url` of the server; `watchdog` is the alert that always fires, proof that alerting works at all."""
+    """`url` of the server; `watchdog` is the alert that always fires, as proof that alerting works."""
 
     watchdog: str = Field(default="Watchdog", min_length=1)
 
@@ -41,12 +41,12 @@ class Alertmanager:
         self._watchdog = watchdog
 
     async def read(self, *, deadline: float) -> AlertsReading:
-        """All alerts but the watchdog, which is only noted as seen. Raises ReadFailure."""
+        """All alerts except the watchdog; only whether it was seen is kept. Raises ReadFailure."""
         body = await self._reader.get(PATH, deadline=deadline)
         try:
             alerts = [_alert(row) for row in json.loads(body)]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ReadFailure(Trouble.ERROR, f"{self.name} gave no answer of Alertmanager") from error
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Alertmanager's") from error
         barking = any(alert.name == self._watchdog and alert.state == "active" for alert in alerts)
         return AlertsReading(tuple(alert for alert in alerts if alert.name != self._watchdog), barking)
 

@@ -1,4 +1,4 @@
-"""The part every monitor reached over HTTP has in common: its address, its TLS and its credential."""
+"""What all monitors reached over HTTP have in common: address, TLS and credential."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Endpoint(Entry):
     plaintext: bool = False
 
     @model_validator(mode="after")
-    def _credential_is_one(self) -> Endpoint:
+    def _one_credential(self) -> Endpoint:
         if self.token is not None and (self.user is not None or self.password is not None):
             refuse(type(self), [(("token",), self.token, "either token, or user and password")])
         if (self.user is None) != (self.password is None):
-            given = "password" if self.user is None else "user"
-            refuse(type(self), [((given,), getattr(self, given), "user and password together")])
+            present = "password" if self.user is None else "user"
+            refuse(type(self), [((present,), getattr(self, present), "user and password together")])
         return self
 
     def check_plain(self, urls: Mapping[Path, str]) -> None:
-        """Raise ValidationError at every address that would be asked in plain text without leave."""
+        """Raise ValidationError for every plain-text address that is not allowed."""
         origins = {path: Origin.of(locate(url)[0]) for path, url in urls.items()}
         plain = [path for path, origin in origins.items() if origin.scheme == "http" and not origin.loopback]
         if not self.plaintext:
@@ -60,6 +60,6 @@ class Single(Endpoint):
     url: BaseUrl
 
     @model_validator(mode="after")
-    def _plain_only_at_home(self) -> Single:
+    def _plain_text_on_loopback(self) -> Single:
         self.check_plain({("url",): self.url})
         return self

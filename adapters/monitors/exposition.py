@@ -1,6 +1,6 @@
-"""Reads the few metrics we want out of Prometheus' text exposition, and takes rates of their counters.
+"""Reads selected metrics from Prometheus' text exposition, and computes rates of their counters.
 
-Formats: Prometheus text 0.0.4 and OpenMetrics 1.0, whose exemplars are passed over. Lines are filtered by name before
+Formats: Prometheus text 0.0.4 and OpenMetrics 1.0, whose exemplars are skipped. Lines are filtered by name before
 anything is parsed, and the labels of a series are parsed once: its text is the key.
 """
 
@@ -23,7 +23,7 @@ LABEL = re.compile(TERM)
 SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{((?:" + TERM + rb",)*+(?:" + TERM + rb")?+\s*+)\})?")
 """A metric's name and, in braces, its labels: separated by commas, of which one may end the list."""
 HASH, UNDERSCORE = b"#_"
-"""As numbers: looking for a number in bytes is several times faster than for bytes."""
+"""As numbers: searching bytes for a number is several times faster than for bytes."""
 ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b'\\"': b'"'}
 ESCAPE = re.compile(rb'\\[\\n"]')
 
@@ -65,8 +65,8 @@ def samples(body: bytes, names: tuple[str, ...]) -> Iterator[tuple[bytes, float]
             else:
                 key, _, rest = line.replace(b"\t", b" ").partition(b" ")
         value, *timestamp = map(float, rest.split())
-        if len(timestamp) > 1 or UNDERSCORE in rest:  # Python takes an underscore for a separator of digits
-            raise ValueError("a sample is a value and perhaps a timestamp")
+        if len(timestamp) > 1 or UNDERSCORE in rest:  # Python accepts an underscore between digits
+            raise ValueError("a sample must be a value and an optional timestamp")
         yield key, value
 
 
@@ -74,10 +74,10 @@ def labels_of(key: bytes) -> tuple[str, dict[str, str]]:
     """The metric's name and the labels in the text of a series. Raises ValueError."""
     found = SERIES.fullmatch(key)
     if found is None:
-        raise ValueError("the text of a series cannot be read")
+        raise ValueError("a series cannot be read")
     pairs = [(_text(label), _text(value)) for label, value in LABEL.findall(found[2] or b"")]
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("a label stands twice")
+        raise ValueError("a label occurs twice")
     return found[1].decode(), dict(pairs)
 
 
@@ -110,7 +110,7 @@ class Exposition:
         self._ring.append(Sample(at, values))
 
     def forget(self, now: float) -> None:
-        """Drop the answers that left the window."""
+        """Drop the answers older than the window."""
         while self._ring and now - self._ring[0].at > self._naming.window:
             self._ring.popleft()
 

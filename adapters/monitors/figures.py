@@ -1,4 +1,4 @@
-"""The figures every monitor gives, computed in one way: requests/s, share of 5xx, and a latency quantile.
+"""The figures of every monitor, computed in one way: requests/s, share of 5xx, and a latency quantile.
 
 Definitions follow Prometheus: `rate` (without extrapolation) and `histogram_quantile` with linear interpolation
 inside a bucket.
@@ -22,7 +22,7 @@ QUANTILE = 0.99
 
 
 class Naming(Entry):
-    """What the metrics and their labels are called, over how long rates are taken, and when a sample is too old.
+    """The names of the metrics and labels, the window of rates, and the age at which a sample is too old.
 
     `stale_after` defaults to the window, since a rate needs samples inside it.
     """
@@ -43,7 +43,7 @@ class Naming(Entry):
 
 @dataclass(slots=True)
 class Tally:
-    """Figures by (service, release), and latency by service; what is missing has no data."""
+    """Figures by (service, release), and latency by service; a missing key means no data."""
 
     services: set[str] = field(default_factory=set)
     rates: dict[Pair, float] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Tally:
 
 
 def number(value: float | None) -> float | None:
-    """A figure, or None for what is none: NaN and infinity are no data."""
+    """A figure, or None: NaN and infinity are no data."""
     return value if value is not None and math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""Plain HTTP health probes: asked from where the engine runs, as a customer would ask."""
+"""HTTP health probes: requests from the engine's host, as a customer would send them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ANSWER = 1 << 20
 
 
 class HttpTarget(ProbeEntry):
-    """One address to ask, the site it belongs to and the service it speaks for."""
+    """One address to probe, its site, and the service it stands for."""
 
     url: PageUrl
 
@@ -34,7 +34,7 @@ class HttpOptions(MonitorEntry, Endpoint):
         return self.targets
 
     @model_validator(mode="after")
-    def _plain_only_at_home(self) -> HttpOptions:
+    def _plain_text_on_loopback(self) -> HttpOptions:
         self.check_plain({("targets", name, "url"): target.url for name, target in self.targets.items()})
         return self
 
@@ -51,7 +51,7 @@ class HttpProbe:
         self._path = path
 
     async def read(self, *, deadline: float) -> ProbeReading:
-        """Status and seconds of a whole answer, whatever the status. Raises ReadFailure, also on a redirect."""
+        """Status and seconds of a complete answer with any status. Raises ReadFailure, also on a redirect."""
         began = time.perf_counter()
         answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER)
         return ProbeReading(self.target, answer.status, time.perf_counter() - began)

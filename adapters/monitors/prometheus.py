@@ -25,7 +25,7 @@ FIGURE = "recovery_figure"
 
 
 class PrometheusOptions(MonitorEntry, Single, Naming):
-    """`url` of the server (with its path prefix, if any), and what the metrics are called there."""
+    """`url` of the server (with its path prefix, if any), and the names of the metrics."""
 
 
 OPTIONS = PrometheusOptions
@@ -107,7 +107,7 @@ class Prometheus:
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
             return [_series(row) for row in answer["data"]["result"]]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ReadFailure(Trouble.ERROR, f"{self.name} gave no answer of Prometheus") from error
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
 
     async def close(self) -> None:
         await self._reader.close()

@@ -1,4 +1,4 @@
-"""Metrics taken from the services themselves: the source where there is no Prometheus, and its fallback."""
+"""Metrics read from the services themselves: used without Prometheus, or as its fallback."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ KIND = "scrape"
 
 
 class ScrapeTarget(Entry):
-    """One server's metrics page and the site it stands in."""
+    """One server's metrics page and its site."""
 
     site: SiteName
     url: PageUrl
 
 
 class ScrapeOptions(MonitorEntry, Endpoint, Naming):
-    """`targets` by name, and what their metrics are called."""
+    """`targets` by name, and the names of their metrics."""
 
     targets: Mapping[Name, ScrapeTarget]
 
     @model_validator(mode="after")
-    def _plain_only_at_home(self) -> ScrapeOptions:
+    def _plain_text_on_loopback(self) -> ScrapeOptions:
         self.check_plain({("targets", name, "url"): target.url for name, target in self.targets.items()})
         return self
 
@@ -45,7 +45,7 @@ OPTIONS = ScrapeOptions
 
 
 class _Scraped:
-    """One target with the answers it gave lately."""
+    """One target with its recent answers."""
 
     def __init__(self, reader: HttpReader, path: str, naming: Naming) -> None:
         self.reader = reader
@@ -53,7 +53,7 @@ class _Scraped:
         self._path = path
 
     async def ask(self, deadline: float) -> ReadFailure | None:
-        """Ask once; a failure is returned, the former answers stay until they leave the window."""
+        """Scrape once; a failure is returned, and earlier answers stay until they leave the window."""
         try:
             body = await self.reader.get(self._path, deadline=deadline)
             self.answers.take(body, time.monotonic())
@@ -63,7 +63,7 @@ class _Scraped:
 
 
 class Scrape:
-    """All targets of one monitor, asked at once."""
+    """All targets of one monitor, scraped at the same time."""
 
     def __init__(self, name: str, targets: Sequence[_Scraped], naming: Naming) -> None:
         self.name = name

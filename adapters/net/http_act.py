@@ -18,7 +18,7 @@ from state.errors import EffectRefused, EffectUnknown
 
 MAX_ANSWER = 64 << 10
 PROMPT = 3.0
-"""Seconds from deciding on a request to the connection it leaves by; later, nothing is sent."""
+"""Seconds within which a request must have its connection; later, nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class HttpActor:
     unix: str | None = None
 
     async def send(self, method: str, path: str, body: Mapping[str, Any] | None, *, deadline: float) -> Reply:
-        """Send a request, with JSON if given, and read the whole answer within the deadline.
+        """Send a request, with JSON if given, and read the complete answer within the deadline.
 
         Raises EffectRefused (`unreachable`) when no connection was made, so nothing was sent, and EffectUnknown
         (`timeout`, `reset`, `redirect`, `oversize`, `encoding`) for everything else that is no answer.
@@ -48,10 +48,10 @@ class HttpActor:
             raise EffectUnknown(f"{where} did not answer within {deadline:g} s", "timeout") from error
         except UnusableAnswer as error:
             raise EffectUnknown(f"{where}: {error}", error.code) from error
-        except (aiohttp.ClientError, OSError) as error:  # which may carry the request with its credential
+        except (aiohttp.ClientError, OSError) as error:  # it may contain the request with its credential
             if not progress.connected:
                 raise EffectRefused(f"no connection to {where}: {reason(error)}", "unreachable") from None
-            raise EffectUnknown(f"{where} broke off: {reason(error)}", "reset") from None
+            raise EffectUnknown(f"{where}: the connection was lost: {reason(error)}", "reset") from None
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, progress: _Progress) -> Reply:
         headers = {"Accept-Encoding": "identity"}
@@ -85,15 +85,15 @@ class HttpActor:
 
 @dataclass(slots=True)
 class _Progress:
-    """Whether a connection was made: from then on bytes may have left. One made after `until` is not used."""
+    """Whether a connection was made: from then on bytes may have left. A connection made after `until` is not used."""
 
     until: float
     connected: bool = False
 
 
 class _Prompt(aiohttp.BaseConnector):
-    """Hands out one connection, and none that came too late: when this process stood still, it is there before the
-    alarm is. A second one would be for the same request again, which aiohttp does for methods like DELETE."""
+    """Hands out one connection, and none that came too late: after a suspended process continues, it is there before
+    the timer fires. A second one would repeat the request, as aiohttp does for methods like DELETE."""
 
     progress: _Progress
 

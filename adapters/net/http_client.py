@@ -1,6 +1,6 @@
-"""What reading and acting over HTTP have in common: one client without habits of its own, and whole answers.
+"""What reading and acting over HTTP have in common: one client without implicit behaviour, and complete answers.
 
-HTTP itself (RFC 9112) is aiohttp's: framing, kept connections, TLS. Here stands what we never leave to a default.
+HTTP itself (RFC 9112) is aiohttp's: framing, kept connections, TLS. This module sets what is not left to a default.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GZIP = 16 + zlib.MAX_WBITS
 
 
 class UnusableAnswer(Exception):
-    """An answer came, but no body can be made of it; `code` is `oversize` or `encoding`."""
+    """An answer came, but its body cannot be used; `code` is `oversize` or `encoding`."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class UnusableAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer: status code, decoded body, and the place a redirect points to (empty when it is none)."""
+    """A complete answer: status code, decoded body, and the target of a redirect (empty for other answers)."""
 
     status: int
     body: bytes
@@ -45,7 +45,7 @@ class Reply:
 def client(connector: aiohttp.BaseConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
     """A client that sends these headers, keeps no cookies and reads no proxy or password from the environment.
 
-    It has no time limits, which the callers' deadlines are, and leaves bodies encoded for `whole`. Needs a running
+    It has no time limits (the callers set deadlines) and leaves bodies encoded for `whole`. Needs a running
     event loop.
     """
     return aiohttp.ClientSession(
@@ -62,9 +62,9 @@ def client(connector: aiohttp.BaseConnector, headers: Mapping[str, str]) -> aioh
 def address(origin: Origin, path: str) -> URL:
     """The URL of a path at an origin, as it is sent. Raises ValueError."""
     if path and not path.startswith("/"):
-        raise ValueError("a path starts with a slash")
+        raise ValueError("a path must start with a slash")
     if not printable(path):
-        raise ValueError("a path is printable ASCII without spaces")
+        raise ValueError("a path must be printable ASCII without spaces")
     return URL(f"{origin.scheme}://{origin.netloc}{origin.prefix}{path}", encoded=True)
 
 
@@ -89,7 +89,7 @@ async def whole(answer: aiohttp.ClientResponse, cap: int) -> Reply:
 
 
 def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
-    """The content of a body. aiohttp takes a gzip stream without its end for whole, so it is decoded here."""
+    """The content of a body. aiohttp accepts a truncated gzip stream, so it is decoded here."""
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip"):
@@ -114,11 +114,11 @@ def _oversize(cap: int) -> UnusableAnswer:
 
 
 def reason(error: aiohttp.ClientError | OSError) -> str:
-    """What went wrong with a request, in short and in our words: aiohttp's may quote the request and the answer."""
+    """Why a request failed, in short. Not aiohttp's own message, which may quote the request and the answer."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed before an answer"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "the connection was closed before a whole answer"
+        return "the connection was closed before a complete answer"
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the answer is not valid HTTP: {error.message.partition(':')[0]}"
     cause = error.__cause__ if isinstance(error, aiohttp.ClientConnectorError) else error

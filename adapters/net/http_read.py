@@ -1,6 +1,6 @@
 """Reading over HTTP for polling: GET over a kept connection, answers bounded in size and time.
 
-No redirect is followed, and a credential is bound to the one origin it was given for.
+No redirect is followed, and a credential is sent only to the one origin it belongs to.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from state.errors import ReadFailure, Trouble
 MAX_BODY = 8 << 20
 MAX_CONNECTIONS = 2
 KEPT_SECONDS = 60.0
-"""How long an idle connection is kept: longer than sources are usually apart."""
+"""How long an idle connection is kept: longer than the usual polling interval."""
 CLOSE_SECONDS = 0.5
 SHOWN = 200
 
@@ -45,7 +45,7 @@ class HttpReader:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> bytes:
-        """The body of a 2xx answer. Raises ReadFailure for every other one: 401 and 403 denied, 204 or no body
+        """The body of a 2xx answer. Raises ReadFailure for any other answer: 401 and 403 denied, 204 or no body
         empty, the rest error."""
         answer = await self.fetch(path, deadline=deadline, cap=cap)
         if answer.status in (401, 403):
@@ -56,11 +56,11 @@ class HttpReader:
                 Trouble.ERROR, f"{self.origin.netloc} answered {answer.status} to {_short(path)}: {message}"
             )
         if not answer.body:
-            raise ReadFailure(Trouble.EMPTY, f"{self.origin.netloc} answered nothing to {_short(path)}")
+            raise ReadFailure(Trouble.EMPTY, f"{self.origin.netloc} sent an empty answer to {_short(path)}")
         return answer.body
 
     async def fetch(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> Reply:
-        """Whatever answer comes, except a redirect. Raises ReadFailure on a redirect, an answer that is not whole,
+        """Any answer except a redirect. Raises ReadFailure on a redirect, an answer that is not complete,
         larger than `cap` bytes or in an unknown encoding, and on no answer within the deadline in seconds."""
         url = address(self.origin, path)
         where = self.origin.netloc
@@ -75,7 +75,7 @@ class HttpReader:
             raise ReadFailure(Trouble.TIMEOUT, f"{where} did not answer within {deadline:g} s") from error
         except UnusableAnswer as error:
             raise ReadFailure(Trouble.ERROR, f"{where}: {error}") from error
-        except (aiohttp.ClientError, OSError) as error:  # which may carry the request with its credential
+        except (aiohttp.ClientError, OSError) as error:  # it may contain the request with its credential
             raise ReadFailure(Trouble.ERROR, f"{where}: {reason(error)}") from None
         if 300 <= answer.status < 400:
             target = _place(answer.location) or where
@@ -104,7 +104,7 @@ class HttpReader:
             ssl=True if tls is None else tls,
             limit=MAX_CONNECTIONS,
             keepalive_timeout=KEPT_SECONDS,
-            use_dns_cache=False,  # after a name was moved the next connection goes to the new address
+            use_dns_cache=False,  # after a DNS change the next connection goes to the new address
         )
 
 
@@ -113,7 +113,7 @@ def _short(path: str) -> str:
 
 
 def _place(location: str) -> str:
-    """Host and port of a redirect's address, without the user and password it may carry; empty when there is none."""
+    """Host and port of a redirect's address, without user and password; empty when there is none."""
     try:
         return urlsplit(location).netloc.rpartition("@")[2]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where an HTTP target lives, how TLS to it is verified, and the credential that may go there and nowhere else."""
+"""The address of an HTTP target, how TLS to it is verified, and the credential that is sent to it alone."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> Origin:
-        """Take a URL apart. Raises ValueError on anything but plain http(s) without user, query and fragment."""
+        """Parse a URL. Raises ValueError on anything but plain http(s) without user, query and fragment."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not an http or https address")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("credentials do not belong into an address")
+            raise ValueError("an address must not have credentials")
         if parts.query or parts.fragment or not printable(parts.path):
             raise ValueError(f"{url!r} has more than scheme, host, port and path")
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -46,7 +46,7 @@ class Origin:
 
     @property
     def netloc(self) -> str:
-        """`host:port`, as the Host header wants it."""
+        """`host:port`, as in the Host header."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
@@ -89,7 +89,7 @@ PageUrl = Annotated[HttpUrl, AfterValidator(_page)]
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Basic (user and secret) or bearer (secret alone) authorization."""
+    """Basic (user and secret) or bearer (secret only) authorization."""
 
     secret: Secret
     user: str | None = None

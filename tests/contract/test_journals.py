@@ -94,9 +94,9 @@ async def test_a_journal_that_was_moved_away_or_replaced_is_refused(tmp_path):
     journal = writer(store)
     await journal.append(event(1))
     (tmp_path / "j.db").rename(tmp_path / "gone.db")
-    await _refused(journal, "no longer there")
+    await _refused(journal, "was removed")
     (tmp_path / "j.db").write_bytes(b"another file")
-    await _refused(journal, "taken the journal's place")
+    await _refused(journal, "has replaced the journal")
     (tmp_path / "j.db").unlink()
     (tmp_path / "gone.db").rename(tmp_path / "j.db")
     await journal.append(event(3))
@@ -110,7 +110,7 @@ async def test_a_log_taken_away_is_noticed_before_an_entry_is_lost_with_it(tmp_p
     journal = writer(store)
     await journal.append(event(1))
     (tmp_path / "j.db-wal").unlink()
-    await _refused(journal, "no longer there")
+    await _refused(journal, "was removed")
     store.close()
 
 

@@ -161,7 +161,7 @@ def test_loopback_is_a_promise_about_every_address() -> None:
     with pytest.raises(ConfigError) as refused:
         estate(text)
     assert len(refused.value.problems) == 4
-    assert all("a loopback address, as tls: loopback promises" in str(p) for p in refused.value.problems)
+    assert all("a loopback address, because of tls: loopback" in str(p) for p in refused.value.problems)
     assert refused.value.problems[0].line == line + 3
     plain = text.replace("https://10.1.0.11", "http://127.0.0.1").replace("https://10.2.0.11", "http://[::1]")
     assert estate(plain.replace("10.1.0.11:", "127.0.0.1:").replace("10.2.0.11:", "localhost:"))
