@@ -105,7 +105,7 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         message=step.message,
         evidence=step.evidence,
         effect=effect,
-        figures={k: float(v) for k, v in step.figures.items() if v is not None},
+        figures={k: float(v) for k, v in step.figures.items() if isinstance(v, int | float)},
     )
 
 

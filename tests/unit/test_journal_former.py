@@ -1,0 +1,60 @@
+"""A journal that the former version wrote is verified, read and gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adapters.journals.memory import MemoryJournal
+from state.capabilities import load_events
+from state.journal.events import Foreign, Unreadable
+from state.journal.format import Sealed, canonical, unseal, verify_export
+from tests.support.small_estate import flip, small
+
+FORMER = Path(__file__).parents[1] / "fixtures/journals/version-0.1.ndjson"
+
+
+def sealed(line: bytes) -> Sealed:
+    raw = json.loads(line)
+    return Sealed(
+        raw["seq"],
+        raw["header"].encode(),
+        bytes.fromhex(raw["hash"]),
+        bytes.fromhex(raw["salt"]),
+        raw["payload"].encode(),
+    )
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Sealed]:
+    load_events()
+    return [sealed(line) for line in FORMER.read_bytes().splitlines()]
+
+
+def test_its_chain_verifies() -> None:
+    lines = FORMER.read_bytes().splitlines()
+    assert verify_export(lines).ok
+    assert verify_export(lines).entries == len(lines)
+
+
+def test_every_entry_reads_as_its_kind_and_writes_back_what_it_said(entries: list[Sealed]) -> None:
+    for entry in entries:
+        body = unseal(entry).body
+        assert not isinstance(body, Foreign | Unreadable)
+        now, then = json.loads(canonical(body.as_json())), json.loads(entry.payload)
+        assert {k: v for k, v in now.items() if k in then} == then
+        assert not set(now) - set(then) - {"leaves", "backend"}
+
+
+async def test_an_engine_goes_on_with_it(entries: list[Sealed]) -> None:
+    store = MemoryJournal()
+    store.append(entries)
+    async with small(store=store) as lab:
+        assert lab.engine.view("header").effects == ""
+        runs = lab.engine.view("runbooks").runs
+        assert [runs[f"R-{n}"].state for n in (1, 2, 3)] == ["done", "done", "done"]
+        run = (await lab.submit(await lab.preview(flip("green")))).run
+        assert (run, await lab.ended(run)) == ("R-5", "done")
+        assert await lab.engine.journal_verify() == ""
