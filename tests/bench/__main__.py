@@ -22,6 +22,7 @@ GOALS = {
     "6": "poll",
     "10": "traffic",
     "1": "start",
+    "3": "wire",
     "2": "hung",
     "4": "steady",
     "5": "keys",

@@ -1,9 +1,11 @@
 """Load roles, each a process of its own: `python -m tests.bench.load ROLE …` prints `ready` when it serves.
 
-farm PORT COUNT     HTTP servers on COUNT ports from PORT: figures as Prometheus gives them, and Patroni's answers
+farm PORT COUNT     HTTP servers on COUNT ports from PORT: figures as Prometheus gives them (the same ones each time
+                    below the path /still), and Patroni's answers
 hole PORT SOCKET    accepts on a port and a Unix socket, and never answers
 clients PORT N      N closed-loop HTTP clients until SIGTERM; then prints `started server` for each request
 sessions SECONDS …  30 PostgreSQL sessions, for peers that watch sessions
+weights B S PATH …  another weight once a second for the S servers of each of the B backends of the HAProxy there
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from pathlib import Path
 COUNTER = itertools.count(1)
 
 
-def figures() -> bytes:
-    """An instant query's answer for ten services, about 2 KB; the rate moves with every answer."""
+def figures(*, still: bool = False) -> bytes:
+    """An instant query's answer for ten services, about 2 KB; the rate moves with every answer, unless still."""
     rows: list[tuple[dict[str, str], float]] = []
-    tick = next(COUNTER)
+    tick = 0 if still else next(COUNTER)
     for number in range(10):
         labels = {"service": f"service-{number}", "release": "v41"}
         rows.append((labels | {"recovery_figure": "rate"}, 20 + (tick + number) % 17))
@@ -82,8 +84,8 @@ class Site(asyncio.Protocol):
     def _body(self, path: str) -> bytes:
         if path.startswith("/fixed"):
             return FIXED
-        if path.startswith("/api/"):
-            return figures()
+        if path.startswith(("/api/", "/still/")):
+            return figures(still=path.startswith("/still/"))
         return patroni(path) if path.count("/") >= 3 else b"ok\n"
 
 
@@ -146,6 +148,23 @@ async def sessions(seconds: float, port: int, user: str, password: str) -> None:
     await asyncio.gather(*(work(number) for number in range(30)))
 
 
+async def weights(backends: int, servers: int, paths: list[str]) -> None:
+    """Three digits always, so that the screen's columns do not move."""
+    print("ready", flush=True)
+    while True:
+        started = time.monotonic()
+        for path in paths:
+            for backend in range(backends):
+                names = (f"be{backend:03d}/srv{i:03d}" for i in range(servers))
+                line = ";".join(f"set server {name} weight {random.randint(100, 199)}" for name in names)
+                reader, writer = await asyncio.open_unix_connection(path)
+                writer.write(line.encode() + b"\n")
+                told = await reader.read(-1)
+                writer.close()
+                assert not told.strip(), told
+        await asyncio.sleep(max(0.0, started + 1.0 - time.monotonic()))
+
+
 def main() -> None:
     name, *given = sys.argv[1:]
     match name:
@@ -157,6 +176,8 @@ def main() -> None:
             asyncio.run(clients(int(given[0]), int(given[1])))
         case "sessions":
             asyncio.run(sessions(float(given[0]), int(given[1]), given[2], given[3]))
+        case "weights":
+            asyncio.run(weights(int(given[0]), int(given[1]), given[2:]))
 
 
 if __name__ == "__main__":

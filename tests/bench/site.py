@@ -157,8 +157,11 @@ def engine_gone(site: Site) -> None:
 
 
 @contextlib.contextmanager
-def small_site(folder: Path, name: str = "small") -> Iterator[tuple[Site, Pair]]:
-    """Two PostgreSQL servers and one HAProxy with two servers, one service over them; all healthy."""
+def small_site(folder: Path, name: str = "small", *, still: bool = False) -> Iterator[tuple[Site, Pair]]:
+    """Two PostgreSQL servers and one HAProxy with two servers, one service over them; all healthy.
+
+    Its rate moves with every reading, unless `still`.
+    """
     farm = free_port()
     place = folder / f"{name}-servers"
     place.mkdir(mode=0o755)
@@ -168,7 +171,8 @@ def small_site(folder: Path, name: str = "small") -> Iterator[tuple[Site, Pair]]
         postgres() as pair,
     ):
         databases = {"orders": database(pair_of(pair), farm, "orders")}
-        prometheus = {"prom": {"kind": "prometheus", "url": f"http://{LOOPBACK}:{farm}"}}
+        url = f"http://{LOOPBACK}:{farm}{'/still' if still else ''}"
+        prometheus = {"prom": {"kind": "prometheus", "url": url}}
         yield write(folder, name, databases, [balancer.runtime], prometheus, shop_on("edge-0")), pair
 
 
