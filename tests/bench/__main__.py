@@ -38,7 +38,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="full sizes, for figures to be written down")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a figure is beyond 1.5 times its target")
     parser.add_argument("--peers", type=Path, default=Peers.default_folder(), metavar="DIR", help="where peers live")
-    parser.add_argument("--install-peers", action="store_true", help="install what PyPI has of them there first")
+    parser.add_argument(
+        "--install-peers", action="store_true", help="install those of PyPI there first, and MariaDB by apt-get"
+    )
     given = parser.parse_args()
     unknown = [goal for goal in given.goals if goal not in GOALS]
     if unknown:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.big_site import big_site
+from tests.bench.dolphie import READY, TOGGLE, dolphie, why
 from tests.bench.figures import Figure, Pairs, Target, missing, quantile
-from tests.bench.pty_driver import Driven
+from tests.bench.pty_driver import Driven, taken
 from tests.bench.servers import haproxy
 from tests.bench.setting import Setting
 from tests.bench.start import LIVE
@@ -21,25 +22,24 @@ QUIET = 0.12
 """Seconds of draining before a key, plus a random part of the refresh: what was on its way has come."""
 
 
-def latencies(driven: Driven, keys: tuple[str, ...], count: int) -> list[float]:
-    """Milliseconds of each key until the program writes; the keys are taken in turn."""
-    taken = []
+def latencies(driven: Driven, keys: tuple[str, ...], count: int, *beside: Driven) -> list[float]:
+    """Milliseconds of each key until the program writes; the keys are taken in turn. Others are read meanwhile."""
+    found = []
     for number in range(count):
-        driven.drain(QUIET + random.random() * 0.25, model=False)
-        taken.append(driven.key_ms(keys[number % len(keys)]))
-    return taken
+        for _ in taken([driven, *beside], QUIET + random.random() * 0.25):
+            pass
+        found.append(driven.key_ms(keys[number % len(keys)]))
+    return found
 
 
 def compared(
     ours: Driven, theirs: Driven, keys: tuple[tuple[str, ...], tuple[str, ...]], n: int, count: int
 ) -> tuple[Pairs, Pairs]:
-    """p50 and p95, round by round in turn. The other terminal is emptied meanwhile, or its program would wait."""
+    """p50 and p95, round by round in turn."""
     p50, p95 = Pairs(), Pairs()
     for _ in range(n):
-        a = latencies(ours, keys[0], count)
-        theirs.drain(0.05, model=False)
-        b = latencies(theirs, keys[1], count)
-        ours.drain(0.05, model=False)
+        a = latencies(ours, keys[0], count, theirs)
+        b = latencies(theirs, keys[1], count, ours)
         p50.add(quantile(a, 0.5), quantile(b, 0.5))
         p95.add(quantile(a, 0.95), quantile(b, 0.95))
     return p50, p95
@@ -63,8 +63,8 @@ def console_keys(setting: Setting, folder: Path) -> Iterator[Figure]:
             console.drain(1.0)
             note = f"{n * count} keys, cursor among 100 servers, while 3,000 are watched"
             if hatop is None:
-                taken = [each for _ in range(n) for each in latencies(console, (DOWN, UP), count)]
-                yield Figure(GOAL, "key to repaint p50", quantile(taken, 0.5), "ms", n=len(taken), note=note)
+                found = [each for _ in range(n) for each in latencies(console, (DOWN, UP), count)]
+                yield Figure(GOAL, "key to repaint p50", quantile(found, 0.5), "ms", n=len(found), note=note)
                 yield missing(GOAL, "key to repaint p50 / hatop", setting.peers.why("hatop"), Target(1.3))
             else:
                 with Driven([hatop, "-s", str(plain.runtime), "-i", "1"]) as peer:
@@ -72,8 +72,22 @@ def console_keys(setting: Setting, folder: Path) -> Iterator[Figure]:
                     p50, p95 = compared(console, peer, ((DOWN, UP), ("3", "1")), n, count)
                 yield p50.figure(GOAL, "key to repaint p50 / hatop on 100 servers", Target(1.3), note=note)
                 yield p95.figure(GOAL, "key to repaint p95 / hatop on 100 servers")
-    why = "dolphie watches MariaDB, which the benchmark does not start"
-    yield missing(GOAL, "key to repaint p95 / dolphie", why, Target(0.25))
+            yield from beside_dolphie(setting, console, n, count)
+
+
+def beside_dolphie(setting: Setting, console: Driven, n: int, count: int) -> Iterator[Figure]:
+    """The same cursor, and dolphie's list hidden and shown while 30 sessions are watched."""
+    with dolphie(setting, "key-peer") as watching:
+        if watching is None:
+            yield missing(GOAL, "key to repaint p95 / dolphie", why(setting), Target(0.25))
+            return
+        with watching.shown() as peer:
+            peer.wait(READY)
+            peer.drain(2, model=False)
+            p50, p95 = compared(console, peer, ((DOWN, UP), (TOGGLE, TOGGLE)), n, count)
+    note = f"{n * count} keys; dolphie has no cursor: its list of 30 sessions is hidden and shown"
+    yield p50.figure(GOAL, "key to repaint p50 / dolphie", note=note)
+    yield p95.figure(GOAL, "key to repaint p95 / dolphie", Target(0.25))
 
 
 def table_keys(setting: Setting, folder: Path) -> Iterator[Figure]:

@@ -15,7 +15,7 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import psutil
 import pyte
@@ -157,6 +157,15 @@ class Driven:
     def stop(self, *, going: bool) -> None:
         """Stop the process as a debugger would, or let it go on."""
         os.kill(self.pid, signal.SIGCONT if going else signal.SIGSTOP)
+
+
+def taken(drivens: Sequence[Driven], seconds: float) -> Iterator[tuple[Driven, bytes]]:
+    """What any of them writes for so long, as it comes: one that waits for its terminal would be measured idle."""
+    known = {driven.descriptor: driven for driven in drivens}
+    end = time.perf_counter() + seconds
+    while (left := end - time.perf_counter()) > 0:
+        for descriptor in select.select(known, [], [], left)[0]:
+            yield known[descriptor], known[descriptor].pump(0)
 
 
 def cpu_of(process: psutil.Process) -> float:

@@ -64,11 +64,20 @@ class Peers:
         return f"{name} is not installed here: `python -m tests.bench --install-peers`, or the distribution's package"
 
     def install(self) -> None:
-        """pg_activity into an environment of its own. Raises subprocess.CalledProcessError."""
+        """pg_activity and dolphie into an environment of their own, and from the distribution what dolphie watches.
+
+        Raises subprocess.CalledProcessError when PyPI does not give them.
+        """
         venv = self.folder / "venv"
         subprocess.run([PYTHON, "-m", "venv", venv], check=True)
         pip: list[str | Path] = [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "pg_activity[psycopg]"], check=True)
+        subprocess.run([*pip, "pg_activity[psycopg]", "dolphie"], check=True)
+        if self.program("mariadbd") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+            # The core packages hold the programs without a service, which would start by itself.
+            quiet, env = ["apt-get", "-qq"], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            wanted = ["--yes", "--no-install-recommends", "mariadb-server-core", "mariadb-client-core"]
+            subprocess.run([*quiet, "update"], env=env, check=False)
+            subprocess.run([*quiet, "install", *wanted], env=env, stdout=subprocess.DEVNULL, check=False)
 
 
 @dataclass(frozen=True, slots=True)

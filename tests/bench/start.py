@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
+from tests.bench.dolphie import dolphie, why
 from tests.bench.figures import Figure, Pairs, Target, missing
 from tests.bench.pty_driver import Driven
 from tests.bench.setting import PYTHON, ROOT, Setting
@@ -65,13 +66,17 @@ def measure(setting: Setting) -> Iterator[Figure]:
             yield frames.figure(GOAL, "console to first frame / hello Textual", Target(1.15))
             peer = setting.peers.program("pg_activity")
             if peer is None:
-                why = setting.peers.why("pg_activity")
-                yield missing(GOAL, "console to live data / pg_activity", why, Target(1.1))
+                message = setting.peers.why("pg_activity")
+                yield missing(GOAL, "console to live data / pg_activity", message, Target(1.1))
             else:
                 _, live = against(setting, site, lambda: pg_activity(peer, pair))
                 yield live.figure(GOAL, "console to live data / pg_activity", Target(1.1))
-            why = "dolphie watches MariaDB, which the benchmark does not start"
-            yield missing(GOAL, "console to live data / dolphie", why, Target(0.2))
+            with dolphie(setting, "start-peer") as watching:
+                if watching is None:
+                    yield missing(GOAL, "console to live data / dolphie", why(setting), Target(0.2))
+                else:
+                    _, live = against(setting, site, watching.start_ms)
+                    yield live.figure(GOAL, "console to live data / dolphie", Target(0.2))
         alone = Pairs()
         for _ in range(setting.pick(9, 5)):
             alone.add(product_alone(site), hello())

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from tests.bench.big_site import WORDS, big_site
+from tests.bench.dolphie import READY, dolphie, why
 from tests.bench.figures import Figure, Pairs, Target, missing
-from tests.bench.pty_driver import Driven, cpu_of
+from tests.bench.pty_driver import Driven, cpu_of, taken
 from tests.bench.servers import role
 from tests.bench.setting import PYTHON, ROOT, Setting
 from tests.bench.site import Site
@@ -22,20 +23,21 @@ from tests.bench.start import LIVE
 from tests.contract.components import PASSWORD, Pair
 
 GOAL = "4"
+PEERS = {"pg_activity": None, "dolphie": Target(0.3)}
+"""Who is measured beside the product, and what is held against it."""
 
 
 def shares(drivens: list[Driven], uses: list[Callable[[], float]], seconds: float, n: int) -> list[list[float]]:
     """Percent of a core of each program in n windows; what they write is taken, not drawn."""
-    taken: list[list[float]] = [[] for _ in uses]
+    found: list[list[float]] = [[] for _ in uses]
     for _ in range(n):
         before, started = [use() for use in uses], time.perf_counter()
-        while (left := started + seconds - time.perf_counter()) > 0:
-            for driven in drivens:
-                driven.pump(min(left, 0.05))
+        for _ in taken(drivens, seconds):
+            pass
         span = time.perf_counter() - started
-        for into, use, was in zip(taken, uses, before, strict=True):
+        for into, use, was in zip(found, uses, before, strict=True):
             into.append(100 * (use() - was) / span)
-    return taken
+    return found
 
 
 def paired(a: list[float], b: list[float]) -> Pairs:
@@ -59,9 +61,22 @@ def pg_activity(setting: Setting, pair: Pair) -> Iterator[Driven | None]:
         yield shown
 
 
+@contextlib.contextmanager
+def peers(setting: Setting, pair: Pair) -> Iterator[dict[str, Driven]]:
+    """The peers that are installed, each watching one server with 30 sessions."""
+    with contextlib.ExitStack() as stack:
+        found = {}
+        if (shown := stack.enter_context(pg_activity(setting, pair))) is not None:
+            found["pg_activity"] = shown
+        if (watching := stack.enter_context(dolphie(setting, "steady-peer"))) is not None:
+            found["dolphie"] = stack.enter_context(watching.shown())
+            found["dolphie"].wait(READY)
+        yield found
+
+
 def fleet(setting: Setting, site: Site, pair: Pair) -> Iterator[Figure]:
     seconds, n = setting.pick(20, 3), 5
-    with site.engine() as engine, site.console() as console, pg_activity(setting, pair) as peer:
+    with site.engine() as engine, site.console() as console, peers(setting, pair) as found:
         console.wait(LIVE)
         process = psutil.Process(engine.pid)
 
@@ -73,22 +88,20 @@ def fleet(setting: Setting, site: Site, pair: Pair) -> Iterator[Figure]:
 
         for key, name in (("1", "overview"), ("4", "traffic")):
             console.press(key)
-            console.drain(2)
-            drivens, uses = [console], [both, engine_alone]
-            if peer is not None:
-                drivens, uses = [console, peer], [*uses, peer.cpu]
-            whole, alone, *other = shares(drivens, uses, seconds, n)
+            drivens = [console, *found.values()]
+            uses = [both, engine_alone, *(shown.cpu for shown in found.values())]
+            shares(drivens, uses, 2, 1)
+            whole, alone, *others = shares(drivens, uses, seconds, n)
             engine_share, rest = statistics.median(alone), statistics.median(whole) - statistics.median(alone)
             message = f"engine {engine_share:.1f} %, console {rest:.1f} %; {WORDS}"
             percent = statistics.median(whole)
             yield Figure(GOAL, f"CPU of engine and console, {name}", percent, "% of a core", Target(5), n, note=message)
-            if other:
-                figure = paired(whole, other[0])
-                yield figure.figure(GOAL, f"CPU, {name} / pg_activity on one server", of="%")
-    if peer is None:
-        yield missing(GOAL, "CPU / pg_activity", setting.peers.why("pg_activity"))
-    why = "dolphie watches MariaDB, which the benchmark does not start"
-    yield missing(GOAL, "CPU / dolphie watching one server", why, Target(0.3))
+            for peer, other in zip(found, others, strict=True):
+                figure = paired(whole, other)
+                yield figure.figure(GOAL, f"CPU, {name} / {peer} on one server", PEERS[peer], of="%")
+    told = {"pg_activity": setting.peers.why("pg_activity"), "dolphie": why(setting)}
+    for peer in PEERS.keys() - found.keys():
+        yield missing(GOAL, f"CPU / {peer} on one server", told[peer], PEERS[peer])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +131,10 @@ def tables(setting: Setting, folder: Path) -> Iterator[Figure]:
     seconds, n = setting.pick(20, 3), 5
     with table(folder, "line", 100) as few, table(folder, "line", 5000) as many, table(folder, "data", 5000) as data:
         apps = [few, many, data]
-        taken = shares([app.shown for app in apps], [app.shown.cpu for app in apps], seconds, n)
+        used = shares([app.shown for app in apps], [app.shown.cpu for app in apps], seconds, n)
         ours, theirs = many.ticks()[-n * seconds :], data.ticks()[-n * seconds :]
-    yield paired(taken[1], taken[0]).figure(GOAL, "CPU of a table, 5,000 rows / 100 rows", Target(2), of="%")
-    yield paired(taken[1], taken[2]).figure(GOAL, "CPU of 5,000 rows / DataTable", of="%")
+    yield paired(used[1], used[0]).figure(GOAL, "CPU of a table, 5,000 rows / 100 rows", Target(2), of="%")
+    yield paired(used[1], used[2]).figure(GOAL, "CPU of 5,000 rows / DataTable", of="%")
     n = min(len(ours), len(theirs))
     name = "loop time of a change of 4,000 cells, 5,000 rows / DataTable"
     yield paired(ours[-n:], theirs[-n:]).figure(GOAL, name, Target(0.2))

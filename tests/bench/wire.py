@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from tests.bench.big_site import BACKENDS, SERVERS, big_site
 from tests.bench.figures import Figure, Pairs, Target
-from tests.bench.pty_driver import COLUMNS, ROWS, Driven
+from tests.bench.pty_driver import COLUMNS, ROWS, Driven, taken
 from tests.bench.servers import role
 from tests.bench.setting import Setting
 from tests.bench.site import small_site
@@ -75,25 +75,22 @@ class Wire:
 
 def watched(drivens: list[Driven], seconds: int, n: int) -> list[Wire]:
     """Programs side by side in n windows; their screens are looked at once a second."""
-    wires = [Wire() for _ in drivens]
-    screens = [cells_of(driven) for driven in drivens]
+    wires = {driven: Wire() for driven in drivens}
+    screens = {driven: cells_of(driven) for driven in drivens}
     for _ in range(n):
-        before, needed = [driven.written for driven in drivens], [0 for _ in drivens]
+        before, needed = {driven: driven.written for driven in drivens}, dict.fromkeys(drivens, 0)
         for _ in range(seconds):
-            end = time.perf_counter() + 1.0
-            while (left := end - time.perf_counter()) > 0:
-                for driven, wire in zip(drivens, wires, strict=True):
-                    data = driven.pump(min(left, 0.05))
-                    driven.feed(data)
-                    wire.count(data)
-            for i, driven in enumerate(drivens):
+            for driven, data in taken(drivens, 1.0):
+                driven.feed(data)
+                wires[driven].count(data)
+            for driven in drivens:
                 now = cells_of(driven)
-                needed[i] += ideal(screens[i], now)
-                screens[i] = now
-        for wire, driven, was, need in zip(wires, drivens, before, needed, strict=True):
-            wire.written.append((driven.written - was) / seconds)
-            wire.ideals.append(max(need, 1) / seconds)
-    return wires
+                needed[driven] += ideal(screens[driven], now)
+                screens[driven] = now
+        for driven, wire in wires.items():
+            wire.written.append((driven.written - before[driven]) / seconds)
+            wire.ideals.append(max(needed[driven], 1) / seconds)
+    return list(wires.values())
 
 
 def filled(console: Driven) -> None:
