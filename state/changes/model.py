@@ -1,7 +1,7 @@
 """Changes: the only way to act on the outside world.
 
 A change knows how to identify its target, preview itself from fresh readings, apply itself once, and tell by
-reading, never by the reply, whether it happened. `preview` carries the preconditions as refusals and the facts the
+reading, never by the reply, whether it happened. `preview` carries the preconditions as rules and the facts the
 fingerprint is taken over; the engine previews again right before `apply` and compares. A kind of change is one
 `ChangeKind` in the registry: its arguments are a pydantic model, so runbooks are linted without connecting.
 """
