@@ -50,7 +50,7 @@ def capabilities() -> tuple[Capability, ...]:
 
 @contextmanager
 def added(capability: Capability) -> Iterator[None]:
-    """The capability counts as one of the product's for a while."""
+    """While the context lasts, the capability counts as one of the product's."""
     _added.append(capability)
     try:
         yield

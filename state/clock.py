@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, injectable: monotonic for durations, wall (epoch seconds) for people."""
+    """Time, injectable: monotonic for durations, wall (seconds since the epoch) for people."""
 
     def mono(self) -> float: ...
     def wall(self) -> float: ...

@@ -1,11 +1,11 @@
-"""Everything that can go wrong, as one drawn tree.
+"""All expected errors, as one tree.
 
 RecoveryError
-├── ConfigError        estate or runbook files do not hold; carries every problem with its place
+├── ConfigError        estate or runbook files are invalid; has every problem with its place
 ├── ReadFailure        a source gave no usable value: empty, error, denied or timeout
-├── EffectRefused      the target said no; it is certain that nothing happened
+├── EffectRefused      the target refused; it is certain that nothing happened
 ├── EffectUnknown      bytes may have left and no trustworthy answer came: never failure, never success
-├── Refused            a rule of ours forbids the request; carries a Refusal: rule, fact, way out, who may
+├── Refused            a rule of the engine forbids the request; has a Refusal: rule, fact, what to do, who may
 ├── JournalUnavailable intent cannot be made durable, so no effect may start
 └── NotFound           the request names something that does not exist here
 """
@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
 
 
 class Trouble(StrEnum):
-    """The four ways a reading can be missing; none of them is green."""
+    """The four reasons for a missing reading; none of them counts as healthy."""
 
     EMPTY = "empty"
     ERROR = "error"
@@ -38,7 +38,7 @@ class Trouble(StrEnum):
 
 
 class RecoveryError(Exception):
-    """Base of every expected error. `title` is for people, `hint` names the way out."""
+    """Base of every expected error. `title` is for people, `hint` says what to do."""
 
     title = "Error"
     hint = ""
@@ -47,8 +47,8 @@ class RecoveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file: where (line 0 = the file itself), what stood there, what was expected, the nearest
-    valid name."""
+    """One problem in a file: where (line 0 = the file itself), the value found, what was expected, the nearest valid
+    name."""
 
     file: str
     line: int
@@ -77,12 +77,12 @@ class Refusal:
     who: str = ""
 
     def __str__(self) -> str:
-        told = [f"{self.rule}: {self.fact}", self.way_out, f"Who may: {self.who}" if self.who else ""]
-        return ". ".join(part for part in told if part)
+        parts = [f"{self.rule}: {self.fact}", self.way_out, f"Who may: {self.who}" if self.who else ""]
+        return ". ".join(part for part in parts if part)
 
 
 class ConfigError(RecoveryError):
-    """The files do not hold. `problems` lists every finding, in file order."""
+    """The files are invalid. `problems` lists every finding, in file order."""
 
     title = "Configuration refused"
     exit_code = ExitCode.USAGE
@@ -93,7 +93,7 @@ class ConfigError(RecoveryError):
 
 
 class ReadFailure(RecoveryError):
-    """A source answered nothing usable; `trouble` says which of the four ways."""
+    """A source gave no usable value; `trouble` is the reason."""
 
     title = "No reading"
     exit_code = ExitCode.UNKNOWN
@@ -116,10 +116,10 @@ class EffectRefused(RecoveryError):
 
 
 class EffectUnknown(RecoveryError):
-    """The effect may or may not have happened; only reading the target can tell."""
+    """The effect may or may not have happened; only a reading of the target can show it."""
 
     title = "Outcome unknown"
-    hint = "Read the target; never send again blindly."
+    hint = "Read the target before you send anything again."
     exit_code = ExitCode.OUTCOME_UNKNOWN
 
     def __init__(self, message: str, code: str = "no-answer") -> None:
@@ -129,7 +129,7 @@ class EffectUnknown(RecoveryError):
 
 
 class Refused(RecoveryError):
-    """A rule forbids this; `refusal` says which, what was seen, what to do next, and who may."""
+    """A rule forbids this; `refusal` has the rule, the fact, what to do, and who may."""
 
     title = "Refused"
     exit_code = ExitCode.REFUSED
@@ -150,7 +150,7 @@ class Refused(RecoveryError):
 
     @property
     def fact(self) -> str:
-        """What was seen."""
+        """The fact that the rule refuses."""
         return self.refusal.fact
 
     @property
@@ -160,7 +160,7 @@ class Refused(RecoveryError):
 
 
 class JournalUnavailable(RecoveryError):
-    """The journal cannot take a durable entry; effects stop, reading and stopping go on."""
+    """The journal cannot record durably; no effect starts, reading and stopping still work."""
 
     title = "No durable journal"
     hint = "Effects are refused until the journal can be written."

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Health(StrEnum):
-    """A verdict. Unknown is an answer of its own; it never counts as pass."""
+    """A verdict. Unknown is a separate answer; it never counts as pass."""
 
     PASS = "pass"
     WARN = "warn"

@@ -1,9 +1,9 @@
-"""Text from outside, made safe to show: the one place where it is neutralised.
+"""Makes text from outside safe to show; this is the only place that does.
 
 Whatever the project did not write itself (names from a balancer, error texts of a server, notes pasted by a
 person) passes through `clean` once, where it enters. What would act on a terminal, hide, reorder its
-neighbours or change their width becomes a visible escape, as in a Python literal; `decode` gives the original
-back, so nothing is lost for evidence or comparison.
+neighbours or change their width becomes a visible escape, as in a Python literal; `decode` returns the
+original, so nothing is lost for evidence or comparison.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CONTEXTUAL = re.compile(
     "[\u034f\u115f-\u11ff\u17b4\u17b5\u180b-\u180f\u3164\ud7b0-\ud7ff\ufe00-\ufe0f\uffa0"
     "\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]"
 )
-# Anything outside these well-known printable ranges is looked at one character at a time.
+# Anything outside these printable ranges is checked one character at a time.
 _SUSPECT = re.compile("[^ -\\[\\]-~\xa1-\xac\xae-\u02ff\u2010-\u2015\u2018-\u2026\u2190-\u21ff\u2500-\u259f]")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([\\ntr])|)")
 
@@ -33,8 +33,8 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([\\ntr
 def clean(outside: str, limit: int = DEFAULT_LIMIT) -> str:
     """The text with everything that could act on a terminal or deceive its reader shown as an escape.
 
-    At most `limit` shown characters are kept, cut between two escapes; a marker `…(+N)` then tells how many
-    characters of the original were left out.
+    At most `limit` shown characters are kept, cut between two escapes; a marker `…(+N)` then says how many
+    characters of the original are left out.
     """
     if len(outside) <= limit and _SUSPECT.search(outside) is None:
         return outside
@@ -56,9 +56,9 @@ def clean(outside: str, limit: int = DEFAULT_LIMIT) -> str:
 
 
 def decode(shown: str) -> str:
-    """What was received, from what `clean` showed; the marker of a cut text stays as it is.
+    """What was received, from what `clean` showed; the marker of a cut text is kept.
 
-    Raises ValueError when a backslash begins nothing that `clean` writes.
+    Raises ValueError for a backslash that starts no escape of `clean`.
     """
     return _ESCAPE.sub(_unescape, shown)
 
@@ -146,7 +146,7 @@ def _first_cells(text: str, width: int) -> str:
 
 
 def _last_cells(text: str, width: int) -> str:
-    """The end of the text, never beginning with a combining mark that lost its base."""
+    """The end of the text, never starting with a combining mark without its base."""
     used = 0
     start = len(text)
     for place in range(len(text) - 1, -1, -1):

@@ -1,7 +1,7 @@
-"""Numbers as people read them here: MB with one decimal, mm:ss, UTC with Z. And the way back, for files.
+"""Numbers as text: MB with one decimal, mm:ss, UTC with Z. And the reverse, for files.
 
-Sizes are decimal (1 MB = 1,000,000 bytes). A value that is not zero is never shown as zero, one that is not
-complete never as 100 %.
+Sizes are decimal (1 MB = 1,000,000 bytes). A value that is not zero is never shown as zero, a share below 1 never
+as 100 %.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def clock(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """An age: `34 s`, `5 m`, `3 h`, `2 d`; negative when a clock is ahead of ours."""
+    """An age: `34 s`, `5 m`, `3 h`, `2 d`; negative when the other clock is ahead."""
     if not math.isfinite(seconds):
         return NO_NUMBER
     size = int(abs(seconds))
@@ -63,7 +63,7 @@ def ago(seconds: float) -> str:
 
 
 def percent(ratio: float) -> str:
-    """A share: `18.2%`; `<0.1%` and `>99.9%` where rounding would claim none or all."""
+    """A share: `18.2%`; `<0.1%` and `>99.9%` where rounding would show 0% or 100%."""
     if not math.isfinite(ratio):
         return NO_NUMBER
     if 0 < ratio < 0.0005:

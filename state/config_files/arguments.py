@@ -1,4 +1,4 @@
-"""Arguments of changes and checks: typed values from what a runbook, a request or the journal holds."""
+"""Arguments of changes and checks: typed values from a runbook, a request or the journal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def arguments(kind: str, model: type[M], given: Mapping[str, Any]) -> M:
-    """The typed arguments; numbers stand for the base unit (seconds, bytes). Raises NotFound naming the argument."""
+    """The typed arguments; numbers are in the base unit (seconds, bytes). Raises NotFound naming the argument."""
     try:
         return model.model_validate(written_for(model, dict(given), bare_numbers=True).data)
     except ValidationError as error:

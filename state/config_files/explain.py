@@ -1,4 +1,4 @@
-"""Pydantic's findings as words a person can act on, each with its place in the file."""
+"""Pydantic's findings as messages for people, each with its place in the file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
-NAME_WORDS = "a name of letters, digits, dot, dash and underscore, at most 63 characters"
+NAME_RULE = "a name of letters, digits, dot, dash and underscore, at most 63 characters"
 
 
 def explain(
     located: Located, error: ValidationError, written: Written, under: Path = (), open_at: Collection[Path] = ()
 ) -> list[tuple[Path, Problem]]:
-    """Pydantic's findings in human words, with path and place. `under` is where the model's data stands in the file;
-    below the paths `open_at` nobody can tell which keys are unknown, so none is called so."""
+    """Pydantic's findings as messages, with path and place. `under` is the path of the model's data in the file. Below
+    the paths `open_at` the valid keys are not known, so no key there is reported as unknown."""
     found = error.errors(include_url=False)
     if open_at:
         found = [e for e in found if e["type"] != "extra_forbidden" or not _below(e["loc"], open_at)]
@@ -48,7 +48,7 @@ def _explain_one(located: Located, error: ErrorDetails, written: Written, under:
     if kind == "missing":
         return path, located.problem(path, "", f"the key {last!r}{_inside(path)}")
     if at_key:
-        return path, located.problem(path, shown((), inner[-1]), NAME_WORDS, key=True)
+        return path, located.problem(path, shown((), inner[-1]), NAME_RULE, key=True)
     expected, choices = _expected(error, written.units.get(inner))
     found = at(located.data, path)
     close = nearest(found, choices) if isinstance(found, str) else ""
@@ -91,7 +91,7 @@ _LIMITS = {
 
 
 def _expected(error: ErrorDetails, unit: str | None) -> tuple[str, list[str]]:
-    """What belongs there in words, and the valid names where it is a choice."""
+    """The expected value as text, and the valid names where it is a choice."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _SHAPES:
         return _SHAPES[kind], []
@@ -104,7 +104,7 @@ def _expected(error: ErrorDetails, unit: str | None) -> tuple[str, list[str]]:
         return f"{one_of(names)}", names
     if kind == "string_pattern_mismatch":
         pattern = context["pattern"]
-        return (NAME_WORDS if pattern == NAME_PATTERN else f"text like {pattern}"), []
+        return (NAME_RULE if pattern == NAME_PATTERN else f"text like {pattern}"), []
     if unit:
         return unit, []
     return str(context.get("error", error["msg"])).removeprefix("Input should be "), []

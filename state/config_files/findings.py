@@ -1,4 +1,4 @@
-"""Findings of a model about its own values together, each at the place it belongs to."""
+"""Findings about several values of one model, each at the place of its value."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from state.config_files.paths import Path
 
 Finding = tuple[Path, Any, str]
-"""The way to a value inside the model, the value, and what was expected there."""
+"""The path to a value inside the model, the value, and what was expected there."""
 
 
 def refuse(model: type, findings: Iterable[Finding]) -> None:
     """Raise pydantic's ValidationError with every finding, or do nothing when there is none.
 
-    For validators of a whole model: a ValueError would stand at the model and not at the value.
+    For validators of a whole model: a ValueError would have the place of the model, not of the value.
     """
     details = [
         InitErrorDetails(type=PydanticCustomError("together", "{error}", {"error": expected}), loc=path, input=value)

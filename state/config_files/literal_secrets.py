@@ -1,4 +1,4 @@
-"""Secrets written where only references to secrets belong, and values shown without giving one away."""
+"""Finds secrets written in files where only references belong, and shows values without revealing a secret."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def names_a_secret(key: str | int) -> bool:
     return isinstance(key, str) and _NAME.search(key) is not None
 
 
-def holds_a_secret(text: str) -> bool:
-    """Whether the text itself carries one: `https://me:hunter2@host`, `password=…`, a private key."""
+def contains_a_secret(text: str) -> bool:
+    """Whether the text itself contains a secret: `https://me:hunter2@host`, `password=…`, a private key."""
     return any(pattern.search(text) for pattern in _TEXTS)
 
 
-def may_hold_a_secret(text: str) -> bool:
-    """Whether the text is better not shown: it holds a secret, or something is labelled as one."""
-    return holds_a_secret(text) or _LABELLED.search(text) is not None
+def may_contain_a_secret(text: str) -> bool:
+    """Whether the text must not be shown: it contains a secret, or something labelled as one."""
+    return contains_a_secret(text) or _LABELLED.search(text) is not None
 
 
 def literal_secrets(data: Any, path: Path = ()) -> Iterator[Path]:
-    """The paths of all literal secrets. A mapping under a secret's name is a reference (`{file: …}`) and fine."""
+    """The paths of all literal secrets. A mapping under a secret's name is a reference (`{file: …}`) and allowed."""
     if isinstance(data, dict):
         for key, value in data.items():
             yield from literal_secrets(value, (*path, key))
     elif isinstance(data, list):
         for index, value in enumerate(data):
             yield from literal_secrets(value, (*path, index))
-    elif isinstance(data, str) and holds_a_secret(data):
+    elif isinstance(data, str) and contains_a_secret(data):
         yield path
     elif isinstance(data, str | int | float) and not isinstance(data, bool):
         name = next((step for step in reversed(path) if isinstance(step, str)), "")
@@ -57,7 +57,7 @@ def literal_secrets(data: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def shown(path: Path, value: Any) -> str:
-    """A found value for people, short, on one line, and never a secret."""
+    """A value as text for people: short, on one line, and never a secret."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
@@ -67,7 +67,7 @@ def shown(path: Path, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    if any(names_a_secret(step) for step in path) or may_hold_a_secret(text):
+    if any(names_a_secret(step) for step in path) or may_contain_a_secret(text):
         return HIDDEN
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return repr(cut) if isinstance(value, str) else cut

@@ -1,4 +1,4 @@
-"""Ways into nested data: mappings and lists as they come from files."""
+"""Paths into nested data: mappings and lists as they come from files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 Path = tuple[str | int, ...]
-"""The way to a value: keys of mappings and positions in lists."""
+"""The path to a value: keys of mappings and positions in lists."""
 
 
 def at(data: Any, path: Path) -> Any:
-    """The value at a path, None where there is nothing of that shape."""
+    """The value at a path, None when there is none."""
     for step in path:
         in_mapping = isinstance(data, dict) and step in data
         in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
@@ -21,7 +21,7 @@ def at(data: Any, path: Path) -> Any:
 
 
 def select(data: Any, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value whose path fits the pattern, `*` standing for any key or position; other shapes are passed over."""
+    """Every value whose path matches the pattern; `*` means any key or position."""
     if not pattern:
         yield path, data
         return

@@ -1,4 +1,4 @@
-"""What files say, made ready for its model: quantities as text; units, models and references remembered by path."""
+"""Prepares a file's data for its model: quantities as text; units, models and references by path."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ UNITS: Mapping[Any, str] = {
     parse_ratio: "a share from 0 to 100%, such as 1% or 0.01",
 }
 _BASE_UNIT: Mapping[Any, str] = {parse_duration: "s", parse_size: "B", parse_ratio: ""}
-_LONGEST_QUANTITY = 40  # more digits than any quantity needs would overflow a float
+_LONGEST_QUANTITY = 40  # longer texts would overflow a float
 
 
 @dataclass(slots=True)
 class Written:
-    """Data ready for its model, and what is expected at a path: a unit, a model, the name of something else."""
+    """Data ready for its model, and what is expected at a path: a unit, a model, the name of another entry."""
 
     data: Any = None
     units: dict[Path, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Written:
 
 
 ModelOf = Callable[[type[BaseModel], Mapping[str, Any]], type[BaseModel]]
-"""The model of a mapping in place of the declared one: a more special one, where the data tells which."""
+"""The model for a mapping: a subclass of the declared model, if the data says which."""
 
 
 def _declared(model: type[BaseModel], _: Mapping[str, Any]) -> type[BaseModel]:
@@ -45,10 +45,10 @@ def _declared(model: type[BaseModel], _: Mapping[str, Any]) -> type[BaseModel]:
 def written_for(
     model: type[BaseModel], data: Any, *, bare_numbers: bool = False, model_of: ModelOf = _declared
 ) -> Written:
-    """The data with every quantity as text, as its parser wants it.
+    """The data with every quantity as text, as its parser expects.
 
-    A bare number is refused later by the parser (15 of what?), unless `bare_numbers` says that it is in the base
-    unit: seconds, bytes, a ratio.
+    A bare number is refused later by the parser (15 of what?), unless `bare_numbers` says that numbers are in
+    the base unit: seconds, bytes, a ratio.
     """
     preparation = _Preparation(bare_numbers, model_of)
     preparation.written.data = preparation.value(model, data, ())
@@ -56,7 +56,7 @@ def written_for(
 
 
 class _Preparation:
-    """One walk over data and annotations side by side."""
+    """Goes through data and annotations in parallel."""
 
     def __init__(self, bare_numbers: bool, model_of: ModelOf) -> None:
         self.written = Written()
@@ -81,7 +81,7 @@ class _Preparation:
             return self._mapping(kind, arguments, value, path)
         if isinstance(value, list) and arguments and isclass(origin) and issubclass(origin, Sequence):
             return [self.value(arguments[0], item, (*path, index)) for index, item in enumerate(value)]
-        # Python counts true as 1; a file that says `tier: true` is wrong.
+        # Python treats true as 1, but `tier: true` in a file is an error.
         return str(value).lower() if isinstance(value, bool) and kind in {int, float} else value
 
     def _mapping(self, kind: Any, arguments: tuple[Any, ...], value: dict[str, Any], path: Path) -> dict[str, Any]:

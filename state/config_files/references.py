@@ -13,9 +13,9 @@ from state.errors import Problem
 
 
 class Reference:
-    """Marks a model's text as the name of something that one of these sections defines; `what` is its word for people.
+    """Marks a model's text as a name that one of these sections defines; `what` is what people call it.
 
-    It stands in the type: `Annotated[str, Reference("site", "sites")]`.
+    It is part of the type: `Annotated[str, Reference("site", "sites")]`.
     """
 
     def __init__(self, what: str, *sections: str) -> None:
@@ -29,7 +29,7 @@ def defined(data: Any, *sections: str) -> list[str]:
 
 
 def reference_problems(located: Located, references: Mapping[Path, Reference]) -> Iterator[tuple[Path, Problem]]:
-    """A problem for every text at these paths that is not a defined name; other values are passed over."""
+    """A problem for every text at these paths that is not a defined name; other values are skipped."""
     names: dict[Reference, list[str]] = {}
     for path, reference in references.items():
         value = at(located.data, path)

@@ -1,4 +1,4 @@
-"""The name somebody probably meant."""
+"""The valid name that was probably meant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def nearest(name: str, names: Collection[str]) -> str:
 
 
 def one_of(names: Collection[str]) -> str:
-    """The names as words: `a`, `a or b`, `a, b or c`; long lists are cut."""
+    """The names as text: `a`, `a or b`, `a, b or c`; long lists are cut."""
     listed = sorted(names)
     if len(listed) > _LISTED:
         return f"{', '.join(listed[:_LISTED])} or {len(listed) - _LISTED} more"

@@ -1,4 +1,4 @@
-"""Addresses in files, judged without asking anybody."""
+"""Addresses in files, checked without any lookup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The estate: what exists and what was promised, as validated values.
+"""The estate: what exists and its objectives, as validated values.
 
 `Estate` is built from files by `state.estate.parse` (places in errors, references, cycles). Durations are seconds,
 sizes bytes, ratios 0 to 1. An entry with a `kind` is an instance of that adapter's own model.
@@ -24,7 +24,7 @@ from state.estate.values import BalancerName, MonitorName, NeededName, PersonNam
 from state.units import parse_duration, parse_ratio, parse_size
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-"""Names end up in commands to targets, so they are letters, digits, dot, dash and underscore only."""
+"""Names become part of commands to targets: only letters, digits, dot, dash and underscore are allowed."""
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
@@ -48,13 +48,13 @@ class SecretRef(Entry):
 
 
 class Site(Entry):
-    """A place that can be lost as a whole."""
+    """A location that can fail as a whole."""
 
     title: str = ""
 
 
 class Person(Entry):
-    """Somebody with roles; `accounts` are operating-system accounts the kernel will vouch for."""
+    """A person with roles; `accounts` are operating-system accounts, which the kernel identifies."""
 
     title: str = ""
     accounts: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Person(Entry):
 
 
 class ServiceTrafficEntry(Entry):
-    """Where a service is balanced, how many servers must serve per balancer, which colour runs which release."""
+    """The backend of a service, how many servers must serve per balancer, and the release of each colour."""
 
     balancers: tuple[BalancerName, ...]
     backend: Name
@@ -71,7 +71,7 @@ class ServiceTrafficEntry(Entry):
 
 
 class Objectives(Entry):
-    """What healthy means: highest 5xx ratio and, where given, highest p99 in seconds."""
+    """The limits for healthy: highest 5xx ratio and, where given, highest p99 in seconds."""
 
     error_ratio: Ratio = 0.01
     p99: Seconds | None = None
@@ -85,7 +85,7 @@ class MetricsEntry(Entry):
 
 
 class Service(Entry):
-    """A named unit of value with its promise: tier (1 first), RTO seconds, RPO bytes."""
+    """A service with its objectives: tier (1 first), RTO in seconds, RPO in bytes."""
 
     tier: int = Field(ge=1, le=5)
     rto: Seconds
@@ -105,8 +105,8 @@ Kinds = Mapping[tuple[str, str], type[BaseModel]]
 class Adapted(Entry):
     """An entry that the adapter named by `kind` serves; the adapter's options model is a subclass with its own keys.
 
-    Validated with `Kinds` as context, an entry becomes an instance of the model of its kind. Without them only what
-    all kinds have in common is known.
+    Validated with `Kinds` as context, an entry becomes an instance of the model of its kind. Without them only the
+    common fields of all kinds are known.
     """
 
     section: ClassVar[str]
@@ -138,7 +138,7 @@ class DatabaseNode(Entry):
 
 
 class DatabaseEntry(Adapted):
-    """A replicated database cluster under a manager, and the data it may lose in bytes.
+    """A replicated database cluster under a manager, and the bytes of data it may lose.
 
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
     is down by design. Server names are node names.
@@ -158,7 +158,7 @@ class BalancerEntry(Adapted):
 
 
 class ProbeEntry(Entry):
-    """Something that is asked as a customer would ask: where it stands and the service it speaks for."""
+    """An HTTP probe: its site and the service it stands for."""
 
     site: SiteName
     service: ServiceName
@@ -176,7 +176,7 @@ class MonitorEntry(Adapted):
 
 
 class DnsRecord(Entry):
-    """A record and the answers it should give."""
+    """A record and its expected answers."""
 
     name: Name
     type: Literal["A", "AAAA", "CNAME"] = "A"
@@ -191,12 +191,12 @@ class ZoneEntry(Adapted):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The servers that are asked one by one, where the entry lists them; its sources are `dns:<zone>@<server>`."""
+        """The servers that are read one by one, if the entry lists them; its sources are `dns:<zone>@<server>`."""
         return ()
 
 
 class FaultsEntry(Adapted):
-    """Where faults may be injected; only laboratories and drills have it."""
+    """Where faults may be injected; allowed in laboratories and drills only."""
 
     section = "faults"
 
@@ -210,7 +210,7 @@ class Polling(Entry):
 
 
 class ConfirmPolicy(Entry):
-    """How long a card ignores input after opening, and how long a plan lives (seconds)."""
+    """How long a card ignores input after opening, and how long a plan is valid (seconds)."""
 
     arm: Seconds = 0.5
     plan_expires: Seconds = 120.0

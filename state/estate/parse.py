@@ -1,4 +1,4 @@
-"""An estate file becomes an `Estate`, or one ConfigError with everything that is wrong and where."""
+"""An estate file becomes an `Estate`, or one ConfigError with every problem and its place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ADAPTED: Mapping[Path, type[Adapted]] = {
     ("monitors", "*"): MonitorEntry,
     ("faults",): FaultsEntry,
 }
-"""Where the entries with an adapter stand, and what all of a section have in common."""
+"""The paths of entries with an adapter, and the base model of each section."""
 
 
 def parse_estate(located: Located, kinds: Kinds) -> Estate:
@@ -64,13 +64,13 @@ def parse_estate(located: Located, kinds: Kinds) -> Estate:
 def secret_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """A problem for every secret written into the file itself."""
     for path in literal_secrets(located.data):
-        message = "a reference to the secret: {file: …}, {env: …} or {command: […]}; it is never written here itself"
+        message = "a reference to the secret: {file: …}, {env: …} or {command: […]}; secrets must not be in this file"
         yield path, located.problem(path, HIDDEN, message)
 
 
 def first_of_each(findings: list[tuple[Path, Problem]], hidden: list[Path]) -> tuple[Problem, ...]:
-    """One problem per path, the earliest rule's, in file order. Under a literal secret nothing else is said:
-    another rule's words could quote it."""
+    """One problem per path, from the first rule that finds one, in file order. Under a literal secret no other problem
+    is reported: its message could quote the secret."""
     kept: dict[Path, Problem] = {}
     for path, problem in findings:
         covered = any(path != secret and _overlap(path, secret) for secret in hidden)
@@ -90,7 +90,7 @@ def _model_of(model: type[BaseModel], entry: Mapping[str, Any], kinds: Kinds) ->
 
 
 def _without_model(located: Located, kinds: Kinds) -> list[Path]:
-    """The entries of a kind that nobody knows."""
+    """The entries of an unknown kind."""
     entries = (
         (path, common, entry) for where, common in ADAPTED.items() for path, entry in select(located.data, where)
     )

@@ -1,7 +1,7 @@
-"""Rules of an estate that no single entry can check: names, cycles, accounts, answers, limits.
+"""Rules across several entries of an estate: names, cycles, accounts, answers, limits.
 
-Every rule works on the data as written and passes over values of the wrong shape (the models report those), so that
-one reading of a file finds everything at once.
+Every rule works on the data as written and skips values of the wrong type (the models report those), so that one
+check of a file finds every problem.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHORTEST_ARM = 0.5
 
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
-    """Every breach with its path."""
+    """Every problem with its path."""
     for rule in (_names, _cycles, _accounts, _answers, _limits):
         yield from rule(located)
 
@@ -35,7 +35,7 @@ def _names(located: Located) -> Iterator[tuple[Path, Problem]]:
     for name in defined(located.data, "databases"):
         if name in services:
             path: Path = ("databases", name)
-            message = "another name: a service has this one, so depends_on would be ambiguous"
+            message = "another name: a service has this name, so depends_on would be ambiguous"
             yield path, located.problem(path, repr(name[:60]), message, key=True)
 
 
@@ -60,7 +60,7 @@ def _cycles(located: Located) -> Iterator[tuple[Path, Problem]]:
 
 
 def _from_smallest(cycle: list[str]) -> list[str]:
-    """The same ring, beginning (and ending) at its first name, so that reports do not vary."""
+    """The same cycle, starting and ending at its alphabetically first name, so that reports do not vary."""
     ring = cycle[:-1]
     start = ring.index(min(ring))
     return [*ring[start:], *ring[:start], ring[start]]
@@ -73,7 +73,7 @@ def _accounts(located: Located) -> Iterator[tuple[Path, Problem]]:
             continue
         first = owners.setdefault(account, str(path[1]))
         if first != path[1]:
-            message = f"an account of one person only; {first!r} has it already"
+            message = f"an account of one person only; {first!r} already has it"
             yield path, located.problem(path, shown((), account), message)
 
 
@@ -86,33 +86,35 @@ def _answers(located: Located) -> Iterator[tuple[Path, Problem]]:
 
 
 def _limits(located: Located) -> Iterator[tuple[Path, Problem]]:
-    """Values that are valid alone and wrong together, or that would switch a protection off."""
+    """Values that are valid alone but not together, or that would disable a protection."""
     data = located.data
     every = _seconds(data, ("polling", "every"), 1.0)
     stale_after = _seconds(data, ("polling", "stale_after"), 3.0)
     deadline = _seconds(data, ("polling", "deadline"), 0.9)
     found: list[tuple[Path, str]] = []
     if every < _SHORTEST_POLL:
-        found.append((("polling", "every"), "at least 50ms: polling must not become a load"))
+        found.append((("polling", "every"), "at least 50ms: faster polling would load the sources"))
     if stale_after <= every:
         found.append((("polling", "stale_after"), f"more than every ({every:g} s), or every value would be old"))
     if deadline >= stale_after:
         found.append((("polling", "deadline"), f"less than stale_after ({stale_after:g} s)"))
     production = at(data, ("environment",)) == "production"
     if production and _seconds(data, ("policies", "confirm", "arm"), _SHORTEST_ARM) < _SHORTEST_ARM:
-        found.append((("policies", "confirm", "arm"), "at least 500ms in production: a late key must not confirm"))
+        found.append(
+            (("policies", "confirm", "arm"), "at least 500ms in production: a key pressed too early must not confirm")
+        )
     for pattern in (("services", "*", "rto"), ("policies", "confirm", "plan_expires")):
         longest = (p for p, _ in select(data, pattern) if _seconds(data, p, 0.0) > _LONGEST_SECONDS)
         found += [(path, "at most 366d") for path in longest]
     for path, message in found:
         yield path, located.problem(path, shown(path, at(data, path)), message)
     if production and at(data, ("faults",)) is not None:
-        message = "no faults in production: they belong to laboratories and drills"
+        message = "no faults in production: they are for laboratories and drills only"
         yield ("faults",), located.problem(("faults",), "'faults'", message, key=True)
 
 
 def _seconds(data: Any, path: Path, default: float) -> float:
-    """A duration, or the default where there is none or none that can be read."""
+    """A duration, or the default when it is missing or invalid."""
     text = at(data, path)
     try:
         return parse_duration(text) if isinstance(text, str) else default

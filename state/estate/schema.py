@@ -58,7 +58,7 @@ def estate_schema(kinds: Kinds) -> dict[str, Any]:
 
 
 def _tidy(node: Any) -> Any:
-    """Without limits in base units, which say nothing about text; mappings are closed to keys that are no names."""
+    """Without limits in base units, which do not apply to text; keys of mappings must be names."""
     if isinstance(node, list):
         return [_tidy(item) for item in node]
     if not isinstance(node, dict):

@@ -1,5 +1,4 @@
-"""What a text in an estate file is: the name of another entry, or an address. Models declare it with these types, and
-the rules about it follow from the type."""
+"""Types for texts in an estate file: the name of another entry, or an address. Each type has its own rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of runbooks that no single key can check: names of the estate, arguments, parameters, order of steps."""
+"""Rules across several keys of a runbook: names of the estate, arguments, parameters, order of steps."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def placed_steps(runbook: Runbook) -> Iterator[tuple[Path, Step]]:
 
 
 class Lint:
-    """The errors of one runbook whose shape is valid. `models` are the argument models of all step kinds."""
+    """The errors of one runbook that has a valid structure. `models` are the argument models of all step kinds."""
 
     def __init__(self, runbook: Runbook, estate: Estate, models: Mapping[str, type[BaseModel]]) -> None:
         self._runbook, self._estate, self._models = runbook, estate, models
         self._located = runbook.located
         self._values: dict[str, Any] = {}
-        self._sampled: set[str] = set()  # parameters whose value nobody knows before a run
+        self._sampled: set[str] = set()  # parameters whose value is not known before a run
 
     def problems(self) -> list[LintFinding]:
         """Every error with its path."""
@@ -53,7 +53,7 @@ class Lint:
         return found
 
     def _param(self, name: str, spec: ParamSpec) -> Iterator[LintFinding]:
-        """The parameter's own default and choices; sets the value its uses are checked with."""
+        """The parameter's own default and choices; sets the value with which its uses are checked."""
         base: Path = ("params", name)
         names = names_for(self._estate, spec.kind, {}) if spec.kind in NAMES else None
         for index, choice in enumerate(spec.choices):
@@ -126,7 +126,7 @@ class Lint:
         except ValidationError as error:
             for where, problem in explain(self._located, error, written, base):
                 invalid.add(where)
-                # A sample says nothing about the value of the run, which is checked when it is given.
+                # The sample is not the value of the run, which is checked when it is given.
                 if not self._open(step.args.get(str(where[len(base)])) if len(where) > len(base) else None):
                     yield where, problem
         for name, written_value in step.args.items():
@@ -136,14 +136,14 @@ class Lint:
     def _argument(
         self, path: Path, name: str, written: Any, all_written: Mapping[str, Any], args: Mapping[str, Any]
     ) -> Iterator[LintFinding]:
-        """A name of the estate in an argument, or the kind of the parameter that stands for it."""
+        """A name of the estate in an argument, or the kind of the parameter used there."""
         kind = argument_kind(name, args)
         if kind is None or args[name] is None:
             return
         for _, param in placeholders_in(written, path):
             declared = self._runbook.params[param].kind
             if declared in NAMES and declared != kind and {declared, kind} != {"server", "colour"}:
-                message = f"a parameter of kind {kind} (this one is a {declared})"
+                message = f"a parameter of kind {kind}, not {declared}"
                 yield path, self._located.problem(path, shown(path, written), message)
                 return
         known = {key: value for key, value in args.items() if not self._open(all_written[key])}
@@ -160,17 +160,17 @@ class Lint:
         return path, self._located.problem(path, shown(path, value), message, nearest(value, names))
 
 
-def unwise(runbook: Runbook) -> Iterator[Problem]:
-    """Warnings: changes nothing checks afterwards, decisions without a limit, parameters nothing uses."""
+def lint_warnings(runbook: Runbook) -> Iterator[Problem]:
+    """Changes that no later check verifies, decisions without a timeout, parameters that no step uses."""
     located = runbook.located
     checks = [i for i, step in enumerate(runbook.steps) if step.check or any(each.check for each in step.parallel)]
     last_check = max(checks, default=-1)
     for path, step in placed_steps(runbook):
         if step.change and int(path[1]) >= last_check:
-            message = "a check in a later step: nothing proves that it worked"
+            message = "a check in a later step: nothing verifies that the change worked"
             yield located.problem((*path, "change"), f"change {step.id!r}", message)
         if step.decide and step.timeout is None:
-            message = "a timeout: how long may people take?"
+            message = "a timeout: the longest time people may take"
             yield located.problem((*path, "decide"), f"decision {step.id!r}", message, key=True)
     used = {name for _, name in placeholders(runbook)}
     for name in runbook.params:

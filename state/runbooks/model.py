@@ -24,7 +24,7 @@ StepKind = Literal["check", "change", "decide", "wait", "parallel"]
 STEP_KINDS: tuple[StepKind, ...] = ("check", "change", "decide", "wait", "parallel")
 MOST_STEPS = 200
 CONTINUE, STOP = "continue", "stop"
-"""What an option of a decision may mean, besides the id of a later step to go on with."""
+"""The outcomes of a decision's option, besides the id of a later step to continue with."""
 
 _DEFAULT_LIMITS: Mapping[str, float] = {"check": 10.0, "change": 60.0, "decide": 1800.0}
 
@@ -37,7 +37,7 @@ class Decision(Entry):
 
 
 class Step(Entry):
-    """One step. `for` is how long a check is asked again, `samples` how many passes in a row it needs."""
+    """One step. `for` is how long a check is repeated, `samples` how many passes in a row it needs."""
 
     id: Name
     title: Annotated[str, Field(max_length=200)] = ""
@@ -75,9 +75,9 @@ class Step(Entry):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
-        given = [kind for kind in STEP_KINDS if getattr(self, kind)]
-        if len(given) != 1:
-            found = " and ".join(given) or "none of them"
+        present = [kind for kind in STEP_KINDS if getattr(self, kind)]
+        if len(present) != 1:
+            found = " and ".join(present) or "none of them"
             raise ValueError(f"exactly one of check, change, decide, wait and parallel, not {found}")
         if any(step.parallel for step in self.parallel):
             raise ValueError("a group without groups inside it")
@@ -87,14 +87,14 @@ class Step(Entry):
         if "args" in self.model_fields_set and not self.what:
             raise ValueError("with: on checks and changes only")
         if "timeout" in self.model_fields_set and (self.kind in {"wait", "parallel"} or self.during):
-            raise ValueError("one limit: a wait, a group and a check with for: have theirs already")
+            raise ValueError("no timeout here: a wait, a group and a check with for: already have a limit")
         if self.on_failure == "undo" and self.kind in {"decide", "wait"}:
             raise ValueError("undo on checks, changes and groups only")
         return self
 
 
 class Runbook(Entry):
-    """One runbook. `service` names the service whose promise the run is measured by, or a parameter `${…}`."""
+    """One runbook. `service` is the service whose objectives the run is measured against, or a parameter `${…}`."""
 
     runbook: Name
     title: Annotated[str, Field(min_length=1, max_length=120)]
@@ -113,11 +113,11 @@ class Runbook(Entry):
 
     @property
     def located(self) -> Located:
-        """The file it came from; without one, a nameless place so that findings can still be told."""
+        """The file it came from; without a file, an empty one, so that findings can still be reported."""
         return self._located or Located({}, f"runbook {self.runbook}")
 
     def placed(self, located: Located) -> Runbook:
-        """The same runbook, knowing its file."""
+        """The same runbook with its file."""
         copy = self.model_copy()
         copy._located = located
         return copy
@@ -143,7 +143,7 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
     for name, spec in runbook.params.items():
         given = params.get(name, spec.default)
         if given is None and spec.required:
-            message = f"a value for the parameter {name!r}: {spec.message}"
+            message = f"a value for the parameter {name!r}: {spec.expected}"
             problems.append(located.problem(("params", name), "", message))
             continue
         try:
@@ -157,7 +157,7 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def render(runbook: Runbook, params: Mapping[str, Any]) -> tuple[Step, ...]:
     """The steps with every `${name}` in their arguments replaced. Raises ConfigError like `values_of`, and with the
-    place of every `${name}` that no parameter has."""
+    place of every `${name}` that is not a parameter."""
     values = values_of(runbook, params)
     missing = [found for found in placeholders(runbook) if found[1] not in values]
     if missing:

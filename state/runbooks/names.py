@@ -1,4 +1,4 @@
-"""Which names of an estate an argument of a step may have."""
+"""Which names of an estate are valid for an argument of a step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def argument_kind(name: str, args: Mapping[str, Any]) -> str | None:
 
 
 def names_for(estate: Estate, kind: str, args: Mapping[str, Any]) -> Collection[str] | None:
-    """The valid names, given the other arguments as far as they are known. None when the estate cannot tell."""
+    """The valid names, given the other arguments as far as they are known. None when the estate does not list them."""
     sections: Mapping[str, Collection[str]] = {
         "service": estate.services,
         "balancer": estate.balancers,
@@ -49,7 +49,7 @@ def _backends(estate: Estate, balancer: Any) -> set[str]:
 
 
 def _servers(estate: Estate, backend: Any) -> set[str] | None:
-    """The servers an estate names are its colours; a backend without colours has servers it does not know."""
+    """The servers that an estate names are the colours; for a backend without colours it names none."""
     chosen = [each for each in _traffic(estate) if backend in (None, each.backend)]
     if not chosen or not all(each.colours for each in chosen):
         return None

@@ -1,4 +1,4 @@
-"""Parameters of runbooks: what they may hold, and typed values from what people give."""
+"""Parameters of runbooks: their valid values, and typed values from the input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from state.config_files.explain import NAME_PATTERN, NAME_WORDS
+from state.config_files.explain import NAME_PATTERN, NAME_RULE
 from state.config_files.paths import Path
 from state.config_files.quantities import UNITS
 from state.config_files.suggestions import one_of
@@ -33,7 +33,7 @@ ParamKind = Literal[
     "choice",
 ]
 NAMES = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "colour", "fault"})
-"""Kinds whose values are names, which end up in commands to targets."""
+"""Kinds whose values are names, which become part of commands to targets."""
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
 _QUANTITIES = {"duration": parse_duration, "size": parse_size}
@@ -43,7 +43,7 @@ _LONGEST_TEXT = 500
 class ParamSpec(Entry):
     """One parameter: its kind, a default as it is written, and the values it may have.
 
-    `required` and without default means that it must be given; a default of nothing means none is passed on.
+    `required` without a default: a value must be given. Not required and without a default: no value is passed on.
     """
 
     kind: ParamKind
@@ -53,8 +53,8 @@ class ParamSpec(Entry):
     required: bool = False
 
     @property
-    def message(self) -> str:
-        """What a value of it looks like."""
+    def expected(self) -> str:
+        """What a valid value is."""
         if self.choices:
             return one_of(self.choices)
         quantity = _QUANTITIES.get(self.kind)
@@ -69,12 +69,12 @@ def convert(spec: ParamSpec, given: Any) -> str | int | float:
     Raises ValueError saying what was expected.
     """
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise ValueError(spec.message)
+        raise ValueError(spec.expected)
     text = str(given)
     if len(text) > _LONGEST_TEXT:
         raise ValueError(f"at most {_LONGEST_TEXT} characters")
     if spec.choices and text not in spec.choices:
-        raise ValueError(spec.message)
+        raise ValueError(spec.expected)
     if spec.kind == "number":
         return _number(text)
     if spec.kind == "duration":
@@ -82,7 +82,7 @@ def convert(spec: ParamSpec, given: Any) -> str | int | float:
     if spec.kind == "size":
         return _size(text)
     if spec.kind in NAMES and not re.fullmatch(NAME_PATTERN, text):
-        raise ValueError(NAME_WORDS)
+        raise ValueError(NAME_RULE)
     if spec.kind == "choice" and not spec.choices:
         raise ValueError("a parameter that has choices")
     return text
@@ -91,7 +91,7 @@ def convert(spec: ParamSpec, given: Any) -> str | int | float:
 def _size(text: str) -> str:
     try:
         parse_size(text)
-    except (ValueError, OverflowError):  # more digits than a float holds
+    except (ValueError, OverflowError):  # more digits than a float can have
         raise ValueError(UNITS[parse_size]) from None
     return text
 
@@ -117,7 +117,7 @@ def _duration(text: str) -> float:
 
 
 def placeholders_in(value: Any, path: Path) -> list[tuple[Path, str]]:
-    """The name in every `${name}` of a value, with its path; an unfinished `${` counts as one."""
+    """The name in every `${name}` of a value, with its path; an unclosed `${` counts as one."""
     if isinstance(value, str):
         return [(path, found[1]) for found in _PLACEHOLDER.finditer(value)]
     if isinstance(value, Mapping):
@@ -128,9 +128,9 @@ def placeholders_in(value: Any, path: Path) -> list[tuple[Path, str]]:
 
 
 def substitute(value: Any, values: Mapping[str, Any]) -> Any:
-    """The value with parameters filled in. Alone, `${name}` keeps the parameter's type; inside text it is text.
+    """The value with parameters replaced. Alone, `${name}` keeps the parameter's type; inside text it is text.
 
-    What a parameter holds is never looked at again. Raises KeyError for a parameter without a value.
+    The value of a parameter is not searched for parameters. Raises KeyError for a parameter without a value.
     """
     if isinstance(value, str):
         whole = _PLACEHOLDER.fullmatch(value)

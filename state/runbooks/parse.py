@@ -1,4 +1,4 @@
-"""A runbook file becomes a `Runbook`, or one ConfigError; what is merely unwise comes back as warnings."""
+"""A runbook file becomes a `Runbook`, or one ConfigError; less severe problems are returned as warnings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from state.config_files.suggestions import nearest, one_of
 from state.errors import ConfigError, Problem
 from state.estate.model import Estate
 from state.estate.parse import first_of_each, secret_problems
-from state.runbooks.lint import Lint, unwise
+from state.runbooks.lint import Lint, lint_warnings
 from state.runbooks.model import Runbook
 
 
 class StepKind(Protocol):
-    """A kind of change or check, as far as a file is concerned."""
+    """A kind of change or check, as a file needs it."""
 
     @property
     def args(self) -> type[BaseModel]: ...
@@ -33,7 +33,7 @@ StepKinds = Mapping[str, StepKind]
 def lint_runbook(
     located: Located, estate: Estate, change_kinds: StepKinds, check_kinds: StepKinds
 ) -> tuple[Runbook, tuple[Problem, ...]]:
-    """The runbook and warnings, without asking anything outside. Raises ConfigError with every problem."""
+    """The runbook and warnings, without any connection. Raises ConfigError with every problem."""
     if not isinstance(located.data, dict):
         raise ConfigError((located.problem((), "", "a mapping that begins with `runbook: <name>`"),))
     findings = list(secret_problems(located))
@@ -53,7 +53,7 @@ def lint_runbook(
     problems = first_of_each(findings, hidden)
     if problems or runbook is None:
         raise ConfigError(problems)
-    warnings = sorted(unwise(runbook), key=lambda p: (p.line, p.column))
+    warnings = sorted(lint_warnings(runbook), key=lambda p: (p.line, p.column))
     return runbook, tuple(warnings)
 
 

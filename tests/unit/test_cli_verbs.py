@@ -64,7 +64,7 @@ def throw(error: BaseException) -> Callable[[], object]:
         (NotFound("no run R-9"), 2, "Not found: no run R-9"),
         (ReadFailure(Trouble.TIMEOUT, "no answer"), 3, "No reading"),
         (Refused("floor", "one is left", "Ready another first"), 4, "Refused by rule floor: one is left"),
-        (EffectUnknown("silence"), 5, "never send again blindly"),
+        (EffectUnknown("silence"), 5, "before you send anything again"),
         (RecoveryError("something"), 1, "Error: something"),
         (click.Abort(), 130, "interrupted"),
         (KeyboardInterrupt(), 130, "goes on"),

@@ -62,7 +62,7 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
         (
             "accounts: [ben]",
             "accounts: [ada]",
-            "found 'ada', expected an account of one person only; 'u1' has it already",
+            "found 'ada', expected an account of one person only; 'u1' already has it",
         ),
         ("roles: [observer]", "roles: [obsever]", "did you mean 'observer'?"),
         ("n2: {site: west", "n2: {site: wset", "found 'wset', expected a site: east or west; did you mean 'west'?"),
@@ -172,7 +172,7 @@ def test_production_has_no_faults_and_keeps_its_arm_time() -> None:
     with pytest.raises(ConfigError) as refused:
         estate(f"{text}faults: {{kind: lab}}\n")
     told = str(refused.value)
-    assert "no faults in production: they belong to laboratories and drills" in told
+    assert "no faults in production: they are for laboratories and drills only" in told
     assert "found '10ms', expected at least 500ms in production" in told
 
 
@@ -180,7 +180,7 @@ def test_a_name_is_a_service_or_a_database() -> None:
     text, line = replaced(small(), "databases:\n  orders:\n", "databases:\n  checkout:\n")
     with pytest.raises(ConfigError) as refused:
         estate(text)
-    assert any("a service has this one" in str(p) for p in problems_of(refused.value, line))
+    assert any("a service has this name" in str(p) for p in problems_of(refused.value, line))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_the_sample_holds(small: Estate) -> None:
             "to: bleu",
             "found 'bleu', expected a server of the estate: blue or green; did you mean 'blue'?",
         ),
-        ('to: "${to}"', 'to: "${service}"', "expected a parameter of kind server (this one is a service)"),
+        ('to: "${to}"', 'to: "${service}"', "expected a parameter of kind server, not service"),
         ('to: "${node}"', "to: n9", "expected a node of the estate: n1 or n2"),
         ("{database: orders, to", "{database: oders, to", "did you mean 'orders'?"),
         ('{service: "${service}"}', "{service: chekout}", "did you mean 'checkout'?"),
@@ -131,7 +131,7 @@ def test_each_problem_is_told_at_its_line(small: Estate, old: str, new: str, mes
         (
             "    wait: 5s\n",
             "    wait: 5s\n    timeout: 9s\n",
-            "one limit: a wait, a group and a check with for: have theirs already",
+            "no timeout here: a wait, a group and a check with for: already have a limit",
         ),
         (
             "    wait: 5s\n",
