@@ -1,8 +1,8 @@
-"""Checks on alerts: none fires, and a watchdog proves that one would."""
+"""Checks on alerts: no alert fires, and a watchdog alert proves that alerting works."""
 
 from __future__ import annotations
 
-from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.estate.model import Estate, Name
 from state.health import Health
 from state.verdicts.alerts import alerts_verdict
@@ -16,9 +16,9 @@ class NoAlerts(CheckArgs):
 
 
 def no_alerts(args: NoAlerts, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Pass only when every source answered, none fires and the watchdog was seen."""
+    """Pass only when every source answered, no alert fires and the watchdog was seen."""
     health, message = alerts_verdict(world, now_mono, args.severity)
-    return unknown(message) if health is Health.UNKNOWN else told(health is Health.PASS, message)
+    return unknown(message) if health is Health.UNKNOWN else answered(health is Health.PASS, message)
 
 
 KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts),)

@@ -1,8 +1,8 @@
-"""Checks on database clusters: one primary, the expected leader, standbys that stream and are near."""
+"""Checks on database clusters: one primary, the expected leader, standbys that stream and are caught up."""
 
 from __future__ import annotations
 
-from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.errors import NotFound
 from state.estate.model import Bytes, Estate, Name
 from state.units import megabytes
@@ -27,44 +27,44 @@ class CaughtUp(OneDatabase):
 
 
 class Leader(OneDatabase):
-    """Which node shall lead."""
+    """Which node must lead."""
 
     node: Name
 
 
 def one_primary(args: OneDatabase, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Exactly one node writable, by the word of every node: a silent one might be the second.
+    """Exactly one node accepts writes, and every node has answered: one without an answer might be the second.
 
-    For a silent server its own manager's word counts; that it is not reached proves nothing.
+    For a server that does not answer, the report of its own manager counts. Not reaching it proves nothing.
     """
     cluster = _cluster(args.database, world, estate, now_mono)
     if cluster.split is not None:
-        return told(False, cluster.split.message)
+        return answered(False, cluster.split.message)
     silent = [f"{n.facts.node}: {silence(n.facts.postgres_seen)}" for n in cluster.nodes.values() if _may_write(n)]
     if silent or cluster.leader == CONFLICT:
         return unknown(*(silent or _votes(cluster)))
     writers = [n.node for n in cluster.facts.writers]
     if len(writers) > 1:
-        return unknown(f"{' and '.join(writers)} were both read as writable within one hand-over")
-    return told(len(writers) == 1, f"{writers[0]} alone accepts writes" if writers else "no node accepts writes")
+        return unknown(f"{' and '.join(writers)} both accepted writes when read; a switchover may be under way")
+    return answered(len(writers) == 1, f"{writers[0]} alone accepts writes" if writers else "no node accepts writes")
 
 
 def leader(args: Leader, world: World, estate: Estate, now_mono: float) -> Answer:
-    """The node is writable by its own word and every speaking witness agrees."""
+    """The node's server accepts writes, and every witness that answers agrees."""
     cluster = _cluster(args.database, world, estate, now_mono)
     node = _node(cluster, args.node)
     if cluster.split is not None:
-        return told(False, cluster.split.message)
+        return answered(False, cluster.split.message)
     if node.facts.postgres is None:
         return unknown(f"{args.node}: {silence(node.facts.postgres_seen)}")
     if cluster.leader == CONFLICT:
         return unknown(*_votes(cluster))
     message = f"{args.node}: {vote_message(node.votes)}"
-    return told(cluster.leader == args.node and not node.facts.postgres.in_recovery, message)
+    return answered(cluster.leader == args.node and not node.facts.postgres.in_recovery, message)
 
 
 def caught_up(args: CaughtUp, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Every standby (or the named one) has applied all but so many bytes of the primary's WAL."""
+    """Every standby (or the named one) has applied the primary's WAL except at most `bytes`."""
     cluster = _cluster(args.database, world, estate, now_mono)
     primary = cluster.facts.primary
     if primary is None:
@@ -72,14 +72,16 @@ def caught_up(args: CaughtUp, world: World, estate: Estate, now_mono: float) -> 
     asked = [_node(cluster, args.node)] if args.node else _standbys(cluster)
     if not asked:
         return unknown(f"{args.database} has no standby")
-    message = [f"{n.facts.node}: {n.lag.message}" for n in asked if n.facts.node != primary.node]
+    evidence = [f"{n.facts.node}: {n.lag.message}" for n in asked if n.facts.node != primary.node]
     lags = [0 if n.facts.node == primary.node else n.lag.replay for n in asked]
     least = [n.lag.at_least for n in asked if n.lag.at_least is not None]
     if any(size > args.bytes for size in least):
-        return told(False, *message, f"limit {megabytes(args.bytes)}")
+        return answered(False, *evidence, f"limit {megabytes(args.bytes)}")
     if None in lags:
-        return unknown(*message)
-    return told(all(lag is not None and lag <= args.bytes for lag in lags), *(message or [f"{primary.node} leads"]))
+        return unknown(*evidence)
+    return answered(
+        all(lag is not None and lag <= args.bytes for lag in lags), *(evidence or [f"{primary.node} leads"])
+    )
 
 
 def streaming(args: OneDatabase, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -96,9 +98,9 @@ def streaming(args: OneDatabase, world: World, estate: Estate, now_mono: float) 
         if n.facts.postgres is not None and n.lag.replay is None
     ]
     if broken:
-        return told(False, *broken)
+        return answered(False, *broken)
     silent = _silent(cluster)
-    return unknown(*silent) if silent else told(True, *(f"{n.facts.node}: {n.state}" for n in standbys))
+    return unknown(*silent) if silent else answered(True, *(f"{n.facts.node}: {n.state}" for n in standbys))
 
 
 def _cluster(name: str, world: World, estate: Estate, now_mono: float) -> ClusterVerdict:
@@ -125,7 +127,7 @@ def _silent(cluster: ClusterVerdict) -> list[str]:
 
 
 def _may_write(node: NodeVerdict) -> bool:
-    """Neither its server nor its own manager says what it is, or only the manager and it says primary."""
+    """Whether it may accept writes: its server gives no answer, and its own manager gives none or says primary."""
     if node.facts.postgres is not None:
         return False
     manager = node.facts.patroni

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.errors import NotFound
 from state.estate.model import Estate, Name
 from state.health import Health
@@ -21,30 +21,30 @@ class RecordArgs(CheckArgs):
 
 
 def answers_as_expected(args: RecordArgs, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Pass only when every server answers exactly that; a silent server leaves it unknown."""
+    """Pass only when every server answers exactly that; unknown when a server does not answer."""
     zone = estate.zones.get(args.zone)
     records = [r for r in zone.records if r.name == args.record] if zone is not None else []
     if zone is None or not records:
         raise NotFound(f"no record {args.record} in zone {args.zone} in this estate")
     healths: list[Health] = []
-    message: list[str] = []
+    evidence: list[str] = []
     for server in servers_of(args.zone, zone, world):
         key = f"dns:{args.zone}@{server}"
         reading = world.fresh(key, DnsReading, now_mono)
         for record in records:
             if reading is None:
                 healths.append(Health.UNKNOWN)
-                message.append(f"{server}: {silence(world.observed.get(key))}")
+                evidence.append(f"{server}: {silence(world.observed.get(key))}")
                 continue
             got = answer(reading, record)
-            health, said = record_verdict(got, args.answers or record.expect)
+            health, finding = record_verdict(got, args.answers or record.expect)
             healths.append(health)
-            message.append(f"{server}: {', '.join(got)} {said}".replace(":  ", ": "))
+            evidence.append(f"{server}: {', '.join(got)} {finding}".replace(":  ", ": "))
     if any(h in (Health.FAIL, Health.WARN) for h in healths):
-        return told(False, *message)
+        return answered(False, *evidence)
     if not healths or Health.UNKNOWN in healths:
-        return unknown(*(message or [f"no server of {args.zone} is known"]))
-    return told(True, *message)
+        return unknown(*(evidence or [f"no server of {args.zone} is known"]))
+    return answered(True, *evidence)
 
 
 KINDS = (CheckKind("dns.answers", "every server answers as expected", RecordArgs, answers_as_expected),)

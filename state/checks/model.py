@@ -1,4 +1,4 @@
-"""Checks: questions with three answers. Each takes fresh readings and says pass, fail or unknown in words.
+"""Checks: questions with three answers. Each takes fresh readings and answers pass, fail or unknown, with evidence.
 
 No data, a stale value, NaN or an empty answer is unknown; unknown never counts as pass. A check that follows a
 change accepts only readings younger than the step: see `ask`.
@@ -20,7 +20,7 @@ from state.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A check's verdict and the evidence for it, in words."""
+    """A check's verdict and its evidence as text."""
 
     health: Health
     evidence: tuple[str, ...]
@@ -36,7 +36,7 @@ class CheckArgs(BaseModel):
 class CheckKind:
     """A registered kind: name, title, argument model, and the pure function over (args, world, estate, now).
 
-    The function sees a world that holds only readings that count. Names the estate does not have raise NotFound.
+    The function gets a world with only the readings that count. Names the estate does not have raise NotFound.
     """
 
     kind: str
@@ -53,10 +53,10 @@ class CheckKind:
 
 
 def unknown(*evidence: str) -> Answer:
-    """No evidence: neither yes nor no."""
+    """No answer: there is no fresh evidence."""
     return Answer(Health.UNKNOWN, evidence)
 
 
-def told(holds: bool, *evidence: str) -> Answer:
-    """Yes or no, by fresh evidence."""
-    return Answer(Health.PASS if holds else Health.FAIL, evidence)
+def answered(passed: bool, *evidence: str) -> Answer:
+    """Pass or fail, from fresh evidence."""
+    return Answer(Health.PASS if passed else Health.FAIL, evidence)

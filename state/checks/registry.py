@@ -1,4 +1,4 @@
-"""Every kind of check there is: the KINDS of each module here, and those that capabilities register."""
+"""Every kind of check: the KINDS of each module here, and those that capabilities register."""
 
 from __future__ import annotations
 

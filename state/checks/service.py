@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.errors import NotFound
 from state.estate.model import Estate, Name, Ratio
 from state.health import Health
 from state.units import percent
-from state.verdicts.figures import counted_errors, told_by
+from state.verdicts.figures import counted_errors, usable_metrics
 from state.verdicts.replication import cluster_verdict
 from state.verdicts.service import service_verdicts
 from state.world.world import World
@@ -27,35 +27,35 @@ class ErrorsBelow(CheckArgs):
 
 
 def healthy(args: Healthy, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Pass only within all objectives; a warning is no pass, since it names what is not as it should be."""
+    """Pass only within all objectives; a warning does not pass, since it names a problem."""
     _known(estate, args.service)
     databases = {n: cluster_verdict(n, e, world, now_mono).health for n, e in estate.databases.items()}
     verdict = service_verdicts(estate, world, now_mono, databases)[args.service]
     message = f"{args.service}: {verdict.message}"
     if verdict.health is Health.UNKNOWN:
         return unknown(message)
-    return told(verdict.health is Health.PASS, message)
+    return answered(verdict.health is Health.PASS, message)
 
 
 def errors_below(args: ErrorsBelow, world: World, estate: Estate, now_mono: float) -> Answer:
-    """By the first monitor with figures; another one that says worse fails it, whoever is preferred."""
+    """By every monitor that has figures: the highest error ratio counts, whichever monitor is preferred."""
     _known(estate, args.service)
     metrics = estate.services[args.service].metrics
     if metrics is None:
         return unknown(f"{args.service} has no metrics in the estate")
     ratios: list[float] = []
-    message: list[str] = []
+    evidence: list[str] = []
     for monitor in metrics.monitors:
-        reading, said = told_by(world, monitor, now_mono)
+        reading, finding = usable_metrics(world, monitor, now_mono)
         ratio = None
         if reading is not None:
-            ratio, said = counted_errors(reading.services.get(metrics.service))
-        message.append(f"{monitor}: {said}")
+            ratio, finding = counted_errors(reading.services.get(metrics.service))
+        evidence.append(f"{monitor}: {finding}")
         if ratio is not None:
             ratios.append(ratio)
     if not ratios:
-        return unknown(*message)
-    return told(max(ratios) <= args.ratio, *message, f"limit {percent(args.ratio)}")
+        return unknown(*evidence)
+    return answered(max(ratios) <= args.ratio, *evidence, f"limit {percent(args.ratio)}")
 
 
 def _known(estate: Estate, service: str) -> None:

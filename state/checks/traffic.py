@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from state.checks.model import Answer, CheckArgs, CheckKind, told, unknown
+from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.errors import NotFound
 from state.estate.model import Estate, Name
 from state.verdicts.evidence import silence
@@ -36,46 +36,48 @@ class Floor(CheckArgs):
 
 
 def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Up by its health check, in rotation and with a weight. Without a health check nobody knows."""
+    """Up by its health check, in rotation and with a weight. Without a health check the answer is unknown."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     server = _one(servers, args.server)
     if server is None:
-        return told(False, f"{args.balancer}/{args.backend} has no server {args.server}")
+        return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
     if server.status.lower() == "no check":
         return unknown(f"{server.name}: the balancer runs no health check on it")
-    return told(server.serving, _words(server))
+    return answered(server.serving, _describe(server))
 
 
 def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Takes nothing new, and few enough sessions are left."""
+    """Takes no new connections, and at most `sessions` are left."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     server = _one(servers, args.server)
     if server is None:
-        return told(False, f"{args.balancer}/{args.backend} has no server {args.server}")
+        return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
     out = server.drained or server.maintenance or server.weight == 0
-    return told(out and server.sessions + server.queued <= args.sessions, _words(server))
+    return answered(out and server.sessions + server.queued <= args.sessions, _describe(server))
 
 
 def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
-    """At least so many servers serve."""
+    """At least `at_least` servers serve."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     count = sum(s.serving for s in servers)
-    return told(count >= args.at_least, f"{args.balancer}/{args.backend}: {count} serve, at least {args.at_least}")
+    return answered(count >= args.at_least, f"{args.balancer}/{args.backend}: {count} serve, at least {args.at_least}")
 
 
 def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
-    """The named server, and only it, takes new traffic."""
+    """Only the named server takes new traffic."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     share = shares(servers).get(args.server, 0.0)
-    return told(share == 1.0, f"{args.balancer}/{args.backend}: {active_message(servers, {}) or 'no server serves'}")
+    return answered(
+        share == 1.0, f"{args.balancer}/{args.backend}: {active_message(servers, {}) or 'no server serves'}"
+    )
 
 
 def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono: float) -> tuple[Server, ...] | Answer:
@@ -93,14 +95,14 @@ def _one(servers: tuple[Server, ...], name: str) -> Server | None:
     return next((s for s in servers if s.name == name), None)
 
 
-def _words(server: Server) -> str:
+def _describe(server: Server) -> str:
     check = f" ({server.check})" if server.check else ""
     return f"{server.name}: {state_word(server)}{check}, weight {server.weight}, {server.sessions} sessions"
 
 
 KINDS = (
     CheckKind("server.serving", "server takes traffic", OneServer, serving),
-    CheckKind("server.drained", "server takes nothing new and is empty", Drained, drained),
+    CheckKind("server.drained", "server takes no new connections and is empty", Drained, drained),
     CheckKind("backend.floor", "enough servers serve", Floor, floor),
     CheckKind("backend.active", "one server takes all traffic", OneServer, active),
 )

@@ -1,4 +1,4 @@
-"""Verdicts: pure functions from fresh readings to pass, warn, fail or unknown, with the reason in words.
+"""Verdicts: pure functions from fresh readings to pass, warn, fail or unknown, with the reason as text.
 
-Nothing here is green without a reading younger than its limit; sources that disagree yield CONFLICT.
+Nothing passes without a reading younger than its limit; sources that disagree give CONFLICT.
 """

@@ -1,4 +1,4 @@
-"""Alerts: none firing means something only while a watchdog alert proves that alerting works."""
+"""Alerts: no firing alert is a pass only while a watchdog alert proves that alerting works."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def firing(reading: AlertsReading, severity: str | None = None) -> tuple[Alert, 
 
 
 def alerts_verdict(world: World, now_mono: float, severity: str | None = None) -> tuple[Health, str]:
-    """All alert sources together: a critical one fails, another warns, silence or no watchdog is unknown."""
+    """All alert sources together: a critical alert fails, another warns, no answer or no watchdog is unknown."""
     keys = world.keys("alerts")
     if not keys:
-        return Health.UNKNOWN, "the estate names no alert source"
+        return Health.UNKNOWN, "the estate has no alert source"
     found: list[Alert] = []
     doubts: list[str] = []
     for key in keys:
@@ -34,7 +34,7 @@ def alerts_verdict(world: World, now_mono: float, severity: str | None = None) -
             continue
         found += firing(reading, severity)
         if not reading.watchdog:
-            doubts.append(f"{name}: no watchdog alert, so silence proves nothing")
+            doubts.append(f"{name}: no watchdog alert, so alerting may be down")
     kind = f"{severity} " if severity else ""
     if found:
         names = ", ".join(dict.fromkeys(a.name for a in found[:5]))

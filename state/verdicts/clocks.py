@@ -1,4 +1,4 @@
-"""The RTO clock: how much of the promise is used, and when it turns amber and red."""
+"""The RTO clock: how much of the objective is used, and when it warns and fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from state.api.views.header import RtoClock
 from state.health import Health
 
 AMBER = 0.75
-"""Share of the objective after which there is little left to decide in."""
+"""Share of the objective from which the clock warns."""
 
 
 def elapsed(clock: RtoClock, now_mono: float) -> float:
@@ -31,6 +31,6 @@ def stage(clock: RtoClock, now_mono: float) -> Health:
 
 
 def most_urgent(clocks: Mapping[str, RtoClock], now_mono: float) -> RtoClock | None:
-    """The running clock with the least left, by name when equal."""
+    """The running clock with the least time left, by name when equal."""
     running = [c for c in clocks.values() if c.ended_mono is None]
     return min(running, key=lambda c: (remaining(c, now_mono), c.service), default=None)

@@ -1,4 +1,4 @@
-"""What is known of one database cluster at one instant: every node's fresh readings, gathered once."""
+"""What is known about one database cluster at one instant: every node's fresh readings, collected once."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class NodeFacts:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The sources this node's row derives from."""
+        """The sources of this node's row."""
         return (self.postgres_key, self.patroni_key) if self.patroni_seen is not None else (self.postgres_key,)
 
     @property
     def last_postgres(self) -> PostgresReading | None:
-        """The last good reading however old: only ever good for an `at least`."""
+        """The last good reading of any age: it can only prove a minimum."""
         value = self.postgres_seen.value if self.postgres_seen is not None else None
         return value if isinstance(value, PostgresReading) else None
 
@@ -48,7 +48,7 @@ class ClusterFacts:
 
     @property
     def writers(self) -> tuple[NodeFacts, ...]:
-        """Nodes whose own server says, freshly, that it is out of recovery."""
+        """Nodes whose own server reports, in a fresh reading, that it is out of recovery."""
         return tuple(n for n in self.nodes.values() if n.postgres is not None and not n.postgres.in_recovery)
 
     @property
@@ -64,7 +64,7 @@ class ClusterFacts:
 
 
 def gather(name: str, entry: DatabaseEntry, world: World, now_mono: float) -> ClusterFacts:
-    """Collect a cluster's facts from the world; nodes come from the estate, never from what answered."""
+    """Collect a cluster's facts from the world; the nodes are those of the estate, not those that answered."""
     nodes: dict[str, NodeFacts] = {}
     rates: dict[str, float | None] = {}
     for node, place in entry.nodes.items():

@@ -24,7 +24,7 @@ def answer(reading: DnsReading, record: DnsRecord) -> tuple[str, ...]:
 
 
 def record_verdict(answers: Iterable[str], expected: Iterable[str]) -> tuple[Health, str]:
-    """No answer fails, other answers warn (somebody may have rerouted on purpose), the expected ones pass."""
+    """No answer fails, other answers warn (they may have been changed on purpose), the expected ones pass."""
     got, wanted = set(answers), set(expected)
     if not got:
         return Health.FAIL, "no answer"

@@ -1,6 +1,6 @@
-"""Drift: a balancer no longer stands as the engine's confirmed effects left it.
+"""Drift: a balancer's settings differ from those that the engine's confirmed effects left.
 
-HAProxy forgets runtime changes when it restarts or reloads; other people and programs change them too.
+HAProxy loses run-time changes when it restarts or reloads; other people and programs change them too.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ SettingKey = tuple[tuple[str, ...], str]
 
 
 def key_of(setting: Setting) -> SettingKey:
-    """Where the expectation for a setting is kept."""
+    """The key under which the expected value of a setting is kept."""
     return setting.place, setting.name
 
 
 def settings_of(balancer: str, server: Server) -> tuple[Setting, ...]:
-    """What people and effects set on a server, as it reads now; health is no setting."""
+    """What people and effects set on a server, as it reads now; health is not a setting."""
     place = (balancer, server.backend, server.name)
     return Setting(place, "weight", str(server.weight)), Setting(place, "state", admin_state(server))
 
@@ -30,7 +30,7 @@ def settings_of(balancer: str, server: Server) -> tuple[Setting, ...]:
 def drifts(now: BalancerReading, expected: Iterable[Setting], known_process: str) -> Mapping[str, str]:
     """Per backend, what differs from the expected settings; backends without a difference are left out.
 
-    `known_process` is the process that stood when the expectations last held, empty when none is known.
+    `known_process` is the process that last had the expected settings, empty when none is known.
     """
     found: dict[str, list[str]] = {}
     for setting in expected:

@@ -1,7 +1,7 @@
-"""What a verdict may lean on: fresh readings only, and words for why there is none.
+"""What a verdict may use: fresh readings only, and the reason when there is none.
 
-Words name instants, not ages ("no data since 07:03:12Z"), so they stay the same from poll to poll; a console
-adds the running age from the source itself.
+Texts name instants, not ages ("no data since 07:03:12Z"), so they stay the same from poll to poll; a console
+adds the current age from the source itself.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _RANK = {Health.PASS: 0, Health.WARN: 1, Health.UNKNOWN: 2, Health.FAIL: 3}
 
 
 def rank(health: Health) -> int:
-    """Order of badness: pass, warn, unknown, fail."""
+    """Severity order: pass, warn, unknown, fail."""
     return _RANK[health]
 
 
 def worst(healths: Iterable[Health]) -> Health:
-    """The worst of several verdicts; unknown when there is none, since nothing proves nothing."""
+    """The worst of several verdicts; unknown when there is none."""
     return max(healths, key=rank, default=Health.UNKNOWN)
 
 
 def silence(seen: Observed[Any] | None) -> str:
-    """Why a source gives nothing usable: since when, and which of the four troubles."""
+    """Why a source has no usable value: since when, and which of the four troubles."""
     if seen is None:
         return "not read by this engine"
     error = seen.error
@@ -43,7 +43,7 @@ def silence(seen: Observed[Any] | None) -> str:
 
 
 def younger_than(world: World, not_before_mono: float) -> World:
-    """The world as far as it was read at or after an instant; what is older counts as never read.
+    """The world as read at or after an instant; older readings count as never read.
 
     A monitor's samples count from when they were taken, not from when they were fetched.
     """

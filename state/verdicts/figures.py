@@ -1,4 +1,4 @@
-"""What monitors say about a service, held against its objectives. No data is not zero errors."""
+"""A monitor's figures about a service, compared with its objectives. No data is not zero errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from state.world.readings import MetricsReading, ServiceTraffic
 from state.world.world import World
 
 SAMPLES_OLD = 30.0
-"""Seconds after which a monitor's newest sample proves nothing: two scrapes at Prometheus's usual 15 s."""
+"""Seconds after which a monitor's newest sample is too old: two scrapes at Prometheus's usual 15 s."""
 
 
 def judge_traffic(traffic: ServiceTraffic | None, objectives: Objectives) -> tuple[Health, str]:
@@ -31,7 +31,7 @@ def judge_traffic(traffic: ServiceTraffic | None, objectives: Objectives) -> tup
 
 
 def counted_errors(traffic: ServiceTraffic | None) -> tuple[float | None, str]:
-    """The 5xx ratio if requests were really counted, else None and why: no data is not zero errors."""
+    """The 5xx ratio if requests were counted, else None and why: no data is not zero errors."""
     if traffic is None:
         return None, "no figures"
     if traffic.rate is None or not math.isfinite(traffic.rate) or traffic.rate < 0:
@@ -43,8 +43,8 @@ def counted_errors(traffic: ServiceTraffic | None) -> tuple[float | None, str]:
     return traffic.error_ratio, f"5xx {percent(traffic.error_ratio)} of {rate(traffic.rate, 'req')}"
 
 
-def told_by(world: World, monitor: str, now_mono: float) -> tuple[MetricsReading | None, str]:
-    """A monitor's reading if both it and its samples are young enough, else None and why."""
+def usable_metrics(world: World, monitor: str, now_mono: float) -> tuple[MetricsReading | None, str]:
+    """A monitor's reading if both it and its samples are fresh, else None and why."""
     key = f"metrics:{monitor}"
     reading = world.fresh(key, MetricsReading, now_mono)
     if reading is None:

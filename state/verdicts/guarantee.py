@@ -1,4 +1,4 @@
-"""What a commit is promised right now: configured by synchronous_standby_names, kept by who really is in sync.
+"""How durable a commit is now: synchronous_standby_names configures it, the standbys in sync decide it.
 
 Grammar of the setting: PostgreSQL documentation, "synchronous_standby_names".
 """
@@ -17,7 +17,7 @@ _SYNCED = ("sync", "quorum")
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """The actual guarantee: `kind` async, sync, quorum or blocked; `members` are the standbys that keep it.
+    """The actual guarantee: `kind` async, sync, quorum or blocked; `members` are the standbys in sync.
 
     `needed` of a quorum is how many members hold every acknowledged commit.
     """
@@ -28,7 +28,7 @@ class Guarantee:
     message: str
 
     def survives(self, candidate: str, reachable: Collection[str]) -> bool:
-        """Whether a candidate, best of the reachable, provably holds every acknowledged commit."""
+        """Whether the candidate, the best of the reachable nodes, is proven to have every acknowledged commit."""
         if candidate not in self.members:
             return False
         if self.kind == "sync":
@@ -44,7 +44,7 @@ def sender_of(primary: PostgresReading, standby: str) -> WalSender | None:
 
 
 def guarantee(primary: PostgresReading) -> Guarantee:
-    """The guarantee as the primary keeps it, not as it is configured."""
+    """The guarantee as the primary has it now, not as it is configured."""
     names, commit = primary.synchronous_standby_names.strip(), primary.synchronous_commit
     if not names:
         return Guarantee("async", (), 0, "async")

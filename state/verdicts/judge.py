@@ -1,4 +1,4 @@
-"""The verdicts on everything at one instant, made once: detector, views and header cannot disagree."""
+"""All verdicts at one instant, computed once, so that detector, views and header cannot disagree."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from state.world.observed import Observed
 from state.world.world import World
 
 SAME_INSTANT = 0.1
-"""Seconds within which verdicts on the same readings are the same: ages hardly moved."""
+"""Seconds for which verdicts on the same readings are kept: ages have hardly changed."""
 
 
 @dataclass
 class Judgement:
-    """The verdicts on one world at one instant, each made when it is first asked for."""
+    """The verdicts on one world at one instant, each computed when first used."""
 
     estate: Estate
     world: World
@@ -47,7 +47,7 @@ class Judgement:
 
 
 class Judge:
-    """Judges one world, again only when a reading came or time has passed."""
+    """Judges one world, again only after a new reading or some time."""
 
     def __init__(self, estate: Estate, world: World) -> None:
         self._estate, self._world = estate, world

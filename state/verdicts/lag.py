@@ -14,8 +14,8 @@ class ReplicationLag:
     """Distances in bytes; None = unknown, with `why`.
 
     `replay` is what is not applied yet, `receive` what would be lost with the primary, `at_least` the part that is
-    certain when the whole is not, `unapplied` what was received but not applied, `seconds` the age of the last
-    replayed commit (0 when nothing is missing: on an idle primary that age grows without meaning anything).
+    certain when the total is not, `unapplied` what was received but not applied, `seconds` the age of the last
+    replayed commit (0 when nothing is missing: on an idle primary that age grows and means nothing).
     """
 
     replay: int | None = None
@@ -40,7 +40,7 @@ def lsn(position: int) -> str:
 
 
 def received(standby: PostgresReading) -> int | None:
-    """The furthest position a standby holds: received or, from an archive, replayed."""
+    """The furthest position a standby has: received or, from an archive, replayed."""
     held = [p for p in (standby.receive_lsn, standby.replay_lsn) if p is not None]
     return max(held, default=None)
 
@@ -49,16 +49,16 @@ def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> Re
     """The distance of a standby to a primary, both read just now (primary None = its position is not known)."""
     held, replayed = received(standby), standby.replay_lsn
     if held is None or replayed is None:
-        return ReplicationLag(why="the standby tells no position")
+        return ReplicationLag(why="the standby reports no position")
     unapplied = held - replayed
     if primary is None or primary.write_lsn is None:
         return ReplicationLag(unapplied=unapplied, why="the primary's position is not known")
     if standby.system_id != primary.system_id:
-        return ReplicationLag(why=f"another database system, {standby.system_id}")
+        return ReplicationLag(why=f"it belongs to another database system, {standby.system_id}")
     written = max(primary.write_lsn, held)  # the standby may have been read after the primary
     behind = max(0, written - replayed)
     if standby.receiver_state != "streaming" and (standby.timeline or 0) < (primary.timeline or 0):
-        # Without a receiver the timeline comes from the control file, which trails replay: it proves no divergence.
+        # Without a receiver the timeline comes from the control file, which is behind replay: it proves no divergence.
         why = f"not streaming, last known {_timelines(standby, primary)}"
         return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
     if standby.timeline != primary.timeline:
@@ -72,7 +72,7 @@ def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> Re
 
 
 def past_fork(standby: PostgresReading, primary: PostgresReading) -> int | None:
-    """Bytes a node of the parent timeline holds past the point where the primary left it; None = cannot be told."""
+    """Bytes a node of the parent timeline has past the point where the primary left it; None = unknown."""
     held = received(standby) if standby.in_recovery else standby.write_lsn
     if None in (held, primary.fork_lsn, primary.timeline, standby.timeline):
         return None

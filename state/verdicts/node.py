@@ -1,4 +1,4 @@
-"""One database node judged: its role by votes, its distance, what its manager says."""
+"""The verdict on one database node: its role by votes, its lag, what its manager reports."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from state.world.readings import PostgresReading
 NodeFinding = tuple[Health, str]
 
 DCS_OLD = 30.0
-"""Seconds without word from the DCS from which a manager may have lost its say (Patroni's default ttl)."""
+"""Seconds without contact to the DCS after which a manager may have lost its lock (Patroni's default ttl)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeVerdict:
-    """One node: role as voted, its health and why, position and distance, and the facts behind it."""
+    """One node: role by votes, its health and why, position and lag, and the facts used."""
 
     facts: NodeFacts
     role: str
@@ -43,7 +43,7 @@ class NodeVerdict:
 
 
 def node_lag(node: NodeFacts, primary: PostgresReading | None) -> ReplicationLag:
-    """The node's distance to the one primary, or why there is none."""
+    """The node's lag behind the one primary, or why it is unknown."""
     if node.postgres is None:
         return ReplicationLag(why=silence(node.postgres_seen))
     if not node.postgres.in_recovery:
@@ -52,13 +52,13 @@ def node_lag(node: NodeFacts, primary: PostgresReading | None) -> ReplicationLag
 
 
 def node_verdict(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, split: SplitBrain | None) -> NodeVerdict:
-    """Judge one node by its votes, its managers and, on a standby, its distance."""
+    """Judge one node by its votes, its managers and, on a standby, its lag."""
     votes = node_votes(node.node, node.postgres, facts.managers)
     role = agreed(votes)
     findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
     sync, state = "", "no data"
     if split is not None and node.node in split.nodes:
-        findings.append((Health.FAIL, "accepts writes beside another node"))
+        findings.append((Health.FAIL, "accepts writes, and so does another node"))
     if node.postgres is None:
         findings.append((Health.UNKNOWN, _unreachable(facts, node)))
     elif node.postgres.in_recovery:
@@ -77,7 +77,7 @@ def _vote_finding(role: str, votes: tuple[Vote, ...]) -> NodeFinding | None:
 
 
 def _unreachable(facts: ClusterFacts, node: NodeFacts) -> str:
-    """Why the server is silent, and what a manager last said: secondary witnesses, so never a zero."""
+    """Why the server has no data, and what managers reported last: second-hand, so never a lag of zero."""
     message = silence(node.postgres_seen)
     if node.patroni is not None and node.patroni.state not in ("running", "streaming"):
         message += f", Patroni says {node.patroni.state}"
@@ -94,7 +94,7 @@ def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[NodeFinding]
     if node.patroni is None:
         found.append((Health.WARN, f"Patroni: {silence(node.patroni_seen)}"))
     elif node.patroni.dcs_age is not None and node.patroni.dcs_age > DCS_OLD:
-        found.append((Health.WARN, f"its Patroni has not seen the DCS for over {DCS_OLD:.0f} s"))
+        found.append((Health.WARN, f"its Patroni has had no contact to the DCS for over {DCS_OLD:.0f} s"))
     views = [r for r in facts.managers.values() if r is not None and r.members]
     if views and not any(m.name == node.node for r in views for m in r.members):
         found.append((Health.WARN, "missing from the cluster's members"))

@@ -1,4 +1,4 @@
-"""What to recover first: tier, then what is left of the RTO, then how much it unblocks; and why, in words."""
+"""What to recover first: by tier, then time left of the RTO, then how much it unblocks; and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from state.verdicts.clocks import remaining
 
 @dataclass(frozen=True, slots=True)
 class Priority:
-    """One service's or database's place: tier, seconds left of the RTO, and whom it holds up."""
+    """One service's or database's rank: tier, seconds left of the RTO, and what waits for it."""
 
     name: str
     tier: int
@@ -25,7 +25,7 @@ class Priority:
 
     @property
     def key(self) -> tuple[int, float, int, int, str]:
-        """Sort key; what others need comes first where tier and time are equal."""
+        """Sort key; at equal tier and time, what others need comes first."""
         return (self.tier, self.left, self.depth, -len(self.unblocks), self.name)
 
 
@@ -34,7 +34,7 @@ def recovery_order(
 ) -> tuple[Priority, ...]:
     """Services and databases in the order to recover them.
 
-    A failing thing is as urgent as the most urgent impaired service that needs it. `healths` covers services and
+    A failing entry is as urgent as the most urgent impaired service that needs it. `healths` covers services and
     databases; names missing there count as healthy.
     """
     dependents, depths = _dependents(estate), _depths(estate)
@@ -64,7 +64,7 @@ def _reasons(place: Priority) -> str:
 
 
 def _minutes(seconds: float) -> str:
-    """Whole minutes, so the words stand still while the clock beside them runs."""
+    """Whole minutes, so the text changes rarely while the clock next to it runs."""
     return (
         ago(seconds // 60 * 60) if seconds >= 7200 else f"{int(seconds // 60)} min" if seconds >= 60 else "under 1 min"
     )
@@ -103,7 +103,7 @@ def _left(estate: Estate, name: str, clocks: Mapping[str, RtoClock], now_mono: f
 
 
 def _dependents(estate: Estate) -> dict[str, tuple[str, ...]]:
-    """Everybody that needs a name, directly or through others, in the estate's order."""
+    """Every service that needs a name, directly or through others, in the estate's order."""
     direct: dict[str, list[str]] = {}
     for name, service in estate.services.items():
         for needed in service.depends_on:
@@ -122,7 +122,7 @@ def _dependents(estate: Estate) -> dict[str, tuple[str, ...]]:
 
 
 def _depths(estate: Estate) -> dict[str, int]:
-    """How many layers lie beneath each service: 0 for what depends on nothing."""
+    """How many layers of dependencies each service has: 0 for none."""
     known: dict[str, int] = {}
 
     def depth(name: str, above: tuple[str, ...]) -> int:

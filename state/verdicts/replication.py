@@ -1,4 +1,4 @@
-"""Truth in replication: roles as votes, distance from both ends, the alarm for two writers."""
+"""The verdict on a database cluster: roles by votes, lag of every standby, the alarm for two writers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from state.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class ClusterVerdict:
-    """One cluster judged: who leads by votes, the guarantee, who could take over and what that would lose."""
+    """The verdict on one cluster: the leader by votes, the guarantee, who could take over and what would be lost."""
 
     facts: ClusterFacts
     health: Health
@@ -35,7 +35,7 @@ class ClusterVerdict:
 
     @property
     def timeline(self) -> int | None:
-        """The writable node's timeline by its own WAL; None without exactly one."""
+        """The timeline of the node that accepts writes, by its own WAL; None without exactly one."""
         primary = self.facts.primary
         return primary.postgres.timeline if primary is not None and primary.postgres is not None else None
 
@@ -82,7 +82,7 @@ def _findings(
     if split is not None:
         found.append((Health.FAIL, split.message))
     elif leader == CONFLICT:
-        found.append((Health.UNKNOWN, f"{CONFLICT}: the witnesses do not agree who leads"))
+        found.append((Health.UNKNOWN, f"{CONFLICT}: the witnesses do not agree on the leader"))
     elif facts.primary is None:
         found.append(_no_primary(facts, leader))
     found += [(Health.WARN, f"{n}: {v.message}") for n, v in nodes.items() if v.health is not Health.PASS and v.message]
@@ -93,7 +93,7 @@ def _findings(
     if paused:
         found.append((Health.WARN, "Patroni is paused: no automatic failover"))
     if any(m is not None and m.failsafe for m in facts.managers.values()):
-        found.append((Health.WARN, "Patroni is in failsafe mode: the DCS is gone"))
+        found.append((Health.WARN, "Patroni is in failsafe mode: the DCS does not answer"))
     strangers = {m.name for r in facts.managers.values() if r is not None for m in r.members} - set(facts.nodes)
     if strangers:
         found.append((Health.WARN, f"members the estate does not know: {', '.join(sorted(strangers))}"))
@@ -101,12 +101,12 @@ def _findings(
 
 
 def _no_primary(facts: ClusterFacts, leader: str) -> NodeFinding:
-    """All servers say standby, or the managers agree that nobody leads: that fails. Silence is unknown."""
+    """Fails when all servers report standby or the managers agree that no node leads; without answers it is unknown."""
     if leader == "none" and all(n.postgres is not None for n in facts.nodes.values()):
         return Health.FAIL, "no node accepts writes"
     if any(m is not None and m.unlocked for m in facts.managers.values()):
-        return Health.FAIL, "no leader holds the lock"
+        return Health.FAIL, "no node holds the leader lock"
     if leader in facts.nodes:
         node = facts.nodes[leader]
-        return Health.UNKNOWN, f"{leader} leads by its managers' word, itself silent: {silence(node.postgres_seen)}"
+        return Health.UNKNOWN, f"{leader} leads according to its managers; its server: {silence(node.postgres_seen)}"
     return Health.UNKNOWN, "no node is known to accept writes"

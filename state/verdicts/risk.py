@@ -1,4 +1,4 @@
-"""What a failover now could lose: the worst case that can be proven, or unknown."""
+"""What a failover now could lose: the proven worst case, or unknown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AMBER = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The standby that would lose least: `held` is its WAL position, `lag` its distance."""
+    """The standby that would lose least: `held` is its WAL position, `lag` how far it is behind."""
 
     node: str
     held: int
@@ -73,13 +73,13 @@ def data_risk(
 
 
 def _written_since(primary: NodeFacts, rate: float, now_mono: float) -> int:
-    """Bytes that may have been written since the primary was read; whole seconds, so the figure stands still."""
+    """Bytes that may have been written since the primary was read; whole seconds, so the figure changes rarely."""
     age = primary.postgres_seen.age(now_mono) if primary.postgres_seen is not None else None
     return math.ceil(max(0.0, rate) * math.ceil(age or 0.0))
 
 
 def _without_primary(facts: ClusterFacts, candidate: Candidate) -> str:
-    """Words when the primary is silent: what its last word proves at least."""
+    """The message without a reading of the primary: the minimum that its last reading proves."""
     last = [
         (n, n.postgres_seen, r.write_lsn)
         for n in facts.nodes.values()
@@ -91,7 +91,7 @@ def _without_primary(facts: ClusterFacts, candidate: Candidate) -> str:
     since = f" since {utc(seen.at)}" if seen is not None and seen.at is not None else ""
     missing = position - candidate.held
     least = f", at least {megabytes(missing)}" if missing > 0 else ""
-    return f"unknown{least}: {node.node} silent{since}, later writes would be lost"
+    return f"unknown{least}: no data from {node.node}{since}, its later writes would be lost"
 
 
 def _known(facts: ClusterFacts, lost: int, message: str, sources: tuple[str, ...]) -> DataRisk:

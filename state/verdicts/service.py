@@ -1,6 +1,6 @@
-"""Service health: figures of the first monitor with fresh data, probes, balancers and what it depends on.
+"""Service health: figures of the first monitor with fresh data, probes, balancers and dependencies.
 
-Everything counts as a witness; the worst decides. Missing evidence is unknown, never a pass.
+The worst finding decides. Missing evidence is unknown, never a pass.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
 from state.verdicts.evidence import rank, silence, worst
-from state.verdicts.figures import judge_traffic, told_by
+from state.verdicts.figures import judge_traffic, usable_metrics
 from state.verdicts.traffic import backend_verdict
 from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
 from state.world.world import World
@@ -20,7 +20,7 @@ from state.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class ServiceVerdict:
-    """A service judged. `source` is the key of the figures shown; `fallback` = not the preferred monitor's."""
+    """The verdict on a service. `source` is the key of the figures shown; `fallback` = not the preferred monitor's."""
 
     health: Health
     message: str
@@ -40,7 +40,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """One monitor's word on one service, judged."""
+    """One monitor's figures of one service, with the verdict on them."""
 
     monitor: str
     health: Health
@@ -51,14 +51,14 @@ class _Figures:
 
 @dataclass(slots=True)
 class _Findings:
-    """What the witnesses say, collected: verdicts with words, and notes that change nothing."""
+    """The findings of all sources: verdicts with messages, and notes without influence on the verdict."""
 
-    said: list[tuple[Health, str]] = field(default_factory=list)
+    verdicts: list[tuple[Health, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def verdict(self, otherwise: str) -> tuple[Health, str]:
-        health = worst(h for h, _ in self.said)
-        bad = [w for h, w in sorted(self.said, key=lambda f: -rank(f[0])) if h is not Health.PASS]
+        health = worst(h for h, _ in self.verdicts)
+        bad = [w for h, w in sorted(self.verdicts, key=lambda f: -rank(f[0])) if h is not Health.PASS]
         return health, "; ".join([*(bad or [otherwise]), *self.notes])
 
 
@@ -106,11 +106,11 @@ def service_verdict(
     shown = _metrics(estate, service, world, now_mono, findings)
     answered = _ask_probes(world, now_mono, service_probes, findings)
     if shown is None and not service_probes:
-        findings.said.append((Health.UNKNOWN, "neither metrics nor probes"))
+        findings.verdicts.append((Health.UNKNOWN, "neither metrics nor probes"))
     _balancers(service, world, now_mono, findings)
     for name, health in depends.items():
         if health is Health.FAIL:
-            findings.said.append((Health.WARN, f"depends on {name}"))
+            findings.verdicts.append((Health.WARN, f"depends on {name}, which fails"))
         elif health is Health.UNKNOWN:
             findings.notes.append(f"{name} unknown")
     otherwise = "within objectives" if shown is not None else f"{answered} of {len(service_probes)} probes pass"
@@ -122,7 +122,7 @@ def service_verdict(
 
 
 def _metrics(estate: Estate, service: Service, world: World, now_mono: float, findings: _Findings) -> _Figures | None:
-    """Judge the service by its monitors: the first with usable figures is shown, a worse one is not hidden."""
+    """Judge the service by its monitors: the first with usable figures is shown, unless another one is worse."""
     if service.metrics is None:
         return None
     asked = [_figures(service, m, world, now_mono) for m in service.metrics.monitors]
@@ -130,21 +130,21 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
     shown = usable[0] if usable else next((f for f in asked if f.fresh), asked[0])
     bad = max(usable, key=lambda f: rank(f.health), default=shown)
     if rank(bad.health) > rank(shown.health):
-        findings.said.append((bad.health, _disagreement(bad, shown)))
+        findings.verdicts.append((bad.health, _disagreement(bad, shown)))
         shown = bad
     else:
         message = shown.message if usable else "; ".join(f"{f.monitor}: {f.message}" for f in asked)
-        findings.said.append((shown.health, message))
+        findings.verdicts.append((shown.health, message))
     first = asked[0]
     if usable and first.health is Health.UNKNOWN:
-        how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"told by {shown.monitor}"
+        how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"figures of {shown.monitor}"
         findings.notes.append(f"{first.monitor}: {first.message}, {how}")
     return shown
 
 
 def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _Figures:
     assert service.metrics is not None
-    reading, why = told_by(world, monitor, now_mono)
+    reading, why = usable_metrics(world, monitor, now_mono)
     if reading is None:
         return _Figures(monitor, Health.UNKNOWN, why, None, False)
     traffic = reading.services.get(service.metrics.service)
@@ -153,28 +153,28 @@ def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _
 
 
 def _disagreement(bad: _Figures, shown: _Figures) -> str:
-    return f"CONFLICT: {bad.monitor} says {bad.message}, {shown.monitor} says {_said(shown)}"
+    return f"CONFLICT: {bad.monitor} says {bad.message}, {shown.monitor} says {_figures_text(shown)}"
 
 
-def _said(figures: _Figures) -> str:
+def _figures_text(figures: _Figures) -> str:
     ratio = figures.traffic.error_ratio if figures.traffic is not None else None
     return figures.message or (f"5xx {percent(ratio)}" if ratio is not None else "nothing")
 
 
 def _ask_probes(world: World, now_mono: float, service_probes: list[Probe], findings: _Findings) -> int:
-    """All failing fails, some failing or silent warns, all silent is unknown. Returns how many passed."""
+    """All failing fails; some failing or without data warns; all without data is unknown. Returns how many passed."""
     answers = [(p, world.fresh(p.key, ProbeReading, now_mono)) for p in service_probes]
     passed = sum(r is not None and r.ok for _, r in answers)
     failed = [f"{p.name} answers {r.status}" for p, r in answers if r is not None and not r.ok]
     silent = [f"{p.name}: {silence(world.observed.get(p.key))}" for p, r in answers if r is None]
     if failed:
         health = Health.FAIL if len(failed) == len(answers) else Health.WARN
-        findings.said.append((health, ", ".join(failed)))
+        findings.verdicts.append((health, ", ".join(failed)))
     if silent:
-        only_witness = not passed and not failed and all(h is not Health.PASS for h, _ in findings.said)
-        findings.said.append((Health.UNKNOWN if only_witness else Health.WARN, ", ".join(silent)))
+        only_witness = not passed and not failed and all(h is not Health.PASS for h, _ in findings.verdicts)
+        findings.verdicts.append((Health.UNKNOWN if only_witness else Health.WARN, ", ".join(silent)))
     if passed and not failed and not silent:
-        findings.said.append((Health.PASS, ""))
+        findings.verdicts.append((Health.PASS, ""))
     return passed
 
 
@@ -186,9 +186,9 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
         key = f"balancer:{balancer}"
         reading = world.fresh(key, BalancerReading, now_mono)
         if reading is None:
-            findings.said.append((Health.WARN, f"{balancer}: {silence(world.observed.get(key))}"))
+            findings.verdicts.append((Health.WARN, f"{balancer}: {silence(world.observed.get(key))}"))
             continue
         verdict = backend_verdict(reading.of(entry.backend), entry.floor, entry.colours)
         if verdict.health is not Health.PASS:
             health = Health.WARN if verdict.health is Health.UNKNOWN else verdict.health
-            findings.said.append((health, f"{balancer}: {verdict.message}"))
+            findings.verdicts.append((health, f"{balancer}: {verdict.message}"))

@@ -1,4 +1,4 @@
-"""Two nodes that accept writes: seen by us, since no manager can see a server it does not reach."""
+"""Two nodes that accept writes: read from every server, since a manager cannot see a server it does not reach."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from state.verdicts.votes import PRIMARY, manager_role
 
 @dataclass(frozen=True, slots=True)
 class SplitBrain:
-    """The alarm: which nodes write, where they parted, and how far the older one wrote past that.
+    """The alarm: which nodes accept writes, where their timelines forked, and how far the older one wrote past that.
 
-    `fork_lsn` and `past_fork` (bytes) are None when they cannot be told. Equal row counts do not enter: content
-    differs while counts agree.
+    `fork_lsn` and `past_fork` (bytes) are None when unknown. Row counts are not compared: they can be equal while
+    the content differs.
     """
 
     nodes: tuple[str, ...]
@@ -27,20 +27,20 @@ class SplitBrain:
 
 
 def split_brain(facts: ClusterFacts) -> SplitBrain | None:
-    """The alarm when two nodes are writable by fresh word of their server or, failing that, of their manager."""
+    """The alarm when two nodes accept writes, by a fresh reading of their server or, without one, of their manager."""
     writers = [n for n in facts.nodes.values() if _writes(n)]
     pairs = [pair for pair in combinations(writers, 2) if not _handed_over(*pair)]
     if not pairs:
         return None
     nodes = tuple(n.node for n in writers if any(n in pair for pair in pairs))
     fork, past = next((f for f in (_fork(*pair) for pair in pairs) if f[0] is not None), (None, None))
-    return SplitBrain(nodes, fork, past, _words(facts, nodes, fork, past))
+    return SplitBrain(nodes, fork, past, _message(facts, nodes, fork, past))
 
 
 def split_resolved(facts: ClusterFacts, nodes: Collection[str]) -> bool:
-    """Whether a seen alarm over these nodes may be cleared: each of them speaks and at most one writes.
+    """Whether an alarm about these nodes may be cleared: each of them answers and at most one accepts writes.
 
-    That a node is not reached any more clears nothing.
+    A node that is no longer reached clears nothing.
     """
     named = [facts.nodes[n] for n in nodes if n in facts.nodes]
     return all(n.postgres is not None or n.patroni is not None for n in named) and sum(map(_writes, named)) <= 1
@@ -71,10 +71,10 @@ def _fork(a: NodeFacts, b: NodeFacts) -> tuple[int | None, int | None]:
 
 
 def _handed_over(a: NodeFacts, b: NodeFacts) -> bool:
-    """Whether the older timeline's reading is only from before an orderly hand-over.
+    """Whether the older timeline's reading is only from before an orderly switchover.
 
     It wrote nothing past the fork, and it either stopped answering since or was read well before the other: the
-    next good reading decides. Bytes past the fork are proof whatever came later.
+    next good reading decides. Bytes past the fork are always proof.
     """
     older, newer = _older_first(a, b)
     if _timeline(older) == _timeline(newer) or _fork(a, b)[1]:
@@ -85,7 +85,7 @@ def _handed_over(a: NodeFacts, b: NodeFacts) -> bool:
     return seen.error is not None or other.mono - seen.mono > seen.limit / 2
 
 
-def _words(facts: ClusterFacts, nodes: tuple[str, ...], fork: int | None, past: int | None) -> str:
+def _message(facts: ClusterFacts, nodes: tuple[str, ...], fork: int | None, past: int | None) -> str:
     named = " and ".join(f"{n} (timeline {_timeline(facts.nodes[n]) or 'unknown'})" for n in nodes)
     systems = sorted({s for s in (_system(facts.nodes[n]) for n in nodes) if s})
     which = f"system {systems[0]}" if len(systems) == 1 else f"different systems {', '.join(systems)}"

@@ -19,7 +19,7 @@ ADMINISTRATOR = "database administrator"
 
 
 def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...]:
-    """Every reason against handing the lead to a node, from fresh readings; `to` empty = let Patroni choose."""
+    """Every reason against a switchover to a node, from fresh readings; `to` empty = let Patroni choose."""
     name = cluster.facts.name
     found: list[Refusal] = []
     if cluster.split is not None:
@@ -27,7 +27,7 @@ def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...
     if cluster.facts.primary is None and cluster.split is None:
         found.append(Refusal("known-leader", f"{name}: {cluster.message}", "A switchover needs a leader that answers"))
     if cluster.paused and not to:
-        found.append(Refusal("candidate-when-paused", f"{name}: Patroni is paused", "Name the node that shall lead"))
+        found.append(Refusal("candidate-when-paused", f"{name}: Patroni is paused", "Name the node that is to lead"))
     found += _dcs_obstacles(cluster)
     if to:
         found += _candidate_obstacles(cluster, to)
@@ -35,7 +35,7 @@ def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...
 
 
 def switchover_unknowns(cluster: ClusterVerdict, to: str) -> tuple[str, ...]:
-    """What could not be known beforehand and Patroni may still refuse for."""
+    """What is not known beforehand and may still make Patroni refuse."""
     unknown = [f"whether {to} carries the tag nofailover"] if to else ["which node Patroni would choose"]
     if all(m is None or m.dcs_age is None for m in cluster.facts.managers.values()):
         unknown.append("when the DCS was last seen")
@@ -49,13 +49,13 @@ def _dcs_obstacles(cluster: ClusterVerdict) -> list[Refusal]:
     old = [m.node for m in readings if m.dcs_age is not None and m.dcs_age > DCS_OLD]
     found: list[Refusal] = []
     if old:
-        fact = f"{', '.join(old)}: the DCS was not seen for over {DCS_OLD:.0f} s"
+        fact = f"{', '.join(old)}: no contact to the DCS for over {DCS_OLD:.0f} s"
         found.append(
             Refusal("dcs-answers", fact, "Restore the DCS; without it Patroni cannot move the lead", ADMINISTRATOR)
         )
     if any(m.unlocked for m in readings):
         found.append(
-            Refusal("leader-lock", "nobody holds the leader lock", "A switchover needs a leader; see failover")
+            Refusal("leader-lock", "no node holds the leader lock", "A switchover needs a leader; see failover")
         )
     return found
 
@@ -94,7 +94,7 @@ def _lag_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
     limit = min(limits, default=DEFAULT_MAXIMUM_LAG)
     behind = node.lag.receive if node.lag.receive is not None else node.lag.at_least
     if behind is None:
-        return [Refusal("known-lag", f"{to}: lag {node.lag.message}", "Wait until its distance can be told")]
+        return [Refusal("known-lag", f"{to}: lag {node.lag.message}", "Wait until its lag is known")]
     if behind <= limit:
         return []
     fact = f"{to} is {megabytes(behind)} behind, Patroni allows {megabytes(limit)} (maximum_lag_on_failover)"

@@ -1,4 +1,4 @@
-"""Balancers: who serves, against which floor, with which colour, and whether somebody changed it behind us."""
+"""Balancers: how many servers serve, against which floor, and with which colour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BackendVerdict:
 
 
 def after_effect(server: Server, effect: ServerEffect) -> Server:
-    """The server as it would stand after the effect; `ready` does not make a dead server live."""
+    """The server's state after the effect; `ready` does not bring up a server that is down."""
     weight = server.weight if effect.weight is None else effect.weight
     if effect.state is None:
         return replace(server, weight=weight)
@@ -41,7 +41,7 @@ def after_effect(server: Server, effect: ServerEffect) -> Server:
 
 
 def floor_after(servers: Iterable[Server], effects: Mapping[str, ServerEffect]) -> int:
-    """How many servers would serve after the effects (by server name): the number a floor is held against."""
+    """How many servers would serve after the effects (by server name): the number that is compared with the floor."""
     unchanged = ServerEffect()
     return sum(after_effect(s, effects.get(s.name, unchanged)).serving for s in servers)
 
@@ -66,7 +66,7 @@ def state_word(server: Server) -> str:
 
 
 def server_health(server: Server) -> Health:
-    """Down fails; out of rotation warns; without a health check nobody knows."""
+    """Down fails; out of rotation warns; without a health check it is unknown."""
     if server.maintenance or server.drained:
         return Health.WARN
     if not server.up:
@@ -117,7 +117,7 @@ def backend_verdict(servers: Sequence[Server], floor: int, colours: Mapping[str,
 
 
 def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, str]) -> BackendVerdict:
-    """Judge a backend that leads to a database by role; `aside` holds servers down because they have the other role.
+    """Judge a backend that leads to a database by role; `aside` has the servers down because of the other role.
 
     Writes go to exactly one server; reads want at least one.
     """
@@ -125,7 +125,7 @@ def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, s
     lost = [s.name for s in servers if not s.serving and s.name not in aside]
     names = ", ".join(serving)
     if role == "primary" and len(serving) != 1:
-        health, message = Health.FAIL, f"writes go to {names}" if serving else "writes go nowhere"
+        health, message = Health.FAIL, f"writes go to {names}" if serving else "no server takes writes"
     elif not serving:
         health, message = Health.WARN, "no standby takes reads"
     else:
@@ -137,6 +137,6 @@ def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, s
 
 
 def admin_state(server: Server) -> str:
-    """What an operator set; a failing health check is no drift."""
+    """What an operator set; a failing health check is not drift."""
     word = state_word(server)
     return "ready" if word == "down" else word

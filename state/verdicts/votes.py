@@ -1,4 +1,4 @@
-"""Roles as votes: every witness says what it knows, nobody picks a winner among those who disagree."""
+"""Roles by votes: every witness reports a node's role; when witnesses disagree, none is preferred."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ALIVE = frozenset({"running", "streaming", "in archive recovery"})
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one witness says a node is; an empty role is silence."""
+    """The role that one witness reports for a node; empty when it gives no answer."""
 
     witness: str
     role: str
 
 
 def agreed(votes: Iterable[Vote]) -> str:
-    """The one role every speaking witness names, CONFLICT when two differ, unknown when all are silent."""
+    """The role that all witnesses with an answer name, CONFLICT when two differ, unknown without any answer."""
     said = {vote.role for vote in votes if vote.role}
     if not said:
         return UNKNOWN
@@ -42,15 +42,15 @@ def agreed(votes: Iterable[Vote]) -> str:
 
 
 def vote_message(votes: Sequence[Vote]) -> str:
-    """The votes for people: `4 of 4 say standby`, or who says what when they disagree."""
+    """The votes for people: `4 of 4 say standby`, or each role with its witnesses when they disagree."""
     silent = [v.witness for v in votes if not v.role]
     said: dict[str, list[str]] = {}
     for vote in votes:
         if vote.role:
             said.setdefault(vote.role, []).append(vote.witness)
     if not said:
-        return "every witness is silent"
-    tail = f"; silent: {', '.join(silent)}" if silent else ""
+        return "no witness answers"
+    tail = f"; no answer: {', '.join(silent)}" if silent else ""
     if len(said) == 1:
         role, witnesses = next(iter(said.items()))
         return f"{len(witnesses)} of {len(votes)} say {role}{tail}"
@@ -59,7 +59,7 @@ def vote_message(votes: Sequence[Vote]) -> str:
 
 
 def manager_role(role: str, state: str) -> str:
-    """A manager's role word as ours; silence when the server it speaks of does not run."""
+    """A manager's role as one of ours; empty when its server does not run."""
     return _ROLES.get(role, "") if state in _ALIVE else ""
 
 

@@ -1,4 +1,4 @@
-"""Values read from outside, never bare: with source, time read, age limit and last error."""
+"""Values read from outside, each with source, time of reading, age limit and last error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Freshness(StrEnum):
-    """How far a value may be trusted by its age: past 5x its limit it is gone, not old."""
+    """How far a value may be trusted by its age: past 5 times its limit it is lost, not stale."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -31,7 +31,7 @@ def freshness(age: float | None, limit: float) -> Freshness:
 
 @dataclass(frozen=True, slots=True)
 class ReadError:
-    """Why the last read gave nothing; `at` is seconds since the epoch."""
+    """Why the last read failed; `at` is seconds since the epoch."""
 
     trouble: Trouble
     message: str
@@ -40,7 +40,7 @@ class ReadError:
 
 @dataclass(frozen=True, slots=True)
 class Observed(Generic[T]):
-    """The last good value of a source and what happened since.
+    """The last good value of a source, and the last error since.
 
     `at` is wall time (seconds since the epoch) and `mono` the engine's monotonic clock when the value was
     read; `limit` is the age in seconds past which it is stale.
@@ -62,7 +62,7 @@ class Observed(Generic[T]):
         return freshness(self.age(now_mono), self.limit)
 
     def fresh_value(self, now_mono: float) -> T | None:
-        """The value if it is younger than its limit, else None: the only form verdicts may use."""
+        """The value if it is younger than its limit, else None; verdicts use only this."""
         return self.value if self.freshness(now_mono) is Freshness.FRESH else None
 
     def succeeded(self, value: T, at: float, mono: float) -> Observed[T]:

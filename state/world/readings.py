@@ -32,7 +32,7 @@ class ReplicationSlot:
 
 @dataclass(frozen=True, slots=True)
 class PostgresReading:
-    """One PostgreSQL node's own word about itself, read over one connection.
+    """What one PostgreSQL node reports about itself, read over one connection.
 
     `timeline` is taken from the WAL file name on a writable node and from the receiver or control file on a
     standby. `receive_lsn` and `replay_lsn` are None on a primary; `write_lsn` is None on a standby.
@@ -61,7 +61,7 @@ class PostgresReading:
 
 @dataclass(frozen=True, slots=True)
 class PatroniMember:
-    """One member as `GET /cluster` tells it; `lag` in bytes, None when Patroni says `unknown`."""
+    """One member as `GET /cluster` reports it; `lag` in bytes, None when Patroni says `unknown`."""
 
     name: str
     role: str
@@ -111,13 +111,13 @@ class Server:
 
     @property
     def serving(self) -> bool:
-        """Takes new traffic now: up, in rotation and with a weight."""
+        """Whether it takes new traffic now: up, in rotation and with a weight."""
         return self.up and not self.drained and not self.maintenance and self.weight > 0
 
 
 @dataclass(frozen=True, slots=True)
 class BalancerReading:
-    """One balancer process: who it is (`process` = pid and start, so a restart shows) and all its servers.
+    """One balancer process: its identity (`process` = pid and start, so a restart is visible) and all its servers.
 
     `servers` is keyed `backend/server`.
     """
@@ -145,7 +145,7 @@ class ReleaseTraffic:
 
 @dataclass(frozen=True, slots=True)
 class ServiceTraffic:
-    """What a monitor says about one service over its window: requests/s, 5xx ratio, p99 seconds."""
+    """A monitor's figures of one service over its window: requests/s, 5xx ratio, p99 seconds."""
 
     service: str
     rate: float | None
@@ -164,7 +164,7 @@ class MetricsReading:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as Alertmanager holds it."""
+    """One alert as Alertmanager has it."""
 
     name: str
     state: str
@@ -177,7 +177,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertsReading:
-    """All alerts; 'none firing' means something only while `watchdog` was seen."""
+    """All alerts; without a seen `watchdog`, 'none firing' proves nothing."""
 
     alerts: tuple[Alert, ...]
     watchdog: bool

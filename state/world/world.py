@@ -12,7 +12,7 @@ from state.world.readings import Reading
 R = TypeVar("R")
 
 TREND = 60
-"""Points kept per trend; at one poll a second that is a minute."""
+"""Points kept per trend; at one poll per second that is one minute."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class World:
         return seen  # type: ignore[return-value]
 
     def fresh(self, key: str, kind: type[R], now_mono: float) -> R | None:
-        """The value of a source if it is younger than its limit: the only form verdicts may use."""
+        """The value of a source if it is younger than its limit, else None; verdicts use only this."""
         seen = self.of(key, kind)
         return None if seen is None else seen.fresh_value(now_mono)
 

@@ -125,7 +125,10 @@ def test_site_without_serving_server_fails(world: World) -> None:
 
 def test_dependency_cascades(world: World) -> None:
     verdicts = judge(world, Health.FAIL)
-    assert (verdicts["checkout"].health, verdicts["checkout"].message) == (Health.WARN, "depends on orders")
+    assert (verdicts["checkout"].health, verdicts["checkout"].message) == (
+        Health.WARN,
+        "depends on orders, which fails",
+    )
 
 
 def test_service_without_witness_is_unknown(world: World) -> None:

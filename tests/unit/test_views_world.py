@@ -55,7 +55,7 @@ def test_overview(world: World) -> None:
     assert view.advice.startswith("recover first: checkout (tier 1, 14 min left")
     assert [p.health for p in view.probes.values()] == [Health.PASS, Health.PASS]
     assert view.alerts_health is Health.UNKNOWN
-    assert view.alerts_message == "the estate names no alert source"
+    assert view.alerts_message == "the estate has no alert source"
 
 
 def test_overview_of_an_unread_world_is_unknown() -> None:
