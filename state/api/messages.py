@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-API_VERSION = 1
+API_VERSION = 2
 """Consoles refuse an engine of another version."""
 
 

@@ -5,12 +5,15 @@ import re
 from collections.abc import Callable
 
 import pyte
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.screen import ModalScreen, Screen
 
+from console.tui.terminal.frame import Pen, select
 from console.tui.terminal.output import DiffedApp, supported
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column, TableRow
@@ -19,7 +22,10 @@ from console.tui.widgets.table import LineTable
 # Modes and queries the screen model does not know and would print.
 UNKNOWN_TO_MODEL = re.compile(r"\x1b\[[<>=?][0-9;]*[uqmtc]|\x1b\[\?[0-9;]*\$p|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 WORDS = ("web-1", "東京", "é", "データ", "x", "[b]", "─│", "long-name-of-a-server", "", "e\u0301a")
-STYLES = ("", "green", "bold red", "reverse yellow", "#8090a0 on #102030", "underline magenta")
+STYLES = (
+    "", "green", "bold red", "reverse yellow", "#8090a0 on #102030", "underline magenta", "bold", "dim", "dim reverse",
+    "bold italic on #102030", "strike", "green on #102030",
+)  # fmt: skip
 
 
 class Capture(HeadlessDriver):
@@ -152,3 +158,23 @@ def test_another_textual_is_not_hooked() -> None:
             self.lines = lines
 
     assert not supported(layout_update=Renamed)
+
+
+PENS = st.builds(
+    Pen,
+    st.lists(st.sampled_from((1, 3, 4, 7, 9)), unique=True).map(lambda codes: tuple(sorted(codes))),
+    st.sampled_from(("", "31", "38;2;1;2;3")),
+    st.sampled_from(("", "44", "48;2;9;8;7")),
+)
+
+
+@given(st.lists(PENS, min_size=1, max_size=12))
+def test_from_any_pen_to_any_other_the_terminal_draws_as_if_it_were_set_anew(pens: list[Pen]) -> None:
+    one, other = pyte.Screen(20, 1), pyte.Screen(20, 1)
+    carried, anew = pyte.Stream(one), pyte.Stream(other)
+    pen: Pen | None = None
+    for wanted in pens:
+        carried.feed(("" if wanted == pen else select(wanted, pen)) + "x")
+        anew.feed(select(wanted, None) + "x")
+        pen = wanted
+    assert one.buffer[0] == other.buffer[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
-from state.api.messages import Accepted, Hello
+from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState
 from state.api.views.header import HeaderView, SourceRow
@@ -82,7 +82,9 @@ class Desk:
     def hello(self, caller: Caller) -> Hello:
         self.calls.append(("hello", caller))
         may = not caller.read_only
-        return Hello(1, "shop", "lab", caller.person, caller.roles, may, os.getpid(), self.mono(), time.time())
+        return Hello(
+            API_VERSION, "shop", "lab", caller.person, caller.roles, may, os.getpid(), self.mono(), time.time()
+        )
 
     def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
         return ("u1", ("commander",)) if uid == os.getuid() else ("", ())

@@ -94,7 +94,7 @@ def oldest(store: Store) -> tuple[Text, ...]:
         return ()
     name, age = found
     if age.fresh:
-        return (cell(f"oldest source {ago(age.seconds or 0)}", MUTED), cell(""))
+        return (cell("all sources fresh", MUTED), cell(""))
     message = "never read" if age.seconds is None else f"{ago(age.seconds)} old"
     style = UNKNOWN if age.withheld else STALE
     return (cell(f"~ {name} {message}", style), cell(f"~ {message}", style))

@@ -9,7 +9,7 @@ from console.tui.parts.ages import NOTHING, age_text
 from console.tui.parts.facts import LabelledText, fact
 from console.tui.store import Store
 from console.tui.text import cell, joined
-from state.units import ago, megabytes, millis, percent
+from state.units import megabytes, millis, percent
 
 NO_MEANING = cell("-", MUTED)
 """There is no such value here."""
@@ -40,7 +40,7 @@ def sources_fact(store: Store, sources: tuple[str, ...]) -> LabelledText:
     parts: list[Text] = []
     for source in sources:
         age = store.age(source)
-        note = cell(ago(age.seconds or 0.0), MUTED) if age.fresh else age_text(age, store.wall)
+        note = cell("fresh", MUTED) if age.fresh else age_text(age, store.wall)
         row = store.sources.get(source)
         trouble = f" ({row.trouble}: {row.message})" if row is not None and row.trouble else ""
         parts.append(joined(f"{source} ", note, (trouble, UNKNOWN)))

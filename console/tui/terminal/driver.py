@@ -66,6 +66,8 @@ class TerminalDriver(LinuxDriver):
         app.forget_frame()
 
     def stop_application_mode(self) -> None:
+        if self._drawing:
+            self.write("\x1b[m")  # frames leave their pen selected
         self._drawing = False
         super().stop_application_mode()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem, ColorType
@@ -15,21 +16,32 @@ BRIDGED = 4
 _ATTRIBUTES = ("bold", "dim", "italic", "underline", "blink", "blink2", "reverse", "conceal", "strike")
 
 
+class Pen(NamedTuple):
+    """How text is drawn, as codes of ECMA-48 SGR: attributes, foreground and background; empty = the default."""
+
+    attributes: tuple[int, ...] = ()
+    foreground: str = ""
+    background: str = ""
+
+
+PLAIN = Pen()
+_OFF = {1: 22, 2: 22, 3: 23, 4: 24, 5: 25, 6: 25, 7: 27, 8: 28, 9: 29}
+"""What takes an attribute away again; bold and dim go together, as do both ways to blink."""
+
+
 @lru_cache(maxsize=16384)
-def sgr(style: Style | None, system: ColorSystem) -> str:
-    """The codes that select a style on a terminal that was reset; default colours need none."""
+def pen_of(style: Style | None, system: ColorSystem) -> Pen:
+    """The pen that draws a style."""
     if style is None:
-        return ""
-    codes = [str(code) for code, name in enumerate(_ATTRIBUTES, 1) if getattr(style, name)]
-    codes += _colour(style.color, system, foreground=True)
-    codes += _colour(style.bgcolor, system, foreground=False)
-    return ";".join(codes)
+        return PLAIN
+    attributes = tuple(code for code, name in enumerate(_ATTRIBUTES, 1) if getattr(style, name))
+    return Pen(attributes, _colour(style.color, system, True), _colour(style.bgcolor, system, False))
 
 
-def _colour(colour: Color | None, system: ColorSystem, *, foreground: bool) -> Iterable[str]:
+def _colour(colour: Color | None, system: ColorSystem, foreground: bool) -> str:
     if colour is None or colour.type is ColorType.DEFAULT:
-        return ()
-    return colour.downgrade(system).get_ansi_codes(foreground)
+        return ""
+    return ";".join(colour.downgrade(system).get_ansi_codes(foreground))
 
 
 @lru_cache(maxsize=8192)
@@ -59,9 +71,11 @@ class Frame:
         self._wanted = [_Row(width) for _ in range(height)]
         self._shown = [_Row(width) for _ in range(height)]
         self._dirty: set[int] = set()
+        self._pen: Pen | None = None
 
     def forget(self) -> None:
-        """The terminal may show anything now: everything will be sent again."""
+        """The terminal may show anything now, with any pen: everything will be sent again."""
+        self._pen = None
         width, height = self.size
         self._shown = [_Row(width) for _ in range(height)]
         self._dirty = set(range(height))
@@ -76,7 +90,7 @@ class Frame:
             if control or x >= width:
                 continue
             parts = split(text)[: width - x]
-            row.put(x, parts, sgr(style, self._system))
+            row.put(x, parts, pen_of(style, self._system))
             x += len(parts)
         self._dirty.add(y)
         return x
@@ -87,15 +101,15 @@ class Frame:
         return bool(self._dirty)
 
     def render(self) -> str:
-        """The bytes that make the terminal show what is wanted; they count as shown from here on."""
+        """The bytes that make the terminal show what is wanted; they count as shown from here on.
+
+        The pen stays as it is between frames. Rows that begin with it come first.
+        """
         out: list[str] = []
-        pen = ""
-        for y in sorted(self._dirty):
-            pen = self._wanted[y].write_changes(self._shown[y], y, pen, out)
+        for y in sorted(self._dirty, key=lambda y: (self._wanted[y].first_pen(self._shown[y]) != self._pen, y)):
+            self._pen = self._wanted[y].write_changes(self._shown[y], y, self._pen, out)
             self._shown[y].copy(self._wanted[y])
         self._dirty.clear()
-        if pen:
-            out.append("\x1b[m")
         return "".join(out)
 
 
@@ -106,7 +120,7 @@ class _Row:
 
     def __init__(self, width: int) -> None:
         self.signs: list[str | None] = [None] * width
-        self.pens: list[str | None] = [None] * width
+        self.pens: list[Pen | None] = [None] * width
 
     def same_as(self, other: _Row) -> bool:
         return self.signs == other.signs and self.pens == other.pens
@@ -115,7 +129,7 @@ class _Row:
         self.signs = other.signs.copy()
         self.pens = other.pens.copy()
 
-    def put(self, x: int, parts: Sequence[str], pen: str) -> None:
+    def put(self, x: int, parts: Sequence[str], pen: Pen) -> None:
         """Overwrite cells; a wide character that lost a half becomes blank, as on a terminal."""
         end = x + len(parts)
         signs = self.signs
@@ -136,7 +150,12 @@ class _Row:
             if lost != "":
                 return
 
-    def write_changes(self, shown: _Row, y: int, pen: str, out: list[str]) -> str:
+    def first_pen(self, shown: _Row) -> Pen | None:
+        """The pen of the first cell that differs."""
+        cells = zip(self.signs, self.pens, shown.signs, shown.pens, strict=True)
+        return next((pen for sign, pen, old_sign, old_pen in cells if sign != old_sign or pen != old_pen), None)
+
+    def write_changes(self, shown: _Row, y: int, pen: Pen | None, out: list[str]) -> Pen | None:
         """Append moves, styles and text for the runs that differ; returns the style left selected."""
         cursor = -1
         for start, end in self._runs(shown):
@@ -154,7 +173,7 @@ class _Row:
                     stop += 1
                 out.append(_move(cursor, x, y))
                 if wanted_pen != pen:
-                    out.append(_select(wanted_pen, pen))
+                    out.append(select(wanted_pen, pen))
                     pen = wanted_pen
                 out.append(text)
                 # Terminals disagree about the width of special signs: never rely on where the cursor went.
@@ -199,7 +218,18 @@ def _move(cursor: int, x: int, y: int) -> str:
     return f"\x1b[{y + 1};{x + 1}H" if x else f"\x1b[{y + 1}H"
 
 
-def _select(wanted: str, pen: str) -> str:
-    if not wanted:
-        return "\x1b[m"
-    return f"\x1b[0;{wanted}m" if pen else f"\x1b[{wanted}m"
+@lru_cache(maxsize=8192)
+def select(wanted: Pen, pen: Pen | None) -> str:
+    """The shortest codes that lead from one pen to another; from an unknown one everything is set anew."""
+    anew = ";".join(filter(None, ("0", *map(str, wanted.attributes), wanted.foreground, wanted.background)))
+    if pen is None or wanted == PLAIN:
+        return "\x1b[m" if wanted == PLAIN else f"\x1b[{anew}m"
+    off = {_OFF[code] for code in pen.attributes if code not in wanted.attributes}
+    on = [code for code in wanted.attributes if code not in pen.attributes or _OFF[code] in off]
+    codes = [*map(str, sorted(off)), *map(str, on)]
+    if wanted.foreground != pen.foreground:
+        codes.append(wanted.foreground or "39")
+    if wanted.background != pen.background:
+        codes.append(wanted.background or "49")
+    change = ";".join(codes)
+    return f"\x1b[{change if len(change) <= len(anew) else anew}m"

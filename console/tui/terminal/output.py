@@ -17,19 +17,22 @@ import inspect
 from collections.abc import Mapping, Sequence
 
 from rich.color import ColorSystem
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from textual import events, on
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
 from textual.driver import Driver
-from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
 
 from console.tui.terminal.frame import Frame
 
-# Writes waiting in the driver (a frame is three) above which a frame is skipped.
-BACKLOG = 8
+BACKLOG = 3
+"""Writes waiting in the driver, each a frame, above which a frame is skipped."""
+SYNCED = 512
+"""Bytes from which on a frame is marked as one, so that a terminal draws it at once (private mode 2026)."""
+SYNC_BEGIN, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
+HOME = (0, 0)
 RETRY = 0.1
 """Seconds after which a skipped frame is tried again."""
 
@@ -61,17 +64,6 @@ def absorb(frame: Frame, update: LayoutUpdate | ChopsUpdate) -> None:
         for end, (x, piece) in zip(update.chop_ends[y], chops[y].items(), strict=False):
             if piece is not None and x <= x2 and end > x1:
                 frame.paint(x, y, piece.crop(0, min(end, x2) - x))
-
-
-class _Difference(LayoutUpdate):
-    """What Textual gets to write instead of its own update; rendered when it is certain to be written."""
-
-    def __init__(self, frame: Frame) -> None:
-        super().__init__([], Region(0, 0, *frame.size))
-        self._frame = frame
-
-    def render_segments(self, console: Console) -> str:
-        return self._frame.render()
 
 
 class DiffedApp(App[int]):
@@ -135,7 +127,21 @@ class DiffedApp(App[int]):
                 self.set_timer(RETRY, self._retry)
             self.post_display_hook()
             return
-        super()._display(self.screen, _Difference(frame))
+        self._write_frame(frame)
+        self.post_display_hook()
+
+    def _write_frame(self, frame: Frame) -> None:
+        """What differs, in one write. The cursor is moved only where a person types: elsewhere it is hidden."""
+        if not self._running or self._closed or self._driver is None:
+            return
+        text = frame.render()
+        place = self.screen.outer_size.clamp_offset(self.cursor_position)
+        if place != HOME:
+            text += f"\x1b[{place.y + 1};{place.x + 1}H"
+        if len(text) > SYNCED and self._sync_available:
+            text = f"{SYNC_BEGIN}{text}{SYNC_END}"
+        self._driver.write(text)
+        self._driver.flush()
 
     def _retry(self) -> None:
         self._retrying = False
