@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is on the other end, by the kernel's word.
+    """Who is on the other end, as the kernel reports it.
 
     `person` and `roles` come from the estate's account map; `read_only` is true on the observers' socket, where
-    no verb acts whatever the roles say. `session` tells two consoles of one person apart.
+    no verb acts, whatever the roles allow. `session` distinguishes two consoles of one person.
     """
 
     uid: int

@@ -1,6 +1,6 @@
 """The consequence card as data: everything a person must see before an effect. Standard library only.
 
-Numbers are numbers and names are names here. Wording, order and folding are made where a card is shown.
+It has numbers and names only. Text, order and grouping are made where a card is shown.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Confirm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What a person types to confirm, and when it counts.
+    """What a person types to confirm, and from when to when it is accepted.
 
     `name` is the target's name and `loss` the size of the data loss to accept; empty when it need not be typed.
-    Keys before `arm` seconds and after `expires` seconds do not count.
+    Keys before `arm` seconds and after `expires` seconds are ignored.
     """
 
     how: Confirm
@@ -40,13 +40,13 @@ class Confirmation:
 
     @property
     def typed(self) -> Typed:
-        """What somebody types who confirms all of it."""
+        """The input that confirms everything."""
         return Typed(self.nonce, self.name, self.loss)
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """One named object before and after; `unit` belongs to both values. The text is what the journal keeps."""
+    """One named object before and after; `unit` belongs to both values. The text is what the journal records."""
 
     subject: str
     before: str
@@ -59,14 +59,14 @@ class Diff:
 
 
 class FactKind(StrEnum):
-    """What a fact is about. For each: what subject, name, value and figures hold."""
+    """What a fact is about. For each kind: the meaning of subject, name, value and figures."""
 
     DOES = "does"
     """Subject: a target. Value: what is done to it."""
     ALREADY = "already"
-    """Subject: a target. Value: what need not be done, because it is so already."""
+    """Subject: a target. Value: what is already done."""
     IDENTITY = "identity"
-    """Subject: a target, name and value: one thing it proved about itself."""
+    """Subject: a target. Name and value: one part of its verified identity."""
     DEPENDENT = "dependent"
     """Subject: a service. Value: what it depends on. Figures: tier."""
     HISTORY = "history"
@@ -110,19 +110,19 @@ class Rule:
 
 
 class WarningKind(StrEnum):
-    """Why somebody is warned."""
+    """The reason for a warning."""
 
     EFFECT = "effect"
-    """It happens besides what is wanted."""
+    """A side effect."""
     UNKNOWN = "unknown"
-    """It could not be known beforehand."""
+    """It is not known beforehand."""
     LATER = "later"
-    """A rule refuses it as things are now; an earlier step of the plan may change that."""
+    """A rule refuses it in the present state; an earlier step of the plan may change that."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardWarning:
-    """Something to know that does not forbid the plan; `rule` for LATER only."""
+    """A warning that does not forbid the plan; `rule` for LATER only."""
 
     kind: WarningKind
     subject: str
@@ -132,7 +132,7 @@ class CardWarning:
 
 @dataclass(frozen=True, slots=True)
 class DataLoss:
-    """Bytes that may be lost, None when nobody knows; the RPO in bytes, None when nothing was promised."""
+    """Bytes that may be lost, None when unknown; the RPO in bytes, None when there is none."""
 
     size: int | None
     limit: int | None
@@ -142,7 +142,7 @@ class DataLoss:
 
 @dataclass(frozen=True, slots=True)
 class Downtime:
-    """What does not work meanwhile; `change` is the kind whose history tells for how long."""
+    """What does not work meanwhile; `change` is the kind of change whose history gives the duration."""
 
     subject: str
     note: str
@@ -151,7 +151,7 @@ class Downtime:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The change that takes an effect on a subject back, and what it does; `change` None: there is none."""
+    """The change that undoes an effect on a subject, and what it does; `change` None: there is none."""
 
     subject: str
     change: str | None
@@ -163,7 +163,7 @@ class Undo:
 class Card:
     """The consequence card of one plan. `refusals` not empty: it cannot be confirmed.
 
-    `sessions_cut` is None when nobody knows; `verified_by` are the titles of the checks that follow.
+    `sessions_cut` is None when unknown; `verified_by` are the titles of the checks that follow.
     """
 
     plan: str

@@ -1,4 +1,4 @@
-"""The answers of the engine's socket to what people ask of it: who am I, what would happen, accepted."""
+"""The engine's answers to requests: hello (who calls), accepted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ API_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The engine's first word to a console: version, estate, who the kernel says you are, what you may do."""
+    """The engine's first answer to a console: version, estate, the caller as the kernel reports it, and the rights."""
 
     version: int
     estate: str

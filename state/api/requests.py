@@ -1,4 +1,4 @@
-"""What people and scripts ask of the engine, as types. `read_*` is the one place where JSON becomes a request.
+"""Requests to the engine as types. Only the `read_*` functions turn JSON into a request.
 
 A plan request is tagged by `do`, a control by `verb`; the other keys are the fields of its type.
 """
@@ -34,7 +34,7 @@ class PlanRunbook:
 
 @dataclass(frozen=True, slots=True)
 class PlanRetry:
-    """A step that is proven not to have happened, once more; without `step` the one the run stands at."""
+    """Repeat a step that is proven not done; without `step` the current step of the run."""
 
     do: ClassVar[str] = "retry"
     run: str
@@ -43,7 +43,7 @@ class PlanRetry:
 
 @dataclass(frozen=True, slots=True)
 class PlanUndo:
-    """The reverse of everything a run did, last first."""
+    """Undo everything a run did, last step first."""
 
     do: ClassVar[str] = "undo"
     run: str
@@ -73,21 +73,21 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hold the run after the step it is in."""
+    """Pause the run after its current step."""
 
     verb: ClassVar[str] = "pause"
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Let a paused run go on."""
+    """Continue a paused run."""
 
     verb: ClassVar[str] = "resume"
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Go on without the step the run stands at, for a reason."""
+    """Continue without the current step of the run, for a reason."""
 
     verb: ClassVar[str] = "skip"
     step: str = ""
@@ -135,7 +135,7 @@ def read_submission(body: Mapping[str, Any]) -> Submission:
     """A submission from JSON. Raises NotFound naming what is missing or of another shape."""
     typed = body.get("typed") or {}
     if not isinstance(typed, Mapping):
-        raise NotFound("typed is an object with nonce, name and loss")
+        raise NotFound("typed must be an object with nonce, name and loss")
     return _read(Submission, {"plan": "", "fingerprint": "", **body, "typed": _read(Typed, typed)})
 
 
@@ -149,7 +149,7 @@ def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
 
 
 def _read(kind: type[R], body: Mapping[str, Any]) -> R:
-    """The fields of a type from an object: texts as text, objects as they are; unknown keys are passed over."""
+    """The fields of a type from an object: texts as text, objects as they are; unknown keys are ignored."""
     given: dict[str, Any] = {}
     for spot in fields(kind):  # type: ignore[arg-type]
         value = body.get(spot.name)
@@ -158,7 +158,7 @@ def _read(kind: type[R], body: Mapping[str, Any]) -> R:
                 raise NotFound(f"the request lacks {spot.name}")
         elif spot.default_factory is dict:
             if not isinstance(value, Mapping):
-                raise NotFound(f"{spot.name} is an object of names and values")
+                raise NotFound(f"{spot.name} must be an object of names and values")
             given[spot.name] = dict(value)
         else:
             given[spot.name] = value if isinstance(value, Typed) else str(value)

@@ -1,4 +1,4 @@
-"""Where runs and their steps may stand."""
+"""The states of runs and of their steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RunState(StrEnum):
-    """Where a run stands. `unknown` = a step's outcome is being reconciled by reading."""
+    """The state of a run. `unknown` = the outcome of a step is being read from its target."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -19,7 +19,7 @@ class RunState(StrEnum):
 
 
 class StepState(StrEnum):
-    """Where a step instance stands. Unknown leaves only with a reading as evidence."""
+    """The state of a step instance. Unknown ends only with a reading as evidence."""
 
     PENDING = "pending"
     RUNNING = "running"

@@ -1,4 +1,4 @@
-"""The engine as its front door sees it: who calls, and the few things they may ask."""
+"""The engine as its API server uses it: who calls, and which requests there are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EngineService(Protocol):
         """The topic's current view; the same object as before when nothing in it changed."""
 
     async def changed(self, seen: int) -> int:
-        """Wait until the world has moved past version `seen`; returns the new version."""
+        """Wait until the world is newer than version `seen`; returns the new version."""
 
     def mono(self) -> float:
         """The engine's monotonic clock, seconds."""
@@ -35,13 +35,13 @@ class EngineService(Protocol):
     async def stop_all(self, caller: Caller) -> Accepted: ...
 
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
-        """Entries with seq > after, oldest first, in words."""
+        """Entries with seq > after, oldest first, each with a message."""
 
     def journal_export(self) -> AsyncIterator[bytes]:
         """Every entry as a line an offline verifier reads, oldest first."""
 
     async def journal_verify(self) -> str:
-        """Empty when the chain holds, else what is wrong and where."""
+        """Empty when the chain is valid, else what is wrong and where."""
 
     async def shut_down(self, caller: Caller) -> Accepted:
-        """End the engine after the safe point of whatever runs."""
+        """End the engine once every open run has reached a safe point."""

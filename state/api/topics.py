@@ -1,4 +1,4 @@
-"""Topics: what consoles follow. A topic is a view with a name; most topics have a screen."""
+"""Topics: the named views that consoles follow. Most topics have a screen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Topic:
 
     `view` and `build` name a class and a function as `module:attribute`, so that a console loads the class only and
     only when it is needed. `digit` and `title` belong to the screen; a topic without a screen has neither. `places`
-    names the tables of the view whose rows can be gone to by name, and what a row of each is called.
+    are the tables of the view whose rows "go to" finds by name, and what a row of each is called.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 A topic is a frozen dataclass. Its fields are either keyed tables (`Mapping[str, Row]`), compared row by row, or
 anything else, compared whole. A stream line is {"topic", "set": {...}, "rows": {table: {key: row}}, "gone":
-{table: [keys]}}. Every text is neutralised once, here, when a console decodes it (see `state.text`).
+{table: [keys]}}. Every text is made safe once, here, when a console decodes it (see `state.text`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def plain(value: Any) -> Plain:
-    """A view as JSON-ready values: rows and views become lists of their fields, in order, to stay small."""
+    """A view as JSON-ready values: rows and views become lists of their fields, in order, to be small."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Enum):
@@ -114,9 +114,9 @@ def is_table(kind: Any) -> bool:
 
 
 class Differ:
-    """Remembers what one console has been sent of one topic and yields only what changed.
+    """Remembers what one console was sent of one topic and returns only what changed.
 
-    Row objects that are the very same as last time are not even encoded.
+    Row objects that are the same as last time are not encoded.
     """
 
     def __init__(self, topic: str) -> None:
@@ -168,9 +168,9 @@ class Differ:
 
 
 class Mirror(Generic[T]):
-    """A console's copy of one topic, kept true by applying frames.
+    """A console's copy of one topic, updated by applying frames.
 
-    `changed` after `apply` holds the touched keys per table, so a screen repaints only those.
+    `changed` has the keys of each table that the last `apply` touched, so a screen repaints only those.
     """
 
     def __init__(self, kind: type[T]) -> None:
@@ -180,7 +180,7 @@ class Mirror(Generic[T]):
         self.changed: dict[str, set[str]] = {}
 
     def apply(self, frame: Mapping[str, Any]) -> T | None:
-        """Fold one stream line in; the view is None until every field has arrived."""
+        """Apply one stream line; the view is None until every field has arrived."""
         kinds = columns(self.kind)
         self.changed = {}
         for name, value in frame.get("set", {}).items():

@@ -1,4 +1,4 @@
-"""What the engine notices by itself: impaired services, split brain, drift."""
+"""What the engine detects: impaired services, split brain, drift."""
 
 from __future__ import annotations
 

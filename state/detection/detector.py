@@ -1,4 +1,4 @@
-"""What the engine itself notices and records: services impaired and recovered, split brain, drift of balancers."""
+"""What the engine detects and records: services impaired and recovered, split brain, drift of balancers."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from state.world.observed import Observed
 from state.world.readings import BalancerReading, Reading
 
 STEADY = 3
-"""Verdicts in a row before a service counts as impaired or recovered; one sample may lie."""
+"""Verdicts in a row before a service counts as impaired or recovered; one sample may be wrong."""
 
 
 class Detector:
-    """Folds its own events, so clocks survive a restart; evaluates the world on every tick.
+    """Folds its own events, so clocks survive a restart; judges the world on every tick.
 
     `drifts` holds per balancer and backend what differs from the settings that confirmed effects left. While an
-    effect is under way on a target, nothing there is held against anybody; afterwards only readings count that were
-    taken after its outcome was recorded.
+    effect is under way on a target, no drift is reported there; afterwards only readings taken after its outcome was
+    recorded count.
     """
 
     def __init__(self, setting: FoldSetting) -> None:
@@ -49,7 +49,7 @@ class Detector:
         self._streaks: dict[str, tuple[Health, int, float]] = {}
         self._healths: dict[str, Health] = {}
         self.turned = False
-        """Whether a verdict is another one than at the last look."""
+        """Whether a verdict differs from the last tick."""
         self._pending: list[Event] = []
 
     def fold(self, recorded: Recorded) -> None:
@@ -100,7 +100,7 @@ class Detector:
             self._processes[reading.name] = reading.process
 
     def notice(self, now_mono: float) -> list[Event]:
-        """Judge every service and cluster once; what is to be recorded since the last time."""
+        """Judge every service and cluster once; returns what is to be recorded since the last tick."""
         judgement = self._judge.at(now_mono)
         for name, cluster in judgement.clusters.items():
             self._split_brain(name, cluster)
@@ -112,14 +112,14 @@ class Detector:
         return noticed
 
     def _split_brain(self, name: str, cluster: ClusterVerdict) -> None:
-        """Two writers are recorded at once; cleared only when each of them speaks and at most one writes."""
+        """Two writers are recorded at once; cleared only when each of them answers and at most one accepts writes."""
         known = self.splits.get(name)
         if cluster.split is not None and known is None:
             self.splits[name] = cluster.split.nodes
             self._pending.append(Event(SplitBrainDetected(name, cluster.split.message), self._actor))
         elif cluster.split is None and known is not None and split_resolved(cluster.facts, known):
             del self.splits[name]
-            body = SplitBrainCleared(name, f"{name}: one node takes writes again")
+            body = SplitBrainCleared(name, f"{name}: at most one node accepts writes again")
             self._pending.append(Event(body, self._actor))
 
     def _follow(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
@@ -135,8 +135,8 @@ class Detector:
             self._pending.append(Event(impaired, self._actor))
         elif health in (Health.PASS, Health.WARN) and running and clock is not None:
             took = now_mono - clock.started_mono
-            said = f"{name} recovered after {took:.1f} s of {rto:.0f} s"
-            self._pending.append(Event(ServiceRecovered(name, round(took, 3), rto, said), self._actor))
+            message = f"{name} recovered after {took:.1f} s of {rto:.0f} s"
+            self._pending.append(Event(ServiceRecovered(name, round(took, 3), rto, message), self._actor))
 
 
 DETECTOR = Projection(

@@ -1,4 +1,4 @@
-"""What the engine notices by itself and records."""
+"""What the engine detects and records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ServiceRecovered(Body):
 @event("drift.detected")
 @dataclass(frozen=True, slots=True)
 class DriftDetected(Body):
-    """A balancer no longer stands as the engine's effects left it."""
+    """A balancer's settings differ from those the engine's effects left."""
 
     balancer: str
     message: str = field(metadata=WORDS)
@@ -51,7 +51,7 @@ class SplitBrainDetected(Body):
 @event("split-brain.cleared")
 @dataclass(frozen=True, slots=True)
 class SplitBrainCleared(Body):
-    """At most one accepts writes again, by the word of each that did."""
+    """At most one node accepts writes again, as each node that did now reports."""
 
     database: str
     message: str = field(metadata=WORDS)

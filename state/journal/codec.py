@@ -1,7 +1,7 @@
 """Event bodies as JSON values and back, by the annotations of their dataclasses.
 
 A field may have another name in the journal: `field(metadata={"key": "words"})`. Keys that the type does not know are
-passed over, so that an entry of a later version can still be read for what it shares with this one.
+ignored, so that an entry of a later version can be read as far as this version knows its keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the journal records. Every kind of entry has one dataclass for its body, with its one-line message beside it.
+"""What the journal records. Every kind of entry has one dataclass for its body, which also makes its one-line message.
 
 `@event("run.started")` registers a body; kind and type are one registry. A capability defines its own bodies in a
 module of its folder. Names of kinds are past participles.
@@ -16,10 +16,10 @@ B = TypeVar("B", bound="type[Body]")
 
 
 class Body:
-    """What an entry of one kind says.
+    """The content of an entry of one kind.
 
-    `starts`: it begins something, so it is not recorded while the journal is in doubt; ending, stopping and outcomes
-    are recorded always.
+    `starts`: it starts something, so it is not recorded while the journal is in doubt; ends, stops and outcomes are
+    always recorded.
     """
 
     __slots__ = ()
@@ -32,7 +32,7 @@ class Body:
         return str(getattr(self, "message", ""))
 
     def as_json(self) -> Mapping[str, Any]:
-        """The body as the journal holds it."""
+        """The body as the journal stores it."""
         made: Mapping[str, Any] = encode(self)
         return made
 
@@ -77,7 +77,7 @@ class Erased(Body):
 
 @dataclass(frozen=True, slots=True)
 class Foreign(Body):
-    """A body of a kind that this version does not know: it can be shown, what it means is not known here."""
+    """A body of a kind that this version does not know: it can be shown but not interpreted."""
 
     raw: Mapping[str, Any]
 
@@ -89,12 +89,12 @@ class Foreign(Body):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable(Body):
-    """A body that does not read as its kind."""
+    """A body that cannot be read as its kind."""
 
     @property
     def line(self) -> str:
         """That it cannot be read."""
-        return "this entry does not read as its kind"
+        return "this entry cannot be read as its kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event as the journal holds it: sequence, wall time, monotonic time of its boot, chain hash.
+    """An event as the journal stores it: sequence, wall time, monotonic time of its boot, chain hash.
 
-    `kind` is what the header says, also where the body is erased, foreign or unreadable.
+    `kind` is from the header, also when the body is erased, foreign or unreadable.
     """
 
     seq: int
@@ -132,7 +132,7 @@ class Recorded:
 
     @property
     def body(self) -> Body:
-        """What the entry says."""
+        """The content of the entry."""
         return self.event.body
 
     @property
@@ -142,7 +142,7 @@ class Recorded:
 
 
 def read_body(kind: str, raw: Mapping[str, Any]) -> Body:
-    """The typed body of an entry; never raises: what cannot be read is Foreign or Unreadable."""
+    """The typed body of an entry; never raises: a body that cannot be read is Foreign or Unreadable."""
     body = EVENTS.get(kind)
     if body is None:
         return Foreign(raw)

@@ -18,16 +18,16 @@ from typing import Any
 from state.journal.events import Erased, Event, Foreign, Recorded, read_body
 
 FOREIGN = "foreign"
-"""The kind of an entry whose bytes are none."""
+"""The kind of an entry whose bytes cannot be read."""
 
 TOO_LARGE = b'"words":"payload too large"'
-"""What stands in the place of a payload that was too large."""
+"""What replaces a payload that was too large."""
 
 GENESIS = bytes(32)
-"""What the first entry's chain hash is taken over."""
+"""The previous hash of the first entry."""
 
 MAX_PAYLOAD = 256 * 1024
-"""Bytes a payload may have; a larger one is replaced by its size and hash before sealing."""
+"""The most bytes of a payload; a larger one is replaced by its size and hash before sealing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of checking a chain: entries that hold, the head, and the first bad place in words."""
+    """The result of checking a chain: number of valid entries, the head, and the first problem as text."""
 
     entries: int
     head: bytes
@@ -52,7 +52,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether every entry holds. A torn last record is no tampering, but it is reported."""
+        """Whether every entry is valid. A torn last record is not tampering, but it is reported."""
         return not self.problem
 
 
@@ -104,27 +104,27 @@ def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Se
 
 
 def unseal(sealed: Sealed) -> Recorded:
-    """Read an entry back. Raises ValueError when the bytes are no entry."""
+    """Read an entry back. Raises ValueError when the bytes are not an entry."""
     try:
         seq, node, at, mono, boot, *names, _ = json.loads(sealed.header)
         actor, session, kind, incident, run, step = names
         raw = json.loads(sealed.payload) if sealed.payload else {}
     except (TypeError, RecursionError) as error:
-        raise ValueError("no entry") from error
+        raise ValueError("not an entry") from error
     texts, times = (node, boot, *names), (at, mono)
     if not (isinstance(raw, dict) and all(isinstance(t, str) for t in texts) and all(map(_is_number, times))):
-        raise ValueError("no entry")
+        raise ValueError("not an entry")
     body = read_body(kind, raw) if sealed.payload else Erased()
     event = Event(body, actor, session, incident, run, step)
     return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), kind, event)
 
 
 def unseal_any(sealed: Sealed) -> Recorded:
-    """Read an entry back; bytes that are none become one of an unknown kind, so that reading goes on past them."""
+    """Read an entry back; other bytes become an entry of an unknown kind, so that reading continues after them."""
     try:
         return unseal(sealed)
     except ValueError:
-        event = Event(Foreign({"words": "these bytes are no journal entry"}), "")
+        event = Event(Foreign({"words": "these bytes are not a journal entry"}), "")
         return Recorded(sealed.seq, 0.0, 0.0, "", "", sealed.hash.hex(), FOREIGN, event)
 
 
@@ -133,13 +133,13 @@ def _is_number(value: Any) -> bool:
 
 
 class Verifier:
-    """Checks a chain piece by piece, so that a long one need not be held, nor checked in one go."""
+    """Checks a chain piece by piece, so that a long one need not be in memory, nor checked at once."""
 
     def __init__(self) -> None:
         self.entries, self.head, self.problem = 0, GENESIS, ""
 
     def feed(self, entries: Iterable[Sealed]) -> bool:
-        """Check the next entries; False from the first bad one on."""
+        """Check the next entries; False from the first invalid one on."""
         count, previous = self.entries, self.head
         for entry in entries:
             if self.problem:
@@ -148,7 +148,7 @@ class Verifier:
             if chained != entry.hash:
                 self.problem = f"entry {entry.seq} does not follow from entry {count}"
             elif not header.startswith(b"[%d," % (count + 1)) or entry.seq != count + 1:
-                self.problem = f"entry {entry.seq} stands where entry {count + 1} belongs"
+                self.problem = f"entry {entry.seq} is in the place of entry {count + 1}"
             elif entry.payload and header[-66:-2] != sha256(entry.salt + entry.payload).hexdigest().encode():
                 self.problem = f"the payload of entry {entry.seq} is not the one that was recorded"
             else:
@@ -157,14 +157,14 @@ class Verifier:
         return not self.problem
 
     def finish(self, head: bytes | None = None) -> Verification:
-        """The result; `head` is the hash the chain must end in, when known."""
+        """The result; `head` is the hash the chain must end with, when known."""
         if not self.problem and head is not None and head != self.head:
             self.problem = f"the chain ends at entry {self.entries} with another hash than the known head"
         return Verification(self.entries, self.head, self.problem)
 
 
 def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verification:
-    """Check a whole chain from its first entry; `head` is the last hash it must end in, when known.
+    """Check a whole chain from its first entry; `head` is the hash it must end with, when known.
 
     Detects any edit, deletion, insertion and reordering, and with `head` also truncation and replacement.
     """
@@ -203,10 +203,12 @@ def verify_export(lines: Iterable[bytes], *, head: bytes | None = None) -> Verif
                 raw["payload"].encode("ascii"),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
-            broken = f"line {number} is no journal entry"
+            broken = f"line {number} is not a journal entry"
             continue
         entries.append(entry)
     result = verify(entries, head=None if broken else head)
     if broken and result.ok:
-        return Verification(result.entries, result.head, torn=f"{broken}: torn by a crash, {len(entries)} entries hold")
+        return Verification(
+            result.entries, result.head, torn=f"{broken}: torn by a crash, {len(entries)} entries are valid"
+        )
     return result

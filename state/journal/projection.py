@@ -22,7 +22,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class FoldSetting:
-    """What a projection may start from; `boot` names this engine's life, `actor` its entries."""
+    """What a projection starts from; `boot` identifies this engine process, `actor` is the actor of its entries."""
 
     estate: Estate
     judge: Judge
@@ -31,7 +31,7 @@ class FoldSetting:
     actor: str
 
     def mono(self, recorded: Recorded) -> float:
-        """The monotonic instant of an entry; of an earlier engine's by the wall clock, the best there is."""
+        """The monotonic instant of an entry; for an entry of an earlier engine, computed from the wall clock."""
         if recorded.boot == self.boot:
             return recorded.mono
         return recorded.at - (self.clock.wall() - self.clock.mono())
@@ -41,9 +41,9 @@ class FoldSetting:
 class Projection:
     """One fold: the state it makes, the bodies it reads (none = every entry), and how an entry changes the state.
 
-    `fold` may raise LookupError, TypeError, ValueError or AttributeError for an entry that does not fit what went
-    before; then the journal counts as unread from there. `heard` is called with each good reading, `notice` at every
-    tick with the engine's monotonic clock; what `notice` returns is recorded, however long that has to wait.
+    `fold` may raise LookupError, TypeError, ValueError or AttributeError for an entry that does not fit the earlier
+    ones; then the journal counts as unread from there. `heard` is called with each good reading, `notice` at every
+    tick with the engine's monotonic clock; what `notice` returns is recorded, as soon as that is possible.
     """
 
     state: type[Any]
@@ -78,13 +78,13 @@ class Folds:
         if isinstance(recorded.body, Foreign):
             problem = f"entry {recorded.seq} has a kind that this version does not know: {recorded.kind}"
         elif isinstance(recorded.body, Unreadable):
-            problem = f"entry {recorded.seq} does not read as {recorded.kind}"
+            problem = f"entry {recorded.seq} cannot be read as {recorded.kind}"
         for projection in (*self._all, *self._by_kind.get(recorded.kind, ())):
             try:
                 projection.fold(self.states[projection.state], recorded)
                 self._folded[projection.state] += 1
             except (LookupError, TypeError, ValueError, AttributeError):
-                problem = problem or f"entry {recorded.seq} does not read as {recorded.kind}"
+                problem = problem or f"entry {recorded.seq} cannot be read as {recorded.kind}"
         return problem
 
     def version(self, state: type[Any]) -> int | None:
@@ -93,17 +93,17 @@ class Folds:
 
     @property
     def turned(self) -> bool:
-        """Whether a state says that what it last noticed is worth showing at once."""
+        """Whether a state asks to be shown at once."""
         return any(getattr(state, "turned", False) for state in self.states.values())
 
     def heard(self, now: Observed[Reading]) -> None:
-        """Hand a good reading to every projection that listens."""
+        """Give a good reading to every projection that wants readings."""
         for projection in self._projections:
             if projection.heard is not None:
                 projection.heard(self.states[projection.state], now)
 
     def notice(self, now_mono: float) -> list[Event]:
-        """What the projections notice now and want recorded."""
+        """The events that the projections detect now, to be recorded."""
         return [
             event
             for projection in self._projections

@@ -1,4 +1,4 @@
-"""What the journal asks of its storage. Adapters fulfil it."""
+"""What the journal needs from its storage. Adapters implement it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appending to the journal: chained in order, grouped, durable before the caller goes on."""
+"""Appends to the journal: chained in order, grouped, durable before the caller continues."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from state.journal.format import Sealed, Sealer, canonical, recorded
 from state.journal.store import JournalStore
 
 SLOW = 0.005
-"""Seconds a commit may hold the event loop; slower disks are written from a thread."""
+"""Seconds a commit may block the event loop; slower disks are written from a thread."""
 
 Waiting = tuple[Event, bytes, "asyncio.Future[Recorded]"]
-"""An event with its payload, and who waits for it to be durable."""
+"""An event with its payload, and the future of the caller that waits for it."""
 
 
 class Journal:
     """The one writer of a journal.
 
-    Everything that asks within one turn of the loop shares one durable commit. `on_recorded` hears each entry
-    after it is durable. `failing` holds why the last append failed, `chain` what is wrong with the chain, `unread`
-    the first entry whose meaning is not known; each is empty when all is well. While one is not, nothing starts.
+    All appends within one iteration of the loop share one durable commit. `on_recorded` is called with each entry
+    once it is durable. `failing` is why the last append failed, `chain` what is wrong with the chain, `unread`
+    the first entry whose meaning is not known; each is empty when all is well. While one is not empty, nothing starts.
     """
 
     def __init__(self, store: JournalStore, sealer: Sealer, clock: Clock) -> None:
@@ -39,12 +39,12 @@ class Journal:
 
     @property
     def doubt(self) -> str:
-        """Why what is recorded cannot be relied on, or nothing. It can still be added to."""
+        """Why the recorded entries cannot be trusted, or an empty text. Appending still works."""
         return f"the journal is in doubt: {self.chain or self.unread}" if self.chain or self.unread else ""
 
     @property
     def unavailable(self) -> str:
-        """Why no effect may start, or nothing."""
+        """Why no effect may start, or an empty text."""
         return self.failing or self.doubt
 
     async def append(self, event: Event) -> Recorded:
@@ -54,8 +54,8 @@ class Journal:
     async def append_all(self, events: Sequence[Event]) -> list[Recorded]:
         """Record events in one durable commit, all or none of them.
 
-        Raises JournalUnavailable, also for the start of anything while the journal is in doubt, and ValueError or
-        TypeError for a body that is no JSON.
+        Raises JournalUnavailable, also for any start while the journal is in doubt, and ValueError or TypeError
+        for a body that is not JSON.
         """
         if self.doubt and any(event.body.starts for event in events):
             raise JournalUnavailable(self.doubt)

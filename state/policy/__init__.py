@@ -1,1 +1,1 @@
-"""Who may do what, and how it is confirmed. All policy lives in the engine; a screen only repeats it."""
+"""Who may do what, and how it is confirmed. All policy is in the engine; a screen only shows it."""

@@ -1,4 +1,4 @@
-"""Roles and risk classes: every refusal names the rule, the fact and the way out."""
+"""Roles and risk classes: every refusal names the rule, the fact, what to do and who may."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIRM_BY_RISK: dict[Risk, Confirm] = {
 def require_acting(caller: Caller, doing: str) -> None:
     """Refuse observers: by socket, by role, or because the account belongs to no person."""
     if caller.read_only:
-        fact = f"this connection is for observers, {doing} needs another"
+        fact = f"this connection is read-only (observe.sock); {doing} needs engine.sock"
         raise Refused("observer", fact, "Connect again without --observe")
     if not caller.person:
         fact = f"the account {caller.account or caller.uid} belongs to no person of this estate"
@@ -42,18 +42,18 @@ def require_role(caller: Caller, allowed: Collection[str], doing: str) -> None:
     require_acting(caller, doing)
     if not set(caller.roles) & set(allowed):
         fact = f"{caller.person} has the role {', '.join(caller.roles) or 'none'}; {doing} needs {' or '.join(allowed)}"
-        raise Refused("role", fact, "Ask somebody who has the role", " or ".join(allowed))
+        raise Refused("role", fact, "Ask a person who has the role", " or ".join(allowed))
 
 
 def require_risk(caller: Caller, risk: Risk, policies: Policies) -> None:
-    """Refuse a class the caller's roles do not reach, or that needs a second person this engine cannot ask."""
+    """Refuse a class that the caller's roles do not allow, or that needs an approval this engine cannot collect."""
     require_role(caller, ROLES_BY_RISK[risk], f"a {risk.value} change")
     if risk.value in policies.second_person:
         fact = f"{risk.value} changes need an approval in this estate, and this engine cannot collect one"
-        way_out = f"Take {risk.value} out of policies.second_person and restart the engine"
+        way_out = f"Remove {risk.value} from policies.second_person and restart the engine"
         raise Refused("second-person", fact, way_out, "whoever maintains the estate file")
 
 
 def highest(risks: Collection[Risk]) -> Risk:
-    """The gravest of some classes; B0 when there is none."""
+    """The highest of some classes; B0 when there is none."""
     return max(risks, key=lambda r: r.value, default=Risk.B0)

@@ -1,6 +1,6 @@
-"""The nonce of a confirmation: shown in the card, typed by a person, one try.
+"""The nonce of a confirmation: shown on the card, typed by a person, one attempt.
 
-32 signs without look-alike pairs (no 0 and O, no 1, I and l), 4 places: one try in 1,048,576.
+4 of 32 characters without look-alikes (no 0 and O, no 1, I and l): a guess is right once in 1,048,576.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ def draw() -> str:
 
 
 def matches(nonce: str, typed: str) -> bool:
-    """Compare in constant time, forgiving case and surrounding blanks."""
+    """Compare in constant time, ignoring case and surrounding blanks."""
     return secrets.compare_digest(nonce.encode(), typed.strip().upper().encode("utf-8", "replace"))

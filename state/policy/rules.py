@@ -13,14 +13,14 @@ from state.policy.authority import ROLES_BY_RISK
 
 
 def judged(rule: str, fact: str, check: Callable[[], None]) -> Rule:
-    """The verdict of a check that raises when it refuses; `fact` is what is so when it does not."""
+    """The verdict of a check that raises when it refuses; `fact` is the fact when it does not."""
     try:
         check()
     except Refused as error:
         refusal = error.refusal
         return Rule(refusal.rule, False, refusal.fact, refusal.way_out, refusal.who)
     except JournalUnavailable as error:
-        way_out = "Make room for the journal or repair it; stopping works without it"
+        way_out = "Free disk space for the journal or repair it; stopping works without it"
         return Rule(rule, False, f"no entry can be made durable: {error}", way_out, "administrator of this host")
     return Rule(rule, True, fact)
 

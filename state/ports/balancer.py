@@ -1,4 +1,4 @@
-"""Load balancers: reading is needed, each effect is a capability of its own."""
+"""Load balancers: reading is required, each effect is an optional capability."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ServerState = Literal["ready", "drain", "maint"]
 
 @runtime_checkable
 class Balancer(Protocol):
-    """A load balancer that can be read and proven to be itself."""
+    """A load balancer that can be read and identified."""
 
     name: str
 

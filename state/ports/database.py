@@ -1,4 +1,4 @@
-"""Replicated databases: reading is needed, each effect is a capability of its own."""
+"""Replicated databases: reading is required, each effect is an optional capability."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from state.world.readings import PatroniReading, PostgresReading
 
 @runtime_checkable
 class Database(Protocol):
-    """A replicated database cluster, asked node by node, both the server and its manager."""
+    """A replicated database cluster, read node by node, both the server and its manager."""
 
     name: str
     nodes: Sequence[str]
@@ -23,7 +23,7 @@ class Database(Protocol):
 
 @runtime_checkable
 class CanSwitchOver(Protocol):
-    """Hands the leader role from `leader` to `candidate`, planned and without loss."""
+    """Moves the leader role from `leader` to `candidate`, planned and without loss."""
 
     async def switch_over(self, leader: str, candidate: str, *, deadline: float) -> Receipt: ...
 

@@ -13,7 +13,7 @@ from state.ports.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Everything one estate's engine can reach, wired once by the composition root."""
+    """Everything one estate's engine can reach, wired once at the start."""
 
     sources: Sequence[Source]
     balancers: Mapping[str, Balancer]

@@ -1,4 +1,4 @@
-"""What every target of an effect has: an identity it proves, and answers to effects.
+"""What every target of an effect has: an identity that is verified, and answers to effects.
 
 Deadlines of all ports are seconds from the call. Reads raise ReadFailure; effects raise EffectRefused (certain that
 nothing happened) or EffectUnknown (anything may have happened), and return a Receipt for every answer that was read.
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNREADABLE = "unreadable"
-"""What an identity says where the target did not answer."""
+"""The value of an identity's fact when the target did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a target proved to be, over the connection that will act; compared fact by fact."""
+    """The verified identity of a target, over the connection that will act; compared fact by fact."""
 
     target: str
     facts: Mapping[str, str]
 
     def difference(self, other: Identity) -> str:
-        """Words for the first fact that differs, or an empty text."""
+        """The first fact that differs, as text; empty when all are equal."""
         for name, value in self.facts.items():
             if other.facts.get(name) != value:
                 return f"{self.target}: {name} was {value}, is {other.facts.get(name, UNREADABLE)}"
@@ -30,7 +30,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the target answered to an effect: a stable code for people and tests, and its words."""
+    """What the target answered to an effect: a stable code for people and tests, and its message."""
 
     code: str
     message: str

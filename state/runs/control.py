@@ -27,7 +27,7 @@ class RunControls:
         self._history, self._journal, self._executor = history, journal, executor
 
     async def apply(self, caller: Caller, name: str, request: ControlRequest) -> Accepted:
-        """Carry one control out. Raises Refused or NotFound."""
+        """Carry out one control. Raises Refused or NotFound."""
         require_role(caller, ACTING, request.verb)
         run = self._history.run(name)
         if run.ended:
@@ -55,37 +55,45 @@ class RunControls:
             run.message = f"{message} (not recorded: {self._journal.unavailable})"
 
     def halt(self, run: Run) -> None:
-        """From this instant the run starts nothing new; recording it comes after."""
+        """The run starts nothing new from now on; it is recorded later."""
         run.stopping = True
         self._executor.wake(run.id)
 
     async def _pause(self, caller: Caller, run: Run) -> None:
         if run.state is not RunState.RUNNING:
-            raise Refused("run-running", f"{run.id} is {run.shown_state().value}", "Only a running run is paused")
+            raise Refused("run-running", f"{run.id} is {run.shown_state().value}", "Only a running run can be paused")
         await self._event(caller, run, RunPaused(f"paused by {caller.person} before the next step"))
 
     async def _resume(self, caller: Caller, run: Run) -> None:
         if run.state is not RunState.PAUSED:
-            raise Refused("run-paused", f"{run.id} is {run.shown_state().value}", "Only a paused run is resumed")
+            raise Refused("run-paused", f"{run.id} is {run.shown_state().value}", "Only a paused run can be resumed")
         step = self._current(run)
         state = run.latest(step.id).state
         if state in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED):
             raise Refused("step-open", f"{step.id} is {state.value}", f"Retry or skip {step.id} first")
         if any(s.risk == "B3" for s in run.group(step)):
-            require_role(caller, ("commander",), "going on with a B3 change")
+            require_role(caller, ("commander",), "resuming with a B3 change")
             self._executor.confirmed(run.id)
         await self._event(caller, run, RunResumed(f"resumed by {caller.person}"))
 
     async def _skip(self, caller: Caller, run: Run, request: Skip) -> None:
         reason = request.reason.strip()
         if len(reason) < SHORTEST_REASON:
-            raise Refused("reason", "a skip needs a reason", "Say why in a few words; it goes into the journal")
+            raise Refused(
+                "reason",
+                "a skip needs a reason",
+                f"Give a reason of {SHORTEST_REASON} characters or more; the journal records it",
+            )
         step = self._current(run)
         if request.step and request.step != step.id:
-            raise Refused("step-order", f"{run.id} stands at {step.id}, not at {request.step}", f"Skip {step.id} first")
+            raise Refused(
+                "step-order", f"the current step of {run.id} is {step.id}, not {request.step}", f"Skip {step.id} first"
+            )
         latest = run.latest(step.id)
         if latest.in_doubt or latest.state is StepState.RUNNING:
-            raise Refused("step-settled", f"{step.id} is {latest.state.value}", "Wait until reading has settled it")
+            raise Refused(
+                "step-settled", f"{step.id} is {latest.state.value}", "Wait until a reading shows its outcome"
+            )
         if run.state is not RunState.PAUSED:
             raise Refused("run-paused", f"{run.id} is {run.shown_state().value}", "Pause it first")
         await self._event(caller, run, StepSkipped(f"{reason} ({caller.person})"), latest.key)
@@ -94,9 +102,9 @@ class RunControls:
     async def _decide(self, caller: Caller, run: Run, request: Decide) -> None:
         step = run.asking() if run.state is RunState.WAITING else None
         if step is None:
-            raise Refused("question-open", f"{run.id} asks nothing", "There is nothing to decide")
+            raise Refused("question-open", f"{run.id} waits for no decision", "Nothing to do")
         if request.step and request.step != step.id:
-            raise Refused("step-order", f"{run.id} asks at {step.id}, not at {request.step}", "Read the question again")
+            raise Refused("step-order", f"{run.id} asks at {step.id}, not at {request.step}", "Read its question again")
         if request.choice not in step.answers:
             raise NotFound(f"no answer {request.choice!r}; there are {', '.join(step.answers)}")
         if step.owner:
@@ -106,12 +114,14 @@ class RunControls:
         event = Event(body, caller.person, caller.session, run=run.id, step=latest.key)
         recorded = await self._journal.append(event)
         if latest.decided != recorded.seq:
-            raise Refused("question-open", f"{step.id} was answered just before: {latest.message}", "Look at the run")
+            raise Refused(
+                "question-open", f"{step.id} was answered a moment ago: {latest.message}", f"Look at {run.id}"
+            )
 
     def _current(self, run: Run) -> PlannedStep:
         step = run.next()
         if step is None:
-            raise Refused("step-open", f"{run.id} has no step left", "It is ending by itself")
+            raise Refused("step-open", f"{run.id} has no step left", "Wait, it ends by itself")
         return step
 
     async def _event(self, caller: Caller, run: Run, body: Body, step: str = "") -> None:

@@ -1,7 +1,7 @@
 """The one way an effect happens: identify, re-read, intent durable, apply once, read back, outcome durable.
 
-Nothing here retries an effect. No answer is unknown; unknown leaves only by reading the target, for as long as it
-takes. The reading that decides is made twice, `settle` apart, by another path than the reply.
+Nothing here retries an effect. No answer means unknown; unknown ends only by reading the target, for as long as it
+takes. The deciding reading is made twice, `settle` seconds apart, by another path than the reply.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ READ_DEADLINE = 4.0
 """Seconds one reading around an effect may take."""
 
 PREVIEW_AGE = 5.0
-"""Seconds the last reading before an effect may be old when the effect leaves."""
+"""The greatest age in seconds of the readings before an effect when the effect is sent."""
 
 INTERRUPTED = "interrupted"
-"""The receipt of an effect whose answer nobody waited for."""
+"""The receipt code of an effect whose answer was not received because the engine ended."""
 
 MOST_EVIDENCE, LONGEST_EVIDENCE = 50, 2000
-"""Lines of evidence, and characters of each, that fit a journal entry."""
+"""The most lines of evidence, and characters of each, in a journal entry."""
 
 STATES = {Finding.DONE: StepState.DONE, Finding.NOT_DONE: StepState.NOT_DONE, Finding.PARTIAL: StepState.FAILED}
 
@@ -47,7 +47,7 @@ class Effects:
         self._reach = reach
 
     async def perform(self, run: Run, step: StepRun) -> None:
-        """Carry out one change step; afterwards its state says what became of it."""
+        """Carry out one change step; afterwards its state is the outcome."""
         try:
             change = self._build(ChangeSpec(step.step.what, step.step.args))
             read_at = self._clock.mono()
@@ -66,7 +66,7 @@ class Effects:
         elif step.state is not StepState.RUNNING:
             return  # skipped while its target was read
         elif self._clock.mono() - read_at > PREVIEW_AGE:
-            await self._end(run, step, StepState.FAILED, "nothing was sent: the readings before it took too long")
+            await self._end(run, step, StepState.FAILED, f"nothing was sent: its readings took over {PREVIEW_AGE:g} s")
         else:
             await self._act(run, step, change, identity, preview, read_at)
 
@@ -89,14 +89,17 @@ class Effects:
         )
         if len(canonical(intent.as_json())) > MAX_PAYLOAD:
             await self._end(
-                run, step, StepState.FAILED, "nothing was sent: what it would do is too much for one journal entry"
+                run, step, StepState.FAILED, "nothing was sent: its preview is too large for one journal entry"
             )
             return
         await self._record(run, step, intent)
         self._reach("after_intent")
-        if self._clock.mono() - read_at > PREVIEW_AGE:  # this process stood still meanwhile
-            receipt, unknown = Receipt("held", "not sent: the readings before it are too old", changed=False), False
-        elif run.stopping:  # the disk was slow and somebody was faster
+        if self._clock.mono() - read_at > PREVIEW_AGE:  # this process was suspended meanwhile
+            receipt, unknown = (
+                Receipt("held", f"not sent: its readings are over {PREVIEW_AGE:g} s old", changed=False),
+                False,
+            )
+        elif run.stopping:  # stopped while the intent was written
             receipt, unknown = Receipt("held", "not sent: stopped", changed=False), False
         else:
             receipt, unknown = await self._apply(change, preview, effect)
@@ -113,15 +116,15 @@ class Effects:
         except EffectRefused as error:
             return Receipt(error.code, f"refused: {error.message}", changed=False), False
         except EffectUnknown as error:
-            return Receipt(error.code, f"no trustworthy answer: {error.message}"), True
+            return Receipt(error.code, f"no reliable answer: {error.message}"), True
         except (TimeoutError, ReadFailure, NotFound) as error:
-            return Receipt("no-answer", f"no trustworthy answer: {error or 'deadline passed'}"), True
+            return Receipt("no-answer", f"no reliable answer: {error or 'deadline passed'}"), True
 
     async def reconcile(self, run: Run, step: StepRun) -> None:
         """Classify an effect that was intended before a crash, by reading; nothing is sent."""
         intent = step.intent
         assert intent is not None, "only a step with an intent is in doubt"
-        if step.answered != INTERRUPTED:  # once is enough, however often reading it has to begin again
+        if step.answered != INTERRUPTED:  # recorded once, even when reading has to start again
             answer = EffectAnswered(INTERRUPTED, "interrupted; reading the target", unknown=True)
             await self._record(run, step, answer)
         change = self._build(intent.change)
@@ -145,7 +148,7 @@ class Effects:
     async def _settle(
         self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], quiet: float
     ) -> ReadBack:
-        """Read until one finding has held: done for `settle`, anything else for `quiet` seconds."""
+        """Read until one finding has been stable: done for `settle`, anything else for `quiet` seconds."""
         since, last, pause, doubted = self._clock.mono(), Finding.UNKNOWN, 0.1, step.state is StepState.UNKNOWN
         while True:
             found = await self._read_back(change, facts)
@@ -173,7 +176,7 @@ class Effects:
     async def _already(self, run: Run, step: StepRun, change: Change, preview: Preview) -> None:
         found = await self._read_back(change, preview.facts)
         if found.finding is Finding.DONE:
-            await self._end(run, step, StepState.DONE, "already so; nothing was sent", found.evidence)
+            await self._end(run, step, StepState.DONE, "already done; nothing was sent", found.evidence)
         else:
             await self._end(
                 run, step, StepState.FAILED, "nothing was sent: the target changed while it was read", found.evidence
@@ -185,12 +188,12 @@ class Effects:
         await self._record(run, step, StepEnded(state, message, _shortened(evidence)))
 
     async def _record(self, run: Run, step: StepRun, body: Body) -> None:
-        """An entry in the name of the person whose confirmation the run stands on."""
+        """An entry in the name of the person who confirmed the run."""
         await self._journal.append(Event(body, run.actor, run=run.id, step=step.key))
 
 
 def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:
-    """Why the effect may not leave: another target, changed facts, or a precondition that does not hold."""
+    """Why the effect must not be sent: another target, changed facts, or a precondition that is not met."""
     pinned = step.step
     if pinned.identity is not None:
         difference = Identity(identity.target, pinned.identity).difference(identity)
@@ -204,7 +207,7 @@ def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:
 
 
 def fact_difference(planned: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Words for the first fact that is no longer as planned, or an empty text."""
+    """The first fact that differs from the plan, as text; empty when all are equal."""
     for name in {**planned, **now}:
         was, is_now = planned.get(name), now.get(name)
         if isinstance(was, Mapping) and isinstance(is_now, Mapping):

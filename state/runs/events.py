@@ -36,7 +36,7 @@ class RunPaused(Said):
 
 @event("run.resumed")
 class RunResumed(Said):
-    """It goes on."""
+    """It continues."""
 
 
 @event("run.stop-requested")
@@ -47,7 +47,7 @@ class RunStopRequested(Said):
 @event("run.ended")
 @dataclass(frozen=True, slots=True)
 class RunEnded(Body):
-    """Nothing will happen in it any more."""
+    """It is over; nothing more happens in it."""
 
     state: RunState
     message: str = field(metadata=WORDS)
@@ -61,7 +61,7 @@ class RunEnded(Body):
 @event("lease.taken")
 @dataclass(frozen=True, slots=True)
 class LeaseTaken(Body):
-    """A run holds its targets, under an epoch that only grows."""
+    """A run has the lease on its targets, with an epoch that only grows."""
 
     epoch: int
     targets: tuple[str, ...]
@@ -108,7 +108,7 @@ class StepSkipped(Body):
 @event("step.retried", starts=True)
 @dataclass(frozen=True, slots=True)
 class StepRetried(Body):
-    """A new instance of a step that is proven not to have happened, pinned to what was read now."""
+    """A new instance of a step that is proven not done, pinned to what was read now."""
 
     identity: Mapping[str, str] | None
     facts: Mapping[str, Any] | None
@@ -123,7 +123,7 @@ class StepRetried(Body):
 @event("effect.intended", starts=True)
 @dataclass(frozen=True, slots=True)
 class EffectIntended(Body):
-    """Durable before the first byte of an effect leaves: what, on whom, from which facts, and its undo."""
+    """Durable before the first byte of an effect is sent: what, on which target, from which facts, and its undo."""
 
     effect: str
     epoch: int
@@ -139,7 +139,7 @@ class EffectIntended(Body):
 @event("effect.answered")
 @dataclass(frozen=True, slots=True)
 class EffectAnswered(Body):
-    """What the target answered; `unknown` when that proves nothing."""
+    """What the target answered; `unknown` when the answer proves nothing."""
 
     code: str
     message: str = field(metadata=WORDS)
@@ -154,7 +154,7 @@ class EffectAnswered(Body):
 @event("effect.ended")
 @dataclass(frozen=True, slots=True)
 class EffectEnded(Body):
-    """What reading the target proved, `figures` measured on the way, and the settings that the effect left."""
+    """The outcome as read from the target, `figures` measured meanwhile, and the settings that the effect left."""
 
     effect: str
     state: StepState

@@ -29,28 +29,28 @@ from state.runs.model import Run, StepRun
 from state.runs.steps import PlannedStep
 
 LOOK = 0.25
-"""Seconds between looks of a check at the readings; it counts each reading once."""
+"""Seconds between two evaluations of a check; it counts each reading once."""
 
 AskCheck = Callable[[PlannedStep, float], Answer]
-"""Ask a check step, with the monotonic instant before which readings do not count."""
+"""Evaluates a check step, with the monotonic instant before which readings do not count."""
 
 
 class Undoer(Protocol):
-    """Reverses what a failed run did, because its runbook says so."""
+    """Undoes what a failed run did, when its runbook says so."""
 
     async def undo(self, run: Run) -> None: ...
 
 
 class NoUndo:
-    """Until somebody who plans is there."""
+    """Used while there is no planner."""
 
     async def undo(self, run: Run) -> None:
         """Say that nothing was undone."""
-        run.message = f"{run.message}; nothing was undone: this engine plans nothing"
+        run.message = f"{run.message}; nothing was undone: this engine has no planner"
 
 
 class Executor:
-    """One task per open run; controls wake it. `undoer` plans the reversal of runs that failed."""
+    """One task per open run; controls wake it. `undoer` plans the undo of failed runs."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Executor:
         self._without_lease: set[str] = set()
 
     def start(self, run: Run, *, restarted: bool = False) -> None:
-        """Begin, or after a restart go on with, a run."""
+        """Start a run, or continue it after a restart."""
         if restarted:
             self._restarted.add(run.id)
             self._without_lease.add(run.id)
@@ -78,37 +78,37 @@ class Executor:
         self._tasks[run.id] = asyncio.create_task(self._live(run), name=f"run {run.id}")
 
     def wake(self, run: str) -> None:
-        """Something about a run changed: look again."""
+        """The run has changed: evaluate it again."""
         if run in self._wakes:
             self._wakes[run].set()
 
     def stood_still(self) -> None:
-        """This process did nothing for a while: whoever confirmed what is going on may have given it up since."""
+        """This process was suspended for a while: what was confirmed before may no longer be wanted."""
         self._restarted |= set(self._tasks)
 
     def confirmed(self, run: str) -> None:
-        """A person confirmed going on after a restart."""
+        """A person confirmed to continue after a restart."""
         self._restarted.discard(run)
 
     async def close(self) -> None:
-        """Leave every run where it is; the journal knows where that is."""
+        """Leave every run in its current state, which the journal has recorded."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _live(self, run: Run) -> None:
-        """Drive the run; while the journal cannot be written nothing starts, and it is tried again."""
+        """Drive the run; while the journal cannot be written nothing starts, and it retries."""
         while not run.ended:
             try:
                 await self._drive(run)
             except JournalUnavailable as error:
-                run.message = f"held: {error}"
+                run.message = f"waiting for the journal: {error}"
                 await asyncio.sleep(1.0)
-            except Exception as error:  # noqa: BLE001 boundary: a bug holds the run where it is, for people to see
-                await self._hold_after_error(run, f"an error of the engine: {type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 boundary: a defect pauses the run where it is
+                await self._hold_after_error(run, f"an error in the engine: {type(error).__name__}: {error}")
 
     async def _hold_after_error(self, run: Run, message: str) -> None:
-        """Pause where it is. What had sent nothing has failed; an effect in doubt is read again by `_recover`."""
+        """Pause the run. A step that had sent nothing has failed; an effect in doubt is read again by `_recover`."""
         run.message = message
         await asyncio.sleep(1.0)
         try:
@@ -118,7 +118,7 @@ class Executor:
             if run.state is not RunState.PAUSED:
                 await self._event(run, RunPaused(message))
         except JournalUnavailable as error:
-            run.message = f"{message}; held: {error}"
+            run.message = f"{message}; waiting for the journal: {error}"
 
     async def _drive(self, run: Run) -> None:
         if run.id in self._without_lease:
@@ -128,7 +128,7 @@ class Executor:
         while not run.ended:
             step = run.next()
             if run.stopping:
-                await self._finish(run, RunState.STOPPED, "stopped; what was done is listed with its evidence")
+                await self._finish(run, RunState.STOPPED, "stopped; the completed steps are listed with their evidence")
             elif step is None:
                 await self._finish(run, RunState.DONE, "every step is done and verified")
             elif run.state is RunState.PAUSED:
@@ -142,13 +142,13 @@ class Executor:
                     await self._after(run, group)
 
     async def _together(self, run: Run, group: list[PlannedStep]) -> None:
-        """Carry out the steps of a group. Whatever one of them meets, all come to rest before anybody goes on."""
+        """Carry out the steps of a group; every one ends, whatever happens to another, before the run continues."""
         for met in await asyncio.gather(*(self._step(run, s) for s in group), return_exceptions=True):
             if met is not None:
                 raise met
 
     async def _recover(self, run: Run) -> None:
-        """After a crash: effects in doubt are classified by reading; what had sent nothing starts over."""
+        """After a crash: effects in doubt are classified by reading; a step that had sent nothing starts again."""
         settled: list[PlannedStep] = []
         for step in run.all_steps():
             if step.in_doubt:
@@ -165,11 +165,11 @@ class Executor:
         await self._after(run, settled)
 
     async def _hold_after_restart(self, run: Run, group: list[PlannedStep]) -> bool:
-        """A risky change is not sent by an engine that restarted or stood still since a person confirmed it."""
+        """A risky change is not sent by an engine that restarted or was suspended after a person confirmed it."""
         risky = next((s for s in group if s.do == "change" and s.risk == "B3"), None)
         if run.id not in self._restarted or risky is None:
             return False
-        message = f"the engine restarted or stood still since this was confirmed; resume to go on with: {risky.title}"
+        message = f"the engine restarted or was suspended after this was confirmed; resume to continue: {risky.title}"
         await self._event(run, RunPaused(message))
         return True
 
@@ -214,23 +214,23 @@ class Executor:
                 )
                 return
             if self._clock.mono() - started >= planned.timeout:
-                why = "no data is never a pass" if answer.health is Health.UNKNOWN else "did not hold in time"
+                why = "no data is never a pass" if answer.health is Health.UNKNOWN else "did not pass in time"
                 message = f"{answer.health.value}: {why} ({planned.timeout:.0f} s)"
                 await self._end(run, step, StepState.FAILED, message, answer.evidence)
                 return
-            await self._doze(run, min(planned.every, LOOK))
+            await self._pause_until_wake(run, min(planned.every, LOOK))
         await self._end(run, step, StepState.STOPPED, "stopped", answer.evidence)
 
     async def _wait(self, run: Run, step: StepRun) -> None:
         until = self._clock.mono() + step.step.timeout
         while not run.stopping and (left := until - self._clock.mono()) > 0:
-            await self._doze(run, left)
+            await self._pause_until_wake(run, left)
         await self._end(
             run, step, StepState.STOPPED if run.stopping else StepState.DONE, f"waited {step.step.timeout:.0f} s", ()
         )
 
-    async def _doze(self, run: Run, seconds: float) -> None:
-        """Sleep, but let a control interrupt it."""
+    async def _pause_until_wake(self, run: Run, seconds: float) -> None:
+        """Sleep; a control ends it early."""
         wake = self._wakes[run.id]
         try:
             async with asyncio.timeout(seconds):
@@ -249,7 +249,9 @@ class Executor:
         if not step.choice:
             await self._end(run, step, StepState.STOPPED, "stopped without a decision", ())
             return
-        meaning = planned.answers[step.choice]  # carried out before the step ends: a crash in between repeats it
+        meaning = planned.answers[
+            step.choice
+        ]  # applied before the step ends: after a crash in between it is applied again
         if meaning == "stop":
             await self._event(run, RunStopRequested(step.message))
         elif meaning != "continue":
@@ -263,7 +265,7 @@ class Executor:
                 await self._record(run, run.latest(planned.id), StepSkipped(step.message))
 
     async def _after(self, run: Run, group: list[PlannedStep]) -> None:
-        """Apply the failure policy of the steps that did not come out."""
+        """Apply the failure policy of the steps that did not succeed."""
         for planned in group:
             step = run.latest(planned.id)
             if run.ended or run.stopping or step.state in (StepState.DONE, StepState.SKIPPED, StepState.PENDING):
@@ -276,7 +278,7 @@ class Executor:
                 case "stop":
                     await self._finish(run, RunState.FAILED, message)
                 case "undo":
-                    await self._finish(run, RunState.FAILED, f"{message}; what was done is being undone")
+                    await self._finish(run, RunState.FAILED, f"{message}; the completed changes are being undone")
                     await self.undoer.undo(run)
                 case _:
                     await self._event(run, RunPaused(message))

@@ -1,4 +1,4 @@
-"""Named points around every effect where tests kill the engine; in normal life reaching one does nothing."""
+"""Named points around every effect where tests kill the engine; otherwise reaching one does nothing."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ Reach = Callable[[str], None]
 
 
 def pass_by(point: str) -> None:
-    """The ordinary way: go on."""
+    """Do nothing."""

@@ -1,7 +1,7 @@
 """The history of runs as a fold over the journal.
 
-Live progress and restart use the same reducers: the executor only appends events, and what a run is follows from
-them.
+Live progress and restart use the same reducers: the executor only appends events, and the state of a run follows
+from them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class RunHistory:
 
     @property
     def moving(self) -> bool:
-        """Whether anything may change without an entry: the progress of steps does."""
+        """Whether its state may change without an entry, as the progress of steps does."""
         return bool(self.open())
 
     def open(self) -> list[Run]:
@@ -84,7 +84,7 @@ class RunHistory:
             REDUCERS[type(recorded.body)](self, recorded, recorded.body)
         elif recorded.kind == RunEnded.kind:
             self.runs[run].state = RunState.STOPPED
-            self.runs[run].message = "how it ended was erased by retention"
+            self.runs[run].message = "its outcome was erased by retention"
 
 
 def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
@@ -115,7 +115,7 @@ def _lease(history: RunHistory, recorded: Recorded, body: LeaseTaken) -> None:
 def _moved(state: RunState) -> Reducer:
     def reduce(history: RunHistory, recorded: Recorded, body: RunPaused | RunResumed) -> None:
         run = history.runs[recorded.event.run]
-        if run.ended:  # what people asked for while it was ending comes too late
+        if run.ended:  # a request while it was ending comes too late
             return
         run.state = state
         run.message = body.message

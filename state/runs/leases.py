@@ -1,4 +1,4 @@
-"""Leases: one run at a time acts on a target, under an epoch that only grows."""
+"""Leases: one run at a time acts on a target, with an epoch that only grows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from state.runs.model import Run
 
 
 class Leases:
-    """Who holds which target, by the history of runs."""
+    """Which run has the lease on which target, from the history of runs."""
 
     def __init__(self, history: RunHistory, journal: Journal, clock: Clock) -> None:
         self._history, self._journal, self._clock = history, journal, clock
 
     def require_free(self, targets: Iterable[str], *, but: str = "") -> None:
-        """Refuse targets that another open run holds; `but` is the run that may hold them already."""
+        """Refuse targets that another open run has leased; `but` is the run that may already have them."""
         wanted = set(targets)
         for run in self._history.open():
             shared = wanted & set(run.targets)

@@ -21,7 +21,7 @@ SETTLED = (StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED)
 
 @dataclass(slots=True)
 class StepRun:
-    """One instance of a step. A retry makes a new instance; the old one keeps its proof."""
+    """One instance of a step. A retry makes a new instance; the old one keeps its evidence."""
 
     step: PlannedStep
     instance: int
@@ -51,7 +51,7 @@ class StepRun:
 
 @dataclass(slots=True)
 class Run:
-    """One run: its pinned steps, their instances, and where it stands."""
+    """One run: its pinned steps, their instances, and its state."""
 
     id: str
     title: str
@@ -75,7 +75,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Nothing will happen in it any more."""
+        """Whether it is over."""
         return self.state in ENDED
 
     def latest(self, step: str) -> StepRun:
@@ -87,11 +87,11 @@ class Run:
         return [run for step in self.steps for run in self.instances[step.id]]
 
     def next(self) -> PlannedStep | None:
-        """The first step that is not settled, or None when the run is through."""
+        """The first step that is not settled, or None when all are."""
         return next((s for s in self.steps if not self.settled(s)), None)
 
     def group(self, step: PlannedStep) -> list[PlannedStep]:
-        """The steps that go together with a step, itself included."""
+        """The steps of a step's parallel group, itself included."""
         return [s for s in self.steps if s.group == step.group] if step.group else [step]
 
     def asking(self) -> PlannedStep | None:
@@ -100,7 +100,7 @@ class Run:
         return next((s for s in waiting if not self.latest(s.id).choice), None)
 
     def settled(self, step: PlannedStep) -> bool:
-        """Done, skipped, or failed where the runbook says to go on."""
+        """Done, skipped, or failed where the runbook says continue."""
         state = self.latest(step.id).state
         return state in SETTLED or (step.on_failure == "continue" and state in UNMET)
 

@@ -12,7 +12,7 @@ class PlannedStep:
     """One step as confirmed: everything needed to execute it, JSON-able, pinned in the journal.
 
     `do` is `check`, `change`, `decide` or `wait`; `what` its kind and `args` its arguments. `group` names the
-    parallel group it belongs to. `identity` and `facts` are what the plan saw; `facts` is None when an earlier step
+    parallel group it belongs to. `identity` and `facts` are what the plan read; `facts` is None when an earlier step
     of the same run is expected to change them. `options` are pairs, since the journal sorts keys and people choose by
     order.
     """

@@ -157,11 +157,11 @@ def test_steering_verbs(running: Running, verb: Recovery) -> None:
 def test_the_engines_refusal_is_told_with_its_rule(
     running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.desk.raises = Refused("role", "ben is observer", "Ask somebody who has the role")
+    running.desk.raises = Refused("role", "ben is observer", "Ask a person who has the role")
     assert verb("stop") == 4
     err = capsys.readouterr().err
     assert "rule role: ben is observer" in err
-    assert "Ask somebody" in err
+    assert "Ask a person who has the role" in err
 
 
 def test_journal_verbs(running: Running, verb: Recovery, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

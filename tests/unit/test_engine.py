@@ -140,7 +140,7 @@ async def test_an_effect_without_answer_is_unknown_until_the_target_was_read():
         run = (await lab.submit(card)).run
         assert await lab.ended(run) == "done"
         rows = [r for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered"]
-        assert "no trustworthy answer" in rows[0].message
+        assert "no reliable answer" in rows[0].message
         assert (await lab.weights())["green"] == 7
 
 

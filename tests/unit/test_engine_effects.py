@@ -38,7 +38,7 @@ async def test_a_flip_refused_half_way_is_not_called_refused_and_can_be_undone()
         run = (await lab.submit(await lab.preview(flip("green")))).run
         assert await lab.ended(run, 10) == "paused"
         answered = next(r.message for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered")
-        assert answered.startswith("half-way: no trustworthy answer")
+        assert answered.startswith("half-way: no reliable answer")
         assert lab.engine.history.runs[run].latest("change").message.startswith("partly done")
         await lab.engine.control(COMMANDER, run, Stop())
         assert await lab.ended(run) == "stopped"

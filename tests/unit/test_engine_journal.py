@@ -86,7 +86,7 @@ async def test_a_run_holds_when_the_chain_breaks_under_it_and_can_be_stopped():
         before = lab.engine.journal.seq
         await asyncio.sleep(1.5)
         assert lab.engine.journal.seq == before, "it goes on writing while it is held"
-        assert "held" in lab.engine.history.runs[run].message
+        assert "waiting for the journal" in lab.engine.history.runs[run].message
         await lab.engine.stop_all(COMMANDER)
         assert await lab.ended(run) == "stopped"
         assert (await lab.weights())["green"] == 0

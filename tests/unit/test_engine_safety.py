@@ -185,7 +185,7 @@ async def test_skipping_names_the_step_that_was_seen():
     async with small(runbook, balancer=balancer) as lab:
         run = await started(lab)
         assert await lab.ended(run, 10) == "paused"
-        with pytest.raises(Refused, match="stands at one"):
+        with pytest.raises(Refused, match="is one, not two"):
             await lab.engine.control(COMMANDER, run, Skip("two", "not needed"))
 
 

@@ -104,7 +104,7 @@ def test_an_export_verifies_anywhere_and_a_torn_last_line_is_torn():
     assert "torn" in torn.torn
     assert torn.entries == 11
     middle = verify_export([*lines[:5], lines[5][:40], *lines[6:]])
-    assert middle.problem == "line 6 is no journal entry"
+    assert middle.problem == "line 6 is not a journal entry"
 
 
 @settings(max_examples=300, deadline=None)

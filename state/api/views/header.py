@@ -21,7 +21,7 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class RtoClock:
-    """A running objective: since when (monotonic), seconds promised, when it ended (None = still running)."""
+    """A running RTO clock: start (monotonic), objective in seconds, end (None = still running)."""
 
     service: str
     started_mono: float
@@ -43,7 +43,7 @@ class DataRisk:
 
 @dataclass(frozen=True, slots=True)
 class HeaderView:
-    """On every screen: where we are, the clocks, the risk, what is running, the journal's head."""
+    """On every screen: the estate, the clocks, the risk, what is running, the journal's head."""
 
     estate: str
     environment: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """One entry; `at` in epoch seconds, `message` says it in one line."""
+    """One entry; `at` in epoch seconds, `message` is one line."""
 
     seq: int
     at: float

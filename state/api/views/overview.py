@@ -11,7 +11,7 @@ from state.health import Health
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """One service by recovery priority: verdict with reason, figures, what it needs and unblocks."""
+    """One service by recovery priority: verdict with reason, figures, dependencies and what it unblocks."""
 
     name: str
     order: int

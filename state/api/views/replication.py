@@ -11,7 +11,7 @@ from state.health import Health
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """One database cluster: verdict, the leader as votes, what a failover would lose."""
+    """One database cluster: verdict, the leader by votes, what a failover would lose."""
 
     name: str
     health: Health
@@ -29,7 +29,7 @@ class ClusterRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """One database node: role as agreed by its witnesses (or CONFLICT), position and distance.
+    """One database node: role as agreed by its witnesses (or CONFLICT), position and lag.
 
     Lags are against the primary's position; None = unknown, never 0.
     """
@@ -54,7 +54,7 @@ class NodeRow:
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """One replication slot on the primary; `retained` bytes of WAL it holds back."""
+    """One replication slot on the primary; `retained` bytes of WAL it keeps."""
 
     cluster: str
     name: str

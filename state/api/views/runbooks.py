@@ -21,7 +21,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class RunbookRow:
-    """One runbook of the library with its pinned hash. `lint` non-empty = it cannot be started, and why."""
+    """One runbook of the library with its pinned hash. `lint` not empty = why it cannot be started."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class RunbookRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One execution: progress, timings (monotonic of this engine, None when from before it), who, why paused.
+    """One execution: progress, timings (monotonic of this engine, None when from before it), by whom, why paused.
 
     `next_actions` are the verbs that are safe now, most useful first.
     """
@@ -63,7 +63,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One step instance of a run: `evidence` is what was read, in words; `figures` what was measured (bytes)."""
+    """One step instance of a run: `evidence` is what was read, as text; `figures` what was measured (bytes)."""
 
     key: str
     run: str

@@ -30,7 +30,7 @@ class BackendRow:
 
 @dataclass(frozen=True, slots=True)
 class ServerRow:
-    """One server: `state` is its word for people (ready, drain, maint, down…)."""
+    """One server: `state` is for people (ready, drain, maint, down…)."""
 
     key: str
     balancer: str
