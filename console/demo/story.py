@@ -197,12 +197,12 @@ class Story:
         typed = card.confirmation.typed
         accepted = await self._client.submit(Submission(card.plan, card.fingerprint, typed))
         code, _ = await followed(self._client, accepted.run, within=RUN, tell=lambda line: self._tell(f"   {line}"))
-        self._remember(request.name if isinstance(request, PlanRunbook) else request.do, accepted.run)
+        await self._remember(request.name if isinstance(request, PlanRunbook) else request.do, accepted.run)
         return code
 
-    def _remember(self, name: str, run: str) -> None:
-        view: RunbooksView | None = self._watcher.view("runbooks")
-        steps = [] if view is None else [step for step in view.steps.values() if step.run == run]
+    async def _remember(self, name: str, run: str) -> None:
+        view: RunbooksView = await self._client.view("runbooks")
+        steps = [step for step in view.steps.values() if step.run == run]
         steps.sort(key=lambda step: (step.index, step.instance))
         self.account.runs[name] = [
             f"{step.title}: {step.state.value}" + (f", {step.evidence[-1]}" if step.evidence else "") for step in steps
