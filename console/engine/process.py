@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from state.engine.engine import Engine
     from state.runs.fault_points import Reach
 
-LOOK_EVERY = 0.1  # seconds between two looks at the loop
+LOOK_EVERY = 0.25  # seconds between two looks at the loop
 COLLECT_AFTER = 20_000  # objects between two looks for garbage; readings make thousands and leave no cycles
 LATE = 0.25  # seconds; a loop later than this is written to the log
 

@@ -127,10 +127,14 @@ class BalancerReading:
     process: str
     started_at: float
     servers: Mapping[str, Server] = field(default_factory=dict)
+    _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:
-        """The servers of one backend, in the balancer's order."""
-        return tuple(s for s in self.servers.values() if s.backend == backend)
+        """The servers of one backend, in the balancer's order; found once a reading."""
+        found = self._found.get(backend)
+        if found is None:
+            found = self._found[backend] = tuple(s for s in self.servers.values() if s.backend == backend)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
