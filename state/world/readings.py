@@ -127,7 +127,7 @@ class BalancerReading:
     process: str
     started_at: float
     servers: Mapping[str, Server] = field(default_factory=dict)
-    _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:
         """The servers of one backend, in the balancer's order; found once a reading."""
