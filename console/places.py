@@ -1,7 +1,7 @@
-"""Where an estate's engine lives on this host: which estate is meant, its sockets, state and index file.
+"""The place of an estate's engine on this host: which estate is meant, its sockets, state and index file.
 
-Standard library only and no parsing beyond one line, because it lies on the way to a console's first frame. A
-running engine leaves `engine.json` in its runtime directory; whoever can read that finds it without the estate file.
+Standard library only and no parsing of more than one line, because a console's first frame waits for it. A running
+engine writes `engine.json` into its runtime directory; who can read it finds the engine without the estate file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAME = re.compile(r"""^estate:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]{0,62})["']?
 
 @dataclass(frozen=True, slots=True)
 class EnginePlace:
-    """One estate's engine on this host. `file` is None when only a running engine told about it."""
+    """One estate's engine on this host. `file` is None when only a running engine's index was found."""
 
     estate: str
     file: Path | None
@@ -41,7 +41,7 @@ class EnginePlace:
 
     @property
     def observe(self) -> Path:
-        """The socket that only tells."""
+        """The socket for reading only."""
         return self.runtime / "observe.sock"
 
     @property
@@ -87,7 +87,7 @@ def find(wanted: str | None = None) -> EnginePlace:
     raise NotFound(
         f"several engines run here: {names}; choose with --estate NAME"
         if running
-        else f"no estate: give --estate FILE, set $RECOVERY_ESTATE, or go where {ESTATE_FILE} is"
+        else f"no estate: give --estate FILE, set $RECOVERY_ESTATE, or change to a folder with {ESTATE_FILE}"
     )
 
 
@@ -107,7 +107,7 @@ def of_file(file: Path, chosen: str) -> EnginePlace:
 
 
 def lab_directory() -> Path:
-    """Where `recovery lab up` puts a lab unless told otherwise."""
+    """The default directory of `recovery lab up`."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "recovery-lab"
@@ -115,7 +115,7 @@ def lab_directory() -> Path:
 
 
 def read_index(place: EnginePlace) -> dict[str, Any] | None:
-    """What a running engine wrote about itself, or None. It may be a left-over of one that was killed."""
+    """What a running engine wrote about itself, or None. It may be from an engine that was killed."""
     return _read(place.index)
 
 
@@ -132,7 +132,7 @@ def _named(named: str, why: str) -> EnginePlace:
 
 
 def _roots() -> Iterator[Path]:
-    """Where runtime directories may be, system first. One below /tmp counts only when it is ours."""
+    """Where runtime directories may be, system first. One below /tmp counts only when this account owns it."""
     yield SYSTEM
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime:

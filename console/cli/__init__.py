@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 COLLECT_AFTER = 50_000
-"""Objects between two looks for garbage: importing makes many, frees none, and looking costs a tenth of a start."""
+"""Objects between two garbage collections: imports free none, and collecting takes a tenth of the start."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -22,7 +22,7 @@ from state.api.wire import named
 from state.errors import ExitCode, Refused
 
 F = TypeVar("F", bound=Callable[..., Any])
-ARM_MARGIN = 0.05  # seconds past the card's arming, for the difference between two clocks
+ARM_MARGIN = 0.05  # seconds added to the card's arming time, for the difference between two clocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Manner:
 
 
 def acting_options(verb: F) -> F:
-    """The options every acting verb has; they arrive as one `manner`."""
+    """The options of every acting verb; the verb gets them as one `manner`."""
     options = (
         click.option("--plan-only", is_flag=True, help="Show the consequence card and change nothing."),
-        click.option("--yes-nonce", is_flag=True, help="For scripts: confirm with the card's own nonce."),
+        click.option("--yes-nonce", is_flag=True, help="For scripts: confirm with the card's nonce."),
         click.option("--name", default="", metavar="TARGET", help="With --yes-nonce: the target's name, for B3."),
         click.option("--loss", default="", metavar="SIZE", help="With --yes-nonce: the loss to accept, as shown."),
         click.option("--no-wait", is_flag=True, help="Return as soon as the engine has accepted."),
@@ -50,9 +50,9 @@ def acting_options(verb: F) -> F:
         click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     )
 
-    def gathered(**given: Any) -> int:
-        fields = {name: given.pop(name) for name in Manner.__dataclass_fields__}
-        return int(verb(manner=Manner(**fields), **given))
+    def gathered(**options: Any) -> int:
+        fields = {name: options.pop(name) for name in Manner.__dataclass_fields__}
+        return int(verb(manner=Manner(**fields), **options))
 
     gathered.__name__, gathered.__doc__ = verb.__name__, verb.__doc__
     gathered.__click_params__ = getattr(verb, "__click_params__", [])  # type: ignore[attr-defined]
@@ -62,7 +62,7 @@ def acting_options(verb: F) -> F:
 
 
 def act(estate: str | None, request: PlanRequest, manner: Manner) -> int:
-    """The whole way of one request, to the exit code of its run."""
+    """Preview, confirm, submit and follow one request; returns the exit code of its run."""
     client = client_of(estate, quiet=manner.as_json, acting=True)
     return ask(_act(client, request, manner))
 
@@ -98,13 +98,15 @@ def require_confirmable(card: Card) -> None:
 
 
 def scripted(card: Card, manner: Manner) -> Typed:
-    """A script's confirmation. What a person would have to type beyond the nonce, a script has to state.
+    """A script's confirmation. What a person types besides the nonce, a script gives as options.
 
-    Raises Refused when it did not.
+    Raises Refused when one is missing.
     """
     wanted = card.confirmation
     if wanted.how is Confirm.NONCE_AND_NAME and manner.name != wanted.name:
-        raise Refused("name", f"a {card.risk} change of {wanted.name} needs its name", f"Add --name {wanted.name}")
+        raise Refused(
+            "name", f"a {card.risk} change of {wanted.name} needs the target's name", f"Add --name {wanted.name}"
+        )
     if wanted.loss and manner.loss != wanted.loss:
         raise Refused("loss", f"up to {wanted.loss} of data may be lost", f"Accept it with --loss '{wanted.loss}'")
     return wanted.typed
@@ -113,7 +115,9 @@ def scripted(card: Card, manner: Manner) -> Typed:
 def asked(card: Card) -> Typed:
     """A person's confirmation, typed on the terminal exactly as the card asks. Raises Refused without one."""
     if not sys.stdin.isatty():
-        raise Refused("confirmation", "there is no terminal to confirm on", "Use --yes-nonce, or --plan-only to look")
+        raise Refused(
+            "confirmation", "stdin is not a terminal", "Use --yes-nonce to confirm, or --plan-only to change nothing"
+        )
     asks = card.confirmation
     wanted = "y" if asks.how is Confirm.YES else asks.nonce
     nonce, name, loss = _typed(f"type {wanted} to confirm, anything else to cancel", wanted), "", ""
@@ -125,7 +129,7 @@ def asked(card: Card) -> Typed:
 
 
 def _typed(question: str, wanted: str) -> str:
-    given = str(click.prompt(question, default="", show_default=False, err=True)).strip()
-    if given.casefold() != wanted.casefold():
+    typed = str(click.prompt(question, default="", show_default=False, err=True)).strip()
+    if typed.casefold() != wanted.casefold():
         raise Refused("confirmation", "cancelled, nothing was sent", "")
-    return given
+    return typed

@@ -1,6 +1,6 @@
 """`recovery bridge`: one connection to the engine's socket over stdin and stdout.
 
-What ssh starts on the far host for `recovery console --host`. The far engine sees the account that ssh logged in.
+ssh starts it on the remote host for `recovery console --host`. The remote engine sees the account that ssh logged in.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHUNK = 64 * 1024
 
 
 @click.command(hidden=True)
-@click.option("--observe", is_flag=True, help="The observers' socket.")
+@click.option("--observe", is_flag=True, help="Use the observers' socket.")
 @estate_option
 def bridge(estate: str | None, observe: bool) -> int:
     """Carry bytes between stdin and stdout and the engine's socket, until either side ends."""
@@ -36,9 +36,9 @@ def bridge(estate: str | None, observe: bool) -> int:
 
 
 def carry(engine: socket.socket, reading: int, writing: int) -> None:
-    """Copy both ways until the engine closes or nobody takes what it says.
+    """Copy both ways until the engine closes or stdout is closed.
 
-    The end of our input is not passed on: an HTTP server takes a half-closed connection for a lost one.
+    The end of stdin is not passed on: an HTTP server treats a half-closed connection as lost.
     """
     waiting: list[int] = [engine.fileno(), reading]
     while engine.fileno() in waiting:

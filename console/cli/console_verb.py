@@ -1,4 +1,4 @@
-"""`recovery console`: the command center. On its way to the first frame nothing heavy is imported."""
+"""`recovery console`: the command center. Nothing slow is imported before the first frame."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from console.cli.shown import complain, note
 
 @click.command()
 @estate_option
-@click.option("--observe", is_flag=True, help="Only look: the socket that cannot act.")
+@click.option("--observe", is_flag=True, help="Read only: use the socket that cannot act.")
 @click.option("--host", metavar="ssh://HOST", help="An engine on another host, through ssh.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
-@click.option("--mouse", is_flag=True, help="Take the mouse; the terminal's own selection is off then.")
+@click.option("--mouse", is_flag=True, help="Use the mouse; the terminal's own text selection is then off.")
 @click.option("--theme", default="", help="dark, light, high-contrast or terminal.")
 def console(estate: str | None, observe: bool, host: str | None, ascii_only: bool, mouse: bool, theme: str) -> int:
-    """The command center in this terminal. Starts an engine when none runs; leaving ends nothing."""
+    """The command center in this terminal. Starts an engine when none runs; quitting stops nothing."""
     if host:
         from console.client.far import FarEngine
 
@@ -37,7 +37,7 @@ def console(estate: str | None, observe: bool, host: str | None, ascii_only: boo
 
 
 def open_console(socket: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
-    """Run the screens on a socket; the exit code is theirs."""
+    """Run the screens on a socket; returns their exit code."""
     from console import tui
     from console.tui.terminal.capabilities import UnsuitableTerminal
 

@@ -1,4 +1,4 @@
-"""`recovery db`: the database clusters as their witnesses describe them, and the switchover."""
+"""`recovery db`: the database clusters as their witnesses report them, and the switchover."""
 
 from __future__ import annotations
 
@@ -101,6 +101,6 @@ def _slots(seen: SeenView[ReplicationView]) -> list[str]:
 @estate_option
 @acting_options
 def switchover(estate: str | None, database: str, to: str | None, manner: Manner) -> int:
-    """Hand the leader role over in order, to node TO or to the best candidate."""
+    """Planned switchover of the leader role to node TO or to the best candidate."""
     args = {"database": database} | ({"to": to} if to else {})
     return act(estate, PlanChange("database.switchover", args), manner)

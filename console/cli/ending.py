@@ -1,4 +1,4 @@
-"""How every verb ends: the one place where errors become words on stderr and an exit code."""
+"""How every verb ends: errors become a message on stderr and an exit code here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from console.cli.shown import complain, neutral
 from state.errors import ConfigError, ExitCode, RecoveryError, Refused
 
 INTERRUPTED = 130  # 128 + SIGINT
-NOBODY_READS = 141  # 128 + SIGPIPE
+OUTPUT_CLOSED = 141  # 128 + SIGPIPE
 
 
 def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
-    """Run a verb to its exit code. Only a defect of ours leaves as an exception."""
+    """Run a verb to its exit code. Only a defect leaves as an exception."""
     try:
         code = group.main(args=list(argv), prog_name="recovery", standalone_mode=False)
         sys.stdout.flush()
@@ -24,28 +24,28 @@ def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.Abort:
-        complain("interrupted; what the engine runs goes on")
+        complain("interrupted; runs of the engine continue")
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return int(ExitCode.USAGE)
     except RecoveryError as error:
-        tell_error(error)
+        print_error(error)
         return int(error.exit_code)
     except KeyboardInterrupt:
-        complain("interrupted; what the engine runs goes on")
+        complain("interrupted; runs of the engine continue")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOBODY_READS
+        return OUTPUT_CLOSED
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        complain(f"The host refused: {neutral(place)}{error.strerror or error}")
+        complain(f"The operating system refused: {neutral(place)}{error.strerror or error}")
         return int(ExitCode.USAGE)
 
 
-def tell_error(error: RecoveryError) -> None:
-    """Title, message and way out, on stderr."""
+def print_error(error: RecoveryError) -> None:
+    """Title, message and what to do, on stderr."""
     if isinstance(error, ConfigError):
         complain(f"{error.title}:")
         for problem in error.problems:

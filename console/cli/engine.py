@@ -1,4 +1,4 @@
-"""`recovery engine`: run one here, start one behind, stop it, see whether it is there."""
+"""`recovery engine`: run one in the foreground, start one in the background, stop it, show its status."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _place(estate: str | None) -> EnginePlace:
 
 @engine.command()
 @estate_option
-@click.option("--group", default="", help="Accounts that may use engine.sock beside the engine's own.")
+@click.option("--group", default="", help="Group whose accounts may use engine.sock, besides the engine's own.")
 @click.option("--metrics", default=0, metavar="PORT", help="Serve /metrics on 127.0.0.1:PORT.")
 def run(estate: str | None, group: str, metrics: int) -> int:
-    """Run the engine in the foreground, as a service manager wants it."""
+    """Run the engine in the foreground, as a service manager expects."""
     from console.engine.process import main
 
     place = _place(estate)
@@ -39,7 +39,7 @@ def run(estate: str | None, group: str, metrics: int) -> int:
 @engine.command()
 @estate_option
 def start(estate: str | None) -> int:
-    """Start an engine that outlives this terminal."""
+    """Start an engine that keeps running after this terminal closes."""
     from console.engine.control import start as start_engine
 
     place = _place(estate)
@@ -51,7 +51,7 @@ def start(estate: str | None) -> int:
 @engine.command()
 @estate_option
 def stop(estate: str | None) -> int:
-    """End the engine after the safe point of whatever runs."""
+    """Stop the engine once every open run has reached a safe point."""
     from console.engine.control import stop as stop_engine
 
     stop_engine(_place(estate), tell=note)

@@ -1,4 +1,4 @@
-"""`recovery check` and `recovery schema`: the files, without connecting to anything."""
+"""`recovery check` and `recovery schema`: the files, without any connection."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from state.errors import ExitCode, NotFound, Problem
 def check(file: Path | None, as_json: bool) -> int:
     """Validate an estate and its runbooks and list every problem. Exit code 2 when there is one.
 
-    Without FILE: the estate that every other verb would take.
+    Without FILE: the estate that the other verbs would use.
     """
     from console.engine.loading import problems_of
     from console.places import find
 
     estate = find(str(file) if file else None).file
     if estate is None:
-        raise NotFound("the running engine does not tell its estate file: name it")
-    return report_problems(problems_of(estate), f"{estate}: holds", as_json=as_json)
+        raise NotFound("the running engine does not report its estate file: give FILE")
+    return report_problems(problems_of(estate), f"{estate}: valid", as_json=as_json)
 
 
 def report_problems(problems: Sequence[Problem], good: str, *, as_json: bool) -> int:
-    """Print findings, or that there are none."""
+    """Print the problems, or `good` when there are none."""
     if as_json:
         say_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
     elif problems:

@@ -25,7 +25,7 @@ GRACE = 5.0  # seconds in which an accepted run must appear
 
 
 class RunProgress:
-    """Remembers what was told of a run, and tells what is new."""
+    """Remembers what was printed about a run, and returns what is new."""
 
     def __init__(self) -> None:
         self._run = ""
@@ -35,11 +35,11 @@ class RunProgress:
         """Lines for everything that changed."""
         lines = []
         for step in steps:
-            told = f"{step.state.value}: {step.message}" if step.message else step.state.value
-            if step.state not in QUIET_STEPS and self._steps.get(step.key) != told:
-                self._steps[step.key] = told
+            line = f"{step.state.value}: {step.message}" if step.message else step.state.value
+            if step.state not in QUIET_STEPS and self._steps.get(step.key) != line:
+                self._steps[step.key] = line
                 took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""
-                lines.append(f"  {step.index + 1}. {step.title}: {told}{took}")
+                lines.append(f"  {step.index + 1}. {step.title}: {line}{took}")
         state = f"{run.id} {run.state.value}" + (f": {run.message}" if run.message else "")
         if run.question:
             state += f"; it asks: {run.question} ({', '.join(run.options)}); answer with recovery run decide"
@@ -58,7 +58,7 @@ async def follow_run(client: EngineClient, run: str, *, within: float | None = N
     """Wait for the end of a run, print how it ended, and give its exit code. Raises NotFound for an unknown run."""
     code, view = await followed(client, run, within=within, tell=note)
     if view is None:
-        note(f"{run} has not ended within {within:.0f} s; it goes on: recovery run watch {run}")
+        note(f"{run} has not ended within {within:.0f} s and continues; follow it with recovery run watch {run}")
     elif as_json:
         say_json(run_as_json(view, run))
     else:
@@ -70,7 +70,7 @@ async def follow_run(client: EngineClient, run: str, *, within: float | None = N
 async def followed(
     client: EngineClient, run: str, *, within: float | None, tell: Callable[[str], None]
 ) -> tuple[ExitCode, RunbooksView | None]:
-    """The exit code of a run and the view it ended in. Past `within` seconds the outcome is unknown, never failed."""
+    """The exit code of a run and the view it ended in. After `within` seconds the outcome is unknown, never failed."""
     try:
         async with asyncio.timeout(within), aclosing(client.follow(("runbooks",))) as lines:
             view = await _until_ended(lines, run, tell)
@@ -90,7 +90,7 @@ async def _until_ended(
         if isinstance(item, Connected):
             mirror = Mirror(RunbooksView)
         elif not isinstance(item, Line):
-            tell(f"the engine is not heard: {item.reason}; the run goes on there")
+            tell(f"no connection to the engine: {item.reason}; the run continues")
             appear = loop.time() + GRACE
         else:
             view = mirror.view if "topic" not in item.content else mirror.apply(item.content)

@@ -1,4 +1,4 @@
-"""Verb groups that do the obvious thing without a verb: `recovery db --json` is `recovery db show --json`."""
+"""Verb groups with a default verb: `recovery db --json` is `recovery db show --json`."""
 
 from __future__ import annotations
 

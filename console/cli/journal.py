@@ -1,4 +1,4 @@
-"""`recovery journal`: what happened, whether the chain holds, and a copy for elsewhere."""
+"""`recovery journal`: what happened, whether the chain is valid, and an export."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from state.engine.events import Heartbeat
 from state.errors import ExitCode, NotFound
 from state.units import utc_date
 
-PAGE = 1000  # entries asked for at once
+PAGE = 1000  # entries per request
 FOLLOW_EVERY = 0.5  # seconds
 
 
@@ -31,7 +31,7 @@ def journal() -> None:
 
 @journal.command()
 @click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many entries.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with new entries until interrupted.")
+@click.option("-f", "--follow", is_flag=True, help="Follow new entries until interrupted.")
 @estate_option
 @json_option
 def tail(estate: str | None, as_json: bool, lines: int, follow: bool) -> int:
@@ -41,22 +41,22 @@ def tail(estate: str | None, as_json: bool, lines: int, follow: bool) -> int:
 
 
 async def _tail(client: EngineClient, lines: int, follow: bool, as_json: bool) -> None:
-    """First the newest entries (heartbeats left out: a quiet night is full of them), then everything that comes."""
+    """First the newest entries without heartbeats, then every new entry."""
     header: HeaderView = await client.view("header")
     after = max(0, header.journal_seq - PAGE)
     rows = await client.journal(after, PAGE)
     for row in [r for r in rows if r.kind != Heartbeat.kind][-lines:]:
-        _tell(row, as_json)
+        _print(row, as_json)
     after = rows[-1].seq if rows else after
     while follow:
         sys.stdout.flush()
         await asyncio.sleep(FOLLOW_EVERY)
         for row in await client.journal(after, PAGE):
             after = row.seq
-            _tell(row, as_json)
+            _print(row, as_json)
 
 
-def _tell(row: JournalRow, as_json: bool) -> None:
+def _print(row: JournalRow, as_json: bool) -> None:
     if as_json:
         say_json(named(row))
     else:
@@ -70,7 +70,7 @@ def _line(row: JournalRow) -> str:
 
 @journal.command()
 @click.option("--file", "exported", type=click.Path(path_type=Path), help="An export to check, without an engine.")
-@click.option("--head", default="", metavar="HASH", help="With --file: the hash the chain must end in.")
+@click.option("--head", default="", metavar="HASH", help="With --file: the hash the chain must end with.")
 @estate_option
 @json_option
 def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) -> int:
@@ -79,7 +79,7 @@ def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) 
         problem, message = _verify_file(exported, head)
     else:
         problem = ask(client_of(estate, quiet=as_json).journal_verify())
-        message = "the chain holds"
+        message = "the chain is valid"
     if as_json:
         say_json({"ok": not problem, "problem": problem, "message": message})
     elif problem:
@@ -90,20 +90,20 @@ def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) 
 
 
 def _verify_file(exported: Path, head: str) -> tuple[str, str]:
-    """What is wrong with an exported journal, or nothing, and the result in words."""
+    """What is wrong with an exported journal (empty when nothing), and the result as text."""
     from state.journal.format import verify_export
 
     try:
         wanted = bytes.fromhex(head) if head else None
     except ValueError as error:
-        raise click.UsageError(f"--head is a hash in hexadecimal, not {head!r}") from error
+        raise click.UsageError(f"--head must be a hash in hexadecimal, not {head!r}") from error
     try:
         with exported.open("rb") as file:
             result = verify_export((line.rstrip(b"\n") for line in file), head=wanted)
     except OSError as error:
         raise NotFound(f"{exported}: {error.strerror}") from error
     ending = f", torn at the end: {result.torn}" if result.torn else ""
-    return result.problem, f"the chain holds: {result.entries} entries, head {result.head.hex()}{ending}"
+    return result.problem, f"the chain is valid: {result.entries} entries, head {result.head.hex()}{ending}"
 
 
 @journal.command()

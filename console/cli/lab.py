@@ -23,7 +23,7 @@ DIRECTORY = click.option("--dir", "directory", type=click.Path(path_type=Path), 
 
 
 class LabTrouble(RecoveryError):
-    """The lab could not do what was asked."""
+    """The lab could not carry out the request."""
 
     title = "Lab"
 
@@ -37,7 +37,7 @@ class LabAbsent(LabTrouble):
 
 @contextmanager
 def lab_errors() -> Iterator[None]:
-    """The lab's errors as ours."""
+    """Turns the lab's errors into RecoveryError."""
     from adapters.lab.errors import LabError, LabNotRunningError
 
     try:
@@ -48,7 +48,7 @@ def lab_errors() -> Iterator[None]:
         raise LabTrouble(str(error)) from error
 
 
-def tell_progress(step: LabProgress) -> None:
+def print_progress(step: LabProgress) -> None:
     """One step of the lab's start."""
     if step.state in ("found", "missing", "ready", "live", "running", "failed"):
         note(f"  {step.seconds:6.2f} s  {step.component:<14} {step.state:<8} {neutral(step.detail)}".rstrip())
@@ -61,12 +61,12 @@ def lab() -> None:
 
 @lab.command()
 @DIRECTORY
-@click.option("--embedded", is_flag=True, help="Use only what the Python packages carry.")
+@click.option("--embedded", is_flag=True, help="Use only what the Python packages contain.")
 @click.option("--without", multiple=True, metavar="COMPONENT", help="Leave a component out; may be repeated.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 3), help="PostgreSQL nodes.")
 @click.option("--rate", default=20.0, show_default=True, help="Orders a second.")
 def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: int, rate: float) -> int:
-    """Start a lab that outlives this terminal, and return when it is live."""
+    """Start a lab that keeps running after this terminal closes; return when it is live."""
     from adapters.lab.client import start_lab
     from adapters.lab.options import LabOptions
 
@@ -75,7 +75,7 @@ def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: 
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with lab_errors():
-        client = ask(start_lab(directory, options, tell_progress))
+        client = ask(start_lab(directory, options, print_progress))
     say(f"lab in {client.directory}; estate {client.estate}")
     say("next: recovery engine start · recovery console · recovery lab fault inject bad-release · recovery lab down")
     return ExitCode.DONE
@@ -110,7 +110,7 @@ def status(directory: Path | None, as_json: bool) -> int:
 @lab.command()
 @DIRECTORY
 def down(directory: Path | None) -> int:
-    """End the lab's engine and the lab; no process, file or journal of it stays."""
+    """Stop the lab's engine and the lab; none of its processes, files and journals stays."""
     client = _client(directory)
     with lab_errors():
         end_engine(client)
@@ -121,7 +121,7 @@ def down(directory: Path | None) -> int:
 
 
 def end_engine(client: LabClient) -> None:
-    """Stop the engine of a lab, if one runs; one that does not listen to that is terminated."""
+    """Stop the engine of a lab, if one runs; terminate it when it does not stop."""
     from console.engine.control import listens, stop, terminate
     from console.places import of_file
 
@@ -145,14 +145,14 @@ def forget(directory: Path) -> None:
 
 @lab.group()
 def fault() -> None:
-    """Break something on purpose: list, inject, lift. Each fault lifts itself after its time."""
+    """Inject faults: list, inject, lift. Each fault is lifted after its time."""
 
 
 @fault.command("list")
 @DIRECTORY
 @json_option
 def list_faults(directory: Path | None, as_json: bool) -> int:
-    """Every fault this lab can have, and which are on."""
+    """Every fault this lab can inject, and which are on."""
     with lab_errors():
         seen = ask(_client(directory).faults())
     if as_json:
@@ -176,11 +176,11 @@ def list_faults(directory: Path | None, as_json: bool) -> int:
 
 @fault.command()
 @click.argument("name")
-@click.option("--target", help="Whom it hits, where there is a choice.")
-@click.option("--seconds", type=float, help="After how long it lifts itself.")
+@click.option("--target", help="The target, where there is a choice.")
+@click.option("--seconds", type=float, help="After how many seconds it is lifted.")
 @DIRECTORY
 def inject(directory: Path | None, name: str, target: str | None, seconds: float | None) -> int:
-    """Inject a fault straight into the lab, past the engine and its journal."""
+    """Inject a fault into the lab directly, without the engine and its journal."""
     with lab_errors():
         done = ask(_client(directory).inject(name, target, seconds))
     note(neutral(f"{name} is {done.get('state', 'on')} on {done.get('target', 'the lab')}"))
@@ -191,7 +191,7 @@ def inject(directory: Path | None, name: str, target: str | None, seconds: float
 @click.argument("name")
 @DIRECTORY
 def lift(directory: Path | None, name: str) -> int:
-    """Undo a fault and return when a reading proves it."""
+    """Undo a fault; return once a reading confirms it."""
     with lab_errors():
         ask(_client(directory).undo(name))
     note(neutral(f"{name} is lifted"))

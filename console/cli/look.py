@@ -24,7 +24,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class SeenView(Generic[V]):
-    """One view and the header at one instant; `hello` has the engine's clocks, which age what the views hold."""
+    """One view and the header at one instant; `hello` has the clocks for the ages of its values."""
 
     hello: Hello
     header: HeaderView
@@ -56,7 +56,7 @@ async def gather(client: EngineClient, topic: str) -> SeenView[Any]:
 
 
 def verdict_code(verdicts: Collection[Health]) -> ExitCode:
-    """The exit code of a reading: unknown is no pass, and nothing read at all is unknown."""
+    """The exit code of a reading: unknown is not a pass, and no verdict at all is unknown."""
     if Health.FAIL in verdicts:
         return ExitCode.FAILED
     if Health.UNKNOWN in verdicts or not verdicts:
@@ -83,7 +83,7 @@ def status(estate: str | None, as_json: bool) -> int:
 
 
 def heading(seen: SeenView[Any]) -> list[str]:
-    """Where we are, the promise, the risk, what runs: on top of every reading."""
+    """The estate, the RTO clock, the data at risk and what runs: the first lines of every reading."""
     header, hello = seen.header, seen.hello
     who = f"{hello.person or 'unknown'} ({', '.join(hello.roles) or 'no role'})"
     head = f"journal {header.journal_seq} {header.journal_head[:8]}"

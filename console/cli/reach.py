@@ -1,4 +1,4 @@
-"""From a verb to its engine: which estate is meant, which socket is open to us."""
+"""From a verb to its engine: which estate, and which socket this account may open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def estate_option(verb: F) -> F:
     """`--estate FILE|NAME`."""
     return click.option(
-        "--estate", metavar="FILE|NAME", help="The estate's file, its folder, or the name of a running engine's."
+        "--estate", metavar="FILE|NAME", help="The estate's file, its folder, or the estate name of a running engine."
     )(verb)
 
 
@@ -32,7 +32,7 @@ def json_option(verb: F) -> F:
 def client_of(estate: str | None, *, quiet: bool = False, acting: bool = False) -> EngineClient:
     """A client on the socket this account may open: the engine's, or for reading the observers'.
 
-    Says which estate was taken when none was named. Raises NotFound and ConfigError.
+    Prints which estate is used when none was named. Raises NotFound and ConfigError.
     """
     place = find(estate)
     if not (quiet or estate):
@@ -41,11 +41,11 @@ def client_of(estate: str | None, *, quiet: bool = False, acting: bool = False) 
 
 
 def socket_of(place: EnginePlace, *, acting: bool) -> os.PathLike[str]:
-    """The socket for a purpose. Acting always names the engine's, so that a missing permission is told as such."""
+    """The socket for a purpose. Acting always names the engine's, so that a missing permission is reported as such."""
     open_to_us = acting or not place.observe.exists() or os.access(place.engine, os.R_OK | os.W_OK)
     return place.engine if open_to_us else place.observe
 
 
 def ask(work: Coroutine[Any, Any, T]) -> T:
-    """Run a verb's conversation with the engine."""
+    """Run a verb's requests to the engine."""
     return asyncio.run(work)

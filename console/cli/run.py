@@ -22,7 +22,7 @@ from state.units import clock, utc_date
 
 @click.group(cls=Listing)
 def run() -> None:
-    """Runs: list, show, start, watch, and the verbs that steer one."""
+    """Runs: list, show, start, watch, and the verbs that control one."""
 
 
 @run.command("list")
@@ -135,11 +135,11 @@ def watch(estate: str | None, as_json: bool, run_id: str, within: float | None) 
 @estate_option
 @acting_options
 def retry(estate: str | None, run_id: str, step: str, manner: Manner) -> int:
-    """Try a step again, which is proved not to have happened."""
+    """Repeat a step that is proven not done."""
     return act(estate, PlanRetry(run_id, step), manner)
 
 
-def _steer(estate: str | None, run_id: str, as_json: bool, request: ControlRequest) -> int:
+def _control(estate: str | None, run_id: str, as_json: bool, request: ControlRequest) -> int:
     accepted = ask(client_of(estate, quiet=as_json, acting=True).control(run_id, request))
     if as_json:
         say_json(named(accepted))
@@ -148,42 +148,42 @@ def _steer(estate: str | None, run_id: str, as_json: bool, request: ControlReque
     return ExitCode.DONE
 
 
-def _steering(request: ControlRequest, message: str) -> Callable[..., int]:
+def _control_verb(request: ControlRequest, message: str) -> Callable[..., int]:
     @run.command(request.verb, help=message)
     @click.argument("run_id", metavar="RUN")
     @estate_option
     @json_option
-    def steer(estate: str | None, as_json: bool, run_id: str) -> int:
-        return _steer(estate, run_id, as_json, request)
+    def verb(estate: str | None, as_json: bool, run_id: str) -> int:
+        return _control(estate, run_id, as_json, request)
 
-    return steer
+    return verb
 
 
-pause = _steering(Pause(), "Hold the run after the step it is in.")
-resume = _steering(Resume(), "Let a paused run go on.")
-stop = _steering(Stop(), "Start nothing new in this run, classify what is in flight, end it.")
+pause = _control_verb(Pause(), "Pause the run after its current step.")
+resume = _control_verb(Resume(), "Continue a paused run.")
+stop = _control_verb(Stop(), "Start nothing new in this run, read the outcome of what was sent, end it.")
 
 
 @run.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("step")
-@click.option("--reason", required=True, help="Why; it is kept in the journal.")
+@click.option("--reason", required=True, help="Why; the journal records it.")
 @estate_option
 @json_option
 def skip(estate: str | None, as_json: bool, run_id: str, step: str, reason: str) -> int:
-    """Go on without a step."""
-    return _steer(estate, run_id, as_json, Skip(step, reason))
+    """Continue without a step."""
+    return _control(estate, run_id, as_json, Skip(step, reason))
 
 
 @run.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("choice")
-@click.option("--step", default="", help="The deciding step, when several ask.")
+@click.option("--step", default="", help="The step to decide, when several wait.")
 @estate_option
 @json_option
 def decide(estate: str | None, as_json: bool, run_id: str, choice: str, step: str) -> int:
     """Answer the question a run waits for."""
-    return _steer(estate, run_id, as_json, Decide(choice, step or _asking_step(estate, run_id)))
+    return _control(estate, run_id, as_json, Decide(choice, step or _asking_step(estate, run_id)))
 
 
 def _asking_step(estate: str | None, run_id: str) -> str:
@@ -199,7 +199,7 @@ def _asking_step(estate: str | None, run_id: str) -> str:
 @estate_option
 @json_option
 def stop_everything(estate: str | None, as_json: bool) -> int:
-    """Start nothing new anywhere, at once; classify what is in flight. Asks no question."""
+    """Start nothing new in any run, at once; read the outcome of what was sent. Asks for no confirmation."""
     accepted = ask(client_of(estate, quiet=as_json, acting=True).stop_all())
     if as_json:
         say_json(named(accepted))

@@ -1,4 +1,4 @@
-"""`recovery runbook`: the library as the engine holds it, and a lint of files without any engine."""
+"""`recovery runbook`: the engine's library, and a lint of files without an engine."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def list_runbooks(estate: str | None, as_json: bool) -> int:
 @estate_option
 @json_option
 def show(estate: str | None, as_json: bool, name: str) -> int:
-    """One runbook: parameters and steps in words."""
+    """One runbook: parameters and steps as text."""
     library = _library(estate, as_json)
     if name not in library:
         raise NotFound(f"no runbook {name}; there are {', '.join(library) or 'none'}")
@@ -92,4 +92,4 @@ def lint(estate: str | None, as_json: bool, file: Path | None) -> int:
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
     found = problems_of(place.file) if file is None else problems_of_runbook(place.file, file.absolute())
-    return report_problems(list(found), f"{file or place.file}: runbooks hold", as_json=as_json)
+    return report_problems(list(found), f"{file or place.file}: runbooks valid", as_json=as_json)

@@ -1,4 +1,4 @@
-"""What verbs print: aligned tables, JSON, and notes on stderr. Every text from outside is neutral by then."""
+"""What verbs print: aligned tables, JSON, and notes on stderr. Every text from outside is already safe to print."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING = "-"
 
 
 def neutral(text: str) -> str:
-    """A text that may not have passed the console's boundary, safe for a terminal."""
+    """A text that may not have been cleaned yet, safe for a terminal."""
     return text if is_clean(text) else clean(text)
 
 
@@ -27,12 +27,12 @@ def say(line: str = "") -> None:
 
 
 def note(line: str) -> None:
-    """One line beside the answer."""
+    """One line besides the answer, on stderr."""
     click.echo(line, err=True)
 
 
 def complain(line: str) -> None:
-    """One line of an error."""
+    """One line of an error, on stderr."""
     click.echo(f"recovery: {line}", err=True)
 
 
@@ -59,7 +59,7 @@ def _line(row: Sequence[str], widths: Sequence[int], numbers: set[int]) -> str:
 
 
 def age(sources: Iterable[str], header: HeaderView, mono: float) -> str:
-    """The age of the oldest of some sources, marked when past its limit: `1 s`, `34 s OLD`, `never`."""
+    """The age of the oldest of some sources, marked when over its limit: `1 s`, `34 s OLD`, `never`."""
     oldest, old = -1.0, False
     known = header.sources
     for key in sources:

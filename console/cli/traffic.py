@@ -1,4 +1,4 @@
-"""`recovery traffic`: what the balancers and name servers say, and the changes to them."""
+"""`recovery traffic`: what the balancers and name servers report, and the changes to them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def weight(estate: str | None, balancer: str, backend: str, server: str, weight:
 @estate_option
 @acting_options
 def drain(estate: str | None, balancer: str, backend: str, server: str, manner: Manner) -> int:
-    """Send a server no new connections; those it has go on."""
+    """Send a server no new connections; its open connections continue."""
     return act(estate, _change("server.drain", balancer=balancer, backend=backend, server=server), manner)
 
 
@@ -143,5 +143,5 @@ def ready(estate: str | None, balancer: str, backend: str, server: str, manner: 
 @estate_option
 @acting_options
 def flip(estate: str | None, balancer: str, backend: str, to: str, manner: Manner) -> int:
-    """Move a backend's traffic to one of its servers, blue-green."""
+    """Move all traffic of a backend to one of its servers (blue-green)."""
     return act(estate, _change("backend.flip", balancer=balancer, backend=backend, to=to), manner)

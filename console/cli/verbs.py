@@ -10,7 +10,7 @@ import click
 from state.api.topics import load
 
 VERBS: dict[str, tuple[str, str]] = {
-    "demo": ("console.demo.verb:demo", "Start a lab, an engine and the console; --headless tells the whole story."),
+    "demo": ("console.demo.verb:demo", "Start a lab, an engine and the console; --headless runs the whole story."),
     "lab": ("console.cli.lab:lab", "Real components on loopback: up, status, fault, down."),
     "engine": ("console.cli.engine:engine", "The engine of an estate: run, start, stop, status."),
     "console": ("console.cli.console_verb:console", "The command center in this terminal."),
@@ -22,16 +22,16 @@ VERBS: dict[str, tuple[str, str]] = {
     "runbook": ("console.cli.runbook:runbook", "The library of runbooks: list, show, lint."),
     "run": ("console.cli.run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
     "journal": ("console.cli.journal:journal", "What happened: tail, verify, export."),
-    "stop": ("console.cli.run:stop_everything", "Start nothing new anywhere, at once."),
+    "stop": ("console.cli.run:stop_everything", "Start nothing new in any run, at once."),
     "bridge": ("console.cli.bridge:bridge", "The engine's socket on stdin and stdout, for ssh."),
     "completion": ("console.cli.completion:completion", "Shell completion for bash, zsh or fish."),
 }
-"""Every verb: where it is, as `module:name`, and its line in the help."""
+"""Every verb: its place as `module:name`, and its line in the help."""
 
 
 @contextmanager
 def registered_verb(name: str, place: str, help_line: str) -> Iterator[None]:
-    """A verb from outside, as `module:name`, for a while."""
+    """While the context lasts, a verb from outside, as `module:name`."""
     VERBS[name] = (place, help_line)
     try:
         yield

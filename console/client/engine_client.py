@@ -1,7 +1,7 @@
 """The engine's socket API, typed. Standard library only, so that a console starts fast.
 
 HTTP/1.1 over a Unix socket (RFC 9112), one connection per request, bodies by length or in chunks. Texts are
-neutralised while they are decoded; nothing that leaves this module can act on a terminal.
+made safe while they are decoded; no text from this module can act on a terminal.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ READ_DEADLINE = 10.0
 ACT_DEADLINE = 30.0
 EXPORT_DEADLINE = 120.0
 SILENCE_LIMIT = 5.0
-"""Seconds without a line after which a stream is dead: the engine ticks at least once a second."""
+"""Seconds without a line after which a stream counts as lost: the engine ticks at least once a second."""
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
 HEAD_LIMIT = 64 * 1024
 LINE_LIMIT = 64 * 1024 * 1024
 
 
 class EngineUnreachable(RecoveryError):
-    """No engine answers on the socket; nothing was sent, or only a question."""
+    """No engine answers on the socket; nothing was sent, or only a read request."""
 
     title = "Engine unreachable"
-    hint = "Start one with `recovery engine start`, or look why it ended in its log."
+    hint = "Start one with `recovery engine start`, or read in its log why it ended."
     exit_code = ExitCode.UNREACHABLE
 
 
@@ -64,7 +64,7 @@ class EngineError(RecoveryError):
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The stream is up; everything will be told afresh."""
+    """The stream is open; it starts with the full state."""
 
     hello: Hello
 
@@ -78,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The stream ended; the next attempt follows in `retry_in` seconds. `fatal` = waiting will not help."""
+    """The stream ended; the next attempt follows in `retry_in` seconds. `fatal` = retrying will not help."""
 
     reason: str
     retry_in: float
@@ -86,8 +86,8 @@ class Lost:
 
 
 class EngineClient:
-    """A console's way to one engine. Raises EngineUnreachable, the engine's own refusals, and EffectUnknown when
-    the answer to an acting request is missing."""
+    """A console's connection to one engine. Raises EngineUnreachable, the engine's own refusals, and EffectUnknown
+    when the answer to an acting request is missing."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -100,12 +100,12 @@ class EngineClient:
             raise Refused(
                 "same version",
                 f"the engine speaks API version {clean(str(spoken))}, this console {API_VERSION}",
-                "Update the older of the two",
+                "Update the older of the two programs",
             )
         return _revive(Hello, value)
 
     async def view(self, topic: str) -> Any:
-        """One view as its type, texts neutralised. Raises NotFound for a topic that nobody registered."""
+        """One view as its type, texts made safe. Raises NotFound for an unknown topic."""
         known = topics().get(topic)
         if known is None:
             raise NotFound(f"no topic {topic}; there are {', '.join(topics())}")
@@ -124,11 +124,11 @@ class EngineClient:
         return await self._act(f"/v1/runs/{quote(run, safe='')}/control", write(request))
 
     async def stop_all(self) -> Accepted:
-        """Start nothing new anywhere, classify what is in flight."""
+        """Start nothing new in any run, read the outcome of what was sent."""
         return await self._act("/v1/stop", {})
 
     async def shut_down(self) -> Accepted:
-        """End the engine after the safe point of whatever runs."""
+        """Stop the engine once every open run has reached a safe point."""
         return await self._act("/v1/shutdown", {})
 
     async def journal(self, after: int = 0, limit: int = 1000) -> list[JournalRow]:
@@ -137,7 +137,7 @@ class EngineClient:
         return [_revive(JournalRow, row) for row in rows]
 
     async def journal_verify(self) -> str:
-        """Empty when the chain holds, else what is wrong and where."""
+        """Empty when the chain is valid, else what is wrong and where."""
         return clean(str((await self._ask("/v1/journal/verify", deadline=EXPORT_DEADLINE))["problem"]))
 
     async def journal_export(self) -> bytes:
@@ -145,7 +145,7 @@ class EngineClient:
         return await self._fetch("GET", "/v1/journal/export", None, EXPORT_DEADLINE)
 
     async def stream(self, topics: Sequence[str]) -> AsyncGenerator[Mapping[str, Any]]:
-        """Lines of one connection until it ends. Raises EngineUnreachable when it breaks or falls silent."""
+        """Lines of one connection until it ends. Raises EngineUnreachable when it breaks or has no more lines."""
         target = "/v1/stream?topics=" + quote(",".join(topics), safe=",")
         try:
             async with self._open("GET", target, None) as (reader, status, headers):
@@ -158,7 +158,7 @@ class EngineClient:
         raise EngineUnreachable("the engine closed the stream")
 
     async def follow(self, topics: Sequence[str]) -> AsyncGenerator[Connected | Line | Lost]:
-        """The stream with reconnection: backs off, never gives up."""
+        """The stream with reconnection: waits longer each time, never gives up."""
         attempt = 0
         while True:
             try:
@@ -182,7 +182,7 @@ class EngineClient:
         return _parse(raw)
 
     async def _act(self, target: str, request: Mapping[str, Any]) -> Accepted:
-        """A request with effect: once it may have been read, silence means unknown, not failure."""
+        """A request with effect: once it may have been read, no answer means unknown, not failure."""
         try:
             return _revive(Accepted, _parse(await self._fetch("POST", target, request, ACT_DEADLINE))["value"])
         except _Unanswered as silent:
@@ -229,7 +229,7 @@ class EngineClient:
 
 
 class _Unanswered(EngineUnreachable):
-    """The request may have been read, but no whole answer came."""
+    """The request may have been read, but no complete answer came."""
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
@@ -251,7 +251,7 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     raw = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     parts = raw[0].split(" ", 2)
     if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdecimal():
-        raise EOFError("what answers on the socket speaks no HTTP")
+        raise EOFError("the program behind the socket does not speak HTTP")
     headers = {}
     for line in raw[1:]:
         name, colon, value = line.partition(":")
@@ -264,7 +264,7 @@ async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> byt
     if "content-length" in headers:
         size = headers["content-length"]
         if not size.isdecimal() or int(size) > LINE_LIMIT:
-            raise EOFError("an answer of unreasonable length")
+            raise EOFError("an answer that is too long")
         return await reader.readexactly(int(size))
     return b"".join([chunk async for chunk in _chunks(reader, headers)])
 
@@ -281,9 +281,9 @@ async def _chunks(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> A
                 try:
                     length = int(size, 16)
                 except ValueError:
-                    raise EOFError("the answer broke off") from None
+                    raise EOFError("the answer is incomplete") from None
                 if length > LINE_LIMIT:
-                    raise EOFError("an answer of unreasonable length")
+                    raise EOFError("an answer that is too long")
                 piece = (await reader.readexactly(length + 2))[:-2]
         if not piece:
             return
@@ -296,7 +296,7 @@ async def _lines(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> As
         rest += piece
         if b"\n" not in piece:
             if len(rest) > LINE_LIMIT:
-                raise EOFError("a line of unreasonable length")
+                raise EOFError("a line that is too long")
             continue
         *whole, last = bytes(rest).split(b"\n")
         rest = bytearray(last)
@@ -309,9 +309,9 @@ def _parse(raw: bytes) -> Any:
     try:
         content = json.loads(raw)
     except ValueError as broken:
-        raise EngineUnreachable("the engine's answer is no JSON") from broken
+        raise EngineUnreachable("the engine's answer is not JSON") from broken
     if not isinstance(content, dict):
-        raise EngineUnreachable("the engine's answer is no JSON object")
+        raise EngineUnreachable("the engine's answer is not a JSON object")
     return content
 
 
@@ -319,7 +319,7 @@ def _revive(kind: type[T], value: Any) -> T:
     try:
         made: T = revive(kind, value)
     except (TypeError, ValueError, KeyError) as broken:
-        raise EngineUnreachable(f"the engine's answer is no {kind.__name__}") from broken
+        raise EngineUnreachable(f"the engine's answer is not a {kind.__name__}") from broken
     return made
 
 
@@ -332,7 +332,7 @@ def _failure(status: int, body: bytes) -> RecoveryError:
     said = {key: clean(str(told.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out", "who")}
     if said["rule"]:
         return Refused(said["rule"], said["fact"], said["way_out"], said["who"])
-    message = said["message"] or f"the engine answered {status} without words"
+    message = said["message"] or f"the engine answered {status} without a message"
     simple: dict[str, type[RecoveryError]] = {
         kind.title: kind for kind in (NotFound, JournalUnavailable, EffectUnknown, EffectRefused)
     }
@@ -355,5 +355,5 @@ def _why(broken: BaseException, path: str) -> str:
     if isinstance(broken, TimeoutError):
         return "the engine did not answer in time"
     if isinstance(broken, asyncio.IncompleteReadError):
-        return "the engine's answer broke off"
+        return "the engine's answer is incomplete"
     return clean(str(broken)) or "the connection to the engine broke"

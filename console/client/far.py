@@ -1,7 +1,7 @@
 """An engine on another host, reached through ssh: a local socket whose every connection is a `recovery bridge` there.
 
-The far engine sees the account that ssh logged in; nothing listens on a network. Runs in a thread of its own, so the
-console's start does not wait for it. ssh shares one connection (ControlMaster), so only the first costs a login.
+The remote engine sees the account that ssh logged in; nothing listens on a network. Runs in a thread of its own, so
+the console's start does not wait for it. ssh shares one connection (ControlMaster), so only the first needs a login.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STOPPING = 3.0  # seconds
 
 
 class FarAddressError(RecoveryError):
-    """The address of the far host cannot be used."""
+    """The address of the remote host is invalid."""
 
     title = "Bad address"
     hint = "Write ssh://[USER@]HOST[:PORT]."
@@ -31,10 +31,10 @@ class FarAddressError(RecoveryError):
 
 
 def ssh_command(address: str, control: Path, *, estate: str | None, observe: bool) -> list[str]:
-    """What is started for each connection. Raises FarAddressError; nothing in an address becomes an option."""
+    """The ssh command for each connection. Raises FarAddressError; no part of an address becomes an option."""
     found = HOST.fullmatch(address)
     if found is None:
-        raise FarAddressError(f"{address!r} is no host to reach")
+        raise FarAddressError(f"{address!r} is not a valid host")
     far = ["recovery", "bridge", *(["--estate", estate] if estate else []), *(["--observe"] if observe else [])]
     shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={control}", "-o", "ControlPersist=10"]
     port = ["-p", found[2]] if found[2] else []
@@ -42,7 +42,7 @@ def ssh_command(address: str, control: Path, *, estate: str | None, observe: boo
 
 
 class FarEngine:
-    """The local end. As a context: gives the path of a socket that leads to the far engine."""
+    """The local end. As a context manager: the path of a socket that connects to the remote engine."""
 
     def __init__(self, address: str, *, estate: str | None = None, observe: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="recovery-", dir="/tmp")

@@ -1,7 +1,7 @@
 """The story of `recovery demo --headless`: a bad release and a switchover on real components, measured.
 
-Every figure says where it comes from: detection and recovery as a console hears them from the engine, write outage
-and lost orders by the lab's own count. A figure that could not be read is None, never zero.
+Detection and recovery are measured as a console gets them from the engine; write outage and lost orders by the lab's
+own count. A figure that could not be read is None, never zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SERVICE, DATABASE, FAULT = "checkout", "orders", "bad-release"
 SETTLE, DETECT, RUN, RECOVER = 60.0, 60.0, 240.0, 60.0  # seconds each part may take
-FAULT_SECONDS = 600.0  # the fault outlives the story: only the roll-back ends its effect
+FAULT_SECONDS = 600.0  # longer than the story: only the roll-back ends its effect
 RESOLUTION = "one order in flight and one sample, about 0.1 s"
 
 
@@ -63,7 +63,7 @@ class Account:
 
     @property
     def passed(self) -> bool:
-        """Every statement held, and there was something to state."""
+        """Whether every statement is true, and there is at least one."""
         return bool(self.steps) and all(step.passed for step in self.steps)
 
     def as_json(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Account:
 
 
 class Story:
-    """Tells the story on one lab with its engine. `tell` hears each line as it happens."""
+    """Runs the story on one lab with its engine. `tell` is called with each line as it happens."""
 
     def __init__(self, lab: LabClient, client: EngineClient, tell: Callable[[str], None]) -> None:
         self._lab, self._client, self._tell = lab, client, tell
@@ -80,7 +80,7 @@ class Story:
         self.account = Account()
 
     async def run(self) -> Account:
-        """The whole story. A part that does not hold ends it; what was measured stays."""
+        """The whole story. The first part that fails ends it; the figures until then are kept."""
         async with self._listening():
             try:
                 await self._baseline()
@@ -106,7 +106,7 @@ class Story:
 
     async def _baseline(self) -> None:
         self._tell("-- a healthy baseline")
-        await self._watcher.until("a healthy baseline", self._watcher.all_well, SETTLE)
+        await self._watcher.until("a healthy baseline", self._watcher.all_pass, SETTLE)
         self._state("every service and the database cluster pass", True, self._watcher.message())
 
     async def _bad_release(self) -> None:
@@ -118,14 +118,14 @@ class Story:
         self._state(f"detected {detected:.1f} s after the injection", True, self._watcher.message())
         self._tell("-- roll the release back, one site after the other")
         code = await self._do(PlanRunbook("roll-back-release", {"service": SERVICE}))
-        self._state("the roll-back proved itself", code is ExitCode.DONE, *self.account.runs["roll-back-release"])
-        await self._watcher.until(f"{SERVICE} is well", lambda: self._watcher.service(SERVICE) is Health.PASS, RECOVER)
+        self._state("the roll-back is verified", code is ExitCode.DONE, *self.account.runs["roll-back-release"])
+        await self._watcher.until(f"{SERVICE} passes", lambda: self._watcher.service(SERVICE) is Health.PASS, RECOVER)
         recovered = self._watcher.last_turn(SERVICE, Health.PASS) or time.time()
         view = self._watcher.view("overview")
         target = view.services[SERVICE].rto_target
         self.account.rto_seconds, self.account.rto_target_seconds = round(recovered - injected, 2), target
         self._state(
-            f"recovered {recovered - injected:.1f} s after the injection, promised {target:.0f} s",
+            f"recovered {recovered - injected:.1f} s after the injection, objective {target:.0f} s",
             recovered - injected <= target,
             self._watcher.message(),
         )
@@ -141,18 +141,18 @@ class Story:
         return row.leader if row is not None else ""
 
     def _candidate(self) -> str:
-        """The standby to hand over to, named so that the plan does not hang on which lags less at an instant."""
+        """The standby to hand over to, named so that the plan does not depend on which lags less at an instant."""
         view: ReplicationView | None = self._watcher.view("replication")
         nodes = view.nodes.values() if view is not None else ()
         able = sorted(
             n.node for n in nodes if n.cluster == DATABASE and n.role == "standby" and n.health is Health.PASS
         )
         if not able:
-            raise NotSeen(f"no standby of {DATABASE} is able to lead")
+            raise NotSeen(f"no standby of {DATABASE} can lead")
         return able[0]
 
     async def _switchover(self) -> None:
-        self._tell("-- hand the database's leader role over, with orders coming in")
+        self._tell("-- switch the database's leader role over, while orders come in")
         self.account.leader_before = self._leader()
         params = {"service": SERVICE, "database": DATABASE, "to": self._candidate()}
         gap = OrderGap()
@@ -163,11 +163,11 @@ class Story:
             sampling.cancel()
             await asyncio.gather(sampling, return_exceptions=True)
         self.account.write_outage_seconds = round(gap.longest, 2)
-        self._state("the switchover proved itself", code is ExitCode.DONE, *self.account.runs["switch-database"])
+        self._state("the switchover is verified", code is ExitCode.DONE, *self.account.runs["switch-database"])
 
     async def _verify(self) -> None:
         self._tell("-- verify")
-        await self._watcher.until("everything is well", self._watcher.all_well, SETTLE)
+        await self._watcher.until("every service and cluster passes", self._watcher.all_pass, SETTLE)
         account = self.account
         account.leader_after = self._leader()
         moved = account.leader_after not in ("", account.leader_before)
@@ -179,10 +179,10 @@ class Story:
         account.data_loss_evidence = f"WAL past the fork; every acknowledged order looked up: {counted}"
         self._state("no acknowledged order was lost", account.orders_lost == 0, counted)
         problem = await self._client.journal_verify()
-        self._state("the journal's chain holds", not problem, problem or "verified from the first entry")
+        self._state("the journal's chain is valid", not problem, problem or "verified from the first entry")
 
     def _lost_bytes(self) -> int | None:
-        """Bytes the old leader had written past the fork, as the switchover's step measured them."""
+        """Bytes the old leader wrote past the fork, as measured by the switchover's step."""
         view: RunbooksView | None = self._watcher.view("runbooks")
         steps = [] if view is None else [s for s in view.steps.values() if "lost_bytes" in s.figures]
         return int(steps[-1].figures["lost_bytes"]) if steps else None
@@ -210,19 +210,19 @@ class Story:
 
 
 def summary(account: Account) -> list[str]:
-    """The account for people."""
+    """The measured figures for people."""
 
     def seconds(value: float | None) -> str:
         return "not measured" if value is None else f"{value:.1f} s"
 
     loss = "unknown" if account.data_loss_bytes is None else megabytes(account.data_loss_bytes)
     lost = "unknown" if account.orders_lost is None else f"{account.orders_lost} of {account.orders_acknowledged}"
-    promised = "" if account.rto_target_seconds is None else f" of {account.rto_target_seconds:.0f} s promised"
+    promised = "" if account.rto_target_seconds is None else f" of {account.rto_target_seconds:.0f} s objective"
     return [
         "",
         "PASSED" if account.passed else "NOT PASSED",
         f"  detection      {seconds(account.detection_seconds)}   injection to the verdict FAIL in a console",
-        f"  recovery (RTO) {seconds(account.rto_seconds)}{promised}   injection to the last turn to PASS",
+        f"  recovery (RTO) {seconds(account.rto_seconds)}{promised}   injection to the last change to PASS",
         f"  write outage   {seconds(account.write_outage_seconds)}   longest time without an acknowledged order while"
         f" switching over; resolution {account.write_outage_resolution}",
         f"  data loss      {loss}   {account.data_loss_evidence}",

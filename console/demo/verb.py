@@ -1,4 +1,4 @@
-"""`recovery demo`: a lab, an engine and the console on them; or the whole story without a screen."""
+"""`recovery demo`: a lab, an engine and the console on them; or the story without a screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.lab import end_engine, forget, lab_errors, tell_progress
+from console.cli.lab import end_engine, forget, lab_errors, print_progress
 from console.cli.reach import ask
 from console.cli.shown import note, say, say_json
 from console.places import EnginePlace, of_file
@@ -37,16 +37,16 @@ class Stage:
 
 
 @click.command()
-@click.option("--headless", is_flag=True, help="Tell the story without a screen: break, detect, recover, measure.")
+@click.option("--headless", is_flag=True, help="Run the story without a screen: break, detect, recover, measure.")
 @click.option("--json", "as_json", is_flag=True, help="With --headless: the measured figures as one JSON document.")
-@click.option("--embedded", is_flag=True, help="Use only what the Python packages carry; nothing of the system.")
+@click.option("--embedded", is_flag=True, help="Use only what the Python packages contain, no system programs.")
 @click.option("--keep", is_flag=True, help="Leave the lab and its engine running at the end.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
-@click.option("--mouse", is_flag=True, help="Take the mouse.")
+@click.option("--mouse", is_flag=True, help="Use the mouse.")
 def demo(headless: bool, as_json: bool, embedded: bool, keep: bool, ascii_only: bool, mouse: bool) -> int:
     """Real databases, balancers and applications on loopback, and the command center on them.
 
-    Nothing is installed, nothing stays. With --headless the exit code is 0 only if every verification passed.
+    Nothing is installed and nothing stays. With --headless the exit code is 0 only if every verification passed.
     """
     if as_json and not headless:
         raise click.UsageError("--json needs --headless")
@@ -81,7 +81,7 @@ async def _headless(*, embedded: bool, keep: bool, as_json: bool) -> int:
 
 
 def _end_on_sigterm() -> asyncio.Event:
-    """SIGTERM tears everything down as Ctrl-C does; the event tells which of the two it was."""
+    """SIGTERM stops everything as Ctrl-C does; the event is set for SIGTERM."""
     task, terminated = asyncio.current_task(), asyncio.Event()
     assert task is not None
 
@@ -101,7 +101,7 @@ def _with_console(*, embedded: bool, keep: bool, ascii_only: bool, mouse: bool) 
     directory = default_directory()
     ours = not is_locked(directory)
     if not ours:
-        note(f"a lab runs in {directory} already: it is used, and stays when this ends")
+        note(f"a lab already runs in {directory}: it is used, and keeps running afterwards")
     stage_of = staged(directory, embedded=embedded, keep=keep or not ours)
     with asyncio.Runner() as runner:
         stage = runner.run(stage_of.__aenter__())
@@ -113,7 +113,7 @@ def _with_console(*, embedded: bool, keep: bool, ascii_only: bool, mouse: bool) 
 
 @asynccontextmanager
 async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterator[Stage]:
-    """A lab and its engine, torn down at the end however it comes. Raises LabError, RecoveryError."""
+    """A lab and its engine, stopped at the end in any case. Raises LabError, RecoveryError."""
     from adapters.lab.client import LabClient, start_lab
     from adapters.lab.options import LabOptions
     from console.engine.control import ensure
@@ -121,7 +121,7 @@ async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterato
     lab = LabClient(directory)
     try:
         note("-- start the lab: PostgreSQL under Patroni, HAProxy, DNS, applications, load")
-        await to_its_end(start_lab(directory, LabOptions(embedded=embedded), tell_progress))
+        await to_its_end(start_lab(directory, LabOptions(embedded=embedded), print_progress))
         place = of_file(lab.estate, "the demonstration's lab")
         note("-- start the engine")
         ensure(place, tell=lambda message: note(f"  {message}"))
@@ -131,12 +131,12 @@ async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterato
             note(f"kept: attach with recovery console --estate {lab.estate}")
             note(f"      end with recovery lab down --dir {directory}")
         else:
-            note("-- tear down")
+            note("-- stop the engine and the lab")
             await asyncio.shield(tear_down(lab))
 
 
 async def to_its_end(work: Coroutine[Any, Any, object]) -> None:
-    """Finish even when cancelled meanwhile: what is half started cannot be torn down. Then the cancelling counts."""
+    """Finish even when cancelled meanwhile: a half-started lab cannot be stopped. Then raise the cancellation."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
@@ -146,7 +146,7 @@ async def to_its_end(work: Coroutine[Any, Any, object]) -> None:
 
 
 async def tear_down(lab: LabClient) -> None:
-    """End engine and lab; a lab that is gone already is as good."""
+    """Stop engine and lab; a lab that has already ended is no error."""
     from adapters.lab.errors import LabNotRunningError
 
     await asyncio.to_thread(end_engine, lab)

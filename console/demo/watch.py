@@ -1,4 +1,4 @@
-"""What the demonstration sees: the engine's stream as any console hears it, and the lab's own count of orders."""
+"""What the demonstration measures: the engine's stream as a console gets it, and the lab's own count of orders."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SAMPLE_EVERY = 0.05  # seconds; the resolution of the write outage
 
 
 class NotSeen(RecoveryError):
-    """Something the story waits for did not come within its time."""
+    """Something the story waits for did not happen in time."""
 
     title = "Not seen"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A service's verdict changed: when (seconds since 1970, as a console heard it), to what, and why."""
+    """A service's verdict changed: when (seconds since 1970, as a console got it), to what, and why."""
 
     at: float
     service: str
@@ -40,7 +40,7 @@ class Turn:
 
 
 class Watcher:
-    """Mirrors of the engine's views, and every turn of a service's verdict."""
+    """Mirrors of the engine's views, and every change of a service's verdict."""
 
     def __init__(self, client: EngineClient) -> None:
         self._client = client
@@ -50,12 +50,12 @@ class Watcher:
         self.turns: list[Turn] = []
 
     def view(self, topic: str) -> Any:
-        """A view as last heard, or None."""
+        """A view as last received, or None."""
         mirror = self._mirrors.get(topic)
         return None if mirror is None else mirror.view
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Follow the stream until cancelled."""
         async for item in self._client.follow(tuple(KINDS)):
             if isinstance(item, Connected):
                 self._mirrors = {topic: Mirror(kind) for topic, kind in KINDS.items()}
@@ -77,7 +77,7 @@ class Watcher:
                 self.turns.append(Turn(time.time(), name, row.health, row.message))
 
     async def until(self, what: str, seen: Callable[[], bool], seconds: float) -> None:
-        """Wait until something is seen. Raises NotSeen after `seconds`."""
+        """Wait until `seen` is true. Raises NotSeen after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while not seen():
@@ -86,18 +86,18 @@ class Watcher:
             raise NotSeen(f"{what}: not within {seconds:.0f} s. {self.message()}") from None
 
     def message(self) -> str:
-        """The services as last heard."""
+        """The services as last received."""
         view: OverviewView | None = self.view("overview")
         rows = view.services.values() if view is not None else ()
-        return "; ".join(f"{row.name} {row.health.value} {row.message}" for row in rows) or "nothing was heard"
+        return "; ".join(f"{row.name} {row.health.value} {row.message}" for row in rows) or "nothing was received"
 
     def service(self, name: str) -> Health:
-        """A service's verdict; unknown when not heard of."""
+        """A service's verdict; unknown when nothing was received."""
         view: OverviewView | None = self.view("overview")
         row = view.services.get(name) if view is not None else None
         return row.health if row is not None else Health.UNKNOWN
 
-    def all_well(self) -> bool:
+    def all_pass(self) -> bool:
         """Every service and every cluster passes, and there is at least one of each."""
         overview: OverviewView | None = self.view("overview")
         replication: ReplicationView | None = self.view("replication")
@@ -108,7 +108,7 @@ class Watcher:
         return bool(services) and bool(clusters) and set(services + clusters) == {Health.PASS}
 
     async def turned(self, service: str, health: Health, *, after: float, seconds: float) -> float:
-        """When a service first turned to a verdict after an instant. Raises NotSeen after `seconds`."""
+        """When a service first changed to a verdict after an instant. Raises NotSeen after `seconds`."""
 
         def found() -> Turn | None:
             turns = (t for t in self.turns if t.service == service and t.health is health and t.at >= after)
@@ -120,7 +120,7 @@ class Watcher:
         return turn.at
 
     def last_turn(self, service: str, health: Health) -> float | None:
-        """When a service last turned to a verdict."""
+        """When a service last changed to a verdict."""
         return next((t.at for t in reversed(self.turns) if t.service == service and t.health is health), None)
 
 
@@ -140,7 +140,7 @@ class OrderGap:
         while True:
             try:
                 load = (await lab.status())["load"] or {}
-            except LabError:  # a sample that is missing widens the gap, it never hides one
+            except LabError:  # a missing sample makes the gap longer, it never hides one
                 load = {}
             self.saw(int(load.get("orders_acknowledged", self.last)), time.monotonic())
             await asyncio.sleep(SAMPLE_EVERY)

@@ -1,7 +1,7 @@
 """Finding, starting and stopping an estate's engine. Standard library only until a request is made.
 
-A started engine has its own session: it survives the console, the terminal and a hang-up. How its start goes comes
-back through a pipe, so a person sees its errors where they asked for it.
+A started engine has its own session: it survives the console, the terminal and a hang-up. It reports its start
+through a pipe, so a person sees its errors where the start was requested.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from state.errors import ExitCode, NotFound, RecoveryError, Refused
 START_DEADLINE = 60.0
 STOP_DEADLINE = 30.0
 _STARTED: list[subprocess.Popen[bytes]] = []
-"""Engines that this process started: they are meant to outlive it, so nothing here waits for them."""
+"""Engines that this process started. They keep running after it, so nothing here waits for them."""
 
 
 class EngineNotStarted(RecoveryError):
-    """The engine ended while it started; its own words, title and exit code."""
+    """The engine ended while it started; its own message, title and exit code."""
 
     title = "Engine not started"
 
@@ -42,7 +42,7 @@ class EngineNotStarted(RecoveryError):
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """Whether an engine answers on its socket, its process, and what that means in words."""
+    """Whether an engine answers on its socket, its process, and a message."""
 
     running: bool
     pid: int | None
@@ -51,17 +51,17 @@ class EngineStatus:
 
 def status(place: EnginePlace) -> EngineStatus:
     """Look at the sockets, not at the process table: only a listener counts as running."""
-    told = read_index(place) or {}
-    pid = told.get("pid") if isinstance(told.get("pid"), int) else None
+    index = read_index(place) or {}
+    pid = index.get("pid") if isinstance(index.get("pid"), int) else None
     if listens(place):
-        return EngineStatus(True, pid, f"running since {told.get('started', 'an unknown time')}")
-    if told:
+        return EngineStatus(True, pid, f"running since {index.get('started', 'an unknown time')}")
+    if index:
         return EngineStatus(False, None, f"not running; process {pid} ended without cleaning up")
     return EngineStatus(False, None, "not running")
 
 
 def listens(place: EnginePlace) -> bool:
-    """Whether anybody accepts connections on either socket."""
+    """Whether a process accepts connections on one of the sockets."""
     for path in (place.engine, place.observe):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(1.0)
@@ -76,8 +76,8 @@ def listens(place: EnginePlace) -> bool:
 def start(place: EnginePlace, *, tell: Callable[[str], None], more: tuple[str, ...] = ()) -> int:
     """Start an engine in its own session and wait until it serves; returns its process id.
 
-    `tell` hears each step of the start; `more` are further flags of the engine process. Raises EngineNotStarted with
-    the engine's own error, Refused when one runs already, NotFound without an estate file.
+    `tell` is called with each step of the start; `more` are further flags of the engine process. Raises
+    EngineNotStarted with the engine's own error, Refused when one runs already, NotFound without an estate file.
     """
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
@@ -104,32 +104,32 @@ def start(place: EnginePlace, *, tell: Callable[[str], None], more: tuple[str, .
 
 def _await_start(child: subprocess.Popen[bytes], reading: int, tell: Callable[[str], None]) -> int:
     end = time.monotonic() + START_DEADLINE
-    held = b""
+    rest = b""
     while (left := end - time.monotonic()) > 0:
         if not select.select([reading], [], [], left)[0]:
             break
         chunk = os.read(reading, 4096)
         if not chunk:
             child.wait(timeout=5)
-            raise EngineNotStarted(f"the engine ended with code {child.returncode} before it served")
-        *lines, held = (held + chunk).split(b"\n")
+            raise EngineNotStarted(f"the engine ended with code {child.returncode} before it was ready")
+        *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            if _heed(json.loads(line), child, tell):
+            if _started(json.loads(line), child, tell):
                 return child.pid
-    raise EngineNotStarted(f"the engine (process {child.pid}) still starts after {START_DEADLINE:.0f} s")
+    raise EngineNotStarted(f"the engine (process {child.pid}) is not ready after {START_DEADLINE:.0f} s")
 
 
-def _heed(told: dict[str, Any], child: subprocess.Popen[bytes], tell: Callable[[str], None]) -> bool:
-    """Whether this report says that the engine serves. Raises its error if it says that it does not."""
-    if "error" in told:
+def _started(report: dict[str, Any], child: subprocess.Popen[bytes], tell: Callable[[str], None]) -> bool:
+    """Whether the report says that the engine is ready. Raises the error that it reports."""
+    if "error" in report:
         child.wait(timeout=10)
-        error = told["error"]
+        error = report["error"]
         if error["rule"]:
             raise Refused(error["rule"], error["fact"], error["way_out"], error["who"])
         raise EngineNotStarted(error["message"], error["title"], ExitCode(error["exit_code"]))
-    if told.get("doing"):
-        tell(str(told["doing"]))
-    return bool(told.get("ready"))
+    if report.get("doing"):
+        tell(str(report["doing"]))
+    return bool(report.get("ready"))
 
 
 def ensure(place: EnginePlace, *, tell: Callable[[str], None]) -> bool:
@@ -141,7 +141,7 @@ def ensure(place: EnginePlace, *, tell: Callable[[str], None]) -> bool:
 
 
 def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
-    """Ask the engine to end after the safe point of whatever runs, and wait until nothing listens any more.
+    """Ask the engine to end once every open run has reached a safe point; wait until nothing listens any more.
 
     Raises EngineUnreachable when there is none, Refused as the engine decides, EngineNotStopped after the deadline.
     """
@@ -154,12 +154,12 @@ def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
     end = time.monotonic() + STOP_DEADLINE
     while listens(place) or place.index.exists():
         if time.monotonic() > end:
-            raise EngineNotStopped(f"the engine accepted, but still serves after {STOP_DEADLINE:.0f} s")
+            raise EngineNotStopped(f"the engine accepted to stop, but still answers after {STOP_DEADLINE:.0f} s")
         time.sleep(0.05)
 
 
 def terminate(place: EnginePlace) -> None:
-    """End an engine by signal. Only a process that holds the estate's lock is meant."""
+    """End an engine by signal, but only the process that has the estate's lock."""
     if not place.lock.exists() or not lock_is_held(place):
         return
     holder = place.lock.read_text(encoding="ascii").strip()
@@ -168,12 +168,12 @@ def terminate(place: EnginePlace) -> None:
     end = time.monotonic() + STOP_DEADLINE
     while lock_is_held(place):
         if time.monotonic() > end:
-            raise EngineNotStopped(f"process {holder} was told to end and is still there after {STOP_DEADLINE:.0f} s")
+            raise EngineNotStopped(f"process {holder} got SIGTERM and still runs after {STOP_DEADLINE:.0f} s")
         time.sleep(0.05)
 
 
 def lock_is_held(place: EnginePlace) -> bool:
-    """Whether an engine process has this estate, whether it serves or not."""
+    """Whether an engine process has the estate's lock, ready or not."""
     with place.lock.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -183,8 +183,8 @@ def lock_is_held(place: EnginePlace) -> bool:
 
 
 class EngineNotStopped(RecoveryError):
-    """The engine was asked to end and still serves; a run may not have reached its safe point."""
+    """The engine was asked to stop and still answers; a run may not have reached a safe point."""
 
     title = "Engine not stopped"
-    hint = "Look at the runs; it ends when they reach a safe point."
+    hint = "Look at its runs; it stops when they have reached a safe point."
     exit_code = ExitCode.OUTCOME_UNKNOWN

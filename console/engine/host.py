@@ -1,4 +1,4 @@
-"""What the engine takes from its host before it serves: its lock, its folders, its hardening, its index file."""
+"""What the engine sets up on its host before it serves: lock, folders, hardening, index file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PR_SET_DUMPABLE = 4  # prctl(2)
 
 
 def harden() -> None:
-    """No core dumps and no reading of this process's memory by others of its account; new files for us alone."""
+    """No core dumps, no access to this process's memory by others of its account, new files for this account only."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -28,27 +28,29 @@ def harden() -> None:
 
 
 def make_private(folder: Path, mode: int) -> None:
-    """Make a folder of ours. Raises ConfigError when it belongs to somebody else or cannot be made."""
+    """Make a private folder. Raises ConfigError when another account owns it or it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
         seen = folder.lstat()
         given = folder.parent.lstat()
     except OSError as error:
-        raise ConfigError((Problem(str(folder), 0, 0, error.strerror or "", "a folder we can write"),)) from error
+        raise ConfigError(
+            (Problem(str(folder), 0, 0, error.strerror or "", "a folder that this account can create"),)
+        ) from error
     for path, stat in ((folder, seen), (folder.parent, given)):
         if stat.st_uid not in (os.getuid(), 0):
             raise ConfigError((Problem(str(path), 0, 0, f"owner {stat.st_uid}", f"owner {os.getuid()} or root"),))
 
 
 class EngineLock:
-    """One engine per estate and host: an flock(2) on a file that also says who holds it."""
+    """One engine per estate and host: an flock(2) on a file that also names its process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def take(self, estate: str) -> None:
-        """Take it. Raises Refused naming the process that has it, OSError when the file cannot be opened."""
+        """Lock it. Raises Refused naming the process that has it, OSError when the file cannot be opened."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,14 +69,14 @@ class EngineLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let the next engine in."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def write_index(place: EnginePlace, environment: str) -> None:
-    """Leave word where consoles look. Readable by everybody, written in one piece."""
+    """Write the index file that consoles read: readable by everybody, written atomically."""
     told = {
         "version": API_VERSION,
         "estate": place.estate,

@@ -1,4 +1,4 @@
-"""Files become an estate with its runbooks: for the engine's start and for checks that connect to nothing."""
+"""Files become an estate with its runbooks: for the engine's start and for checks without a connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from state.runbooks.parse import lint_runbook
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An estate, its runbooks by name, what the linter thinks unwise in them, and those that do not hold."""
+    """An estate, its valid runbooks by name, the linter's warnings about them, and the invalid ones."""
 
     estate: Estate
     runbooks: Mapping[str, Runbook]
@@ -28,7 +28,7 @@ class Loaded:
 
 
 def load(estate_file: Path) -> Loaded:
-    """Read everything. Raises ConfigError for the estate; a broken runbook must not keep an engine from starting."""
+    """Read everything. Raises ConfigError for the estate; an invalid runbook must not prevent the engine's start."""
     estate = parse_estate(read_yaml(estate_file), kinds())
     broken: dict[str, tuple[Problem, ...]] = {}
     found: dict[str, Runbook] = {}
@@ -36,7 +36,7 @@ def load(estate_file: Path) -> Loaded:
     warnings: dict[str, tuple[str, ...]] = {}
     for path in runbook_paths(estate_file, estate.runbooks):
         try:
-            runbook, unwise = lint_runbook(read_yaml(path), estate, change_kinds(), check_kinds())
+            runbook, lint = lint_runbook(read_yaml(path), estate, change_kinds(), check_kinds())
         except ConfigError as error:
             broken[path.stem] = error.problems
             continue
@@ -45,12 +45,12 @@ def load(estate_file: Path) -> Loaded:
             broken[path.stem] = (Problem(str(path), 1, 1, name, f"another name; {places[name]} has this one"),)
             continue
         found[name], places[name] = runbook, path
-        warnings[name] = tuple(str(problem) for problem in unwise)
+        warnings[name] = tuple(str(problem) for problem in lint)
     return Loaded(estate, found, warnings, broken)
 
 
 def problems_of(estate_file: Path) -> tuple[Problem, ...]:
-    """Every problem of an estate and its runbooks, or none."""
+    """Every problem of an estate and its runbooks."""
     try:
         loaded = load(estate_file)
     except ConfigError as error:

@@ -1,7 +1,7 @@
-"""The engine's process: estate, secrets, adapters, journal, engine and front door, wired once and ended in order.
+"""The engine's process: estate, secrets, adapters, journal, engine and front door, built once and ended in order.
 
-`python -m console.engine.process --estate FILE`. It never imports a screen. A terminal may go away at any time; the
-engine goes on. SIGTERM and SIGINT end it after the safe point of whatever runs.
+`python -m console.engine.process --estate FILE`. It never imports a screen. It continues when its
+terminal closes. SIGTERM and SIGINT end it once every open run has reached a safe point.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from state.engine.engine import Engine
     from state.runs.fault_points import Reach
 
-LOOK_EVERY = 0.25  # seconds between two looks at the loop
-COLLECT_AFTER = 20_000  # objects between two looks for garbage; readings make thousands and leave no cycles
+LOOK_EVERY = 0.25  # seconds between two measurements of the loop
+COLLECT_AFTER = 20_000  # objects between two garbage collections; readings make thousands and leave no cycles
 LATE = 0.25  # seconds; a loop later than this is written to the log
 
 log = logging.getLogger("recovery.engine")
@@ -43,7 +43,7 @@ log = logging.getLogger("recovery.engine")
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What the command line decides: extra socket group, metrics port (0 = none), detached from its starter."""
+    """The options of the command line: extra socket group, metrics port (0 = none), detached from its starter."""
 
     group: str = ""
     metrics: int = 0
@@ -51,11 +51,11 @@ class EngineOptions:
 
 
 async def serve(place: EnginePlace, options: EngineOptions, report: StartReport) -> None:
-    """Run the engine until it is told to end. Raises RecoveryError when it cannot start."""
+    """Run the engine until it is asked to end. Raises RecoveryError when it cannot start."""
     from adapters.api_server import ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
 
     ending = asyncio.Event()
-    heed_signals(ending, detached=options.detached)
+    handle_signals(ending, detached=options.detached)
     lag = LoopLag()
     async with contextlib.AsyncExitStack() as stack:
         engine = await stack.enter_async_context(running_engine(place, report))
@@ -80,7 +80,7 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
 
 
 class HostClock:
-    """This host's time. Monotonic time goes on while the machine sleeps, so that nothing read before looks fresh."""
+    """This host's time. Monotonic time includes suspend, so that no reading from before it looks fresh."""
 
     _kind = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -89,12 +89,12 @@ class HostClock:
         return time.clock_gettime(self._kind)
 
     def wall(self) -> float:
-        """Seconds since 1970, as the host believes."""
+        """Seconds since 1970, by the host's clock."""
         return time.time()
 
 
 def fault_point(environment: str, wanted: str) -> Reach:
-    """In laboratories and drills: end this process at once where the named point is reached."""
+    """In laboratories and drills: end this process at once when the named point is reached."""
     from state.runs.fault_points import pass_by
 
     if not wanted or environment not in ("lab", "drill"):
@@ -109,7 +109,7 @@ def fault_point(environment: str, wanted: str) -> Reach:
 
 @asynccontextmanager
 async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterator[Engine]:
-    """The engine with everything it reaches; stopped and closed on the way out. Raises RecoveryError."""
+    """The engine with everything it reaches; stopped and closed at the end. Raises RecoveryError."""
     from adapters.journals.sqlite import SqliteJournal
     from adapters.wiring import wire
     from console.engine.loading import load
@@ -119,7 +119,7 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
     assert place.file is not None
     report.doing(f"reading {place.file}")
     loaded = load(place.file)
-    report.doing(f"reaching out: {len(loaded.estate.databases)} databases, {len(loaded.estate.balancers)} balancers")
+    report.doing(f"connecting: {len(loaded.estate.databases)} databases, {len(loaded.estate.balancers)} balancers")
     broken = {name: tuple(map(str, problems)) for name, problems in loaded.broken.items()}
     outside = wire(loaded.estate, place.file.parent)
     report.doing(f"opening the journal {place.journal}")
@@ -142,7 +142,7 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
 
 
 async def ended(engine: Engine, ending: asyncio.Event) -> None:
-    """Wait for a signal, or for the engine to end because somebody asked it to."""
+    """Wait for a signal, or for a request that ended the engine."""
     waits = [asyncio.create_task(ending.wait()), asyncio.create_task(engine.run())]
     done, open_ones = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in open_ones:
@@ -153,7 +153,7 @@ async def ended(engine: Engine, ending: asyncio.Event) -> None:
 
 
 async def watch_loop(lag: LoopLag) -> None:
-    """Measure how late the loop is, and tell the service manager that it turns at all."""
+    """Measure how late the loop is, and send the service manager its watchdog signal."""
     clock = asyncio.get_running_loop().time
     while True:
         before = clock()
@@ -165,8 +165,8 @@ async def watch_loop(lag: LoopLag) -> None:
             log.warning("the event loop was %.0f ms late", late * 1000)
 
 
-def heed_signals(ending: asyncio.Event, *, detached: bool) -> None:
-    """SIGTERM and SIGINT end in order; a hang-up means nothing to a detached engine."""
+def handle_signals(ending: asyncio.Event, *, detached: bool) -> None:
+    """SIGTERM and SIGINT end in order; a detached engine ignores a hang-up."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
@@ -187,8 +187,8 @@ def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None
         if listens(place):
             raise Refused(
                 "one engine per estate",
-                f"somebody already listens in {place.runtime}",
-                "Attach to it, or end it with `recovery engine stop`",
+                f"another process already listens in {place.runtime}",
+                "Attach with `recovery console`, or end it with `recovery engine stop`",
             )
         log_to(place.log)
         asyncio.run(serve(place, options, report))
@@ -200,7 +200,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The process: exit code 0 after an orderly end, else the error's own."""
     parser = argparse.ArgumentParser(prog="recovery engine run", description="The engine of one estate.")
     parser.add_argument("--estate", type=Path, required=True)
-    parser.add_argument("--group", default="", help="accounts that may use engine.sock beside the engine's own")
+    parser.add_argument(
+        "--group", default="", help="group whose accounts may use engine.sock, besides the engine's own"
+    )
     parser.add_argument("--metrics", type=int, default=0, metavar="PORT", help="serve /metrics on 127.0.0.1:PORT")
     parser.add_argument("--report", type=int, default=None, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
@@ -213,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report.failed(error)
         return int(error.exit_code)
     except OSError as error:
-        log.exception("the host refused")
+        log.exception("the operating system refused")
         message = ConfigError((Problem(error.filename or "host", 0, 0, error.strerror or "", "a host that allows it"),))
         report.failed(message)
         return int(message.exit_code)

@@ -1,4 +1,4 @@
-"""How an engine's start is told: to the console that started it, to a terminal, and to systemd."""
+"""How an engine's start is reported: to the console that started it, to a terminal, and to systemd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from state.text import clean
 
 
 class StartReport:
-    """Tells progress, then either `ready` or `failed`, once. `descriptor` is the pipe of a starting console."""
+    """Reports progress, then either `ready` or `failed`, once. `descriptor` is the pipe of a starting console."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -24,24 +24,24 @@ class StartReport:
 
     def doing(self, message: str) -> None:
         """One step of the start."""
-        self._tell({"doing": message}, message)
+        self._send({"doing": message}, message)
 
     def ready(self, message: str) -> None:
-        """The engine serves; nothing more follows."""
-        self._tell({"doing": message, "ready": True}, message)
+        """The engine is ready; nothing more follows."""
+        self._send({"doing": message, "ready": True}, message)
         self.close()
         notify_systemd("READY=1")
 
     def failed(self, error: RecoveryError) -> None:
         """The engine does not start, and why."""
         refusal = error.refusal if isinstance(error, Refused) else Refusal("", "", "")
-        told = {
+        report = {
             "title": error.title,
             "message": str(error),
             "exit_code": int(error.exit_code),
             **asdict(refusal),
         }
-        self._tell({"error": told}, f"{error.title}: {error}" + (f"\n{error.hint}" if error.hint else ""))
+        self._send({"error": report}, f"{error.title}: {error}" + (f"\n{error.hint}" if error.hint else ""))
         self.close()
 
     def close(self) -> None:
@@ -50,12 +50,12 @@ class StartReport:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _tell(self, told: dict[str, Any], message: str) -> None:
+    def _send(self, report: dict[str, Any], message: str) -> None:
         if self._descriptor is None:
             sys.stderr.write("".join(clean(line) + "\n" for line in message.splitlines()))
             return
-        with contextlib.suppress(BrokenPipeError):  # the console that asked is gone; the engine goes on
-            os.write(self._descriptor, json.dumps(told).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # the console that asked has ended; the engine continues
+            os.write(self._descriptor, json.dumps(report).encode() + b"\n")
 
 
 def notify_systemd(state: str) -> None:

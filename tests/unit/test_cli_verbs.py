@@ -67,7 +67,7 @@ def throw(error: BaseException) -> Callable[[], object]:
         (EffectUnknown("silence"), 5, "before you send anything again"),
         (RecoveryError("something"), 1, "Error: something"),
         (click.Abort(), 130, "interrupted"),
-        (KeyboardInterrupt(), 130, "goes on"),
+        (KeyboardInterrupt(), 130, "runs of the engine continue"),
         (click.UsageError("wrong"), 2, "wrong"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_person_types_the_nonce(typed: str, passes: bool, monkeypatch: pytest.
 
 def test_without_a_terminal_nobody_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("AB2C\n"))
-    with pytest.raises(Refused, match="no terminal"):
+    with pytest.raises(Refused, match="not a terminal"):
         asked(CARD)
 
 

@@ -95,7 +95,7 @@ async def test_no_socket_is_unreachable_with_its_exit_code() -> None:
         ({"title": "No durable journal", "message": "disk full"}, JournalUnavailable, "disk full"),
         ({"title": "Outcome unknown", "message": "lost"}, EffectUnknown, "lost"),
         ({"title": "Odd", "message": "x\x1b[1m", "exit_code": 2}, EngineError, r"x\\x1b\[1m"),
-        ({}, EngineError, "without words"),
+        ({}, EngineError, "without a message"),
     ],
 )
 async def test_errors_come_back_as_what_they_were(told: dict[str, object], kind: type[Exception], message: str) -> None:
