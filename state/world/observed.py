@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Freshness(StrEnum):
-    """How far a value may be trusted by its age: past 5 times its limit it is lost, not stale."""
+    """How far a value may be trusted by its age: past 5 times its limit it is gone, not stale."""
 
     FRESH = "fresh"
     STALE = "stale"
