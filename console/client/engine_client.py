@@ -10,14 +10,10 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from state.api.card import Card
 from state.api.messages import API_VERSION, Accepted, Hello
-from state.api.requests import ControlRequest, PlanRequest, Submission, write
-from state.api.views.journal import JournalRow
 from state.api.wire import revive
 from state.capabilities import topics
 from state.errors import (
@@ -32,6 +28,11 @@ from state.errors import (
     Trouble,
 )
 from state.text import clean
+
+if TYPE_CHECKING:
+    from state.api.card import Card
+    from state.api.requests import ControlRequest, PlanRequest, Submission
+    from state.api.views.journal import JournalRow
 
 T = TypeVar("T")
 CONNECT_DEADLINE = 3.0
@@ -62,22 +63,19 @@ class EngineError(RecoveryError):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(NamedTuple):
     """The stream is open; it starts with the full state."""
 
     hello: Hello
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of the stream, decoded: a tick or a frame for a `Mirror`."""
 
     content: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The stream ended; the next attempt follows in `retry_in` seconds. `fatal` = retrying will not help."""
 
     reason: str
@@ -113,15 +111,17 @@ class EngineClient:
 
     async def preview(self, request: PlanRequest) -> Card:
         """Build a plan; nothing outside changes."""
-        return _revive(Card, (await self._ask("/v1/preview", write(request), ACT_DEADLINE))["value"])
+        from state.api.card import Card
+
+        return _revive(Card, (await self._ask("/v1/preview", _written(request), ACT_DEADLINE))["value"])
 
     async def submit(self, request: Submission) -> Accepted:
         """Submit a confirmed plan; answers with its run at once."""
-        return await self._act("/v1/submit", write(request))
+        return await self._act("/v1/submit", _written(request))
 
     async def control(self, run: str, request: ControlRequest) -> Accepted:
         """Pause, resume, skip, stop or decide in one run."""
-        return await self._act(f"/v1/runs/{quote(run, safe='')}/control", write(request))
+        return await self._act(f"/v1/runs/{quote(run, safe='')}/control", _written(request))
 
     async def stop_all(self) -> Accepted:
         """Start nothing new in any run, read the outcome of what was sent."""
@@ -133,6 +133,8 @@ class EngineClient:
 
     async def journal(self, after: int = 0, limit: int = 1000) -> list[JournalRow]:
         """Entries with seq > after, oldest first."""
+        from state.api.views.journal import JournalRow
+
         rows = (await self._ask(f"/v1/journal?after={after}&limit={limit}"))["value"]
         return [_revive(JournalRow, row) for row in rows]
 
@@ -237,6 +239,13 @@ async def _close(writer: asyncio.StreamWriter) -> None:
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(1.0):
             await writer.wait_closed()
+
+
+def _written(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
+    """A request as JSON. Its types are loaded when something is asked: a stream needs none of them."""
+    from state.api.requests import write
+
+    return write(request)
 
 
 def _encode(method: str, target: str, request: Mapping[str, Any] | None) -> bytes:

@@ -17,8 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.places import EnginePlace, read_index
 from state.errors import ExitCode, NotFound, RecoveryError, Refused
@@ -40,8 +39,7 @@ class EngineNotStarted(RecoveryError):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
+class EngineStatus(NamedTuple):
     """Whether an engine answers on its socket, its process, and a message."""
 
     running: bool

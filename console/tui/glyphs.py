@@ -6,7 +6,7 @@ like. No emoji and no variation selectors: terminals disagree about their width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from state.text import clean
 
@@ -23,8 +23,7 @@ DANGER = "bold red"
 SELECTED = "reverse"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """How one state is shown."""
 
     word: str
@@ -77,8 +76,7 @@ def mark(state: str) -> Mark:
     return known or Mark(clean(state, 20).upper() or _UNKNOWN.word, "?", "?", UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(NamedTuple):
     """Characters for lines, charts and cuts; all one cell wide."""
 
     ascii_only: bool

@@ -14,9 +14,7 @@ from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
 from console.tui.session import ChainCheck, Navigation, Recent, Session, Then
 from console.tui.text import cell
-from state.api.card import Card
 from state.api.messages import Accepted
-from state.api.requests import ControlRequest, PlanRequest, Submission, Typed
 from state.api.views.header import HeaderView
 from state.errors import RecoveryError
 from state.health import Health
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 
     from console.tui.dialogs.find import Destination
     from console.tui.widgets.table import LineTable
+    from state.api.card import Card
+    from state.api.requests import ControlRequest, PlanRequest
     from state.api.views.runbooks import Param
 
 NOTICE_SECONDS = 12.0
@@ -92,6 +92,8 @@ class Navigator(Navigation):
         self._app.push_screen(CardDialog(card, self._submit, former), then)
 
     async def _submit(self, card: Card, typed: Mapping[str, str]) -> Accepted:
+        from state.api.requests import Submission, Typed
+
         accepted = await self._client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
         self._recent.started = accepted.run
         return accepted

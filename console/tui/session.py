@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from console.tui.glyphs import Glyphs
 from console.tui.store import Store
@@ -22,8 +21,7 @@ FormValues = Mapping[str, str]
 Then = Callable[[FormValues], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ActionContext:
+class ActionContext(NamedTuple):
     """What a key would act on: the store, the topic of the screen in front and the row under the cursor."""
 
     store: Store
@@ -54,24 +52,23 @@ class Navigation(Protocol):
     def step_back(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ChainCheck:
+class ChainCheck(NamedTuple):
     """What came of a verification of the journal; `health` None while it goes on."""
 
     message: str
     health: Health | None
 
 
-@dataclass(slots=True)
 class Recent:
     """What the person at this console did last, as far as screens show it."""
 
-    started: str = ""
-    """The run that was started last, until the runbooks screen has shown it."""
-    chain_check: ChainCheck | None = None
-    notice: str = ""
-    notice_until: float = 0.0
-    """On this process's monotonic clock."""
+    def __init__(self) -> None:
+        self.started = ""
+        """The run that was started last, until the runbooks screen has shown it."""
+        self.chain_check: ChainCheck | None = None
+        self.notice = ""
+        self.notice_until = 0.0
+        """On this process's monotonic clock."""
 
     @property
     def notice_now(self) -> str:

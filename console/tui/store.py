@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from textual.message import Message
 
@@ -14,7 +13,7 @@ from console.tui.mirror import LazyMirror, Touched
 from state.api.messages import Hello
 from state.api.views.header import HeaderView, SourceRow
 from state.capabilities import topics
-from state.world.observed import Freshness, freshness
+from state.world.freshness import Freshness, freshness
 
 V = TypeVar("V")
 UNREADABLE = (TypeError, ValueError, KeyError)
@@ -29,8 +28,7 @@ class LinkState(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineLink:
+class EngineLink(NamedTuple):
     """The connection to the engine; `since` is this process's monotonic clock."""
 
     state: LinkState
@@ -46,8 +44,7 @@ class Changed(Message):
         self.topics = topics
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
+class Age(NamedTuple):
     """How old a value is against its limit, both in seconds; `seconds` None = never read.
 
     The one place where it is decided whether a value may still be shown and whether it must say that it is old.

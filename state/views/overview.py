@@ -16,7 +16,7 @@ from state.verdicts.priority import Priority, advice, recovery_order
 from state.verdicts.service import ServiceVerdict, probes
 from state.verdicts.traffic import active_message
 from state.views.context import Contribution, ViewContext
-from state.world.observed import Freshness
+from state.world.freshness import Freshness
 from state.world.readings import AlertsReading, BalancerReading, ProbeReading
 from state.world.world import World
 

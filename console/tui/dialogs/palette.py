@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from console.tui.actions.base import Action
 from console.tui.actions.registry import actions_of, shown_key
@@ -16,8 +16,7 @@ from console.tui.text import cell
 from console.tui.widgets.rows import Column, TableRow
 
 
-@dataclass(frozen=True, slots=True)
-class PaletteEntry:
+class PaletteEntry(NamedTuple):
     """One thing that can be done by name; `works` is false when it would only say why it does nothing now."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -17,8 +17,7 @@ from console.tui.widgets.lines import Lines
 LABEL_WIDTH = 10
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledText:
+class LabelledText(NamedTuple):
     """A label and its words; wrapped words stay right of the label."""
 
     label: Text
@@ -26,16 +25,14 @@ class LabelledText:
     indent: int = LABEL_WIDTH
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(NamedTuple):
     """A title of some rows, with a line of `rule` to the right edge."""
 
     title: Text
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """Short pieces that share lines; none is broken while it fits one."""
 
     pieces: tuple[Text, ...]

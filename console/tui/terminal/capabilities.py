@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 REFUSED_EXIT = 2
 HEADLESS_HINT = "use the headless verbs instead: recovery status, recovery run, recovery journal (each with --json)"
@@ -19,8 +19,7 @@ class UnsuitableTerminal(Exception):
     exit_code = REFUSED_EXIT
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(NamedTuple):
     """How to draw on this terminal."""
 
     theme: str = "dark"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -18,16 +17,14 @@ GAP = 2
 """Blank cells between columns."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TableRow:
+class TableRow(NamedTuple):
     """One row. Cells that look the same are not drawn again; the same object for an unchanged row costs nothing."""
 
     key: str
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: a fixed width, or a share (`flex`) of what the fixed ones leave, at least `width`."""
 
     key: str
