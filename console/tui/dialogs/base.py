@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from console.tui.glyphs import KEY, MUTED
 from console.tui.parts.facts import Facts, Row
-from console.tui.parts.header import AlarmBar, HeaderBar
+from console.tui.parts.header import alarm_lines, header_line
 from console.tui.parts.living import Living
 from console.tui.session import Session, session_of
 from console.tui.store import Changed
@@ -45,12 +45,10 @@ class Dialog(Living, ModalScreen[R]):
         super().__init__()
         self._mounted_whole = False
         # Kept by hand: a late message may come while a closing dialog has lost its children already.
-        self.header = HeaderBar()
-        self.alarms = AlarmBar(classes="-calm")
+        self.top = Lines([""])
 
     def compose(self) -> ComposeResult:
-        yield self.header
-        yield self.alarms
+        yield self.top
         yield TitleRule(self.title_, glyphs=self.session.glyphs)
         with Vertical(id="dialog"):
             yield from self.content_()
@@ -76,8 +74,8 @@ class Dialog(Living, ModalScreen[R]):
 
     def tick(self) -> None:
         """Once a second, and after every change."""
-        self.header.paint(self.session.store, self.session.glyphs)
-        self.alarms.paint(self.session.store)
+        store, width = self.session.store, self.app.size.width
+        self.top.show([header_line(store, self.session.glyphs, width), *alarm_lines(store, width)])
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -15,6 +15,7 @@ from textual.widgets import Digits
 from console.tui.dialogs.base import Dialog, keys_line
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN
 from console.tui.parts.ages import health_mark
+from console.tui.parts.header import header_line
 from console.tui.store import LinkState, Store
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
@@ -58,7 +59,7 @@ class PresenterDialog(Dialog[None]):
     DEFAULT_CSS = "PresenterDialog #figures { height: 5; } PresenterDialog #services { height: 1fr; padding: 0 1; }"
 
     def compose(self) -> ComposeResult:
-        yield self.header
+        yield self.top
         with Vertical(id="dialog"):
             yield from self.content_()
         yield Lines([keys_line(self.keys_)], classes="keys")
@@ -71,7 +72,7 @@ class PresenterDialog(Dialog[None]):
 
     def tick(self) -> None:
         store = self.session.store
-        self.header.paint(store, self.session.glyphs)
+        self.top.show([header_line(store, self.session.glyphs, self.app.size.width)])
         self._now.show(utc(store.wall).rstrip("Z"), "UTC")
         self._paint_rto(store)
         self._paint_risk(store)

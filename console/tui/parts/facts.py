@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 
 from console.tui.glyphs import MUTED
 from console.tui.text import joined
-from console.tui.widgets.lines import Lines
+from console.tui.widgets.lines import draw, same_text
 
 LABEL_WIDTH = 10
 
@@ -87,34 +88,53 @@ def _flowing(row: Flow, width: int, console: Console) -> list[Text]:
     return lines
 
 
-class Facts(VerticalScroll, can_focus=True):
+class Facts(ScrollView, can_focus=True):
     """Rows wrapped to the width there is; scrolls when they do not fit."""
 
     DEFAULT_CSS = """
-    Facts { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
-    Facts Lines { height: auto; }
+    Facts {
+        height: 1fr; padding: 0 1; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+    }
     """
 
     def __init__(self, rows: Sequence[Row] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._facts: list[Row] = list(rows)
-
-    def compose(self) -> ComposeResult:
-        yield Lines([""])
+        self._lines: list[Text] = []
+        self._width = 0
 
     def on_resize(self) -> None:
         self._wrap()
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Replace the text; the same text costs nothing."""
-        if list(rows) != self._facts:
-            self._facts = list(rows)
-            self._wrap()
+        """Replace the text; the same text costs nothing, and only lines that differ are drawn again."""
+        if list(rows) == self._facts:
+            return
+        self._facts = list(rows)
+        before, top = self._lines, self.scroll_offset.y
+        self._wrap(anew=True)
+        for y in range(max(len(before), len(self._lines))):
+            old = before[y] if y < len(before) else None
+            now = self._lines[y] if y < len(self._lines) else None
+            if old is None or now is None or not same_text(old, now):
+                self.refresh(Region(0, y - top, self.size.width, 1))
 
-    def _wrap(self) -> None:
-        width = self.scrollable_content_region.width
-        if width:
-            self.query_one(Lines).show(wrap_rows(self._facts, width, self.app.console))
+    def render_line(self, y: int) -> Strip:
+        self._wrap()
+        y += self.scroll_offset.y
+        width = self.size.width
+        if y >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        return draw(self, self._lines[y], width)
+
+    def _wrap(self, *, anew: bool = False) -> None:
+        """Wrap for the width there is; more lines than there is room for can be scrolled."""
+        region = self.scrollable_content_region
+        if region.width and (anew or region.width != self._width):
+            self._width = region.width
+            self._lines = wrap_rows(self._facts, region.width, self.app.console)
+        self.virtual_size = Size(1, len(self._lines) if len(self._lines) > region.height else 1)
 
     @property
     def plain(self) -> str:

@@ -11,7 +11,6 @@ from console.tui.parts.fields import Field, fit_fields
 from console.tui.session import ActionContext
 from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined
-from console.tui.widgets.lines import Lines
 from state.api.views.header import HeaderView
 from state.units import ago
 
@@ -25,35 +24,27 @@ def _key(action: Action, works: bool) -> Text:
     return joined((shown_key(action), KEY if works else MUTED), (f" {action.title}", "" if works else MUTED))
 
 
-class KeysBar(Lines):
+def keys_line(ctx: ActionContext, width: int) -> Text:
     """The keys of this screen; what does nothing now is dimmed, `?` says why."""
-
-    DEFAULT_CSS = "KeysBar { height: 1; }"
-
-    def paint(self, ctx: ActionContext) -> None:
-        fields = []
-        for place, action in enumerate(action for action in keys_of(ctx.screen) if action.shown):
-            works = action.why_not(ctx) is None
-            rank = ALWAYS.get(action.id, place + 1 if works else place + USELESS)
-            fields.append(Field(rank, (_key(action, works),)))
-        self.show([joined(" ", fit_fields(fields, self.app.size.width - 1))])
+    fields = []
+    for place, action in enumerate(action for action in keys_of(ctx.screen) if action.shown):
+        works = action.why_not(ctx) is None
+        rank = ALWAYS.get(action.id, place + 1 if works else place + USELESS)
+        fields.append(Field(rank, (_key(action, works),)))
+    return joined(" ", fit_fields(fields, width - 1))
 
 
-class StatusBar(Lines):
+def status_line(store: Store, notice: str, width: int) -> Text:
     """The last line; a notice takes the journal's place until it has been read."""
-
-    DEFAULT_CSS = "StatusBar { height: 1; }"
-
-    def paint(self, store: Store, notice: str) -> None:
-        fields = [Field(0, link_forms(store), right=True)]
-        if notice:
-            message = cell(f" {notice}", WARN)
-            short = message.copy()
-            short.truncate(max(8, self.app.size.width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
-            fields.append(Field(0, (message, short)))
-        elif store.view(HeaderView) is not None:
-            fields.append(Field(1, journal_forms(store)))
-        self.show([fit_fields(fields, self.app.size.width)])
+    fields = [Field(0, link_forms(store), right=True)]
+    if notice:
+        message = cell(f" {notice}", WARN)
+        short = message.copy()
+        short.truncate(max(8, width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
+        fields.append(Field(0, (message, short)))
+    elif store.view(HeaderView) is not None:
+        fields.append(Field(1, journal_forms(store)))
+    return fit_fields(fields, width)
 
 
 def journal_forms(store: Store) -> tuple[Text, ...]:

@@ -12,7 +12,6 @@ from console.tui.parts.fields import Field, fit_fields
 from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined, labelled, state_text
 from console.tui.theme import banner
-from console.tui.widgets.lines import Lines
 from state.api.topics import Topic
 from state.api.views.header import DataRisk, HeaderView, RtoClock
 from state.health import Health
@@ -20,6 +19,7 @@ from state.units import ago, clock, megabytes, utc
 
 NEARLY = 0.75
 """From this share of an objective on it warns."""
+MOST_ALARMS = 3
 DANGER_LINE = "bold red reverse"
 CAUTION_LINE = "bold yellow reverse"
 
@@ -100,75 +100,50 @@ def oldest(store: Store) -> tuple[Text, ...]:
     return (cell(f"~ {name} {message}", style), cell(f"~ {message}", style))
 
 
-class HeaderBar(Lines):
+def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
     """The first line. It cannot be hidden, and the environment in it cannot be pushed out."""
-
-    DEFAULT_CSS = "HeaderBar { height: 1; }"
-
-    def paint(self, store: Store, glyphs: Glyphs) -> None:
-        view, hello = store.view(HeaderView), store.hello
-        environment = view.environment if view else hello.environment if hello else ""
-        word, style = banner(environment or "unknown", drill=environment == "drill")
-        fields = [Field(0, (Text(word, style, end=""),)), Field(0, (cell(utc(store.wall)),), right=True)]
-        estate = view.estate if view else hello.estate if hello else ""
-        if estate:
-            fields.append(Field(6, (cell(estate, "bold"),)))
-        if view is not None:
-            fields.append(Field(1, rto_forms(view.rto, store)))
-            fields.append(Field(2, risk_forms(view.risk, store, glyphs)))
-            if view.running:
-                count = len(view.running)
-                short = f"{count} run" + ("s" if count > 1 else "")
-                fields.append(
-                    Field(4, (labelled("runs", " ".join(view.running)), cell(short)) if count < 4 else (cell(short),))
-                )
-        self.show([fit_fields(fields, self.app.size.width)])
+    view, hello = store.view(HeaderView), store.hello
+    environment = view.environment if view else hello.environment if hello else ""
+    word, style = banner(environment or "unknown", drill=environment == "drill")
+    fields = [Field(0, (Text(word, style, end=""),)), Field(0, (cell(utc(store.wall)),), right=True)]
+    estate = view.estate if view else hello.estate if hello else ""
+    if estate:
+        fields.append(Field(6, (cell(estate, "bold"),)))
+    if view is not None:
+        fields.append(Field(1, rto_forms(view.rto, store)))
+        fields.append(Field(2, risk_forms(view.risk, store, glyphs)))
+        if view.running:
+            count = len(view.running)
+            short = cell(f"{count} run" + ("s" if count > 1 else ""))
+            fields.append(Field(4, (labelled("runs", " ".join(view.running)), short) if count < 4 else (short,)))
+    return fit_fields(fields, width)
 
 
-class TabsBar(Lines):
+def tabs_line(store: Store, tabs: Sequence[Topic], here: str, width: int) -> Text:
     """The second line: the screens by digit; at the right who you are and the oldest source."""
-
-    DEFAULT_CSS = "TabsBar { height: 1; }"
-
-    def paint(self, store: Store, tabs: Sequence[Topic], here: str) -> None:
-        names = Text(end="", no_wrap=True)
-        digits = Text(end="", no_wrap=True)
-        for tab in tabs:
-            style = "bold reverse" if tab.name == here else MUTED
-            names.append(f" {tab.digit} {tab.title} ", style)
-            digits.append(f" {tab.digit} {tab.title} " if tab.name == here else f" {tab.digit} ", style)
-        fields = [
-            Field(1, (names, digits)),
-            Field(3, oldest(store), right=True),
-            Field(2, who(store), right=True),
-        ]
-        self.show([fit_fields(fields, self.app.size.width)])
+    names = Text(end="", no_wrap=True)
+    digits = Text(end="", no_wrap=True)
+    for tab in tabs:
+        style = "bold reverse" if tab.name == here else MUTED
+        names.append(f" {tab.digit} {tab.title} ", style)
+        digits.append(f" {tab.digit} {tab.title} " if tab.name == here else f" {tab.digit} ", style)
+    return fit_fields(
+        [Field(1, (names, digits)), Field(3, oldest(store), right=True), Field(2, who(store), right=True)], width
+    )
 
 
-class AlarmBar(Lines):
+def alarm_lines(store: Store, width: int) -> list[Text]:
     """Lines that exist only while something is badly wrong."""
-
-    DEFAULT_CSS = "AlarmBar { height: auto; max-height: 4; } AlarmBar.-calm { display: none; }"
-
-    def paint(self, store: Store) -> None:
-        width = self.app.size.width
-        rows = [_bar(message, DANGER_LINE, width) for message in self._alarms(store)]
-        view = store.view(HeaderView)
-        if view is not None and view.effects:
-            rows.append(_bar(f"EFFECTS REFUSED: {view.effects}", CAUTION_LINE, width))
-        self.set_class(not rows, "-calm")
-        if rows:
-            self.show(rows)
-
-    @staticmethod
-    def _alarms(store: Store) -> list[str]:
-        view = store.view(HeaderView)
-        alarms = list(view.alarms) if view is not None else []
-        if store.link.state is LinkState.LOST:
-            alarms.insert(0, f"ENGINE LOST {ago(store.link_age)}: what you see is old. {store.link.reason}")
-        if len(alarms) > 3:
-            alarms[2:] = [f"and {len(alarms) - 2} more alarms"]
-        return alarms
+    view = store.view(HeaderView)
+    alarms = list(view.alarms) if view is not None else []
+    if store.link.state is LinkState.LOST:
+        alarms.insert(0, f"ENGINE LOST {ago(store.link_age)}: what you see is old. {store.link.reason}")
+    if len(alarms) > MOST_ALARMS:
+        alarms[MOST_ALARMS - 1 :] = [f"and {len(alarms) - MOST_ALARMS + 1} more alarms"]
+    rows = [_bar(message, DANGER_LINE, width) for message in alarms]
+    if view is not None and view.effects:
+        rows.append(_bar(f"EFFECTS REFUSED: {view.effects}", CAUTION_LINE, width))
+    return rows
 
 
 def _bar(message: str, style: str, width: int) -> Text:

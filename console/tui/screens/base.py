@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -17,11 +19,12 @@ from console.tui.glyphs import Glyphs
 from console.tui.mirror import Touched
 from console.tui.parts.facts import Facts, Row
 from console.tui.parts.feed import Feed
-from console.tui.parts.footer import KeysBar, StatusBar
-from console.tui.parts.header import AlarmBar, HeaderBar, TabsBar
+from console.tui.parts.footer import keys_line, status_line
+from console.tui.parts.header import alarm_lines, header_line, tabs_line
 from console.tui.parts.living import Living
 from console.tui.session import ActionContext, Navigation, Session, session_of
 from console.tui.store import Changed, Store
+from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column
 from console.tui.widgets.table import LineTable
 from state.api.topics import Topic
@@ -55,9 +58,7 @@ class MainScreen(Living, Screen[None]):
     MainScreen { layout: vertical; }
     MainScreen #body { height: 1fr; }
     MainScreen LineTable { scrollbar-gutter: stable; }
-    MainScreen.-tiny TabsBar, MainScreen.-tiny StatusBar, MainScreen.-tiny Detail, MainScreen.-tiny .second {
-        display: none;
-    }
+    MainScreen.-tiny Detail, MainScreen.-tiny .second { display: none; }
     """
 
     def __init__(self, topic: Topic) -> None:
@@ -66,7 +67,12 @@ class MainScreen(Living, Screen[None]):
         self.topic = topic
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}
+        rows = [""] if self._tiny else ["", ""]
+        self._top, self._bottom = Lines(rows), Lines(rows)
+        self._status: list[Text] = []
         self._mounted_whole = False
+        self._resumed = False
+        self._painted_for: Size | None = None
         self._columns: dict[str, tuple[Column, ...]] = {}
 
     @property
@@ -95,14 +101,16 @@ class MainScreen(Living, Screen[None]):
     def glyphs(self) -> Glyphs:
         return self.session.glyphs
 
+    @property
+    def _tiny(self) -> bool:
+        """Whether there is room for the most needed lines only."""
+        return self.has_class("-tiny")
+
     def compose(self) -> ComposeResult:
-        yield HeaderBar()
-        yield TabsBar()
-        yield AlarmBar(classes="-calm")
+        yield self._top
         with Vertical(id="body"):
             yield from self.body()
-        yield KeysBar()
-        yield StatusBar()
+        yield self._bottom
 
     # -- for subclasses
 
@@ -131,7 +139,7 @@ class MainScreen(Living, Screen[None]):
 
     def set_height(self, panel: str, rows: int, least: int, most: int) -> None:
         """Let a panel be as high as its rows, within limits; on a tiny terminal the style sheet decides."""
-        height: int | str = "1fr" if self.has_class("-tiny") else max(least, min(rows, most))
+        height: int | str = "1fr" if self._tiny else max(least, min(rows, most))
         self.query_one(panel).styles.height = height
 
     def table_in_focus(self) -> LineTable | None:
@@ -219,14 +227,19 @@ class MainScreen(Living, Screen[None]):
 
     def on_mount(self) -> None:
         self._mounted_whole = True
+        self._painted_for = self.app.size
         self._fit_columns(self.app.size.width)
         self.paint_all()
 
     def on_screen_resume(self) -> None:
-        self.call_after_refresh(self.paint_all)
+        # Nothing was missed between the first painting and the first resume.
+        first, self._resumed = not self._resumed, True
+        if not first:
+            self.call_after_refresh(self.paint_all)
 
     def on_resize(self, event: events.Resize) -> None:
-        if self.ready:
+        if self.ready and event.size != self._painted_for:
+            self._painted_for = event.size
             self._fit_columns(event.size.width)
             self.call_after_refresh(self.paint_all)
 
@@ -258,12 +271,12 @@ class MainScreen(Living, Screen[None]):
         """Header, tabs, alarms, keys and status."""
         if not self.ready:
             return
-        self.query_one(HeaderBar).paint(self.store, self.glyphs)
-        self.query_one(TabsBar).paint(self.store, self.session.tabs, self.topic.name)
-        self.query_one(AlarmBar).paint(self.store)
-        self.query_one(StatusBar).paint(self.store, self.session.recent.notice_now)
+        width = self.app.size.width
+        tabs = [] if self._tiny else [tabs_line(self.store, self.session.tabs, self.topic.name, width)]
+        self._top.show([header_line(self.store, self.glyphs, width), *tabs, *alarm_lines(self.store, width)])
+        self._status = [] if self._tiny else [status_line(self.store, self.session.recent.notice_now, width)]
         self.paint_keys()
 
     def paint_keys(self) -> None:
         """Which keys work now."""
-        self.query_one(KeysBar).paint(self.context())
+        self._bottom.show([keys_line(self.context(), self.app.size.width), *self._status])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -157,6 +158,8 @@ class _Row:
 
     def write_changes(self, shown: _Row, y: int, pen: Pen | None, out: list[str]) -> Pen | None:
         """Append moves, styles and text for the runs that differ; returns the style left selected."""
+        if None in shown.signs and self._simple():
+            return self._write_whole(y, pen, out)
         cursor = -1
         for start, end in self._runs(shown):
             x = start
@@ -179,6 +182,24 @@ class _Row:
                 # Terminals disagree about the width of special signs: never rely on where the cursor went.
                 cursor = -1 if special or stop >= len(self.signs) else stop
                 x = stop
+        return pen
+
+    def _simple(self) -> bool:
+        """Whether every cell is known and holds one character of its own."""
+        signs = self.signs
+        return None not in signs and "" not in signs and max(map(len, signs), default=0) == 1  # type: ignore[arg-type]
+
+    def _write_whole(self, y: int, pen: Pen | None, out: list[str]) -> Pen | None:
+        """The whole line, when nothing is known of what the terminal shows."""
+        out.append(_move(-1, 0, y))
+        x = 0
+        for wanted, group in groupby(self.pens):
+            stop = x + sum(1 for _ in group)
+            if wanted is not None and wanted != pen:
+                out.append(select(wanted, pen))
+                pen = wanted
+            out.append("".join(self.signs[x:stop]))  # type: ignore[arg-type]
+            x = stop
         return pen
 
     def _plain(self, x: int) -> bool:

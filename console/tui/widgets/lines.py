@@ -28,10 +28,11 @@ class Lines(Widget):
         """Replace the lines."""
         old, self._lines = self._lines, [_text(row) for row in rows]
         if len(old) != len(self._lines):
-            self.refresh(layout=True)
+            height = self.styles.height
+            self.refresh(layout=height is None or height.is_auto)
             return
         for y, (before, now) in enumerate(zip(old, self._lines, strict=True)):
-            if before != now or before.style != now.style:
+            if not same_text(before, now):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     @property
@@ -51,6 +52,11 @@ class Lines(Widget):
         if y >= len(rows):
             return Strip.blank(self.size.width, self.rich_style)
         return draw(self, rows[y], self.size.width)
+
+
+def same_text(before: Text, now: Text) -> bool:
+    """Whether a text looks the same. Equality alone overlooks the base style."""
+    return before is now or (before == now and before.style == now.style)
 
 
 def draw(widget: Widget, line: Text, width: int, style: Style | None = None) -> Strip:

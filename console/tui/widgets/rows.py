@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from console.tui.glyphs import Glyphs
+from console.tui.widgets.lines import same_text
 from state.text import cut_middle
 
 Cell = Text | str | tuple[str, str]
@@ -123,9 +124,9 @@ def _cut_end(value: Cell, room: int, ellipsis: str) -> Text:
 
 
 def same_cell(before: Cell, now: Cell) -> bool:
-    """Whether a cell looks the same. Equality of texts alone overlooks their base style."""
+    """Whether a cell looks the same."""
     if before is now:
         return True
     if isinstance(before, Text) and isinstance(now, Text):
-        return before == now and before.style == now.style
+        return same_text(before, now)
     return type(before) is type(now) and before == now

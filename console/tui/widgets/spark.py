@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from rich.text import Text
+from textual.geometry import Size
 
 from console.tui.glyphs import ACTIVE, FAIL, MUTED, UNICODE, Glyphs
 from console.tui.widgets.lines import Lines
@@ -123,6 +124,7 @@ class Chart(Lines):
         self._values: Values = ()
         self._target: float | None = None
         self._label: Callable[[float], str] = _short
+        self._size_drawn = Size(0, 0)
 
     def show_values(
         self, values: Values, *, target: float | None = None, label: Callable[[float], str] = _short
@@ -130,16 +132,21 @@ class Chart(Lines):
         """Draw these values, oldest first."""
         if (tuple(values), target, label) != (self._values, self._target, self._label):
             self._values, self._target, self._label = tuple(values), target, label
-            self._build()
+            self.show(self._drawn())
 
-    def on_resize(self) -> None:
-        self._build()
+    def rows(self, width: int) -> Sequence[Text]:
+        if self._size_drawn != self.size:
+            self._lines = self._drawn()
+        return self._lines
 
-    def _build(self) -> None:
+    def _drawn(self) -> list[Text]:
+        """The lines for the size there is."""
+        self._size_drawn = self.size
         width, height = self.size
-        if width and height > 2:
-            rows = chart(self._values, width, height - 1, self._glyphs, target=self._target, label=self._label)
-            self.show([*rows, _axis(len(self._values), width)] if len(rows) > 1 else rows)
+        if not width or height <= 2:
+            return []
+        rows = chart(self._values, width, height - 1, self._glyphs, target=self._target, label=self._label)
+        return [*rows, _axis(len(self._values), width)] if len(rows) > 1 else rows
 
 
 def _axis(count: int, width: int) -> Text:

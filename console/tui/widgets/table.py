@@ -201,7 +201,7 @@ class LineTable(ScrollView, can_focus=True):
         self._read_rows()
         height = len(self._shown) + 1
         if self.virtual_size.height != height:
-            self.virtual_size = Size(self.size.width, height)
+            self.virtual_size = Size(1, height)
         place = self._place.get(self._cursor_key or "", min(self._cursor, len(self._shown) - 1))
         self._set_cursor(max(0, place))
         visible = top <= self._cursor < top + self._lines()
@@ -293,7 +293,6 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         self._fit_columns()
-        self.virtual_size = Size(self.size.width, len(self._shown) + 1)
         top, lines = self.scroll_offset.y, self._lines()
         if lines and not top <= self._cursor < top + lines:
             self.scroll_to(y=max(0, self._cursor - lines + 1), animate=False, force=True, immediate=True)
