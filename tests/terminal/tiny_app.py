@@ -43,7 +43,6 @@ def build(terminal, wish: set[str]):
     from console.tui.text import joined, state_text
     from console.tui.theme import banner, select
     from console.tui.widgets.lines import Lines
-    from console.tui.widgets.panel import Panel
     from console.tui.widgets.rows import Column, TableRow
     from console.tui.widgets.table import LineTable
 
@@ -55,9 +54,8 @@ def build(terminal, wish: set[str]):
             self.head = Lines([joined(word, " ready ", state_text("fail", self.glyphs))])
             self.head.rows(1)[0].stylize(style, 0, len(word))
             columns = [Column("name", "Name", width=20, flex=1), Column("n", "N", width=8, align="right")]
-            self.table = LineTable(columns, glyphs=self.glyphs)
+            self.table = LineTable(columns, title="Servers", glyphs=self.glyphs)
             yield self.head
-            yield Panel(title="Servers", glyphs=self.glyphs)
             yield self.table
 
         def on_mount(self) -> None:

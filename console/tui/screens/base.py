@@ -137,10 +137,10 @@ class MainScreen(Living, Screen[None]):
 
     # -- selection and keys
 
-    def set_height(self, panel: str, rows: int, least: int, most: int) -> None:
-        """Let a panel be as high as its rows, within limits; on a tiny terminal the style sheet decides."""
+    def set_height(self, part: str, rows: int, least: int, most: int) -> None:
+        """Let a part be as high as its rows, within limits; on a tiny terminal the style sheet decides."""
         height: int | str = "1fr" if self._tiny else max(least, min(rows, most))
-        self.query_one(panel).styles.height = height
+        self.query_one(part).styles.height = height
 
     def table_in_focus(self) -> LineTable | None:
         """The table the keys act on: the one in focus, else the first."""

@@ -20,7 +20,6 @@ from console.tui.parts.messages import sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, state_text
-from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
 from state.api.wire import columns, is_table
@@ -33,17 +32,16 @@ LABEL_WIDTH = 16
 class GenericScreen(MainScreen):
     """What the engine tells about this topic, as it tells it: there is no screen made for it yet."""
 
-    DEFAULT_CSS = "GenericScreen Panel { height: 1fr; } GenericScreen Panel LineTable { height: 1fr; }"
-
     def body(self) -> Iterable[Widget]:
         self._tables: dict[str, Feed[Any]] = {}
         for name, kind in columns(self.topic.view_type).items():
             row = get_args(kind)[1] if is_table(kind) else None
             if is_dataclass(row):
-                table = LineTable(_columns(row), empty="nothing told yet", glyphs=self.glyphs, id=name)
+                title = name.replace("_", " ").capitalize()
+                table = LineTable(_columns(row), title=title, empty="nothing told yet", glyphs=self.glyphs, id=name)
                 build = partial(self._build, [field.name for field in fields(row)])
                 self._tables[name] = Feed[Any](table, self.store, build, sources_of)
-                yield Panel(table, title=name.replace("_", " ").capitalize(), glyphs=self.glyphs)
+                yield table
         self.feeds = list(self._tables.values())
         yield Detail()
 

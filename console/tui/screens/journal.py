@@ -15,7 +15,6 @@ from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
-from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
 from state.api.views.journal import JournalRow, JournalView
@@ -48,15 +47,15 @@ class JournalScreen(MainScreen):
 
     narrow: ClassVar[Mapping[str, int]] = {"entries": 5}
     DEFAULT_CSS = """
-    JournalScreen #entries-panel { height: 1fr; }
     JournalScreen #chain { padding: 0 1; }
     JournalScreen.-tiny #chain { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
-        entries = LineTable(ENTRIES, empty="no entry read yet", glyphs=self.glyphs, id="entries")
+        entries = LineTable(ENTRIES, title="Journal", empty="no entry read yet", glyphs=self.glyphs, id="entries")
+        entries.set_title("Journal", "newest first")
         self.entries = Feed[JournalRow](entries, self.store, self._entry)
-        yield Panel(entries, title="Journal", note=cell("newest first"), glyphs=self.glyphs, id="entries-panel")
+        yield entries
         yield Lines(["waiting for the engine"], id="chain")
         yield Detail()
 

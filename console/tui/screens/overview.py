@@ -19,7 +19,6 @@ from console.tui.parts.messages import latency, ratio, sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
-from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, sparkline
 from console.tui.widgets.table import LineTable
@@ -58,36 +57,31 @@ class OverviewScreen(MainScreen):
 
     narrow: ClassVar[Mapping[str, int]] = {"services": 6}
     DEFAULT_CSS = """
-    OverviewScreen #services-panel { height: 6; }
+    OverviewScreen #services { height: 6; }
     OverviewScreen #signals { height: 6; }
     OverviewScreen #bottom { height: 1fr; min-height: 4; }
     OverviewScreen #bottom Detail { height: 1fr; width: 1fr; }
-    OverviewScreen #errors-panel { display: none; height: 1fr; width: 1fr; }
-    OverviewScreen.-wide #errors-panel { display: block; }
-    OverviewScreen.-wide #alerts-panel { width: 3fr; }
-    OverviewScreen.-wide #probes-panel { width: 2fr; }
-    OverviewScreen Chart { height: 1fr; padding: 0 1; }
-    OverviewScreen.-tiny #services-panel { height: 1fr; }
+    OverviewScreen #errors { display: none; height: 1fr; width: 1fr; }
+    OverviewScreen.-wide #errors { display: block; }
+    OverviewScreen.-wide #alerts { width: 3fr; }
+    OverviewScreen.-wide #probes { width: 2fr; }
+    OverviewScreen Chart { padding: 0 1; }
+    OverviewScreen.-tiny #services { height: 1fr; }
     OverviewScreen.-tiny #bottom { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        services = LineTable(SERVICES, empty="no service read yet", glyphs=glyphs, id="services")
-        alerts = LineTable(ALERTS, empty="no alerts read yet", glyphs=glyphs, id="alerts")
-        probes = LineTable(PROBES, empty="no probes in the estate", glyphs=glyphs, id="probes")
+        services = LineTable(SERVICES, title="Services", empty="no service read yet", glyphs=glyphs, id="services")
+        alerts = LineTable(ALERTS, title="Alerts", empty="no alerts read yet", glyphs=glyphs, id="alerts")
+        probes = LineTable(PROBES, title="Probes", empty="no probes in the estate", glyphs=glyphs, id="probes")
         self.services = Feed[ServiceRow](services, self.store, self._service, lambda row: (row.source,))
         self.alerts = Feed[AlertRow](alerts, self.store, self._alert, lambda row: (row.source,))
         self.probes = Feed[ProbeRow](probes, self.store, self._probe, lambda row: (row.source,))
         self.feeds = [self.services, self.alerts, self.probes]
-        yield Panel(services, title="Services", glyphs=glyphs, id="services-panel")
-        yield Horizontal(
-            Panel(alerts, title="Alerts", glyphs=glyphs, id="alerts-panel"),
-            Panel(probes, title="Probes", glyphs=glyphs, id="probes-panel"),
-            id="signals",
-            classes="second",
-        )
-        yield Horizontal(Detail(), Panel(Chart(glyphs), title="Errors", glyphs=glyphs, id="errors-panel"), id="bottom")
+        yield services
+        yield Horizontal(alerts, probes, id="signals", classes="second")
+        yield Horizontal(Detail(), Chart(glyphs, title="Errors", id="errors"), id="bottom")
 
     def paint(self, touched: Touched) -> None:
         view = self.store.view(OverviewView)
@@ -103,7 +97,7 @@ class OverviewScreen(MainScreen):
             self.probes.show(view.probes, None if whole else keys["probes"])
         self._words(view)
         height = self.app.size.height
-        self.set_height("#services-panel", len(view.services) + 2, 4, max(5, height // 3))
+        self.set_height("#services", len(view.services) + 2, 4, max(5, height // 3))
         self.set_height("#signals", max(len(view.alerts), len(view.probes)) + 2, 4, 6 if height < 32 else 12)
 
     def _words(self, view: OverviewView) -> None:
@@ -111,8 +105,8 @@ class OverviewScreen(MainScreen):
         note = cell(view.advice, "bold") if view.advice else cell("all within their objectives" if not failing else "")
         if not view.services:
             note = cell("")
-        self.query_one("#services-panel", Panel).set_title("Services", note)
-        self.query_one("#alerts-panel", Panel).set_title(
+        self.services.table.set_title("Services", note)
+        self.alerts.table.set_title(
             "Alerts",
             joined(state_text(view.alerts_health.value, self.glyphs, word=False), f" {len(view.alerts)} firing"),
         )
@@ -167,8 +161,9 @@ class OverviewScreen(MainScreen):
             row = self.row("services", self.services.table.cursor_key or "")
         if isinstance(row, ServiceRow):
             note = cell(f"target {percent(row.error_limit)}", MUTED)
-            self.query_one("#errors-panel", Panel).set_title(f"Errors of {row.name}", note)
-            self.query_one(Chart).show_values(row.trend, target=row.error_limit, label=percent)
+            chart = self.query_one(Chart)
+            chart.set_title(f"Errors of {row.name}", note)
+            chart.show_values(row.trend, target=row.error_limit, label=percent)
 
     def detail_rows(self) -> list[Row]:
         row = self.selected()

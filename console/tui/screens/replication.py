@@ -29,7 +29,7 @@ from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.lines import Lines
-from console.tui.widgets.panel import Panel
+from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, sparkline
 from console.tui.widgets.table import LineTable
@@ -68,32 +68,38 @@ class ReplicationScreen(MainScreen):
 
     narrow: ClassVar[Mapping[str, int]] = {"nodes": 8}
     DEFAULT_CSS = """
-    ReplicationScreen #clusters-panel { height: auto; max-height: 8; }
-    ReplicationScreen #nodes-panel { height: 6; }
-    ReplicationScreen #slots-panel { height: 4; }
+    ReplicationScreen #clusters { height: auto; max-height: 7; }
+    ReplicationScreen #nodes { height: 6; }
+    ReplicationScreen #slots { height: 4; }
     ReplicationScreen #bottom { height: 1fr; min-height: 4; }
     ReplicationScreen #bottom Detail { height: 1fr; width: 1fr; }
-    ReplicationScreen #behind-panel { display: none; height: 1fr; width: 1fr; }
-    ReplicationScreen.-wide #behind-panel { display: block; }
-    ReplicationScreen Chart { height: 1fr; padding: 0 1; }
-    ReplicationScreen.-tiny #clusters-panel { max-height: 2; }
-    ReplicationScreen.-tiny #nodes-panel { height: 1fr; }
+    ReplicationScreen #behind { display: none; height: 1fr; width: 1fr; }
+    ReplicationScreen.-wide #behind { display: block; }
+    ReplicationScreen Chart { padding: 0 1; }
+    ReplicationScreen.-tiny #clusters { max-height: 1; }
+    ReplicationScreen.-tiny #nodes { height: 1fr; }
     ReplicationScreen.-tiny #bottom { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        nodes = LineTable(NODES, empty="no database node read yet", glyphs=glyphs, id="nodes")
-        slots = LineTable(SLOTS, empty="no replication slot on the primary", glyphs=glyphs, id="slots")
+        nodes = LineTable(NODES, title="Nodes", empty="no database node read yet", glyphs=glyphs, id="nodes")
+        slots = LineTable(
+            SLOTS,
+            title="Slots",
+            empty="no replication slot on the primary",
+            glyphs=glyphs,
+            id="slots",
+            classes="second",
+        )
         self.nodes = Feed[NodeRow](nodes, self.store, self._node, lambda row: row.sources)
         self.slots = Feed[SlotRow](slots, self.store, self._slot, lambda row: (row.source,))
         self.feeds = [self.nodes, self.slots]
-        yield Panel(
-            Lines(["waiting for the engine"], id="clusters"), title="Clusters", glyphs=glyphs, id="clusters-panel"
-        )
-        yield Panel(nodes, title="Nodes", glyphs=glyphs, id="nodes-panel")
-        yield Panel(slots, title="Slots", glyphs=glyphs, id="slots-panel", classes="second")
-        yield Horizontal(Detail(), Panel(Chart(glyphs), title="Behind", glyphs=glyphs, id="behind-panel"), id="bottom")
+        yield TitleRule("Clusters", glyphs=glyphs)
+        yield Lines(["waiting for the engine"], id="clusters")
+        yield nodes
+        yield slots
+        yield Horizontal(Detail(), Chart(glyphs, title="Behind", id="behind"), id="bottom")
 
     def paint(self, touched: Touched) -> None:
         view = self.store.view(ReplicationView)
@@ -107,8 +113,8 @@ class ReplicationScreen(MainScreen):
             self.slots.show(view.slots, None if whole else keys["slots"])
         self._paint_clusters()
         height = self.app.size.height
-        self.set_height("#nodes-panel", len(view.nodes) + 2, 4, max(6, height // 3))
-        self.set_height("#slots-panel", len(view.slots) + 2, 4, 4 if height < 32 else 8)
+        self.set_height("#nodes", len(view.nodes) + 2, 4, max(6, height // 3))
+        self.set_height("#slots", len(view.slots) + 2, 4, 4 if height < 32 else 8)
 
     def tick(self) -> None:
         super().tick()
@@ -217,14 +223,14 @@ class ReplicationScreen(MainScreen):
             row = self.row("nodes", self.nodes.table.cursor_key or "")
         if isinstance(row, NodeRow) and row.role in LEADS:
             row = farthest(row.cluster, view.nodes.values())
-        panel, chart = self.query_one("#behind-panel", Panel), self.query_one(Chart)
+        chart = self.query_one(Chart)
         if not isinstance(row, NodeRow):
-            panel.set_title("Behind", cell("no standby is read", MUTED))
+            chart.set_title("Behind", cell("no standby is read", MUTED))
             chart.show_values(())
             return
         cluster = view.clusters.get(row.cluster)
         target = float(cluster.risk.target) if cluster else None
-        panel.set_title(f"{row.node} behind", cell(f"RPO {megabytes(target)}" if target is not None else "", MUTED))
+        chart.set_title(f"{row.node} behind", cell(f"RPO {megabytes(target)}" if target is not None else "", MUTED))
         chart.show_values(row.trend, target=target, label=megabytes)
 
     def detail_rows(self) -> list[Row]:

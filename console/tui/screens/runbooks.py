@@ -18,7 +18,6 @@ from console.tui.parts.run_facts import measured, run_detail, runbook_detail, st
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import FRESH, Age
 from console.tui.text import cell, joined, state_text
-from console.tui.widgets.panel import Panel
 from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
@@ -59,37 +58,37 @@ class RunbooksScreen(MainScreen):
 
     narrow: ClassVar[Mapping[str, int]] = {"steps": 4, "library": 5}
     DEFAULT_CSS = """
-    RunbooksScreen #runs-panel { height: 5; }
-    RunbooksScreen #steps-panel { height: 1fr; min-height: 4; }
+    RunbooksScreen #runs { height: 5; }
+    RunbooksScreen #steps { height: 1fr; min-height: 4; }
     RunbooksScreen #bottom { height: 7; }
     RunbooksScreen.-tall #bottom { height: 12; }
-    RunbooksScreen #library-panel { width: 34; height: 1fr; }
+    RunbooksScreen #library { width: 34; height: 1fr; }
     RunbooksScreen #bottom Detail { width: 1fr; height: 1fr; }
-    RunbooksScreen.-wide #library-panel { width: 1fr; }
-    RunbooksScreen.-idle #runs-panel { height: 1; }
-    RunbooksScreen.-idle #steps-panel, Runbooks.-idle #runs { display: none; }
+    RunbooksScreen.-wide #library { width: 1fr; }
+    RunbooksScreen.-idle #runs { height: 1; }
+    RunbooksScreen.-idle #steps { display: none; }
     RunbooksScreen.-idle #bottom { height: 1fr; layout: vertical; }
-    RunbooksScreen.-idle #library-panel { width: 1fr; height: 2fr; }
+    RunbooksScreen.-idle #library { width: 1fr; height: 2fr; }
     RunbooksScreen.-idle #bottom Detail { width: 1fr; height: 3fr; }
-    RunbooksScreen.-tiny #runs-panel { height: 1fr; }
-    RunbooksScreen.-tiny #bottom, Runbooks.-tiny #steps-panel { display: none; }
-    RunbooksScreen.-idle.-tiny #runs-panel { height: 1; }
+    RunbooksScreen.-tiny #runs { height: 1fr; }
+    RunbooksScreen.-tiny #bottom, RunbooksScreen.-tiny #steps { display: none; }
+    RunbooksScreen.-idle.-tiny #runs { height: 1; }
     RunbooksScreen.-idle.-tiny #bottom { display: block; }
     """
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        runs = LineTable(RUNS, empty=NO_RUN, glyphs=glyphs, id="runs")
-        steps = LineTable(STEPS, empty="no run is selected", glyphs=glyphs, id="steps")
-        library = LineTable(LIBRARY, empty="no runbook read yet", glyphs=glyphs, id="library")
+        runs = LineTable(RUNS, title="Runs", empty=NO_RUN, glyphs=glyphs, id="runs")
+        steps = LineTable(STEPS, title="Steps", empty="no run is selected", glyphs=glyphs, id="steps")
+        library = LineTable(LIBRARY, title="Library", empty="no runbook read yet", glyphs=glyphs, id="library")
         self.runs = Feed[RunRow](runs, self.store, self._run)
         self.steps = Feed[StepRow](steps, self.store, self._step)
         self.library = Feed[RunbookRow](library, self.store, self._runbook)
         self._run_shown = ""
         self._idle = False
-        yield Panel(runs, title="Runs", glyphs=glyphs, id="runs-panel")
-        yield Panel(steps, title="Steps", glyphs=glyphs, id="steps-panel")
-        yield Horizontal(Panel(library, title="Library", glyphs=glyphs, id="library-panel"), Detail(), id="bottom")
+        yield runs
+        yield steps
+        yield Horizontal(library, Detail(), id="bottom")
 
     def paint(self, touched: Touched) -> None:
         view = self.store.view(RunbooksView)
@@ -118,14 +117,15 @@ class RunbooksScreen(MainScreen):
         if idle != self._idle or (idle and self.focused is None):
             self._idle = idle
             self.set_class(idle, "-idle")
-            self.query_one("#runs-panel", Panel).set_title("Runs", cell(NO_RUN, MUTED) if idle else "")
+            self.runs.table.set_title("Runs", cell(NO_RUN, MUTED) if idle else "")
+            self.runs.table.can_focus = not idle
             if idle or self.session.recent.started:
                 (self.library if idle else self.runs).table.focus()
         if not idle:
             height = self.app.size.height
-            self.set_height("#runs-panel", runs + 2, 3, 5 if height < 32 else 9)
+            self.set_height("#runs", runs + 2, 3, 5 if height < 32 else 9)
         else:
-            self.query_one("#runs-panel").styles.height = 1
+            self.query_one("#runs").styles.height = 1
 
     def _paint_steps(self, touched: frozenset[str] | None) -> None:
         view = self.store.view(RunbooksView)
@@ -140,7 +140,7 @@ class RunbooksScreen(MainScreen):
         self._follow(order)
         self.steps.table.set_empty("this run has no steps yet" if run else "no run is selected")
         note = self._progress(run) if run is not None else cell("")
-        self.query_one("#steps-panel", Panel).set_title(f"Steps of {name}" if name else "Steps", note)
+        self.steps.table.set_title(f"Steps of {name}" if name else "Steps", note)
 
     def _follow(self, order: Mapping[str, StepRow]) -> None:
         """Keep the step that moves in sight, unless a person is looking through the steps."""
@@ -180,7 +180,7 @@ class RunbooksScreen(MainScreen):
         self.steps.table.update_rows([self._step(s.key, s) for s in moving if s.key in shown])
         run = view.runs.get(self._run_shown)
         if run is not None:
-            self.query_one("#steps-panel", Panel).set_title(f"Steps of {run.id}", self._progress(run))
+            self.steps.table.set_title(f"Steps of {run.id}", self._progress(run))
 
     def _run(self, key: str, row: RunRow, _age: Age = FRESH) -> TableRow:
         spent = self._spent(row)

@@ -17,7 +17,6 @@ from console.tui.parts.messages import sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
-from console.tui.widgets.panel import Panel
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
@@ -61,31 +60,31 @@ class TrafficScreen(MainScreen):
 
     narrow: ClassVar[Mapping[str, int]] = {"backends": 6, "servers": 9, "dns": 3}
     DEFAULT_CSS = """
-    TrafficScreen #backends-panel { height: 6; }
-    TrafficScreen #servers-panel { height: 1fr; min-height: 4; }
+    TrafficScreen #backends { height: 6; }
+    TrafficScreen #servers { height: 1fr; min-height: 4; }
     TrafficScreen #bottom { height: 7; }
     TrafficScreen.-tall #bottom { height: 11; }
-    TrafficScreen #dns-panel { width: 1fr; height: 1fr; }
-    TrafficScreen.-wide #dns-panel { width: 3fr; }
+    TrafficScreen #dns { width: 1fr; height: 1fr; }
+    TrafficScreen.-wide #dns { width: 3fr; }
     TrafficScreen.-wide #bottom Detail { width: 2fr; }
     TrafficScreen #bottom Detail { width: 1fr; height: 1fr; }
-    TrafficScreen.-tiny #backends-panel { height: 1fr; }
-    TrafficScreen.-tiny #bottom, Traffic.-tiny #servers-panel { display: none; }
+    TrafficScreen.-tiny #backends { height: 1fr; }
+    TrafficScreen.-tiny #bottom, TrafficScreen.-tiny #servers { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        backends = LineTable(BACKENDS, empty="no backend read yet", glyphs=glyphs, id="backends")
-        servers = LineTable(SERVERS, empty="no backend is selected", glyphs=glyphs, id="servers")
-        dns = LineTable(DNS, empty="no DNS record read yet", glyphs=glyphs, id="dns")
+        backends = LineTable(BACKENDS, title="Backends", empty="no backend read yet", glyphs=glyphs, id="backends")
+        servers = LineTable(SERVERS, title="Servers", empty="no backend is selected", glyphs=glyphs, id="servers")
+        dns = LineTable(DNS, title="DNS", empty="no DNS record read yet", glyphs=glyphs, id="dns")
         self.backends = Feed[BackendRow](backends, self.store, self._backend, lambda row: (row.source,))
         self.servers = Feed[ServerRow](servers, self.store, self._server, lambda row: (row.source,))
         self.dns = Feed[DnsRow](dns, self.store, self._record, lambda row: (row.source,))
         self.feeds = [self.backends, self.servers, self.dns]
         self._backend_shown = ""
-        yield Panel(backends, title="Backends", glyphs=glyphs, id="backends-panel")
-        yield Panel(servers, title="Servers", glyphs=glyphs, id="servers-panel")
-        yield Horizontal(Panel(dns, title="DNS", glyphs=glyphs, id="dns-panel"), Detail(), id="bottom")
+        yield backends
+        yield servers
+        yield Horizontal(dns, Detail(), id="bottom")
 
     def paint(self, touched: Touched) -> None:
         view = self.store.view(TrafficView)
@@ -96,7 +95,7 @@ class TrafficScreen(MainScreen):
             self.backends.show(dict(sorted(view.backends.items())), None if whole else keys["backends"])
             self.backends.table.set_empty("the estate names no balancer; add one to its file")
         height = self.app.size.height
-        self.set_height("#backends-panel", len(view.backends) + 2, 4, 6 if height < 32 else 12)
+        self.set_height("#backends", len(view.backends) + 2, 4, 6 if height < 32 else 12)
         if whole or "dns" in keys:
             self.dns.show(view.dns, None if whole else keys["dns"])
             self.dns.table.set_empty("the estate names no DNS record")
@@ -116,7 +115,7 @@ class TrafficScreen(MainScreen):
         self.servers.show(mine, None if name != self._backend_shown else touched)
         self._backend_shown = name
         self.servers.table.set_empty("this backend has no server" if backend else "no backend is selected")
-        self.query_one("#servers-panel", Panel).set_title(f"Servers of {name}" if name else "Servers")
+        self.servers.table.set_title(f"Servers of {name}" if name else "Servers")
 
     def on_line_table_row_highlighted(self, message: LineTable.RowHighlighted) -> None:
         """Another backend under the cursor: its servers."""

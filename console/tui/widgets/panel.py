@@ -1,14 +1,23 @@
-"""A titled part of a screen: one line with its title and a rule, no box."""
+"""Titles of the parts of a screen: one line with the title and a rule, no box."""
 
 from __future__ import annotations
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.widget import Widget
 
 from console.tui.glyphs import MUTED, TITLE, UNICODE, Glyphs
-from console.tui.widgets.lines import Lines
+from console.tui.widgets.lines import Lines, same_text
+
+
+def title_line(title: str, note: Text | str, glyphs: Glyphs) -> Text:
+    """` Title ─ note `: what stands on a rule, behind its first sign. Title and note must be clean."""
+    line = Text(" ", MUTED, end="", no_wrap=True)
+    line.append(title, TITLE)
+    if note:
+        line.append(f" {glyphs.rule} ", MUTED)
+        line.append_text(note if isinstance(note, Text) else Text(note))
+    line.append(" ")
+    return line
 
 
 class TitleRule(Lines):
@@ -23,14 +32,8 @@ class TitleRule(Lines):
 
     def set_title(self, title: str, note: Text | str = "") -> None:
         """Change title and note; both must be clean."""
-        rule = self._glyphs.rule
-        line = Text(f"{rule} ", MUTED, end="", no_wrap=True)
-        line.append(title, TITLE)
-        if note:
-            line.append(f" {rule} ", MUTED)
-            line.append_text(note if isinstance(note, Text) else Text(note))
-        line.append(" ")
-        self.show([line])
+        line = Text(self._glyphs.rule, MUTED, end="", no_wrap=True)
+        self.show([line.append_text(title_line(title, note, self._glyphs))])
 
     def rows(self, width: int) -> list[Text]:
         line = self._lines[0].copy()
@@ -38,28 +41,17 @@ class TitleRule(Lines):
         return [line]
 
 
-class Panel(Vertical):
-    """A title line above its content."""
+class Titled(Widget):
+    """A widget below a title: its upper border, so that it costs no widget of its own. The widget gives itself the
+    class `-titled` when it has one."""
 
-    DEFAULT_CSS = "Panel { height: auto; width: 1fr; }"
-
-    def __init__(
-        self,
-        *content: Widget,
-        title: str,
-        note: Text | str = "",
-        glyphs: Glyphs = UNICODE,
-        id: str | None = None,
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
-        self._rule = TitleRule(title, note, glyphs)
-        self._content = content
-
-    def compose(self) -> ComposeResult:
-        yield self._rule
-        yield from self._content
+    DEFAULT_CSS = "Titled.-titled { border-top: solid ansi_bright_black; }"
+    glyphs: Glyphs = UNICODE
+    _title: Text | None = None
 
     def set_title(self, title: str, note: Text | str = "") -> None:
         """Change title and note; both must be clean."""
-        self._rule.set_title(title, note)
+        line = title_line(title, note, self.glyphs)
+        if self._title is None or not same_text(self._title, line):
+            self._title = line
+            self.border_title = line

@@ -11,6 +11,7 @@ from textual.geometry import Size
 
 from console.tui.glyphs import ACTIVE, FAIL, MUTED, UNICODE, Glyphs
 from console.tui.widgets.lines import Lines
+from console.tui.widgets.panel import Titled
 from state.text import cells
 
 Values = Sequence[float | None]
@@ -113,14 +114,16 @@ def _grouped(values: Values, columns: int) -> list[float | None]:
     return groups
 
 
-class Chart(Lines):
+class Chart(Titled, Lines):
     """A chart that fills its width and height."""
 
     DEFAULT_CSS = "Chart { height: 6; width: 1fr; }"
 
-    def __init__(self, glyphs: Glyphs = UNICODE, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._glyphs = glyphs
+    def __init__(self, glyphs: Glyphs = UNICODE, *, title: str = "", id: str | None = None) -> None:
+        super().__init__(id=id, classes="-titled" if title else None)
+        self.glyphs = glyphs
+        if title:
+            self.set_title(title)
         self._values: Values = ()
         self._target: float | None = None
         self._label: Callable[[float], str] = _short
@@ -145,7 +148,7 @@ class Chart(Lines):
         width, height = self.size
         if not width or height <= 2:
             return []
-        rows = chart(self._values, width, height - 1, self._glyphs, target=self._target, label=self._label)
+        rows = chart(self._values, width, height - 1, self.glyphs, target=self._target, label=self._label)
         return [*rows, _axis(len(self._values), width)] if len(rows) > 1 else rows
 
 

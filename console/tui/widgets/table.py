@@ -16,6 +16,7 @@ from textual.strip import Strip
 from console.tui.glyphs import MUTED, UNICODE, WARN, Glyphs
 from console.tui.widgets.columns import Fitting
 from console.tui.widgets.lines import draw
+from console.tui.widgets.panel import Titled
 from console.tui.widgets.rows import GAP, Column, LazyRows, TableRow, filtered, fit, same_cell
 from state.text import cells, cut_middle
 
@@ -24,7 +25,7 @@ CURSOR_STYLE = Style(reverse=True)
 MARKER_WIDTH = 2
 
 
-class LineTable(ScrollView, can_focus=True):
+class LineTable(Titled, ScrollView, can_focus=True):
     """Rows with a key, a cursor that stays on its row, and a filter.
 
     Give it all rows with `set_rows` or some with `update_rows`; only lines whose row changed are drawn again.
@@ -42,7 +43,7 @@ class LineTable(ScrollView, can_focus=True):
         Binding("enter", "select", "Open", show=False),
     ]
     DEFAULT_CSS = """
-    LineTable { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    LineTable { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     """
 
     class RowHighlighted(Message):
@@ -72,12 +73,13 @@ class LineTable(ScrollView, can_focus=True):
         self,
         columns: Sequence[Column],
         *,
+        title: str = "",
         empty: str = "nothing here",
         glyphs: Glyphs = UNICODE,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=id, classes=" ".join(filter(None, (classes, title and "-titled"))))
         self._fitting = Fitting(columns)
         self.glyphs = glyphs
         self._empty = empty
@@ -90,6 +92,8 @@ class LineTable(ScrollView, can_focus=True):
         self._cursor = 0
         self._cursor_key: str | None = None
         self._strips: dict[str, tuple[TableRow, bool, Strip]] = {}
+        if title:
+            self.set_title(title)
 
     # -- rows
 
