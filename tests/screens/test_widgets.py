@@ -12,8 +12,7 @@ from console.tui.parts.ages import age_text, with_age
 from console.tui.store import Age
 from console.tui.text import labelled, state_text
 from console.tui.theme import PALETTES, banner
-from console.tui.widgets.lines import Lines
-from console.tui.widgets.panel import Panel
+from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import Chart, chart, sparkline
@@ -244,21 +243,22 @@ async def test_narrow_terminals_lose_columns_not_digits() -> None:
 
 class Corner(App[None]):
     def compose(self) -> ComposeResult:
-        self.panel = Panel(Lines(["[b]not bold[/b]"]), title="Services", note="recover first: checkout")
-        self.chart = Chart()
-        yield self.panel
+        self.rule = TitleRule("Services", "recover first: [b]checkout[/b]")
+        self.chart = Chart(title="Services")
+        yield self.rule
         yield self.chart
 
 
-async def test_a_panel_is_a_title_and_a_rule() -> None:
+async def test_a_title_stands_on_a_rule_and_is_no_markup() -> None:
     app = Corner()
     async with app.run_test(size=(60, 12)) as pilot:
         app.chart.show_values([1, 2, 3, None, 9], target=5)
+        app.chart.set_title("Services", "recover first: [b]checkout[/b]")
         await pilot.pause()
-        title = app.panel.children[0].render_line(0).text
-        assert title.startswith("─ Services ─ recover first: checkout ──")
-        assert cells(title) == 60
-        assert app.panel.children[1].render_line(0).text.startswith("[b]not bold[/b]")
+        lines = ["".join(part.text for part in strip) for strip in app.screen._compositor.render_strips()]
+        assert lines[0].startswith("─ Services ─ recover first: [b]checkout[/b] ──")
+        assert cells(lines[0]) == 60
+        assert lines[1] == lines[0]
         assert app.chart.plain.splitlines()[0].lstrip().startswith("9 ")
 
 
