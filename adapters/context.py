@@ -16,7 +16,7 @@ from state.world.readings import Reading
 
 
 async def keep_nothing() -> None:
-    """The end of a source that holds no connection."""
+    """Closes a source without a connection: nothing to do."""
 
 
 class ReadSource(Protocol):

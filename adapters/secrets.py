@@ -83,7 +83,7 @@ def _text(content: bytes, place: str) -> str:
         raise _refused(place, "more than 64 KiB", "a secret")
     try:
         text = content.decode()
-    except UnicodeDecodeError:  # the error holds the secret
+    except UnicodeDecodeError:  # the error contains the secret
         raise _refused(place, "bytes that are not UTF-8", "text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:

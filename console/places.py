@@ -153,9 +153,9 @@ def _indexes() -> Iterator[Path]:
 
 def _runtime(name: str) -> Path:
     """The unit's own directory, else where an engine runs, else where one would be started."""
-    given = os.environ.get("RUNTIME_DIRECTORY")
-    if given:
-        return Path(given.split(":")[0])
+    folders = os.environ.get("RUNTIME_DIRECTORY")
+    if folders:
+        return Path(folders.split(":")[0])
     for root in _roots():
         if (root / name / INDEX).is_file():
             return root / name
@@ -166,26 +166,26 @@ def _runtime(name: str) -> Path:
 
 
 def _state(name: str) -> Path:
-    given = os.environ.get("STATE_DIRECTORY")
-    if given:
-        return Path(given.split(":")[0])
+    folders = os.environ.get("STATE_DIRECTORY")
+    if folders:
+        return Path(folders.split(":")[0])
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "recovery" / name
 
 
 def _of_index(index: Path, chosen: str) -> EnginePlace:
-    told = _read(index) or {}
-    file = told.get("file")
-    state = Path(str(told.get("state") or _state(index.parent.name)))
+    content = _read(index) or {}
+    file = content.get("file")
+    state = Path(str(content.get("state") or _state(index.parent.name)))
     return EnginePlace(index.parent.name, Path(str(file)) if file else None, index.parent, state, chosen)
 
 
 def _read(index: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads(index.read_text(encoding="utf-8"))
+        content = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

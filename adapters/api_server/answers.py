@@ -77,9 +77,9 @@ def failure(error: RecoveryError) -> web.Response:
 async def errors_as_json(request: web.Request, handler: Any) -> web.StreamResponse:
     """Expected errors become JSON answers; anything else is a defect and stays a bare 500 with a logged trace."""
     try:
-        theirs = request.headers.get(VERSION_HEADER, str(API_VERSION))
-        if theirs != str(API_VERSION):
-            raise BadRequest(f"the console speaks API version {theirs}, this engine {API_VERSION}", 409)
+        version = request.headers.get(VERSION_HEADER, str(API_VERSION))
+        if version != str(API_VERSION):
+            raise BadRequest(f"the console speaks API version {version}, this engine {API_VERSION}", 409)
         response: web.StreamResponse = await handler(request)
         return response
     except RecoveryError as error:

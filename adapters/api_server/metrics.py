@@ -29,7 +29,7 @@ class LoopLag:
     last: float = 0.0
     worst: float = 0.0
 
-    def saw(self, late: float) -> None:
+    def record(self, late: float) -> None:
         """Take one measurement."""
         self.last = late
         self.worst = max(self.worst, late)

@@ -74,13 +74,13 @@ async def _verify(side: Side, request: web.Request) -> web.StreamResponse:
 async def _export(side: Side, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
     await response.prepare(request)
-    held = bytearray()
+    buffer = bytearray()
     async for entry in side.service.journal_export():
-        held += entry + b"\n"
-        if len(held) >= EXPORT_CHUNK:
-            await response.write(bytes(held))
-            held.clear()
-    await response.write(bytes(held))
+        buffer += entry + b"\n"
+        if len(buffer) >= EXPORT_CHUNK:
+            await response.write(bytes(buffer))
+            buffer.clear()
+    await response.write(bytes(buffer))
     return response
 
 

@@ -18,7 +18,7 @@ from state.api.service import EngineService
 from state.api.wire import Differ
 
 AT_MOST_EVERY = 0.25  # seconds between two batches
-TICK = 1.0  # seconds between two ticks; a console takes a longer silence for a lost engine
+TICK = 1.0  # seconds between two ticks; after a longer pause a console counts the engine as lost
 STALLED = 5.0  # seconds a full socket is waited for
 BUFFER = 64 * 1024  # bytes buffered for one console beyond the kernel's own buffer
 

@@ -130,8 +130,8 @@ async def start_lab(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
     )
-    said, _ = await process.communicate()
-    steps = [LabProgress.parse(line) for line in said.decode().splitlines()]
+    output, _ = await process.communicate()
+    steps = [LabProgress.parse(line) for line in output.decode().splitlines()]
     for step in steps:  # before it detaches it prints only its last state: failed, or running already
         if progress is not None:
             progress(step)

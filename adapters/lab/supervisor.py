@@ -60,8 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     except (LabError, OSError) as error:
         reporter.report("lab", "failed", str(error))
         return 1
-    held = lock(directory)
-    if held is None:
+    descriptor = lock(directory)
+    if descriptor is None:
         reporter.report("lab", "running", str(directory))
         return 0
     if detach:

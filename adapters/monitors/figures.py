@@ -57,9 +57,9 @@ class Tally:
 
     def _service(self, service: str) -> ServiceTraffic:
         pairs = sorted({pair for pair in (*self.rates, *self.p99) if pair[0] == service and pair[1]})
-        mine = [pair for pair in self.rates if pair[0] == service]
-        rate = sum(self.rates[pair] for pair in mine) if mine else None
-        errors = sum(self.errors.get(pair, 0.0) for pair in mine)
+        pairs = [pair for pair in self.rates if pair[0] == service]
+        rate = sum(self.rates[pair] for pair in pairs) if pairs else None
+        errors = sum(self.errors.get(pair, 0.0) for pair in pairs)
         return ServiceTraffic(
             service,
             rate,

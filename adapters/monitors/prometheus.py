@@ -125,7 +125,7 @@ def _series(row: dict[str, Any]) -> QuerySeries:
 
 
 def figures_query(naming: Naming) -> str:
-    """All figures in one expression; an added label tells them apart."""
+    """All figures in one expression; an added label distinguishes them."""
     window = f"[{round(naming.window * 1000)}ms]"
     both = f"{naming.service}, {naming.release}"
     bad = f'{{{naming.code}=~"5.."}}'

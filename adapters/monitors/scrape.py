@@ -97,14 +97,14 @@ def tally_up(answers: Iterable[Exposition]) -> Tally:
     """Sum the rates of several targets into figures by service and release."""
     tally = Tally()
     buckets: dict[Pair, dict[float, float]] = defaultdict(lambda: defaultdict(float))
-    whole: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    totals: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for each in answers:
         tally.services |= each.services()
         for series, rate in each.rates().items():
             pair = (series.service, series.release)
             if series.le is not None:
                 buckets[pair][series.le] += rate
-                whole[series.service][series.le] += rate
+                totals[series.service][series.le] += rate
                 continue
             tally.rates[pair] = tally.rates.get(pair, 0.0) + rate
             if len(series.code) == 3 and series.code.startswith("5"):
@@ -112,7 +112,7 @@ def tally_up(answers: Iterable[Exposition]) -> Tally:
     for pair, counts in buckets.items():
         if (value := quantile(QUANTILE, counts)) is not None:
             tally.p99[pair] = value
-    for service, counts in whole.items():
+    for service, counts in totals.items():
         if (value := quantile(QUANTILE, counts)) is not None:
             tally.service_p99[service] = value
     return tally

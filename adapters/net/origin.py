@@ -18,7 +18,7 @@ from state.estate.values import HttpUrl
 
 
 def printable(text: str) -> bool:
-    """Whether a text can stand in a request line: printable ASCII without spaces."""
+    """Whether a text is allowed in a request line: printable ASCII without spaces."""
     return text.isascii() and text.isprintable() and " " not in text
 
 

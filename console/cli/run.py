@@ -110,13 +110,13 @@ def _step_lines(steps: list[StepRow]) -> list[str]:
 @acting_options
 def start(estate: str | None, runbook: str, params: tuple[str, ...], manner: Manner) -> int:
     """Start a runbook."""
-    given = {}
+    values = {}
     for param in params:
         name, equals, value = param.partition("=")
         if not equals or not name:
             raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
-        given[name] = value
-    return act(estate, PlanRunbook(runbook, given), manner)
+        values[name] = value
+    return act(estate, PlanRunbook(runbook, values), manner)
 
 
 @run.command()

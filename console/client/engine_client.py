@@ -279,7 +279,7 @@ async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> byt
 
 
 async def _chunks(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
-    """The body piece by piece (RFC 9112, section 7.1), each within the silence limit of the one before."""
+    """The body piece by piece (RFC 9112, section 7.1), each within the silence limit after the one before."""
     chunked = "chunked" in headers.get("transfer-encoding", "").lower()
     while True:
         async with asyncio.timeout(SILENCE_LIMIT):
@@ -307,9 +307,9 @@ async def _lines(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> As
             if len(rest) > LINE_LIMIT:
                 raise EOFError("a line that is too long")
             continue
-        *whole, last = bytes(rest).split(b"\n")
+        *complete, last = bytes(rest).split(b"\n")
         rest = bytearray(last)
-        for line in whole:
+        for line in complete:
             if line.strip():
                 yield line
 
@@ -335,23 +335,23 @@ def _revive(kind: type[T], value: Any) -> T:
 def _failure(status: int, body: bytes) -> RecoveryError:
     """The engine's error as the exception it was there."""
     try:
-        told = _parse(body)
+        answer = _parse(body)
     except EngineUnreachable:
-        told = {}
-    said = {key: clean(str(told.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out", "who")}
-    if said["rule"]:
-        return Refused(said["rule"], said["fact"], said["way_out"], said["who"])
-    message = said["message"] or f"the engine answered {status} without a message"
+        answer = {}
+    texts = {key: clean(str(answer.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out", "who")}
+    if texts["rule"]:
+        return Refused(texts["rule"], texts["fact"], texts["way_out"], texts["who"])
+    message = texts["message"] or f"the engine answered {status} without a message"
     simple: dict[str, type[RecoveryError]] = {
         kind.title: kind for kind in (NotFound, JournalUnavailable, EffectUnknown, EffectRefused)
     }
-    if said["title"] in simple:
-        return simple[said["title"]](message)
-    if said["title"] == ReadFailure.title:
+    if texts["title"] in simple:
+        return simple[texts["title"]](message)
+    if texts["title"] == ReadFailure.title:
         return ReadFailure(Trouble.ERROR, message)
-    code = told.get("exit_code")
+    code = answer.get("exit_code")
     known = code in set(ExitCode)
-    return EngineError(said["title"] or "Error", message, ExitCode(code) if known else ExitCode.FAILED)
+    return EngineError(texts["title"] or "Error", message, ExitCode(code) if known else ExitCode.FAILED)
 
 
 def _why(broken: BaseException, path: str) -> str:

@@ -35,10 +35,10 @@ def ssh_command(address: str, control: Path, *, estate: str | None, observe: boo
     found = HOST.fullmatch(address)
     if found is None:
         raise FarAddressError(f"{address!r} is not a valid host")
-    far = ["recovery", "bridge", *(["--estate", estate] if estate else []), *(["--observe"] if observe else [])]
+    command = ["recovery", "bridge", *(["--estate", estate] if estate else []), *(["--observe"] if observe else [])]
     shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={control}", "-o", "ControlPersist=10"]
     port = ["-p", found[2]] if found[2] else []
-    return ["ssh", "-T", "-o", "BatchMode=yes", *shared, *port, "--", found[1], shlex.join(far)]
+    return ["ssh", "-T", "-o", "BatchMode=yes", *shared, *port, "--", found[1], shlex.join(command)]
 
 
 class FarEngine:
@@ -90,22 +90,25 @@ class FarEngine:
     async def _bridge(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one ssh."""
         pipe = asyncio.subprocess.PIPE
-        far = await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *self._command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
         )
-        assert far.stdin is not None
-        assert far.stdout is not None
-        ways = [asyncio.ensure_future(_copy(reader, far.stdin)), asyncio.ensure_future(_copy(far.stdout, writer))]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        copies = [
+            asyncio.ensure_future(_copy(reader, process.stdin)),
+            asyncio.ensure_future(_copy(process.stdout, writer)),
+        ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait(ways[1:], timeout=STOPPING)
+            await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(copies[1:], timeout=STOPPING)
         finally:
-            for way in ways:
-                way.cancel()
+            for copy in copies:
+                copy.cancel()
             writer.close()
             with contextlib.suppress(ProcessLookupError):
-                far.terminate()
-            await far.wait()
+                process.terminate()
+            await process.wait()
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -142,10 +142,10 @@ class OrderGap:
                 load = (await lab.status())["load"] or {}
             except LabError:  # a missing sample makes the gap longer, it never hides one
                 load = {}
-            self.saw(int(load.get("orders_acknowledged", self.last)), time.monotonic())
+            self.record(int(load.get("orders_acknowledged", self.last)), time.monotonic())
             await asyncio.sleep(SAMPLE_EVERY)
 
-    def saw(self, count: int, now: float) -> None:
+    def record(self, count: int, now: float) -> None:
         """Take one sample."""
         if self.first is None:
             self.first, self._moved = count, now

@@ -31,13 +31,13 @@ def make_private(folder: Path, mode: int) -> None:
     """Make a private folder. Raises ConfigError when another account owns it or it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        seen = folder.lstat()
-        given = folder.parent.lstat()
+        own = folder.lstat()
+        above = folder.parent.lstat()
     except OSError as error:
         raise ConfigError(
             (Problem(str(folder), 0, 0, error.strerror or "", "a folder that this account can create"),)
         ) from error
-    for path, stat in ((folder, seen), (folder.parent, given)):
+    for path, stat in ((folder, own), (folder.parent, above)):
         if stat.st_uid not in (os.getuid(), 0):
             raise ConfigError((Problem(str(path), 0, 0, f"owner {stat.st_uid}", f"owner {os.getuid()} or root"),))
 
@@ -77,7 +77,7 @@ class EngineLock:
 
 def write_index(place: EnginePlace, environment: str) -> None:
     """Write the index file that consoles read: readable by everybody, written atomically."""
-    told = {
+    content = {
         "version": API_VERSION,
         "estate": place.estate,
         "environment": environment,
@@ -87,6 +87,6 @@ def write_index(place: EnginePlace, environment: str) -> None:
         "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ"),
     }
     fresh = place.index.with_suffix(".new")
-    fresh.write_text(json.dumps(told), encoding="utf-8")
+    fresh.write_text(json.dumps(content), encoding="utf-8")
     fresh.chmod(0o644)
     fresh.replace(place.index)

@@ -159,7 +159,7 @@ async def watch_loop(lag: LoopLag) -> None:
         before = clock()
         await asyncio.sleep(LOOK_EVERY)
         late = max(0.0, clock() - before - LOOK_EVERY)
-        lag.saw(late)
+        lag.record(late)
         notify_systemd("WATCHDOG=1")
         if late > LATE:
             log.warning("the event loop was %.0f ms late", late * 1000)
@@ -206,10 +206,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--metrics", type=int, default=0, metavar="PORT", help="serve /metrics on 127.0.0.1:PORT")
     parser.add_argument("--report", type=int, default=None, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args(argv)
-    report = StartReport(given.report)
+    arguments = parser.parse_args(argv)
+    report = StartReport(arguments.report)
     try:
-        run(of_file(given.estate, "--estate"), EngineOptions(given.group, given.metrics, given.detached), report)
+        run(
+            of_file(arguments.estate, "--estate"),
+            EngineOptions(arguments.group, arguments.metrics, arguments.detached),
+            report,
+        )
     except RecoveryError as error:
         log.error("%s: %s", error.title, error)
         report.failed(error)

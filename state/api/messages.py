@@ -10,7 +10,7 @@ API_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The engine's first answer to a console: version, estate, the caller as the kernel reports it, and the rights."""
+    """The engine's first answer to a console: version, estate, the caller as the kernel reports it, and its rights."""
 
     version: int
     estate: str

@@ -141,16 +141,16 @@ def read_submission(body: Mapping[str, Any]) -> Submission:
 
 def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
     """A request as JSON-ready data."""
-    told = {f.name: getattr(request, f.name) for f in fields(request)}
+    values = {f.name: getattr(request, f.name) for f in fields(request)}
     if isinstance(request, Submission):
-        return {**told, "typed": {f.name: getattr(request.typed, f.name) for f in fields(Typed)}}
+        return {**values, "typed": {f.name: getattr(request.typed, f.name) for f in fields(Typed)}}
     tag = {"do": request.do} if hasattr(request, "do") else {"verb": request.verb}
-    return {**tag, **{k: dict(v) if isinstance(v, Mapping) else v for k, v in told.items()}}
+    return {**tag, **{k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}}
 
 
 def _read(kind: type[R], body: Mapping[str, Any]) -> R:
     """The fields of a type from an object: texts as text, objects as they are; unknown keys are ignored."""
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for spot in fields(kind):  # type: ignore[arg-type]
         value = body.get(spot.name)
         if value is None:
@@ -159,7 +159,7 @@ def _read(kind: type[R], body: Mapping[str, Any]) -> R:
         elif spot.default_factory is dict:
             if not isinstance(value, Mapping):
                 raise NotFound(f"{spot.name} must be an object of names and values")
-            given[spot.name] = dict(value)
+            values[spot.name] = dict(value)
         else:
-            given[spot.name] = value if isinstance(value, Typed) else str(value)
-    return kind(**given)
+            values[spot.name] = value if isinstance(value, Typed) else str(value)
+    return kind(**values)

@@ -13,10 +13,10 @@ from state.errors import NotFound
 M = TypeVar("M", bound=BaseModel)
 
 
-def arguments(kind: str, model: type[M], given: Mapping[str, Any]) -> M:
+def arguments(kind: str, model: type[M], values: Mapping[str, Any]) -> M:
     """The typed arguments; numbers are in the base unit (seconds, bytes). Raises NotFound naming the argument."""
     try:
-        return model.model_validate(written_for(model, dict(given), bare_numbers=True).data)
+        return model.model_validate(written_for(model, dict(values), bare_numbers=True).data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "arguments"

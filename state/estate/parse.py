@@ -109,9 +109,9 @@ def _unknown_kinds(located: Located, kinds: Kinds) -> Iterator[tuple[Path, Probl
 def _secret_references(located: Located, value: Any, path: Path) -> Iterator[tuple[Path, Problem]]:
     """A secret is read from one place: file, env or command."""
     if isinstance(value, SecretRef):
-        given = [name for name in SecretRef.model_fields if getattr(value, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none of them"
+        present = [name for name in SecretRef.model_fields if getattr(value, name) is not None]
+        if len(present) != 1:
+            found = " and ".join(present) or "none of them"
             yield path, located.problem(path, found, "exactly one of file, env and command")
     elif isinstance(value, BaseModel):
         for name, field in type(value).model_fields.items():

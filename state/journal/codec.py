@@ -85,11 +85,11 @@ def _dataclass(kind: Any) -> Decoder:
     spots = [(f.name, _key(f), _decoder(hints[f.name]), _optional(f)) for f in fields(kind)]
 
     def build(value: Any) -> Any:
-        given = _of(dict, value)
+        data = _of(dict, value)
         made: dict[str, Any] = {}
         for name, key, decoder, optional in spots:
-            if key in given:
-                made[name] = decoder(given[key])
+            if key in data:
+                made[name] = decoder(data[key])
             elif not optional:
                 raise KeyError(key)
         return kind(**made)

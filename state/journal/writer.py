@@ -32,7 +32,7 @@ class Journal:
         self._clock = clock
         self.seq, self.head = store.head()
         self.failing = self.chain = self.unread = ""
-        self.on_recorded: Callable[[Recorded], None] = lambda kept: None
+        self.on_recorded: Callable[[Recorded], None] = lambda entry: None
         self._waiting: list[Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
         self._cost = 0.0
@@ -87,10 +87,10 @@ class Journal:
             self._took(started)
             self.failing = ""
             self.seq, self.head = sealed[-1][0].seq, sealed[-1][0].hash
-            for (_, kept), (*_, done) in zip(sealed, batch, strict=True):
+            for (_, entry), (*_, done) in zip(sealed, batch, strict=True):
                 if not done.cancelled():
-                    done.set_result(kept)
-                self.on_recorded(kept)
+                    done.set_result(entry)
+                self.on_recorded(entry)
 
     def _took(self, started: float) -> None:
         self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)

@@ -34,7 +34,7 @@ def require_acting(caller: Caller, doing: str) -> None:
         raise Refused("observer", fact, "Connect again without --observe")
     if not caller.person:
         fact = f"the account {caller.account or caller.uid} belongs to no person of this estate"
-        raise Refused("known-person", fact, "Add it under people.NAME.accounts", "whoever maintains the estate file")
+        raise Refused("known-person", fact, "Add it under people.NAME.accounts", "the maintainers of the estate file")
 
 
 def require_role(caller: Caller, allowed: Collection[str], doing: str) -> None:
@@ -51,7 +51,7 @@ def require_risk(caller: Caller, risk: Risk, policies: Policies) -> None:
     if risk.value in policies.second_person:
         fact = f"{risk.value} changes need an approval in this estate, and this engine cannot collect one"
         way_out = f"Remove {risk.value} from policies.second_person and restart the engine"
-        raise Refused("second-person", fact, way_out, "whoever maintains the estate file")
+        raise Refused("second-person", fact, way_out, "the maintainers of the estate file")
 
 
 def highest(risks: Collection[Risk]) -> Risk:

@@ -141,15 +141,15 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
             problems.append(located.problem(("params",), repr(name[:60]), message, close, key=True))
     values: dict[str, Any] = {}
     for name, spec in runbook.params.items():
-        given = params.get(name, spec.default)
-        if given is None and spec.required:
+        value = params.get(name, spec.default)
+        if value is None and spec.required:
             message = f"a value for the parameter {name!r}: {spec.expected}"
             problems.append(located.problem(("params", name), "", message))
             continue
         try:
-            values[name] = None if given is None else convert(spec, given)
+            values[name] = None if value is None else convert(spec, value)
         except ValueError as error:
-            problems.append(located.problem(("params", name), repr(given)[:60], f"{name}: {error}"))
+            problems.append(located.problem(("params", name), repr(value)[:60], f"{name}: {error}"))
     if problems:
         raise ConfigError(tuple(problems))
     return values

@@ -63,14 +63,14 @@ class ParamSpec(Entry):
         return {"number": "a number", "text": "text", "choice": "one of its choices"}.get(self.kind, f"a {self.kind}")
 
 
-def convert(spec: ParamSpec, given: Any) -> str | int | float:
+def convert(spec: ParamSpec, value: Any) -> str | int | float:
     """The typed value: text, a number, or seconds; a size stays text, as its argument reads it.
 
     Raises ValueError saying what was expected.
     """
-    if isinstance(given, bool) or not isinstance(given, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(spec.expected)
-    text = str(given)
+    text = str(value)
     if len(text) > _LONGEST_TEXT:
         raise ValueError(f"at most {_LONGEST_TEXT} characters")
     if spec.choices and text not in spec.choices:
@@ -133,9 +133,9 @@ def substitute(value: Any, values: Mapping[str, Any]) -> Any:
     The value of a parameter is not searched for parameters. Raises KeyError for a parameter without a value.
     """
     if isinstance(value, str):
-        whole = _PLACEHOLDER.fullmatch(value)
-        if whole:
-            return values[whole[1]]
+        alone = _PLACEHOLDER.fullmatch(value)
+        if alone:
+            return values[alone[1]]
         return _PLACEHOLDER.sub(lambda found: _as_text(values[found[1]]), value)
     if isinstance(value, Mapping):
         return {key: substitute(item, values) for key, item in value.items()}

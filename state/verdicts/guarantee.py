@@ -19,7 +19,7 @@ _SYNCED = ("sync", "quorum")
 class Guarantee:
     """The actual guarantee: `kind` async, sync, quorum or blocked; `members` are the standbys in sync.
 
-    `needed` of a quorum is how many members hold every acknowledged commit.
+    `needed` of a quorum is how many members have every acknowledged commit.
     """
 
     kind: str
@@ -50,12 +50,12 @@ def guarantee(primary: PostgresReading) -> Guarantee:
         return Guarantee("async", (), 0, "async")
     if commit in ("off", "local"):
         return Guarantee("async", (), 0, f"async: synchronous_commit is {commit}")
-    kept = tuple(s.application_name for s in primary.senders if s.state == "streaming" and s.sync_state in _SYNCED)
-    if not kept:
+    in_sync = tuple(s.application_name for s in primary.senders if s.state == "streaming" and s.sync_state in _SYNCED)
+    if not in_sync:
         return Guarantee("blocked", (), 0, f"commits wait: no standby of {names} is in sync")
     found = _ANY.match(names)
     level = "" if commit in ("on", "") else f" ({commit})"
     if found is not None:
         needed = int(found[1])
-        return Guarantee("quorum", kept, needed, f"quorum: any {needed} of {', '.join(kept)}{level}")
-    return Guarantee("sync", kept, 1, f"sync: {', '.join(kept)}{level}")
+        return Guarantee("quorum", in_sync, needed, f"quorum: any {needed} of {', '.join(in_sync)}{level}")
+    return Guarantee("sync", in_sync, 1, f"sync: {', '.join(in_sync)}{level}")

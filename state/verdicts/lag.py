@@ -41,21 +41,21 @@ def lsn(position: int) -> str:
 
 def received(standby: PostgresReading) -> int | None:
     """The furthest position a standby has: received or, from an archive, replayed."""
-    held = [p for p in (standby.receive_lsn, standby.replay_lsn) if p is not None]
-    return max(held, default=None)
+    positions = [p for p in (standby.receive_lsn, standby.replay_lsn) if p is not None]
+    return max(positions, default=None)
 
 
 def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> ReplicationLag:
     """The distance of a standby to a primary, both read just now (primary None = its position is not known)."""
-    held, replayed = received(standby), standby.replay_lsn
-    if held is None or replayed is None:
+    received_lsn, replayed = received(standby), standby.replay_lsn
+    if received_lsn is None or replayed is None:
         return ReplicationLag(why="the standby reports no position")
-    unapplied = held - replayed
+    unapplied = received_lsn - replayed
     if primary is None or primary.write_lsn is None:
         return ReplicationLag(unapplied=unapplied, why="the primary's position is not known")
     if standby.system_id != primary.system_id:
         return ReplicationLag(why=f"it belongs to another database system, {standby.system_id}")
-    written = max(primary.write_lsn, held)  # the standby may have been read after the primary
+    written = max(primary.write_lsn, received_lsn)  # the standby may have been read after the primary
     behind = max(0, written - replayed)
     if standby.receiver_state != "streaming" and (standby.timeline or 0) < (primary.timeline or 0):
         # Without a receiver the timeline comes from the control file, which is behind replay: it proves no divergence.
@@ -68,18 +68,18 @@ def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> Re
     if standby.receiver_state != "streaming":
         return ReplicationLag(at_least=behind, unapplied=unapplied, why="not streaming")
     seconds = 0.0 if behind == 0 else _finite(standby.replay_age)
-    return ReplicationLag(behind, written - held, behind, unapplied, seconds)
+    return ReplicationLag(behind, written - received_lsn, behind, unapplied, seconds)
 
 
 def past_fork(standby: PostgresReading, primary: PostgresReading) -> int | None:
     """Bytes a node of the parent timeline has past the point where the primary left it; None = unknown."""
-    held = received(standby) if standby.in_recovery else standby.write_lsn
-    if None in (held, primary.fork_lsn, primary.timeline, standby.timeline):
+    position = received(standby) if standby.in_recovery else standby.write_lsn
+    if None in (position, primary.fork_lsn, primary.timeline, standby.timeline):
         return None
-    assert held is not None
+    assert position is not None
     assert primary.fork_lsn is not None
     assert primary.timeline is not None
-    return max(0, held - primary.fork_lsn) if standby.timeline == primary.timeline - 1 else None
+    return max(0, position - primary.fork_lsn) if standby.timeline == primary.timeline - 1 else None
 
 
 def _diverged(standby: PostgresReading, primary: PostgresReading) -> bool:

@@ -47,16 +47,16 @@ def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: flo
     primary = facts.primary.postgres if facts.primary is not None else None
     lags = {n.node: node_lag(n, primary) for n in facts.nodes.values()}
     nodes = {n.node: node_verdict(facts, n, lags[n.node], split) for n in facts.nodes.values()}
-    kept = guarantee(primary) if primary is not None else None
-    candidate = best_candidate(facts, lags, kept)
-    risk = data_risk(facts, candidate, kept, split=split is not None)
+    sync = guarantee(primary) if primary is not None else None
+    candidate = best_candidate(facts, lags, sync)
+    risk = data_risk(facts, candidate, sync, split=split is not None)
     leader = _leader(nodes)
     paused = any(m is not None and m.paused for m in facts.managers.values())
-    findings = _findings(facts, nodes, leader, split, kept, risk, paused)
+    findings = _findings(facts, nodes, leader, split, sync, risk, paused)
     health = worst(h for h, _ in findings) if findings else Health.PASS
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
     return ClusterVerdict(
-        facts, health, message or "one primary, standbys stream", leader, nodes, split, kept, candidate, risk, paused
+        facts, health, message or "one primary, standbys stream", leader, nodes, split, sync, candidate, risk, paused
     )
 
 
@@ -74,7 +74,7 @@ def _findings(
     nodes: Mapping[str, NodeVerdict],
     leader: str,
     split: SplitBrain | None,
-    kept: Guarantee | None,
+    sync: Guarantee | None,
     risk: DataRisk,
     paused: bool,
 ) -> list[NodeFinding]:
@@ -86,8 +86,8 @@ def _findings(
     elif facts.primary is None:
         found.append(_no_primary(facts, leader))
     found += [(Health.WARN, f"{n}: {v.message}") for n, v in nodes.items() if v.health is not Health.PASS and v.message]
-    if kept is not None and kept.kind == "blocked":
-        found.append((Health.FAIL, kept.message))
+    if sync is not None and sync.kind == "blocked":
+        found.append((Health.FAIL, sync.message))
     if risk.health is Health.FAIL:
         found.append((Health.WARN, f"a failover could lose {risk.message}"))
     if paused:
@@ -96,7 +96,7 @@ def _findings(
         found.append((Health.WARN, "Patroni is in failsafe mode: the DCS does not answer"))
     strangers = {m.name for r in facts.managers.values() if r is not None for m in r.members} - set(facts.nodes)
     if strangers:
-        found.append((Health.WARN, f"members the estate does not know: {', '.join(sorted(strangers))}"))
+        found.append((Health.WARN, f"members that are not in the estate: {', '.join(sorted(strangers))}"))
     return found
 
 

@@ -18,19 +18,21 @@ AMBER = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The standby that would lose least: `held` is its WAL position, `lag` how far it is behind."""
+    """The standby that would lose least: `position` is its WAL position, `lag` how far it is behind."""
 
     node: str
-    held: int
+    position: int
     lag: ReplicationLag
 
 
-def best_candidate(facts: ClusterFacts, lags: dict[str, ReplicationLag], kept: Guarantee | None) -> Candidate | None:
+def best_candidate(facts: ClusterFacts, lags: dict[str, ReplicationLag], sync: Guarantee | None) -> Candidate | None:
     """The best standby: on the primary's timeline (without one: on the newest), furthest position, in sync first."""
     standbys = [
-        (node, reading, held)
+        (node, reading, position)
         for node in facts.nodes.values()
-        if (reading := node.postgres) is not None and reading.in_recovery and (held := received(reading)) is not None
+        if (reading := node.postgres) is not None
+        and reading.in_recovery
+        and (position := received(reading)) is not None
     ]
     primary = facts.primary.postgres if facts.primary is not None else None
     if primary is not None:
@@ -40,13 +42,13 @@ def best_candidate(facts: ClusterFacts, lags: dict[str, ReplicationLag], kept: G
         able = [s for s in standbys if (s[1].timeline or 0) == newest]
     if not able:
         return None
-    members = kept.members if kept is not None else ()
-    node, _, held = min(able, key=lambda s: (-s[2], s[0].node not in members, s[0].node))
-    return Candidate(node.node, held, lags[node.node])
+    members = sync.members if sync is not None else ()
+    node, _, position = min(able, key=lambda s: (-s[2], s[0].node not in members, s[0].node))
+    return Candidate(node.node, position, lags[node.node])
 
 
 def data_risk(
-    facts: ClusterFacts, candidate: Candidate | None, kept: Guarantee | None, *, split: bool = False
+    facts: ClusterFacts, candidate: Candidate | None, sync: Guarantee | None, *, split: bool = False
 ) -> DataRisk:
     """Worst case of a failover to the candidate: bytes it has not received plus what was written since the sample."""
     sources = tuple(n.postgres_key for n in facts.nodes.values())
@@ -60,8 +62,8 @@ def data_risk(
     if candidate.lag.receive is None:
         return _unknown(facts, f"{candidate.node}: {candidate.lag.message}", sources)
     reachable = [n.node for n in facts.nodes.values() if n.postgres is not None]
-    if kept is not None and kept.survives(candidate.node, reachable):
-        return _known(facts, 0, f"none: every acknowledged commit is on {candidate.node} ({kept.message})", sources)
+    if sync is not None and sync.survives(candidate.node, reachable):
+        return _known(facts, 0, f"none: every acknowledged commit is on {candidate.node} ({sync.message})", sources)
     rate = facts.write_rates.get(primary.node)
     if rate is None:
         least = f", at least {megabytes(candidate.lag.receive)}" if candidate.lag.receive else ""
@@ -89,7 +91,7 @@ def _without_primary(facts: ClusterFacts, candidate: Candidate) -> str:
         return "unknown: the primary's position is not known"
     node, seen, position = max(last, key=lambda s: s[2])
     since = f" since {utc(seen.at)}" if seen is not None and seen.at is not None else ""
-    missing = position - candidate.held
+    missing = position - candidate.position
     least = f", at least {megabytes(missing)}" if missing > 0 else ""
     return f"unknown{least}: no data from {node.node}{since}, its later writes would be lost"
 

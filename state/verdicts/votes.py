@@ -35,26 +35,26 @@ class Vote:
 
 def agreed(votes: Iterable[Vote]) -> str:
     """The role that all witnesses with an answer name, CONFLICT when two differ, unknown without any answer."""
-    said = {vote.role for vote in votes if vote.role}
-    if not said:
+    roles = {vote.role for vote in votes if vote.role}
+    if not roles:
         return UNKNOWN
-    return said.pop() if len(said) == 1 else CONFLICT
+    return roles.pop() if len(roles) == 1 else CONFLICT
 
 
 def vote_message(votes: Sequence[Vote]) -> str:
     """The votes for people: `4 of 4 say standby`, or each role with its witnesses when they disagree."""
     silent = [v.witness for v in votes if not v.role]
-    said: dict[str, list[str]] = {}
+    by_role: dict[str, list[str]] = {}
     for vote in votes:
         if vote.role:
-            said.setdefault(vote.role, []).append(vote.witness)
-    if not said:
+            by_role.setdefault(vote.role, []).append(vote.witness)
+    if not by_role:
         return "no witness answers"
     tail = f"; no answer: {', '.join(silent)}" if silent else ""
-    if len(said) == 1:
-        role, witnesses = next(iter(said.items()))
+    if len(by_role) == 1:
+        role, witnesses = next(iter(by_role.items()))
         return f"{len(witnesses)} of {len(votes)} say {role}{tail}"
-    sides = "; ".join(f"{', '.join(who)}: {role}" for role, who in sorted(said.items()))
+    sides = "; ".join(f"{', '.join(who)}: {role}" for role, who in sorted(by_role.items()))
     return f"{sides}{tail}"
 
 

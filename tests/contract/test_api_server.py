@@ -253,7 +253,7 @@ async def test_metrics_on_loopback(desk: Desk) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     lag = LoopLag()
-    lag.saw(0.5)
+    lag.record(0.5)
     server = MetricsServer(EngineMetrics(desk, lag, lambda: 3), port)
     await server.start()
     try:

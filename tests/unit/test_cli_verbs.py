@@ -202,7 +202,7 @@ def test_tables_align_wide_text_and_numbers() -> None:
 def test_the_write_outage_is_the_longest_standstill() -> None:
     gap = OrderGap()
     for count, now in ((5, 10.0), (6, 10.1), (6, 11.5), (7, 11.6), (8, 11.7)):
-        gap.saw(count, now)
+        gap.record(count, now)
     assert gap.longest == pytest.approx(1.5)
 
 

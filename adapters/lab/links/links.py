@@ -78,7 +78,7 @@ class NetworkLink:
 
     async def hold(self, reader: asyncio.StreamReader) -> bytes | None:
         """Wait until bytes may flow. Returns what the client sent meanwhile, or None when it closed."""
-        held = bytearray()
+        buffer = bytearray()
         while not self._flowing.is_set():
             flowing = asyncio.ensure_future(self._flowing.wait())
             reading = asyncio.ensure_future(reader.read(CHUNK))
@@ -86,15 +86,15 @@ class NetworkLink:
                 await asyncio.wait({flowing, reading}, return_when=asyncio.FIRST_COMPLETED)
                 if reading.done():
                     chunk = reading.result()
-                    if not chunk or len(held) > HELD_LIMIT:
+                    if not chunk or len(buffer) > HELD_LIMIT:
                         return None
-                    held += chunk
+                    buffer += chunk
             finally:
                 flowing.cancel()
                 if not reading.done():
                     reading.cancel()
                     await asyncio.wait({reading})
-        return bytes(held)
+        return bytes(buffer)
 
     async def shape(self, chunk: bytes, *, answering: bool) -> bytes:
         """Delay, hold or falsify one chunk. `answering` marks the direction from the server to the client."""

@@ -119,10 +119,10 @@ class StreamProxy:
             return
         link.opened(writer)
         try:
-            held = await link.hold(reader)
+            buffered = await link.hold(reader)
         finally:
             link.closed(writer)
-        if held is None or writer.is_closing():
+        if buffered is None or writer.is_closing():
             abort(writer, reset=False)
             return
         if link.mode is Mode.GARBAGE:
@@ -131,8 +131,8 @@ class StreamProxy:
             writer.close()
             return
         upstream = await connect(self.upstream)
-        if opening or held:
-            upstream[1].write(opening + held)
+        if opening or buffered:
+            upstream[1].write(opening + buffered)
         await relay(link, client, upstream)
 
 

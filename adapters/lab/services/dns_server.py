@@ -67,8 +67,8 @@ class Zone:
             if refusal is not None:
                 return refusal
         for key, values in required.items():
-            held = self._records.get(key)
-            if held is None or set(held) != values:
+            current = self._records.get(key)
+            if current is None or set(current) != values:
                 return dns.rcode.NXRRSET
         for rrset in message.update:
             self._apply(rrset)
@@ -92,13 +92,13 @@ class Zone:
             for other in [k for k in self._records if k[0] == rrset.name and rrset.rdtype in (k[1], dns.rdatatype.ANY)]:
                 del self._records[other]
             return
-        held = set(self._records.get(key, ()))
+        current = set(self._records.get(key, ()))
         if rrset.deleting == NONE:
             gone = {value.to_text() for value in rrset}
-            kept = [value for value in held if value.to_text() not in gone]
+            kept = [value for value in current if value.to_text() not in gone]
             ttl = self._records[key].ttl if key in self._records else rrset.ttl
         else:
-            kept = [*held, *(value for value in rrset if value not in held)]
+            kept = [*current, *(value for value in rrset if value not in current)]
             ttl = rrset.ttl
         if kept:
             self._put(dns.rrset.from_rdata_list(rrset.name, ttl, sorted(kept, key=str)))
