@@ -17,6 +17,7 @@ import pytest
 
 from adapters.api_server import ROUTES, ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
 from adapters.api_server.server import bind
+from state.api.messages import API_VERSION
 from state.api.views.header import HeaderView
 from state.api.wire import Mirror
 from state.errors import ConfigError, EffectUnknown, JournalUnavailable, NotFound, Problem, Refused
@@ -61,8 +62,8 @@ def test_modes_of_the_sockets(sockets: Sockets) -> None:
 async def test_the_kernel_says_who_calls(desk: Desk, sockets: Sockets) -> None:
     status, answer, headers = await ask(sockets.engine, "GET", "/v1/hello", headers={"X-User": "root"})
     assert status == 200
-    assert headers["Recovery-Version"] == "1"
-    assert answer["value"][:6] == [1, "shop", "lab", "u1", ["commander"], True]
+    assert headers["Recovery-Version"] == str(API_VERSION)
+    assert answer["value"][:6] == [API_VERSION, "shop", "lab", "u1", ["commander"], True]
     assert desk.calls[0][1].session == f"pid:{os.getpid()}"
     _, answer, _ = await ask(sockets.observe, "GET", "/v1/hello")
     assert answer["value"][5] is False
