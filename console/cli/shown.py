@@ -12,6 +12,7 @@ import click
 from state.api.views.header import HeaderView
 from state.text import cells, clean, is_clean
 from state.units import ago
+from state.world.observed import Freshness, freshness
 
 NOTHING = "-"
 
@@ -67,7 +68,7 @@ def age(sources: Iterable[str], header: HeaderView, mono: float) -> str:
         if row is None or row.mono is None:
             return "never"
         seconds = max(0.0, mono - row.mono)
-        oldest, old = max(oldest, seconds), old or seconds > row.limit
+        oldest, old = max(oldest, seconds), old or freshness(seconds, row.limit) is not Freshness.FRESH
     if oldest < 0:
         return NOTHING
     return f"{ago(oldest)} OLD" if old else ago(oldest)
