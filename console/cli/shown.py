@@ -12,7 +12,7 @@ import click
 from state.api.views.header import HeaderView
 from state.text import cells, clean, is_clean
 from state.units import ago
-from state.world.observed import Freshness, freshness
+from state.world.freshness import Freshness, freshness
 
 NOTHING = "-"
 
