@@ -21,12 +21,23 @@ def account_of(uid: int) -> str:
         return str(uid)
 
 
+def uid_of(transport: BaseTransport | None) -> int:
+    """The account of one connection. Raises ConnectionError when it is closed or has no credentials."""
+    return _peer(transport)[1]
+
+
 def caller_of(transport: BaseTransport | None, service: EngineService, *, read_only: bool) -> Caller:
     """The caller of one connection. Raises ConnectionError when it is closed or has no credentials."""
+    pid, uid = _peer(transport)
+    account = account_of(uid)
+    person, roles = service.who(uid, account)
+    return Caller(uid=uid, account=account, person=person, roles=roles, session=f"pid:{pid}", read_only=read_only)
+
+
+def _peer(transport: BaseTransport | None) -> tuple[int, int]:
+    """Process and account."""
     peer = None if transport is None else transport.get_extra_info("socket")
     if peer is None:
         raise ConnectionResetError("the caller has closed the connection")
     pid, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    account = account_of(uid)
-    person, roles = service.who(uid, account)
-    return Caller(uid=uid, account=account, person=person, roles=roles, session=f"pid:{pid}", read_only=read_only)
+    return pid, uid

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,8 @@ from state.errors import NotFound
 STREAM = "/v1/stream"
 MOST_ROWS = 1000  # journal rows in one answer
 EXPORT_CHUNK = 256 * 1024  # bytes
+LONGEST_NUMBER = 40  # digits
+BODY_DEADLINE = 10.0  # seconds a request's body may take to arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +146,47 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"{text[:40]}… is too large a number")
+    return int(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are unique: two values for one name are a question, not a request."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)[:40]!r} is there twice")
+    return made
+
+
 async def _body(request: web.Request) -> Mapping[str, Any]:
     """The JSON object of a request."""
     if request.content_type != "application/json":
         raise BadRequest(f"the body must be application/json, not {request.content_type}")
     try:
-        body = json.loads(await request.read() or b"{}", parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        async with asyncio.timeout(BODY_DEADLINE):
+            raw = await request.read()
+        body = json.loads(
+            raw or b"{}",
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_once,
+        )
+    except TimeoutError as error:
+        raise BadRequest(f"the body did not arrive within {BODY_DEADLINE:.0f} s", 408) from error
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    except ValueError as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import grp
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from adapters.api_server.admission import Doorkeeper
 from adapters.api_server.answers import errors_as_json
 from adapters.api_server.routes import ROUTES, STREAM, Route, Side
 from state.api.service import EngineService
@@ -20,6 +22,7 @@ from state.errors import ConfigError, Problem
 BODY_LIMIT = 64 * 1024
 PATH_LIMIT = 100  # bytes; the kernel takes 107, see unix(7), and a temporary name must fit too
 ENDING = 0.5  # seconds open streams get when the engine ends
+IDLE = 30.0  # seconds a connection may stay open without a whole request
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class ApiServer:
         self._service = service
         self.sockets = sockets
         self._runners: list[web.AppRunner] = []
+        self._listening: list[asyncio.Server] = []
         self.streams = 0
 
     async def start(self) -> None:
@@ -55,8 +59,11 @@ class ApiServer:
 
     async def stop(self) -> None:
         """Close both, end the streams, remove the sockets."""
+        for listening in self._listening:
+            listening.close()
         for runner in self._runners:
             await runner.cleanup()
+        self._listening.clear()
         self._runners.clear()
         for path in (self.sockets.engine, self.sockets.observe):
             path.unlink(missing_ok=True)
@@ -67,10 +74,15 @@ class ApiServer:
         for route in ROUTES:
             if not (read_only and route.acts):
                 app.router.add_route(route.method, route.path, partial(self._serve, route, side))
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=ENDING)
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=ENDING, keepalive_timeout=IDLE
+        )
         await runner.setup()
+        assert runner.server is not None, "a runner that was set up has a server"
         self._runners.append(runner)
-        await web.SockSite(runner, bind(path, mode, gid)).start()
+        listening = bind(path, mode, gid)
+        loop = asyncio.get_running_loop()
+        self._listening.append(await loop.create_unix_server(Doorkeeper(runner.server), sock=listening))
 
     async def _serve(self, route: Route, side: Side, request: web.Request) -> web.StreamResponse:
         streams = route.path == STREAM

@@ -16,12 +16,18 @@ from state.api.messages import API_VERSION
 from state.errors import ConfigError, Problem, Refused
 
 PR_SET_DUMPABLE = 4  # prctl(2)
+FILES = 8192
+"""Files and connections this process may have open, where the host allows so many: targets and consoles are both."""
 
 
 def harden() -> None:
-    """No core dumps, no access to this process's memory by others of its account, new files for this account only."""
+    """No core dumps, no access to this process's memory by others of its account, new files for this account only,
+    room for as many connections as the host allows."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most if 0 <= soft < most else soft, hard))
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "prctl"):
         libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

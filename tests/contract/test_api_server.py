@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from adapters.api_server import ROUTES, ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
+from adapters.api_server.admission import MOST_OF_ONE
 from adapters.api_server.server import bind
 from state.api.messages import API_VERSION
 from state.api.views.header import HeaderView
@@ -171,6 +172,10 @@ async def test_expected_errors_carry_title_code_and_rule(
         (b"[" * 60_000, "application/json", 400),
         (b"\xff\xfe", "application/json", 400),
         (b'{"a": "' + b"x" * 70_000 + b'"}', "application/json", 413),
+        (b'{"plan": "a", "plan": "b"}', "application/json", 400),
+        (b'{"plan": {"x": 1e999}}', "application/json", 400),
+        (b'{"plan": ' + b"9" * 5000 + b"}", "application/json", 400),
+        (b'{"plan": NaN}', "application/json", 400),
     ],
 )
 async def test_bad_bodies_never_reach_the_engine(
@@ -179,6 +184,53 @@ async def test_bad_bodies_never_reach_the_engine(
     got, answer, _ = await ask(sockets.engine, "POST", "/v1/submit", data=body, headers={"Content-Type": kind})
     assert got == status
     assert answer["exit_code"] == 2
+    assert desk.calls == []
+
+
+async def test_a_flood_of_connections_is_turned_away_and_stops_nobody_else(sockets: Sockets) -> None:
+    loop = asyncio.get_running_loop()
+    held = []
+    for _ in range(MOST_OF_ONE + 40):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        await loop.sock_connect(connection, str(sockets.observe))
+        held.append(connection)
+        await asyncio.sleep(0)
+    refused = await asyncio.wait_for(loop.sock_recv(held[-1], 4096), 2)
+    assert b"503" in refused
+    assert f"has {MOST_OF_ONE} connections open already".encode() in refused
+    assert (await ask(sockets.engine, "GET", "/v1/hello"))[0] == 200
+    status, answer, _ = await ask(sockets.observe, "GET", "/v1/hello")
+    assert (status, answer["exit_code"]) == (503, 6)
+    for connection in held:
+        connection.close()
+    await asyncio.sleep(0.1)
+    assert (await ask(sockets.observe, "GET", "/v1/hello"))[0] == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /v1/hello HT", b"GET /v1/hello HTTP/1.1\r\nHost: "])
+async def test_a_connection_without_a_whole_request_is_closed(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr("adapters.api_server.server.IDLE", 0.3)
+    server = ApiServer(desk, Sockets(tmp_path))
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(str(server.sockets.observe))
+    writer.write(sent)
+    assert await asyncio.wait_for(reader.read(), 3) == b""
+    writer.close()
+    await server.stop()
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for(
+    desk: Desk, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.api_server.routes.BODY_DEADLINE", 0.2)
+    reader, writer = await asyncio.open_unix_connection(str(sockets.engine))
+    head = b"POST /v1/submit HTTP/1.1\r\nHost: e\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    writer.write(head + b'{"plan"')
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 3)
+    writer.close()
     assert desk.calls == []
 
 
