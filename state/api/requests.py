@@ -12,6 +12,8 @@ from typing import Any, ClassVar, TypeVar
 from state.errors import NotFound
 
 R = TypeVar("R")
+SHOWN = 60
+"""Characters of an unknown tag that are said back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +119,25 @@ CONTROLS: Mapping[str, type[ControlRequest]] = {kind.verb: kind for kind in (Pau
 
 def read_plan(body: Mapping[str, Any]) -> PlanRequest:
     """A plan request from JSON. Raises NotFound naming what is missing or unknown."""
-    kind = PLANS.get(str(body.get("do", "")))
+    kind = PLANS.get(_tag(body, "do"))
     if kind is None:
-        raise NotFound(f"cannot plan {body.get('do')!r}; there are {', '.join(PLANS)}")
+        raise NotFound(f"cannot plan {_tag(body, 'do')[:SHOWN]!r} (do); there are {', '.join(PLANS)}")
     return _read(kind, body)
 
 
 def read_control(body: Mapping[str, Any]) -> ControlRequest:
     """A control from JSON. Raises NotFound naming what is missing or unknown."""
-    kind = CONTROLS.get(str(body.get("verb", "")))
+    kind = CONTROLS.get(_tag(body, "verb"))
     if kind is None:
-        raise NotFound(f"no control {body.get('verb')!r}; there are {', '.join(CONTROLS)}")
+        raise NotFound(f"no control {_tag(body, 'verb')[:SHOWN]!r} (verb); there are {', '.join(CONTROLS)}")
     return _read(kind, body)
 
 
 def read_submission(body: Mapping[str, Any]) -> Submission:
     """A submission from JSON. Raises NotFound naming what is missing or of another shape."""
-    typed = body.get("typed") or {}
+    typed = body.get("typed")
+    if typed is None:
+        typed = {}
     if not isinstance(typed, Mapping):
         raise NotFound("typed must be an object with nonce, name and loss")
     return _read(Submission, {"plan": "", "fingerprint": "", **body, "typed": _read(Typed, typed)})
@@ -149,7 +153,10 @@ def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
 
 
 def _read(kind: type[R], body: Mapping[str, Any]) -> R:
-    """The fields of a type from an object: texts as text, objects as they are; unknown keys are ignored."""
+    """The fields of a type from an object: texts and objects, nothing else; unknown keys are ignored.
+
+    Raises NotFound naming the field that is missing or of another type.
+    """
     values: dict[str, Any] = {}
     for spot in fields(kind):  # type: ignore[arg-type]
         value = body.get(spot.name)
@@ -160,6 +167,27 @@ def _read(kind: type[R], body: Mapping[str, Any]) -> R:
             if not isinstance(value, Mapping):
                 raise NotFound(f"{spot.name} must be an object of names and values")
             values[spot.name] = dict(value)
+        elif isinstance(value, str | Typed):
+            values[spot.name] = value
         else:
-            values[spot.name] = value if isinstance(value, Typed) else str(value)
+            raise NotFound(f"{spot.name} must be a text, not {_type(value)}")
     return kind(**values)
+
+
+def _tag(body: Mapping[str, Any], name: str) -> str:
+    """The tag that says what a request is, empty when it is missing."""
+    value = body.get(name, "")
+    if not isinstance(value, str):
+        raise NotFound(f"{name} must be a text, not {_type(value)}")
+    return value
+
+
+def _type(value: Any) -> str:
+    """The JSON type of a value, for people."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    return "an object" if isinstance(value, Mapping) else "a list"
