@@ -116,6 +116,7 @@ class Engine:
                 self._fold(unseal_any(entry))
         await self._verify_on()
         await self._note(EngineStarted(f"engine started, pid {self.pid}"))
+        await self.plans.tell_not_undone()
         self._poller.start()
         self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
         for run in self.history.open():

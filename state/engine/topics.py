@@ -27,7 +27,7 @@ class Topics:
         self._topics = topics()
         self._memory = Memory()
         self._built: dict[str, tuple[Reads, Basis, Any]] = {}
-        self._context: tuple[int, ViewContext] | None = None
+        self._context: tuple[int, JournalState, ViewContext] | None = None
         self.verified = "not verified yet"
 
     def view(self, topic: str, version: int) -> Any:
@@ -53,12 +53,16 @@ class Topics:
         return (journal, version if None in folded else 0, *folded)
 
     def _look(self, version: int) -> ViewContext:
-        """One context for all topics of a version, so that they share their verdicts and cannot disagree."""
-        if self._context is None or self._context[0] != version:
+        """One context for all topics of a version, so that they share their verdicts and cannot disagree.
+
+        The journal may fail within a version: what is built afterwards must not be kept with its state of before.
+        """
+        state = self._state()
+        if self._context is None or self._context[:2] != (version, state):
             judgement = self._judge.at(self._clock.mono())
-            look = ViewContext(judgement, self._folds, self._state(), self._library, self._memory)
-            self._context = (version, look)
-        return self._context[1]
+            look = ViewContext(judgement, self._folds, state, self._library, self._memory)
+            self._context = (version, state, look)
+        return self._context[2]
 
     def _state(self) -> JournalState:
         journal = self._journal

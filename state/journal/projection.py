@@ -61,6 +61,7 @@ class Folds:
         self.states: dict[type[Any], Any] = {p.state: p.create(setting) for p in projections}
         self._projections = projections
         self._folded: dict[type[Any], int] = dict.fromkeys(self.states, 0)
+        self._unasked = {p.state for p in projections if p.heard is not None or p.notice is not None}
         self._all = tuple(p for p in projections if not p.kinds)
         self._by_kind: dict[str, tuple[Projection, ...]] = {}
         for projection in projections:
@@ -80,16 +81,22 @@ class Folds:
         elif isinstance(recorded.body, Unreadable):
             problem = f"entry {recorded.seq} cannot be read as {recorded.kind}"
         for projection in (*self._all, *self._by_kind.get(recorded.kind, ())):
+            self._folded[projection.state] += 1  # also where it breaks half way
             try:
                 projection.fold(self.states[projection.state], recorded)
-                self._folded[projection.state] += 1
             except (LookupError, TypeError, ValueError, AttributeError):
                 problem = problem or f"entry {recorded.seq} cannot be read as {recorded.kind}"
         return problem
 
     def version(self, state: type[Any]) -> int | None:
-        """How many entries a projection has folded; None while its state changes without entries too."""
-        return None if getattr(self.states[state], "moving", False) else self._folded[state]
+        """How often the state of a projection has moved; None while it may at any time: by readings, or as it says.
+
+        `moving` of a state says that it does so now, `unrecorded` how often it was changed without an entry.
+        """
+        held = self.states[state]
+        if state in self._unasked or getattr(held, "moving", False):
+            return None
+        return self._folded[state] + int(getattr(held, "unrecorded", 0))
 
     @property
     def turned(self) -> bool:

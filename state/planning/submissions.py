@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from state.api.caller import Caller
 from state.api.card import Card, Rule
 from state.api.messages import Accepted
-from state.api.requests import PlanRequest, Submission, write
+from state.api.requests import PlanRequest, PlanUndo, Submission, write
 from state.clock import Clock
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
@@ -23,7 +24,7 @@ from state.planning.planner import Planner
 from state.policy.authority import ROLES_BY_RISK, require_risk, require_role
 from state.policy.rules import judged, with_names
 from state.runs.effects import fact_difference
-from state.runs.events import RunResumed, RunStarted, StepRetried
+from state.runs.events import RunResumed, RunStarted, RunUndoRefused, StepRetried
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
@@ -195,14 +196,26 @@ class Submissions:
         halts = self._halts
         try:
             async with self._submitting:
-                draft = self._planner.undo(run)
+                draft = replace(self._planner.undo(run), request=PlanUndo(run.id))
                 seen = await self._planner.see(draft)
                 targets = targets_of(seen)
                 self._leases.require_free(targets)
                 self._require_going(halts)
                 await self._start(run.actor, "", draft, pin(draft, seen), targets, halts)
         except (Refused, NotFound, JournalUnavailable) as error:
-            run.message = f"{run.message}; nothing was undone: {error}"
+            await self._not_undone(run, str(error))
+
+    async def tell_not_undone(self) -> None:
+        """After a restart: runs that were to be undone when the engine ended; nobody but a person does it now."""
+        for run in self._history.undoing():
+            await self._not_undone(run, f"the engine ended before; undo {run.id} by hand")
+
+    async def _not_undone(self, run: Run, why: str) -> None:
+        message = f"nothing was undone: {why}"
+        try:
+            await self._journal.append(Event(RunUndoRefused(message), run.actor, run=run.id))
+        except JournalUnavailable:
+            self._history.say(run, f"{run.message}; {message}")
 
     def _require_free(self, draft: Draft, targets: Sequence[str]) -> None:
         mine = draft.retry_of[0] if draft.retry_of else ""

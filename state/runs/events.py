@@ -47,15 +47,21 @@ class RunStopRequested(Said):
 @event("run.ended")
 @dataclass(frozen=True, slots=True)
 class RunEnded(Body):
-    """It is over; nothing more happens in it."""
+    """It is over; nothing more happens in it. `undo`: what it did is undone by a run of its own."""
 
     state: RunState
     message: str = field(metadata=WORDS)
+    undo: bool = False
 
     @property
     def line(self) -> str:
         """How it ended."""
         return f"{self.state.value}: {self.message}"
+
+
+@event("run.undo-refused")
+class RunUndoRefused(Said):
+    """What a failed run did was to be undone, because its runbook says so, and was not."""
 
 
 @event("lease.taken")

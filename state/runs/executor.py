@@ -278,14 +278,15 @@ class Executor:
                 case "stop":
                     await self._finish(run, RunState.FAILED, message)
                 case "undo":
-                    await self._finish(run, RunState.FAILED, f"{message}; the completed changes are being undone")
+                    message = f"{message}; the completed changes are being undone"
+                    await self._finish(run, RunState.FAILED, message, undo=True)
                     await self.undoer.undo(run)
                 case _:
                     await self._event(run, RunPaused(message))
             return
 
-    async def _finish(self, run: Run, state: RunState, message: str) -> None:
-        await self._event(run, RunEnded(state, message))
+    async def _finish(self, run: Run, state: RunState, message: str, *, undo: bool = False) -> None:
+        await self._event(run, RunEnded(state, message, undo))
 
     async def _end(self, run: Run, step: StepRun, state: StepState, message: str, evidence: tuple[str, ...]) -> None:
         await self._record(run, step, StepEnded(state, message, evidence))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from state.api.requests import PlanUndo
 from state.api.run_states import RunState, StepState
 from state.errors import NotFound
 from state.journal.events import Body, Recorded
@@ -26,6 +27,7 @@ from state.runs.events import (
     RunResumed,
     RunStarted,
     RunStopRequested,
+    RunUndoRefused,
     StepEnded,
     StepRetried,
     StepSkipped,
@@ -44,6 +46,8 @@ class RunHistory:
         self.runs: dict[str, Run] = {}
         self.durations: dict[str, list[float]] = {}
         self.epoch = 0
+        self.unrecorded = 0
+        """How often a run was changed without an entry."""
         self._count = 0
         self._erased: set[str] = set()
 
@@ -59,6 +63,15 @@ class RunHistory:
     def open(self) -> list[Run]:
         """Runs that have not ended."""
         return [r for r in self.runs.values() if not r.ended]
+
+    def undoing(self) -> list[Run]:
+        """Ended runs whose undo has neither begun nor been refused."""
+        return [r for r in self.runs.values() if r.undoing]
+
+    def say(self, run: Run, message: str) -> None:
+        """What people must know of a run that ended, when it cannot be recorded."""
+        run.message = message
+        self.unrecorded += 1
 
     def run(self, name: str) -> Run:
         """A run by id. Raises NotFound."""
@@ -103,6 +116,9 @@ def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
     )
     run.instances = {s.id: [StepRun(s, 1)] for s in body.steps}
     history.runs[run.id] = run
+    undone = history.runs.get(str(body.request.get("run"))) if body.request.get("do") == PlanUndo.do else None
+    if undone is not None:
+        undone.undoing = False
 
 
 def _lease(history: RunHistory, recorded: Recorded, body: LeaseTaken) -> None:
@@ -129,7 +145,14 @@ def _run_ended(history: RunHistory, recorded: Recorded, body: RunEnded) -> None:
     run.state = body.state
     run.message = body.message
     run.ended_at = recorded.at
+    run.undoing = body.undo
     run.question, run.options = "", ()
+
+
+def _undo_refused(history: RunHistory, recorded: Recorded, body: RunUndoRefused) -> None:
+    run = history.runs[recorded.event.run]
+    run.undoing = False
+    run.message = f"{run.message}; {body.message}"
 
 
 def _stop_requested(history: RunHistory, recorded: Recorded, body: RunStopRequested) -> None:
@@ -220,6 +243,7 @@ REDUCERS: Mapping[type[Body], Reducer] = {
     RunResumed: _moved(RunState.RUNNING),
     RunStopRequested: _stop_requested,
     RunEnded: _run_ended,
+    RunUndoRefused: _undo_refused,
     StepStarted: _step_started,
     EffectIntended: _intended,
     EffectAnswered: _answered,

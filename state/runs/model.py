@@ -70,6 +70,7 @@ class Run:
     question: str = ""
     options: tuple[str, ...] = ()
     stopping: bool = False
+    undoing: bool = False
     ended_at: float | None = None
     instances: dict[str, list[StepRun]] = field(default_factory=dict)
 

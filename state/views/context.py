@@ -61,9 +61,15 @@ class ViewContext:
         library: Mapping[str, RunbookRow],
         memory: Memory,
     ) -> None:
-        self.estate, self.now_mono, self.library, self.memory = judgement.estate, judgement.now_mono, library, memory
+        self.estate, self.library, self.memory = judgement.estate, library, memory
         self._judgement, self._folds, self._journal = judgement, folds, journal
         self.reads = Reads()
+
+    @property
+    def now_mono(self) -> float:
+        """The instant of this look, in monotonic seconds; a view of it is another one with every version."""
+        self.reads.world = True
+        return self._judgement.now_mono
 
     @property
     def world(self) -> World:
