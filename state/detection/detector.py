@@ -41,6 +41,7 @@ class Detector:
         self._estate, self._judge, self._actor = setting.estate, setting.judge, setting.actor
         self._mono = setting.mono
         self.clocks: dict[str, RtoClock] = {}
+        self._failing: dict[str, float] = {}
         self.splits: dict[str, tuple[str, ...]] = {}
         self.drifts: dict[str, Mapping[str, str]] = {}
         self._expected: dict[SettingKey, tuple[Setting, float]] = {}
@@ -56,6 +57,14 @@ class Detector:
         """Apply one entry."""
         if not recorded.erased:
             self._take(recorded.body, recorded)
+        elif recorded.kind == EffectEnded.kind:
+            self._forget(f"{recorded.event.run}/{recorded.event.step}")
+
+    def _forget(self, effect: str) -> None:
+        """An outcome was erased: the effect is over, and what its targets are set to since is not known."""
+        targets = self._under_way.pop(effect, None)
+        kept = {k: v for k, v in self._expected.items() if targets and "/".join(k[0][:2]) not in targets}
+        self._expected = kept
 
     @singledispatchmethod
     def _take(self, body: Body, recorded: Recorded) -> None:
@@ -63,14 +72,15 @@ class Detector:
 
     @_take.register
     def _(self, body: ServiceImpaired, recorded: Recorded) -> None:
-        since = self._mono(recorded) - body.since
+        since = self._failing[body.service] = self._mono(recorded) - body.since
         self.clocks[body.service] = RtoClock(body.service, since, body.target, None)
 
     @_take.register
     def _(self, body: ServiceRecovered, recorded: Recorded) -> None:
+        self._failing.pop(body.service, None)
         clock = self.clocks.get(body.service)
         if clock is not None:
-            self.clocks[body.service] = replace(clock, ended_mono=self._mono(recorded))
+            self.clocks[body.service] = replace(clock, ended_mono=clock.started_mono + body.seconds)
 
     @_take.register
     def _(self, body: EffectIntended, recorded: Recorded) -> None:
@@ -123,18 +133,20 @@ class Detector:
             self._pending.append(Event(body, self._actor))
 
     def _follow(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
+        """Say once that a service fails, and once that it does no more; what was said may not be recorded yet."""
         last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))
         count, since = (count + 1, since) if health is last else (1, now_mono)
         self._streaks[name] = (health, count, since)
-        clock = self.clocks.get(name)
-        running = clock is not None and clock.ended_mono is None
-        if count != STEADY:
+        if count < STEADY:
             return
-        if health is Health.FAIL and not running:
+        began = self._failing.get(name)
+        if health is Health.FAIL and began is None:
+            self._failing[name] = since
             impaired = ServiceImpaired(name, rto, round(now_mono - since, 3), f"{name}: {message}")
             self._pending.append(Event(impaired, self._actor))
-        elif health in (Health.PASS, Health.WARN) and running and clock is not None:
-            took = now_mono - clock.started_mono
+        elif health in (Health.PASS, Health.WARN) and began is not None:
+            del self._failing[name]
+            took = now_mono - began
             message = f"{name} recovered after {took:.1f} s of {rto:.0f} s"
             self._pending.append(Event(ServiceRecovered(name, round(took, 3), rto, message), self._actor))
 

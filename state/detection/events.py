@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from state.journal.events import WORDS, Body, event
 
@@ -16,6 +16,10 @@ class ServiceImpaired(Body):
     target: float
     since: float
     message: str = field(metadata=WORDS)
+
+    def later(self, seconds: float) -> ServiceImpaired:
+        """It fails for so much longer by then."""
+        return replace(self, since=round(self.since + seconds, 3))
 
 
 @event("service.recovered")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from state.api.caller import Caller
@@ -90,7 +91,7 @@ class Engine:
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
         self.folds = Folds(tuple(parts("projections")), setting)
         self.history = self.folds.of(RunHistory)
-        self._noticed: list[Event] = []
+        self._noticed: list[tuple[float, Event]] = []
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
         self._verifier, self._verifying = Verifier(), asyncio.Lock()
@@ -288,7 +289,7 @@ class Engine:
             self.lag = max(0.0, now - last - TICK)
             self._void_after_gap(now)
             last = self._ticked = now
-            self._noticed += self.folds.notice(now)
+            self._noticed += [(now, event) for event in self.folds.notice(now)]
             await self._record_noticed()
             await self._probe(now)
             self._content += 1
@@ -298,8 +299,9 @@ class Engine:
     async def _record_noticed(self) -> None:
         """Write down what was noticed; what cannot be written now is tried again on the next tick."""
         while self._noticed:
+            noticed, event = self._noticed[0]
             try:
-                await self.journal.append(self._noticed[0])
+                await self.journal.append(replace(event, body=event.body.later(self.clock.mono() - noticed)))
             except JournalUnavailable:
                 return
             self._noticed.pop(0)

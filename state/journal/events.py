@@ -31,6 +31,10 @@ class Body:
         """What happened, in one line for people."""
         return str(getattr(self, "message", ""))
 
+    def later(self, seconds: float) -> Body:
+        """What it has to say when it could not be recorded for so long; the same for most."""
+        return self
+
     def as_json(self) -> Mapping[str, Any]:
         """The body as the journal stores it."""
         made: Mapping[str, Any] = encode(self)
@@ -148,6 +152,6 @@ def read_body(kind: str, raw: Mapping[str, Any]) -> Body:
         return Foreign(raw)
     try:
         made: Body = decode(body, raw)
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, OverflowError):
         return Unreadable()
     return made

@@ -26,6 +26,9 @@ TOO_LARGE = b'"words":"payload too large"'
 GENESIS = bytes(32)
 """The previous hash of the first entry."""
 
+LAST_INSTANT = 1e12
+"""Seconds no clock shows; what says so, or is not a number at all, is not an entry."""
+
 MAX_PAYLOAD = 256 * 1024
 """The most bytes of a payload; a larger one is replaced by its size and hash before sealing."""
 
@@ -106,17 +109,17 @@ def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Se
 def unseal(sealed: Sealed) -> Recorded:
     """Read an entry back. Raises ValueError when the bytes are not an entry."""
     try:
-        seq, node, at, mono, boot, *names, _ = json.loads(sealed.header)
+        _, node, at, mono, boot, *names, _ = json.loads(sealed.header)
         actor, session, kind, incident, run, step = names
         raw = json.loads(sealed.payload) if sealed.payload else {}
     except (TypeError, RecursionError) as error:
         raise ValueError("not an entry") from error
     texts, times = (node, boot, *names), (at, mono)
-    if not (isinstance(raw, dict) and all(isinstance(t, str) for t in texts) and all(map(_is_number, times))):
+    if not (isinstance(raw, dict) and all(isinstance(t, str) for t in texts) and all(map(_is_instant, times))):
         raise ValueError("not an entry")
     body = read_body(kind, raw) if sealed.payload else Erased()
     event = Event(body, actor, session, incident, run, step)
-    return Recorded(seq, at, mono, boot, node, sealed.hash.hex(), kind, event)
+    return Recorded(sealed.seq, at, mono, boot, node, sealed.hash.hex(), kind, event)
 
 
 def unseal_any(sealed: Sealed) -> Recorded:
@@ -128,8 +131,8 @@ def unseal_any(sealed: Sealed) -> Recorded:
         return Recorded(sealed.seq, 0.0, 0.0, "", "", sealed.hash.hex(), FOREIGN, event)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
+def _is_instant(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LAST_INSTANT
 
 
 class Verifier:

@@ -16,6 +16,7 @@ from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
 from state.api.requests import PlanRetry, PlanRunbook, read_control
 from state.api.run_states import StepState
+from state.detection.events import DriftDetected
 from state.errors import (
     ConfigError,
     EffectRefused,
@@ -29,10 +30,12 @@ from state.errors import (
 from state.journal.format import unseal, verify
 from state.runs.events import EffectEnded, EffectIntended, RunEnded, RunStarted, RunStopRequested
 from state.runs.fault_points import FAULT_POINTS
+from tests.support.refold import differences
 from tests.support.small_estate import COMMANDER, ESTATE, RESPONDER, Small, change, small
 
 SPEED = 10.0
 """How much faster the engine's clock goes than the test's."""
+BEGAN = time.time() - time.monotonic() * SPEED
 SERVERS = ("a", "b", "c")
 EXPECTED = (Refused, JournalUnavailable, NotFound, ConfigError)
 SHOP = {"balancer": "edge", "backend": "shop"}
@@ -45,7 +48,7 @@ class Fast:
         return time.monotonic() * SPEED
 
     def wall(self) -> float:
-        return time.time()
+        return BEGAN + self.mono()
 
 
 class Truth(MemoryBalancer):
@@ -83,6 +86,8 @@ class Ledger(MemoryJournal):
     def _judge(self, event) -> None:
         body = event.body
         match event.kind:
+            case DriftDetected.kind:
+                self._hold(holds=False, message=f"nobody else changes anything, yet {body.message}")
             case RunStarted.kind:
                 self.open.add(event.run)
                 self._hold(len(self.open) == 1, f"{self.open} hold one target")
@@ -200,6 +205,7 @@ class Episode:
             self.did.append(act.__name__)
             await act()
             await asyncio.sleep(self.chance.random() * 0.08)
+            self._same_as_its_journal()
             if self.life.dead:
                 await self._restart()
         await self._end()
@@ -210,6 +216,11 @@ class Episode:
             RUNBOOK, balancer=self.life, store=self.life, reach=self.life.reach, clock=Fast(), estate=FAST_ESTATE
         )
         self.lab = await self.stack.enter_async_context(made)
+
+    def _same_as_its_journal(self) -> None:
+        """What this engine knows is what the next one will."""
+        if not self.life.dead:
+            self.ledger.wrong += differences(self.lab.engine, self.ledger)
 
     async def _restart(self) -> None:
         self.life.dead = True

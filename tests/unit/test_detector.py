@@ -1,0 +1,128 @@
+"""What the engine notices by itself, with a journal that cannot always be written, and with entries erased."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from adapters.journals.memory import MemoryJournal
+from state.detection.detector import STEADY, Detector
+from state.detection.events import ServiceImpaired, ServiceRecovered
+from state.errors import JournalUnavailable
+from state.estate.model import Estate
+from state.health import Health
+from state.journal.events import Body, Erased, Event, Recorded, Unreadable, read_body
+from state.journal.format import FOREIGN, Sealed, unseal_any
+from state.journal.projection import FoldSetting
+from state.runs.events import EffectEnded
+from state.verdicts.judge import Judge
+from tests.support.refold import differences
+from tests.support.small_estate import ESTATE, RealClock, change, small
+
+ESTATE_ = Estate.model_validate(ESTATE)
+
+
+class Verdict:
+    """What a service is said to be."""
+
+    def __init__(self) -> None:
+        self.health, self.message = Health.PASS, "as told"
+
+
+class Told:
+    """A judge that says what it was told to say."""
+
+    def __init__(self) -> None:
+        self.shop = Verdict()
+        self.services, self.clusters = {"shop": self.shop}, dict[str, Any]()
+
+    @property
+    def healths(self) -> dict[str, Health]:
+        return {"shop": self.shop.health}
+
+    def at(self, now_mono: float) -> Told:
+        return self
+
+
+def noticing() -> tuple[Detector, Told]:
+    judge = Told()
+    return Detector(FoldSetting(ESTATE_, cast("Judge", judge), RealClock(), "boot", "engine")), judge
+
+
+def looks(detector: Detector, since: float, count: int = STEADY + 3) -> list[Event]:
+    return [event for i in range(count) for event in detector.notice(since + i)]
+
+
+def kept(body: Body, mono: float) -> Recorded:
+    return Recorded(1, 0.0, mono, "boot", "n", "", body.kind, Event(body, "engine"))
+
+
+def test_a_service_that_recovers_before_its_failure_could_be_recorded_is_no_failing_service() -> None:
+    detector, judge = noticing()
+    judge.shop.health = Health.FAIL
+    [failed] = looks(detector, 100.0)
+    judge.shop.health = Health.PASS
+    [recovered] = looks(detector, 110.0)
+    assert isinstance(recovered.body, ServiceRecovered)
+    detector.fold(kept(failed.body.later(898.0), 1000.0))
+    detector.fold(kept(recovered.body, 1000.0))
+    clock = detector.clocks["shop"]
+    assert (clock.started_mono, clock.ended_mono) == (100.0, 112.0)
+    assert looks(detector, 1001.0) == []
+
+
+async def test_what_could_not_be_recorded_at_once_began_when_it_began() -> None:
+    class Full(MemoryJournal):
+        full = False
+
+        def append(self, entries: Sequence[Sealed]) -> None:
+            if self.full:
+                raise JournalUnavailable("no space left")
+            super().append(entries)
+
+    store = Full()
+    async with small(store=store) as lab:
+        detector = lab.engine.folds.of(Detector)
+        store.full, now = True, lab.engine.mono()
+        detector._pending.append(Event(ServiceImpaired("shop", 300.0, 1.0, "gone"), "engine"))
+        await asyncio.sleep(1.0)
+        assert "shop" not in detector.clocks
+        store.full = False
+        await asyncio.sleep(0.6)
+        assert abs(detector.clocks["shop"].started_mono - (now - 1.0)) < 0.4
+        assert differences(lab.engine, store) == []
+
+
+async def test_an_effect_whose_outcome_was_erased_is_over_and_expects_nothing() -> None:
+    class Erasing(MemoryJournal):
+        def erase(self, kind: str) -> None:
+            kinds = [unseal_any(e).kind for e in self._entries]
+            at = len(kinds) - 1 - kinds[::-1].index(kind)
+            self._entries[at] = replace(self._entries[at], payload=b"", salt=b"")
+
+    store = Erasing()
+    async with small(store=store) as lab:
+        balancer = lab.balancer
+        for weight in (10, 20):
+            card = await lab.preview(change("server.weight", server="green", weight=weight))
+            assert await lab.ended((await lab.submit(card)).run) == "done"
+    store.erase(EffectEnded.kind)
+    async with small(store=store, balancer=balancer) as lab:
+        detector = lab.engine.folds.of(Detector)
+        await asyncio.sleep(0.3)
+        assert detector._under_way == {}
+        assert detector.drifts["edge"] == {}, "the older effect's weight is nothing to hold anybody to"
+
+
+def test_odd_numbers_and_instants_are_no_entries_and_stop_nobody() -> None:
+    huge = 10**400
+    assert isinstance(
+        read_body(ServiceRecovered.kind, {"service": "a", "seconds": huge, "target": 1, "words": ""}), Unreadable
+    )
+    for at in ("NaN", "Infinity", str(huge), "true"):
+        header = f'[1,"n",{at},0,"b","a","s","engine.started","","","","c"]'.encode()
+        assert unseal_any(Sealed(1, header, b"", b"", b"")).kind == FOREIGN
+    odd = Sealed(7, b'[["7"],"n",0,0,"b","a","s","engine.started","","","","c"]', b"", b"", b"")
+    assert (unseal_any(odd).seq, type(unseal_any(odd).body)) == (7, Erased)
