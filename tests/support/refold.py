@@ -16,10 +16,12 @@ from state.runs.fold import RunHistory
 from state.verdicts.judge import Judge
 from state.views.journal import JournalTail
 
-NEAR = 0.05
+NEAR = 1.0
 """Seconds by which instants of earlier engines may differ: they are told by the wall clock."""
-NOT_RECORDED = {"message", "stopping"}
-"""Of an open run and its steps: what a check reads just now, and a stop that could not be recorded."""
+UNRECORDED = frozenset({"stopping"})
+"""A stop counts also when it cannot be recorded."""
+PASSING = frozenset({"message"})
+"""Of an open run and its steps: what a check reads just now, and why nothing goes on."""
 
 
 def refolded(engine: Engine, store: JournalStore) -> Folds:
@@ -39,7 +41,7 @@ def differences(engine: Engine, store: JournalStore) -> list[str]:
     found += _differ("next id", live.next_id(), fresh.next_id())
     found += _differ("runs", list(live.runs), list(fresh.runs))
     for name, run in live.runs.items():
-        left_out = frozenset() if run.ended else frozenset(NOT_RECORDED)
+        left_out = UNRECORDED if run.ended else UNRECORDED | PASSING
         found += _differ(name, run, fresh.runs.get(name), left_out)
     mine, theirs = engine.folds.of(Detector), told.of(Detector)
     for part in ("clocks", "_expected", "_under_way"):
