@@ -1,4 +1,4 @@
-"""The pieces of a consequence card: what is said of each typed fact, in reading order. Standard library only."""
+"""The pieces of a consequence card: the text of each typed fact, in reading order. Standard library only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CardMark(StrEnum):
 class CardPiece:
     """One typed piece of a card. Label, subject and name say which it is; `tail` (an age) is not compared.
 
-    Pieces of one label that are `listed` stand in one line.
+    Pieces of one label that are `listed` share one line.
     """
 
     label: str
@@ -71,7 +71,7 @@ def pieces_of(card: Card, held: float) -> dict[Part, list[CardPiece]]:
 
 
 def _top(card: Card, held: float) -> Iterable[CardPiece]:
-    """What may be lost, what stops, who feels it, how it is taken back, and what is done."""
+    """What may be lost, what stops, what is affected, how it is undone, and what is done."""
     acts = card.of(FactKind.DOES)
     if acts:
         yield _loss(card.loss, held)
@@ -89,7 +89,7 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
     yield from map(_undo, card.undo)
     yield from (CardPiece("does", fact.value, fact.subject) for fact in acts)
     for fact in card.of(FactKind.ALREADY):
-        yield CardPiece("does nothing", f"already so, nothing is sent ({fact.value})", fact.subject)
+        yield CardPiece("does nothing", f"already done, nothing is sent ({fact.value})", fact.subject)
 
 
 def _loss(loss: DataLoss, held: float) -> CardPiece:
@@ -109,13 +109,13 @@ def _loss(loss: DataLoss, held: float) -> CardPiece:
 def _downtime(downtime: Downtime, card: Card) -> CardPiece:
     took = next((f.figures for f in card.of(FactKind.HISTORY) if f.subject == downtime.change), {})
     count = took.get("count", 0)
-    length = f"the whole step takes {_took(took)}" if count else "for how long is not known: never done here"
+    length = f"the whole step takes {_took(took)}" if count else "duration unknown: never done here"
     return CardPiece("downtime", f"{downtime.note}; {length}", downtime.subject)
 
 
 def _undo(undo: Undo) -> CardPiece:
     if undo.change is None:
-        return CardPiece("undo", "no change takes this back", undo.subject, health=Health.WARN)
+        return CardPiece("undo", "no change undoes this", undo.subject, health=Health.WARN)
     return CardPiece("undo", f"{undo.verb}, with a card of its own", undo.subject)
 
 
@@ -131,12 +131,12 @@ def _warning(warning: CardWarning) -> CardPiece:
     if warning.kind is WarningKind.UNKNOWN:
         value = f"not known beforehand: {value}"
     elif warning.kind is WarningKind.LATER:
-        value = f"{warning.rule} refuses a later step as things are now: {value}; an earlier step may change that"
+        value = f"{warning.rule} refuses a later step in the present state: {value}; an earlier step may change that"
     return CardPiece("warning", value, warning.subject, f"{warning.kind} {warning.rule}", health=Health.WARN)
 
 
 def _proof(card: Card, held: float) -> Iterable[CardPiece]:
-    """What checks it, what it took before, and who the targets are."""
+    """The checks afterwards, earlier durations, and the identity of the targets."""
     if card.verified_by:
         yield CardPiece("verified by", "; ".join(card.verified_by))
     told = {each.change for each in card.downtime}

@@ -1,7 +1,7 @@
-"""A consequence card in words: wording, order and folding, for the screen and for the verbs. Standard library only.
+"""A consequence card as text: wording, order and grouping, for the screen and for the verbs. Standard library only.
 
 Loss, downtime and undo come first, then every object before and after, then the rules, then the proof, ids last. What
-is the same for several targets is said once: same label and value, another subject. Against the card of a former
+is the same for several targets is shown once: same label and value, another subject. Against the card of a former
 preview each line says whether it is new, changed or gone. Ages are not compared.
 """
 
@@ -18,7 +18,7 @@ from state.text import cells
 
 @dataclass(frozen=True, slots=True)
 class CardLine:
-    """One line of a card. `before`: the value `text` replaces. `was`: what a changed line said formerly."""
+    """One line of a card. `before`: the value `text` replaces. `was`: the former text of a changed line."""
 
     label: str
     text: str
@@ -37,7 +37,7 @@ class CardLine:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The lines of one part; `note` belongs beside its title."""
+    """The lines of one part; `note` is shown beside its title."""
 
     part: Part
     lines: tuple[CardLine, ...]
@@ -94,7 +94,7 @@ def _marked(items: Sequence[CardPiece], former: Sequence[CardPiece]) -> list[Car
 def _folded(items: Sequence[CardPiece], only: str) -> Iterable[CardLine]:
     """Items that differ in their subject only as one line, and listed ones as one line.
 
-    `only` is the target's name when there is one only: then it need not be said again.
+    `only` is the target's name when there is one only: then it is not repeated.
     """
     groups: dict[object, list[CardPiece]] = {}
     for item in items:

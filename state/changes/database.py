@@ -1,4 +1,4 @@
-"""Changes to a replicated database: the planned switchover, by way of the cluster's own manager."""
+"""Changes to a replicated database: the planned switchover, through the cluster's own manager."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from state.world.world import World
 
 
 class SwitchoverArgs(BaseModel):
-    """A database and the node that shall lead; the best candidate when left out."""
+    """A database and the node that is to lead; the best candidate when left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     database: Name
@@ -35,14 +35,14 @@ class SwitchoverArgs(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One fresh look at all nodes: the server's and the manager's word, None where nobody answered."""
+    """One fresh reading of all nodes: by the server and by its manager, None without an answer."""
 
     servers: Mapping[str, PostgresReading | None]
     members: Mapping[str, PatroniReading | None]
 
     @property
     def writable(self) -> tuple[str, ...]:
-        """Nodes whose server itself says it takes writes."""
+        """Nodes whose own server accepts writes."""
         return tuple(n for n, r in self.servers.items() if r is not None and not r.in_recovery)
 
     @property
@@ -52,7 +52,7 @@ class Sight:
 
 
 class Switchover:
-    """Hand the leader role over, planned. Done only when the candidate itself takes writes on a new timeline."""
+    """Planned switchover. Done only when the candidate's own server accepts writes on a new timeline."""
 
     risk = Risk.B3
     settle = 2.0
@@ -73,7 +73,7 @@ class Switchover:
         return await self.database.identify(deadline=deadline)
 
     async def look(self, deadline: float) -> Sight:
-        """Ask every node, server and manager, at once."""
+        """Read every node, server and manager, at the same time."""
         nodes = tuple(self.database.nodes)
 
         async def server(node: str) -> PostgresReading | None:
@@ -94,7 +94,7 @@ class Switchover:
         return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(nodes, members, strict=True)))
 
     def _world(self, sight: Sight) -> World:
-        """A world of this one look, so that the verdicts of the screens judge it too."""
+        """A world of these readings, so that the verdicts of the screens can judge it."""
         world = World()
         for role, found in (("postgres", sight.servers), ("patroni", sight.members)):
             for node, reading in found.items():
@@ -104,7 +104,7 @@ class Switchover:
         return world
 
     async def preview(self, *, deadline: float) -> Preview:
-        """Leader before and after, what the candidate lacks, and every obstacle the manager would not explain."""
+        """Leader before and after, what the candidate lacks, and every obstacle that the manager would not report."""
         if self.wanted is not None and self.wanted not in self.database.nodes:
             raise NotFound(f"{self.name} has no node {self.wanted}; it has {', '.join(self.database.nodes)}")
         sight = await self.look(deadline)
@@ -115,9 +115,9 @@ class Switchover:
         lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate else None
         primary = sight.servers.get(leader)
         return Preview(
-            verb=f"hand the leader role from {leader or 'nobody'} to {candidate or 'nobody'}",
+            verb=f"hand the leader role from {leader or 'no node'} to {candidate or 'no node'}",
             diffs=(
-                Diff(f"{self.name} leader", leader or "nobody", candidate or "nobody"),
+                Diff(f"{self.name} leader", leader or "no node", candidate or "no node"),
                 Diff(f"{self.name} writes", "accepted", "refused while the role moves, then accepted"),
             ),
             facts={
@@ -156,36 +156,36 @@ class Switchover:
     def _order(self, cluster: ClusterVerdict) -> list[str]:
         """Standbys as they would be chosen: synchronous ones first, then as the estate lists them.
 
-        Not by lag: a switchover waits for its candidate, and equal standbys would change places at every look.
+        Not by lag: a switchover waits for its candidate, and equal standbys would change places at every reading.
         """
         standbys = [n for n in self.database.nodes if n != cluster.leader]
         members = cluster.guarantee.members if cluster.guarantee else ()
         return sorted(standbys, key=lambda n: n not in members)
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
-        """Ask the leader's manager once, remembering how far the old leader had written."""
+        """Send the request to the leader's manager once; remember how far the old leader had written."""
         self._written = await self._written_by(facts["leader"], min(deadline, 2.0))
         if not isinstance(self.database, CanSwitchOver):
             raise EffectRefused(f"{self.name}: its adapter cannot switch over")
         return await self.database.switch_over(facts["leader"], facts["candidate"], deadline=deadline)
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """Who takes writes now, on which timeline, by the servers' own word and the managers'."""
+        """Which node accepts writes now, on which timeline, as the servers and the managers report."""
         sight = await self.look(deadline)
         old, wanted, timeline = facts["leader"], facts["candidate"], facts["timeline"] or 0
         evidence = tuple(describe(n, sight) for n in self.database.nodes)
         writable = sight.writable
         if len(writable) > 1:
-            return ReadBack(Finding.PARTIAL, (f"two nodes take writes: {', '.join(writable)}", *evidence))
+            return ReadBack(Finding.PARTIAL, (f"two nodes accept writes: {', '.join(writable)}", *evidence))
         if not writable:
-            return ReadBack(Finding.UNKNOWN, ("no node takes writes at this instant", *evidence))
+            return ReadBack(Finding.UNKNOWN, ("no node accepts writes at this instant", *evidence))
         now = writable[0]
         server = sight.servers[now]
         moved = server is not None and server.timeline is not None and server.timeline > timeline
         if now == old and not moved:
             return ReadBack(Finding.NOT_DONE, evidence)
         if sight.leaders != (now,):
-            return ReadBack(Finding.UNKNOWN, (f"{now} takes writes, its manager does not confirm yet", *evidence))
+            return ReadBack(Finding.UNKNOWN, (f"{now} accepts writes, its manager does not confirm yet", *evidence))
         if now != wanted:
             return ReadBack(Finding.PARTIAL, (f"the role landed on {now}, not on {wanted}", *evidence))
         if sight.servers.get(old) is None:
@@ -200,7 +200,7 @@ class Switchover:
             return None
 
     async def _loss(self, leader: str, timeline: int | None, deadline: float) -> tuple[int | None, str]:
-        """Bytes the old leader was seen to have written past the fork; None when one of the two is not known."""
+        """Bytes that the old leader was read to have written past the fork; None when one of the two is unknown."""
         fork: int | None = None
         if isinstance(self.database, CanTellFork) and timeline is not None:
             try:
@@ -222,12 +222,12 @@ def _loss_note(lag: int | None, candidate: str) -> str:
 
 
 def describe(node: str, sight: Sight) -> str:
-    """One node in one line, from both witnesses."""
+    """One node in one line, from its server and its manager."""
     server, member = sight.servers.get(node), sight.members.get(node)
     if server is None:
-        said = "server silent"
+        said = "server does not answer"
     else:
-        said = f"server {'standby' if server.in_recovery else 'takes writes'}, timeline {server.timeline}"
+        said = f"server {'standby' if server.in_recovery else 'accepts writes'}, timeline {server.timeline}"
     return f"{node}: {said}; manager says {member.role if member else 'nothing'}"
 
 

@@ -17,7 +17,7 @@ from state.ports.target import Identity, Receipt
 
 
 class InjectArgs(BaseModel):
-    """A fault by name and the seconds after which it undoes itself."""
+    """A fault by name and the seconds after which it is undone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     fault: Name
@@ -47,7 +47,7 @@ class SetFault:
         self.verb = "inject the fault" if on else "lift the fault"
 
     async def identify(self, *, deadline: float) -> Identity:
-        """The laboratory that will be disturbed."""
+        """The laboratory that gets the fault."""
         return await self.injector.identify(deadline=deadline)
 
     async def _status(self, deadline: float) -> FaultStatus:
@@ -58,9 +58,9 @@ class SetFault:
         raise NotFound(f"no fault {self.fault}; there are {', '.join(s.name for s in faults)}")
 
     async def preview(self, *, deadline: float) -> Preview:
-        """What it does, on whom, for how long."""
+        """What it does, on which target, for how long."""
         status = await self._status(deadline)
-        after = f"active, lifts itself after {self.seconds:.0f} s" if self.on else "lifted"
+        after = f"active, lifted after {self.seconds:.0f} s" if self.on else "lifted"
         rules: tuple[Rule, ...] = ()
         if not self.on and not status.active:
             fact, source = "the fault is not active", "the fault injector"
@@ -78,13 +78,13 @@ class SetFault:
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
-        """Ask the laboratory once."""
+        """Send the request to the laboratory once."""
         if self.on:
             return await self.injector.inject(self.fault, self.seconds, deadline=deadline)
         return await self.injector.lift(self.fault, deadline=deadline)
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """Done when the laboratory lists it so."""
+        """Done when the laboratory's list shows it."""
         status = await self._status(deadline)
         message = f"fault {self.fault} reads {'active' if status.active else 'off'}"
         return ReadBack(Finding.DONE if status.active == self.on else Finding.NOT_DONE, (message,))
@@ -92,7 +92,7 @@ class SetFault:
 
 def _injector(outside: Outside) -> FaultInjector:
     if outside.faults is None:
-        raise NotFound("this estate declares no fault injector; faults exist in laboratories only")
+        raise NotFound("this estate has no fault injector (faults:); it is for laboratories and drills only")
     return outside.faults
 
 

@@ -1,6 +1,6 @@
 """Changes: the only way to act on the outside world.
 
-A change knows how to identify its target, preview itself from fresh readings, apply itself once, and tell by
+A change identifies its target, previews itself from fresh readings, applies itself once, and decides by
 reading, never by the reply, whether it happened. `preview` carries the preconditions as rules and the facts the
 fingerprint is taken over; the engine previews again right before `apply` and compares. A kind of change is one
 `ChangeKind` in the registry: its arguments are a pydantic model, so runbooks are linted without connecting.
@@ -32,7 +32,7 @@ class Risk(StrEnum):
 
 
 class Finding(StrEnum):
-    """What reading the target says about an effect. Partial = some of it; shown, never rounded."""
+    """What a reading of the target shows about an effect. Partial = only a part of it is done."""
 
     DONE = "done"
     NOT_DONE = "not-done"
@@ -42,7 +42,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChangeSpec:
-    """A change as data, as runbooks and requests carry it and the journal keeps it."""
+    """A change as data, as in runbooks, requests and the journal."""
 
     kind: str
     args: Mapping[str, Any]
@@ -54,7 +54,7 @@ class Preview:
 
     `verb` says what is done, without the target. `facts` is everything relied on (JSON values; hashed into the
     fingerprint, handed to `read_back`). `rules` are the preconditions with their verdicts. `downtime` says what does
-    not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when nobody knows. `already` =
+    not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when unknown. `already` =
     the target state is reached, nothing would be sent.
     """
 
@@ -80,7 +80,7 @@ class Preview:
 class ReadBack:
     """A finding with the readings that prove it, what was measured, and the settings that the target now has.
 
-    `leaves` is given with every finding but unknown: by it the engine tells its own changes from those of others.
+    `leaves` comes with every finding but unknown: with it the engine knows its own changes from those of others.
     """
 
     finding: Finding
@@ -94,8 +94,8 @@ class Change(Protocol):
 
     `targets` are lease keys, `name` is what a B3 confirmation types, `verb` says what it does without the target's
     name. `settle` is the seconds before the second read;
-    `quiet` the seconds a reading of "not done" must hold after an unanswered effect before it is believed, because
-    some targets go on working after the caller gave up. `timeout` is the deadline of `apply`.
+    `quiet` the seconds a reading of "not done" must be stable after an unanswered effect before it is accepted,
+    because some targets continue after the caller's timeout. `timeout` is the deadline of `apply`.
     """
 
     spec: ChangeSpec

@@ -1,4 +1,4 @@
-"""Every kind of change there is: the KINDS of each module here, and those that capabilities register."""
+"""Every kind of change: the KINDS of each module here, and those that capabilities register."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def change_kinds() -> Mapping[str, ChangeKind]:
 
 
 def change_kind(name: str) -> ChangeKind:
-    """One kind of change. Raises NotFound naming those there are."""
+    """One kind of change. Raises NotFound naming the known kinds."""
     known = change_kinds()
     if name not in known:
         raise NotFound(f"no change {name}; there are {', '.join(known)}")

@@ -1,6 +1,6 @@
 """Changes to balancers: weight, drain, ready and the blue-green flip, over any adapter that has the capability.
 
-The floor rule is ours: a balancer itself lets the last server be drained, and answers 503 afterwards.
+The engine checks the floor itself: a balancer lets the last server be drained, and answers 503 afterwards.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WeightArgs(ServerArgs):
 
 
 class FlipArgs(BaseModel):
-    """A backend and the server (colour) that shall carry it."""
+    """A backend and the server (colour) that is to take its traffic."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     balancer: Name
@@ -47,13 +47,13 @@ class FlipArgs(BaseModel):
 
 
 def services_of(estate: Estate, balancer: str, backend: str) -> tuple[str, ...]:
-    """The services a backend carries."""
+    """The services of a backend."""
     entries = ((name, service.traffic) for name, service in estate.services.items())
     return tuple(n for n, t in entries if t and t.backend == backend and balancer in t.balancers)
 
 
 def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
-    """How many servers of a backend must serve, and the service that needs most; one when nobody claims it."""
+    """How many servers of a backend must serve, and the service that needs most; one when no service uses it."""
     floors = [(s.traffic.floor, name) for name, s in estate.services.items() if s.traffic]
     known = services_of(estate, balancer, backend)
     floor, name = max(((f, n) for f, n in floors if n in known), default=(1, ""))
@@ -61,12 +61,12 @@ def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
 
 
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
-    """What a plan relies on: weight, state and health of every server; not sessions, which never stand still."""
+    """What a plan relies on: weight, state and health of every server; not sessions, which change all the time."""
     return {s.name: [s.weight, state_word(s), s.up] for s in servers}
 
 
 class BackendChange:
-    """What all changes of one backend share: identity, fresh reading, floor and read-back by inventory."""
+    """The common part of all changes of one backend: identity, fresh reading, floor and read-back by inventory."""
 
     risk = Risk.B1
     settle = 1.0
@@ -94,7 +94,7 @@ class BackendChange:
         return found
 
     def one(self, servers: tuple[Server, ...], name: str) -> Server:
-        """One server by name. Raises NotFound naming the ones there are."""
+        """One server by name. Raises NotFound naming the known servers."""
         for server in servers:
             if server.name == name:
                 return server
@@ -102,7 +102,7 @@ class BackendChange:
         raise NotFound(f"{self.name} has no server {name}; it has {known}")
 
     def leaves(self, servers: tuple[Server, ...]) -> tuple[Setting, ...]:
-        """What the servers are set to now: by it the engine knows its own changes again."""
+        """The present settings of the servers: with them the engine recognises its own changes."""
         return tuple(s for server in servers for s in settings_of(self.balancer.name, server))
 
     def floor_rule(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> Rule:
@@ -171,13 +171,13 @@ class SetState(BackendChange):
         self.verb = f"drain {args.server}" if drain else f"return {args.server} to rotation"
 
     async def preview(self, *, deadline: float) -> Preview:
-        """State before and after, sessions that go on, and who serves afterwards."""
+        """State before and after, sessions that continue, and who serves afterwards."""
         servers = await self.servers(deadline)
         server = self.one(servers, self.server)
         draining = self.state == "drain"
         effects = {self.server: ServerEffect(state=self.state)}
         subject = f"{self.name}/{self.server}"
-        going_on = f"{server.sessions} sessions go on until they end" if draining and server.sessions else ""
+        going_on = f"{server.sessions} sessions continue until they end" if draining and server.sessions else ""
         return Preview(
             verb=self.verb,
             diffs=(Diff(subject, state_word(server), self.state),),
@@ -208,7 +208,7 @@ class SetState(BackendChange):
 
 
 class Flip(BackendChange):
-    """Blue-green: one server takes the whole backend, the others stay warm at weight 0. Make before break."""
+    """Blue-green: one server takes all traffic, the others stay up at weight 0. The new server takes traffic first."""
 
     risk = Risk.B2
 
@@ -250,25 +250,27 @@ class Flip(BackendChange):
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
-        """First the destination takes traffic and is seen serving, then the others let go."""
+        """First the destination takes traffic and is read as serving, then the others get weight 0."""
         balancer = self.balancer
         if not isinstance(balancer, CanSetWeight):
             raise EffectRefused(f"{balancer.name} cannot set weights")
         await balancer.set_weight(self.backend, self.to, int(facts["weight"]), deadline=deadline)
         if not self.one(await self.servers(deadline), self.to).serving:
-            raise EffectUnknown(f"{self.name}/{self.to} took its weight but does not serve; the others were left on")
-        receipt = Receipt("silent", "nothing to let go")
+            raise EffectUnknown(
+                f"{self.name}/{self.to} has its weight but does not serve; the others keep their weights"
+            )
+        receipt = Receipt("silent", "no other server has a weight")
         for server in await self.servers(deadline):
             if server.name != self.to and server.weight > 0:
                 try:
                     receipt = await balancer.set_weight(self.backend, server.name, 0, deadline=deadline)
-                except EffectRefused as error:  # this one was refused, what went before was not
-                    message = f"{self.to} took its weight, {server.name} was not let go: {error.message}"
+                except EffectRefused as error:  # this one was refused, the earlier ones were not
+                    message = f"{self.to} has its weight, {server.name} was not set to 0: {error.message}"
                     raise EffectUnknown(message, "half-way") from error
         return receipt
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """Done when the destination serves with its weight and nobody else has any."""
+        """Done when the destination serves with its weight and every other server has weight 0."""
         servers = await self.servers(deadline)
         target = self.one(servers, self.to)
         weights = ", ".join(f"{s.name} {s.weight}" for s in servers)

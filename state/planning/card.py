@@ -1,4 +1,4 @@
-"""One function from plan to consequence card. Nothing here is wording for a screen: see `state.api.card`."""
+"""Makes the consequence card of a plan. It makes no text for a screen: see `state.api.card`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from state.runs.fold import RunHistory
 from state.units import megabytes
 
 JOURNAL = "journal"
-"""The source of what earlier runs took."""
+"""The source of the durations of earlier runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardContext:
-    """What a card tells besides the changes themselves.
+    """What a card shows besides the changes themselves.
 
-    `build` makes the change that takes another back, `rules` are the verdicts of policy, `age` the seconds since the
+    `build` makes the change that undoes another, `rules` are the verdicts of policy, `age` the seconds since the
     readings began, `now_wall` seconds since 1970.
     """
 
@@ -51,7 +51,7 @@ class CardContext:
 
 
 def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContext) -> Card:
-    """The consequence card of what was seen; `plan` is the plan's id."""
+    """The consequence card of what was read; `plan` is the plan's id."""
     acting = may_act(seen)
     touched = _touched(draft, acting, context.estate)
     loss = _loss(acting, touched, context)
@@ -96,7 +96,7 @@ def _touched(draft: Draft, acting: Sequence[Seen], estate: Estate) -> tuple[str,
 
 
 def _loss(acting: Sequence[Seen], touched: Iterable[str], context: CardContext) -> DataLoss:
-    """The largest loss of what may act, unknown when any of it is; against the strictest promise."""
+    """The largest loss of what may act, unknown when any of it is; against the strictest RPO."""
     services, databases = context.estate.services, context.estate.databases
     rpos = [entry[name].rpo for name in touched for entry in (services, databases) if name in entry]
     limit, age = min(rpos, default=None), context.age
@@ -108,7 +108,7 @@ def _loss(acting: Sequence[Seen], touched: Iterable[str], context: CardContext) 
 
 
 def _confirmation(draft: Draft, seen: Sequence[Seen], loss: DataLoss, estate: Estate) -> Confirmation:
-    """What is to be typed: by risk class, and a known loss above what was promised."""
+    """What must be typed: by risk class, and a known loss above the RPO."""
     risk, policy = risk_of(seen), estate.policies.confirm
     how = CONFIRM_BY_RISK[risk]
     return Confirmation(
@@ -137,7 +137,7 @@ def _deeds(seen: Sequence[Seen], acting: Sequence[Seen]) -> Iterable[Fact]:
 
 
 def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:
-    """Every service that depends on what is touched, also by way of others; most important first."""
+    """Every service that depends on the targets, also through others; most important first."""
     found: dict[str, str] = {}
     reached = list(touched)
     for name in reached:
@@ -150,7 +150,7 @@ def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:
 
 
 def _identities(seen: Sequence[Seen], age: float) -> list[Fact]:
-    """What each target proved, each target once."""
+    """The verified identity of each target, each target once."""
     proven = {one.identity.target: one.identity.facts for one in seen}
     return [
         Fact(
@@ -168,7 +168,7 @@ def _identities(seen: Sequence[Seen], age: float) -> list[Fact]:
 
 
 def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
-    """The runbook, and when this very hash last ran to its end."""
+    """The runbook, and when this hash last ran to its end."""
     if not draft.runbook:
         return
     runs = [r for r in context.history.runs.values() if r.hash == draft.hash and r.state.value == "done"]
@@ -179,7 +179,7 @@ def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
 
 
 def _durations(acting: Sequence[Seen], history: RunHistory) -> Iterable[Fact]:
-    """What changes of these kinds took before, from intent to the last reading."""
+    """How long changes of these kinds took before, from intent to the last reading."""
     for kind in dict.fromkeys(one.step.what for one in acting):
         took = history.durations.get(kind, [])
         figures = {"median": median(took), "worst": max(took), "count": len(took)} if took else {"count": 0}
@@ -187,13 +187,13 @@ def _durations(acting: Sequence[Seen], history: RunHistory) -> Iterable[Fact]:
 
 
 def _preconditions(seen: Sequence[Seen]) -> list[Rule]:
-    """The verdicts of the changes' own rules, as far as they are about what is so before the plan begins."""
+    """The verdicts of the changes' own rules, as far as they are about the state before the plan starts."""
     first = [one for one, earlier in in_order(seen) if not earlier and not one.preview.already]
     return list(dict.fromkeys(rule for one in first for rule in one.preview.rules))
 
 
 def _warnings(seen: Sequence[Seen], acting: Sequence[Seen]) -> tuple[CardWarning, ...]:
-    """What refuses later steps as things are now, and what each change warns of."""
+    """What refuses later steps in the present state, and the warnings of each change."""
     later = [one for one, earlier in in_order(seen) if earlier and not one.preview.already]
     refusing = [rule for one in later for rule in one.preview.rules if not rule.passed]
     found = [CardWarning(WarningKind.LATER, r.subject, r.fact, r.rule) for r in refusing]

@@ -17,7 +17,7 @@ from state.runs.steps import PlannedStep
 
 
 class Library:
-    """Loaded runbooks by name; `warnings` holds what the linter said of each, `broken` why others were not loaded."""
+    """Loaded runbooks by name; `warnings` are the linter's for each, `broken` is why others were not loaded."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Library:
         self._runbooks, self._estate, self._warnings, self._broken = runbooks, estate, warnings, broken
 
     def rows(self) -> dict[str, RunbookRow]:
-        """One row a runbook."""
+        """One row for each runbook."""
         rows = {name: self._row(name, runbook) for name, runbook in self._runbooks.items()}
         for name, problems in self._broken.items():
             rows[name] = RunbookRow(name, "cannot be loaded", "", 0, 0, (), "; ".join(problems), "never run", ())
@@ -73,7 +73,7 @@ class Library:
         return Param(name, spec.kind, default, spec.choices or self._known(spec.kind), spec.required)
 
     def _known(self, kind: str) -> tuple[str, ...]:
-        """The names of this estate a parameter of a kind may take, for forms and completion."""
+        """The names of this estate that are valid for a kind of parameter, for forms and completion."""
         estate = self._estate
         traffic = [s.traffic for s in estate.services.values() if s.traffic]
         names: dict[str, tuple[str, ...]] = {
@@ -89,7 +89,7 @@ class Library:
 
 
 def planned_steps(steps: tuple[Step, ...]) -> tuple[PlannedStep, ...]:
-    """Rendered steps, flattened: the members of a parallel group carry its name."""
+    """Rendered steps, flattened: the members of a parallel group have its name."""
     planned: list[PlannedStep] = []
     firsts: dict[str, str] = {}
     for step in steps:

@@ -1,4 +1,4 @@
-"""Plans: what would be done, seen fresh, pinned by a fingerprint, waiting a short while to be confirmed."""
+"""Plans: what would be done, from fresh readings, pinned by a fingerprint, valid for a short time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A draft with fresh eyes on every target. One nonce, one try, for one person."""
+    """A draft with fresh readings of every target. One nonce, one attempt, for one person."""
 
     draft: Draft
     person: str
@@ -79,7 +79,7 @@ def in_order(seen: Sequence[Seen]) -> list[tuple[Seen, bool]]:
 
 
 def may_act(seen: Sequence[Seen]) -> list[Seen]:
-    """The changes that may send something: not yet so, or open because an earlier step changes their target."""
+    """The changes that may send something: not already done, or open because an earlier step changes their target."""
     touched: set[str] = set()
     acting: list[Seen] = []
     for one in seen:
@@ -90,7 +90,7 @@ def may_act(seen: Sequence[Seen]) -> list[Seen]:
 
 
 def risk_of(seen: Sequence[Seen]) -> Risk:
-    """The gravest class of what may act."""
+    """The highest risk class of the changes that may act."""
     return highest([one.change.risk for one in may_act(seen)])
 
 
@@ -100,7 +100,7 @@ def targets_of(seen: Sequence[Seen]) -> tuple[str, ...]:
 
 
 def fingerprint(draft: Draft, steps: Sequence[PlannedStep]) -> str:
-    """Hash of everything the plan relies on: the steps, who the targets are, and the facts read from them."""
+    """Hash of everything the plan relies on: the steps, the identity of the targets, and the facts read from them."""
     body = {"title": draft.title, "runbook": draft.hash, "steps": [encode(s) for s in steps]}
     return sha256(canonical(body)).hexdigest()
 
@@ -114,7 +114,7 @@ def check_confirmation(plan: Plan, typed: Typed, *, now_mono: float) -> None:
         fact = f"the plan is {age:.0f} s old, it was valid for {asked.expires:.0f} s"
         raise Refused("plan-expired", fact, "Preview again")
     if not nonce.matches(asked.nonce, typed.nonce):
-        raise Refused("nonce", "the code that was typed is not the card's", "The plan is void; preview again")
+        raise Refused("nonce", "the typed code is not the card's", "The plan is void; preview again")
     if asked.how is Confirm.NONCE_AND_NAME and typed.name.strip() != asked.name:
         raise Refused("name", f"the target's name {asked.name} was not typed", "The plan is void; preview again")
     if asked.loss and typed.loss.strip() != asked.loss:

@@ -1,4 +1,4 @@
-"""Turns requests into plans: build the changes, look at every target now, show what would happen."""
+"""Turns requests into plans: builds the changes, reads every target now, shows what would happen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from state.runs.model import Run, StepRun
 from state.runs.steps import PlannedStep
 
 READ_DEADLINE = 4.0
-"""Seconds the look at one target may take."""
+"""Seconds that reading one target may take."""
 
 
 class Planner:
@@ -34,7 +34,7 @@ class Planner:
         return build(spec, self._estate, self._outside)
 
     def draft(self, request: PlanRequest) -> Draft:
-        """What a request asks for. Raises NotFound or ConfigError when it does not fit the estate."""
+        """What a request asks for. Raises NotFound or ConfigError when it does not match the estate."""
         match request:
             case PlanChange(kind, args):
                 change = self.build(ChangeSpec(kind, args))
@@ -47,23 +47,23 @@ class Planner:
                 return self.undo(self._history.run(run))
 
     def retry(self, name: str, wanted: str) -> Draft:
-        """The step a run stands at, as a new instance. Raises Refused unless it is known not to have come out."""
+        """The current step of a run as a new instance. Raises Refused unless it is known not to be done."""
         run = self._history.run(name)
         step = run.next()
         if run.ended or step is None:
             raise Refused("run-open", f"{name} has ended", "Start a new run")
         if wanted and wanted != step.id:
-            raise Refused("step-order", f"{name} stands at {step.id}, not at {wanted}", f"Retry {step.id}")
+            raise Refused("step-order", f"the current step of {name} is {step.id}, not {wanted}", f"Retry {step.id}")
         last = run.latest(step.id)
         if last.state not in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED):
             raise Refused(
-                "step-held", f"{step.id} is {last.state.value}", "Only a step that did not come out is retried"
+                "step-held", f"{step.id} is {last.state.value}", "Only a step that failed or is not done can be retried"
             )
         title = f"Retry {step.title} in {name}"
         return Draft(title, (step,), run.runbook, run.hash, run.service, run.budget, (name, last.key))
 
     def undo(self, run: Run) -> Draft:
-        """The reverse of everything a run did, last first."""
+        """Undo everything a run did, last step first."""
         undos = [u for s in reversed(run.all_steps()) if _changed(s) and (u := _undo_of(s)) is not None]
         if not undos:
             raise Refused("undo", f"{run.id} did nothing that can be undone", "Plan the change you want instead")
@@ -72,7 +72,7 @@ class Planner:
         return Draft(f"Undo {run.id}: {run.title}", steps, service=run.service, budget=run.budget)
 
     async def see(self, draft: Draft) -> list[Seen]:
-        """Look at every target of a draft now, all at once. Raises Refused when one cannot be proven or read."""
+        """Read every target of a draft now, at the same time. Raises Refused when one cannot be identified or read."""
         changes = [s for s in draft.steps if s.do == "change"]
         return list(await asyncio.gather(*(self._see(step) for step in changes)))
 
@@ -106,7 +106,7 @@ def change_step(change: Change, step: str, index: int) -> PlannedStep:
 
 
 def _changed(step: StepRun) -> bool:
-    """Whether a step left something behind: done, or half done, save where that may need another way out."""
+    """Whether a step changed something: done, or partly done unless that needs another way to undo it."""
     half = step.state is StepState.FAILED and step.intent is not None and step.step.risk != "B3"
     return half or step.state is StepState.DONE
 

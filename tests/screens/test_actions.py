@@ -84,7 +84,7 @@ async def test_a_disabled_key_is_blocked_and_says_why() -> None:
 async def test_a_runbook_that_does_not_hold_cannot_be_started() -> None:
     async with stage() as st:
         await st.press("3", "tab", "tab", "down", "s")
-        await st.sees("does not hold")
+        await st.sees("runbook is invalid")
         assert st.front.previews == []
 
 

@@ -72,7 +72,7 @@ async def test_a_service_leads_to_its_backend() -> None:
         await st.until(lambda: st.app.current_mode == "traffic", "Traffic")
         await st.sees("Servers of edge-east/checkout")
         await st.press("1", "down", "t")
-        await st.sees("no backend is known to carry catalog")
+        await st.sees("no backend of catalog is known")
 
 
 async def test_without_a_run_the_library_has_the_focus_and_a_start_hands_it_on() -> None:

@@ -110,7 +110,7 @@ async def test_what_is_already_so_is_said_and_nothing_else() -> None:
     made = await preview(FLIP_TO_BLUE, weights={"blue": 100, "green": 0})
     assert made.confirmation.how is Confirm.YES
     assert (made.diffs, made.undo, made.loss.size) == ((), (), 0)
-    assert lines(made, Part.TOP) == [("does nothing", "already so, nothing is sent (flip to blue (v41))")]
+    assert lines(made, Part.TOP) == [("does nothing", "already done, nothing is sent (flip to blue (v41))")]
 
 
 def test_equal_facts_of_several_targets_are_said_once() -> None:
@@ -159,7 +159,7 @@ def test_a_later_card_says_what_is_new_changed_and_gone() -> None:
     warnings = [line for line in card_sections(now, former)[2].lines if line.label == "warning"]
     assert [(line.mark, line.text) for line in warnings] == [
         (CardMark.NEW, "not known beforehand: the tide"),
-        (CardMark.GONE, "edge-east/checkout/blue: 12 sessions go on until they end"),
+        (CardMark.GONE, "edge-east/checkout/blue: 12 sessions continue until they end"),
     ]
 
 
@@ -173,7 +173,7 @@ def test_nobody_knows_is_said() -> None:
 def test_a_rule_of_a_later_step_is_a_warning() -> None:
     warning = CardWarning(WarningKind.LATER, "edge", "0 of 2 would serve", "floor")
     told = dict(lines(card(warnings=(warning,)), Part.RULES))
-    assert told["warning"].startswith("edge: floor refuses a later step as things are now: 0 of 2 would serve")
+    assert told["warning"].startswith("edge: floor refuses a later step in the present state: 0 of 2 would serve")
 
 
 def test_a_runbook_says_whether_this_version_was_run() -> None:

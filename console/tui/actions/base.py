@@ -1,7 +1,7 @@
-"""Keys that mean something: one class per key. Footer, help, palette and dimming are derived from them.
+"""The keys: one class per key. Footer, help, palette and dimming are derived from them.
 
 No action changes anything by itself: acting ones open a consequence card or a confirmation and nothing else.
-A class with a title of its own counts as a key as soon as it exists: there is no list to add it to.
+A class with a title of its own is a key as soon as it is defined: there is no list to add it to.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Action:
 
     @classmethod
     def variants(cls) -> Iterable[Self]:
-        """The actions of the class: one, unless it is made for several things."""
+        """The actions of the class: one, unless it exists for several objects."""
         return (cls(),)
 
     @property
@@ -47,7 +47,7 @@ class Action:
 
     @property
     def name(self) -> str:
-        """What the palette calls it."""
+        """Its name in the palette."""
         return self.title
 
     @property
@@ -64,7 +64,7 @@ class Action:
         return self.missing(ctx)
 
     def missing(self, ctx: ActionContext) -> str | None:
-        """What the action lacks here; for subclasses."""
+        """Why the action is not possible here; for subclasses."""
         return None
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:

@@ -34,17 +34,17 @@ class GoTo(Action):
 
 
 class StopEverything(Action):
-    """Start nothing new, in any run; what is in flight is classified by reading its target."""
+    """Start nothing new in any run; the outcome of what was sent is read from its target."""
 
     key, title, acts = "full_stop", "stop all", True
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         header = ctx.store.view(HeaderView)
-        running = ", ".join(header.running) if header and header.running else "nothing runs now"
+        running = ", ".join(header.running) if header and header.running else "no run is open"
         facts = (
-            ("does", "start nothing new in any run; read the target of what is on its way"),
+            ("does", "start nothing new in any run; read the outcome of what was sent"),
             ("runs", running),
-            ("undo", "none; a stopped run has ended, start what is still needed as a new one"),
+            ("undo", "none; a stopped run has ended: start a new run for what is still needed"),
         )
         navigator.confirm("Stop everything", facts, navigator.send_stop_all)
 
@@ -68,7 +68,7 @@ class Palette(Action):
 
 
 class Back(Action):
-    """Undo the filter, or leave what is open."""
+    """Remove the filter, or close what is open."""
 
     key, title, shown = "escape", "back", False
 
@@ -77,7 +77,7 @@ class Back(Action):
 
 
 class Quit(Action):
-    """Leave the console. Runs belong to the engine and go on."""
+    """Quit the console. Runs belong to the engine and continue."""
 
     key, title, shown = "q", "quit", False
 

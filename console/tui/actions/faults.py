@@ -47,7 +47,7 @@ class FaultAction(Effect):
 
 
 class InjectFault(FaultAction):
-    """Break something in the lab on purpose, for a stated time."""
+    """Inject a fault into the lab for a given time."""
 
     title = "fault"
 
@@ -57,7 +57,7 @@ class InjectFault(FaultAction):
         def then(answers: FormValues) -> None:
             text = answers["seconds"]
             if not (text.isascii() and text.isdigit() and int(text) > 0):
-                navigator.say("a fault lasts a whole number of seconds")
+                navigator.say("the time must be a whole number of seconds")
                 return
             navigator.preview(PlanChange("fault.inject", {"fault": self._fault, "seconds": int(text)}))
 

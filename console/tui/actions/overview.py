@@ -10,7 +10,7 @@ WORST_FIRST = (Health.FAIL, Health.UNKNOWN, Health.WARN, Health.PASS)
 
 
 class OpenTraffic(Action):
-    """Go to the backend that carries the selected service, on the Traffic screen."""
+    """Go to the backend of the selected service, on the Traffic screen."""
 
     key, title, screens = "t", "traffic", ("overview",)
 
@@ -18,12 +18,12 @@ class OpenTraffic(Action):
         return None if isinstance(ctx.row, ServiceRow) else "select a service first"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
-        # Asked for here only: the footer asks every second, and the traffic may be thousands of rows.
+        # Only here: the footer checks `missing` every second, and the traffic may be thousands of rows.
         backend = self._backend(ctx)
         if backend:
             navigator.open_place("traffic", "backends", backend)
         else:
-            navigator.say(f"{self.title}: no backend is known to carry {ctx.row.name}")
+            navigator.say(f"{self.title}: no backend of {ctx.row.name} is known")
 
     def _backend(self, ctx: ActionContext) -> str:
         """The worst of the service's backends."""

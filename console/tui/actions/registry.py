@@ -1,5 +1,5 @@
 """Which actions exist where. The keys of a screen are a module of its topic's name in this folder, loaded when the
-screen is first shown; classes defined elsewhere count as soon as they exist."""
+screen is first shown; classes defined elsewhere are keys as soon as they are defined."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def shown_key(action: Action) -> str:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Actions that are defined meanwhile are forgotten at the end."""
+    """While the context lasts, new actions are kept; at its end they are forgotten."""
     actions_of("")
     before = dict(KNOWN)
     try:

@@ -8,14 +8,14 @@ from state.api.views.replication import NodeRow
 
 
 class SwitchOver(Effect):
-    """Propose to move the primary role of a database to another node, in order."""
+    """Propose a planned switchover of a database to another node."""
 
     key, title, screens = "s", "switchover", ("replication",)
 
     def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, NodeRow):
             return "select a node first"
-        return "this node is the primary already" if ctx.row.role in {"primary", "leader"} else None
+        return "this node is already the primary" if ctx.row.role in {"primary", "leader"} else None
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         row: NodeRow = ctx.row

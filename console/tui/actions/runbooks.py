@@ -1,4 +1,4 @@
-"""Keys of the runbooks screen: start a run and steer those that exist."""
+"""Keys of the runbooks screen: start a run and control the existing ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from state.api.run_states import StepState
 from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
 
 AGAIN = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
-"""States of a step that may be tried once more: it is known that it did not happen."""
+"""States of a step that may be retried: it is known that it is not done."""
 
 
 def run_of(ctx: ActionContext) -> RunRow | None:
-    """The run under the cursor, or the one whose step is."""
+    """The run under the cursor, or the run of the step under the cursor."""
     if isinstance(ctx.row, RunRow):
         return ctx.row
     view = ctx.store.view(RunbooksView)
@@ -29,7 +29,7 @@ def steps_of(ctx: ActionContext, run: RunRow) -> list[StepRow]:
 
 
 class RunControl(Action):
-    """Steer the selected run."""
+    """Control the selected run."""
 
     screens = ("runbooks",)
     acts = True
@@ -87,7 +87,7 @@ class StartRun(Effect):
     def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, RunbookRow):
             return "select a runbook in the library first (Tab)"
-        return f"the runbook does not hold: {ctx.row.lint}" if ctx.row.lint else None
+        return f"the runbook is invalid: {ctx.row.lint}" if ctx.row.lint else None
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         row: RunbookRow = ctx.row
@@ -102,19 +102,19 @@ class StartRun(Effect):
 
 
 class PauseRun(RunControl):
-    """Hold the run after the step it is in."""
+    """Pause the run after its current step."""
 
     key, title, verb, request = "p", "pause", "pause", Pause()
 
 
 class ResumeRun(RunControl):
-    """Let a paused run go on."""
+    """Continue a paused run."""
 
     key, title, verb, request = "u", "resume", "resume", Resume()
 
 
 class RetryStep(Effect):
-    """Try a step again that is proven not to have happened, as a new instance with its own card."""
+    """Repeat a step that is proven not done, as a new instance with its own card."""
 
     key, title, screens = "t", "retry", ("runbooks",)
 
@@ -124,9 +124,9 @@ class RetryStep(Effect):
             return "select a run first"
         step = self._step(ctx, run)
         if step is None:
-            return "no step is known not to have happened"
+            return "no step is known to be not done"
         if step.state not in AGAIN:
-            return f"step {step.step} is {step.state.value}: only what did not happen is tried again"
+            return f"step {step.step} is {step.state.value}: only a step that is not done can be retried"
         return None
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
@@ -143,7 +143,7 @@ class RetryStep(Effect):
 
 
 class SkipStep(RunControl):
-    """Leave out the step the run waits at, with a reason for the journal."""
+    """Skip the current step of the run, with a reason for the journal."""
 
     key, title, verb = "n", "skip", "skip"
 
@@ -168,7 +168,7 @@ class StopRun(RunControl):
 
 
 class UndoRun(Effect):
-    """See what would reverse the selected run's changes, last one first."""
+    """Preview the undo of the selected run's changes, last one first."""
 
     key, title, screens, shown = "z", "undo", ("runbooks",), False
 

@@ -46,7 +46,7 @@ class ChangeWeight(ServerAction):
 
 
 class DrainServer(ServerAction):
-    """Propose to send no new connections to the selected server; those it has go on."""
+    """Propose to send no new connections to the selected server; its open connections continue."""
 
     key, title = "d", "drain"
 
