@@ -69,7 +69,7 @@ def proven(tmp_path_factory: pytest.TempPathFactory) -> Proven:
     modules = [file for file in files if file.endswith(".py") and not file.startswith("tests/")]
     house = [f"tests/arch/test_house.py::{test}[{file}]" for file in modules for test in HOUSE]
     report = tree / "report.xml"
-    done = run(tree, sys.executable, "-m", "pytest", "-q", "--durations=12", f"--junitxml={report}", *asked, *house)
+    done = run(tree, sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *asked, *house)
     passed: dict[str, int] = {}
     failed: dict[str, int] = {}
     for case in ElementTree.parse(report).iter("testcase") if report.exists() else ():
@@ -102,7 +102,8 @@ def test_every_file_of_the_recipes_was_loaded(proven: Proven) -> None:
 
 
 def test_the_recipes_keep_the_house_rules(proven: Proven) -> None:
-    assert proven.passed.get("tests/arch/test_house.py") == len(HOUSE) * len(proven.modules), proven.output[-4000:]
+    assert not proven.failed.get("tests/arch/test_house.py"), proven.output[-4000:]
+    assert proven.passed["tests/arch/test_house.py"] >= len(HOUSE) * len(proven.modules), proven.output[-4000:]
     python = [file for file in proven.files if file.endswith(".py")]
     for argv in (("ruff", "format", "--check", *python), ("ruff", "check", *python), ("lint-imports", "--no-cache")):
         done = proven.run(str(TOOLS / argv[0]), *argv[1:])
