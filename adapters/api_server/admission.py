@@ -1,6 +1,6 @@
-"""How many connections a socket takes: an account that opens more than it needs stops itself, not the engine.
+"""Limits the connections of a socket: an account that opens too many blocks itself, not the engine.
 
-Every connection costs a file descriptor, and without any left the engine can neither read its sources nor be stopped.
+Every connection uses a file descriptor; without a free one the engine can neither read its sources nor be stopped.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from adapters.api_server.callers import account_of, uid_of
 from state.errors import ExitCode
 
 MOST = 256
-"""Connections one socket has open at once, from everybody together."""
+"""The most connections open on one socket, of all accounts together."""
 MOST_OF_ONE = 128
-"""Connections one account has open at once on one socket."""
+"""The most connections that one account has open on one socket."""
 
 
 class Admission(asyncio.Protocol):
-    """One new connection: handed to the server, or told why not and closed."""
+    """One new connection: passed to the server, or answered with the reason and closed."""
 
-    def __init__(self, doorkeeper: Doorkeeper) -> None:
-        self._doorkeeper = doorkeeper
+    def __init__(self, limiter: ConnectionLimiter) -> None:
+        self._limiter = limiter
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in, or turn it away."""
+        """Accept or refuse the connection."""
         assert isinstance(transport, asyncio.Transport)
         uid = uid_of(transport)
-        full = self._doorkeeper.full(uid)
+        full = self._limiter.full(uid)
         if full:
             transport.write(_busy(full))
             transport.close()
             return
-        handler = self._doorkeeper.admit(uid)
+        handler = self._limiter.admit(uid)
         transport.set_protocol(handler)
         handler.connection_made(transport)
 
 
-class Doorkeeper:
-    """Counts who is connected to one socket. It is the socket's protocol factory."""
+class ConnectionLimiter:
+    """Counts the connections of one socket by account. It is the socket's protocol factory."""
 
     def __init__(self, make: Callable[[], web.RequestHandler]) -> None:
         self._make = make
@@ -53,24 +53,24 @@ class Doorkeeper:
         return Admission(self)
 
     def full(self, uid: int) -> str:
-        """Why this account is not let in now; empty when it is."""
+        """Why this account gets no further connection now; empty when it gets one."""
         for account in list(self._open):
             self._open[account] = {h for h in self._open[account] if h.transport is not None}
         if len(self._open[uid]) >= MOST_OF_ONE:
-            return f"the account {account_of(uid)} has {MOST_OF_ONE} connections open already"
+            return f"the account {account_of(uid)} has {MOST_OF_ONE} connections open; the limit is reached"
         if sum(map(len, self._open.values())) >= MOST:
-            return f"{MOST} connections are open already"
+            return f"{MOST} connections are open; the limit is reached"
         return ""
 
     def admit(self, uid: int) -> web.RequestHandler:
-        """The handler of a connection that is let in."""
+        """The handler of an accepted connection."""
         handler = self._make()
         self._open[uid].add(handler)
         return handler
 
 
 def _busy(why: str) -> bytes:
-    told = {"title": "Engine busy", "message": f"{why}; close some", "exit_code": int(ExitCode.UNREACHABLE)}
-    body = json.dumps(told).encode()
+    content = {"title": "Engine busy", "message": f"{why}: close some of them", "exit_code": int(ExitCode.UNREACHABLE)}
+    body = json.dumps(content).encode()
     head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return b"HTTP/1.1 503 Service Unavailable\r\n" + head.encode() + body

@@ -149,22 +149,22 @@ def _no_constant(name: str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is too large a number")
+        raise ValueError(f"{text[:40]} is a number that is too large")
     return number
 
 
 def _whole(text: str) -> int:
     if len(text) > LONGEST_NUMBER:
-        raise ValueError(f"{text[:40]}… is too large a number")
+        raise ValueError(f"{text[:40]}… is a number that is too large")
     return int(text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are unique: two values for one name are a question, not a request."""
+    """An object whose names are unique: an object with two values for one name is refused."""
     made = dict(pairs)
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)[:40]!r} is there twice")
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)[:40]!r} occurs twice")
     return made
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from adapters.api_server.admission import Doorkeeper
+from adapters.api_server.admission import ConnectionLimiter
 from adapters.api_server.answers import errors_as_json
 from adapters.api_server.routes import ROUTES, STREAM, Route, Side
 from state.api.service import EngineService
@@ -22,7 +22,7 @@ from state.errors import ConfigError, Problem
 BODY_LIMIT = 64 * 1024
 PATH_LIMIT = 100  # bytes; the kernel takes 107, see unix(7), and a temporary name must fit too
 ENDING = 0.5  # seconds open streams get when the engine ends
-IDLE = 30.0  # seconds a connection may stay open without a whole request
+IDLE = 30.0  # seconds a connection may stay open without a complete request
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class ApiServer:
         self._runners.append(runner)
         listening = bind(path, mode, gid)
         loop = asyncio.get_running_loop()
-        self._listening.append(await loop.create_unix_server(Doorkeeper(runner.server), sock=listening))
+        self._listening.append(await loop.create_unix_server(ConnectionLimiter(runner.server), sock=listening))
 
     async def _serve(self, route: Route, side: Side, request: web.Request) -> web.StreamResponse:
         streams = route.path == STREAM

@@ -17,7 +17,7 @@ from state.errors import ConfigError, Problem, Refused
 
 PR_SET_DUMPABLE = 4  # prctl(2)
 FILES = 8192
-"""Files and connections this process may have open, where the host allows so many: targets and consoles are both."""
+"""Files and connections this process may have open, if the host allows so many: sources and consoles use them."""
 
 
 def harden() -> None:

@@ -13,7 +13,7 @@ from state.errors import NotFound
 
 R = TypeVar("R")
 SHOWN = 60
-"""Characters of an unknown tag that are said back."""
+"""The most characters of an unknown tag shown in the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +170,15 @@ def _read(kind: type[R], body: Mapping[str, Any]) -> R:
         elif isinstance(value, str | Typed):
             values[spot.name] = value
         else:
-            raise NotFound(f"{spot.name} must be a text, not {_type(value)}")
+            raise NotFound(f"{spot.name} must be text, not {_type(value)}")
     return kind(**values)
 
 
 def _tag(body: Mapping[str, Any], name: str) -> str:
-    """The tag that says what a request is, empty when it is missing."""
+    """The tag with the type of a request, empty when it is missing."""
     value = body.get(name, "")
     if not isinstance(value, str):
-        raise NotFound(f"{name} must be a text, not {_type(value)}")
+        raise NotFound(f"{name} must be text, not {_type(value)}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The engine: keeps the world current, plans, runs, records. Everything else only asks it (`state.api.service`)."""
+"""The engine: keeps the world current, plans, runs, records. Everything else sends requests (`state.api.service`)."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ from state.world.readings import Reading
 from state.world.world import World
 
 TICK = 0.25
-"""Seconds between looks at the world; also how soon a hang of this process is noticed."""
+"""Seconds between two ticks; also how soon a suspended process is detected."""
 TELEMETRY = 1.0
-"""Seconds between two times consoles are woken for readings alone; verdicts that turn and entries wake them at once."""
+"""Seconds between two updates of consoles for readings only; changed verdicts and entries are sent at once."""
 HEARTBEAT = 60.0
-"""Seconds between journal heartbeats, so that a silent hour is provable."""
+"""Seconds between journal heartbeats, which prove that the engine was running."""
 PROBE = 1.0
-"""Seconds between tries of a journal that could not be written."""
+"""Seconds between attempts to write a journal that could not be written."""
 PAGE = 2000
-"""Journal entries handled before everything else gets its turn."""
+"""Journal entries handled before other tasks run."""
 GAP = 5.0
-"""A pause of this process longer than this voids every open plan: its readings and its people are from before."""
+"""Seconds; a longer suspension of this process voids every open plan, since its readings are from before."""
 
 
 class Engine:
-    """Fulfils `state.api.service.Front` over one estate.
+    """Implements `state.api.service.EngineService` for one estate.
 
-    `pid` is shown to people, `node` names this journal's host; the account `uid` that runs it may always end it.
+    `pid` is shown to people, `node` names this journal's host; the account `uid` that runs it may always stop it.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Engine:
         self.lag, self._probed, self._ticked = 0.0, 0.0, clock.mono()
 
     async def start(self) -> None:
-        """Fold the journal, record the start, read the world, go on with runs that had not ended."""
+        """Fold the journal, record the start, read the world, continue the runs that had not ended."""
         async for entries in self._pages():
             for entry in entries:
                 self._fold(unseal_any(entry))
@@ -124,11 +124,11 @@ class Engine:
             self.executor.start(run, restarted=True)
 
     async def run(self) -> None:
-        """Wait until somebody who may asks the engine to end."""
+        """Wait until a person with the right asks the engine to end."""
         await self.ended.wait()
 
     async def stop(self) -> None:
-        """Leave runs where they are (the journal knows), record the end, let go of the outside."""
+        """Leave runs in their state (the journal has it), record the end, close every source."""
         await self.executor.close()
         for task in self._tasks:
             task.cancel()
@@ -138,7 +138,7 @@ class Engine:
         self._store.close()
 
     def hello(self, caller: Caller) -> Hello:
-        """Who is who."""
+        """Who the caller is, and this engine's version and clocks."""
         acts = not caller.read_only and bool({"responder", "commander"} & set(caller.roles))
         return Hello(
             version=API_VERSION,
@@ -153,7 +153,7 @@ class Engine:
         )
 
     def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
-        """The person an account belongs to, by the estate."""
+        """The person of the estate who has the account."""
         for name, person in self.estate.people.items():
             if account in person.accounts or str(uid) in person.accounts:
                 return name, tuple(person.roles)
@@ -164,7 +164,7 @@ class Engine:
         return self.clock.mono()
 
     def view(self, topic: str) -> Any:
-        """A topic as it stands."""
+        """The current view of a topic."""
         return self._topics.view(topic, self._content)
 
     async def changed(self, seen: int) -> int:
@@ -174,7 +174,7 @@ class Engine:
         return self._version
 
     async def preview(self, caller: Caller, request: PlanRequest) -> Card:
-        """Look and show; nothing happens."""
+        """Read the targets and show a card; nothing is changed."""
         return await self.plans.preview(caller, request)
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
@@ -191,7 +191,7 @@ class Engine:
         return await self.controls.apply(caller, run, request)
 
     async def stop_all(self, caller: Caller) -> Accepted:
-        """Start nothing new anywhere. Never refused for want of a journal."""
+        """Start nothing new in any run. Never refused because of the journal."""
         self._require_ending(caller, "stopping")
         self.plans.halt()
         runs = self.history.open()
@@ -202,18 +202,18 @@ class Engine:
         return Accepted("", message)
 
     async def shut_down(self, caller: Caller) -> Accepted:
-        """End this engine; open runs stay where they are and go on when one starts again."""
+        """End this engine; open runs keep their state and continue when an engine starts again."""
         self._require_ending(caller, "ending the engine")
         self.ended.set()
         return Accepted("", f"engine {self.pid} is ending")
 
     def _require_ending(self, caller: Caller, doing: str) -> None:
-        """Ending things is for those who may act, and for the account that could kill this process anyway."""
+        """Only those who may act may stop things, and the account that could kill this process anyway."""
         if caller.read_only or caller.uid != self.uid:
             require_role(caller, ("responder", "commander"), doing)
 
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
-        """Entries in words."""
+        """Entries with their messages."""
         return [journal_row(unseal_any(e)) for e in self._store.rows(after, limit)]
 
     async def journal_export(self) -> AsyncIterator[bytes]:
@@ -223,12 +223,12 @@ class Engine:
                 yield export_line(entry)
 
     async def journal_verify(self) -> str:
-        """Empty when the chain holds, from its first entry up to the head this engine knows, and can be read."""
+        """Empty when the chain is valid and readable, from its first entry up to the head this engine knows."""
         return await self._verify_on(afresh=True) or self.journal.unread
 
     async def _verify_on(self, *, afresh: bool = False) -> str:
-        """Check what was recorded since the last check, or everything. While it does not hold, nothing starts."""
-        async with self._verifying:  # two checks at once would feed one another's entries twice
+        """Check what was recorded since the last check, or everything. While it is not valid, nothing starts."""
+        async with self._verifying:  # two checks at the same time would check entries twice
             if afresh:
                 self._verifier = Verifier()
             verifier, head, seq = self._verifier, self.journal.head, self.journal.seq
@@ -241,7 +241,7 @@ class Engine:
         return self.journal.chain
 
     async def _pages(self, after: int = 0) -> AsyncIterator[Sequence[Sealed]]:
-        """The journal in pieces, with room for everything else in between."""
+        """The journal in pieces; other tasks run in between."""
         while entries := self._store.rows(after, PAGE):
             yield entries
             after = entries[-1].seq
@@ -297,7 +297,7 @@ class Engine:
                 self._move()
 
     async def _record_noticed(self) -> None:
-        """Write down what was noticed; what cannot be written now is tried again on the next tick."""
+        """Record what was detected; what cannot be recorded now is retried on the next tick."""
         while self._noticed:
             noticed, event = self._noticed[0]
             try:
@@ -307,13 +307,13 @@ class Engine:
             self._noticed.pop(0)
 
     def _void_after_gap(self, now: float) -> None:
-        """After a standstill, plans shown before it are void; whoever asks first after it is refused."""
+        """After a suspension of this process, plans shown before it are void."""
         if now - self._ticked > GAP:
             self.plans.void()
             self.executor.stood_still()
 
     async def _probe(self, now: float) -> None:
-        """See whether a journal that could not be written can be again; nobody else would ask for a minute."""
+        """Try whether the journal can be written again, since the next entry may be a minute away."""
         if self.journal.failing and now - self._probed >= PROBE:
             self._probed = now
             await self._note(Heartbeat("running; the journal can be written again"))
@@ -325,7 +325,7 @@ class Engine:
             await self._verify_on()
 
     async def _note(self, body: Said, caller: Caller | None = None) -> None:
-        """Record something that must not fail anything: without a journal it is lost, and effects are refused."""
+        """Record an entry that no request depends on: without a journal it is lost, and effects are refused."""
         actor, session = (caller.person or caller.account, caller.session) if caller else (self._actor, "")
         try:
             await self.journal.append(Event(body, actor, session))

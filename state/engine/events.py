@@ -1,4 +1,4 @@
-"""What the engine records of itself."""
+"""What the engine records about itself."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class EngineStarted(Said):
 
 @event("engine.stopped")
 class EngineStopped(Said):
-    """It ended in order."""
+    """It was stopped in an orderly way."""
 
 
 @event("engine.heartbeat")
 class Heartbeat(Said):
-    """It was alive, so that a silent hour is provable."""
+    """The engine was running at this time."""
 
 
 @event("request.refused")

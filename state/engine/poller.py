@@ -1,4 +1,4 @@
-"""Reads every source for ever: one flight per source, jitter, deadline, back-off that never gives up."""
+"""Reads every source until it is closed: one read at a time per source, jitter, deadline, back-off without end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from state.world.readings import Reading
 from state.world.world import World
 
 SLOWEST = 5.0
-"""Seconds between tries of a source that keeps failing."""
+"""Seconds between attempts to read a source that keeps failing."""
 
 OnObserved = Callable[[str, Observed[Reading], Observed[Reading]], None]
 """Called with the source key, the observation before and the one now."""
 
 
 class Poller:
-    """Keeps a world current. A source that hangs delays nobody but itself."""
+    """Keeps a world current. A source that hangs delays only itself."""
 
     def __init__(self, sources: Sequence[Source], world: World, clock: Clock, heard: OnObserved) -> None:
         self._sources, self._world, self._clock, self._heard = sources, world, clock, heard
@@ -34,7 +34,7 @@ class Poller:
         self._tasks = [asyncio.create_task(self._poll(s), name=f"poll {s.key}") for s in self._sources]
 
     async def close(self) -> None:
-        """Stop reading and let go of every connection."""
+        """Stop reading and close every connection."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -58,7 +58,7 @@ class Poller:
                 message = f"no answer within {source.deadline:.1f} s"
                 now = before.failed(ReadError(Trouble.TIMEOUT, message, self._clock.wall()))
                 failures += 1
-            except Exception as error:  # noqa: BLE001 boundary: an adapter's bug must not silence its source for ever
+            except Exception as error:  # noqa: BLE001 boundary: an adapter's defect must not end the polling of its source
                 message = f"{type(error).__name__} in the adapter of {source.key}"
                 now = before.failed(ReadError(Trouble.ERROR, message, self._clock.wall()))
                 failures += 1

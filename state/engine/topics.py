@@ -1,4 +1,4 @@
-"""Builds the topics consoles see: once for however many look, and again only when what they read has moved."""
+"""Builds the views of topics: once for all consoles, and again only when what they read has changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from state.views.context import JournalState, Reads, ViewContext
 from state.views.memory import Memory
 
 Basis = tuple[Any, ...]
-"""What a view was built from: it is still true while this is equal."""
+"""What a view was built from: it is valid while this is equal."""
 
 
 class Topics:
@@ -45,7 +45,7 @@ class Topics:
         return view
 
     def _basis(self, reads: Reads, version: int) -> Basis:
-        """What of a view's reads may have moved: the world and moving states with every version, others by entries."""
+        """What may have changed of a view's reads: the world and changing states at each version, others by entries."""
         if reads.world or reads.everything:
             return (version,)
         folded = [self._folds.version(state) for state in reads.states]
@@ -53,9 +53,9 @@ class Topics:
         return (journal, version if None in folded else 0, *folded)
 
     def _look(self, version: int) -> ViewContext:
-        """One context for all topics of a version, so that they share their verdicts and cannot disagree.
+        """One context for all topics of a version, so that they use the same verdicts and cannot disagree.
 
-        The journal may fail within a version: what is built afterwards must not be kept with its state of before.
+        The journal may fail within a version: a view built afterwards must not be kept with the former state.
         """
         state = self._state()
         if self._context is None or self._context[:2] != (version, state):

@@ -89,9 +89,9 @@ class Folds:
         return problem
 
     def version(self, state: type[Any]) -> int | None:
-        """How often the state of a projection has moved; None while it may at any time: by readings, or as it says.
+        """How often the state of a projection has changed; None while it may change at any time.
 
-        `moving` of a state says that it does so now, `unrecorded` how often it was changed without an entry.
+        `moving` of a state means that it may change now; `unrecorded` counts its changes without an entry.
         """
         held = self.states[state]
         if state in self._unasked or getattr(held, "moving", False):

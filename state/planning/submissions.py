@@ -1,4 +1,4 @@
-"""Where plans wait to be confirmed, and where a confirmed plan becomes a run."""
+"""Keeps plans until they are confirmed, and starts a run from a confirmed plan."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from state.runs.model import Run
 from state.runs.steps import PlannedStep
 
 MOST_OPEN = 64
-"""Plans kept at once; the oldest gives way."""
+"""The most plans kept; the oldest is dropped for a new one."""
 
 
 class Submissions:
@@ -59,7 +59,7 @@ class Submissions:
         self._open.clear()
 
     def halt(self) -> None:
-        """Everything was stopped: what is on its way to becoming a run does not get there, open plans are void."""
+        """After a stop of everything: no plan becomes a run any more, open plans are void."""
         self._halts += 1
         self.void()
 
@@ -100,11 +100,13 @@ class Submissions:
         )
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
-        """Start a confirmed plan. Whatever the outcome, the plan is used up, save for a confirmation too early."""
+        """Start a confirmed plan. It is then used up, whatever the outcome, unless the confirmation was too early."""
         plan = self._open.get(request.plan)
         require_role(caller, ("responder", "commander"), "submitting")
         if plan is None:
-            raise Refused("plan-open", "no such plan waits for a confirmation", "Preview again; a plan is for one try")
+            raise Refused(
+                "plan-open", "no such plan waits for a confirmation", "Preview again; a plan can be confirmed once"
+            )
         if plan.person != caller.person:
             raise Refused("plan-owner", f"the plan was made for {plan.person}", "Preview it yourself", plan.person)
         try:
@@ -139,8 +141,8 @@ class Submissions:
         if halts != self._halts:
             raise Refused(
                 "stopped",
-                "everything was stopped in the meantime",
-                "Read where the runs stand, then preview again",
+                "every run was stopped meanwhile",
+                "Read the states of the runs, then preview again",
             )
 
     async def _start(
@@ -165,7 +167,7 @@ class Submissions:
             message=f"{draft.title}: {len(steps)} steps",
         )
         if (size := len(canonical(body.as_json()))) > MAX_PAYLOAD:
-            fact = f"the plan has {size // 1024} KiB, one journal entry holds {MAX_PAYLOAD // 1024}"
+            fact = f"the plan has {size // 1024} KiB, one journal entry has at most {MAX_PAYLOAD // 1024}"
             raise Refused("plan-size", fact, "Split the runbook into smaller ones")
         started = Event(body, person, session, run=run_id)
         await self._journal.append_all([started, self._leases.next_lease(run_id, person, targets)])
@@ -178,7 +180,7 @@ class Submissions:
         run_id, key = draft.retry_of or ("", "")
         run = self._history.runs[run_id]
         if self._planner.retry(run_id, step.id).retry_of != draft.retry_of:
-            raise Refused("step-order", f"{key} of {run_id} was retried meanwhile", "Look at the run")
+            raise Refused("step-order", f"{key} of {run_id} was retried meanwhile", f"Look at {run_id}")
         reason = f"{caller.person} retries; before: {run.latest(step.id).message}"
         retried = StepRetried(step.identity, step.facts, reason)
         if step.risk == "B3":
@@ -192,7 +194,7 @@ class Submissions:
         return Accepted(run_id, f"{run_id}: retrying {step.title}")
 
     async def undo(self, run: Run) -> None:
-        """Reverse what a failed run did, because its runbook says so; confirmed with the run itself."""
+        """Undo what a failed run did, as its runbook says; confirmed together with the run."""
         halts = self._halts
         try:
             async with self._submitting:
@@ -206,9 +208,9 @@ class Submissions:
             await self._not_undone(run, str(error))
 
     async def tell_not_undone(self) -> None:
-        """After a restart: runs that were to be undone when the engine ended; nobody but a person does it now."""
+        """After a restart: runs that were to be undone when the engine ended; now only a person can undo them."""
         for run in self._history.undoing():
-            await self._not_undone(run, f"the engine ended before; undo {run.id} by hand")
+            await self._not_undone(run, f"the engine ended before the undo; undo {run.id} by hand")
 
     async def _not_undone(self, run: Run, why: str) -> None:
         message = f"nothing was undone: {why}"
@@ -227,11 +229,11 @@ class Submissions:
 
 
 def _what_moved(planned: Sequence[PlannedStep], now: Sequence[PlannedStep]) -> str:
-    """Words for the first thing that differs between the plan and now."""
+    """The first difference between the plan and now, as text."""
     for was, is_now in zip(planned, now, strict=True):
         moved = fact_difference(was.identity or {}, is_now.identity or {}) or fact_difference(
             was.facts or {}, is_now.facts or {}
         )
         if moved:
             return f"{was.title}: {moved}"
-    return "the plan reads differently now"
+    return "the steps of the plan have changed"

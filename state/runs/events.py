@@ -61,7 +61,7 @@ class RunEnded(Body):
 
 @event("run.undo-refused")
 class RunUndoRefused(Said):
-    """What a failed run did was to be undone, because its runbook says so, and was not."""
+    """A failed run should have been undone, as its runbook says, and was not."""
 
 
 @event("lease.taken")

@@ -47,7 +47,7 @@ class RunHistory:
         self.durations: dict[str, list[float]] = {}
         self.epoch = 0
         self.unrecorded = 0
-        """How often a run was changed without an entry."""
+        """The number of changes of runs without an entry."""
         self._count = 0
         self._erased: set[str] = set()
 
@@ -65,11 +65,11 @@ class RunHistory:
         return [r for r in self.runs.values() if not r.ended]
 
     def undoing(self) -> list[Run]:
-        """Ended runs whose undo has neither begun nor been refused."""
+        """Ended runs whose undo has neither started nor been refused."""
         return [r for r in self.runs.values() if r.undoing]
 
     def say(self, run: Run, message: str) -> None:
-        """What people must know of a run that ended, when it cannot be recorded."""
+        """Set the message of a run that has ended, when it cannot be recorded."""
         run.message = message
         self.unrecorded += 1
 

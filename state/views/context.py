@@ -1,4 +1,4 @@
-"""What views are built from, and what each capability adds to the screens of the others."""
+"""What views are built from, and what each capability adds to the screens of other capabilities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """How the journal stands: `unavailable` and `doubt` are empty when all is well."""
+    """The state of the journal: `unavailable` and `doubt` are empty when it is fine."""
 
     seq: int = 0
     head: str = ""
@@ -36,7 +36,7 @@ class JournalState:
 class Contribution:
     """What one capability adds to header, banner and advice.
 
-    `alarms` must be seen from every screen, gravest first; `running` names what is under way; `clocks` are running
+    `alarms` must be seen on every screen, the most severe first; `running` names the open runs; `clocks` are running
     objectives; `risks` what a failover now could lose; `advice` what to recover first, and why.
     """
 
@@ -48,9 +48,9 @@ class Contribution:
 
 
 class ViewContext:
-    """One look at everything the engine knows, at one instant. Verdicts are made once and shared by all views.
+    """Everything the engine knows at one instant. Verdicts are computed once and used by all views.
 
-    `reads` notes what a view looked at, so that it is built again only when that has moved.
+    `reads` records what a view used, so that it is built again only when that has changed.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ViewContext:
 
     @property
     def journal(self) -> JournalState:
-        """How the journal stands."""
+        """The state of the journal."""
         self.reads.journal = True
         return self._journal
 
@@ -119,7 +119,7 @@ class ViewContext:
 
 @dataclass(slots=True)
 class Reads:
-    """What one view looked at."""
+    """What one view has used."""
 
     world: bool
     journal: bool

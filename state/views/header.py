@@ -32,7 +32,7 @@ def build(context: ViewContext) -> HeaderView:
 
 
 def worst_risk(risks: Iterable[DataRisk]) -> DataRisk | None:
-    """The database with most to lose: by verdict, then by share of its objective."""
+    """The database with the highest risk: by verdict, then by share of its objective."""
     return max(risks, key=lambda r: (rank(r.health), (r.lost_bytes or 0) / (r.target or 1)), default=None)
 
 

@@ -1,4 +1,4 @@
-"""Screen 9: the newest entries in one line each, and how the chain stands."""
+"""Screen 9: the newest entries in one line each, and the state of the chain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JournalTail:
         self._rows: deque[JournalRow] = deque(maxlen=KEPT)
 
     def fold(self, recorded: Recorded) -> None:
-        """Take in one more entry; of heartbeats in a row only the newest, they say no more together."""
+        """Take in one more entry; of heartbeats in a row only the newest."""
         if recorded.kind == HEARTBEAT and self._rows and self._rows[-1].kind == HEARTBEAT:
             self._rows.pop()
         self._rows.append(journal_row(recorded))
@@ -56,7 +56,7 @@ def build(context: ViewContext) -> JournalView:
 
 
 def contribute(context: ViewContext) -> Contribution:
-    """An alarm while what is recorded cannot be relied on."""
+    """An alarm while the recorded entries cannot be trusted."""
     return Contribution(alarms=(context.journal.doubt,) if context.journal.doubt else ())
 
 

@@ -1,6 +1,6 @@
 """View models from the world: pure functions, milliseconds each.
 
-A view keeps the row objects, tables and the whole view of the time before wherever nothing changed, so sending the
+A view keeps the row objects, the tables or all of the former view wherever nothing changed, so sending the
 difference costs only what really changed (see `state.api.wire.Differ`).
 """
 
@@ -15,7 +15,7 @@ V = TypeVar("V")
 
 @dataclass(slots=True)
 class Memory:
-    """What the views of one engine looked like last time: views by topic, and each balancer's rows."""
+    """The former views of one engine: views by topic, and each balancer's rows."""
 
     views: dict[str, Any] = field(default_factory=dict)
     balancers: dict[str, Any] = field(default_factory=dict)

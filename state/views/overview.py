@@ -90,7 +90,7 @@ def _service_row(
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    """Shorter figures, NaN as no figure; what is not zero does not become zero."""
+    """Shorter figures, NaN as no figure; a value that is not zero is not rounded to zero."""
     if value is None or not math.isfinite(value):
         return None
     return round(value, digits) or value
@@ -101,7 +101,7 @@ def _first_source(service: Service) -> str:
 
 
 def _releases(service: Service, world: World, now_mono: float) -> str:
-    """Who takes the traffic, per balancer only where they differ."""
+    """Which releases take the traffic, per balancer only where they differ."""
     entry = service.traffic
     if entry is None:
         return ""

@@ -1,4 +1,4 @@
-"""Screen 2: clusters, nodes with roles as votes and distances, slots."""
+"""Screen 2: clusters, nodes with roles by votes and lags, slots."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _slot_rows(verdict: ClusterVerdict) -> dict[str, SlotRow]:
 
 def _slot_message(slot: ReplicationSlot, retained: int | None) -> str:
     if slot.wal_status == "lost":
-        return "lost: its WAL is gone, the standby must be rebuilt"
-    held = f"holds {megabytes(retained)}" if retained is not None else "position unknown"
+        return "lost: its WAL was removed, the standby must be rebuilt"
+    held = f"keeps {megabytes(retained)}" if retained is not None else "position unknown"
     status = f", WAL {slot.wal_status}" if slot.wal_status not in (None, "reserved") else ""
     return f"{'in use' if slot.active else 'inactive'}, {held}{status}"

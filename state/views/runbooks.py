@@ -11,7 +11,7 @@ from state.runs.model import Run, StepRun
 from state.views.context import Contribution, ViewContext
 
 KEPT = 25
-"""Runs a console is sent, newest first; older ones are in the journal."""
+"""Runs that consoles get, newest first; older ones are in the journal."""
 
 
 def build(context: ViewContext) -> RunbooksView:

@@ -20,7 +20,7 @@ from state.world.readings import BalancerReading, DnsReading, PostgresReading, S
 from state.world.world import World
 
 Figures = tuple[float, float, float, tuple[float, ...], bool, str]
-"""Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's word is fresh, and the role it
+"""Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's reading is fresh, and the role it
 has instead when it is down by design."""
 
 _NOBODY = ("", ServiceTrafficEntry(balancers=(), backend="none", floor=0))
@@ -58,7 +58,7 @@ def build(context: ViewContext) -> TrafficView:
 
 
 def contribute(context: ViewContext) -> Contribution:
-    """Balancers that no longer stand as effects left them, by fresh readings."""
+    """Balancers whose settings differ from what effects left, by fresh readings."""
     alarms = [
         f"{name}: {'; '.join(changed.values())}"
         for name, changed in context.of(Detector).drifts.items()
@@ -98,7 +98,7 @@ class BackendMade:
     figures: Mapping[str, tuple[Server, Figures]]
 
     def valid(self, members: Sequence[Server], basis: tuple[object, ...]) -> bool:
-        """Whether the rows would be made again as they are."""
+        """Whether building the rows again would give the same."""
         same = self.quiet and self.basis == basis and len(members) == len(self.members)
         return same and all(map(is_, members, self.members))
 
@@ -116,13 +116,13 @@ class BalancerRows:
     def valid(
         self, reading: BalancerReading | None, frontends: Mapping[str, _Frontend], drifts: Mapping[str, str]
     ) -> bool:
-        """Trends move only with a reading, so the same reading is the same row."""
+        """Trends change only with a reading, so the same reading gives the same row."""
         same = self.reading is not None and self.reading is reading
         return same and self.frontends == frontends and self.drifts == drifts
 
 
 class _Balancer:
-    """One balancer as seen now: its servers by backend, and which service owns which backend."""
+    """One balancer as read now: its servers by backend, and the service of each backend."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class _Balancer:
         self.former = kept.made if kept is not None else {}
         servers = self.reading.servers if self.reading is not None else {}
         if kept is not None and kept.reading is not None and kept.reading.servers is servers:
-            self.backends = kept.backends  # the balancer said the same as before
+            self.backends = kept.backends  # the balancer's reading is the same as before
             return
         grouped: dict[str, list[Server]] = {backend: [] for backend in owners}
         for server in servers.values():
@@ -149,7 +149,7 @@ class _Balancer:
 
 
 def _backend(balancer: _Balancer, backend: str, drift: str, world: World) -> BackendMade:
-    """The rows of one backend; the former ones where nothing about it has moved."""
+    """The rows of one backend; the former ones where nothing about it has changed."""
     members = balancer.backends[backend]
     basis = (balancer.fresh, drift, balancer.frontends.get(backend), balancer.owners.get(backend))
     former = balancer.former.get(backend)
@@ -194,7 +194,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
 
 
 def _figures(balancer: _Balancer, backend: str, world: World) -> dict[str, tuple[Server, Figures]]:
-    """What the rows of a backend's servers show beside the servers' own words."""
+    """What the rows of a backend's servers show besides the servers' own values."""
     members = balancer.backends[backend]
     charted = balancer.reading is not None and len(balancer.reading.servers) <= CHARTED_SERVERS
     split, frontend = shares(members), balancer.frontends.get(backend)

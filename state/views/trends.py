@@ -10,7 +10,7 @@ from state.world.readings import BalancerReading, MetricsReading, PostgresReadin
 from state.world.world import World
 
 CHARTED_SERVERS = 200
-"""Balancers with more servers keep no trend per server: nobody reads thousands of sparklines."""
+"""Balancers with more servers keep no trend per server: thousands of sparklines are of no use."""
 
 
 def observe_trends(world: World, key: str, reading: Reading, previous: Observed[Reading] | None) -> None:
@@ -39,7 +39,7 @@ def _errors(world: World, monitor: str, reading: MetricsReading) -> None:
 
 
 def _wal(world: World, name: str, reading: PostgresReading, before: PostgresReading | None, seconds: float) -> None:
-    """On a primary its write rate in bytes/s; on a standby its distance to the newest primary position."""
+    """On a primary its write rate in bytes/s; on a standby its lag behind the newest primary position."""
     if reading.write_lsn is not None:
         if before is not None and before.write_lsn is not None and seconds > 0:
             world.push(f"wal/{name}", max(0.0, (reading.write_lsn - before.write_lsn) / seconds))

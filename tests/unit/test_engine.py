@@ -220,12 +220,12 @@ def test_a_request_of_another_shape_is_refused_with_a_message(odd):
     (read_plan, {"do": "runbook"}, "lacks name"),
     (read_control, {"verb": "explode"}, "there are pause, resume, skip, stop, decide"),
     (read_control, {"verb": "decide"}, "lacks choice"),
-    (read_plan, {"do": ["change"]}, "do must be a text, not a list"),
-    (read_plan, {"do": "change", "kind": True}, "kind must be a text, not true or false"),
-    (read_plan, {"do": "retry", "run": 1}, "run must be a text, not a number"),
-    (read_control, {"verb": "decide", "choice": {}}, "choice must be a text, not an object"),
-    (read_submission, {"plan": "p", "fingerprint": ["f"]}, "fingerprint must be a text, not a list"),
-    (read_submission, {"plan": "p", "fingerprint": "f", "typed": {"loss": 5}}, "loss must be a text, not a number"),
+    (read_plan, {"do": ["change"]}, "do must be text, not a list"),
+    (read_plan, {"do": "change", "kind": True}, "kind must be text, not true or false"),
+    (read_plan, {"do": "retry", "run": 1}, "run must be text, not a number"),
+    (read_control, {"verb": "decide", "choice": {}}, "choice must be text, not an object"),
+    (read_submission, {"plan": "p", "fingerprint": ["f"]}, "fingerprint must be text, not a list"),
+    (read_submission, {"plan": "p", "fingerprint": "f", "typed": {"loss": 5}}, "loss must be text, not a number"),
 ])  # fmt: skip
 def test_what_a_request_lacks_is_named(read, request_, message):
     with pytest.raises(NotFound, match=message):
