@@ -96,12 +96,18 @@ class HAProxy:
         """The servers of one backend, read now. Raises ReadFailure, also when there is no such backend."""
         if not NAME.fullmatch(backend):
             raise ReadFailure(Trouble.ERROR, f"{backend!r} is not a valid backend name")
-        line = f"show servers state {backend};show stat {backend} 4 -1".encode()
-        answer = await self._ask(line, deadline)
-        states, _, stats = answer.partition(b"\n\n")
+        end = time.monotonic() + deadline
+        states = await self._ask(f"show servers state {backend}".encode(), deadline)
+        rows = states.splitlines()[2:3]
         if not states.startswith(b"1\n"):
             raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_text(states)}")
-        return tuple((await Intake().take(states, stats.lstrip(b"\n"))).values())
+        if not rows or not rows[0].strip():
+            raise ReadFailure(Trouble.ERROR, f"HAProxy's backend {backend} has no server")
+        number = (
+            rows[0].split(b" ", 1)[0].decode("ascii", "replace")
+        )  # a frontend may have the same name, not the number
+        stats = await self._ask(f"show stat {number} 4 -1".encode(), max(0.0, end - time.monotonic()))
+        return tuple((await Intake().take(states, stats)).values())
 
     async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
         """Set the absolute weight, 0 to 256. Raises EffectRefused or EffectUnknown."""

@@ -99,6 +99,9 @@ defaults
   timeout connect 1s
   timeout client 5s
   timeout server 5s
+frontend app
+  bind 127.0.0.1:{front}
+  default_backend app
 backend app
   server blue 127.0.0.1:{port} weight 100
   server green 127.0.0.1:{port} weight 0
@@ -107,9 +110,6 @@ backend pinned
   server one 127.0.0.1:{port} weight 10
 backend broken
   server gone 127.0.0.1:1 check inter 100ms fall 1
-frontend web
-  bind 127.0.0.1:{front}
-  default_backend app
 """
 
 
