@@ -22,15 +22,17 @@ STATE_HEADER = b"# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin
 MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20
 DRAIN = 0x08 | 0x10
 STOPPED, STOPPING = 0, 3
+AGENT_ENABLED = 0x04
 SLICE_SECONDS = 0.003
 LOOK_EVERY = 128
 SEGMENT = 256 << 10
 
 
 class _State(NamedTuple):
-    """What `show servers state` adds: address, operational state, admin bits, weight now and as configured."""
+    """What `show servers state` adds: address, agent check, operational state, admin bits, weights."""
 
     address: str
+    agent: bool
     operational: int
     admin: int
     weight: int
@@ -135,7 +137,8 @@ class Intake:
                     self._state_heads = []  # another set of servers: forget the old one
                     return await self._take_states(lines, pace)
                 key = f"{fields[1].decode()}/{fields[3].decode()}"
-                self._states[key] = _State(_address(fields[4].decode(), fields[18].decode()), *map(int, fields[5:9]))
+                address, agent = _address(fields[4].decode(), fields[18].decode()), int(fields[14]) & AGENT_ENABLED
+                self._states[key] = _State(address, bool(agent), *map(int, fields[5:9]))
                 touched.add(key)
             if not place % LOOK_EVERY:
                 await pace.pause()
@@ -179,6 +182,8 @@ class Intake:
             check=check,
             requests=int(parts[7] or 0),
             errors_5xx=int(parts[43] or 0),
+            agent=state.agent,
+            aside=state.operational == STOPPING and not state.admin & DRAIN,
         )
         if (known := self._servers.get(key)) == server:
             server = known

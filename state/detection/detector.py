@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import singledispatchmethod
 
 from state.api.views.header import RtoClock
+from state.changes.model import Finding
 from state.detection.events import (
     DriftDetected,
     ServiceImpaired,
@@ -19,7 +20,7 @@ from state.journal.events import Body, Event, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
 from state.runs.events import EffectEnded, EffectIntended
-from state.verdicts.drift import SettingKey, drifts, key_of
+from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of, told
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.split_brain import split_resolved
 from state.world.observed import Observed
@@ -46,6 +47,8 @@ class Detector:
         self.drifts: dict[str, Mapping[str, str]] = {}
         self._expected: dict[SettingKey, tuple[Setting, float]] = {}
         self._under_way: dict[str, tuple[str, ...]] = {}
+        self._differences: dict[str, dict[SettingKey, Difference]] = {}
+        self._told: dict[tuple[str, str], dict[str, Difference]] = {}
         self._processes: dict[str, str] = {}
         self._streaks: dict[str, tuple[Health, int, float]] = {}
         self._healths: dict[str, Health] = {}
@@ -89,25 +92,47 @@ class Detector:
     @_take.register
     def _(self, body: EffectEnded, recorded: Recorded) -> None:
         self._under_way.pop(body.effect, None)
+        if body.finding is Finding.NOT_DONE:
+            return  # it left nothing of its own
         for setting in body.leaves:
+            self._told.pop((setting.place[0], setting.place[1]), None)
             self._expected[key_of(setting)] = (setting, self._mono(recorded))
+
+    @_take.register
+    def _(self, body: DriftDetected, recorded: Recorded) -> None:
+        self._told[body.balancer, body.backend] = told(body.backend, body.message.removeprefix(f"{body.balancer}: "))
 
     def heard(self, now: Observed[Reading]) -> None:
         """Compare a balancer with what confirmed effects left there; each new difference is recorded once."""
         reading, read_at = now.value, now.mono
-        if not isinstance(reading, BalancerReading) or now.error is not None or read_at is None:
+        if not isinstance(reading, BalancerReading) or now.error is not None or read_at is None or now.at is None:
             return
-        before = self.drifts.get(reading.name, {})
+        name, started = reading.name, reading.started_at - (now.at - read_at)
+        process = self._processes.get(name, "")
+        before, found, whole = dict(self._differences.get(name, {})), dict[SettingKey, Difference](), True
         busy = {target for targets in self._under_way.values() for target in targets}
-        expected = [s for s, since in self._expected.values() if "/".join(s.place[:2]) not in busy and since < read_at]
-        found = drifts(reading, expected, self._processes.get(reading.name, ""))
-        for backend, message in found.items():
-            if before.get(backend) != message:
-                body = DriftDetected(reading.name, f"{reading.name}: {message}", backend)
-                self._pending.append(Event(body, self._actor))
-        self.drifts[reading.name] = found
-        if not found:
-            self._processes[reading.name] = reading.process
+        for key, (setting, since) in self._expected.items():
+            if setting.place[0] != name:
+                continue
+            known = before.get(key)
+            if "/".join(setting.place[:2]) in busy or since >= read_at:
+                whole, differs = False, known  # this reading proves nothing about it: what was known stays
+            else:
+                restarted = process != reading.process if process else started > since
+                differs = difference(reading, setting, restarted=restarted, known=known)
+                if differs is not None and not process:  # the first look: an earlier engine may have recorded it
+                    earlier = self._told.get((name, differs.backend), {}).get(differs.message)
+                    if earlier is not None:
+                        before[key] = differs = earlier
+            if differs is not None:
+                found[key] = differs
+        new = {each.backend: None for key, each in found.items() if before.get(key) != each}
+        self._differences[name], self.drifts[name] = found, drifts(found.values())
+        for backend in new:
+            body = DriftDetected(name, f"{name}: {self.drifts[name][backend]}", backend)
+            self._pending.append(Event(body, self._actor))
+        if whole:
+            self._processes[name] = reading.process
 
     def notice(self, now_mono: float) -> list[Event]:
         """Judge every service and cluster once; returns what is to be recorded since the last tick."""
@@ -154,7 +179,7 @@ class Detector:
 DETECTOR = Projection(
     Detector,
     Detector,
-    (ServiceImpaired, ServiceRecovered, EffectIntended, EffectEnded),
+    (ServiceImpaired, ServiceRecovered, EffectIntended, EffectEnded, DriftDetected),
     Detector.fold,
     Detector.heard,
     Detector.notice,

@@ -5,7 +5,8 @@ HAProxy loses run-time changes when it restarts or reloads; other people and pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from state.ports.target import Setting
 from state.units import utc
@@ -27,29 +28,58 @@ def settings_of(balancer: str, server: Server) -> tuple[Setting, ...]:
     return Setting(place, "weight", str(server.weight)), Setting(place, "state", admin_state(server))
 
 
-def drifts(now: BalancerReading, expected: Iterable[Setting], known_process: str) -> Mapping[str, str]:
-    """Per backend, what differs from the expected settings; backends without a difference are left out.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A server that is not as an effect left it, and the cause that was likely when it was first read so."""
 
-    `known_process` is the process that last had the expected settings, empty when none is known.
+    backend: str
+    message: str
+    cause: str
+
+
+def difference(now: BalancerReading, left: Setting, *, restarted: bool, known: Difference | None) -> Difference | None:
+    """What differs from a setting that an effect left, None when nothing does.
+
+    `restarted`: the process is another one than when the setting last held. `known` is the difference of the reading
+    before: as long as it stays the same it keeps its cause.
     """
-    found: dict[str, list[str]] = {}
-    for setting in expected:
-        balancer, backend, name = setting.place
-        difference = _difference(now, setting, backend, name) if balancer == now.name else ""
-        if difference:
-            found.setdefault(backend, []).append(difference)
-    cause = "changed from outside"
-    if known_process and known_process != now.process:
-        cause = f"runtime state lost: process restarted {utc(now.started_at)}"
-    return {backend: f"{cause}, {', '.join(changed)}" for backend, changed in found.items()}
+    message = _message(now, left)
+    if not message:
+        return None
+    if known is not None and known.message == message:
+        return known
+    cause = f"runtime state lost: process restarted {utc(now.started_at)}" if restarted else "changed from outside"
+    return Difference(left.place[1], message, cause)
 
 
-def _difference(now: BalancerReading, setting: Setting, backend: str, name: str) -> str:
+def drifts(found: Iterable[Difference]) -> dict[str, str]:
+    """Per backend, its differences by cause; backends without a difference are left out."""
+    causes: dict[str, dict[str, dict[str, None]]] = {}
+    for each in found:
+        causes.setdefault(each.backend, {}).setdefault(each.cause, {})[each.message] = None
+    return {
+        backend: "; ".join(f"{cause}, {', '.join(messages)}" for cause, messages in by_cause.items())
+        for backend, by_cause in causes.items()
+    }
+
+
+def told(backend: str, message: str) -> dict[str, Difference]:
+    """What a message of `drifts` told, by the words of each difference."""
+    found: dict[str, Difference] = {}
+    for part in message.split("; "):
+        cause, *differences = part.split(", ")
+        found |= {each: Difference(backend, each, cause) for each in differences}
+    return found
+
+
+def _message(now: BalancerReading, left: Setting) -> str:
+    _, backend, name = left.place
     server = now.servers.get(f"{backend}/{name}")
     if server is None:
         return f"{name} is gone"
-    current = next(s.value for s in settings_of(now.name, server) if s.name == setting.name)
-    if current == setting.value:
+    current = next(s.value for s in settings_of(now.name, server) if s.name == left.name)
+    if current == left.value:
         return ""
-    what = f"{name} weight" if setting.name == "weight" else name
-    return f"{what} {setting.value} → {current}"
+    if left.name != "weight":
+        return f"{name} {left.value} → {current}"
+    return f"{name} weight {left.value} → {'as its agent says' if server.agent else current}"

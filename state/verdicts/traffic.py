@@ -137,6 +137,6 @@ def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, s
 
 
 def admin_state(server: Server) -> str:
-    """What an operator set; a failing health check is not drift."""
+    """What an operator set; a health check that fails or steps aside is not drift."""
     word = state_word(server)
-    return "ready" if word == "down" else word
+    return "ready" if word == "down" or (word == "drain" and server.aside) else word

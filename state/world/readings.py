@@ -92,7 +92,11 @@ class PatroniReading:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of a balancer's backend. `weight` is the effective absolute weight, 0 to 256."""
+    """One server of a balancer's backend. `weight` is the effective absolute weight, 0 to 256.
+
+    `drained` is in force, whoever asked for it: `aside` means the server's own health check did, not an operator.
+    `agent`: a program beside the server tells the balancer its weight, again and again.
+    """
 
     backend: str
     name: str
@@ -108,6 +112,8 @@ class Server:
     check: str
     requests: int
     errors_5xx: int
+    agent: bool = False
+    aside: bool = False
 
     @property
     def serving(self) -> bool:

@@ -16,8 +16,9 @@ from adapters.balancers.haproxy import HAProxy, HaproxyOptions
 from adapters.balancers.memory import MemoryBalancer
 from adapters.registry import kinds
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.verdicts.traffic import admin_state
 from tests.contract.balancer_suite import BACKENDS, BalancerSuite, StateSuite, WeightSuite, one
-from tests.contract.components import RunningHAProxy, haproxies, serving
+from tests.contract.components import RunningHAProxy, free_port, haproxies, serving
 
 MAKERS = ("memory", *(f"haproxy-{name}" for name in haproxies()))
 
@@ -65,6 +66,69 @@ async def test_unchanged_servers_are_the_same_objects(haproxy: RunningHAProxy) -
     assert third["app/green"] is not first["app/green"]
     assert third["app/blue"] is first["app/blue"]
     await edge.set_weight("app", "green", 0, deadline=2)
+
+
+ASIDE = """
+global
+  stats socket {socket} level admin mode 600
+  stats socket {user_socket} level user mode 600
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 5s
+  timeout server 5s
+frontend web
+  bind 127.0.0.1:{front}
+backend told
+  server blue 127.0.0.1:{port} weight 100 agent-check agent-port {agent} agent-inter 100ms
+  server green 127.0.0.1:{port} weight 100
+backend polite
+  option httpchk GET /
+  http-check disable-on-404
+  server one 127.0.0.1:{port} check inter 100ms
+"""
+
+
+async def test_who_sets_a_server_besides_operators_is_read(haproxy: RunningHAProxy) -> None:
+    async def agent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"40%\n")
+        writer.close()
+
+    async def leaving(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Going\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with serving(agent) as agent_port, serving(leaving) as port:
+        place = haproxy.config.with_name("aside")
+        place.mkdir()
+        other = RunningHAProxy(haproxy.program, place / "h.cfg", place / "a.sock", place / "u.sock", free_port())
+        text = ASIDE.format(
+            socket=other.socket, user_socket=other.user_socket, front=other.front, port=port, agent=agent_port
+        )
+        other.config.write_text(text)
+        await asyncio.to_thread(other.start)
+        try:
+            edge = HAProxy("edge", str(other.socket))
+            async with asyncio.timeout(10):
+                while not (found := (await edge.read(deadline=2)).servers)["polite/one"].aside:
+                    await asyncio.sleep(0.1)
+                while (found := (await edge.read(deadline=2)).servers)["told/blue"].weight != 40:
+                    await asyncio.sleep(0.1)
+            assert (found["told/blue"].agent, found["told/green"].agent) == (True, False)
+            polite = found["polite/one"]
+            assert (polite.drained, polite.serving, admin_state(polite)) == (True, False, "ready")
+            await edge.set_state("polite", "one", "drain", deadline=2)
+            (polite,) = await edge.read_backend("polite", deadline=2)
+            assert admin_state(polite) == "drain"
+        finally:
+            other.stop()
+
+
+async def test_a_backend_is_found_by_its_name_also_when_a_frontend_has_it_too(haproxy: RunningHAProxy) -> None:
+    edge = HAProxy("edge", str(haproxy.socket))
+    assert b"frontend app\n" in haproxy.config.read_bytes()
+    assert [s.name for s in await edge.read_backend("app", deadline=2)] == ["blue", "green"]
 
 
 async def test_counters_move_when_requests_fail(haproxy: RunningHAProxy) -> None:

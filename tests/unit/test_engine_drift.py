@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+from adapters.balancers.memory import MemoryBalancer
 from state.detection.events import DriftDetected
+from state.ports.target import Receipt
 from tests.support.small_estate import Small, change, small
 
 
@@ -56,3 +59,75 @@ async def test_what_an_effect_left_is_known_again_after_a_restart() -> None:
     async with small(balancer=balancer, store=store) as lab:
         await settled(lab)
         assert detected(lab) == ["edge: changed from outside, green weight 10 → 99"]
+
+
+class Restartable(MemoryBalancer):
+    """Forgets what was set when it restarts, as a balancer without a state file does."""
+
+    def restart(self) -> None:
+        self._started += 7
+        self._servers = {k: replace(s, weight=s.configured_weight) for k, s in self._servers.items()}
+
+
+async def test_a_restart_stays_the_cause_and_is_recorded_once_when_one_server_is_set_again() -> None:
+    edge = Restartable("edge", {"shop": {"blue": 100, "green": 0}})
+    async with small(balancer=edge) as lab:
+        for server, weight in (("green", 10), ("blue", 80)):
+            card = await lab.preview(change("server.weight", server=server, weight=weight))
+            assert await lab.ended((await lab.submit(card)).run) == "done"
+        await settled(lab)
+        edge.restart()
+        await settled(lab)
+        assert len(detected(lab)) == 1
+        assert "process restarted" in detected(lab)[0]
+        await by_engine(lab, 20)
+        await settled(lab)
+        assert len(detected(lab)) == 1, "setting green again is not somebody's change of blue"
+        (alarm,) = lab.engine.view("header").alarms
+        assert "process restarted" in alarm
+        assert alarm.endswith("blue weight 80 → 100")
+
+
+async def test_a_restart_while_no_engine_ran_is_not_called_a_change_from_outside() -> None:
+    edge = Restartable("edge", {"shop": {"blue": 100, "green": 0}})
+    async with small(balancer=edge) as lab:
+        await by_engine(lab, 10)
+        store = lab.store
+    edge.restart()
+    async with small(balancer=edge, store=store) as lab:
+        await settled(lab)
+        (message,) = detected(lab)
+        assert "process restarted" in message
+
+
+async def test_drift_that_an_engine_recorded_is_not_recorded_again_by_the_next() -> None:
+    async with small() as lab:
+        await by_engine(lab, 10)
+        await lab.balancer.set_weight("shop", "green", 11, deadline=1)
+        await settled(lab)
+        store, edge = lab.store, lab.balancer
+    async with small(balancer=edge, store=store) as lab:
+        await settled(lab)
+        assert detected(lab) == ["edge: changed from outside, green weight 10 → 11"]
+        assert lab.engine.view("header").alarms == ("edge: changed from outside, green weight 10 → 11",)
+        await edge.set_weight("shop", "green", 12, deadline=1)
+        await settled(lab)
+        assert detected(lab)[1:] == ["edge: changed from outside, green weight 10 → 12"]
+
+
+async def test_an_effect_that_did_not_happen_leaves_nothing_to_be_held_against_anybody() -> None:
+    class Stubborn(MemoryBalancer):
+        async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
+            return (
+                Receipt("silent", "")
+                if weight == 30
+                else await super().set_weight(backend, server, weight, deadline=deadline)
+            )
+
+    edge = Stubborn("edge", {"shop": {"blue": 100, "green": 0}})
+    async with small(balancer=edge) as lab:
+        card = await lab.preview(change("server.weight", server="green", weight=30))
+        assert await lab.ended((await lab.submit(card)).run) == "paused"
+        await edge.set_weight("shop", "green", 5, deadline=1)
+        await settled(lab)
+        assert detected(lab) == []

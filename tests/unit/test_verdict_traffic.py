@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from state.health import Health
 from state.ports.target import Setting
 from state.units import utc
-from state.verdicts.drift import drifts
+from state.verdicts.drift import difference, drifts
 from state.verdicts.traffic import (
     ServerEffect,
     active_message,
@@ -19,6 +19,7 @@ from state.verdicts.traffic import (
     shares,
     state_word,
 )
+from state.world.readings import BalancerReading
 from tests.unit.verdict_world import WALL, balancer, server
 
 BLUE, GREEN = server("blue"), server("green", 0)
@@ -57,26 +58,50 @@ def weight(value: int, name: str = "blue", balancer_: str = "edge-east") -> Sett
     return Setting((balancer_, "checkout", name), "weight", str(value))
 
 
-def state(value: str) -> Setting:
-    return Setting(("edge-east", "checkout", "blue"), "state", value)
+def state(value: str, name: str = "blue") -> Setting:
+    return Setting(("edge-east", "checkout", name), "state", value)
+
+
+def differing(now: BalancerReading, *left: Setting, restarted: bool = False) -> dict[str, str]:
+    found = (difference(now, each, restarted=restarted, known=None) for each in left)
+    return drifts(each for each in found if each is not None)
 
 
 def test_trap_10_reload_during_a_run_is_drift() -> None:
     after = balancer("edge-east", server("blue", 0), process="99@200", started=WALL)
     message = f"runtime state lost: process restarted {utc(WALL)}, blue weight 100 → 0"
-    assert drifts(after, [weight(100)], "41@100") == {"checkout": message}
+    assert differing(after, weight(100), restarted=True) == {"checkout": message}
 
 
 def test_change_from_outside_is_drift_too() -> None:
     now = balancer("edge-east", server("blue"), server("green"))
-    found = drifts(now, [state("drain"), weight(1, "red")], now.process)
+    found = differing(now, state("drain"), weight(1, "red"), state("ready", "red"))
     assert found == {"checkout": "changed from outside, blue drain → ready, red is gone"}
 
 
 def test_no_drift_without_difference() -> None:
     down = balancer("edge-east", server("blue", up=False, status="DOWN"), process="99@200")
-    assert drifts(down, [state("ready")], "41@100") == {}, "a failing health check and a harmless restart are no drift"
-    assert drifts(down, [weight(7, balancer_="edge-west")], "") == {}
+    assert differing(down, state("ready"), restarted=True) == {}, "a failing check and a harmless restart are not drift"
+    aside = balancer("edge-east", server("blue", drained=True, aside=True, status="NOLB"))
+    assert differing(aside, state("ready")) == {}, "nor is a health check that steps aside"
+
+
+def test_a_difference_keeps_the_cause_it_was_first_read_with() -> None:
+    after = balancer("edge-east", server("blue", 0), process="99@200", started=WALL)
+    lost = difference(after, weight(100), restarted=True, known=None)
+    assert lost is not None
+    assert difference(after, weight(100), restarted=False, known=lost) is lost
+    moved = difference(balancer("edge-east", server("blue", 7)), weight(100), restarted=False, known=lost)
+    assert moved is not None
+    assert drifts([lost, moved])["checkout"].split("; ") == [
+        f"runtime state lost: process restarted {utc(WALL)}, blue weight 100 → 0",
+        "changed from outside, blue weight 100 → 7",
+    ]
+
+
+def test_a_weight_that_an_agent_sets_is_one_difference_whatever_it_says() -> None:
+    said = {differing(balancer("edge-east", server("blue", w, agent=True)), weight(100))["checkout"] for w in (6, 7)}
+    assert said == {"changed from outside, blue weight 100 → as its agent says"}
 
 
 def test_backend_verdicts() -> None:

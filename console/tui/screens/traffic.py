@@ -200,7 +200,7 @@ class TrafficScreen(MainScreen):
                 fact("verdict", row.message),
                 fact("floor", f"{row.serving} of {row.total} serve; at least {row.floor} must"),
                 fact("active", row.active or "no server takes traffic"),
-                fact("drift", row.drift or "none: runtime and file agree", WARN if row.drift else ""),
+                fact("drift", row.drift or "none: what effects set here still stands", WARN if row.drift else ""),
                 sources_fact(self.store, (row.source,)),
             ]
         if isinstance(row, DnsRow):
