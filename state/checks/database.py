@@ -6,7 +6,7 @@ from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.errors import NotFound
 from state.estate.model import Bytes, Estate, Name
 from state.units import megabytes
-from state.verdicts.evidence import silence
+from state.verdicts.evidence import no_data_reason
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.votes import CONFLICT, PRIMARY, manager_role, vote_message
@@ -40,7 +40,9 @@ def one_primary(args: OneDatabase, world: World, estate: Estate, now_mono: float
     cluster = _cluster(args.database, world, estate, now_mono)
     if cluster.split is not None:
         return answered(False, cluster.split.message)
-    silent = [f"{n.facts.node}: {silence(n.facts.postgres_seen)}" for n in cluster.nodes.values() if _may_write(n)]
+    silent = [
+        f"{n.facts.node}: {no_data_reason(n.facts.postgres_seen)}" for n in cluster.nodes.values() if _may_write(n)
+    ]
     if silent or cluster.leader == CONFLICT:
         return unknown(*(silent or _votes(cluster)))
     writers = [n.node for n in cluster.facts.writers]
@@ -56,7 +58,7 @@ def leader(args: Leader, world: World, estate: Estate, now_mono: float) -> Answe
     if cluster.split is not None:
         return answered(False, cluster.split.message)
     if node.facts.postgres is None:
-        return unknown(f"{args.node}: {silence(node.facts.postgres_seen)}")
+        return unknown(f"{args.node}: {no_data_reason(node.facts.postgres_seen)}")
     if cluster.leader == CONFLICT:
         return unknown(*_votes(cluster))
     message = f"{args.node}: {vote_message(node.votes)}"
@@ -122,7 +124,9 @@ def _standbys(cluster: ClusterVerdict) -> list[NodeVerdict]:
 
 def _silent(cluster: ClusterVerdict) -> list[str]:
     return [
-        f"{n.facts.node}: {silence(n.facts.postgres_seen)}" for n in cluster.nodes.values() if n.facts.postgres is None
+        f"{n.facts.node}: {no_data_reason(n.facts.postgres_seen)}"
+        for n in cluster.nodes.values()
+        if n.facts.postgres is None
     ]
 
 

@@ -7,7 +7,7 @@ from state.errors import NotFound
 from state.estate.model import Estate, Name
 from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
-from state.verdicts.evidence import silence
+from state.verdicts.evidence import no_data_reason
 from state.world.readings import DnsReading
 from state.world.world import World
 
@@ -34,7 +34,7 @@ def answers_as_expected(args: RecordArgs, world: World, estate: Estate, now_mono
         for record in records:
             if reading is None:
                 healths.append(Health.UNKNOWN)
-                evidence.append(f"{server}: {silence(world.observed.get(key))}")
+                evidence.append(f"{server}: {no_data_reason(world.observed.get(key))}")
                 continue
             got = answer(reading, record)
             health, finding = record_verdict(got, args.answers or record.expect)

@@ -7,7 +7,7 @@ from pydantic import Field
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.errors import NotFound
 from state.estate.model import Estate, Name
-from state.verdicts.evidence import silence
+from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import active_message, shares, state_word
 from state.world.readings import BalancerReading, Server
 from state.world.world import World
@@ -86,7 +86,7 @@ def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono
     key = f"balancer:{balancer}"
     reading = world.fresh(key, BalancerReading, now_mono)
     if reading is None:
-        return unknown(f"{balancer}: {silence(world.observed.get(key))}")
+        return unknown(f"{balancer}: {no_data_reason(world.observed.get(key))}")
     servers = reading.of(backend)
     return servers or unknown(f"{balancer} has no backend {backend}")
 

@@ -20,7 +20,7 @@ from state.journal.events import Body, Event, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
 from state.runs.events import EffectEnded, EffectIntended
-from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of, told
+from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of, parse_drift
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.split_brain import split_resolved
 from state.world.observed import Observed
@@ -48,11 +48,11 @@ class Detector:
         self._expected: dict[SettingKey, tuple[Setting, float]] = {}
         self._under_way: dict[str, tuple[str, ...]] = {}
         self._differences: dict[str, dict[SettingKey, Difference]] = {}
-        self._told: dict[tuple[str, str], dict[str, Difference]] = {}
+        self._recorded_drifts: dict[tuple[str, str], dict[str, Difference]] = {}
         self._processes: dict[str, str] = {}
         self._streaks: dict[str, tuple[Health, int, float]] = {}
         self._healths: dict[str, Health] = {}
-        self.turned = False
+        self.urgent = False
         """Whether a verdict differs from the last tick."""
         self._pending: list[Event] = []
 
@@ -64,7 +64,7 @@ class Detector:
             self._forget(f"{recorded.event.run}/{recorded.event.step}")
 
     def _forget(self, effect: str) -> None:
-        """An outcome was erased: the effect is over, and what its targets are set to since is not known."""
+        """An outcome was erased: the effect is over, and the settings of its targets are no longer known."""
         targets = self._under_way.pop(effect, None)
         kept = {k: v for k, v in self._expected.items() if targets and "/".join(k[0][:2]) not in targets}
         self._expected = kept
@@ -95,14 +95,16 @@ class Detector:
         if body.finding is Finding.NOT_DONE:
             return  # it left nothing of its own
         for setting in body.leaves:
-            self._told.pop((setting.place[0], setting.place[1]), None)
+            self._recorded_drifts.pop((setting.place[0], setting.place[1]), None)
             self._expected[key_of(setting)] = (setting, self._mono(recorded))
 
     @_take.register
     def _(self, body: DriftDetected, recorded: Recorded) -> None:
-        self._told[body.balancer, body.backend] = told(body.backend, body.message.removeprefix(f"{body.balancer}: "))
+        self._recorded_drifts[body.balancer, body.backend] = parse_drift(
+            body.backend, body.message.removeprefix(f"{body.balancer}: ")
+        )
 
-    def heard(self, now: Observed[Reading]) -> None:
+    def on_reading(self, now: Observed[Reading]) -> None:
         """Compare a balancer with what confirmed effects left there; each new difference is recorded once."""
         reading, read_at = now.value, now.mono
         if not isinstance(reading, BalancerReading) or now.error is not None or read_at is None or now.at is None:
@@ -116,12 +118,12 @@ class Detector:
                 continue
             known = before.get(key)
             if "/".join(setting.place[:2]) in busy or since >= read_at:
-                whole, differs = False, known  # this reading proves nothing about it: what was known stays
+                whole, differs = False, known  # this reading proves nothing about it: keep the known difference
             else:
                 restarted = process != reading.process if process else started > since
                 differs = difference(reading, setting, restarted=restarted, known=known)
-                if differs is not None and not process:  # the first look: an earlier engine may have recorded it
-                    earlier = self._told.get((name, differs.backend), {}).get(differs.message)
+                if differs is not None and not process:  # the first reading: an earlier engine may have recorded it
+                    earlier = self._recorded_drifts.get((name, differs.backend), {}).get(differs.message)
                     if earlier is not None:
                         before[key] = differs = earlier
             if differs is not None:
@@ -142,7 +144,7 @@ class Detector:
         for name, verdict in judgement.services.items():
             self._follow(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
         before, self._healths = self._healths, judgement.healths
-        self.turned = self._healths != before
+        self.urgent = self._healths != before
         noticed, self._pending = self._pending, []
         return noticed
 
@@ -181,6 +183,6 @@ DETECTOR = Projection(
     Detector,
     (ServiceImpaired, ServiceRecovered, EffectIntended, EffectEnded, DriftDetected),
     Detector.fold,
-    Detector.heard,
+    Detector.on_reading,
     Detector.notice,
 )

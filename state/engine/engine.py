@@ -36,7 +36,7 @@ from state.ports.outside import Outside
 from state.runs.control import RunControls
 from state.runs.effects import Effects
 from state.runs.executor import Executor
-from state.runs.fault_points import Reach, pass_by
+from state.runs.fault_points import Reach, ignore_point
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
 from state.runs.steps import PlannedStep
@@ -78,7 +78,7 @@ class Engine:
         node: str,
         pid: int,
         uid: int,
-        reach: Reach = pass_by,
+        reach: Reach = ignore_point,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
         self.boot = secrets.token_hex(8)
@@ -102,7 +102,7 @@ class Engine:
         self.executor.undoer = self.plans
         self.controls = RunControls(self.history, self.journal, self.executor)
         self._topics = Topics(judge, self.folds, self.journal, library, clock)
-        self._poller = Poller(outside.sources, self.world, clock, self._heard)
+        self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._version = self._content = 0
         self._woken = clock.mono()
         self._moved = asyncio.Event()
@@ -255,10 +255,10 @@ class Engine:
         except NotFound as error:
             return unknown(str(error))
 
-    def _heard(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
+    def _on_observed(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
         if now.value is not None and now.error is None:
             observe_trends(self.world, key, now.value, before)
-            self.folds.heard(now)
+            self.folds.on_reading(now)
         self._content += 1
         if (before.error is None) != (now.error is None):
             self._move()
@@ -293,7 +293,7 @@ class Engine:
             await self._record_noticed()
             await self._probe(now)
             self._content += 1
-            if self.history.moving or now - self._woken >= TELEMETRY or self.folds.turned:
+            if self.history.moving or now - self._woken >= TELEMETRY or self.folds.urgent:
                 self._move()
 
     async def _record_noticed(self) -> None:
@@ -310,7 +310,7 @@ class Engine:
         """After a suspension of this process, plans shown before it are void."""
         if now - self._ticked > GAP:
             self.plans.void()
-            self.executor.stood_still()
+            self.executor.after_suspension()
 
     async def _probe(self, now: float) -> None:
         """Try whether the journal can be written again, since the next entry may be a minute away."""

@@ -23,8 +23,8 @@ OnObserved = Callable[[str, Observed[Reading], Observed[Reading]], None]
 class Poller:
     """Keeps a world current. A source that hangs delays only itself."""
 
-    def __init__(self, sources: Sequence[Source], world: World, clock: Clock, heard: OnObserved) -> None:
-        self._sources, self._world, self._clock, self._heard = sources, world, clock, heard
+    def __init__(self, sources: Sequence[Source], world: World, clock: Clock, on_observed: OnObserved) -> None:
+        self._sources, self._world, self._clock, self._on_observed = sources, world, clock, on_observed
         self._tasks: list[asyncio.Task[None]] = []
         for source in sources:
             world.observed[source.key] = Observed(source.key, source.limit)
@@ -63,7 +63,7 @@ class Poller:
                 now = before.failed(ReadError(Trouble.ERROR, message, self._clock.wall()))
                 failures += 1
             self._world.observed[source.key] = now
-            self._heard(source.key, before, now)
+            self._on_observed(source.key, before, now)
             pause = min(source.every * 1.5 ** min(failures, 8), SLOWEST) if failures > 1 else source.every
             took = self._clock.mono() - started
             await asyncio.sleep(max(0.05, pause - took) * random.uniform(0.95, 1.05))  # noqa: S311

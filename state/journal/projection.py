@@ -42,7 +42,7 @@ class Projection:
     """One fold: the state it makes, the bodies it reads (none = every entry), and how an entry changes the state.
 
     `fold` may raise LookupError, TypeError, ValueError or AttributeError for an entry that does not fit the earlier
-    ones; then the journal counts as unread from there. `heard` is called with each good reading, `notice` at every
+    ones; then the journal counts as unread from there. `on_reading` is called with each good reading, `notice` at every
     tick with the engine's monotonic clock; what `notice` returns is recorded, as soon as that is possible.
     """
 
@@ -50,7 +50,7 @@ class Projection:
     create: Callable[[FoldSetting], Any]
     kinds: tuple[type[Body], ...]
     fold: Callable[[Any, Recorded], None]
-    heard: Callable[[Any, Observed[Reading]], None] | None = None
+    on_reading: Callable[[Any, Observed[Reading]], None] | None = None
     notice: Callable[[Any, float], Sequence[Event]] | None = None
 
 
@@ -61,7 +61,7 @@ class Folds:
         self.states: dict[type[Any], Any] = {p.state: p.create(setting) for p in projections}
         self._projections = projections
         self._folded: dict[type[Any], int] = dict.fromkeys(self.states, 0)
-        self._unasked = {p.state for p in projections if p.heard is not None or p.notice is not None}
+        self._unasked = {p.state for p in projections if p.on_reading is not None or p.notice is not None}
         self._all = tuple(p for p in projections if not p.kinds)
         self._by_kind: dict[str, tuple[Projection, ...]] = {}
         for projection in projections:
@@ -99,15 +99,15 @@ class Folds:
         return self._folded[state] + int(getattr(held, "unrecorded", 0))
 
     @property
-    def turned(self) -> bool:
+    def urgent(self) -> bool:
         """Whether a state asks to be shown at once."""
-        return any(getattr(state, "turned", False) for state in self.states.values())
+        return any(getattr(state, "urgent", False) for state in self.states.values())
 
-    def heard(self, now: Observed[Reading]) -> None:
+    def on_reading(self, now: Observed[Reading]) -> None:
         """Give a good reading to every projection that wants readings."""
         for projection in self._projections:
-            if projection.heard is not None:
-                projection.heard(self.states[projection.state], now)
+            if projection.on_reading is not None:
+                projection.on_reading(self.states[projection.state], now)
 
     def notice(self, now_mono: float) -> list[Event]:
         """The events that the projections detect now, to be recorded."""

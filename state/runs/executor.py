@@ -82,7 +82,7 @@ class Executor:
         if run in self._wakes:
             self._wakes[run].set()
 
-    def stood_still(self) -> None:
+    def after_suspension(self) -> None:
         """This process was suspended for a while: what was confirmed before may no longer be wanted."""
         self._restarted |= set(self._tasks)
 

@@ -18,5 +18,5 @@ Reach = Callable[[str], None]
 """Called with the name of the point that was reached."""
 
 
-def pass_by(point: str) -> None:
+def ignore_point(point: str) -> None:
     """Do nothing."""

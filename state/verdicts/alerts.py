@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from state.health import Health
-from state.verdicts.evidence import silence
+from state.verdicts.evidence import no_data_reason
 from state.world.readings import Alert, AlertsReading
 from state.world.world import World
 
@@ -30,7 +30,7 @@ def alerts_verdict(world: World, now_mono: float, severity: str | None = None) -
         name = key.partition(":")[2]
         reading = world.fresh(key, AlertsReading, now_mono)
         if reading is None:
-            doubts.append(f"{name}: {silence(world.observed.get(key))}")
+            doubts.append(f"{name}: {no_data_reason(world.observed.get(key))}")
             continue
         found += firing(reading, severity)
         if not reading.watchdog:

@@ -30,7 +30,7 @@ def settings_of(balancer: str, server: Server) -> tuple[Setting, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A server that is not as an effect left it, and the cause that was likely when it was first read so."""
+    """A server whose setting differs from what an effect left, and the likely cause when it was first read."""
 
     backend: str
     message: str
@@ -38,10 +38,10 @@ class Difference:
 
 
 def difference(now: BalancerReading, left: Setting, *, restarted: bool, known: Difference | None) -> Difference | None:
-    """What differs from a setting that an effect left, None when nothing does.
+    """The difference to a setting that an effect left, None when there is none.
 
-    `restarted`: the process is another one than when the setting last held. `known` is the difference of the reading
-    before: as long as it stays the same it keeps its cause.
+    `restarted`: the process is another one than when the setting was last as expected. `known` is the difference at
+    the reading before: while it stays the same it keeps its cause.
     """
     message = _message(now, left)
     if not message:
@@ -63,8 +63,8 @@ def drifts(found: Iterable[Difference]) -> dict[str, str]:
     }
 
 
-def told(backend: str, message: str) -> dict[str, Difference]:
-    """What a message of `drifts` told, by the words of each difference."""
+def parse_drift(backend: str, message: str) -> dict[str, Difference]:
+    """The differences in a message of `drifts`, by the message of each difference."""
     found: dict[str, Difference] = {}
     for part in message.split("; "):
         cause, *differences = part.split(", ")

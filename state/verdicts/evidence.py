@@ -31,7 +31,7 @@ def worst(healths: Iterable[Health]) -> Health:
     return max(healths, key=rank, default=Health.UNKNOWN)
 
 
-def silence(seen: Observed[Any] | None) -> str:
+def no_data_reason(seen: Observed[Any] | None) -> str:
     """Why a source has no usable value: since when, and which of the four troubles."""
     if seen is None:
         return "not read by this engine"

@@ -7,7 +7,7 @@ import math
 from state.estate.model import Objectives
 from state.health import Health
 from state.units import millis, percent, rate
-from state.verdicts.evidence import silence
+from state.verdicts.evidence import no_data_reason
 from state.world.readings import MetricsReading, ServiceTraffic
 from state.world.world import World
 
@@ -48,7 +48,7 @@ def usable_metrics(world: World, monitor: str, now_mono: float) -> tuple[Metrics
     key = f"metrics:{monitor}"
     reading = world.fresh(key, MetricsReading, now_mono)
     if reading is None:
-        return None, silence(world.observed.get(key))
+        return None, no_data_reason(world.observed.get(key))
     age = (world.observed[key].age(now_mono) or 0.0) + reading.sample_age
     if not age <= SAMPLES_OLD:  # also when it is NaN
         return None, f"its newest sample is over {SAMPLES_OLD:.0f} s old"

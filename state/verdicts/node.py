@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from state.health import Health
 from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
-from state.verdicts.evidence import rank, silence, worst
+from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.guarantee import sender_of
 from state.verdicts.lag import ReplicationLag, standby_lag
 from state.verdicts.split_brain import SplitBrain
@@ -45,7 +45,7 @@ class NodeVerdict:
 def node_lag(node: NodeFacts, primary: PostgresReading | None) -> ReplicationLag:
     """The node's lag behind the one primary, or why it is unknown."""
     if node.postgres is None:
-        return ReplicationLag(why=silence(node.postgres_seen))
+        return ReplicationLag(why=no_data_reason(node.postgres_seen))
     if not node.postgres.in_recovery:
         return ReplicationLag(why="writable")
     return standby_lag(node.postgres, primary)
@@ -78,7 +78,7 @@ def _vote_finding(role: str, votes: tuple[Vote, ...]) -> NodeFinding | None:
 
 def _unreachable(facts: ClusterFacts, node: NodeFacts) -> str:
     """Why the server has no data, and what managers reported last: second-hand, so never a lag of zero."""
-    message = silence(node.postgres_seen)
+    message = no_data_reason(node.postgres_seen)
     if node.patroni is not None and node.patroni.state not in ("running", "streaming"):
         message += f", Patroni says {node.patroni.state}"
     behind = [
@@ -92,7 +92,7 @@ def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[NodeFinding]
         return []
     found: list[NodeFinding] = []
     if node.patroni is None:
-        found.append((Health.WARN, f"Patroni: {silence(node.patroni_seen)}"))
+        found.append((Health.WARN, f"Patroni: {no_data_reason(node.patroni_seen)}"))
     elif node.patroni.dcs_age is not None and node.patroni.dcs_age > DCS_OLD:
         found.append((Health.WARN, f"its Patroni has had no contact to the DCS for over {DCS_OLD:.0f} s"))
     views = [r for r in facts.managers.values() if r is not None and r.members]

@@ -9,7 +9,7 @@ from state.api.views.header import DataRisk
 from state.estate.model import DatabaseEntry
 from state.health import Health
 from state.verdicts.cluster import ClusterFacts, gather
-from state.verdicts.evidence import rank, silence, worst
+from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.guarantee import Guarantee, guarantee
 from state.verdicts.node import NodeFinding, NodeVerdict, node_lag, node_verdict
 from state.verdicts.risk import Candidate, best_candidate, data_risk
@@ -108,5 +108,8 @@ def _no_primary(facts: ClusterFacts, leader: str) -> NodeFinding:
         return Health.FAIL, "no node holds the leader lock"
     if leader in facts.nodes:
         node = facts.nodes[leader]
-        return Health.UNKNOWN, f"{leader} leads according to its managers; its server: {silence(node.postgres_seen)}"
+        return (
+            Health.UNKNOWN,
+            f"{leader} leads according to its managers; its server: {no_data_reason(node.postgres_seen)}",
+        )
     return Health.UNKNOWN, "no node is known to accept writes"

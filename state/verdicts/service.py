@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
-from state.verdicts.evidence import rank, silence, worst
+from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.figures import judge_traffic, usable_metrics
 from state.verdicts.traffic import backend_verdict
 from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
@@ -166,7 +166,7 @@ def _ask_probes(world: World, now_mono: float, service_probes: list[Probe], find
     answers = [(p, world.fresh(p.key, ProbeReading, now_mono)) for p in service_probes]
     passed = sum(r is not None and r.ok for _, r in answers)
     failed = [f"{p.name} answers {r.status}" for p, r in answers if r is not None and not r.ok]
-    silent = [f"{p.name}: {silence(world.observed.get(p.key))}" for p, r in answers if r is None]
+    silent = [f"{p.name}: {no_data_reason(world.observed.get(p.key))}" for p, r in answers if r is None]
     if failed:
         health = Health.FAIL if len(failed) == len(answers) else Health.WARN
         findings.verdicts.append((health, ", ".join(failed)))
@@ -186,7 +186,7 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
         key = f"balancer:{balancer}"
         reading = world.fresh(key, BalancerReading, now_mono)
         if reading is None:
-            findings.verdicts.append((Health.WARN, f"{balancer}: {silence(world.observed.get(key))}"))
+            findings.verdicts.append((Health.WARN, f"{balancer}: {no_data_reason(world.observed.get(key))}"))
             continue
         verdict = backend_verdict(reading.of(entry.backend), entry.floor, entry.colours)
         if verdict.health is not Health.PASS:

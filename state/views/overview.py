@@ -11,7 +11,7 @@ from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import millis
 from state.verdicts.alerts import alerts_verdict
-from state.verdicts.evidence import silence
+from state.verdicts.evidence import no_data_reason
 from state.verdicts.priority import Priority, advice, recovery_order
 from state.verdicts.service import ServiceVerdict, probes
 from state.verdicts.traffic import active_message
@@ -135,7 +135,7 @@ def _probe_rows(estate: Estate, world: World, now_mono: float) -> dict[str, Prob
         for probe in known:
             reading = world.fresh(probe.key, ProbeReading, now_mono)
             if reading is None:
-                health, message = Health.UNKNOWN, silence(world.observed.get(probe.key))
+                health, message = Health.UNKNOWN, no_data_reason(world.observed.get(probe.key))
             else:
                 health = Health.PASS if reading.ok else Health.FAIL
                 message = f"{reading.status} in {millis(reading.seconds)}"

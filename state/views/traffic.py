@@ -11,7 +11,7 @@ from state.detection.detector import Detector
 from state.estate.model import DnsRecord, Estate, ServiceTrafficEntry
 from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
-from state.verdicts.evidence import silence
+from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import backend_verdict, frontend_verdict, server_health, shares, state_word
 from state.views.context import Contribution, ViewContext
 from state.views.trends import CHARTED_SERVERS
@@ -174,7 +174,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
     else:
         verdict = frontend_verdict(servers, frontend.role, frontend.aside)
     if not balancer.fresh:
-        verdict = replace(verdict, health=Health.UNKNOWN, message=silence(balancer.seen), serving=0, active="")
+        verdict = replace(verdict, health=Health.UNKNOWN, message=no_data_reason(balancer.seen), serving=0, active="")
     return BackendRow(
         key=f"{balancer.name}/{backend}",
         balancer=balancer.name,
@@ -262,7 +262,7 @@ def _dns_row(
     key = f"{zone}/{record.name}/{record.type}@{server}"
     if reading is None:
         return DnsRow(
-            key, name, server, "", expected, Health.UNKNOWN, silence(world.observed.get(source)), None, source
+            key, name, server, "", expected, Health.UNKNOWN, no_data_reason(world.observed.get(source)), None, source
         )
     answers = answer(reading, record)
     health, message = record_verdict(answers, record.expect)

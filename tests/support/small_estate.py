@@ -22,7 +22,7 @@ from state.journal.store import JournalStore
 from state.planning.library import Library
 from state.ports.outside import Outside
 from state.runbooks.model import Runbook
-from state.runs.fault_points import Reach, pass_by
+from state.runs.fault_points import Reach, ignore_point
 from state.world.readings import BalancerReading
 
 COMMANDER = Caller(1000, "ada", "ada", ("commander", "responder"), "s1", read_only=False)
@@ -142,7 +142,7 @@ async def small(
     *runbooks: Mapping[str, Any],
     balancer: MemoryBalancer | None = None,
     store: JournalStore | None = None,
-    reach: Reach = pass_by,
+    reach: Reach = ignore_point,
     estate: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Small]:
