@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from console.tui.dialogs.detail import DetailDialog
 from console.tui.parts.run_facts import measured
 from console.tui.screens.replication import guarantee_message
@@ -30,6 +32,16 @@ async def test_header_and_row_show_the_same_clock() -> None:
             assert f" {above} " in row
             seen.add(above)
         assert len(seen) > 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_missed_objective_is_a_time_in_the_table_too(size: tuple[int, int]) -> None:
+    async with stage(size=size) as st:
+        view, mono = st.front.view("overview"), st.front.mono()
+        late = replace(view.services["checkout"], rto=RtoClock("checkout", mono - 900 - 4000, 900, None))
+        st.front.show("overview", replace(view, services={**view.services, "checkout": late}))
+        await st.sees(" -1:06:")
+        assert "####" not in st.text
 
 
 async def test_a_recovered_service_shows_no_running_clock() -> None:

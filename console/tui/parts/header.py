@@ -24,11 +24,11 @@ DANGER_LINE = "bold red reverse"
 CAUTION_LINE = "bold yellow reverse"
 
 
-def rto_left(running: RtoClock, store: Store) -> Text:
-    """Time left of a running objective, or by how much it is missed."""
+def rto_left(running: RtoClock, store: Store, *, short: bool = False) -> Text:
+    """Time left of a running objective, or by how much it is missed: `over by 02:10`, in short `-02:10`."""
     spent = store.spent(running.started_mono)
     if spent > running.target:
-        return cell(f"over by {clock(spent - running.target)}", FAIL)
+        return cell(f"{'-' if short else 'over by '}{clock(spent - running.target)}", FAIL)
     return cell(clock(running.target - spent), WARN if spent >= NEARLY * running.target else "bold")
 
 
