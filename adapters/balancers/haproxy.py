@@ -38,8 +38,8 @@ class HaproxyOptions(BalancerEntry):
         if socket.startswith("/"):
             if len(socket.encode()) > 107:
                 raise ValueError("a Unix socket path has at most 107 bytes")
-        elif not is_loopback(split_address(socket)[0]):
-            raise ValueError("a Unix socket or a loopback address: the runtime API has no encryption")
+        elif not _is_local(socket):
+            raise ValueError("an absolute path, or host:port of a loopback address: the runtime API has no encryption")
         return socket
 
 
@@ -160,6 +160,14 @@ async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
         async with asyncio.timeout(deadline):
             return await turn.acquire()
     except TimeoutError:
+        return False
+
+
+def _is_local(address: str) -> bool:
+    """Whether it is host:port of this machine."""
+    try:
+        return is_loopback(split_address(address)[0])
+    except ValueError:
         return False
 
 

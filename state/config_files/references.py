@@ -24,8 +24,9 @@ class Reference:
 
 
 def defined(data: Any, *sections: str) -> list[str]:
-    """The names defined in these sections."""
-    return [name for section in sections for name in (at(data, (section,)) or ()) if isinstance(name, str)]
+    """The names defined in these sections; one that is not a mapping defines none."""
+    found = (at(data, (section,)) for section in sections)
+    return [name for each in found if isinstance(each, Mapping) for name in each if isinstance(name, str)]
 
 
 def reference_problems(located: Located, references: Mapping[Path, Reference]) -> Iterator[tuple[Path, Problem]]:

@@ -216,6 +216,14 @@ def test_what_is_no_mapping(text: str) -> None:
         estate(text)
 
 
+@pytest.mark.parametrize("value", ["7", "[1, 2]", '"no"', "1.5", "true"])
+@pytest.mark.parametrize("section", ["sites", "people", "services", "databases", "balancers", "zones", "monitors"])
+def test_a_section_that_is_no_mapping_is_told_at_its_place(section: str, value: str) -> None:
+    text = "estate: x\nenvironment: staging\n" + ("" if section == "sites" else "sites: {}\n")
+    with pytest.raises(ConfigError, match="expected a mapping of keys and values"):
+        estate(f"{text}{section}: {value}\n")
+
+
 def test_a_long_chain_of_dependencies_is_no_problem_and_a_ring_of_it_is_told() -> None:
     entry = "  s{}: {{tier: 1, rto: 1h, rpo: 1MB, depends_on: [s{}]}}\n"
     head = "estate: chain\nenvironment: lab\nsites: {}\nservices:\n"
