@@ -1,4 +1,4 @@
-"""The stream of the engine, asked for before Textual is imported: the answer waits when the first frame is drawn."""
+"""The stream of the engine, requested before Textual is imported: the answer is there for the first frame."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from console.client.engine_client import Connected, EngineClient, Line, Lost
 from state.capabilities import topics
 
 HELLO_WAIT = 0.03
-"""Seconds the engine gets to say hello before the rest of the program is loaded; on one machine it needs a tenth."""
+"""Seconds the engine has to answer hello before the rest of the program is loaded; it usually needs a tenth."""
 MOST_WAITING = 64
 
 StreamItem = Connected | Line | Lost
 
 
 class EarlyStream:
-    """What `EngineClient.follow` tells, from before there is an app that listens."""
+    """The items of `EngineClient.follow`, from before the app exists."""
 
     def __init__(self, client: EngineClient) -> None:
         self._client = client
@@ -25,7 +25,7 @@ class EarlyStream:
         self._task = asyncio.create_task(self._pump(), name="early-stream")
 
     async def begin(self) -> None:
-        """Until the engine has said hello and was asked for its views, or the time is up."""
+        """Run until the engine has answered hello and its views are requested, or the time is over."""
         try:
             async with asyncio.timeout(HELLO_WAIT):
                 await self._first.wait()
@@ -35,7 +35,7 @@ class EarlyStream:
             await asyncio.sleep(0)
 
     async def follow(self) -> AsyncIterator[StreamItem]:
-        """Everything told so far and from now on."""
+        """All items so far and from now on."""
         while True:
             if self._task.done() and self._told.empty():
                 await self._task
@@ -43,7 +43,7 @@ class EarlyStream:
             yield await self._told.get()
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop following."""
         self._task.cancel()
         await asyncio.wait({self._task})
 

@@ -1,4 +1,4 @@
-"""What actions may ask for: cards, forms, notices, dialogs. All that is previewed or sent goes through here.
+"""The requests of actions: cards, forms, notices, dialogs. Every preview and every send goes through here.
 
 Dialogs are imported when they are first opened: none of them is needed for the first frame.
 """
@@ -81,7 +81,7 @@ class Navigator(Navigation):
             self._app.push_screen(TextDialog(refused.title, [cell(str(refused), FAIL), cell(refused.hint)]))
             return
         if mode != self._app.current_mode or self.front is None:
-            self.say(f"the plan {card.title} was put away: you had moved on")
+            self.say(f"the plan {card.title} is not shown: you have left its screen")
             return
         self.say("")
 
@@ -132,7 +132,7 @@ class Navigator(Navigation):
         if problem:
             self._verified(f"THE CHAIN IS BROKEN ({at}): {problem}", Health.FAIL)
         else:
-            self._verified(f"the chain holds: {count} verified at {at}", Health.PASS)
+            self._verified(f"the chain is valid: {count} verified at {at}", Health.PASS)
 
     def _verified(self, message: str, health: Health | None) -> None:
         self._recent.chain_check = ChainCheck(message, health)

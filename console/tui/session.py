@@ -1,4 +1,4 @@
-"""What dialogs, screens, parts and actions see of the console they are in: protocols, and the app fulfils them."""
+"""What dialogs, screens, parts and actions see of the console: protocols that the app implements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ActionContext(NamedTuple):
 
 
 class Navigation(Protocol):
-    """What may be asked of the console. None of it reaches the outside without a person's confirmation."""
+    """The requests to the console. None of them acts on a target without a person's confirmation."""
 
     def preview(self, request: PlanRequest) -> None: ...
     def ask(self, title: str, params: Sequence[Param], then: Then) -> None: ...
@@ -53,7 +53,7 @@ class Navigation(Protocol):
 
 
 class ChainCheck(NamedTuple):
-    """What came of a verification of the journal; `health` None while it goes on."""
+    """The result of a verification of the journal; `health` None while it runs."""
 
     message: str
     health: Health | None
@@ -72,7 +72,7 @@ class Recent:
 
     @property
     def notice_now(self) -> str:
-        """What the last line says, for a while."""
+        """The notice in the last line, for a while."""
         return self.notice if time.monotonic() < self.notice_until else ""
 
 
@@ -91,7 +91,7 @@ class Session(Protocol):
         """The topics that have a screen, in the order of their digits."""
 
     def use_theme(self, name: str) -> None:
-        """Draw in other colours from now on."""
+        """Switch to other colours."""
 
 
 def session_of(node: MessagePump) -> Session:

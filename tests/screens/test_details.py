@@ -180,7 +180,7 @@ async def test_the_journal_is_filtered_by_run_and_kind_and_says_so() -> None:
         await st.press("down", "t")
         await st.sees("filter kind=step-verified: 10 of 40")
         await st.press("v")
-        await st.sees("the chain holds: 1287 entries verified at")
+        await st.sees("the chain is valid: 1287 entries verified at")
 
 
 async def test_of_thousands_of_servers_only_those_in_sight_are_built() -> None:

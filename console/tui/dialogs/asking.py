@@ -1,4 +1,4 @@
-"""What a confirmation asks to be typed, in order, and the line that asks for it."""
+"""What must be typed to confirm, in order, and the line that asks for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def wanted_of(confirmation: Confirmation) -> tuple[Wanted, ...]:
 
 
 def asking(confirmation: Confirmation, gate: Gate) -> Text:
-    """What to type now, what of it has been typed, and what follows."""
+    """What to type now, what has been typed, and what follows."""
     wanted = gate.current
     if wanted is None:
         return joined(("confirmed", WARN))

@@ -1,4 +1,4 @@
-"""The frame of every dialog: the header stays, the rest is the dialog. Escape leaves."""
+"""The frame of every dialog: the header stays, the rest is the dialog. Escape closes it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Dialog(Living, ModalScreen[R]):
     def __init__(self) -> None:
         super().__init__()
         self._mounted_whole = False
-        # Kept by hand: a late message may come while a closing dialog has lost its children already.
+        # Set here: a late message may arrive when a closing dialog no longer has its children.
         self.top = Lines([""])
 
     def compose(self) -> ComposeResult:
@@ -67,7 +67,7 @@ class Dialog(Living, ModalScreen[R]):
         self.tick()
 
     def on_changed(self, message: Changed) -> None:
-        """Whatever the engine told, the header shows it also over a dialog."""
+        """The header shows news from the engine over a dialog too."""
         message.stop()
         if self.ready:
             self.tick()

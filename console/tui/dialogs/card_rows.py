@@ -1,4 +1,4 @@
-"""The style of a consequence card. What it says, and in which order, is `console.card_text`."""
+"""The style of a consequence card. Its text and order are in `console.card_text`."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def _lines(section: Section, glyphs: Glyphs) -> list[Row]:
 
 
 def _flow(lines: Sequence[CardLine], glyphs: Glyphs) -> Flow:
-    """What was found in order, without the rules' names: those are for what is refused."""
+    """The rules that passed, without their names, which only refusals need."""
     sign = state_text(Health.PASS.value, glyphs, word=False)
     return Flow(tuple(joined(sign, " ", line.text) for line in lines), " | " if glyphs.ascii_only else " · ")
 
 
 def _diffs(lines: Sequence[CardLine], glyphs: Glyphs) -> list[Row]:
-    """Each object before and after, in columns; numbers stand right."""
+    """Each object before and after, in columns; numbers are right-aligned."""
     width = min(WIDEST_SUBJECT, max(cells(line.label) for line in lines)) + 2
     room = max(cells(line.before) for line in lines)
     rows: list[Row] = []

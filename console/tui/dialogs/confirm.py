@@ -1,6 +1,6 @@
-"""The frame of every confirmation: what is asked, what confirms it, and what came of it.
+"""The frame of every confirmation: what is to be confirmed, what must be typed, and the result.
 
-Cancel has focus, so Enter leaves. What typing means is decided by `gate.py`.
+Cancel has focus, so Enter closes the dialog. `gate.py` decides what typed keys mean.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from state.errors import EffectUnknown, RecoveryError
 from state.units import clock
 
 SOON = 30.0
-"""Seconds before it expires from which on that is said loudly."""
+"""Seconds before it expires from which a warning is shown."""
 Send = Callable[[Mapping[str, str]], Awaitable[Accepted]]
 """Sends what was typed, by name."""
 
 
 class Cancel(Lines, can_focus=True):
-    """The way out. It has focus from the start, so Enter leaves."""
+    """The cancel button. It has focus from the start, so Enter closes the dialog."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.leave", "cancel", show=False)]
     DEFAULT_CSS = "Cancel { width: 12; height: 1; margin: 0 1; } Cancel:focus { text-style: reverse; }"
@@ -44,11 +44,11 @@ class Cancel(Lines, can_focus=True):
 
 
 class ConfirmDialog(Dialog[str]):
-    """Asks for a confirmation and sends it once it was typed. Subclasses say what is to be read before."""
+    """Asks for a confirmation and sends it once it was typed. Subclasses show what is to be read before."""
 
     keys_: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "cancel"), ("↑↓", "scroll"))
     what = "the question"
-    """What expires and is void."""
+    """The name of what expires."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll(-1)", show=False),
         Binding("down", "scroll(1)", show=False),
@@ -76,7 +76,7 @@ class ConfirmDialog(Dialog[str]):
     # -- what is shown
 
     def rows(self) -> list[Row]:
-        """What a person must read before."""
+        """What a person must read before confirming."""
         raise NotImplementedError
 
     @property
@@ -85,7 +85,7 @@ class ConfirmDialog(Dialog[str]):
         return False
 
     def again(self) -> list[Text]:
-        """How to ask once more, for whoever cannot confirm this one."""
+        """What to do when this one cannot be confirmed."""
         return [joined(("esc", KEY), " leaves")]
 
     def content_(self) -> Iterable[Widget]:
@@ -167,7 +167,7 @@ class ConfirmDialog(Dialog[str]):
             early = not self.gate.armed(event.time)
             self.gate.other_key(event.time)
             if event.key == "enter" and early:
-                # Left over from the screen before: it would close the card unread.
+                # A key meant for the screen before: it would close the card unread.
                 event.stop()
                 event.prevent_default()
         self.paint_ask()

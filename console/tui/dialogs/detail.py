@@ -1,4 +1,4 @@
-"""Everything about one row, on the whole terminal; what is in it stays alive."""
+"""Everything about one row, on the whole terminal; it is updated while open."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ P = TypeVar("P")
 
 
 class Destination(NamedTuple):
-    """One thing that can be gone to: on which screen, in which table, under which key."""
+    """One destination: its screen, table and key."""
 
     screen: str
     table: str
@@ -37,7 +37,7 @@ class Destination(NamedTuple):
 
 
 def places(store: Store, tabs: Iterable[Topic]) -> list[Destination]:
-    """Every row of the views that can be gone to, by name."""
+    """Every row of the views that "go to" can open, by name."""
     found: list[Destination] = []
     for topic in tabs:
         view = store.view(topic.name)
@@ -77,7 +77,7 @@ class PickDialog(Dialog[P]):
         raise NotImplementedError
 
     def content_(self) -> Iterable[Widget]:
-        table = LineTable(self.columns, empty="the engine told nothing yet", glyphs=self.session.glyphs)
+        table = LineTable(self.columns, empty="no data from the engine yet", glyphs=self.session.glyphs)
         table.can_focus = False
         yield Input(placeholder="a part of a name", compact=True)
         yield table
@@ -98,7 +98,7 @@ class PickDialog(Dialog[P]):
 
 
 class GoToDialog(PickDialog[Destination]):
-    """Anything the views hold, by name."""
+    """Any row of the views, by name."""
 
     title_ = "Go to"
     keys_ = (("enter", "go"), ("↑↓", "choose"), ("esc", "back"))
@@ -145,7 +145,7 @@ class FilterDialog(ModalScreen[None]):
 
     @on(Changed)
     def _pass_on(self, changed: Changed) -> None:
-        """The screen behind goes on living."""
+        """The screen behind is still updated."""
         changed.stop()
         self.app.screen_stack[-2].post_message(changed)
 

@@ -1,4 +1,4 @@
-"""A form for parameters. What it collects only ever goes into a preview or a confirmation."""
+"""A form for parameters. Its values are used in a preview or a confirmation only."""
 
 from __future__ import annotations
 
@@ -121,6 +121,6 @@ class FormDialog(Dialog[dict[str, str]]):
         return any(param.required for param in self._params if param.name == name)
 
     def on_key(self, event: events.Key) -> None:
-        """A note about a wrong field goes with the next key."""
+        """A note about a wrong field disappears with the next key."""
         if event.key != "enter":
             self.query_one("#wrong", Lines).show([""])

@@ -1,9 +1,9 @@
-"""What typed keys mean for a confirmation: pure, so that every stream of keys can be tried on it.
+"""What typed keys mean for a confirmation: pure functions, so that any sequence of keys can be tested.
 
 Keys within the arming time after the card was drawn are dropped. More than three printable keys within 30 ms, or
-any paste, are no hand: the input is emptied and the gate arms again. The last key counts only after a moment in
-which nothing follows it, and a single letter only after one in which nothing went before, so no letter at either
-end of a pasted text confirms anything.
+any paste, are not typed by hand: the input is emptied and the gate arms again. The last key counts only if no key
+follows it for a moment, and a single letter only if no key came in the moment before it, so no letter at either end
+of a pasted text confirms anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST = 200
 
 
 class KeyOutcome(StrEnum):
-    """What became of a key."""
+    """The result of one key."""
 
     DROPPED = "dropped"
     BURST = "burst"
@@ -31,7 +31,7 @@ class KeyOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One thing to type. `once` = a wrong entry of full length voids the card; case is forgiven where `fold`."""
+    """One thing to type. `once` = a wrong entry of full length voids the card; case is ignored with `fold`."""
 
     name: str
     text: str
@@ -43,7 +43,7 @@ class Wanted:
 
 
 class Gate:
-    """Collects what a card wants typed, one thing after the other. Times are seconds of one monotonic clock."""
+    """Collects what must be typed, one text after the other. Times are seconds of one monotonic clock."""
 
     def __init__(self, wanted: Sequence[Wanted], arm: float) -> None:
         self._wanted = tuple(wanted)
@@ -79,7 +79,7 @@ class Gate:
             return KeyOutcome.DROPPED
         wanted = self.current
         if wanted is None:
-            # Something followed the last key: that was no deliberate yes.
+            # Another key followed the last one: the confirmation was not deliberate.
             return self.reset(at)
         if len(wanted.text) == 1 and not alone:
             return KeyOutcome.DROPPED
@@ -99,7 +99,7 @@ class Gate:
         return KeyOutcome.TYPED
 
     def other_key(self, at: float) -> None:
-        """Enter or another key without a character: right after the last letter it betrays a paste."""
+        """Enter or another key without a character: right after the last letter it is a sign of a paste."""
         self._last = at
         if self._completed_at is not None:
             self.reset(at)
@@ -109,7 +109,7 @@ class Gate:
         self.typed = self.typed[:-1]
 
     def reset(self, at: float) -> KeyOutcome:
-        """Not a hand: forget everything and arm again."""
+        """Not typed by hand: empty the input and arm again."""
         self._done.clear()
         self._completed_at = None
         self.typed = ""
@@ -117,7 +117,7 @@ class Gate:
         return KeyOutcome.BURST
 
     def accepted(self, now: float) -> dict[str, str] | None:
-        """What was typed, once all of it is and the moment after it has passed in silence."""
+        """What was typed, once it is complete and no key followed for a moment."""
         if self._completed_at is None or now - self._completed_at < SETTLE_SECONDS:
             return None
         return dict(self._done)

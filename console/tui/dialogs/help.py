@@ -38,7 +38,7 @@ def help_rows(ctx: ActionContext, tabs: Sequence[Topic], about: str) -> list[Row
     rows += [_line(keys, message) for keys, message in MOVING]
     rows.append(_line("1-9", ", ".join(f"{tab.digit} {tab.title}" for tab in tabs)))
     rows += [cell(""), titled("Marks"), cell("  ✓ pass  ! warn  ✗ fail  ? unknown, which is never a pass")]
-    rows.append(cell("  ~ 12 s: older than it should be. Far older values are withheld: no data since 07:03:12Z"))
+    rows.append(cell("  ~ 12 s: past its age limit. Values far past it are not shown: no data since 07:03:12Z"))
     rows += [cell(""), cell("No key acts by itself: it opens a card that shows what would happen, and asks.")]
     return rows
 

@@ -17,7 +17,7 @@ from console.tui.widgets.rows import Column, TableRow
 
 
 class PaletteEntry(NamedTuple):
-    """One thing that can be done by name; `works` is false when it would only say why it does nothing now."""
+    """One thing that can be done by name; `works` is false when it is not possible now."""
 
     name: str
     key: str
@@ -27,7 +27,7 @@ class PaletteEntry(NamedTuple):
 
 
 class PaletteDialog(PickDialog[Callable[[], object]]):
-    """Type a part of a name; Enter does it. What does nothing now says why."""
+    """Type a part of a name; Enter does it. What is not possible now shows the reason."""
 
     title_ = "Everything by name"
     keys_ = (("enter", "do it"), ("↑↓", "choose"), ("esc", "back"))

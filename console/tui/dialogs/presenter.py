@@ -1,4 +1,4 @@
-"""Presenter mode: large clocks for a wall. Hosts and people do not appear, by what is asked for, not by hiding."""
+"""Presenter mode: large clocks for a wall. It does not read hosts and people, so it cannot show them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from state.units import ago, clock, megabytes, utc
 
 DIGITS_WIDTH = 70
 DIGITS_HEIGHT = 16
-"""On less, and without box-drawing characters, the clocks are plain words."""
+"""On smaller terminals, and without box-drawing characters, the clocks are plain text."""
 
 
 class Figure(Vertical):

@@ -17,7 +17,7 @@ LABEL_WIDTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What would be asked of the engine: a title, and labelled facts in reading order."""
+    """The request to the engine: a title, and labelled facts in reading order."""
 
     title: str
     facts: tuple[tuple[str, str], ...]

@@ -1,4 +1,4 @@
-"""What a value says about its age, as text: the decision is `Age`'s, here it becomes words and cells."""
+"""The age of a value as text and cells; `Age` decides what is shown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unless_withheld(age: Age, value: Text) -> Text:
 
 
 def with_age(age: Age, value: Text | str, wall: float, separator: str = "; ") -> Text:
-    """A value behind the mark of its age; one that is far too old leaves the mark only."""
+    """A value after the mark of its age; for a value that is far too old only the mark."""
     if age.withheld:
         return age_text(age, wall)
     return joined(value) if age.fresh else joined(age_text(age, wall), value, separator=separator)

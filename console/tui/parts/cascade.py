@@ -32,7 +32,7 @@ def dependents(name: str, view: OverviewView) -> list[str]:
 
 
 def cascade_rows(row: ServiceRow, view: OverviewView, health_of: HealthOf, glyphs: Glyphs) -> list[Row]:
-    """`needs` with how each dependency stands, indented by distance, and `unblocks`."""
+    """`needs` with the state of each dependency, indented by distance, and `unblocks`."""
     told: list[Row] = []
     for depth, name in _beneath(row.name, view):
         health = health_of(name)

@@ -1,4 +1,4 @@
-"""Labelled words that wrap under themselves, for detail panes, cards and help."""
+"""Labelled texts that wrap below themselves, for detail panes, cards and help."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABEL_WIDTH = 10
 
 
 class LabelledText(NamedTuple):
-    """A label and its words; wrapped words stay right of the label."""
+    """A label and its text; wrapped text stays right of the label."""
 
     label: Text
     message: Text

@@ -12,14 +12,14 @@ from console.tui.widgets.table import LineTable
 
 R = TypeVar("R")
 MANY = 400
-"""From so many rows on they are built when they come into sight."""
+"""From this number of rows on, rows are built when they become visible."""
 Build = Callable[[str, R, Age], TableRow]
 """A table's row of a key, a view's row, and the age of the oldest source it comes from."""
 Sources = Callable[[R], tuple[str, ...]]
 
 
 class Feed(Generic[R]):
-    """Keeps one table true to one mapping of rows. Of many rows only those in sight are built."""
+    """Keeps one table equal to one mapping of rows. Of many rows only the visible ones are built."""
 
     def __init__(self, table: LineTable, store: Store, build: Build[R], sources: Sources[R] = lambda _row: ()) -> None:
         """`sources` names what a row was read from."""
@@ -68,6 +68,6 @@ class Feed(Generic[R]):
         return self._build(key, row, self._store.oldest(self._sources(row)))
 
     def _age_words(self) -> dict[str, str]:
-        """What each source says about its age now."""
+        """The age text of each source now."""
         found = {source for row in self._rows.values() for source in self._sources(row)}
         return {source: age_words(self._store.age(source), self._store.wall) for source in found}

@@ -1,4 +1,4 @@
-"""One line made of fields that give way in order of importance when the line gets narrow."""
+"""One line of fields; the less important ones are shortened or left out when the line is narrow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GAP = "  "
 
 
 class Field(NamedTuple):
-    """One field: its forms from long to short. Rank 0 is never left out; higher ranks give way first."""
+    """One field: its forms from long to short. Rank 0 is never left out; higher ranks are left out first."""
 
     rank: int
     forms: tuple[Text, ...]

@@ -17,7 +17,7 @@ from state.units import ago
 ALWAYS = {"help": 0, "stop-everything": 0}
 """Named on the narrowest terminal too."""
 USELESS = 100
-"""Keys that do nothing now give way to those that do."""
+"""Keys that do nothing now are left out before those that work."""
 
 
 def _key(action: Action, works: bool) -> Text:

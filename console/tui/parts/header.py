@@ -1,4 +1,4 @@
-"""The header of every screen: where we are, the clocks, the risk, who acts, how old the worst source is."""
+"""The header of every screen: the estate, the clocks, the risk, the person, the age of the oldest source."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def rto_forms(running: RtoClock | None, store: Store) -> tuple[Text, ...]:
 
 
 def risk_forms(risk: DataRisk | None, store: Store, glyphs: Glyphs) -> tuple[Text, ...]:
-    """Data at risk against the RPO; unknown is said, never 0."""
+    """Data at risk against the RPO; unknown is shown as unknown, never 0."""
     if risk is None:
         return ()
     age = store.oldest(risk.sources)
@@ -101,7 +101,7 @@ def oldest(store: Store) -> tuple[Text, ...]:
 
 
 def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
-    """The first line. It cannot be hidden, and the environment in it cannot be pushed out."""
+    """The first line. It cannot be hidden, and the environment in it is never left out."""
     view, hello = store.view(HeaderView), store.hello
     environment = view.environment if view else hello.environment if hello else ""
     word, style = banner(environment or "unknown", drill=environment == "drill")
@@ -133,7 +133,7 @@ def tabs_line(store: Store, tabs: Sequence[Topic], here: str, width: int) -> Tex
 
 
 def alarm_lines(store: Store, width: int) -> list[Text]:
-    """Lines that exist only while something is badly wrong."""
+    """Lines that exist only while there is an alarm."""
     view = store.view(HeaderView)
     alarms = list(view.alarms) if view is not None else []
     if store.link.state is LinkState.LOST:

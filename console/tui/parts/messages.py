@@ -21,12 +21,12 @@ def number(value: float | None, shown: str, over: bool = False) -> Text:
 
 
 def ratio(value: float | None, limit: float) -> Text:
-    """A share, standing out above its limit."""
+    """A share, marked above its limit."""
     return NOTHING if value is None else number(value, percent(value), value > limit)
 
 
 def latency(value: float | None, limit: float | None) -> Text:
-    """Milliseconds, standing out above their limit."""
+    """Milliseconds, marked above their limit."""
     return NOTHING if value is None else number(value, millis(value), limit is not None and value > limit)
 
 
@@ -36,7 +36,7 @@ def size(value: int | None) -> Text:
 
 
 def sources_fact(store: Store, sources: tuple[str, ...]) -> LabelledText:
-    """Each source with its age, and what its last read said when that failed."""
+    """Each source with its age, and the error of its last read when that failed."""
     parts: list[Text] = []
     for source in sources:
         age = store.age(source)

@@ -1,4 +1,4 @@
-"""Everything about a run, a step or a runbook, in words."""
+"""Everything about a run, a step or a runbook, as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from state.units import clock, megabytes, utc, utc_date
 
 
 def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
-    """How a run stands, and what its steps told, newest first."""
+    """The state of a run, and the messages of its steps, newest first."""
     told: list[Row] = [joined((f"{row.id} {row.title}", "bold"))]
     if row.question:
         told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
@@ -31,7 +31,7 @@ def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
 
 
 def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
-    """How a step stands, and every piece of its evidence."""
+    """The state of a step, and all of its evidence."""
     head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
     told: list[Row] = [head, fact("state", f"{row.state.value}: {row.message}" if row.message else row.state.value)]
     if message := measured(row):
@@ -48,7 +48,7 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
 
 
 def measured(row: StepRow) -> str:
-    """What a step measured, in words."""
+    """What a step measured, as text."""
     lost = row.figures.get("lost_bytes")
     if lost is None:
         return ""

@@ -30,7 +30,7 @@ LABEL_WIDTH = 16
 
 
 class GenericScreen(MainScreen):
-    """What the engine tells about this topic, as it tells it: there is no screen made for it yet."""
+    """The data of this topic as the engine sends it; it has no screen of its own yet."""
 
     def body(self) -> Iterable[Widget]:
         self._tables: dict[str, Feed[Any]] = {}
@@ -38,7 +38,7 @@ class GenericScreen(MainScreen):
             row = get_args(kind)[1] if is_table(kind) else None
             if is_dataclass(row):
                 title = name.replace("_", " ").capitalize()
-                table = LineTable(_columns(row), title=title, empty="nothing told yet", glyphs=self.glyphs, id=name)
+                table = LineTable(_columns(row), title=title, empty="no data yet", glyphs=self.glyphs, id=name)
                 build = partial(self._build, [field.name for field in fields(row)])
                 self._tables[name] = Feed[Any](table, self.store, build, sources_of)
                 yield table
@@ -50,7 +50,7 @@ class GenericScreen(MainScreen):
         for name, feed in self._tables.items():
             if touched is None or name in touched:
                 feed.show(getattr(view, name), None if touched is None else touched[name])
-                feed.table.set_empty("the engine tells of none")
+                feed.table.set_empty("the engine has none")
 
     def _build(self, names: list[str], key: str, row: Any, age: Age) -> TableRow:
         return TableRow(key, (cell(key, "bold"), *(self._cell(getattr(row, name), age) for name in names)))
@@ -67,7 +67,7 @@ class GenericScreen(MainScreen):
         row = self.selected()
         shown = self.store.view(self.topic.name) if row is None else row
         if shown is None:
-            return [cell("the engine told nothing about this yet", MUTED)]
+            return [cell("no data from the engine about this yet", MUTED)]
         values = {field.name: getattr(shown, field.name) for field in fields(shown) if field.name not in self._tables}
         told: list[Row] = [fact(name, said(value), width=LABEL_WIDTH) for name, value in values.items()]
         return told if row is None else [*told, sources_fact(self.store, sources_of(row))]
@@ -83,13 +83,13 @@ def _columns(row: Any) -> list[Column]:
 
 
 def sources_of(row: Any) -> tuple[str, ...]:
-    """What a row says it was read from."""
+    """The sources of a row."""
     many = getattr(row, "sources", None)
     return tuple(many) if isinstance(many, tuple) else (row.source,) if getattr(row, "source", "") else ()
 
 
 def said(value: object) -> str:
-    """A value in a few characters."""
+    """A value as short text."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, float):

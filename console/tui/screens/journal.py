@@ -43,7 +43,7 @@ VERIFIED_STYLES: dict[Health | None, str] = {Health.PASS: OK, Health.FAIL: FAIL}
 
 
 class JournalScreen(MainScreen):
-    """Every decision and effect, who and when; the chain that proves nothing was changed."""
+    """Every decision and effect, who and when, and the hash chain that shows any later change."""
 
     narrow: ClassVar[Mapping[str, int]] = {"entries": 5}
     DEFAULT_CSS = """
@@ -74,7 +74,7 @@ class JournalScreen(MainScreen):
         self._paint_chain()
 
     def _paint_chain(self) -> None:
-        """What is written and what is proven."""
+        """What is stored and what is verified."""
         view = self.store.view(JournalView)
         if view is None:
             return

@@ -90,7 +90,7 @@ class OverviewScreen(MainScreen):
         whole = touched is None
         if whole or "services" in keys:
             self.services.show(self._ordered(view), None if whole else keys["services"])
-            self.services.table.set_empty("the estate names no service; add one to its file")
+            self.services.table.set_empty("the estate has no service; add one to its file")
         if whole or "alerts" in keys:
             self.alerts.show(view.alerts, None if whole else keys["alerts"])
         if whole or "probes" in keys:
@@ -111,7 +111,7 @@ class OverviewScreen(MainScreen):
             joined(state_text(view.alerts_health.value, self.glyphs, word=False), f" {len(view.alerts)} firing"),
         )
         message = view.alerts_message or "no alerts"
-        self.alerts.table.set_empty(message if view.alerts_health is Health.PASS else f"unproven: {message}")
+        self.alerts.table.set_empty(message if view.alerts_health is Health.PASS else f"not proven: {message}")
 
     def _service(self, key: str, row: ServiceRow, age: Age) -> TableRow:
         rto = row.rto if row.rto is not None and row.rto.ended_mono is None else None

@@ -64,7 +64,7 @@ LEADS = frozenset({"primary", "leader", "master"})
 
 
 class ReplicationScreen(MainScreen):
-    """Roles as their witnesses tell them, distance in bytes and seconds, what a failover would lose."""
+    """Roles as their witnesses report them, lag in bytes and seconds, what a failover would lose."""
 
     narrow: ClassVar[Mapping[str, int]] = {"nodes": 8}
     DEFAULT_CSS = """
@@ -108,7 +108,7 @@ class ReplicationScreen(MainScreen):
         whole = touched is None
         if whole or "nodes" in keys:
             self.nodes.show(dict(sorted(view.nodes.items())), None if whole else keys["nodes"])
-            self.nodes.table.set_empty("the estate names no database; add one to its file")
+            self.nodes.table.set_empty("the estate has no database; add one to its file")
         if whole or "slots" in keys:
             self.slots.show(view.slots, None if whole else keys["slots"])
         self._paint_clusters()
@@ -127,7 +127,7 @@ class ReplicationScreen(MainScreen):
         rows: list[Text] = []
         for cluster in view.clusters.values():
             rows += self._cluster(cluster)
-        self.query_one("#clusters", Lines).show(rows or [cell("  the estate names no database", MUTED)])
+        self.query_one("#clusters", Lines).show(rows or [cell("  the estate has no database", MUTED)])
 
     def _cluster(self, row: ClusterRow) -> list[Text]:
         age = self.store.oldest(row.risk.sources)
@@ -271,7 +271,7 @@ def farthest(cluster: str, nodes: Iterable[NodeRow]) -> NodeRow | None:
 
 
 def guarantee_message(guarantee: str) -> str:
-    """What a commit is promised, for people who do not think in PostgreSQL's words."""
+    """What a commit waits for, without PostgreSQL's terms."""
     kind, _, rest = guarantee.partition(":")
     said = {
         "async": "asynchronous: a commit may be on one node only",

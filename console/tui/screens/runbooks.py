@@ -112,7 +112,7 @@ class RunbooksScreen(MainScreen):
         self._paint_steps(None if whole else keys.get("steps", frozenset()))
 
     def _arrange(self, runs: int) -> None:
-        """Without any run the library has the room and the focus; with one, runs and steps have."""
+        """Without any run the library has the space and the focus; with one, runs and steps have."""
         idle = not runs
         if idle != self._idle or (idle and self.focused is None):
             self._idle = idle
@@ -162,7 +162,7 @@ class RunbooksScreen(MainScreen):
         return time_bar(spent, run.budget, 34, self.glyphs)
 
     def _spent(self, run: RunRow) -> float | None:
-        """Seconds the run has taken, going on while it is not over."""
+        """Seconds the run has taken; they increase while it is open."""
         over = run.state.value in {"done", "failed", "stopped"}
         if over or run.started_mono is None:
             return run.elapsed

@@ -1,4 +1,4 @@
-"""A thread that ends the process when its terminal is gone and the screens cannot end it themselves."""
+"""A thread that ends the process when its terminal is closed and the screens cannot end it themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 GRACE = 5.0
-"""Seconds the app gets to leave by itself."""
+"""Seconds the app has to end by itself."""
 _STEP = 0.5
 _HANG_UP = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
@@ -17,8 +17,8 @@ _HANG_UP = select.POLLHUP | select.POLLERR | select.POLLNVAL
 class Watchdog(threading.Thread):
     """Watches a terminal (by file descriptor) for a hang-up, without any signal.
 
-    `on_hang_up` is called once, from this thread. Whoever calls `must_end` promises to be gone after the grace
-    time; a process that is not (its loop or a write is stuck) is ended on the spot with that exit code.
+    `on_hang_up` is called once, from this thread. After `must_end` the process has the grace time to end;
+    a process that has not (its loop or a write is stuck) is ended at once with that exit code.
     """
 
     def __init__(self, descriptor: int, on_hang_up: Callable[[], object], hang_up_code: int) -> None:

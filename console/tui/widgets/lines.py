@@ -1,4 +1,4 @@
-"""Lines of text, the plainest widget: what is given is what is drawn, and only changed lines again."""
+"""Lines of text, the simplest widget; only changed lines are drawn again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scroll bar told by its signs: it is seen without any colour too."""
+"""A scroll bar made of characters: it is visible without colour too."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
     def update_rows(self, changed: Iterable[TableRow]) -> None:
         """Change and add some rows; the others stay as they are. Raises ValueError with a source."""
         if self._source is not None:
-            raise ValueError("the rows come from a source: give it again")
+            raise ValueError("the rows come from a source: call set_source again")
         added = False
         touched: list[TableRow] = []
         for row in changed:
