@@ -18,9 +18,13 @@ import pytest
 from adapters.files.located_yaml import parse_yaml
 from adapters.files.read import read_yaml
 from adapters.registry import kinds
+from console.cli.verbs import VERBS
+from console.tui.actions.registry import keys_of, shown_key
+from state.capabilities import load_events, topics
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
 from state.estate.parse import parse_estate
+from state.journal.events import EVENTS
 from state.runbooks.parse import lint_runbook
 from tests.support.recipes import ROOT, RUN_AS_FILES, blocks, carry_out, commands, copied, followed, recipes
 from tests.support.small_estate import small
@@ -196,3 +200,28 @@ async def test_the_verifier_of_the_journals_document_verifies(tmp_path: Path) ->
         path.write_bytes(b"\n".join(content) + b"\n")
         done = run(tmp_path, sys.executable, "-c", script, str(path))
         assert done.returncode == code, done.stderr
+
+
+RULE = re.compile(r"(?:Rule|Refusal|Refused)\(\s*\"([a-z][a-z -]*)\"")
+
+
+def registered() -> dict[str, set[str]]:
+    """What the product registers, by the document that lists it."""
+    load_events()
+    sources = [path.read_text() for top in ("state", "console") for path in (ROOT / top).rglob("*.py")]
+    keys = {shown_key(action) for topic in topics() for action in keys_of(topic) if action.shown}
+    return {
+        "journal.md": set(EVENTS),
+        "runbooks.md": {*change_kinds(), *check_kinds()},
+        "cli.md": set(VERBS),
+        "console.md": {*keys, *(topic.digit for topic in topics().values() if topic.digit)},
+        "refusals.md": {rule for source in sources for rule in RULE.findall(source)},
+        "estate.md": {kind for _, kind in kinds()},
+    }
+
+
+@pytest.mark.parametrize("document", ["journal.md", "runbooks.md", "cli.md", "console.md", "refusals.md", "estate.md"])
+def test_a_document_names_everything_that_is_registered(document: str) -> None:
+    prose = re.sub(r"^```.*?^```$", "", (ROOT / "docs" / document).read_text(), flags=re.MULTILINE | re.DOTALL)
+    words = {word for name in re.findall(r"`([^`\n]+)`", prose) for word in (name, *name.split())}
+    assert registered()[document] - words - {"^p", "esc"} == set()
