@@ -54,13 +54,16 @@ _added: dict[tuple[str, str], AdapterModule] = {}
 
 @lru_cache(maxsize=1)
 def shipped() -> Mapping[tuple[str, str], AdapterModule]:
-    """The adapters of the product, by section and kind. Raises TypeError for a module without the needed parts."""
+    """The adapters of the product, by section and kind. Raises TypeError for a module without the needed parts,
+    ValueError for two of one kind."""
     found: dict[tuple[str, str], AdapterModule] = {}
     for section, (package, _) in SECTIONS.items():
         for info in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
             module = importlib.import_module(info.name)
             if hasattr(module, "KIND"):
                 adapter = _adapter(section, module)
+                if (section, adapter.KIND) in found:
+                    raise ValueError(f"two adapters of {section} have the kind {adapter.KIND}: {info.name} is one")
                 found[section, adapter.KIND] = adapter
     return MappingProxyType(found)
 

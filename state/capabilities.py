@@ -7,15 +7,17 @@ checks. Only names are registered here, so that a console can ask for the topics
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, TypeVar
 
 from state.api.topics import Topic, load
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,23 @@ def added(capability: Capability) -> Iterator[None]:
 
 
 def topics() -> Mapping[str, Topic]:
-    """Every topic by name, in the order of its digit; those without a screen come first."""
+    """Every topic by name, in the order of its digit; those without a screen come first.
+
+    Raises ValueError for two topics of one name or one digit.
+    """
     found = [topic for each in capabilities() for topic in each.topics]
-    return {topic.name: topic for topic in sorted(found, key=lambda topic: topic.digit)}
+    unique(((topic.digit, topic) for topic in found if topic.digit), "topics with the digit")
+    return unique(((topic.name, topic) for topic in sorted(found, key=lambda topic: topic.digit)), "topics named")
+
+
+def unique(named: Iterable[tuple[str, T]], what: str) -> dict[str, T]:
+    """A registry by name. Raises ValueError when two things have one name: neither may hide the other."""
+    found: dict[str, T] = {}
+    for name, thing in named:
+        if name in found:
+            raise ValueError(f"there are two {what} {name}: {found[name]} and {thing}")
+        found[name] = thing
+    return found
 
 
 def parts(what: str) -> Iterator[Any]:

@@ -32,6 +32,8 @@ VERBS: dict[str, tuple[str, str]] = {
 @contextmanager
 def registered_verb(name: str, place: str, help_line: str) -> Iterator[None]:
     """While the context lasts, a verb from outside, as `module:name`."""
+    if name in VERBS:
+        raise ValueError(f"there is a verb {name} already: {VERBS[name][0]}")
     VERBS[name] = (place, help_line)
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.capabilities import kinds
+from state.capabilities import kinds, unique
 from state.changes.model import Change, ChangeKind, ChangeSpec
 from state.config_files.arguments import arguments
 from state.errors import NotFound
@@ -13,8 +13,8 @@ from state.ports.outside import Outside
 
 
 def change_kinds() -> Mapping[str, ChangeKind]:
-    """Every kind of change by name."""
-    return {kind.kind: kind for kind in kinds("changes")}
+    """Every kind of change by name. Raises ValueError for two kinds of one name."""
+    return unique(((kind.kind, kind) for kind in kinds("changes")), "kinds of change")
 
 
 def change_kind(name: str) -> ChangeKind:

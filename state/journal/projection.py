@@ -58,6 +58,9 @@ class Folds:
     """The states of all projections, by type."""
 
     def __init__(self, projections: tuple[Projection, ...], setting: FoldSetting) -> None:
+        if len({p.state for p in projections}) < len(projections):
+            names = ", ".join(sorted(p.state.__name__ for p in projections))
+            raise ValueError(f"two projections make one state: {names}")
         self.states: dict[type[Any], Any] = {p.state: p.create(setting) for p in projections}
         self._projections = projections
         self._folded: dict[type[Any], int] = dict.fromkeys(self.states, 0)

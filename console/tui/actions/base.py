@@ -33,7 +33,9 @@ class Action:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "title" in vars(cls):
-            KNOWN.update((action.id, action) for action in cls.variants())
+            for action in cls.variants():
+                _require_place(action)
+                KNOWN[action.id] = action
 
     @classmethod
     def variants(cls) -> Iterable[Self]:
@@ -83,3 +85,19 @@ class Effect(Action):
         if refused is None and header is not None and header.effects:
             return f"effects are refused: {header.effects}"
         return refused
+
+
+def _require_place(action: Action) -> None:
+    """Refuse an id or a key that another action has on the same screen: neither may hide the other."""
+    for other in KNOWN.values():
+        if _defined(other) == _defined(action):
+            continue  # defined again
+        if other.id == action.id:
+            raise ValueError(f"two actions have the id {action.id}: {_defined(other)} and {_defined(action)}")
+        together = not other.screens or not action.screens or set(other.screens) & set(action.screens)
+        if action.key and action.key == other.key and together:
+            raise ValueError(f"two actions have the key {action.key}: {_defined(other)} and {_defined(action)}")
+
+
+def _defined(action: Action) -> str:
+    return f"{type(action).__module__}.{type(action).__qualname__}"
