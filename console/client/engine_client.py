@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from state.api.messages import API_VERSION, Accepted, Hello
-from state.api.wire import revive
+from state.api.wire import UNREADABLE, revive
 from state.capabilities import topics
 from state.errors import (
     EffectRefused,
@@ -327,7 +327,7 @@ def _parse(raw: bytes) -> Any:
 def _revive(kind: type[T], value: Any) -> T:
     try:
         made: T = revive(kind, value)
-    except (TypeError, ValueError, KeyError) as broken:
+    except UNREADABLE as broken:
         raise EngineUnreachable(f"the engine's answer is not a {kind.__name__}") from broken
     return made
 

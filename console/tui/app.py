@@ -18,11 +18,12 @@ from console.tui.navigator import Navigator
 from console.tui.parts.living import Living
 from console.tui.screens import open_screen, screen_class
 from console.tui.session import Recent
-from console.tui.store import UNREADABLE, Store
+from console.tui.store import Store
 from console.tui.terminal.app import TerminalApp
 from console.tui.terminal.capabilities import Terminal
 from console.tui.theme import select
 from state.api.topics import Topic
+from state.api.wire import UNREADABLE
 from state.capabilities import topics
 
 if TYPE_CHECKING:

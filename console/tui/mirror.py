@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from state.api.topics import Topic
-from state.api.wire import Mirror
+from state.api.wire import UNREADABLE, Mirror
 
 Touched = Mapping[str, frozenset[str]] | None
 """Keys of the changed rows per table; None when anything may have changed."""
@@ -37,14 +37,20 @@ class LazyMirror:
     def view(self) -> Any:
         """The view as the engine told it last, None while it is not complete.
 
-        Raises TypeError, ValueError or KeyError once when the frames do not fit the view; they are then left out.
+        Raises one of UNREADABLE once when something in the frames does not fit; that is then left out, and nothing
+        that it would have replaced is shown any more.
         """
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return self._view
         if self._mirror is None:
             self._mirror = Mirror(self._topic.view_type)
-        made = self._mirror.apply(waiting.frame())
+        try:
+            made = self._mirror.apply(waiting.frame())
+        except UNREADABLE:
+            self._view = self._mirror.view
+            self._touched = None
+            raise
         if made is not None:
             self._view = made
         self._touch(self._mirror.changed)

@@ -12,12 +12,13 @@ from textual.message import Message
 from console.tui.mirror import LazyMirror, Touched
 from state.api.messages import Hello
 from state.api.views.header import HeaderView, SourceRow
+from state.api.wire import UNREADABLE
 from state.capabilities import topics
 from state.world.freshness import Freshness, freshness
 
 V = TypeVar("V")
-UNREADABLE = (TypeError, ValueError, KeyError)
-"""What decoding raises on frames that do not fit."""
+AHEAD = 5.0
+"""Seconds by which an instant may lie before the engine's clock; more, and it is of another clock."""
 
 
 class LinkState(StrEnum):
@@ -218,7 +219,9 @@ class Store:
         row = self.sources.get(source)
         if row is None:
             return Age(None, 1.0)
-        return Age(None if row.mono is None else self.since(row.mono), row.limit)
+        if row.mono is None or row.mono - self.mono > AHEAD:  # never read, or read by an engine before a restart
+            return Age(None, row.limit)
+        return Age(self.since(row.mono), row.limit)
 
     def oldest(self, sources: Iterable[str]) -> Age:
         """The age a value from several sources must admit to: the oldest in its limits."""

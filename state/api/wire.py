@@ -18,6 +18,8 @@ from state.text import clean
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 T = TypeVar("T")
+UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What decoding raises on values that are not what they should be."""
 
 
 def plain(value: Any) -> Plain:
@@ -113,6 +115,12 @@ def is_table(kind: Any) -> bool:
     return origin is not None and isinstance(origin, type) and issubclass(origin, Mapping)
 
 
+def _row(kind: Any, value: Any) -> Any:
+    if value is None:
+        raise TypeError("a row is not null")
+    return revive(kind, value)
+
+
 class Differ:
     """Remembers what one console was sent of one topic and returns only what changed.
 
@@ -180,12 +188,21 @@ class Mirror(Generic[T]):
         self.changed: dict[str, set[str]] = {}
 
     def apply(self, frame: Mapping[str, Any]) -> T | None:
-        """Apply one stream line; the view is None until every field has arrived."""
+        """Apply one stream line; the view is None until every field has arrived.
+
+        Raises one of UNREADABLE when something does not fit, after all else was applied: a row that cannot be read is
+        gone, and without one of its fields there is no view. What was there before would be an old word.
+        """
         kinds = columns(self.kind)
         self.changed = {}
+        problems: list[Exception] = []
         for name, value in frame.get("set", {}).items():
             if name in kinds:
-                self._values[name] = revive(kinds[name], value)
+                try:
+                    self._values[name] = revive(kinds[name], value)
+                except UNREADABLE as problem:
+                    self._values.pop(name, None)
+                    problems.append(problem)
         for name in {**frame.get("rows", {}), **frame.get("gone", {})}:
             if name not in kinds:
                 continue
@@ -194,12 +211,17 @@ class Mirror(Generic[T]):
             touched = self.changed.setdefault(name, set())
             for key, row in frame.get("rows", {}).get(name, {}).items():
                 shown = clean(key)
-                table[shown] = revive(row_kind, row)
                 touched.add(shown)
+                try:
+                    table[shown] = _row(row_kind, row)
+                except UNREADABLE as problem:
+                    table.pop(shown, None)
+                    problems.append(problem)
             for key in frame.get("gone", {}).get(name, ()):
                 table.pop(clean(key), None)
                 touched.add(clean(key))
             self._values[name] = table
-        if len(self._values) == len(kinds):
-            self.view = self.kind(**self._values)
+        self.view = self.kind(**self._values) if len(self._values) == len(kinds) else None
+        if problems:
+            raise problems[0]
         return self.view

@@ -14,12 +14,13 @@ from console.tui.mirror import LazyMirror
 from console.tui.store import Store
 from state.api.views.overview import OverviewView
 from state.api.views.traffic import TrafficView
-from state.api.wire import Differ, Mirror
+from state.api.wire import Differ, Mirror, plain
 from state.capabilities import topics
-from tests.screens.fake_views import server, traffic
+from tests.screens.fake_views import header, server, traffic
 from tests.screens.still import HELLO, lines
 
 ROOT = Path(__file__).parents[2]
+HEADER = header(50_000.0, 0.0)
 
 
 def another(view: TrafficView, chance: random.Random) -> TrafficView:
@@ -90,11 +91,55 @@ def test_what_cannot_be_decoded_is_told_once_and_the_rest_goes_on() -> None:
     store.apply(line)
     seen = store.view(TrafficView)
     store.apply({"topic": "traffic", "rows": {"servers": {"x": [1]}}})
-    assert store.view(TrafficView) is seen
-    assert store.view(TrafficView) is seen
+    assert store.view(TrafficView) == seen
+    assert store.view(TrafficView) == seen
     assert told == [("traffic", ValueError)]
     with pytest.raises(TypeError):
         store.apply({"topic": "traffic", "rows": [1]})
+
+
+@pytest.mark.parametrize("odd", [[1], None, 7, {"a": 1}, "x", [[]] * 40, [float("inf")] * 40])
+def test_a_row_that_cannot_be_read_is_gone_and_what_came_with_it_is_shown(odd: object) -> None:
+    """Its former words would be old ones, shown as the present ones until the next reconnection."""
+    store, told = Store(), []
+    store.on_unreadable = lambda topic, broken: told.append(topic)
+    store.connected(HELLO)
+    (line,) = lines({"traffic": traffic(50_000.0, 0.0)})
+    store.apply(line)
+    seen = store.view(TrafficView)
+    assert seen is not None
+    store.take_touched("traffic")
+    broken, fine, *_ = seen.servers
+    now = plain(replace(seen.servers[fine], sessions=4711))
+    store.apply({"topic": "traffic", "rows": {"servers": {broken: odd, fine: now}}})
+    shown = store.view(TrafficView)
+    assert shown is not None
+    assert shown.servers[fine].sessions == 4711
+    assert shown.servers.get(broken) is None
+    assert store.take_touched("traffic") is None, "everything is painted again"
+    assert told == ["traffic"]
+
+
+def test_without_one_of_its_fields_there_is_no_view() -> None:
+    store = Store()
+    store.connected(HELLO)
+    header, _ = lines({"header": HEADER, "traffic": traffic(50_000.0, 0.0)})
+    store.apply(header)
+    assert store.view("header").journal_seq == HEADER.journal_seq
+    store.apply({"topic": "header", "set": {"journal_seq": ["x"]}})
+    assert store.view("header") is None
+    store.apply({"topic": "header", "set": {"journal_seq": 8}})
+    assert store.view("header").journal_seq == 8
+
+
+def test_what_an_engine_before_a_reboot_read_is_not_fresh_by_the_clock_of_the_new_one() -> None:
+    store = Store(clock=lambda: 7.0)
+    store.connected(HELLO)
+    (line,) = lines({"header": HEADER})
+    store.apply(line)
+    assert store.age(next(iter(HEADER.sources))).seconds is not None
+    store.connected(replace(HELLO, mono=1.0))
+    assert store.age(next(iter(HEADER.sources))).withheld
 
 
 def test_only_what_is_looked_at_is_loaded() -> None:
