@@ -216,3 +216,20 @@ async def test_pasted_text_on_every_screen_sends_nothing() -> None:
             for _ in range(3):
                 await st.press("escape")
         assert st.front.acts == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (29, 24)])
+async def test_a_card_that_cannot_be_read_is_not_confirmed(size: tuple[int, int]) -> None:
+    async with stage(size=(80, 24)) as st:
+        dialog = await opened(st)
+        await st.pilot.resize_terminal(*size)
+        await st.until(lambda: not dialog.in_sight, "the question hidden")
+        await st.pilot.pause(ARMED)
+        await slowly(st, "y")
+        await st.pilot.pause(ARMED)
+        assert st.front.acts == []
+        await st.pilot.resize_terminal(80, 24)
+        await st.until(lambda: dialog.in_sight, "the question")
+        await st.pilot.pause(2 * ARMED)
+        await slowly(st, "y")
+        await st.until(lambda: len(st.front.acts) == 1, "the confirmation")

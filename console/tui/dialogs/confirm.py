@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.errors import NoWidget
 from textual.widget import Widget
 
 from console.tui.dialogs.asking import asking, wanted_of
@@ -27,6 +28,8 @@ from state.api.messages import Accepted
 from state.errors import EffectUnknown, RecoveryError
 from state.units import clock
 
+NARROWEST = 30
+"""Columns below which nobody can read what is asked."""
 SOON = 30.0
 """Seconds before it expires from which a warning is shown."""
 Send = Callable[[Mapping[str, str]], Awaitable[Accepted]]
@@ -152,10 +155,30 @@ class ConfirmDialog(Dialog[str]):
             return [joined(("read first", MUTED))]
         return [asking(self.confirmation, self.gate)]
 
+    @property
+    def in_sight(self) -> bool:
+        """Whether the question is on the screen whole: what cannot be read cannot be confirmed."""
+        try:
+            place = self.find_widget(self._question)
+        except NoWidget:
+            return False
+        whole = place.region.height > 0 and place.visible_region == place.region
+        return whole and self.app.size.width >= NARROWEST
+
     # -- what is typed
+
+    def on_resize(self) -> None:
+        """On another screen it is read anew: what was typed before does not count."""
+        self.gate.reset(self._clock())
+        self.call_after_refresh(self.paint_ask)
+        self.set_timer(self.confirmation.arm + 0.05, self.paint_ask)
 
     def on_key(self, event: events.Key) -> None:
         if self._sending or self._said or self.closed:
+            return
+        if event.is_printable and not self.in_sight:
+            event.stop()
+            self.gate.reset(event.time)
             return
         if event.key == "backspace":
             self.gate.erase()
