@@ -273,7 +273,7 @@ def calm() -> dict[str, Any]:
     services = {name: replace(row, health=Health.PASS, message="within its objectives", error_ratio=0.001, p99=0.1,
                               rto=None, trend=(0.001,) * 40, source="prometheus")
                 for name, row in views["overview"].services.items()}  # fmt: skip
-    sources = {key: SourceRow(key, mono + 86_400, 3.0, "", "") for key in SOURCES}
+    sources = {key: SourceRow(key, mono, 86_400.0, "", "") for key in SOURCES}
     safe = DataRisk("orders", 0, 1_000_000, Health.PASS, "n2 has everything n1 has", ("n1/api",))
     views["header"] = replace(views["header"], rto=None, risk=safe, running=(), alarms=(), sources=sources)
     views["overview"] = replace(views["overview"], services=services, alerts={}, advice="")
