@@ -71,7 +71,7 @@ MARKS: dict[str, Mark] = {
 
 
 def mark(state: str) -> Mark:
-    """The mark of a state by name; a name nobody drew a mark for keeps its word and counts as unknown."""
+    """The mark of a state by name; a name without a mark is shown as it is and counts as unknown."""
     known = MARKS.get(state.lower().replace(" ", "_").replace("-", "_"))
     return known or Mark(clean(state, 20).upper() or _UNKNOWN.word, "?", "?", UNKNOWN)
 

@@ -1,4 +1,4 @@
-"""One topic as the stream tells it, decoded when somebody looks: a topic nobody looks at costs nothing."""
+"""One topic of the stream, decoded when its view is asked for: a topic that is not shown costs nothing."""
 
 from __future__ import annotations
 

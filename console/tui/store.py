@@ -117,7 +117,7 @@ class Store:
         self._set_link(EngineLink(LinkState.LOST, since, reason))
 
     def apply(self, content: Mapping[str, Any]) -> None:
-        """Take one line of the stream. Raises TypeError, ValueError or KeyError on a frame that is none."""
+        """Take one line of the stream. Raises TypeError, ValueError or KeyError for an invalid frame."""
         tick = content.get("tick")
         if isinstance(tick, Mapping):
             self._set_clock(float(tick["mono"]), float(tick["wall"]))

@@ -232,7 +232,7 @@ class Flip(BackendChange):
         fact = f"{self.to} is {state_word(target)} (check: {target.check or 'none'})"
         way_out = "Make the destination healthy and return it to rotation first"
         make_first = Rule("make-before-break", ready, fact, way_out, "responder", self.name, self.balancer.name)
-        active = self._label(carrying[0].name) if carrying else "nobody"
+        active = self._label(carrying[0].name) if carrying else "no server"
         diffs = tuple(
             Diff(f"{self.name}/{s.name} weight", str(s.weight), str(weights[s.name]))
             for s in servers

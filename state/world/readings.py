@@ -94,7 +94,7 @@ class PatroniReading:
 class Server:
     """One server of a balancer's backend. `weight` is the effective absolute weight, 0 to 256.
 
-    `drained` is in force, whoever asked for it: `aside` means the server's own health check did, not an operator.
+    `drained` is in force; `aside` means that the server's own health check set it, not an operator.
     `agent`: a program beside the server tells the balancer its weight, again and again.
     """
 

@@ -123,7 +123,7 @@ def test_what_is_no_adapter_of_a_section_is_refused() -> None:
     [
         ("balancers", "{kind: nginx, site: east}", "13: found 'nginx', expected an adapter: haproxy or memory"),
         ("balancers", "{kind: haproxy, site: east}", "3: expected the key 'socket' in balancers.x"),
-        ("balancers", "{kind: haproxy, site: east, socket: a.b:5}", "42: found 'a.b:5', expected a Unix socket or a"),
+        ("balancers", "{kind: haproxy, site: east, socket: a.b:5}", "42: found 'a.b:5', expected an absolute path, or"),
         ("monitors", "{kind: prometheus, url: 'http://192.0.2.1'}", "30: found 'http://192.0.2.1', expected https://"),
         ("monitors", "{kind: prometheus, url: 'http://127.0.0.1', speed: 1}", "50: found key 'speed'"),
         ("monitors", "{kind: prometheus, url: 'http://h/?a=b'}", "30: found 'http://h/?a=b', expected an address of"),

@@ -48,7 +48,7 @@ def with_age(age: Age, value: Text | str, wall: float, separator: str = "; ") ->
 
 def judged_mark(health: Health, glyphs: Glyphs, age: Age) -> Text:
     """Glyph and word of a verdict on several sources, the oldest of that age: it says by itself what is missing, but
-    an old pass is no pass any more."""
+    an old pass is not a pass."""
     if not age.fresh and health is Health.PASS:
         return state_text("stale", glyphs)
     return state_text(health.value, glyphs)
