@@ -19,7 +19,9 @@ STAT_HEADER = (
     b"check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,"
 )
 STATE_HEADER = b"# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
-MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20
+MAINTENANCE = 0x01 | 0x02 | 0x20
+"""Forced, inherited, and no address known. Not 0x04: it says that the configuration had the server disabled, and stays
+after it was made ready."""
 DRAIN = 0x08 | 0x10
 STOPPED, STOPPING = 0, 3
 AGENT_ENABLED = 0x04
@@ -93,7 +95,7 @@ class Intake:
     """
 
     def __init__(self) -> None:
-        self._state_heads: list[bytes] = []
+        self._state_heads: list[tuple[bytes, bytes]] = []
         self._states: dict[str, _State] = {}
         self._rows: list[_CsvRow] = []
         self._servers: dict[str, Server] = {}
@@ -127,12 +129,14 @@ class Intake:
         """Bring the states up to date and return the keys of those that changed."""
         heads = self._state_heads
         if len(heads) != len(lines):
-            heads, self._states = [b"\n"] * len(lines), {}
+            heads, self._states = [(b"\n", b"")] * len(lines), {}
         touched: set[str] = set()
         for place, line in enumerate(lines):
-            if not line.startswith(heads[place]):
+            before, after = heads[place]
+            if not (line.startswith(before) and line.endswith(after)):
                 fields = line.split(b" ")
-                before, heads[place] = heads[place], b" ".join(fields[:9]) + b" "
+                # Between the two: the time since the last change, the state of checks, flags of the configuration.
+                heads[place] = b" ".join(fields[:9]) + b" ", b" " + b" ".join(fields[17:])
                 if before != b"\n" and before.split(b" ")[:4] != fields[:4]:
                     self._state_heads = []  # another set of servers: forget the old one
                     return await self._take_states(lines, pace)

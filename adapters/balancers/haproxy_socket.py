@@ -6,12 +6,15 @@ Protocol: HAProxy management guide, section 9.3 "Unix Socket commands".
 from __future__ import annotations
 
 import asyncio
+import re
 
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 
 MAX_ANSWER = 64 << 20
 PROMPT = 2.0
 """Seconds within which a command must have its connection; later, nothing is sent."""
+SEVERITY = re.compile(rb"\[(?:[a-z]+|[0-7])\]: ?")
+"""What stands before a message when the socket has `severity-output`."""
 Address = str | tuple[str, int]
 
 
@@ -83,7 +86,7 @@ async def read(address: Address, line: bytes, deadline: float) -> bytes:
         raise ReadFailure(Trouble.ERROR, f"HAProxy socket: {error.strerror or error}") from error
     if not answer.strip():
         raise ReadFailure(Trouble.EMPTY, "HAProxy closed the connection without an answer")
-    if answer.startswith(b"Permission denied"):
+    if _message(answer[:100]).startswith(b"Permission denied"):
         raise ReadFailure(Trouble.DENIED, "HAProxy: Permission denied at the level of this socket")
     return answer
 
@@ -118,4 +121,9 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
         _abort(connection)
     if not answer.endswith(b"\n"):
         raise EffectUnknown("HAProxy closed the connection without a complete answer", "reset")
-    return answer.decode("utf-8", "replace").strip()
+    return _message(answer).decode("utf-8", "replace").strip()
+
+
+def _message(answer: bytes) -> bytes:
+    severity = SEVERITY.match(answer)
+    return answer[severity.end() :] if severity else answer

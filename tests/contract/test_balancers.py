@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import pkgutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import adapters.balancers
+from adapters.balancers import haproxy_socket
 from adapters.balancers.haproxy import HAProxy, HaproxyOptions
 from adapters.balancers.memory import MemoryBalancer
 from adapters.registry import kinds
@@ -165,6 +167,45 @@ async def test_trap_10_restart_shows_as_another_process_with_the_configured_weig
     assert "process was" in identity.difference(await edge.identify(deadline=2))
 
 
+@pytest.fixture
+def half_disabled(haproxy: RunningHAProxy) -> Iterator[RunningHAProxy]:
+    """One whose configuration has app/green disabled."""
+    place = Path(tempfile.mkdtemp(dir=haproxy.socket.parent.parent))
+    other = replace(
+        haproxy, config=place / "h.cfg", socket=place / "a.sock", user_socket=place / "u.sock", front=free_port()
+    )
+    config = haproxy.config.read_text().replace(str(haproxy.socket.parent), str(place))
+    config = config.replace(f":{haproxy.front}\n", f":{other.front}\n").replace("weight 0\n", "weight 20 disabled\n")
+    other.config.write_text(config)
+    other.start()
+    yield other
+    other.stop()
+
+
+async def test_a_server_disabled_in_the_configuration_is_in_service_once_it_was_made_ready(
+    half_disabled: RunningHAProxy,
+) -> None:
+    edge = HAProxy("edge", str(half_disabled.socket))
+    green = await one(edge, "green")
+    assert (green.maintenance, green.serving) == (True, False)
+    await edge.set_state("app", "green", "ready", deadline=2)
+    green = (await edge.read(deadline=2)).servers["app/green"]
+    assert (green.maintenance, green.serving) == (False, True)
+    await edge.set_state("app", "green", "maint", deadline=2)
+    assert (await edge.read(deadline=2)).servers["app/green"].maintenance
+
+
+async def test_a_server_that_got_another_port_is_shown_with_it(haproxy: RunningHAProxy) -> None:
+    haproxy.restart()
+    edge = HAProxy("edge", str(haproxy.socket))
+    before = (await edge.read(deadline=2)).servers["app/green"].address
+    line = b"set server app/green addr 127.0.0.1 port 18099"
+    assert b"port changed" in await haproxy_socket.read(str(haproxy.socket), line, 2)
+    after = (await edge.read(deadline=2)).servers["app/green"].address
+    assert before != after == "127.0.0.1:18099"
+    haproxy.restart()
+
+
 async def test_static_algorithms_refuse_in_haproxys_own_message(haproxy: RunningHAProxy) -> None:
     edge = HAProxy("edge", str(haproxy.socket))
     with pytest.raises(EffectRefused) as refusal:
@@ -236,6 +277,19 @@ async def test_trap_11_connection_lost_without_a_byte_is_unknown_not_success(hap
         with pytest.raises(EffectUnknown) as unknown:
             await edge.set_weight("app", "blue", 5, deadline=2)
     assert unknown.value.code == "reset"
+
+
+@pytest.mark.parametrize("severity", ["", "[err]: ", "[3]:"])
+async def test_a_refusal_is_known_also_on_a_socket_that_states_severities(
+    haproxy: RunningHAProxy, severity: str
+) -> None:
+    async def deny(line: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{severity}Permission denied\n\n".encode())
+
+    async with pretender(haproxy, deny) as edge:
+        with pytest.raises(EffectRefused) as refusal:
+            await edge.set_weight("app", "blue", 5, deadline=2)
+    assert (refusal.value.code, refusal.value.message) == ("denied", "Permission denied")
 
 
 async def test_silence_is_unknown_for_effects_and_a_timeout_for_readings(haproxy: RunningHAProxy) -> None:
