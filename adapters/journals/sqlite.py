@@ -1,24 +1,30 @@
 """The journal in SQLite: write-ahead log, `synchronous=FULL`, updates and deletes refused by trigger.
 
 Before each append the file must still be the one that was opened (same inode, linked, written by no other program)
-and the disk must have space; otherwise JournalUnavailable, and no effect starts.
+and the disk must have space; otherwise JournalUnavailable, and no effect starts. A checkpoint by a backup program
+changes no entry: then the chain is checked and appending goes on.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from state.errors import JournalUnavailable
-from state.journal.format import GENESIS, Sealed
+from state.journal.format import GENESIS, Sealed, verify
 
 FREE_FLOOR = 16 * 1024 * 1024
 """Bytes that must be free before an append, so that ending and stopping can still be recorded."""
 
 BUSY = 1.0
 """Seconds to wait for another program that has locked the file; none should."""
+
+CHECKED = 200_000
+"""Entries up to which the chain is checked before an append, about a second; a longer journal stays unavailable."""
+
+ROWS = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -48,6 +54,7 @@ class SqliteJournal:
             self._inodes = {file: os.stat(file).st_ino for file in (path, log)}
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
+        self._last = self.head()
 
     def append(self, entries: Sequence[Sealed]) -> None:
         """Commit all entries in one durable transaction."""
@@ -57,19 +64,19 @@ class SqliteJournal:
         try:
             if len(rows) == 1:  # one statement is a transaction of its own
                 self._db.execute(insert, rows[0])
-                return
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(insert, rows)
-            self._db.execute("COMMIT")
+            else:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany(insert, rows)
+                self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
             raise JournalUnavailable(f"{self.path}: {error}") from error
+        self._last = (entries[-1].seq, entries[-1].hash)
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Entries with seq > after, in order."""
-        query = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
         try:
-            return [Sealed(*row) for row in self._db.execute(query, (after, limit))]
+            return list(self._rows(after, limit))
         except sqlite3.Error as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
 
@@ -98,10 +105,24 @@ class SqliteJournal:
             free = room.f_bavail * room.f_frsize // 1_000_000
             raise JournalUnavailable(f"{self.path}: disk full, {free} MB free of at least {FREE_FLOOR // 1_000_000}")
         try:
-            if self._data_version() != self._version:
-                raise JournalUnavailable(f"{self.path}: another program wrote to the journal")
+            version = self._data_version()
+            if version != self._version:
+                self._check()
+                self._version = version
         except sqlite3.Error as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def _check(self) -> None:
+        """Another program changed the file: what was recorded must still be there, and nothing more."""
+        count, head = self._last
+        if count <= CHECKED:
+            found = verify(self._rows(0, -1))
+            if found.ok and (found.entries, found.head) == (count, head):
+                return
+        raise JournalUnavailable(f"{self.path}: another program wrote to the journal")
+
+    def _rows(self, after: int, limit: int) -> Iterator[Sealed]:
+        return (Sealed(*row) for row in self._db.execute(ROWS, (after, limit)))
 
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from state.clock import Clock
 from state.errors import JournalUnavailable
@@ -36,6 +37,8 @@ class Journal:
         self._waiting: list[Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
         self._cost = 0.0
+        # A thread of its own: the loop's threads may all wait for name look-ups that nobody answers.
+        self._thread = ThreadPoolExecutor(1, "journal")
 
     @property
     def doubt(self) -> str:
@@ -67,13 +70,14 @@ class Journal:
         return [await asyncio.shield(done) for *_, done in asked]
 
     async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting, []
             sealed = self._seal(batch)
             started = self._clock.mono()
             try:
                 if self._cost > SLOW:
-                    await asyncio.to_thread(self._store.append, [entry for entry, _ in sealed])
+                    await loop.run_in_executor(self._thread, self._store.append, [entry for entry, _ in sealed])
                 else:
                     self._store.append([entry for entry, _ in sealed])
             except JournalUnavailable as error:

@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +136,57 @@ async def test_another_writer_is_noticed(tmp_path):
     other.close()
     await _refused(journal, "another program wrote")
     store.close()
+
+
+@pytest.mark.parametrize("mode", ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
+async def test_a_checkpoint_by_a_backup_program_is_not_taken_for_a_write(tmp_path, mode):
+    store = SqliteJournal(tmp_path / "j.db")
+    journal = writer(store)
+    await journal.append(event(1))
+    other = sqlite3.connect(tmp_path / "j.db", isolation_level=None)
+    other.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+    await journal.append(event(2))
+    other.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+    other.close()
+    await journal.append_all([event(3), event(4)])
+    assert journal.unavailable == ""
+    assert verify(store.rows(), head=journal.head).entries == 4
+    store.close()
+
+
+async def test_an_entry_changed_by_a_program_that_removed_the_triggers_is_noticed(tmp_path):
+    store = SqliteJournal(tmp_path / "j.db")
+    journal = writer(store)
+    await journal.append_all([event(1), event(2)])
+    other = sqlite3.connect(tmp_path / "j.db")
+    other.execute("DROP TRIGGER entries_stay")
+    other.execute("UPDATE entries SET payload = x'00' WHERE seq = 1")
+    other.commit()
+    other.close()
+    await _refused(journal, "another program wrote")
+    await _refused(journal, "another program wrote")
+    store.close()
+
+
+class SlowDisk(MemoryJournal):
+    """Each append takes so long that it is given to a thread."""
+
+    def append(self, entries):
+        time.sleep(0.08)
+        super().append(entries)
+
+
+async def test_the_journal_is_written_while_every_thread_of_the_loop_waits_for_a_name_look_up():
+    journal = writer(SlowDisk())
+    await journal.append(event(1))
+    loop, answered = asyncio.get_running_loop(), threading.Event()
+    look_ups = [loop.run_in_executor(None, answered.wait, 5) for _ in range(40)]
+    try:
+        async with asyncio.timeout(2):
+            assert (await journal.append(event(2))).seq == 2
+    finally:
+        answered.set()
+        await asyncio.gather(*look_ups)
 
 
 def test_a_journal_that_cannot_be_opened_says_so(tmp_path):
