@@ -22,6 +22,8 @@ TERM = rb"\s*+(" + NAME + rb"|" + QUOTED + rb")\s*+=\s*+(" + QUOTED + rb")\s*+"
 LABEL = re.compile(TERM)
 SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{((?:" + TERM + rb",)*+(?:" + TERM + rb")?+\s*+)\})?")
 """A metric's name and, in braces, its labels: separated by commas, of which one may end the list."""
+EOF = b"# EOF"
+"""The end of an OpenMetrics page; every other page ends with a line feed."""
 HASH, UNDERSCORE = b"#_"
 """As numbers: searching bytes for a number is several times faster than for bytes."""
 ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b'\\"': b'"'}
@@ -96,7 +98,9 @@ class Exposition:
         self._ring: deque[Sample] = deque()
 
     def take(self, body: bytes, at: float) -> None:
-        """Add an answer. Raises ReadFailure when a wanted line cannot be read."""
+        """Add an answer. Raises ReadFailure when a wanted line cannot be read, or the last line is not complete."""
+        if not body.endswith((b"\n", EOF)):
+            raise ReadFailure(Trouble.ERROR, "the metrics end in the middle of a line")
         values: dict[bytes, float] = {}
         try:
             for key, value in samples(body, (self._naming.requests, self._naming.durations)):

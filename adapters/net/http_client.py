@@ -18,6 +18,8 @@ from yarl import URL
 from adapters.net.origin import Origin, printable
 
 GZIP = 16 + zlib.MAX_WBITS
+MAX_HEADER = 64 << 10
+"""The longest header of an answer in bytes. Content security policies and cookies pass the 8 KiB of aiohttp."""
 
 
 class UnusableAnswer(Exception):
@@ -55,6 +57,8 @@ def client(connector: aiohttp.BaseConnector, headers: Mapping[str, str]) -> aioh
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
+        max_line_size=MAX_HEADER,
+        max_field_size=MAX_HEADER,
     )
 
 

@@ -161,6 +161,29 @@ def test_a_line_that_is_not_a_sample_is_no_reading(line: str) -> None:
         Exposition(Naming()).take(f"{line} \n".encode(), 0.0)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        'http_requests_total{service="a",code="200"} 10',
+        'http_requests_total{service="a",code="200"} 1000\ngo_gc_duration_sec',
+        'http_requests_total{service="a",code="200"} 1000\n# TYPE http_request',
+        "",
+    ],
+)
+def test_a_page_cut_short_in_a_line_is_no_reading(page: str) -> None:
+    answers = Exposition(Naming())
+    with pytest.raises(ReadFailure, match="in the middle of a line"):
+        answers.take(page.encode(), 0.0)
+    assert answers.newest is None
+
+
+def test_a_page_of_open_metrics_may_end_without_a_line_feed() -> None:
+    answers = Exposition(Naming())
+    for at in range(2):
+        answers.take(f'http_requests_total{{service="a"}} {at}\n# EOF'.encode(), float(at))
+    assert list(answers.rates().values()) == [1.0]
+
+
 def test_a_page_of_braces_is_refused_quickly() -> None:
     for text in ("http_requests_total{" + 'a="' * 50_000, "http_requests_total{" + "a" * 200_000 + "#"):
         with pytest.raises(ReadFailure):

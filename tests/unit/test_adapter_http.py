@@ -88,6 +88,7 @@ async def test_waiting_for_a_connection_is_part_of_the_deadline() -> None:
         (encoded(gzip.compress(b"hello world")), b"hello world"),
         (encoded(gzip.compress(b"hello ") + gzip.compress(b"world"), "x-gzip"), b"hello world"),
         (encoded(b"hello", "identity"), b"hello"),
+        (encoded(b"hello", "identity", f"Content-Security-Policy: {'x' * 20_000}\r\n"), b"hello"),
     ],
 )
 @pytest.mark.parametrize("step", [1, 7, 10_000])
