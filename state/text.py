@@ -20,10 +20,12 @@ _UNNAMED = {shown[1]: char for char, shown in _NAMED.items()}
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARK_CATEGORIES = frozenset({"Mn", "Mc", "Me"})
 # Letters and signs whose width depends on their neighbours or that draw nothing: fillers, conjoining jamo,
-# variation selectors, skin tones, regional indicators.
+# variation selectors, skin tones, regional indicators. Then those that Unicode 16 made wide: trigrams, hexagrams and
+# other symbols of the Tai Xuan Jing, counting rods.
 _CONTEXTUAL = re.compile(
     "[\u034f\u115f-\u11ff\u17b4\u17b5\u180b-\u180f\u3164\ud7b0-\ud7ff\ufe00-\ufe0f\uffa0"
-    "\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]"
+    "\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef"
+    "\u2630-\u2637\u268a-\u268f\u4dc0-\u4dff\U0001d300-\U0001d376]"
 )
 # Anything outside these printable ranges is checked one character at a time.
 _SUSPECT = re.compile("[^ -\\[\\]-~\xa1-\xac\xae-\u02ff\u2010-\u2015\u2018-\u2026\u2190-\u21ff\u2500-\u259f]")

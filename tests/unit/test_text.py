@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from state.text import cells, clean, cut_middle, decode, is_clean
 
@@ -37,6 +38,11 @@ def test_what_is_shown(outside: str, shown: str) -> None:
     assert clean(outside) == shown
     assert decode(shown) == outside
     assert is_clean(shown)
+
+
+def test_every_sign_that_is_shown_as_it_is_has_the_width_it_is_drawn_with() -> None:
+    signs = filter(is_clean, map(chr, range(0x110000)))
+    assert [hex(ord(sign)) for sign in signs if cells(sign) != cell_len(sign)] == []
 
 
 def test_a_flood_of_combining_marks_is_cut_to_two() -> None:
