@@ -12,6 +12,7 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 from console.tui.terminal.output import DiffedApp
+from console.tui.terminal.replies import Replies
 
 INPUT_TICK = 0.1
 """Seconds after which a lone Escape counts as a key of its own."""
@@ -76,6 +77,7 @@ class TerminalDriver(LinuxDriver):
         who leaves waits for it."""
         assert self._wake is not None
         parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")("replace").decode
+        replies = Replies()
         with selectors.SelectSelector() as ready:
             ready.register(self.fileno, selectors.EVENT_READ)
             ready.register(self._wake[0], selectors.EVENT_READ)
@@ -84,8 +86,11 @@ class TerminalDriver(LinuxDriver):
                     read = os.read(self.fileno, 4096)
                     if not read:
                         return
-                    for event in parser.feed(decode(read)):
-                        self.process_message(event)
+                    typed = replies.typed(decode(read))
+                else:
+                    typed = replies.tick()
+                for event in parser.feed(typed) if typed else ():
+                    self.process_message(event)
                 for event in parser.tick():
                     self.process_message(event)
 
