@@ -119,6 +119,9 @@ class ConsoleApp(TerminalApp):
         of_topic = f" about {topic}" if topic else ""
         message = f"the engine sent what this console cannot read{of_topic} ({type(broken).__name__})"
         self.call_later(self.navigator.say, message)
+        if self.store.live:  # a row that was not read would stay as it was and seem fresh: all is asked for again
+            self.workers.cancel_group(self, "engine")
+            self._begin_again(message)
 
     def _announce(self) -> None:
         """Tell the screen in front, at most four times a second, never later than a quarter."""
@@ -148,8 +151,9 @@ class ConsoleApp(TerminalApp):
         message = f"a defect in this console: {type(event.worker.error).__name__}"
         self.navigator.say(message)
         if event.worker.group == "engine":
-            self.store.lost(message)
-            self._announce()
-            self.set_timer(
-                RESTART_SECONDS, lambda: self.run_worker(self._follow(), group="engine", exit_on_error=False)
-            )
+            self._begin_again(message)
+
+    def _begin_again(self, reason: str) -> None:
+        self.store.lost(reason)
+        self._announce()
+        self.set_timer(RESTART_SECONDS, lambda: self.run_worker(self._follow(), group="engine", exit_on_error=False))

@@ -193,3 +193,17 @@ async def test_a_frame_nobody_understands_is_told_and_survived() -> None:
         await asyncio.sleep(0)
         await st.press("2")
         await st.sees("CONFLICT")
+
+
+async def test_a_row_that_was_not_read_does_not_stay_as_if_it_were_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.tui.app.RESTART_SECONDS", 0.3)
+    async with stage("calm") as st:
+        await st.sees("PASS     mail")
+        st.app._apply({"topic": "overview", "rows": {"services": {"mail": ["a health of a later version"]}}})
+        st.app._announce()
+        await st.sees("ENGINE LOST")
+        view = st.front.view("overview")
+        mail = replace(view.services["mail"], health=Health.FAIL, message="mails stay in the queue")
+        st.front.show("overview", replace(view, services={**view.services, "mail": mail}))
+        await st.until(lambda: "ENGINE LOST" not in st.text, "the engine found again")
+        await st.sees("FAIL     mail")
