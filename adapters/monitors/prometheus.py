@@ -22,6 +22,9 @@ from state.world.readings import MetricsReading
 
 KIND = "prometheus"
 FIGURE = "recovery_figure"
+ABOUT_THE_QUERY = "PromQL "
+"""How a warning about the expression begins. Every other warning says that the data of a store is missing (remote read,
+Thanos), as `isPartial` does (VictoriaMetrics)."""
 
 
 class PrometheusOptions(MonitorEntry, Single, Naming):
@@ -105,6 +108,9 @@ class Prometheus:
             answer = json.loads(body)
             if answer["status"] != "success":
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
+            missing = [each for each in answer.get("warnings") or () if not each.startswith(ABOUT_THE_QUERY)]
+            if missing or answer.get("isPartial") is True:
+                raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
             return [_series(row) for row in answer["data"]["result"]]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error

@@ -142,6 +142,31 @@ def alert(name: str, state: str = "active", **labels: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("more", "whole"),
+    [
+        ({}, True),
+        ({"warnings": []}, True),
+        ({"isPartial": False}, True),
+        ({"warnings": ["PromQL info: metric might not be a counter"]}, True),
+        ({"infos": ["PromQL info: metric might not be a counter"]}, True),
+        ({"warnings": ["receive series from east-store:10901: context deadline exceeded"]}, False),
+        ({"warnings": ["PromQL info: x", "remote_read: connection refused"]}, False),
+        ({"isPartial": True}, False),
+    ],
+)
+async def test_an_answer_that_lacks_the_data_of_a_store_is_no_reading(
+    context: AdapterContext, more: dict[str, Any], whole: bool
+) -> None:
+    rows = [AGE, series("rate", "10", service="checkout", release="v1")]
+    answer = {"status": "success", "data": {"resultType": "vector", "result": rows}, **more}
+    async with canned({"GET /api/v1/query": (200, answer)}) as server:
+        if whole:
+            assert isinstance(await read_once(one_prometheus(server, context)), MetricsReading)
+        else:
+            assert await trouble_of(one_prometheus(server, context)) is Trouble.ERROR
+
+
 async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: AdapterContext) -> None:
     rows = [alert("HighErrorRate", severity="page"), alert("Quiet", "suppressed"), alert("Watchdog")]
     async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
