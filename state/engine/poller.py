@@ -44,12 +44,12 @@ class Poller:
         await asyncio.sleep(random.random() * min(source.every, 0.2))  # noqa: S311 jitter, not a secret
         failures = 0
         while True:
-            started = self._clock.mono()
+            started, at = self._clock.mono(), self._clock.wall()  # a value is no younger than the question for it
             before = self._world.observed[source.key]
             try:
                 async with asyncio.timeout(source.deadline + 0.25):
                     value = await source.read()
-                now = before.succeeded(value, self._clock.wall(), self._clock.mono())
+                now = before.succeeded(value, at, started)
                 failures = 0
             except ReadFailure as error:
                 now = before.failed(ReadError(error.trouble, error.message, self._clock.wall()))

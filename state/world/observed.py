@@ -25,7 +25,7 @@ class Observed(Generic[T]):
     """The last good value of a source, and the last error since.
 
     `at` is wall time (seconds since the epoch) and `mono` the engine's monotonic clock when the value was
-    read; `limit` is the age in seconds past which it is stale.
+    asked for; `limit` is the age in seconds past which it is stale.
     """
 
     source: str
