@@ -102,16 +102,25 @@ def hostile_tour(count: int, seed: int) -> None:
         while done < count:
             views, used = poisoned_views(incident(), strings)
             served.show(views)
-            for key in ("1", "2", "3", "4", "9", "\r", "\x1b", ":", "\x1b"):
+            for key in ("1", "2", "3", "4"):
                 terminal.press(key)
                 terminal.read(0.12)
+            # Each of these is waited for: a terminal cannot tell escape and a letter right after it from one key.
+            for key, seen in (("9", "newest first"), ("\r", "esc back"), ("\x1b", "newest first")):
+                terminal.press(key)
+                terminal.wait(seen, 30)
+            for key, seen in ((":", "Go to"), ("\x1b", "newest first")):
+                terminal.press(key)
+                terminal.wait(seen, 30)
             shown = drawn(terminal)
             done += len(used)
             rows = [row for row in views["journal"].entries.values() if str(row.seq) in shown]
             whole = [row for row in rows if clean(row.message).isascii() and len(clean(row.message)) < 60]
             assert whole
             for row in whole:
-                line = next(line for line in shown.splitlines() if re.search(rf"\b{row.seq}\b +\d\d:", line))
+                found = [line for line in shown.splitlines() if re.search(rf"\b{row.seq}\b +\d\d:", line)]
+                assert found, f"no row of entry {row.seq}:\n{shown}"
+                line = found[0]
                 told = clean(row.message)
                 assert told in line
                 assert decode(told) == row.message
