@@ -32,6 +32,7 @@ from state.api.views.journal import JournalRow
 from state.errors import RecoveryError, Refused
 from tests.screens.fake_views import LATE, SCENES
 from tests.support.cards import card
+from tests.support.empty_views import empty_view
 
 SWITCH_SECONDS = 0.06
 """Textual holds drawing back for 50 ms when the screen changes."""
@@ -72,7 +73,7 @@ class FakeFront:
         return "u1", ("commander",)
 
     def view(self, topic: str) -> Any:
-        return self.views[topic]
+        return self.views[topic] if topic in self.views else empty_view(topic)
 
     async def changed(self, seen: int) -> int:
         if self.version == seen:

@@ -20,6 +20,7 @@ from state.api.views.runbooks import RunbooksView, RunRow
 from state.api.views.traffic import TrafficView
 from state.health import Health
 from tests.support.cards import card
+from tests.support.empty_views import empty_view
 
 CARD = card(Confirm.NONCE, nonce="AB2C", arm=0.05)
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
@@ -90,7 +91,7 @@ class Desk:
         return ("u1", ("commander",)) if uid == os.getuid() else ("", ())
 
     def view(self, topic: str) -> Any:
-        return self.views[topic]
+        return self.views[topic] if topic in self.views else empty_view(topic)
 
     async def changed(self, seen: int) -> int:
         while self.version <= seen:
