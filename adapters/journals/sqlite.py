@@ -22,7 +22,8 @@ BUSY = 1.0
 """Seconds to wait for another program that has locked the file; none should."""
 
 CHECKED = 200_000
-"""Entries up to which the chain is checked before an append, about a second; a longer journal stays unavailable."""
+"""Entries up to which the chain is checked before an append, in one to two seconds; a longer journal stays
+unavailable until the engine starts again."""
 
 ROWS = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
 
