@@ -34,7 +34,7 @@ def test_quantile_follows_histogram_quantile(buckets: dict[float, float], value:
 
 def page(*counters: str) -> bytes:
     head = ["# HELP http_requests_total All.", "# TYPE http_requests_total counter", 'other{service="checkout"} 9']
-    return "\n".join([*head, *counters]).encode()
+    return "\n".join([*head, *counters, ""]).encode()
 
 
 def requests(value: float, code: str = "200", release: str = "v1", service: str = "checkout") -> str:
