@@ -1,4 +1,4 @@
-"""Makes the pictures of the documents anew, from a laboratory of all components and from the pinned picture of a card.
+"""Makes the pictures of the documents anew, from a fresh laboratory of all components and the pinned picture of a card.
 
 .venv/bin/recovery lab up && .venv/bin/recovery engine start
 .venv/bin/python docs/img/renew.py

@@ -79,7 +79,7 @@ async def test_palette_help_and_go_to_know_it() -> None:
     async with stage(topics={"drills": VIEW}) as st:
         await st.press("question_mark")
         st.app.screen.query_one("Facts").scroll_end(animate=False)
-        await st.sees("8 Drills")
+        await st.sees("Drills")
         await st.press("escape", "ctrl+p", *"drills")
         await st.sees("the screen")
         await st.press("escape", "colon", *"switchov")
