@@ -43,11 +43,13 @@ async def _session(path: str, terminal: Terminal) -> tuple[int, HeaderView | Non
     """Ask the engine first, then load the screens: both take their time at once."""
     from console.client.engine_client import EngineClient
     from console.tui.early import EarlyStream
+    from console.tui.terminal.lean import lean
 
     early = EarlyStream(EngineClient(path))
     try:
         await early.begin()
-        from console.tui.app import ConsoleApp
+        with lean():
+            from console.tui.app import ConsoleApp
         from state.api.views.header import HeaderView
 
         app = ConsoleApp(path, terminal, early.follow())
