@@ -31,7 +31,10 @@ def register(app: App[int], name: str) -> None:
     for theme in PALETTES:
         app.register_theme(_theme(theme))
     app.register_theme(_terminal_theme())
-    select(app, name)
+    if name in PALETTES:
+        # Without a watcher: the theme's own will do, and styles are made once.
+        app.set_reactive(App.ansi_theme_dark if _theme(name).dark else App.ansi_theme_light, _sixteen(name))
+    app.theme = f"recovery-{name}"
 
 
 def select(app: App[int], name: str) -> None:

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from console.tui.glyphs import MUTED
 from console.tui.text import joined
-from console.tui.widgets.lines import draw, same_text
+from console.tui.widgets.lines import Drawn, draw, same_text
 
 LABEL_WIDTH = 10
 
@@ -88,7 +88,7 @@ def _flowing(row: Flow, width: int, console: Console) -> list[Text]:
     return lines
 
 
-class Facts(ScrollView, can_focus=True):
+class Facts(ScrollView, Drawn, can_focus=True):
     """Rows wrapped to the width there is; scrolls when they do not fit."""
 
     DEFAULT_CSS = """
@@ -125,7 +125,7 @@ class Facts(ScrollView, can_focus=True):
         y += self.scroll_offset.y
         width = self.size.width
         if y >= len(self._lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.own_style)
         return draw(self, self._lines[y], width)
 
     def _wrap(self, *, anew: bool = False) -> None:

@@ -24,6 +24,7 @@ from console.tui.parts.header import alarm_lines, header_line, tabs_line
 from console.tui.parts.living import Living
 from console.tui.session import ActionContext, Navigation, Session, session_of
 from console.tui.store import Changed, Store
+from console.tui.terminal.output import styled_when_mounted
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column
 from console.tui.widgets.table import LineTable
@@ -64,6 +65,7 @@ class MainScreen(Living, Screen[None]):
     def __init__(self, topic: Topic) -> None:
         # Known before the first layout, so that there is no second one.
         super().__init__(classes=" ".join(fitting_classes(*self.app.size)))
+        styled_when_mounted(self)
         self.topic = topic
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}

@@ -6,15 +6,16 @@ table. A slow terminal makes it skip frames, never wait: the wanted frame goes o
 sent when the terminal has caught up.
 
 It hooks private parts of Textual, and no other module does: `App._display`, the compositor's `LayoutUpdate` and
-`ChopsUpdate`, and the app's `_batch_count`. `supported` compares their shapes with the ones this was written
-for; where they differ, output goes the plain way. `tests/terminal` and `tests/screens` hold it against a screen
-model, so an upgrade of Textual that changes more than shapes is found there.
+`ChopsUpdate`, and the app's `_batch_count` and `_css_update_count`. `supported` compares their shapes with the ones
+this was written for; where they differ, output goes the plain way. `tests/terminal` and `tests/screens` hold it against
+a screen model, so an upgrade of Textual that changes more than shapes is found there.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.color import ColorSystem
 from rich.console import RenderableType
@@ -33,6 +34,7 @@ SYNCED = 512
 """Bytes from which on a frame is marked as one, so that a terminal draws it at once (private mode 2026)."""
 SYNC_BEGIN, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 HOME = (0, 0)
+SIZES_AT_START = 2
 RETRY = 0.1
 """Seconds after which a skipped frame is tried again."""
 
@@ -66,6 +68,12 @@ def absorb(frame: Frame, update: LayoutUpdate | ChopsUpdate) -> None:
                 frame.paint(x, y, piece.crop(0, min(end, x2) - x))
 
 
+def styled_when_mounted(screen: Screen[Any]) -> None:
+    """Textual styles the widgets of a new screen when they are mounted, and all of them again when it is shown: the
+    second time is left out."""
+    screen._css_update_count = getattr(screen.app, "_css_update_count", -1)
+
+
 class DiffedApp(App[int]):
     """An app whose output goes through the stage."""
 
@@ -79,6 +87,7 @@ class DiffedApp(App[int]):
         self._frame: Frame | None = None
         self._retrying = False
         self._begun = False
+        self._sizes_told = 0
         self._stage_ready = self.cell_diff and supported()
 
     def output_open(self) -> bool:
@@ -90,6 +99,12 @@ class DiffedApp(App[int]):
         return 0
 
     @on(events.Resize)
+    def _resized(self, event: events.Resize) -> None:
+        # Textual and its driver both tell the size once at the start: the first frame was drawn for it.
+        self._sizes_told += 1
+        if self._sizes_told > SIZES_AT_START or (self._frame is not None and self._frame.size != tuple(event.size)):
+            self.forget_frame()
+
     def forget_frame(self) -> None:
         """The terminal was resized, cleared or taken over: what it shows is no longer known."""
         if self._frame is not None:

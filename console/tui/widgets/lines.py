@@ -15,7 +15,24 @@ from textual.widget import Widget
 from console.tui.glyphs import MUTED
 
 
-class Lines(Widget):
+class Drawn(Widget):
+    """A widget that draws its lines itself, on its own colours."""
+
+    _own_style: Style | None = None
+
+    @property
+    def own_style(self) -> Style:
+        """The widget's colours, looked up once and not for each line."""
+        if self._own_style is None:
+            self._own_style = self.rich_style
+        return self._own_style
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._own_style = None
+
+
+class Lines(Drawn):
     """Shows texts, one per line, cut at the right edge. Its height follows the number of lines."""
 
     DEFAULT_CSS = "Lines { height: auto; width: 1fr; }"
@@ -50,7 +67,7 @@ class Lines(Widget):
     def render_line(self, y: int) -> Strip:
         rows = self.rows(self.size.width)
         if y >= len(rows):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, self.own_style)
         return draw(self, rows[y], self.size.width)
 
 
@@ -59,7 +76,7 @@ def same_text(before: Text, now: Text) -> bool:
     return before is now or (before == now and before.style == now.style)
 
 
-def draw(widget: Widget, line: Text, width: int, style: Style | None = None) -> Strip:
+def draw(widget: Drawn, line: Text, width: int, style: Style | None = None) -> Strip:
     """One line of a widget, as wide as that, on the widget's own colours; `style` goes over everything."""
     console = widget.app.console
     segments = [segment for segment in line.render(console) if segment.text]
@@ -70,7 +87,7 @@ def draw(widget: Widget, line: Text, width: int, style: Style | None = None) -> 
     strip = Strip(segments).adjust_cell_length(width)
     if style:
         strip = Strip([segment._replace(style=_over(segment.style or Style.null(), style)) for segment in strip])
-    return strip.apply_style(widget.rich_style)
+    return strip.apply_style(widget.own_style)
 
 
 @lru_cache(maxsize=1024)

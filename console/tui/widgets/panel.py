@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widget import Widget
 
 from console.tui.glyphs import MUTED, TITLE, UNICODE, Glyphs
-from console.tui.widgets.lines import Lines, same_text
+from console.tui.widgets.lines import Drawn, Lines, same_text
 
 
 def title_line(title: str, note: Text | str, glyphs: Glyphs) -> Text:
     """` Title ─ note `: what stands on a rule, behind its first sign. Title and note must be clean."""
-    line = Text(" ", MUTED, end="", no_wrap=True)
+    # Styles of parts only: Textual's borders look a text's own style up among the names of its colours, at length.
+    line = Text(" ", end="", no_wrap=True)
     line.append(title, TITLE)
     if note:
         line.append(f" {glyphs.rule} ", MUTED)
@@ -41,7 +41,7 @@ class TitleRule(Lines):
         return [line]
 
 
-class Titled(Widget):
+class Titled(Drawn):
     """A widget below a title: its upper border, so that it costs no widget of its own. The widget gives itself the
     class `-titled` when it has one."""
 

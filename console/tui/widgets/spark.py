@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from operator import itemgetter
 
 from rich.text import Text
 from textual.geometry import Size
@@ -62,19 +61,18 @@ def chart(
         scale[target_row] = label(target)
     margin = max(map(cells, scale.values())) + 1
     groups = _grouped(values, max(1, width - margin))
+    steps = len(glyphs.levels)
+    filled = [None if value is None else round((value - low) / (high - low) * height * steps) for value in groups]
+    styles = [FAIL if value is not None and target is not None and value > target else ACTIVE for value in groups]
     rows: list[Text] = []
-    shares = [None if value is None else (value - low) / (high - low) for value in groups]
-    over = [value is not None and target is not None and value > target for value in groups]
     for row in range(height):
         line = Text(scale.get(row, "").rjust(margin - 1) + " ", MUTED, end="", no_wrap=True)
         blank = glyphs.target if row == target_row else " "
-        signs = [" " if share is None else _block(share, height, row, glyphs) for share in shares]
-        cells_ = [
-            (blank, MUTED) if sign == " " else (sign, FAIL if above else ACTIVE)
-            for sign, above in zip(signs, over, strict=True)
-        ]
-        for style, run in groupby(cells_, key=itemgetter(1)):
-            line.append("".join(sign for sign, _ in run), style)
+        below = (height - 1 - row) * steps
+        least = glyphs.levels[0] if row == height - 1 else ""
+        signs = [least if each is not None and each <= below else _block(each, below, glyphs) for each in filled]
+        for style, run in groupby(zip(signs, styles, strict=True), key=lambda cell: cell[1] if cell[0] else MUTED):
+            line.append("".join(sign or blank for sign, _ in run), style)
         rows.append(line)
     return rows
 
@@ -93,13 +91,11 @@ def _level(value: float, low: float, high: float, glyphs: Glyphs) -> str:
     return glyphs.levels[min(steps - 1, max(0, int((value - low) / (high - low) * steps)))]
 
 
-def _block(share: float, height: int, row: int, glyphs: Glyphs) -> str:
-    """The sign in one row (0 is the top) of a column filled to that share of the height."""
-    steps = len(glyphs.levels)
-    filled = round(share * height * steps) - (height - 1 - row) * steps
-    if filled <= 0:
-        return glyphs.levels[0] if row == height - 1 else " "
-    return glyphs.levels[min(steps, filled) - 1]
+def _block(filled: int | None, below: int, glyphs: Glyphs) -> str:
+    """The sign in one row of a column filled to so many steps, `below` of them below the row."""
+    if filled is None or filled <= below:
+        return ""
+    return glyphs.levels[min(len(glyphs.levels), filled - below) - 1]
 
 
 def _grouped(values: Values, columns: int) -> list[float | None]:

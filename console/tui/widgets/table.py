@@ -322,7 +322,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
             return draw(self, lines[y - 1] if y <= len(lines) else Text("", end=""), width)
         place = self.scroll_offset.y + y - 1
         if place >= len(self._shown):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.own_style)
         row = self._shown[place]
         under = place == self._cursor
         focused = under and self.has_focus
