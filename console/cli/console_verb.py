@@ -6,8 +6,11 @@ import os
 
 import click
 
-from console.cli.reach import estate_option, socket_of
-from console.cli.shown import complain, note
+from console.tui.terminal.lean import lean
+
+with lean():
+    from console.cli.reach import estate_option, socket_of
+    from console.cli.shown import complain, note
 
 
 @click.command()

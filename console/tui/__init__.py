@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import sys
@@ -31,6 +30,8 @@ def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str 
         theme=theme,
     )
     prepare(terminal, os.environ)
+    import asyncio
+
     # Importing makes much and frees nothing; the app looks for garbage again once it has settled.
     gc.disable()
     code, header = asyncio.run(_session(path, terminal))

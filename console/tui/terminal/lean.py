@@ -1,10 +1,10 @@
-"""Textual without the parts that a console never shows.
+"""What a console leaves out of what it imports: a sixth of its way to the first frame.
 
-Before its first frame Textual loads its own command palette, with the input, tree and file picker that belong to it,
-and the folders a browser would download to: an eighth of all it loads. This console has a palette of its own and
-delivers no files. While Textual is imported, placeholders stand in for those two modules; afterwards they are gone
-again, so whoever imports the modules later gets the real ones. A name that no placeholder knows loads the real module:
-another Textual starts slower, and works.
+Textual loads its own command palette, with the input, tree and file picker that belong to it, and the folders a browser
+would download to; this console has a palette of its own and delivers no files. asyncio loads TLS, and works on a Python
+without it; a console speaks over a Unix socket. While they are imported, placeholders stand in for those modules;
+afterwards they are gone again, so whoever imports the modules later gets the real ones. A name that no placeholder
+knows loads the real module: another Textual starts slower, and works.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ LEFT_OUT = {
     "platformdirs": ("user_downloads_path",),
 }  # fmt: skip
 """Modules, and the names that Textual takes from them while it is imported."""
+TLS = "ssl"
 
 
 class Placeholder(ModuleType):
@@ -43,11 +44,15 @@ class Placeholder(ModuleType):
 @contextmanager
 def lean() -> Iterator[None]:
     """What is imported meanwhile does without the modules left out. They stay real where they are loaded already."""
-    placed = {name: Placeholder(name, known) for name, known in LEFT_OUT.items() if name not in sys.modules}
+    placed: dict[str, Any] = {
+        name: Placeholder(name, known) for name, known in LEFT_OUT.items() if name not in sys.modules
+    }
+    if TLS not in sys.modules:
+        placed[TLS] = None  # what Python takes for a module that is not there
     sys.modules.update(placed)
     try:
         yield
     finally:
         for name, placeholder in placed.items():
-            if sys.modules.get(name) is placeholder:
+            if sys.modules.get(name, name) is placeholder:
                 del sys.modules[name]
