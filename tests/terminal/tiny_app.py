@@ -73,7 +73,9 @@ def build(terminal, wish: set[str]):
                 before = time.monotonic()
                 await asyncio.sleep(0.02)
                 worst = max(worst, time.monotonic() - before - 0.02)
-                path.write_text(f"{self.count} {worst:.3f}")
+                whole = path.with_suffix(".new")
+                whole.write_text(f"{self.count} {worst:.3f}")
+                whole.replace(path)
 
         def churn(self) -> None:
             self.count += 1
