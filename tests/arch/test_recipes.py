@@ -211,7 +211,7 @@ def registered() -> dict[str, set[str]]:
     sources = [path.read_text() for top in ("state", "console") for path in (ROOT / top).rglob("*.py")]
     keys = {shown_key(action) for topic in topics() for action in keys_of(topic) if action.shown}
     return {
-        "journal.md": set(EVENTS),
+        "journal.md": {kind for kind, body in EVENTS.items() if body.__module__.startswith("state.")},
         "runbooks.md": {*change_kinds(), *check_kinds()},
         "cli.md": set(VERBS),
         "console.md": {*keys, *(topic.digit for topic in topics().values() if topic.digit)},
