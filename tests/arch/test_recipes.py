@@ -172,7 +172,7 @@ def test_the_picture_of_the_imports_is_the_contracts() -> None:
     for contract in contracts:
         if contract["type"] == "layers" and contract["containers"] != ["console.tui"]:
             for layer in contract["layers"]:
-                assert re.search(rf"(^ |  ){re.escape(layer)}(  |$)", picture, re.MULTILINE), layer
+                assert re.search(rf"(^ |  ){re.escape(layer)}(  |$)", picture, re.MULTILINE), f"not in it: {layer}"
     order = [layer for contract in contracts if contract.get("containers") == ["state"] for layer in contract["layers"]]
     places = [re.search(rf"  {re.escape(layer)}(  |$)", picture, re.MULTILINE) for layer in order]
     starts = [place.start() for place in places if place is not None]
@@ -224,4 +224,5 @@ def registered() -> dict[str, set[str]]:
 def test_a_document_names_everything_that_is_registered(document: str) -> None:
     prose = re.sub(r"^```.*?^```$", "", (ROOT / "docs" / document).read_text(), flags=re.MULTILINE | re.DOTALL)
     words = {word for name in re.findall(r"`([^`\n]+)`", prose) for word in (name, *name.split())}
-    assert registered()[document] - words - {"^p", "esc"} == set()
+    missing = registered()[document] - words - {"^p", "esc"}
+    assert not missing, f"docs/{document} does not name {', '.join(sorted(missing))}"
