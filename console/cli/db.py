@@ -44,12 +44,13 @@ def _clusters(clusters: Mapping[str, ClusterRow]) -> list[str]:
         lines += [
             "",
             f"{row.health.value.upper()} {row.name}   leader {row.leader} ({row.votes})   timeline"
-            f" {row.timeline}   {row.guarantee}" + ("   PAUSED" if row.paused else ""),
+            f" {row.timeline}   {row.guarantee} {row.guarantee_detail}".rstrip()
+            + ("   PAUSED" if row.paused else ""),
             f"  {row.message}",
             f"  a failover now could lose {lost} of {megabytes(risk.target)} allowed: {risk.message}",
         ]
         if row.split_brain:
-            lines.append(f"  SPLIT BRAIN {row.split_brain}")
+            lines.append(f"  {row.split_brain}")
     return lines
 
 

@@ -115,8 +115,8 @@ def replication(mono: float, wall: float) -> ReplicationView:
         clusters={
             "orders": ClusterRow(
                 "orders", Health.FAIL, "two nodes accept writes", "CONFLICT n1 / n3", "n1: 2 votes, n3: 1 vote",
-                "7", "asynchronous: a commit is on one node only", "n2 (13.2 MB behind)",
-                "n1 and n3 both accept writes", False, risk, "orders.service: points to n1",
+                "7", "async", "", "n2 (13.2 MB behind)",
+                "SPLIT BRAIN orders: n1 and n3 both accept writes", False, risk, "orders.service: points to n1",
             )
         },
         nodes={

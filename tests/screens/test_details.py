@@ -134,13 +134,13 @@ async def test_measured_loss_is_said_in_message() -> None:
     async with stage() as st:
         row = st.front.view("runbooks").steps["r-41/shift-traffic#1"]
         assert measured(row) == ""
-        assert measured(replace(row, figures={"lost_bytes": 4400.0})) == "measured loss 4.4 kB"
+        assert measured(replace(row, figures={"lost_bytes": 4400.0})) == "measured: loss 4.4 kB"
         assert measured(replace(row, figures={"lost_bytes": 0.0})) == "measured: nothing lost"
         view = st.front.view("runbooks")
         lost = replace(row, figures={"lost_bytes": 4400.0})
         st.front.show("runbooks", replace(view, steps={**view.steps, row.key: lost}))
         await st.press("3")
-        await st.sees("measured loss 4.4 kB")
+        await st.sees("measured: loss 4.4 kB")
 
 
 async def test_a_warning_of_a_runbook_is_shown() -> None:
@@ -161,9 +161,9 @@ async def test_a_primary_has_no_lag_and_an_unknown_one_is_no_dash() -> None:
         assert " - " in row
         unknown = next(line for line in st.lines if " n3 " in line and "CONFLICT" in line and "since" in line)
         assert "?" in unknown
-    assert guarantee_message("async") == "asynchronous: a commit may be on one node only"
-    assert guarantee_message("sync: n2") == "synchronous: a commit is on a standby too (n2)"
-    assert guarantee_message("commits wait: no standby is in sync") == "commits wait: no standby is in sync"
+    assert guarantee_message("async", "") == "asynchronous: a commit may be on one node only"
+    assert guarantee_message("sync", "n2") == "synchronous: a commit is on a standby too (n2)"
+    assert guarantee_message("blocked", "no standby is in sync") == "commits wait (no standby is in sync)"
 
 
 async def test_the_journal_is_filtered_by_run_and_kind_and_says_so() -> None:

@@ -40,7 +40,7 @@ class RunControl(Action):
         run = run_of(ctx)
         if run is None:
             return "select a run first"
-        if not any(action.split()[0] == self.verb for action in run.next_actions if action):
+        if self.verb not in run.next_actions:
             return f"{run.id} is {run.state.value}: {self.verb} is not possible now"
         return None
 

@@ -34,8 +34,8 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
     """The state of a step, and all of its evidence."""
     head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
     told: list[Row] = [head, fact("state", f"{row.state.value}: {row.message}" if row.message else row.state.value)]
-    if message := measured(row):
-        told.append(fact("measured", message.removeprefix("measured ").removeprefix("measured: ")))
+    if loss := lost(row):
+        told.append(fact("measured", loss))
     told += [fact("evidence", message) for message in row.evidence]
     if row.effect:
         told.append(fact("effect", row.effect))
@@ -49,10 +49,16 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
 
 def measured(row: StepRow) -> str:
     """What a step measured, as text."""
-    lost = row.figures.get("lost_bytes")
-    if lost is None:
+    loss = lost(row)
+    return f"measured: {loss}" if loss else ""
+
+
+def lost(row: StepRow) -> str:
+    """The data loss that a step measured; empty when it measured none."""
+    size = row.figures.get("lost_bytes")
+    if size is None:
         return ""
-    return f"measured loss {megabytes(lost)}" if lost else "measured: nothing lost"
+    return f"loss {megabytes(size)}" if size else "nothing lost"
 
 
 def runbook_detail(row: RunbookRow) -> list[Row]:

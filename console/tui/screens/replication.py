@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -60,6 +60,12 @@ SLOTS = (
     Column("retained", "holds WAL", 9, align="right"),
     Column("message", "note", 12, flex=1, cut="end"),
 )
+GUARANTEES = {
+    "async": "asynchronous: a commit may be on one node only",
+    "sync": "synchronous: a commit is on a standby too",
+    "quorum": "quorum: a commit is on several nodes",
+    "blocked": "commits wait",
+}
 LEADS = frozenset({"primary", "leader", "master"})
 
 
@@ -126,17 +132,17 @@ class ReplicationScreen(MainScreen):
             return
         rows: list[Text] = []
         for cluster in view.clusters.values():
-            rows += self._cluster(cluster)
+            rows += self._cluster(cluster, view.nodes)
         self.query_one("#clusters", Lines).show(rows or [cell("  the estate has no database", MUTED)])
 
-    def _cluster(self, row: ClusterRow) -> list[Text]:
+    def _cluster(self, row: ClusterRow, nodes: Collection[str]) -> list[Text]:
         age = self.store.oldest(row.risk.sources)
         header = self.store.view(HeaderView)
-        told_above = header is not None and any(row.split_brain in alarm for alarm in header.alarms)
         split = []
-        if row.split_brain and not told_above:
-            split = [joined((f" SPLIT BRAIN {row.name}: {row.split_brain} ", DANGER_LINE))]
-        leader = FAIL if row.leader.startswith("CONFLICT") else "" if row.leader else UNKNOWN
+        if row.split_brain and (header is None or row.split_brain not in header.alarms):
+            split = [joined((f" {row.split_brain} ", DANGER_LINE))]
+        leads = f"{row.name}/{row.leader}" in nodes
+        leader = "" if leads else FAIL if row.leader else UNKNOWN
         paused = joined(" ", ("PAUSED: no automatic failover", WARN)) if row.paused else cell("")
         head = joined(
             "  ",
@@ -163,7 +169,7 @@ class ReplicationScreen(MainScreen):
             (", best to ", MUTED),
             row.candidate or "none",
         )
-        kept = joined(("    ", MUTED), guarantee_message(row.guarantee))
+        kept = joined(("    ", MUTED), guarantee_message(row.guarantee, row.guarantee_detail))
         if risk.cell_len + kept.cell_len <= self.size.width:
             return [*split, head, joined(risk, kept)]
         return [*split, head, risk, kept]
@@ -270,12 +276,7 @@ def farthest(cluster: str, nodes: Iterable[NodeRow]) -> NodeRow | None:
     return max(others, key=lambda row: (bool(row.trend), row.lag_bytes or 0), default=None)
 
 
-def guarantee_message(guarantee: str) -> str:
+def guarantee_message(kind: str, detail: str) -> str:
     """What a commit waits for, without PostgreSQL's terms."""
-    kind, _, rest = guarantee.partition(":")
-    said = {
-        "async": "asynchronous: a commit may be on one node only",
-        "sync": "synchronous: a commit is on a standby too",
-        "quorum": "quorum: a commit is on several nodes",
-    }.get(kind.strip())
-    return guarantee if said is None else f"{said} ({rest.strip()})" if rest.strip() else said
+    message = GUARANTEES.get(kind, kind)
+    return f"{message} ({detail})" if detail else message

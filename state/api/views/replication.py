@@ -11,7 +11,11 @@ from state.health import Health
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """One database cluster: verdict, the leader by votes, what a failover would lose."""
+    """One database cluster: verdict, the leader by votes, what a failover would lose.
+
+    `guarantee` is what a commit waits for: async, sync, quorum, blocked or unknown; `guarantee_detail` says which
+    standbys, or why. `leader` names a node, or says that none is agreed on. `split_brain` is the alarm, or empty.
+    """
 
     name: str
     health: Health
@@ -20,6 +24,7 @@ class ClusterRow:
     votes: str
     timeline: str
     guarantee: str
+    guarantee_detail: str
     candidate: str
     split_brain: str
     paused: bool
