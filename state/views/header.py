@@ -25,6 +25,7 @@ def build(context: ViewContext) -> HeaderView:
         effects=journal.unavailable,
         journal_seq=journal.seq,
         journal_head=journal.head,
+        journal_verified=journal.verified,
         alarms=tuple(alarm for each in added for alarm in each.alarms),
         sources=sources(context.world),
     )

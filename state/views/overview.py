@@ -38,6 +38,7 @@ def build(context: ViewContext) -> OverviewView:
         },
         alerts=_alert_rows(world, now_mono),
         probes=_probe_rows(estate, world, now_mono),
+        databases={name: context.healths[name] for name in estate.databases},
     )
     return context.memory.keep("overview", view)
 

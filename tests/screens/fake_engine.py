@@ -185,6 +185,12 @@ class Stage:
         return "\n".join(self.lines)
 
 
+def told(app: ConsoleApp, topic: str) -> bool:
+    """Whether a topic has come; asking for its view would decode it."""
+    mirror = app.store._mirrors[topic]
+    return mirror._waiting is not None or mirror._view is not None
+
+
 @contextlib.asynccontextmanager
 async def stage(
     scene: str = "incident",
@@ -202,10 +208,7 @@ async def stage(
             app = ConsoleApp(path, terminal or Terminal())
             async with app.run_test(size=size) as pilot:
                 made = Stage(app, pilot, front)
-                await made.until(
-                    lambda: app._announced and all(app.store.view(tab.name) is not None for tab in app.tabs),
-                    "the first views",
-                )
+                await made.until(lambda: app._announced and all(told(app, tab.name) for tab in app.tabs), "the views")
                 await pilot.pause(SWITCH_SECONDS)
                 await made.settle()
                 yield made

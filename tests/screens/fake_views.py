@@ -50,6 +50,7 @@ def header(mono: float, wall: float, environment: str = "lab") -> HeaderView:
         effects="",
         journal_seq=1287,
         journal_head="9f2c41d8aa01bb",
+        journal_verified="chain verified to entry 1287",
         alarms=("SPLIT BRAIN orders: n1 and n3 both accept writes",),
         sources=source_rows(mono),
     )
@@ -90,6 +91,7 @@ def overview(mono: float, wall: float) -> OverviewView:
             ),
             "a2": AlertRow("ReplicationLag", "warning", "firing", wall - 65, "n2 behind", "alertmanager"),
         },
+        databases={"orders": Health.FAIL},
         probes={
             "checkout-east": ProbeRow("checkout-east", "checkout", "east", Health.FAIL, "500 in 12 ms", "probes"),
             "checkout-west": ProbeRow("checkout-west", "checkout", "west", Health.PASS, "200 in 9 ms", "probes"),
@@ -276,15 +278,17 @@ def calm() -> dict[str, Any]:
     sources = {key: SourceRow(key, mono, 86_400.0, "", "") for key in SOURCES}
     safe = DataRisk("orders", 0, 1_000_000, Health.PASS, "n2 has everything n1 has", ("n1/api",))
     views["header"] = replace(views["header"], rto=None, risk=safe, running=(), alarms=(), sources=sources)
-    views["overview"] = replace(views["overview"], services=services, alerts={}, advice="")
+    views["overview"] = replace(
+        views["overview"], services=services, alerts={}, advice="", databases={"orders": Health.PASS}
+    )
     return views
 
 
 def empty() -> dict[str, Any]:
     """An engine that has read nothing yet."""
     views = incident()
-    nothing: dict[str, Any] = {"services": {}, "alerts": {}, "probes": {}, "clusters": {}, "nodes": {}, "slots": {},
-               "order": (),
+    nothing: dict[str, Any] = {"services": {}, "alerts": {}, "probes": {}, "databases": {}, "clusters": {},
+               "nodes": {}, "slots": {}, "order": (),
                "library": {}, "runs": {}, "steps": {}, "backends": {}, "servers": {}, "dns": {}, "entries": {},
                "sources": {}, "alarms": (), "running": (), "rto": None, "risk": None, "advice": ""}  # fmt: skip
     return {
@@ -303,7 +307,7 @@ def poison(value: Any, depth: int = 0) -> Any:
     changes: dict[str, Any] = {}
     for name in value.__dataclass_fields__:
         old = getattr(value, name)
-        if isinstance(old, Mapping) and name != "sources":
+        if isinstance(old, Mapping) and name not in {"sources", "databases"}:
             changes[name] = {key: poison(row) for key, row in old.items()}
         elif type(old) is str and name not in keep:
             changes[name] = old + HOSTILE

@@ -16,6 +16,7 @@ from state.api.views.overview import OverviewView
 from state.api.views.traffic import TrafficView
 from state.api.wire import Differ, Mirror, plain
 from state.capabilities import topics
+from tests.screens.fake_engine import stage
 from tests.screens.fake_views import header, server, traffic
 from tests.screens.still import HELLO, lines
 
@@ -150,3 +151,12 @@ def test_only_what_is_looked_at_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == ["state.api.views.header"]
+
+
+async def test_a_screen_looks_at_its_own_topic_and_the_header() -> None:
+    async with stage("incident") as st:
+        await st.sees("18.2%", "CheckoutErrors", "✗ FAIL  orders")
+        looked_at = {name for name, mirror in st.app.store._mirrors.items() if mirror._view is not None}
+        assert looked_at == {"header", "overview"}
+        await st.press("4")
+        await st.sees("edge-east/checkout")

@@ -24,7 +24,7 @@ from tests.support.empty_views import empty_view
 
 CARD = card(Confirm.NONCE, nonce="AB2C", arm=0.05)
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
-HEADER = HeaderView("shop", "lab", None, None, (), "", 7, "aa", (), SOURCES)
+HEADER = HeaderView("shop", "lab", None, None, (), "", 7, "aa", "", (), SOURCES)
 SERVICE = ServiceRow(
     name="checkout",
     order=1,
@@ -67,7 +67,7 @@ class Desk:
         self.moved = asyncio.Event()
         self.views: dict[str, Any] = {
             "header": HEADER,
-            "overview": OverviewView("", Health.UNKNOWN, "", {"checkout": SERVICE}, {}, {}),
+            "overview": OverviewView("", Health.UNKNOWN, "", {"checkout": SERVICE}, {}, {}, {}),
             "replication": ReplicationView({}, {}, {}),
             "runbooks": RunbooksView((), {}, {}, {}),
             "traffic": TrafficView({}, {}, {}),

@@ -223,7 +223,7 @@ async def test_following_never_gives_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_view_is_neutralised() -> None:
-    header = HeaderView("a\x1b]0;x\x07", "lab", None, None, (), "", 1, "aa", ("\u202e",), {})
+    header = HeaderView("a\x1b]0;x\x07", "lab", None, None, (), "", 1, "aa", "", ("\u202e",), {})
     async with answering(reply(named(header))) as client:
         view = await client.view("header")
     assert view == replace(header, estate="a\\x1b]0;x\\x07", alarms=("\\u202e",))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from rich.text import Text
 
 from console.tui.glyphs import MUTED, Glyphs
@@ -13,8 +11,6 @@ from state.api.views.overview import OverviewView, ServiceRow
 from state.health import Health
 
 DEEPEST = 6
-HealthOf = Callable[[str], Health | None]
-"""The verdict of a service or database cluster; None when neither is known by that name."""
 
 
 def dependents(name: str, view: OverviewView) -> list[str]:
@@ -31,11 +27,11 @@ def dependents(name: str, view: OverviewView) -> list[str]:
     return found
 
 
-def cascade_rows(row: ServiceRow, view: OverviewView, health_of: HealthOf, glyphs: Glyphs) -> list[Row]:
+def cascade_rows(row: ServiceRow, view: OverviewView, glyphs: Glyphs) -> list[Row]:
     """`needs` with the state of each dependency, indented by distance, and `unblocks`."""
     told: list[Row] = []
     for depth, name in _beneath(row.name, view):
-        health = health_of(name)
+        health = view.services[name].health if name in view.services else view.databases.get(name)
         sign = state_text(health.value, glyphs) if health is not None else cell("not judged", MUTED)
         why = f"  {view.services[name].message}" if name in view.services and health is not Health.PASS else ""
         message: Text = joined("  " * depth, sign, (f"  {name}", "bold"), why)

@@ -53,8 +53,7 @@ def journal_forms(store: Store) -> tuple[Text, ...]:
     if view is None:
         return ()
     head = joined((" journal ", MUTED), f"{view.journal_seq} {view.journal_head[:8]}")
-    journal = store.view("journal")
-    checked = journal.verified if journal is not None else ""
+    checked = view.journal_verified
     return (joined(head, (f"  {checked}", MUTED)), head) if checked else (head,)
 
 

@@ -194,7 +194,7 @@ class OverviewScreen(MainScreen):
         if row.fallback:
             told.append(fact("read from", f"{row.source}, the fallback", WARN))
         if view is not None:
-            told += cascade_rows(row, view, self._health_of, self.glyphs)
+            told += cascade_rows(row, view, self.glyphs)
             if view.advice:
                 told.append(fact("advice", view.advice))
         errors = "?" if row.error_ratio is None else percent(row.error_ratio)
@@ -207,13 +207,6 @@ class OverviewScreen(MainScreen):
         told.append(fact("promised", f"RTO {clock(row.rto_target)}, RPO {megabytes(row.rpo_target)}"))
         told.append(sources_fact(self.store, (row.source,)))
         return told
-
-    def _health_of(self, name: str) -> Health | None:
-        """The verdict of a service or a database."""
-        view, databases = self.store.view(OverviewView), self.store.view("replication")
-        known = {**(databases.clusters if databases is not None else {}), **(view.services if view is not None else {})}
-        health: Health | None = known[name].health if name in known else None
-        return health
 
     def _clock_facts(self, row: ServiceRow) -> list[Row]:
         """The running objective, or how the last one ended."""

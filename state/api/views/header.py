@@ -53,5 +53,6 @@ class HeaderView:
     effects: str
     journal_seq: int
     journal_head: str
+    journal_verified: str
     alarms: tuple[str, ...]
     sources: Mapping[str, SourceRow]

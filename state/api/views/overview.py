@@ -61,7 +61,8 @@ class ProbeRow:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """Screen 1. `advice` says what to recover first and why; `alerts_message` why the list may be empty."""
+    """Screen 1. `advice` says what to recover first and why; `alerts_message` why the list may be empty; `databases` is
+    the verdict on each database that services may need."""
 
     advice: str
     alerts_health: Health
@@ -69,3 +70,4 @@ class OverviewView:
     services: Mapping[str, ServiceRow]
     alerts: Mapping[str, AlertRow]
     probes: Mapping[str, ProbeRow]
+    databases: Mapping[str, Health]
