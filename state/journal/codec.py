@@ -18,17 +18,29 @@ Decoder = Callable[[Any], Any]
 
 def encode(value: Any) -> Any:
     """A value as JSON-ready data: dataclasses become objects, enums their values."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, str):
-        return value
-    if is_dataclass(value):
-        return {_key(f): encode(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): encode(v) for k, v in value.items()}
-    return [encode(v) for v in value]
+    encoder: Decoder = _encoder(type(value))  # type: ignore[arg-type]
+    return encoder(value)
+
+
+@cache
+def _encoder(kind: Any) -> Decoder:
+    """How values of a type are encoded; found once a type, since every entry passes here."""
+    if kind in (str, int, float, bool, type(None)):
+        return _as_it_is
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if is_dataclass(kind):
+        spots = [(_key(f), f.name) for f in fields(kind)]
+        return lambda value: {key: encode(getattr(value, name)) for key, name in spots}
+    if issubclass(kind, Mapping):
+        return lambda value: {str(k): encode(v) for k, v in value.items()}
+    if issubclass(kind, str | int | float):
+        return _as_it_is
+    return lambda value: [encode(v) for v in value]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def decode(kind: Any, value: Any) -> Any:
