@@ -93,6 +93,10 @@ def test_trap_22_no_two_states_look_the_same_in_monochrome() -> None:
             assert one.word != other.word or one.style == other.style
 
 
+ENTRY = re.compile(r"[ ›>]*(\d+) +\d\d:\d\d:\d\dZ")
+"""A row of the journal: its sequence number and time."""
+
+
 def hostile_tour(count: int, seed: int) -> None:
     strings = hostile_strings(seed)
     done = 0
@@ -114,15 +118,13 @@ def hostile_tour(count: int, seed: int) -> None:
                 terminal.wait(seen, 30)
             shown = drawn(terminal)
             done += len(used)
-            rows = [row for row in views["journal"].entries.values() if str(row.seq) in shown]
+            lines = {found[1]: line for line in shown.splitlines() if (found := ENTRY.match(line))}
+            rows = [row for row in views["journal"].entries.values() if str(row.seq) in lines]
             whole = [row for row in rows if clean(row.message).isascii() and len(clean(row.message)) < 60]
             assert whole
             for row in whole:
-                found = [line for line in shown.splitlines() if re.search(rf"\b{row.seq}\b +\d\d:", line)]
-                assert found, f"no row of entry {row.seq}:\n{shown}"
-                line = found[0]
                 told = clean(row.message)
-                assert told in line
+                assert told in lines[str(row.seq)]
                 assert decode(told) == row.message
         assert served.front.acts == []
         assert served.front.previews == []
