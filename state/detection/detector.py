@@ -20,7 +20,7 @@ from state.journal.events import Body, Event, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
 from state.runs.events import EffectEnded, EffectIntended
-from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of, parse_drift
+from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.split_brain import split_resolved
 from state.world.observed import Observed
@@ -100,9 +100,8 @@ class Detector:
 
     @_take.register
     def _(self, body: DriftDetected, recorded: Recorded) -> None:
-        self._recorded_drifts[body.balancer, body.backend] = parse_drift(
-            body.backend, body.message.removeprefix(f"{body.balancer}: ")
-        )
+        for backend in {each.backend for each in body.differences}:
+            self._recorded_drifts[body.balancer, backend] = {each.message: each for each in body.differences}
 
     def on_reading(self, now: Observed[Reading]) -> None:
         """Compare a balancer with what confirmed effects left there; each new difference is recorded once."""
@@ -131,7 +130,8 @@ class Detector:
         new = {each.backend: None for key, each in found.items() if before.get(key) != each}
         self._differences[name], self.drifts[name] = found, drifts(found.values())
         for backend in new:
-            body = DriftDetected(name, f"{name}: {self.drifts[name][backend]}", backend)
+            differences = tuple(dict.fromkeys(each for each in found.values() if each.backend == backend))
+            body = DriftDetected(name, f"{name}: {self.drifts[name][backend]}", differences)
             self._pending.append(Event(body, self._actor))
         if whole:
             self._processes[name] = reading.process

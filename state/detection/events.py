@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from state.journal.events import WORDS, Body, event
+from state.verdicts.drift import Difference
 
 
 @event("service.impaired")
@@ -36,11 +37,11 @@ class ServiceRecovered(Body):
 @event("drift.detected")
 @dataclass(frozen=True, slots=True)
 class DriftDetected(Body):
-    """A balancer's settings differ from those the engine's effects left."""
+    """A balancer's settings differ from those the engine's effects left; the differences are of one backend."""
 
     balancer: str
     message: str = field(metadata=WORDS)
-    backend: str = ""
+    differences: tuple[Difference, ...] = ()
 
 
 @event("split-brain.detected")

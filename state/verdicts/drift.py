@@ -63,15 +63,6 @@ def drifts(found: Iterable[Difference]) -> dict[str, str]:
     }
 
 
-def parse_drift(backend: str, message: str) -> dict[str, Difference]:
-    """The differences in a message of `drifts`, by the message of each difference."""
-    found: dict[str, Difference] = {}
-    for part in message.split("; "):
-        cause, *differences = part.split(", ")
-        found |= {each: Difference(backend, each, cause) for each in differences}
-    return found
-
-
 def _message(now: BalancerReading, left: Setting) -> str:
     _, backend, name = left.place
     server = now.servers.get(f"{backend}/{name}")
