@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from console.tui.dialogs.detail import DetailDialog
+from console.tui.dialogs.find import places
 from console.tui.parts.run_facts import measured
 from console.tui.screens.replication import guarantee_message
 from console.tui.widgets.table import LineTable
@@ -206,3 +207,15 @@ async def test_of_thousands_of_servers_only_those_in_sight_are_built() -> None:
         assert len(built) < 100
         table(st, "servers").filter("s2999")
         await st.sees("filter s2999: 1 of 3000")
+
+
+async def test_go_to_offers_names_and_keys_only_where_a_name_is_shared() -> None:
+    async with stage() as st:
+        view = st.front.view("overview")
+        east = view.probes["checkout-east"]
+        probes = {f"probe:{source}/checkout-east": replace(east, source=source) for source in ("probes", "other")}
+        probes["probe:probes/checkout-west"] = view.probes["checkout-west"]
+        st.front.show("overview", replace(view, probes=probes))
+        await st.until(lambda: st.app.store.view("overview").probes.keys() == probes.keys())
+        offered = [place.name for place in places(st.app.store, st.app.tabs) if place.table == "probes"]
+        assert sorted(offered) == ["checkout-west", "probe:other/checkout-east", "probe:probes/checkout-east"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -44,17 +45,22 @@ def places(store: Store, tabs: Iterable[Topic]) -> list[Destination]:
         for table, kind in topic.places.items() if view is not None else ():
             rows = getattr(view, table)
             keys = sorted(rows, key=int, reverse=True) if all(map(str.isdecimal, rows)) else rows
-            found += [Destination(topic.name, table, key, called(key, rows[key]), kind) for key in keys]
+            shared = Counter(getattr(row, "name", "") for row in rows.values())
+            names = {key: called(key, rows[key], alone=shared[getattr(rows[key], "name", "")] == 1) for key in keys}
+            found += [Destination(topic.name, table, key, names[key], kind) for key in keys]
     return found[:MOST]
 
 
-def called(key: str, row: Any) -> str:
-    """What a row is called: its name, or its key; things without a verdict of their own also by what they say."""
-    name = getattr(row, "name", key)
-    if name not in key:
+def called(key: str, row: Any, *, alone: bool) -> str:
+    """What a row is called: its name, where it is `alone` in having it or where its key does not tell it; else its key.
+
+    Things without a name and a verdict of their own are called also by what they say.
+    """
+    name = getattr(row, "name", "")
+    if name and (alone or name not in key):
         return str(name)
     said = getattr(row, "title", "") or ("" if hasattr(row, "health") else getattr(row, "message", ""))
-    return key if hasattr(row, "name") or not said else f"{key} {said}"
+    return key if name or not said else f"{key} {said}"
 
 
 class PickDialog(Dialog[P]):
