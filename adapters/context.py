@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ class ReadSource(Protocol):
 
 @dataclass(slots=True)
 class Polled:
-    """A `state.ports.ports.Source`: a key, its interval and deadline in seconds, and the adapter's own read."""
+    """A `state.ports.source.Source`: a key, its interval and deadline in seconds, and the adapter's own read."""
 
     key: str
     every: float
@@ -69,16 +68,6 @@ class AdapterContext:
         """A source with the estate's polling settings."""
         pace = self.polling
         return Polled(key, pace.every, pace.deadline, pace.stale_after, ask, end)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address stays on this machine; the only name accepted is `localhost`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -25,7 +25,7 @@ class Capability:
     """One capability. Everything but the topics is named as `module:attribute`.
 
     `events` are modules which define event bodies, `projections` are `Projection`s, `changes` and `checks` are tuples
-    of kinds, `contributions` are functions that add to what is shown on every screen (see `state.views.shared`).
+    of kinds, `contributions` are functions that add to what is shown on every screen (see `state.views.context`).
     """
 
     name: str

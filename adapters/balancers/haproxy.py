@@ -14,8 +14,9 @@ from pydantic import Field, field_validator
 
 from adapters.balancers import haproxy_socket
 from adapters.balancers.haproxy_parse import Intake
-from adapters.context import AdapterContext, is_loopback, split_address
+from adapters.context import AdapterContext, split_address
 from state.errors import EffectRefused, ReadFailure, Trouble
+from state.estate.addresses import is_loopback
 from state.estate.model import BalancerEntry
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt

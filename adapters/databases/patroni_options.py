@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from adapters.context import is_loopback, split_address
+from adapters.context import split_address
 from adapters.net.origin import BaseUrl, Origin
 from state.config_files.findings import Finding, refuse
+from state.estate.addresses import is_loopback
 from state.estate.model import DatabaseEntry, DatabaseNode, Name, SecretRef
 from state.estate.values import HostPort
 

@@ -8,7 +8,7 @@ from state.journal.format import GENESIS, Sealed
 
 
 class MemoryJournal:
-    """A `state.ports.ports.JournalStore` that ends with the process."""
+    """A `state.journal.store.JournalStore` that ends with the process."""
 
     def __init__(self) -> None:
         self._entries: list[Sealed] = []

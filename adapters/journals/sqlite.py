@@ -39,7 +39,7 @@ CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
 
 
 class SqliteJournal:
-    """A `state.ports.ports.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened."""
+    """A `state.journal.store.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

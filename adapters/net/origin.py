@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from adapters.context import is_loopback
 from adapters.secrets import Secret
+from state.estate.addresses import is_loopback
 from state.estate.values import HttpUrl
 
 

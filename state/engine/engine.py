@@ -31,7 +31,7 @@ from state.journal.writer import Journal
 from state.planning.library import Library
 from state.planning.planner import Planner
 from state.planning.submissions import Submissions
-from state.policy.authority import require_role
+from state.policy.authority import ACTING, require_role
 from state.ports.outside import Outside
 from state.runs.control import RunControls
 from state.runs.effects import Effects
@@ -139,7 +139,7 @@ class Engine:
 
     def hello(self, caller: Caller) -> Hello:
         """Who the caller is, and this engine's version and clocks."""
-        acts = not caller.read_only and bool({"responder", "commander"} & set(caller.roles))
+        acts = not caller.read_only and not set(ACTING).isdisjoint(caller.roles)
         return Hello(
             version=API_VERSION,
             estate=self.estate.estate,
@@ -210,7 +210,7 @@ class Engine:
     def _require_ending(self, caller: Caller, doing: str) -> None:
         """Only those who may act may stop things, and the account that could kill this process anyway."""
         if caller.read_only or caller.uid != self.uid:
-            require_role(caller, ("responder", "commander"), doing)
+            require_role(caller, ACTING, doing)
 
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
         """Entries with their messages."""

@@ -21,7 +21,7 @@ from state.journal.writer import Journal
 from state.planning.card import CardContext, make_card
 from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of
 from state.planning.planner import Planner
-from state.policy.authority import ROLES_BY_RISK, require_risk, require_role
+from state.policy.authority import ACTING, ROLES_BY_RISK, require_risk, require_role
 from state.policy.rules import judged, with_names
 from state.runs.effects import fact_difference
 from state.runs.events import RunResumed, RunStarted, RunUndoRefused, StepRetried
@@ -65,7 +65,7 @@ class Submissions:
 
     async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         """A plan and its card, from readings made now."""
-        require_role(caller, ("responder", "commander"), "planning")
+        require_role(caller, ACTING, "planning")
         draft = self._planner.draft(request)
         began = self._clock.mono()
         seen = await self._planner.see(draft)
@@ -102,7 +102,7 @@ class Submissions:
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. It is then used up, whatever the outcome, unless the confirmation was too early."""
         plan = self._open.get(request.plan)
-        require_role(caller, ("responder", "commander"), "submitting")
+        require_role(caller, ACTING, "submitting")
         if plan is None:
             raise Refused(
                 "plan-open", "no such plan waits for a confirmation", "Preview again; a plan can be confirmed once"

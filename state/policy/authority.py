@@ -10,10 +10,13 @@ from state.changes.model import Risk
 from state.errors import Refused
 from state.estate.model import Policies
 
+ACTING = ("responder", "commander")
+"""The roles that may act at all."""
+
 ROLES_BY_RISK: dict[Risk, tuple[str, ...]] = {
-    Risk.B0: ("responder", "commander"),
-    Risk.B1: ("responder", "commander"),
-    Risk.B2: ("responder", "commander"),
+    Risk.B0: ACTING,
+    Risk.B1: ACTING,
+    Risk.B2: ACTING,
     Risk.B3: ("commander",),
 }
 """Which roles may start an effect of a class."""

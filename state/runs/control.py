@@ -9,14 +9,13 @@ from state.api.run_states import RunState, StepState
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.journal.events import Body, Event
 from state.journal.writer import Journal
-from state.policy.authority import require_role
+from state.policy.authority import ACTING, require_role
 from state.runs.events import DecisionMade, RunPaused, RunResumed, RunStopRequested, StepSkipped
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
 from state.runs.model import Run
 from state.runs.steps import PlannedStep
 
-ACTING = ("responder", "commander")
 SHORTEST_REASON = 3
 
 
