@@ -21,6 +21,8 @@ TITLE = "bold blue"
 KEY = "bold cyan"
 DANGER = "bold red"
 SELECTED = "reverse"
+PICTURE = "not reverse"
+"""Signs that are a picture: the cursor does not reverse them."""
 
 
 class Mark(NamedTuple):
@@ -87,8 +89,14 @@ class Glyphs(NamedTuple):
     arrow: str
     full: str
     empty: str
+    up: str
+    down: str
+    new: str
+    """Newer than when a person last looked."""
     target: str
     """The target line of a chart."""
+    event: str
+    """Something that happened, below a chart."""
     levels: str
     """A column of a chart, from lowest to full."""
 
@@ -106,7 +114,11 @@ UNICODE = Glyphs(
     arrow="→",
     full="█",
     empty="░",
-    target="─",
+    up="▲",
+    down="▼",
+    new="●",
+    target="╌",
+    event="╳",
     levels="▁▂▃▄▅▆▇█",
 )
 ASCII = Glyphs(
@@ -118,6 +130,10 @@ ASCII = Glyphs(
     arrow=">",
     full="#",
     empty=".",
+    up="^",
+    down="v",
+    new="*",
     target="-",
+    event="X",
     levels="_.:-=+*#",
 )

@@ -148,7 +148,9 @@ class Navigator(Navigation):
         front = self.front
         if front is not None:
             tabs = self._session.tabs
-            self._app.push_screen(help_dialog(front.context(), tabs, front.topic.title, front.about))
+            self._app.push_screen(
+                help_dialog(front.context(), tabs, front.topic.title, front.about, self._session.glyphs)
+            )
 
     def open_palette(self) -> None:
         from console.tui.dialogs.palette import PaletteDialog, entries

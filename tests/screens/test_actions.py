@@ -6,7 +6,9 @@ import pytest
 
 from console.tui.actions.registry import action_of, actions_of, keys_of
 from console.tui.app import tabs
+from console.tui.glyphs import ASCII, MARKS, UNICODE
 from console.tui.screens.base import MainScreen
+from console.tui.terminal.capabilities import Terminal
 from state.api.requests import Decide, PlanChange, PlanRunbook
 from tests.screens.fake_engine import Stage, stage
 
@@ -188,3 +190,15 @@ async def test_verify_says_the_chain_holds() -> None:
     async with stage() as st:
         await st.press("9", "v")
         await st.sees("the chain is valid")
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_help_explains_every_sign(ascii_only: bool) -> None:
+    glyphs = ASCII if ascii_only else UNICODE
+    async with stage(terminal=Terminal(ascii_only=ascii_only)) as st:
+        await st.press("question_mark")
+        message = st.app.screen.query_one("Facts").plain  # type: ignore[attr-defined]
+        explained = message.partition("Signs")[2]
+        for sign in [*(glyphs.of(mark) for mark in MARKS.values()), *glyphs[1:]]:
+            assert isinstance(sign, str)
+            assert sign[:1] in explained, sign

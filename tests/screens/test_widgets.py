@@ -12,11 +12,13 @@ from console.tui.parts.ages import age_text, with_age
 from console.tui.store import Age
 from console.tui.text import labelled, state_text
 from console.tui.theme import PALETTES, banner
+from console.tui.widgets.chart import Chart, Drawing, chart, drawn
 from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
-from console.tui.widgets.spark import Chart, chart, sparkline
+from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
+from console.tui.widgets.time_axis import Event
 from state.text import cells, clean
 
 COLUMNS = (
@@ -252,7 +254,7 @@ class Corner(App[None]):
 async def test_a_title_stands_on_a_rule_and_is_no_markup() -> None:
     app = Corner()
     async with app.run_test(size=(60, 12)) as pilot:
-        app.chart.show_values([1, 2, 3, None, 9], target=5)
+        app.chart.draw(Drawing((1, 2, 3, None, 9), target=5))
         app.chart.set_title("Services", "recover first: [b]checkout[/b]")
         await pilot.pause()
         lines = ["".join(part.text for part in strip) for strip in app.screen._compositor.render_strips()]
@@ -340,3 +342,60 @@ def test_every_colour_is_readable_on_its_background(name: str, least: float) -> 
     for colour in colours:
         light, dark = max(colour, background), min(colour, background)
         assert (light + 0.05) / (dark + 0.05) >= least
+
+
+HOUR = Drawing(
+    tuple(None if 20 <= minute < 30 else 0.4 if minute > 44 else 0.002 for minute in range(60)),
+    started_at=1_795_417_392.0 - 3600,
+    step=60.0,
+    target=0.01,
+    label=lambda value: f"{value:.0%}",
+    events=(Event(1_795_417_392.0 - 900, "deploy v42"),),
+)
+"""An hour until 07:03:12Z: nothing was read for ten minutes, a release made errors fifteen minutes ago."""
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+@pytest.mark.parametrize(("width", "height"), [(60, 10), (117, 14), (190, 40)])
+def test_a_chart_has_times_gaps_target_and_events(glyphs, width: int, height: int) -> None:
+    rows = [row.plain for row in drawn(HOUR, width, height, glyphs)]
+    assert all(cells(row) == width for row in rows)
+    assert len(rows) <= min(height, 14)
+    *blocks, events, axis = rows
+    assert 8 <= len(blocks) <= 12
+    assert axis.endswith("07:03Z")
+    assert axis.count(":") >= 4
+    assert f"{glyphs.event} deploy v42" in events
+    assert events.index(glyphs.event) == pytest.approx(blocks[0].index(glyphs.full), abs=5)
+    assert any(row.lstrip().startswith("1% ") for row in blocks)
+    # The gap: no column of the bottom row is blank but those of the ten minutes, and they all are.
+    bottom = blocks[-1][4:].replace(glyphs.target, " ").lstrip()
+    assert bottom.count(" ") == pytest.approx(len(bottom) / 6, abs=2)
+    if glyphs.ascii_only:
+        assert all(row.isascii() for row in rows)
+
+
+def test_few_values_are_no_giant_bars() -> None:
+    rows = drawn(Drawing((1.0, 2.0, 3.0)), 120, 40)
+    assert len(rows) == 13
+    assert max(row.plain.count(UNICODE.full) for row in rows) <= 12
+
+
+async def test_the_cursor_does_not_reverse_a_sparkline() -> None:
+    line = sparkline([0.0, None, 9.0], 5)
+    table = LineTable((Column("name", "name", 6), Column("trend", "trend", 5)))
+
+    class One(App[None]):
+        def compose(self) -> ComposeResult:
+            yield table
+
+    async with One().run_test(size=(30, 4)) as pilot:
+        table.set_rows([TableRow("a", ("alpha", line))])
+        table.focus()
+        await pilot.pause()
+        strip = table.render_line(1)
+        reversed_text = "".join(part.text for part in strip if part.style and part.style.reverse)
+        assert "alpha" in reversed_text
+        assert not set(line.plain.strip()) & set(reversed_text) - {" "}
+        plain_text = "".join(part.text for part in strip if part.style and not part.style.reverse)
+        assert line.plain in plain_text

@@ -19,8 +19,9 @@ from console.tui.parts.messages import latency, ratio, sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
+from console.tui.widgets.chart import Chart, Drawing
 from console.tui.widgets.rows import Column, TableRow
-from console.tui.widgets.spark import Chart, sparkline
+from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
 from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
 from state.health import Health
@@ -163,7 +164,7 @@ class OverviewScreen(MainScreen):
             note = cell(f"target {percent(row.error_limit)}", MUTED)
             chart = self.query_one(Chart)
             chart.set_title(f"Errors of {row.name}", note)
-            chart.show_values(row.trend, target=row.error_limit, label=percent)
+            chart.draw(Drawing(row.trend, target=row.error_limit, label=percent))
 
     def detail_rows(self) -> list[Row]:
         row = self.selected()

@@ -28,10 +28,11 @@ from console.tui.parts.messages import NO_MEANING, size, sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
+from console.tui.widgets.chart import Chart, Drawing
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.rows import Column, TableRow
-from console.tui.widgets.spark import Chart, sparkline
+from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
 from state.api.views.header import HeaderView
 from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
@@ -232,12 +233,12 @@ class ReplicationScreen(MainScreen):
         chart = self.query_one(Chart)
         if not isinstance(row, NodeRow):
             chart.set_title("Behind", cell("no standby is read", MUTED))
-            chart.show_values(())
+            chart.draw(Drawing())
             return
         cluster = view.clusters.get(row.cluster)
         target = float(cluster.risk.target) if cluster else None
         chart.set_title(f"{row.node} behind", cell(f"RPO {megabytes(target)}" if target is not None else "", MUTED))
-        chart.show_values(row.trend, target=target, label=megabytes)
+        chart.draw(Drawing(row.trend, target=target, label=megabytes))
 
     def detail_rows(self) -> list[Row]:
         row, view = self.selected(), self.store.view(ReplicationView)

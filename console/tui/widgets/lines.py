@@ -92,7 +92,9 @@ def draw(widget: Drawn, line: Text, width: int, style: Style | None = None) -> S
 
 @lru_cache(maxsize=1024)
 def _over(below: Style, style: Style) -> Style:
-    """Both together. Muted words lose their colour: reversed, they would be grey patches."""
+    """Both together. Muted words lose their colour: reversed, they would be grey patches. Pictures stay as they are."""
+    if below.reverse is False:
+        return below  # a picture
     muted = below.color is not None and below.color.name == MUTED
     return (below.without_color if muted else below) + style
 
