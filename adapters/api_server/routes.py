@@ -22,6 +22,9 @@ from state.capabilities import topics
 from state.errors import NotFound
 
 STREAM = "/v1/stream"
+LOOK = "/v1/look"
+"""Tells which screen a console shows: nothing is kept of it but what the header lists while the console is attached."""
+LONGEST_WORD = 40  # characters of a name in a query
 MOST_ROWS = 1000  # journal rows in one answer
 EXPORT_CHUNK = 256 * 1024  # bytes
 LONGEST_NUMBER = 40  # digits
@@ -57,7 +60,16 @@ async def _hello(side: Side, request: web.Request) -> web.StreamResponse:
 async def _stream(side: Side, request: web.Request) -> web.StreamResponse:
     asked = request.query.get("topics", ",".join(topics()))
     wanted = tuple(dict.fromkeys(_topic(name) for name in asked.split(",") if name))
-    return await run_stream(request, side.service, wanted)
+    key = side.service.attach(side.caller(request), _word(request, "console"), _word(request, "screen"))
+    try:
+        return await run_stream(request, side.service, wanted)
+    finally:
+        side.service.detach(key)
+
+
+async def _look(side: Side, request: web.Request) -> web.StreamResponse:
+    side.service.look(side.caller(request), _word(request, "console"), _word(request, "screen"))
+    return answer({"value": None})
 
 
 async def _view(side: Side, request: web.Request) -> web.StreamResponse:
@@ -114,6 +126,7 @@ async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/hello", False, _hello),
     Route("GET", STREAM, False, _stream),
+    Route("GET", LOOK, False, _look),
     Route("GET", "/v1/view/{topic}", False, _view),
     Route("GET", "/v1/journal", False, _journal),
     Route("GET", "/v1/journal/verify", False, _verify),
@@ -131,6 +144,14 @@ def _topic(name: str) -> str:
     if name not in known:
         raise NotFound(f"no topic {name!r}; there are {', '.join(known)}")
     return name
+
+
+def _word(request: web.Request, name: str) -> str:
+    """A name of letters, digits and dashes from the query; empty when there is none."""
+    text = request.query.get(name, "")
+    if len(text) > LONGEST_WORD or not ((text.isascii() and text.replace("-", "").isalnum()) or not text):
+        raise BadRequest(f"{name} must be at most {LONGEST_WORD} letters, digits and dashes")
+    return text
 
 
 def _number(request: web.Request, name: str, default: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -83,12 +84,21 @@ class Lost(NamedTuple):
     fatal: bool = False
 
 
+def console_name() -> str:
+    """A new name for one console."""
+    return secrets.token_hex(4)
+
+
 class EngineClient:
     """A console's connection to one engine. Raises EngineUnreachable, the engine's own refusals, and EffectUnknown
     when the answer to an acting request is missing."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, console: str = "") -> None:
+        """With the name of a `console`, others see that it is attached and which screen it shows."""
         self.path = path
+        self.console = console
+        self.screen = ""
+        """The topic of the screen in front; told with the stream and with `look`."""
 
     async def hello(self) -> Hello:
         """Version, estate and who the engine says you are. Raises Refused when the versions differ."""
@@ -108,6 +118,11 @@ class EngineClient:
         if known is None:
             raise NotFound(f"no topic {topic}; there are {', '.join(topics())}")
         return _revive(known.view_type, await self._ask(f"/v1/view/{quote(topic, safe='')}"))
+
+    async def look(self, screen: str) -> None:
+        """Tell which topic's screen this console shows now."""
+        self.screen = screen
+        await self._ask(f"/v1/look?console={self.console}&screen={quote(screen, safe='')}")
 
     async def preview(self, request: PlanRequest) -> Card:
         """Build a plan; nothing outside changes."""
@@ -149,6 +164,8 @@ class EngineClient:
     async def stream(self, topics: Sequence[str]) -> AsyncGenerator[Mapping[str, Any]]:
         """Lines of one connection until it ends. Raises EngineUnreachable when it breaks or has no more lines."""
         target = "/v1/stream?topics=" + quote(",".join(topics), safe=",")
+        if self.console:
+            target += f"&console={self.console}&screen={quote(self.screen, safe='')}"
         try:
             async with self._open("GET", target, None) as (reader, status, headers):
                 if status != 200:

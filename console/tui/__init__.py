@@ -42,18 +42,21 @@ def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str 
 
 async def _session(path: str, terminal: Terminal) -> tuple[int, HeaderView | None]:
     """Ask the engine first, then load the screens: both take their time at once."""
-    from console.client.engine_client import EngineClient
+    from console.client.engine_client import EngineClient, console_name
     from console.tui.early import EarlyStream
     from console.tui.terminal.lean import lean
+    from state.capabilities import topics
 
-    early = EarlyStream(EngineClient(path))
+    client = EngineClient(path, console_name())
+    client.screen = next(topic.name for topic in topics().values() if topic.digit)
+    early = EarlyStream(client)
     try:
         await early.begin()
         with lean():
             from console.tui.app import ConsoleApp
         from state.api.views.header import HeaderView
 
-        app = ConsoleApp(path, terminal, early.follow())
+        app = ConsoleApp(path, terminal, early.follow(), client=client)
         code = await app.live()
         return code, app.store.view(HeaderView)
     finally:

@@ -6,13 +6,14 @@ import gc
 import pkgutil
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker, WorkerState
 
-from console.client.engine_client import Connected, EngineClient, Line, Lost
+from console.client.engine_client import Connected, EngineClient, Line, Lost, console_name
 from console.tui import dialogs
 from console.tui.navigator import Navigator
 from console.tui.parts.living import Living
@@ -25,6 +26,7 @@ from console.tui.theme import select
 from state.api.topics import Topic
 from state.api.wire import UNREADABLE
 from state.capabilities import topics
+from state.errors import RecoveryError
 
 if TYPE_CHECKING:
     from console.tui.early import StreamItem
@@ -47,11 +49,18 @@ class ConsoleApp(TerminalApp):
     DEFAULT_MODE = tabs()[0].name
 
     def __init__(
-        self, path: str, terminal: Terminal, told: AsyncIterator[StreamItem] | None = None, store: Store | None = None
+        self,
+        path: str,
+        terminal: Terminal,
+        told: AsyncIterator[StreamItem] | None = None,
+        store: Store | None = None,
+        client: EngineClient | None = None,
     ) -> None:
-        """`told` is a stream that was begun already; without one it begins with the app."""
+        """`told` is a stream of `client` that was begun already; without one it begins with the app."""
         super().__init__(terminal)
-        self.client = EngineClient(path)
+        self.client = client or EngineClient(path, console_name())
+        self.attached_as = self.client.console
+        self.client.screen = self.DEFAULT_MODE
         self._told = told
         self.store = store or Store()
         self.store.on_unreadable = self._unreadable
@@ -66,6 +75,16 @@ class ConsoleApp(TerminalApp):
 
     def use_theme(self, name: str) -> None:
         select(self, name)
+
+    def looks_at(self, topic: str) -> None:
+        if topic != self.client.screen:
+            self.client.screen = topic
+            self.run_worker(self._look(topic), group="look", exclusive=True, exit_on_error=False)
+
+    async def _look(self, topic: str) -> None:
+        """Others see it; without an engine nobody does, and the next stream tells it again."""
+        with suppress(RecoveryError):
+            await self.client.look(topic)
 
     # -- what the engine tells
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from console.client.engine_client import EngineClient
+from console.tui.actions.registry import action_of
 from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
 from console.tui.session import ChainCheck, Navigation, Recent, Session, Then
@@ -165,6 +166,24 @@ class Navigator(Navigation):
 
         self._app.push_screen(PresenterDialog())
 
+    def open_company(self) -> None:
+        from console.tui.dialogs.base import TextDialog
+        from console.tui.parts.company import company_rows, others
+
+        session = self._session
+        self._app.push_screen(
+            TextDialog("Who is here", company_rows(others(session.store, session.attached_as), session.tabs))
+        )
+
+    def answer(self, run: str) -> None:
+        """Go to a run that waits for a person; its question opens there."""
+        self.open_place("runbooks", "runs", run, self._decide)
+
+    def _decide(self, front: MainScreen) -> None:
+        decide = action_of("decide-run")
+        if decide.why_not(front.context()) is None:
+            front.do(decide)
+
     def open_detail(self) -> None:
         """Everything about the row under the cursor, on the whole terminal."""
         from console.tui.dialogs.detail import DetailDialog
@@ -176,10 +195,10 @@ class Navigator(Navigation):
     def open_screen(self, topic: str) -> None:
         self._app.switch_mode(topic)
 
-    def open_place(self, screen: str, table: str, key: str) -> None:
+    def open_place(self, screen: str, table: str, key: str, then: Callable[[MainScreen], object] | None = None) -> None:
         """Go to one row of a screen."""
         self._app.switch_mode(screen)
-        self._app.call_after_refresh(self._reveal, screen, table, key)
+        self._app.call_after_refresh(self._reveal, screen, table, key, then)
 
     def open_goto(self) -> None:
         from console.tui.dialogs.find import GoToDialog, places
@@ -190,9 +209,13 @@ class Navigator(Navigation):
         if place is not None:
             self.open_place(place.screen, place.table, place.key)
 
-    def _reveal(self, screen: str, table: str, key: str) -> None:
-        if self.front is not None and self.front.topic.name == screen:
-            self.front.reveal(table, key)
+    def _reveal(self, screen: str, table: str, key: str, then: Callable[[MainScreen], object] | None) -> None:
+        front = self.front
+        if front is None or front.topic.name != screen:
+            return
+        front.reveal(table, key)
+        if then is not None:
+            self._app.call_after_refresh(then, front)
 
     def open_filter(self) -> None:
         from console.tui.dialogs.find import FilterDialog

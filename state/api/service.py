@@ -26,6 +26,16 @@ class EngineService(Protocol):
     async def changed(self, seen: int) -> int:
         """Wait until the world is newer than version `seen`; returns the new version."""
 
+    def attach(self, caller: Caller, console: str, screen: str) -> str:
+        """A console that calls itself so follows the stream and shows that topic's screen. Answers with its key for
+        `detach`; empty when it is not listed."""
+
+    def look(self, caller: Caller, console: str, screen: str) -> None:
+        """An attached console shows another screen."""
+
+    def detach(self, key: str) -> None:
+        """A console has left."""
+
     def mono(self) -> float:
         """The engine's monotonic clock, seconds."""
 

@@ -18,6 +18,7 @@ from state.checks.model import Answer, unknown
 from state.checks.registry import check_kinds
 from state.clock import Clock
 from state.config_files.arguments import arguments
+from state.engine.attached import Attached
 from state.engine.events import EngineStarted, EngineStopped, Heartbeat, RequestRefused
 from state.engine.poller import Poller
 from state.engine.topics import Topics
@@ -101,7 +102,8 @@ class Engine:
         self.plans = Submissions(estate, planner, self.history, leases, self.journal, self.executor, clock)
         self.executor.undoer = self.plans
         self.controls = RunControls(self.history, self.journal, self.executor)
-        self._topics = Topics(judge, self.folds, self.journal, library, clock)
+        self.attached = Attached(clock, self._move)
+        self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._version = self._content = 0
         self._woken = clock.mono()
@@ -158,6 +160,18 @@ class Engine:
             if account in person.accounts or str(uid) in person.accounts:
                 return name, tuple(person.roles)
         return "", ()
+
+    def attach(self, caller: Caller, console: str, screen: str) -> str:
+        """A console follows the stream; answers with its key, empty when it is not listed."""
+        return self.attached.come(caller, console, screen)
+
+    def look(self, caller: Caller, console: str, screen: str) -> None:
+        """A console shows another screen."""
+        self.attached.look(caller, console, screen)
+
+    def detach(self, key: str) -> None:
+        """A console has left."""
+        self.attached.go(key)
 
     def mono(self) -> float:
         """This engine's monotonic clock."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from state.capabilities import topics
 from state.clock import Clock
+from state.engine.attached import Attached
 from state.errors import NotFound
 from state.journal.projection import Folds
 from state.journal.writer import Journal
@@ -21,8 +22,11 @@ Basis = tuple[Any, ...]
 class Topics:
     """Views by topic. A view is the same object as before when nothing in it changed."""
 
-    def __init__(self, judge: Judge, folds: Folds, journal: Journal, library: Library, clock: Clock) -> None:
+    def __init__(
+        self, judge: Judge, folds: Folds, journal: Journal, library: Library, clock: Clock, attached: Attached
+    ) -> None:
         self._judge, self._folds, self._journal, self._clock = judge, folds, journal, clock
+        self._attached = attached
         self._library = library.rows()
         self._topics = topics()
         self._memory = Memory()
@@ -60,7 +64,7 @@ class Topics:
         state = self._state()
         if self._context is None or self._context[:2] != (version, state):
             judgement = self._judge.at(self._clock.mono())
-            look = ViewContext(judgement, self._folds, state, self._library, self._memory)
+            look = ViewContext(judgement, self._folds, state, self._library, self._memory, self._attached.rows)
             self._context = (version, state, look)
         return self._context[2]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from state.api.views.header import DataRisk, RtoClock
+from state.api.views.header import ConsoleRow, DataRisk, RtoClock, WaitingRun
 from state.api.views.runbooks import RunbookRow
 from state.capabilities import parts
 from state.health import Health
@@ -37,7 +37,8 @@ class Contribution:
     """What one capability adds to header, banner and advice.
 
     `alarms` must be seen on every screen, the most severe first; `running` names the open runs; `clocks` are running
-    objectives; `risks` what a failover now could lose; `advice` what to recover first, and why.
+    objectives; `risks` what a failover now could lose; `advice` what to recover first, and why; `waiting` the runs
+    that need a person.
     """
 
     alarms: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Contribution:
     clocks: tuple[RtoClock, ...] = ()
     risks: tuple[DataRisk, ...] = ()
     advice: str = ""
+    waiting: tuple[WaitingRun, ...] = ()
 
 
 class ViewContext:
@@ -60,7 +62,10 @@ class ViewContext:
         journal: JournalState,
         library: Mapping[str, RunbookRow],
         memory: Memory,
+        consoles: Mapping[str, ConsoleRow] | None = None,
     ) -> None:
+        self.consoles = consoles or {}
+        """The attached consoles."""
         self.estate, self.library, self.memory = judgement.estate, library, memory
         self._judgement, self._folds, self._journal = judgement, folds, journal
         self.reads = Reads()

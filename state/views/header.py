@@ -28,6 +28,8 @@ def build(context: ViewContext) -> HeaderView:
         journal_verified=journal.verified,
         alarms=tuple(alarm for each in added for alarm in each.alarms),
         sources=sources(context.world),
+        waiting={run.run: run for each in added for run in each.waiting},
+        consoles=context.consoles,
     )
     return context.memory.keep("header", view)
 

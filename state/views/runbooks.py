@@ -9,6 +9,7 @@ from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.views.context import Contribution, ViewContext
+from state.views.waiting import waiting_runs
 
 KEPT = 25
 """Runs that consoles get, newest first; older ones are in the journal."""
@@ -31,7 +32,8 @@ def build(context: ViewContext) -> RunbooksView:
 def contribute(context: ViewContext) -> Contribution:
     """The runs that have not ended."""
     runs = context.of(RunHistory).open()
-    return Contribution(running=tuple(f"{r.id} {r.title} {r.shown_state().value}" for r in runs))
+    running = tuple(f"{r.id} {r.title} {r.shown_state().value}" for r in runs)
+    return Contribution(running=running, waiting=waiting_runs(runs))
 
 
 def run_row(run: Run) -> RunRow:

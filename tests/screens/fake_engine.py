@@ -29,10 +29,12 @@ from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
+from state.engine.attached import Attached
 from state.errors import RecoveryError, Refused
 from tests.screens.fake_views import LATE, SCENES
 from tests.support.cards import card
 from tests.support.empty_views import empty_view
+from tests.support.small_estate import RealClock
 
 SWITCH_SECONDS = 0.06
 """Textual holds drawing back for 50 ms when the screen changes."""
@@ -54,6 +56,10 @@ class FakeFront:
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
         self.version = 1
         self._moved = asyncio.Event()
+        self.attached = Attached(RealClock(), self._tell_consoles)
+
+    def _tell_consoles(self) -> None:
+        self.show("header", replace(self.views["header"], consoles=self.attached.rows))
 
     def show(self, topic: str, view: Any) -> None:
         """Another view of one topic; every console hears of it."""
@@ -61,6 +67,10 @@ class FakeFront:
         self.version += 1
         self._moved.set()
         self._moved = asyncio.Event()
+        self.attached = Attached(RealClock(), self._tell_consoles)
+
+    def _tell_consoles(self) -> None:
+        self.show("header", replace(self.views["header"], consoles=self.attached.rows))
 
     def hello(self, caller: Caller) -> Hello:
         roles = ("commander", "responder") if self.may_act else ("observer",)
@@ -79,6 +89,15 @@ class FakeFront:
         if self.version == seen:
             await self._moved.wait()
         return self.version
+
+    def attach(self, caller: Caller, console: str, screen: str) -> str:
+        return self.attached.come(caller, console, screen)
+
+    def look(self, caller: Caller, console: str, screen: str) -> None:
+        self.attached.look(caller, console, screen)
+
+    def detach(self, key: str) -> None:
+        self.attached.go(key)
 
     def mono(self) -> float:
         return time.monotonic()

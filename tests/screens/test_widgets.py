@@ -18,7 +18,7 @@ from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
-from console.tui.widgets.time_axis import Event
+from console.tui.widgets.time_axis import ChartEvent
 from state.text import cells, clean
 
 COLUMNS = (
@@ -350,7 +350,7 @@ HOUR = Drawing(
     step=60.0,
     target=0.01,
     label=lambda value: f"{value:.0%}",
-    events=(Event(1_795_417_392.0 - 900, "deploy v42"),),
+    events=(ChartEvent(1_795_417_392.0 - 900, "deploy v42"),),
 )
 """An hour until 07:03:12Z: nothing was read for ten minutes, a release made errors fifteen minutes ago."""
 

@@ -18,9 +18,11 @@ from state.api.views.overview import OverviewView, ServiceRow
 from state.api.views.replication import ReplicationView
 from state.api.views.runbooks import RunbooksView, RunRow
 from state.api.views.traffic import TrafficView
+from state.engine.attached import Attached
 from state.health import Health
 from tests.support.cards import card
 from tests.support.empty_views import empty_view
+from tests.support.small_estate import RealClock
 
 CARD = card(Confirm.NONCE, nonce="AB2C", arm=0.05)
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
@@ -65,6 +67,7 @@ class Desk:
         self.problem = ""
         self.version = 0
         self.moved = asyncio.Event()
+        self.attached = Attached(RealClock(), lambda: self.touch(consoles=self.attached.rows))
         self.views: dict[str, Any] = {
             "header": HEADER,
             "overview": OverviewView("", Health.UNKNOWN, "", {"checkout": SERVICE}, {}, {}, {}),
@@ -97,6 +100,15 @@ class Desk:
         while self.version <= seen:
             await self.moved.wait()
         return self.version
+
+    def attach(self, caller: Caller, console: str, screen: str) -> str:
+        return self.attached.come(caller, console, screen)
+
+    def look(self, caller: Caller, console: str, screen: str) -> None:
+        self.attached.look(caller, console, screen)
+
+    def detach(self, key: str) -> None:
+        self.attached.go(key)
 
     def mono(self) -> float:
         return time.monotonic()

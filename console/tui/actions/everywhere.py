@@ -5,6 +5,9 @@ from __future__ import annotations
 from console.tui.actions.base import Action, ActionContext, Navigation
 from state.api.views.header import HeaderView
 
+ANSWER = "D"
+"""The key that answers the run of the first waiting line."""
+
 
 class Help(Action):
     """Every key of this screen, and why the dimmed ones do nothing."""
@@ -56,6 +59,30 @@ class Present(Action):
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         navigator.open_presenter()
+
+
+class AnswerRun(Action):
+    """Go to the run that waits for a person, and open its question."""
+
+    key, title, shown = ANSWER, "answer", False
+
+    def missing(self, ctx: ActionContext) -> str | None:
+        header = ctx.store.view(HeaderView)
+        return None if header is not None and header.waiting else "no run waits for a person"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        header = ctx.store.view(HeaderView)
+        assert header is not None
+        navigator.answer(next(iter(header.waiting)))
+
+
+class Company(Action):
+    """Who else is attached to this engine, and which screen is in front of them."""
+
+    key, title, shown = "W", "who is here", False
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_company()
 
 
 class Palette(Action):

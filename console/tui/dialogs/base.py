@@ -16,6 +16,7 @@ from console.tui.glyphs import KEY, MUTED
 from console.tui.parts.facts import Facts, Row
 from console.tui.parts.header import alarm_lines, header_line
 from console.tui.parts.living import Living
+from console.tui.parts.waiting import waiting_lines
 from console.tui.session import Session, session_of
 from console.tui.store import Changed
 from console.tui.text import joined
@@ -75,7 +76,9 @@ class Dialog(Living, ModalScreen[R]):
     def tick(self) -> None:
         """Once a second, and after every change."""
         store, width = self.session.store, self.app.size.width
-        self.top.show([header_line(store, self.session.glyphs, width), *alarm_lines(store, width)])
+        glyphs = self.session.glyphs
+        waiting = waiting_lines(store, glyphs, width, most=1)
+        self.top.show([header_line(store, glyphs, width), *alarm_lines(store, width), *waiting])
 
     def action_leave(self) -> None:
         self.dismiss(None)

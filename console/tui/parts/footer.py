@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from console.tui.actions.base import Action
@@ -34,8 +36,8 @@ def keys_line(ctx: ActionContext, width: int) -> Text:
     return joined(" ", fit_fields(fields, width - 1))
 
 
-def status_line(store: Store, notice: str, width: int) -> Text:
-    """The last line; a notice takes the journal's place until it has been read."""
+def status_line(store: Store, notice: str, width: int, company: Sequence[Text] = ()) -> Text:
+    """The last line; a notice takes the journal's place until it has been read. `company` tells who else is here."""
     fields = [Field(0, link_forms(store), right=True)]
     if notice:
         message = cell(f" {notice}", WARN)
@@ -43,7 +45,8 @@ def status_line(store: Store, notice: str, width: int) -> Text:
         short.truncate(max(8, width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
         fields.append(Field(0, (message, short)))
     elif store.view(HeaderView) is not None:
-        fields.append(Field(1, journal_forms(store)))
+        fields.append(Field(2, journal_forms(store)))
+        fields.append(Field(1, tuple(company)))
     return fit_fields(fields, width)
 
 

@@ -17,11 +17,13 @@ from console.tui.actions.base import Action
 from console.tui.actions.registry import keys_of
 from console.tui.glyphs import Glyphs
 from console.tui.mirror import Touched
+from console.tui.parts.company import company_forms, others
 from console.tui.parts.facts import Facts, Row
 from console.tui.parts.feed import Feed
 from console.tui.parts.footer import keys_line, status_line
 from console.tui.parts.header import alarm_lines, header_line, tabs_line
 from console.tui.parts.living import Living
+from console.tui.parts.waiting import MOST, waiting_lines
 from console.tui.session import ActionContext, Navigation, Session, session_of
 from console.tui.store import Changed, Store
 from console.tui.terminal.output import styled_when_mounted
@@ -235,6 +237,7 @@ class MainScreen(Living, Screen[None]):
 
     def on_screen_resume(self) -> None:
         # Nothing was missed between the first painting and the first resume.
+        self.session.looks_at(self.topic.name)
         first, self._resumed = not self._resumed, True
         if not first:
             self.call_after_refresh(self.paint_all)
@@ -275,8 +278,12 @@ class MainScreen(Living, Screen[None]):
             return
         width = self.app.size.width
         tabs = [] if self._tiny else [tabs_line(self.store, self.session.tabs, self.topic.name, width)]
-        self._top.show([header_line(self.store, self.glyphs, width), *tabs, *alarm_lines(self.store, width)])
-        self._status = [] if self._tiny else [status_line(self.store, self.session.recent.notice_now, width)]
+        waiting = waiting_lines(self.store, self.glyphs, width, most=1 if self._tiny else MOST)
+        top = [header_line(self.store, self.glyphs, width), *tabs, *alarm_lines(self.store, width), *waiting]
+        self._top.show(top)
+        company = company_forms(others(self.store, self.session.attached_as), self.session.tabs)
+        notice = self.session.recent.notice_now
+        self._status = [] if self._tiny else [status_line(self.store, notice, width, company)]
         self.paint_keys()
 
     def paint_keys(self) -> None:

@@ -13,7 +13,7 @@ from console.tui.glyphs import ACTIVE, FAIL, MUTED, UNICODE, Glyphs
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import Titled
 from console.tui.widgets.scale import Values, block, columns_of, place_of, scale_of
-from console.tui.widgets.time_axis import Event, event_line, time_axis
+from console.tui.widgets.time_axis import ChartEvent, event_line, time_axis
 from state.text import cells
 
 MOST_ROWS = 12
@@ -36,7 +36,7 @@ class Drawing(NamedTuple):
     step: float = 1.0
     target: float | None = None
     label: Callable[[float], str] = _short
-    events: tuple[Event, ...] = ()
+    events: tuple[ChartEvent, ...] = ()
 
 
 def chart(
@@ -104,7 +104,7 @@ def drawn(drawing: Drawing, width: int, height: int, glyphs: Glyphs = UNICODE) -
     return [*rows, lead + time_axis(started, count * drawing.step, columns, place)]
 
 
-def _covers(drawing: Drawing, event: Event) -> bool:
+def _covers(drawing: Drawing, event: ChartEvent) -> bool:
     start = drawing.started_at
     return start is not None and start <= event.at < start + len(drawing.values) * drawing.step
 

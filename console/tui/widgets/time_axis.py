@@ -17,7 +17,7 @@ APART = 9
 """Columns between the beginnings of two times."""
 
 
-class Event(NamedTuple):
+class ChartEvent(NamedTuple):
     """Something that happened, at seconds since 1970: a deploy, a switchover."""
 
     at: float
@@ -43,7 +43,7 @@ def time_axis(started_at: float, seconds: float, columns: int, place: Callable[[
     return Text("".join(line), MUTED, end="", no_wrap=True)
 
 
-def event_line(events: Sequence[Event], columns: int, place: Callable[[float], int], glyphs: Glyphs) -> Text:
+def event_line(events: Sequence[ChartEvent], columns: int, place: Callable[[float], int], glyphs: Glyphs) -> Text:
     """`╳ deploy v42` at its column; names that do not fit before the next are cut."""
     line = Text(end="", no_wrap=True)
     marks = sorted((place(event.at), event.name) for event in events)

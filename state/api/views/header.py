@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from state.api.run_states import RunState
 from state.health import Health
 
 
@@ -42,8 +43,42 @@ class DataRisk:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingRun:
+    """A run that needs a person: its question with whom it asks, or that it is paused and why.
+
+    `started_mono` and `limit` (seconds) are of the question; None when nothing is asked or no limit is known.
+    """
+
+    run: str
+    title: str
+    state: RunState
+    step: str
+    instance: int
+    asks: str
+    question: str
+    message: str
+    started_mono: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleRow:
+    """One attached console: who sits at it, whether it only observes, and the topic of the screen in front of it
+    (empty when it did not tell). `since` is in epoch seconds."""
+
+    key: str
+    person: str
+    observes: bool
+    screen: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderView:
-    """On every screen: the estate, the clocks, the risk, what is running, the journal's head."""
+    """On every screen: the estate, the clocks, the risk, what is running, the journal's head.
+
+    `waiting` are the runs that need a person, by their id; `consoles` the attached consoles.
+    """
 
     estate: str
     environment: str
@@ -56,3 +91,5 @@ class HeaderView:
     journal_verified: str
     alarms: tuple[str, ...]
     sources: Mapping[str, SourceRow]
+    waiting: Mapping[str, WaitingRun] = field(default_factory=dict)
+    consoles: Mapping[str, ConsoleRow] = field(default_factory=dict)
