@@ -2,12 +2,17 @@
 
 Standard library only and no parsing of more than one line, because a console's first frame waits for it. A running
 engine writes `engine.json` into its runtime directory; who can read it finds the engine without the estate file.
+
+Sessions of cron, su and sudo lack XDG_RUNTIME_DIR. There the engine's lock in its state folder names its process and
+its runtime directory, and the kernel's list of sockets has the others. Only what this account or root owns is used; of
+an engine of another account only its place is reported.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +22,16 @@ from typing import Any
 from state.errors import ConfigError, NotFound, Problem
 
 SYSTEM = Path("/run/recovery")
+SESSIONS = Path("/run/user")
 INDEX = "engine.json"
+LOCK = "engine.lock"
+ENGINE_SOCKET = "engine.sock"
+LAB_DIRECTORY = "recovery-lab"
 LAB_MARK = "LAB.json"
 ESTATE_FILE = "recovery.yaml"
 LAB_ESTATE = "estate.yaml"
+_LISTENS = "00010000"  # __SO_ACCEPTCON in the flags of /proc/net/unix
+_ROOT = re.compile(r"recovery(-\d+)?")
 _NAME = re.compile(r"""^estate:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]{0,62})["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
 
@@ -37,7 +48,7 @@ class EnginePlace:
     @property
     def engine(self) -> Path:
         """The socket that takes requests."""
-        return self.runtime / "engine.sock"
+        return self.runtime / ENGINE_SOCKET
 
     @property
     def observe(self) -> Path:
@@ -50,7 +61,7 @@ class EnginePlace:
 
     @property
     def lock(self) -> Path:
-        return self.state / "engine.lock"
+        return self.state / LOCK
 
     @property
     def journal(self) -> Path:
@@ -88,6 +99,7 @@ def find(wanted: str | None = None) -> EnginePlace:
         f"several engines run here: {names}; choose with --estate NAME"
         if running
         else f"no estate: give --estate FILE, set $RECOVERY_ESTATE, or change to a folder with {ESTATE_FILE}"
+        + "".join(f"; {_of_another(folder)}" for folder in _others())
     )
 
 
@@ -107,11 +119,14 @@ def of_file(file: Path, chosen: str) -> EnginePlace:
 
 
 def lab_directory() -> Path:
-    """The default directory of `recovery lab up`."""
+    """The default directory of `recovery lab up`; where the session names none, that of a lab which runs already."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
-        return Path(runtime) / "recovery-lab"
-    return Path("/tmp") / f"recovery-lab-{os.getuid()}"  # noqa: S108 - the lab makes it 0700 and checks the owner
+        return Path(runtime) / LAB_DIRECTORY
+    session = _session()
+    if session is not None and (session / LAB_DIRECTORY / LAB_MARK).is_file():
+        return session / LAB_DIRECTORY
+    return Path("/tmp") / f"{LAB_DIRECTORY}-{os.getuid()}"  # noqa: S108 - the lab makes it 0700 and checks the owner
 
 
 def read_index(place: EnginePlace) -> dict[str, Any] | None:
@@ -125,18 +140,84 @@ def _named(named: str, why: str) -> EnginePlace:
         path = path / ESTATE_FILE
     if path.is_file():
         return of_file(path, why)
-    for index in _indexes():
-        if index.parent.name == named:
-            return _of_index(index, why)
-    raise NotFound(f"{why} {named}: no such file, and no engine of that name runs here")
+    running = {index.parent.name: index for index in reversed(list(_indexes()))}
+    if named in running:
+        return _of_index(running[named], why)
+    from state.config_files.suggestions import nearest
+
+    close = nearest(named, running)
+    hint = f"; did you mean {close}?" if close else ""
+    others = "".join(f"; {_of_another(folder)}" for folder in _others() if folder.name == named)
+    raise NotFound(f"{why} {named}: no such file, and no engine of that name runs here{hint}{others}")
+
+
+def no_engine(place: EnginePlace) -> str:
+    """Why no engine answers at a place: none was started, it was killed, or it runs under another account."""
+    for folder in _others():
+        if folder.name == place.estate and folder != place.runtime:
+            return f"no engine of {place.estate} listens in {place.runtime}; {_of_another(folder)}"
+    index = read_index(place)
+    if index is not None:
+        return f"no engine of {place.estate} listens in {place.runtime}; process {index.get('pid')} was killed"
+    return f"no engine of {place.estate} listens in {place.runtime}"
+
+
+def _of_another(folder: Path) -> str:
+    """An engine that this account does not use, and how to use it."""
+    try:
+        owner = pwd.getpwuid(folder.stat().st_uid).pw_name
+    except (OSError, KeyError):
+        owner = "another account"
+    return f"an engine of {folder.name} listens in {folder} under {owner}: run the verb as that account"
+
+
+def _listening() -> Iterator[Path]:
+    """Runtime directories in which an engine's socket listens, of every account, as the kernel lists them."""
+    try:
+        lines = Path("/proc/net/unix").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        fields = line.split(maxsplit=7)
+        if len(fields) != 8 or fields[3] != _LISTENS:
+            continue
+        path = Path(fields[7])
+        if path.name == ENGINE_SOCKET and _ROOT.fullmatch(path.parent.parent.name):
+            yield path.parent
+
+
+def _others() -> Iterator[Path]:
+    """Runtime directories of running engines that belong to another account."""
+    for folder in _listening():
+        if not _usable(folder):
+            yield folder
+
+
+def _usable(folder: Path) -> bool:
+    """Whether a runtime directory may be used: this account or root owns it, so no other account made it up."""
+    try:
+        return folder.lstat().st_uid in (os.getuid(), 0) and os.access(folder, os.X_OK)
+    except OSError:
+        return False
+
+
+def _of_lock(state: Path) -> Path | None:
+    """The runtime directory of the engine that has the lock in a state folder, while its process lives."""
+    try:
+        pid, runtime = (state / LOCK).read_text(encoding="utf-8").split("\n")[:2]
+        os.kill(int(pid), 0)
+    except (OSError, ValueError):
+        return None
+    folder = Path(runtime)
+    return folder if runtime and (folder / ENGINE_SOCKET).exists() and _usable(folder) else None
 
 
 def _roots() -> Iterator[Path]:
     """Where runtime directories may be, system first. One below /tmp counts only when this account owns it."""
     yield SYSTEM
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        yield Path(runtime) / "recovery"
+    session = _session()
+    if session is not None:
+        yield session / "recovery"
     own = _own_temporary()
     if own.is_dir() and not own.is_symlink() and own.stat().st_uid == os.getuid():
         yield own
@@ -146,9 +227,29 @@ def _own_temporary() -> Path:
     return Path("/tmp") / f"recovery-{os.getuid()}"  # noqa: S108 - made 0700 and owner-checked before use
 
 
+def _session() -> Path | None:
+    """The runtime directory of the login session. Where the variable is missing, that of the account, if it has one."""
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    if named:
+        return Path(named)
+    usual = SESSIONS / str(os.getuid())
+    return usual if usual.is_dir() and _usable(usual) else None
+
+
 def _indexes() -> Iterator[Path]:
-    for root in _roots():
-        yield from sorted(root.glob(f"*/{INDEX}"))
+    """The index files of engines, those in the usual places first."""
+    found = [index for root in _roots() for index in sorted(root.glob(f"*/{INDEX}"))]
+    found += [folder / INDEX for folder in _elsewhere() if (folder / INDEX).is_file()]
+    yield from dict.fromkeys(found)
+
+
+def _elsewhere() -> Iterator[Path]:
+    """Runtime directories of running engines of this account that its environment does not lead to."""
+    for lock in sorted(_states().glob(f"*/{LOCK}")):
+        if (folder := _of_lock(lock.parent)) is not None:
+            yield folder
+    if not os.environ.get("XDG_RUNTIME_DIR"):
+        yield from (folder for folder in _listening() if _usable(folder) and folder.lstat().st_uid == os.getuid())
 
 
 def _runtime(name: str) -> Path:
@@ -156,9 +257,10 @@ def _runtime(name: str) -> Path:
     folders = os.environ.get("RUNTIME_DIRECTORY")
     if folders:
         return Path(folders.split(":")[0])
-    for root in _roots():
-        if (root / name / INDEX).is_file():
-            return root / name
+    known = [root / name for root in _roots() if (root / name / INDEX).is_file()]
+    running = [folder for folder in _elsewhere() if folder.name == name]
+    for folder in (*running, *known):
+        return folder
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "recovery" / name
@@ -169,8 +271,12 @@ def _state(name: str) -> Path:
     folders = os.environ.get("STATE_DIRECTORY")
     if folders:
         return Path(folders.split(":")[0])
+    return _states() / name
+
+
+def _states() -> Path:
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "recovery" / name
+    return Path(home) / "recovery"
 
 
 def _of_index(index: Path, chosen: str) -> EnginePlace:

@@ -38,9 +38,10 @@ class Trouble(StrEnum):
 
 
 class RecoveryError(Exception):
-    """Base of every expected error. `title` is for people, `hint` says what to do."""
+    """Base of every expected error. `title` is for people, `kind` for scripts, `hint` says what to do."""
 
     title = "Error"
+    kind = "error"
     hint = ""
     exit_code = ExitCode.FAILED
 
@@ -85,6 +86,7 @@ class ConfigError(RecoveryError):
     """The files are invalid. `problems` lists every finding, in file order."""
 
     title = "Configuration refused"
+    kind = "config"
     exit_code = ExitCode.USAGE
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
@@ -96,6 +98,7 @@ class ReadFailure(RecoveryError):
     """A source gave no usable value; `trouble` is the reason."""
 
     title = "No reading"
+    kind = "no-reading"
     exit_code = ExitCode.UNKNOWN
 
     def __init__(self, trouble: Trouble, message: str) -> None:
@@ -108,6 +111,7 @@ class EffectRefused(RecoveryError):
     """The target refused before doing anything."""
 
     title = "Refused by the target"
+    kind = "refused-by-target"
 
     def __init__(self, message: str, code: str = "refused") -> None:
         super().__init__(message)
@@ -119,6 +123,7 @@ class EffectUnknown(RecoveryError):
     """The effect may or may not have happened; only a reading of the target can show it."""
 
     title = "Outcome unknown"
+    kind = "outcome-unknown"
     hint = "Read the target before you send anything again."
     exit_code = ExitCode.OUTCOME_UNKNOWN
 
@@ -132,6 +137,7 @@ class Refused(RecoveryError):
     """A rule forbids this; `refusal` has the rule, the fact, what to do, and who may."""
 
     title = "Refused"
+    kind = "refused"
     exit_code = ExitCode.REFUSED
 
     def __init__(self, rule: str, fact: str, way_out: str = "", who: str = "") -> None:
@@ -163,6 +169,7 @@ class JournalUnavailable(RecoveryError):
     """The journal cannot record durably; no effect starts, reading and stopping still work."""
 
     title = "No durable journal"
+    kind = "no-journal"
     hint = "Effects are refused until the journal can be written."
     exit_code = ExitCode.REFUSED
 
@@ -171,4 +178,5 @@ class NotFound(RecoveryError):
     """The named thing does not exist in this estate or engine."""
 
     title = "Not found"
+    kind = "not-found"
     exit_code = ExitCode.USAGE

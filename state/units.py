@@ -105,6 +105,14 @@ def utc_date(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def rfc3339(epoch: float) -> str | None:
+    """A date and time in UTC for scripts (RFC 3339): `2026-11-23T07:03:12.250Z`; None where there is no such date."""
+    try:
+        return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def _number(value: object, message: str) -> float | None:
     """A finite number as it is, None for text. Raises ValueError for anything else."""
     if isinstance(value, str):

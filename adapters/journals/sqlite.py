@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from state.errors import JournalUnavailable
 from state.journal.format import GENESIS, Sealed, verify
@@ -36,6 +37,45 @@ CREATE TRIGGER IF NOT EXISTS entries_keep BEFORE DELETE ON entries
 CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 """
+
+
+class JournalFile:
+    """A journal read straight from its file, without its engine and while one writes. It changes nothing.
+
+    Raises JournalUnavailable when the file cannot be read or is no journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        quoted = quote(str(path.absolute()))
+        log = path.with_name(f"{path.name}-wal")
+        # Without a log nothing is missing from the file itself; then a folder that must not be written to is enough.
+        how = "mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+        try:
+            self._db = sqlite3.connect(f"file:{quoted}?{how}", uri=True, isolation_level=None, timeout=BUSY)
+            self._db.execute("PRAGMA query_only=ON")
+            self._db.execute("SELECT seq FROM entries LIMIT 1")
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{path}: {error}") from error
+
+    def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
+        """Entries with seq > after, in order."""
+        try:
+            return [Sealed(*row) for row in self._db.execute(ROWS, (after, limit))]
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def head(self) -> int:
+        """The seq of the last entry; 0 when there is none."""
+        try:
+            row = self._db.execute("SELECT max(seq) FROM entries").fetchone()
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{self.path}: {error}") from error
+        return int(row[0] or 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
 
 
 class SqliteJournal:

@@ -23,6 +23,7 @@ from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.links.links import Mode
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.services.load import Load
+from state.config_files.suggestions import not_found
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -118,11 +119,11 @@ class LabControl:
         body = await _body(request)
         name, wiring = request.match_info["name"], self._live()[1]
         if name not in wiring.names():
-            raise NoSuchFaultError(f"no link {name!r}; there are {', '.join(wiring.names())}")
+            raise NoSuchFaultError(str(not_found("link", name, wiring.names())))
         try:
             mode = Mode(str(body.get("mode")))
         except ValueError:
-            raise NoSuchFaultError(f"no mode {body.get('mode')!r}; there are {', '.join(Mode)}") from None
+            raise NoSuchFaultError(str(not_found("mode", str(body.get("mode")), list(Mode)))) from None
         delay = _number(body, "delay")
         await wiring.set(name, mode, 0.3 if delay is None else delay)
         return web.json_response(wiring.status()[name])

@@ -51,10 +51,14 @@ class LabOptions:
 
 
 def default_directory() -> Path:
-    """`$XDG_RUNTIME_DIR/recovery-lab`, or `/tmp/recovery-lab-<uid>` when that variable is not set."""
+    """`$XDG_RUNTIME_DIR/recovery-lab`. Where that variable is not set: the account's, if a lab runs there, else
+    `/tmp/recovery-lab-<uid>`."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "recovery-lab"
+    session = Path(f"/run/user/{os.getuid()}/recovery-lab")
+    if (session / "LAB.json").is_file():
+        return session
     return Path("/tmp") / f"recovery-lab-{os.getuid()}"  # noqa: S108 - created with mode 0700 and owner-checked
 
 

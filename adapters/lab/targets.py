@@ -17,12 +17,13 @@ import dns.tsigkeyring
 import dns.update
 
 from adapters.lab.cluster import Cluster
-from adapters.lab.errors import LabError
+from adapters.lab.errors import LabError, NoSuchFaultError
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.process.binaries import Binary
 from adapters.lab.process.children import Children, python, unprivileged
 from adapters.lab.process.processes import postgres_family, send
 from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, TTL, ZONE, Credentials, Topology
+from state.config_files.suggestions import not_found
 
 DNS_ERRORS = (OSError, dns.exception.DNSException)
 
@@ -114,7 +115,7 @@ class Bench:
         """The node asked for, or a standby by default: n3, else the last one. Raises LabError."""
         if wanted is not None:
             if wanted not in self.topology.nodes:
-                raise LabError(f"no node {wanted!r}; there are {', '.join(self.topology.nodes)}")
+                raise NoSuchFaultError(str(not_found("node", wanted, self.topology.nodes)))
             return wanted
         primary = await self.cluster.primary()
         standbys = [name for name in self.topology.nodes if name != primary]

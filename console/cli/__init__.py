@@ -14,6 +14,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The program: run one verb and exit with its code (see `state.errors.ExitCode`)."""
     gc.set_threshold(COLLECT_AFTER)
     from console.cli.ending import run_to_code
+    from console.cli.streams import prepare_streams
     from console.cli.verbs import recovery
 
+    prepare_streams()
     sys.exit(run_to_code(recovery, list(sys.argv[1:] if argv is None else argv)))

@@ -1,6 +1,7 @@
 """`recovery bridge`: one connection to the engine's socket over stdin and stdout.
 
-ssh starts it on the remote host for `recovery console --host`. The remote engine sees the account that ssh logged in.
+ssh starts it on the remote host for `--host`. It first says that it has reached the engine (`READY`). The remote
+engine sees the account that ssh logged in.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import click
 
 from console.cli.reach import estate_option, socket_of
 from console.client.engine_client import EngineUnreachable
-from console.places import find
+from console.client.far import READY
+from console.places import find, no_engine
 from state.errors import ExitCode
 
 CHUNK = 64 * 1024
@@ -30,7 +32,9 @@ def bridge(estate: str | None, observe: bool) -> int:
         try:
             engine.connect(os.fspath(path))
         except OSError as error:
-            raise EngineUnreachable(f"no engine answers on {path}: {error.strerror}") from error
+            gone = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            raise EngineUnreachable(no_engine(place) if gone else f"{path}: {error.strerror}") from error
+        os.write(1, READY)
         carry(engine, 0, 1)
     return ExitCode.DONE
 

@@ -9,23 +9,22 @@ import click
 from console.tui.terminal.lean import lean
 
 with lean():
-    from console.cli.reach import estate_option, socket_of
+    from console.cli.reach import estate_option, host_of, socket_of
     from console.cli.shown import complain, note
 
 
 @click.command()
 @estate_option
 @click.option("--observe", is_flag=True, help="Read only: use the socket that cannot act.")
-@click.option("--host", metavar="ssh://HOST", help="An engine on another host, through ssh.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
 @click.option("--mouse", is_flag=True, help="Use the mouse; the terminal's own text selection is then off.")
 @click.option("--theme", default="", help="dark, light, high-contrast or terminal.")
-def console(estate: str | None, observe: bool, host: str | None, ascii_only: bool, mouse: bool, theme: str) -> int:
+def console(estate: str | None, observe: bool, ascii_only: bool, mouse: bool, theme: str) -> int:
     """The command center in this terminal. Starts an engine when none runs; quitting stops nothing."""
-    if host:
+    if host_of():
         from console.client.far import FarEngine
 
-        with FarEngine(host, estate=estate, observe=observe) as path:
+        with FarEngine(host_of(), estate=estate, observe=observe) as path:
             return open_console(str(path), ascii_only=ascii_only, mouse=mouse, theme=theme)
     from console.engine.control import ensure
     from console.places import find

@@ -1,62 +1,110 @@
-"""How every verb ends: errors become a message on stderr and an exit code here."""
+"""How every verb ends: errors become a message on stderr, with `--json` one document on stdout, and an exit code."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 
-from console.cli.shown import complain, neutral
+from console.cli.shown import complain, neutral, say_json
+from console.cli.streams import ENDS, OUTPUT_CLOSED
 from state.errors import ConfigError, ExitCode, RecoveryError, Refused
 
 INTERRUPTED = 130  # 128 + SIGINT
-OUTPUT_CLOSED = 141  # 128 + SIGPIPE
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a verb did not do what was asked: for scripts the kind, for people lines, and what to do next."""
+
+    kind: str
+    title: str
+    lines: tuple[str, ...]
+    next: str
+    exit: int
+    facts: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"error": {"kind", "title", "message", "next", "exit", …}}`; a refusal has its rule, a file its problems."""
+        told = {"kind": self.kind, "title": self.title, "message": "\n".join(self.lines), "next": self.next}
+        return {"error": {**told, "exit": self.exit, **self.facts}}
 
 
 def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
     """Run a verb to its exit code. Only a defect leaves as an exception."""
+    ENDS.closed = ENDS.answered = False
     try:
-        code = group.main(args=list(argv), prog_name="recovery", standalone_mode=False)
-        sys.stdout.flush()
-        return int(code or 0)
+        code = group.main(args=list(argv), prog_name="recovery", standalone_mode=False, obj=tuple(argv))
+        ENDS.flush()
     except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.Abort:
-        complain("interrupted; runs of the engine continue")
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return int(ExitCode.USAGE)
-    except RecoveryError as error:
-        print_error(error)
-        return int(error.exit_code)
-    except KeyboardInterrupt:
-        complain("interrupted; runs of the engine continue")
-        return INTERRUPTED
+        code = ended.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OUTPUT_CLOSED
-    except OSError as error:
+        ENDS.drop(sys.stdout)
+        code = OUTPUT_CLOSED
+    except (RecoveryError, click.ClickException, click.Abort, KeyboardInterrupt, OSError) as error:
+        failure = failure_of(error)
+        tell(failure, as_json=wants_json(argv))
+        code = failure.exit
+        ENDS.flush()
+    return int(code or 0)
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether a verb was asked for JSON, as far as that can be said before its options are read."""
+    before = argv[: argv.index("--")] if "--" in argv else argv
+    return "--json" in before
+
+
+def tell(failure: Failure, *, as_json: bool) -> None:
+    """The message on stderr, or one JSON document on stdout where none was written yet."""
+    if as_json and not ENDS.answered:
+        say_json(failure.as_json())
+        return
+    first, *rest = failure.lines
+    complain(f"{failure.title}: {first}" if failure.title else first)
+    for line in rest:
+        complain(line)
+    for line in failure.next.splitlines():
+        complain(line)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What there is to tell about an error. It must be one of those that `run_to_code` expects."""
+    if isinstance(error, RecoveryError):
+        return _expected(error)
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        complain(f"The operating system refused: {neutral(place)}{error.strerror or error}")
-        return int(ExitCode.USAGE)
+        line = neutral(f"{place}{error.strerror or error}")
+        return Failure("system", "The operating system refused", (line,), "", int(ExitCode.USAGE), {})
+    line = "interrupted; runs of the engine continue"
+    return Failure("interrupted", "", (line,), "", INTERRUPTED, {})
 
 
-def print_error(error: RecoveryError) -> None:
-    """Title, message and what to do, on stderr."""
+def _expected(error: RecoveryError) -> Failure:
+    lines, title = tuple(neutral(line) for line in str(error).split("\n")), neutral(error.title)
+    after, facts = neutral(error.hint), {}
     if isinstance(error, ConfigError):
-        complain(f"{error.title}:")
-        for problem in error.problems:
-            complain(f"  {neutral(str(problem))}")
+        lines = ("", *(f"  {line}" for line in lines))
+        facts = {"problems": [asdict(problem) for problem in error.problems]}
     elif isinstance(error, Refused):
-        complain(f"{error.title} by rule {neutral(error.rule)}: {neutral(error.fact)}")
-        if error.way_out:
-            complain(neutral(error.way_out))
-        if error.refusal.who:
-            complain(f"Who may: {neutral(error.refusal.who)}")
-    else:
-        complain(f"{error.title}: {neutral(str(error))}")
-    if error.hint:
-        complain(error.hint)
+        refusal = error.refusal
+        title = f"{title} by rule {neutral(refusal.rule)}"
+        lines = (neutral(refusal.fact),)
+        who = f"Who may: {neutral(refusal.who)}" if refusal.who else ""
+        after = "\n".join(part for part in (neutral(refusal.way_out), who) if part)
+        facts = asdict(refusal)
+    return Failure(error.kind, title, lines, after, int(error.exit_code), facts)
+
+
+def _usage(error: click.ClickException) -> Failure:
+    """Wrong usage, with the line that shows the right one."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    usage = f"{context.get_usage()}\n" if context is not None else ""
+    path = context.command_path if context is not None else "recovery"
+    message = neutral(error.format_message())
+    return Failure("usage", "", (message,), f"{usage}Try: {path} --help", int(ExitCode.USAGE), {})

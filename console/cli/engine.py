@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from console.cli.groups import Reporting
-from console.cli.reach import estate_option, json_option
+from console.cli.reach import estate_option, host_of, json_option, run_there
 from console.cli.shown import note, say, say_json
 from console.places import EnginePlace, find
 from state.errors import ExitCode, NotFound
@@ -16,9 +16,10 @@ def engine() -> None:
     """The engine of an estate; without a verb: status."""
 
 
-def _place(estate: str | None) -> EnginePlace:
+def _place(estate: str | None, quiet: bool = False) -> EnginePlace:
     place = find(estate)
-    note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
+    if not quiet:
+        note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
     return place
 
 
@@ -30,6 +31,8 @@ def run(estate: str | None, group: str, metrics: int) -> int:
     """Run the engine in the foreground, as a service manager expects."""
     from console.engine.process import main
 
+    if host_of():
+        raise click.UsageError("a service manager runs it on its own host; from here: engine start --host")
     place = _place(estate)
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
@@ -38,23 +41,35 @@ def run(estate: str | None, group: str, metrics: int) -> int:
 
 @engine.command()
 @estate_option
-def start(estate: str | None) -> int:
+@json_option
+def start(estate: str | None, as_json: bool) -> int:
     """Start an engine that keeps running after this terminal closes."""
     from console.engine.control import start as start_engine
 
-    place = _place(estate)
+    if (code := run_there()) is not None:
+        return code
+    place = _place(estate, quiet=as_json)
     pid = start_engine(place, tell=note)
-    say(f"process {pid}, log {place.log}")
+    if as_json:
+        say_json({"estate": place.estate, "pid": pid, "log": str(place.log), "socket": str(place.engine)})
+    else:
+        say(f"process {pid}, log {place.log}")
     return ExitCode.DONE
 
 
 @engine.command()
 @estate_option
-def stop(estate: str | None) -> int:
+@json_option
+def stop(estate: str | None, as_json: bool) -> int:
     """Stop the engine once every open run has reached a safe point."""
     from console.engine.control import stop as stop_engine
 
-    stop_engine(_place(estate), tell=note)
+    if (code := run_there()) is not None:
+        return code
+    place = _place(estate, quiet=as_json)
+    stop_engine(place, tell=note)
+    if as_json:
+        say_json({"estate": place.estate, "running": False})
     return ExitCode.DONE
 
 
@@ -65,6 +80,8 @@ def status(estate: str | None = None, as_json: bool = False) -> int:
     """Whether an engine answers. Exit code 6 when none does."""
     from console.engine.control import status as engine_status
 
+    if (code := run_there()) is not None:
+        return code
     place = find(estate)
     seen = engine_status(place)
     if as_json:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from console.cli.reach import json_option
+from console.cli.reach import host_option, json_option, run_there
 from console.cli.shown import complain, neutral, say, say_json
 from state.errors import ExitCode, NotFound, Problem
 
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@host_option
 @json_option
 def check(file: Path | None, as_json: bool) -> int:
     """Validate an estate and its runbooks and list every problem. Exit code 2 when there is one.
@@ -24,6 +25,8 @@ def check(file: Path | None, as_json: bool) -> int:
     from console.engine.loading import problems_of
     from console.places import find
 
+    if (code := run_there()) is not None:
+        return code
     estate = find(str(file) if file else None).file
     if estate is None:
         raise NotFound("the running engine does not report its estate file: give FILE")

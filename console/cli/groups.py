@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import click
 
+from state.config_files.suggestions import not_found
+
 HELP = ("-h", "--help")
 
 
-class Defaulting(click.Group):
+class Suggesting(click.Group):
+    """A group that answers a wrong verb with the nearest right one and the list."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(str(not_found("verb", name, known)), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Defaulting(Suggesting):
     """A group whose options without a verb belong to its `default` verb."""
 
     default = "show"

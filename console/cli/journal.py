@@ -5,60 +5,70 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from console.cli.entries import PAGE, Entries, Wanted, instant, known_kind, newest, read_journal
 from console.cli.groups import Tailing
-from console.cli.reach import ask, client_of, estate_option, json_option
-from console.cli.shown import complain, note, say, say_json
-from console.client.engine_client import EngineClient
-from state.api.views.header import HeaderView
+from console.cli.reach import estate_option, json_option
+from console.cli.shown import complain, note, say, say_json, say_json_line
+from console.cli.streams import ENDS, OUTPUT_CLOSED
 from state.api.views.journal import JournalRow
 from state.api.wire import named
-from state.engine.events import Heartbeat
 from state.errors import ExitCode, NotFound
 from state.units import utc_date
 
-PAGE = 1000  # entries per request
+F = TypeVar("F", bound=Callable[..., Any])
 FOLLOW_EVERY = 0.5  # seconds
+SQLITE = b"SQLite format 3\x00"
 
 
 @click.group(cls=Tailing)
 def journal() -> None:
-    """Every decision and effect, append-only and hash-chained."""
+    """Every decision and effect, append-only and hash-chained. Without an engine it is read from its file."""
+
+
+def filter_options(verb: F) -> F:
+    """Which entries: `--run`, `--kind`, `--since`."""
+    verb = click.option("--run", "run_id", default="", metavar="RUN", help="Entries about one run.")(verb)
+    verb = click.option("--kind", default="", help="Entries of one kind, or of all whose kind starts so: run.")(verb)
+    return click.option("--since", default="", metavar="TIME", help="From an age (30m) or a time (RFC 3339) on.")(verb)
 
 
 @journal.command()
 @click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many entries.")
 @click.option("-f", "--follow", is_flag=True, help="Follow new entries until interrupted.")
+@filter_options
 @estate_option
 @json_option
-def tail(estate: str | None, as_json: bool, lines: int, follow: bool) -> int:
+def tail(estate: str | None, as_json: bool, lines: int, follow: bool, run_id: str, kind: str, since: str) -> int:
     """The newest entries; with --json one object a line."""
-    ask(_tail(client_of(estate, quiet=as_json), lines, follow, as_json))
-    return ExitCode.DONE
+    wanted = Wanted(run_id, known_kind(kind), instant(since))
 
-
-async def _tail(client: EngineClient, lines: int, follow: bool, as_json: bool) -> None:
-    """First the newest entries without heartbeats, then every new entry."""
-    header: HeaderView = await client.view("header")
-    after = max(0, header.journal_seq - PAGE)
-    rows = await client.journal(after, PAGE)
-    for row in [r for r in rows if r.kind != Heartbeat.kind][-lines:]:
-        _print(row, as_json)
-    after = rows[-1].seq if rows else after
-    while follow:
-        sys.stdout.flush()
-        await asyncio.sleep(FOLLOW_EVERY)
-        for row in await client.journal(after, PAGE):
-            after = row.seq
+    async def work(entries: Entries) -> int:
+        last = await entries.head()
+        for row in await newest(entries, wanted, lines):
             _print(row, as_json)
+        while follow:
+            ENDS.flush()
+            if ENDS.closed:
+                return OUTPUT_CLOSED
+            await asyncio.sleep(FOLLOW_EVERY)
+            for row in await entries.rows(last, PAGE):
+                last = row.seq
+                if wanted.takes(row):
+                    _print(row, as_json)
+        return ExitCode.DONE
+
+    return read_journal(estate, work, quiet=as_json)
 
 
 def _print(row: JournalRow, as_json: bool) -> None:
     if as_json:
-        say_json(named(row))
+        say_json_line(named(row))
     else:
         say(_line(row))
 
@@ -69,16 +79,45 @@ def _line(row: JournalRow) -> str:
 
 
 @journal.command()
-@click.option("--file", "exported", type=click.Path(path_type=Path), help="An export to check, without an engine.")
-@click.option("--head", default="", metavar="HASH", help="With --file: the hash the chain must end with.")
+@click.argument("seq", type=click.IntRange(1))
 @estate_option
 @json_option
-def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) -> int:
+def show(estate: str | None, as_json: bool, seq: int) -> int:
+    """One entry by its number, with the facts that were recorded where the journal's file can be read."""
+
+    async def work(entries: Entries) -> tuple[JournalRow, dict[str, Any]]:
+        rows = await entries.rows(seq - 1, 1)
+        if not rows or rows[0].seq != seq:
+            raise NotFound(f"no entry {seq}; the newest is {await entries.head()}")
+        return rows[0], await entries.detail(seq)
+
+    row, detail = read_journal(estate, work, quiet=as_json)
+    if as_json:
+        say_json({**_fields(row), **detail})
+        return ExitCode.DONE
+    say(_line(row))
+    for name, value in {**detail, **detail.pop("facts", {})}.items():
+        say(f"  {name}: {value}")
+    return ExitCode.DONE
+
+
+def _fields(row: JournalRow) -> dict[str, Any]:
+    fields = named(row)
+    assert isinstance(fields, dict)
+    return fields
+
+
+@journal.command()
+@click.option("--file", "stored", type=click.Path(path_type=Path), help="An export, or a journal.db, to check.")
+@click.option("--head", default="", metavar="HASH", help="With --file: the hash an export must end with.")
+@estate_option
+@json_option
+def verify(estate: str | None, as_json: bool, stored: Path | None, head: str) -> int:
     """Check the hash chain from the first entry. Exit code 1 names the first bad entry."""
-    if exported is not None:
-        problem, message = _verify_file(exported, head)
+    if stored is not None and not _is_database(stored):
+        problem, message = _verify_export(stored, head)
     else:
-        problem = ask(client_of(estate, quiet=as_json).journal_verify())
+        problem = read_journal(estate, lambda entries: entries.verify(), quiet=as_json, file=stored)
         message = "the chain is valid"
     if as_json:
         say_json({"ok": not problem, "problem": problem, "message": message})
@@ -89,7 +128,15 @@ def verify(estate: str | None, as_json: bool, exported: Path | None, head: str) 
     return ExitCode.FAILED if problem else ExitCode.DONE
 
 
-def _verify_file(exported: Path, head: str) -> tuple[str, str]:
+def _is_database(stored: Path) -> bool:
+    try:
+        with stored.open("rb") as file:
+            return file.read(len(SQLITE)) == SQLITE
+    except OSError as error:
+        raise NotFound(f"{stored}: {error.strerror}") from error
+
+
+def _verify_export(exported: Path, head: str) -> tuple[str, str]:
     """What is wrong with an exported journal (empty when nothing), and the result as text."""
     from state.journal.format import verify_export
 
@@ -111,8 +158,9 @@ def _verify_file(exported: Path, head: str) -> tuple[str, str]:
 @estate_option
 def export(estate: str | None, output: Path | None) -> int:
     """Every entry's stored bytes, one a line, for `verify --file` on any machine."""
-    raw = ask(client_of(estate, quiet=output is None).journal_export())
+    raw = read_journal(estate, lambda entries: entries.export(), quiet=output is None)
     if output is None:
+        ENDS.flush()
         sys.stdout.buffer.write(raw)
         return ExitCode.DONE
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.groups import Reporting
+from console.cli.groups import Reporting, Suggesting
 from console.cli.reach import ask, json_option
 from console.cli.shown import NOTHING, neutral, note, say, say_json, table
 from state.errors import ExitCode, RecoveryError
@@ -26,11 +26,13 @@ class LabTrouble(RecoveryError):
     """The lab could not carry out the request."""
 
     title = "Lab"
+    kind = "lab"
 
 
 class LabAbsent(LabTrouble):
     """No lab runs there."""
 
+    kind = "no-lab"
     hint = "Start one with `recovery lab up`."
     exit_code = ExitCode.UNREACHABLE
 
@@ -143,7 +145,7 @@ def forget(directory: Path) -> None:
         shutil.rmtree(directory / name, ignore_errors=True)
 
 
-@lab.group()
+@lab.group(cls=Suggesting)
 def fault() -> None:
     """Inject faults: list, inject, lift. Each fault is lifted after its time."""
 

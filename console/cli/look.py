@@ -14,7 +14,7 @@ from console.client.engine_client import EngineClient
 from state.api.messages import Hello
 from state.api.views.header import HeaderView
 from state.api.views.overview import OverviewView, ServiceRow
-from state.api.wire import named
+from state.api.wire import named, with_utc
 from state.errors import ExitCode
 from state.health import Health
 from state.units import megabytes, millis, percent, utc
@@ -38,15 +38,17 @@ class SeenView(Generic[V]):
     def as_json(self) -> dict[str, Any]:
         """One document for scripts."""
         hello = self.hello
-        return {
-            "estate": hello.estate,
-            "environment": hello.environment,
-            "mono": hello.mono,
-            "wall": hello.wall,
-            "you": {"person": hello.person, "roles": list(hello.roles), "may_act": hello.may_act},
-            "header": named(self.header),
-            self.topic: named(self.view),
-        }
+        return with_utc(
+            {
+                "estate": hello.estate,
+                "environment": hello.environment,
+                "mono": hello.mono,
+                "wall": hello.wall,
+                "you": {"person": hello.person, "roles": list(hello.roles), "may_act": hello.may_act},
+                "header": named(self.header),
+                self.topic: named(self.view),
+            }
+        )
 
 
 async def gather(client: EngineClient, topic: str) -> SeenView[Any]:

@@ -1,4 +1,4 @@
-"""From a verb to its engine: which estate, and which socket this account may open."""
+"""From a verb to its engine: which estate, on which host, and which socket this account may open."""
 
 from __future__ import annotations
 
@@ -10,18 +10,41 @@ from typing import Any, TypeVar
 import click
 
 from console.cli.shown import note
-from console.client.engine_client import EngineClient
-from console.places import EnginePlace, find
+from console.client.engine_client import EngineClient, EngineUnreachable
+from console.places import EnginePlace, find, no_engine
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+HOST = "console.cli.host"
+"""Where the context of a verb keeps `--host`."""
+
+
+def host_option(verb: F) -> F:
+    """`--host ssh://HOST`; `host_of` has it."""
+    return click.option(
+        "--host",
+        metavar="ssh://HOST",
+        expose_value=False,
+        callback=_keep_host,
+        help="The engine on another host, through ssh; --estate is then looked up there.",
+    )(verb)
 
 
 def estate_option(verb: F) -> F:
-    """`--estate FILE|NAME`."""
-    return click.option(
+    """`--estate FILE|NAME` and `--host ssh://HOST`: which engine is meant."""
+    estate = click.option(
         "--estate", metavar="FILE|NAME", help="The estate's file, its folder, or the estate name of a running engine."
-    )(verb)
+    )
+    return estate(host_option(verb))
+
+
+def _keep_host(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    context.meta[HOST] = value or ""
+
+
+def host_of() -> str:
+    """What `--host` named; empty for this host."""
+    return str(click.get_current_context().meta.get(HOST, ""))
 
 
 def json_option(verb: F) -> F:
@@ -32,12 +55,47 @@ def json_option(verb: F) -> F:
 def client_of(estate: str | None, *, quiet: bool = False, acting: bool = False) -> EngineClient:
     """A client on the socket this account may open: the engine's, or for reading the observers'.
 
-    Prints which estate is used when none was named. Raises NotFound and ConfigError.
+    With `--host` its requests go through ssh until the verb ends. Prints which estate is used when none was named.
+    Raises NotFound, ConfigError, EngineUnreachable, FarAddressError.
     """
+    if host_of():
+        from console.client.far import FarEngine
+
+        path = click.get_current_context().with_resource(FarEngine(host_of(), estate=estate))
+        return EngineClient(str(path))
     place = find(estate)
     if not (quiet or estate):
         note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
+    if not (place.engine.exists() or place.observe.exists()):
+        raise EngineUnreachable(no_engine(place))
     return EngineClient(str(socket_of(place, acting=acting)))
+
+
+def run_there() -> int | None:
+    """With `--host`: the same verb run on that host, and its exit code; else None. Raises FarError.
+
+    For what is no request to an engine: its start, its files.
+    """
+    if not host_of():
+        return None
+    argv: tuple[str, ...] = click.get_current_context().find_root().obj
+    from console.client.far import run_far
+
+    return run_far(host_of(), without_host(argv), note)
+
+
+def without_host(argv: tuple[str, ...]) -> list[str]:
+    """The same words without `--host`."""
+    kept: list[str] = []
+    skip = False
+    for word in argv:
+        if skip or word.startswith("--host="):
+            skip = False
+            continue
+        skip = word == "--host"
+        if not skip:
+            kept.append(word)
+    return kept
 
 
 def socket_of(place: EnginePlace, *, acting: bool) -> os.PathLike[str]:

@@ -9,10 +9,11 @@ import click
 
 from console.cli.groups import Listing
 from console.cli.look import SeenView, gather
-from console.cli.reach import ask, client_of, estate_option, json_option
+from console.cli.reach import ask, client_of, estate_option, json_option, run_there
 from console.cli.shown import NOTHING, say, say_json, table
 from state.api.views.runbooks import RunbookRow, RunbooksView
 from state.api.wire import named
+from state.config_files.suggestions import not_found
 from state.errors import ExitCode, NotFound
 
 
@@ -62,7 +63,7 @@ def show(estate: str | None, as_json: bool, name: str) -> int:
     """One runbook: parameters and steps as text."""
     library = _library(estate, as_json)
     if name not in library:
-        raise NotFound(f"no runbook {name}; there are {', '.join(library) or 'none'}")
+        raise not_found("runbook", name, library)
     row = library[name]
     if as_json:
         say_json(named(row))
@@ -88,6 +89,8 @@ def lint(estate: str | None, as_json: bool, file: Path | None) -> int:
     from console.engine.loading import problems_of, problems_of_runbook
     from console.places import find
 
+    if (code := run_there()) is not None:
+        return code
     place = find(estate)
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import click
-
+from console.cli.streams import ENDS
 from state.api.views.header import HeaderView
 from state.text import cells, clean, is_clean
 from state.units import ago
@@ -24,23 +23,28 @@ def neutral(text: str) -> str:
 
 def say(line: str = "") -> None:
     """One line of the answer."""
-    click.echo(line)
+    ENDS.write(sys.stdout, f"{line}\n")
 
 
 def note(line: str) -> None:
     """One line besides the answer, on stderr."""
-    click.echo(line, err=True)
+    ENDS.write(sys.stderr, f"{line}\n")
 
 
 def complain(line: str) -> None:
     """One line of an error, on stderr."""
-    click.echo(f"recovery: {line}", err=True)
+    note(f"recovery: {line}")
 
 
 def say_json(value: Any) -> None:
     """The answer for scripts: one JSON document."""
-    json.dump(value, sys.stdout, indent=2 if sys.stdout.isatty() else None)
-    sys.stdout.write("\n")
+    ENDS.answered = True
+    say(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+
+
+def say_json_line(value: Any) -> None:
+    """One of many objects, each on a line of its own."""
+    say(json.dumps(value))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> list[str]:

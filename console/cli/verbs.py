@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from console.cli.groups import Suggesting
 from state.api.topics import load
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -41,7 +42,7 @@ def registered_verb(name: str, place: str, help_line: str) -> Iterator[None]:
         del VERBS[name]
 
 
-class Verbs(click.Group):
+class Verbs(Suggesting):
     """A group that knows its verbs by name and imports them when needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

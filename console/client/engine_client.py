@@ -47,20 +47,27 @@ HEAD_LIMIT = 64 * 1024
 LINE_LIMIT = 64 * 1024 * 1024
 
 
+TEXTS = ("title", "message", "hint", "rule", "fact", "way_out", "who")
+"""The texts of an answer that is an error."""
+
+
 class EngineUnreachable(RecoveryError):
     """No engine answers on the socket; nothing was sent, or only a read request."""
 
     title = "Engine unreachable"
+    kind = "unreachable"
     hint = "Start one with `recovery engine start`, or read in its log why it ended."
     exit_code = ExitCode.UNREACHABLE
 
 
 class EngineError(RecoveryError):
-    """The engine answered with an error that has no type of its own here; title and exit code are the engine's."""
+    """An error that has no type of its own here; title, exit code and what to do are those of the answer."""
 
-    def __init__(self, title: str, message: str, exit_code: ExitCode) -> None:
+    def __init__(self, title: str, message: str, exit_code: ExitCode, hint: str = "") -> None:
         super().__init__(message)
         self.title = title
+        self.hint = hint
+        self.kind = EngineUnreachable.kind if exit_code is ExitCode.UNREACHABLE else "engine-error"
         self.exit_code = exit_code
 
 
@@ -355,7 +362,7 @@ def _failure(status: int, body: bytes) -> RecoveryError:
         answer = _parse(body)
     except EngineUnreachable:
         answer = {}
-    texts = {key: clean(str(answer.get(key) or "")) for key in ("title", "message", "rule", "fact", "way_out", "who")}
+    texts = {key: clean(str(answer.get(key) or "")) for key in TEXTS}
     if texts["rule"]:
         return Refused(texts["rule"], texts["fact"], texts["way_out"], texts["who"])
     message = texts["message"] or f"the engine answered {status} without a message"
@@ -368,7 +375,7 @@ def _failure(status: int, body: bytes) -> RecoveryError:
         return ReadFailure(Trouble.ERROR, message)
     code = answer.get("exit_code")
     known = code in set(ExitCode)
-    return EngineError(texts["title"] or "Error", message, ExitCode(code) if known else ExitCode.FAILED)
+    return EngineError(texts["title"] or "Error", message, ExitCode(code) if known else ExitCode.FAILED, texts["hint"])
 
 
 def _why(broken: BaseException, path: str) -> str:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from console.places import EnginePlace, read_index
+from console.places import EnginePlace, no_engine, read_index
 from state.errors import ExitCode, NotFound, RecoveryError, Refused
 
 START_DEADLINE = 60.0
@@ -32,6 +32,7 @@ class EngineNotStarted(RecoveryError):
     """The engine ended while it started; its own message, title and exit code."""
 
     title = "Engine not started"
+    kind = "engine-not-started"
 
     def __init__(self, message: str, title: str = title, exit_code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(message)
@@ -55,7 +56,7 @@ def status(place: EnginePlace) -> EngineStatus:
         return EngineStatus(True, pid, f"running since {index.get('started', 'an unknown time')}")
     if index:
         return EngineStatus(False, None, f"not running; process {pid} ended without cleaning up")
-    return EngineStatus(False, None, "not running")
+    return EngineStatus(False, None, f"not running: {no_engine(place)}")
 
 
 def listens(place: EnginePlace) -> bool:
@@ -160,7 +161,7 @@ def terminate(place: EnginePlace) -> None:
     """End an engine by signal, but only the process that has the estate's lock."""
     if not place.lock.exists() or not lock_is_held(place):
         return
-    holder = place.lock.read_text(encoding="ascii").strip()
+    holder = place.lock.read_text(encoding="utf-8").split("\n")[0]
     with contextlib.suppress(ProcessLookupError):
         os.kill(int(holder), signal.SIGTERM)
     end = time.monotonic() + STOP_DEADLINE
@@ -184,5 +185,6 @@ class EngineNotStopped(RecoveryError):
     """The engine was asked to stop and still answers; a run may not have reached a safe point."""
 
     title = "Engine not stopped"
+    kind = "outcome-unknown"
     hint = "Look at its runs; it stops when they have reached a safe point."
     exit_code = ExitCode.OUTCOME_UNKNOWN

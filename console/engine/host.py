@@ -49,10 +49,11 @@ def make_private(folder: Path, mode: int) -> None:
 
 
 class EngineLock:
-    """One engine per estate and host: an flock(2) on a file that also names its process."""
+    """One engine per estate and host: an flock(2) on a file that also names its process and its runtime directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runtime: Path) -> None:
         self._path = path
+        self._runtime = runtime
         self._descriptor: int | None = None
 
     def take(self, estate: str) -> None:
@@ -61,17 +62,19 @@ class EngineLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            told = os.read(descriptor, 4096).decode("utf-8", "replace").split("\n")
+            holder, runtime = told[0] or "unknown", "".join(told[1:2])
             os.close(descriptor)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise Refused(
                 "one engine per estate",
-                f"an engine for {estate} already runs on this host, process {holder}",
+                f"an engine for {estate} already runs on this host, process {holder}"
+                + (f", in {runtime}" if runtime else ""),
                 "Attach with `recovery console`, or end it with `recovery engine stop`",
             ) from error
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        os.write(descriptor, f"{os.getpid()}\n{self._runtime}\n".encode())
         self._descriptor = descriptor
 
     def release(self) -> None:

@@ -181,7 +181,7 @@ def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None
     harden()
     make_private(place.state, 0o700)
     make_private(place.runtime, 0o700)
-    lock = EngineLock(place.lock)
+    lock = EngineLock(place.lock, place.runtime)
     lock.take(place.estate)
     try:
         if listens(place):

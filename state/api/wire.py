@@ -15,9 +15,12 @@ from functools import cache
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from state.text import clean
+from state.units import rfc3339
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 T = TypeVar("T")
+EPOCH = ("at", "wall")
+"""Fields of epoch seconds besides those named `…_at`. Instants of the monotonic clock have `mono` in their names."""
 UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError)
 """What decoding raises on values that are not what they should be."""
 
@@ -38,14 +41,27 @@ def plain(value: Any) -> Plain:
 
 
 def named(value: Any) -> Plain:
-    """The same for people and scripts: dataclasses become objects with field names (`--json`)."""
+    """The same for people and scripts: dataclasses become objects with field names (`--json`).
+
+    Beside each time of the calendar stands the same in RFC 3339, as `NAME_utc`: see `with_utc`.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: named(getattr(value, f.name)) for f in fields(value)}
+        return with_utc({f.name: named(getattr(value, f.name)) for f in fields(value)})
     if isinstance(value, Mapping):
         return {str(k): named(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [named(v) for v in value]
     return plain(value)
+
+
+def with_utc(row: dict[str, Plain]) -> dict[str, Plain]:
+    """The same object with `NAME_utc` behind each field that is epoch seconds by its name: `at`, `…_at`, `wall`."""
+    made: dict[str, Plain] = {}
+    for name, value in row.items():
+        made[name] = value
+        if name in EPOCH or name.endswith("_at"):
+            made[f"{name}_utc"] = rfc3339(value) if isinstance(value, int | float) else None
+    return made
 
 
 def revive(kind: Any, value: Any) -> Any:

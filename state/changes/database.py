@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.errors import EffectRefused, NotFound, ReadFailure
+from state.config_files.suggestions import not_found
+from state.errors import EffectRefused, ReadFailure
 from state.estate.model import Estate, Name
 from state.ports.database import CanSwitchOver, CanTellFork, Database
 from state.ports.outside import Outside
@@ -106,7 +107,7 @@ class Switchover:
     async def preview(self, *, deadline: float) -> Preview:
         """Leader before and after, what the candidate lacks, and every obstacle that the manager would not report."""
         if self.wanted is not None and self.wanted not in self.database.nodes:
-            raise NotFound(f"{self.name} has no node {self.wanted}; it has {', '.join(self.database.nodes)}")
+            raise not_found(f"node of {self.name}", self.wanted, self.database.nodes)
         sight = await self.look(deadline)
         cluster = cluster_verdict(self.name, self.entry, self._world(sight), 0.0)
         leader = sight.writable[0] if len(sight.writable) == 1 else ""
@@ -234,7 +235,7 @@ def describe(node: str, sight: Sight) -> str:
 def _switchover(args: SwitchoverArgs, estate: Estate, outside: Outside) -> Switchover:
     database = outside.databases.get(args.database)
     if database is None:
-        raise NotFound(f"no database {args.database}; there are {', '.join(outside.databases) or 'none'}")
+        raise not_found("database", args.database, outside.databases)
     return Switchover(ChangeSpec("database.switchover", args.model_dump()), args, estate, database)
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.config_files.suggestions import not_found
 from state.errors import NotFound
 from state.estate.model import Estate, Name
 from state.ports.faults import FaultInjector, FaultStatus
@@ -55,7 +56,7 @@ class SetFault:
         for status in faults:
             if status.name == self.fault:
                 return status
-        raise NotFound(f"no fault {self.fault}; there are {', '.join(s.name for s in faults)}")
+        raise not_found("fault", self.fault, [status.name for status in faults])
 
     async def preview(self, *, deadline: float) -> Preview:
         """What it does, on which target, for how long."""

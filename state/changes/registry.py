@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from state.capabilities import kinds, unique
 from state.changes.model import Change, ChangeKind, ChangeSpec
 from state.config_files.arguments import arguments
-from state.errors import NotFound
+from state.config_files.suggestions import not_found
 from state.estate.model import Estate
 from state.ports.outside import Outside
 
@@ -21,7 +21,7 @@ def change_kind(name: str) -> ChangeKind:
     """One kind of change. Raises NotFound naming the known kinds."""
     known = change_kinds()
     if name not in known:
-        raise NotFound(f"no change {name}; there are {', '.join(known)}")
+        raise not_found("change", name, known)
     return known[name]
 
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.errors import EffectRefused, EffectUnknown, NotFound
+from state.config_files.suggestions import not_found
+from state.errors import EffectRefused, EffectUnknown
 from state.estate.model import Estate, Name
 from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerState
 from state.ports.outside import Outside
@@ -60,6 +61,12 @@ def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
     return name, floor
 
 
+def backends_of(estate: Estate, balancer: str) -> tuple[str, ...]:
+    """The backends of a balancer that serve a service of the estate."""
+    entries = [s.traffic for s in estate.services.values() if s.traffic is not None]
+    return tuple(dict.fromkeys(entry.backend for entry in entries if balancer in entry.balancers))
+
+
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
     """What a plan relies on: weight, state and health of every server; not sessions, which change all the time."""
     return {s.name: [s.weight, state_word(s), s.up] for s in servers}
@@ -78,6 +85,7 @@ class BackendChange:
         self.balancer = balancer
         self.backend = args.backend
         self.service, self.floor = floor_of(estate, args.balancer, args.backend)
+        self.expected = backends_of(estate, args.balancer)
         self.name = f"{args.balancer}/{args.backend}"
         self.targets: tuple[str, ...] = (self.name,)
         self.title = self.verb = ""
@@ -90,7 +98,7 @@ class BackendChange:
         """The backend's servers, read now. Raises NotFound when the backend is not there."""
         found = await self.balancer.read_backend(self.backend, deadline=deadline)
         if not found:
-            raise NotFound(f"{self.balancer.name} has no backend {self.backend}")
+            raise not_found(f"backend of {self.balancer.name}", self.backend, self.expected)
         return found
 
     def one(self, servers: tuple[Server, ...], name: str) -> Server:
@@ -98,8 +106,7 @@ class BackendChange:
         for server in servers:
             if server.name == name:
                 return server
-        known = ", ".join(s.name for s in servers)
-        raise NotFound(f"{self.name} has no server {name}; it has {known}")
+        raise not_found(f"server of {self.name}", name, [s.name for s in servers])
 
     def leaves(self, servers: tuple[Server, ...]) -> tuple[Setting, ...]:
         """The present settings of the servers: with them the engine recognises its own changes."""
@@ -290,7 +297,7 @@ class Flip(BackendChange):
 def _balancer(outside: Outside, name: str) -> Balancer:
     found = outside.balancers.get(name)
     if found is None:
-        raise NotFound(f"no balancer {name}; there are {', '.join(outside.balancers) or 'none'}")
+        raise not_found("balancer", name, outside.balancers)
     return found
 
 

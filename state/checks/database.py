@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
-from state.errors import NotFound
+from state.config_files.suggestions import not_found
 from state.estate.model import Bytes, Estate, Name
 from state.units import megabytes
 from state.verdicts.evidence import no_data_reason
@@ -107,13 +107,13 @@ def streaming(args: OneDatabase, world: World, estate: Estate, now_mono: float) 
 
 def _cluster(name: str, world: World, estate: Estate, now_mono: float) -> ClusterVerdict:
     if name not in estate.databases:
-        raise NotFound(f"no database {name} in this estate")
+        raise not_found("database", name, estate.databases)
     return cluster_verdict(name, estate.databases[name], world, now_mono)
 
 
 def _node(cluster: ClusterVerdict, name: str) -> NodeVerdict:
     if name not in cluster.nodes:
-        raise NotFound(f"{cluster.facts.name} has no node {name}")
+        raise not_found(f"node of {cluster.facts.name}", name, cluster.nodes)
     return cluster.nodes[name]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
-from state.errors import NotFound
+from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name
 from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
@@ -25,7 +25,7 @@ def answers_as_expected(args: RecordArgs, world: World, estate: Estate, now_mono
     zone = estate.zones.get(args.zone)
     records = [r for r in zone.records if r.name == args.record] if zone is not None else []
     if zone is None or not records:
-        raise NotFound(f"no record {args.record} in zone {args.zone} in this estate")
+        raise not_found(f"record of zone {args.zone}", args.record, [r.name for r in zone.records] if zone else ())
     healths: list[Health] = []
     evidence: list[str] = []
     for server in servers_of(args.zone, zone, world):

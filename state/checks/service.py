@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
-from state.errors import NotFound
+from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name, Ratio
 from state.health import Health
 from state.units import percent
@@ -60,7 +60,7 @@ def errors_below(args: ErrorsBelow, world: World, estate: Estate, now_mono: floa
 
 def _known(estate: Estate, service: str) -> None:
     if service not in estate.services:
-        raise NotFound(f"no service {service} in this estate")
+        raise not_found("service", service, estate.services)
 
 
 KINDS = (

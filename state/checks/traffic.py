@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
-from state.errors import NotFound
+from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import active_message, shares, state_word
@@ -82,7 +82,7 @@ def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> An
 
 def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono: float) -> tuple[Server, ...] | Answer:
     if balancer not in estate.balancers:
-        raise NotFound(f"no balancer {balancer} in this estate")
+        raise not_found("balancer", balancer, estate.balancers)
     key = f"balancer:{balancer}"
     reading = world.fresh(key, BalancerReading, now_mono)
     if reading is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from state.errors import NotFound
+
 _LONGEST = 64  # matching is quadratic in the length, and no name is longer
 _LISTED = 8
 
@@ -22,3 +24,11 @@ def one_of(names: Collection[str]) -> str:
     if len(listed) > _LISTED:
         return f"{', '.join(listed[:_LISTED])} or {len(listed) - _LISTED} more"
     return " or ".join(filter(None, (", ".join(listed[:-1]), *listed[-1:])))
+
+
+def not_found(what: str, name: str, names: Collection[str]) -> NotFound:
+    """The error for a name that does not exist: the most similar name first, then what there is."""
+    close = nearest(name, names)
+    listed = one_of(names) if names else "none"
+    there = f"did you mean {close}? There are {listed}" if close else f"there are {listed}"
+    return NotFound(f"no {what} {name}; {there}")

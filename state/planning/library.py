@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from state.api.views.runbooks import Param, RunbookRow
-from state.config_files.suggestions import nearest
-from state.errors import NotFound, Refused
+from state.config_files.suggestions import not_found
+from state.errors import Refused
 from state.estate.model import Estate
 from state.planning.plan import Draft
 from state.runbooks.model import Runbook, Step, flat, render, service_of
@@ -43,9 +43,7 @@ class Library:
                 "runbook-holds", f"{name}: {self._broken[name][0]}", "Fix the file; recovery check shows every problem"
             )
         if runbook is None:
-            near = nearest(name, self._runbooks)
-            hint = f"; did you mean {near}?" if near else ""
-            raise NotFound(f"no runbook {name}{hint}")
+            raise not_found("runbook", name, self._runbooks)
         service = service_of(runbook, params)
         known = self._estate.services.get(service)
         steps = planned_steps(render(runbook, params))

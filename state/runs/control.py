@@ -6,7 +6,8 @@ from state.api.caller import Caller
 from state.api.messages import Accepted
 from state.api.requests import ControlRequest, Decide, Pause, Resume, Skip, Stop
 from state.api.run_states import RunState, StepState
-from state.errors import JournalUnavailable, NotFound, Refused
+from state.config_files.suggestions import not_found
+from state.errors import JournalUnavailable, Refused
 from state.journal.events import Body, Event
 from state.journal.writer import Journal
 from state.policy.authority import ACTING, require_role
@@ -105,7 +106,7 @@ class RunControls:
         if request.step and request.step != step.id:
             raise Refused("step-order", f"{run.id} asks at {step.id}, not at {request.step}", "Read its question again")
         if request.choice not in step.answers:
-            raise NotFound(f"no answer {request.choice!r}; there are {', '.join(step.answers)}")
+            raise not_found(f"answer at {step.id}", request.choice, step.answers)
         if step.owner:
             require_role(caller, (step.owner, "commander"), f"deciding {step.id}")
         latest = run.latest(step.id)

@@ -12,7 +12,7 @@ from typing import Any
 
 from state.api.requests import PlanUndo
 from state.api.run_states import RunState, StepState
-from state.errors import NotFound
+from state.config_files.suggestions import not_found
 from state.journal.events import Body, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.runs.events import (
@@ -77,7 +77,7 @@ class RunHistory:
         """A run by id. Raises NotFound."""
         found = self.runs.get(name)
         if found is None:
-            raise NotFound(f"no run {name}")
+            raise not_found("run", name, list(reversed(self.runs)))
         return found
 
     def instance(self, recorded: Recorded) -> StepRun:

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.lab.client import LabClient
 from tests.support.real_engine import RealEngine, engine_home, lab_estate, shared_lab
+from tests.support.served_desk import Running, served_desk
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,13 @@ def lab() -> Iterator[LabClient]:
     """The session's full lab."""
     with shared_lab() as client:
         yield client
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    """A desk behind real sockets."""
+    with served_desk() as desk:
+        yield desk
 
 
 @pytest.fixture

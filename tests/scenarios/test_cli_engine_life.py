@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def recovery(*argv: str, place: EnginePlace) -> subprocess.CompletedProcess[str]
 
 
 def holder(place: EnginePlace) -> int:
-    return int(place.lock.read_text())
+    return int(place.lock.read_text().split()[0])
 
 
 def test_a_whole_life(place: EnginePlace) -> None:
@@ -127,3 +128,43 @@ def test_an_exported_journal_is_verified_without_an_engine(place: EnginePlace, t
     assert (good.returncode, "1 entries" in good.stdout) == (0, True)
     exported.write_bytes(exported.read_bytes().replace(b"engine started", b"engine stopped"))
     assert recovery(*verify, place=place).returncode == 1
+
+
+def test_the_journal_is_read_without_an_engine(place: EnginePlace, tmp_path: Path) -> None:
+    assert recovery("engine", "start", place=place).returncode == 0
+    with_engine = recovery("journal", "tail", "--json", place=place)
+    exported = recovery("journal", "export", place=place)
+    assert recovery("engine", "stop", place=place).returncode == 0
+    before = place.journal.read_bytes()
+    tail = recovery("journal", "tail", "--json", place=place)
+    assert tail.returncode == 0
+    assert tail.stdout.startswith(with_engine.stdout)
+    assert f"no engine answers; read from {place.journal}: " in tail.stderr
+    assert " s old (" in tail.stderr
+    assert recovery("journal", "verify", place=place).returncode == 0
+    assert recovery("journal", "export", place=place).stdout.startswith(exported.stdout)
+    shown = json.loads(recovery("journal", "show", "1", "--json", place=place).stdout)
+    assert (shown["seq"], shown["kind"]) == (1, "engine.started")
+    assert shown["facts"]
+    assert recovery("journal", "show", "999", place=place).returncode == 2
+    assert place.journal.read_bytes() == before
+    copy = tmp_path / "journal.db"
+    shutil.copy(place.journal, copy)
+    assert recovery("journal", "verify", "--file", str(copy), place=place).returncode == 0
+    with sqlite3.connect(copy) as db:
+        db.execute("DROP TRIGGER entries_stay")
+        db.execute("UPDATE entries SET header = CAST(replace(header, 'engine', 'engime') AS BLOB)")
+    broken = recovery("journal", "verify", "--file", str(copy), place=place)
+    assert (broken.returncode, "entry 1" in broken.stderr) == (1, True)
+
+
+def test_journal_filters(place: EnginePlace) -> None:
+    assert recovery("engine", "start", place=place).returncode == 0
+    assert len(recovery("journal", "tail", "--kind", "engine", place=place).stdout.splitlines()) == 1
+    assert recovery("journal", "tail", "--since", "1h", place=place).stdout.count("engine.started") == 1
+    assert recovery("journal", "tail", "--since", "2099-01-01T00:00:00Z", place=place).stdout == ""
+    wrong = recovery("journal", "tail", "--kind", "engine.startet", place=place)
+    assert (wrong.returncode, "did you mean engine.started?" in wrong.stderr) == (2, True)
+    assert recovery("journal", "tail", "--since", "yesterday", place=place).returncode == 2
+    assert recovery("journal", "tail", "--run", "R-77", place=place).returncode == 2
+    assert recovery("engine", "stop", place=place).returncode == 0

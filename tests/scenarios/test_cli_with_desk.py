@@ -1,76 +1,28 @@
 """Verbs against a front door over real sockets, with a desk behind it that answers as it was told."""
 
-import asyncio
 import io
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from adapters.api_server import ApiServer, Sockets
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
+from console.client.far import READY
 from state.api.requests import PlanChange, PlanRunbook, Skip, Submission, Typed
 from state.api.run_states import RunState
 from state.errors import Refusal, Refused
 from state.health import Health
-from tests.support.front_desk import CARD, SERVICE, Desk, run_row
+from tests.support.front_desk import CARD, SERVICE, run_row
+from tests.support.served_desk import Running
 
 Recovery = Callable[..., int]
-
-
-class Running:
-    """A desk behind a served front door, in a thread of its own; `estate` leads verbs to it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.estate = folder / "estate.yaml"
-        self.estate.write_text("estate: lab\n")
-        (folder / "LAB.json").write_text("{}")
-        (folder / "run").mkdir()
-        self.sockets = Sockets(folder / "run")
-        self.desk: Desk
-        self._loop = asyncio.new_event_loop()
-        self._ready, self._ending = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()))
-
-    async def _serve(self) -> None:
-        self.desk = Desk()
-        server = ApiServer(self.desk, self.sockets)
-        await server.start()
-        self._ready.set()
-        await self._ending.wait()
-        await server.stop()
-
-    def __enter__(self) -> "Running":
-        self._thread.start()
-        self._ready.wait(5)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join()
-        self._loop.close()
-
-    def touch(self, topic: str, **changes: Any) -> None:
-        """Change a view from this thread."""
-        self._loop.call_soon_threadsafe(lambda: self.desk.touch(topic, **changes))
-
-
-@pytest.fixture
-def running() -> Iterator[Running]:
-    folder = Path(tempfile.mkdtemp(prefix="rcli-", dir="/tmp"))
-    with Running(folder) as running:
-        yield running
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -187,4 +139,4 @@ def test_the_bridge_carries_a_request(running: Running) -> None:
     request = b"GET /v1/hello HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n"
     done = subprocess.run(argv, input=request, capture_output=True, check=False, timeout=10)
     assert done.returncode == 0
-    assert done.stdout.startswith(b"HTTP/1.1 200 OK")
+    assert done.stdout.startswith(READY + b"HTTP/1.1 200 OK")

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import click
 import pytest
@@ -16,7 +15,7 @@ from console.cli.ending import run_to_code
 from console.cli.look import verdict_code
 from console.cli.shown import age, table
 from console.cli.verbs import VERBS, recovery
-from console.client.far import FarAddressError, ssh_command
+from console.client.far import FarAddressError, bridge_command, ssh_command
 from console.demo.watch import OrderGap
 from state.api.card import Confirm
 from state.api.requests import Typed
@@ -211,10 +210,10 @@ def test_the_write_outage_is_the_longest_standstill() -> None:
 )
 def test_no_address_becomes_an_option_of_ssh(address: str) -> None:
     with pytest.raises(FarAddressError):
-        ssh_command(address, Path("/tmp/c"), estate=None, observe=False)
+        ssh_command(address, ["recovery", "bridge"])
 
 
 def test_the_far_command_is_quoted() -> None:
-    command = ssh_command("ssh://ada@bastion2:2222", Path("/tmp/c"), estate="a; rm -rf /", observe=True)
+    command = ssh_command("ssh://ada@bastion2:2222", bridge_command("a; rm -rf /", observe=True))
     assert command[-3:] == ["--", "ada@bastion2", "recovery bridge --estate 'a; rm -rf /' --observe"]
     assert command[command.index("-p") + 1] == "2222"

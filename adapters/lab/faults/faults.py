@@ -14,6 +14,7 @@ from adapters.lab.process.processes import postgres_family, send, state_of
 from adapters.lab.targets import DNS_ERRORS, Bench
 from adapters.lab.topology import SITES
 from adapters.lab.waiting import until
+from state.config_files.suggestions import not_found
 
 WRONG_ADDRESS = "127.0.9.9"  # loopback, where nothing of the lab listens: refused at once
 
@@ -221,7 +222,7 @@ class HangSource(Fault):
         if target is None:
             target = next((n for n in ("engine-prometheus", "engine-patroni-n2", *names) if n in names), None)
         if target not in names:
-            raise NoSuchFaultError(f"no link {target!r}; there are {', '.join(names)}")
+            raise NoSuchFaultError(str(not_found("link", str(target), names)))
         return target
 
     async def inject(self, target: str) -> None:
@@ -284,7 +285,7 @@ class ReloadBalancer(Fault):
     async def choose(self, target: str | None) -> str:
         site = target or "east"
         if site not in SITES:
-            raise NoSuchFaultError(f"no site {site!r}; there are {', '.join(SITES)}")
+            raise NoSuchFaultError(str(not_found("site", site, SITES)))
         return site
 
     async def inject(self, target: str) -> None:

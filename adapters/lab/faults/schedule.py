@@ -10,6 +10,7 @@ from adapters.lab.errors import LabError, NoSuchFaultError
 from adapters.lab.faults.faults import CATALOGUE, Fault
 from adapters.lab.targets import Bench
 from adapters.lab.waiting import until
+from state.config_files.suggestions import not_found
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class FaultSchedule:
     def _fault(self, name: str) -> Fault:
         fault = self._faults.get(name)
         if fault is None:
-            raise NoSuchFaultError(f"no fault {name!r}; there are {', '.join(self._faults)}")
+            raise NoSuchFaultError(str(not_found("fault", name, self._faults)))
         return fault
 
     async def inject(self, name: str, target: str | None, seconds: float | None) -> dict[str, object]:
