@@ -156,7 +156,7 @@ async def _last_of(entries: Entries) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EntryFilter:
     """Which entries are asked for. Empty = all; without a kind heartbeats are left out."""
 
     run: str = ""
@@ -171,7 +171,7 @@ class Wanted:
         return kind and (not self.run or row.run == self.run) and (self.since is None or row.at >= self.since)
 
 
-async def newest(entries: Entries, wanted: Wanted, count: int) -> list[JournalRow]:
+async def newest(entries: Entries, wanted: EntryFilter, count: int) -> list[JournalRow]:
     """The newest entries that are wanted, oldest first. Raises NotFound for a run that no entry is about."""
     found: list[JournalRow] = []
     runs: dict[str, None] = {}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from console.cli.entries import PAGE, Entries, Wanted, instant, known_kind, newest, read_journal
+from console.cli.entries import PAGE, Entries, EntryFilter, instant, known_kind, newest, read_journal
 from console.cli.groups import Tailing
 from console.cli.reach import estate_option, json_option
 from console.cli.shown import complain, note, say, say_json, say_json_line
@@ -46,7 +46,7 @@ def filter_options(verb: F) -> F:
 @json_option
 def tail(estate: str | None, as_json: bool, lines: int, follow: bool, run_id: str, kind: str, since: str) -> int:
     """The newest entries; with --json one object a line."""
-    wanted = Wanted(run_id, known_kind(kind), instant(since))
+    wanted = EntryFilter(run_id, known_kind(kind), instant(since))
 
     async def work(entries: Entries) -> int:
         last = await entries.head()
