@@ -256,9 +256,9 @@ async def test_reload_balancer_forgets_what_was_set(lab: LabClient) -> None:
 
 
 async def test_what_does_not_exist_is_named(lab: LabClient) -> None:
-    with pytest.raises(NoSuchFaultError, match="no fault 'flood'; there are bad-release"):
+    with pytest.raises(NoSuchFaultError, match="no fault flood; there are bad-release"):
         await lab.inject("flood")
-    with pytest.raises(NoSuchFaultError, match="no link 'x'"):
+    with pytest.raises(NoSuchFaultError, match="no link x"):
         await lab.set_link("x", "pass")
     with pytest.raises(NoSuchFaultError, match="no mode 'lie'"):
         await lab.set_link("engine-patroni-n2", "lie")

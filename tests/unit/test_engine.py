@@ -194,7 +194,7 @@ async def test_without_a_durable_journal_no_effect_starts_but_stop_works():
 
 async def test_an_unknown_argument_or_name_is_said_with_what_there_is():
     async with small() as lab:
-        with pytest.raises(NotFound, match="blue, green"):
+        with pytest.raises(NotFound, match="blue or green"):
             await lab.preview(change("server.weight", server="red", weight=1))
         with pytest.raises(NotFound, match="no balancer"):
             await lab.preview(change("server.weight", balancer="nope", server="blue", weight=1))
