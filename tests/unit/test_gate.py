@@ -8,7 +8,7 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, KeyOutcome, Wanted
+from console.tui.dialogs.gate import SETTLE_SECONDS, DropReason, Gate, KeyOutcome, Wanted
 
 ARM = 0.5
 YES = (Wanted("nonce", "y", fold=True),)
@@ -125,3 +125,49 @@ def test_accepted_only_if_exactly_the_nonce_was_typed_after_arming(keys: list[tu
         heard = gate.key(char, at)
         counted = "" if heard is KeyOutcome.BURST else counted if heard is KeyOutcome.DROPPED else counted + char
     assert (gate.accepted(at + 60) is not None) == (counted == "K7QX")
+
+
+def test_what_is_dropped_is_counted_with_the_reason_until_a_key_counts() -> None:
+    gate = opened(NONCE)
+    gate.key("K", 0.1)
+    assert gate.dropped == (DropReason.EARLY, 1)
+    for place, char in enumerate("K7QXorders"):
+        gate.key(char, 1.0 + place * 0.001)
+    assert gate.dropped == (DropReason.BURST, 10)
+    gate.key("K", 1.2)  # while the gate arms again
+    assert gate.dropped == (DropReason.EARLY, 1)
+    typed(gate, "K7Q", 3.0)
+    assert gate.dropped is None
+    gate.reset(4.0, DropReason.PASTE, 6)
+    assert gate.dropped == (DropReason.PASTE, 6)
+
+
+def test_pieces_of_a_slow_connection_survive() -> None:
+    for pieces in (("K7", "QX"), ("K7Q", "X"), ("K", "7QX"), ("K7", "Q", "X")):
+        gate = opened((*NONCE, Wanted("name", "orders")))
+        for number, piece in enumerate((*pieces, "ord", "ers")):
+            for char in piece:
+                gate.key(char, 1.0 + number * 0.3)  # all keys of a piece arrive at once
+        assert gate.accepted(9.0) == {"nonce": "K7QX", "name": "orders"}, pieces
+
+
+def test_a_burst_takes_nothing_that_was_typed_before_it() -> None:
+    gate = opened((*NONCE, Wanted("name", "orders")))
+    end = typed(gate, "K7QX")
+    for char in "orders":
+        gate.key(char, end)
+    assert gate.accepted(end + 9) is None
+    assert gate.current is not None
+    assert gate.current.name == "name"
+    assert gate.dropped == (DropReason.BURST, 6)
+    typed(gate, "orders", end + 2)
+    assert gate.accepted(end + 9) == {"nonce": "K7QX", "name": "orders"}
+
+
+def test_a_code_that_ends_in_a_burst_is_part_of_it() -> None:
+    gate = opened((*NONCE, Wanted("name", "orders")))
+    typed(gate, "K7Q")
+    for char in "Xorders":
+        gate.key(char, 3.0)
+    assert gate.current is not None
+    assert gate.current.name == "nonce"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from console.tui.dialogs.gate import Gate, Wanted
+from console.tui.dialogs.gate import DropReason, Gate, Wanted
 from console.tui.glyphs import DANGER, MUTED, WARN
-from console.tui.text import joined
+from console.tui.text import cell, joined
 from state.api.card import Confirm, Confirmation
 from state.text import cells
 
@@ -25,6 +25,30 @@ def wanted_of(confirmation: Confirmation) -> tuple[Wanted, ...]:
     if confirmation.loss:
         wanted.append(Wanted("loss", confirmation.loss))
     return tuple(wanted)
+
+
+WHY = {
+    DropReason.EARLY: "came before this could be read",
+    DropReason.BURST: "came all at once, like a paste",
+    DropReason.PASTE: "were pasted",
+    DropReason.MORE: "came together with another key",
+    DropReason.HIDDEN: "were typed while the question was not in sight",
+    DropReason.RESIZED: "were typed before the terminal changed its size",
+}
+AGAIN = {"nonce": "the code", "name": "the name", "loss": "the loss"}
+
+
+def dropped_lines(gate: Gate) -> list[Text]:
+    """`4 keys came all at once, like a paste: dropped, nothing was sent. Type the code again, key by key.`"""
+    dropped, wanted = gate.dropped, gate.current
+    if dropped is None or not dropped.keys or wanted is None:
+        return []
+    keys = "1 key" if dropped.keys == 1 else f"{dropped.keys} keys"
+    again = "the letter" if len(wanted.text) == 1 else AGAIN[wanted.name]
+    return [
+        cell(f"{keys} {WHY[dropped.reason]}: dropped, nothing was sent.", WARN),
+        cell(f"Type {again} again, key by key.", WARN),
+    ]
 
 
 def asking(confirmation: Confirmation, gate: Gate) -> Text:

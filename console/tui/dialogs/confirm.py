@@ -15,9 +15,9 @@ from textual.binding import Binding, BindingType
 from textual.errors import NoWidget
 from textual.widget import Widget
 
-from console.tui.dialogs.asking import asking, wanted_of
+from console.tui.dialogs.asking import asking, dropped_lines, wanted_of
 from console.tui.dialogs.base import Dialog
-from console.tui.dialogs.gate import SETTLE_SECONDS, Gate, KeyOutcome
+from console.tui.dialogs.gate import SETTLE_SECONDS, DropReason, Gate, KeyOutcome
 from console.tui.glyphs import FAIL, KEY, MUTED, UNKNOWN, WARN
 from console.tui.parts.facts import Facts, Row
 from console.tui.text import cell, joined
@@ -71,7 +71,7 @@ class ConfirmDialog(Dialog[str]):
         self._send = send
         self._clock = clock_
         self._opened = clock_()
-        self._sending = False
+        self._sending = self._unknown = False
         self._said: list[Text] = []
         self._question = Lines([""], id="ask")
         self._rule = TitleRule("Confirm")
@@ -151,9 +151,10 @@ class ConfirmDialog(Dialog[str]):
             return self.again()
         if self.closed:
             return [joined((self.closed, FAIL)), *self.again()]
+        dropped = dropped_lines(self.gate)
         if not self.gate.armed(self._clock()):
-            return [joined(("read first", MUTED))]
-        return [asking(self.confirmation, self.gate)]
+            return [joined(("read first", MUTED)), *dropped]
+        return [asking(self.confirmation, self.gate), *dropped]
 
     @property
     def in_sight(self) -> bool:
@@ -169,7 +170,7 @@ class ConfirmDialog(Dialog[str]):
 
     def on_resize(self) -> None:
         """On another screen it is read anew: what was typed before does not count."""
-        self.gate.reset(self._clock())
+        self.gate.reset(self._clock(), DropReason.RESIZED, len(self.gate.typed))
         self.call_after_refresh(self.paint_ask)
         self.set_timer(self.confirmation.arm + 0.05, self.paint_ask)
 
@@ -178,7 +179,8 @@ class ConfirmDialog(Dialog[str]):
             return
         if event.is_printable and not self.in_sight:
             event.stop()
-            self.gate.reset(event.time)
+            self.gate.reset(event.time, DropReason.HIDDEN, 1)
+            self.paint_ask()
             return
         if event.key == "backspace":
             self.gate.erase()
@@ -197,7 +199,7 @@ class ConfirmDialog(Dialog[str]):
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
-        self.gate.reset(event.time)
+        self.gate.reset(event.time, DropReason.PASTE, len(event.text))
         self.paint_ask()
 
     def _confirm(self) -> None:
@@ -212,6 +214,7 @@ class ConfirmDialog(Dialog[str]):
         try:
             accepted = await self._send(typed)
         except EffectUnknown as unknown:
+            self._unknown = True
             self._said = [joined((f"OUTCOME UNKNOWN: {unknown}", UNKNOWN))]
         except RecoveryError as refused:
             self._said = [joined((f"{refused.title}: {refused}", FAIL))]
@@ -222,6 +225,16 @@ class ConfirmDialog(Dialog[str]):
         finally:
             self._sending = False
         self.paint_ask()
+
+    def action_leave(self) -> None:
+        """Say whether anything was sent: nobody must wonder afterwards."""
+        if self._sending:
+            self.session.navigator.say("left while the engine had not answered yet: look at Runbooks for the outcome")
+        elif self._unknown:
+            self.session.navigator.say("the outcome is not known: look at Runbooks and the journal before trying again")
+        else:
+            self.session.navigator.say(f"{self.title_}: left, nothing was sent")
+        self.dismiss(None)
 
     def action_scroll(self, step: int) -> None:
         self.query_one(Facts).scroll_relative(y=step, animate=False)

@@ -1,9 +1,10 @@
 """What typed keys mean for a confirmation: pure functions, so that any sequence of keys can be tested.
 
 Keys within the arming time after the card was drawn are dropped. More than three printable keys within 30 ms, or
-any paste, are not typed by hand: the input is emptied and the gate arms again. The last key counts only if no key
-follows it for a moment, and a single letter only if no key came in the moment before it, so no letter at either end
-of a pasted text confirms anything.
+any paste, are not typed by hand: they are dropped and the gate arms again; what was confirmed by hand before them
+stays. A slow connection delivers what was typed in pieces, which count as long as no piece looks like a paste. The
+last key counts only if no key follows it for a moment, and a single letter only if no key came in the moment before
+it, so no letter at either end of a pasted text confirms anything. What is dropped is counted, with the reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 BURST_KEYS = 4
 BURST_SECONDS = 0.03
@@ -27,6 +29,30 @@ class KeyOutcome(StrEnum):
     TYPED = "typed"
     WRONG = "wrong"
     COMPLETE = "complete"
+
+
+class DropReason(StrEnum):
+    """Why keys do not count."""
+
+    EARLY = "early"
+    """They came before the question could be read."""
+    BURST = "burst"
+    """They came all at once, like a paste."""
+    PASTE = "paste"
+    """The terminal says that they were pasted."""
+    MORE = "more"
+    """A key came right before or after the one that would have confirmed."""
+    HIDDEN = "hidden"
+    """The question was not in sight."""
+    RESIZED = "resized"
+    """The terminal has another size: it is read anew."""
+
+
+class Dropped(NamedTuple):
+    """Keys that do not count, since the last one that does."""
+
+    reason: DropReason
+    keys: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +77,14 @@ class Gate:
         self._armed_at = float("inf")
         self._recent: deque[float] = deque(maxlen=BURST_KEYS)
         self._done: dict[str, str] = {}
+        self._done_at: dict[str, float] = {}
         self._completed_at: float | None = None
         self._last = float("-inf")
+        self._bursting = False
         self.typed = ""
         self.void = False
+        self.dropped: Dropped | None = None
+        """What did not count, until a key counts again."""
 
     def shown(self, now: float) -> None:
         """The card has been drawn: arming starts."""
@@ -74,18 +104,26 @@ class Gate:
         self._last = at
         self._recent.append(at)
         if len(self._recent) == BURST_KEYS and at - self._recent[0] <= BURST_SECONDS:
-            return self.reset(at)
-        if not self.armed(at) or self.void:
-            return KeyOutcome.DROPPED
+            keys, self._bursting = 1 if self._bursting else BURST_KEYS, True
+            return self.reset(at, DropReason.BURST, keys, since=self._recent[0])
+        self._bursting = False
+        if self.void or not self.armed(at):
+            return self._drop(DropReason.EARLY, 1)
         wanted = self.current
         if wanted is None:
             # Another key followed the last one: the confirmation was not deliberate.
-            return self.reset(at)
+            return self.reset(at, DropReason.MORE, 1)
         if len(wanted.text) == 1 and not alone:
-            return KeyOutcome.DROPPED
+            return self._drop(DropReason.MORE, 1)
+        return self._count(wanted, char, at)
+
+    def _count(self, wanted: Wanted, char: str, at: float) -> KeyOutcome:
+        """A key that counts."""
+        self.dropped = None
         self.typed = (self.typed + char)[-LONGEST:]
         if wanted.matches(self.typed):
             self._done[wanted.name] = self.typed
+            self._done_at[wanted.name] = at
             self.typed = ""
             if self.current is None:
                 self._completed_at = at
@@ -102,19 +140,25 @@ class Gate:
         """Enter or another key without a character: right after the last letter it is a sign of a paste."""
         self._last = at
         if self._completed_at is not None:
-            self.reset(at)
+            self.reset(at, DropReason.MORE, 1)
 
     def erase(self) -> None:
         """Backspace."""
         self.typed = self.typed[:-1]
 
-    def reset(self, at: float) -> KeyOutcome:
-        """Not typed by hand: empty the input and arm again."""
-        self._done.clear()
+    def reset(self, at: float, reason: DropReason, keys: int, *, since: float = float("-inf")) -> KeyOutcome:
+        """Not typed by hand: empty the input and arm again. What was complete before `since` was typed by hand."""
+        self._drop(reason, keys)
+        self._done = {name: text for name, text in self._done.items() if self._done_at[name] < since}
         self._completed_at = None
         self.typed = ""
         self._armed_at = max(self._armed_at, at + self._arm)
         return KeyOutcome.BURST
+
+    def _drop(self, reason: DropReason, keys: int) -> KeyOutcome:
+        before = self.dropped
+        self.dropped = Dropped(reason, keys + (before.keys if before is not None and before.reason is reason else 0))
+        return KeyOutcome.DROPPED
 
     def accepted(self, now: float) -> dict[str, str] | None:
         """What was typed, once it is complete and no key followed for a moment."""
