@@ -13,7 +13,7 @@ from console.client.engine_client import EngineClient
 from console.tui.actions.registry import action_of
 from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
-from console.tui.session import ChainCheck, Navigation, Recent, Session, Then
+from console.tui.session import ChainCheck, Check, Navigation, Recent, Session, Then
 from console.tui.text import cell
 from state.api.messages import Accepted
 from state.api.views.header import HeaderView
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from state.api.views.runbooks import Param
 
 NOTICE_SECONDS = 12.0
+MOST_TYPED = 30
+"""Forms whose input is kept."""
 
 
 class Navigator(Navigation):
@@ -40,6 +42,8 @@ class Navigator(Navigation):
         self._app = app
         self._session = session
         self._client = client
+        self._typed: dict[str, dict[str, str]] = {}
+        """What was typed into forms that led to nothing yet, by their title."""
 
     @property
     def _recent(self) -> Recent:
@@ -97,6 +101,7 @@ class Navigator(Navigation):
 
         accepted = await self._client.submit(Submission(card.plan, card.fingerprint, Typed(**typed)))
         self._recent.started = accepted.run
+        self._typed.clear()
         return accepted
 
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None:
@@ -104,10 +109,22 @@ class Navigator(Navigation):
 
         self._app.push_screen(QuestionDialog(Question(title, tuple(facts)), send))
 
-    def ask(self, title: str, params: Sequence[Param], then: Then) -> None:
-        from console.tui.dialogs.form import FormDialog
+    def ask(self, title: str, params: Sequence[Param], then: Then, check: Check | None = None) -> None:
+        from console.tui.dialogs.form import FormDialog, no_check
 
-        self._app.push_screen(FormDialog(title, params), lambda given: then(given) if given is not None else None)
+        form = FormDialog(title, params, self._typed.pop(title, None), check or no_check)
+
+        def left(given: Mapping[str, str] | None) -> None:
+            # Kept until something was accepted: a form that is opened again after a refusal has it.
+            self._typed[title] = form.typed
+            while len(self._typed) > MOST_TYPED:
+                self._typed.pop(next(iter(self._typed)))
+            if given is not None:
+                then(given)
+            else:
+                self.say(f"nothing was sent, your input is kept: {title}")
+
+        self._app.push_screen(form, left)
 
     def send_control(self, run: str, request: ControlRequest) -> Any:
         return self._client.control(run, request)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FormValues = Mapping[str, str]
 Then = Callable[[FormValues], None]
+Check = Callable[[FormValues], str | None]
+"""Why the answers of a form are not valid, None when they are."""
 
 
 class ActionContext(NamedTuple):
@@ -33,7 +35,9 @@ class Navigation(Protocol):
     """The requests to the console. None of them acts on a target without a person's confirmation."""
 
     def preview(self, request: PlanRequest) -> None: ...
-    def ask(self, title: str, params: Sequence[Param], then: Then) -> None: ...
+    def ask(self, title: str, params: Sequence[Param], then: Then, check: Check | None = None) -> None:
+        """A form; `check` says why answers are not valid. What was typed is kept until a request was accepted."""
+
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None: ...
     def send_control(self, run: str, request: ControlRequest) -> Any: ...
     def send_stop_all(self) -> Any: ...

@@ -68,7 +68,7 @@ class Library:
     def _param(self, name: str, runbook: Runbook) -> Param:
         spec = runbook.params[name]
         default = "" if spec.default is None else str(spec.default)
-        return Param(name, spec.kind, default, spec.choices or self._known(spec.kind), spec.required)
+        return Param(name, spec.kind, default, spec.choices or self._known(spec.kind), spec.required, spec.title)
 
     def _known(self, kind: str) -> tuple[str, ...]:
         """The names of this estate that are valid for a kind of parameter, for forms and completion."""

@@ -52,16 +52,18 @@ class InjectFault(FaultAction):
     title = "fault"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
-        seconds = Param("seconds", "whole", "120", (), True)
+        seconds = Param("seconds", "whole", "120", (), True, title="how long the fault lasts; it ends by itself")
+
+        def check(answers: FormValues) -> str | None:
+            text = answers["seconds"]
+            valid = text.isascii() and text.isdigit() and int(text) > 0
+            return None if valid else "the time must be a whole number of seconds"
 
         def then(answers: FormValues) -> None:
-            text = answers["seconds"]
-            if not (text.isascii() and text.isdigit() and int(text) > 0):
-                navigator.say("the time must be a whole number of seconds")
-                return
-            navigator.preview(PlanChange("fault.inject", {"fault": self._fault, "seconds": int(text)}))
+            told = {"fault": self._fault, "seconds": int(answers["seconds"])}
+            navigator.preview(PlanChange("fault.inject", told))
 
-        navigator.ask(f"Fault {self._fault}: for how long", (seconds,), then)
+        navigator.ask(f"Fault {self._fault}: for how long", (seconds,), then, check)
 
 
 class LiftFault(FaultAction):

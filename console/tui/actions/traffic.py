@@ -33,16 +33,17 @@ class ChangeWeight(ServerAction):
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         row: ServerRow = ctx.row
-        weight = Param("weight", "whole", str(row.weight), (), True)
+        weight = Param("weight", "whole", str(row.weight), (), True, title=f"its share of requests, 0 to {MOST_WEIGHT}")
+
+        def check(answers: FormValues) -> str | None:
+            text = answers["weight"]
+            valid = text.isascii() and text.isdigit() and int(text) <= MOST_WEIGHT
+            return None if valid else f"a weight is a whole number from 0 to {MOST_WEIGHT}"
 
         def then(answers: FormValues) -> None:
-            text = answers["weight"]
-            if not (text.isascii() and text.isdigit() and int(text) <= MOST_WEIGHT):
-                navigator.say(f"a weight is a whole number from 0 to {MOST_WEIGHT}")
-                return
-            navigator.preview(PlanChange("server.weight", {**_server(row), "weight": int(text)}))
+            navigator.preview(PlanChange("server.weight", {**_server(row), "weight": int(answers["weight"])}))
 
-        navigator.ask(f"Weight of {row.server} in {row.balancer}/{row.backend}", (weight,), then)
+        navigator.ask(f"Weight of {row.server} in {row.balancer}/{row.backend}", (weight,), then, check)
 
 
 class DrainServer(ServerAction):
@@ -81,7 +82,8 @@ class FlipBackend(Effect):
         assert view is not None
         here = [s for s in view.servers.values() if (s.balancer, s.backend) == (row.balancer, row.backend)]
         idle = next((s.server for s in here if not s.share), "")
-        target = Param("to", "server", idle, tuple(s.server for s in here), True)
+        names = tuple(s.server for s in here)
+        target = Param("to", "server", idle, names, True, title="the server that takes all traffic")
         navigator.ask(
             f"Flip {row.balancer}/{row.backend} to",
             (target,),

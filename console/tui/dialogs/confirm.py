@@ -233,7 +233,7 @@ class ConfirmDialog(Dialog[str]):
         elif self._unknown:
             self.session.navigator.say("the outcome is not known: look at Runbooks and the journal before trying again")
         else:
-            self.session.navigator.say(f"{self.title_}: left, nothing was sent")
+            self.session.navigator.say(f"nothing was sent: {self.title_}")
         self.dismiss(None)
 
     def action_scroll(self, step: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -12,60 +13,27 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from console.tui.dialogs.base import Dialog
-from console.tui.glyphs import FAIL, MUTED, SELECTED
+from console.tui.dialogs.fields import Choice, NameInput, completions, field_of, meaning
+from console.tui.glyphs import FAIL, MUTED
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from state.api.views.runbooks import Param
 
 LABEL_WIDTH = 16
+MOST_SHOWN = 40
+"""Names offered at once; a few more letters find the others."""
+Check = Callable[[Mapping[str, str]], str | None]
+"""Why answers are not valid, None when they are."""
 
 
-class Choice(Lines, can_focus=True):
-    """One of several words; left and right choose."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "turn(-1)", show=False),
-        Binding("right,l,space", "turn(1)", show=False),
-        Binding("enter", "screen.next", show=False),
-    ]
-    DEFAULT_CSS = "Choice { height: 1; } Choice:focus { text-style: bold; }"
-
-    def __init__(self, choices: Sequence[str], chosen: str) -> None:
-        super().__init__()
-        self._choices = tuple(choices)
-        self._at = self._choices.index(chosen) if chosen in self._choices else -1
-
-    @property
-    def value(self) -> str:
-        return self._choices[self._at] if self._at >= 0 else ""
-
-    def on_mount(self) -> None:
-        self._paint()
-
-    def on_focus(self) -> None:
-        self._paint()
-
-    def on_blur(self) -> None:
-        self._paint()
-
-    def action_turn(self, step: int) -> None:
-        start = -1 if self._at < 0 and step > 0 else max(0, self._at)
-        self._at = (start + step) % len(self._choices)
-        self._paint()
-
-    def _paint(self) -> None:
-        chosen = SELECTED if self.has_focus else "bold underline"
-        parts = [
-            (f"[{word}]", chosen) if place == self._at else (f" {word} ", MUTED)
-            for place, word in enumerate(self._choices)
-        ]
-        self.show([joined(*parts)])
+def no_check(_answers: Mapping[str, str]) -> None:
+    """Every answer is valid."""
 
 
 class FormDialog(Dialog[dict[str, str]]):
-    """Asks for parameters, one a line. Result: the answers by name, None when left."""
+    """Asks for parameters, each with its meaning. Result: the answers by name, None when left."""
 
-    keys_ = (("enter", "next"), ("←→", "choose"), ("esc", "cancel"))
+    keys_ = (("enter", "next"), ("tab", "complete"), ("←→", "choose"), ("↑↓", "field"), ("esc", "cancel, send nothing"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "app.focus_next", show=False),
         Binding("up", "app.focus_previous", show=False),
@@ -73,30 +41,64 @@ class FormDialog(Dialog[dict[str, str]]):
     AUTO_FOCUS = "Choice, Input"
     DEFAULT_CSS = """
     FormDialog .field { height: 1; }
+    FormDialog .meaning { height: 1; margin: 0 0 0 18; }
     FormDialog Input { height: 1; border: none; padding: 0; width: 1fr; }
     FormDialog .label { width: 18; }
     FormDialog #wrong { height: auto; padding: 0 1; }
     """
 
-    def __init__(self, title: str, params: Sequence[Param]) -> None:
+    def __init__(
+        self, title: str, params: Sequence[Param], before: Mapping[str, str] | None = None, check: Check = no_check
+    ) -> None:
+        """`before` is what was typed when the form was open last."""
         super().__init__()
         self.title_ = title
-        self._params = tuple(params)
+        self._params = {param.name: param for param in params}
+        self._before = dict(before or {})
+        self._check = check
         self._fields: dict[str, Choice | Input] = {}
+        self._notes: dict[str, Lines] = {}
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """What the fields hold now."""
+        return {name: field.value for name, field in self._fields.items()}
 
     def content_(self) -> Iterable[Widget]:
-        rows = []
-        for param in self._params:
-            field: Choice | Input
-            if param.choices:
-                field = Choice(param.choices, param.default)
-            else:
-                field = Input(param.default, placeholder="required" if param.required else "optional", compact=True)
-            self._fields[param.name] = field
-            label = Lines([cell(f" {param.name[:LABEL_WIDTH]}", MUTED)], classes="label")
-            rows.append(Horizontal(label, field, classes="field"))
+        rows: list[Widget] = []
+        for name, param in self._params.items():
+            field = field_of(param, self._before.get(name, param.default), self._paint_notes)
+            self._fields[name] = field
+            self._notes[name] = Lines([""], classes="meaning")
+            label = Lines([cell(f" {name[:LABEL_WIDTH]}", "bold")], classes="label")
+            rows += [Horizontal(label, field, classes="field"), self._notes[name]]
         yield VerticalScroll(*rows, can_focus=False)
         yield Lines([""], id="wrong")
+
+    def on_mount(self) -> None:
+        self._paint_notes()
+
+    @on(Input.Changed)
+    def _changed(self) -> None:
+        self._paint_notes()
+
+    def on_descendant_focus(self) -> None:
+        self._paint_notes()
+
+    def _paint_notes(self) -> None:
+        """Below each field its meaning; below the one in focus also the names it may have."""
+        for name, note in self._notes.items():
+            note.show([self._note(name)])
+
+    def _note(self, name: str) -> Text:
+        param, field = self._params[name], self._fields[name]
+        told = joined((meaning(param), MUTED))
+        if not isinstance(field, NameInput) or not field.has_focus or field.value in param.choices:
+            return told
+        found = completions(param.choices, field.value)
+        if not found:
+            return joined((f"no name of the {len(param.choices)} contains this", FAIL))
+        return joined(told, (": ", MUTED), " ".join(found[:MOST_SHOWN]))
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -109,16 +111,31 @@ class FormDialog(Dialog[dict[str, str]]):
         if place + 1 < len(fields):
             fields[place + 1].focus()
             return
-        answers = {name: field.value.strip() for name, field in self._fields.items()}
-        for param in self._params:
-            if param.required and not answers[param.name]:
-                self.query_one("#wrong", Lines).show([cell(f"{param.name} is required", FAIL)])
-                self._fields[param.name].focus()
+        answers = {name: value.strip() for name, value in self.typed.items()}
+        for name, value in answers.items():
+            wrong = self._wrong(self._params[name], value)
+            if wrong:
+                self._refuse(f"{name} {wrong}")
+                self._fields[name].focus()
                 return
-        self.dismiss({name: value for name, value in answers.items() if value or self._required(name)})
+        given = {name: value for name, value in answers.items() if value or self._params[name].required}
+        reason = self._check(given)
+        if reason:
+            self._refuse(reason)
+        else:
+            self.dismiss(given)
 
-    def _required(self, name: str) -> bool:
-        return any(param.required for param in self._params if param.name == name)
+    @staticmethod
+    def _wrong(param: Param, value: str) -> str:
+        if param.required and not value:
+            return "is required"
+        if value and param.choices and value not in param.choices:
+            near = completions(param.choices, value)[:3]
+            return f"must be a name it may have{': ' + ', '.join(near) if near else ''}"
+        return ""
+
+    def _refuse(self, reason: str) -> None:
+        self.query_one("#wrong", Lines).show([cell(reason, FAIL)])
 
     def on_key(self, event: events.Key) -> None:
         """A note about a wrong field disappears with the next key."""

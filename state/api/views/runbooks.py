@@ -10,13 +10,14 @@ from state.api.run_states import RunState, StepState
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter of a runbook or change, for forms and completion."""
+    """One parameter of a runbook or change, for forms and completion. `title` is its meaning, as its author says it."""
 
     name: str
     kind: str
     default: str
     choices: tuple[str, ...]
     required: bool
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,78 @@
+"""Forms: what each field means, names completed, what was typed kept, and nothing sent unless a card was confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from console.tui.dialogs.fields import completions, shared_beginning
+from console.tui.dialogs.form import FormDialog
+from state.api.requests import PlanChange
+from state.api.views.runbooks import Param
+from tests.screens.fake_engine import stage
+
+MANY = tuple(f"web-{number:04d}" for number in range(5_000))
+
+
+def test_completion_offers_beginnings_first_and_completes_what_is_certain() -> None:
+    assert completions(("blue", "dark-blue", "green"), "bl") == ["blue", "dark-blue"]
+    assert shared_beginning(["orders-east", "orders-west"]) == "orders-"
+    assert shared_beginning([]) == ""
+    assert completions(MANY, "web-49")[0] == "web-4900"
+
+
+async def test_a_form_says_what_each_field_means_and_keeps_what_was_typed() -> None:
+    async with stage() as st:
+        await st.press("3", "tab", "tab", "s")
+        await st.sees("Start Roll back a bad release", "a service of this estate", "the release to use")
+        await st.press("right", "enter", "right", "enter", *"because")
+        await st.press("escape")
+        await st.sees("nothing was sent, your input is kept: Start")
+        assert st.front.previews == []
+        await st.press("s")
+        await st.sees("[catalog]", "because")
+
+
+async def test_a_wrong_value_keeps_the_form_open_and_says_why() -> None:
+    async with stage() as st:
+        await st.press("4", "tab", "w", "backspace", *"900", "enter")
+        await st.sees("a weight is a whole number from 0 to 256", "Weight of blue")
+        assert st.front.previews == []
+        await st.press("backspace", "backspace", "enter")
+        await st.until(lambda: st.front.previews, "a preview")
+        assert isinstance(st.front.previews[0], PlanChange)
+        assert st.front.previews[0].args["weight"] == 9
+
+
+async def test_what_was_typed_stands_again_after_a_refusal() -> None:
+    async with stage() as st:
+        await st.press("4", "tab", "w", "backspace", *"77", "enter")
+        await st.sees("Cancel")
+        await st.press("escape")
+        await st.sees("nothing was sent: Drain")
+        await st.press("w")
+        await st.sees("77")
+
+
+async def test_tab_completes_one_of_thousands_of_names() -> None:
+    answers: list[Mapping[str, str] | None] = []
+    async with stage() as st:
+        param = Param("server", "server", "", MANY, True)
+        st.app.push_screen(FormDialog("Drain", (param,)), answers.append)
+        await st.sees("Tab completes", "web-0000")
+        await st.press(*"web-499", "tab")
+        await st.sees("web-4990 web-4991")
+        await st.press("7")
+        await st.press("tab", "enter")
+        assert answers == [{"server": "web-4997"}]
+
+
+@pytest.mark.parametrize("typed", ["nothing-like-it", ""])
+async def test_a_name_that_does_not_exist_is_not_taken(typed: str) -> None:
+    async with stage() as st:
+        param = Param("server", "server", "", MANY, True)
+        st.app.push_screen(FormDialog("Drain", (param,)))
+        await st.sees("Tab completes")
+        await st.press(*typed, "enter")
+        await st.sees("server is required" if not typed else "server must be a name it may have")
