@@ -24,7 +24,7 @@ from state.units import utc
 if TYPE_CHECKING:
     from textual.app import App
 
-    from console.tui.dialogs.find import Destination
+    from console.tui.actions.base import Action
     from console.tui.widgets.table import LineTable
     from state.api.card import Card
     from state.api.requests import ControlRequest, PlanRequest
@@ -171,12 +171,55 @@ class Navigator(Navigation):
             )
 
     def open_palette(self) -> None:
-        from console.tui.dialogs.palette import PaletteDialog, entries
+        self._find("Everything by name", places_first=False)
+
+    def open_goto(self) -> None:
+        self._find("Go to", places_first=True)
+
+    def _find(self, title: str, *, places_first: bool) -> None:
+        from console.tui.dialogs.everything import everything
+        from console.tui.dialogs.finder import FinderDialog
 
         front = self.front
         if front is not None:
-            found = entries(self._session, front.context(), front.do)
-            self._app.push_screen(PaletteDialog(found), lambda run: run() if run is not None else None)
+            found = everything(self._session, front.context(), places_first=places_first)
+            self._app.push_screen(FinderDialog(title, found), self._run)
+
+    @staticmethod
+    def _run(chosen: Callable[[], object] | None) -> None:
+        if chosen is not None:
+            chosen()
+
+    def act(self, action: str) -> None:
+        """An action by its name: on the row under the cursor where it fits, else on one that is chosen now."""
+        front, known = self.front, action_of(action)
+        if front is None:
+            return
+        context = front.context()
+        here = not known.screens or front.topic.name in known.screens
+        if known.barred(context) is not None or (here and (not known.on or known.why_not(context) is None)):
+            front.do(known)
+        elif known.on:
+            self._choose(known)
+        else:
+            self._app.switch_mode(known.screens[0])
+            self._app.call_after_refresh(self._do, known)
+
+    def _choose(self, action: Action) -> None:
+        from console.tui.dialogs.everything import targets
+        from console.tui.dialogs.finder import FinderDialog
+
+        found = targets(action, self._session)
+        empty = "there is nothing it could act on"
+        self._app.push_screen(FinderDialog(f"{action.title.capitalize()}: choose", found, empty=empty), self._run)
+
+    def act_on(self, action: str, screen: str, table: str, key: str) -> None:
+        """Go to a row and perform an action there, which says why when it does nothing."""
+        self.open_place(screen, table, key, lambda front: front.do(action_of(action)))
+
+    def _do(self, action: Action) -> None:
+        if self.front is not None:
+            self.front.do(action)
 
     def open_presenter(self) -> None:
         from console.tui.dialogs.presenter import PresenterDialog
@@ -217,15 +260,6 @@ class Navigator(Navigation):
         self._app.switch_mode(screen)
         self._app.call_after_refresh(self._reveal, screen, table, key, then)
 
-    def open_goto(self) -> None:
-        from console.tui.dialogs.find import GoToDialog, places
-
-        self._app.push_screen(GoToDialog(places(self._session.store, self._session.tabs)), self._go)
-
-    def _go(self, place: Destination | None) -> None:
-        if place is not None:
-            self.open_place(place.screen, place.table, place.key)
-
     def _reveal(self, screen: str, table: str, key: str, then: Callable[[MainScreen], object] | None) -> None:
         front = self.front
         if front is None or front.topic.name != screen:
@@ -235,7 +269,7 @@ class Navigator(Navigation):
             self._app.call_after_refresh(then, front)
 
     def open_filter(self) -> None:
-        from console.tui.dialogs.find import FilterDialog
+        from console.tui.dialogs.filter import FilterDialog
 
         found = self._table()
         if found is not None:

@@ -15,8 +15,8 @@ CAPABILITY = Capability(
     topics=(
         _topic("header", "HeaderView"),
         _topic("overview", "OverviewView", "1", "Overview", services="service", alerts="alert", probes="probe"),
-        _topic("replication", "ReplicationView", "2", "Replication", nodes="node", slots="slot"),
-        _topic("runbooks", "RunbooksView", "3", "Runbooks", runs="run", library="runbook"),
+        _topic("replication", "ReplicationView", "2", "Replication", clusters="database", nodes="node", slots="slot"),
+        _topic("runbooks", "RunbooksView", "3", "Runbooks", runs="run", library="runbook", steps="step"),
         _topic("traffic", "TrafficView", "4", "Traffic", backends="backend", servers="server", dns="record"),
         _topic("journal", "JournalView", "9", "Journal", entries="entry"),
     ),

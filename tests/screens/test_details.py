@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from console.tui.dialogs.detail import DetailDialog
-from console.tui.dialogs.find import places
+from console.tui.dialogs.everything import places
 from console.tui.parts.run_facts import measured
 from console.tui.screens.replication import guarantee_message
 from console.tui.widgets.table import LineTable
@@ -217,5 +217,5 @@ async def test_go_to_offers_names_and_keys_only_where_a_name_is_shared() -> None
         probes["probe:probes/checkout-west"] = view.probes["checkout-west"]
         st.front.show("overview", replace(view, probes=probes))
         await st.until(lambda: st.app.store.view("overview").probes.keys() == probes.keys())
-        offered = [place.name for place in places(st.app.store, st.app.tabs) if place.table == "probes"]
+        offered = [place.name for place in places(st.app) if place.kind == "probe"]
         assert sorted(offered) == ["checkout-west", "probe:other/checkout-east", "probe:probes/checkout-east"]

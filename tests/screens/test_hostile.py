@@ -12,7 +12,7 @@ import pytest
 
 from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
-from console.tui.dialogs.find import GoToDialog
+from console.tui.dialogs.finder import FinderDialog
 from console.tui.parts.facts import Facts, LabelledText
 from console.tui.screens.base import MainScreen
 from console.tui.widgets.table import LineTable
@@ -108,7 +108,7 @@ async def dialogs(st: Stage, strings: Iterator[str], width: int) -> int:
         st.send(key)
         await st.settle()
         harmless(st, width)
-        if isinstance(st.app.screen, GoToDialog):
+        if isinstance(st.app.screen, FinderDialog):
             for char in "x[1":
                 st.send(char)
             await st.settle()

@@ -26,6 +26,8 @@ class Action:
     title: ClassVar[str] = ""
     screens: ClassVar[tuple[str, ...]] = ()
     """Names of the topics on whose screens it exists."""
+    on: ClassVar[tuple[str, ...]] = ()
+    """Tables of its screens whose rows it needs: by name it can be reached from everywhere, a row is chosen then."""
     acts: ClassVar[bool] = False
     shown: ClassVar[bool] = True
     """Whether the footer names it."""
@@ -58,12 +60,16 @@ class Action:
 
     def why_not(self, ctx: ActionContext) -> str | None:
         """Why the key does nothing now; None when it works. Cheap: runs on every repaint."""
+        return self.barred(ctx) or self.missing(ctx)
+
+    def barred(self, ctx: ActionContext) -> str | None:
+        """Why it does nothing now, whichever row it is for."""
         if self.acts:
             if not ctx.store.live:
                 return "the engine is not connected"
             if ctx.store.observer:
                 return "observers cannot act"
-        return self.missing(ctx)
+        return None
 
     def missing(self, ctx: ActionContext) -> str | None:
         """Why the action is not possible here; for subclasses."""
@@ -79,8 +85,8 @@ class Effect(Action):
 
     acts = True
 
-    def why_not(self, ctx: ActionContext) -> str | None:
-        refused = super().why_not(ctx)
+    def barred(self, ctx: ActionContext) -> str | None:
+        refused = super().barred(ctx)
         header = ctx.store.view(HeaderView)
         if refused is None and header is not None and header.effects:
             return f"effects are refused: {header.effects}"

@@ -24,6 +24,7 @@ class FilterEntries(Action):
     """Show only journal entries that share a value with the selected one."""
 
     screens = ("journal",)
+    on = ("entries",)
     column: ClassVar[str] = ""
 
     def missing(self, ctx: ActionContext) -> str | None:

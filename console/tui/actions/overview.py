@@ -12,7 +12,7 @@ WORST_FIRST = (Health.FAIL, Health.UNKNOWN, Health.WARN, Health.PASS)
 class OpenTraffic(Action):
     """Go to the backend of the selected service, on the Traffic screen."""
 
-    key, title, screens = "t", "traffic", ("overview",)
+    key, title, screens, on = "t", "traffic", ("overview",), ("services",)
 
     def missing(self, ctx: ActionContext) -> str | None:
         return None if isinstance(ctx.row, ServiceRow) else "select a service first"

@@ -10,7 +10,7 @@ from state.api.views.replication import NodeRow
 class SwitchOver(Effect):
     """Propose a planned switchover of a database to another node."""
 
-    key, title, screens = "s", "switchover", ("replication",)
+    key, title, screens, on = "s", "switchover", ("replication",), ("nodes",)
 
     def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, NodeRow):

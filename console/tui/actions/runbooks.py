@@ -32,6 +32,7 @@ class RunControl(Action):
     """Control the selected run."""
 
     screens = ("runbooks",)
+    on = ("runs",)
     acts = True
     verb: ClassVar[str] = ""
     request: ClassVar[ControlRequest]
@@ -82,7 +83,7 @@ class DecideRun(RunControl):
 class StartRun(Effect):
     """Fill in the selected runbook's parameters and see what a run would do."""
 
-    key, title, screens = "s", "start", ("runbooks",)
+    key, title, screens, on = "s", "start", ("runbooks",), ("library",)
 
     def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, RunbookRow):
@@ -116,7 +117,7 @@ class ResumeRun(RunControl):
 class RetryStep(Effect):
     """Repeat a step that is proven not done, as a new instance with its own card."""
 
-    key, title, screens = "t", "retry", ("runbooks",)
+    key, title, screens, on = "t", "retry", ("runbooks",), ("runs", "steps")
 
     def missing(self, ctx: ActionContext) -> str | None:
         run = run_of(ctx)
@@ -170,7 +171,7 @@ class StopRun(RunControl):
 class UndoRun(Effect):
     """Preview the undo of the selected run's changes, last one first."""
 
-    key, title, screens, shown = "z", "undo", ("runbooks",), False
+    key, title, screens, on, shown = "z", "undo", ("runbooks",), ("runs",), False
 
     def missing(self, ctx: ActionContext) -> str | None:
         run = run_of(ctx)

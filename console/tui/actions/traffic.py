@@ -21,6 +21,7 @@ class ServerAction(Effect):
     """A change of the selected server."""
 
     screens = ("traffic",)
+    on = ("servers",)
 
     def missing(self, ctx: ActionContext) -> str | None:
         return None if isinstance(ctx.row, ServerRow) else "select a server first (Tab)"
@@ -67,7 +68,7 @@ class ReadyServer(ServerAction):
 class FlipBackend(Effect):
     """Propose to move all traffic of a backend to one of its servers (blue-green)."""
 
-    key, title, screens = "f", "flip", ("traffic",)
+    key, title, screens, on = "f", "flip", ("traffic",), ("backends", "servers")
 
     def missing(self, ctx: ActionContext) -> str | None:
         return None if isinstance(ctx.row, ServerRow | BackendRow) else "select a backend or server first"

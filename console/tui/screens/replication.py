@@ -123,6 +123,15 @@ class ReplicationScreen(MainScreen):
         self.set_height("#nodes", len(view.nodes) + 2, 4, max(6, height // 3))
         self.set_height("#slots", len(view.slots) + 2, 4, 4 if height < 32 else 8)
 
+    def reveal(self, table: str, key: str) -> None:
+        """A database is shown by its leader, else by its first node."""
+        view = self.store.view(ReplicationView)
+        if table == "clusters" and view is not None:
+            nodes = [name for name, row in view.nodes.items() if row.cluster == key]
+            leader = f"{key}/{view.clusters[key].leader}" if key in view.clusters else ""
+            table, key = "nodes", leader if leader in nodes else next(iter(sorted(nodes)), "")
+        super().reveal(table, key)
+
     def tick(self) -> None:
         super().tick()
         self._paint_clusters()

@@ -239,6 +239,15 @@ class RunbooksScreen(MainScreen):
             ),
         )
 
+    def reveal(self, table: str, key: str) -> None:
+        """A step is shown under its run."""
+        view = self.store.view(RunbooksView)
+        step = view.steps.get(key) if view is not None and table == "steps" else None
+        if step is not None:
+            super().reveal("runs", step.run)
+            self._paint_steps(None)
+        super().reveal(table, key)
+
     def on_line_table_row_highlighted(self, message: LineTable.RowHighlighted) -> None:
         """Another run under the cursor: its steps."""
         if message.table.id == "runs" and self.ready:
