@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from console.client.engine_client import EngineClient
 from console.tui.actions.registry import action_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from console.tui.actions.base import Action
+    from console.tui.parts.links import Link
     from console.tui.widgets.table import LineTable
     from state.api.card import Card
     from state.api.requests import ControlRequest, PlanRequest
@@ -35,6 +36,25 @@ MOST_TYPED = 30
 """Forms whose input is kept."""
 
 
+MOST_STEPS = 20
+"""Links that can be gone back."""
+
+
+class RowPlace(NamedTuple):
+    """One row of a screen."""
+
+    screen: str
+    table: str
+    key: str
+
+
+class Followed(NamedTuple):
+    """A link that was followed: where from, and the screen it led to."""
+
+    back: RowPlace
+    to: str
+
+
 class Navigator(Navigation):
     """Serves the actions of one console."""
 
@@ -42,6 +62,7 @@ class Navigator(Navigation):
         self._app = app
         self._session = session
         self._client = client
+        self._trail: list[Followed] = []
         self._typed: dict[str, dict[str, str]] = {}
         """What was typed into forms that led to nothing yet, by their title."""
 
@@ -247,10 +268,27 @@ class Navigator(Navigation):
     def open_detail(self) -> None:
         """Everything about the row under the cursor, on the whole terminal."""
         from console.tui.dialogs.detail import DetailDialog
+        from console.tui.parts.links import links_of
 
         front = self.front
         if front is not None:
-            self._app.push_screen(DetailDialog(front.topic.title, front.detail_rows))
+            row = front.selected()
+
+            def links() -> list[Link]:
+                return links_of(row if front.selected() is None else front.selected(), self._session.store)
+
+            self._app.push_screen(DetailDialog(front.topic.title, front.detail_rows, links), self._follow)
+
+    def _follow(self, link: Link | None) -> None:
+        """Go to what a row leads to; escape comes back."""
+        found = self._table()
+        if link is None or found is None:
+            return
+        front, table = found
+        if table.id is not None and table.cursor_key is not None:
+            self._trail.append(Followed(RowPlace(front.topic.name, table.id, table.cursor_key), link.screen))
+            del self._trail[:-MOST_STEPS]
+        self.open_place(link.screen, link.table, link.key)
 
     def open_screen(self, topic: str) -> None:
         self._app.switch_mode(topic)
@@ -285,9 +323,19 @@ class Navigator(Navigation):
             found[0].filter(found[1], needle)
 
     def step_back(self) -> None:
+        """Remove the filter; without one, back to the row from which a link was followed."""
+        found = self._table()
+        filtered = found is not None and bool(found[0].filters.get(found[1].id or ""))
         self.filter_to("")
         if self.front is not None:
             self.say("")
+        if filtered or not self._trail:
+            return
+        step = self._trail.pop()
+        if self.front is not None and self.front.topic.name == step.to:
+            self.open_place(*step.back)
+        else:
+            self._trail.clear()  # the person went elsewhere meanwhile
 
     def leave(self) -> None:
         self._app.exit(0)

@@ -132,6 +132,19 @@ def tabs_line(store: Store, tabs: Sequence[Topic], here: str, width: int) -> Tex
     )
 
 
+def tab_at(store: Store, tabs: Sequence[Topic], here: str, width: int, x: int) -> str:
+    """The topic whose tab stands at a column of the second line; empty beside the tabs."""
+    line, end = tabs_line(store, tabs, here, width).plain, 0
+    for tab in tabs:
+        whole = f" {tab.digit} {tab.title} "
+        short = f" {tab.digit} "
+        word = whole if line.startswith(whole, end) else short if line.startswith(short, end) else ""
+        if word and end <= x < end + len(word):
+            return tab.name
+        end += len(word)
+    return ""
+
+
 def alarm_lines(store: Store, width: int) -> list[Text]:
     """Lines that exist only while there is an alarm."""
     view = store.view(HeaderView)

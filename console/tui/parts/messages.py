@@ -9,10 +9,16 @@ from console.tui.parts.ages import NOTHING, age_text
 from console.tui.parts.facts import LabelledText, fact
 from console.tui.store import Store
 from console.tui.text import cell, joined
+from state.health import Health
 from state.units import megabytes, millis, percent
 
 NO_MEANING = cell("-", MUTED)
 """There is no such value here."""
+
+
+def severity(health: Health) -> float:
+    """Where a verdict stands when rows are sorted by it: what fails first, what is not known before what works."""
+    return {Health.FAIL: 0.0, Health.UNKNOWN: 1.0, Health.WARN: 2.0, Health.PASS: 3.0}[health]
 
 
 def number(value: float | None, shown: str, over: bool = False) -> Text:

@@ -21,7 +21,7 @@ from console.tui.parts.company import company_forms, others
 from console.tui.parts.facts import Facts, Row
 from console.tui.parts.feed import Feed
 from console.tui.parts.footer import keys_line, status_line
-from console.tui.parts.header import alarm_lines, header_line, tabs_line
+from console.tui.parts.header import alarm_lines, header_line, tab_at, tabs_line
 from console.tui.parts.living import Living
 from console.tui.parts.waiting import MOST, waiting_lines
 from console.tui.session import ActionContext, Navigation, Session, session_of
@@ -193,6 +193,14 @@ class MainScreen(Living, Screen[None]):
                 event.prevent_default()
                 self.do(action)
                 return
+
+    def on_click(self, event: events.Click) -> None:
+        """With a mouse: the tab below it."""
+        if self._tiny or event.screen_y != 1:
+            return
+        name = tab_at(self.store, self.session.tabs, self.topic.name, self.app.size.width, event.screen_x)
+        if name:
+            self.navigator.open_screen(name)
 
     # -- painting
 

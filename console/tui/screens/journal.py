@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from rich.text import Text
 from textual.widget import Widget
 
 from console.tui.glyphs import FAIL, MUTED, OK, WARN
@@ -24,7 +25,7 @@ from state.units import utc, utc_date
 LONGEST_KIND = 20
 """`split-brain.detected`; kinds are shown whole."""
 ENTRIES = (
-    Column("seq", "seq", 6, align="right", grow=9),
+    Column("seq", "seq", 6, align="right", grow=11),
     Column("at", "time", 9),
     Column("kind", "kind", LONGEST_KIND),
     Column("run", "run", 4, grow=8),
@@ -53,7 +54,10 @@ class JournalScreen(MainScreen):
 
     def body(self) -> Iterable[Widget]:
         entries = LineTable(ENTRIES, title="Journal", empty="no entry read yet", glyphs=self.glyphs, id="entries")
-        entries.set_title("Journal", "newest first")
+        self._seen = 0
+        """The newest entry when the screen was looked at last; later ones are marked."""
+        self._seen_at = 0.0
+        self._left = self._to_newest = False
         self.entries = Feed[JournalRow](entries, self.store, self._entry)
         yield entries
         yield Lines(["waiting for the engine"], id="chain")
@@ -67,7 +71,40 @@ class JournalScreen(MainScreen):
             newest = dict(sorted(view.entries.items(), key=lambda item: item[1].seq, reverse=True))
             self.entries.show(newest, None if touched is None else keys["entries"])
             self.entries.table.set_empty("the journal is empty: nothing was decided or changed yet")
+        if self._to_newest:
+            self._to_newest = False
+            self.entries.table.action_edge(-1)
+        self._paint_title(view)
         self._paint_chain()
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen it opens at the newest entry."""
+        self._to_newest, self._left = self._left, False
+
+    def reveal(self, table: str, key: str) -> None:
+        """Who asks for one entry does not get the newest one."""
+        self._to_newest = False
+        super().reveal(table, key)
+
+    def on_screen_suspend(self) -> None:
+        """What comes from now on is new at the next look."""
+        view = self.store.view(JournalView)
+        other = self.app.screen is not self and isinstance(self.app.screen, MainScreen)  # no dialog over this one
+        if view is not None and other:
+            self._seen, self._seen_at, self._left = view.head_seq, self.store.wall, True
+
+    def _paint_title(self, view: JournalView) -> None:
+        new = sum(1 for row in view.entries.values() if self._seen and row.seq > self._seen)
+        note = "newest first"
+        if self._seen:
+            note += f", {new or 'none'} newer than your last look at {utc(self._seen_at)}"
+        self.entries.table.set_title("Journal", cell(note, WARN if new else ""))
+
+    def _seq(self, seq: int) -> Text:
+        """The number of an entry, with a mark when it came since the last look."""
+        if self._seen and seq > self._seen:
+            return joined((self.glyphs.new, WARN), f" {seq}")
+        return cell(str(seq), MUTED)
 
     def tick(self) -> None:
         super().tick()
@@ -94,7 +131,7 @@ class JournalScreen(MainScreen):
         return TableRow(
             key,
             (
-                cell(str(row.seq), MUTED),
+                self._seq(row.seq),
                 cell(utc(row.at)),
                 cell(row.kind, KIND_STYLES.get(row.kind, "")),
                 cell(row.run, MUTED),
@@ -102,6 +139,7 @@ class JournalScreen(MainScreen):
                 cell(row.actor),
                 cell(row.hash[:8], MUTED),
             ),
+            {"seq": row.seq, "at": row.at},
         )
 
     def detail_rows(self) -> list[Row]:

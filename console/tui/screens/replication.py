@@ -24,7 +24,7 @@ from console.tui.parts.ages import (
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.header import DANGER_LINE
-from console.tui.parts.messages import NO_MEANING, size, sources_fact
+from console.tui.parts.messages import NO_MEANING, severity, size, sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
@@ -214,6 +214,14 @@ class ReplicationScreen(MainScreen):
                 figure(row.unapplied_bytes, megabytes(row.unapplied_bytes or 0)),
                 sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(""),
             ),
+            {
+                "state": severity(row.health),
+                "timeline": row.timeline,
+                "lag": row.lag_bytes,
+                "seconds": row.lag_seconds,
+                "unapplied": row.unapplied_bytes,
+                "trend": row.lag_bytes,
+            },
         )
 
     def _slot(self, key: str, row: SlotRow, age: Age) -> TableRow:
@@ -228,6 +236,7 @@ class ReplicationScreen(MainScreen):
                 size(row.retained),
                 with_age(age, row.message, self.store.wall),
             ),
+            {"retained": row.retained},
         )
 
     def paint_detail(self) -> None:

@@ -13,7 +13,7 @@ from console.tui.mirror import Touched
 from console.tui.parts.ages import NOTHING, age_text, health_mark, unless_withheld, with_age
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
-from console.tui.parts.messages import sources_fact
+from console.tui.parts.messages import severity, sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
@@ -149,6 +149,7 @@ class TrafficScreen(MainScreen):
                 joined(*message, separator="; "),
                 unless_withheld(age, cell(str(row.sessions))),
             ),
+            {"state": severity(row.health), "serving": row.serving, "floor": row.floor, "sessions": row.sessions},
         )
 
     def _server(self, key: str, row: ServerRow, age: Age) -> TableRow:
@@ -174,6 +175,16 @@ class TrafficScreen(MainScreen):
                 sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(""),
                 cell(row.check),
             ),
+            {
+                "state": severity(row.health),
+                "weight": row.weight,
+                "share": row.share,
+                "sessions": row.sessions,
+                "errors": row.error_rate,
+                "age": age.seconds,
+                "rate": row.rate,
+                "trend": row.rate,
+            },
         )
 
     def _record(self, key: str, row: DnsRow, age: Age) -> TableRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, overload
 
 from rich.cells import cell_len
@@ -23,6 +23,8 @@ class TableRow(NamedTuple):
 
     key: str
     cells: tuple[Cell, ...]
+    order: Mapping[str, float | str | None] | None = None
+    """What columns are sorted by, where it is not their text; None has no place among the others."""
 
 
 class Column(NamedTuple):

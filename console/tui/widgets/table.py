@@ -7,20 +7,21 @@ from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.tui.glyphs import MUTED, UNICODE, WARN, Glyphs
+from console.tui.glyphs import MUTED, UNICODE, Glyphs
 from console.tui.widgets.columns import Fitting
+from console.tui.widgets.head import column_at, head_line, row_line, with_filter
 from console.tui.widgets.lines import draw
 from console.tui.widgets.panel import Titled
-from console.tui.widgets.rows import GAP, Column, LazyRows, TableRow, filtered, fit, same_cell
-from state.text import cells, cut_middle
+from console.tui.widgets.rows import GAP, Column, LazyRows, TableRow, filtered, same_cell
+from console.tui.widgets.sorting import Sorting
 
-HEADER_STYLE = Style(bold=True, color="bright_black")
 CURSOR_STYLE = Style(reverse=True)
 MARKER_WIDTH = 2
 
@@ -41,6 +42,8 @@ class LineTable(Titled, ScrollView, can_focus=True):
         Binding("right,l", "sideways(1)", "Right", show=False),
         Binding("left,h", "sideways(-1)", "Left", show=False),
         Binding("enter", "select", "Open", show=False),
+        Binding("o", "sort", "Sort by the next column", show=False),
+        Binding("O", "sort_back", "Sort the other way round", show=False),
     ]
     DEFAULT_CSS = """
     LineTable { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
@@ -84,6 +87,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
         self.glyphs = glyphs
         self._empty = empty
         self._needle = ""
+        self._sorting = Sorting()
         self._rows: dict[str, TableRow] = {}
         self._source: LazyRows | None = None
         self._shown: Sequence[TableRow] = []
@@ -106,7 +110,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
 
     def set_source(self, keys: Sequence[str], build: Callable[[str], TableRow]) -> None:
         """Replace all rows by ones built when they come into sight: for thousands that change every second.
-        While the table is filtered all are built."""
+        While the table is filtered or sorted all are built."""
         self._source = LazyRows(keys, build)
         self._rows = {}
         self._arrange()
@@ -122,7 +126,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
             self._rows[row.key] = row
             touched.append(row)
         self._measure(touched)
-        if added or self._needle or not isinstance(self._shown, list):
+        if added or self._needle or self._sorting.column or not isinstance(self._shown, list):
             self._arrange()
             return
         top, bottom = self._visible()
@@ -197,6 +201,35 @@ class LineTable(Titled, ScrollView, can_focus=True):
         if self._cursor_key is not None:
             self.post_message(self.RowSelected(self, self._cursor_key))
 
+    def action_sort(self) -> None:
+        self._sorting.step([column for column, width in zip(self.columns, self._fitting.widths, strict=False) if width])
+        self._sort()
+
+    def action_sort_back(self) -> None:
+        self._sorting.reverse()
+        self._sort()
+
+    def _sort(self) -> None:
+        self._arrange()
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """With a mouse: a title sorts, a row is selected, and opened when it is selected already."""
+        at = event.get_content_offset(self)
+        if at is None:
+            return
+        if at.y == 0:
+            column = column_at(self.columns, self._fitting.widths, at.x)
+            if column:
+                self._sorting.choose(column)
+                self._sort()
+            return
+        place = self.scroll_offset.y + at.y - 1
+        if place == self._cursor:
+            self.action_select()
+        elif place < len(self._shown):
+            self._move_cursor(place)
+
     def _arrange(self) -> None:
         """Filter, keep cursor and scroll on their rows, draw lines that now hold another row."""
         top, bottom = self._visible()
@@ -225,10 +258,11 @@ class LineTable(Titled, ScrollView, can_focus=True):
 
     def _read_rows(self) -> None:
         source = self._source
-        if source is not None and not self._needle:
+        if source is not None and not self._needle and not self._sorting.column:
             self._shown, keys = source, source.keys
         else:
-            self._shown = filtered(self._rows.values() if source is None else source, self._needle, self._fitting.names)
+            rows = filtered(self._rows.values() if source is None else source, self._needle, self._fitting.names)
+            self._shown = self._sorting.sorted(rows, self.columns)
             keys = [row.key for row in self._shown]
         if keys != self._keys:
             self._keys = keys
@@ -302,10 +336,15 @@ class LineTable(Titled, ScrollView, can_focus=True):
             self.scroll_to(y=max(0, self._cursor - lines + 1), animate=False, force=True, immediate=True)
 
     def on_focus(self) -> None:
-        self._refresh_line(self._cursor)
+        self._refresh_focus()
 
     def on_blur(self) -> None:
+        self._refresh_focus()
+
+    def _refresh_focus(self) -> None:
+        """The cursor and the head look different in focus."""
         self._refresh_line(self._cursor)
+        self.refresh(Region(0, 0, self.size.width, 1))
 
     def notify_style_update(self) -> None:
         """Another theme: nothing drawn before is good any more."""
@@ -329,7 +368,12 @@ class LineTable(Titled, ScrollView, can_focus=True):
         known = self._strips.get(row.key)
         if known is not None and known[0] is row and known[1] is focused and not under:
             return known[2]
-        strip = draw(self, self._line(row, under), width, CURSOR_STYLE if focused else None)
+        strip = draw(
+            self,
+            row_line(row, self.columns, self._fitting.widths, self.glyphs, under=under),
+            width,
+            CURSOR_STYLE if focused else None,
+        )
         if len(self._strips) > 4 * max(1, self._lines()):
             self._strips.clear()
         if not under:
@@ -346,24 +390,10 @@ class LineTable(Titled, ScrollView, can_focus=True):
         return [Text.assemble(blank, line, end="") for line in message.wrap(self.app.console, max(8, width - 4))]
 
     def _header(self, width: int) -> Strip:
-        line = Text(" " * MARKER_WIDTH, HEADER_STYLE, end="")
-        for column, room in zip(self.columns, self._fitting.widths, strict=False):
-            if room:
-                blank = " " * (room - cells(column.title))
-                line.append(blank + column.title if column.align == "right" else column.title + blank)
-                line.append(" " * GAP)
+        widths = self._fitting.widths
+        line = head_line(self.columns, widths, width, self._sorting, self.glyphs, focused=self.has_focus)
         if self._needle:
-            count = f"{len(self._shown)} of {len(self._source or self._rows)}"
-            told = f" filter {cut_middle(self._needle, max(4, width // 3), self.glyphs.ellipsis)}: {count} "
-            line.truncate(max(0, width - cells(told)), pad=True)
-            line.append(told, f"{WARN} reverse")
+            line = with_filter(
+                line, self._needle, len(self._shown), len(self._source or self._rows), width, self.glyphs
+            )
         return draw(self, line, width)
-
-    def _line(self, row: TableRow, under: bool) -> Text:
-        marker = f"{self.glyphs.cursor} " if under else " " * MARKER_WIDTH
-        line = Text(marker, end="", no_wrap=True)
-        for column, room, value in zip(self.columns, self._fitting.widths, row.cells, strict=False):
-            if room:
-                line.append_text(fit(value, room, column, self.glyphs))
-                line.append(" " * GAP)
-        return line
