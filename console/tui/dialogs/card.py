@@ -24,7 +24,7 @@ class CardDialog(ConfirmDialog):
     """Shows a card and sends it once its confirmation was typed. Result: `again` to preview anew, else None."""
 
     keys_: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("esc", "cancel"),
+        ("esc", "cancel, nothing is sent"),
         ("↑↓", "scroll"),
         ("ctrl+r", "read everything again"),
     )

@@ -49,7 +49,7 @@ class Cancel(Lines, can_focus=True):
 class ConfirmDialog(Dialog[str]):
     """Asks for a confirmation and sends it once it was typed. Subclasses show what is to be read before."""
 
-    keys_: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "cancel"), ("↑↓", "scroll"))
+    keys_: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "cancel, nothing is sent"), ("↑↓", "scroll"))
     what = "the question"
     """The name of what expires."""
     BINDINGS: ClassVar[list[BindingType]] = [

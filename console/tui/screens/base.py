@@ -37,10 +37,15 @@ WIDTHS = [(0, "-narrow"), (WIDE, "-wide")]
 HEIGHTS = [(0, "-tiny"), (16, "-short"), (32, "-tall")]
 
 
+HUGE = 180
+"""Columns from which a screen has three columns: tables at the left, what they lead to at the right."""
+
+
 def fitting_classes(width: int, height: int) -> list[str]:
     """The classes that tell a style sheet how much room there is."""
     pairs = ((width, WIDTHS), (height, HEIGHTS))
-    return [[name for least, name in steps if size >= least][-1] for size, steps in pairs]
+    fitting = [[name for least, name in steps if size >= least][-1] for size, steps in pairs]
+    return [*fitting, "-huge"] if width >= HUGE else fitting
 
 
 class Detail(Facts):
@@ -253,6 +258,7 @@ class MainScreen(Living, Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         if self.ready and event.size != self._painted_for:
             self._painted_for = event.size
+            self.set_class(event.size.width >= HUGE, "-huge")
             self._fit_columns(event.size.width)
             self.call_after_refresh(self.paint_all)
 

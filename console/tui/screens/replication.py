@@ -42,7 +42,7 @@ from state.units import megabytes
 TREND = 10
 NODES = (
     Column("state", "state", 9),
-    Column("node", "node", 6, grow=16, flex=1),
+    Column("node", "node", 6, grow=16),
     Column("role", "role", 8),
     Column("timeline", "TL", 2, align="right", grow=4),
     Column("lag", "behind", 8, align="right", grow=10),
@@ -53,6 +53,7 @@ NODES = (
     Column("lsn", "position", 9, grow=17),
     Column("unapplied", "unapplied", 9, align="right"),
     Column("trend", "behind", 10),
+    Column("message", "why", 12, flex=1, cut="end"),
 )
 SLOTS = (
     Column("state", "state", 10),
@@ -83,6 +84,9 @@ class ReplicationScreen(MainScreen):
     ReplicationScreen #behind { display: none; height: 1fr; width: 1fr; }
     ReplicationScreen.-wide #behind { display: block; }
     ReplicationScreen Chart { padding: 0 1; }
+    ReplicationScreen.-huge #bottom { dock: right; width: 76; height: 100%; layout: vertical; }
+    ReplicationScreen.-huge #behind { height: 15; }
+    ReplicationScreen.-huge #nodes, ReplicationScreen.-huge #slots { max-height: 50%; }
     ReplicationScreen.-tiny #clusters { max-height: 1; }
     ReplicationScreen.-tiny #nodes { height: 1fr; }
     ReplicationScreen.-tiny #bottom { display: none; }
@@ -212,7 +216,8 @@ class ReplicationScreen(MainScreen):
                 cell(row.site, MUTED),
                 unless_withheld(age, cell(row.lsn)) if row.lsn else NOTHING,
                 figure(row.unapplied_bytes, megabytes(row.unapplied_bytes or 0)),
-                sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(""),
+                sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(" " * TREND),
+                cell(row.message),
             ),
             {
                 "state": severity(row.health),

@@ -65,6 +65,8 @@ class RunbooksScreen(MainScreen):
     RunbooksScreen #library { width: 34; height: 1fr; }
     RunbooksScreen #bottom Detail { width: 1fr; height: 1fr; }
     RunbooksScreen.-wide #library { width: 1fr; }
+    RunbooksScreen.-huge #bottom { dock: right; width: 104; height: 100%; }
+    RunbooksScreen.-huge.-idle #bottom { dock: none; width: 1fr; layout: horizontal; }
     RunbooksScreen.-idle #runs { height: 1; }
     RunbooksScreen.-idle #steps { display: none; }
     RunbooksScreen.-idle #bottom { height: 1fr; layout: vertical; }

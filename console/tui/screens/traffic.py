@@ -42,16 +42,16 @@ SERVERS = (
     Column("share", "share", 6, align="right"),
     Column("sessions", "sess", 5, align="right"),
     Column("errors", "errors", 7, align="right"),
-    Column("age", "age", 6, flex=1),
+    Column("age", "age", 6, grow=23),
     Column("rate", "rate", 8, align="right"),
     Column("trend", "rate, last", TREND),
-    Column("check", "check", 12, flex=2, cut="end"),
+    Column("check", "check", 12, flex=1, cut="end"),
 )
 DNS = (
     Column("state", "state", 9),
     Column("name", "record", 10, grow=30),
-    Column("answers", "answers", 12, grow=32, flex=1),
-    Column("server", "server", 9, grow=21),
+    Column("answers", "answers", 12, grow=32),
+    Column("server", "server", 9, flex=1),
 )
 
 
@@ -64,10 +64,13 @@ class TrafficScreen(MainScreen):
     TrafficScreen #servers { height: 1fr; min-height: 4; }
     TrafficScreen #bottom { height: 7; }
     TrafficScreen.-tall #bottom { height: 11; }
-    TrafficScreen #dns { width: 1fr; height: 1fr; }
+    TrafficScreen #dns { width: 4fr; height: 1fr; }
     TrafficScreen.-wide #dns { width: 3fr; }
     TrafficScreen.-wide #bottom Detail { width: 2fr; }
-    TrafficScreen #bottom Detail { width: 1fr; height: 1fr; }
+    TrafficScreen #bottom Detail { width: 3fr; height: 1fr; }
+    TrafficScreen.-huge #bottom { dock: right; width: 84; height: 100%; layout: vertical; }
+    TrafficScreen.-huge #dns, TrafficScreen.-huge #bottom Detail { width: 1fr; }
+
     TrafficScreen.-tiny #backends { height: 1fr; }
     TrafficScreen.-tiny #bottom, TrafficScreen.-tiny #servers { display: none; }
     """
