@@ -126,6 +126,9 @@ def _services(seen: SeenView[OverviewView], rows: list[ServiceRow]) -> list[str]
 
 def _alerts(seen: SeenView[OverviewView]) -> list[str]:
     overview = seen.view
-    rows = [[row.severity, row.name, row.state, utc(row.started_at), row.summary] for row in overview.alerts.values()]
+    rows = [
+        [row.severity, row.name, row.suppressed.text if row.suppressed else row.state, utc(row.started_at), row.summary]
+        for row in overview.alerts.values()
+    ]
     message = f"alerts: {overview.alerts_health.value.upper()} {overview.alerts_message}"
     return ["", message, *(table(("SEVERITY", "ALERT", "STATE", "SINCE", "SUMMARY"), rows) if rows else [])]

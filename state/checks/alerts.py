@@ -16,9 +16,11 @@ class NoAlerts(CheckArgs):
 
 
 def no_alerts(args: NoAlerts, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Pass only when every source answered, no alert fires and the watchdog was seen."""
-    health, message = alerts_verdict(world, now_mono, args.severity)
-    return unknown(message) if health is Health.UNKNOWN else answered(health is Health.PASS, message)
+    """Pass only when every source answered, no alert fires and the watchdog was seen; suppressed ones are named."""
+    verdict = alerts_verdict(estate, world, now_mono, args.severity)
+    if verdict.health is Health.UNKNOWN:
+        return unknown(verdict.message)
+    return answered(verdict.health is Health.PASS, verdict.message)
 
 
 KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts),)

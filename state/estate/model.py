@@ -174,6 +174,11 @@ class MonitorEntry(Adapted):
         """What it probes, by name; its sources are `probe:<monitor>/<name>`."""
         return {}
 
+    @property
+    def alert_cluster(self) -> str:
+        """Monitors with the same name here have the same alerts, each of them all; empty for one on its own."""
+        return ""
+
 
 class DnsRecord(Entry):
     """A record and its expected answers."""

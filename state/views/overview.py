@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from state.api.views.header import RtoClock
 from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
@@ -10,14 +11,13 @@ from state.detection.detector import Detector
 from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import millis
-from state.verdicts.alerts import alerts_verdict
+from state.verdicts.alerts import KnownAlert, alerts_verdict
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.priority import Priority, advice, recovery_order
 from state.verdicts.service import ServiceVerdict, probes
 from state.verdicts.traffic import active_message
 from state.views.context import Contribution, ViewContext
-from state.world.freshness import Freshness
-from state.world.readings import AlertsReading, BalancerReading, ProbeReading
+from state.world.readings import BalancerReading, ProbeReading
 from state.world.world import World
 
 
@@ -27,16 +27,18 @@ def build(context: ViewContext) -> OverviewView:
     clocks = context.of(Detector).clocks
     ranked = [p for p in _order(context) if p.name in estate.services]
     verdicts = context.services
-    alerts_health, alerts_message = alerts_verdict(world, now_mono)
+    alerts = alerts_verdict(estate, world, now_mono)
     view = OverviewView(
         advice="; ".join(each.advice for each in context.contributions if each.advice),
-        alerts_health=alerts_health,
-        alerts_message=alerts_message,
+        alerts_health=alerts.health,
+        alerts_message=alerts.message,
+        alerts_firing=len(alerts.firing) if alerts.firing or alerts.proven else None,
+        alerts_suppressed=len(alerts.suppressed),
         services={
             p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], clocks.get(p.name))
             for place, p in enumerate(ranked, 1)
         },
-        alerts=_alert_rows(world, now_mono),
+        alerts=_alert_rows(alerts.shown),
         probes=_probe_rows(estate, world, now_mono),
         databases={name: context.healths[name] for name in estate.databases},
     )
@@ -87,6 +89,7 @@ def _service_row(
         source=verdict.source or _first_source(service),
         fallback=verdict.fallback,
         trend=world.trend(f"errors/{label}@{verdict.source.partition(':')[2]}") if verdict.source else (),
+        p99_beyond=traffic is not None and traffic.p99_beyond,
     )
 
 
@@ -117,17 +120,22 @@ def _releases(service: Service, world: World, now_mono: float) -> str:
     return " | ".join(f"{balancer} {said}" for balancer, said in message.items())
 
 
-def _alert_rows(world: World, now_mono: float) -> dict[str, AlertRow]:
-    rows: dict[str, AlertRow] = {}
-    for key in world.keys("alerts"):
-        seen = world.of(key, AlertsReading)
-        if seen is None or seen.value is None or seen.freshness(now_mono) is Freshness.GONE:
-            continue
-        for alert in sorted(seen.value.alerts, key=lambda a: (a.severity != "critical", -a.started_at, a.fingerprint)):
-            rows[f"{key}/{alert.fingerprint}"] = AlertRow(
-                alert.name, alert.severity, alert.state, alert.started_at, alert.summary, key
-            )
-    return rows
+def _alert_rows(shown: Sequence[KnownAlert]) -> dict[str, AlertRow]:
+    """Every alert once, by its fingerprint: those that fire first, the worst first."""
+    return {
+        known.alert.fingerprint: AlertRow(
+            name=known.alert.name,
+            severity=known.alert.severity,
+            state=known.alert.state,
+            started_at=known.alert.started_at,
+            summary=known.alert.summary,
+            source=known.sources[0],
+            health=known.alert.health,
+            suppressed=known.alert.suppressed,
+            sources=known.sources,
+        )
+        for known in shown
+    }
 
 
 def _probe_rows(estate: Estate, world: World, now_mono: float) -> dict[str, ProbeRow]:

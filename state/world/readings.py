@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from state.api.views.overview import Suppression
+from state.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,30 +155,76 @@ class ReleaseTraffic:
     rate: float | None
     error_ratio: float | None
     p99: float | None
+    p99_beyond: bool = False
+
+
+class Lack(StrEnum):
+    """Why a monitor gives no figure."""
+
+    NO_SERIES = "no series"
+    OLD = "old"
+    FEW_SAMPLES = "few samples"
+    NOT_A_NUMBER = "not a number"
+    NO_BUCKETS = "no buckets"
+    ONLY_INF = "only +Inf"
+    NO_INF = "no +Inf"
+
+
+@dataclass(frozen=True, slots=True)
+class Scraping:
+    """How often a monitor has samples of a service, and how it reads them, all in seconds.
+
+    `interval` is the usual distance of its samples, None while there are too few to tell; `window` the range of its
+    rates; `limit` the age past which a sample counts as no data; `age` that of its newest sample, None without one.
+    """
+
+    interval: float | None
+    window: float
+    limit: float
+    age: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceTraffic:
-    """A monitor's figures of one service over its window: requests/s, 5xx ratio, p99 seconds."""
+    """A monitor's figures of one service over its window: requests/s, 5xx ratio, p99 seconds.
+
+    `p99_beyond`: the p99 is at least `p99`, the highest finite bound of its histogram. `lack` is why there is no
+    request rate, `p99_lack` why there is no p99; None also where there were no requests.
+    """
 
     service: str
     rate: float | None
     error_ratio: float | None
     p99: float | None
     releases: tuple[ReleaseTraffic, ...] = ()
+    p99_beyond: bool = False
+    lack: Lack | None = None
+    p99_lack: Lack | None = None
+    scraping: Scraping | None = None
+
+
+PastPoint = tuple[float, float | None, float | None, float | None]
+"""Epoch seconds, 5xx ratio, requests/s, p99 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsReading:
-    """One monitor's figures per service; `sample_age` is the age in seconds of its newest sample."""
+    """One monitor's figures per service; `sample_age` is the age in seconds of its newest sample.
+
+    `past` has points of the last hour, given once after a start or a gap by a monitor that remembers them.
+    """
 
     services: Mapping[str, ServiceTraffic]
     sample_age: float
+    past: Mapping[str, tuple[PastPoint, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as Alertmanager has it."""
+    """One alert as Alertmanager has it. `health` is the verdict on its severity, `mapped` whether the estate knows it.
+
+    `updated_at` is when it was last confirmed, epoch seconds.
+    """
 
     name: str
     state: str
@@ -183,14 +233,24 @@ class Alert:
     summary: str
     fingerprint: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    health: Health = Health.WARN
+    mapped: bool = True
+    suppressed: Suppression | None = None
+    updated_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AlertsReading:
-    """All alerts; without a seen `watchdog`, 'none firing' proves nothing."""
+    """All alerts but the watchdog. `watchdog`: it fires, is not suppressed and was confirmed lately; without it 'none
+    firing' proves nothing, and `doubtful` is the watchdog alert as it is, if there is one.
+
+    Sources with a common member of `cluster` are one Alertmanager in several processes.
+    """
 
     alerts: tuple[Alert, ...]
     watchdog: bool
+    doubtful: Alert | None = None
+    cluster: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def service(name: str, order: int, health: Health, message: str, **other: Any) -
         name=name, order=order, tier=min(3, order), health=health, message=message, rate=212.4, error_ratio=0.002,
         error_limit=0.01, p99=0.118, p99_limit=0.3, releases="blue v41 100%", depends_on=("orders",), unblocks=0,
         owners="Ada Moreno", rto=None, rto_target=900, rpo_target=1_000_000, source="prometheus", fallback=False,
-        trend=(0.002,) * 40,
+        trend=(0.002,) * 40, p99_beyond=False,
     )  # fmt: skip
     return replace(row, **other)
 
@@ -72,6 +72,8 @@ def overview(mono: float, wall: float) -> OverviewView:
         advice="Recover first: checkout (tier 1, 11 min left, unblocks 2).",
         alerts_health=Health.PASS,
         alerts_message="the watchdog alert is seen, 2 alerts firing",
+        alerts_firing=2,
+        alerts_suppressed=0,
         services={
             "checkout": service(
                 "checkout", 1, Health.FAIL, "5xx 18.2% > 1%: release v42 answers 500", error_ratio=0.182, p99=0.48,
@@ -87,9 +89,11 @@ def overview(mono: float, wall: float) -> OverviewView:
         },
         alerts={
             "a1": AlertRow(
-                "CheckoutErrors", "critical", "firing", wall - 190, "5xx above 1% for 1m", "alertmanager"
+                "CheckoutErrors", "critical", "firing", wall - 190, "5xx above 1% for 1m", "alertmanager",
+                Health.FAIL, None, ("alertmanager",),
             ),
-            "a2": AlertRow("ReplicationLag", "warning", "firing", wall - 65, "n2 behind", "alertmanager"),
+            "a2": AlertRow("ReplicationLag", "warning", "firing", wall - 65, "n2 behind", "alertmanager",
+                           Health.WARN, None, ("alertmanager",)),
         },
         databases={"orders": Health.FAIL},
         probes={
@@ -279,7 +283,7 @@ def calm() -> dict[str, Any]:
     safe = DataRisk("orders", 0, 1_000_000, Health.PASS, "n2 has everything n1 has", ("n1/api",))
     views["header"] = replace(views["header"], rto=None, risk=safe, running=(), alarms=(), sources=sources)
     views["overview"] = replace(
-        views["overview"], services=services, alerts={}, advice="", databases={"orders": Health.PASS}
+        views["overview"], services=services, alerts={}, alerts_firing=0, advice="", databases={"orders": Health.PASS}
     )
     return views
 

@@ -13,6 +13,7 @@ from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState
 from state.api.views.header import HeaderView, SourceRow
+from state.api.views.history import HistoryView
 from state.api.views.journal import JournalRow, JournalView
 from state.api.views.overview import OverviewView, ServiceRow
 from state.api.views.replication import ReplicationView
@@ -48,6 +49,7 @@ SERVICE = ServiceRow(
     source="pg:n1",
     fallback=False,
     trend=(),
+    p99_beyond=False,
 )
 
 
@@ -70,10 +72,11 @@ class Desk:
         self.attached = Attached(RealClock(), lambda: self.touch(consoles=self.attached.rows))
         self.views: dict[str, Any] = {
             "header": HEADER,
-            "overview": OverviewView("", Health.UNKNOWN, "", {"checkout": SERVICE}, {}, {}, {}),
+            "overview": OverviewView("", Health.UNKNOWN, "", None, 0, {"checkout": SERVICE}, {}, {}, {}),
             "replication": ReplicationView({}, {}, {}),
             "runbooks": RunbooksView((), {}, {}, {}),
             "traffic": TrafficView({}, {}, {}),
+            "history": HistoryView({}),
             "journal": JournalView(7, "aa", "", "", {}),
         }
 

@@ -76,7 +76,7 @@ def test_no_alerts_is_green_only_with_a_watchdog(world: World) -> None:
     assert overview(look(world)).alerts_health is Health.UNKNOWN
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
     assert overview(look(world)).alerts_health is Health.PASS
-    alert = Alert("Errors", "active", "critical", WALL, "many", "f1")
+    alert = Alert("Errors", "active", "critical", WALL, "many", "f1", health=Health.FAIL)
     put(world, "alerts:alertmanager", AlertsReading((alert,), watchdog=True))
     view = overview(look(world))
     assert (view.alerts_health, view.alerts_message) == (Health.FAIL, "1 firing: Errors")

@@ -50,7 +50,6 @@ PROBES = (
     Column("name", "probe", 11, grow=24),
     Column("message", "answer", 10, flex=1, cut="end"),
 )
-SEVERITY = {"critical": Health.FAIL, "page": Health.FAIL, "warning": Health.WARN}
 
 
 class OverviewScreen(MainScreen):
@@ -77,7 +76,7 @@ class OverviewScreen(MainScreen):
         alerts = LineTable(ALERTS, title="Alerts", empty="no alerts read yet", glyphs=glyphs, id="alerts")
         probes = LineTable(PROBES, title="Probes", empty="no probes in the estate", glyphs=glyphs, id="probes")
         self.services = Feed[ServiceRow](services, self.store, self._service, lambda row: (row.source,))
-        self.alerts = Feed[AlertRow](alerts, self.store, self._alert, lambda row: (row.source,))
+        self.alerts = Feed[AlertRow](alerts, self.store, self._alert, lambda row: row.sources)
         self.probes = Feed[ProbeRow](probes, self.store, self._probe, lambda row: (row.source,))
         self.feeds = [self.services, self.alerts, self.probes]
         yield services
@@ -107,10 +106,10 @@ class OverviewScreen(MainScreen):
         if not view.services:
             note = cell("")
         self.services.table.set_title("Services", note)
-        self.alerts.table.set_title(
-            "Alerts",
-            joined(state_text(view.alerts_health.value, self.glyphs, word=False), f" {len(view.alerts)} firing"),
-        )
+        firing = "not proven" if view.alerts_firing is None else f"{view.alerts_firing} firing"
+        quiet = f", {view.alerts_suppressed} suppressed" if view.alerts_suppressed else ""
+        sign = state_text(view.alerts_health.value, self.glyphs, word=False)
+        self.alerts.table.set_title("Alerts", joined(sign, f" {firing}{quiet}"))
         message = view.alerts_message or "no alerts"
         self.alerts.table.set_empty(message if view.alerts_health is Health.PASS else f"not proven: {message}")
 
@@ -135,13 +134,12 @@ class OverviewScreen(MainScreen):
         )
 
     def _alert(self, key: str, row: AlertRow, _age: Age) -> TableRow:
-        severity = SEVERITY.get(row.severity, Health.UNKNOWN)
-        sign = state_text(severity.value, self.glyphs, word=False)
-        since = ago(max(0.0, self.store.wall - row.started_at))
-        return TableRow(
-            key,
-            (joined(sign, f" {row.severity}"), cell(row.name, "bold"), cell(since, MUTED), cell(row.summary)),
-        )
+        since = cell(ago(max(0.0, self.store.wall - row.started_at)), MUTED)
+        if row.suppressed is not None:
+            name, summary = cell(row.name, MUTED), cell(f"{row.suppressed.text}: {row.summary}", MUTED)
+            return TableRow(key, (cell(f"  {row.severity}", MUTED), name, since, summary))
+        sign = state_text(row.health.value, self.glyphs, word=False)
+        return TableRow(key, (joined(sign, f" {row.severity}"), cell(row.name, "bold"), since, cell(row.summary)))
 
     def _probe(self, key: str, row: ProbeRow, age: Age) -> TableRow:
         message = with_age(age, row.message, self.store.wall)
@@ -175,7 +173,8 @@ class OverviewScreen(MainScreen):
                 cell(row.name, "bold"),
                 fact("summary", row.summary or "none given"),
                 fact("state", f"{row.severity}, {row.state} since {utc(row.started_at)}"),
-                sources_fact(self.store, (row.source,)),
+                *([fact("suppressed", row.suppressed.text)] if row.suppressed is not None else []),
+                sources_fact(self.store, row.sources),
             ]
         if isinstance(row, ProbeRow):
             return [

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 from state.api.views.header import RtoClock
 from state.health import Health
+from state.units import utc
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """One service by recovery priority: verdict with reason, figures, dependencies and what it unblocks."""
+    """One service by recovery priority: verdict with reason, figures, dependencies and what it unblocks.
+
+    `p99_beyond`: the 99th percentile is at least `p99`, the highest bound of the service's histogram. `trend` is the
+    last minute of errors; the last hour is in the topic `history`.
+    """
 
     name: str
     order: int
@@ -33,11 +38,33 @@ class ServiceRow:
     source: str
     fallback: bool
     trend: tuple[float, ...]
+    p99_beyond: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why an alert is not sent: `kind` is `silenced`, `inhibited` or `muted`; `by` is the author of the silence, the
+    alert that inhibits, or the time interval. A silence ends at `until` (epoch seconds, None = not known)."""
+
+    kind: str
+    by: str
+    until: float | None
+    comment: str
+
+    @property
+    def text(self) -> str:
+        """In words: `silenced by ada until 07:30:00Z`."""
+        by = f" by {self.by}" if self.by else ""
+        return self.kind + by + (f" until {utc(self.until)}" if self.until is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """One alert of the monitors; `started_at` in epoch seconds."""
+    """One alert, whichever and how many monitors have it; `started_at` in epoch seconds.
+
+    `health` is the verdict on its severity by the estate's `severities` (PASS: for information). `sources` are the
+    keys of all monitors that have it, `source` is the first of them. A suppressed alert does not count as firing.
+    """
 
     name: str
     severity: str
@@ -45,6 +72,9 @@ class AlertRow:
     started_at: float
     summary: str
     source: str
+    health: Health
+    suppressed: Suppression | None
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +92,17 @@ class ProbeRow:
 @dataclass(frozen=True, slots=True)
 class OverviewView:
     """Screen 1. `advice` says what to recover first and why; `alerts_message` why the list may be empty; `databases` is
-    the verdict on each database that services may need."""
+    the verdict on each database that services may need.
+
+    `alerts_firing` counts the alerts that fire and are not suppressed: None while no monitor proves it. With doubts
+    named in `alerts_message` there may be more. `alerts_suppressed` counts those that are silenced, inhibited or muted.
+    """
 
     advice: str
     alerts_health: Health
     alerts_message: str
+    alerts_firing: int | None
+    alerts_suppressed: int
     services: Mapping[str, ServiceRow]
     alerts: Mapping[str, AlertRow]
     probes: Mapping[str, ProbeRow]

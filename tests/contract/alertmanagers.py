@@ -1,0 +1,84 @@
+"""Alertmanager for tests: real processes, alone or as a cluster, and its requests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.contract.components import free_port, listens, wait_for
+
+CONFIG = """
+route: {receiver: none, group_wait: 0s}
+receivers: [{name: none}]
+inhibit_rules:
+  - source_matchers: [alertname = SiteDown]
+    target_matchers: [alertname = HostDown]
+"""
+
+
+@contextmanager
+def alertmanagers(folder: Path, count: int = 1) -> Iterator[list[str]]:
+    """The addresses of so many members of one cluster; one alone has no cluster."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert program is not None, "the contract suite needs alertmanager on PATH"
+    config = folder / "alertmanager.yml"
+    config.write_text(CONFIG)
+    ports, gossip = [free_port() for _ in range(count)], [free_port() for _ in range(count)]
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for place, port in enumerate(ports):
+            listen = f"--cluster.listen-address=127.0.0.1:{gossip[place]}" if count > 1 else "--cluster.listen-address="
+            peers = [f"--cluster.peer=127.0.0.1:{other}" for other in gossip if count > 1 and other != gossip[place]]
+            command = [program, f"--config.file={config}", f"--storage.path={folder / f'am{port}'}"]
+            command += [f"--web.listen-address=127.0.0.1:{port}", listen, *peers]
+            running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        for port in ports:
+            wait_for(lambda port=port: listens(port))  # type: ignore[misc]
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
+        for url in urls:
+            wait_for(lambda url=url: members(url) == (count if count > 1 else 0))  # type: ignore[misc]
+        yield urls
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def members(url: str) -> int:
+    """How many members its cluster has; 0 while it does not answer, and for one on its own."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/v2/status", timeout=5) as answer:
+            return len(json.load(answer)["cluster"].get("peers") or ())
+    except OSError:
+        return 0
+
+
+def post_alerts(url: str, *alerts: dict[str, Any]) -> None:
+    """Send alerts as Prometheus would."""
+    _post(f"{url}/api/v2/alerts", list(alerts))
+
+
+def post_silence(url: str, author: str, ends: datetime, matchers: Sequence[tuple[str, str]]) -> None:
+    """Silence what matches all."""
+    found = [{"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in matchers]
+    starts = datetime.now(UTC) - timedelta(seconds=1)
+    body = {"matchers": found, "startsAt": starts.isoformat(), "endsAt": ends.isoformat(), "createdBy": author}
+    _post(f"{url}/api/v2/silences", {**body, "comment": "planned work"})
+
+
+def _post(url: str, body: Any) -> None:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 200
+
+
+def named(name: str, severity: str = "critical", **labels: str) -> dict[str, Any]:
+    """An alert to post."""
+    return {"labels": {"alertname": name, "severity": severity, **labels}, "annotations": {"summary": f"{name} fires"}}
