@@ -9,6 +9,7 @@ await lab.down()
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from adapters.bond import Bond
 from adapters.lab.errors import LabError, LabNotRunningError, NoSuchFaultError
 from adapters.lab.options import LabOptions, default_directory
 from adapters.lab.process.directory import LOG, PROGRESS, is_locked
@@ -115,13 +117,32 @@ async def start_lab(
     directory: Path | None = None,
     options: LabOptions | None = None,
     progress: Callable[[LabProgress], None] | None = None,
+    bond: Bond | None = None,
 ) -> LabClient:
     """Start a lab in a session of its own and return when it is live; if a lab runs there already, return that one.
 
-    `progress` is called with each step. Raises LabError with the reason when it did not become live.
+    `progress` is called with each step. Until it is live, the lab ends when this process ends or is interrupted; with
+    `bond` for as long as the caller keeps it. Raises LabError with the reason when it did not become live.
     """
     client = LabClient(directory)
-    arguments = ["--dir", str(client.directory), "--detach", *(options or LabOptions()).arguments()]
+    starting = bond or Bond()
+    try:
+        await _start(client, options or LabOptions(), progress, starting)
+    except BaseException:
+        if starting.held:
+            starting.cut()
+            with contextlib.suppress(LabError):  # what went wrong before is the reason
+                await client.ended()
+        raise
+    if bond is None:
+        starting.let_go()
+    return client
+
+
+async def _start(
+    client: LabClient, options: LabOptions, progress: Callable[[LabProgress], None] | None, bond: Bond
+) -> None:
+    arguments = ["--dir", str(client.directory), "--detach", "--bond", str(bond.reading), *options.arguments()]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -129,16 +150,19 @@ async def start_lab(
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        pass_fds=(bond.reading,),
+        start_new_session=True,
     )
     output, _ = await process.communicate()
     steps = [LabProgress.parse(line) for line in output.decode().splitlines()]
+    if steps:
+        bond.let_go()
     for step in steps:  # before it detaches it prints only its last state: failed, or running already
         if progress is not None:
             progress(step)
         if step.state == "failed":
             raise LabError(step.detail)
     await _follow(client, None if steps else progress)
-    return client
 
 
 async def _follow(client: LabClient, progress: Callable[[LabProgress], None] | None) -> None:

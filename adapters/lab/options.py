@@ -6,6 +6,7 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 COMPONENTS = ("postgres", "haproxy", "apps", "load", "dns", "prometheus", "alertmanager")
 
@@ -62,8 +63,17 @@ def default_directory() -> Path:
     return Path("/tmp") / f"recovery-lab-{os.getuid()}"  # noqa: S108 - created with mode 0700 and owner-checked
 
 
-def parse_arguments(argv: list[str] | None = None) -> tuple[Path, LabOptions, bool]:
-    """The directory, the options, and whether to detach. Exits with code 2 and a message on wrong flags."""
+class Arguments(NamedTuple):
+    """How a supervisor was called: where, what, whether to detach, and the descriptor of its starter's bond."""
+
+    directory: Path
+    options: LabOptions
+    detach: bool
+    bond: int | None
+
+
+def parse_arguments(argv: list[str] | None = None) -> Arguments:
+    """Read the flags. Exits with code 2 and a message on wrong ones."""
     parser = argparse.ArgumentParser(prog="python -m adapters.lab.supervisor", description="Run the lab.")
     parser.add_argument("--dir", type=Path, default=None, help="where LAB.json and the estate are written")
     parser.add_argument("--postgres", type=Path, help="a directory with postgres, initdb, pg_ctl, ...")
@@ -74,6 +84,7 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[Path, LabOptions, bo
     parser.add_argument("--nodes", type=int, default=3, choices=(1, 2, 3))
     parser.add_argument("--rate", type=float, default=20.0, help="orders per second")
     parser.add_argument("--detach", action="store_true", help="continue in the background, in a session of its own")
+    parser.add_argument("--bond", type=int, default=None, metavar="FD", help=argparse.SUPPRESS)
     known = parser.parse_args(argv)
     options = LabOptions(
         postgres=known.postgres,
@@ -84,4 +95,4 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[Path, LabOptions, bo
         nodes=known.nodes,
         rate=known.rate,
     )
-    return (known.dir or default_directory()).absolute(), options, known.detach
+    return Arguments((known.dir or default_directory()).absolute(), options, known.detach, known.bond)

@@ -1,7 +1,8 @@
 """`python -m adapters.lab.supervisor`: runs one lab and prints its progress as JSON lines.
 
 In the foreground until SIGINT or SIGTERM; with `--detach` in a session of its own, progress in `progress.jsonl`.
-Only one lab runs in a directory: a second start reports the first and ends.
+Only one lab runs in a directory: a second start reports the first and ends. With `--bond FD` it ends, and leaves
+nothing, when the process that started it is gone (see `adapters.bond`).
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def _supervise(directory: Path, root: Path, options: LabOptions, keeper: int) ->
 
 def main(argv: list[str] | None = None) -> int:
     """Run a lab. Returns 0 after an orderly end or when one runs already, 1 when it did not become live."""
-    directory, options, detach = parse_arguments(argv)
+    directory, options, detach, bond = parse_arguments(argv)
+    if bond is not None:
+        os.set_inheritable(bond, False)
     reporter = Reporter()
     if not sys.platform.startswith("linux"):
         reporter.report("lab", "failed", "the lab needs Linux: two sites are two loopback addresses")
@@ -68,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         _detach(directory)
     root = Path(tempfile.mkdtemp(prefix="rlab-", dir="/tmp"))
     try:
-        return keep(lambda: _supervise(directory, root, options, os.getppid()), directory, root)
+        return keep(lambda: _supervise(directory, root, options, os.getppid()), directory, root, bond)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
+import secrets
 import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.lab import end_engine, forget, lab_errors, print_progress
+from console.cli.lab import lab_errors, print_progress
 from console.cli.reach import ask
 from console.cli.shown import note, say, say_json
+from console.cli.streams import ENDS
 from console.places import EnginePlace, of_file
 from state.errors import ExitCode
 
 if TYPE_CHECKING:
+    from adapters.bond import Bond
     from adapters.lab.client import LabClient
+    from adapters.lab.progress import LabProgress
 
 TERMINATED = 128 + signal.SIGTERM
+STOP_DEADLINE = 30.0  # seconds the engine has to end before the lab is taken from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,25 @@ def demo(headless: bool, as_json: bool, embedded: bool, keep: bool, ascii_only: 
     """
     if as_json and not headless:
         raise click.UsageError("--json needs --headless")
+    if not headless:
+        require_terminal()
     with lab_errors():
         if headless:
             return ask(_headless(embedded=embedded, keep=keep, as_json=as_json))
         return _with_console(embedded=embedded, keep=keep, ascii_only=ascii_only, mouse=mouse)
+
+
+def require_terminal() -> None:
+    """Raise UsageError where no screens can be drawn, before anything is started."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("this is not a terminal; recovery demo --headless plays the tour without screens")
+
+
+def heard(line: str) -> None:
+    """A line of progress. Raises BrokenPipeError when nobody reads it any more: then the demonstration ends."""
+    note(line)
+    if ENDS.closed:
+        raise BrokenPipeError
 
 
 async def _headless(*, embedded: bool, keep: bool, as_json: bool) -> int:
@@ -61,17 +78,14 @@ async def _headless(*, embedded: bool, keep: bool, as_json: bool) -> int:
     from console.demo.story import Story, summary
 
     terminated = _end_on_sigterm()
-    directory = Path(tempfile.mkdtemp(prefix="recovery-demo-", dir="/tmp"))
+    directory = Path("/tmp") / f"recovery-demo-{secrets.token_hex(4)}"  # noqa: S108 - the lab makes it 0700
     try:
         async with staged(directory, embedded=embedded, keep=keep) as stage:
-            account = await Story(stage.lab, EngineClient(str(stage.place.engine)), note).run()
+            account = await Story(stage.lab, EngineClient(str(stage.place.engine)), heard).run()
     except asyncio.CancelledError:
         if terminated.is_set():
             return TERMINATED
         raise
-    finally:
-        if not keep:
-            shutil.rmtree(directory, ignore_errors=True)
     if as_json:
         say_json(account.as_json())
     else:
@@ -113,43 +127,55 @@ def _with_console(*, embedded: bool, keep: bool, ascii_only: bool, mouse: bool) 
 
 @asynccontextmanager
 async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterator[Stage]:
-    """A lab and its engine, stopped at the end in any case. Raises LabError, RecoveryError."""
+    """A lab and its engine, stopped at the end in any case. Raises LabError, RecoveryError.
+
+    Both have a bond to this process: when it is killed, or its terminal closes, they end and leave nothing.
+    """
+    from adapters.bond import Bond
     from adapters.lab.client import LabClient, start_lab
     from adapters.lab.options import LabOptions
     from console.engine.control import ensure
 
-    lab = LabClient(directory)
+    lab, of_lab, of_engine = LabClient(directory), Bond(), Bond()
+    started = False
     try:
-        note("-- start the lab: PostgreSQL under Patroni, HAProxy, DNS, applications, load")
-        await to_its_end(start_lab(directory, LabOptions(embedded=embedded), print_progress))
+        heard("-- start the lab: PostgreSQL under Patroni, HAProxy, DNS, applications, load")
+        await start_lab(directory, LabOptions(embedded=embedded), print_heard, of_lab)
         place = of_file(lab.estate, "the demonstration's lab")
-        note("-- start the engine")
-        ensure(place, tell=lambda message: note(f"  {message}"))
+        heard("-- start the engine")
+        await asyncio.to_thread(ensure, place, tell=lambda told: heard(f"  {told}"), bond=of_engine.reading)
+        started = True
         yield Stage(lab, place)
     finally:
-        if keep:
+        if keep and started:
+            of_lab.let_go()
+            of_engine.let_go()
             note(f"kept: attach with recovery console --estate {lab.estate}")
             note(f"      end with recovery lab down --dir {directory}")
-        else:
+        elif of_lab.held:
             note("-- stop the engine and the lab")
-            await asyncio.shield(tear_down(lab))
+            await asyncio.shield(tear_down(lab, of_lab, of_engine))
 
 
-async def to_its_end(work: Coroutine[Any, Any, object]) -> None:
-    """Finish even when cancelled meanwhile: a half-started lab cannot be stopped. Then raise the cancellation."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+def print_heard(step: LabProgress) -> None:
+    """One step of the lab's start, for somebody who reads it. Raises BrokenPipeError else."""
+    print_progress(step)
+    if ENDS.closed:
+        raise BrokenPipeError
 
 
-async def tear_down(lab: LabClient) -> None:
-    """Stop engine and lab; a lab that has already ended is no error."""
-    from adapters.lab.errors import LabNotRunningError
+async def tear_down(lab: LabClient, of_lab: Bond, of_engine: Bond) -> None:
+    """End the engine, then the lab, which removes its files. Raises LabError when something is left."""
+    from adapters.lab.waiting import until
+    from console.engine.control import lock_is_held
 
-    await asyncio.to_thread(end_engine, lab)
-    with contextlib.suppress(LabNotRunningError):
-        await lab.down()
-    forget(lab.directory)
+    of_engine.cut()
+    if lab.estate.is_file():
+        place = of_file(lab.estate, "the demonstration's lab")
+
+        async def ended() -> bool:
+            return not (place.lock.exists() and lock_is_held(place))
+
+        await until("the engine has ended", ended, STOP_DEADLINE, every=0.05)
+    of_lab.cut()
+    await lab.ended()

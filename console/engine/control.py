@@ -72,23 +72,29 @@ def listens(place: EnginePlace) -> bool:
     return False
 
 
-def start(place: EnginePlace, *, tell: Callable[[str], None], more: tuple[str, ...] = ()) -> int:
+def start(
+    place: EnginePlace, *, tell: Callable[[str], None], more: tuple[str, ...] = (), bond: int | None = None
+) -> int:
     """Start an engine in its own session and wait until it serves; returns its process id.
 
-    `tell` is called with each step of the start; `more` are further flags of the engine process. Raises
-    EngineNotStarted with the engine's own error, Refused when one runs already, NotFound without an estate file.
+    `tell` is called with each step of the start; `more` are further flags of the engine process. With the reading end
+    of a bond (`adapters.bond`) the engine ends when this process is gone. Raises EngineNotStarted with the engine's own
+    error, Refused when one runs already, NotFound without an estate file.
     """
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
     reading, writing = os.pipe()
     argv = [sys.executable, "-P", "-m", "console.engine.process", "--estate", str(place.file)]
+    passed: tuple[int, ...] = (writing,)
+    if bond is not None:
+        more, passed = (*more, "--bond", str(bond)), (writing, bond)
     try:
         child = subprocess.Popen(
             [*argv, "--report", str(writing), "--detached", *more],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(writing,),
+            pass_fds=passed,
             start_new_session=True,
             cwd="/",
         )
@@ -131,11 +137,11 @@ def _started(report: dict[str, Any], child: subprocess.Popen[bytes], tell: Calla
     return bool(report.get("ready"))
 
 
-def ensure(place: EnginePlace, *, tell: Callable[[str], None]) -> bool:
+def ensure(place: EnginePlace, *, tell: Callable[[str], None], bond: int | None = None) -> bool:
     """Start an engine unless one answers; returns whether one was started."""
     if listens(place):
         return False
-    start(place, tell=tell)
+    start(place, tell=tell, bond=bond)
     return True
 
 

@@ -43,11 +43,13 @@ log = logging.getLogger("recovery.engine")
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The options of the command line: extra socket group, metrics port (0 = none), detached from its starter."""
+    """The options of the command line: extra socket group, metrics port (0 = none), detached from its starter, and
+    the bond with which it ends when its starter is gone."""
 
     group: str = ""
     metrics: int = 0
     detached: bool = False
+    bond: int | None = None
 
 
 async def serve(place: EnginePlace, options: EngineOptions, report: StartReport) -> None:
@@ -56,6 +58,8 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
 
     ending = asyncio.Event()
     handle_signals(ending, detached=options.detached)
+    if options.bond is not None:
+        end_with_starter(options.bond, ending)
     lag = LoopLag()
     async with contextlib.AsyncExitStack() as stack:
         engine = await stack.enter_async_context(running_engine(place, report))
@@ -176,8 +180,31 @@ def handle_signals(ending: asyncio.Event, *, detached: bool) -> None:
         loop.add_signal_handler(signal.SIGHUP, ending.set)
 
 
+def end_with_starter(bond: int, ending: asyncio.Event) -> None:
+    """End as SIGTERM does when the process that started this one is gone."""
+    from adapters.bond import starter_is_gone
+
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(bond)
+        if starter_is_gone(bond):
+            ending.set()
+
+    loop.add_reader(bond, ended)
+
+
+def starter_left(options: EngineOptions) -> bool:
+    """Whether the starter was gone before this process has made anything."""
+    from adapters.bond import starter_is_gone
+
+    return options.bond is not None and starter_is_gone(options.bond)
+
+
 def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None:
     """Take the lock and the folders, then serve. Raises RecoveryError, OSError from the kernel."""
+    if starter_left(options):
+        return
     harden()
     make_private(place.state, 0o700)
     make_private(place.runtime, 0o700)
@@ -206,12 +233,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--metrics", type=int, default=0, metavar="PORT", help="serve /metrics on 127.0.0.1:PORT")
     parser.add_argument("--report", type=int, default=None, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--bond", type=int, default=None, metavar="FD", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    if arguments.bond is not None:
+        os.set_inheritable(arguments.bond, False)
     report = StartReport(arguments.report)
     try:
         run(
             of_file(arguments.estate, "--estate"),
-            EngineOptions(arguments.group, arguments.metrics, arguments.detached),
+            EngineOptions(arguments.group, arguments.metrics, arguments.detached, arguments.bond),
             report,
         )
     except RecoveryError as error:

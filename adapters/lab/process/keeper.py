@@ -4,24 +4,37 @@ It is a child subreaper (prctl(2)): orphans of the supervisor and of Patroni bec
 supervisor ends, for whatever reason, SIGKILL included, the keeper ends every process below it and removes the files.
 It imports only what that needs. When the keeper itself is killed, the supervisor gets a signal (PR_SET_PDEATHSIG) and
 does the same.
+
+With a bond (`adapters.bond`) it also ends the supervisor when the process that started the lab is gone. Then nobody is
+there to stop the engine that was started for this lab, nor to remove its files: the keeper waits for its end, and
+removes everything that is the lab's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters.bond import starter_gone
+from adapters.lab.process.directory import LOCK, LOG, PROGRESS
 from adapters.lab.process.processes import command_of, descendants, postgres_family, send, shared_segment
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE = 3.0  # seconds PostgreSQL has to end by itself and free its shared memory
+ENDING = 5.0  # seconds the supervisor has to end by itself when its starter is gone
+ENGINE_LOCK = Path("state", "engine.lock")
+"""In a lab's directory: locked by the engine that was started for it, whose process it names."""
+ENGINE_ENDING = 20.0  # seconds that engine has to end by itself
 WRITTEN = ("LAB.json", "estate.yaml", "LAB.json.new", "estate.yaml.new")
 
 
@@ -32,7 +45,29 @@ def _prctl(option: int, argument: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def keep(supervise: Callable[[], int], directory: Path, root: Path) -> int:
+class Watch:
+    """Waits in a thread for the end of the bond, and then ends the supervisor."""
+
+    def __init__(self, bond: int, child: int) -> None:
+        self.gone = False
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, args=(bond, child), daemon=True).start()
+
+    def _watch(self, bond: int, child: int) -> None:
+        if not starter_gone(bond):
+            return
+        self.gone = True
+        send([child], signal.SIGCONT)
+        send([child], signal.SIGTERM)
+        if not self._over.wait(ENDING):
+            send([child], signal.SIGKILL)
+
+    def stop(self) -> None:
+        """The supervisor has ended; its number may be another process's from now on."""
+        self._over.set()
+
+
+def keep(supervise: Callable[[], int], directory: Path, root: Path, bond: int | None = None) -> int:
     """Fork, run `supervise` in the child, and clean up after it. Returns its exit code (128 + n for a signal)."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     keeper = os.getpid()
@@ -49,11 +84,17 @@ def keep(supervise: Callable[[], int], directory: Path, root: Path) -> int:
         os._exit(code)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: send([child], signal.SIGTERM))
+    watch = Watch(bond, child) if bond is not None else None
     code = _wait_for(child)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    if watch is not None:
+        watch.stop()
     end_all(root)
     remove_files(directory, root)
+    if watch is not None and watch.gone:
+        end_engine(directory)
+        forget(directory)
     return code
 
 
@@ -106,3 +147,36 @@ def remove_files(directory: Path, root: Path) -> None:
     shutil.rmtree(directory / "secrets", ignore_errors=True)
     for name in WRITTEN:
         (directory / name).unlink(missing_ok=True)
+
+
+def end_engine(directory: Path) -> None:
+    """Wait until the engine of this lab has ended, which has a bond of its own; SIGKILL it when it does not."""
+    ending = time.monotonic() + ENGINE_ENDING
+    while (engine := _engine(directory)) is not None:
+        if engine and time.monotonic() > ending:
+            send([engine], signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _engine(directory: Path) -> int | None:
+    """The process that has locked the engine's file in a lab's directory: 0 before it has written which, else None."""
+    try:
+        with (directory / ENGINE_LOCK).open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                named = file.readline().strip()
+                return int(named) if named.isdecimal() else 0
+    except OSError:
+        return None
+    return None
+
+
+def forget(directory: Path) -> None:
+    """Remove what a lab and its engine have written into its directory, the lock last, and the directory if empty."""
+    for name in ("run", "state"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    for name in (LOG, PROGRESS, LOCK):
+        (directory / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        directory.rmdir()

@@ -1,0 +1,181 @@
+"""What a demonstration and a start of a lab leave when they are killed, hung up, interrupted or not read: nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.lab.process.processes import descendants, state_of
+
+pytestmark = pytest.mark.lab
+
+LIMIT = 40.0  # seconds until everything is gone
+
+
+class Stage:
+    """A verb in a home of its own; whatever it starts carries that home's name in its environment."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        runtime = home / "run"
+        runtime.mkdir(mode=0o700)
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "HOME": str(home), "TMPDIR": str(home)}
+        self.lab = runtime / "recovery-lab"
+        self.mark = f"HOME={home}".encode()
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.before = set(Path("/tmp").glob("recovery-demo-*")) | set(Path("/tmp").glob("rlab-*"))
+
+    def start(self, *argv: str) -> subprocess.Popen[bytes]:
+        """A verb in a session of its own, its progress in a pipe."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "console.cli", *argv],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Close the pipes, and kill whatever a failed test has left."""
+        for process in self.started:
+            if process.stderr is not None:
+                process.stderr.close()
+        for pid in self.processes():
+            for each in [*descendants(pid), pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
+        for process in self.started:
+            process.wait(10)
+
+    def processes(self) -> dict[int, str]:
+        """Every process that was started from here, however it was detached, with its command."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                marked = self.mark in (entry / "environ").read_bytes().split(b"\0")
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            except OSError:
+                continue
+            if marked and state_of(int(entry.name)) not in ("gone", "zombie"):
+                found[int(entry.name)] = command
+        return found
+
+    def folders(self) -> set[Path]:
+        now = set(Path("/tmp").glob("recovery-demo-*")) | set(Path("/tmp").glob("rlab-*"))
+        left = now - self.before
+        return left | ({self.lab} if self.lab.exists() else set())
+
+    def nothing_left(self) -> None:
+        end = time.monotonic() + LIMIT
+        while (self.processes() or self.folders()) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert (self.processes(), self.folders()) == ({}, set())
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.end()
+
+
+def read_until(process: subprocess.Popen[bytes], what: bytes) -> None:
+    assert process.stderr is not None
+    while what not in (line := process.stderr.readline()):
+        assert line, f"it ended with {process.wait()} before it said {what!r}"
+
+
+MOMENTS: dict[str, Callable[[subprocess.Popen[bytes]], None]] = {
+    "while-python-starts": lambda process: time.sleep(0.5),
+    "while-the-lab-starts": lambda process: read_until(process, b"found"),
+    "while-databases-start": lambda process: read_until(process, b"ready"),
+    "while-the-engine-starts": lambda process: read_until(process, b"start the engine"),
+    "while-the-tour-runs": lambda process: read_until(process, b"healthy baseline"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_demonstration_leaves_nothing(stage: Stage, moment: str) -> None:
+    process = stage.start("demo", "--headless", "--embedded")
+    MOMENTS[moment](process)
+    process.kill()
+    process.wait()
+    stage.nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGHUP, -signal.SIGHUP), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_signalled_demonstration_leaves_nothing(stage: Stage, number: signal.Signals, code: int) -> None:
+    process = stage.start("demo", "--headless", "--embedded")
+    read_until(process, b"ready")
+    process.send_signal(number)
+    assert process.wait(60) == code
+    stage.nothing_left()
+
+
+def test_a_demonstration_that_nobody_reads_ends(stage: Stage) -> None:
+    process = stage.start("demo", "--headless", "--embedded")
+    read_until(process, b"ready")
+    assert process.stderr is not None
+    process.stderr.close()
+    assert process.wait(60) == 141
+    stage.nothing_left()
+
+
+def test_without_a_terminal_nothing_is_started(stage: Stage) -> None:
+    process = stage.start("demo", "--embedded")
+    read_until(process, b"--headless")
+    assert process.wait(30) == 2
+    assert stage.folders() == set()
+
+
+def test_a_closed_terminal_leaves_nothing(stage: Stage) -> None:
+    """The screens on a terminal that vanishes while they are shown, as when ssh is cut."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "console.cli", "demo", "--embedded"], stage.environment)
+    end = time.monotonic() + 90
+    seen = b""
+    while b"\x1b[?1049h" not in seen and time.monotonic() < end:  # the screens have taken the terminal
+        seen = (seen + os.read(terminal, 65536))[-4096:]
+    assert len(stage.processes()) > 10
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    stage.nothing_left()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
+def test_an_interrupted_start_of_a_lab_leaves_nothing(stage: Stage, number: signal.Signals) -> None:
+    process = stage.start("lab", "up", "--embedded")
+    read_until(process, b"ready")
+    process.send_signal(number)
+    process.wait(60)
+    stage.nothing_left()
+
+
+def test_a_lab_that_is_up_stays_when_its_terminal_closes(stage: Stage) -> None:
+    up = stage.start("lab", "up", "--embedded", "--without", "postgres", "--without", "load")
+    assert up.wait(90) == 0
+    time.sleep(1.0)
+    status = stage.start("lab", "status", "--json")
+    assert status.wait(30) == 0
+    assert stage.start("lab", "down").wait(30) == 0
+    end = time.monotonic() + 10
+    while stage.processes() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert stage.processes() == {}
