@@ -151,6 +151,11 @@ def _named(named: str, why: str) -> EnginePlace:
     raise NotFound(f"{why} {named}: no such file, and no engine of that name runs here{hint}{others}")
 
 
+def running_estates() -> list[str]:
+    """The estates whose engines can be named on this host."""
+    return sorted({index.parent.name for index in _indexes()})
+
+
 def no_engine(place: EnginePlace) -> str:
     """Why no engine answers at a place: none was started, it was killed, or it runs under another account."""
     for folder in _others():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +16,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     gc.set_threshold(COLLECT_AFTER)
     from console.cli.ending import run_to_code
     from console.cli.streams import prepare_streams
-    from console.cli.verbs import recovery
+    from console.cli.verbs import COMPLETING, recovery
 
     prepare_streams()
+    if COMPLETING in os.environ:
+        from console.cli.completion import register_classes
+
+        register_classes()
     sys.exit(run_to_code(recovery, list(sys.argv[1:] if argv is None else argv)))

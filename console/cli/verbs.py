@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from console.cli.groups import Suggesting
 from state.api.topics import load
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMPLETING = "_RECOVERY_COMPLETE"
+"""The variable by which a shell asks for completions."""
 
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("console.demo.verb:demo", "Start a lab, an engine and the console; --headless runs the whole story."),
@@ -52,7 +60,18 @@ class Verbs(Suggesting):
         if cmd_name not in VERBS:
             return None
         command: click.Command = load(VERBS[cmd_name][0])
+        if COMPLETING in os.environ:
+            from console.cli.completing import attach
+
+            attach(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The names of the verbs, without importing them."""
+        from click.shell_completion import CompletionItem
+
+        items = [CompletionItem(name, help=line) for name, (_, line) in VERBS.items() if name.startswith(incomplete)]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
