@@ -30,9 +30,7 @@ def known(running: Running) -> Running:
     row = made(RunbookRow, name="drain-server", title="Drain a server", params=params)
     runs = {
         "R-3": made(RunRow, id="R-3", state=RunState.DONE, title="Ended"),
-        "R-2": made(
-            type(run_row(RunState.DONE)), id="R-2", state=RunState.WAITING, title="Open", options=("yes", "no")
-        ),
+        "R-2": made(RunRow, id="R-2", state=RunState.WAITING, title="Open", options=("yes", "no")),
     }
     steps = {"R-2/ask#1": made(StepRow, run="R-2", step="ask", state=StepState.WAITING, title="Asks")}
     running.touch("runbooks", library={"drain-server": row}, runs=runs, order=("R-3", "R-2"), steps=steps)
