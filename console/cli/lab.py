@@ -13,7 +13,8 @@ import click
 from console.cli.groups import Reporting, Suggesting
 from console.cli.reach import ask, json_option
 from console.cli.shown import NOTHING, neutral, note, say, say_json, table
-from state.errors import ExitCode, RecoveryError
+from state.api.wire import with_utc
+from state.errors import ExitCode, NotFound, RecoveryError
 
 if TYPE_CHECKING:
     from adapters.lab.client import LabClient
@@ -40,10 +41,12 @@ class LabAbsent(LabTrouble):
 @contextmanager
 def lab_errors() -> Iterator[None]:
     """Turns the lab's errors into RecoveryError."""
-    from adapters.lab.errors import LabError, LabNotRunningError
+    from adapters.lab.errors import LabError, LabNotRunningError, NoSuchFaultError
 
     try:
         yield
+    except NoSuchFaultError as error:
+        raise NotFound(str(error)) from error
     except LabNotRunningError as error:
         raise LabAbsent(str(error)) from error
     except LabError as error:
@@ -67,7 +70,8 @@ def lab() -> None:
 @click.option("--without", multiple=True, metavar="COMPONENT", help="Leave a component out; may be repeated.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 3), help="PostgreSQL nodes.")
 @click.option("--rate", default=20.0, show_default=True, help="Orders a second.")
-def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: int, rate: float) -> int:
+@json_option
+def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: int, rate: float, as_json: bool) -> int:
     """Start a lab that keeps running after this terminal closes; return when it is live."""
     from adapters.lab.client import start_lab
     from adapters.lab.options import LabOptions
@@ -78,6 +82,9 @@ def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: 
         raise click.UsageError(str(error)) from error
     with lab_errors():
         client = ask(start_lab(directory, options, print_progress))
+    if as_json:
+        say_json({"directory": str(client.directory), "estate": str(client.estate)})
+        return ExitCode.DONE
     say(f"lab in {client.directory}; estate {client.estate}")
     say("next: recovery engine start · recovery console · recovery lab fault inject bad-release · recovery lab down")
     return ExitCode.DONE
@@ -97,7 +104,7 @@ def status(directory: Path | None, as_json: bool) -> int:
     with lab_errors():
         seen = ask(_client(directory).status())
     if as_json:
-        say_json(seen)
+        say_json(with_utc(seen))
         return ExitCode.DONE
     for key, value in seen.items():
         if isinstance(value, dict):
@@ -111,14 +118,18 @@ def status(directory: Path | None, as_json: bool) -> int:
 
 @lab.command()
 @DIRECTORY
-def down(directory: Path | None) -> int:
+@json_option
+def down(directory: Path | None, as_json: bool) -> int:
     """Stop the lab's engine and the lab; none of its processes, files and journals stays."""
     client = _client(directory)
     with lab_errors():
         end_engine(client)
         ask(client.down())
     forget(client.directory)
-    note("the lab is down")
+    if as_json:
+        say_json({"directory": str(client.directory), "state": "down"})
+    else:
+        note("the lab is down")
     return ExitCode.DONE
 
 
@@ -158,7 +169,7 @@ def list_faults(directory: Path | None, as_json: bool) -> int:
     with lab_errors():
         seen = ask(_client(directory).faults())
     if as_json:
-        say_json(seen)
+        say_json({**seen, "injected": [with_utc(row) for row in seen["injected"]]})
         return ExitCode.DONE
     on: dict[str, Any] = {row["name"]: row for row in seen["injected"]}
     rows = [
@@ -181,10 +192,14 @@ def list_faults(directory: Path | None, as_json: bool) -> int:
 @click.option("--target", help="The target, where there is a choice.")
 @click.option("--seconds", type=float, help="After how many seconds it is lifted.")
 @DIRECTORY
-def inject(directory: Path | None, name: str, target: str | None, seconds: float | None) -> int:
+@json_option
+def inject(directory: Path | None, name: str, target: str | None, seconds: float | None, as_json: bool) -> int:
     """Inject a fault into the lab directly, without the engine and its journal."""
     with lab_errors():
         done = ask(_client(directory).inject(name, target, seconds))
+    if as_json:
+        say_json(with_utc(done))
+        return ExitCode.DONE
     note(neutral(f"{name} is {done.get('state', 'on')} on {done.get('target', 'the lab')}"))
     return ExitCode.DONE
 
@@ -192,9 +207,13 @@ def inject(directory: Path | None, name: str, target: str | None, seconds: float
 @fault.command()
 @click.argument("name")
 @DIRECTORY
-def lift(directory: Path | None, name: str) -> int:
+@json_option
+def lift(directory: Path | None, name: str, as_json: bool) -> int:
     """Undo a fault; return once a reading confirms it."""
     with lab_errors():
-        ask(_client(directory).undo(name))
+        done = ask(_client(directory).undo(name))
+    if as_json:
+        say_json(with_utc(done))
+        return ExitCode.DONE
     note(neutral(f"{name} is lifted"))
     return ExitCode.DONE

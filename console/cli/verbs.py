@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from console.cli.examples import show_example
 from console.cli.groups import Suggesting
 from state.api.topics import load
 
@@ -60,6 +61,7 @@ class Verbs(Suggesting):
         if cmd_name not in VERBS:
             return None
         command: click.Command = load(VERBS[cmd_name][0])
+        show_example(command, cmd_name)
         if COMPLETING in os.environ:
             from console.cli.completing import attach
 

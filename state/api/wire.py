@@ -19,7 +19,7 @@ from state.units import rfc3339
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 T = TypeVar("T")
-EPOCH = ("at", "wall")
+EPOCH = ("at", "since", "wall")
 """Fields of epoch seconds besides those named `…_at`. Instants of the monotonic clock have `mono` in their names."""
 UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError)
 """What decoding raises on values that are not what they should be."""
@@ -55,11 +55,11 @@ def named(value: Any) -> Plain:
 
 
 def with_utc(row: dict[str, Plain]) -> dict[str, Plain]:
-    """The same object with `NAME_utc` behind each field that is epoch seconds by its name: `at`, `…_at`, `wall`."""
+    """The same object with `NAME_utc` behind each field that is epoch seconds by its name: `at`, `…_at`, `since`."""
     made: dict[str, Plain] = {}
     for name, value in row.items():
         made[name] = value
-        if name in EPOCH or name.endswith("_at"):
+        if (name in EPOCH or name.endswith("_at")) and not isinstance(value, str):
             made[f"{name}_utc"] = rfc3339(value) if isinstance(value, int | float) else None
     return made
 

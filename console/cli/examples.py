@@ -1,0 +1,63 @@
+"""An example of each verb, for its help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+EXAMPLES: Mapping[str, str] = {
+    "demo": "recovery demo --headless --json",
+    "lab up": "recovery lab up --embedded --nodes 2",
+    "lab status": "recovery lab status --json",
+    "lab down": "recovery lab down",
+    "lab fault list": "recovery lab fault list",
+    "lab fault inject": "recovery lab fault inject bad-release --seconds 300",
+    "lab fault lift": "recovery lab fault lift bad-release",
+    "engine run": "recovery engine run --estate /etc/recovery/eu-shop --group recovery --metrics 9187",
+    "engine start": "recovery engine start --estate recovery.yaml",
+    "engine stop": "recovery engine stop --estate eu-shop",
+    "engine status": "recovery engine status --host ssh://ada@bastion2 --json",
+    "console": "recovery console --host ssh://ada@bastion2 --observe",
+    "status": "recovery status --json --estate eu-shop",
+    "check": "recovery check recovery.yaml",
+    "schema": "recovery schema",
+    "traffic show": "recovery traffic show --json",
+    "traffic weight": "recovery traffic weight edge-east checkout green 10 --plan-only",
+    "traffic drain": "recovery traffic drain edge-east catalog b --plan-only",
+    "traffic ready": "recovery traffic ready edge-east catalog b --yes-nonce",
+    "traffic flip": "recovery traffic flip edge-east checkout blue --yes-nonce --within 60",
+    "db show": "recovery db show --json",
+    "db switchover": "recovery db switchover orders n2 --plan-only",
+    "runbook list": "recovery runbook list",
+    "runbook show": "recovery runbook show roll-back-release",
+    "runbook lint": "recovery runbook lint runbooks/drain-server.yaml --estate recovery.yaml",
+    "run list": "recovery run list --json",
+    "run show": "recovery run show R-7",
+    "run start": "recovery run start roll-back-release service=checkout --plan-only",
+    "run watch": "recovery run watch R-7 --within 300",
+    "run pause": "recovery run pause R-7",
+    "run resume": "recovery run resume R-7",
+    "run stop": "recovery run stop R-7",
+    "run retry": "recovery run retry R-7 flip-east --yes-nonce",
+    "run undo": "recovery run undo R-7 --plan-only",
+    "run skip": "recovery run skip R-7 verify --reason 'verified by hand'",
+    "run decide": "recovery run decide R-7 continue --step ask",
+    "journal tail": "recovery journal tail -f --run R-7 --since 30m",
+    "journal show": "recovery journal show 412 --json",
+    "journal verify": "recovery journal verify --file journal.jsonl",
+    "journal export": "recovery journal export -o journal.jsonl",
+    "stop": "recovery stop --estate eu-shop",
+    "bridge": "ssh bastion2 recovery bridge --observe",
+    "completion": "recovery completion bash",
+}
+"""By the path of the verb. The verbs of capabilities bring theirs as the `epilog` of their command."""
+
+
+def show_example(command: click.Command, path: str) -> None:
+    """Give a verb, and the verbs below it, the example of its help."""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            show_example(below, f"{path} {name}")
+    if path in EXAMPLES:
+        command.epilog = f"\b\nExample:\n  {EXAMPLES[path]}"

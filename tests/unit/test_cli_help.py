@@ -1,0 +1,83 @@
+"""Every verb explains itself with an example that it accepts, and answers a wrong name with the nearest right one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from console.cli.ending import run_to_code
+from console.cli.examples import EXAMPLES
+from console.cli.verbs import VERBS, recovery
+
+
+def leaves(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from leaves(below, (*path, name))
+    else:
+        yield path, command
+
+
+def every_verb() -> list[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(recovery)
+    found = []
+    for name in VERBS:
+        command = recovery.get_command(context, name)
+        assert command is not None
+        found += leaves(command, (name,))
+    return found
+
+
+PATHS = {" ".join(path): command for path, command in every_verb()}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_help_of_each_verb_has_an_example_that_it_accepts(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_to_code(recovery, [*path.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Example:\n  " in shown
+    example = shown.split("Example:\n  ")[1].splitlines()[0].strip()
+    assert example == EXAMPLES[path]
+    assert shown.isascii()
+    words = shlex.split(example.removeprefix("ssh bastion2 "))[1:]
+    assert words[: len(path.split())] == path.split()
+    PATHS[path].make_context(path, words[len(path.split()) :], resilient_parsing=False)
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in ("schema", "completion", "bridge")])
+def test_what_prints_has_json(path: str) -> None:
+    if path in ("console", "engine run", "journal export"):
+        return  # screens, a process in the foreground, and bytes for a file
+    assert "--json" in {opt for param in PATHS[path].params for opt in param.opts}
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.split()[0] not in ("lab", "demo")])
+def test_what_asks_an_engine_has_host(path: str) -> None:
+    if path in ("schema", "completion"):
+        return  # they ask nobody
+    assert "--host" in {opt for param in PATHS[path].params for opt in param.opts}
+
+
+@pytest.mark.parametrize(
+    ("argv", "right"),
+    [
+        (["statsu"], "status"),
+        (["trafic"], "traffic"),
+        (["traffic", "drian"], "drain"),
+        (["run", "strat"], "start"),
+        (["run", "start", "x", "--plan-onyl"], "--plan-only"),
+        (["lab", "fault", "injekt"], "inject"),
+        (["lab", "stauts"], "status"),
+        (["journal", "exprot"], "export"),
+        (["journal", "tail", "--kind", "run.strated"], "run.started"),
+        (["completion", "bsah"], "bash"),
+    ],
+)
+def test_a_wrong_word_gets_the_nearest_right_one(
+    argv: list[str], right: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_to_code(recovery, argv) == 2
+    assert right in capsys.readouterr().err
