@@ -120,9 +120,9 @@ def of_file(file: Path, chosen: str) -> EnginePlace:
 
 def lab_directory() -> Path:
     """The default directory of `recovery lab up`; where the session names none, that of a lab which runs already."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        return Path(runtime) / LAB_DIRECTORY
+    named = _named_session()
+    if named is not None:
+        return named / LAB_DIRECTORY
     session = _session()
     if session is not None and (session / LAB_DIRECTORY / LAB_MARK).is_file():
         return session / LAB_DIRECTORY
@@ -232,11 +232,17 @@ def _own_temporary() -> Path:
     return Path("/tmp") / f"recovery-{os.getuid()}"  # noqa: S108 - made 0700 and owner-checked before use
 
 
-def _session() -> Path | None:
-    """The runtime directory of the login session. Where the variable is missing, that of the account, if it has one."""
+def _named_session() -> Path | None:
+    """What XDG_RUNTIME_DIR names. After su it may still be that of the account before, which this one cannot enter."""
     named = os.environ.get("XDG_RUNTIME_DIR")
-    if named:
-        return Path(named)
+    return Path(named) if named and os.access(named, os.R_OK | os.X_OK) else None
+
+
+def _session() -> Path | None:
+    """The runtime directory of the login session. Where none is named, that of the account, if it has one."""
+    named = _named_session()
+    if named is not None:
+        return named
     usual = SESSIONS / str(os.getuid())
     return usual if usual.is_dir() and _usable(usual) else None
 
@@ -253,7 +259,7 @@ def _elsewhere() -> Iterator[Path]:
     for lock in sorted(_states().glob(f"*/{LOCK}")):
         if (folder := _of_lock(lock.parent)) is not None:
             yield folder
-    if not os.environ.get("XDG_RUNTIME_DIR"):
+    if _named_session() is None:
         yield from (folder for folder in _listening() if _usable(folder) and folder.lstat().st_uid == os.getuid())
 
 
@@ -266,9 +272,9 @@ def _runtime(name: str) -> Path:
     running = [folder for folder in _elsewhere() if folder.name == name]
     for folder in (*running, *known):
         return folder
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        return Path(runtime) / "recovery" / name
+    named = _named_session()
+    if named is not None:
+        return named / "recovery" / name
     return _own_temporary() / name
 
 

@@ -55,7 +55,7 @@ def default_directory() -> Path:
     """`$XDG_RUNTIME_DIR/recovery-lab`. Where that variable is not set: the account's, if a lab runs there, else
     `/tmp/recovery-lab-<uid>`."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
+    if runtime and os.access(runtime, os.R_OK | os.X_OK):  # after su it may be that of another account
         return Path(runtime) / "recovery-lab"
     session = Path(f"/run/user/{os.getuid()}/recovery-lab")
     if (session / "LAB.json").is_file():

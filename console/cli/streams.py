@@ -86,6 +86,6 @@ def prepare_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - it lives as long as we do
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, HANDLER), (sys.stderr, HANDLER)):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=HANDLER)
+            stream.reconfigure(errors=errors)

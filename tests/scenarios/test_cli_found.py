@@ -85,6 +85,14 @@ def test_with_another_home_the_kernels_list_of_sockets_leads_there(session: Sess
     assert json.loads(other.stdout)["socket"] == str(session.place.engine)
 
 
+def test_the_runtime_folder_of_another_session_is_not_entered(session: Session) -> None:
+    """After su the variable may name a folder that this account cannot enter, or that is gone."""
+    where = ("--estate", str(session.file))
+    assert session.verb("engine", "start", *where).returncode == 0
+    seen = session.verb("engine", "status", *where, XDG_RUNTIME_DIR="/run/user/gone")
+    assert (seen.returncode, str(session.place.runtime) in seen.stdout) == (0, True)
+
+
 def test_a_killed_engine_is_not_taken_for_a_running_one(session: Session) -> None:
     where = ("--estate", str(session.file))
     assert session.verb("engine", "start", *where).returncode == 0
