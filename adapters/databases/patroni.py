@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from adapters.context import AdapterContext, Polled, misconfigured, split_address
 from adapters.databases.patroni_options import PatroniOptions
-from adapters.databases.patroni_parse import parse_maximum_lag, parse_members, parse_node, parse_object
+from adapters.databases.patroni_parse import Dynamic, parse_config, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
@@ -40,7 +40,7 @@ class PatroniNode:
         self.node = node
         self._reader = reader
         self._actor = actor
-        self._maximum_lag: int | None = None
+        self._dynamic = Dynamic()
         self._config_at = float("-inf")
 
     async def read(self, *, deadline: float) -> PatroniReading:
@@ -54,7 +54,7 @@ class PatroniNode:
         members = await self._members(end)
         if time.monotonic() - self._config_at > CONFIG_SECONDS:
             await self._read_config(end)
-        return parse_node(self.node, own, members, self._maximum_lag, time.time())
+        return parse_node(self.node, own, members, self._dynamic, time.time())
 
     async def switch_over(self, leader: str, candidate: str, deadline: float) -> Reply:
         """Request the switchover, once."""
@@ -79,7 +79,7 @@ class PatroniNode:
     async def _read_config(self, end: float) -> None:
         try:
             body = await self._reader.get("/config", deadline=max(0.0, end - time.monotonic()))
-            self._maximum_lag = parse_maximum_lag(parse_object(body, f"Patroni {self.node}"))
+            self._dynamic = parse_config(parse_object(body, f"Patroni {self.node}"))
         except ReadFailure:
             return
         self._config_at = time.monotonic()

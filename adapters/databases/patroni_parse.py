@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from state.errors import ReadFailure, Trouble
 from state.world.readings import PatroniMember, PatroniReading
 
 DEFAULT_MAXIMUM_LAG = 1_048_576
+DEFAULT_TTL = 30.0
+DEFAULT_LOOP_WAIT = 10.0
 NODE_ROLES = {"master": "primary"}
 MEMBER_ROLES = {"master": "leader", "primary": "leader"}
 
@@ -64,17 +67,30 @@ def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
     )
 
 
-def parse_maximum_lag(config: Mapping[str, Any]) -> int:
-    """`maximum_lag_on_failover` in bytes, Patroni's default where it is not set."""
-    lag = _integer(config.get("maximum_lag_on_failover"))
-    return DEFAULT_MAXIMUM_LAG if lag is None else lag
+@dataclass(frozen=True, slots=True)
+class Dynamic:
+    """Of the dynamic configuration: `maximum_lag` in bytes, the leader lock's `ttl` and the `loop_wait` in seconds."""
+
+    maximum_lag: int | None = None
+    ttl: float | None = None
+    loop_wait: float | None = None
+
+
+def parse_config(config: Mapping[str, Any]) -> Dynamic:
+    """`GET /config`, Patroni's defaults where a key is not set."""
+    lag, ttl, loop = (_integer(config.get(k)) for k in ("maximum_lag_on_failover", "ttl", "loop_wait"))
+    return Dynamic(
+        DEFAULT_MAXIMUM_LAG if lag is None else lag,
+        DEFAULT_TTL if ttl is None else float(ttl),
+        DEFAULT_LOOP_WAIT if loop is None else float(loop),
+    )
 
 
 def parse_node(
     node: str,
     answer: Mapping[str, Any],
     members: tuple[PatroniMember, ...],
-    maximum_lag: int | None,
+    dynamic: Dynamic,
     now: float,
 ) -> PatroniReading:
     """`GET /patroni` of one node; `now` is epoch seconds. Raises ReadFailure when it is not Patroni's."""
@@ -100,6 +116,8 @@ def parse_node(
         unlocked=answer.get("cluster_unlocked") is True,
         failsafe=answer.get("failsafe_mode_is_active") is True,
         dcs_age=age,
-        maximum_lag=maximum_lag,
+        maximum_lag=dynamic.maximum_lag,
         members=members,
+        ttl=dynamic.ttl,
+        loop_wait=dynamic.loop_wait,
     )

@@ -247,6 +247,20 @@ class Navigator(Navigation):
 
         self._app.push_screen(PresenterDialog())
 
+    def open_causes(self) -> None:
+        """Everything that is wrong, kept up to date while it is open."""
+        from console.tui.dialogs.detail import DetailDialog
+        from console.tui.parts.sentence import cause_rows
+
+        session = self._session
+        self._app.push_screen(DetailDialog("What is wrong", lambda: cause_rows(session.store, session.glyphs), tuple))
+
+    def explain(self, title: str, message: str) -> None:
+        """What a person does by hand."""
+        from console.tui.dialogs.base import TextDialog
+
+        self._app.push_screen(TextDialog(title, [cell(line) for line in message.split("\n")]))
+
     def open_company(self) -> None:
         from console.tui.dialogs.base import TextDialog
         from console.tui.parts.company import company_rows, others

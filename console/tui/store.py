@@ -53,10 +53,12 @@ class Age(NamedTuple):
 
     seconds: float | None
     limit: float
+    lost: bool = False
+    """Whether the engine that told the value is lost, for `seconds`: then nothing of it may be shown."""
 
     @property
     def freshness(self) -> Freshness:
-        return freshness(self.seconds, self.limit)
+        return Freshness.GONE if self.lost else freshness(self.seconds, self.limit)
 
     @property
     def fresh(self) -> bool:
@@ -192,9 +194,14 @@ class Store:
         """A second has passed on the screens: every running clock shows this instant until the next beat."""
         self._beat = self._clock()
 
+    @property
+    def beaten(self) -> float:
+        """The instant of the last beat, by the engine's monotonic clock."""
+        return self._beat + (self._mono_ahead or 0.0)
+
     def spent(self, mono: float, until: float | None = None) -> float:
         """Seconds from an instant of the engine's monotonic clock until another one, or until the last beat."""
-        end = self._beat + (self._mono_ahead or 0.0) if until is None else until
+        end = self.beaten if until is None else until
         return max(0.0, end - mono)
 
     @property
@@ -216,6 +223,8 @@ class Store:
 
     def age(self, source: str) -> Age:
         """The age of what one source told; never read when the engine does not know the source."""
+        if self.link.state is LinkState.LOST:
+            return self._lost
         row = self.sources.get(source)
         if row is None:
             return Age(None, 1.0)
@@ -225,7 +234,13 @@ class Store:
 
     def oldest(self, sources: Iterable[str]) -> Age:
         """The age a value from several sources must admit to: the oldest in its limits."""
+        if self.link.state is LinkState.LOST:
+            return self._lost
         return max((self.age(source) for source in sources), key=lambda age: age.burden, default=FRESH)
+
+    @property
+    def _lost(self) -> Age:
+        return Age(self.link_age, 0.0, lost=True)
 
     def oldest_source(self) -> tuple[str, Age] | None:
         """The one source that is furthest past its limit, by name."""

@@ -5,5 +5,7 @@ from __future__ import annotations
 from state.capabilities import Capability
 
 CAPABILITY = Capability(
-    "detection", events=("state.detection.events",), projections=("state.detection.detector:DETECTOR",)
+    "detection",
+    events=("state.detection.events",),
+    projections=("state.detection.detector:DETECTOR", "state.detection.onsets:ONSETS"),
 )

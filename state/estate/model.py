@@ -181,11 +181,12 @@ class MonitorEntry(Adapted):
 
 
 class DnsRecord(Entry):
-    """A record and its expected answers."""
+    """A record, its expected answers, and the service that is reached by it; left out, the service of the same name."""
 
     name: Name
     type: Literal["A", "AAAA", "CNAME"] = "A"
     expect: tuple[str, ...]
+    service: ServiceName | None = None
 
 
 class ZoneEntry(Adapted):

@@ -63,6 +63,7 @@ class Library:
             last="never run",
             outline=tuple(_outline(s) for s in steps),
             warnings=self._warnings.get(name, ()),
+            acts=tuple(dict.fromkeys(s.what for s in steps if s.kind == "change")),
         )
 
     def _param(self, name: str, runbook: Runbook) -> Param:

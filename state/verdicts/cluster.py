@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from state.estate.model import DatabaseEntry
 from state.world.observed import Observed
-from state.world.readings import PatroniReading, PostgresReading, Reading
+from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading, Server
 from state.world.world import World
 
 
@@ -38,13 +38,17 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """One cluster as gathered at `now_mono`."""
+    """One cluster as gathered at `now_mono`.
+
+    `writes_go_to` are the nodes to which balancers send writes now, by fresh readings; None when no balancer says.
+    """
 
     name: str
     entry: DatabaseEntry
     now_mono: float
     nodes: Mapping[str, NodeFacts]
     write_rates: Mapping[str, float | None]
+    writes_go_to: frozenset[str] | None = None
 
     @property
     def writers(self) -> tuple[NodeFacts, ...]:
@@ -81,4 +85,16 @@ def gather(name: str, entry: DatabaseEntry, world: World, now_mono: float) -> Cl
         )
         recent = world.trend(f"wal/{name}/{node}")[-10:]
         rates[node] = max(recent) if recent else None
-    return ClusterFacts(name, entry, now_mono, nodes, rates)
+    return ClusterFacts(name, entry, now_mono, nodes, rates, _writes_go_to(entry, world, now_mono))
+
+
+def _writes_go_to(entry: DatabaseEntry, world: World, now_mono: float) -> frozenset[str] | None:
+    """The servers that take traffic in the backends declared to lead to the primary."""
+    backends = [backend for backend, role in entry.frontends.items() if role == "primary"]
+    found: list[Server] = []
+    for key in world.keys("balancer") if backends else ():
+        reading = world.fresh(key, BalancerReading, now_mono)
+        for backend in backends if reading is not None else ():
+            assert reading is not None
+            found += reading.of(backend)
+    return frozenset(s.name for s in found if s.serving) if found else None

@@ -8,8 +8,10 @@ from functools import cached_property
 from operator import is_
 from typing import Any
 
+from state.api.views.causes import Cause
 from state.estate.model import Estate
 from state.health import Health
+from state.verdicts.causes import find_causes
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.service import ServiceVerdict, service_verdicts
 from state.world.observed import Observed
@@ -38,6 +40,11 @@ class Judgement:
         """The verdicts on all services."""
         databases = {name: cluster.health for name, cluster in self.clusters.items()}
         return service_verdicts(self.estate, self.world, self.now_mono, databases)
+
+    @cached_property
+    def causes(self) -> tuple[Cause, ...]:
+        """What is wrong, at its root; in no order, and with the instants that readings tell by themselves."""
+        return find_causes(self.estate, self.world, self.now_mono, self.clusters, self.services)
 
     @property
     def healths(self) -> dict[str, Health]:

@@ -9,7 +9,8 @@ from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.guarantee import sender_of
-from state.verdicts.lag import ReplicationLag, standby_lag
+from state.verdicts.lag import ReplicationLag, lsn, received, standby_lag
+from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.split_brain import SplitBrain
 from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_message
 from state.world.readings import PostgresReading
@@ -51,8 +52,13 @@ def node_lag(node: NodeFacts, primary: PostgresReading | None) -> ReplicationLag
     return standby_lag(node.postgres, primary)
 
 
-def node_verdict(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, split: SplitBrain | None) -> NodeVerdict:
-    """Judge one node by its votes, its managers and, on a standby, its lag."""
+def node_verdict(
+    facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, split: SplitBrain | None, lost: LostPrimary | None
+) -> NodeVerdict:
+    """Judge one node by its votes, its managers and, on a standby, its lag.
+
+    The primary that does not answer fails; a standby that only waits for it has no fault of its own.
+    """
     votes = node_votes(node.node, node.postgres, facts.managers)
     role = agreed(votes)
     findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
@@ -60,16 +66,32 @@ def node_verdict(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, spli
     if split is not None and node.node in split.nodes:
         findings.append((Health.FAIL, "accepts writes, and so does another node"))
     if node.postgres is None:
-        findings.append((Health.UNKNOWN, _unreachable(facts, node)))
+        led = lost is not None and lost.node == node.node
+        health = Health.FAIL if lost is not None and led and lost.proven else Health.UNKNOWN
+        findings.append((health, f"{'primary, ' if led else ''}{_unreachable(facts, node)}"))
     elif node.postgres.in_recovery:
         sync = _sync(facts, node.node)
         state = _standby_state(node, lag)
-        findings += _standby_findings(facts, node, lag)
+        waits = lost is not None and _waits(node)
+        findings += [_waiting(node, lost)] if lost is not None and waits else _standby_findings(facts, node, lag)
     else:
         state = "writable"
     health = worst(h for h, _ in findings) if findings else Health.PASS
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
     return NodeVerdict(node, role, votes, health, message, lag, sync, state)
+
+
+def _waits(node: NodeFacts) -> bool:
+    """Whether all that was received is applied, so that nothing is wrong but the missing primary."""
+    reading = node.postgres
+    return reading is not None and not _paused(node) and reading.replay_lsn == received(reading) is not None
+
+
+def _waiting(node: NodeFacts, lost: LostPrimary) -> NodeFinding:
+    assert node.postgres is not None
+    position = received(node.postgres)
+    upto = f", has its WAL up to {lsn(position)}" if position is not None else ""
+    return Health.WARN, f"waits for {lost.node}{upto}"
 
 
 def _vote_finding(role: str, votes: tuple[Vote, ...]) -> NodeFinding | None:

@@ -11,6 +11,7 @@ from state.health import Health
 from state.verdicts.cluster import ClusterFacts, gather
 from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.guarantee import Guarantee, guarantee
+from state.verdicts.lost_primary import LostPrimary, lost_primary
 from state.verdicts.node import NodeFinding, NodeVerdict, node_lag, node_verdict
 from state.verdicts.risk import Candidate, best_candidate, data_risk
 from state.verdicts.split_brain import SplitBrain, split_brain
@@ -32,6 +33,7 @@ class ClusterVerdict:
     candidate: Candidate | None
     risk: DataRisk
     paused: bool
+    lost: LostPrimary | None
 
     @property
     def timeline(self) -> int | None:
@@ -46,18 +48,18 @@ def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: flo
     split = split_brain(facts)
     primary = facts.primary.postgres if facts.primary is not None else None
     lags = {n.node: node_lag(n, primary) for n in facts.nodes.values()}
-    nodes = {n.node: node_verdict(facts, n, lags[n.node], split) for n in facts.nodes.values()}
+    lost = lost_primary(facts) if split is None else None
+    nodes = {n.node: node_verdict(facts, n, lags[n.node], split, lost) for n in facts.nodes.values()}
     sync = guarantee(primary) if primary is not None else None
     candidate = best_candidate(facts, lags, sync)
     risk = data_risk(facts, candidate, sync, split=split is not None)
     leader = _leader(nodes)
     paused = any(m is not None and m.paused for m in facts.managers.values())
-    findings = _findings(facts, nodes, leader, split, sync, risk, paused)
+    findings = _findings(facts, nodes, leader, split, lost, sync, risk, paused)
     health = worst(h for h, _ in findings) if findings else Health.PASS
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
-    return ClusterVerdict(
-        facts, health, message or "one primary, standbys stream", leader, nodes, split, sync, candidate, risk, paused
-    )
+    message = message or "one primary, standbys stream"
+    return ClusterVerdict(facts, health, message, leader, nodes, split, sync, candidate, risk, paused, lost)
 
 
 def _leader(nodes: Mapping[str, NodeVerdict]) -> str:
@@ -74,6 +76,7 @@ def _findings(
     nodes: Mapping[str, NodeVerdict],
     leader: str,
     split: SplitBrain | None,
+    lost: LostPrimary | None,
     sync: Guarantee | None,
     risk: DataRisk,
     paused: bool,
@@ -81,11 +84,15 @@ def _findings(
     found: list[NodeFinding] = []
     if split is not None:
         found.append((Health.FAIL, split.message))
+    elif lost is not None and lost.proven:
+        seen = facts.nodes[lost.node].postgres_seen
+        found.append((Health.FAIL, f"no node accepts writes: primary {lost.node}, {no_data_reason(seen)}"))
     elif leader == CONFLICT:
         found.append((Health.UNKNOWN, f"{CONFLICT}: the witnesses do not agree on the leader"))
     elif facts.primary is None:
         found.append(_no_primary(facts, leader))
-    found += [(Health.WARN, f"{n}: {v.message}") for n, v in nodes.items() if v.health is not Health.PASS and v.message]
+    told = {n: v for n, v in nodes.items() if lost is None or n != lost.node}
+    found += [(Health.WARN, f"{n}: {v.message}") for n, v in told.items() if v.health is not Health.PASS and v.message]
     if sync is not None and sync.kind == "blocked":
         found.append((Health.FAIL, sync.message))
     if risk.health is Health.FAIL:

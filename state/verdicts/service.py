@@ -1,32 +1,65 @@
-"""Service health: figures of the first monitor with fresh data, probes, balancers and dependencies.
+"""Service health: figures of the first monitor with fresh data, probes, balancers, names and dependencies.
 
 The worst finding decides. Missing evidence is unknown, never a pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
 
 from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
 from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.figures import judge_traffic, usable_metrics
+from state.verdicts.reach import NameVerdict, name_verdicts
 from state.verdicts.traffic import backend_verdict
 from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
 from state.world.world import World
 
 
+class Reason(StrEnum):
+    """What a finding is about, the likeliest cause first: a name that leads elsewhere explains missing requests."""
+
+    NAME = "name"
+    BALANCER = "balancer"
+    FIGURES = "figures"
+    PROBES = "probes"
+    NEEDS = "needs"
+
+
+class ServiceFinding(NamedTuple):
+    """One finding about a service: a verdict, why, and what it is about."""
+
+    health: Health
+    message: str
+    reason: Reason
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceVerdict:
-    """The verdict on a service. `source` is the key of the figures shown; `fallback` = not the preferred monitor's."""
+    """The verdict on a service. `source` is the key of the figures shown; `fallback` = not the preferred monitor's.
+
+    `own` are its findings without those about what it needs, the worst first; `waits_for` are the failing and unknown
+    things it needs. `reach` is the verdict on each of its names.
+    """
 
     health: Health
     message: str
     traffic: ServiceTraffic | None
     source: str
     fallback: bool
+    own: tuple[ServiceFinding, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    reach: tuple[NameVerdict, ...] = ()
+
+    @property
+    def own_health(self) -> Health:
+        """The verdict without what it needs."""
+        return self.own[0].health if self.own else Health.PASS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +86,19 @@ class _Figures:
 class _Findings:
     """The findings of all sources: verdicts with messages, and notes without influence on the verdict."""
 
-    verdicts: list[tuple[Health, str]] = field(default_factory=list)
+    verdicts: list[ServiceFinding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def add(self, health: Health, message: str, reason: Reason) -> None:
+        self.verdicts.append(ServiceFinding(health, message, reason))
+
+    def ordered(self) -> list[ServiceFinding]:
+        """The worst first; of equal ones that which explains the others."""
+        return sorted(self.verdicts, key=lambda f: (-rank(f.health), list(Reason).index(f.reason)))
+
     def verdict(self, otherwise: str) -> tuple[Health, str]:
-        health = worst(h for h, _ in self.verdicts)
-        bad = [w for h, w in sorted(self.verdicts, key=lambda f: -rank(f[0])) if h is not Health.PASS]
+        health = worst(f.health for f in self.verdicts)
+        bad = [f.message for f in self.ordered() if f.health is not Health.PASS]
         return health, "; ".join([*(bad or [otherwise]), *self.notes])
 
 
@@ -86,7 +126,8 @@ def service_verdicts(
             if needed in estate.services:
                 judge(needed, (*above, name))
         depends = {n: judged[n].health if n in judged else databases.get(n) for n in service.depends_on}
-        judged[name] = service_verdict(estate, service, world, now_mono, known_probes.get(name, []), depends)
+        names = name_verdicts(estate, name, world, now_mono)
+        judged[name] = service_verdict(estate, service, world, now_mono, known_probes.get(name, []), depends, names)
 
     for name in estate.services:
         judge(name, ())
@@ -100,25 +141,30 @@ def service_verdict(
     now_mono: float,
     service_probes: list[Probe],
     depends: Mapping[str, Health | None],
+    names: Sequence[NameVerdict] = (),
 ) -> ServiceVerdict:
-    """Judge one service; `depends` holds the health of what it depends on (None = not judged)."""
+    """Judge one service; `depends` holds the health of what it depends on (None = not judged), `names` its reach."""
     findings = _Findings()
     shown = _metrics(estate, service, world, now_mono, findings)
     answered = _ask_probes(world, now_mono, service_probes, findings)
     if shown is None and not service_probes:
-        findings.verdicts.append((Health.UNKNOWN, "neither metrics nor probes"))
+        findings.add(Health.UNKNOWN, "neither metrics nor probes", Reason.FIGURES)
     _balancers(service, world, now_mono, findings)
+    _names(names, findings)
+    own = tuple(f for f in findings.ordered() if f.health is not Health.PASS)
     for name, health in depends.items():
         if health is Health.FAIL:
-            findings.verdicts.append((Health.WARN, f"depends on {name}, which fails"))
+            findings.add(Health.WARN, f"depends on {name}, which fails", Reason.NEEDS)
         elif health is Health.UNKNOWN:
             findings.notes.append(f"{name} unknown")
+    waits = tuple(n for n, h in depends.items() if h in (Health.FAIL, Health.UNKNOWN))
     otherwise = "within objectives" if shown is not None else f"{answered} of {len(service_probes)} probes pass"
     health, message = findings.verdict(otherwise)
     if shown is None or not shown.fresh:
-        return ServiceVerdict(health, message, None, "", False)
+        return ServiceVerdict(health, message, None, "", False, own, waits, tuple(names))
     fallback = service.metrics is not None and shown.monitor != service.metrics.monitors[0]
-    return ServiceVerdict(health, message, shown.traffic, f"metrics:{shown.monitor}", fallback)
+    source = f"metrics:{shown.monitor}"
+    return ServiceVerdict(health, message, shown.traffic, source, fallback, own, waits, tuple(names))
 
 
 def _metrics(estate: Estate, service: Service, world: World, now_mono: float, findings: _Findings) -> _Figures | None:
@@ -130,11 +176,11 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
     shown = usable[0] if usable else next((f for f in asked if f.fresh), asked[0])
     bad = max(usable, key=lambda f: rank(f.health), default=shown)
     if rank(bad.health) > rank(shown.health):
-        findings.verdicts.append((bad.health, _disagreement(bad, shown)))
+        findings.add(bad.health, _disagreement(bad, shown), Reason.FIGURES)
         shown = bad
     else:
         message = shown.message if usable else "; ".join(f"{f.monitor}: {f.message}" for f in asked)
-        findings.verdicts.append((shown.health, message))
+        findings.add(shown.health, message, Reason.FIGURES)
     first = asked[0]
     if usable and first.health is Health.UNKNOWN:
         how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"figures of {shown.monitor}"
@@ -169,12 +215,12 @@ def _ask_probes(world: World, now_mono: float, service_probes: list[Probe], find
     silent = [f"{p.name}: {no_data_reason(world.observed.get(p.key))}" for p, r in answers if r is None]
     if failed:
         health = Health.FAIL if len(failed) == len(answers) else Health.WARN
-        findings.verdicts.append((health, ", ".join(failed)))
+        findings.add(health, ", ".join(failed), Reason.PROBES)
     if silent:
-        only_witness = not passed and not failed and all(h is not Health.PASS for h, _ in findings.verdicts)
-        findings.verdicts.append((Health.UNKNOWN if only_witness else Health.WARN, ", ".join(silent)))
+        only_witness = not passed and not failed and all(f.health is not Health.PASS for f in findings.verdicts)
+        findings.add(Health.UNKNOWN if only_witness else Health.WARN, ", ".join(silent), Reason.PROBES)
     if passed and not failed and not silent:
-        findings.verdicts.append((Health.PASS, ""))
+        findings.add(Health.PASS, "", Reason.PROBES)
     return passed
 
 
@@ -186,9 +232,22 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
         key = f"balancer:{balancer}"
         reading = world.fresh(key, BalancerReading, now_mono)
         if reading is None:
-            findings.verdicts.append((Health.WARN, f"{balancer}: {no_data_reason(world.observed.get(key))}"))
+            message = f"{balancer}: {no_data_reason(world.observed.get(key))}"
+            findings.add(Health.WARN, message, Reason.BALANCER)
             continue
         verdict = backend_verdict(reading.of(entry.backend), entry.floor, entry.colours)
         if verdict.health is not Health.PASS:
             health = Health.WARN if verdict.health is Health.UNKNOWN else verdict.health
-            findings.verdicts.append((health, f"{balancer}: {verdict.message}"))
+            findings.add(health, f"{balancer}: {verdict.message}", Reason.BALANCER)
+
+
+def _names(names: Sequence[NameVerdict], findings: _Findings) -> None:
+    """A service that no new client can reach fails, whatever its old clients still measure."""
+    wrong = [n for n in names if n.health is Health.FAIL]
+    for name in names:
+        if name.health is Health.UNKNOWN:
+            findings.notes.append(name.message)  # its DNS server is a source of its own
+        elif name.health is Health.FAIL and len(wrong) < len(names):
+            findings.add(Health.WARN, name.message, Reason.NAME)
+        elif name.health is not Health.PASS:
+            findings.add(name.health, name.message, Reason.NAME)

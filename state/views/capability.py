@@ -22,7 +22,5 @@ CAPABILITY = Capability(
         _topic("journal", "JournalView", "9", "Journal", entries="entry"),
     ),
     projections=("state.views.journal:TAIL", "state.views.history:HISTORY"),
-    contributions=tuple(
-        f"state.views.{name}:contribute" for name in ("replication", "traffic", "runbooks", "overview", "journal")
-    ),
+    contributions=tuple(f"state.views.{name}:contribute" for name in ("replication", "traffic", "runbooks", "journal")),
 )

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from state.api.views.header import ConsoleRow, DataRisk, RtoClock, WaitingRun
+from state.api.views.header import ConsoleRow, DataRisk, WaitingRun
 from state.api.views.runbooks import RunbookRow
 from state.capabilities import parts
+from state.detection.detector import Detector
+from state.detection.onsets import Onsets
 from state.health import Health
 from state.journal.projection import Folds
+from state.runs.fold import RunHistory
 from state.verdicts.judge import Judgement
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
 from state.views.memory import Memory
+from state.views.situation import Picture, picture
 from state.world.world import World
 
 S = TypeVar("S")
@@ -34,18 +38,15 @@ class JournalState:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one capability adds to header, banner and advice.
+    """What one capability adds to every screen.
 
-    `alarms` must be seen on every screen, the most severe first; `running` names the open runs; `clocks` are running
-    objectives; `risks` what a failover now could lose; `advice` what to recover first, and why; `waiting` the runs
-    that need a person.
+    `alarms` must be seen on every screen, besides the causes that the readings show; `running` names the open runs;
+    `risks` is what a failover now could lose; `waiting` the runs that need a person.
     """
 
     alarms: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
-    clocks: tuple[RtoClock, ...] = ()
     risks: tuple[DataRisk, ...] = ()
-    advice: str = ""
     waiting: tuple[WaitingRun, ...] = ()
 
 
@@ -110,6 +111,18 @@ class ViewContext:
         """The health of every database and service."""
         self.reads.world = True
         return self._judgement.healths
+
+    @property
+    def picture(self) -> Picture:
+        """What is wrong now, in the order to deal with it."""
+        self.reads.world = True
+        self.reads.states |= {Detector, Onsets, RunHistory}
+        return self._picture
+
+    @cached_property
+    def _picture(self) -> Picture:
+        of = self._folds.of
+        return picture(self._judgement, of(Detector), of(Onsets), of(RunHistory), self.library)
 
     @property
     def contributions(self) -> tuple[Contribution, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from state.api.views.causes import Cause, SubjectKind
 from state.api.views.header import DataRisk, HeaderView, SourceRow
+from state.health import Health
 from state.verdicts.clocks import most_urgent
 from state.verdicts.evidence import rank
 from state.views.context import ViewContext
@@ -12,26 +14,34 @@ from state.world.world import World
 
 
 def build(context: ViewContext) -> HeaderView:
-    """Build the header from what every capability contributes."""
-    estate, journal = context.estate, context.journal
+    """Build the header from what is wrong and from what every capability contributes."""
+    estate, journal, found = context.estate, context.journal, context.picture
     added = context.contributions
-    clocks = {clock.service: clock for each in added for clock in each.clocks}
+    told = tuple(_alarm(alarm) for each in added for alarm in each.alarms)
+    loud = [cause for cause in found.causes if cause.loud]
     view = HeaderView(
         estate=estate.estate,
         environment=estate.environment,
-        rto=most_urgent(clocks, context.now_mono),
+        rto=most_urgent(found.clocks, context.now_mono),
         risk=worst_risk(risk for each in added for risk in each.risks),
         running=tuple(name for each in added for name in each.running),
         effects=journal.unavailable,
         journal_seq=journal.seq,
         journal_head=journal.head,
         journal_verified=journal.verified,
-        alarms=tuple(alarm for each in added for alarm in each.alarms),
+        alarms=tuple(cause.detail for cause in (*loud, *told)),
+        causes=(*loud, *told, *(cause for cause in found.causes if not cause.loud)),
         sources=sources(context.world),
         waiting={run.run: run for each in added for run in each.waiting},
         consoles=context.consoles,
     )
     return context.memory.keep("header", view)
+
+
+def _alarm(message: str) -> Cause:
+    """What a capability reports in its own words."""
+    key = f"alarm/{message}"
+    return Cause(key, SubjectKind.OTHER, "", Health.WARN, None, message, message, (), None, None, (), True)
 
 
 def worst_risk(risks: Iterable[DataRisk]) -> DataRisk | None:

@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 
 from state.api.views.header import RtoClock
-from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
-from state.detection.detector import Detector
+from state.api.views.overview import AlertRow, OpenRunRow, OverviewView, ProbeRow, RecoverRow, ServiceRow
 from state.estate.model import Estate, Service
 from state.health import Health
+from state.runs.fold import RunHistory
+from state.runs.model import Run
 from state.units import millis
 from state.verdicts.alerts import KnownAlert, alerts_verdict
-from state.verdicts.evidence import no_data_reason
-from state.verdicts.priority import Priority, advice, recovery_order
+from state.verdicts.evidence import no_data_reason, worst
+from state.verdicts.priority import Priority, advice
 from state.verdicts.service import ServiceVerdict, probes
+from state.verdicts.situation import Place
 from state.verdicts.traffic import active_message
-from state.views.context import Contribution, ViewContext
+from state.views.context import ViewContext
+from state.views.situation import Picture
 from state.world.readings import BalancerReading, ProbeReading
 from state.world.world import World
 
@@ -24,36 +27,71 @@ from state.world.world import World
 def build(context: ViewContext) -> OverviewView:
     """Build the overview; a service that is or was impaired has its RTO clock."""
     estate, world, now_mono = context.estate, context.world, context.now_mono
-    clocks = context.of(Detector).clocks
-    ranked = [p for p in _order(context) if p.name in estate.services]
-    verdicts = context.services
+    found, verdicts = context.picture, context.services
+    ranked = [p for p in found.order if p.name in estate.services]
     alerts = alerts_verdict(estate, world, now_mono)
+    health, message = summary(found, alerts.health if world.keys("alerts") else Health.PASS)
     view = OverviewView(
-        advice="; ".join(each.advice for each in context.contributions if each.advice),
+        health=health,
+        summary=message,
+        advice=advice(found.order, context.healths),
         alerts_health=alerts.health,
         alerts_message=alerts.message,
         alerts_firing=len(alerts.firing) if alerts.firing or alerts.proven else None,
         alerts_suppressed=len(alerts.suppressed),
+        recover={f"{p.kind}/{p.name}": _recover_row(order, p, found) for order, p in enumerate(found.places, 1)},
         services={
-            p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], clocks.get(p.name))
+            p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], found.clocks.get(p.name))
             for place, p in enumerate(ranked, 1)
         },
         alerts=_alert_rows(alerts.shown),
         probes=_probe_rows(estate, world, now_mono),
-        databases={name: context.healths[name] for name in estate.databases},
+        runs={run.id: _open_run(run) for run in reversed(context.of(RunHistory).open())},
     )
     return context.memory.keep("overview", view)
 
 
-def contribute(context: ViewContext) -> Contribution:
-    """The clocks of impaired services, and what to recover first."""
-    clocks = context.of(Detector).clocks
-    return Contribution(clocks=tuple(clocks.values()), advice=advice(_order(context), context.healths))
+def summary(found: Picture, alerts: Health) -> tuple[Health, str]:
+    """The line about everything. Only a pass of every row, without any cause and with alerting proven, is a pass."""
+    healths = [p.health for p in found.places]
+    health = worst([*healths, *(c.health for c in found.causes), alerts])
+    count = len(healths)
+    if not count:
+        return Health.UNKNOWN, "nothing is watched: the estate has no service and no database"
+    if health is Health.PASS:
+        return health, f"all {count} within their objectives"
+    failing, unknown = healths.count(Health.FAIL), healths.count(Health.UNKNOWN)
+    told = [f"{n} {word}" for n, word in ((failing, "failing"), (unknown, "unknown")) if n]
+    warned = healths.count(Health.WARN)
+    told += [f"{warned} impaired"] if warned else []
+    if not told:
+        told = ["alerting is not proven"] if alerts is Health.UNKNOWN else [f"{len(found.causes)} to look at"]
+    return health, f"{', '.join(told)} of {count}" if failing or unknown or warned else ", ".join(told)
 
 
-def _order(context: ViewContext) -> tuple[Priority, ...]:
-    clocks = context.of(Detector).clocks
-    return recovery_order(context.estate, context.healths, clocks, context.now_mono)
+def _open_run(run: Run) -> OpenRunRow:
+    done = sum(1 for step in run.steps if run.settled(step))
+    said = run.question or run.message or f"{done} of {len(run.steps)} steps"
+    return OpenRunRow(run.id, run.runbook or run.title, run.shown_state(), said)
+
+
+def _recover_row(order: int, place: Place, found: Picture) -> RecoverRow:
+    clock = found.clocks.get(place.name)
+    running = clock is not None and clock.ended_mono is None and place.health is not Health.PASS
+    return RecoverRow(
+        kind=place.kind,
+        name=place.name,
+        order=order,
+        depth=place.depth,
+        waits_for=place.waits_for,
+        health=place.health,
+        since_mono=place.since_mono,
+        rto=clock if running else None,
+        message=place.message,
+        next=place.next,
+        sources=place.sources,
+        runs=found.runs.get(place.name, ()),
+    )
 
 
 def _service_row(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.estate.model import Estate
-from state.health import Health
 from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.node import NodeVerdict
@@ -29,11 +28,8 @@ def build(context: ViewContext) -> ReplicationView:
 
 
 def contribute(context: ViewContext) -> Contribution:
-    """Two writers first, then clusters that fail; and what a failover of each could lose."""
-    clusters = context.clusters
-    alarms = [c.split.message for c in clusters.values() if c.split is not None]
-    alarms += [f"{n}: {c.message}" for n, c in clusters.items() if c.split is None and c.health is Health.FAIL]
-    return Contribution(alarms=tuple(alarms), risks=tuple(c.risk for c in clusters.values()))
+    """What a failover of each cluster could lose."""
+    return Contribution(risks=tuple(c.risk for c in context.clusters.values()))
 
 
 def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:

@@ -76,7 +76,10 @@ class PatroniMember:
 
 @dataclass(frozen=True, slots=True)
 class PatroniReading:
-    """One Patroni node's answer. Roles are normalised: `master` of 3.x is `primary`."""
+    """One Patroni node's answer. Roles are normalised: `master` of 3.x is `primary`.
+
+    `ttl` and `loop_wait` in seconds as configured: a leader that is silent for `ttl` loses its lock.
+    """
 
     node: str
     scope: str
@@ -92,6 +95,8 @@ class PatroniReading:
     dcs_age: float | None
     maximum_lag: int | None = None
     members: tuple[PatroniMember, ...] = ()
+    ttl: float | None = None
+    loop_wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

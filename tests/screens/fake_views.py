@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from state.api.run_states import RunState, StepState
+from state.api.views.causes import Cause, Forecast, ForecastKind, NextKind, NextStep, SubjectKind, Victim
 from state.api.views.header import DataRisk, HeaderView, RtoClock, SourceRow
 from state.api.views.journal import JournalRow, JournalView
-from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
+from state.api.views.overview import AlertRow, OpenRunRow, OverviewView, ProbeRow, RecoverRow, ServiceRow
 from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
@@ -52,8 +53,61 @@ def header(mono: float, wall: float, environment: str = "lab") -> HeaderView:
         journal_head="9f2c41d8aa01bb",
         journal_verified="chain verified to entry 1287",
         alarms=("SPLIT BRAIN orders: n1 and n3 both accept writes",),
+        causes=causes(mono),
         sources=source_rows(mono),
     )
+
+
+def causes(mono: float) -> tuple[Cause, ...]:
+    """Two writers with those who wait for them, and a source that is silent."""
+    fence = NextStep(NextKind.HAND, "", {}, "f", "fence n3 by hand", "Stop Patroni and PostgreSQL on n3.")
+    return (
+        Cause(
+            "database/orders/split-brain", SubjectKind.DATABASE, "orders", Health.FAIL, mono - 200,
+            "SPLIT BRAIN, n1 and n3 both accept writes", "SPLIT BRAIN orders: n1 and n3 both accept writes",
+            (Victim(SubjectKind.SERVICE, "checkout", "waits for orders"),), None, fence, ("n1/api",), True,
+        ),
+        Cause(
+            "source/n3/api", SubjectKind.SOURCE, "n3/api", Health.UNKNOWN, mono - 34,
+            "its figures are unknown, it does not answer", "n3/api: no data", (),
+            Forecast(ForecastKind.RETRY, "The engine asks again by itself", None), None, (LATE,), False,
+        ),
+    )  # fmt: skip
+
+
+def recover(mono: float) -> dict[str, RecoverRow]:
+    """The database first, checkout and catalog below it."""
+    clock = RtoClock("checkout", mono - 198, 900, None)
+
+    def row(
+        kind: SubjectKind, name: str, order: int, depth: int, waits: str, health: Health, message: str, **other: Any
+    ) -> RecoverRow:
+        failing = health is Health.FAIL
+        made = RecoverRow(
+            kind, name, order, depth, waits, health, None if health is Health.PASS else mono - 198,
+            clock if failing else None, message, None, ("prometheus",), ("r-41",) if name == "checkout" else (),
+        )  # fmt: skip
+        return replace(made, **other)
+
+    fence = causes(mono)[0].next
+    return {
+        "database/orders": row(
+            SubjectKind.DATABASE, "orders", 1, 0, "", Health.FAIL, "SPLIT BRAIN, n1 and n3 both accept writes",
+            next=fence, sources=("n1/api",),
+        ),
+        "service/checkout": row(
+            SubjectKind.SERVICE, "checkout", 2, 1, "orders", Health.FAIL, "waits for orders; 5xx 18.2% > 1%"
+        ),
+        "service/catalog": row(
+            SubjectKind.SERVICE, "catalog", 3, 2, "checkout", Health.WARN, "needs checkout, which fails"
+        ),
+        "service/search": row(
+            SubjectKind.SERVICE, "search", 4, 0, "", Health.UNKNOWN, "no samples for 34 s", sources=(LATE,)
+        ),
+        "service/mail": row(
+            SubjectKind.SERVICE, "mail", 5, 0, "", Health.PASS, "within its objectives", sources=("apps",)
+        ),
+    }  # fmt: skip
 
 
 def service(name: str, order: int, health: Health, message: str, **other: Any) -> ServiceRow:
@@ -69,6 +123,10 @@ def service(name: str, order: int, health: Health, message: str, **other: Any) -
 def overview(mono: float, wall: float) -> OverviewView:
     climb = tuple(0.001 + max(0, n - 18) ** 2 * 0.0004 for n in range(40))
     return OverviewView(
+        health=Health.FAIL,
+        summary="2 failing, 1 unknown, 1 impaired of 5",
+        recover=recover(mono),
+        runs={"r-41": OpenRunRow("r-41", "rollback-release", RunState.WAITING, "Did the error ratio fall?")},
         advice="Recover first: checkout (tier 1, 11 min left, unblocks 2).",
         alerts_health=Health.PASS,
         alerts_message="the watchdog alert is seen, 2 alerts firing",
@@ -95,7 +153,6 @@ def overview(mono: float, wall: float) -> OverviewView:
             "a2": AlertRow("ReplicationLag", "warning", "firing", wall - 65, "n2 behind", "alertmanager",
                            Health.WARN, None, ("alertmanager",)),
         },
-        databases={"orders": Health.FAIL},
         probes={
             "checkout-east": ProbeRow("checkout-east", "checkout", "east", Health.FAIL, "500 in 12 ms", "probes"),
             "checkout-west": ProbeRow("checkout-west", "checkout", "west", Health.PASS, "200 in 9 ms", "probes"),
@@ -281,20 +338,24 @@ def calm() -> dict[str, Any]:
                 for name, row in views["overview"].services.items()}  # fmt: skip
     sources = {key: SourceRow(key, mono, 86_400.0, "", "") for key in SOURCES}
     safe = DataRisk("orders", 0, 1_000_000, Health.PASS, "n2 has everything n1 has", ("n1/api",))
-    views["header"] = replace(views["header"], rto=None, risk=safe, running=(), alarms=(), sources=sources)
+    views["header"] = replace(views["header"], rto=None, risk=safe, running=(), alarms=(), causes=(), sources=sources)
+    well = {k: replace(row, depth=0, waits_for="", health=Health.PASS, since_mono=None, rto=None, runs=(),
+                       message="within its objectives") for k, row in views["overview"].recover.items()}  # fmt: skip
     views["overview"] = replace(
-        views["overview"], services=services, alerts={}, alerts_firing=0, advice="", databases={"orders": Health.PASS}
-    )
+        views["overview"], services=services, alerts={}, alerts_firing=0, advice="", recover=well, runs={},
+        health=Health.PASS, summary="all 5 within their objectives",
+    )  # fmt: skip
     return views
 
 
 def empty() -> dict[str, Any]:
     """An engine that has read nothing yet."""
     views = incident()
-    nothing: dict[str, Any] = {"services": {}, "alerts": {}, "probes": {}, "databases": {}, "clusters": {},
+    nothing: dict[str, Any] = {"services": {}, "alerts": {}, "probes": {}, "recover": {}, "clusters": {},
                "nodes": {}, "slots": {}, "order": (),
                "library": {}, "runs": {}, "steps": {}, "backends": {}, "servers": {}, "dns": {}, "entries": {},
-               "sources": {}, "alarms": (), "running": (), "rto": None, "risk": None, "advice": ""}  # fmt: skip
+               "sources": {}, "alarms": (), "causes": (), "running": (), "rto": None,
+               "risk": None, "advice": "", "summary": "nothing is watched", "health": Health.UNKNOWN}  # fmt: skip
     return {
         topic: replace(view, **{k: v for k, v in nothing.items() if hasattr(view, k)}) for topic, view in views.items()
     }
@@ -311,7 +372,7 @@ def poison(value: Any, depth: int = 0) -> Any:
     changes: dict[str, Any] = {}
     for name in value.__dataclass_fields__:
         old = getattr(value, name)
-        if isinstance(old, Mapping) and name not in {"sources", "databases"}:
+        if isinstance(old, Mapping) and name not in {"sources"}:
             changes[name] = {key: poison(row) for key, row in old.items()}
         elif type(old) is str and name not in keep:
             changes[name] = old + HOSTILE

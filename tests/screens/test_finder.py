@@ -35,7 +35,7 @@ def first(st: Stage) -> str:
 @pytest.mark.parametrize(
     ("typed", "screen", "table", "row"),
     [
-        ("search", "overview", "services", "search"),
+        ("search", "overview", "recover", "service/search"),
         ("CheckoutErrors", "overview", "alerts", "a1"),
         ("orders data", "replication", "nodes", "orders/n1"),
         ("orders/n2 node", "replication", "nodes", "orders/n2"),

@@ -31,7 +31,7 @@ async def follow(st: Stage, name: str) -> None:
 
 async def test_enter_follows_from_service_to_database_node_run_and_entry_and_escape_comes_back() -> None:
     async with stage(size=(120, 40)) as st:
-        await st.press("1")
+        await st.press("1", "down")
         await follow(st, "orders")
         await st.until(lambda: st.app.current_mode == "replication", "the database")
         await st.until(lambda: table(st, "nodes").cursor_key == "orders/n1", "its first node")
@@ -46,12 +46,16 @@ async def test_enter_follows_from_service_to_database_node_run_and_entry_and_esc
             await st.press("escape")
             await st.until(lambda screen=screen: st.app.current_mode == screen, screen)  # type: ignore[misc]
             await st.pilot.pause(0.1)
-        assert table(st, "services").cursor_key == "checkout"
+        assert table(st, "recover").cursor_key == "service/checkout"
 
 
 @pytest.mark.parametrize(
     ("screen", "keys", "name", "to"),
-    [("9", (), "r-41", "runbooks"), ("4", (), "checkout", "overview"), ("1", ("tab", "tab"), "checkout", "overview")],
+    [
+        ("9", (), "r-41", "runbooks"),
+        ("4", (), "checkout", "overview"),
+        ("1", ("tab", "tab", "tab"), "checkout", "overview"),
+    ],
 )
 async def test_entries_backends_and_probes_lead_on(screen: str, keys: tuple[str, ...], name: str, to: str) -> None:
     async with stage(size=(120, 40)) as st:

@@ -150,12 +150,12 @@ def test_only_what_is_looked_at_is_loaded() -> None:
         "print(*[m for m in sys.modules if m.startswith('state.api.views.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == ["state.api.views.header"]
+    assert done.stdout.split() == ["state.api.views.causes", "state.api.views.header"]
 
 
 async def test_a_screen_looks_at_its_own_topic_and_the_header() -> None:
     async with stage("incident") as st:
-        await st.sees("18.2%", "CheckoutErrors", "✗ FAIL  orders")
+        await st.sees("18.2%", "CheckoutErrors", "✗ FAIL     orders")
         looked_at = {name for name, mirror in st.app.store._mirrors.items() if mirror._view is not None}
         assert looked_at == {"header", "overview"}
         await st.press("4")

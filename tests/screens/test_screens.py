@@ -16,7 +16,7 @@ from tests.screens.fake_engine import stage
 
 SIZES = [(80, 24), (120, 40)]
 WORDS = {
-    "overview": ("checkout", "FAIL", "18.2%", "480 ms", "CheckoutErrors", "checkout-east", "Recover first"),
+    "overview": ("Recover in this order", "checkout", "FAIL", "18.2%", "CheckoutErrors", "fence n3 by hand", "r-41"),
     "replication": ("CONFLICT", "13.2 MB", "42.0 s", "n3", "no data", "cdc", "of 1.0 MB"),
     "runbooks": ("r-41", "WAITING", "Did the error ratio fall?", "judge", "PENDING", "rollback-release"),
     "traffic": ("edge-east/checkout", "1/2", "blue", "DRAIN", "38.2/s", "100.0%"),
@@ -86,7 +86,7 @@ async def test_what_is_old_carries_its_age_and_what_is_gone_is_withheld() -> Non
         await st.sees("~ 9 s")
         gone = {**sources, "prometheus": replace(sources["prometheus"], mono=mono - 600)}
         st.front.show("header", replace(view, sources=gone))
-        await st.until(lambda: "18.2%" not in "\n".join(st.lines[4:9]), "the withheld figure")
+        await st.until(lambda: "18.2%" not in "\n".join(st.lines[4:10]), "the withheld figure")
         await st.sees("no data since")
         assert "PASS     mail" in st.text
 
@@ -98,7 +98,7 @@ async def test_a_pass_that_grew_old_is_no_pass() -> None:
         mono = st.front.mono()
         sources = {key: replace(row, mono=mono - 8, limit=3.0) for key, row in view.sources.items()}
         st.front.show("header", replace(view, sources=sources))
-        await st.until(lambda: "PASS" not in "\n".join(st.lines[2:9]), "no pass from old readings")
+        await st.until(lambda: "PASS" not in "\n".join(st.lines[2:8]), "no pass from old readings")
         await st.sees("STALE")
 
 
@@ -127,23 +127,23 @@ async def test_a_lost_engine_is_said_on_every_screen_and_found_again() -> None:
 async def test_a_change_reaches_the_screen_and_only_changed_rows_are_built() -> None:
     async with stage("calm") as st:
         built: list[str] = []
-        feed = st.app.screen.services  # type: ignore[attr-defined]
+        feed = st.app.screen.recover  # type: ignore[attr-defined]
         build = feed._build
         feed._build = lambda key, row, age: (built.append(key), build(key, row, age))[1]
         view = st.front.view("overview")
-        mail = replace(view.services["mail"], health=Health.FAIL, message="mails stay in the queue")
-        st.front.show("overview", replace(view, services={**view.services, "mail": mail}))
+        mail = replace(view.recover["service/mail"], health=Health.FAIL, message="mails stay in the queue")
+        st.front.show("overview", replace(view, recover={**view.recover, "service/mail": mail}))
         await st.sees("mails")
-        assert set(built) == {"mail"}
+        assert set(built) == {"service/mail"}
 
 
 async def test_the_cursor_stays_on_its_row_when_the_order_changes() -> None:
     async with stage() as st:
-        await st.press("j", "j")
+        await st.press("j", "j", "j")
         await st.sees("› ? UNKNOWN  search")
         view = st.front.view("overview")
-        first = replace(view.services["search"], order=0)
-        st.front.show("overview", replace(view, services={**view.services, "search": first}))
+        first = replace(view.recover["service/search"], order=0)
+        st.front.show("overview", replace(view, recover={**view.recover, "service/search": first}))
         await st.until(lambda: "search" in st.lines[5], "search on top")
         assert st.app.screen.selected().name == "search"  # type: ignore[attr-defined]
 
@@ -199,11 +199,11 @@ async def test_a_row_that_was_not_read_does_not_stay_as_if_it_were_fresh(monkeyp
     monkeypatch.setattr("console.tui.app.RESTART_SECONDS", 0.3)
     async with stage("calm") as st:
         await st.sees("PASS     mail")
-        st.app._apply({"topic": "overview", "rows": {"services": {"mail": ["a health of a later version"]}}})
+        st.app._apply({"topic": "overview", "rows": {"recover": {"service/mail": ["a health of a later version"]}}})
         st.app._announce()
         await st.sees("ENGINE LOST")
         view = st.front.view("overview")
-        mail = replace(view.services["mail"], health=Health.FAIL, message="mails stay in the queue")
-        st.front.show("overview", replace(view, services={**view.services, "mail": mail}))
+        mail = replace(view.recover["service/mail"], health=Health.FAIL, message="mails stay in the queue")
+        st.front.show("overview", replace(view, recover={**view.recover, "service/mail": mail}))
         await st.until(lambda: "ENGINE LOST" not in st.text, "the engine found again")
         await st.sees("FAIL     mail")

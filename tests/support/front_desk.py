@@ -72,7 +72,9 @@ class Desk:
         self.attached = Attached(RealClock(), lambda: self.touch(consoles=self.attached.rows))
         self.views: dict[str, Any] = {
             "header": HEADER,
-            "overview": OverviewView("", Health.UNKNOWN, "", None, 0, {"checkout": SERVICE}, {}, {}, {}),
+            "overview": OverviewView(
+                Health.UNKNOWN, "", "", Health.UNKNOWN, "", None, 0, {}, {"checkout": SERVICE}, {}, {}
+            ),
             "replication": ReplicationView({}, {}, {}),
             "runbooks": RunbooksView((), {}, {}, {}),
             "traffic": TrafficView({}, {}, {}),

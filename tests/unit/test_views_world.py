@@ -125,6 +125,7 @@ def test_trap_21_silent_balancer_turns_unknown_and_keeps_its_rows(world: World) 
 
 def test_dns_rows(world: World) -> None:
     key, row_key = "dns:shop.example@127.0.0.1:53", "shop.example/checkout/A@127.0.0.1:53"
+    del world.observed[key]
     assert traffic(look(world)).dns[row_key].health is Health.UNKNOWN
     put(world, key, DnsReading("shop.example", "127.0.0.1:53", 1, {"checkout/A": ("10.2.0.10", "10.1.0.10")}))
     assert traffic(look(world)).dns[row_key].health is Health.PASS

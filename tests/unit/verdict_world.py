@@ -21,6 +21,7 @@ from state.views.memory import Memory
 from state.world.observed import Observed, ReadError
 from state.world.readings import (
     BalancerReading,
+    DnsReading,
     MetricsReading,
     PatroniMember,
     PatroniReading,
@@ -192,6 +193,14 @@ def metrics(error_ratio: float | None = 0.0, rate: float | None = 50.0, p99: flo
     return MetricsReading({"checkout": ServiceTraffic("checkout", rate, error_ratio, p99)}, 0.2)
 
 
+DNS = "dns:shop.example@127.0.0.1:53"
+
+
+def dns(*addresses: str) -> DnsReading:
+    """What the zone's one server answers for checkout."""
+    return DnsReading("shop.example", "127.0.0.1:53", 1, {"checkout/A": addresses}, {"checkout/A": 5})
+
+
 def healthy_service(world: World) -> None:
     """Checkout is fine by every witness."""
     for monitor in ("prometheus", "apps"):
@@ -199,6 +208,7 @@ def healthy_service(world: World) -> None:
     for site in ("east", "west"):
         put(world, f"balancer:edge-{site}", balancer(f"edge-{site}", server("blue"), server("green", 0)))
         put(world, f"probe:probes/checkout-{site}", ProbeReading(f"checkout-{site}", 200, 0.01))
+    put(world, DNS, dns("10.1.0.10", "10.2.0.10"))
 
 
 def healthy_world() -> World:

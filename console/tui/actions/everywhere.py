@@ -5,6 +5,8 @@ from __future__ import annotations
 from console.tui.actions.base import Action, ActionContext, Navigation
 from state.api.views.header import HeaderView
 
+CAUSES = "!"
+"""The key that lists everything that is wrong."""
 ANSWER = "D"
 """The key that answers the run of the first waiting line."""
 
@@ -59,6 +61,15 @@ class Present(Action):
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         navigator.open_presenter()
+
+
+class ShowCauses(Action):
+    """Everything that is wrong, at its root: who waits for it, what happens by itself, what to do."""
+
+    key, title, shown = "exclamation_mark", "what is wrong", False
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_causes()
 
 
 class AnswerRun(Action):

@@ -12,7 +12,15 @@ from console.tui import actions
 from console.tui.actions.base import KNOWN, Action
 
 EVERYWHERE = "everywhere"
-_SHOWN_KEYS = {"question_mark": "?", "slash": "/", "colon": ":", "full_stop": ".", "ctrl+p": "^p", "escape": "esc"}
+_SHOWN_KEYS = {
+    "question_mark": "?",
+    "exclamation_mark": "!",
+    "slash": "/",
+    "colon": ":",
+    "full_stop": ".",
+    "ctrl+p": "^p",
+    "escape": "esc",
+}
 _loaded: set[str] = set()
 
 

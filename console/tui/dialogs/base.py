@@ -14,8 +14,9 @@ from textual.widget import Widget
 
 from console.tui.glyphs import KEY, MUTED
 from console.tui.parts.facts import Facts, Row
-from console.tui.parts.header import alarm_lines, header_line
+from console.tui.parts.header import header_line
 from console.tui.parts.living import Living
+from console.tui.parts.sentence import sentence_lines
 from console.tui.parts.waiting import waiting_lines
 from console.tui.session import Session, session_of
 from console.tui.store import Changed
@@ -78,7 +79,7 @@ class Dialog(Living, ModalScreen[R]):
         store, width = self.session.store, self.app.size.width
         glyphs = self.session.glyphs
         waiting = waiting_lines(store, glyphs, width, most=1)
-        self.top.show([header_line(store, glyphs, width), *alarm_lines(store, width), *waiting])
+        self.top.show([header_line(store, glyphs, width), *sentence_lines(store, glyphs, width), *waiting])
 
     def action_leave(self) -> None:
         self.dismiss(None)

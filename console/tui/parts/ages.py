@@ -8,7 +8,7 @@ from console.tui.glyphs import STALE, UNKNOWN, Glyphs
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
 from state.health import Health
-from state.units import ago, utc
+from state.units import ago, clock, utc
 
 NOTHING = cell("?", UNKNOWN)
 """Not known."""
@@ -17,11 +17,18 @@ NOTHING = cell("?", UNKNOWN)
 def age_words(age: Age, wall: float) -> str:
     """Nothing while fresh, `~ 12 s` past its limit, far past it `no data since 07:03:12Z`. `wall` is seconds since
     1970, now."""
+    if age.lost:
+        return lost_words(age.seconds or 0.0)
     if age.fresh:
         return ""
     if age.seconds is None:
         return "no data yet"
     return f"no data {since(age, wall)}" if age.withheld else f"~ {ago(age.seconds)}"
+
+
+def lost_words(seconds: float) -> str:
+    """`engine lost 00:12`."""
+    return f"engine lost {clock(seconds)}"
 
 
 def since(age: Age, wall: float) -> str:
@@ -49,6 +56,8 @@ def with_age(age: Age, value: Text | str, wall: float, separator: str = "; ") ->
 def judged_mark(health: Health, glyphs: Glyphs, age: Age) -> Text:
     """Glyph and word of a verdict on several sources, the oldest of that age: it says by itself what is missing, but
     an old pass is not a pass."""
+    if age.lost:
+        return state_text(Health.UNKNOWN.value, glyphs)
     if not age.fresh and health is Health.PASS:
         return state_text("stale", glyphs)
     return state_text(health.value, glyphs)

@@ -13,6 +13,13 @@ from state.health import Health
 DEEPEST = 6
 
 
+def health_of(name: str, view: OverviewView) -> Health | None:
+    """The verdict on a service or database; None when it is not judged."""
+    kind = "service" if name in view.services else "database"
+    row = view.recover.get(f"{kind}/{name}")
+    return row.health if row is not None else None
+
+
 def dependents(name: str, view: OverviewView) -> list[str]:
     """The services that need it, directly or through others, nearest first."""
     found: list[str] = []
@@ -31,7 +38,7 @@ def cascade_rows(row: ServiceRow, view: OverviewView, glyphs: Glyphs) -> list[Ro
     """`needs` with the state of each dependency, indented by distance, and `unblocks`."""
     told: list[Row] = []
     for depth, name in _beneath(row.name, view):
-        health = view.services[name].health if name in view.services else view.databases.get(name)
+        health = health_of(name, view)
         sign = state_text(health.value, glyphs) if health is not None else cell("not judged", MUTED)
         why = f"  {view.services[name].message}" if name in view.services and health is not Health.PASS else ""
         message: Text = joined("  " * depth, sign, (f"  {name}", "bold"), why)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar
 
+from console.tui.glyphs import MUTED
 from console.tui.parts.ages import age_words
 from console.tui.store import Age, Store
-from console.tui.widgets.rows import TableRow
+from console.tui.text import state_text
+from console.tui.widgets.rows import TableRow, plain
 from console.tui.widgets.table import LineTable
+from state.health import Health
 
 R = TypeVar("R")
+LINK = ""
+"""The connection to the engine, as what every row comes from."""
 MANY = 400
 """From this number of rows on, rows are built when they become visible."""
 Build = Callable[[str, R, Age], TableRow]
@@ -49,7 +54,10 @@ class Feed(Generic[R]):
         """Build the rows again whose shown age has changed; call it once a second."""
         before, self._ages = self._ages, self._age_words()
         older = {source for source, shown in self._ages.items() if before.get(source) != shown}
-        if older:
+        if LINK in older:
+            self._made.clear()
+            self.show(self._rows, list(self._rows))
+        elif older:
             self.show(self._rows, [key for key, row in self._rows.items() if not older.isdisjoint(self._sources(row))])
 
     def _show_many(self, touched: Collection[str]) -> None:
@@ -65,9 +73,19 @@ class Feed(Generic[R]):
 
     def _make(self, key: str) -> TableRow:
         row = self._rows[key]
-        return self._build(key, row, self._store.oldest(self._sources(row)))
+        age = self._store.oldest(self._sources(row))
+        made = self._build(key, row, age)
+        return self._blank(made) if age.lost else made
+
+    def _blank(self, row: TableRow) -> TableRow:
+        """The row without its verdict and colours: the engine that told it is lost."""
+        first = self.table.columns[0].key == "state"
+        unknown = state_text(Health.UNKNOWN.value, self.table.glyphs)
+        cells = [unknown if first and not place else (plain(each), MUTED) for place, each in enumerate(row.cells)]
+        return TableRow(row.key, tuple(cells))
 
     def _age_words(self) -> dict[str, str]:
         """The age text of each source now."""
         found = {source for row in self._rows.values() for source in self._sources(row)}
-        return {source: age_words(self._store.age(source), self._store.wall) for source in found}
+        told = {source: age_words(self._store.age(source), self._store.wall) for source in found}
+        return told | {LINK: age_words(self._store.oldest(()), self._store.wall)}

@@ -19,9 +19,6 @@ from state.units import ago, clock, megabytes, utc
 
 NEARLY = 0.75
 """From this share of an objective on it warns."""
-MOST_ALARMS = 3
-DANGER_LINE = "bold red reverse"
-CAUTION_LINE = "bold yellow reverse"
 
 
 def rto_left(running: RtoClock, store: Store, *, short: bool = False) -> Text:
@@ -44,8 +41,8 @@ def rto_line(running: RtoClock, store: Store) -> Text:
 
 
 def rto_forms(running: RtoClock | None, store: Store) -> tuple[Text, ...]:
-    """`RTO 11:42 left of 15:00`, from long to short; nothing when no clock runs."""
-    if running is None:
+    """`RTO 11:42 left of 15:00`, from long to short; nothing when no clock runs or none is known."""
+    if running is None or store.link.state is LinkState.LOST:
         return ()
     whole = labelled("RTO", rto_line(running, store))
     if running.ended_mono is not None:
@@ -90,6 +87,8 @@ def who(store: Store) -> tuple[Text, ...]:
 def oldest(store: Store) -> tuple[Text, ...]:
     """The source furthest past its limit, with its age."""
     found = store.oldest_source()
+    if store.link.state is LinkState.LOST:
+        return (cell("~ every source: engine lost", UNKNOWN), cell("~ engine lost", UNKNOWN))
     if found is None:
         return ()
     name, age = found
@@ -112,7 +111,7 @@ def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
     if view is not None:
         fields.append(Field(1, rto_forms(view.rto, store)))
         fields.append(Field(2, risk_forms(view.risk, store, glyphs)))
-        if view.running:
+        if view.running and store.link.state is not LinkState.LOST:
             count = len(view.running)
             short = cell(f"{count} run" + ("s" if count > 1 else ""))
             fields.append(Field(4, (labelled("runs", " ".join(view.running)), short) if count < 4 else (short,)))
@@ -143,24 +142,3 @@ def tab_at(store: Store, tabs: Sequence[Topic], here: str, width: int, x: int) -
             return tab.name
         end += len(word)
     return ""
-
-
-def alarm_lines(store: Store, width: int) -> list[Text]:
-    """Lines that exist only while there is an alarm."""
-    view = store.view(HeaderView)
-    alarms = list(view.alarms) if view is not None else []
-    if store.link.state is LinkState.LOST:
-        alarms.insert(0, f"ENGINE LOST {ago(store.link_age)}: what you see is old. {store.link.reason}")
-    if len(alarms) > MOST_ALARMS:
-        alarms[MOST_ALARMS - 1 :] = [f"and {len(alarms) - MOST_ALARMS + 1} more alarms"]
-    rows = [_bar(message, DANGER_LINE, width) for message in alarms]
-    if view is not None and view.effects:
-        rows.append(_bar(f"EFFECTS REFUSED: {view.effects}", CAUTION_LINE, width))
-    return rows
-
-
-def _bar(message: str, style: str, width: int) -> Text:
-    line = joined((f" {message}", style))
-    line.truncate(width, overflow="ellipsis")
-    line.append(" " * (width - line.cell_len), style)
-    return line

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from console.tui.store import Store
+from state.api.views.causes import SubjectKind
 from state.api.views.journal import JournalRow
-from state.api.views.overview import AlertRow, ProbeRow, ServiceRow
+from state.api.views.overview import AlertRow, OpenRunRow, ProbeRow, RecoverRow, ServiceRow
 from state.api.views.replication import NodeRow, SlotRow
 from state.api.views.runbooks import RunbookRow, RunRow, StepRow
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow
@@ -41,6 +42,22 @@ def _service(row: ServiceRow, store: Store) -> Iterator[Link]:
     yield from _rows(store, "overview", "probes", "probe", lambda each: each.service == row.name)
     yield from _rows(store, "traffic", "backends", "backend", lambda each: each.service == row.name)
     yield from _runs(store, lambda each: each.service == row.name)
+
+
+def _recover(row: RecoverRow, store: Store) -> Iterator[Link]:
+    """What the service or database of a row leads to, its runs first."""
+    yield from _runs(store, lambda each: each.id in row.runs)
+    overview = store.view("overview")
+    service = overview.services.get(row.name) if overview is not None and row.kind is SubjectKind.SERVICE else None
+    if service is not None:
+        yield from _service(service, store)
+    else:
+        yield from _database(row.name, store)
+        yield from _of_database(row.name, store)
+
+
+def _open_run(row: OpenRunRow, store: Store) -> Iterator[Link]:
+    yield from _runs(store, lambda each: each.id == row.id)
 
 
 def _alert(row: AlertRow, store: Store) -> Iterator[Link]:
@@ -145,6 +162,8 @@ def _says(row: Any) -> str:
 
 
 _MAKERS: dict[type, Callable[[Any, Store], Iterator[Link]]] = {
+    RecoverRow: _recover,
+    OpenRunRow: _open_run,
     ServiceRow: _service,
     AlertRow: _alert,
     ProbeRow: _probe,

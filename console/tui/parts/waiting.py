@@ -7,7 +7,7 @@ from rich.text import Text
 from console.tui.actions.everywhere import ANSWER
 from console.tui.glyphs import KEY, WARN, Glyphs
 from console.tui.parts.fields import Field, fit_fields
-from console.tui.store import Store
+from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined
 from state.api.run_states import RunState
 from state.api.views.header import HeaderView, WaitingRun
@@ -19,7 +19,8 @@ MOST = 2
 def waiting_lines(store: Store, glyphs: Glyphs, width: int, *, most: int = MOST) -> list[Text]:
     """`? R-17 asks ada, 00:42 of 05:00: "…"  D decide`; what does not fit is counted."""
     view = store.view(HeaderView)
-    runs = list(view.waiting.values()) if view is not None else []
+    lost = store.link.state is LinkState.LOST
+    runs = list(view.waiting.values()) if view is not None and not lost else []
     more = len(runs) - most
     lines = [_line(run, store, glyphs, width, f"+{more} more" if more > 0 and place == most - 1 else "")
              for place, run in enumerate(runs[:most])]  # fmt: skip

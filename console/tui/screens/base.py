@@ -15,18 +15,21 @@ from textual.widget import Widget
 
 from console.tui.actions.base import Action
 from console.tui.actions.registry import keys_of
-from console.tui.glyphs import Glyphs
+from console.tui.glyphs import UNKNOWN, Glyphs
 from console.tui.mirror import Touched
+from console.tui.parts.ages import lost_words
 from console.tui.parts.company import company_forms, others
-from console.tui.parts.facts import Facts, Row
+from console.tui.parts.facts import Facts, Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.footer import keys_line, status_line
-from console.tui.parts.header import alarm_lines, header_line, tab_at, tabs_line
+from console.tui.parts.header import header_line, tab_at, tabs_line
 from console.tui.parts.living import Living
+from console.tui.parts.sentence import START_ENGINE, sentence_lines
 from console.tui.parts.waiting import MOST, waiting_lines
 from console.tui.session import ActionContext, Navigation, Session, session_of
-from console.tui.store import Changed, Store
+from console.tui.store import Changed, LinkState, Store
 from console.tui.terminal.output import styled_when_mounted
+from console.tui.text import cell
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column
 from console.tui.widgets.table import LineTable
@@ -136,8 +139,19 @@ class MainScreen(Living, Screen[None]):
         raise NotImplementedError
 
     def paint_detail(self) -> None:
-        """Show everything about the selected row."""
-        self.query_one(Detail).show(self.detail_rows())
+        """Show everything about the selected row; of an engine that is lost nothing is known."""
+        self.query_one(Detail).show(self.lost_rows() or self.detail_rows())
+
+    def lost_rows(self) -> list[Row]:
+        """What to say instead of everything that a lost engine told; nothing while it answers."""
+        if self.store.link.state is not LinkState.LOST:
+            return []
+        return [
+            cell(f"{lost_words(self.store.link_age)}: nothing here is known now", UNKNOWN),
+            fact("type", f"in a shell: {START_ENGINE}"),
+            fact("why", self.store.link.reason or "it no longer answers"),
+            fact("meanwhile", "open runs keep their state; this console asks again by itself"),
+        ]
 
     def row(self, table: str, key: str) -> Any:
         """The view row behind a table's row."""
@@ -293,7 +307,8 @@ class MainScreen(Living, Screen[None]):
         width = self.app.size.width
         tabs = [] if self._tiny else [tabs_line(self.store, self.session.tabs, self.topic.name, width)]
         waiting = waiting_lines(self.store, self.glyphs, width, most=1 if self._tiny else MOST)
-        top = [header_line(self.store, self.glyphs, width), *tabs, *alarm_lines(self.store, width), *waiting]
+        said = sentence_lines(self.store, self.glyphs, width, self.topic.name)
+        top = [header_line(self.store, self.glyphs, width), *tabs, *said, *waiting]
         self._top.show(top)
         company = company_forms(others(self.store, self.session.attached_as), self.session.tabs)
         notice = self.session.recent.notice_now

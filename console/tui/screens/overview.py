@@ -1,40 +1,46 @@
-"""Screen 1: the services in the order to recover them, alerts and probes."""
+"""Screen 1: services and databases in the order to recover them, alerts, open runs and probes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from console.tui.glyphs import FAIL, MUTED, OK, WARN
+from console.tui.glyphs import FAIL, KEY, MUTED, OK, UNKNOWN, WARN
 from console.tui.mirror import Touched
-from console.tui.parts.ages import NOTHING, health_mark, unless_withheld, with_age
+from console.tui.parts.ages import NOTHING, health_mark, judged_mark, lost_words, unless_withheld, with_age
 from console.tui.parts.cascade import cascade_rows
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.header import rto_left, rto_line
 from console.tui.parts.messages import latency, ratio, sources_fact
-from console.tui.screens.base import Detail, MainScreen
-from console.tui.store import Age
+from console.tui.screens.base import WIDE, Detail, MainScreen
+from console.tui.store import Age, LinkState
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.chart import Chart, Drawing
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
-from state.api.views.overview import AlertRow, OverviewView, ProbeRow, ServiceRow
+from state.api.views.causes import SubjectKind
+from state.api.views.header import HeaderView
+from state.api.views.overview import AlertRow, OpenRunRow, OverviewView, ProbeRow, RecoverRow, ServiceRow
 from state.health import Health
 from state.units import ago, clock, megabytes, millis, percent, rate, utc
 
+TITLE = "Recover in this order"
 TREND = 10
-SERVICES = (
+RECOVER = (
     Column("state", "state", 9),
-    Column("service", "service", 11, grow=24),
+    Column("name", "what", 12, grow=26),
+    Column("since", "since", 6, align="right"),
+    Column("rto", "RTO left", 8, align="right"),
+    Column("why", "why", 20, flex=1, cut="end", wish=24),
+    Column("key", "key", 3, cut="end", wish=30, grow=24),
     Column("errors", "errors", 6, align="right"),
     Column("p99", "p99", 7, align="right", grow=8),
-    Column("rto", "RTO left", 8, align="right", grow=12),
-    Column("message", "why", 24, flex=1, cut="end", wish=36),
     Column("releases", "release", 14, grow=30),
     Column("trend", "errors", TREND),
     Column("rate", "rate", 8, align="right"),
@@ -45,6 +51,11 @@ ALERTS = (
     Column("since", "since", 6, align="right"),
     Column("summary", "summary", 10, flex=1, cut="end"),
 )
+RUNS = (
+    Column("state", "state", 10),
+    Column("name", "run", 5, grow=7),
+    Column("title", "what", 10, flex=1, cut="end"),
+)
 PROBES = (
     Column("state", "state", 9),
     Column("name", "probe", 11, grow=24),
@@ -53,34 +64,41 @@ PROBES = (
 
 
 class OverviewScreen(MainScreen):
-    """What fails, what to recover first and why, and how long is left."""
+    """What is broken and since when, what it waits for, how long is left, and the key that leads out."""
 
-    narrow: ClassVar[Mapping[str, int]] = {"services": 6}
+    narrow: ClassVar[Mapping[str, int]] = {"recover": 6}
     DEFAULT_CSS = """
-    OverviewScreen #services { height: 6; }
-    OverviewScreen #signals { height: 6; }
+    OverviewScreen #recover { height: 6; }
+    OverviewScreen #signals { height: 5; }
+    OverviewScreen #probes { display: none; }
     OverviewScreen #bottom { height: 1fr; min-height: 4; }
     OverviewScreen #bottom Detail { height: 1fr; width: 1fr; }
     OverviewScreen #errors { display: none; height: 1fr; width: 1fr; }
     OverviewScreen.-wide #errors { display: block; }
+    OverviewScreen.-wide #probes { display: block; }
     OverviewScreen.-wide #alerts { width: 3fr; }
+    OverviewScreen.-wide #runs { width: 2fr; }
     OverviewScreen.-wide #probes { width: 2fr; }
     OverviewScreen Chart { padding: 0 1; }
-    OverviewScreen.-tiny #services { height: 1fr; }
+    OverviewScreen.-tiny #recover { height: 1fr; }
     OverviewScreen.-tiny #bottom { display: none; }
     """
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        services = LineTable(SERVICES, title="Services", empty="no service read yet", glyphs=glyphs, id="services")
+        recover = LineTable(
+            RECOVER, title="Recover in this order", empty="nothing read yet", glyphs=glyphs, id="recover"
+        )
         alerts = LineTable(ALERTS, title="Alerts", empty="no alerts read yet", glyphs=glyphs, id="alerts")
+        runs = LineTable(RUNS, title="Runs", empty="no run is open; s on Runbooks starts one", glyphs=glyphs, id="runs")
         probes = LineTable(PROBES, title="Probes", empty="no probes in the estate", glyphs=glyphs, id="probes")
-        self.services = Feed[ServiceRow](services, self.store, self._service, lambda row: (row.source,))
+        self.recover = Feed[RecoverRow](recover, self.store, self._recover, lambda row: row.sources)
         self.alerts = Feed[AlertRow](alerts, self.store, self._alert, lambda row: row.sources)
+        self.runs = Feed[OpenRunRow](runs, self.store, self._run)
         self.probes = Feed[ProbeRow](probes, self.store, self._probe, lambda row: (row.source,))
-        self.feeds = [self.services, self.alerts, self.probes]
-        yield services
-        yield Horizontal(alerts, probes, id="signals", classes="second")
+        self.feeds = [self.recover, self.alerts, self.runs, self.probes]
+        yield recover
+        yield Horizontal(alerts, runs, probes, id="signals", classes="second")
         yield Horizontal(Detail(), Chart(glyphs, title="Errors", id="errors"), id="bottom")
 
     def paint(self, touched: Touched) -> None:
@@ -88,50 +106,79 @@ class OverviewScreen(MainScreen):
         assert view is not None
         keys = touched or {}
         whole = touched is None
-        if whole or "services" in keys:
-            self.services.show(self._ordered(view), None if whole else keys["services"])
-            self.services.table.set_empty("the estate has no service; add one to its file")
+        if whole or "recover" in keys or "services" in keys:
+            changed = set(keys.get("recover", ())) | {f"service/{name}" for name in keys.get("services", ())}
+            self.recover.show(self._ordered(view), None if whole else changed)
+            self.recover.table.set_empty("the estate has no service and no database; add one to its file")
         if whole or "alerts" in keys:
             self.alerts.show(view.alerts, None if whole else keys["alerts"])
         if whole or "probes" in keys:
             self.probes.show(view.probes, None if whole else keys["probes"])
+        if whole or "runs" in keys:
+            self.runs.show(view.runs, None if whole else keys["runs"])
         self._words(view)
         height = self.app.size.height
-        self.set_height("#services", len(view.services) + 2, 4, max(5, height // 3))
-        self.set_height("#signals", max(len(view.alerts), len(view.probes)) + 2, 4, 6 if height < 32 else 12)
+        self.set_height("#recover", len(view.recover) + 2, 4, max(6, height * 2 // 5))
+        rows = max(len(view.alerts), len(view.probes) if self.has_class("-wide") else 0, len(view.runs))
+        self.set_height("#signals", rows + 2, 4, 6 if height < 32 else 12)
 
     def _words(self, view: OverviewView) -> None:
-        failing = sum(row.health is Health.FAIL for row in view.services.values())
-        note = cell(view.advice, "bold") if view.advice else cell("all within their objectives" if not failing else "")
-        if not view.services:
-            note = cell("")
-        self.services.table.set_title("Services", note)
-        firing = "not proven" if view.alerts_firing is None else f"{view.alerts_firing} firing"
-        quiet = f", {view.alerts_suppressed} suppressed" if view.alerts_suppressed else ""
-        sign = state_text(view.alerts_health.value, self.glyphs, word=False)
-        self.alerts.table.set_title("Alerts", joined(sign, f" {firing}{quiet}"))
+        """The titles: how everything is, and how many alerts fire with what proves it."""
+        lost = self.store.link.state is LinkState.LOST
+        style = {Health.FAIL: FAIL, Health.UNKNOWN: UNKNOWN, Health.WARN: WARN, Health.PASS: OK}[view.health]
+        summary = (lost_words(self.store.link_age), UNKNOWN) if lost else (view.summary, style)
+        self.recover.table.set_title(TITLE, joined(summary))
+        health = Health.UNKNOWN if lost else view.alerts_health
+        count = "not known" if lost else self._alerts_note(view)
+        sign = state_text(health.value, self.glyphs, word=False)
+        self.alerts.table.set_title("Alerts", joined(sign, f" {count}"))
         message = view.alerts_message or "no alerts"
-        self.alerts.table.set_empty(message if view.alerts_health is Health.PASS else f"not proven: {message}")
+        self.alerts.table.set_empty(message if health is Health.PASS else f"not proven: {message}")
 
-    def _service(self, key: str, row: ServiceRow, age: Age) -> TableRow:
-        rto = row.rto if row.rto is not None and row.rto.ended_mono is None else None
-        message = with_age(age, row.message, self.store.wall)
-        if row.fallback:
-            message = joined(message, (f" (from {row.source})", WARN))
+    @staticmethod
+    def _alerts_note(view: OverviewView) -> str:
+        """`3 firing, 2 suppressed`; that none fires is said only where it is proven."""
+        firing = "not proven" if view.alerts_firing is None else f"{view.alerts_firing} firing"
+        return firing + (f", {view.alerts_suppressed} suppressed" if view.alerts_suppressed else "")
+
+    def _recover(self, key: str, row: RecoverRow, age: Age) -> TableRow:
+        view = self.store.view(OverviewView)
+        service = view.services.get(row.name) if view is not None and row.kind is SubjectKind.SERVICE else None
+        bad = row.health is not Health.PASS
+        since = clock(self.store.spent(row.since_mono)) if bad and row.since_mono is not None else ""
+        if row.kind is SubjectKind.SERVICE or age.lost:
+            mark, message = health_mark(row.health, self.glyphs, age), with_age(age, row.message, self.store.wall)
+        else:  # a verdict on many sources says by itself which are missing
+            mark, message = judged_mark(row.health, self.glyphs, age), cell(row.message)
+        step = cell("")
+        if row.next is not None and bad and not age.lost:
+            step = cell(row.next.key if self.app.size.width < WIDE else f"{row.next.key} {row.next.title}", KEY)
         return TableRow(
             key,
             (
-                health_mark(row.health, self.glyphs, age),
-                cell(row.name, "bold" if row.health is Health.FAIL else ""),
-                unless_withheld(age, ratio(row.error_ratio, row.error_limit)),
-                unless_withheld(age, latency(row.p99, row.p99_limit)),
-                rto_left(rto, self.store, short=True) if rto is not None else cell(""),
+                mark,
+                cell(" " * row.depth + row.name, "bold" if row.health is Health.FAIL else ""),
+                cell("" if age.lost else since),
+                rto_left(row.rto, self.store, short=True) if row.rto is not None and not age.lost else cell(""),
                 message,
-                cell(row.releases, MUTED),
-                sparkline(row.trend, TREND, self.glyphs, target=row.error_limit) if row.trend else cell(""),
-                NOTHING if row.rate is None else unless_withheld(age, cell(rate(row.rate))),
+                step,
+                *(self._figures(service, self.store.age(service.source)) if service is not None else ()),
             ),
         )
+
+    def _figures(self, row: ServiceRow, age: Age) -> tuple[Text, ...]:
+        """What a wide terminal shows of a service besides its verdict."""
+        return (
+            unless_withheld(age, ratio(row.error_ratio, row.error_limit)),
+            unless_withheld(age, latency(row.p99, row.p99_limit)),
+            cell(row.releases, MUTED),
+            sparkline(row.trend, TREND, self.glyphs, target=row.error_limit) if row.trend else cell(""),
+            NOTHING if row.rate is None else unless_withheld(age, cell(rate(row.rate))),
+        )
+
+    def _run(self, key: str, row: OpenRunRow, _age: Age) -> TableRow:
+        told = cell(f"{row.title}: {row.message}")
+        return TableRow(key, (state_text(row.state.value, self.glyphs), cell(row.id), told))
 
     def _alert(self, key: str, row: AlertRow, _age: Age) -> TableRow:
         since = cell(ago(max(0.0, self.store.wall - row.started_at)), MUTED)
@@ -148,26 +195,55 @@ class OverviewScreen(MainScreen):
     def tick(self) -> None:
         super().tick()
         view = self.store.view(OverviewView)
-        if view is not None and any(row.rto for row in view.services.values()):
-            self.services.show(self._ordered(view), [k for k, row in view.services.items() if row.rto])
         if view is not None:
+            running = [k for k, row in view.recover.items() if row.since_mono is not None]
+            self.recover.show(self._ordered(view), running)
             self.alerts.show(view.alerts, list(view.alerts))
+            self._words(view)
+
+    def reveal(self, table: str, key: str) -> None:
+        """A service is a row of the recovery order."""
+        if table == "services":
+            super().reveal("recover", f"service/{key}")
+        else:
+            super().reveal(table, key)
 
     def paint_detail(self) -> None:
         super().paint_detail()
         row = self.selected()
-        if not isinstance(row, ServiceRow):
-            row = self.row("services", self.services.table.cursor_key or "")
-        if isinstance(row, ServiceRow):
-            note = cell(f"target {percent(row.error_limit)}", MUTED)
-            chart = self.query_one(Chart)
-            chart.set_title(f"Errors of {row.name}", note)
-            chart.draw(Drawing(row.trend, target=row.error_limit, label=percent))
+        if not isinstance(row, RecoverRow):
+            row = self.row("recover", self.recover.table.cursor_key or "")
+        view = self.store.view(OverviewView)
+        service = self._charted(row, view) if view is not None and isinstance(row, RecoverRow) else None
+        chart = self.query_one(Chart)
+        if service is not None:
+            note = cell(f"target {percent(service.error_limit)}", MUTED)
+            chart.set_title(f"Errors of {service.name}", note)
+            chart.draw(Drawing(service.trend, target=service.error_limit, label=percent))
+        elif isinstance(row, RecoverRow):
+            chart.set_title(f"Errors: no service waits for {row.name}")
+            chart.draw(Drawing())
+
+    @staticmethod
+    def _charted(row: RecoverRow, view: OverviewView) -> ServiceRow | None:
+        """The service whose errors are drawn: the row's own, of a database the first one that waits for it or needs
+        it."""
+        if row.kind is SubjectKind.SERVICE:
+            return view.services.get(row.name)
+        waiting = [each.name for each in view.recover.values() if each.waits_for == row.name]
+        waiting += [each.name for each in view.services.values() if row.name in each.depends_on]
+        return view.services.get(waiting[0]) if waiting else None
 
     def detail_rows(self) -> list[Row]:
-        row = self.selected()
-        if isinstance(row, ServiceRow):
-            return self._service_detail(row)
+        row, view = self.selected(), self.store.view(OverviewView)
+        if isinstance(row, RecoverRow):
+            return self._recover_detail(row)
+        if isinstance(row, OpenRunRow):
+            return [
+                joined((row.id, "bold"), f" {row.title}"),
+                fact("state", row.state.value),
+                fact("says", row.message),
+            ]
         if isinstance(row, AlertRow):
             return [
                 cell(row.name, "bold"),
@@ -183,20 +259,39 @@ class OverviewScreen(MainScreen):
                 fact("asked for", f"{row.service} in {row.site}"),
                 sources_fact(self.store, (row.source,)),
             ]
-        view = self.store.view(OverviewView)
         return [cell(view.alerts_message if view else "waiting for the engine", MUTED)]
+
+    def _recover_detail(self, row: RecoverRow) -> list[Row]:
+        """The verdict and the way out first, then what the row is made of."""
+        view, header = self.store.view(OverviewView), self.store.view(HeaderView)
+        told: list[Row] = [joined(state_text(row.health.value, self.glyphs), (f" {row.name}", "bold"))]
+        told.append(fact("why", row.message))
+        mine = [c for c in header.causes if c.name == row.name] if header is not None else []
+        for cause in mine:
+            if cause.forecast is not None:
+                told.append(fact("by itself", cause.forecast.text(self.store.beaten)))
+        if row.waits_for:
+            told.append(fact("waits for", f"{row.waits_for}, the row above: recover that first"))
+        if row.next is not None and row.health is not Health.PASS:
+            told.append(fact("next", joined((row.next.key, KEY), f" {row.next.title}: {row.next.message}")))
+        if row.runs:
+            told.append(fact("runs", joined(", ".join(row.runs), "  ", ("d", KEY), " opens")))
+        service = view.services.get(row.name) if view is not None and row.kind is SubjectKind.SERVICE else None
+        if service is not None:
+            told += self._service_detail(service)
+        else:
+            told += [fact("detail", cause.detail) for cause in mine]
+            told.append(sources_fact(self.store, row.sources))
+        return told
 
     def _service_detail(self, row: ServiceRow) -> list[Row]:
         view = self.store.view(OverviewView)
-        told: list[Row] = [joined((row.name, "bold"), (f"  tier {row.tier}  owners {row.owners or 'none'}", MUTED))]
-        told.append(fact("verdict", row.message))
-        told += self._clock_facts(row)
+        told: list[Row] = self._clock_facts(row)
+        told.append(fact("tier", f"{row.tier}, owners {row.owners or 'none'}"))
         if row.fallback:
             told.append(fact("read from", f"{row.source}, the fallback", WARN))
         if view is not None:
             told += cascade_rows(row, view, self.glyphs)
-            if view.advice:
-                told.append(fact("advice", view.advice))
         errors = "?" if row.error_ratio is None else percent(row.error_ratio)
         told.append(fact("errors", f"{errors} of at most {percent(row.error_limit)}"))
         if row.p99_limit is not None:
@@ -220,5 +315,5 @@ class OverviewScreen(MainScreen):
         return [fact("RTO", f"recovered after {clock(spent)}, {verdict}", OK if met else FAIL)]
 
     @staticmethod
-    def _ordered(view: OverviewView) -> dict[str, ServiceRow]:
-        return dict(sorted(view.services.items(), key=lambda item: (item[1].order, item[0])))
+    def _ordered(view: OverviewView) -> dict[str, RecoverRow]:
+        return dict(sorted(view.recover.items(), key=lambda item: (item[1].order, item[0])))

@@ -23,7 +23,6 @@ from console.tui.parts.ages import (
 )
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
-from console.tui.parts.header import DANGER_LINE
 from console.tui.parts.messages import NO_MEANING, severity, size, sources_fact
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import Age
@@ -34,7 +33,6 @@ from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
-from state.api.views.header import HeaderView
 from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.health import Health
 from state.units import megabytes
@@ -151,10 +149,7 @@ class ReplicationScreen(MainScreen):
 
     def _cluster(self, row: ClusterRow, nodes: Collection[str]) -> list[Text]:
         age = self.store.oldest(row.risk.sources)
-        header = self.store.view(HeaderView)
-        split = []
-        if row.split_brain and (header is None or row.split_brain not in header.alarms):
-            split = [joined((f" {row.split_brain} ", DANGER_LINE))]
+        split = [joined((f" {row.split_brain} ", "bold red reverse"))] if row.split_brain else []
         leads = f"{row.name}/{row.leader}" in nodes
         leader = "" if leads else FAIL if row.leader else UNKNOWN
         paused = joined(" ", ("PAUSED: no automatic failover", WARN)) if row.paused else cell("")

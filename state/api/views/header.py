@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from state.api.run_states import RunState
+from state.api.views.causes import Cause
 from state.health import Health
 
 
@@ -77,7 +78,9 @@ class ConsoleRow:
 class HeaderView:
     """On every screen: the estate, the clocks, the risk, what is running, the journal's head.
 
-    `waiting` are the runs that need a person, by their id; `consoles` the attached consoles.
+    `causes` is everything that is wrong, at its root, the worst first; its first entry is the sentence under the tabs.
+    `alarms` is the detail of those that cannot be left alone. `waiting` are the runs that need a person, by their id;
+    `consoles` the attached consoles.
     """
 
     estate: str
@@ -93,3 +96,4 @@ class HeaderView:
     sources: Mapping[str, SourceRow]
     waiting: Mapping[str, WaitingRun] = field(default_factory=dict)
     consoles: Mapping[str, ConsoleRow] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()

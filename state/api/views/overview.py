@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from state.api.run_states import RunState
+from state.api.views.causes import NextStep, SubjectKind
 from state.api.views.header import RtoClock
 from state.health import Health
 from state.units import utc
@@ -59,6 +61,39 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoverRow:
+    """One service or database in the order to recover them: causes first, what waits for them below.
+
+    `depth` 0 = a cause, or nothing is wrong with it; more = it waits for `waits_for`, a row above. `since_mono` is the
+    first failing reading. `rto` runs while it fails; of a database it is that of its most urgent service. `runs` are
+    the open runs that touch it.
+    """
+
+    kind: SubjectKind
+    name: str
+    order: int
+    depth: int
+    waits_for: str
+    health: Health
+    since_mono: float | None
+    rto: RtoClock | None
+    message: str
+    next: NextStep | None
+    sources: tuple[str, ...]
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRunRow:
+    """A run that has not ended: its runbook, and what it says or asks."""
+
+    id: str
+    title: str
+    state: RunState
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRow:
     """One alert, whichever and how many monitors have it; `started_at` in epoch seconds.
 
@@ -91,19 +126,23 @@ class ProbeRow:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """Screen 1. `advice` says what to recover first and why; `alerts_message` why the list may be empty; `databases` is
-    the verdict on each database that services may need.
+    """Screen 1. `summary` is the one line about everything: it says that all is within its objectives only when that is
+    proven. `advice` says what to recover first and why; `alerts_message` why the list may be empty. `recover` is keyed
+    `service/NAME` and `database/NAME`; `runs` are those that have not ended, the newest first.
 
     `alerts_firing` counts the alerts that fire and are not suppressed: None while no monitor proves it. With doubts
     named in `alerts_message` there may be more. `alerts_suppressed` counts those that are silenced, inhibited or muted.
     """
 
+    health: Health
+    summary: str
     advice: str
     alerts_health: Health
     alerts_message: str
     alerts_firing: int | None
     alerts_suppressed: int
+    recover: Mapping[str, RecoverRow]
     services: Mapping[str, ServiceRow]
     alerts: Mapping[str, AlertRow]
     probes: Mapping[str, ProbeRow]
-    databases: Mapping[str, Health]
+    runs: Mapping[str, OpenRunRow] = field(default_factory=dict)

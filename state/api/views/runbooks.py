@@ -22,7 +22,10 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class RunbookRow:
-    """One runbook of the library with its pinned hash. `lint` not empty = why it cannot be started."""
+    """One runbook of the library with its pinned hash. `lint` not empty = why it cannot be started.
+
+    `acts` are the kinds of its changes.
+    """
 
     name: str
     title: str
@@ -34,6 +37,7 @@ class RunbookRow:
     last: str
     outline: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,47 @@
+"""Alerts as causes: those that no other cause explains, and alerting that proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from state.api.views.causes import Cause, SubjectKind
+from state.estate.model import Estate
+from state.health import Health
+from state.verdicts.alerts import KnownAlert, alerts_verdict
+from state.verdicts.cause_database import hand
+from state.verdicts.evidence import worst
+from state.world.readings import AlertsReading
+from state.world.world import World
+
+
+def alert_causes(estate: Estate, world: World, now_mono: float, explained: Iterable[str]) -> list[Cause]:
+    """Firing alerts by name; one that has a label with a name in `explained` has its cause there already."""
+    names = frozenset(explained)
+    verdict = alerts_verdict(estate, world, now_mono)
+    by_name: dict[str, list[KnownAlert]] = {}
+    for known in verdict.firing:
+        if names.isdisjoint(known.alert.labels.values()):
+            by_name.setdefault(known.alert.name, []).append(known)
+    found = [_firing(name, alerts) for name, alerts in by_name.items()]
+    keys = world.keys("alerts")
+    silent = any(world.fresh(key, AlertsReading, now_mono) is None for key in keys)  # then that source is the cause
+    if keys and not verdict.proven and not silent:
+        steps = "By hand: look whether the monitor's watchdog alert still fires and reaches its Alertmanager."
+        found.append(_cause("alerts/unproven", "alerts", Health.UNKNOWN, verdict.message, steps, keys))
+    return found
+
+
+def _firing(name: str, alerts: Sequence[KnownAlert]) -> Cause:
+    first = alerts[0].alert
+    count = f", {len(alerts)} times" if len(alerts) > 1 else ""
+    what = f"alert fires{count}: {first.summary}" if first.summary else f"alert fires{count}"
+    steps = "No cause of this alert is known here. By hand: follow the alert's own runbook or description."
+    health = worst(known.alert.health for known in alerts)
+    sources = tuple(dict.fromkeys(key for known in alerts for key in known.sources))
+    return _cause(f"alert/{name}", name or "an alert without a name", health, what, steps, sources)
+
+
+def _cause(key: str, name: str, health: Health, what: str, steps: str, sources: tuple[str, ...]) -> Cause:
+    detail = f"{name}: {what}"
+    step = hand("by hand", steps)
+    return Cause(key, SubjectKind.ALERT, name, health, None, what, detail, (), None, step, sources, False)

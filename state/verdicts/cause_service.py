@@ -1,0 +1,135 @@
+"""What is wrong with a service itself, in a short sentence part, and the change or place that gets it back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from state.api.views.causes import Cause, NextKind, NextStep, SubjectKind
+from state.estate.model import Estate, Service
+from state.health import Health
+from state.units import percent
+from state.verdicts.cause_database import hand
+from state.verdicts.reach import NameVerdict
+from state.verdicts.service import Reason, ServiceFinding, ServiceVerdict
+from state.world.readings import BalancerReading, ReleaseTraffic
+from state.world.world import World
+
+FLIP = "backend.flip"
+
+
+def service_cause(
+    estate: Estate, name: str, verdict: ServiceVerdict, world: World, now_mono: float, *, waits: bool
+) -> Cause | None:
+    """The cause that lies in the service, None when it has none of its own.
+
+    `waits`: something that it needs fails. Then its errors are that one's, unless a name or a balancer explains them.
+    """
+    if not verdict.own or (verdict.own_health is Health.UNKNOWN and _unread(verdict)):
+        return None
+    worst = verdict.own[0]
+    explained = worst.reason in (Reason.NAME, Reason.BALANCER)
+    if waits and not explained:
+        return None
+    made = Cause(
+        key=f"service/{name}/{worst.reason.value}",
+        kind=SubjectKind.SERVICE,
+        name=name,
+        health=worst.health,
+        since_mono=None,
+        what=worst.message,
+        detail=f"{name}: {verdict.message}",
+        victims=(),
+        forecast=None,
+        next=_place(estate.services[name], name),
+        sources=(verdict.source,) if verdict.source else (),
+        loud=worst.health is Health.FAIL,
+    )
+    wrong = next((n for n in verdict.reach if n.message == worst.message), None)
+    if worst.reason is Reason.NAME and wrong is not None:
+        return _name(made, name, wrong)
+    if worst.reason is Reason.FIGURES:
+        return _figures(made, estate.services[name], name, verdict, world, now_mono)
+    if worst.reason is Reason.BALANCER:
+        return replace(made, sources=tuple(f"balancer:{b}" for b in _balancers(estate.services[name])))
+    return made
+
+
+def _unread(verdict: ServiceVerdict) -> bool:
+    """Whether nothing was read that speaks about the service: then the silent sources are the cause."""
+    return verdict.traffic is None
+
+
+def _balancers(service: Service) -> tuple[str, ...]:
+    return service.traffic.balancers if service.traffic is not None else ()
+
+
+def _place(service: Service, name: str) -> NextStep | None:
+    if service.traffic is None:
+        return None
+    message = f"Look at the servers of {name} on Traffic: this version has no runbook that fits."
+    arguments = {"table": "backends", "service": name}
+    return NextStep(NextKind.PLACE, "traffic", arguments, "t", "its servers", message)
+
+
+def _name(made: Cause, name: str, wrong: NameVerdict) -> Cause:
+    expected = ", ".join(sorted(wrong.record.expect))
+    answers = f"answers {', '.join(wrong.answers)}" if wrong.answers else "has no answer"
+    said = "no new requests arrive" if wrong.health is Health.FAIL else "requests may be missing"
+    ttl = f" Clients follow within its TTL of {wrong.ttl} s." if wrong.ttl is not None else ""
+    steps = (
+        f"This version changes no DNS records. By hand, on the zone's primary server (nsupdate, or its zone file):"
+        f" {wrong.name} {wrong.record.type} {expected}.{ttl} If the move is on purpose, change `expect` in the estate."
+    )
+    return replace(
+        made,
+        kind=SubjectKind.RECORD,
+        what=f"{said}, DNS {wrong.name} {answers}, not {expected}",
+        next=hand("repair DNS by hand", steps),
+        sources=wrong.sources,
+    )
+
+
+def _figures(made: Cause, service: Service, name: str, verdict: ServiceVerdict, world: World, now_mono: float) -> Cause:
+    """Errors: which release answers them, and whether another one is up and could take the traffic."""
+    bad = _bad_release(service, verdict)
+    if bad is None or service.traffic is None or made.health is not Health.FAIL:
+        return made
+    colours = service.traffic.colours
+    colour = next((c for c, release in colours.items() if release == bad.release), "")
+    said = f"{percent(bad.error_ratio or 0.0)} of requests fail on release {bad.release}"
+    what = f"{said}{f' ({colour})' if colour else ''}"
+    other = _other_colour(service, colour, world, now_mono)
+    if not colour or not other:
+        return replace(made, what=what)
+    message = f"Roll {name} back: flip its traffic from {colour} {bad.release} to {other} {colours[other]}."
+    arguments = {"service": name, "backend": service.traffic.backend, "to": other}
+    step = NextStep(NextKind.CHANGE, FLIP, arguments, "r", f"roll back to {colours[other]}", message)
+    return replace(made, what=what, next=step)
+
+
+def _bad_release(service: Service, verdict: ServiceVerdict) -> ReleaseTraffic | None:
+    """The release with the most errors above the limit, by its own figures."""
+    releases = verdict.traffic.releases if verdict.traffic is not None else ()
+    bad = [
+        r for r in releases if r.error_ratio is not None and r.rate and r.error_ratio > service.objectives.error_ratio
+    ]
+    return max(bad, key=lambda r: (r.error_ratio or 0.0) * (r.rate or 0.0), default=None)
+
+
+def _other_colour(service: Service, bad: str, world: World, now_mono: float) -> str:
+    """Another colour that is up on every balancer of the service, by fresh readings."""
+    assert service.traffic is not None
+    up: set[str] | None = None
+    for balancer in service.traffic.balancers:
+        reading = world.fresh(f"balancer:{balancer}", BalancerReading, now_mono)
+        if reading is None:
+            return ""
+        here = {s.name for s in reading.of(service.traffic.backend) if s.up and not s.maintenance}
+        up = here if up is None else up & here
+    able = [c for c in service.traffic.colours if c != bad and c in (up or ())]
+    return able[0] if able else ""
+
+
+def own_message(findings: tuple[ServiceFinding, ...]) -> str:
+    """The findings about the service itself in one line."""
+    return "; ".join(f.message for f in findings if f.message)

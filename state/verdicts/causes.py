@@ -1,0 +1,54 @@
+"""Every cause that the readings show, at one instant: of databases, services, sources and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from state.api.views.causes import Cause
+from state.estate.model import Estate
+from state.health import Health
+from state.verdicts.cause_alert import alert_causes
+from state.verdicts.cause_database import database_causes
+from state.verdicts.cause_service import service_cause
+from state.verdicts.cause_source import source_causes
+from state.verdicts.replication import ClusterVerdict
+from state.verdicts.service import ServiceVerdict
+from state.world.world import World
+
+
+def find_causes(
+    estate: Estate,
+    world: World,
+    now_mono: float,
+    clusters: Mapping[str, ClusterVerdict],
+    services: Mapping[str, ServiceVerdict],
+) -> tuple[Cause, ...]:
+    """Unordered; what only waits for another one is none."""
+    databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
+    own = list(_services(estate, world, now_mono, clusters, services))
+    unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
+    silent = source_causes(estate, world, now_mono, unknown)
+    impaired = {n for n, v in services.items() if v.health is not Health.PASS}
+    impaired |= {n for n, v in clusters.items() if v.health is not Health.PASS}
+    return (*databases, *own, *silent, *alert_causes(estate, world, now_mono, impaired))
+
+
+def _services(
+    estate: Estate,
+    world: World,
+    now_mono: float,
+    clusters: Mapping[str, ClusterVerdict],
+    services: Mapping[str, ServiceVerdict],
+) -> Iterator[Cause]:
+    for name, verdict in services.items():
+        waits = any(
+            services[n].health is Health.FAIL if n in services else _impaired(clusters.get(n))
+            for n in estate.services[name].depends_on
+        )
+        cause = service_cause(estate, name, verdict, world, now_mono, waits=waits)
+        if cause is not None:
+            yield cause
+
+
+def _impaired(cluster: ClusterVerdict | None) -> bool:
+    return cluster is not None and (cluster.health is Health.FAIL or cluster.lost is not None)

@@ -1,0 +1,65 @@
+"""Whether requests reach a service: what its DNS names answer, against the addresses the estate expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from state.estate.model import DnsRecord, Estate
+from state.health import Health
+from state.verdicts.dns import answer, servers_of
+from state.verdicts.evidence import no_data_reason
+from state.world.readings import DnsReading
+from state.world.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class NameVerdict:
+    """The verdict on one name of a service. `name` is the whole name, `answers` what is answered instead."""
+
+    health: Health
+    message: str
+    name: str
+    record: DnsRecord
+    answers: tuple[str, ...]
+    ttl: int | None
+    sources: tuple[str, ...]
+
+
+def names_of(estate: Estate, service: str) -> Iterator[tuple[str, DnsRecord]]:
+    """The records by which a service is reached, with their zones: those that name it, else one of its own name."""
+    for zone, entry in estate.zones.items():
+        for record in entry.records:
+            if (record.service or record.name) == service:
+                yield zone, record
+
+
+def name_verdicts(estate: Estate, service: str, world: World, now_mono: float) -> list[NameVerdict]:
+    """Every name of a service. None of its addresses from any server that answers fails: no new client arrives.
+
+    Some of them are left, or only some servers answer otherwise: that warns. An unread server is unknown.
+    """
+    return [_judged(zone, estate, record, world, now_mono) for zone, record in names_of(estate, service)]
+
+
+def _judged(zone: str, estate: Estate, record: DnsRecord, world: World, now_mono: float) -> NameVerdict:
+    name = f"{record.name}.{zone}"
+    sources = tuple(f"dns:{zone}@{server}" for server in servers_of(zone, estate.zones[zone], world))
+    read = [(s, world.fresh(s, DnsReading, now_mono)) for s in sources]
+    given = [(answer(r, record), r) for _, r in read if r is not None]
+    if not given:
+        reason = no_data_reason(world.observed.get(sources[0])) if sources else "no server of its zone is read"
+        return NameVerdict(
+            Health.UNKNOWN, f"the address of {name} is not known: {reason}", name, record, (), None, sources
+        )
+    wrong = [(a, r) for a, r in given if not set(a) & set(record.expect)]
+    answers, reading = wrong[0] if wrong else given[0]
+    ttl = reading.ttls.get(f"{record.name}/{record.type}")
+    if not wrong:
+        return NameVerdict(Health.PASS, "", name, record, answers, ttl, sources)
+    said = f"{name} answers {', '.join(answers)}, none of its own addresses" if answers else f"{name} has no answer"
+    if len(wrong) < len(given):
+        return NameVerdict(
+            Health.WARN, f"{said}, on {len(wrong)} of {len(given)} servers", name, record, answers, ttl, sources
+        )
+    return NameVerdict(Health.FAIL, said, name, record, answers, ttl, sources)

@@ -1,0 +1,277 @@
+"""Every fault of the lab, seen by a tired person at 80×24 and 120×40: the cause in words, the advice, the next key. And
+on every frame of every fault header, screens, verbs and journal say the same, value by value."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from adapters.lab.client import LabClient
+from console.client.engine_client import Line
+from console.tui.store import Store
+from state.api.messages import Hello
+from state.api.views.causes import Cause
+from state.api.views.header import HeaderView
+from state.api.views.overview import OverviewView
+from state.api.views.replication import ReplicationView
+from state.api.views.traffic import TrafficView
+from state.capabilities import topics
+from state.detection.events import ServiceImpaired
+from state.health import Health
+from state.verdicts.clocks import remaining
+from state.verdicts.evidence import rank, worst
+from tests.support.real_engine import RealEngine, engine_home, lab_estate
+from tests.terminal.ptys import Terminal
+
+SIZES = ((80, 24), (120, 40))
+CLEAR = 90.0
+"""Seconds within which everything is well again after a fault: replication settles, windows of figures pass."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What must be said of one fault: words of the sentence, what else stands on the screen, the key that leads on."""
+
+    fault: str
+    sentence: tuple[str, ...]
+    screen: tuple[str, ...]
+    key: str
+    health: Health
+    target: str = ""
+    opens: tuple[str, ...] = ()
+    """What the key shows when it is pressed on the Overview."""
+    within: float = 12.0
+    """Seconds until it can be seen: two polls after the components themselves show it."""
+
+
+FAULTS = (
+    Told("bad-release", ("checkout", "of requests fail on release v42"), ("checkout", "FAIL"), "r", Health.FAIL,
+         opens=("Roll a release back", "checkout"), within=15),
+    Told("wrong-dns", ("checkout", "no new requests arrive", "DNS"), ("FAIL", "checkout"), "b", Health.FAIL,
+         opens=("nsupdate", "127.0.1.10, 127.0.2.10")),
+    Told("hang-source", ("prometheus", "its figures are unknown"), ("prometheus",), "b", Health.WARN,
+         target="engine-prometheus", opens=("does prometheus run",)),
+    Told("kill-node", ("orders", "is down or cut off"), ("orders",), "b", Health.WARN,
+         opens=("Start its Patroni",)),
+    Told("cut-replication", ("orders", "gets no WAL from"), ("orders",), "b", Health.WARN,
+         opens=("check the network way",), within=20),
+    Told("split-brain", ("SPLIT BRAIN", "both accept writes"), ("FAIL", "orders", "checkout"), "f", Health.FAIL,
+         opens=("holds the leader lock", "pg_ctl stop")),
+    Told("freeze-primary", ("orders", "primary", "does not answer"), ("FAIL", "orders", "waits for orders"), "f",
+         Health.FAIL, opens=("This version has no failover", "patronictl failover orders")),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def watched(lab: LabClient) -> Iterator[tuple[RealEngine, dict[tuple[int, int], Terminal]]]:
+    """One engine and a console of each size for all faults."""
+    with engine_home(lab_estate(lab)) as engine:
+        asyncio.run(engine.start())
+        argv = [sys.executable, "-m", "console.cli", "console", "--estate", str(engine.place.file)]
+        terminals = {size: Terminal(argv, size=size, env={"HOME": str(engine.place.runtime)}) for size in SIZES}
+        try:
+            for terminal in terminals.values():
+                terminal.__enter__()
+                terminal.wait("Recover in this order", 20)
+            yield engine, terminals
+        finally:
+            for terminal in terminals.values():
+                terminal.__exit__(None, None, None)
+            engine.end()
+
+
+@pytest.mark.parametrize("told", FAULTS, ids=lambda told: told.fault)
+def test_a_fault_is_told_and_nothing_contradicts(
+    lab: LabClient, watched: tuple[RealEngine, dict[tuple[int, int], Terminal]], told: Told
+) -> None:
+    engine, terminals = watched
+    asyncio.run(_well(engine))
+    asyncio.run(lab.inject(told.fault, told.target or None, 120))
+    try:
+        cause, frames = asyncio.run(_until_told(engine, told))
+        assert frames > 3
+        for size, terminal in terminals.items():
+            terminal.wait(lambda t=terminal: told.sentence[0] in _sentence(t), 5)  # type: ignore[misc]
+            line = _sentence(terminal)
+            assert cause.health is told.health
+            assert f" {told.key}" in line, line
+            wide = size[0] >= 120
+            assert all(word in line for word in told.sentence[: None if wide else 2]), line
+            for word in told.screen:
+                assert word in terminal.text(), f"{word!r} is not on the first screenful:\n{terminal.text()}"
+            terminal.press(told.key)
+            terminal.wait(lambda t=terminal: all(w in " ".join(t.text().split()) for w in told.opens), 5)  # type: ignore[misc]
+            terminal.press("\x1b")
+            terminal.wait("Recover in this order", 5)
+        _verbs_agree(engine)
+        if told.health is Health.FAIL and cause.kind.value != "database":
+            _journal_agrees(engine, cause)
+    finally:
+        asyncio.run(lab.undo(told.fault))
+    asyncio.run(_well(engine))
+    for terminal in terminals.values():
+        terminal.wait(lambda t=terminal: "within their objectives" in t.text(), 15)  # type: ignore[misc]
+
+
+def _sentence(terminal: Terminal) -> str:
+    terminal.read(0.05)
+    return terminal.text().splitlines()[2]
+
+
+async def _well(engine: RealEngine) -> None:
+    """Wait until everything is well, without any cause; every frame on the way is compared."""
+    await _follow(engine, lambda store: not _header(store).causes and _overview(store).health is Health.PASS, CLEAR)
+
+
+async def _until_told(engine: RealEngine, told: Told) -> tuple[Cause, int]:
+    found: list[Cause] = []
+
+    def seen(store: Store) -> bool:
+        causes = _header(store).causes
+        first = causes[0] if causes else None
+        if first is not None and all(word in first.sentence(store.mono) for word in told.sentence):
+            found.append(first)
+        return bool(found)
+
+    frames = await _follow(engine, seen, told.within)
+    assert found[0].since_mono is not None
+    assert found[0].next is not None
+    assert found[0].next.key == told.key
+    return found[0], frames + await _follow(engine, lambda store: len(found) > 4 or not seen(store), 6.0)
+
+
+async def _follow(engine: RealEngine, reached, seconds: float) -> int:  # type: ignore[no-untyped-def]
+    """Follow the stream until something is reached; every whole frame of it is compared. Gives their number."""
+    store, frames, end = Store(), 0, time.monotonic() + seconds
+    store.connected(await _hello(engine))
+    async for told in engine.client.follow(tuple(topics())):
+        if not isinstance(told, Line):
+            continue
+        if "tick" in told.content and store.view(OverviewView) is not None:  # all topics of one version are there
+            agree(store)
+            frames += 1
+            if reached(store):
+                return frames
+        store.apply(told.content)
+        causes = _header(store).causes if store.view(HeaderView) is not None else ()
+        said = [c.sentence(store.mono) for c in causes]
+        assert time.monotonic() < end, f"not after {seconds:.0f} s; the causes are {said}"
+    raise AssertionError("the stream ended")
+
+
+async def _hello(engine: RealEngine) -> Hello:
+    return await engine.client.hello()
+
+
+def _header(store: Store) -> HeaderView:
+    view = store.view(HeaderView)
+    assert view is not None
+    return view
+
+
+def _overview(store: Store) -> OverviewView:
+    view = store.view(OverviewView)
+    assert view is not None
+    return view
+
+
+def agree(store: Store) -> None:
+    """Header, Overview, Replication and Traffic of one version say the same."""
+    header, overview = _header(store), _overview(store)
+    replication, traffic = store.view(ReplicationView), store.view(TrafficView)
+    assert replication is not None
+    assert traffic is not None
+    healths = {row.name: row.health for row in overview.recover.values()}
+    assert healths == {n: r.health for n, r in overview.services.items()} | {
+        n: r.health for n, r in replication.clusters.items()
+    }
+    _clocks_and_risks_agree(store)
+    everything = [*healths.values(), *(c.health for c in header.causes)]
+    assert rank(overview.health) >= rank(worst(everything))
+    assert (overview.health is Health.PASS) == overview.summary.startswith("all ")
+    if overview.health is Health.PASS:
+        assert not header.causes
+        assert overview.alerts_health is Health.PASS
+    if Health.FAIL in healths.values():
+        assert header.causes
+        assert header.causes[0].health is Health.FAIL
+    if any(cause.kind.value == "record" for cause in header.causes):
+        assert any(dns.health is not Health.PASS for dns in traffic.dns.values())
+    _rows_agree(header, overview)
+
+
+def _clocks_and_risks_agree(store: Store) -> None:
+    """One RTO, one figure of the data at risk."""
+    header, overview, replication = _header(store), _overview(store), store.view(ReplicationView)
+    assert replication is not None
+    running = [row.rto for row in overview.recover.values() if row.rto is not None]
+    if running:
+        assert header.rto is not None
+        assert remaining(header.rto, store.mono) == min(remaining(clock, store.mono) for clock in running)
+    for name, row in overview.services.items():
+        mine = overview.recover[f"service/{name}"].rto
+        assert mine is None or mine == row.rto
+    risks = [row.risk for row in replication.clusters.values()]
+    assert header.risk is None or header.risk in risks
+    assert header.risk is None or rank(header.risk.health) == max(rank(r.health) for r in risks)
+
+
+def _rows_agree(header: HeaderView, overview: OverviewView) -> None:
+    """A cause and its row have one instant and one next step; what waits stands below what it waits for."""
+    rows = overview.recover
+    for cause in header.causes:
+        row = next((r for r in rows.values() if r.name == cause.name and r.next == cause.next), None)
+        same = row is not None and row.health is cause.health and not row.waits_for and row.message == cause.what
+        if row is not None and same and row.since_mono is not None:
+            assert row.since_mono == cause.since_mono
+    for row in rows.values():
+        if row.waits_for:
+            above = [r for r in rows.values() if r.name == row.waits_for]
+            assert [r.order < row.order and r.health is not Health.PASS for r in above] == [True]
+        elif row.health is Health.FAIL:
+            assert row.next is not None, f"{row.name} fails and names no next step"
+
+
+def _verbs_agree(engine: RealEngine) -> None:
+    """`recovery status --json` tells what the stream tells, within one document and against the next frame."""
+    for _ in range(20):
+        argv = [sys.executable, "-m", "console.cli", "status", "--json", "--estate", str(engine.place.file)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        document = json.loads(done.stdout)
+        verb = {row["name"]: row["health"] for row in document["overview"]["recover"].values()}
+        said = [(c["key"], c["what"].split("%")[0][-3:] if "%" in c["what"] else c["what"])
+                for c in document["header"]["causes"][:1]]  # fmt: skip
+        header, overview = asyncio.run(_views(engine))
+        stream = {row.name: row.health.value for row in overview.recover.values()}
+        told = [c.key for c in header.causes[:1]]
+        if verb == stream and [key for key, _ in said] == told:
+            return
+    raise AssertionError(f"the verb says {verb}, {said}; the stream says {stream}, {told}")
+
+
+async def _views(engine: RealEngine) -> tuple[HeaderView, OverviewView]:
+    return await engine.client.view("header"), await engine.client.view("overview")
+
+
+def _journal_agrees(engine: RealEngine, cause: Cause) -> None:
+    """The journal has the service as impaired, since the same instant as the screen."""
+    header = asyncio.run(engine.client.view("header"))
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        mine = [e for e in engine.entries() if isinstance(e.body, ServiceImpaired) and e.body.service == cause.name]
+        current = next((c for c in header.causes if c.key == cause.key), None)
+        if mine and current is not None and current.since_mono is not None:
+            entry, body = mine[-1], mine[-1].body
+            assert isinstance(body, ServiceImpaired)
+            if abs(entry.mono - body.since - current.since_mono) < 0.3:
+                return
+        header = asyncio.run(engine.client.view("header"))
+        time.sleep(0.3)
+    raise AssertionError(f"no entry that {cause.name} is impaired since the same instant")
