@@ -63,9 +63,10 @@ def _balancers(service: Service) -> tuple[str, ...]:
     return service.traffic.balancers if service.traffic is not None else ()
 
 
-def _place(service: Service, name: str) -> NextStep | None:
+def _place(service: Service, name: str) -> NextStep:
     if service.traffic is None:
-        return None
+        steps = f"This version has no runbook that fits {name}. By hand: look at its own logs, and at what it needs."
+        return hand("by hand", steps)
     message = f"Look at the servers of {name} on Traffic: this version has no runbook that fits."
     arguments = {"table": "backends", "service": name}
     return NextStep(NextKind.PLACE, "traffic", arguments, "t", "its servers", message)

@@ -216,7 +216,9 @@ class OverviewScreen(MainScreen):
         view = self.store.view(OverviewView)
         service = self._charted(row, view) if view is not None and isinstance(row, RecoverRow) else None
         chart = self.query_one(Chart)
-        if service is not None:
+        if self.lost_rows():
+            chart.draw(Drawing())
+        elif service is not None:
             note = cell(f"target {percent(service.error_limit)}", MUTED)
             chart.set_title(f"Errors of {service.name}", note)
             chart.draw(Drawing(service.trend, target=service.error_limit, label=percent))

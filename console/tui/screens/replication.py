@@ -149,6 +149,9 @@ class ReplicationScreen(MainScreen):
 
     def _cluster(self, row: ClusterRow, nodes: Collection[str]) -> list[Text]:
         age = self.store.oldest(row.risk.sources)
+        if age.lost:
+            mark = judged_mark(row.health, self.glyphs, age)
+            return [joined("  ", mark, (f" {row.name} ", "bold"), (age_words(age, self.store.wall), UNKNOWN))]
         split = [joined((f" {row.split_brain} ", "bold red reverse"))] if row.split_brain else []
         leads = f"{row.name}/{row.leader}" in nodes
         leader = "" if leads else FAIL if row.leader else UNKNOWN
@@ -249,6 +252,9 @@ class ReplicationScreen(MainScreen):
         if isinstance(row, NodeRow) and row.role in LEADS:
             row = farthest(row.cluster, view.nodes.values())
         chart = self.query_one(Chart)
+        if self.lost_rows():
+            chart.draw(Drawing())
+            return
         if not isinstance(row, NodeRow):
             chart.set_title("Behind", cell("no standby is read", MUTED))
             chart.draw(Drawing())
