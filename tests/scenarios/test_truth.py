@@ -214,7 +214,8 @@ def _clocks_and_risks_agree(store: Store) -> None:
     running = [row.rto for row in overview.recover.values() if row.rto is not None]
     if running:
         assert header.rto is not None
-        assert remaining(header.rto, store.mono) == min(remaining(clock, store.mono) for clock in running)
+        now = store.mono
+        assert remaining(header.rto, now) == min(remaining(clock, now) for clock in running)
     for name, row in overview.services.items():
         mine = overview.recover[f"service/{name}"].rto
         assert mine is None or mine == row.rto
