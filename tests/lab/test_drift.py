@@ -36,7 +36,7 @@ def by_verb(engine: RealEngine, weight: int) -> None:
 
 def by_key(engine: RealEngine, weight: int) -> None:
     with console(engine, size=(120, 40)) as terminal:
-        terminal.wait("Services", 15)
+        terminal.wait("Recover in this order", 15)
         press(terminal, ":", *"west/catalog/b")
         terminal.wait("edge-west/catalog/b")
         press(terminal, "\x1b[B", "\r")  # past the run whose title names the server
