@@ -77,7 +77,7 @@ def _open_run(run: Run) -> OpenRunRow:
 
 def _recover_row(order: int, place: Place, found: Picture) -> RecoverRow:
     clock = found.clocks.get(place.name)
-    running = clock is not None and clock.ended_mono is None and place.health is not Health.PASS
+    running = clock is not None and clock.ended_mono is None  # also while the first good readings are counted
     return RecoverRow(
         kind=place.kind,
         name=place.name,
