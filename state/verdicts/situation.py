@@ -11,7 +11,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.units import megabytes
 from state.verdicts.cause_service import own_message
-from state.verdicts.evidence import rank
+from state.verdicts.evidence import rank, worst
 from state.verdicts.priority import Priority
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
@@ -127,7 +127,16 @@ def situation(
     places = tuple(_place(judged, n, chains[n], dated[n]) for n in names)
     ranked = [_complete(c, judged, places, chains, dated) for c in causes]
     position = {n: at for at, n in enumerate(names)}
-    ranked.sort(key=lambda c: (-rank(c.health), c.kind is SubjectKind.ALERT, position.get(c.name, len(names)), c.key))
+
+    def urgency(cause: Cause) -> tuple[int, bool, int, str]:
+        """What fails because of a cause makes it as urgent as a failing one, also while it is not proven itself."""
+        suffers = worst(
+            [cause.health, *(judged.healths[v.name] for v in cause.victims if cause.name in chains[v.name])]
+        )
+        alert = cause.kind is SubjectKind.ALERT
+        return -rank(suffers), alert, position.get(cause.name, len(names)), cause.key
+
+    ranked.sort(key=urgency)
     return Situation(tuple(ranked), places)
 
 

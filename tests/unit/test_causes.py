@@ -128,6 +128,18 @@ def test_one_silent_connection_is_not_called_a_dead_primary(world: World) -> Non
     assert screen.recover["service/checkout"].health is not Health.FAIL
 
 
+def test_what_fails_because_of_a_silent_primary_makes_it_the_first_cause_before_it_is_proven(world: World) -> None:
+    blackhole(world, "postgres:orders/n1")
+    blackhole(world, "metrics:apps")
+    for monitor in ("prometheus", "apps"):
+        put(world, f"metrics:{monitor}", metrics(0.5))
+    put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
+    view, screen = told(world)
+    assert screen.recover["service/checkout"].health is Health.FAIL
+    assert screen.recover["service/checkout"].waits_for == "orders"
+    assert (view.causes[0].name, view.causes[0].health) == ("orders", Health.UNKNOWN)
+
+
 def test_a_silent_patroni_does_not_hide_what_postgres_says(world: World) -> None:
     blackhole(world, "patroni:orders/n1")
     view, screen = told(world)
