@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from state.api.views.header import RtoClock
 from state.api.views.overview import AlertRow, OpenRunRow, OverviewView, ProbeRow, RecoverRow, ServiceRow
@@ -44,7 +44,7 @@ def build(context: ViewContext) -> OverviewView:
             p.name: _service_row(estate, world, now_mono, place, p, verdicts[p.name], found.clocks.get(p.name))
             for place, p in enumerate(ranked, 1)
         },
-        alerts=_alert_rows(alerts.shown),
+        alerts=_alert_rows(alerts.shown, estate),
         probes=_probe_rows(estate, world, now_mono),
         runs={run.id: _open_run(run) for run in reversed(context.of(RunHistory).open())},
     )
@@ -158,7 +158,11 @@ def _releases(service: Service, world: World, now_mono: float) -> str:
     return " | ".join(f"{balancer} {said}" for balancer, said in message.items())
 
 
-def _alert_rows(shown: Sequence[KnownAlert]) -> dict[str, AlertRow]:
+SERVICE_LABELS = ("service", "job", "app")
+"""Labels of an alert that usually name a service."""
+
+
+def _alert_rows(shown: Sequence[KnownAlert], estate: Estate) -> dict[str, AlertRow]:
     """Every alert once, by its fingerprint: those that fire first, the worst first."""
     return {
         known.alert.fingerprint: AlertRow(
@@ -171,9 +175,16 @@ def _alert_rows(shown: Sequence[KnownAlert]) -> dict[str, AlertRow]:
             health=known.alert.health,
             suppressed=known.alert.suppressed,
             sources=known.sources,
+            service=_service_of(known.alert.labels, estate),
         )
         for known in shown
     }
+
+
+def _service_of(labels: Mapping[str, str], estate: Estate) -> str:
+    """The service that an alert is about, by the labels that usually name one; empty when none does."""
+    named = (labels.get(label, "") for label in SERVICE_LABELS)
+    return next((name for name in named if name in estate.services), "")
 
 
 def _probe_rows(estate: Estate, world: World, now_mono: float) -> dict[str, ProbeRow]:

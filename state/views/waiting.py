@@ -14,7 +14,7 @@ NEEDS_A_PERSON = (RunState.WAITING, RunState.PAUSED)
 def waiting_runs(runs: Iterable[Run]) -> tuple[WaitingRun, ...]:
     """Those that ask something, then those that are paused; the longest first."""
     found = [waiting_run(run) for run in runs if run.shown_state() in NEEDS_A_PERSON]
-    return tuple(sorted(found, key=lambda row: row.state is RunState.PAUSED))
+    return tuple(sorted(found, key=lambda row: (row.state is RunState.PAUSED, row.started_mono or 0.0)))
 
 
 def waiting_run(run: Run) -> WaitingRun:

@@ -148,7 +148,7 @@ def overview(mono: float, wall: float) -> OverviewView:
         alerts={
             "a1": AlertRow(
                 "CheckoutErrors", "critical", "firing", wall - 190, "5xx above 1% for 1m", "alertmanager",
-                Health.FAIL, None, ("alertmanager",),
+                Health.FAIL, None, ("alertmanager",), "checkout",
             ),
             "a2": AlertRow("ReplicationLag", "warning", "firing", wall - 65, "n2 behind", "alertmanager",
                            Health.WARN, None, ("alertmanager",)),

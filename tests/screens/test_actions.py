@@ -132,7 +132,7 @@ async def test_controls_ask_for_a_yes() -> None:
         await st.sees("Did the error ratio fall?", "yes", "no")
         await st.press("right", "right", "enter")
         await st.sees("answer")
-        await st.pilot.pause(0.6)
+        await st.sees("to do it")
         assert st.front.acts == []
         await st.press("y")
         await st.until(lambda: st.front.acts, "the decision")
@@ -144,7 +144,7 @@ async def test_stop_everything_is_one_key_and_a_yes_from_every_screen() -> None:
     async with stage() as st:
         for count, screen in enumerate(tabs(), 1):
             await st.press(screen.digit, "full_stop")
-            await st.pilot.pause(0.6)
+            await st.sees("to do it")
             await st.press("y")
             await st.until(lambda count=count: len(st.front.acts) == count, "the stop")  # type: ignore[misc]
             await st.until(lambda: isinstance(st.app.screen, MainScreen), "the screen again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from textual import events
 
 from console.tui.dialogs.detail import DetailDialog
 from console.tui.widgets.rows import Column, TableRow
@@ -55,9 +56,10 @@ async def test_enter_follows_from_service_to_database_node_run_and_entry_and_esc
         ("9", (), "r-41", "runbooks"),
         ("4", (), "checkout", "overview"),
         ("1", ("tab", "tab", "tab"), "checkout", "overview"),
+        ("1", ("tab",), "checkout", "overview"),
     ],
 )
-async def test_entries_backends_and_probes_lead_on(screen: str, keys: tuple[str, ...], name: str, to: str) -> None:
+async def test_entries_backends_and_alerts_lead_on(screen: str, keys: tuple[str, ...], name: str, to: str) -> None:
     async with stage(size=(120, 40)) as st:
         await st.press(screen, *keys)
         await follow(st, name)
@@ -156,3 +158,18 @@ async def test_with_a_mouse_tabs_rows_and_titles_work() -> None:
         await st.until(lambda: entries.cursor_key == "1285", "the entry")
         await st.pilot.click(offset=(entries.region.x + 8, entries.region.y + 4))
         await st.until(lambda: isinstance(st.app.screen, DetailDialog), "the detail")
+
+
+async def test_the_wheel_scrolls_tables_and_texts() -> None:
+    async with stage() as st:
+        await st.press("9")
+        entries = table(st, "entries")
+        at = (entries.region.x + 8, entries.region.y + 4)
+        await st.pilot._post_mouse_events([events.MouseScrollDown], offset=at)
+        await st.until(lambda: entries.scroll_offset.y > 0, "scrolling")
+        await st.pilot._post_mouse_events([events.MouseScrollUp], offset=at)
+        await st.until(lambda: entries.scroll_offset.y == 0, "scrolling back")
+        await st.press("question_mark")
+        facts = st.app.screen.query_one("Facts")
+        await st.pilot._post_mouse_events([events.MouseScrollDown], offset=(20, 10))
+        await st.until(lambda: facts.scroll_offset.y > 0, "the help")

@@ -159,16 +159,6 @@ async def test_filter_go_to_and_back() -> None:
         assert st.app.screen.selected().key == "edge-west/checkout/green"  # type: ignore[attr-defined]
 
 
-async def test_presenter_shows_clocks_but_neither_hosts_nor_people() -> None:
-    async with stage(size=(120, 40)) as st:
-        await st.press("P")
-        await st.sees("RTO left of 15:00", "at risk of 1.0 MB", "checkout", "1 ALARM")
-        for hidden in ("n1", "n3", "edge-", "u1", "Ada", "10.1."):
-            assert hidden not in st.text
-        await st.press("P")
-        await st.sees("Alerts")
-
-
 async def test_ascii_only_and_no_colour_still_tell_everything() -> None:
     async with stage(terminal=Terminal(theme="terminal", ascii_only=True, colour=False)) as st:
         for screen in tabs():

@@ -55,7 +55,7 @@ class StopEverything(Action):
 
 
 class Present(Action):
-    """Large clocks for a wall or a projector; hosts and people are not shown."""
+    """One page for a wall or a projector; hosts and people are not named."""
 
     key, title, shown = "P", "presenter", False
 
@@ -106,7 +106,7 @@ class Palette(Action):
 
 
 class Back(Action):
-    """Remove the filter, or close what is open."""
+    """Remove the filter, close what is open, or go back to where a link was followed."""
 
     key, title, shown = "escape", "back", False
 

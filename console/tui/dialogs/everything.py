@@ -11,6 +11,7 @@ from typing import Any
 from console.tui.actions.base import Action
 from console.tui.actions.registry import actions_of, shown_key
 from console.tui.dialogs.finder import Found
+from console.tui.parts.messages import row_says
 from console.tui.session import ActionContext, Session
 from console.tui.terminal.capabilities import THEMES
 from state.api.topics import Topic
@@ -58,7 +59,7 @@ def places(session: Session) -> Iterator[Found]:
     )
     for topic, table, key, row, alone in islice(rows, MOST_ROWS):
         open_it = partial(session.navigator.open_place, topic.name, table, key)
-        yield Found(called(key, row, alone=alone), topic.places[table], "", says(row), open_it)
+        yield Found(called(key, row, alone=alone), topic.places[table], "", row_says(row), open_it)
 
 
 def _rows(session: Session, topic: Topic) -> Iterator[tuple[str, str, Any, bool]]:
@@ -83,13 +84,6 @@ def called(key: str, row: Any, *, alone: bool) -> str:
     return key if name or not said else f"{key} {said}"
 
 
-def says(row: Any) -> str:
-    """The state of a row and its reason, as far as it has them."""
-    state = getattr(row, "health", None) or getattr(row, "state", "")
-    told = [str(getattr(state, "value", state)), str(getattr(row, "message", "") or getattr(row, "summary", ""))]
-    return ": ".join(part for part in told if part)
-
-
 def ordered(rows: Mapping[str, Any]) -> Mapping[str, Any]:
     """The rows of a table; numbered ones, like the entries of the journal, newest first."""
     if rows and all(map(str.isdecimal, rows)):
@@ -106,7 +100,7 @@ def targets(action: Action, session: Session) -> list[Found]:
             rows = ordered(getattr(view, table, {}))
             for key, row in islice(rows.items(), MOST_ROWS):
                 reason = action.missing(ActionContext(session.store, topic.name, row))
-                message = says(row) if reason is None else f"not now: {reason}"
+                message = row_says(row) if reason is None else f"not now: {reason}"
                 run = partial(session.navigator.act_on, action.id, topic.name, table, key)
                 kind = topic.places.get(table, table)
                 found.append(Found(called(key, row, alone=False), kind, "", message, run, reason is None))

@@ -60,7 +60,7 @@ class FinderDialog(Dialog[Callable[[], object]]):
         super().__init__()
         self.title_ = title
         self._found = list(found)
-        self._names = prepared([f"{each.name} {each.kind}" for each in self._found])
+        self._names = prepared([each.name for each in self._found], [each.kind for each in self._found])
         self._empty = empty
         self._count = ""
 

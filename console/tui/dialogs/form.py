@@ -15,6 +15,7 @@ from textual.widgets import Input
 from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.fields import Choice, NameInput, completions, field_of, meaning
 from console.tui.glyphs import FAIL, MUTED
+from console.tui.session import Over, still_open
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from state.api.views.runbooks import Param
@@ -40,7 +41,7 @@ class FormDialog(Dialog[dict[str, str]]):
     ]
     AUTO_FOCUS = "Choice, Input"
     DEFAULT_CSS = """
-    FormDialog .field { height: 1; }
+    FormDialog .field { height: auto; }
     FormDialog .meaning { height: 1; margin: 0 0 0 18; }
     FormDialog Input { height: 1; border: none; padding: 0; width: 1fr; }
     FormDialog .label { width: 18; }
@@ -48,14 +49,19 @@ class FormDialog(Dialog[dict[str, str]]):
     """
 
     def __init__(
-        self, title: str, params: Sequence[Param], before: Mapping[str, str] | None = None, check: Check = no_check
+        self,
+        title: str,
+        params: Sequence[Param],
+        over: Over = still_open,
+        before: Mapping[str, str] | None = None,
+        check: Check = no_check,
     ) -> None:
-        """`before` is what was typed when the form was open last."""
+        """`over` tells why it cannot be sent any more; `before` is what was typed when the form was open last."""
         super().__init__()
         self.title_ = title
         self._params = {param.name: param for param in params}
         self._before = dict(before or {})
-        self._check = check
+        self._over, self._check = over, check
         self._fields: dict[str, Choice | Input] = {}
         self._notes: dict[str, Lines] = {}
 
@@ -104,8 +110,17 @@ class FormDialog(Dialog[dict[str, str]]):
     def _submitted(self) -> None:
         self.action_next()
 
+    def tick(self) -> None:
+        """Say at once when what is asked for is over."""
+        super().tick()
+        if over := self._over():
+            self._refuse(f"{over}. Nothing was sent; esc closes this")
+
     def action_next(self) -> None:
-        """The next field; after the last one, done."""
+        """The next field; after the last one, done. A form that is over cannot be sent."""
+        if self._over():
+            self.tick()
+            return
         fields = list(self._fields.values())
         place = next((p for p, field in enumerate(fields) if field.has_focus), len(fields))
         if place + 1 < len(fields):
@@ -139,5 +154,5 @@ class FormDialog(Dialog[dict[str, str]]):
 
     def on_key(self, event: events.Key) -> None:
         """A note about a wrong field disappears with the next key."""
-        if event.key != "enter":
+        if event.key != "enter" and not self._over():
             self.query_one("#wrong", Lines).show([""])

@@ -18,7 +18,8 @@ KEYS_WIDTH = 13
 MOVING = (
     ("↑↓ jk", "move; PgUp PgDn g G too"),
     ("←→ hl Tab", "the next table"),
-    ("enter", "open what the cursor is on"),
+    ("enter", "all of what the cursor is on, and what it leads to; Enter again goes there, esc comes back"),
+    ("o O", "sort the table by the next column; the other way round"),
 )
 
 

@@ -1,126 +1,172 @@
-"""Presenter mode: large clocks for a wall. It does not read hosts and people, so it cannot show them."""
+"""Presenter mode: one page for a wall. Hosts and people are not named on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
-from textual.widgets import Digits
 
 from console.tui.dialogs.base import Dialog, keys_line
-from console.tui.glyphs import FAIL, MUTED, UNKNOWN
+from console.tui.dialogs.discreet import Discreet, names_of
+from console.tui.dialogs.presenter_page import Big, Page, page_lines
+from console.tui.glyphs import FAIL, OK, UNKNOWN, WARN, Glyphs
 from console.tui.parts.ages import health_mark
 from console.tui.parts.header import header_line
 from console.tui.store import LinkState, Store
-from console.tui.text import joined
+from console.tui.text import joined, state_text
 from console.tui.widgets.lines import Lines
-from state.api.views.header import HeaderView
+from state.api.run_states import StepState
+from state.api.views.header import HeaderView, RtoClock
+from state.api.views.overview import OverviewView
 from state.health import Health
 from state.units import ago, clock, megabytes, utc
 
-DIGITS_WIDTH = 70
-DIGITS_HEIGHT = 16
-"""On smaller terminals, and without box-drawing characters, the clocks are plain text."""
-
-
-class Figure(Vertical):
-    """A label above large digits."""
-
-    DEFAULT_CSS = "Figure { width: 1fr; height: 5; padding: 0 1; } Figure Digits { width: 1fr; height: 3; }"
-
-    def __init__(self, label: str) -> None:
-        super().__init__()
-        self._label = Lines([joined((label, MUTED))])
-        self._digits = Digits("")
-        self.plain = Text("")
-        """The same in one line."""
-
-    def compose(self) -> ComposeResult:
-        yield self._label
-        yield self._digits
-
-    def show(self, value: str, label: str, style: str = "") -> None:
-        self.plain = joined(" ", (value, style or "bold"), (f" {label}", MUTED))
-        self._label.show([joined((label, style or MUTED))])
-        self._digits.update(value)
+LOUD = {Health.FAIL: f"{FAIL} reverse", Health.WARN: f"{WARN} reverse", Health.UNKNOWN: f"{UNKNOWN} reverse"}
+VERBS = {Health.FAIL: "is down", Health.WARN: "is impaired", Health.UNKNOWN: "is not known", Health.PASS: "works"}
+MOVING = frozenset({StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN})
 
 
 class PresenterDialog(Dialog[None]):
-    """RTO, data at risk and the services, readable from the back of a room."""
+    """What is wrong, how long is left, what runs and what is next, readable from the back of a room."""
 
     title_ = "Recovery"
     keys_ = (("P", "leave"),)
     BINDINGS: ClassVar[list[BindingType]] = [Binding("P", "leave", show=False)]
-    DEFAULT_CSS = "PresenterDialog #figures { height: 5; } PresenterDialog #services { height: 1fr; padding: 0 1; }"
+    DEFAULT_CSS = "PresenterDialog #page { height: 1fr; }"
 
     def compose(self) -> ComposeResult:
         yield self.top
-        with Vertical(id="dialog"):
-            yield from self.content_()
+        yield from self.content_()
         yield Lines([keys_line(self.keys_)], classes="keys")
 
     def content_(self) -> Iterable[Widget]:
-        self._rto, self._risk, self._now = Figure("RTO left"), Figure("data at risk"), Figure("UTC")
-        yield Horizontal(self._rto, self._risk, self._now, id="figures")
-        self._told = Lines([""], id="services")
-        yield self._told
+        self._page = Lines([""], id="page")
+        yield self._page
 
     def tick(self) -> None:
-        store = self.session.store
-        self.top.show([header_line(store, self.session.glyphs, self.app.size.width)])
-        self._now.show(utc(store.wall).rstrip("Z"), "UTC")
-        self._paint_rto(store)
-        self._paint_risk(store)
-        size, ascii_only = self.app.size, self.session.glyphs.ascii_only
-        small = ascii_only or size.width < DIGITS_WIDTH or size.height < DIGITS_HEIGHT
-        self.query_one("#figures").display = not small
-        figures = [figure.plain for figure in (self._rto, self._risk)] if small else []
-        self._told.show([*figures, *self._services(store)])
+        store, glyphs = self.session.store, self.session.glyphs
+        size = self.app.size
+        self.top.show([header_line(store, glyphs, size.width)])
+        page = page_of(store, Discreet(names_of(store)), glyphs)
+        self._page.show(page_lines(page, size.width, max(1, size.height - 2), glyphs))
 
-    def _paint_rto(self, store: Store) -> None:
-        header = store.view(HeaderView)
-        running = header.rto if header is not None else None
-        if running is None:
-            self._rto.show("--:--", "RTO: no clock runs")
-            return
-        end = store.mono if running.ended_mono is None else running.ended_mono
-        left = running.target - (end - running.started_mono)
-        message = f"RTO left of {clock(running.target)}, {running.service}"
-        self._rto.show(
-            clock(left), message if left >= 0 else f"RTO MISSED, {running.service}", "" if left >= 0 else FAIL
-        )
+    def on_resize(self) -> None:
+        if self.ready:
+            self.tick()
 
-    def _paint_risk(self, store: Store) -> None:
-        header = store.view(HeaderView)
-        risk = header.risk if header is not None else None
-        if risk is None:
-            self._risk.show("-", "data at risk: no database")
-            return
-        if risk.lost_bytes is None or store.oldest(risk.sources).withheld:
-            self._risk.show("?", "data at risk: UNKNOWN", UNKNOWN)
-            return
-        size, unit = megabytes(risk.lost_bytes).rsplit(" ", 1)
-        message = f"{unit} at risk of {megabytes(risk.target)}"
-        self._risk.show(size, message, FAIL if risk.health is Health.FAIL else "")
 
-    def _services(self, store: Store) -> list[Text]:
-        rows: list[Text] = []
-        if store.link.state is LinkState.LOST:
-            rows.append(joined((f" ENGINE LOST {ago(store.link_age)}: what you see is old ", f"{FAIL} reverse")))
-        header = store.view(HeaderView)
-        count = len(header.alarms) if header is not None else 0
-        if count:
-            rows.append(joined((f" {count} ALARM{'S' if count > 1 else ''} ", f"{FAIL} reverse")))
-        view, runs = store.view("overview"), store.view("runbooks")
-        for row in sorted(view.services.values(), key=lambda row: row.order) if view is not None else ():
-            sign = health_mark(row.health, self.session.glyphs, store.age(row.source))
-            rows.append(joined("  ", sign, (f"  {row.name}", "bold")))
-        for run in runs.runs.values() if runs is not None else ():
-            if run.elapsed is None or run.state.value in {"running", "paused", "waiting", "unknown", "stopping"}:
-                rows.append(joined(("  run  ", MUTED), f"{run.runbook}: {run.state.value}, {run.done} of {run.total}"))
-        return rows
+def page_of(store: Store, discreet: Discreet, glyphs: Glyphs) -> Page:
+    """The page from the views as they are now."""
+    header = store.view(HeaderView)
+    if store.link.state is LinkState.LOST:
+        sentence = f"engine lost for {ago(store.link_age)}"
+        todo = ("nothing is known any more", "start it with: recovery engine start")
+        return Page(_utc(store), sentence, f"{FAIL} reverse", todo, (), ())
+    if header is None:
+        return Page(_utc(store), "waiting for the engine", "", (), (), ())
+    overview = store.view("overview")
+    found = list(problems(header, overview))
+    facts = tuple((label, discreet.hide(text), style) for label, text, style in _facts(store, header, found))
+    also = tuple(_also(store, found[1:], discreet, glyphs))
+    if not found:
+        known = overview is not None and overview.alerts_health is Health.PASS and bool(overview.services)
+        proven = known and all(store.age(row.source).fresh for row in overview.services.values())
+        sentence = "all services within their objectives" if proven else "nothing is reported; not all is known"
+        style = f"{OK} reverse" if proven else f"{UNKNOWN} reverse"
+        return Page(_clock(store, header), sentence, style, (), facts, also)
+    worst = found[0]
+    return Page(_clock(store, header), discreet.hide(_sentence(worst)), LOUD[worst.health], (), facts, also)
+
+
+class PresentedProblem(NamedTuple):
+    """Something that is wrong or not known: a service by its name, or an alarm without one."""
+
+    name: str
+    what: str
+    health: Health
+
+
+def problems(header: HeaderView, overview: OverviewView | None) -> Iterable[PresentedProblem]:
+    """Services that fail, then alarms, then what is impaired or not known, in the order to recover them."""
+    services = sorted(overview.services.values(), key=lambda row: row.order) if overview is not None else []
+    told = [PresentedProblem(row.name, row.message, row.health) for row in services if row.health is not Health.PASS]
+    yield from (each for each in told if each.health is Health.FAIL)
+    yield from (PresentedProblem("", alarm, Health.FAIL) for alarm in header.alarms)
+    yield from (each for each in told if each.health is not Health.FAIL)
+
+
+def _sentence(worst: PresentedProblem) -> str:
+    return f"{worst.name} {VERBS[worst.health]}" if worst.name else worst.what
+
+
+def _facts(store: Store, header: HeaderView, found: list[PresentedProblem]) -> Iterable[tuple[str, str, str]]:
+    if found:
+        yield "CAUSE", found[0].what, ""
+    yield "NOW", _now(store) or "no run is open", ""
+    yield "LOSS", *_loss(store, header)
+    overview = store.view("overview")
+    if found:
+        yield "NEXT", (overview.advice if overview is not None else "") or "decide what to do", ""
+    if header.waiting:
+        asked = next(iter(header.waiting.values()))
+        yield "ASKED", asked.question or asked.message or asked.title, WARN
+    acting = sum(not row.observes for row in header.consoles.values())
+    watching = len(header.consoles) - acting
+    yield "COMMAND", f"{acting} at consoles" + (f", {watching} observing" if watching else ""), ""
+
+
+def _loss(store: Store, header: HeaderView) -> tuple[str, str]:
+    risk = header.risk
+    if risk is None:
+        return "no database in this estate", ""
+    allowed = f"{megabytes(risk.target)} allowed"
+    if risk.lost_bytes is None or store.oldest(risk.sources).withheld:
+        return f"not known; {allowed}", UNKNOWN
+    return f"{megabytes(risk.lost_bytes)} of {allowed}", FAIL if risk.health is Health.FAIL else ""
+
+
+def _now(store: Store) -> str:
+    """`step 3 of 8: hand the leader role over` of the open run."""
+    view = store.view("runbooks")
+    for run in (view.runs[each] for each in view.order if each in view.runs) if view is not None else ():
+        if run.state.value in ("done", "failed", "stopped"):
+            continue
+        steps = [step for step in view.steps.values() if step.run == run.id and step.state in MOVING]
+        at = min(run.total, run.done + 1)
+        title = steps[0].title or steps[0].step if steps else run.state.value
+        return f"{run.title}, step {at} of {run.total}: {title}"
+    return ""
+
+
+def _also(store: Store, found: list[PresentedProblem], discreet: Discreet, glyphs: Glyphs) -> Iterable[Text]:
+    """Further problems, then the services that work."""
+    for problem in found:
+        said = f"{problem.name}: {problem.what}" if problem.name else problem.what
+        yield joined("  ", state_text(problem.health.value, glyphs), (f"  {discreet.hide(said)}", "bold"))
+    view = store.view("overview")
+    for row in sorted(view.services.values(), key=lambda row: row.order) if view is not None else ():
+        if row.health is Health.PASS:
+            yield joined("  ", health_mark(row.health, glyphs, store.age(row.source)), f"  {row.name}")
+
+
+def _utc(store: Store) -> Big:
+    return Big(utc(store.wall)[:5], "UTC", "bold")
+
+
+def _clock(store: Store, header: HeaderView) -> Big:
+    """Time left of the running objective; without one the time of day."""
+    running = header.rto
+    if running is None or running.ended_mono is not None:
+        return _utc(store)
+    return _left(store, running)
+
+
+def _left(store: Store, running: RtoClock) -> Big:
+    left = running.target - store.spent(running.started_mono)
+    if left < 0:
+        return Big(clock(left), f"OVER THE RTO OF {clock(running.target)}, {running.service}", FAIL)
+    return Big(clock(left), f"RTO LEFT OF {clock(running.target)}, {running.service}", "bold")

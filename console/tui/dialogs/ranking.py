@@ -17,11 +17,14 @@ class Ranked(NamedTuple):
 
     folded: str
     place: int
+    size: int
+    """Letters of the name alone: of two that fit alike the shorter one comes first."""
 
 
-def prepared(names: Sequence[str]) -> list[Ranked]:
-    """Names for `best`, in their order."""
-    return [Ranked(name.casefold(), place) for place, name in enumerate(names)]
+def prepared(names: Sequence[str], kinds: Sequence[str] = ()) -> list[Ranked]:
+    """Names for `best`, in their order; what they are (`kinds`) is found too."""
+    said = [f"{name} {kind}" for name, kind in zip(names, kinds, strict=True)] if kinds else names
+    return [Ranked(text.casefold(), place, len(names[place])) for place, text in enumerate(said)]
 
 
 def best(names: Sequence[Ranked], typed: str) -> list[int]:
@@ -29,7 +32,7 @@ def best(names: Sequence[Ranked], typed: str) -> list[int]:
     words = typed.casefold().split()
     if not words:
         return [name.place for name in names[:MOST]]
-    scored = ((score, len(name.folded), name.place) for name in names if (score := _score(name.folded, words)) >= 0)
+    scored = ((score, name.size, name.place) for name in names if (score := _score(name.folded, words)) >= 0)
     return [place for _, _, place in nsmallest(MOST, scored)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from console.tui.parts.messages import row_says
 from console.tui.store import Store
 from state.api.views.causes import SubjectKind
 from state.api.views.journal import JournalRow
@@ -61,8 +62,7 @@ def _open_run(row: OpenRunRow, store: Store) -> Iterator[Link]:
 
 
 def _alert(row: AlertRow, store: Store) -> Iterator[Link]:
-    service = getattr(row, "service", "")
-    yield from _rows(store, "overview", "services", "service", lambda each: each.name == service)
+    yield from _rows(store, "overview", "services", "service", lambda each: each.name == row.service)
 
 
 def _probe(row: ProbeRow, store: Store) -> Iterator[Link]:
@@ -132,7 +132,7 @@ def _database(name: str, store: Store) -> Iterator[Link]:
     view = store.view("replication")
     cluster = view.clusters.get(name) if view is not None else None
     if cluster is not None:
-        yield Link("database", name, _says(cluster), "replication", "clusters", name)
+        yield Link("database", name, row_says(cluster), "replication", "clusters", name)
 
 
 def _runs(store: Store, fits: Callable[[Any], bool]) -> Iterator[Link]:
@@ -152,13 +152,9 @@ def _rows(store: Store, topic: str, table: str, kind: str, fits: Callable[[Any],
     rows = getattr(view, table, {}) if view is not None else {}
     found = [(key, row) for key, row in rows.items() if fits(row)]
     for key, row in found[:MOST_EACH]:
-        yield Link(kind, str(getattr(row, "name", "") or getattr(row, "id", "") or key), _says(row), topic, table, key)
-
-
-def _says(row: Any) -> str:
-    state = getattr(row, "health", None) or getattr(row, "state", "")
-    told = (str(getattr(state, "value", state)), str(getattr(row, "message", "") or getattr(row, "title", "")))
-    return ": ".join(part for part in told if part)
+        yield Link(
+            kind, str(getattr(row, "name", "") or getattr(row, "id", "") or key), row_says(row), topic, table, key
+        )
 
 
 _MAKERS: dict[type, Callable[[Any, Store], Iterator[Link]]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.text import Text
 
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN
@@ -19,6 +21,14 @@ NO_MEANING = cell("-", MUTED)
 def severity(health: Health) -> float:
     """Where a verdict stands when rows are sorted by it: what fails first, what is not known before what works."""
     return {Health.FAIL: 0.0, Health.UNKNOWN: 1.0, Health.WARN: 2.0, Health.PASS: 3.0}[health]
+
+
+def row_says(row: Any) -> str:
+    """The state of any row of a view, and its reason, as far as it has them."""
+    state = getattr(row, "health", None) or getattr(row, "state", "")
+    reasons = (getattr(row, name, "") for name in ("message", "summary", "title"))
+    told = (str(getattr(state, "value", state)), next((str(each) for each in reasons if each), ""))
+    return ": ".join(part for part in told if part)
 
 
 def number(value: float | None, shown: str, over: bool = False) -> Text:

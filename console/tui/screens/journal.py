@@ -49,7 +49,7 @@ class JournalScreen(MainScreen):
     narrow: ClassVar[Mapping[str, int]] = {"entries": 5}
     DEFAULT_CSS = """
     JournalScreen #chain { padding: 0 1; }
-    JournalScreen.-huge Detail { dock: right; width: 64; height: 100%; border-left: solid ansi_bright_black; }
+    JournalScreen.-huge Detail { dock: right; width: 46; height: 100%; border-left: solid ansi_bright_black; }
     JournalScreen.-tiny #chain { display: none; }
     """
 

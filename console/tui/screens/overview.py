@@ -16,6 +16,7 @@ from console.tui.parts.cascade import cascade_rows
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.header import rto_left, rto_line
+from console.tui.parts.history import hour_of
 from console.tui.parts.messages import latency, ratio, sources_fact
 from console.tui.screens.base import WIDE, Detail, MainScreen
 from console.tui.store import Age, LinkState
@@ -221,7 +222,8 @@ class OverviewScreen(MainScreen):
         elif service is not None:
             note = cell(f"target {percent(service.error_limit)}", MUTED)
             chart.set_title(f"Errors of {service.name}", note)
-            chart.draw(Drawing(service.trend, target=service.error_limit, label=percent))
+            hour = hour_of(self.store, service.name, "errors", target=service.error_limit, label=percent)
+            chart.draw(hour or Drawing(service.trend, target=service.error_limit, label=percent))
         elif isinstance(row, RecoverRow):
             chart.set_title(f"Errors: no service waits for {row.name}")
             chart.draw(Drawing())

@@ -99,6 +99,7 @@ class AlertRow:
 
     `health` is the verdict on its severity by the estate's `severities` (PASS: for information). `sources` are the
     keys of all monitors that have it, `source` is the first of them. A suppressed alert does not count as firing.
+    `service` is the service that its labels name, empty when they name none.
     """
 
     name: str
@@ -110,6 +111,7 @@ class AlertRow:
     health: Health
     suppressed: Suppression | None
     sources: tuple[str, ...]
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
