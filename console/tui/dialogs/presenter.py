@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,11 +17,11 @@ from console.tui.glyphs import FAIL, OK, UNKNOWN, WARN, Glyphs
 from console.tui.parts.ages import health_mark
 from console.tui.parts.header import header_line
 from console.tui.store import LinkState, Store
-from console.tui.text import joined, state_text
+from console.tui.text import joined
 from console.tui.widgets.lines import Lines
 from state.api.run_states import StepState
+from state.api.views.causes import Cause
 from state.api.views.header import HeaderView, RtoClock
-from state.api.views.overview import OverviewView
 from state.health import Health
 from state.units import ago, clock, megabytes, utc
 
@@ -68,49 +68,48 @@ def page_of(store: Store, discreet: Discreet, glyphs: Glyphs) -> Page:
         return Page(_utc(store), sentence, f"{FAIL} reverse", todo, (), ())
     if header is None:
         return Page(_utc(store), "waiting for the engine", "", (), (), ())
-    overview = store.view("overview")
-    found = list(problems(header, overview))
-    facts = tuple((label, discreet.hide(text), style) for label, text, style in _facts(store, header, found))
-    also = tuple(_also(store, found[1:], discreet, glyphs))
-    if not found:
-        known = overview is not None and overview.alerts_health is Health.PASS and bool(overview.services)
-        proven = known and all(store.age(row.source).fresh for row in overview.services.values())
+    causes = [cause for cause in header.causes if cause.health is not Health.PASS]
+    facts = tuple((label, discreet.hide(text), style) for label, text, style in _facts(store, header, causes))
+    also = tuple(_also(store, causes[1:], discreet, glyphs))
+    if not causes:
+        overview = store.view("overview")
+        proven = overview is not None and overview.health is Health.PASS
         sentence = "all services within their objectives" if proven else "nothing is reported; not all is known"
         style = f"{OK} reverse" if proven else f"{UNKNOWN} reverse"
-        return Page(_clock(store, header), sentence, style, (), facts, also)
-    worst = found[0]
-    return Page(_clock(store, header), discreet.hide(_sentence(worst)), LOUD[worst.health], (), facts, also)
+        told = [discreet.hide(overview.summary)] if overview is not None and not proven else []
+        return Page(_clock(store, header), sentence, style, tuple(told), facts, also)
+    worst = causes[0]
+    said = [discreet.hide(worst.forecast.text(store.mono))] if worst.forecast is not None else []
+    if worst.since_mono is not None:
+        began = store.wall - (store.mono - worst.since_mono)
+        said.insert(0, f"since {utc(began)}")
+    return Page(_clock(store, header), discreet.hide(_sentence(worst)), LOUD[worst.health], tuple(said), facts, also)
 
 
-class PresentedProblem(NamedTuple):
-    """Something that is wrong or not known: a service by its name, or an alarm without one."""
-
-    name: str
-    what: str
-    health: Health
-
-
-def problems(header: HeaderView, overview: OverviewView | None) -> Iterable[PresentedProblem]:
-    """Services that fail, then alarms, then what is impaired or not known, in the order to recover them."""
-    services = sorted(overview.services.values(), key=lambda row: row.order) if overview is not None else []
-    told = [PresentedProblem(row.name, row.message, row.health) for row in services if row.health is not Health.PASS]
-    yield from (each for each in told if each.health is Health.FAIL)
-    yield from (PresentedProblem("", alarm, Health.FAIL) for alarm in header.alarms)
-    yield from (each for each in told if each.health is not Health.FAIL)
+def _sentence(cause: Cause) -> str:
+    """What people notice: the first service that suffers, else the cause itself."""
+    hurt = next((victim for victim in cause.victims if victim.kind.value == "service"), None)
+    if hurt is not None:
+        return f"{hurt.name} {VERBS[cause.health]}"
+    if cause.kind.value in ("service", "database"):
+        return f"{cause.name} {VERBS[cause.health]}"
+    return _named(cause)
 
 
-def _sentence(worst: PresentedProblem) -> str:
-    return f"{worst.name} {VERBS[worst.health]}" if worst.name else worst.what
+def _named(cause: Cause) -> str:
+    """What is wrong, with the name of what it is about."""
+    return cause.what if cause.name.casefold() in cause.what.casefold() else f"{cause.name}: {cause.what}"
 
 
-def _facts(store: Store, header: HeaderView, found: list[PresentedProblem]) -> Iterable[tuple[str, str, str]]:
-    if found:
-        yield "CAUSE", found[0].what, ""
-    yield "NOW", _now(store) or "no run is open", ""
+def _facts(store: Store, header: HeaderView, causes: list[Cause]) -> Iterable[tuple[str, str, str]]:
+    worst = causes[0] if causes else None
+    if worst is not None:
+        yield "CAUSE", _named(worst), ""
+    now = _now(store)
+    yield "NOW", now or "no run is open", ""
     yield "LOSS", *_loss(store, header)
-    overview = store.view("overview")
-    if found:
-        yield "NEXT", (overview.advice if overview is not None else "") or "decide what to do", ""
+    if worst is not None:
+        yield "NEXT", worst.next.title if worst.next is not None else "decide what to do", ""
     if header.waiting:
         asked = next(iter(header.waiting.values()))
         yield "ASKED", asked.question or asked.message or asked.title, WARN
@@ -142,15 +141,15 @@ def _now(store: Store) -> str:
     return ""
 
 
-def _also(store: Store, found: list[PresentedProblem], discreet: Discreet, glyphs: Glyphs) -> Iterable[Text]:
-    """Further problems, then the services that work."""
-    for problem in found:
-        said = f"{problem.name}: {problem.what}" if problem.name else problem.what
-        yield joined("  ", state_text(problem.health.value, glyphs), (f"  {discreet.hide(said)}", "bold"))
+def _also(store: Store, causes: list[Cause], discreet: Discreet, glyphs: Glyphs) -> Iterable[Text]:
+    """Further problems, then the services with their verdicts."""
+    for cause in causes:
+        sign = health_mark(cause.health, glyphs, store.oldest(cause.sources))
+        yield joined("  ", sign, (f"  {discreet.hide(_named(cause))}", "bold"))
     view = store.view("overview")
     for row in sorted(view.services.values(), key=lambda row: row.order) if view is not None else ():
-        if row.health is Health.PASS:
-            yield joined("  ", health_mark(row.health, glyphs, store.age(row.source)), f"  {row.name}")
+        sign = health_mark(row.health, glyphs, store.age(row.source))
+        yield joined("  ", sign, f"  {row.name}")
 
 
 def _utc(store: Store) -> Big:
