@@ -211,6 +211,8 @@ class OverviewScreen(MainScreen):
 
     def paint_detail(self) -> None:
         super().paint_detail()
+        if self.app.size.width < WIDE:
+            return  # there is no chart, and what it would draw need not be decoded
         row = self.selected()
         if not isinstance(row, RecoverRow):
             row = self.row("recover", self.recover.table.cursor_key or "")
