@@ -76,27 +76,3 @@ async def test_a_name_that_does_not_exist_is_not_taken(typed: str) -> None:
         await st.sees("Tab completes")
         await st.press(*typed, "enter")
         await st.sees("server is required" if not typed else "server must be a name it may have")
-
-
-async def test_long_answers_are_shown_whole_one_a_line() -> None:
-    long = tuple(
-        f"{word}: hand the leader role over and lose what only the old leader has" for word in ("now", "later")
-    )
-    async with stage() as st:
-        st.app.push_screen(FormDialog("Decide", (Param("choice", "choice", "", long, True),)))
-        await st.sees("[ ] now: hand the leader role over", "[ ] later: hand the leader role over", "leader has")
-        await st.press("right")
-        await st.sees("[x] now:")
-
-
-async def test_a_form_that_is_over_says_so_and_sends_nothing() -> None:
-    answers: list[Mapping[str, str] | None] = []
-    over = [""]
-    async with stage() as st:
-        param = Param("choice", "choice", "yes", ("yes", "no"), True)
-        st.app.push_screen(FormDialog("Decide", (param,), lambda: over[0]), answers.append)
-        await st.sees("[yes]")
-        over[0] = "the question was answered by ben"
-        await st.sees("answered by ben. Nothing was sent")
-        await st.press("enter")
-        assert answers == []

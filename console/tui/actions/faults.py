@@ -63,7 +63,7 @@ class InjectFault(FaultAction):
             told = {"fault": self._fault, "seconds": int(answers["seconds"])}
             navigator.preview(PlanChange("fault.inject", told))
 
-        navigator.ask(f"Fault {self._fault}: for how long", (seconds,), then, check=check)
+        navigator.ask(f"Fault {self._fault}: for how long", (seconds,), then, check)
 
 
 class LiftFault(FaultAction):

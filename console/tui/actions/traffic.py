@@ -44,7 +44,7 @@ class ChangeWeight(ServerAction):
         def then(answers: FormValues) -> None:
             navigator.preview(PlanChange("server.weight", {**_server(row), "weight": int(answers["weight"])}))
 
-        navigator.ask(f"Weight of {row.server} in {row.balancer}/{row.backend}", (weight,), then, check=check)
+        navigator.ask(f"Weight of {row.server} in {row.balancer}/{row.backend}", (weight,), then, check)
 
 
 class DrainServer(ServerAction):

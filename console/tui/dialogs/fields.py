@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
@@ -16,10 +15,9 @@ from console.tui.widgets.lines import Lines
 from state.api.views.runbooks import Param
 from state.text import cells
 
-MOST_OFFERED = 6
-"""More choices than this are completed instead of shown all at once."""
-LINE = 56
-"""Cells of a line before the size of the terminal is known."""
+MOST_SIDE_BY_SIDE = 6
+"""More choices than this, or wider ones, are completed instead of shown side by side."""
+WIDEST = 56
 MEANINGS = {
     "service": "a service of this estate",
     "database": "a database of this estate",
@@ -68,7 +66,7 @@ class Choice(Lines, can_focus=True):
         Binding("right,space", "turn(1)", show=False),
         Binding("enter", "screen.next", show=False),
     ]
-    DEFAULT_CSS = "Choice { height: auto; } Choice:focus { text-style: bold; }"
+    DEFAULT_CSS = "Choice { height: 1; } Choice:focus { text-style: bold; }"
 
     def __init__(self, choices: Sequence[str], chosen: str, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__()
@@ -105,8 +103,6 @@ class Choice(Lines, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """With a mouse: the word below it."""
         start = 0
-        if self.size.height > 1:
-            return  # one a line, and lines may be wrapped
         for place, word in enumerate(self._choices):
             start += cells(word) + 2
             if event.x < start:
@@ -122,27 +118,13 @@ class Choice(Lines, can_focus=True):
         self._paint()
         self._changed()
 
-    def on_resize(self) -> None:
-        self._paint()
-
     def _paint(self) -> None:
-        """All on one line where they fit, else one a line, wrapped: every answer can be read before it is chosen."""
         chosen = SELECTED if self.has_focus else "bold underline"
-        width = max(8, self.size.width or LINE)
         parts = [
             (f"[{word}]", chosen) if place == self._at else (f" {word} ", MUTED)
             for place, word in enumerate(self._choices)
         ]
-        line = joined(*parts)
-        self.show([line] if line.cell_len <= width else self._one_a_line(width, chosen))
-
-    def _one_a_line(self, width: int, chosen: str) -> list[Text]:
-        rows: list[Text] = []
-        for place, word in enumerate(self._choices):
-            sign, style = ("[x] ", chosen) if place == self._at else ("[ ] ", MUTED)
-            pieces = Text(word).wrap(self.app.console, width - len(sign))
-            rows += [joined((" " * len(sign) if at else sign, style), (p.plain, style)) for at, p in enumerate(pieces)]
-        return rows
+        self.show([joined(*parts)])
 
 
 class NameInput(Input):
@@ -171,6 +153,7 @@ def field_of(param: Param, value: str, changed: Callable[[], None]) -> Choice | 
     placeholder = "required" if param.required else "optional"
     if not param.choices:
         return Input(value, placeholder=placeholder, compact=True)
-    if len(param.choices) <= MOST_OFFERED:
+    side_by_side = sum(cells(word) + 2 for word in param.choices) <= WIDEST
+    if len(param.choices) <= MOST_SIDE_BY_SIDE and side_by_side:
         return Choice(param.choices, value, changed)
     return NameInput(param.choices, value, f"{placeholder}, Tab completes")

@@ -15,7 +15,6 @@ from textual.widgets import Input
 from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.fields import Choice, NameInput, completions, field_of, meaning
 from console.tui.glyphs import FAIL, MUTED
-from console.tui.session import Over, still_open
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from state.api.views.runbooks import Param
@@ -41,7 +40,7 @@ class FormDialog(Dialog[dict[str, str]]):
     ]
     AUTO_FOCUS = "Choice, Input"
     DEFAULT_CSS = """
-    FormDialog .field { height: auto; }
+    FormDialog .field { height: 1; }
     FormDialog .meaning { height: 1; margin: 0 0 0 18; }
     FormDialog Input { height: 1; border: none; padding: 0; width: 1fr; }
     FormDialog .label { width: 18; }
@@ -49,19 +48,14 @@ class FormDialog(Dialog[dict[str, str]]):
     """
 
     def __init__(
-        self,
-        title: str,
-        params: Sequence[Param],
-        over: Over = still_open,
-        before: Mapping[str, str] | None = None,
-        check: Check = no_check,
+        self, title: str, params: Sequence[Param], before: Mapping[str, str] | None = None, check: Check = no_check
     ) -> None:
-        """`over` tells why it cannot be sent any more; `before` is what was typed when the form was open last."""
+        """`before` is what was typed when the form was open last."""
         super().__init__()
         self.title_ = title
         self._params = {param.name: param for param in params}
         self._before = dict(before or {})
-        self._over, self._check = over, check
+        self._check = check
         self._fields: dict[str, Choice | Input] = {}
         self._notes: dict[str, Lines] = {}
 
@@ -110,17 +104,8 @@ class FormDialog(Dialog[dict[str, str]]):
     def _submitted(self) -> None:
         self.action_next()
 
-    def tick(self) -> None:
-        """Say at once when what is asked for is over."""
-        super().tick()
-        if over := self._over():
-            self._refuse(f"{over}. Nothing was sent; esc closes this")
-
     def action_next(self) -> None:
-        """The next field; after the last one, done. A form that is over cannot be sent."""
-        if self._over():
-            self.tick()
-            return
+        """The next field; after the last one, done."""
         fields = list(self._fields.values())
         place = next((p for p, field in enumerate(fields) if field.has_focus), len(fields))
         if place + 1 < len(fields):
@@ -154,5 +139,5 @@ class FormDialog(Dialog[dict[str, str]]):
 
     def on_key(self, event: events.Key) -> None:
         """A note about a wrong field disappears with the next key."""
-        if event.key != "enter" and not self._over():
+        if event.key != "enter":
             self.query_one("#wrong", Lines).show([""])
