@@ -24,7 +24,7 @@ MOUSE = re.compile(rb"\x1b\[\?(?:9|100[0-35-6]|1015|1016)h")
 MANY_COLOURS = re.compile(rb"\x1b\[[0-9;]*\b[34]8;[25]")
 COLOUR = re.compile(rb"\x1b\[(?:[0-9]+;)*(?:3[0-7]|4[0-7]|9[0-7]|10[0-7])[;m]")
 TOLD = {
-    "1": ("FAIL", "WARN", "UNKNOWN", "PASS", "checkout", "18.2%", "480 ms", "Recover first", "CheckoutErrors"),
+    "1": ("FAIL", "WARN", "UNKNOWN", "PASS", "checkout", "18.2%", "Recover in this order", "CheckoutErrors"),
     "2": ("CONFLICT", "13.2 MB", "42.0 s", "no data", "a failover loses", "inactive"),
     "3": ("WAITING", "FAILED", "DONE", "PENDING", "REFUSED", "Did the error ratio fall?", "decides"),
     "4": ("DRAIN", "READY", "100.0%", "1/2", "edge-east/checkout"),
