@@ -159,6 +159,27 @@ def test_a_closed_terminal_leaves_nothing(stage: Stage) -> None:
     stage.nothing_left()
 
 
+@pytest.mark.parametrize("moment", [b"start the lab", b"found", b"replication", b"start the engine"])
+@pytest.mark.parametrize("presses", [1, 3])
+def test_ctrl_c_while_everything_starts_leaves_nothing(stage: Stage, moment: bytes, presses: int) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "console.cli", "demo", "--embedded"], stage.environment)
+    end = time.monotonic() + 60
+    seen = b""
+    while moment not in seen and time.monotonic() < end:
+        seen += os.read(terminal, 65536)
+    for _ in range(presses):
+        os.write(terminal, b"\x03")
+        time.sleep(0.3)
+    with contextlib.suppress(OSError):  # the terminal ends with the process
+        while os.read(terminal, 65536):
+            continue
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    os.close(terminal)
+    stage.nothing_left()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
 def test_an_interrupted_start_of_a_lab_leaves_nothing(stage: Stage, number: signal.Signals) -> None:
     process = stage.start("lab", "up", "--embedded")
