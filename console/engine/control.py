@@ -152,8 +152,10 @@ def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
     """
     import asyncio
 
-    from console.client.engine_client import EngineClient
+    from console.client.engine_client import EngineClient, EngineUnreachable
 
+    if not listens(place):
+        raise EngineUnreachable(no_engine(place))
     accepted = asyncio.run(EngineClient(str(place.engine)).shut_down())
     tell(accepted.message)
     end = time.monotonic() + STOP_DEADLINE

@@ -127,11 +127,44 @@ def test_journal_verbs(running: Running, verb: Recovery, tmp_path: Path, capsys:
     assert "entry 4" in capsys.readouterr().err
 
 
-def test_without_an_engine_it_is_six(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+READING = (
+    ("status",),
+    ("traffic", "show"),
+    ("db", "show"),
+    ("run", "list"),
+    ("run", "show", "R-1"),
+    ("run", "watch", "R-1"),
+    ("runbook", "list"),
+    ("runbook", "show", "drain-server"),
+    ("journal", "tail"),
+    ("journal", "show", "1"),
+    ("journal", "verify"),
+    ("journal", "export"),
+    ("engine", "status"),
+)
+ACTING = (
+    ("stop",),
+    ("engine", "stop"),
+    ("run", "pause", "R-1"),
+    ("run", "start", "drain-server", "--yes-nonce"),
+    ("traffic", "drain", "m", "web", "b", "--yes-nonce"),
+    ("db", "switchover", "orders", "--yes-nonce"),
+)
+
+
+@pytest.mark.parametrize("argv", [*READING, *ACTING], ids=" ".join)
+def test_without_an_engine_it_is_six(tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
     (tmp_path / "LAB.json").write_text("{}")
     (tmp_path / "estate.yaml").write_text("estate: gone\n")
-    for argv in (["status"], ["stop"], ["engine", "status"], ["journal", "verify"]):
-        assert run_to_code(recovery, [*argv, "--estate", str(tmp_path / "estate.yaml")]) == 6
+    assert run_to_code(recovery, [*argv, "--estate", str(tmp_path / "estate.yaml")]) == 6
+    told = capsys.readouterr()
+    assert "no engine of gone listens" in told.out + told.err
+
+
+@pytest.mark.parametrize("argv", READING, ids=" ".join)
+def test_an_estate_that_is_not_there_is_two(capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
+    assert run_to_code(recovery, [*argv, "--estate", "no-such-estate"]) == 2
+    assert "no engine of that name runs here" in capsys.readouterr().err
 
 
 def test_the_bridge_carries_a_request(running: Running) -> None:
