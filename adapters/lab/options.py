@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from state.config_files.suggestions import not_found
+
 COMPONENTS = ("postgres", "haproxy", "apps", "load", "dns", "prometheus", "alertmanager")
 
 
@@ -29,9 +31,8 @@ class LabOptions:
     rate: float = 20.0
 
     def __post_init__(self) -> None:
-        unknown = self.without - set(COMPONENTS)
-        if unknown:
-            raise ValueError(f"no such component: {', '.join(sorted(unknown))}; there are {', '.join(COMPONENTS)}")
+        for unknown in sorted(self.without - set(COMPONENTS)):
+            raise ValueError(str(not_found("component", unknown, COMPONENTS)))
         if not 1 <= self.nodes <= 3:
             raise ValueError(f"nodes must be 1, 2 or 3, not {self.nodes}")
 

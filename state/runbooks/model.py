@@ -149,7 +149,8 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
         try:
             values[name] = None if value is None else convert(spec, value)
         except ValueError as error:
-            problems.append(located.problem(("params", name), repr(value)[:60], f"{name}: {error}"))
+            close = nearest(str(value), spec.choices)
+            problems.append(located.problem(("params", name), repr(value)[:60], f"{name}: {error}", close))
     if problems:
         raise ConfigError(tuple(problems))
     return values
