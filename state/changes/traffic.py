@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
-from state.errors import EffectRefused, EffectUnknown
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.model import Estate, Name
 from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerState
 from state.ports.outside import Outside
@@ -96,7 +96,12 @@ class BackendChange:
 
     async def servers(self, deadline: float) -> tuple[Server, ...]:
         """The backend's servers, read now. Raises NotFound when the backend is not there."""
-        found = await self.balancer.read_backend(self.backend, deadline=deadline)
+        try:
+            found = await self.balancer.read_backend(self.backend, deadline=deadline)
+        except ReadFailure as error:
+            if error.trouble is not Trouble.ERROR or self.backend in self.expected:
+                raise
+            found = ()  # it answered, and nothing of the estate leads to a backend of this name
         if not found:
             raise not_found(f"backend of {self.balancer.name}", self.backend, self.expected)
         return found

@@ -196,6 +196,8 @@ async def test_an_unknown_argument_or_name_is_said_with_what_there_is():
     async with small() as lab:
         with pytest.raises(NotFound, match="blue or green"):
             await lab.preview(change("server.weight", server="red", weight=1))
+        with pytest.raises(NotFound, match=r"no backend of edge shpo; did you mean shop\?"):
+            await lab.preview(change("server.weight", backend="shpo", server="blue", weight=1))
         with pytest.raises(NotFound, match="no balancer"):
             await lab.preview(change("server.weight", balancer="nope", server="blue", weight=1))
         with pytest.raises(NotFound):
