@@ -9,15 +9,16 @@ from typing import Any, Generic, TypeVar
 import click
 
 from console.cli.reach import ask, client_of, estate_option, json_option
-from console.cli.shown import NOTHING, age, say, say_json, table
+from console.cli.shown import NOTHING, age, is_fresh, say, say_json, table
 from console.client.engine_client import EngineClient
 from state.api.messages import Hello
 from state.api.views.header import HeaderView
 from state.api.views.overview import OverviewView, ServiceRow
+from state.api.views.replication import ReplicationView
 from state.api.wire import named, with_utc
 from state.errors import ExitCode
 from state.health import Health
-from state.units import megabytes, millis, percent, utc
+from state.units import clock, megabytes, millis, percent, utc
 
 V = TypeVar("V")
 
@@ -70,18 +71,36 @@ def verdict_code(verdicts: Collection[Health]) -> ExitCode:
 @estate_option
 @json_option
 def status(estate: str | None, as_json: bool) -> int:
-    """Services by recovery priority: verdict, figures and the age of every value.
+    """Services and databases by recovery priority: verdict, figures and the age of every value.
 
-    Exit code 1 when a service fails, 3 when one is unknown.
+    Exit code 0 only when everything passes on fresh evidence, 1 under an alarm or when something fails, 3 when
+    something is unknown.
     """
-    seen: SeenView[OverviewView] = ask(gather(client_of(estate, quiet=as_json), "overview"))
-    rows = sorted(seen.view.services.values(), key=lambda row: row.order)
+    seen, databases = ask(_everything(client_of(estate, quiet=as_json)))
+    services = sorted(seen.view.services.values(), key=lambda row: row.order)
     if as_json:
-        say_json(seen.as_json())
+        say_json({**seen.as_json(), "databases": named(databases.clusters)})
     else:
-        for line in [*heading(seen), "", *_services(seen, rows), *_alerts(seen)]:
+        rows = _databases(seen, databases) + _services(seen, services)
+        for line in [*heading(seen), "", *_table(seen, rows), *_alerts(seen), *_old(seen)]:
             say(line)
-    return verdict_code([row.health for row in rows])
+    return status_code(seen, [*(r.health for r in services), *(r.health for r in databases.clusters.values())])
+
+
+async def _everything(client: EngineClient) -> tuple[SeenView[OverviewView], ReplicationView]:
+    replication: ReplicationView = await client.view("replication")
+    return await gather(client, "overview"), replication
+
+
+def status_code(seen: SeenView[OverviewView], watched: Collection[Health]) -> ExitCode:
+    """The exit code of the whole estate: a failure under any alarm, else the worst of what is watched.
+
+    Alerts count where the estate has a source of them.
+    """
+    if seen.header.alarms:
+        return ExitCode.FAILED
+    alerting = any(key.partition(":")[0] == "alerts" for key in seen.header.sources)
+    return verdict_code([*watched, *([seen.view.alerts_health] if alerting and watched else [])])
 
 
 def heading(seen: SeenView[Any]) -> list[str]:
@@ -105,23 +124,55 @@ def heading(seen: SeenView[Any]) -> list[str]:
     return lines
 
 
-def _services(seen: SeenView[OverviewView], rows: list[ServiceRow]) -> list[str]:
-    body = [
+def _table(seen: SeenView[OverviewView], body: list[list[str]]) -> list[str]:
+    head = ("VERDICT", "NAME", "KIND", "TIER", "5XX", "P99", "RTO LEFT", "RELEASES", "AGE", "WHY")
+    advice = seen.view.advice
+    return [*([advice] if advice else []), *table(head, body, right=("TIER", "5XX", "P99", "RTO LEFT", "AGE"))]
+
+
+def _databases(seen: SeenView[OverviewView], view: ReplicationView) -> list[list[str]]:
+    """A row for each database, with the age of the readings that its data at risk is judged by."""
+    sources = {name: [n.sources for n in view.nodes.values() if n.cluster == name] for name in view.clusters}
+    return [
         [
             row.health.value.upper(),
             row.name,
+            "database",
+            *[NOTHING] * 5,
+            seen.age(row.risk.sources or [key for keys in sources[row.name] for key in keys]),
+            row.message,
+        ]
+        for row in view.clusters.values()
+    ]
+
+
+def _services(seen: SeenView[OverviewView], rows: list[ServiceRow]) -> list[list[str]]:
+    mono = seen.hello.mono
+    return [
+        [
+            row.health.value.upper(),
+            row.name,
+            "service",
             str(row.tier),
             NOTHING if row.error_ratio is None else percent(row.error_ratio),
             NOTHING if row.p99 is None else millis(row.p99),
-            row.releases,
+            NOTHING
+            if row.rto is None or row.rto.ended_mono is not None
+            else clock(row.rto.target - (mono - row.rto.started_mono)),
+            row.releases or NOTHING,
             seen.age([row.source]) if row.source else "never",
             row.message,
         ]
         for row in rows
     ]
-    head = ("VERDICT", "SERVICE", "TIER", "5XX", "P99", "RELEASES", "AGE", "WHY")
-    advice = seen.view.advice
-    return [*([advice] if advice else []), *table(head, body, right=("TIER", "5XX", "P99", "AGE"))]
+
+
+def _old(seen: SeenView[OverviewView]) -> list[str]:
+    """The sources whose values are old, with their ages."""
+    mono = seen.hello.mono
+    rows = [row for row in seen.header.sources.values() if not is_fresh(row, mono)]
+    told = [f"  {row.key}: {seen.age([row.key])} {row.message}".rstrip() for row in rows]
+    return ["", "old or silent sources:", *told] if told else []
 
 
 def _alerts(seen: SeenView[OverviewView]) -> list[str]:

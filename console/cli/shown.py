@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from console.cli.streams import ENDS
-from state.api.views.header import HeaderView
+from state.api.views.header import HeaderView, SourceRow
 from state.text import cells, clean, is_clean
 from state.units import ago
 from state.world.freshness import Freshness, freshness
@@ -63,6 +63,11 @@ def _line(row: Sequence[str], widths: Sequence[int], numbers: set[int]) -> str:
     return "  ".join(parts).rstrip()
 
 
+def is_fresh(row: SourceRow, mono: float) -> bool:
+    """Whether a source was read within its limit."""
+    return row.mono is not None and freshness(max(0.0, mono - row.mono), row.limit) is Freshness.FRESH
+
+
 def age(sources: Iterable[str], header: HeaderView, mono: float) -> str:
     """The age of the oldest of some sources, marked when over its limit: `1 s`, `34 s OLD`, `never`."""
     oldest, old = -1.0, False
@@ -71,8 +76,7 @@ def age(sources: Iterable[str], header: HeaderView, mono: float) -> str:
         row = known.get(key)
         if row is None or row.mono is None:
             return "never"
-        seconds = max(0.0, mono - row.mono)
-        oldest, old = max(oldest, seconds), old or freshness(seconds, row.limit) is not Freshness.FRESH
+        oldest, old = max(oldest, mono - row.mono, 0.0), old or not is_fresh(row, mono)
     if oldest < 0:
         return NOTHING
     return f"{ago(oldest)} OLD" if old else ago(oldest)

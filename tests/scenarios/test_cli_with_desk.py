@@ -17,10 +17,13 @@ from console.cli.verbs import recovery
 from console.client.far import READY
 from state.api.requests import PlanChange, PlanRunbook, Skip, Submission, Typed
 from state.api.run_states import RunState
+from state.api.views.header import SourceRow
+from state.api.views.replication import ClusterRow
 from state.errors import Refusal, Refused
 from state.health import Health
-from tests.support.front_desk import CARD, SERVICE, run_row
+from tests.support.front_desk import CARD, HEADER, SERVICE, run_row
 from tests.support.served_desk import Running
+from tests.support.views import made
 
 Recovery = Callable[..., int]
 
@@ -41,6 +44,45 @@ def test_status_ends_with_the_worst_verdict(
     out = capsys.readouterr().out
     assert health.value.upper() in out
     assert "OLD" in out  # the only source was read long ago
+
+
+@pytest.mark.parametrize(
+    ("health", "code"), [(Health.PASS, 0), (Health.WARN, 0), (Health.FAIL, 1), (Health.UNKNOWN, 3)]
+)
+def test_status_has_databases_and_their_verdict_counts(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str], health: Health, code: int
+) -> None:
+    orders = made(ClusterRow, name="orders", health=health, message="as it was read")
+    running.touch("replication", clusters={"orders": orders})
+    assert verb("status") == code
+    line = next(line for line in capsys.readouterr().out.splitlines() if " orders " in line)
+    assert line.split()[:3] == [health.value.upper(), "orders", "database"]
+
+
+def test_status_is_one_under_any_alarm(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb("status") == 0
+    running.touch("header", alarms=("orders: two nodes accept writes",))
+    capsys.readouterr()
+    assert verb("status") == 1
+    assert "ALARM orders: two nodes accept writes" in capsys.readouterr().out
+    assert verb("status", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["header"]["alarms"] == ["orders: two nodes accept writes"]
+
+
+@pytest.mark.parametrize(("health", "code"), [(Health.PASS, 0), (Health.FAIL, 1), (Health.UNKNOWN, 3)])
+def test_alerts_count_where_there_is_a_source_of_them(
+    running: Running, verb: Recovery, health: Health, code: int
+) -> None:
+    running.touch("overview", alerts_health=health)
+    assert verb("status") == 0
+    alerts = SourceRow("alerts:main", 1.0, 3.0, "", "")
+    running.touch("header", sources={**HEADER.sources, "alerts:main": alerts})
+    assert verb("status") == code
+
+
+def test_status_of_nothing_is_unknown(running: Running, verb: Recovery) -> None:
+    running.touch("overview", services={})
+    assert verb("status") == 3
 
 
 def test_reading_verbs_answer_in_json(verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
