@@ -1,4 +1,4 @@
-"""`recovery status`: the overview for a plain terminal and for scripts."""
+"""`recovery status`: the overview for a plain terminal and for scripts, from the same fields as the screen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, age, is_fresh, say, say_json, table
 from console.client.engine_client import EngineClient
 from state.api.messages import Hello
+from state.api.views.causes import NextKind, NextStep, SubjectKind
 from state.api.views.header import HeaderView
 from state.api.views.overview import OverviewView, ServiceRow
-from state.api.views.replication import ReplicationView
 from state.api.wire import named, with_utc
 from state.errors import ExitCode
 from state.health import Health
@@ -71,36 +71,25 @@ def verdict_code(verdicts: Collection[Health]) -> ExitCode:
 @estate_option
 @json_option
 def status(estate: str | None, as_json: bool) -> int:
-    """Services and databases by recovery priority: verdict, figures and the age of every value.
+    """What is wrong, and every service and database in the order to recover them.
 
     Exit code 0 only when everything passes on fresh evidence, 1 under an alarm or when something fails, 3 when
     something is unknown.
     """
-    seen, databases = ask(_everything(client_of(estate, quiet=as_json)))
-    services = sorted(seen.view.services.values(), key=lambda row: row.order)
+    seen: SeenView[OverviewView] = ask(gather(client_of(estate, quiet=as_json), "overview"))
     if as_json:
-        say_json({**seen.as_json(), "databases": named(databases.clusters)})
+        say_json(seen.as_json())
     else:
-        rows = _databases(seen, databases) + _services(seen, services)
-        for line in [*heading(seen), "", *_table(seen, rows), *_alerts(seen), *_old(seen)]:
+        for line in [*heading(seen), "", *_situation(seen), "", *_recover(seen), *_alerts(seen), *_old(seen)]:
             say(line)
-    return status_code(seen, [*(r.health for r in services), *(r.health for r in databases.clusters.values())])
+    return status_code(seen.header, seen.view)
 
 
-async def _everything(client: EngineClient) -> tuple[SeenView[OverviewView], ReplicationView]:
-    replication: ReplicationView = await client.view("replication")
-    return await gather(client, "overview"), replication
-
-
-def status_code(seen: SeenView[OverviewView], watched: Collection[Health]) -> ExitCode:
-    """The exit code of the whole estate: a failure under any alarm, else the worst of what is watched.
-
-    Alerts count where the estate has a source of them.
-    """
-    if seen.header.alarms:
+def status_code(header: HeaderView, view: OverviewView) -> ExitCode:
+    """The exit code of the whole estate: that of the overview's verdict, and a failure under any alarm."""
+    if header.alarms:
         return ExitCode.FAILED
-    alerting = any(key.partition(":")[0] == "alerts" for key in seen.header.sources)
-    return verdict_code([*watched, *([seen.view.alerts_health] if alerting and watched else [])])
+    return verdict_code([view.health, *(row.health for row in view.recover.values())])
 
 
 def heading(seen: SeenView[Any]) -> list[str]:
@@ -124,46 +113,55 @@ def heading(seen: SeenView[Any]) -> list[str]:
     return lines
 
 
-def _table(seen: SeenView[OverviewView], body: list[list[str]]) -> list[str]:
-    head = ("VERDICT", "NAME", "KIND", "TIER", "5XX", "P99", "RTO LEFT", "RELEASES", "AGE", "WHY")
-    advice = seen.view.advice
-    return [*([advice] if advice else []), *table(head, body, right=("TIER", "5XX", "P99", "RTO LEFT", "AGE"))]
+def _situation(seen: SeenView[OverviewView]) -> list[str]:
+    """The sentence of the screen, then each cause with what waits for it and what to do next."""
+    view, mono = seen.view, seen.hello.mono
+    lines = [f"{view.health.value.upper()} {view.summary}"]
+    for cause in seen.header.causes:
+        lines.append(f"{cause.health.value.upper()} {cause.sentence(mono)}")
+        if cause.victims:
+            lines.append(f"  waits for it: {', '.join(f'{v.name} ({v.why})' for v in cause.victims)}")
+        if cause.next is not None:
+            lines.append(f"  next: {_next(cause.next)}")
+    return lines
 
 
-def _databases(seen: SeenView[OverviewView], view: ReplicationView) -> list[list[str]]:
-    """A row for each database, with the age of the readings that its data at risk is judged by."""
-    sources = {name: [n.sources for n in view.nodes.values() if n.cluster == name] for name in view.clusters}
+def _next(step: NextStep) -> str:
+    """What to do next, with the verb where one does it."""
+    if step.kind is NextKind.RUNBOOK:
+        given = "".join(f" {name}={value}" for name, value in step.arguments.items())
+        return f"{step.message} recovery run start {step.name}{given}"
+    return f"{step.message} recovery run show {step.name}" if step.kind is NextKind.RUN else step.message
+
+
+def _recover(seen: SeenView[OverviewView]) -> list[str]:
+    view, mono = seen.view, seen.hello.mono
+    body = []
+    for row in sorted(view.recover.values(), key=lambda row: row.order):
+        service = view.services.get(row.name) if row.kind is SubjectKind.SERVICE else None
+        figures = [NOTHING] * 3 if service is None else _figures(service)
+        body.append(
+            [
+                row.health.value.upper(),
+                "  " * row.depth + row.name,
+                row.kind.value,
+                *figures,
+                NOTHING if row.rto is None else clock(row.rto.target - (mono - row.rto.started_mono)),
+                NOTHING if row.since_mono is None else clock(max(0.0, mono - row.since_mono)),
+                seen.age(row.sources),
+                ", ".join(row.runs) or NOTHING,
+                row.message,
+            ]
+        )
+    head = ("VERDICT", "NAME", "KIND", "TIER", "5XX", "P99", "RTO LEFT", "SINCE", "AGE", "RUN", "WHY")
+    return table(head, body, right=("TIER", "5XX", "P99", "RTO LEFT", "SINCE", "AGE"))
+
+
+def _figures(row: ServiceRow) -> list[str]:
     return [
-        [
-            row.health.value.upper(),
-            row.name,
-            "database",
-            *[NOTHING] * 5,
-            seen.age(row.risk.sources or [key for keys in sources[row.name] for key in keys]),
-            row.message,
-        ]
-        for row in view.clusters.values()
-    ]
-
-
-def _services(seen: SeenView[OverviewView], rows: list[ServiceRow]) -> list[list[str]]:
-    mono = seen.hello.mono
-    return [
-        [
-            row.health.value.upper(),
-            row.name,
-            "service",
-            str(row.tier),
-            NOTHING if row.error_ratio is None else percent(row.error_ratio),
-            NOTHING if row.p99 is None else millis(row.p99),
-            NOTHING
-            if row.rto is None or row.rto.ended_mono is not None
-            else clock(row.rto.target - (mono - row.rto.started_mono)),
-            row.releases or NOTHING,
-            seen.age([row.source]) if row.source else "never",
-            row.message,
-        ]
-        for row in rows
+        str(row.tier),
+        NOTHING if row.error_ratio is None else percent(row.error_ratio),
+        NOTHING if row.p99 is None else millis(row.p99),
     ]
 
 
@@ -177,9 +175,6 @@ def _old(seen: SeenView[OverviewView]) -> list[str]:
 
 def _alerts(seen: SeenView[OverviewView]) -> list[str]:
     overview = seen.view
-    rows = [
-        [row.severity, row.name, row.suppressed.text if row.suppressed else row.state, utc(row.started_at), row.summary]
-        for row in overview.alerts.values()
-    ]
+    rows = [[row.severity, row.name, row.state, utc(row.started_at), row.summary] for row in overview.alerts.values()]
     message = f"alerts: {overview.alerts_health.value.upper()} {overview.alerts_message}"
     return ["", message, *(table(("SEVERITY", "ALERT", "STATE", "SINCE", "SUMMARY"), rows) if rows else [])]

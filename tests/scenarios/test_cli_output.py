@@ -6,15 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from state.api.views.journal import JournalRow
+from state.api.views.overview import RecoverRow
 from state.health import Health
-from tests.support.front_desk import SERVICE
 from tests.support.served_desk import Running, run_verb
+from tests.support.views import made
 
 ENCODINGS = {
     "latin1": {"PYTHONIOENCODING": "latin-1"},
@@ -40,10 +40,10 @@ def latin1_locale(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def strange(running: Running) -> None:
     """Put signs and outside text into every view that the verbs print."""
-    row = JournalRow(7, 0.0, "u1", "run.started", "", "", OUTSIDE, "")
-    running.desk.journal_rows = lambda after, limit: [row] if after < 7 else []  # type: ignore[method-assign]
-    services = {"checkout": replace(SERVICE, health=Health.FAIL, message=OUTSIDE)}
-    running.touch("overview", services=services, advice="recover checkout first → it unblocks 2 …")
+    entry = JournalRow(7, 0.0, "u1", "run.started", "", "", OUTSIDE, "")
+    running.desk.journal_rows = lambda after, limit: [entry] if after < 7 else []  # type: ignore[method-assign]
+    row = made(RecoverRow, name="checkout", health=Health.FAIL, message=OUTSIDE)
+    running.touch("overview", recover={"service/checkout": row}, health=Health.FAIL, summary="1 failing → 2 wait …")
 
 
 def test_23_latin1_terminal(running: Running, latin1_locale: dict[str, str]) -> None:
@@ -80,7 +80,7 @@ def test_every_encoding_gets_the_answer_and_the_exit_code(running: Running, enco
         assert b"Error" not in done.stderr
     named = environment.get("PYTHONIOENCODING", "utf-8" if encoding != "posix" else "ascii")
     shown = run_verb("status", "--estate", str(running.estate), **environment).stdout.decode(named)
-    assert "recover checkout first" in shown
+    assert "1 failing" in shown
     assert ("→" if encoding in {"c", "utf8"} else "->") in shown
 
 
@@ -98,8 +98,8 @@ def pipeline(running: Running, *argv: str, reads: int) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("reads", [0, 10])
 def test_a_reader_that_ends_leaves_the_verdict_as_exit_code(running: Running, reads: int) -> None:
-    rows = {f"s{n}": replace(SERVICE, name=f"s{n}", health=Health.FAIL, message="x" * 200) for n in range(900)}
-    running.touch("overview", services=rows)
+    rows = {f"s{n}": made(RecoverRow, name=f"s{n}", health=Health.FAIL, message="x" * 200) for n in range(900)}
+    running.touch("overview", recover=rows, health=Health.FAIL)
     assert pipeline(running, "status", reads=reads) == (1, b"")
     assert pipeline(running, "status", "--json", reads=reads) == (1, b"")
 
@@ -110,6 +110,8 @@ def test_a_follower_without_a_reader_ends(running: Running) -> None:
 
 def test_closed_streams_and_a_full_disk(running: Running) -> None:
     program = f"{sys.executable} -m console.cli status --estate {running.estate}"
+    row = made(RecoverRow, name="checkout", health=Health.PASS)
+    running.touch("overview", recover={"service/checkout": row}, health=Health.PASS)
     for redirect, code in ((">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0), (">/dev/full", 2)):
         done = subprocess.run(["sh", "-c", f"{program} {redirect}"], capture_output=True, check=False, timeout=30)
         assert done.returncode == code, redirect

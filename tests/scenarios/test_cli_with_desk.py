@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,11 @@ from console.cli.verbs import recovery
 from console.client.far import READY
 from state.api.requests import PlanChange, PlanRunbook, Skip, Submission, Typed
 from state.api.run_states import RunState
-from state.api.views.header import SourceRow
-from state.api.views.replication import ClusterRow
+from state.api.views.causes import Cause, NextKind, NextStep, SubjectKind, Victim
+from state.api.views.overview import RecoverRow
 from state.errors import Refusal, Refused
 from state.health import Health
-from tests.support.front_desk import CARD, HEADER, SERVICE, run_row
+from tests.support.front_desk import CARD, run_row
 from tests.support.served_desk import Running
 from tests.support.views import made
 
@@ -33,33 +34,46 @@ def verb(running: Running) -> Recovery:
     return lambda *argv: run_to_code(recovery, [*argv, "--estate", str(running.estate)])
 
 
+def recover(kind: SubjectKind, name: str, health: Health) -> RecoverRow:
+    """A row of the recovery order, read from the desk's only source."""
+    return made(RecoverRow, kind=kind, name=name, health=health, message="as it was read", sources=("pg:n1",))
+
+
+CHECKOUT = recover(SubjectKind.SERVICE, "checkout", Health.PASS)
+PROVEN: dict[str, Any] = {
+    "health": Health.PASS,
+    "summary": "all 1 within their objectives",
+    "recover": {"service/checkout": CHECKOUT},
+}
+
+
 @pytest.mark.parametrize(
     ("health", "code"), [(Health.PASS, 0), (Health.WARN, 0), (Health.FAIL, 1), (Health.UNKNOWN, 3)]
 )
 def test_status_ends_with_the_worst_verdict(
     running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str], health: Health, code: int
 ) -> None:
-    running.touch("overview", services={"checkout": replace(SERVICE, health=health)})
+    row = replace(CHECKOUT, health=health)
+    running.touch("overview", **{**PROVEN, "health": health, "recover": {"service/checkout": row}})
     assert verb("status") == code
     out = capsys.readouterr().out
     assert health.value.upper() in out
     assert "OLD" in out  # the only source was read long ago
 
 
-@pytest.mark.parametrize(
-    ("health", "code"), [(Health.PASS, 0), (Health.WARN, 0), (Health.FAIL, 1), (Health.UNKNOWN, 3)]
-)
+@pytest.mark.parametrize(("health", "code"), [(Health.FAIL, 1), (Health.UNKNOWN, 3)])
 def test_status_has_databases_and_their_verdict_counts(
     running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str], health: Health, code: int
 ) -> None:
-    orders = made(ClusterRow, name="orders", health=health, message="as it was read")
-    running.touch("replication", clusters={"orders": orders})
+    row = recover(SubjectKind.DATABASE, "orders", health)
+    running.touch("overview", **{**PROVEN, "health": health, "recover": {**PROVEN["recover"], "database/orders": row}})
     assert verb("status") == code
     line = next(line for line in capsys.readouterr().out.splitlines() if " orders " in line)
     assert line.split()[:3] == [health.value.upper(), "orders", "database"]
 
 
 def test_status_is_one_under_any_alarm(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
+    running.touch("overview", **PROVEN)
     assert verb("status") == 0
     running.touch("header", alarms=("orders: two nodes accept writes",))
     capsys.readouterr()
@@ -69,20 +83,30 @@ def test_status_is_one_under_any_alarm(running: Running, verb: Recovery, capsys:
     assert json.loads(capsys.readouterr().out)["header"]["alarms"] == ["orders: two nodes accept writes"]
 
 
-@pytest.mark.parametrize(("health", "code"), [(Health.PASS, 0), (Health.FAIL, 1), (Health.UNKNOWN, 3)])
-def test_alerts_count_where_there_is_a_source_of_them(
-    running: Running, verb: Recovery, health: Health, code: int
-) -> None:
-    running.touch("overview", alerts_health=health)
-    assert verb("status") == 0
-    alerts = SourceRow("alerts:main", 1.0, 3.0, "", "")
-    running.touch("header", sources={**HEADER.sources, "alerts:main": alerts})
-    assert verb("status") == code
-
-
 def test_status_of_nothing_is_unknown(running: Running, verb: Recovery) -> None:
-    running.touch("overview", services={})
+    running.touch("overview", health=Health.UNKNOWN, summary="nothing is watched", recover={}, services={})
     assert verb("status") == 3
+
+
+def test_status_says_the_sentence_and_the_next_step(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = NextStep(NextKind.RUNBOOK, "switch-database", {"database": "orders"}, "d", "switch over", "Switch over.")
+    cause = made(
+        Cause,
+        name="orders",
+        what="primary n1 does not answer",
+        health=Health.FAIL,
+        victims=(Victim(SubjectKind.SERVICE, "checkout", "writes fail"),),
+        next=step,
+    )
+    running.touch("overview", **{**PROVEN, "health": Health.FAIL, "summary": "1 failing of 2"})
+    running.touch("header", causes=(cause,))
+    assert verb("status") == 1
+    out = capsys.readouterr().out
+    assert "FAIL orders: primary n1 does not answer." in out
+    assert "waits for it: checkout (writes fail)" in out
+    assert "next: Switch over. recovery run start switch-database database=orders" in out
 
 
 def test_reading_verbs_answer_in_json(verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:

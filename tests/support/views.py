@@ -13,10 +13,10 @@ from state.api.wire import columns
 T = TypeVar("T")
 
 
-def made(kind: type[T], **given: Any) -> T:
+def made(view: type[T], /, **given: Any) -> T:
     """A row with these fields; the others are empty, None, or the first value of their kind."""
-    filled = {name: given.get(name, _empty(hint)) for name, hint in columns(kind).items()}
-    return kind(**{**filled, **given})
+    filled = {name: given.get(name, _empty(hint)) for name, hint in columns(view).items()}
+    return view(**{**filled, **given})
 
 
 def _empty(hint: Any) -> Any:
