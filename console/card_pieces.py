@@ -82,6 +82,12 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
             yield CardPiece("downtime", f"none; {card.sessions_cut or 'no'} sessions are cut")
         elif card.sessions_cut is not None:
             yield CardPiece("sessions", f"{card.sessions_cut or 'none'} are cut")
+    services = card.of(FactKind.SERVICE)
+    if services:
+        other = any(fact.value for fact in services)
+        note = ": not the service that this run is for" if other else ""
+        names = ", ".join(f.subject for f in services)
+        yield CardPiece("acts on", f"{names}{note}", health=Health.FAIL if other else None)
     dependents = card.of(FactKind.DEPENDENT)
     if dependents:
         label = "affects" if card.downtime else "needed by"

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     REFUSED = 4
     OUTCOME_UNKNOWN = 5
     UNREACHABLE = 6
+    NEEDS_PERSON = 7
 
 
 class Trouble(StrEnum):

@@ -15,11 +15,11 @@ from console.card_text import plain_card
 from console.cli.following import follow_run
 from console.cli.reach import ask, client_of
 from console.cli.shown import complain, neutral, note, say, say_json
-from console.client.engine_client import EngineClient
+from console.client.engine_client import EngineClient, EngineUnreachable
 from state.api.card import Card, Confirm
 from state.api.requests import PlanRequest, Submission, Typed
 from state.api.wire import named
-from state.errors import ExitCode, Refused
+from state.errors import EffectUnknown, ExitCode, Refused
 
 F = TypeVar("F", bound=Callable[..., Any])
 ARM_MARGIN = 0.05  # seconds added to the card's arming time, for the difference between two clocks
@@ -86,7 +86,10 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
         if manner.as_json:
             say_json(named(accepted))
         return ExitCode.DONE
-    return await follow_run(client, accepted.run, within=manner.within, as_json=manner.as_json)
+    try:
+        return await follow_run(client, accepted.run, within=manner.within, as_json=manner.as_json)
+    except EngineUnreachable as gone:  # it was accepted: whether it happened, only the target tells
+        raise EffectUnknown(f"{accepted.run} was accepted, then the engine was lost: {gone}") from gone
 
 
 def require_confirmable(card: Card) -> None:

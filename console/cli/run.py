@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import click
 
 from console.cli.acting import Manner, act, acting_options
-from console.cli.following import follow_run
+from console.cli.following import follow_run, steps_of, ways_on
 from console.cli.groups import Listing
 from console.cli.look import SeenView, gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
-from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, Resume, Skip, Stop
-from state.api.run_states import StepState
+from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, Resume, Skip, Stop
 from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.api.wire import named
-from state.errors import ExitCode, NotFound
+from state.config_files.suggestions import not_found
+from state.errors import ExitCode, Refused
 from state.units import clock, utc_date
 
 
@@ -29,7 +30,7 @@ def run() -> None:
 @estate_option
 @json_option
 def list_runs(estate: str | None, as_json: bool) -> int:
-    """All runs, newest first."""
+    """Runs: those that have not ended first, then newest first."""
     seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
     view = seen.view
     runs = [view.runs[key] for key in view.order if key in view.runs]
@@ -39,7 +40,7 @@ def list_runs(estate: str | None, as_json: bool) -> int:
     rows = [
         [
             row.id,
-            row.state.value,
+            row.word,
             f"{row.done}/{row.total}",
             _took(row.elapsed),
             utc_date(row.started_at),
@@ -68,9 +69,8 @@ def show(estate: str | None, as_json: bool, run_id: str) -> int:
     seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
     row = seen.view.runs.get(run_id)
     if row is None:
-        raise NotFound(f"no run {run_id}; there are {', '.join(seen.view.order[:9]) or 'none'}")
-    steps = [step for step in seen.view.steps.values() if step.run == run_id]
-    steps.sort(key=lambda step: (step.index, step.instance))
+        raise not_found("run", run_id, seen.view.order)
+    steps = steps_of(seen.view, run_id)
     if as_json:
         say_json({"run": named(row), "steps": named(steps)})
         return ExitCode.DONE
@@ -82,14 +82,15 @@ def show(estate: str | None, as_json: bool, run_id: str) -> int:
 def _run_lines(row: RunRow) -> list[str]:
     budget = "" if row.budget is None else f" of {clock(row.budget)}"
     lines = [
-        f"{row.id} {row.title}   {row.state.value.upper()} {row.message}",
+        f"{row.id} {row.title}   {row.word.upper()} {row.message}",
         f"started {utc_date(row.started_at)} by {row.actor}, took {_took(row.elapsed)}{budget},"
         f" {row.done} of {row.total} steps",
     ]
     if row.question:
         lines.append(f"asks: {row.question} ({', '.join(row.options)})")
     if row.next_actions:
-        lines.append(f"possible now: {', '.join(row.next_actions)}")
+        lines.append("possible now:")
+        lines += [f"  {line}" for line in ways_on(row)]
     return lines
 
 
@@ -148,20 +149,47 @@ def _control(estate: str | None, run_id: str, as_json: bool, request: ControlReq
     return ExitCode.DONE
 
 
-def _control_verb(request: ControlRequest, message: str) -> Callable[..., int]:
-    @run.command(request.verb, help=message)
+def _control_verb(name: str, message: str, request: Callable[[str | None, str], ControlRequest]) -> Callable[..., int]:
+    @run.command(name, help=message)
     @click.argument("run_id", metavar="RUN")
     @estate_option
     @json_option
     def verb(estate: str | None, as_json: bool, run_id: str) -> int:
-        return _control(estate, run_id, as_json, request)
+        return _control(estate, run_id, as_json, request(estate, run_id))
 
     return verb
 
 
-pause = _control_verb(Pause(), "Pause the run after its current step.")
-resume = _control_verb(Resume(), "Continue a paused run.")
-stop = _control_verb(Stop(), "Start nothing new in this run, read the outcome of what was sent, end it.")
+def _seen(estate: str | None, run_id: str) -> tuple[RunRow, list[StepRow]]:
+    """A run and its steps as they are now. Raises NotFound."""
+    view = ask(gather(client_of(estate, quiet=True), "runbooks")).view
+    row = view.runs.get(run_id)
+    if row is None:
+        raise not_found("run", run_id, view.order)
+    return row, steps_of(view, run_id)
+
+
+def _resume(estate: str | None, run_id: str) -> Resume:
+    """Resume what the run stands at now, and nothing else."""
+    return Resume(next(iter(_seen(estate, run_id)[0].steps_of.get(Resume.verb, ())), ""))
+
+
+pause = _control_verb(Pause.verb, "Pause the run after its current step.", lambda _estate, _run: Pause())
+resume = _control_verb(Resume.verb, "Continue a paused run.", _resume)
+stop = _control_verb(
+    Stop.verb,
+    "Start nothing new in this run, read the outcome of what was sent, end it.",
+    lambda _estate, _run: Stop(),
+)
+
+
+@run.command()
+@click.argument("run_id", metavar="RUN")
+@estate_option
+@acting_options
+def undo(estate: str | None, run_id: str, manner: Manner) -> int:
+    """Undo everything an ended run did, last change first, as a run of its own."""
+    return act(estate, PlanUndo(run_id), manner)
 
 
 @run.command()
@@ -172,27 +200,43 @@ stop = _control_verb(Stop(), "Start nothing new in this run, read the outcome of
 @json_option
 def skip(estate: str | None, as_json: bool, run_id: str, step: str, reason: str) -> int:
     """Continue without a step."""
-    return _control(estate, run_id, as_json, Skip(step, reason))
+    _, steps = _seen(estate, run_id)
+    latest = [row.name for row in steps if row.step == step]
+    return _control(estate, run_id, as_json, Skip(latest[-1] if latest else step, reason))
 
 
 @run.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("choice")
-@click.option("--step", default="", help="The step to decide, when several wait.")
+@click.option("--step", default="", help="The question that was read, as run show names it (step#instance).")
 @estate_option
 @json_option
 def decide(estate: str | None, as_json: bool, run_id: str, choice: str, step: str) -> int:
-    """Answer the question a run waits for."""
-    return _control(estate, run_id, as_json, Decide(choice, step or _asking_step(estate, run_id)))
+    """Answer the question a run waits for. Without --step it is shown, and a person confirms it."""
+    asked = _asked(estate, run_id, step)
+    note(f"{run_id} asks at {asked.name}: {asked.question} ({' / '.join(asked.options)})")
+    if not step and choice in asked.options:
+        _confirm_answer(asked, choice)
+    return _control(estate, run_id, as_json, Decide(choice, asked.name))
 
 
-def _asking_step(estate: str | None, run_id: str) -> str:
-    """The step of a run that waits for an answer."""
-    seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=True), "runbooks"))
-    for step in seen.view.steps.values():
-        if step.run == run_id and step.state is StepState.WAITING:
-            return step.step
-    raise NotFound(f"no step of {run_id} waits for an answer")
+def _asked(estate: str | None, run_id: str, step: str) -> StepRow:
+    """The question that is answered: the one named, else the only one. Raises NotFound or Refused."""
+    open_ = {row.name: row for row in _seen(estate, run_id)[1] if row.question}
+    named_ = [row for row in open_.values() if step in ("", row.step, row.name)]
+    if len(named_) == 1:
+        return named_[0]
+    if step and open_:
+        raise Refused("step-order", f"{step} asks nothing now; {run_id} asks at {', '.join(open_)}", "Read it again")
+    if open_:
+        raise Refused("step-order", f"{run_id} asks at {', '.join(open_)}", "Name one with --step")
+    raise Refused("question-open", f"{run_id} waits for no decision", f"recovery run show {run_id}")
+
+
+def _confirm_answer(asked: StepRow, choice: str) -> None:
+    """On a terminal a person who named no question says yes to the one that is shown."""
+    if sys.stdin.isatty() and not click.confirm(f"answer {choice!r}?", err=True):
+        raise Refused("confirmation", "cancelled, nothing was sent", f"recovery run show {asked.run}")
 
 
 @click.command()

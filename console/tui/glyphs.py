@@ -61,6 +61,7 @@ MARKS: dict[str, Mark] = {
     "waiting": Mark("WAITING", "…", ".", ACTIVE),
     "paused": Mark("PAUSED", "=", "=", WARN),
     "stopped": Mark("STOPPED", "■", "#", WARN),
+    "unproven": Mark("UNPROVEN", "!", "!", WARN),
     "pending": Mark("PENDING", "·", ".", MUTED),
     "skipped": Mark("SKIPPED", "-", "-", MUTED),
     "expired": Mark("EXPIRED", "-", "-", MUTED),

@@ -13,7 +13,7 @@ from console.client.engine_client import EngineClient
 from console.tui.actions.registry import action_of
 from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
-from console.tui.session import ChainCheck, Check, Navigation, Recent, Session, Then
+from console.tui.session import ChainCheck, Check, Navigation, Over, Recent, Session, Then, still_open
 from console.tui.text import cell
 from state.api.messages import Accepted
 from state.api.views.header import HeaderView
@@ -130,10 +130,12 @@ class Navigator(Navigation):
 
         self._app.push_screen(QuestionDialog(Question(title, tuple(facts)), send))
 
-    def ask(self, title: str, params: Sequence[Param], then: Then, check: Check | None = None) -> None:
+    def ask(
+        self, title: str, params: Sequence[Param], then: Then, check: Check | None = None, over: Over = still_open
+    ) -> None:
         from console.tui.dialogs.form import FormDialog, no_check
 
-        form = FormDialog(title, params, self._typed.pop(title, None), check or no_check)
+        form = FormDialog(title, params, self._typed.pop(title, None), check or no_check, over)
 
         def left(given: Mapping[str, str] | None) -> None:
             # Kept until something was accepted: a form that is opened again after a refusal has it.

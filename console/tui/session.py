@@ -21,6 +21,13 @@ FormValues = Mapping[str, str]
 Then = Callable[[FormValues], None]
 Check = Callable[[FormValues], str | None]
 """Why the answers of a form are not valid, None when they are."""
+Over = Callable[[], str]
+"""Why a form cannot be sent any more, asked at every change of the store; empty while it can."""
+
+
+def still_open() -> str:
+    """A form that is never over."""
+    return ""
 
 
 class ActionContext(NamedTuple):
@@ -35,8 +42,11 @@ class Navigation(Protocol):
     """The requests to the console. None of them acts on a target without a person's confirmation."""
 
     def preview(self, request: PlanRequest) -> None: ...
-    def ask(self, title: str, params: Sequence[Param], then: Then, check: Check | None = None) -> None:
-        """A form; `check` says why answers are not valid. What was typed is kept until a request was accepted."""
+    def ask(
+        self, title: str, params: Sequence[Param], then: Then, check: Check | None = None, over: Over = still_open
+    ) -> None:
+        """A form; `check` says why answers are not valid, `over` why it cannot be sent any more. What was typed is kept
+        until a request was accepted."""
 
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None: ...
     def send_control(self, run: str, request: ControlRequest) -> Any: ...

@@ -67,6 +67,8 @@ class FactKind(StrEnum):
     """Subject: a target. Value: what is already done."""
     IDENTITY = "identity"
     """Subject: a target. Name and value: one part of its verified identity."""
+    SERVICE = "service"
+    """Subject: a service or database that is acted on. Value: `other` when the run is for another service."""
     DEPENDENT = "dependent"
     """Subject: a service. Value: what it depends on. Figures: tier."""
     HISTORY = "history"

@@ -36,7 +36,7 @@ class PlanRunbook:
 
 @dataclass(frozen=True, slots=True)
 class PlanRetry:
-    """Repeat a step that is proven not done; without `step` the current step of the run."""
+    """Repeat a step that is proven not done; without `step` the only one that can be."""
 
     do: ClassVar[str] = "retry"
     run: str
@@ -82,14 +82,15 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Continue a paused run."""
+    """Continue a paused run; `step` is what it was seen to stand at."""
 
     verb: ClassVar[str] = "resume"
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Continue without the current step of the run, for a reason."""
+    """Continue without a step, for a reason; without `step` the only one that can be skipped."""
 
     verb: ClassVar[str] = "skip"
     step: str = ""
@@ -106,7 +107,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Answer the question the run waits for."""
+    """Answer a question of the run; `step` is the one that was read, by id or instance (`step#2`).
+
+    Without it the answer counts only in a run that has asked one question ever.
+    """
 
     verb: ClassVar[str] = "decide"
     choice: str

@@ -31,3 +31,14 @@ class StepState(StrEnum):
     SKIPPED = "skipped"
     STOPPED = "stopped"
     SUPERSEDED = "superseded"
+
+
+class UndoState(StrEnum):
+    """What is known about the undo of an ended run. `refused` = it was announced and could not start."""
+
+    NONE = "none"
+    POSSIBLE = "possible"
+    ANNOUNCED = "announced"
+    REFUSED = "refused"
+    RUNNING = "running"
+    DONE = "done"

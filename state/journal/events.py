@@ -119,6 +119,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Instant:
+    """When something was recorded: wall time, and the monotonic time of one boot of the engine; in seconds."""
+
+    at: float
+    mono: float
+    boot: str
+
+    def since(self, earlier: Instant) -> float:
+        """Seconds from an earlier instant: monotonic within one boot, else by the wall clock; not negative."""
+        same = self.boot == earlier.boot
+        return max(0.0, self.mono - earlier.mono if same else self.at - earlier.at)
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """An event as the journal stores it: sequence, wall time, monotonic time of its boot, chain hash.
 
@@ -138,6 +152,11 @@ class Recorded:
     def body(self) -> Body:
         """The content of the entry."""
         return self.event.body
+
+    @property
+    def instant(self) -> Instant:
+        """When it was recorded."""
+        return Instant(self.at, self.mono, self.boot)
 
     @property
     def erased(self) -> bool:

@@ -31,10 +31,11 @@ class FoldSetting:
     actor: str
 
     def mono(self, recorded: Recorded) -> float:
-        """The monotonic instant of an entry; for an entry of an earlier engine, computed from the wall clock."""
+        """The monotonic instant of an entry; of an earlier engine by the wall clock, and not in the future."""
         if recorded.boot == self.boot:
             return recorded.mono
-        return recorded.at - (self.clock.wall() - self.clock.mono())
+        now = self.clock.mono()
+        return min(now, recorded.at - (self.clock.wall() - now))
 
 
 @dataclass(frozen=True, slots=True)

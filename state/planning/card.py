@@ -19,6 +19,7 @@ from state.api.card import (
     Undo,
     WarningKind,
 )
+from state.api.run_states import RunState
 from state.changes.model import Change, ChangeSpec
 from state.changes.traffic import services_of
 from state.estate.model import Estate
@@ -70,6 +71,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         diffs=tuple(diff for one in acting for diff in one.preview.diffs),
         facts=(
             *_deeds(seen, acting),
+            *_services(draft, touched, context.estate),
             *_dependents(touched, context.estate),
             *_identities(seen, context.age),
             *_runbook(draft, context),
@@ -149,6 +151,14 @@ def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:
     return [Fact(FactKind.DEPENDENT, s, on, figures={"tier": estate.services[s].tier}) for s, on in ordered]
 
 
+def _services(draft: Draft, touched: Sequence[str], estate: Estate) -> Iterable[Fact]:
+    """What is acted on, by the names of the estate; and whether that is what the run is for."""
+    needs = {fact.subject for fact in _dependents(touched, estate)}
+    other = draft.service in estate.services and draft.service not in {*touched, *needs}
+    for name in touched:
+        yield Fact(FactKind.SERVICE, name, "other" if other else "")
+
+
 def _identities(seen: Sequence[Seen], age: float) -> list[Fact]:
     """The verified identity of each target, each target once."""
     proven = {one.identity.target: one.identity.facts for one in seen}
@@ -168,10 +178,11 @@ def _identities(seen: Sequence[Seen], age: float) -> list[Fact]:
 
 
 def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
-    """The runbook, and when this hash last ran to its end."""
+    """The runbook, and when this hash was last proven: it ran to its end and every change and check succeeded."""
     if not draft.runbook:
         return
-    runs = [r for r in context.history.runs.values() if r.hash == draft.hash and r.state.value == "done"]
+    known = [r for r in context.history.runs.values() if r.hash == draft.hash]
+    runs = [r for r in known if r.state is RunState.DONE and not r.unmet()]
     ended = max((r.ended_at for r in runs if r.ended_at is not None), default=None)
     age = None if ended is None else max(0.0, context.now_wall - ended)
     health = Health.WARN if age is None else Health.PASS

@@ -13,6 +13,7 @@ from state.errors import Refused
 from state.estate.model import Estate
 from state.planning.plan import Draft
 from state.runbooks.model import Runbook, Step, flat, render, service_of
+from state.runbooks.related import default_of, followed, related
 from state.runs.steps import PlannedStep
 
 
@@ -44,6 +45,7 @@ class Library:
             )
         if runbook is None:
             raise not_found("runbook", name, self._runbooks)
+        params = followed(runbook, params, self._estate)
         service = service_of(runbook, params)
         known = self._estate.services.get(service)
         steps = planned_steps(render(runbook, params))
@@ -69,7 +71,14 @@ class Library:
     def _param(self, name: str, runbook: Runbook) -> Param:
         spec = runbook.params[name]
         default = "" if spec.default is None else str(spec.default)
-        return Param(name, spec.kind, default, spec.choices or self._known(spec.kind), spec.required, spec.title)
+        leader = runbook.params.get(spec.of)
+        follows: dict[str, str] = {}
+        if leader is not None:
+            for value in leader.choices or self._known(leader.kind):
+                follows[value] = default_of(spec, related(self._estate, spec.kind, leader.kind, value)) or ""
+            default = follows.get(str(leader.default), "") if leader.default is not None else ""
+        choices = spec.choices or self._known(spec.kind)
+        return Param(name, spec.kind, default, choices, spec.required, spec.title, spec.of, follows)
 
     def _known(self, kind: str) -> tuple[str, ...]:
         """The names of this estate that are valid for a kind of parameter, for forms and completion."""

@@ -56,7 +56,7 @@ class Plan:
 
 
 def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
-    """Fix identity and facts of each change into its step.
+    """Fix identity, facts and deadline of each change into its step: the author's deadline, else that of its kind.
 
     Facts stay open where an earlier step of the same plan changes the same target; identity is always fixed.
     """
@@ -64,7 +64,13 @@ def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
     for one, earlier in in_order(seen):
         facts = None if earlier else dict(one.preview.facts)
         risk = one.change.risk.value
-        pinned[one.step.id] = replace(one.step, identity=dict(one.identity.facts), facts=facts, risk=risk)
+        pinned[one.step.id] = replace(
+            one.step,
+            identity=dict(one.identity.facts),
+            facts=facts,
+            risk=risk,
+            timeout=one.step.timeout or one.change.timeout,
+        )
     return tuple(pinned.get(s.id, s) for s in draft.steps)
 
 

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 
 from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRunbook, PlanUndo
-from state.api.run_states import StepState
 from state.changes.model import Change, ChangeSpec, Preview
 from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
@@ -16,7 +15,8 @@ from state.planning.plan import Draft, Seen
 from state.ports.outside import Outside
 from state.ports.target import Identity
 from state.runs.fold import RunHistory
-from state.runs.model import Run, StepRun
+from state.runs.model import Run
+from state.runs.offers import held_steps, named, offers
 from state.runs.steps import PlannedStep
 
 READ_DEADLINE = 4.0
@@ -44,27 +44,33 @@ class Planner:
             case PlanRetry(run, step):
                 return self.retry(run, step)
             case PlanUndo(run):
-                return self.undo(self._history.run(run))
+                return replace(self.undo(self._history.run(run)), request=request)
 
     def retry(self, name: str, wanted: str) -> Draft:
-        """The current step of a run as a new instance. Raises Refused unless it is known not to be done."""
+        """A step of a run as a new instance. Raises Refused unless the run stands at it and it is known not to be
+        done."""
         run = self._history.run(name)
-        step = run.next()
-        if run.ended or step is None:
+        if run.ended:
             raise Refused("run-open", f"{name} has ended", "Start a new run")
-        if wanted and wanted != step.id:
-            raise Refused("step-order", f"the current step of {name} is {step.id}, not {wanted}", f"Retry {step.id}")
-        last = run.latest(step.id)
-        if last.state not in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED):
-            raise Refused(
-                "step-held", f"{step.id} is {last.state.value}", "Only a step that failed or is not done can be retried"
-            )
-        title = f"Retry {step.title} in {name}"
-        return Draft(title, (step,), run.runbook, run.hash, run.service, run.budget, (name, last.key))
+        held = held_steps(run)
+        last = named(held, wanted)
+        if last is None or PlanRetry.do not in offers(run):
+            names = ", ".join(s.key for s in held)
+            standing = ", ".join(f"{s.key} {s.state.value}" for s in run.standing()) or "no step"
+            fact = f"{name} is {run.shown_state().value} and stands at {standing}"
+            way_out = f"Retry {names}" if names else "Only a step that failed or is not done can be retried"
+            raise Refused("step-held", f"{wanted} is not to be retried: {fact}" if wanted else fact, way_out)
+        title = f"Retry {last.step.title} in {name}"
+        return Draft(title, (last.step,), run.runbook, run.hash, run.service, run.budget, (name, last.key))
 
     def undo(self, run: Run) -> Draft:
         """Undo everything a run did, last step first."""
-        undos = [u for s in reversed(run.all_steps()) if _changed(s) and (u := _undo_of(s)) is not None]
+        if not run.ended:
+            raise Refused("run-ended", f"{run.id} has not ended", f"Stop {run.id} first, then undo it")
+        if run.undone_by:
+            done = "has undone it" if run.undone else "is undoing it"
+            raise Refused("undo", f"{run.undone_by} {done}", f"Look at {run.undone_by}")
+        undos = run.undos()
         if not undos:
             raise Refused("undo", f"{run.id} did nothing that can be undone", "Plan the change you want instead")
         changes = [self.build(undo) for undo in undos]
@@ -91,7 +97,7 @@ class Planner:
 
 
 def change_step(change: Change, step: str, index: int) -> PlannedStep:
-    """A step of one change outside any runbook."""
+    """A step of one change outside any runbook. When it does not happen its run ends: nobody planned what follows."""
     return PlannedStep(
         id=step,
         index=index,
@@ -101,15 +107,6 @@ def change_step(change: Change, step: str, index: int) -> PlannedStep:
         what=change.spec.kind,
         args=dict(change.spec.args),
         owner="responder",
+        on_failure="stop",
         risk=change_kind(change.spec.kind).risk.value,
     )
-
-
-def _changed(step: StepRun) -> bool:
-    """Whether a step changed something: done, or partly done unless that needs another way to undo it."""
-    half = step.state is StepState.FAILED and step.intent is not None and step.step.risk != "B3"
-    return half or step.state is StepState.DONE
-
-
-def _undo_of(step: StepRun) -> ChangeSpec | None:
-    return None if step.intent is None else step.intent.undo

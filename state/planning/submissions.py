@@ -128,6 +128,8 @@ class Submissions:
         require_risk(caller, plan.risk, self._estate.policies)
         self._require_free(plan.draft, plan.targets)
         self._require_journal()
+        if isinstance(plan.draft.request, PlanUndo):  # somebody else may have undone it since the card was made
+            self._planner.undo(self._history.run(plan.draft.request.run))
         seen = await self._planner.see(plan.draft)
         steps = pin(plan.draft, seen)
         if fingerprint(plan.draft, steps) != plan.card.fingerprint:
@@ -179,7 +181,7 @@ class Submissions:
     async def _retry(self, caller: Caller, draft: Draft, step: PlannedStep) -> Accepted:
         run_id, key = draft.retry_of or ("", "")
         run = self._history.runs[run_id]
-        if self._planner.retry(run_id, step.id).retry_of != draft.retry_of:
+        if self._planner.retry(run_id, key).retry_of != draft.retry_of:
             raise Refused("step-order", f"{key} of {run_id} was retried meanwhile", f"Look at {run_id}")
         reason = f"{caller.person} retries; before: {run.latest(step.id).message}"
         retried = StepRetried(step.identity, step.facts, reason)
@@ -210,10 +212,10 @@ class Submissions:
     async def tell_not_undone(self) -> None:
         """After a restart: runs that were to be undone when the engine ended; now only a person can undo them."""
         for run in self._history.undoing():
-            await self._not_undone(run, f"the engine ended before the undo; undo {run.id} by hand")
+            await self._not_undone(run, "the engine ended before the undo")
 
     async def _not_undone(self, run: Run, why: str) -> None:
-        message = f"nothing was undone: {why}"
+        message = f"nothing was undone: {why}. The key z undoes it, or: recovery run undo {run.id}"
         try:
             await self._journal.append(Event(RunUndoRefused(message), run.actor, run=run.id))
         except JournalUnavailable:

@@ -16,7 +16,8 @@ from state.errors import Problem
 from state.estate.model import Estate
 from state.runbooks.model import CONTINUE, STOP, Runbook, Step, placeholders
 from state.runbooks.names import argument_kind, names_for
-from state.runbooks.params import NAMES, ParamSpec, convert, placeholders_in, substitute
+from state.runbooks.params import FOLLOWERS, NAMES, ParamSpec, convert, placeholders_in, substitute
+from state.runbooks.related import default_of, leads_to, related
 
 LintFinding = tuple[Path, Problem]
 _SAMPLES: Mapping[str, Any] = {"number": 1, "duration": 1.0, "size": "1MB"}
@@ -46,6 +47,7 @@ class Lint:
         undeclared = list(self._undeclared())
         found += undeclared
         found += self._order()
+        found += self._limits()
         if not undeclared:
             found += self._service()
             for path, step in placed_steps(self._runbook):
@@ -61,11 +63,18 @@ class Lint:
                 yield self._unknown((*base, "choices", index), choice, spec.kind, names)
         if spec.kind == "choice" and not spec.choices:
             yield base, self._located.problem(base, "", "choices: the values it may have")
+        yield from self._follows(base, spec)
+        if spec.default is None and (default := self._default_of_parent(spec)) is not None:
+            self._values[name] = default
+            return
         if spec.default is None:
             self._sampled.add(name)
             self._values[name] = self._sample(spec, names)
             return
         path = (*base, "default")
+        if spec.kind not in ("number", "size", "duration") and not isinstance(spec.default, str):
+            message = f"{spec.expected}, in quotes: unquoted, YAML reads a number and may change how it is written"
+            yield path, self._located.problem(path, shown(path, spec.default), message)
         try:
             self._values[name] = value = convert(spec, spec.default)
         except ValueError as error:
@@ -75,6 +84,21 @@ class Lint:
         else:
             if names is not None and value not in names:
                 yield self._unknown(path, str(value), spec.kind, names)
+
+    def _follows(self, base: Path, spec: ParamSpec) -> Iterator[LintFinding]:
+        """`of` names a parameter of a kind that this one can follow."""
+        leaders = {n: p.kind for n, p in self._runbook.params.items() if spec.kind in FOLLOWERS.get(p.kind, ())}
+        if spec.of and spec.of not in leaders:
+            message = f"a parameter that a {spec.kind} can follow: {one_of(leaders) or 'there is none'}"
+            path = (*base, "of")
+            yield path, self._located.problem(path, repr(spec.of[:60]), message, nearest(spec.of, leaders))
+
+    def _default_of_parent(self, spec: ParamSpec) -> str | None:
+        """The default that follows from the default of the parameter it follows."""
+        leader = self._runbook.params.get(spec.of)
+        if leader is None or leader.default is None:
+            return None
+        return default_of(spec, related(self._estate, spec.kind, leader.kind, str(leader.default)))
 
     def _sample(self, spec: ParamSpec, names: Collection[str] | None) -> Any:
         known = [*spec.choices, *sorted(names or ()), "x"]
@@ -112,6 +136,14 @@ class Lint:
                 where = (*path, "decide", "options", label)
                 message = f"continue, stop or the id of a later step{f': {one_of(ahead)}' if ahead else ''}"
                 yield where, self._located.problem(where, repr(meaning), message, nearest(meaning, ahead))
+
+    def _limits(self) -> Iterator[LintFinding]:
+        """The passes in a row that a check needs fit into the time it has."""
+        for path, step in placed_steps(self._runbook):
+            if step.kind == "check" and (step.samples - 1) * step.every > step.limit:
+                where, least = (*path, "samples"), (step.samples - 1) * step.every
+                message = f"passes that fit into {step.limit:g} s: {step.samples} take {least:g} s or more"
+                yield where, self._located.problem(where, str(step.samples), message)
 
     def _arguments(self, path: Path, step: Step) -> Iterator[LintFinding]:
         model = self._models.get(step.what)
@@ -160,8 +192,9 @@ class Lint:
         return path, self._located.problem(path, shown(path, value), message, nearest(value, names))
 
 
-def lint_warnings(runbook: Runbook) -> Iterator[Problem]:
-    """Changes that no later check verifies, decisions without a timeout, parameters that no step uses."""
+def lint_warnings(runbook: Runbook, estate: Estate) -> Iterator[Problem]:
+    """Changes that no later check verifies or that are not of the run's service, decisions without a timeout, checks
+    without time to spare, parameters that no step uses."""
     located = runbook.located
     checks = [i for i, step in enumerate(runbook.steps) if step.check or any(each.check for each in step.parallel)]
     last_check = max(checks, default=-1)
@@ -169,11 +202,39 @@ def lint_warnings(runbook: Runbook) -> Iterator[Problem]:
         if step.change and int(path[1]) >= last_check:
             message = "a check in a later step: nothing verifies that the change worked"
             yield located.problem((*path, "change"), f"change {step.id!r}", message)
+        if step.change:
+            yield from _foreign(runbook, estate, path, step)
+        if step.kind == "check" and step.samples > 1 and (step.samples - 1) * step.every == step.limit:
+            message = "time to spare: it passes only if its first reading comes at once"
+            yield located.problem((*path, "samples"), f"{step.samples} passes in {step.limit:g} s", message)
         if step.decide and step.timeout is None:
             message = "a timeout: the longest time people may take"
             yield located.problem((*path, "decide"), f"decision {step.id!r}", message, key=True)
     used = {name for _, name in placeholders(runbook)}
+    used |= {spec.of for spec in runbook.params.values()}
     for name in runbook.params:
         if name not in used:
             path = ("params", name)
             yield located.problem(path, f"parameter {name!r}", f"a step that uses ${{{name}}}", key=True)
+
+
+def _foreign(runbook: Runbook, estate: Estate, path: Path, step: Step) -> Iterator[Problem]:
+    """A change of a backend or database that need not belong to the service that the run is for."""
+    wanted = placeholders_in(runbook.service, ())
+    service = wanted[0][1] if wanted else ""
+    given = runbook.params.get(service)
+    possible = [runbook.service or ""] if given is None else list(given.choices or estate.services)
+    for argument in ("backend", "database"):
+        written = step.args.get(argument)
+        if not runbook.service or not isinstance(written, str):
+            continue
+        names = [name for _, name in placeholders_in(written, ())]
+        if names:
+            belongs = given is not None and leads_to(runbook, names[0], service)
+        else:
+            belongs = all(written in related(estate, argument, "service", each) for each in possible)
+        if not belongs:
+            message = (
+                f"a {argument} of the service that the run is for: a parameter with of: {service or 'its service'}"
+            )
+            yield runbook.located.problem((*path, "with", argument), repr(written), message)

@@ -26,7 +26,7 @@ MOST_STEPS = 200
 CONTINUE, STOP = "continue", "stop"
 """The outcomes of a decision's option, besides the id of a later step to continue with."""
 
-_DEFAULT_LIMITS: Mapping[str, float] = {"check": 10.0, "change": 60.0, "decide": 1800.0}
+_DEFAULT_LIMITS: Mapping[str, float] = {"check": 10.0, "change": 0.0, "decide": 1800.0}
 
 
 class Decision(Entry):
@@ -66,7 +66,7 @@ class Step(Entry):
 
     @property
     def limit(self) -> float:
-        """Seconds the step may take, its own or the default of its kind."""
+        """Seconds the step may take, its own or the default of its kind; 0 for a change: its kind has one."""
         if self.kind == "wait":
             return self.wait or 0.0
         if self.kind == "parallel":

@@ -35,6 +35,12 @@ ParamKind = Literal[
 NAMES = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "colour", "fault"})
 """Kinds whose values are names, which become part of commands to targets."""
 
+FOLLOWERS: Mapping[str, frozenset[str]] = {
+    "service": frozenset({"backend", "balancer", "colour", "server", "database"}),
+    "database": frozenset({"node"}),
+}
+"""Which kinds of parameter can follow one of a kind."""
+
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
 _QUANTITIES = {"duration": parse_duration, "size": parse_size}
 _LONGEST_TEXT = 500
@@ -44,6 +50,7 @@ class ParamSpec(Entry):
     """One parameter: its kind, a default as it is written, and the values it may have.
 
     `required` without a default: a value must be given. Not required and without a default: no value is passed on.
+    `of` is the parameter it follows: its value belongs to the service or database that is given there.
     """
 
     kind: ParamKind
@@ -51,6 +58,7 @@ class ParamSpec(Entry):
     default: str | int | float | None = None
     choices: tuple[str, ...] = ()
     required: bool = False
+    of: str = ""
 
     @property
     def expected(self) -> str:

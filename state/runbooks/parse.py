@@ -53,7 +53,7 @@ def lint_runbook(
     problems = first_of_each(findings, hidden)
     if problems or runbook is None:
         raise ConfigError(problems)
-    warnings = sorted(lint_warnings(runbook), key=lambda p: (p.line, p.column))
+    warnings = sorted(lint_warnings(runbook, estate), key=lambda p: (p.line, p.column))
     return runbook, tuple(warnings)
 
 

@@ -14,10 +14,12 @@ from state.policy.authority import ACTING, require_role
 from state.runs.events import DecisionMade, RunPaused, RunResumed, RunStopRequested, StepSkipped
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
-from state.runs.model import Run
-from state.runs.steps import PlannedStep
+from state.runs.model import Run, StepRun
+from state.runs.offers import held_steps, named, offers, skippable_steps
 
 SHORTEST_REASON = 3
+PLACES = {Pause.verb: "running", Resume.verb: "paused"}
+"""The state that a verb asks for, as the name of the rule that refuses it."""
 
 
 class RunControls:
@@ -36,7 +38,7 @@ class RunControls:
             case Pause():
                 await self._pause(caller, run)
             case Resume():
-                await self._resume(caller, run)
+                await self._resume(caller, run, request)
             case Skip():
                 await self._skip(caller, run, request)
             case Stop():
@@ -60,18 +62,20 @@ class RunControls:
         self._executor.wake(run.id)
 
     async def _pause(self, caller: Caller, run: Run) -> None:
-        if run.state is not RunState.RUNNING:
-            raise Refused("run-running", f"{run.id} is {run.shown_state().value}", "Only a running run can be paused")
+        self._require_offered(run, Pause.verb)
         await self._event(caller, run, RunPaused(f"paused by {caller.person} before the next step"))
 
-    async def _resume(self, caller: Caller, run: Run) -> None:
-        if run.state is not RunState.PAUSED:
-            raise Refused("run-paused", f"{run.id} is {run.shown_state().value}", "Only a paused run can be resumed")
-        step = self._current(run)
-        state = run.latest(step.id).state
-        if state in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED):
-            raise Refused("step-open", f"{step.id} is {state.value}", f"Retry or skip {step.id} first")
-        if any(s.risk == "B3" for s in run.group(step)):
+    async def _resume(self, caller: Caller, run: Run, request: Resume) -> None:
+        held = held_steps(run)
+        if run.state is RunState.PAUSED and held:
+            step = held[0]
+            raise Refused("step-open", f"{step.key} is {step.state.value}", f"Retry or skip {step.step.id} first")
+        self._require_offered(run, Resume.verb)
+        standing = run.standing()
+        if request.step and named(standing, request.step) is None:
+            now = ", ".join(s.key for s in standing)
+            raise Refused("step-order", f"{run.id} stands at {now}, not at {request.step}", f"Look at {run.id} again")
+        if any(s.step.risk == "B3" for s in standing):
             require_role(caller, ("commander",), "resuming with a B3 change")
             self._executor.confirmed(run.id)
         await self._event(caller, run, RunResumed(f"resumed by {caller.person}"))
@@ -84,46 +88,60 @@ class RunControls:
                 "a skip needs a reason",
                 f"Give a reason of {SHORTEST_REASON} characters or more; the journal records it",
             )
-        step = self._current(run)
-        if request.step and request.step != step.id:
-            raise Refused(
-                "step-order", f"the current step of {run.id} is {step.id}, not {request.step}", f"Skip {step.id} first"
-            )
-        latest = run.latest(step.id)
-        if latest.in_doubt or latest.state is StepState.RUNNING:
-            raise Refused(
-                "step-settled", f"{step.id} is {latest.state.value}", "Wait until a reading shows its outcome"
-            )
-        if run.state is not RunState.PAUSED:
-            raise Refused("run-paused", f"{run.id} is {run.shown_state().value}", "Pause it first")
-        await self._event(caller, run, StepSkipped(f"{reason} ({caller.person})"), latest.key)
-        await self._event(caller, run, RunResumed(f"{caller.person} skipped {step.id}"))
+        possible = skippable_steps(run)
+        step = named(possible, request.step)
+        if run.stopping or step is None:
+            raise self._not_skipped(run, request.step, possible)
+        if step.asks and step.step.owner:
+            require_role(caller, (step.step.owner, "commander"), f"skipping {step.step.id}")
+        skipped = StepSkipped(f"{reason} ({caller.person})")
+        events = [self._about(caller, run, skipped, step.key)]
+        if run.state is RunState.PAUSED:
+            events.append(self._about(caller, run, RunResumed(f"{caller.person} skipped {step.step.id}")))
+        await self._journal.append_all(events)
+        if not step.left_out:
+            raise Refused("question-open", f"{step.key} was over a moment ago: {step.message}", f"Look at {run.id}")
+
+    def _not_skipped(self, run: Run, wanted: str, possible: list[StepRun]) -> Refused:
+        """Why a skip is not possible, with the way out that exists."""
+        if run.stopping:
+            return Refused("run-open", f"{run.id} is being stopped", "Wait, it ends by itself")
+        if possible:
+            names = ", ".join(s.key for s in possible)
+            fact = f"{wanted} of {run.id} cannot be skipped now" if wanted else f"{run.id} has several steps to skip"
+            return Refused("step-order", fact, f"These can be: {names}")
+        if any(s.in_doubt or s.state is StepState.RUNNING for s in run.standing()) and run.state is RunState.PAUSED:
+            return Refused("step-settled", f"{run.id} waits for an outcome", "Wait until a reading shows it")
+        return Refused("run-paused", f"{run.id} is {run.shown_state().value}", "Pause it first, then skip")
 
     async def _decide(self, caller: Caller, run: Run, request: Decide) -> None:
-        step = run.asking() if run.state is RunState.WAITING else None
-        if step is None:
+        asked = run.asking()
+        if not asked or run.stopping:
             raise Refused("question-open", f"{run.id} waits for no decision", "Nothing to do")
-        if request.step and request.step != step.id:
-            raise Refused("step-order", f"{run.id} asks at {step.id}, not at {request.step}", "Read its question again")
-        if request.choice not in step.answers:
-            raise not_found(f"answer at {step.id}", request.choice, step.answers)
-        if step.owner:
-            require_role(caller, (step.owner, "commander"), f"deciding {step.id}")
-        latest = run.latest(step.id)
-        body = DecisionMade(request.choice, f"{caller.person} chose {request.choice}")
-        event = Event(body, caller.person, caller.session, run=run.id, step=latest.key)
-        recorded = await self._journal.append(event)
-        if latest.decided != recorded.seq:
-            raise Refused(
-                "question-open", f"{step.id} was answered a moment ago: {latest.message}", f"Look at {run.id}"
-            )
-
-    def _current(self, run: Run) -> PlannedStep:
-        step = run.next()
+        ever = [s for s in run.all_steps() if s.step.do == "decide" and s.started is not None]
+        step = named(asked, request.step) if request.step or len(ever) == 1 else None
         if step is None:
-            raise Refused("step-open", f"{run.id} has no step left", "Wait, it ends by itself")
-        return step
+            names = ", ".join(s.key for s in asked)
+            fact = f"{request.step} asks nothing now" if request.step else "the answer does not say to which question"
+            raise Refused("step-order", f"{fact}; {run.id} asks at {names}", "Read its question again")
+        answers = step.step.answers
+        if request.choice not in answers:
+            raise not_found(f"answer at {step.step.id}", request.choice, answers)
+        if step.step.owner:
+            require_role(caller, (step.step.owner, "commander"), f"deciding {step.step.id}")
+        body = DecisionMade(request.choice, f"{caller.person} chose {request.choice}")
+        recorded = await self._journal.append(self._about(caller, run, body, step.key))
+        if step.decided != recorded.seq:
+            raise Refused("question-open", f"{step.key} was over a moment ago: {step.message}", f"Look at {run.id}")
 
-    async def _event(self, caller: Caller, run: Run, body: Body, step: str = "") -> None:
-        actor = caller.person or caller.account
-        await self._journal.append(Event(body, actor, caller.session, run=run.id, step=step))
+    def _require_offered(self, run: Run, verb: str) -> None:
+        if verb not in offers(run):
+            possible = ", ".join(offers(run)) or "nothing"
+            fact = f"{run.id} is {run.shown_state().value}"
+            raise Refused(f"run-{PLACES[verb]}", fact, f"{verb} is not possible now; possible: {possible}")
+
+    async def _event(self, caller: Caller, run: Run, body: Body) -> None:
+        await self._journal.append(self._about(caller, run, body))
+
+    def _about(self, caller: Caller, run: Run, body: Body, step: str = "") -> Event:
+        return Event(body, caller.person or caller.account, caller.session, run=run.id, step=step)

@@ -25,6 +25,9 @@ from state.runs.model import Run, StepRun
 READ_DEADLINE = 4.0
 """Seconds one reading around an effect may take."""
 
+LATE = 0.25
+"""Seconds after the deadline of an effect in which the adapter's own account of it may still come."""
+
 PREVIEW_AGE = 5.0
 """The greatest age in seconds of the readings before an effect when the effect is sent."""
 
@@ -63,7 +66,7 @@ class Effects:
             await self._already(run, step, change, preview)
         elif run.stopping:
             await self._end(run, step, StepState.STOPPED, "stopped before anything was sent")
-        elif step.state is not StepState.RUNNING:
+        elif step.left_out:
             return  # skipped while its target was read
         elif self._clock.mono() - read_at > PREVIEW_AGE:
             await self._end(run, step, StepState.FAILED, f"nothing was sent: its readings took over {PREVIEW_AGE:g} s")
@@ -99,20 +102,22 @@ class Effects:
                 Receipt("held", f"not sent: its readings are over {PREVIEW_AGE:g} s old", changed=False),
                 False,
             )
-        elif run.stopping:  # stopped while the intent was written
-            receipt, unknown = Receipt("held", "not sent: stopped", changed=False), False
+        elif run.stopping or step.state is StepState.SKIPPED:  # while the intent was written
+            why = "stopped" if run.stopping else "skipped"
+            receipt, unknown = Receipt("held", f"not sent: {why}", changed=False), False
         else:
-            receipt, unknown = await self._apply(change, preview, effect)
+            receipt, unknown = await self._apply(change, preview, effect, step.step.timeout or change.timeout)
         self._reach("after_effect")
         await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown))
         self._reach("after_receipt")
         quiet = change.quiet if receipt.changed else min(change.quiet, 1.0)
         await self._conclude(run, step, change, preview.facts, quiet=quiet, started=started)
 
-    async def _apply(self, change: Change, preview: Preview, effect: str) -> tuple[Receipt, bool]:
+    async def _apply(self, change: Change, preview: Preview, effect: str, deadline: float) -> tuple[Receipt, bool]:
+        """Send once. The deadline is the author's; an adapter that does not keep it is cut off soon afterwards."""
         try:
-            async with asyncio.timeout(change.timeout + 1.0):
-                return await change.apply(preview.facts, effect=effect, deadline=change.timeout), False
+            async with asyncio.timeout(deadline + LATE):
+                return await change.apply(preview.facts, effect=effect, deadline=deadline), False
         except EffectRefused as error:
             return Receipt(error.code, f"refused: {error.message}", changed=False), False
         except EffectUnknown as error:

@@ -86,11 +86,12 @@ class StepStarted(Said):
 @event("step.ended")
 @dataclass(frozen=True, slots=True)
 class StepEnded(Body):
-    """A step instance is over; `evidence` is what was read."""
+    """A step instance is over; `evidence` is what was read, `passes` a check's passes in a row."""
 
     state: StepState
     message: str = field(metadata=WORDS)
     evidence: tuple[str, ...] = ()
+    passes: int = 0
 
     @property
     def line(self) -> str:

@@ -25,11 +25,12 @@ from state.runs.events import (
     StepStarted,
 )
 from state.runs.leases import Leases
-from state.runs.model import Run, StepRun
+from state.runs.model import HELD, Run, StepRun
 from state.runs.steps import PlannedStep
+from state.units import clock
 
 LOOK = 0.25
-"""Seconds between two evaluations of a check; it counts each reading once."""
+"""Seconds between two looks for the reading that a check waits for; it counts each reading once."""
 
 AskCheck = Callable[[PlannedStep, float], Answer]
 """Evaluates a check step, with the monotonic instant before which readings do not count."""
@@ -68,6 +69,7 @@ class Executor:
         self._wakes: dict[str, asyncio.Event] = {}
         self._restarted: set[str] = set()
         self._without_lease: set[str] = set()
+        self._reading: set[str] = set()
 
     def start(self, run: Run, *, restarted: bool = False) -> None:
         """Start a run, or continue it after a restart."""
@@ -125,69 +127,116 @@ class Executor:
             await self._leases.take(run)
             self._without_lease.discard(run.id)
         await self._recover(run)
-        while not run.ended:
-            step = run.next()
-            if run.stopping:
-                await self._finish(run, RunState.STOPPED, "stopped; the completed steps are listed with their evidence")
-            elif step is None:
-                await self._finish(run, RunState.DONE, "every step is done and verified")
-            elif run.state is RunState.PAUSED:
-                await self._sleep(run)
-            elif self._held(run, step):
-                await self._after(run, [step])
-            else:
-                group = [s for s in run.group(step) if not (run.settled(s) or self._held(run, s))]
-                if not await self._hold_after_restart(run, group):
-                    await self._together(run, group)
-                    await self._after(run, group)
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            while not run.ended:
+                await self._advance(run, tasks)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
 
-    async def _together(self, run: Run, group: list[PlannedStep]) -> None:
-        """Carry out the steps of a group; every one ends, whatever happens to another, before the run continues."""
-        for met in await asyncio.gather(*(self._step(run, s) for s in group), return_exceptions=True):
-            if met is not None:
-                raise met
+    async def _advance(self, run: Run, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """One look at a run: begin what can begin now, or wait for what is under way, or end the run.
+
+        `tasks` are the step instances under way. After a crash no step begins before every effect in doubt is read.
+        When one of them fails with an error, the others end before it is raised: none acts unseen.
+        """
+        standing = run.standing()
+        holding = run.stopping or run.state is RunState.PAUSED
+        free = [s for s in standing if s.key not in tasks]
+        todo = [s for s in free if s.in_doubt] or [s for s in free if s.begun]
+        if not (todo or holding or any(f"{run.id}/{key}" in self._reading for key in tasks)):
+            todo = [s for s in free if s.state is StepState.PENDING]
+        if todo:
+            if not await self._hold_after_restart(run, todo):
+                self._begin(run, todo, tasks)
+        elif tasks:
+            await self._any_ended(run, tasks)
+        elif run.stopping:
+            await self._finish(run, RunState.STOPPED, "stopped; the completed steps are listed with their evidence")
+        elif not standing:
+            await self._finish(run, RunState.DONE, last_line(run))
+        elif holding:
+            await self._woken(run)
+        else:
+            await self._after(run, [s for s in standing if s.state in HELD])
+
+    def _begin(self, run: Run, steps: list[StepRun], tasks: dict[str, asyncio.Task[None]]) -> None:
+        """Carry out steps, each in a task of its own."""
+        for step in steps:
+            if step.in_doubt:
+                self._reading.add(f"{run.id}/{step.key}")
+            tasks[step.key] = asyncio.create_task(self._step(run, step), name=f"{run.id}/{step.key}")
+
+    async def _any_ended(self, run: Run, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """Wait until a step has ended or something was recorded of the run."""
+        news = asyncio.create_task(self._woken(run))
+        try:
+            await asyncio.wait({news, *tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+        ended = [key for key, task in tasks.items() if task.done()]
+        if any(tasks[key].exception() is not None for key in ended):
+            met = await asyncio.gather(*tasks.values(), return_exceptions=True)
+            tasks.clear()
+            self._reading = {key for key in self._reading if not key.startswith(f"{run.id}/")}
+            raise next(each for each in met if each is not None)
+        for key in ended:
+            del tasks[key]
+            self._reading.discard(f"{run.id}/{key}")
+        if ended:
+            await self._tell_held(run)
 
     async def _recover(self, run: Run) -> None:
-        """After a crash: effects in doubt are classified by reading; a step that had sent nothing starts again."""
-        settled: list[PlannedStep] = []
+        """After a crash: a step that had sent nothing starts again.
+
+        Waits and questions continue: what has begun has its limit from its beginning. Effects in doubt are read.
+        """
         for step in run.all_steps():
-            if step.in_doubt:
-                await self._effects.reconcile(run, step)
-                settled.append(step.step)
-            elif step.intent is not None and step.seconds is None:
+            if step.in_doubt or step.begun:
+                continue
+            if step.intent is not None and step.seconds is None:
                 await self._end(run, step, step.state, step.message, step.evidence)
-                settled.append(step.step)
-            elif step.state is StepState.RUNNING and run.stopping:
+            elif step.state is not StepState.RUNNING:
+                continue
+            elif run.stopping:
                 await self._end(run, step, StepState.STOPPED, "stopped before anything was sent", ())
-            elif step.state is StepState.RUNNING:
+            else:
                 reason = "the engine ended before anything was sent"
                 await self._record(run, step, StepRetried(step.step.identity, step.step.facts, reason))
-        await self._after(run, settled)
 
-    async def _hold_after_restart(self, run: Run, group: list[PlannedStep]) -> bool:
+    async def _hold_after_restart(self, run: Run, group: list[StepRun]) -> bool:
         """A risky change is not sent by an engine that restarted or was suspended after a person confirmed it."""
-        risky = next((s for s in group if s.do == "change" and s.risk == "B3"), None)
+        risky = next((s.step for s in group if s.state is StepState.PENDING and s.step.risk == "B3"), None)
         if run.id not in self._restarted or risky is None:
             return False
         message = f"the engine restarted or was suspended after this was confirmed; resume to continue: {risky.title}"
         await self._event(run, RunPaused(message))
         return True
 
-    def _held(self, run: Run, step: PlannedStep) -> bool:
-        return run.latest(step.id).state in (StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED)
-
-    async def _sleep(self, run: Run) -> None:
+    async def _woken(self, run: Run, seconds: float | None = None) -> None:
+        """Sleep; whatever is recorded of the run ends it early. Callers look at the run again before they sleep."""
         wake = self._wakes[run.id]
-        await wake.wait()
-        wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await wake.wait()
+            wake.clear()
+        except TimeoutError:
+            return
 
-    async def _step(self, run: Run, planned: PlannedStep) -> None:
-        step = run.latest(planned.id)
-        if step.state not in (StepState.PENDING, StepState.WAITING):
-            return  # one instance is carried out once
+    async def _step(self, run: Run, step: StepRun) -> None:
+        if step.in_doubt:
+            return await self._effects.reconcile(run, step)
         if step.state is StepState.PENDING:
-            await self._record(run, step, StepStarted(planned.title))
-        match planned.do:
+            if run.stopping or run.state is RunState.PAUSED:
+                return
+            await self._record(run, step, StepStarted(step.step.title))
+        elif not step.begun:
+            return  # one instance is carried out once
+        if step.left_out:
+            return
+        match step.step.do:
             case "change":
                 await self._effects.perform(run, step)
             case "check":
@@ -198,54 +247,64 @@ class Executor:
                 await self._decide(run, step)
 
     async def _check(self, run: Run, step: StepRun) -> None:
-        """Ask until enough passes in a row, each from younger readings, or the timeout. Unknown is never a pass."""
-        planned, started = step.step, self._clock.mono()
-        good, counted, answer = 0, started, Answer(Health.UNKNOWN, ("no reading yet",))
-        while not run.stopping:
-            answer = self._ask(planned, started)
-            if answer.health is not Health.PASS:
-                good, counted = 0, started
-            elif self._ask(planned, counted).health is Health.PASS:
-                good, counted = good + 1, self._clock.mono()
-            step.message = f"{answer.health.value}: {'; '.join(answer.evidence)}"
-            if good >= planned.samples:
-                await self._end(
-                    run, step, StepState.DONE, f"pass, {good} of {planned.samples} in a row", answer.evidence
-                )
-                return
-            if self._clock.mono() - started >= planned.timeout:
-                why = "no data is never a pass" if answer.health is Health.UNKNOWN else "did not pass in time"
-                message = f"{answer.health.value}: {why} ({planned.timeout:.0f} s)"
-                await self._end(run, step, StepState.FAILED, message, answer.evidence)
-                return
-            await self._pause_until_wake(run, min(planned.every, LOOK))
-        await self._end(run, step, StepState.STOPPED, "stopped", answer.evidence)
+        """Ask at the author's pace until enough passes in a row, each from younger readings, or the limit.
+
+        A pass is the first answer from younger readings once the pace allows it. Unknown is never a pass.
+        """
+        planned, began = step.step, self._clock.mono()
+        passed = due = began
+        best, answer = 0, Answer(Health.UNKNOWN, ("no reading yet",))
+        while not (run.stopping or step.left_out):
+            now = self._clock.mono()
+            if now >= due:
+                answer = self._ask(planned, began)
+                step.message = f"{answer.health.value}: {'; '.join(answer.evidence)}"
+                if answer.health is not Health.PASS:
+                    step.passes = 0
+                    due = now + (planned.every if answer.health is not Health.UNKNOWN else 0.0)
+                elif self._ask(planned, passed).health is Health.PASS:
+                    step.passes, passed, due = step.passes + 1, now, now + planned.every
+                    best = max(best, step.passes)
+            if step.passes >= planned.samples:
+                return await self._check_ended(run, step, StepState.DONE, "pass", answer)
+            if now - began >= planned.timeout:
+                why = _why_not(answer, best, planned)
+                return await self._check_ended(run, step, StepState.FAILED, why, answer)
+            pause = due - now if due > now else min(planned.every, LOOK)
+            await self._woken(run, min(pause, began + planned.timeout - now))
+        if not step.left_out:
+            await self._check_ended(run, step, StepState.STOPPED, "stopped", answer)
+
+    async def _check_ended(self, run: Run, step: StepRun, state: StepState, message: str, answer: Answer) -> None:
+        if state is StepState.DONE:
+            message = f"pass, {step.passes} of {step.step.samples} in a row"
+        await self._record(run, step, StepEnded(state, message, answer.evidence, step.passes))
 
     async def _wait(self, run: Run, step: StepRun) -> None:
-        until = self._clock.mono() + step.step.timeout
-        while not run.stopping and (left := until - self._clock.mono()) > 0:
-            await self._pause_until_wake(run, left)
-        await self._end(
-            run, step, StepState.STOPPED if run.stopping else StepState.DONE, f"waited {step.step.timeout:.0f} s", ()
-        )
+        while not (run.stopping or step.left_out) and (left := self._left(step)) > 0:
+            await self._woken(run, left)
+        if not step.left_out:
+            state = StepState.STOPPED if run.stopping else StepState.DONE
+            await self._end(run, step, state, f"waited {step.step.timeout:.0f} s", ())
 
-    async def _pause_until_wake(self, run: Run, seconds: float) -> None:
-        """Sleep; a control ends it early."""
-        wake = self._wakes[run.id]
-        try:
-            async with asyncio.timeout(seconds):
-                await wake.wait()
-            wake.clear()
-        except TimeoutError:
-            return
+    def _left(self, step: StepRun) -> float:
+        """Seconds until the limit of a step, which counts from its beginning, also across a restart."""
+        return (step.started_mono or 0.0) + step.step.timeout - self._clock.mono()
 
     async def _decide(self, run: Run, step: StepRun) -> None:
-        """Ask people and wait; the answer is an event made by `control`."""
+        """Ask people and wait, at most as long as the author says; the answer is an event made by `control`."""
         planned = step.step
         if step.state is not StepState.WAITING:
             await self._record(run, step, DecisionAsked(planned.question, tuple(planned.answers)))
-        while not (run.stopping or step.choice):
-            await self._sleep(run)
+        while not (run.stopping or step.left_out or step.choice):
+            if (left := self._left(step)) <= 0:
+                await self._end(run, step, StepState.FAILED, f"nobody decided within {clock(planned.timeout)}", ())
+                if not step.choice:  # else somebody answered at the last instant
+                    return
+            else:
+                await self._woken(run, left)
+        if step.left_out:
+            return
         if not step.choice:
             await self._end(run, step, StepState.STOPPED, "stopped without a decision", ())
             return
@@ -259,31 +318,35 @@ class Executor:
         await self._end(run, step, StepState.DONE, step.message, ())
 
     async def _skip_to(self, run: Run, step: StepRun, target: str) -> None:
+        """Leave out what is between a question and the step it leads to, and the others of its own group."""
         end = next(s.index for s in run.steps if s.id == target)
+        group = run.group(step.step)
         for planned in run.steps:
-            if step.step.index < planned.index < end and not run.settled(planned):
+            over = step.step.index < planned.index < end or (planned in group and planned is not step.step)
+            if over and not run.settled(planned):
                 await self._record(run, run.latest(planned.id), StepSkipped(step.message))
 
-    async def _after(self, run: Run, group: list[PlannedStep]) -> None:
-        """Apply the failure policy of the steps that did not succeed."""
-        for planned in group:
-            step = run.latest(planned.id)
-            if run.ended or run.stopping or step.state in (StepState.DONE, StepState.SKIPPED, StepState.PENDING):
-                continue
-            message = f"{planned.title}: {step.message}"
-            policy = "pause" if step.state is StepState.STOPPED else planned.on_failure
-            match policy:
-                case "continue":
-                    continue
-                case "stop":
-                    await self._finish(run, RunState.FAILED, message)
-                case "undo":
-                    message = f"{message}; the completed changes are being undone"
-                    await self._finish(run, RunState.FAILED, message, undo=True)
-                    await self.undoer.undo(run)
-                case _:
-                    await self._event(run, RunPaused(message))
-            return
+    async def _tell_held(self, run: Run) -> None:
+        """A step of a paused run that ended without success: the run stays paused, at this step."""
+        held = [s for s in run.standing() if s.state in HELD]
+        if held and run.state is RunState.PAUSED and not run.stopping:
+            await self._event(run, RunPaused(f"{held[0].step.title}: {held[0].message}"))
+
+    async def _after(self, run: Run, group: list[StepRun]) -> None:
+        """Apply the failure policy of the first step that did not succeed."""
+        step = group[0]
+        message = f"{step.step.title}: {step.message}"
+        match "pause" if step.state is StepState.STOPPED else step.step.on_failure:
+            case "stop":
+                await self._finish(run, RunState.FAILED, message)
+            case "undo" if not run.undos():
+                await self._finish(run, RunState.FAILED, f"{message}; there is nothing to undo")
+            case "undo":
+                message = f"{message}; the completed changes are being undone"
+                await self._finish(run, RunState.FAILED, message, undo=True)
+                await self.undoer.undo(run)
+            case _:
+                await self._event(run, RunPaused(message))
 
     async def _finish(self, run: Run, state: RunState, message: str, *, undo: bool = False) -> None:
         await self._event(run, RunEnded(state, message, undo))
@@ -296,3 +359,21 @@ class Executor:
 
     async def _event(self, run: Run, body: Body) -> None:
         await self._journal.append(Event(body, self._actor, run=run.id))
+
+
+def _why_not(answer: Answer, best: int, planned: PlannedStep) -> str:
+    """Why a check did not pass within its limit."""
+    limit = f"within {planned.timeout:g} s"
+    if best:
+        return f"{best} of {planned.samples} passes in a row {limit}, the last reading is {answer.health.value}"
+    if answer.health is Health.UNKNOWN:
+        return f"unknown: no data is never a pass ({limit})"
+    return f"{answer.health.value}: did not pass {limit}"
+
+
+def last_line(run: Run) -> str:
+    """How a run ended that went through all of its steps: verified only if every change and check succeeded."""
+    unmet = run.unmet()
+    if not unmet:
+        return "every step is done and verified"
+    return f"not verified: {', '.join(f'{s.step.title} ({s.state.value})' for s in unmet)}"

@@ -106,7 +106,7 @@ def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
         title=body.title,
         actor=recorded.event.actor,
         steps=body.steps,
-        started_at=recorded.at,
+        started=recorded.instant,
         started_mono=history.mono(recorded),
         runbook=body.runbook,
         hash=body.hash,
@@ -118,7 +118,8 @@ def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
     history.runs[run.id] = run
     undone = history.runs.get(str(body.request.get("run"))) if body.request.get("do") == PlanUndo.do else None
     if undone is not None:
-        undone.undoing = False
+        run.undo_of, undone.undone_by = undone.id, run.id
+        undone.undoing = undone.undo_refused = False
 
 
 def _lease(history: RunHistory, recorded: Recorded, body: LeaseTaken) -> None:
@@ -131,11 +132,9 @@ def _lease(history: RunHistory, recorded: Recorded, body: LeaseTaken) -> None:
 def _moved(state: RunState) -> Reducer:
     def reduce(history: RunHistory, recorded: Recorded, body: RunPaused | RunResumed) -> None:
         run = history.runs[recorded.event.run]
-        if run.ended:  # a request while it was ending comes too late
-            return
-        run.state = state
-        run.message = body.message
-        run.question, run.options = "", ()
+        if not run.ended:  # a request while it was ending comes too late
+            run.state = state
+            run.message = body.message
 
     return reduce
 
@@ -145,27 +144,33 @@ def _run_ended(history: RunHistory, recorded: Recorded, body: RunEnded) -> None:
     run.state = body.state
     run.message = body.message
     run.ended_at = recorded.at
+    run.elapsed = recorded.instant.since(run.started)
     run.undoing = body.undo
-    run.question, run.options = "", ()
+    undone = history.runs.get(run.undo_of)
+    if undone is not None and undone.undone_by == run.id:
+        undone.undone = body.state is RunState.DONE and not run.unmet()
+        undone.undone_by = run.id if undone.undone else ""
 
 
 def _undo_refused(history: RunHistory, recorded: Recorded, body: RunUndoRefused) -> None:
     run = history.runs[recorded.event.run]
-    run.undoing = False
+    run.undoing, run.undo_refused = False, True
     run.message = f"{run.message}; {body.message}"
 
 
 def _stop_requested(history: RunHistory, recorded: Recorded, body: RunStopRequested) -> None:
     run = history.runs[recorded.event.run]
-    run.stopping = True
-    run.message = body.message
+    if not run.ended:
+        run.stopping = True
+        run.message = body.message
 
 
 def _step_started(history: RunHistory, recorded: Recorded, body: StepStarted) -> None:
     step = history.instance(recorded)
-    step.state = StepState.RUNNING
-    step.started_at, step.started_mono = recorded.at, history.mono(recorded)
-    step.message = body.message
+    if step.state is StepState.PENDING:  # unless it was skipped meanwhile
+        step.state = StepState.RUNNING
+        step.started, step.started_mono = recorded.instant, history.mono(recorded)
+        step.message = body.message
 
 
 def _intended(history: RunHistory, recorded: Recorded, body: EffectIntended) -> None:
@@ -177,63 +182,65 @@ def _intended(history: RunHistory, recorded: Recorded, body: EffectIntended) -> 
 def _answered(history: RunHistory, recorded: Recorded, body: EffectAnswered) -> None:
     step = history.instance(recorded)
     step.answered = body.code
-    step.message = body.message
-    if body.unknown:
-        step.state = StepState.UNKNOWN
+    if step.state is not StepState.SKIPPED:
+        step.message = body.message
+        step.state = StepState.UNKNOWN if body.unknown else step.state
 
 
 def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None:
     step = history.instance(recorded)
-    step.state = body.state
+    step.finding = body.finding
     step.evidence = body.evidence
     step.figures = body.figures
-    step.message = body.message
-    if step.state is StepState.DONE and step.intent is not None:
+    if step.state is not StepState.SKIPPED:
+        step.state = body.state
+        step.message = body.message
+    if body.state is StepState.DONE:
         history.durations.setdefault(step.step.what, []).append(body.seconds)
 
 
 def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> None:
     step = history.instance(recorded)
-    step.state = body.state
-    step.message = body.message
+    if step.choice and body.state is StepState.FAILED:
+        return  # it was answered in time: the answer counts
     step.evidence = body.evidence or step.evidence
-    if step.started_at is not None:
-        step.seconds = max(0.0, recorded.at - step.started_at)
+    if step.started is not None:
+        step.seconds = recorded.instant.since(step.started)
+    if step.state is not StepState.SKIPPED:
+        step.state, step.message, step.passes = body.state, body.message, body.passes
 
 
 def _skipped(history: RunHistory, recorded: Recorded, body: StepSkipped) -> None:
     step = history.instance(recorded)
-    step.state = StepState.SKIPPED
-    step.message = body.line
+    if step.choice and step.state is StepState.WAITING:
+        return  # it was answered in time: the answer counts
+    step.left_out = True
+    if not step.in_doubt and step.state is not StepState.DONE:
+        step.state, step.message, step.passes = StepState.SKIPPED, body.line, 0
 
 
 def _retried(history: RunHistory, recorded: Recorded, body: StepRetried) -> None:
     old, run = history.instance(recorded), history.runs[recorded.event.run]
-    if run.ended:
+    if run.ended or old.left_out:
         return
-    if old.state is not StepState.DONE:
-        old.state = StepState.SUPERSEDED if old.intent is None else old.state
+    if old.state is not StepState.DONE and old.intent is None:
+        old.state, old.passes = StepState.SUPERSEDED, 0
     planned = replace(old.step, identity=body.identity, facts=body.facts)
     run.instances[old.step.id].append(StepRun(planned, len(run.instances[old.step.id]) + 1))
 
 
 def _asked(history: RunHistory, recorded: Recorded, body: DecisionAsked) -> None:
-    step, run = history.instance(recorded), history.runs[recorded.event.run]
-    step.state = StepState.WAITING
-    run.state = RunState.WAITING
-    run.question, run.options = body.question, body.options
+    step = history.instance(recorded)
+    if step.state is StepState.RUNNING:
+        step.state = StepState.WAITING
 
 
 def _decided(history: RunHistory, recorded: Recorded, body: DecisionMade) -> None:
     run, step = history.runs[recorded.event.run], history.instance(recorded)
-    if run.ended or step.choice:  # the first answer counts
+    if run.ended or not step.asks:  # the first answer counts, while the question is open
         return
     step.choice, step.decided = body.choice, recorded.seq
     step.message = f"{recorded.event.actor} chose: {step.choice}"
-    asking = run.asking()
-    run.state = RunState.RUNNING if asking is None else RunState.WAITING
-    run.question = "" if asking is None else asking.question
-    run.options = () if asking is None else tuple(asking.answers)
 
 
 REDUCERS: Mapping[type[Body], Reducer] = {

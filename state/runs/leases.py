@@ -36,5 +36,5 @@ class Leases:
         await self._journal.append(self.next_lease(run.id, run.actor, run.targets))
 
     def _held(self, run: Run, target: str) -> str:
-        age = max(0.0, self._clock.wall() - run.started_at)
+        age = max(0.0, self._clock.mono() - run.started_mono)
         return f"{run.actor} is running {run.id} ({run.title}) on {target}, started {age:.0f} s ago"

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from state.api.run_states import RunState, StepState
+from state.api.run_states import RunState, StepState, UndoState
+from state.changes.model import ChangeSpec, Finding
+from state.journal.events import Instant
 from state.runs.events import EffectIntended
 from state.runs.steps import PlannedStep
 
@@ -16,26 +18,40 @@ ENDED = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
 UNMET = (StepState.FAILED, StepState.NOT_DONE)
 
 
+HELD = (*UNMET, StepState.STOPPED)
+"""States of a step that ended without success: it is retried, skipped, or its policy applies."""
+
+
 SETTLED = (StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED)
+
+
+OPEN = (StepState.PENDING, StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN)
 
 
 @dataclass(slots=True)
 class StepRun:
-    """One instance of a step. A retry makes a new instance; the old one keeps its evidence."""
+    """One instance of a step. A retry makes a new instance; the old one keeps its evidence.
+
+    `passes` are a check's passes in a row. `finding` is the outcome of its effect as it was read, None before.
+    `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading.
+    """
 
     step: PlannedStep
     instance: int
     state: StepState = StepState.PENDING
-    started_at: float | None = None
+    started: Instant | None = None
     started_mono: float | None = None
     seconds: float | None = None
     message: str = ""
     evidence: tuple[str, ...] = ()
     effect: str = ""
     intent: EffectIntended | None = None
+    finding: Finding | None = None
     answered: str = ""
     choice: str = ""
     decided: int = 0
+    passes: int = 0
+    left_out: bool = False
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -46,18 +62,35 @@ class StepRun:
     @property
     def in_doubt(self) -> bool:
         """An effect was intended and its outcome is not recorded."""
-        return self.intent is not None and self.state in (StepState.RUNNING, StepState.UNKNOWN)
+        return self.intent is not None and self.finding is None
+
+    @property
+    def asks(self) -> bool:
+        """It is a question that waits for an answer."""
+        return self.state is StepState.WAITING and not self.choice
+
+    @property
+    def begun(self) -> bool:
+        """A question or a wait that has begun: it continues while its run is paused and across a restart."""
+        waits = self.state is StepState.RUNNING and self.step.do == "wait"
+        return waits or self.state is StepState.WAITING
+
+    @property
+    def undo(self) -> ChangeSpec | None:
+        """The change that undoes its effect: when it is done, or partly done unless that needs another way."""
+        half = self.finding is Finding.PARTIAL and self.step.risk != "B3"
+        return self.intent.undo if self.intent is not None and (half or self.finding is Finding.DONE) else None
 
 
 @dataclass(slots=True)
 class Run:
-    """One run: its pinned steps, their instances, and its state."""
+    """One run: its pinned steps, their instances, and its state. What waits for people follows from its steps."""
 
     id: str
     title: str
     actor: str
     steps: tuple[PlannedStep, ...]
-    started_at: float
+    started: Instant
     started_mono: float
     runbook: str = ""
     hash: str = ""
@@ -67,11 +100,14 @@ class Run:
     epoch: int = 0
     state: RunState = RunState.RUNNING
     message: str = ""
-    question: str = ""
-    options: tuple[str, ...] = ()
     stopping: bool = False
     undoing: bool = False
+    undo_refused: bool = False
+    undo_of: str = ""
+    undone_by: str = ""
+    undone: bool = False
     ended_at: float | None = None
+    elapsed: float | None = None
     instances: dict[str, list[StepRun]] = field(default_factory=dict)
 
     @property
@@ -95,20 +131,52 @@ class Run:
         """The steps of a step's parallel group, itself included."""
         return [s for s in self.steps if s.group == step.group] if step.group else [step]
 
-    def asking(self) -> PlannedStep | None:
-        """The first step that waits for an answer, or None."""
-        waiting = (s for s in self.steps if self.latest(s.id).state is StepState.WAITING)
-        return next((s for s in waiting if not self.latest(s.id).choice), None)
+    def standing(self) -> list[StepRun]:
+        """What the run stands at: its first step that is not settled, with the others of its group."""
+        step = self.next()
+        return [self.latest(s.id) for s in self.group(step) if not self.settled(s)] if step is not None else []
+
+    def asking(self) -> list[StepRun]:
+        """The questions that wait for an answer."""
+        return [] if self.ended else [s for s in (self.latest(p.id) for p in self.steps) if s.asks]
 
     def settled(self, step: PlannedStep) -> bool:
-        """Done, skipped, or failed where the runbook says continue."""
-        state = self.latest(step.id).state
-        return state in SETTLED or (step.on_failure == "continue" and state in UNMET)
+        """Done, skipped, left out, or failed where the runbook says continue."""
+        latest = self.latest(step.id)
+        if latest.in_doubt:
+            return False
+        if latest.left_out and latest.state not in OPEN:
+            return True
+        return latest.state in SETTLED or (step.on_failure == "continue" and latest.state in UNMET)
+
+    def unmet(self) -> list[StepRun]:
+        """The checks that did not pass and the changes that were not done, in the run's order."""
+        asked = [self.latest(s.id) for s in self.steps if s.do in ("check", "change")]
+        return [s for s in asked if s.state is not StepState.DONE]
+
+    def undos(self) -> list[ChangeSpec]:
+        """What undoes everything the run did, last effect first."""
+        return [u for s in reversed(self.all_steps()) if (u := s.undo) is not None]
+
+    @property
+    def undo_state(self) -> UndoState:
+        """What is known about its undo; decided here, for screens, verbs and plans."""
+        if self.undone:
+            return UndoState.DONE
+        if self.undone_by:
+            return UndoState.RUNNING
+        if self.undoing:
+            return UndoState.ANNOUNCED
+        if not self.ended or not self.undos():
+            return UndoState.NONE
+        return UndoState.REFUSED if self.undo_refused else UndoState.POSSIBLE
 
     def shown_state(self) -> RunState:
-        """The state for people: a step in doubt makes the run unknown, a requested stop stopping."""
+        """The state for people: a step in doubt makes it unknown, a requested stop stopping, a question waiting."""
         if self.ended:
             return self.state
         if any(s.state is StepState.UNKNOWN for s in self.all_steps()):
             return RunState.UNKNOWN
-        return RunState.STOPPING if self.stopping else self.state
+        if self.stopping:
+            return RunState.STOPPING
+        return RunState.WAITING if self.state is RunState.RUNNING and self.asking() else self.state

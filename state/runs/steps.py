@@ -13,7 +13,8 @@ class PlannedStep:
 
     `do` is `check`, `change`, `decide` or `wait`; `what` its kind and `args` its arguments. `group` names the
     parallel group it belongs to. `identity` and `facts` are what the plan read; `facts` is None when an earlier step
-    of the same run is expected to change them. `options` are pairs, since the journal sorts keys and people choose by
+    of the same run is expected to change them. `timeout` is its limit in seconds: the deadline of a change, the length
+    of a wait. `options` are pairs, since the journal sorts keys and people choose by
     order.
     """
 

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.api.run_states import RunState, StepState
+from state.api.run_states import UndoState
 from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
+from state.runs.offers import offers
 from state.views.context import Contribution, ViewContext
 from state.views.waiting import waiting_runs
 
 KEPT = 25
-"""Runs that consoles get, newest first; older ones are in the journal."""
+"""Ended runs that consoles get, newest first; older ones are in the journal. Runs that need somebody are kept."""
 
 
 def build(context: ViewContext) -> RunbooksView:
     """The screen from the library and all runs."""
     history = context.of(RunHistory)
-    newest = list(history.runs.values())[::-1][:KEPT]
+    kept = kept_runs(history)
     rows = {name: _with_last(row, history) for name, row in context.library.items()}
     view = RunbooksView(
-        order=tuple(r.id for r in newest),
+        order=tuple(r.id for r in kept),
         library=rows,
-        runs={r.id: run_row(r) for r in newest},
-        steps={row.key: row for r in newest for row in step_rows(r)},
+        runs={r.id: run_row(r) for r in kept},
+        steps={row.key: row for r in kept for row in step_rows(r)},
     )
     return context.memory.keep("runbooks", view)
+
+
+def kept_runs(history: RunHistory) -> list[Run]:
+    """Every open run and every one whose announced undo has not happened, then the newest others."""
+    newest = list(history.runs.values())[::-1]
+    waits = (UndoState.ANNOUNCED, UndoState.REFUSED, UndoState.RUNNING)
+    needed = [r for r in newest if not r.ended or r.undo_state in waits]
+    return [*needed, *[r for r in newest if r not in needed][:KEPT]]
 
 
 def contribute(context: ViewContext) -> Contribution:
@@ -39,44 +48,30 @@ def contribute(context: ViewContext) -> Contribution:
 def run_row(run: Run) -> RunRow:
     """One run in a line."""
     done = sum(1 for s in run.steps if run.settled(s))
-    state = run.shown_state()
+    asked, possible = run.asking(), offers(run)
     return RunRow(
         id=run.id,
         runbook=run.runbook,
         title=run.title,
         hash=run.hash[:8],
-        state=state,
+        state=run.shown_state(),
         actor=run.actor,
         service=run.service,
-        started_at=run.started_at,
-        elapsed=None if run.ended_at is None else max(0.0, run.ended_at - run.started_at),
+        started_at=run.started.at,
+        elapsed=run.elapsed,
         started_mono=run.started_mono,
         budget=run.budget,
         done=done,
         total=len(run.steps),
         message=run.message,
-        question=run.question,
-        options=run.options,
-        next_actions=next_actions(run, state),
+        question=asked[0].step.question if asked else "",
+        options=tuple(asked[0].step.answers) if asked else (),
+        next_actions=tuple(possible),
+        steps_of=possible,
+        unmet=tuple(f"{s.step.title} ({s.state.value})" for s in run.unmet()) if run.ended else (),
+        undo=run.undo_state,
+        undo_run=run.undone_by,
     )
-
-
-def next_actions(run: Run, state: RunState) -> tuple[str, ...]:
-    """The verbs that are safe now, most useful first."""
-    if run.ended:
-        undoable = any(s.intent and s.intent.undo and s.state is StepState.DONE for s in run.all_steps())
-        return ("undo",) if undoable else ()
-    if state is RunState.STOPPING:
-        return ()
-    if state is RunState.UNKNOWN:
-        return ("stop",)
-    if state is RunState.WAITING:
-        return ("decide", "stop")
-    if state is RunState.PAUSED:
-        step = run.next()
-        held = step is not None and run.latest(step.id).state in (StepState.FAILED, StepState.NOT_DONE)
-        return ("retry", "skip", "stop") if held else ("resume", "skip", "stop")
-    return ("pause", "stop")
 
 
 def step_rows(run: Run) -> list[StepRow]:
@@ -100,7 +95,7 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         title=planned.title,
         owner=planned.owner,
         state=step.state,
-        started_at=step.started_at,
+        started_at=None if step.started is None else step.started.at,
         seconds=step.seconds,
         started_mono=step.started_mono,
         timeout=planned.timeout,
@@ -108,6 +103,10 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         evidence=step.evidence,
         effect=effect,
         figures={k: float(v) for k, v in step.figures.items() if isinstance(v, int | float)},
+        passes=step.passes,
+        samples=planned.samples if planned.do == "check" else 0,
+        question=planned.question if step.asks else "",
+        options=tuple(planned.answers) if step.asks else (),
     )
 
 

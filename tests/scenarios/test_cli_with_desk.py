@@ -16,13 +16,13 @@ import pytest
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from console.client.far import READY
-from state.api.requests import PlanChange, PlanRunbook, Skip, Submission, Typed
-from state.api.run_states import RunState
+from state.api.requests import Decide, Pause, PlanChange, PlanRunbook, PlanUndo, Resume, Skip, Submission, Typed
+from state.api.run_states import RunState, StepState
 from state.api.views.causes import Cause, NextKind, NextStep, SubjectKind, Victim
 from state.api.views.overview import RecoverRow
 from state.errors import Refusal, Refused
 from state.health import Health
-from tests.support.front_desk import CARD, run_row
+from tests.support.front_desk import CARD, run_row, step_row
 from tests.support.served_desk import Running
 from tests.support.views import made
 
@@ -163,13 +163,50 @@ def test_no_wait_returns_at_once(running: Running, verb: Recovery, capsys: pytes
     assert running.desk.requests[0] == PlanRunbook("drain-server", {"server": "a"})
 
 
-def test_steering_verbs(running: Running, verb: Recovery) -> None:
+def test_steering_verbs_name_the_step_instance_they_were_meant_for(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = step_row("R-1", "return", 2, StepState.WAITING, question="Return it?", options=("yes", "no"))
+    steps = [step_row("R-1", "drained", 1, StepState.FAILED), step_row("R-1", "drained", 2, StepState.FAILED), asked]
+    row = replace(run_row(RunState.PAUSED), steps_of={"resume": ("drained#2",)}, next_actions=("resume",))
+    running.touch("runbooks", order=("R-1",), runs={"R-1": row}, steps={step.key: step for step in steps})
     assert verb("run", "pause", "R-1") == 0
     assert verb("run", "skip", "R-1", "drained", "--reason", "known good") == 0
-    assert verb("run", "decide", "R-1", "continue", "--step", "return") == 0
+    assert verb("run", "resume", "R-1") == 0
+    assert verb("run", "decide", "R-1", "yes") == 0
+    assert "R-1 asks at return#2: Return it? (yes / no)" in capsys.readouterr().err
+    assert verb("run", "decide", "R-1", "yes", "--step", "return#1") == 4
     assert verb("stop") == 0
-    assert [name for name, _ in running.desk.calls] == ["control R-1", "control R-1", "control R-1", "stop"]
-    assert running.desk.requests[1] == Skip("drained", "known good")
+    acted = [name for name, _ in running.desk.calls if name != "hello"]
+    assert acted == ["control R-1"] * 4 + ["stop"]
+    assert running.desk.requests == [
+        Pause(),
+        Skip("drained#2", "known good"),
+        Resume("drained#2"),
+        Decide("yes", "return#2"),
+    ]
+
+
+@pytest.mark.parametrize("state", [RunState.PAUSED, RunState.WAITING])
+def test_a_run_that_needs_a_person_is_seven_and_the_next_verb_is_named(
+    running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str], state: RunState
+) -> None:
+    row = replace(run_row(state, "as read"), steps_of={"skip": ("c#1",), "stop": ()}, next_actions=("skip", "stop"))
+    running.touch("runbooks", order=("R-1",), runs={"R-1": row})
+    for argv in (("run", "watch", "R-1"), ("traffic", "drain", "e", "c", "a", "--yes-nonce")):
+        assert verb(*argv) == 7
+        assert "recovery run skip R-1 c#1 --reason TEXT" in capsys.readouterr().err
+
+
+def test_done_without_every_proof_is_three(running: Running, verb: Recovery) -> None:
+    row = replace(run_row(RunState.DONE, "not verified: c (failed)"), unmet=("c (failed)",))
+    running.touch("runbooks", order=("R-1",), runs={"R-1": row})
+    assert verb("run", "watch", "R-1") == 3
+
+
+def test_undo_is_a_verb_with_a_card(running: Running, verb: Recovery) -> None:
+    assert verb("run", "undo", "R-1", "--plan-only") == 0
+    assert running.desk.requests == [PlanUndo("R-1")]
 
 
 def test_the_engines_refusal_is_told_with_its_rule(

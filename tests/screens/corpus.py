@@ -44,7 +44,7 @@ def poisoned(view: Any, strings: Iterator[str], used: list[str]) -> Any:
     changes: dict[str, Any] = {}
     for name in view.__dataclass_fields__:
         old = getattr(view, name)
-        if isinstance(old, Mapping) and name not in {"sources", "figures", "args", "arguments"}:
+        if isinstance(old, Mapping) and name not in {"sources", "figures", "args", "arguments", "steps_of", "follows"}:
             changes[name] = {key: poisoned(row, strings, used) for key, row in old.items()}
         elif name in IDENTITY:
             continue

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from state.api.run_states import RunState, StepState
+from state.api.run_states import RunState, StepState, UndoState
 from state.api.views.causes import Cause, Forecast, ForecastKind, NextKind, NextStep, SubjectKind, Victim
 from state.api.views.header import DataRisk, HeaderView, RtoClock, SourceRow
 from state.api.views.journal import JournalRow, JournalView
@@ -262,12 +262,13 @@ def runbooks(mono: float, wall: float) -> RunbooksView:
     run = RunRow(
         "r-41", "rollback-release", "Roll back a bad release", "5c1e77aa", RunState.WAITING, "u1", "checkout",
         started, 75.0, mono - 75, 300, 2, 4, "waits for a decision", "Did the error ratio fall?", ("yes", "no"),
-        ("decide", "pause", "stop"),
+        ("decide", "skip", "pause", "stop"),
+        {"decide": ("judge#1",), "skip": ("judge#1",), "pause": (), "stop": ()},
     )  # fmt: skip
     done = replace(
         run, id="r-40", runbook="switchover", title="Move the primary", state=RunState.FAILED, started_mono=None,
         elapsed=31.0, done=1, total=3, message="step promote: refused by the target", question="", options=(),
-        next_actions=("retry",),
+        next_actions=("undo",), steps_of={"undo": ()}, undo=UndoState.POSSIBLE,
     )  # fmt: skip
 
     def step(run_id: str, index: int, name: str, state: StepState, message: str = "", **other: Any) -> StepRow:
@@ -283,7 +284,8 @@ def runbooks(mono: float, wall: float) -> RunbooksView:
              evidence=("edge-east blue: L7OK 200", "edge-west blue: L7OK 200")),
         step("r-41", 2, "shift-traffic", StepState.DONE, "blue 0 → 100, green 100 → 0",
              evidence=("read back 1: blue weight 100", "read back 2 after 2 s: blue weight 100")),
-        step("r-41", 3, "judge", StepState.WAITING, "a person decides", kind="decision"),
+        step("r-41", 3, "judge", StepState.WAITING, "a person decides", kind="decision",
+             question="Did the error ratio fall?", options=("yes", "no")),
         step("r-41", 4, "drain-green", StepState.PENDING),
         step("r-40", 1, "check-standby", StepState.DONE, "n2 is 0 B behind", kind="check"),
         step("r-40", 2, "promote", StepState.UNKNOWN, "no answer within 10 s; reading the target"),
@@ -372,7 +374,7 @@ def poison(value: Any, depth: int = 0) -> Any:
     changes: dict[str, Any] = {}
     for name in value.__dataclass_fields__:
         old = getattr(value, name)
-        if isinstance(old, Mapping) and name not in {"sources"}:
+        if isinstance(old, Mapping) and name not in {"sources", "steps_of", "follows"}:
             changes[name] = {key: poison(row) for key, row in old.items()}
         elif type(old) is str and name not in keep:
             changes[name] = old + HOSTILE

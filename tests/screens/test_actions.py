@@ -136,7 +136,7 @@ async def test_controls_ask_for_a_yes() -> None:
         assert st.front.acts == []
         await st.press("y")
         await st.until(lambda: st.front.acts, "the decision")
-        assert st.front.acts == [("control", ("r-41", Decide("no")))]
+        assert st.front.acts == [("control", ("r-41", Decide("no", "judge#1")))]
         await st.sees("run r-42 started")
 
 

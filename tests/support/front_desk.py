@@ -11,13 +11,13 @@ from state.api.caller import Caller
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
-from state.api.run_states import RunState
+from state.api.run_states import RunState, StepState
 from state.api.views.header import HeaderView, SourceRow
 from state.api.views.history import HistoryView
 from state.api.views.journal import JournalRow, JournalView
 from state.api.views.overview import OverviewView, ServiceRow
 from state.api.views.replication import ReplicationView
-from state.api.views.runbooks import RunbooksView, RunRow
+from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.api.views.traffic import TrafficView
 from state.engine.attached import Attached
 from state.health import Health
@@ -56,6 +56,13 @@ SERVICE = ServiceRow(
 def run_row(state: RunState, message: str = "") -> RunRow:
     """A run in some state."""
     return RunRow("R-1", "", "Drain", "", state, "u1", "", 0.0, 1.5, None, None, 1, 1, message, "", (), ())
+
+
+def step_row(run: str, step: str, instance: int, state: StepState, **more: Any) -> StepRow:
+    """A step instance of a run in some state."""
+    key = f"{run}/{step}#{instance}"
+    row = StepRow(key, run, step, instance, 0, 0, "check", step, "u1", state, None, None, None, 10.0, "", (), "")
+    return replace(row, **more)
 
 
 class Desk:

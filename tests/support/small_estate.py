@@ -113,7 +113,7 @@ class Small:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             found = self.engine.history.runs[run]
-            if found.ended or found.state.value in ("paused", "waiting"):
+            if found.ended or found.shown_state().value in ("paused", "waiting"):
                 return found.shown_state().value
             await asyncio.sleep(0.01)
         return found.shown_state().value
@@ -145,12 +145,13 @@ async def small(
     reach: Reach = ignore_point,
     estate: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
+    every: float = 0.05,
 ) -> AsyncIterator[Small]:
     """A started engine; give the same balancer and store again to model a restart."""
     balancer = balancer or MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}})
     store = store if store is not None else MemoryJournal()
     model = Estate.model_validate(estate or ESTATE)
-    outside = Outside((BalancerSource(balancer),), {"edge": balancer}, {})
+    outside = Outside((BalancerSource(balancer, every=every),), {"edge": balancer}, {})
     books = {b["runbook"]: runbook(b) for b in runbooks}
     library = Library(books, model, {})
     engine = Engine(model, outside, store, clock or RealClock(), library, node="test", pid=1, uid=0, reach=reach)

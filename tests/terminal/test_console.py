@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -143,3 +144,31 @@ def test_thousands_of_hostile_strings_reach_a_terminal_as_text_only() -> None:
 @pytest.mark.torture
 def test_ten_thousands_of_hostile_strings_reach_a_terminal_as_text_only() -> None:
     hostile_tour(40_000, seed=22)
+
+
+def test_r14_long_answers_cannot_be_read():
+    labels = (
+        "Yes, customers and the DBA on call accept the loss of the last 30 s",
+        "No, hold here until the storage team has answered",
+        "Stop and leave everything as it is now",
+    )
+    views = incident()
+    books = views["runbooks"]
+    runs = {key: replace(run, options=labels if run.options else ()) for key, run in books.runs.items()}
+    views["runbooks"] = replace(books, runs=runs)
+    with console_on(views, size=(80, 24)) as (terminal, served):
+        for key in ("3", "d", "\x1b[C", "\x1b[C", "\x1b[C"):
+            terminal.press(key)
+            terminal.read(0.6)
+        text = terminal.text()
+        for label in labels[1:]:
+            assert label in text
+        assert "[x] Stop and leave everything as it is now" in text
+        assert "accept the loss of the" in text
+        over = replace(views["runbooks"], runs={k: replace(r, steps_of={}) for k, r in runs.items()})
+        served.show({"runbooks": over})
+        terminal.read(2.0)
+        assert "this question is over" in terminal.text()
+        terminal.press("\r")
+        terminal.read(1.0)
+        assert served.front.acts == []

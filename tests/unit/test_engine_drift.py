@@ -127,7 +127,7 @@ async def test_an_effect_that_did_not_happen_leaves_nothing_to_be_held_against_a
     edge = Stubborn("edge", {"shop": {"blue": 100, "green": 0}})
     async with small(balancer=edge) as lab:
         card = await lab.preview(change("server.weight", server="green", weight=30))
-        assert await lab.ended((await lab.submit(card)).run) == "paused"
+        assert await lab.ended((await lab.submit(card)).run) == "failed"
         await edge.set_weight("shop", "green", 5, deadline=1)
         await settled(lab)
         assert detected(lab) == []

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
-from state.api.requests import Pause, PlanRunbook, PlanUndo, Resume, Stop, Submission
+from state.api.requests import Pause, PlanRunbook, PlanUndo, Resume, Submission
 from state.errors import EffectRefused, NotFound, Refused
 from state.journal.events import Event, read_body
 from state.journal.format import Sealer, unseal
@@ -36,12 +36,11 @@ async def test_a_flip_refused_half_way_is_not_called_refused_and_can_be_undone()
     balancer = halfway()
     async with small(balancer=balancer) as lab:
         run = (await lab.submit(await lab.preview(flip("green")))).run
-        assert await lab.ended(run, 10) == "paused"
+        assert await lab.ended(run, 10) == "failed"
         answered = next(r.message for r in lab.engine.journal_rows(0, 999) if r.kind == "effect.answered")
         assert answered.startswith("half-way: no reliable answer")
         assert lab.engine.history.runs[run].latest("change").message.startswith("partly done")
-        await lab.engine.control(COMMANDER, run, Stop())
-        assert await lab.ended(run) == "stopped"
+        assert lab.engine.view("runbooks").runs[run].next_actions == ("undo",)
         back = (await lab.submit(await lab.preview(PlanUndo(run)))).run
         assert await lab.ended(back, 10) == "done"
         assert await lab.weights() == {"blue": 100, "green": 0}

@@ -58,7 +58,7 @@ async def test_a_restart_classifies_by_reading_and_never_sends_twice(point):
         if point == "before_intent":
             assert (state, len(told)) == ("done", 1)
         elif point == "after_intent":
-            assert (state, weights["green"]) == ("paused", 0)
+            assert (state, weights["green"]) == ("failed", 0)
             assert lab.engine.history.runs[run].latest("change").state == "not-done"
         else:
             assert sent
@@ -68,17 +68,19 @@ async def test_a_restart_classifies_by_reading_and_never_sends_twice(point):
 
 async def test_a_step_that_was_not_done_is_retried_as_a_new_instance_by_a_person():
     balancer, store = CountingBalancer(), MemoryJournal()
+    step = {"id": "change", "change": "backend.flip", "with": {**SHOP, "to": "green"}}
+    over = {"runbook": "over", "title": "Over", "steps": [step]}
 
     def kill(name):
         if name == "after_intent":
             raise Killed(name)
 
-    async with small(balancer=balancer, store=store, reach=kill) as lab:
-        run = (await lab.submit(await lab.preview(flip("green")))).run
+    async with small(over, balancer=balancer, store=store, reach=kill) as lab:
+        run = (await lab.submit(await lab.preview(PlanRunbook("over")))).run
         await asyncio.sleep(0.3)
         await asyncio.gather(*lab.engine.executor._tasks.values(), return_exceptions=True)
         lab.engine.executor._tasks.clear()
-    async with small(balancer=balancer, store=store) as lab:
+    async with small(over, balancer=balancer, store=store) as lab:
         assert await lab.ended(run) == "paused"
         retry = await lab.preview(PlanRetry(run))
         await lab.submit(retry)

@@ -20,7 +20,7 @@ from state.runs.events import (
     RunStopRequested,
     StepSkipped,
 )
-from tests.support.small_estate import COMMANDER, RESPONDER, change, flip, small
+from tests.support.small_estate import COMMANDER, RESPONDER, flip, small
 
 SHOP = {"balancer": "edge", "backend": "shop"}
 
@@ -115,9 +115,9 @@ async def test_a_crash_after_the_last_word_of_a_failed_step_still_applies_its_po
     balancer = Told()
     balancer.refuses = {"green"}
     store = Fuse(RunPaused.kind)
-    async with small(balancer=balancer, store=store) as lab:
-        run = (await lab.submit(await lab.preview(change("server.weight", server="green", weight=5)))).run
-        await until(lambda: lab.engine.history.runs[run].latest("change").seconds is not None, 8)
+    async with small(book(weight("w", "green", 5)), balancer=balancer, store=store) as lab:
+        run = await started(lab)
+        await until(lambda: lab.engine.history.runs[run].latest("w").seconds is not None, 8)
         assert await lab.ended(run, 10) == "paused"
 
 
@@ -173,7 +173,9 @@ async def test_two_questions_at_once_each_wait_for_their_own_answer():
         assert (await lab.weights())["green"] == 0
         with pytest.raises(Refused, match="asks at b"):
             await lab.engine.control(COMMANDER, run, Decide("go", "a"))
-        await lab.engine.control(COMMANDER, run, Decide("go"))
+        with pytest.raises(Refused, match="does not say to which question"):
+            await lab.engine.control(COMMANDER, run, Decide("go"))
+        await lab.engine.control(COMMANDER, run, Decide("go", "b#1"))
         await until(lambda: lab.engine.history.runs[run].ended)
         assert (await lab.weights())["green"] == 3
 
@@ -185,20 +187,20 @@ async def test_skipping_names_the_step_that_was_seen():
     async with small(runbook, balancer=balancer) as lab:
         run = await started(lab)
         assert await lab.ended(run, 10) == "paused"
-        with pytest.raises(Refused, match="is one, not two"):
+        with pytest.raises(Refused, match=r"two of R-1 cannot be skipped now\. These can be: one#1"):
             await lab.engine.control(COMMANDER, run, Skip("two", "not needed"))
 
 
 async def paused_after_refusal(lab, balancer) -> str:
     balancer.refuses = {"green"}
-    run = (await lab.submit(await lab.preview(change("server.weight", server="green", weight=5)))).run
+    run = await started(lab)
     assert await lab.ended(run, 10) == "paused"
     return run
 
 
 async def test_two_people_retrying_one_step_send_it_once():
     balancer = Told()
-    async with small(balancer=balancer) as lab:
+    async with small(book(weight("w", "green", 5)), balancer=balancer) as lab:
         run = await paused_after_refusal(lab, balancer)
         balancer.refuses, balancer.told = set(), []
         balancer.slow["green"] = 0.3
@@ -207,12 +209,12 @@ async def test_two_people_retrying_one_step_send_it_once():
         assert [type(a) for a in answers].count(Refused) == 1
         await until(lambda: lab.engine.history.runs[run].ended, 8)
         assert balancer.told == [("green", 5)]
-        assert [s.key for s in lab.engine.history.runs[run].instances["change"]] == ["change#1", "change#2"]
+        assert [s.key for s in lab.engine.history.runs[run].instances["w"]] == ["w#1", "w#2"]
 
 
 async def test_a_retry_confirmed_after_the_run_ended_does_not_bring_it_back():
     balancer = Told()
-    async with small(balancer=balancer) as lab:
+    async with small(book(weight("w", "green", 5)), balancer=balancer) as lab:
         run = await paused_after_refusal(lab, balancer)
         card = await lab.preview(PlanRetry(run))
         await lab.engine.control(COMMANDER, run, Stop())

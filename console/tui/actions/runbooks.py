@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
+from console.tui.session import Over
 from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, Resume, Skip, Stop
-from state.api.run_states import StepState
+from state.api.run_states import UndoState
 from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
-
-AGAIN = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
-"""States of a step that may be retried: it is known that it is not done."""
 
 
 def run_of(ctx: ActionContext) -> RunRow | None:
@@ -21,11 +19,33 @@ def run_of(ctx: ActionContext) -> RunRow | None:
     return view.runs.get(ctx.row.run) if view is not None and isinstance(ctx.row, StepRow) else None
 
 
-def steps_of(ctx: ActionContext, run: RunRow) -> list[StepRow]:
-    """The steps of a run in order."""
+def step_at(ctx: ActionContext, key: str) -> StepRow | None:
+    """A step instance by its key, as it is now."""
     view = ctx.store.view(RunbooksView)
-    found = [step for step in view.steps.values() if step.run == run.id] if view is not None else []
-    return sorted(found, key=lambda step: (step.index, step.instance))
+    return view.steps.get(key) if view is not None else None
+
+
+def named_step(ctx: ActionContext, verb: str) -> StepRow | None:
+    """The step that a verb is about: the one under the cursor, else the first that the engine names for it."""
+    run = run_of(ctx)
+    names = run.steps_of.get(verb, ()) if run is not None else ()
+    if isinstance(ctx.row, StepRow):
+        return ctx.row if ctx.row.name in names else None
+    return step_at(ctx, f"{run.id}/{names[0]}") if run is not None and names else None
+
+
+def not_now(ctx: ActionContext, verb: str) -> str | None:
+    """Why a verb of a run is not possible for the row under the cursor, with what is; None when it is."""
+    run = run_of(ctx)
+    if run is None:
+        return "select a run first"
+    if verb not in run.next_actions:
+        possible = ", ".join(run.next_actions) or "nothing"
+        return f"{run.id} is {run.state.value}: {verb} is not possible now, but {possible}"
+    names = run.steps_of.get(verb, ())
+    if names and named_step(ctx, verb) is None and verb not in (Pause.verb, Resume.verb):
+        return f"{verb} is possible for {', '.join(names)}"
+    return None
 
 
 class RunControl(Action):
@@ -35,18 +55,35 @@ class RunControl(Action):
     on = ("runs",)
     acts = True
     verb: ClassVar[str] = ""
-    request: ClassVar[ControlRequest]
 
     def missing(self, ctx: ActionContext) -> str | None:
-        run = run_of(ctx)
-        if run is None:
-            return "select a run first"
-        if self.verb not in run.next_actions:
-            return f"{run.id} is {run.state.value}: {self.verb} is not possible now"
-        return None
+        return not_now(ctx, self.verb)
+
+    def step_of(self, ctx: ActionContext) -> StepRow | None:
+        """The step that the control is about."""
+        return named_step(ctx, self.verb)
+
+    def over(self, ctx: ActionContext, step: StepRow, said: str) -> Over:
+        """Says when the control is no more possible for a step, with what the step says now."""
+
+        def why() -> str:
+            view = ctx.store.view(RunbooksView)
+            run = view.runs.get(step.run) if view is not None else None
+            if run is not None and step.name in run.steps_of.get(self.verb, ()):
+                return ""
+            now = step_at(ctx, step.key)
+            return f"{said}: {step.name} is {now.state.value}, {now.message}" if now is not None else said
+
+        return why
+
+    def request(self, run: RunRow) -> ControlRequest:
+        """The control as it was seen; for subclasses that ask nothing more."""
+        raise NotImplementedError
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
-        self.propose(ctx, navigator, self.request, ())
+        run = run_of(ctx)
+        assert run is not None
+        self.propose(ctx, navigator, self.request(run), ())
 
     def propose(
         self, ctx: ActionContext, navigator: Navigation, request: ControlRequest, facts: tuple[tuple[str, str], ...]
@@ -69,15 +106,23 @@ class DecideRun(RunControl):
     key, title, verb = "d", "decide", "decide"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
-        run = run_of(ctx)
+        run, asked = run_of(ctx), self.step_of(ctx)
         assert run is not None
-        choice = Param("choice", "choice", "", run.options, True)
+        assert asked is not None
+        first = asked.name == run.steps_of[self.verb][0]
+        question, options = (run.question, run.options) if first else (asked.question, asked.options)
 
         def then(answers: FormValues) -> None:
-            request = Decide(answers["choice"])
-            self.propose(ctx, navigator, request, (("question", run.question), ("answer", answers["choice"])))
+            request = Decide(answers["choice"], asked.name)
+            self.propose(ctx, navigator, request, (("question", question), ("answer", answers["choice"])))
 
-        navigator.ask(run.question or f"Decide {run.id}", (choice,), then)
+        choice = Param("choice", "choice", "", options, True)
+        navigator.ask(
+            f"{run.id} asks ({asked.name}): {question}",
+            (choice,),
+            then,
+            over=self.over(ctx, asked, "this question is over"),
+        )
 
 
 class StartRun(Effect):
@@ -105,67 +150,62 @@ class StartRun(Effect):
 class PauseRun(RunControl):
     """Pause the run after its current step."""
 
-    key, title, verb, request = "p", "pause", "pause", Pause()
+    key, title, verb = "p", "pause", "pause"
+
+    def request(self, run: RunRow) -> ControlRequest:
+        return Pause()
 
 
 class ResumeRun(RunControl):
     """Continue a paused run."""
 
-    key, title, verb, request = "u", "resume", "resume", Resume()
+    key, title, verb = "u", "resume", "resume"
+
+    def request(self, run: RunRow) -> ControlRequest:
+        return Resume(next(iter(run.steps_of.get(self.verb, ())), ""))
 
 
 class RetryStep(Effect):
     """Repeat a step that is proven not done, as a new instance with its own card."""
 
     key, title, screens, on = "t", "retry", ("runbooks",), ("runs", "steps")
+    verb = PlanRetry.do
 
     def missing(self, ctx: ActionContext) -> str | None:
-        run = run_of(ctx)
-        if run is None:
-            return "select a run first"
-        step = self._step(ctx, run)
-        if step is None:
-            return "no step is known to be not done"
-        if step.state not in AGAIN:
-            return f"step {step.step} is {step.state.value}: only a step that is not done can be retried"
-        return None
+        return not_now(ctx, self.verb)
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
-        run = run_of(ctx)
-        step = self._step(ctx, run) if run is not None else None
-        assert run is not None
+        step = named_step(ctx, self.verb)
         assert step is not None
-        navigator.preview(PlanRetry(run.id, step.step))
-
-    def _step(self, ctx: ActionContext, run: RunRow) -> StepRow | None:
-        if isinstance(ctx.row, StepRow):
-            return ctx.row
-        return next((step for step in reversed(steps_of(ctx, run)) if step.state in AGAIN), None)
+        navigator.preview(PlanRetry(step.run, step.name))
 
 
 class SkipStep(RunControl):
-    """Skip the current step of the run, with a reason for the journal."""
+    """Continue without a step, with a reason for the journal."""
 
     key, title, verb = "n", "skip", "skip"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
-        run = run_of(ctx)
-        assert run is not None
-        settled = {StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED}
-        waiting = [step for step in steps_of(ctx, run) if step.state not in settled]
-        step = ctx.row.step if isinstance(ctx.row, StepRow) else waiting[0].step if waiting else ""
+        step = self.step_of(ctx)
+        assert step is not None
 
         def then(answers: FormValues) -> None:
-            request = Skip(step, answers["reason"])
-            self.propose(ctx, navigator, request, (("step", step), ("reason", answers["reason"])))
+            request = Skip(step.name, answers["reason"])
+            facts = (("step", f"{step.title} ({step.name})"), ("reason", answers["reason"]))
+            self.propose(ctx, navigator, request, facts)
 
-        navigator.ask(f"Skip {step} of {run.id}: why", (Param("reason", "text", "", (), True),), then)
+        title = f"Skip {step.title} of {step.run}: why"
+        why = Param("reason", "text", "", (), True)
+        navigator.ask(title, (why,), then, over=self.over(ctx, step, "it cannot be skipped any more"))
 
 
 class StopRun(RunControl):
     """End the run at its next safe point."""
 
-    key, title, verb, request = "e", "end run", "stop", Stop()
+    key, title, verb = "e", "end run", "stop"
+
+    def request(self, run: RunRow) -> ControlRequest:
+        return Stop()
 
 
 class UndoRun(Effect):
@@ -177,7 +217,16 @@ class UndoRun(Effect):
         run = run_of(ctx)
         if run is None:
             return "select a run first"
-        return None if "undo" in run.next_actions else f"{run.id} has nothing that can be undone now"
+        if PlanUndo.do in run.next_actions:
+            return None
+        why = {
+            UndoState.DONE: f"{run.undo_run} has undone it",
+            UndoState.RUNNING: f"{run.undo_run} is undoing it",
+            UndoState.ANNOUNCED: "its undo is about to start",
+        }
+        open_ = Stop.verb in run.next_actions
+        nothing = "it has not ended; e ends it first" if open_ else "it did nothing that can be undone"
+        return f"{run.id}: {why.get(run.undo, nothing)}"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         run = run_of(ctx)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
@@ -66,13 +67,15 @@ class Choice(Lines, can_focus=True):
         Binding("right,space", "turn(1)", show=False),
         Binding("enter", "screen.next", show=False),
     ]
-    DEFAULT_CSS = "Choice { height: 1; } Choice:focus { text-style: bold; }"
+    DEFAULT_CSS = "Choice { height: auto; } Choice:focus { text-style: bold; }"
 
     def __init__(self, choices: Sequence[str], chosen: str, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._choices = tuple(choices)
         self._changed = changed
         self._at = self._choices.index(chosen) if chosen in self._choices else -1
+        self._rows: list[int] = []
+        """The choice on each line; empty while all are on one."""
 
     @property
     def value(self) -> str:
@@ -100,8 +103,14 @@ class Choice(Lines, can_focus=True):
             event.stop()
             self._choose(found)
 
+    def on_resize(self) -> None:
+        self._paint()
+
     def on_click(self, event: events.Click) -> None:
         """With a mouse: the word below it."""
+        if self._rows:
+            self._choose(self._rows[min(event.y, len(self._rows) - 1)])
+            return
         start = 0
         for place, word in enumerate(self._choices):
             start += cells(word) + 2
@@ -119,12 +128,24 @@ class Choice(Lines, can_focus=True):
         self._changed()
 
     def _paint(self) -> None:
+        """All on one line where they fit, else one a line, wrapped: each can be read before it is chosen."""
         chosen = SELECTED if self.has_focus else "bold underline"
         parts = [
             (f"[{word}]", chosen) if place == self._at else (f" {word} ", MUTED)
             for place, word in enumerate(self._choices)
         ]
-        self.show([joined(*parts)])
+        line, width = joined(*parts), max(8, self.size.width or WIDEST)
+        self._rows = []
+        if line.cell_len <= width:
+            self.show([line])
+            return
+        shown: list[Text] = []
+        for place, word in enumerate(self._choices):
+            sign, style = ("[x] ", chosen) if place == self._at else ("[ ] ", MUTED)
+            for at, piece in enumerate(Text(word).wrap(self.app.console, width - len(sign))):
+                shown.append(joined((" " * len(sign) if at else sign, style), (piece.plain, style)))
+                self._rows.append(place)
+        self.show(shown)
 
 
 class NameInput(Input):
@@ -153,6 +174,8 @@ def field_of(param: Param, value: str, changed: Callable[[], None]) -> Choice | 
     placeholder = "required" if param.required else "optional"
     if not param.choices:
         return Input(value, placeholder=placeholder, compact=True)
+    if param.kind == "choice" and len(param.choices) <= MOST_SIDE_BY_SIDE:
+        return Choice(param.choices, value, changed)
     side_by_side = sum(cells(word) + 2 for word in param.choices) <= WIDEST
     if len(param.choices) <= MOST_SIDE_BY_SIDE and side_by_side:
         return Choice(param.choices, value, changed)

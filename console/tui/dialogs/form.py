@@ -15,6 +15,7 @@ from textual.widgets import Input
 from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.fields import Choice, NameInput, completions, field_of, meaning
 from console.tui.glyphs import FAIL, MUTED
+from console.tui.session import Over, still_open
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from state.api.views.runbooks import Param
@@ -40,7 +41,7 @@ class FormDialog(Dialog[dict[str, str]]):
     ]
     AUTO_FOCUS = "Choice, Input"
     DEFAULT_CSS = """
-    FormDialog .field { height: 1; }
+    FormDialog .field { height: auto; }
     FormDialog .meaning { height: 1; margin: 0 0 0 18; }
     FormDialog Input { height: 1; border: none; padding: 0; width: 1fr; }
     FormDialog .label { width: 18; }
@@ -48,16 +49,23 @@ class FormDialog(Dialog[dict[str, str]]):
     """
 
     def __init__(
-        self, title: str, params: Sequence[Param], before: Mapping[str, str] | None = None, check: Check = no_check
+        self,
+        title: str,
+        params: Sequence[Param],
+        before: Mapping[str, str] | None = None,
+        check: Check = no_check,
+        over: Over = still_open,
     ) -> None:
-        """`before` is what was typed when the form was open last."""
+        """`before` is what was typed when the form was open last; `over` says when it cannot be sent any more."""
         super().__init__()
         self.title_ = title
         self._params = {param.name: param for param in params}
         self._before = dict(before or {})
         self._check = check
+        self._over = over
         self._fields: dict[str, Choice | Input] = {}
         self._notes: dict[str, Lines] = {}
+        self._led: dict[str, str] = {}
 
     @property
     def typed(self) -> dict[str, str]:
@@ -87,8 +95,18 @@ class FormDialog(Dialog[dict[str, str]]):
 
     def _paint_notes(self) -> None:
         """Below each field its meaning; below the one in focus also the names it may have."""
+        self._follow()
         for name, note in self._notes.items():
             note.show([self._note(name)])
+
+    def _follow(self) -> None:
+        """A field that follows another has that one's default, until somebody gives it a value of its own."""
+        for name, param in self._params.items():
+            if param.of in self._fields:
+                was, now = self._led.get(name), param.follows.get(self._fields[param.of].value, "")
+                self._led[name] = now
+                if was is not None and was != now and self._fields[name].value == was:
+                    self._fields[name].value = now
 
     def _note(self, name: str) -> Text:
         param, field = self._params[name], self._fields[name]
@@ -104,8 +122,17 @@ class FormDialog(Dialog[dict[str, str]]):
     def _submitted(self) -> None:
         self.action_next()
 
+    def tick(self) -> None:
+        """Say at once when what is asked for is over."""
+        super().tick()
+        if over := self._over():
+            self.query_one("#wrong", Lines).show([cell(f"{over}. Nothing was sent; esc closes this", FAIL)])
+
     def action_next(self) -> None:
-        """The next field; after the last one, done."""
+        """The next field; after the last one, done. A form that is over cannot be sent."""
+        if self._over():
+            self.tick()
+            return
         fields = list(self._fields.values())
         place = next((p for p, field in enumerate(fields) if field.has_focus), len(fields))
         if place + 1 < len(fields):
@@ -139,5 +166,5 @@ class FormDialog(Dialog[dict[str, str]]):
 
     def on_key(self, event: events.Key) -> None:
         """A note about a wrong field disappears with the next key."""
-        if event.key != "enter":
+        if event.key != "enter" and not self._over():
             self.query_one("#wrong", Lines).show([""])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from console.tui.glyphs import FAIL, MUTED, WARN
 from console.tui.parts.facts import LABEL_WIDTH, Row, fact
 from console.tui.text import joined
-from state.api.run_states import StepState
+from state.api.run_states import StepState, UndoState
 from state.api.views.runbooks import RunbookRow, RunRow, StepRow
 from state.units import clock, megabytes, utc, utc_date
 
@@ -18,8 +18,9 @@ def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
     if row.question:
         told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
     told += [
-        fact("state", f"{row.state.value}: {row.message}" if row.message else row.state.value),
+        fact("state", f"{row.word}: {row.message}" if row.message else row.word),
         fact("now safe", ", ".join(row.next_actions) or "nothing: it is over"),
+        *_undo(row),
         fact("started", f"{utc_date(row.started_at)} by {row.actor}"),
         fact("runbook", f"{row.runbook} {row.hash[:8]} for {row.service or 'no service'}"),
     ]
@@ -28,6 +29,19 @@ def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
         message = "; ".join(part for part in (measured(step), step.message, *step.evidence) if part)
         told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {message}"))
     return told
+
+
+def _undo(row: RunRow) -> list[Row]:
+    """What is known about the undo of a run."""
+    said = {
+        UndoState.POSSIBLE: "possible: z shows what it would do",
+        UndoState.ANNOUNCED: "announced, it starts now",
+        UndoState.REFUSED: "announced, but it could not start: z undoes it now",
+        UndoState.RUNNING: f"{row.undo_run} is undoing it",
+        UndoState.DONE: f"{row.undo_run} has undone it",
+    }
+    style = WARN if row.undo is UndoState.REFUSED else ""
+    return [fact("undo", said[row.undo], style)] if row.undo in said else []
 
 
 def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
@@ -45,6 +59,11 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
     if run is not None:
         told.append(fact("now safe", ", ".join(run.next_actions) or "nothing: the run is over"))
     return told
+
+
+def in_a_row(row: StepRow) -> str:
+    """How far a running check is: `6 of 10 in a row`; empty for others."""
+    return f"{row.passes} of {row.samples} in a row" if row.samples and row.state is StepState.RUNNING else ""
 
 
 def measured(row: StepRow) -> str:

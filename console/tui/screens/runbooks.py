@@ -14,7 +14,7 @@ from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.mirror import Touched
 from console.tui.parts.facts import Row
 from console.tui.parts.feed import Feed
-from console.tui.parts.run_facts import measured, run_detail, runbook_detail, step_detail
+from console.tui.parts.run_facts import in_a_row, measured, run_detail, runbook_detail, step_detail
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import FRESH, Age
 from console.tui.text import cell, joined, state_text
@@ -156,7 +156,7 @@ class RunbooksScreen(MainScreen):
     def _progress(self, run: RunRow) -> Text:
         spent = self._spent(run)
         if run.question:
-            return cell(f"{run.question} d decides: {' / '.join(run.options)}", WARN)
+            return cell(f"d decides: {run.question} {' / '.join(run.options)}", WARN)
         if spent is None:
             return cell(f"{run.done} of {run.total} steps")
         if run.budget is None:
@@ -193,7 +193,7 @@ class RunbooksScreen(MainScreen):
         return TableRow(
             key,
             (
-                state_text(row.state.value, self.glyphs),
+                state_text(row.word, self.glyphs),
                 cell(row.id, "bold"),
                 joined(row.runbook or row.title, (f" {row.service}" if row.service else "", MUTED)),
                 cell(f"{row.done}/{row.total}"),
@@ -212,7 +212,7 @@ class RunbooksScreen(MainScreen):
             time += f"/{clock(row.timeout)}"
         again = f" #{row.instance}" if row.instance > 1 else ""
         said = row.message or (row.evidence[-1] if row.evidence else "")
-        told = joined(*filter(None, (measured(row), said)), separator="; ")
+        told = joined(*filter(None, (in_a_row(row), measured(row), said)), separator="; ")
         told.stylize(UNKNOWN if row.state is StepState.UNKNOWN else "")
         return TableRow(
             key,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from state.api.run_states import RunState, StepState
+from state.api.run_states import RunState, StepState, UndoState
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter of a runbook or change, for forms and completion. `title` is its meaning, as its author says it."""
+    """One parameter of a runbook or change, for forms and completion. `title` is its meaning, as its author says it.
+
+    `of` is the parameter it follows, `follows` its default for each value of that one.
+    """
 
     name: str
     kind: str
@@ -18,6 +21,8 @@ class Param:
     choices: tuple[str, ...]
     required: bool
     title: str = ""
+    of: str = ""
+    follows: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,9 @@ class RunbookRow:
 class RunRow:
     """One execution: progress, timings (monotonic of this engine, None when from before it), by whom, why paused.
 
-    `next_actions` are the verbs that are safe now, most useful first.
+    `next_actions` are the verbs that work now, most useful first; `steps_of` names for each the step instances
+    (`step#2`) it is about, which a request for it repeats. `unmet` are the titles of checks that did not pass and
+    changes that were not done: a run that is done with any is not verified. `undo_run` is the run that undoes it.
     """
 
     id: str
@@ -64,11 +71,29 @@ class RunRow:
     question: str
     options: tuple[str, ...]
     next_actions: tuple[str, ...]
+    steps_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unmet: tuple[str, ...] = ()
+    undo: UndoState = UndoState.NONE
+    undo_run: str = ""
+
+    @property
+    def verified(self) -> bool:
+        """Done, with every change done and every check passed."""
+        return self.state is RunState.DONE and not self.unmet
+
+    @property
+    def word(self) -> str:
+        """The state as shown to people: `unproven` for a run that is done without all of its proofs."""
+        return "unproven" if self.state is RunState.DONE and self.unmet else self.state.value
 
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One step instance of a run: `evidence` is what was read, as text; `figures` what was measured (bytes)."""
+    """One step instance of a run: `evidence` is what was read, as text; `figures` what was measured (bytes).
+
+    `timeout` is its limit in seconds; of a check, `passes` were in a row and `samples` are needed. `question` and
+    `options` are of a decision that waits.
+    """
 
     key: str
     run: str
@@ -88,11 +113,20 @@ class StepRow:
     evidence: tuple[str, ...]
     effect: str
     figures: Mapping[str, float] = field(default_factory=dict)
+    passes: int = 0
+    samples: int = 0
+    question: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`step#instance`, as requests and the journal name it."""
+        return f"{self.step}#{self.instance}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunbooksView:
-    """Screen 3; steps are keyed `run/step#instance`, newest runs first in `order`."""
+    """Screen 3; steps are keyed `run/step#instance`; in `order` open runs come first, then newest first."""
 
     order: tuple[str, ...]
     library: Mapping[str, RunbookRow]

@@ -1,0 +1,351 @@
+"""What a run does, written from docs/runbooks.md alone: a simulation of its rules, for comparison with the engine.
+
+Times are nominal: a change takes a second, a check a moment or its limit. Nothing here is taken from the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+CHANGE, LOOK, EVERY, REREAD = 1.0, 0.3, 0.5, 2.0
+NEVER = float("inf")
+OVER = ("done", "failed", "stopped")
+UNSUCCESSFUL = ("failed", "not-done", "stopped")
+
+
+@dataclass
+class World:
+    """The target as it will behave: `mode` of the next command, weights by server."""
+
+    mode: str = "well"
+    blind: bool = False
+    weights: dict[str, int] = field(default_factory=dict)
+
+    def send(self, server: str, weight: int) -> str:
+        """What becomes of a command: done, not-done or unknown."""
+        if self.mode in ("well", "drops", "vanishes-done"):
+            self.weights[server] = weight
+        if self.mode.startswith("vanishes"):
+            self.blind = True
+            return "unknown"
+        return "done" if self.mode in ("well", "drops") else "not-done"
+
+
+@dataclass
+class Instance:
+    """One instance of a step."""
+
+    number: int = 1
+    state: str = "pending"
+    until: float = NEVER
+    outcome: str = ""
+    left: bool = False
+    effect: bool = False
+    reread: bool = False
+
+
+class Undo:
+    """An undo run: one change after the other; the first that does not happen ends it."""
+
+    def __init__(self, servers: list[str]) -> None:
+        self.servers, self.until, self.outcome, self.state, self.doubt = servers, NEVER, "", "running", False
+
+    def go(self, now: float, world: World) -> None:
+        while self.state == "running" and self.until == NEVER and not self.doubt:
+            if not self.servers:
+                self.state = "done"
+            elif world.blind:
+                self.state = "failed"
+            elif world.weights.get(self.servers[0], 0) == 0:
+                self.servers.pop(0)
+            else:
+                self.outcome = world.send(self.servers[0], 0)
+                self.doubt = self.outcome == "unknown"
+                self.until = NEVER if self.doubt else now + CHANGE
+
+    def ends(self, world: World) -> None:
+        self.until, self.doubt = NEVER, False
+        if world.weights.get(self.servers[0], 0) == 0:
+            self.servers.pop(0)
+        else:
+            self.state = "failed"
+
+
+class Model:
+    """One run of a runbook."""
+
+    def __init__(self, steps: list[dict[str, Any]], world: World, now: float) -> None:
+        self.world, self.now, self.steps = world, now, steps
+        self.moved = now
+        """When something last happened."""
+        self.state, self.stopping, self.why = "running", False, ""
+        self.at = {s["id"]: Instance() for s in steps}
+        self.done_effects: list[str] = []
+        self.undo: Undo | None = None
+        self.undone, self.undo_refused = False, False
+        self._go()
+
+    # -- what is so
+
+    def settled(self, step: dict[str, Any]) -> bool:
+        at = self.at[step["id"]]
+        if at.state in ("unknown", "pending", "running", "waiting"):
+            return False
+        return at.left or at.state in ("done", "skipped") or (step["policy"] == "continue" and at.state != "stopped")
+
+    def standing(self) -> list[dict[str, Any]]:
+        first = next((s for s in self.steps if not self.settled(s)), None)
+        if first is None:
+            return []
+        group = [s for s in self.steps if s is first or (s["group"] and s["group"] == first["group"])]
+        return [s for s in group if not self.settled(s)]
+
+    def held(self) -> list[dict[str, Any]]:
+        return [s for s in self.standing() if self.at[s["id"]].state in UNSUCCESSFUL]
+
+    def asking(self) -> list[dict[str, Any]]:
+        return [s for s in self.steps if self.at[s["id"]].state == "waiting"] if self.state not in OVER else []
+
+    def key(self, step: dict[str, Any]) -> str:
+        return f"{step['id']}#{self.at[step['id']].number}"
+
+    def shown(self) -> str:
+        if self.state in OVER:
+            return self.state
+        if any(at.state == "unknown" for at in self.at.values()):
+            return "unknown"
+        if self.stopping:
+            return "stopping"
+        return "waiting" if self.state == "running" and self.asking() else self.state
+
+    def unmet(self) -> list[str]:
+        asked = [s for s in self.steps if s["do"] in ("check", "change") and self.at[s["id"]].state != "done"]
+        return [f"T-{s['id']} ({self.at[s['id']].state})" for s in asked]
+
+    def undo_state(self) -> str:
+        if self.undone:
+            return "done"
+        if self.undo is not None:
+            return "running"
+        if self.state not in OVER or not self.done_effects:
+            return "none"
+        return "refused" if self.undo_refused else "possible"
+
+    def offers(self) -> dict[str, set[str]]:
+        """Each verb with the step instances it may name."""
+        if self.state in OVER:
+            return {"undo": set()} if self.undo_state() in ("possible", "refused") else {}
+        if self.stopping:
+            return {}
+        found: dict[str, set[str]] = {"stop": set()}
+        paused = self.state == "paused"
+        if self.asking():
+            found["decide"] = {self.key(s) for s in self.asking()}
+        if not paused:
+            found["pause"] = set()
+        elif self.held():
+            found["retry"] = {self.key(s) for s in self.held()}
+        else:
+            found["resume"] = {self.key(s) for s in self.standing()}
+        can = [s for s in self.standing() if self._skippable(s)] if paused else self.asking()
+        if can:
+            found["skip"] = {self.key(s) for s in can}
+        return found
+
+    def _skippable(self, step: dict[str, Any]) -> bool:
+        under_way = step["do"] == "change" and self.at[step["id"]].state in ("running", "unknown")
+        return not under_way
+
+    def last_line(self) -> str:
+        if self.state == "done":
+            return f"not verified: {', '.join(self.unmet())}" if self.unmet() else "every step is done and verified"
+        return self.why
+
+    def exit_code(self) -> int | None:
+        shown = self.shown()
+        codes = {"done": 3 if self.unmet() else 0, "failed": 1, "stopped": 1, "paused": 7, "waiting": 7}
+        return codes.get(shown)
+
+    # -- what people do; each returns whether it is accepted
+
+    def control(self, verb: str, roles: tuple[str, ...], key: str = "", choice: str = "") -> bool:
+        offered = self.offers()
+        if verb == "stop":
+            accepted = self.state not in OVER
+            self.stopping = self.stopping or accepted
+            self._go()
+            return accepted
+        if verb not in offered or (offered[verb] and key not in offered[verb]):
+            return False
+        step = next((s for s in self.steps if self.key(s) == key), None)
+        if verb in ("decide", "skip") and step is not None and self.at[step["id"]].state == "waiting":
+            if step["owner"] not in roles and "commander" not in roles:
+                return False
+            if verb == "decide" and choice not in step["options"]:
+                return False
+        if verb == "retry" and step is not None and step["do"] == "change" and self.world.blind:
+            return False
+        if verb == "undo" and self.world.blind:
+            return False
+        getattr(self, f"_{verb}")(step, choice)
+        self._go()
+        return True
+
+    def _pause(self, _step: Any, _choice: str) -> None:
+        self.state = "paused"
+
+    def _resume(self, _step: Any, _choice: str) -> None:
+        self.state = "running"
+
+    def _skip(self, step: dict[str, Any], _choice: str) -> None:
+        self._leave_out(step)
+        self.state = "running"
+
+    def _retry(self, step: dict[str, Any], _choice: str) -> None:
+        self.at[step["id"]] = Instance(self.at[step["id"]].number + 1)
+        self.state = "running"
+
+    def _undo(self, _step: Any, _choice: str) -> None:
+        self.undo, self.undo_refused = Undo([*reversed(self.done_effects)]), False
+
+    def _decide(self, step: dict[str, Any], choice: str) -> None:
+        meaning = step["options"][choice]
+        self._end(step, "done")
+        if meaning == "stop":
+            self.stopping = True
+        elif meaning != "continue":
+            ids = [s["id"] for s in self.steps]
+            between = self.steps[ids.index(step["id"]) + 1 : ids.index(meaning)]
+            for other in self.steps:
+                same = step["group"] and other["group"] == step["group"] and other is not step
+                if (other in between or same) and not self.settled(other):
+                    self._leave_out(other)
+
+    def _leave_out(self, step: dict[str, Any]) -> None:
+        at = self.at[step["id"]]
+        at.left = True
+        if at.state != "unknown":
+            at.state, at.until = "skipped", NEVER
+
+    # -- time
+
+    def busy(self, from_: float, to: float) -> bool:
+        """Whether something happens by itself between two instants."""
+        ends = [at.until for at in self.at.values()] + [self.undo.until if self.undo else NEVER]
+        return any(from_ <= each <= to for each in ends)
+
+    def heal(self) -> None:
+        """The target can be read again: effects in doubt are found out soon."""
+        for at in self.at.values():
+            if at.state == "unknown":
+                at.until = self.now + REREAD
+        if self.undo is not None and self.undo.doubt:
+            self.undo.until = self.now + REREAD
+
+    def restart(self, down: float) -> None:
+        """The engine is away for a while; questions and waits go on by their limits."""
+        self.now += down
+        for at in self.at.values():
+            at.reread = at.state == "unknown"
+            if at.reread and not self.world.blind:
+                at.until = self.now + REREAD
+        self.advance(self.now)
+
+    def advance(self, to: float) -> None:
+        """Let time pass."""
+        while True:
+            waiting = [(at.until, index) for index, at in enumerate(self.at.values()) if at.until <= to]
+            undo = self.undo.until if self.undo is not None else NEVER
+            first = min(waiting, default=(NEVER, -1))
+            if min(first[0], undo) > to:
+                break
+            self.moved = self.now = max(self.now, min(first[0], undo))
+            if undo < first[0]:
+                assert self.undo is not None
+                self.undo.ends(self.world)
+            else:
+                self._due(self.steps[first[1]])
+            self._go()
+        self.now = max(self.now, to)
+
+    def _due(self, step: dict[str, Any]) -> None:
+        at = self.at[step["id"]]
+        if at.state == "unknown":
+            at.outcome = "done" if self.world.weights.get(step["id"], 0) else "not-done"
+        self._end(step, "failed" if step["do"] == "decide" else at.outcome)
+
+    def _end(self, step: dict[str, Any], state: str) -> None:
+        at = self.at[step["id"]]
+        at.state, at.until = state, NEVER
+        if at.effect and state == "done":
+            self.done_effects.append(step["id"])
+
+    def _go(self) -> None:
+        """Begin, stop and end what the rules say, until nothing more follows at this instant."""
+        while self._once():
+            pass
+        if self.undo is not None:
+            self.undo.go(self.now, self.world)
+            if self.undo.state != "running":
+                self.undone, self.undo = self.undo.state == "done", None
+
+    def _once(self) -> bool:
+        if self.state in OVER:
+            return False
+        standing, ats = self.standing(), [self.at[s["id"]] for s in self.standing()]
+        if self.stopping:
+            for step in standing:
+                if self.at[step["id"]].state == "waiting" or (
+                    self.at[step["id"]].state == "running" and step["do"] in ("wait", "check")
+                ):
+                    self._end(step, "stopped")
+            if not any(at.state in ("running", "unknown") for at in ats):
+                self.state, self.why = "stopped", "stopped"
+            return False
+        pending = [s for s in standing if self.at[s["id"]].state == "pending"]
+        reading = any(at.reread and at.state == "unknown" for at in ats)
+        if pending and self.state != "paused" and not reading:
+            for step in pending:
+                self._begin(step)
+            return True
+        if any(at.state in ("running", "waiting", "unknown", "pending") for at in ats):
+            return False
+        if not standing:
+            self.state = "done"
+        elif self.state == "paused":
+            return False
+        else:
+            self._policy(self.held()[0])
+        return True
+
+    def _policy(self, step: dict[str, Any]) -> None:
+        self.why = f"T-{step['id']}: "
+        if step["policy"] == "pause":
+            self.state = "paused"
+            return
+        self.state = "failed"
+        if step["policy"] == "undo" and self.done_effects:
+            if self.world.blind:
+                self.undo_refused = True
+            else:
+                self._undo(None, "")
+
+    def _begin(self, step: dict[str, Any]) -> None:
+        at, now = self.at[step["id"]], self.now
+        at.state = "running"
+        if step["do"] == "wait":
+            at.until, at.outcome = now + step["seconds"], "done"
+        elif step["do"] == "decide":
+            at.state, at.until = "waiting", now + step["seconds"]
+        elif step["do"] == "check":
+            passes = not self.world.blind and self.world.weights.get(step["server"], 0) > 0
+            at.outcome = "done" if passes else "failed"
+            at.until = now + (LOOK + EVERY * (step["samples"] - 1) if passes else step["seconds"])
+        elif self.world.blind:
+            self._end(step, "failed")
+        else:
+            at.effect = True
+            at.outcome = self.world.send(step["id"], 5)
+            at.state = "unknown" if at.outcome == "unknown" else "running"
+            at.until = NEVER if at.outcome == "unknown" else now + CHANGE
