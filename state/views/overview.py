@@ -71,7 +71,8 @@ def summary(found: Picture, alerts: Health) -> tuple[Health, str]:
 
 def _open_run(run: Run) -> OpenRunRow:
     done = sum(1 for step in run.steps if run.settled(step))
-    said = run.question or run.message or f"{done} of {len(run.steps)} steps"
+    asked = run.asking()
+    said = (asked[0].step.question if asked else "") or run.message or f"{done} of {len(run.steps)} steps"
     return OpenRunRow(run.id, run.runbook or run.title, run.shown_state(), said)
 
 

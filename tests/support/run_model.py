@@ -295,14 +295,7 @@ class Model:
             return False
         standing, ats = self.standing(), [self.at[s["id"]] for s in self.standing()]
         if self.stopping:
-            for step in standing:
-                if self.at[step["id"]].state == "waiting" or (
-                    self.at[step["id"]].state == "running" and step["do"] in ("wait", "check")
-                ):
-                    self._end(step, "stopped")
-            if not any(at.state in ("running", "unknown") for at in ats):
-                self.state, self.why = "stopped", "stopped"
-            return False
+            return self._stop_what_can(standing)
         pending = [s for s in standing if self.at[s["id"]].state == "pending"]
         reading = any(at.reread and at.state == "unknown" for at in ats)
         if pending and self.state != "paused" and not reading:
@@ -318,6 +311,15 @@ class Model:
         else:
             self._policy(self.held()[0])
         return True
+
+    def _stop_what_can(self, standing: list[dict[str, Any]]) -> bool:
+        ats = [self.at[step["id"]] for step in standing]
+        for step, at in zip(standing, ats, strict=True):
+            if at.state == "waiting" or (at.state == "running" and step["do"] in ("wait", "check")):
+                self._end(step, "stopped")
+        if not any(at.state in ("running", "unknown") for at in ats):
+            self.state, self.why = "stopped", "stopped"
+        return False
 
     def _policy(self, step: dict[str, Any]) -> None:
         self.why = f"T-{step['id']}: "

@@ -70,7 +70,9 @@ def random_steps(chance: random.Random) -> list[dict[str, Any]]:
         for _ in range(members):
             name = f"s{len(steps)}"
             do = chance.choice(("change", "change", "check", "decide", "wait"))
-            policies = ("pause", "stop", "continue", "undo") if do in ("change", "check") else ("pause", "stop", "continue")
+            policies = (
+                ("pause", "stop", "continue", "undo") if do in ("change", "check") else ("pause", "stop", "continue")
+            )
             steps.append(
                 {
                     "id": name, "top": top, "group": f"g{top}" if members > 1 else "", "do": do,
@@ -167,7 +169,9 @@ class Life:
         self.model.advance(self._now())
 
     async def _act(self) -> None:
-        act = self.chance.choice((self._control, self._control, self._control, self._control, self._mode, self._restart))
+        act = self.chance.choice(
+            (self._control, self._control, self._control, self._control, self._mode, self._restart)
+        )
         await act()
 
     async def _mode(self) -> None:
