@@ -1,4 +1,4 @@
-"""What the engine detects: impaired services, split brain, drift."""
+"""What the engine detects: impaired services, split brain, drift; and what it observes of everything it reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from state.capabilities import Capability
 
 CAPABILITY = Capability(
     "detection",
-    events=("state.detection.events",),
-    projections=("state.detection.detector:DETECTOR", "state.detection.onsets:ONSETS"),
+    events=("state.detection.events", "state.detection.observations"),
+    projections=(
+        "state.detection.detector:DETECTOR",
+        "state.detection.onsets:ONSETS",
+        "state.detection.watch:WATCH",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import singledispatchmethod
@@ -15,8 +16,9 @@ from state.detection.events import (
     SplitBrainCleared,
     SplitBrainDetected,
 )
+from state.detection.follow import calm, remembered
 from state.health import Health
-from state.journal.events import Body, Event, Recorded
+from state.journal.events import Body, Event, Observation, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
 from state.runs.events import EffectEnded, EffectIntended
@@ -40,7 +42,7 @@ class Detector:
 
     def __init__(self, setting: FoldSetting) -> None:
         self._estate, self._judge, self._actor = setting.estate, setting.judge, setting.actor
-        self._mono = setting.mono
+        self._mono, self._boot = setting.mono, setting.boot
         self.clocks: dict[str, RtoClock] = {}
         self._failing: dict[str, float] = {}
         self.splits: dict[str, tuple[str, ...]] = {}
@@ -51,6 +53,10 @@ class Detector:
         self._recorded_drifts: dict[tuple[str, str], dict[str, Difference]] = {}
         self._processes: dict[str, str] = {}
         self._streaks: dict[str, tuple[Health, int, float]] = {}
+        self._returns: dict[str, int] = {}
+        self._calmed: dict[str, float] = {}
+        self._turns: dict[tuple[str, ...], deque[float]] = {}
+        self._untold: dict[tuple[str, str], int] = {}
         self._healths: dict[str, Health] = {}
         self.urgent = False
         """Whether a verdict differs from the last tick."""
@@ -75,11 +81,13 @@ class Detector:
 
     @_take.register
     def _(self, body: ServiceImpaired, recorded: Recorded) -> None:
+        self._turned(recorded, "service", body.service)
         since = self._failing[body.service] = self._mono(recorded) - body.since
         self.clocks[body.service] = RtoClock(body.service, since, body.target, None)
 
     @_take.register
     def _(self, body: ServiceRecovered, recorded: Recorded) -> None:
+        self._turned(recorded, "service", body.service)
         self._failing.pop(body.service, None)
         clock = self.clocks.get(body.service)
         if clock is not None:
@@ -99,9 +107,33 @@ class Detector:
             self._expected[key_of(setting)] = (setting, self._mono(recorded))
 
     @_take.register
+    def _(self, body: SplitBrainDetected, recorded: Recorded) -> None:
+        self._turned(recorded, "split", body.database)
+        self.splits[body.database] = body.nodes
+
+    @_take.register
+    def _(self, body: SplitBrainCleared, recorded: Recorded) -> None:
+        self._turned(recorded, "split", body.database)
+        self.splits.pop(body.database, None)
+
+    @_take.register
     def _(self, body: DriftDetected, recorded: Recorded) -> None:
         for backend in {each.backend for each in body.differences}:
+            self._turned(recorded, "drift", body.balancer, backend)
             self._recorded_drifts[body.balancer, backend] = {each.message: each for each in body.differences}
+
+    def _turned(self, recorded: Recorded, *subject: str) -> None:
+        """An earlier engine recorded something about a subject; what this one does was counted when it was noticed."""
+        if recorded.boot != self._boot:
+            self._turns.setdefault(subject, remembered()).append(self._mono(recorded))
+
+    def _tell(self, body: Observation, now: float, *subject: str) -> None:
+        """Have it recorded. A subject that changes all the time is told less often: see `calm`."""
+        self._turns.setdefault(subject, remembered()).append(now)
+        self._pending.append(Event(body, self._actor))
+
+    def _calm(self, now: float, *subject: str) -> float:
+        return calm(self._turns.get(subject, ()), now)
 
     def on_reading(self, now: Observed[Reading]) -> None:
         """Compare a balancer with what confirmed effects left there; each new difference is recorded once."""
@@ -130,17 +162,16 @@ class Detector:
         new = {each.backend: None for key, each in found.items() if before.get(key) != each}
         self._differences[name], self.drifts[name] = found, drifts(found.values())
         for backend in new:
-            differences = tuple(dict.fromkeys(each for each in found.values() if each.backend == backend))
-            body = DriftDetected(name, f"{name}: {self.drifts[name][backend]}", differences)
-            self._pending.append(Event(body, self._actor))
+            self._untold[name, backend] = self._untold.get((name, backend), 0) + 1
         if whole:
             self._processes[name] = reading.process
 
     def notice(self, now_mono: float) -> list[Event]:
         """Judge every service and cluster once; returns what is to be recorded since the last tick."""
         judgement = self._judge.at(now_mono)
+        self._tell_drifts(now_mono)
         for name, cluster in judgement.clusters.items():
-            self._split_brain(name, cluster)
+            self._split_brain(name, cluster, now_mono)
         for name, verdict in judgement.services.items():
             self._follow(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
         before, self._healths = self._healths, judgement.healths
@@ -148,40 +179,73 @@ class Detector:
         noticed, self._pending = self._pending, []
         return noticed
 
-    def _split_brain(self, name: str, cluster: ClusterVerdict) -> None:
+    def _tell_drifts(self, now_mono: float) -> None:
+        """Record the differences that are new, as they are now."""
+        for (name, backend), count in list(self._untold.items()):
+            turns = self._turns.get(("drift", name, backend))
+            if turns and now_mono - turns[-1] < self._calm(now_mono, "drift", name, backend):
+                continue
+            del self._untold[name, backend]
+            found = self._differences.get(name, {}).values()
+            differences = tuple(dict.fromkeys(each for each in found if each.backend == backend))
+            if differences:
+                more = f" (changed {count - 1} times more meanwhile)" if count > 1 else ""
+                message = f"{name}: {self.drifts[name][backend]}{more}"
+                body = DriftDetected(name, message, differences, count - 1)
+                self._tell(body, now_mono, "drift", name, backend)
+
+    def _split_brain(self, name: str, cluster: ClusterVerdict, now_mono: float) -> None:
         """Two writers are recorded at once; cleared only when each of them answers and at most one accepts writes."""
         known = self.splits.get(name)
-        if cluster.split is not None and known is None:
-            self.splits[name] = cluster.split.nodes
-            self._pending.append(Event(SplitBrainDetected(name, cluster.split.message), self._actor))
-        elif cluster.split is None and known is not None and split_resolved(cluster.facts, known):
-            del self.splits[name]
-            body = SplitBrainCleared(name, f"{name}: at most one node accepts writes again")
-            self._pending.append(Event(body, self._actor))
+        if known is None:
+            if cluster.split is not None:
+                self.splits[name] = cluster.split.nodes
+                body = SplitBrainDetected(name, cluster.split.message, cluster.split.nodes)
+                self._tell(body, now_mono, "split", name)
+            return
+        if cluster.split is not None or not split_resolved(cluster.facts, known or cluster.facts.nodes):
+            self._calmed.pop(name, None)
+        elif now_mono - self._calmed.setdefault(name, now_mono) >= self._calm(now_mono, "split", name):
+            del self.splits[name], self._calmed[name]
+            cleared = SplitBrainCleared(name, f"{name}: at most one node accepts writes again")
+            self._tell(cleared, now_mono, "split", name)
 
     def _follow(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
         """Say once that a service fails, and once that it does no more; what was said may not be recorded yet."""
         last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))
-        count, since = (count + 1, since) if health is last else (1, now_mono)
+        began = self._failing.get(name)
+        if began is not None and health is Health.FAIL and last is not health:
+            self._returns[name] = self._returns.get(name, 0) + 1
+        good = health in (Health.PASS, Health.WARN)
+        same = health is last or (good and last in (Health.PASS, Health.WARN))
+        count, since = (count + 1, since) if same else (1, now_mono)
         self._streaks[name] = (health, count, since)
         if count < STEADY:
             return
-        began = self._failing.get(name)
         if health is Health.FAIL and began is None:
-            self._failing[name] = since
+            self._failing[name], self._returns[name] = since, 0
             impaired = ServiceImpaired(name, rto, round(now_mono - since, 3), f"{name}: {message}")
-            self._pending.append(Event(impaired, self._actor))
-        elif health in (Health.PASS, Health.WARN) and began is not None:
+            self._tell(impaired, now_mono, "service", name)
+        elif good and began is not None and now_mono - since >= (wait := self._calm(now_mono, "service", name)):
             del self._failing[name]
-            took = now_mono - began
+            took, more = (since if wait else now_mono) - began, self._returns.pop(name, 0)
             message = f"{name} recovered after {took:.1f} s of {rto:.0f} s"
-            self._pending.append(Event(ServiceRecovered(name, round(took, 3), rto, message), self._actor))
+            message += f" (failed {more} times more meanwhile)" if more else ""
+            self._tell(ServiceRecovered(name, round(took, 3), rto, message, more), now_mono, "service", name)
 
 
 DETECTOR = Projection(
     Detector,
     Detector,
-    (ServiceImpaired, ServiceRecovered, EffectIntended, EffectEnded, DriftDetected),
+    (
+        ServiceImpaired,
+        ServiceRecovered,
+        SplitBrainDetected,
+        SplitBrainCleared,
+        EffectIntended,
+        EffectEnded,
+        DriftDetected,
+    ),
     Detector.fold,
     Detector.on_reading,
     Detector.notice,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from state.journal.events import WORDS, Body, event
+from state.journal.events import WORDS, Observation, event
 from state.verdicts.drift import Difference
 
 
 @event("service.impaired")
 @dataclass(frozen=True, slots=True)
-class ServiceImpaired(Body):
+class ServiceImpaired(Observation):
     """A service fails: `since` seconds before the entry, against an RTO of `target` seconds."""
 
     service: str
@@ -25,37 +25,43 @@ class ServiceImpaired(Body):
 
 @event("service.recovered")
 @dataclass(frozen=True, slots=True)
-class ServiceRecovered(Body):
-    """It is within its objectives again, after `seconds` of `target`."""
+class ServiceRecovered(Observation):
+    """It is within its objectives again, after `seconds` of `target`; it came and went `more` times meanwhile."""
 
     service: str
     seconds: float
     target: float
     message: str = field(metadata=WORDS)
+    more: int = 0
 
 
 @event("drift.detected")
 @dataclass(frozen=True, slots=True)
-class DriftDetected(Body):
-    """A balancer's settings differ from those the engine's effects left; the differences are of one backend."""
+class DriftDetected(Observation):
+    """A balancer's settings differ from those the engine's effects left; the differences are of one backend.
+
+    `more`: how often they changed since the last entry about it, beyond this time.
+    """
 
     balancer: str
     message: str = field(metadata=WORDS)
     differences: tuple[Difference, ...] = ()
+    more: int = 0
 
 
 @event("split-brain.detected")
 @dataclass(frozen=True, slots=True)
-class SplitBrainDetected(Body):
-    """More than one node of a database accepts writes."""
+class SplitBrainDetected(Observation):
+    """More than one node of a database accepts writes: `nodes`, empty in entries of version 0.1."""
 
     database: str
     message: str = field(metadata=WORDS)
+    nodes: tuple[str, ...] = ()
 
 
 @event("split-brain.cleared")
 @dataclass(frozen=True, slots=True)
-class SplitBrainCleared(Body):
+class SplitBrainCleared(Observation):
     """At most one node accepts writes again, as each node that did now reports."""
 
     database: str

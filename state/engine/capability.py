@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from state.capabilities import Capability
 
-CAPABILITY = Capability("engine", events=("state.engine.events",))
+CAPABILITY = Capability("engine", events=("state.engine.events",), projections=("state.engine.life:LIFE",))

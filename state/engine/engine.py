@@ -20,6 +20,7 @@ from state.clock import Clock
 from state.config_files.arguments import arguments
 from state.engine.attached import Attached
 from state.engine.events import EngineStarted, EngineStopped, Heartbeat, RequestRefused
+from state.engine.life import GAP
 from state.engine.poller import Poller
 from state.engine.topics import Topics
 from state.errors import JournalUnavailable, NotFound, Refused
@@ -58,8 +59,6 @@ PROBE = 1.0
 """Seconds between attempts to write a journal that could not be written."""
 PAGE = 2000
 """Journal entries handled before other tasks run."""
-GAP = 5.0
-"""Seconds; a longer suspension of this process voids every open plan, since its readings are from before."""
 
 
 class Engine:
@@ -321,7 +320,7 @@ class Engine:
             self._noticed.pop(0)
 
     def _void_after_gap(self, now: float) -> None:
-        """After a suspension of this process, plans shown before it are void."""
+        """After a suspension of this process, plans shown before it are void: their readings are from before."""
         if now - self._ticked > GAP:
             self.plans.void()
             self.executor.after_suspension()

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from state.journal.events import Said, event
+from dataclasses import dataclass, field
+
+from state.journal.events import WORDS, Observation, Said, event
 
 
 @event("engine.started")
-class EngineStarted(Said):
+class EngineStarted(Said, Observation):
     """An engine began to write this journal."""
 
 
 @event("engine.stopped")
-class EngineStopped(Said):
+class EngineStopped(Said, Observation):
     """It was stopped in an orderly way."""
 
 
 @event("engine.heartbeat")
-class Heartbeat(Said):
+class Heartbeat(Said, Observation):
     """The engine was running at this time."""
+
+
+@event("engine.suspended")
+@dataclass(frozen=True, slots=True)
+class EngineSuspended(Observation):
+    """This process did not run for so many seconds, `more` times before that were not recorded one by one."""
+
+    seconds: float
+    message: str = field(metadata=WORDS)
+    more: int = 0
+
+
+@event("clock.jumped")
+@dataclass(frozen=True, slots=True)
+class ClockJumped(Observation):
+    """The wall clock moved by so many seconds against the monotonic one, forwards when positive."""
+
+    seconds: float
+    message: str = field(metadata=WORDS)
+    more: int = 0
 
 
 @event("request.refused")

@@ -41,8 +41,33 @@ class Body:
         return made
 
 
+class Observation(Body):
+    """The content of an entry about what the engine noticed by itself; all others are decisions and effects.
+
+    The stored body says so with `"class": "observed"`, so that an export tells both apart without this program.
+    """
+
+    __slots__ = ()
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The body as the journal stores it."""
+        return {**encode(self), "class": OBSERVED}
+
+
+OBSERVED, DECIDED = "observed", "decided"
+"""What an entry is: noticed by the engine, or decided by people and done for them."""
+
 EVENTS: dict[str, type[Body]] = {}
 """The type of every kind."""
+
+
+def origin_of(kind: str) -> str:
+    """`observed` or `decided`, by the kind of an entry, also when its body is erased; empty for an unknown kind."""
+    body = EVENTS.get(kind)
+    if body is None:
+        return ""
+    return OBSERVED if issubclass(body, Observation) else DECIDED
+
 
 WORDS: Mapping[str, str] = {"key": "words"}
 """The name of a message in the journal's bytes."""

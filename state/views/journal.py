@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from state.api.views.journal import JournalRow, JournalView
-from state.journal.events import Recorded
+from state.journal.events import Recorded, origin_of
 from state.journal.projection import FoldSetting, Projection
 from state.views.context import Contribution, ViewContext
 
@@ -27,6 +27,7 @@ def journal_row(recorded: Recorded) -> JournalRow:
         step=event.step,
         message=recorded.body.line,
         hash=recorded.hash[:8],
+        origin=origin_of(recorded.kind),
     )
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """One entry; `at` in epoch seconds, `message` is one line."""
+    """One entry; `at` in epoch seconds, `message` is one line.
+
+    `origin`: `observed` = noticed by the engine, `decided` = a decision or an effect, empty for an unknown kind.
+    """
 
     seq: int
     at: float
@@ -18,6 +21,7 @@ class JournalRow:
     step: str
     message: str
     hash: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

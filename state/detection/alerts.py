@@ -1,0 +1,91 @@
+"""Alerts that fire and end, by their fingerprint: the same alert from several sources is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from state.detection.families import Family, Look, after, lasted, named
+from state.detection.follow import NORMAL, Pace, Shift
+from state.detection.observations import AlertFired, AlertResolved, EndedAlert, FiringAlert
+from state.journal.events import Observation
+from state.world.readings import Alert, AlertsReading
+
+FIRING, SUPPRESSED = "firing", "suppressed"
+MOST = 200
+"""Alerts in one entry; further ones follow in the next."""
+
+
+class Alerts(Family):
+    """All alerts that any source reports."""
+
+    pace = Pace(worse=1.0, better=2.0, gather=1.0)
+    bodies = (AlertFired, AlertResolved)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facts: dict[str, FiringAlert] = {}
+
+    def see(self, look: Look) -> Iterator[tuple[str, str | None]]:
+        world, found, fresh = look.judgement.world, dict[str, dict[str, Alert]](), set[str]()
+        keys = world.keys("alerts")
+        for key in keys:
+            reading = world.fresh(key, AlertsReading, look.mono)
+            if reading is None:
+                continue
+            fresh.add(key)
+            for alert in reading.alerts:
+                found.setdefault(alert.fingerprint, {})[key] = alert
+        for fingerprint, reports in found.items():
+            fact = self._facts[fingerprint] = _fact(reports)
+            yield fingerprint, fact.state
+        for fingerprint in self.follower.open:
+            if fingerprint not in found:
+                known = self._facts.get(fingerprint)
+                reported = fresh if known is None else {*known.sources} & {*keys} or fresh
+                yield fingerprint, NORMAL if reported & fresh else None  # a silent source ends nothing
+        self._facts = {name: fact for name, fact in self._facts.items() if name in found or name in self.follower.open}
+
+    def tell(self, shifts: Sequence[Shift], look: Look) -> Iterator[Observation]:
+        fired, ended = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
+        for at in range(0, len(fired), MOST):
+            alerts = tuple(self._facts[s.subject] for s in fired[at : at + MOST])
+            yield AlertFired(_fired(alerts), alerts)
+        for at in range(0, len(ended), MOST):
+            some = ended[at : at + MOST]
+            facts = [self._facts.get(s.subject) for s in some]
+            names = [fact.name if fact is not None else s.subject for fact, s in zip(facts, some, strict=True)]
+            over = tuple(EndedAlert(s.subject, name, lasted(s), s.more) for s, name in zip(some, names, strict=True))
+            yield AlertResolved(f"{named(names)} resolved{after(some)}", over)
+
+    def told(self, body: AlertFired | AlertResolved) -> Iterable[tuple[str, str]]:
+        if isinstance(body, AlertFired):
+            self._facts.update({alert.fingerprint: alert for alert in body.alerts})
+            return [(alert.fingerprint, alert.state) for alert in body.alerts]
+        return [(alert.fingerprint, NORMAL) for alert in body.alerts]
+
+
+def _fact(reports: dict[str, Alert]) -> FiringAlert:
+    """One alert from all its reports: it fires unless every source suppresses it."""
+    alert = next((a for a in reports.values() if a.state != SUPPRESSED), next(iter(reports.values())))
+    state = SUPPRESSED if alert.state == SUPPRESSED else FIRING
+    return FiringAlert(
+        alert.fingerprint,
+        alert.name or alert.fingerprint,
+        alert.severity,
+        state,
+        alert.started_at,
+        alert.summary,
+        tuple(sorted(reports)),
+    )
+
+
+def _fired(alerts: Sequence[FiringAlert]) -> str:
+    def shown(alert: FiringAlert) -> str:
+        notes = ", ".join(note for note in (alert.severity, alert.state if alert.state == SUPPRESSED else "") if note)
+        return f"{alert.name} ({notes})" if notes else alert.name
+
+    if len(alerts) == 1:
+        alert = alerts[0]
+        summary = f": {alert.summary}" if alert.summary else ""
+        return f"alert {shown(alert)}{summary}"
+    return f"{len(alerts)} alerts: {named(shown(alert) for alert in alerts)}"

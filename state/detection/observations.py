@@ -1,0 +1,247 @@
+"""What the engine observes and records: sources, nodes, leaders, replication, alerts, services, balancers.
+
+One entry has everything of its kind that changed together. Times are seconds since 1970, None = never or not known;
+`seconds` is how long it lasted, `more` how often it came and went without an entry of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from state.journal.events import WORDS, Observation, event
+
+
+@dataclass(frozen=True, slots=True)
+class SilentSource:
+    """A source without a usable value: when it was last read, its age then, its limit, and why it is not read."""
+
+    source: str
+    read_at: float | None
+    age: float | None
+    limit: float
+    trouble: str
+    error: str
+
+
+@event("source.silent")
+@dataclass(frozen=True, slots=True)
+class SourceSilent(Observation):
+    """Sources have given no value for longer than their limit."""
+
+    message: str = field(metadata=WORDS)
+    sources: tuple[SilentSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """A source that gives values again."""
+
+    source: str
+    seconds: float | None
+    more: int
+
+
+@event("source.back")
+@dataclass(frozen=True, slots=True)
+class SourceBack(Observation):
+    """Sources that were silent give values again."""
+
+    message: str = field(metadata=WORDS)
+    sources: tuple[ReadAgain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LostNode:
+    """A node whose server gives no reading: its last known role and timeline, and what its manager says."""
+
+    database: str
+    node: str
+    role: str
+    timeline: int | None
+    read_at: float | None
+    age: float | None
+    trouble: str
+    manager: str
+
+
+@event("node.lost")
+@dataclass(frozen=True, slots=True)
+class NodeLost(Observation):
+    """Database nodes have given no reading for longer than their limit."""
+
+    message: str = field(metadata=WORDS)
+    nodes: tuple[LostNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAgain:
+    """A node that gives readings again, with its role and timeline by its own server."""
+
+    database: str
+    node: str
+    role: str
+    timeline: int | None
+    seconds: float | None
+    more: int
+
+
+@event("node.back")
+@dataclass(frozen=True, slots=True)
+class NodeBack(Observation):
+    """Database nodes that were lost give readings again."""
+
+    message: str = field(metadata=WORDS)
+    nodes: tuple[NodeAgain, ...]
+
+
+@event("leader.changed")
+@dataclass(frozen=True, slots=True)
+class LeaderChanged(Observation):
+    """Another node leads a database; `before` is empty for the first leader this journal knows.
+
+    `timeline` is the new leader's, None when its server does not say; `more` changes were not recorded one by one.
+    """
+
+    database: str
+    before: str
+    leader: str
+    timeline: int | None
+    message: str = field(metadata=WORDS)
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenStandby:
+    """A standby that does not follow: bytes it has not received (None = unknown), and why."""
+
+    database: str
+    node: str
+    primary: str
+    behind: int | None
+    why: str
+
+
+@event("replication.broken")
+@dataclass(frozen=True, slots=True)
+class ReplicationBroken(Observation):
+    """Standbys do not stream, or did not receive more than the RPO allows to lose."""
+
+    message: str = field(metadata=WORDS)
+    standbys: tuple[BrokenStandby, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingStandby:
+    """A node that streams again, or leads now."""
+
+    database: str
+    node: str
+    primary: str
+    seconds: float | None
+    more: int
+
+
+@event("replication.restored")
+@dataclass(frozen=True, slots=True)
+class ReplicationRestored(Observation):
+    """Standbys that did not follow do so again."""
+
+    message: str = field(metadata=WORDS)
+    standbys: tuple[FollowingStandby, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAlert:
+    """One alert, by its fingerprint, as all sources together report it; `state` is `firing` or `suppressed`."""
+
+    fingerprint: str
+    name: str
+    severity: str
+    state: str
+    started_at: float
+    summary: str
+    sources: tuple[str, ...]
+
+
+@event("alert.fired")
+@dataclass(frozen=True, slots=True)
+class AlertFired(Observation):
+    """Alerts began to fire, or became suppressed or unsuppressed while firing."""
+
+    message: str = field(metadata=WORDS)
+    alerts: tuple[FiringAlert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAlert:
+    """An alert that does not fire any more."""
+
+    fingerprint: str
+    name: str
+    seconds: float | None
+    more: int
+
+
+@event("alert.resolved")
+@dataclass(frozen=True, slots=True)
+class AlertResolved(Observation):
+    """Alerts that fired do so no more, as a source that reported them now says."""
+
+    message: str = field(metadata=WORDS)
+    alerts: tuple[EndedAlert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedService:
+    """A service without evidence enough for a verdict, and what is missing."""
+
+    service: str
+    why: str
+
+
+@event("service.unknown")
+@dataclass(frozen=True, slots=True)
+class ServiceUnknown(Observation):
+    """The health of services is unknown."""
+
+    message: str = field(metadata=WORDS)
+    services: tuple[UnjudgedService, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedService:
+    """A service whose health is known again."""
+
+    service: str
+    health: str
+    seconds: float | None
+    more: int
+
+
+@event("service.known")
+@dataclass(frozen=True, slots=True)
+class ServiceKnown(Observation):
+    """The health of services that was unknown is known again."""
+
+    message: str = field(metadata=WORDS)
+    services: tuple[JudgedService, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestartedBalancer:
+    """A balancer with another process than before (`before` is empty when no engine had seen it)."""
+
+    balancer: str
+    before: str
+    process: str
+    started_at: float
+    more: int
+
+
+@event("balancer.restarted")
+@dataclass(frozen=True, slots=True)
+class BalancerRestarted(Observation):
+    """Balancers were reloaded or restarted: what was set at run time may be lost."""
+
+    message: str = field(metadata=WORDS)
+    balancers: tuple[RestartedBalancer, ...]
