@@ -157,18 +157,20 @@ async def _last_of(entries: Entries) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries are asked for. Empty = all; without a kind heartbeats are left out."""
+    """Which entries are asked for. Empty = all; without a kind heartbeats are left out. `origin`: `observed`, `decided`."""
 
     run: str = ""
     kind: str = ""
     since: float | None = None
+    origin: str = ""
 
     def takes(self, row: JournalRow) -> bool:
         """Whether an entry is one of them. A kind also names those below it: `run` is `run.started` and others."""
         kind = (
             row.kind == self.kind or row.kind.startswith(f"{self.kind}.") if self.kind else row.kind != Heartbeat.kind
         )
-        return kind and (not self.run or row.run == self.run) and (self.since is None or row.at >= self.since)
+        origin = self.origin in ("", row.origin)
+        return kind and origin and self.run in ("", row.run) and (self.since is None or row.at >= self.since)
 
 
 async def newest(entries: Entries, wanted: EntryFilter, count: int) -> list[JournalRow]:

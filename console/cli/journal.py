@@ -19,6 +19,7 @@ from console.cli.streams import ENDS, OUTPUT_CLOSED
 from state.api.views.journal import JournalRow
 from state.api.wire import named
 from state.errors import ExitCode, NotFound
+from state.journal.events import DECIDED, OBSERVED
 from state.units import utc_date
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,7 +33,9 @@ def journal() -> None:
 
 
 def filter_options(verb: F) -> F:
-    """Which entries: `--run`, `--kind`, `--since`."""
+    """Which entries: `--run`, `--kind`, `--since`, `--observed` or `--decided`."""
+    verb = click.option("--observed", "origin", flag_value=OBSERVED, help="What the engine noticed by itself.")(verb)
+    verb = click.option("--decided", "origin", flag_value=DECIDED, default="", help="Decisions and effects.")(verb)
     verb = click.option("--run", "run_id", default="", metavar="RUN", help="Entries about one run.")(verb)
     verb = click.option("--kind", default="", help="Entries of one kind, or of all whose kind starts so: run.")(verb)
     return click.option("--since", default="", metavar="TIME", help="From an age (30m) or a time (RFC 3339) on.")(verb)
@@ -44,9 +47,11 @@ def filter_options(verb: F) -> F:
 @filter_options
 @estate_option
 @json_option
-def tail(estate: str | None, as_json: bool, lines: int, follow: bool, run_id: str, kind: str, since: str) -> int:
+def tail(
+    estate: str | None, as_json: bool, lines: int, follow: bool, run_id: str, kind: str, since: str, origin: str
+) -> int:
     """The newest entries; with --json one object a line."""
-    wanted = EntryFilter(run_id, known_kind(kind), instant(since))
+    wanted = EntryFilter(run_id, known_kind(kind), instant(since), origin or "")
 
     async def work(entries: Entries) -> int:
         last = await entries.head()
@@ -75,7 +80,7 @@ def _print(row: JournalRow, as_json: bool) -> None:
 
 def _line(row: JournalRow) -> str:
     where = " ".join(part for part in (row.run, row.step) if part)
-    return f"{row.seq:>6}  {utc_date(row.at)}  {row.actor:<8}  {row.kind:<18}  {where:<16}  {row.message}"
+    return f"{row.seq:>6}  {utc_date(row.at)}  {row.actor:<8}  {row.kind:<20}  {where:<16}  {row.message}"
 
 
 @journal.command()

@@ -49,7 +49,8 @@ class Alerts(Family):
         fired, ended = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
         for at in range(0, len(fired), MOST):
             alerts = tuple(self._facts[s.subject] for s in fired[at : at + MOST])
-            yield AlertFired(_fired(alerts), alerts)
+            more = self.follower.missed()
+            yield AlertFired(_fired(alerts) + (f" (and {more} that ended meanwhile)" if more else ""), alerts, more)
         for at in range(0, len(ended), MOST):
             some = ended[at : at + MOST]
             facts = [self._facts.get(s.subject) for s in some]

@@ -78,6 +78,8 @@ class Follower:
         self._tracks: dict[str, _Track] = {}
         self._entries = remembered()
         self._due_since: float | None = None
+        self._due: set[str] = set()
+        self._missed = 0
 
     def told(self, subject: str) -> str | None:
         """What is known to be told about a subject; None when nothing is."""
@@ -86,8 +88,10 @@ class Follower:
 
     @property
     def open(self) -> Sequence[str]:
-        """The subjects whose told value is not the normal one."""
-        return [name for name, track in self._tracks.items() if track.told != NORMAL]
+        """The subjects whose value is not the normal one, as told or as seen."""
+        return [
+            name for name, track in self._tracks.items() if track.told != NORMAL or track.seen not in (None, NORMAL)
+        ]
 
     def tell(self, subject: str, value: str, at: float) -> None:
         """A value that needs no entry, or that one has: it is what later values are compared with."""
@@ -117,8 +121,10 @@ class Follower:
     def shifts(self, now: float) -> list[Shift]:
         """The changes that count now; each is returned once."""
         due = {name: track for name, track in self._tracks.items() if self._counts(track, now)}
+        self._missed += len(self._due - due.keys())
+        self._due = set(due)
         if not due:
-            self._due_since = None
+            self._due_since = self._due_since if self._missed else None
             self._forget(now)
             return []
         if self._due_since is None:
@@ -127,7 +133,13 @@ class Follower:
         if now - self._due_since < (CROWDED if crowded else self._pace.gather):
             return []
         self._due_since = None
+        self._due.clear()
         return [self._shift(name, track) for name, track in due.items()]
+
+    def missed(self) -> int:
+        """How many subjects changed and changed back while entries were collected, since the last call."""
+        missed, self._missed = self._missed, 0
+        return missed
 
     def _counts(self, track: _Track, now: float) -> bool:
         if track.seen is None or track.seen == track.told:

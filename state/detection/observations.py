@@ -166,10 +166,14 @@ class FiringAlert:
 @event("alert.fired")
 @dataclass(frozen=True, slots=True)
 class AlertFired(Observation):
-    """Alerts began to fire, or became suppressed or unsuppressed while firing."""
+    """Alerts began to fire, or became suppressed or unsuppressed while firing.
+
+    `more`: how many others came and went in a storm of alerts, without an entry.
+    """
 
     message: str = field(metadata=WORDS)
     alerts: tuple[FiringAlert, ...]
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)

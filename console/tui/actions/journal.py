@@ -48,6 +48,12 @@ class FilterKind(FilterEntries):
     key, title, column = "t", "this kind", "kind"
 
 
+class FilterOrigin(FilterEntries):
+    """Show only what was observed, or only decisions and effects, as the selected entry is."""
+
+    key, title, column = "o", "this class", "origin"
+
+
 class ExportJournal(Action):
     """How to write the journal to a file for an auditor."""
 

@@ -32,19 +32,29 @@ ENTRIES = (
     Column("message", "in words", 20, flex=1, cut="end", wish=50),
     Column("actor", "who", 6, grow=20),
     Column("hash", "hash", 8),
+    Column("origin", "class", 8),
 )
 
 KIND_STYLES = {
     "service.impaired": FAIL,
     "split-brain.detected": FAIL,
+    "node.lost": FAIL,
+    "replication.broken": FAIL,
     "request.refused": WARN,
     "drift.detected": WARN,
+    "leader.changed": WARN,
+    "source.silent": WARN,
+    "service.unknown": WARN,
+    "alert.fired": WARN,
+    "balancer.restarted": WARN,
+    "engine.suspended": WARN,
+    "clock.jumped": WARN,
 }
 VERIFIED_STYLES: dict[Health | None, str] = {Health.PASS: OK, Health.FAIL: FAIL}
 
 
 class JournalScreen(MainScreen):
-    """Every decision and effect, who and when, and the hash chain that shows any later change."""
+    """Every decision and effect, what was observed, who and when, and the hash chain that shows any later change."""
 
     narrow: ClassVar[Mapping[str, int]] = {"entries": 5}
     DEFAULT_CSS = """
@@ -139,6 +149,7 @@ class JournalScreen(MainScreen):
                 cell(row.message),
                 cell(row.actor),
                 cell(row.hash[:8], MUTED),
+                cell(row.origin, MUTED),
             ),
             {"seq": row.seq, "at": row.at},
         )
@@ -148,8 +159,13 @@ class JournalScreen(MainScreen):
         if not isinstance(row, JournalRow):
             return [cell("select an entry to read all of it", MUTED)]
         return [
-            joined((f"{row.seq} {row.kind}", "bold"), (f"  {utc_date(row.at)} by {row.actor}", MUTED)),
+            joined(
+                (f"{row.seq} {row.kind}", "bold"), (f"  {row.origin} {utc_date(row.at)} by {row.actor}".rstrip(), MUTED)
+            ),
             fact("in words", row.message or "nothing beyond its kind"),
             fact("part of", f"{row.run or 'no run'}{f', step {row.step}' if row.step else ''}"),
-            fact("hash", f"{row.hash}  (r: only this run, t: only this kind, esc: all)"),
+            fact(
+                "hash",
+                f"{row.hash}  (r: only this run, t: only this kind, o: only {row.origin or 'its class'}, esc: all)",
+            ),
         ]
