@@ -13,6 +13,7 @@ from state.errors import ConfigError, Problem
 from state.estate.model import SecretRef
 
 COMMAND_SECONDS = 5.0
+GROUP_READS = stat.S_IRGRP
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MAX_BYTES = 64 * 1024
 
@@ -69,12 +70,21 @@ def _from_file(name: str, base: Path) -> str:
         raise _refused(str(path), error.strerror or "unreadable", "a readable secret file") from error
     if not stat.S_ISREG(status.st_mode):
         raise _refused(str(path), "not a regular file", "a regular file")
-    if status.st_mode & OPEN_TO_OTHERS:
+    if status.st_mode & (OPEN_TO_OTHERS & ~GROUP_READS if _is_credential(path) else OPEN_TO_OTHERS):
         mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
         raise _refused(str(path), mode, "mode 0600 or stricter, no rights for group and others")
     if status.st_uid not in (os.geteuid(), 0):
         raise _refused(str(path), f"owner {status.st_uid}", f"owner {os.geteuid()} or root")
     return _text(content, str(path))
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether systemd passed this file with LoadCredential=.
+
+    It gives the account access by an ACL, whose mask shows as a right of the group; only this unit enters the folder.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    return bool(folder) and path.resolve().parent == Path(folder).resolve()
 
 
 def _text(content: bytes, place: str) -> str:
@@ -111,7 +121,8 @@ def _from_command(argv: tuple[str, ...], base: Path) -> str:
 def resolve(ref: SecretRef, base: Path) -> Secret:
     """Read the secret once; relative files and commands start at `base`, the folder of the estate file.
 
-    A file must belong to this account or root and give no rights to group and others; a command runs without a shell
+    A file must belong to this account or root and give no rights to group and others (systemd's credentials may show
+    that the group reads); a command runs without a shell
     and has 5 s. Raises ConfigError naming the place and what is wrong with it, never the content. Blocks: call it
     before the event loop runs or in a thread.
     """

@@ -49,6 +49,22 @@ def test_a_file_is_read_from_the_estates_folder(file: Path) -> None:
     assert resolve(SecretRef(file=str(file)), Path("/")).reveal() == WORD
 
 
+def test_a_credential_of_systemd_may_show_its_acl_as_a_right_of_the_group(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert resolve(SecretRef(file=str(file)), Path("/")).reveal() == WORD
+    for mode in (0o444, 0o460, 0o441):
+        file.chmod(mode)
+        with pytest.raises(ConfigError, match="mode"):
+            resolve(SecretRef(file=str(file)), Path("/"))
+    file.chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path) + "-of-another-unit")
+    with pytest.raises(ConfigError, match="0440"):
+        resolve(SecretRef(file=str(file)), Path("/"))
+
+
 @pytest.mark.parametrize("content", [f"{WORD}\r\nX-Other: 1".encode(), f"{WORD}\0x".encode(), WORD.encode() + b"\xff"])
 def test_a_secret_that_could_begin_another_header_is_refused_unseen(
     file: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
