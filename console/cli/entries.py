@@ -157,7 +157,7 @@ async def _last_of(entries: Entries) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries are asked for. Empty = all; without a kind heartbeats are left out. `origin`: `observed`, `decided`."""
+    """Which entries are asked for. Empty = all, without heartbeats; `origin` is `observed` or `decided`."""
 
     run: str = ""
     kind: str = ""
