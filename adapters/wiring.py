@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.context import AdapterContext
@@ -14,26 +15,48 @@ from state.ports.outside import Outside
 from state.ports.source import Source
 
 
-def wire(estate: Estate, base: Path) -> Outside:
+def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None) -> Outside:
     """Build every adapter the estate names; `base` is the folder of its file. Connects to nothing.
 
-    Reads the secrets, so it may block for as long as their commands take. Raises ConfigError.
+    With `kept`, the adapters of entries that are the same there are taken over with their connections and secrets.
+    Reads the secrets of the others, so it may block for as long as their commands take. Raises ConfigError.
     """
     context = AdapterContext(base, estate.polling)
+    before, had = kept or (None, Outside((), {}, {}))
     balancers: dict[str, Balancer] = {}
     databases: dict[str, Database] = {}
-    sources: list[Source] = []
+    entries: dict[str, Sequence[Source]] = {}
+
+    def keeps(section: str, name: str) -> bool:
+        return _same(before, estate, section) and getattr(before, section).get(name) == getattr(estate, section)[name]
+
     for name, balancer in estate.balancers.items():
-        balancers[name] = adapter_for("balancers", name, balancer).build(name, balancer, context)
-        sources.append(context.source(f"balancer:{name}", balancers[name].read))
+        place = f"balancers/{name}"
+        if keeps("balancers", name):
+            balancers[name], entries[place] = had.balancers[name], had.entries[place]
+        else:
+            balancers[name] = adapter_for("balancers", name, balancer).build(name, balancer, context)
+            entries[place] = [context.source(f"balancer:{name}", balancers[name].read)]
     for name, database in estate.databases.items():
-        databases[name], polled = adapter_for("databases", name, database).build(name, database, context)
-        sources += polled
-    for name, monitor in estate.monitors.items():
-        sources += adapter_for("monitors", name, monitor).build(name, monitor, context)
-    for name, zone in estate.zones.items():
-        sources += adapter_for("zones", name, zone).build(name, zone, context)
+        place = f"databases/{name}"
+        if keeps("databases", name):
+            databases[name], entries[place] = had.databases[name], had.entries[place]
+        else:
+            databases[name], entries[place] = adapter_for("databases", name, database).build(name, database, context)
+    for section in ("monitors", "zones"):
+        for name, entry in getattr(estate, section).items():
+            place, keep = f"{section}/{name}", keeps(section, name)
+            made = None if keep else adapter_for(section, name, entry).build(name, entry, context)
+            entries[place] = had.entries[place] if made is None else made
     faults: FaultInjector | None = None
     if estate.faults is not None:
-        faults = adapter_for("faults", "", estate.faults).build(estate.faults, context)
-    return Outside(sources, balancers, databases, faults)
+        keep = before is not None and before.faults == estate.faults
+        faults = had.faults if keep else adapter_for("faults", "", estate.faults).build(estate.faults, context)
+    return Outside([source for each in entries.values() for source in each], balancers, databases, faults, entries)
+
+
+def _same(before: Estate | None, now: Estate, section: str) -> bool:
+    """Whether what every adapter of a section gets besides its entry is the same."""
+    if before is None or before.polling != now.polling:
+        return False
+    return section != "monitors" or before.services == now.services

@@ -119,6 +119,10 @@ async def _stop(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.stop_all(side.caller(request)))})
 
 
+async def _reload(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await side.service.reload(side.caller(request)))})
+
+
 async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.shut_down(side.caller(request)))})
 
@@ -135,6 +139,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/submit", True, _submit),
     Route("POST", "/v1/runs/{run}/control", True, _control),
     Route("POST", "/v1/stop", True, _stop),
+    Route("POST", "/v1/reload", True, _reload),
     Route("POST", "/v1/shutdown", True, _shut_down),
 )
 

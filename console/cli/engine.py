@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from console.cli.groups import Reporting
-from console.cli.reach import estate_option, host_of, json_option, run_there
+from console.cli.reach import ask, client_of, estate_option, host_of, json_option, run_there
 from console.cli.shown import note, say, say_json
 from console.places import EnginePlace, find
 from state.errors import ExitCode, NotFound
@@ -54,6 +54,22 @@ def start(estate: str | None, as_json: bool) -> int:
         say_json({"estate": place.estate, "pid": pid, "log": str(place.log), "socket": str(place.engine)})
     else:
         say(f"process {pid}, log {place.log}")
+    return ExitCode.DONE
+
+
+@engine.command()
+@estate_option
+@json_option
+def reload(estate: str | None, as_json: bool) -> int:
+    """Take a changed estate file and changed runbooks, without a restart. Open runs continue.
+
+    Exit code 2 when a file is invalid, 4 when an open run stands on what was changed; then nothing is taken.
+    """
+    accepted = ask(client_of(estate, quiet=as_json, acting=True).reload())
+    if as_json:
+        say_json({"message": accepted.message})
+    else:
+        say(accepted.message)
     return ExitCode.DONE
 
 

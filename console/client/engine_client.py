@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
+from console.client.permission import no_permission
 from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.wire import UNREADABLE, revive
 from state.capabilities import topics
@@ -148,6 +149,10 @@ class EngineClient:
     async def stop_all(self) -> Accepted:
         """Start nothing new in any run, read the outcome of what was sent."""
         return await self._act("/v1/stop", {})
+
+    async def reload(self) -> Accepted:
+        """Have the engine take its changed files."""
+        return await self._act("/v1/reload", {})
 
     async def shut_down(self) -> Accepted:
         """Stop the engine once every open run has reached a safe point."""
@@ -384,7 +389,7 @@ def _why(broken: BaseException, path: str) -> str:
     if isinstance(broken, ConnectionRefusedError):
         return clean(f"no engine listens on {path}")
     if isinstance(broken, PermissionError):
-        return clean(f"no permission to open {path}")
+        return no_permission(path)
     if isinstance(broken, TimeoutError):
         return "the engine did not answer in time"
     if isinstance(broken, asyncio.IncompleteReadError):

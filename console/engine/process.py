@@ -1,7 +1,7 @@
 """The engine's process: estate, secrets, adapters, journal, engine and front door, built once and ended in order.
 
 `python -m console.engine.process --estate FILE`. It never imports a screen. It continues when its
-terminal closes. SIGTERM and SIGINT end it once every open run has reached a safe point.
+terminal closes. SIGHUP reloads. SIGTERM and SIGINT end it once every open run has reached a safe point.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
     lag = LoopLag()
     async with contextlib.AsyncExitStack() as stack:
         engine = await stack.enter_async_context(running_engine(place, report))
+        reload_on_hangup(engine)
         door = ApiServer(engine, Sockets(place.runtime, options.group))
         stack.push_async_callback(door.stop)
         await door.start()
@@ -115,28 +116,28 @@ def fault_point(environment: str, wanted: str) -> Reach:
 async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterator[Engine]:
     """The engine with everything it reaches; stopped and closed at the end. Raises RecoveryError."""
     from adapters.journals.sqlite import SqliteJournal
-    from adapters.wiring import wire
-    from console.engine.loading import load
+    from console.engine.files import FilesOfEstate
     from state.engine.engine import Engine
-    from state.planning.library import Library
 
     assert place.file is not None
     report.doing(f"reading {place.file}")
-    loaded = load(place.file)
-    report.doing(f"connecting: {len(loaded.estate.databases)} databases, {len(loaded.estate.balancers)} balancers")
-    broken = {name: tuple(map(str, problems)) for name, problems in loaded.broken.items()}
-    outside = wire(loaded.estate, place.file.parent)
+    files = FilesOfEstate(place.file)
+    setup = files.first()
+    estate = setup.estate
+    report.doing(f"connecting: {len(estate.databases)} databases, {len(estate.balancers)} balancers")
     report.doing(f"opening the journal {place.journal}")
     engine = Engine(
-        loaded.estate,
-        outside,
+        estate,
+        setup.outside,
         SqliteJournal(place.journal),
         HostClock(),
-        Library(loaded.runbooks, loaded.estate, loaded.warnings, broken),
+        setup.library,
         node=socket.gethostname(),
         pid=os.getpid(),
         uid=os.getuid(),
-        reach=fault_point(loaded.estate.environment, os.environ.get("RECOVERY_FAULT_POINT", "")),
+        reach=fault_point(estate.environment, os.environ.get("RECOVERY_FAULT_POINT", "")),
+        setup=setup,
+        files=files,
     )
     await engine.start()
     try:
@@ -169,8 +170,29 @@ async def watch_loop(lag: LoopLag) -> None:
             log.warning("the event loop was %.0f ms late", late * 1000)
 
 
+async def reload(engine: Engine) -> None:
+    """What SIGHUP asks for; the outcome is in the log."""
+    try:
+        log.info("reloaded: %s", await engine.reload_by_signal())
+    except RecoveryError as error:
+        log.warning("not reloaded: %s: %s", error.title, error)
+
+
+def reload_on_hangup(engine: Engine) -> None:
+    """From now on SIGHUP reloads, except where it means that the engine's own terminal was closed."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def hangup() -> None:
+        tasks.add(task := asyncio.create_task(reload(engine)))
+        task.add_done_callback(tasks.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hangup)
+
+
 def handle_signals(ending: asyncio.Event, *, detached: bool) -> None:
-    """SIGTERM and SIGINT end in order; a detached engine ignores a hang-up."""
+    """SIGTERM and SIGINT end in order; until an engine is ready a hang-up ends it, except a detached one."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)

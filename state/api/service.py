@@ -44,6 +44,9 @@ class EngineService(Protocol):
     async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted: ...
     async def stop_all(self, caller: Caller) -> Accepted: ...
 
+    async def reload(self, caller: Caller) -> Accepted:
+        """Take the changed files of the estate, all or nothing."""
+
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
         """Entries with seq > after, oldest first, each with a message."""
 

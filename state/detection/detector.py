@@ -41,7 +41,7 @@ class Detector:
     """
 
     def __init__(self, setting: FoldSetting) -> None:
-        self._estate, self._judge, self._actor = setting.estate, setting.judge, setting.actor
+        self._judge, self._actor = setting.judge, setting.actor
         self._mono, self._boot = setting.mono, setting.boot
         self.clocks: dict[str, RtoClock] = {}
         self._failing: dict[str, float] = {}
@@ -173,7 +173,7 @@ class Detector:
         for name, cluster in judgement.clusters.items():
             self._split_brain(name, cluster, now_mono)
         for name, verdict in judgement.services.items():
-            self._follow(name, self._estate.services[name].rto, verdict.health, verdict.message, now_mono)
+            self._follow(name, judgement.estate.services[name].rto, verdict.health, verdict.message, now_mono)
         before, self._healths = self._healths, judgement.healths
         self.urgent = self._healths != before
         noticed, self._pending = self._pending, []

@@ -4,4 +4,9 @@ from __future__ import annotations
 
 from state.capabilities import Capability
 
-CAPABILITY = Capability("engine", events=("state.engine.events",), projections=("state.engine.life:LIFE",))
+CAPABILITY = Capability(
+    "engine",
+    events=("state.engine.events",),
+    projections=("state.engine.life:LIFE", "state.engine.reload:PENDING"),
+    contributions=("state.engine.reload:contribute",),
+)

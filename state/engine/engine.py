@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.capabilities import load_events, parts
+from state.changes.model import Change, ChangeSpec
 from state.checks.model import Answer, unknown
 from state.checks.registry import check_kinds
 from state.clock import Clock
@@ -22,6 +23,8 @@ from state.engine.attached import Attached
 from state.engine.events import EngineStarted, EngineStopped, Heartbeat, RequestRefused
 from state.engine.life import GAP
 from state.engine.poller import Poller
+from state.engine.reload import Pending, Reload
+from state.engine.setup import EstateFiles, Setup
 from state.engine.topics import Topics
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
@@ -64,7 +67,9 @@ PAGE = 2000
 class Engine:
     """Implements `state.api.service.EngineService` for one estate.
 
-    `pid` is shown to people, `node` names this journal's host; the account `uid` that runs it may always stop it.
+    `setup` is what the parts are from, with its digest, and `files` where a later one is read; without them nothing
+    can be reloaded. `pid` is shown to people, `node` names this journal's host; the account `uid` that runs it may
+    always stop it.
     """
 
     def __init__(
@@ -79,6 +84,8 @@ class Engine:
         pid: int,
         uid: int,
         reach: Reach = ignore_point,
+        setup: Setup | None = None,
+        files: EstateFiles | None = None,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
         self.boot = secrets.token_hex(8)
@@ -87,7 +94,7 @@ class Engine:
         self._store = store
         self._actor = f"engine@{node}"
         load_events()
-        judge = Judge(estate, self.world)
+        judge = self._judge = Judge(estate, self.world)
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
         self.folds = Folds(tuple(parts("projections")), setting)
         self.history = self.folds.of(RunHistory)
@@ -95,15 +102,26 @@ class Engine:
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
         self._verifier, self._verifying = Verifier(), asyncio.Lock()
-        planner, leases = Planner(estate, outside, library, self.history), Leases(self.history, self.journal, clock)
-        effects = Effects(planner.build, self.journal, clock, reach)
+        self._planner = Planner(estate, outside, library, self.history)
+        leases = Leases(self.history, self.journal, clock)
+        effects = Effects(self._build, self.journal, clock, reach)
         self.executor = Executor(effects, self.journal, clock, self._ask, leases, self._actor)
-        self.plans = Submissions(estate, planner, self.history, leases, self.journal, self.executor, clock)
+        self.plans = Submissions(estate, self._planner, self.history, leases, self.journal, self.executor, clock)
         self.executor.undoer = self.plans
         self.controls = RunControls(self.history, self.journal, self.executor)
         self.attached = Attached(clock, self._move)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
+        self._reload = Reload(
+            setup or Setup(estate, outside, library),
+            files,
+            self._renew,
+            pending=self.folds.of(Pending),
+            history=self.history,
+            plans=self.plans,
+            journal=self.journal,
+            moved=self._move,
+        )
         self._version = self._content = 0
         self._woken = clock.mono()
         self._moved = asyncio.Event()
@@ -121,6 +139,7 @@ class Engine:
         await self.plans.tell_not_undone()
         self._poller.start()
         self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
+        self._tasks.append(asyncio.create_task(self._reload.watch(), name="files"))
         for run in self.history.open():
             self.executor.start(run, restarted=True)
 
@@ -214,6 +233,29 @@ class Engine:
         message = f"stopping {', '.join(r.id for r in runs)}" if runs else "nothing is running"
         return Accepted("", message)
 
+    async def reload(self, caller: Caller) -> Accepted:
+        """Take the changed files of the estate; open runs continue, streams stay, plans shown before are void."""
+        self._require_ending(caller, "reloading the estate")
+        return Accepted("", await self._reload.take(caller.person or caller.account, caller.session))
+
+    async def reload_by_signal(self) -> str:
+        """The same, asked for by the service manager. Raises RecoveryError."""
+        return await self._reload.take(self._actor, "")
+
+    def _build(self, spec: ChangeSpec) -> Change:
+        return self._planner.build(spec)  # of the setup in force, also in runs that began under a former one
+
+    def _renew(self, setup: Setup) -> Coroutine[Any, Any, None]:
+        """Put another setup in force between two instants; the journal, its folds and open runs stay."""
+        self.estate, self.outside = setup.estate, setup.outside
+        self._judge.renew(setup.estate)
+        self._planner = Planner(setup.estate, setup.outside, setup.library, self.history)
+        self.plans.renew(setup.estate, self._planner)
+        self._topics.renew(setup.library)
+        closing = self._poller.renew(setup.outside.sources)
+        self._move()
+        return closing
+
     async def shut_down(self, caller: Caller) -> Accepted:
         """End this engine; open runs keep their state and continue when an engine starts again."""
         self._require_ending(caller, "ending the engine")
@@ -249,6 +291,7 @@ class Engine:
                 if not verifier.feed(e for e in entries if e.seq <= seq):
                     break
             self.journal.chain = verifier.finish(head).problem
+            self._topics.verified_seq = 0 if self.journal.doubt else seq
         self._topics.verified = self.journal.chain or self.journal.unread or f"chain verified to entry {seq}"
         self._move()
         return self.journal.chain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from state.journal.events import WORDS, Observation, Said, event
+from state.journal.events import WORDS, Body, Observation, Said, event
 
 
 @event("engine.started")
@@ -40,6 +40,19 @@ class ClockJumped(Observation):
     seconds: float
     message: str = field(metadata=WORDS)
     more: int = 0
+
+
+@event("estate.reloaded")
+@dataclass(frozen=True, slots=True)
+class EstateReloaded(Body):
+    """Changed files are in force: their digests before and now, and what differs by `section/name`."""
+
+    before: str
+    after: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    message: str = field(metadata=WORDS)
 
 
 @event("request.refused")

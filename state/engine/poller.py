@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from state.clock import Clock
 from state.errors import ReadFailure, Trouble
@@ -24,21 +25,47 @@ class Poller:
     """Keeps a world current. A source that hangs delays only itself."""
 
     def __init__(self, sources: Sequence[Source], world: World, clock: Clock, on_observed: OnObserved) -> None:
-        self._sources, self._world, self._clock, self._on_observed = sources, world, clock, on_observed
-        self._tasks: list[asyncio.Task[None]] = []
+        self._world, self._clock, self._on_observed = world, clock, on_observed
+        self._sources = {source.key: source for source in sources}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         for source in sources:
             world.observed[source.key] = Observed(source.key, source.limit)
 
     def start(self) -> None:
         """Begin reading."""
-        self._tasks = [asyncio.create_task(self._poll(s), name=f"poll {s.key}") for s in self._sources]
+        for source in self._sources.values():
+            self._start(source)
+
+    def _start(self, source: Source) -> None:
+        self._tasks[source.key] = asyncio.create_task(self._poll(source), name=f"poll {source.key}")
+
+    def renew(self, sources: Sequence[Source]) -> Coroutine[Any, Any, None]:
+        """Read these sources from now on; those that are the same objects go on undisturbed, of others nothing is known
+        yet. Returns what closes those that are left out."""
+        fresh = {source.key: source for source in sources}
+        gone = [source for key, source in self._sources.items() if fresh.get(key) is not source]
+        tasks = [self._tasks.pop(source.key) for source in gone if source.key in self._tasks]
+        for task in tasks:
+            task.cancel()
+        for source in gone:
+            del self._world.observed[source.key]
+        new = [source for key, source in fresh.items() if self._sources.get(key) is not source]
+        self._sources = fresh
+        for source in new:
+            self._world.observed[source.key] = Observed(source.key, source.limit)
+            self._start(source)
+        return self._end(tasks, gone)
 
     async def close(self) -> None:
         """Stop reading and close every connection."""
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(s.close() for s in self._sources), return_exceptions=True)
+        await self._end(tasks, list(self._sources.values()))
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]], sources: Sequence[Source]) -> None:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(s.close() for s in sources), return_exceptions=True)
 
     async def _poll(self, source: Source) -> None:
         await asyncio.sleep(random.random() * min(source.every, 0.2))  # noqa: S311 jitter, not a secret

@@ -33,6 +33,12 @@ class Topics:
         self._built: dict[str, tuple[Reads, Basis, Any]] = {}
         self._context: tuple[int, JournalState, ViewContext] | None = None
         self.verified = "not verified yet"
+        self.verified_seq = 0
+
+    def renew(self, library: Library) -> None:
+        """Another estate and other runbooks: no view of before is valid."""
+        self._library, self._context = library.rows(), None
+        self._built.clear()
 
     def view(self, topic: str, version: int) -> Any:
         """The topic at a version of everything. Raises NotFound."""
@@ -70,4 +76,6 @@ class Topics:
 
     def _state(self) -> JournalState:
         journal = self._journal
-        return JournalState(journal.seq, journal.head.hex(), journal.unavailable, journal.doubt, self.verified)
+        return JournalState(
+            journal.seq, journal.head.hex(), journal.unavailable, journal.doubt, self.verified, self.verified_seq
+        )

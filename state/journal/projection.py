@@ -22,7 +22,10 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class FoldSetting:
-    """What a projection starts from; `boot` identifies this engine process, `actor` is the actor of its entries."""
+    """What a projection starts from; `boot` identifies this engine process, `actor` is the actor of its entries.
+
+    `estate` is that of the start; after a reload `judge.at(…).estate` is the one in force.
+    """
 
     estate: Estate
     judge: Judge

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -52,11 +53,23 @@ class Submissions:
         self._leases, self._journal, self._executor, self._clock = leases, journal, executor, clock
         self._open: dict[str, Plan] = {}
         self._submitting = asyncio.Lock()
-        self._halts = 0
+        self._halts = self._renewals = 0
 
     def void(self) -> None:
         """Forget every open plan."""
         self._open.clear()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """While it lasts no run begins."""
+        async with self._submitting:
+            yield
+
+    def renew(self, estate: Estate, planner: Planner) -> None:
+        """Plan by another estate from now on; what was shown before is void."""
+        self._estate, self._planner = estate, planner
+        self._renewals += 1
+        self.void()
 
     def halt(self) -> None:
         """After a stop of everything: no plan becomes a run any more, open plans are void."""
@@ -66,6 +79,7 @@ class Submissions:
     async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         """A plan and its card, from readings made now."""
         require_role(caller, ACTING, "planning")
+        renewals = self._renewals
         draft = self._planner.draft(request)
         began = self._clock.mono()
         seen = await self._planner.see(draft)
@@ -80,6 +94,7 @@ class Submissions:
         )
         card = make_card(secrets.token_hex(6), draft, seen, context)
         steps, risk = pin(draft, seen), risk_of(seen)
+        self._require_current(renewals)
         while len(self._open) >= MOST_OPEN:
             del self._open[next(iter(self._open))]
         self._open[card.plan] = Plan(draft, caller.person, steps, risk, targets_of(seen), now, card)
@@ -120,8 +135,9 @@ class Submissions:
             raise Refused("fingerprint", "the confirmation is for another plan", "Preview again")
         if plan.card.refusals:
             raise Refused.because(plan.card.refusals[0])
-        halts = self._halts
+        halts, renewals = self._halts, self._renewals
         async with self._submitting:
+            self._require_current(renewals)
             return await self._begin(caller, plan, halts)
 
     async def _begin(self, caller: Caller, plan: Plan, halts: int) -> Accepted:
@@ -138,6 +154,10 @@ class Submissions:
         if plan.draft.retry_of is not None:
             return await self._retry(caller, plan.draft, steps[0])
         return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets, halts)
+
+    def _require_current(self, renewals: int) -> None:
+        if renewals != self._renewals:
+            raise Refused("estate-loaded", "the estate was reloaded meanwhile", "Preview again")
 
     def _require_going(self, halts: int) -> None:
         if halts != self._halts:

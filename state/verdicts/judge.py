@@ -61,6 +61,10 @@ class Judge:
         self._readings: list[Observed[Any]] = []
         self._last: Judgement | None = None
 
+    def renew(self, estate: Estate) -> None:
+        """Judge by another estate from now on."""
+        self._estate, self._last = estate, None
+
     def at(self, now_mono: float) -> Judgement:
         """The judgement now (monotonic seconds)."""
         last, readings = self._last, list(self._world.observed.values())

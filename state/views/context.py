@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from state.api.views.header import ConsoleRow, DataRisk, WaitingRun
+from state.api.views.header import ConsoleRow, DataRisk, EstateChange, WaitingRun
 from state.api.views.runbooks import RunbookRow
 from state.capabilities import parts
 from state.detection.detector import Detector
@@ -34,6 +34,7 @@ class JournalState:
     unavailable: str = ""
     doubt: str = ""
     verified: str = ""
+    verified_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,14 @@ class Contribution:
     """What one capability adds to every screen.
 
     `alarms` must be seen on every screen, besides the causes that the readings show; `running` names the open runs;
-    `risks` is what a failover now could lose; `waiting` the runs that need a person.
+    `risks` is what a failover now could lose; `waiting` the runs that need a person; `estate_change` files that are not
+    loaded.
     """
 
     alarms: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
     risks: tuple[DataRisk, ...] = ()
+    estate_change: EstateChange | None = None
     waiting: tuple[WaitingRun, ...] = ()
 
 

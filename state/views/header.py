@@ -34,6 +34,9 @@ def build(context: ViewContext) -> HeaderView:
         sources=sources(context.world),
         waiting={run.run: run for each in added for run in each.waiting},
         consoles=context.consoles,
+        journal_doubt=journal.doubt,
+        journal_verified_seq=journal.verified_seq,
+        estate_change=next((each.estate_change for each in added if each.estate_change is not None), None),
     )
     return context.memory.keep("header", view)
 

@@ -168,3 +168,67 @@ def test_journal_filters(place: EnginePlace) -> None:
     assert recovery("journal", "tail", "--since", "yesterday", place=place).returncode == 2
     assert recovery("journal", "tail", "--run", "R-77", place=place).returncode == 2
     assert recovery("engine", "stop", place=place).returncode == 0
+
+
+BOOK = """\
+runbook: wait
+title: Wait
+steps:
+  - {id: wait, wait: 1s}
+"""
+
+
+def logged(place: EnginePlace, part: str) -> str:
+    """Wait for a line of the log."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for line in place.log.read_text().splitlines():
+            if part in (message := json.loads(line)["message"]):
+                return str(message)
+        time.sleep(0.05)
+    raise AssertionError(place.log.read_text())
+
+
+def test_a_changed_estate_is_announced_and_taken_by_verb_and_by_signal_or_refused_with_the_reason(
+    place: EnginePlace,
+) -> None:
+    assert place.file is not None
+    assert recovery("engine", "start", place=place).returncode == 0
+    pid, whole = holder(place), place.file.read_text()
+
+    (place.file.parent / "books").mkdir()
+    (place.file.parent / "books/wait.yaml").write_text(BOOK)
+    more = whole.replace("runbooks: []", "runbooks: [books]") + "services: {shop: {tier: 1, rto: 5m, rpo: 1MB}}\n"
+    place.file.write_text(more)
+    end = time.monotonic() + 20
+    while "recovery engine reload" not in (said := recovery("status", "--json", place=place).stdout):
+        assert time.monotonic() < end, said
+        time.sleep(0.1)
+    taken = recovery("engine", "reload", place=place)
+    assert taken.returncode == 0, taken.stderr
+    assert "added services/shop, runbook/wait" in taken.stdout
+    assert "wait" in recovery("runbook", "list", place=place).stdout
+    assert "nothing has changed" in recovery("engine", "reload", place=place).stdout
+
+    place.file.write_text(more.replace("tier: 1", "tier: 9"))
+    refused = recovery("engine", "reload", place=place)
+    assert refused.returncode == 2
+    assert "tier" in refused.stderr
+    os.kill(pid, signal.SIGHUP)
+    assert "tier" in logged(place, "not reloaded")
+
+    place.file.write_text(more)
+    (place.file.parent / "books/wait.yaml").write_text(BOOK.replace("1s", "soon"))
+    assert recovery("engine", "reload", place=place).returncode == 2, "a runbook in force is not lost by a mistake"
+    (place.file.parent / "books/wait.yaml").write_text(BOOK.replace("1s", "2s"))
+    os.kill(pid, signal.SIGHUP)
+    assert "changed runbook/wait" in logged(place, "reloaded: ")
+
+    place.file.write_text(more.replace("environment: drill", "environment: lab"))
+    assert recovery("engine", "reload", place=place).returncode == 4
+    assert holder(place) == pid
+    kinds = [
+        json.loads(line)["kind"] for line in recovery("journal", "tail", "--json", place=place).stdout.splitlines()
+    ]
+    assert kinds.count("estate.reloaded") == 2
+    assert recovery("engine", "stop", place=place).returncode == 0

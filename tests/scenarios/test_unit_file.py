@@ -163,5 +163,6 @@ def test_what_the_unit_says_is_what_the_engine_expects() -> None:
     said = directives(UNIT)
     assert said["RuntimeDirectory"] == said["StateDirectory"] == ["recovery/%i"]
     assert said["RuntimeDirectoryMode"] == ["0755"], "observe.sock is for everybody on the host"
+    assert said["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
     assert "--group recovery" in said["ExecStart"][0]
     assert said["Group"] == ["recovery"], "an account can give a socket to its own groups only"

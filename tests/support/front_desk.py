@@ -147,6 +147,9 @@ class Desk:
     async def stop_all(self, caller: Caller) -> Accepted:
         return await self._acted("stop", caller)
 
+    async def reload(self, caller: Caller) -> Accepted:
+        return await self._acted("reload", caller)
+
     async def shut_down(self, caller: Caller) -> Accepted:
         return await self._acted("shutdown", caller)
 

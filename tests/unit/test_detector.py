@@ -35,7 +35,7 @@ class Told:
     """A judge that says what it was told to say."""
 
     def __init__(self) -> None:
-        self.shop = Verdict()
+        self.shop, self.estate = Verdict(), ESTATE_
         self.services, self.clusters = {"shop": self.shop}, dict[str, Any]()
 
     @property

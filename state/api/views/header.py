@@ -75,12 +75,22 @@ class ConsoleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EstateChange:
+    """The estate's files were changed and are not loaded: when (seconds since 1970), and why they cannot be, if so."""
+
+    at: float
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderView:
     """On every screen: the estate, the clocks, the risk, what is running, the journal's head.
 
     `causes` is everything that is wrong, at its root, the worst first; its first entry is the sentence under the tabs.
     `alarms` is the detail of those that cannot be left alone. `waiting` are the runs that need a person, by their id;
-    `consoles` the attached consoles.
+    `consoles` the attached consoles. `journal_doubt` says why recorded entries cannot be trusted,
+    `journal_verified_seq` up to which entry the chain is verified, `estate_change` that the files are not those that
+    are loaded.
     """
 
     estate: str
@@ -97,3 +107,6 @@ class HeaderView:
     waiting: Mapping[str, WaitingRun] = field(default_factory=dict)
     consoles: Mapping[str, ConsoleRow] = field(default_factory=dict)
     causes: tuple[Cause, ...] = ()
+    journal_doubt: str = ""
+    journal_verified_seq: int = 0
+    estate_change: EstateChange | None = None

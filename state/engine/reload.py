@@ -1,0 +1,131 @@
+"""Changed files of the estate: announced on every screen, and taken without a restart when nothing stands on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from state.api.views.header import EstateChange
+from state.engine.events import EstateReloaded
+from state.engine.setup import FIXED, Differences, EstateFiles, Setup, differences, stands_on
+from state.errors import Refused
+from state.journal.events import Event, Recorded
+from state.journal.projection import FoldSetting, Projection
+from state.journal.writer import Journal
+from state.planning.submissions import Submissions
+from state.runs.fold import RunHistory
+from state.units import utc
+from state.views.context import Contribution, ViewContext
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the files."""
+SHOWN = 16
+"""Characters of a digest in messages."""
+
+
+class Pending:
+    """What was changed in the files and is not loaded, if anything."""
+
+    def __init__(self, setting: FoldSetting | None = None) -> None:
+        self.change: EstateChange | None = None
+        self.unrecorded = 0
+
+    def fold(self, recorded: Recorded) -> None:
+        """A reload took the files as they were then."""
+        self.change = None
+
+    def announce(self, change: EstateChange | None) -> bool:
+        """Remember what the files are now; whether that is news."""
+        news = change != self.change
+        self.change, self.unrecorded = change, self.unrecorded + news
+        return news
+
+
+PENDING = Projection(Pending, Pending, (EstateReloaded,), Pending.fold)
+
+
+def contribute(context: ViewContext) -> Contribution:
+    """An alarm while the engine decides by other rules than the files have."""
+    change = context.of(Pending).change
+    if change is None:
+        return Contribution()
+    since = f"estate or runbook changed {utc(change.at)}"
+    how = f"cannot be loaded: {change.problem}" if change.problem else "not loaded: recovery engine reload"
+    return Contribution(alarms=(f"{since}, {how}",), estate_change=change)
+
+
+class Reload:
+    """Looks at the files and takes them on request.
+
+    `renew` puts a setup in force: it must not fail, and returns what is still to be closed.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        files: EstateFiles | None,
+        renew: Callable[[Setup], Coroutine[Any, Any, None]],
+        *,
+        pending: Pending,
+        history: RunHistory,
+        plans: Submissions,
+        journal: Journal,
+        moved: Callable[[], None],
+    ) -> None:
+        self.setup, self._files, self._renew = setup, files, renew
+        self._pending, self._history, self._plans, self._journal = pending, history, plans, journal
+        self._moved = moved
+        self._one = asyncio.Lock()
+
+    async def watch(self) -> None:
+        """Announce changed files until cancelled."""
+        while self._files is not None:
+            await self.look(self._files)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def look(self, files: EstateFiles) -> None:
+        """Compare the files with what is loaded."""
+        now = await asyncio.to_thread(files.look)
+        same = now.digest == self.setup.digest
+        if self._pending.announce(None if same else EstateChange(now.at, now.problem)):
+            self._moved()
+
+    async def take(self, actor: str, session: str) -> str:
+        """Load the files and put them in force; what is different, in words.
+
+        Raises ConfigError for invalid files, Refused for what open runs stand on, JournalUnavailable; then everything
+        stays as it was.
+        """
+        if self._files is None:
+            raise Refused("estate-files", "this engine was not started from files", "Restart it")
+        async with self._one:
+            fresh = await asyncio.to_thread(self._files.load, self.setup)
+            async with self._plans.alone():  # no run begins between the check and the change
+                differs = differences(self.setup, fresh)
+                self._require_free(differs)
+                before, after = self.setup.digest[:SHOWN], fresh.digest[:SHOWN]
+                if before == after:
+                    return "nothing has changed"
+                message = f"estate {before} → {after}: {differs}"
+                body = EstateReloaded(
+                    self.setup.digest, fresh.digest, differs.added, differs.removed, differs.changed, message
+                )
+                await self._journal.append(Event(body, actor, session))
+                self.setup = fresh
+                closing = self._renew(fresh)
+        await closing
+        return message
+
+    def _require_free(self, differs: Differences) -> None:
+        fixed = [name for name in FIXED if name in differs.changed]
+        if fixed:
+            fact = f"{' and '.join(fixed)} cannot change while an engine runs"
+            raise Refused("estate-fixed", fact, "Stop the engine and start one for the other estate")
+        needed = {run.id: names for run in self._history.open() if (names := stands_on(run, differs))}
+        if needed:
+            said = "; ".join(f"{run} stands on {', '.join(names)}" for run, names in needed.items())
+            way_out = (
+                f"Wait until {' and '.join(needed)} has ended, or stop it; what no run stands on can be taken alone"
+            )
+            raise Refused("estate-in-use", said, way_out)
