@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from adapters.api_server.verdict_metrics import verdicts
 from state.api.run_states import RunState
 from state.api.service import EngineService
 from state.api.views.header import HeaderView
@@ -50,6 +51,7 @@ class EngineMetrics(Collector):
         header: HeaderView = self._service.view("header")
         yield _one("recovery_journal_seq", "Sequence number of the newest journal entry.", header.journal_seq)
         yield from self._sources(header)
+        yield from verdicts(self._service)
         yield self._runs(self._service.view("runbooks"))
         yield self._rows()
 

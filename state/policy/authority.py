@@ -53,7 +53,7 @@ def require_risk(caller: Caller, risk: Risk, policies: Policies) -> None:
     require_role(caller, ROLES_BY_RISK[risk], f"a {risk.value} change")
     if risk.value in policies.second_person:
         fact = f"{risk.value} changes need an approval in this estate, and this engine cannot collect one"
-        way_out = f"Remove {risk.value} from policies.second_person and restart the engine"
+        way_out = f"Remove {risk.value} from policies.second_person, then recovery engine reload"
         raise Refused("second-person", fact, way_out, "the maintainers of the estate file")
 
 

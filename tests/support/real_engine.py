@@ -112,8 +112,9 @@ class RealEngine:
         self.process: subprocess.Popen[bytes] | None = None
         self._said = home / "engine.err"
 
-    async def start(self, point: str = "") -> None:
-        """Start it and wait until it serves; with `point` it will kill itself where that point is reached."""
+    async def start(self, point: str = "", metrics: int = 0) -> None:
+        """Start it and wait until it serves; with `point` it will kill itself where that point is reached. `metrics`
+        is the port of /metrics."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RECOVERY_")}
         if point:
             environment["RECOVERY_FAULT_POINT"] = point
@@ -127,6 +128,8 @@ class RealEngine:
                     "--estate",
                     str(self.place.file),
                     "--detached",
+                    "--metrics",
+                    str(metrics),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
