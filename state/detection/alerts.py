@@ -8,7 +8,8 @@ from state.detection.families import Family, Look, after, lasted, named
 from state.detection.follow import NORMAL, Pace, Shift
 from state.detection.observations import AlertFired, AlertResolved, EndedAlert, FiringAlert
 from state.journal.events import Observation
-from state.world.readings import Alert, AlertsReading
+from state.verdicts.alerts import KnownAlert, alerts_verdict
+from state.world.readings import AlertsReading
 
 FIRING, SUPPRESSED = "firing", "suppressed"
 MOST = 200
@@ -16,7 +17,7 @@ MOST = 200
 
 
 class Alerts(Family):
-    """All alerts that any source reports."""
+    """All alerts that any source reports, but those for information: what the verdict on alerts counts."""
 
     pace = Pace(worse=1.0, better=2.0, gather=1.0)
     bodies = (AlertFired, AlertResolved)
@@ -26,22 +27,20 @@ class Alerts(Family):
         self._facts: dict[str, FiringAlert] = {}
 
     def see(self, look: Look) -> Iterator[tuple[str, str | None]]:
-        world, found, fresh = look.judgement.world, dict[str, dict[str, Alert]](), set[str]()
+        world = look.judgement.world
         keys = world.keys("alerts")
-        for key in keys:
-            reading = world.fresh(key, AlertsReading, look.mono)
-            if reading is None:
-                continue
-            fresh.add(key)
-            for alert in reading.alerts:
-                found.setdefault(alert.fingerprint, {})[key] = alert
-        for fingerprint, reports in found.items():
-            fact = self._facts[fingerprint] = _fact(reports)
-            yield fingerprint, fact.state
+        fresh = {key for key in keys if world.fresh(key, AlertsReading, look.mono) is not None}
+        verdict = alerts_verdict(look.judgement.estate, world, look.mono)
+        found: set[str] = set()
+        for known in (*verdict.firing, *verdict.suppressed):
+            fact = _fact(known)
+            found.add(fact.fingerprint)
+            self._facts[fact.fingerprint] = fact
+            yield fact.fingerprint, fact.state
         for fingerprint in self.follower.open:
             if fingerprint not in found:
-                known = self._facts.get(fingerprint)
-                reported = fresh if known is None else {*known.sources} & {*keys} or fresh
+                former = self._facts.get(fingerprint)
+                reported = fresh if former is None else {*former.sources} & {*keys} or fresh
                 yield fingerprint, NORMAL if reported & fresh else None  # a silent source ends nothing
         self._facts = {name: fact for name, fact in self._facts.items() if name in found or name in self.follower.open}
 
@@ -65,24 +64,23 @@ class Alerts(Family):
         return [(alert.fingerprint, NORMAL) for alert in body.alerts]
 
 
-def _fact(reports: dict[str, Alert]) -> FiringAlert:
-    """One alert from all its reports: it fires unless every source suppresses it."""
-    alert = next((a for a in reports.values() if a.state != SUPPRESSED), next(iter(reports.values())))
-    state = SUPPRESSED if alert.state == SUPPRESSED else FIRING
+def _fact(known: KnownAlert) -> FiringAlert:
+    alert = known.alert
     return FiringAlert(
         alert.fingerprint,
         alert.name or alert.fingerprint,
         alert.severity,
-        state,
+        FIRING if alert.suppressed is None else SUPPRESSED,
         alert.started_at,
         alert.summary,
-        tuple(sorted(reports)),
+        known.sources,
+        "" if alert.suppressed is None else alert.suppressed.text,
     )
 
 
 def _fired(alerts: Sequence[FiringAlert]) -> str:
     def shown(alert: FiringAlert) -> str:
-        notes = ", ".join(note for note in (alert.severity, alert.state if alert.state == SUPPRESSED else "") if note)
+        notes = ", ".join(note for note in (alert.severity, alert.suppressed) if note)
         return f"{alert.name} ({notes})" if notes else alert.name
 
     if len(alerts) == 1:

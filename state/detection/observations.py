@@ -152,7 +152,8 @@ class ReplicationRestored(Observation):
 
 @dataclass(frozen=True, slots=True)
 class FiringAlert:
-    """One alert, by its fingerprint, as all sources together report it; `state` is `firing` or `suppressed`."""
+    """One alert, by its fingerprint, as all sources together report it; `state` is `firing` or `suppressed`, and
+    `suppressed` says by whom and until when."""
 
     fingerprint: str
     name: str
@@ -161,6 +162,7 @@ class FiringAlert:
     started_at: float
     summary: str
     sources: tuple[str, ...]
+    suppressed: str = ""
 
 
 @event("alert.fired")

@@ -74,6 +74,7 @@ class History:
     def notice(self, now_mono: float) -> Sequence[Event]:
         """Take the figures that are shown now, once for each reading."""
         judged = self._judge.at(now_mono)
+        self._estate = judged.estate
         number = int(self._clock.wall() // STEP)
         for name, verdict in judged.services.items():
             seen = judged.world.observed.get(verdict.source)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from state.api.views.overview import Suppression
 from state.capabilities import load_events
 from state.detection.detector import Detector
 from state.detection.events import ServiceImpaired, ServiceRecovered, SplitBrainCleared, SplitBrainDetected
@@ -167,7 +168,8 @@ def patroni(node: str, role: str) -> PatroniReading:
 
 
 def alert(fingerprint: str, state: str = "active", severity: str = "critical") -> Alert:
-    return Alert(f"Alert{fingerprint}", state, severity, WALL, "it burns", fingerprint)
+    silence = Suppression("silenced", "ada", None, "") if state == "suppressed" else None
+    return Alert(f"Alert{fingerprint}", state, severity, WALL, "it burns", fingerprint, suppressed=silence)
 
 
 def test_a_silent_source_is_recorded_once_with_its_facts_and_again_when_it_is_back(night: Night) -> None:
@@ -297,7 +299,7 @@ def test_an_alert_of_a_pair_fires_and_ends_once_and_suppression_is_said(night: N
         ("a", "firing", (ALERTS, other)),
         ("b", "suppressed", (ALERTS, other)),
     }
-    assert "suppressed" in fired.line
+    assert "Alertb (critical, silenced by ada)" in fired.line
     night.put(other, None)  # the second one dies: that ends no alert
     night.sleep(20)
     assert [b for b in night.bodies() if isinstance(b, AlertResolved)] == []
