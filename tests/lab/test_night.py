@@ -112,7 +112,7 @@ async def test_the_board_has_data_for_every_query_on_the_labs_prometheus(lab: La
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = Path(lab.directory) / "prometheus.yml"
+    config = Path(lab.description()["root"]) / "prometheus.yml"
     former = config.read_text()
     jobs = json.loads(former)
     jobs["scrape_configs"].append({"job_name": "recovery", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]})
