@@ -11,7 +11,7 @@ from state.journal.events import Body, Event, Recorded
 from state.journal.projection import FoldSetting, Projection
 
 
-class Watch:
+class NightWatch:
     """Folds its own events, so that a restart neither doubles nor loses any.
 
     At most one batch of each family waits for the journal: while it cannot be written, what changes is followed, and
@@ -55,4 +55,4 @@ class Watch:
         return noticed
 
 
-WATCH = Projection(Watch, Watch, (), Watch.fold, notice=Watch.notice)
+WATCH = Projection(NightWatch, NightWatch, (), NightWatch.fold, notice=NightWatch.notice)

@@ -25,7 +25,7 @@ from state.detection.observations import (
     SourceBack,
     SourceSilent,
 )
-from state.detection.watch import Watch
+from state.detection.watch import NightWatch
 from state.engine.events import ClockJumped, EngineSuspended, Heartbeat
 from state.engine.life import Life
 from state.errors import Trouble
@@ -86,7 +86,7 @@ class Night:
         setting = FoldSetting(
             self.estate, Judge(self.estate, self.world), self.clock, f"boot{self.boot}", "engine@test"
         )
-        self.states = (Detector(setting), Watch(setting), Life(setting))
+        self.states = (Detector(setting), NightWatch(setting), Life(setting))
         for key in self.readings:
             self.world.observed[key] = Observed(key, LIMIT)
         for entry in self.journal:
@@ -339,7 +339,7 @@ def test_ever_new_alerts_are_collected_into_few_entries_and_forgotten(night: Nig
     night.put(ALERTS, AlertsReading((), True))
     night.sleep(2 * 3600)
     watch = night.states[1]
-    assert isinstance(watch, Watch)
+    assert isinstance(watch, NightWatch)
     assert all(not family.follower._tracks for family in watch._families if type(family).__name__ == "Alerts")
 
 

@@ -263,7 +263,8 @@ async def test_a_service_that_is_reloaded_while_it_fails_keeps_its_clock_with_th
         files.now = tree(services={"shop": SLOWER})
         await lab.engine.reload(COMMANDER)
         row = lab.engine.view("overview").services["shop"]
-        assert (row.rto.started_mono, row.rto_target) == (started, 540)
+        assert row.rto_target == 540
+        assert abs(row.rto.started_mono - started) < 1.0, "the clock goes on"
 
 
 def test_what_differs_is_named() -> None:
