@@ -16,6 +16,7 @@ EXAMPLES: Mapping[str, str] = {
     "lab fault lift": "recovery lab fault lift bad-release",
     "engine run": "recovery engine run --estate /etc/recovery/eu-shop --group recovery --metrics 9187",
     "engine start": "recovery engine start --estate recovery.yaml",
+    "engine reload": "recovery engine reload --estate eu-shop",
     "engine stop": "recovery engine stop --estate eu-shop",
     "engine status": "recovery engine status --host ssh://ada@bastion2 --json",
     "console": "recovery console --host ssh://ada@bastion2 --observe",
