@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -46,10 +46,14 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class AdapterContext:
-    """The estate's folder and polling settings; resolves secrets."""
+    """The estate's folder and polling settings; resolves secrets.
+
+    `watched` has for each monitor the services of the estate as they are called there.
+    """
 
     base: Path
     polling: Polling
+    watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def secret(self, ref: SecretRef | None) -> Secret | None:
         """The secret behind a reference. Raises ConfigError."""

@@ -21,7 +21,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
     With `kept`, the adapters of entries that are the same there are taken over with their connections and secrets.
     Reads the secrets of the others, so it may block for as long as their commands take. Raises ConfigError.
     """
-    context = AdapterContext(base, estate.polling)
+    context = AdapterContext(base, estate.polling, watched(estate))
     before, had = kept or (None, Outside((), {}, {}))
     balancers: dict[str, Balancer] = {}
     databases: dict[str, Database] = {}
@@ -60,3 +60,13 @@ def _same(before: Estate | None, now: Estate, section: str) -> bool:
     if before is None or before.polling != now.polling:
         return False
     return section != "monitors" or before.services == now.services
+
+
+def watched(estate: Estate) -> dict[str, tuple[str, ...]]:
+    """For each monitor the services whose figures it is asked for, as they are called there."""
+    found: dict[str, set[str]] = {}
+    for service in estate.services.values():
+        for monitor in service.metrics.monitors if service.metrics is not None else ():
+            assert service.metrics is not None
+            found.setdefault(monitor, set()).add(service.metrics.service)
+    return {monitor: tuple(sorted(names)) for monitor, names in found.items()}

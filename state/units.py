@@ -62,6 +62,16 @@ def ago(seconds: float) -> str:
     return f"{sign}{size // 86_400} d"
 
 
+def short_duration(seconds: float) -> str:
+    """A duration as files have it: `200ms`, `15s`, `1m30s`, `20m`."""
+    if not math.isfinite(seconds):
+        return NO_NUMBER
+    if seconds < 10 and seconds != int(seconds):
+        return f"{round(seconds * 1000)}ms" if seconds < 1 else f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{rest}s" if not minutes else f"{minutes}m{rest}s" if rest else f"{minutes}m"
+
+
 def percent(ratio: float) -> str:
     """A share: `18.2%`; `<0.1%` and `>99.9%` where rounding would show 0% or 100%."""
     if not math.isfinite(ratio):

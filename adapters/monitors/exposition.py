@@ -1,15 +1,16 @@
 """Reads selected metrics from Prometheus' text exposition, and computes rates of their counters.
 
-Formats: Prometheus text 0.0.4 and OpenMetrics 1.0, whose exemplars are skipped. Lines are filtered by name before
-anything is parsed, and the labels of a series are parsed once: its text is the key.
+Formats: Prometheus text 0.0.4 and OpenMetrics 1.0, whose exemplars are skipped. A page is read whole or not at all: a
+line that is of neither format is an error with its number. The labels of a series are parsed once: its text is the key.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from adapters.monitors.figures import Naming
@@ -26,6 +27,16 @@ EOF = b"# EOF"
 """The end of an OpenMetrics page; every other page ends with a line feed."""
 HASH, UNDERSCORE = b"#_"
 """As numbers: searching bytes for a number is several times faster than for bytes."""
+BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
+OPEN_METRICS = "application/openmetrics-text"
+STRANGE = re.compile(
+    rb"^(?![ \t]*(?:#|\r?$|" + NAME + rb"[ \t{]|\{[ \t]*" + QUOTED + rb"[ \t]*[,}]))[^\n]*", re.MULTILINE
+)
+"""A line that begins neither like a comment nor like a sample, whose name may be quoted (Prometheus 3)."""
+SHOWN = 40
+MOST_GONE = 1000
+"""Series that are remembered after they have gone."""
 ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b'\\"': b'"'}
 ESCAPE = re.compile(rb'\\[\\n"]')
 
@@ -40,36 +51,66 @@ class SampleSeries(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Every wanted counter of one answer; `at` is monotonic seconds."""
+    """Every wanted counter of one answer; `at` is monotonic seconds, when its newest sample was taken."""
 
     at: float
     values: dict[bytes, float]
 
 
-def samples(body: bytes, names: tuple[str, ...]) -> Iterator[tuple[bytes, float]]:
-    """The text of the series and the value of every sample of these metrics; timestamps are not used.
+class Line(NamedTuple):
+    """One sample: its place, the text of its series, value and timestamp as written, None without one."""
 
-    Raises ValueError for a line of them that cannot be read.
-    """
+    number: int
+    key: bytes
+    value: float
+    timestamp: float | None
+
+
+def samples(body: bytes, names: tuple[str, ...]) -> Iterator[Line]:
+    """Every sample of these metrics. Raises UnreadableLine for a line of them that cannot be read."""
     starts = tuple(name.encode() + end for name in names for end in (b"{", b" ", b"\t"))
-    for raw in body.split(b"\n"):
-        line = raw if raw.startswith(starts) else raw.lstrip()
-        if not line.startswith(starts):
-            continue
-        if HASH in line:  # an exemplar with braces of its own, or a label with this sign
-            found = SERIES.match(line)
-            key = found[0].rstrip() if found else b""
-            rest = line[len(key) :].partition(b"#")[0]
+    quoted = tuple(b'{"' + name.encode() + b'"' for name in names)
+    for number, raw in enumerate(body.split(b"\n"), 1):
+        try:
+            found = _sample(raw, starts, quoted)
+        except ValueError as error:
+            raise UnreadableLine(number, raw) from error
+        if found is not None:
+            yield Line(number, *found)
+
+
+class UnreadableLine(ValueError):
+    """A line that is no sample; `message` names and shows it."""
+
+    def __init__(self, number: int, line: bytes) -> None:
+        shown = line[:SHOWN].decode("utf-8", "replace").strip() + ("…" if len(line) > SHOWN else "")
+        self.message = f"line {number} of the metrics cannot be read: {shown}"
+        super().__init__(self.message)
+
+
+def _sample(
+    raw: bytes, starts: tuple[bytes, ...], quoted: tuple[bytes, ...]
+) -> tuple[bytes, float, float | None] | None:
+    """The sample of a line, None when it is of another metric. Raises ValueError."""
+    line = raw if raw.startswith(starts) else raw.lstrip()
+    if not line.startswith(starts):
+        if line.startswith(quoted):
+            raise ValueError("the name of a metric is quoted")
+        return None
+    if HASH in line:  # an exemplar with braces of its own, or a label with this sign
+        found = SERIES.match(line)
+        key = found[0].rstrip() if found else b""
+        rest = line[len(key) :].partition(b"#")[0]
+    else:
+        key, brace, rest = line.rpartition(b"}")
+        if brace:
+            key += brace
         else:
-            key, brace, rest = line.rpartition(b"}")
-            if brace:
-                key += brace
-            else:
-                key, _, rest = line.replace(b"\t", b" ").partition(b" ")
-        value, *timestamp = map(float, rest.split())
-        if len(timestamp) > 1 or UNDERSCORE in rest:  # Python accepts an underscore between digits
-            raise ValueError("a sample must be a value and an optional timestamp")
-        yield key, value
+            key, _, rest = line.replace(b"\t", b" ").partition(b" ")
+    value, *timestamp = map(float, rest.split())
+    if len(timestamp) > 1 or UNDERSCORE in rest:  # Python accepts an underscore between digits
+        raise ValueError("a sample must be a value and an optional timestamp")
+    return key, value, timestamp[0] if timestamp else None
 
 
 def labels_of(key: bytes) -> tuple[str, dict[str, str]]:
@@ -90,45 +131,73 @@ def _text(written: bytes) -> str:
 
 
 class Exposition:
-    """One target's answers of the last seconds."""
+    """One target's answers of the last seconds, for these services only."""
 
-    def __init__(self, naming: Naming) -> None:
-        self._naming = naming
+    def __init__(self, naming: Naming, services: Collection[str], window: float) -> None:
+        self._naming, self._services, self._window = naming, frozenset(services), window
         self._known: dict[bytes, SampleSeries] = {}
         self._ring: deque[Sample] = deque()
+        self.spoiled: set[str] = set()
+        """The services of which a request counter of the last answer is not a number."""
 
-    def take(self, body: bytes, at: float) -> None:
-        """Add an answer. Raises ReadFailure when a wanted line cannot be read, or the last line is not complete."""
-        if not body.endswith((b"\n", EOF)):
-            raise ReadFailure(Trouble.ERROR, "the metrics end in the middle of a line")
-        values: dict[bytes, float] = {}
+    def take(self, body: bytes, at: float, wall: float = 0.0, media: str = "") -> None:
+        """Add an answer that came at this monotonic and wall time.
+
+        Raises ReadFailure when it is not a whole page of metrics, with the number of the first line that is not.
+        """
+        body = body.removeprefix(BOM)
+        _check_page(body, media)
         try:
-            for key, value in samples(body, (self._naming.requests, self._naming.durations)):
-                if key not in self._known:
-                    self._known[key] = self._parse(key)
-                if math.isfinite(value):  # NaN is no data: the counter was not seen
-                    values[key] = value
-        except (ValueError, KeyError) as error:
-            raise ReadFailure(Trouble.ERROR, "a line of the metrics cannot be read") from error
-        self._known = {key: self._known[key] for key in values} if len(self._known) > 2 * len(values) else self._known
+            values, newest = self._values(body)
+        except UnreadableLine as error:
+            raise ReadFailure(Trouble.ERROR, error.message) from error
+        if newest is not None:  # OpenMetrics has seconds, the older format milliseconds
+            at -= max(0.0, wall - (newest if body.rstrip().endswith(EOF) else newest / 1000))
+        if self._ring and at <= self._ring[-1].at:
+            return  # the same samples as before: the target took no new ones
         self._ring.append(Sample(at, values))
+
+    def _values(self, body: bytes) -> tuple[dict[bytes, float], float | None]:
+        """The counters of a page and the newest timestamp of its requests. Raises UnreadableLine."""
+        values: dict[bytes, float] = {}
+        stamps: list[float] = []
+        spoiled: set[str] = set()
+        here: dict[bytes, SampleSeries] = {}
+        for line in samples(body, (self._naming.requests, self._naming.durations)):
+            series = self._known.get(line.key) or self._parse(line)
+            if line.key in here:
+                raise UnreadableLine(line.number, b"the same series again: " + line.key)
+            here[line.key] = self._known[line.key] = series
+            if series.service not in self._services:
+                continue
+            if math.isfinite(line.value):
+                values[line.key] = line.value
+            elif series.le is None:
+                spoiled.add(series.service)
+            if line.timestamp is not None and series.le is None:
+                stamps.append(line.timestamp)
+        self.spoiled = spoiled
+        if len(self._known) > 2 * len(here) + MOST_GONE:  # series come and go
+            held = set().union(here, *(answer.values for answer in self._ring))
+            self._known = {key: self._known[key] for key in held}
+        return values, max(stamps, default=None)
 
     def forget(self, now: float) -> None:
         """Drop the answers older than the window."""
-        while self._ring and now - self._ring[0].at > self._naming.window:
+        while self._ring and now - self._ring[0].at > self._window:
             self._ring.popleft()
 
     @property
     def newest(self) -> float | None:
-        """When the last answer came, monotonic seconds."""
+        """When the last samples were taken, monotonic seconds."""
         return self._ring[-1].at if self._ring else None
 
     def services(self) -> set[str]:
         """The services whose requests the last answer counts."""
         if not self._ring:
-            return set()
+            return set(self.spoiled)
         series = (self._known[key] for key in self._ring[-1].values)
-        return {each.service for each in series if each.le is None}
+        return {each.service for each in series if each.le is None} | self.spoiled
 
     def rates(self) -> dict[SampleSeries, float]:
         """Increase per second inside the window of every counter seen at least twice; a reset counts from 0."""
@@ -145,17 +214,37 @@ class Exposition:
                 last[key] = (at, value)
         rates: dict[SampleSeries, float] = {}
         for key, total in increase.items():
-            if (series := self._known.get(key)) is not None and last[key][0] > first[key]:
+            if last[key][0] > first[key]:
+                series = self._known[key]
                 rates[series] = rates.get(series, 0.0) + total / (last[key][0] - first[key])
         return rates
 
-    def _parse(self, key: bytes) -> SampleSeries:
-        """The series. Raises ValueError, and KeyError for a bucket without its bound."""
-        name, labels = labels_of(key)
-        bucket = name == self._naming.durations
-        return SampleSeries(
-            labels.get(self._naming.service, ""),
-            labels.get(self._naming.release, ""),
-            "" if bucket else labels.get(self._naming.code, ""),
-            float(labels["le"]) if bucket else None,
-        )
+    def _parse(self, line: Line) -> SampleSeries:
+        """The series of a line. Raises UnreadableLine, also for a bucket without its bound."""
+        try:
+            name, labels = labels_of(line.key)
+            bucket = name == self._naming.durations
+            return SampleSeries(
+                sys.intern(labels.get(self._naming.service, "")),
+                labels.get(self._naming.release, ""),
+                "" if bucket else labels.get(self._naming.code, ""),
+                float(labels["le"]) if bucket else None,
+            )
+        except (ValueError, KeyError) as error:
+            raise UnreadableLine(line.number, line.key) from error
+
+
+def _check_page(body: bytes, media: str) -> None:
+    """Raises ReadFailure for what is not metrics from its first line to its last."""
+    if body.startswith(GZIP):
+        raise ReadFailure(Trouble.ERROR, "the answer is compressed, and does not say so")
+    strange = STRANGE.search(body)
+    if strange is not None:
+        number = body.count(b"\n", 0, strange.start()) + 1
+        if number > 1 and strange.end() == len(body):
+            raise ReadFailure(Trouble.ERROR, "the metrics end in the middle of a line")
+        raise ReadFailure(Trouble.ERROR, UnreadableLine(number, strange[0]).message)
+    if not body.endswith((b"\n", EOF)):
+        raise ReadFailure(Trouble.ERROR, "the metrics end in the middle of a line")
+    if media == OPEN_METRICS and not body.rstrip().endswith(EOF):
+        raise ReadFailure(Trouble.ERROR, "the metrics are cut short: OpenMetrics without # EOF at its end")

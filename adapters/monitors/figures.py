@@ -7,24 +7,34 @@ inside a bucket.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import Field
 
 from state.estate.model import Entry, Seconds
-from state.world.readings import ReleaseTraffic, ServiceTraffic
+from state.world.readings import Lack, ReleaseTraffic, Scraping, ServiceTraffic
 
 Pair = tuple[str, str]
+Buckets = dict[float, float]
+"""Upper bound to rate, cumulative."""
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 QUANTILE = 0.99
+LEAST = 10.0
+"""Seconds below which neither window nor limit follows the interval: a poll may come late."""
+WINDOW_SAMPLES = 4.0
+"""Intervals in the window: a rate needs two samples, and a scrape may fail."""
+LIMIT_SAMPLES = 2.5
+"""Intervals after which a sample is too old: one scrape may fail, two may not. The window still holds two then."""
 
 
 class Naming(Entry):
     """The names of the metrics and labels, the window of rates, and the age at which a sample is too old.
 
-    `stale_after` defaults to the window, since a rate needs samples inside it.
+    Without `window` and `stale_after` both follow the interval at which samples come.
     """
 
     requests: str = Field(default="http_requests_total", pattern=METRIC)
@@ -32,78 +42,116 @@ class Naming(Entry):
     service: str = Field(default="service", pattern=LABEL)
     release: str = Field(default="release", pattern=LABEL)
     code: str = Field(default="code", pattern=LABEL)
-    window: Seconds = 10.0
+    window: Seconds | None = None
     stale_after: Seconds | None = None
 
-    @property
-    def sample_limit(self) -> float:
-        """The age in seconds past which a sample counts as no data."""
-        return self.window if self.stale_after is None else self.stale_after
+    def scraping(self, interval: float | None, age: float | None = None) -> Scraping:
+        """Window and limit for samples that come at this interval, in seconds; None while it is not known."""
+        steps = interval or 0.0
+        window = self.window or max(LEAST, WINDOW_SAMPLES * steps)
+        return Scraping(interval, window, self.stale_after or max(LEAST, LIMIT_SAMPLES * steps), age)
+
+
+class Percentile(NamedTuple):
+    """A quantile in seconds; `beyond`: it is at least this. `lack` is why there is none, None = no observations."""
+
+    value: float | None
+    beyond: bool = False
+    lack: Lack | None = None
+
+
+NOTHING = Percentile(None)
 
 
 @dataclass(slots=True)
 class Tally:
-    """Figures by (service, release), and latency by service; a missing key means no data."""
+    """Rates by service and release as they are found; a missing key means no data. `spoiled` services have a counter
+    that is not a number: the rest of it would be half a figure."""
 
-    services: set[str] = field(default_factory=set)
     rates: dict[Pair, float] = field(default_factory=dict)
     errors: dict[Pair, float] = field(default_factory=dict)
-    p99: dict[Pair, float] = field(default_factory=dict)
-    service_p99: dict[str, float] = field(default_factory=dict)
+    buckets: dict[Pair, Buckets] = field(default_factory=lambda: defaultdict(dict))
+    spoiled: set[str] = field(default_factory=set)
 
-    def traffic(self) -> dict[str, ServiceTraffic]:
-        """The reading's figures. No 5xx series while there are requests is a ratio of 0; no requests is no data."""
-        return {name: self._service(name) for name in sorted(self.services)}
+    def add_rate(self, pair: Pair, rate: float, code: str = "") -> None:
+        """Requests/s of one release, with `code` those of one answer."""
+        self.rates[pair] = self.rates.get(pair, 0.0) + rate
+        if len(code) == 3 and code.startswith("5"):
+            self.errors[pair] = self.errors.get(pair, 0.0) + rate
 
-    def _service(self, service: str) -> ServiceTraffic:
-        pairs = sorted({pair for pair in (*self.rates, *self.p99) if pair[0] == service and pair[1]})
-        pairs = [pair for pair in self.rates if pair[0] == service]
-        rate = sum(self.rates[pair] for pair in pairs) if pairs else None
-        errors = sum(self.errors.get(pair, 0.0) for pair in pairs)
-        return ServiceTraffic(
-            service,
-            rate,
-            ratio(errors, rate),
-            number(self.service_p99.get(service)),
-            tuple(
-                ReleaseTraffic(
-                    pair[1],
-                    self.rates.get(pair),
-                    ratio(self.errors.get(pair, 0.0), self.rates.get(pair)),
-                    number(self.p99.get(pair)),
-                )
-                for pair in pairs
-            ),
-        )
+    def add_bucket(self, pair: Pair, bound: float, rate: float) -> None:
+        """Observations/s up to a bound."""
+        buckets = self.buckets[pair]
+        buckets[bound] = buckets.get(bound, 0.0) + rate
+
+    def traffic(self, scrapings: Mapping[str, Scraping | None]) -> dict[str, ServiceTraffic]:
+        """The figures of these services; one without scraping has no series. No 5xx series while there are requests is
+        a ratio of 0; no requests is no data."""
+        return {name: self._service(name, scraping) for name, scraping in sorted(scrapings.items())}
+
+    def _service(self, service: str, scraping: Scraping | None) -> ServiceTraffic:
+        pairs = sorted(pair for pair in self.rates if pair[0] == service)
+        if lack := self._lack(service, scraping, bool(pairs)):
+            return ServiceTraffic(service, None, None, None, lack=lack, scraping=scraping)
+        rate = sum(self.rates[pair] for pair in pairs)
+        total: Buckets = {}
+        for pair in [pair for pair in self.buckets if pair[0] == service]:
+            for bound, count in self.buckets[pair].items():
+                total[bound] = total.get(bound, 0.0) + count
+        p99 = quantile(QUANTILE, total)
+        error_ratio = ratio(sum(self.errors.get(pair, 0.0) for pair in pairs), rate)
+        releases = tuple(self._release(pair) for pair in pairs)
+        return ServiceTraffic(service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping)
+
+    def _lack(self, service: str, scraping: Scraping | None, rated: bool) -> Lack | None:
+        """Why there is no request rate."""
+        if scraping is None:
+            return Lack.NO_SERIES
+        if scraping.interval is None:
+            return Lack.FEW_SAMPLES
+        if scraping.age is None or not scraping.age <= scraping.limit:
+            return Lack.OLD
+        if service in self.spoiled:
+            return Lack.NOT_A_NUMBER
+        return None if rated else Lack.FEW_SAMPLES
+
+    def _release(self, pair: Pair) -> ReleaseTraffic:
+        rate, p99 = self.rates[pair], quantile(QUANTILE, self.buckets.get(pair, {}))
+        return ReleaseTraffic(pair[1], rate, ratio(self.errors.get(pair, 0.0), rate), p99.value, p99.beyond)
 
 
-def number(value: float | None) -> float | None:
-    """A figure, or None: NaN and infinity are no data."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def ratio(part: float, whole: float | None) -> float | None:
+def ratio(part: float, whole: float) -> float | None:
     """The share, None without requests."""
-    return part / whole if whole is not None and whole > 0 else None
+    return part / whole if whole > 0 else None
 
 
-def quantile(q: float, buckets: Mapping[float, float]) -> float | None:
-    """Prometheus' `histogram_quantile` over cumulative buckets (upper bound to count); None without observations."""
+def quantile(q: float, buckets: Mapping[float, float]) -> Percentile:
+    """Prometheus' `histogram_quantile` over cumulative buckets (upper bound to count).
+
+    In the last bucket, +Inf, it is at least the highest finite bound; Prometheus gives that bound as if it were the
+    quantile.
+    """
     bounds = sorted(buckets)
-    if len(bounds) < 2 or not math.isinf(bounds[-1]):
-        return None
+    if not bounds:
+        return Percentile(None, lack=Lack.NO_BUCKETS)
+    if not all(math.isfinite(count) for count in buckets.values()) or any(math.isnan(bound) for bound in bounds):
+        return Percentile(None, lack=Lack.NOT_A_NUMBER)
+    if not math.isinf(bounds[-1]):
+        return Percentile(None, lack=Lack.NO_INF)
+    if len(bounds) < 2:
+        return Percentile(None, lack=Lack.ONLY_INF)
     counts = [0.0]
     for bound in bounds:
         counts.append(max(counts[-1], buckets[bound]))
     counts = counts[1:]
     if counts[-1] <= 0:
-        return None
+        return NOTHING
     rank = q * counts[-1]
     place = next(i for i, count in enumerate(counts) if count >= rank)
     if place == len(bounds) - 1:
-        return bounds[-2]
+        return Percentile(bounds[-2], beyond=True)
     if place == 0 and bounds[0] <= 0:
-        return bounds[0]
+        return Percentile(bounds[0])
     low, below = (bounds[place - 1], counts[place - 1]) if place else (0.0, 0.0)
     inside = counts[place] - below
-    return low + (bounds[place] - low) * (rank - below) / inside
+    return Percentile(low + (bounds[place] - low) * (rank - below) / inside)

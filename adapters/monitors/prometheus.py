@@ -1,30 +1,34 @@
-"""Prometheus (2.x and 3.x) over its HTTP API: the figures of all services in one query.
+"""Prometheus (2.x and 3.x) and what answers like it: the figures of the estate's services, and their last hour.
 
-Source: Prometheus documentation, "HTTP API". Sample ages are Prometheus' own: its clock minus the sample's timestamp.
+Only `/api/v1/query` and `/api/v1/query_range` are asked, which Thanos, Mimir and VictoriaMetrics have too. How often
+samples come is measured in the samples themselves: it needs no further right, and is true whoever scrapes.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
+import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-from urllib.parse import urlencode
 
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
-from adapters.monitors.figures import QUANTILE, Naming, Tally, number
+from adapters.monitors.figures import Naming, Tally, ratio
+from adapters.monitors.promql import FIGURE, PromApi, QuerySeries, bound_of, figures_query, groups, hour_query
+from adapters.monitors.survey import Survey
 from adapters.net.http_read import HttpReader
+from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
 from state.estate.model import MonitorEntry
-from state.world.readings import MetricsReading
+from state.world.readings import MetricsReading, PastPoint, Scraping
 
 KIND = "prometheus"
-FIGURE = "recovery_figure"
-ABOUT_THE_QUERY = "PromQL "
-"""How a warning about the expression begins. Every other warning says that the data of a store is missing (remote read,
-Thanos), as `isPartial` does (VictoriaMetrics)."""
+SLOW = 10.0
+"""Seconds that a question in the background may take: it holds up no figures."""
+LOOK_AGAIN = 60.0
+"""Seconds until the last hour is asked for again when that failed or gave nothing."""
+GAP = 3 * STEP
+"""Seconds without figures after which the hour is asked for again."""
 
 
 class PrometheusOptions(MonitorEntry, Single, Naming):
@@ -34,119 +38,118 @@ class PrometheusOptions(MonitorEntry, Single, Naming):
 OPTIONS = PrometheusOptions
 
 
-@dataclass(frozen=True, slots=True)
-class QuerySeries:
-    """One series of an answer: its labels and its points (epoch seconds, value)."""
-
-    labels: dict[str, str]
-    points: tuple[tuple[float, float], ...]
-
-    @property
-    def value(self) -> float | None:
-        """The newest value; NaN is no data."""
-        return number(self.points[-1][1]) if self.points else None
-
-
 class Prometheus:
-    """One server's API."""
+    """One server's API, asked for these services only, as they are called there."""
 
-    def __init__(self, name: str, reader: HttpReader, naming: Naming) -> None:
+    def __init__(self, name: str, reader: HttpReader, naming: Naming, services: Sequence[str]) -> None:
         self.name = name
-        self._reader = reader
+        self._api = PromApi(name, reader)
         self._naming = naming
-        self._figures = figures_query(naming)
+        self._services = tuple(services)
+        self._survey = Survey(self._api, naming, self._services)
+        self._background: asyncio.Task[None] | None = None
+        self._failed: ReadFailure | None = None
+        self._past: dict[str, tuple[PastPoint, ...]] = {}
+        self._last = time.monotonic()
+        self._look_back = True
+        self._next_look = 0.0
 
     async def read(self, *, deadline: float) -> MetricsReading:
-        """The figures of every service with fresh samples. Raises ReadFailure, EMPTY when all are too old."""
-        tally, ages = Tally(), {}
-        rows = await self.query(self._figures, deadline=deadline)
-        for row in rows:
-            service = row.labels.get(self._naming.service, "")
-            if row.labels.get(FIGURE) == "age" and row.value is not None:
-                ages[service] = max(0.0, row.value)
-        if not ages:
-            raise ReadFailure(Trouble.EMPTY, f"{self.name} has no series {self._naming.requests}")
-        limit = self._naming.sample_limit
-        youngest = min(ages.values())
-        if youngest > limit:
-            message = f"the newest sample of {self.name} is {youngest:.0f} s old, more than {limit:g} s"
-            raise ReadFailure(Trouble.EMPTY, message)
-        tally.services = {service for service, age in ages.items() if age <= limit}
-        for row in rows:
-            self._take(tally, row)
-        return MetricsReading(tally.traffic(), youngest)
+        """The figures of every service, or why it has none. Raises ReadFailure."""
+        if not self._services:
+            raise ReadFailure(Trouble.EMPTY, f"no service of the estate has its metrics at {self.name}")
+        until = time.monotonic() + deadline
+        await self._learn(deadline)
+        known = dict(self._survey.intervals)
+        paces = {name: self._naming.scraping(known[name]) for name in self._services if name in known}
+        ages: dict[str, float] = {}
+        tally = Tally()
+        left = max(0.01, until - time.monotonic())
+        asked = [figures_query(self._naming, names, pace) for pace, names in groups(paces)]
+        for rows in await asyncio.gather(*(self._api.query(query, deadline=left) for query in asked)):
+            for row in rows:
+                self._take(tally, ages, row)
+        scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
+        scrapings.update({name: self._naming.scraping(known[name], ages.get(name)) for name in paces})
+        if time.monotonic() - self._last > GAP:
+            self._look_back, self._next_look = True, 0.0
+        self._last = time.monotonic()
+        past, self._past = self._past, {}
+        return MetricsReading(tally.traffic(scrapings), past)
 
-    def _take(self, tally: Tally, row: QuerySeries) -> None:
-        service, value = row.labels.get(self._naming.service, ""), row.value
-        if service not in tally.services or value is None:
+    async def _learn(self, deadline: float) -> None:
+        """See to it that the intervals are known; later on they are measured again in the background."""
+        now = time.monotonic()
+        if self._background is None and (self._survey.due(now) or (self._look_back and now >= self._next_look)):
+            self._background = asyncio.create_task(self._study(), name=f"intervals of {self.name}")
+        if self._survey.done or self._background is None:
             return
-        pair = (service, row.labels.get(self._naming.release, ""))
-        match row.labels.get(FIGURE):
-            case "rate":
-                tally.rates[pair] = value
-            case "errors":
-                tally.errors[pair] = value
-            case "p99":
-                tally.p99[pair] = value
-            case "service_p99":
-                tally.service_p99[service] = value
+        await asyncio.wait({self._background}, timeout=deadline)
+        if not self._survey.done:
+            slow = ReadFailure(Trouble.TIMEOUT, f"{self.name} did not tell its samples within {deadline:g} s")
+            raise self._failed or slow
 
-    async def query(self, expression: str, *, deadline: float) -> list[QuerySeries]:
-        """An instant query. Raises ReadFailure."""
-        return await self._ask("/api/v1/query", {"query": expression}, deadline)
-
-    async def query_range(
-        self, expression: str, start: float, end: float, step: float, *, deadline: float
-    ) -> list[QuerySeries]:
-        """A range query, epoch seconds and a step in seconds. Raises ReadFailure."""
-        parameters = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
-        return await self._ask("/api/v1/query_range", parameters, deadline)
-
-    async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[QuerySeries]:
-        body = await self._reader.get(_target(path, tuple(parameters.items())), deadline=deadline)
+    async def _study(self) -> None:
+        """Measure the intervals, and fetch the last hour where it is wanted. A failure is tried again."""
         try:
-            answer = json.loads(body)
-            if answer["status"] != "success":
-                raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
-            missing = [each for each in answer.get("warnings") or () if not each.startswith(ABOUT_THE_QUERY)]
-            if missing or answer.get("isPartial") is True:
-                raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
-            return [_series(row) for row in answer["data"]["result"]]
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
+            now = time.monotonic()
+            if self._survey.due(now):
+                await self._survey.make(now, deadline=SLOW)
+            self._failed = None
+            if self._look_back and time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + LOOK_AGAIN
+                await self._remember()
+        except ReadFailure as failure:
+            self._failed = failure
+        finally:
+            self._background = None
+
+    async def _remember(self) -> None:
+        """Fetch the last hour. Raises ReadFailure."""
+        end = time.time() // STEP * STEP
+        paces = {name: self._naming.scraping(interval) for name, interval in self._survey.intervals.items()}
+        for pace, names in groups(paces):
+            query = hour_query(self._naming, names, pace)
+            rows = await self._api.query_range(query, end - POINTS * STEP, end, STEP, deadline=SLOW)
+            for name in names:
+                mine = [row for row in rows if row.labels.get(self._naming.service, "") == name]
+                if points := _past(mine):
+                    self._past[name] = points
+        self._look_back = not self._past
+
+    def _take(self, tally: Tally, ages: dict[str, float], row: QuerySeries) -> None:
+        service, value = row.labels.get(self._naming.service, ""), row.value
+        pair = (service, row.labels.get(self._naming.release, ""))
+        figure = row.labels.get(FIGURE)
+        if figure == "age" and math.isfinite(value):
+            ages[service] = max(0.0, value)
+        elif figure == "bucket":
+            tally.add_bucket(pair, bound_of(row), value)
+        elif figure in ("rate", "errors"):
+            if not math.isfinite(value):
+                tally.spoiled.add(service)
+            (tally.rates if figure == "rate" else tally.errors)[pair] = value
 
     async def close(self) -> None:
-        await self._reader.close()
+        """End what is under way, and the connections."""
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.wait({self._background})
+        await self._api.close()
 
 
-@lru_cache(maxsize=256)
-def _target(path: str, parameters: tuple[tuple[str, str], ...]) -> str:
-    """Path and query as they are sent; the same query is asked every second."""
-    return f"{path}?{urlencode(parameters)}"
-
-
-def _series(row: dict[str, Any]) -> QuerySeries:
-    pairs = row["values"] if "values" in row else [row["value"]]
-    return QuerySeries(dict(row["metric"]), tuple((float(at), float(value)) for at, value in pairs))
-
-
-def figures_query(naming: Naming) -> str:
-    """All figures in one expression; an added label distinguishes them."""
-    window = f"[{round(naming.window * 1000)}ms]"
-    both = f"{naming.service}, {naming.release}"
-    bad = f'{{{naming.code}=~"5.."}}'
-    parts = {
-        "rate": f"sum by ({both}) (rate({naming.requests}{window}))",
-        "errors": f"sum by ({both}) (rate({naming.requests}{bad}{window}))",
-        "p99": f"histogram_quantile({QUANTILE}, sum by ({both}, le) (rate({naming.durations}{window})))",
-        "service_p99": f"histogram_quantile({QUANTILE}, sum by ({naming.service}, le) "
-        f"(rate({naming.durations}{window})))",
-        "age": f"time() - max by ({naming.service}) (timestamp({naming.requests}))",
-    }
-    return " or ".join(f'label_replace({part}, "{FIGURE}", "{name}", "", "")' for name, part in parts.items())
+def _past(rows: Sequence[QuerySeries]) -> tuple[PastPoint, ...]:
+    """One service's points of a range query."""
+    figures = {row.labels.get(FIGURE, ""): dict(row.points) for row in rows}
+    rates, errors, p99 = (figures.get(name, {}) for name in ("rate", "errors", "p99"))
+    return tuple(
+        (at, ratio(errors.get(at, 0.0), rate), rate if math.isfinite(rate) else None, p99.get(at))
+        for at, rate in sorted(rates.items())
+    )
 
 
 def build(name: str, options: PrometheusOptions, context: AdapterContext) -> Sequence[Polled]:
     """The source `metrics:{name}`."""
-    server = Prometheus(name, options.reader(options.url, context), options)
+    reader = options.reader(options.url, context)
+    server = Prometheus(name, reader, options, context.watched.get(name, ()))
     return [context.source(f"metrics:{name}", server.read, server.close)]

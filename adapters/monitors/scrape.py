@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import model_validator
@@ -12,15 +11,17 @@ from pydantic import model_validator
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Endpoint
 from adapters.monitors.exposition import ACCEPT, Exposition
-from adapters.monitors.figures import QUANTILE, Naming, Pair, Tally, quantile
+from adapters.monitors.figures import Naming, Tally
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import PageUrl, locate
 from state.errors import ReadFailure, Trouble
 from state.estate.model import Entry, MonitorEntry, Name
 from state.estate.values import SiteName
-from state.world.readings import MetricsReading
+from state.world.readings import MetricsReading, Scraping
 
 KIND = "scrape"
+LARGE = 64 << 10
+"""Bytes of a page from which on it is read beside the event loop."""
 
 
 class ScrapeTarget(Entry):
@@ -47,46 +48,59 @@ OPTIONS = ScrapeOptions
 class _Scraped:
     """One target with its recent answers."""
 
-    def __init__(self, reader: HttpReader, path: str, naming: Naming) -> None:
-        self.reader = reader
-        self.answers = Exposition(naming)
+    def __init__(self, reader: HttpReader, path: str, answers: Exposition) -> None:
+        self.reader, self.answers = reader, answers
         self._path = path
 
     async def ask(self, deadline: float) -> ReadFailure | None:
         """Scrape once; a failure is returned, and earlier answers stay until they leave the window."""
         try:
-            body = await self.reader.get(self._path, deadline=deadline)
-            self.answers.take(body, time.monotonic())
+            page = await self.reader.page(self._path, deadline=deadline)
+            at, wall = time.monotonic(), time.time()
+            if len(page.body) > LARGE:
+                await asyncio.to_thread(self.answers.take, page.body, at, wall, page.media)
+            else:
+                self.answers.take(page.body, at, wall, page.media)
         except ReadFailure as error:
             return error
         return None
 
 
 class Scrape:
-    """All targets of one monitor, scraped at the same time."""
+    """All targets of one monitor, scraped at the same time, for these services only."""
 
-    def __init__(self, name: str, targets: Sequence[_Scraped], naming: Naming) -> None:
+    def __init__(
+        self, name: str, targets: Sequence[_Scraped], naming: Naming, services: Sequence[str], every: float
+    ) -> None:
         self.name = name
-        self._targets = targets
-        self._naming = naming
+        self._targets, self._naming = targets, naming
+        self._services, self._every = tuple(services), every
 
     async def read(self, *, deadline: float) -> MetricsReading:
-        """The figures over all targets that answer. Raises ReadFailure when none does or none counts requests."""
+        """The figures over all targets that answer. Raises ReadFailure when none does."""
+        if not self._services:
+            raise ReadFailure(Trouble.EMPTY, f"no service of the estate has its metrics at {self.name}")
         failures = await asyncio.gather(*(target.ask(deadline) for target in self._targets))
         now = time.monotonic()
-        fresh = []
+        limit = self._naming.scraping(self._every).limit
+        scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
+        fresh: list[Exposition] = []
         for target in self._targets:
             target.answers.forget(now)
             newest = target.answers.newest
-            if newest is not None and now - newest <= self._naming.sample_limit:
-                fresh.append((now - newest, target.answers))
+            if newest is None:
+                continue
+            age = now - newest
+            if age <= limit:
+                fresh.append(target.answers)
+            for service in target.answers.services():
+                known = scrapings[service]
+                if known is None or known.age is None or age < known.age:
+                    scrapings[service] = self._naming.scraping(self._every, age)
         for failure in failures:
             if failure is not None and all(failures):
                 raise failure
-        tally = tally_up(answers for _, answers in fresh)
-        if not tally.services:
-            raise ReadFailure(Trouble.EMPTY, f"no target of {self.name} counts {self._naming.requests}")
-        return MetricsReading(tally.traffic(), min(age for age, _ in fresh))
+        return MetricsReading(tally_up(fresh).traffic(scrapings))
 
     async def close(self) -> None:
         for target in self._targets:
@@ -96,33 +110,24 @@ class Scrape:
 def tally_up(answers: Iterable[Exposition]) -> Tally:
     """Sum the rates of several targets into figures by service and release."""
     tally = Tally()
-    buckets: dict[Pair, dict[float, float]] = defaultdict(lambda: defaultdict(float))
-    totals: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for each in answers:
-        tally.services |= each.services()
+        tally.spoiled |= each.spoiled
         for series, rate in each.rates().items():
             pair = (series.service, series.release)
-            if series.le is not None:
-                buckets[pair][series.le] += rate
-                totals[series.service][series.le] += rate
-                continue
-            tally.rates[pair] = tally.rates.get(pair, 0.0) + rate
-            if len(series.code) == 3 and series.code.startswith("5"):
-                tally.errors[pair] = tally.errors.get(pair, 0.0) + rate
-    for pair, counts in buckets.items():
-        if (value := quantile(QUANTILE, counts)) is not None:
-            tally.p99[pair] = value
-    for service, counts in totals.items():
-        if (value := quantile(QUANTILE, counts)) is not None:
-            tally.service_p99[service] = value
+            if series.le is None:
+                tally.add_rate(pair, rate, series.code)
+            else:
+                tally.add_bucket(pair, series.le, rate)
     return tally
 
 
 def build(name: str, options: ScrapeOptions, context: AdapterContext) -> Sequence[Polled]:
     """The source `metrics:{name}`."""
     targets = []
+    services, every = context.watched.get(name, ()), context.polling.every
     for target in options.targets.values():
         origin, path = locate(target.url)
-        targets.append(_Scraped(options.reader(origin, context, ACCEPT), path, options))
-    scrape = Scrape(name, targets, options)
+        answers = Exposition(options, services, options.scraping(every).window)
+        targets.append(_Scraped(options.reader(origin, context, ACCEPT), path, answers))
+    scrape = Scrape(name, targets, options, services, every)
     return [context.source(f"metrics:{name}", scrape.read, scrape.close)]

@@ -18,6 +18,7 @@ from yarl import URL
 from adapters.net.origin import Origin, printable
 
 GZIP = 16 + zlib.MAX_WBITS
+COMPRESSIONS = ("br", "deflate", "zstd", "compress", "lz4", "xz", "bzip2")
 MAX_HEADER = 64 << 10
 """The longest header of an answer in bytes. Content security policies and cookies pass the 8 KiB of aiohttp."""
 
@@ -32,11 +33,12 @@ class UnusableAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer: status code, decoded body, and the target of a redirect (empty for other answers)."""
+    """A complete answer: status code, decoded body, the target of a redirect (empty for other answers), media type."""
 
     status: int
     body: bytes
     location: str
+    media: str = ""
 
     @property
     def text(self) -> str:
@@ -89,7 +91,8 @@ async def whole(answer: aiohttp.ClientResponse, cap: int) -> Reply:
     content = b"".join(pieces)
     if content and "Content-Encoding" in headers:
         content = _decoded(content, headers["Content-Encoding"].lower(), cap)
-    return Reply(answer.status, content, headers.get("Location", "") if 300 <= answer.status < 400 else "")
+    location = headers.get("Location", "") if 300 <= answer.status < 400 else ""
+    return Reply(answer.status, content, location, headers.get("Content-Type", "").partition(";")[0].strip().lower())
 
 
 def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
@@ -97,7 +100,8 @@ def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip"):
-        raise UnusableAnswer("the answer has a content encoding that was not asked for", "encoding")
+        known = f" ({encoding})" if encoding in COMPRESSIONS else ""
+        raise UnusableAnswer(f"the answer is compressed{known} in a way that was not asked for", "encoding")
     content = bytearray()
     try:
         while body:  # RFC 1952: a stream is one member or several

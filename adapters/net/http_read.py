@@ -45,7 +45,11 @@ class HttpReader:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> bytes:
-        """The body of a 2xx answer. Raises ReadFailure for any other answer: 401 and 403 denied, 204 or no body
+        """The body of a 2xx answer. Raises ReadFailure as `page` does."""
+        return (await self.page(path, deadline=deadline, cap=cap)).body
+
+    async def page(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> Reply:
+        """A 2xx answer with a body. Raises ReadFailure for any other answer: 401 and 403 denied, 204 or no body
         empty, the rest error."""
         answer = await self.fetch(path, deadline=deadline, cap=cap)
         if answer.status in (401, 403):
@@ -57,7 +61,7 @@ class HttpReader:
             )
         if not answer.body:
             raise ReadFailure(Trouble.EMPTY, f"{self.origin.netloc} sent an empty answer to {_short(path)}")
-        return answer.body
+        return answer
 
     async def fetch(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> Reply:
         """Any answer except a redirect. Raises ReadFailure on a redirect, an answer that is not complete,

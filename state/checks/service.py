@@ -7,7 +7,7 @@ from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name, Ratio
 from state.health import Health
 from state.units import percent
-from state.verdicts.figures import counted_errors, usable_metrics
+from state.verdicts.figures import counted_errors, usable_traffic
 from state.verdicts.replication import cluster_verdict
 from state.verdicts.service import service_verdicts
 from state.world.world import World
@@ -46,10 +46,10 @@ def errors_below(args: ErrorsBelow, world: World, estate: Estate, now_mono: floa
     ratios: list[float] = []
     evidence: list[str] = []
     for monitor in metrics.monitors:
-        reading, finding = usable_metrics(world, monitor, now_mono)
+        traffic, finding = usable_traffic(world, monitor, metrics.service, now_mono)
         ratio = None
-        if reading is not None:
-            ratio, finding = counted_errors(reading.services.get(metrics.service))
+        if traffic is not None:
+            ratio, finding = counted_errors(traffic)
         evidence.append(f"{monitor}: {finding}")
         if ratio is not None:
             ratios.append(ratio)

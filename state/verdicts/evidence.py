@@ -14,7 +14,7 @@ from state.errors import Trouble
 from state.health import Health
 from state.units import utc
 from state.world.observed import Observed, ReadError
-from state.world.readings import MetricsReading, Reading
+from state.world.readings import Lack, MetricsReading, Reading, ServiceTraffic
 from state.world.world import World
 
 WAITING = "waiting for a reading younger than the step"
@@ -53,8 +53,20 @@ def younger_than(world: World, not_before_mono: float) -> World:
 def _since(seen: Observed[Reading], not_before_mono: float) -> Observed[Reading]:
     if seen.mono is None:
         return seen
-    taken = seen.mono - (seen.value.sample_age if isinstance(seen.value, MetricsReading) else 0.0)
-    if taken >= not_before_mono:
+    if seen.mono >= not_before_mono:
+        if isinstance(seen.value, MetricsReading):
+            return replace(seen, value=_sampled_since(seen.value, seen.mono - not_before_mono))
         return seen
     error = seen.error or ReadError(Trouble.EMPTY, WAITING, seen.at or 0.0)
     return replace(seen, value=None, at=None, mono=None, error=error)
+
+
+def _sampled_since(reading: MetricsReading, limit: float) -> MetricsReading:
+    """The figures as far as their newest sample is at most so old; the others wait for one."""
+    services = {
+        name: traffic
+        if traffic.scraping is not None and traffic.scraping.age is not None and traffic.scraping.age <= limit
+        else ServiceTraffic(name, None, None, None, lack=Lack.WAITING, scraping=traffic.scraping)
+        for name, traffic in reading.services.items()
+    }
+    return replace(reading, services=services)

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from state.estate.model import Objectives
 from state.health import Health
-from state.units import millis, percent, rate
-from state.verdicts.evidence import no_data_reason
-from state.world.readings import MetricsReading, ServiceTraffic
+from state.units import millis, percent, rate, short_duration
+from state.verdicts.evidence import WAITING, no_data_reason
+from state.world.readings import Lack, MetricsReading, Scraping, ServiceTraffic
 from state.world.world import World
 
-SAMPLES_OLD = 30.0
-"""Seconds after which a monitor's newest sample is too old: two scrapes at Prometheus's usual 15 s."""
+ENOUGH = 4
+"""Samples that the window of a rate should hold: with fewer, one failed scrape leaves it without a figure."""
+_P99 = {
+    Lack.NO_BUCKETS: "no histogram of its durations (native histograms are not read)",
+    Lack.ONLY_INF: "its histogram has no bucket but +Inf",
+    Lack.NO_INF: "its histogram has no bucket +Inf",
+    Lack.NOT_A_NUMBER: "a bucket is not a number",
+    Lack.FEW_SAMPLES: "fewer than two samples of its histogram",
+}
 
 
-def judge_traffic(traffic: ServiceTraffic | None, objectives: Objectives) -> tuple[Health, str]:
+def judge_traffic(traffic: ServiceTraffic, objectives: Objectives) -> tuple[Health, str]:
     """Figures against objectives. Errors above the limit fail, slowness warns, missing figures are unknown."""
     ratio, message = counted_errors(traffic)
-    if traffic is None or ratio is None:
+    if ratio is None:
         return Health.UNKNOWN, message
     if ratio > objectives.error_ratio:
         return Health.FAIL, f"5xx {percent(ratio)} > {percent(objectives.error_ratio)}"
-    if objectives.p99 is not None:
-        if traffic.p99 is None or not math.isfinite(traffic.p99):
-            return Health.UNKNOWN, "p99 unknown"
-        if traffic.p99 > objectives.p99:
-            return Health.WARN, f"p99 {millis(traffic.p99)} > {millis(objectives.p99)}"
+    return (Health.PASS, "") if objectives.p99 is None else _judge_p99(traffic, objectives.p99)
+
+
+def _judge_p99(traffic: ServiceTraffic, limit: float) -> tuple[Health, str]:
+    """A p99 beyond the last bucket is at least its bound: above every limit below, no proof for one above."""
+    p99 = traffic.p99
+    if p99 is None or not math.isfinite(p99):
+        why = _P99.get(traffic.p99_lack, "") if traffic.p99_lack is not None else ""
+        return Health.UNKNOWN, f"p99 unknown: {why}" if why else "p99 unknown"
+    if traffic.p99_beyond and p99 >= limit:
+        return Health.WARN, f"p99 ≥ {millis(p99)}, limit {millis(limit)}"
+    if traffic.p99_beyond:
+        return Health.UNKNOWN, f"p99 ≥ {millis(p99)}, the last bucket; no bucket reaches the limit {millis(limit)}"
+    if p99 > limit:
+        return Health.WARN, f"p99 {millis(p99)} > {millis(limit)}"
     return Health.PASS, ""
 
 
-def counted_errors(traffic: ServiceTraffic | None) -> tuple[float | None, str]:
+def counted_errors(traffic: ServiceTraffic) -> tuple[float | None, str]:
     """The 5xx ratio if requests were counted, else None and why: no data is not zero errors."""
-    if traffic is None:
-        return None, "no figures"
+    if traffic.lack is not None:
+        return None, _lack_text(traffic.lack, traffic.scraping)
     if traffic.rate is None or not math.isfinite(traffic.rate) or traffic.rate < 0:
         return None, "request rate unknown"
     if traffic.rate == 0:
@@ -43,13 +61,53 @@ def counted_errors(traffic: ServiceTraffic | None) -> tuple[float | None, str]:
     return traffic.error_ratio, f"5xx {percent(traffic.error_ratio)} of {rate(traffic.rate, 'req')}"
 
 
-def usable_metrics(world: World, monitor: str, now_mono: float) -> tuple[MetricsReading | None, str]:
-    """A monitor's reading if both it and its samples are fresh, else None and why."""
+def usable_traffic(world: World, monitor: str, service: str, now_mono: float) -> tuple[ServiceTraffic | None, str]:
+    """A monitor's figures of a service (as it is called there) if they were read lately, else None and why.
+
+    Figures whose newest sample has become too old have none but the reason.
+    """
     key = f"metrics:{monitor}"
     reading = world.fresh(key, MetricsReading, now_mono)
     if reading is None:
         return None, no_data_reason(world.observed.get(key))
-    age = (world.observed[key].age(now_mono) or 0.0) + reading.sample_age
-    if not age <= SAMPLES_OLD:  # also when it is NaN
-        return None, f"its newest sample is over {SAMPLES_OLD:.0f} s old"
-    return reading, ""
+    traffic = reading.services.get(service)
+    if traffic is None:
+        return None, "no figures"
+    age, scraping = world.observed[key].age(now_mono) or 0.0, traffic.scraping
+    if traffic.lack is None and (scraping is None or scraping.age is None or not scraping.age + age <= scraping.limit):
+        traffic = replace(traffic, rate=None, error_ratio=None, p99=None, releases=(), lack=Lack.OLD)
+    return traffic, ""
+
+
+def scraping_note(scraping: Scraping | None) -> str:
+    """What is to be said of a window that holds too few samples for a steady rate; empty when it holds enough."""
+    samples = scraping.samples if scraping is not None else None
+    if scraping is None or samples is None or scraping.interval is None or not 2 <= samples < ENOUGH:
+        return ""
+    span, better = short_duration(scraping.window), short_duration(ENOUGH * scraping.interval)
+    return (
+        f"window {span} holds only {samples:.0f} samples of a {short_duration(scraping.interval)} scrape; set {better}"
+    )
+
+
+def _lack_text(lack: Lack, scraping: Scraping | None) -> str:
+    """Why there is no request rate, and what to set where a setting is the reason."""
+    if lack is Lack.NO_SERIES:
+        return "no series counts its requests: check `requests` and `service` of the monitor, and `metrics.service`"
+    if lack is Lack.NOT_A_NUMBER:
+        return "a counter of its requests is not a number"
+    if lack is Lack.WAITING:
+        return WAITING
+    if scraping is None:
+        return "request rate unknown"
+    if lack is Lack.OLD:
+        pace = f", scraped every {short_duration(scraping.interval)}" if scraping.interval is not None else ""
+        return f"its newest sample is over {short_duration(scraping.limit)} old{pace}"
+    window = short_duration(scraping.window)
+    if scraping.interval is None:
+        return "fewer than two samples yet"
+    pace, samples = short_duration(scraping.interval), scraping.samples or 0.0
+    if samples >= 2:
+        return f"fewer than two samples in its window {window} yet, scraped every {pace}"
+    better = short_duration(ENOUGH * scraping.interval)
+    return f"window {window} holds fewer than two samples of a {pace} scrape: set `window: {better}` or more"

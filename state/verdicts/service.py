@@ -14,7 +14,7 @@ from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.figures import judge_traffic, usable_metrics
+from state.verdicts.figures import judge_traffic, scraping_note, usable_traffic
 from state.verdicts.reach import NameVerdict, name_verdicts
 from state.verdicts.traffic import backend_verdict
 from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
@@ -185,15 +185,16 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
     if usable and first.health is Health.UNKNOWN:
         how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"figures of {shown.monitor}"
         findings.notes.append(f"{first.monitor}: {first.message}, {how}")
+    if shown.traffic is not None and (note := scraping_note(shown.traffic.scraping)):
+        findings.notes.append(f"{shown.monitor}: {note}")
     return shown
 
 
 def _figures(service: Service, monitor: str, world: World, now_mono: float) -> _Figures:
     assert service.metrics is not None
-    reading, why = usable_metrics(world, monitor, now_mono)
-    if reading is None:
+    traffic, why = usable_traffic(world, monitor, service.metrics.service, now_mono)
+    if traffic is None:
         return _Figures(monitor, Health.UNKNOWN, why, None, False)
-    traffic = reading.services.get(service.metrics.service)
     health, message = judge_traffic(traffic, service.objectives)
     return _Figures(monitor, health, message, traffic, True)
 

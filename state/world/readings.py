@@ -168,6 +168,7 @@ class Lack(StrEnum):
 
     NO_SERIES = "no series"
     OLD = "old"
+    WAITING = "waiting"
     FEW_SAMPLES = "few samples"
     NOT_A_NUMBER = "not a number"
     NO_BUCKETS = "no buckets"
@@ -180,13 +181,19 @@ class Scraping:
     """How often a monitor has samples of a service, and how it reads them, all in seconds.
 
     `interval` is the usual distance of its samples, None while there are too few to tell; `window` the range of its
-    rates; `limit` the age past which a sample counts as no data; `age` that of its newest sample, None without one.
+    rates; `limit` the age past which a sample counts as no data; `age` that of its newest sample when it was read,
+    None where none is known.
     """
 
     interval: float | None
     window: float
     limit: float
     age: float | None
+
+    @property
+    def samples(self) -> float | None:
+        """How many samples the window holds, None while the interval is not known. A rate needs two."""
+        return None if self.interval is None else self.window / self.interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +221,12 @@ PastPoint = tuple[float, float | None, float | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class MetricsReading:
-    """One monitor's figures per service; `sample_age` is the age in seconds of its newest sample.
+    """One monitor's figures for each service of the estate that names it, also where it has none.
 
     `past` has points of the last hour, given once after a start or a gap by a monitor that remembers them.
     """
 
     services: Mapping[str, ServiceTraffic]
-    sample_age: float
     past: Mapping[str, tuple[PastPoint, ...]] = field(default_factory=dict)
 
 

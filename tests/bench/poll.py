@@ -72,7 +72,7 @@ class Fetched(Counted):
     async def read(self) -> MetricsReading:
         self.count += 1
         json.loads(await self._reader.get(PATH, deadline=self.deadline))
-        return MetricsReading({}, 0.0)
+        return MetricsReading({})
 
     async def close(self) -> None:
         await self._reader.close()

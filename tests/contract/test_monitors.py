@@ -9,19 +9,23 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from adapters.context import AdapterContext
 from adapters.monitors import alertmanager, http, prometheus, scrape
+from adapters.monitors.promql import PromApi
+from adapters.net.http_read import HttpReader
 from adapters.registry import kinds
 from state.errors import ReadFailure, Trouble
 from state.ports.source import Source
-from state.world.readings import AlertsReading, MetricsReading, ProbeReading, Reading
-from tests.contract.components import free_port, listens, wait_for
+from state.world.readings import AlertsReading, Lack, MetricsReading, ProbeReading, Reading, Scraping
+from tests.contract.components import free_port, listens, serving, wait_for
 from tests.contract.web import Canned, canned
 
 
@@ -43,30 +47,61 @@ def test_every_monitor_found_is_under_contract() -> None:
     assert {kind for role, kind in kinds() if role == "monitors"} == {"prometheus", "scrape", "alertmanager", "http"}
 
 
+SERVICES = ("checkout", "catalog")
+STAMPS = [[1795460000.0 + 15.0 * n, "1"] for n in range(10)]
+
+
 def series(figure: str, value: str, **labels: str) -> dict[str, Any]:
     return {"metric": {"recovery_figure": figure, **labels}, "value": [1795460000.0, value]}
 
 
-def vector(*rows: dict[str, Any]) -> dict[str, Any]:
-    return {"GET /api/v1/query": (200, {"status": "success", "data": {"resultType": "vector", "result": list(rows)}})}
+class FakePrometheus(Canned):
+    """Answers each kind of question: how many samples, when they were taken, the figures."""
+
+    def __init__(self, rows: list[dict[str, Any]], more: dict[str, Any], known: tuple[str, ...] = SERVICES) -> None:
+        super().__init__({})
+        self.rows, self.more, self.known = rows, more, known
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            query = parse_qs(urlsplit(line.decode().split()[1]).query)["query"][0]
+            while (await reader.readline()).strip():
+                pass
+            result, more = self.rows, self.more
+            if query.startswith("topk"):
+                result, more = [{"metric": {"service": s}, "value": [0, "80"]} for s in self.known], {}
+            elif query.startswith("http_requests_total{"):
+                result, more = [{"metric": {}, "values": STAMPS}], {}
+            elif "query_range" in line.decode():
+                result, more = [], {}
+            data = json.dumps({"status": "success", "data": {"result": result}, **more}).encode()
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
 
 
 AGE = series("age", "0.6", service="checkout")
 
 
 def one_prometheus(server: Canned, context: AdapterContext) -> list[Source]:
-    return list(prometheus.build("prom", prometheus.OPTIONS(kind="prometheus", url=server.url), context))
+    known = replace(context, watched={"prom": SERVICES})
+    return list(prometheus.build("prom", prometheus.OPTIONS(kind="prometheus", url=server.url), known))
 
 
 def one_alertmanager(server: Canned, context: AdapterContext) -> list[Source]:
     return list(alertmanager.build("am", alertmanager.OPTIONS(kind="alertmanager", url=server.url), context))
 
 
-async def figures(context: AdapterContext, *rows: dict[str, Any]) -> MetricsReading:
-    async with canned(vector(*rows)) as server:
+async def figures(
+    context: AdapterContext, *rows: dict[str, Any], known: tuple[str, ...] = SERVICES, **more: Any
+) -> MetricsReading:
+    server = FakePrometheus(list(rows), more, known)
+    async with serving(server.serve) as server.port:
         reading = await read_once(one_prometheus(server, context))
     assert isinstance(reading, MetricsReading)
     return reading
+
+
+def buckets(rates: dict[str, str], **labels: str) -> list[dict[str, Any]]:
+    return [series("bucket", rate, le=bound, **labels) for bound, rate in rates.items()]
 
 
 async def test_prometheus_gives_figures_by_service_and_release(context: AdapterContext) -> None:
@@ -77,36 +112,47 @@ async def test_prometheus_gives_figures_by_service_and_release(context: AdapterC
         series("rate", "30", **v1),
         series("rate", "10", **v2),
         series("errors", "4", **v2),
-        series("p99", "0.05", **v1),
-        series("p99", "NaN", **v2),
-        series("service_p99", "0.3", service="checkout"),
+        *buckets({"0.1": "30", "+Inf": "30"}, **v1),
+        *buckets({"0.1": "0", "0.5": "5", "+Inf": "10"}, **v2),
     )
     checkout = reading.services["checkout"]
-    assert (checkout.rate, checkout.error_ratio, checkout.p99) == (40.0, 0.1, 0.3)
-    assert [(r.release, r.rate, r.error_ratio, r.p99) for r in checkout.releases] == [
-        ("v1", 30.0, 0.0, 0.05),
-        ("v2", 10.0, 0.4, None),
+    assert (checkout.rate, checkout.error_ratio, checkout.p99, checkout.p99_beyond) == (40.0, 0.1, 0.5, True)
+    assert [(r.release, r.rate, r.error_ratio, r.p99, r.p99_beyond) for r in checkout.releases] == [
+        ("v1", 30.0, 0.0, pytest.approx(0.099), False),
+        ("v2", 10.0, 0.4, 0.5, True),
     ]
-    assert reading.sample_age == 0.6
+    assert checkout.scraping == Scraping(15.0, 60.0, 37.5, 0.6)
+    assert reading.services["catalog"].lack is Lack.OLD
 
 
-async def test_trap_12_nan_and_missing_series_are_no_data(context: AdapterContext) -> None:
-    reading = await figures(context, AGE, series("rate", "NaN", service="checkout", release="v1"))
+@pytest.mark.parametrize("figure", ["rate", "errors"])
+async def test_trap_12_a_rate_that_is_no_number_leaves_no_figure(context: AdapterContext, figure: str) -> None:
+    v1, v2 = {"service": "checkout", "release": "v1"}, {"service": "checkout", "release": "v2"}
+    reading = await figures(
+        context, AGE, series("rate", "30", **v1), series("rate", "9", **v2), series(figure, "NaN", **v2)
+    )
     checkout = reading.services["checkout"]
-    assert (checkout.rate, checkout.error_ratio, checkout.p99, checkout.releases) == (None, None, None, ())
+    assert (checkout.rate, checkout.error_ratio, checkout.lack) == (None, None, Lack.NOT_A_NUMBER)
 
 
-async def test_trap_12_stale_services_drop_out_and_stale_everything_is_no_reading(context: AdapterContext) -> None:
-    old = series("age", "12", service="catalog")
-    reading = await figures(context, AGE, old, series("rate", "1", service="catalog"))
-    assert set(reading.services) == {"checkout"}
-    async with canned(vector(old)) as server:
-        assert await trouble_of(one_prometheus(server, context)) is Trouble.EMPTY
+@pytest.mark.parametrize(
+    ("rates", "lack"),
+    [({}, Lack.NO_BUCKETS), ({"+Inf": "5"}, Lack.ONLY_INF), ({"0.1": "5"}, Lack.NO_INF)],
+)
+async def test_why_there_is_no_p99(context: AdapterContext, rates: dict[str, str], lack: Lack) -> None:
+    labels = {"service": "checkout", "release": "v1"}
+    reading = await figures(context, AGE, series("rate", "5", **labels), *buckets(rates, **labels))
+    checkout = reading.services["checkout"]
+    assert (checkout.rate, checkout.p99, checkout.p99_lack) == (5.0, None, lack)
 
 
-async def test_trap_12_empty_vector_is_no_reading(context: AdapterContext) -> None:
-    async with canned(vector()) as server:
-        assert await trouble_of(one_prometheus(server, context)) is Trouble.EMPTY
+async def test_trap_12_stale_and_absent_services_have_no_figures_but_a_reason(context: AdapterContext) -> None:
+    old, rate = series("age", "40", service="catalog"), series("rate", "1", service="catalog", release="v1")
+    reading = await figures(context, old, rate, known=("catalog",))
+    assert (reading.services["catalog"].rate, reading.services["catalog"].lack) == (None, Lack.OLD)
+    assert reading.services["checkout"].lack is Lack.NO_SERIES
+    rated = await figures(context, series("age", "30", service="catalog"), rate)
+    assert (rated.services["catalog"].rate, rated.services["catalog"].lack) == (1.0, None)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +206,11 @@ async def test_an_answer_that_lacks_the_data_of_a_store_is_no_reading(
     context: AdapterContext, more: dict[str, Any], whole: bool
 ) -> None:
     rows = [AGE, series("rate", "10", service="checkout", release="v1")]
-    answer = {"status": "success", "data": {"resultType": "vector", "result": rows}, **more}
-    async with canned({"GET /api/v1/query": (200, answer)}) as server:
-        if whole:
-            assert isinstance(await read_once(one_prometheus(server, context)), MetricsReading)
-        else:
-            assert await trouble_of(one_prometheus(server, context)) is Trouble.ERROR
+    if whole:
+        assert (await figures(context, *rows, **more)).services["checkout"].rate == 10.0
+    else:
+        with pytest.raises(ReadFailure, match="in part"):
+            await figures(context, *rows, **more)
 
 
 async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: AdapterContext) -> None:
@@ -201,6 +246,11 @@ async def test_probe_tells_status_and_time(context: AdapterContext, status: int,
     assert 0 < reading.seconds < 1
 
 
+def watching(context: AdapterContext) -> AdapterContext:
+    """The same with a service that the monitors are asked for."""
+    return replace(context, watched={"apps": ("checkout",), "prom": ("checkout",)})
+
+
 METRICS = 'http_requests_total{{service="checkout",release="v1",code="200"}} {}\n'
 
 
@@ -210,7 +260,7 @@ async def test_scrape_goes_on_with_the_targets_that_answer(context: AdapterConte
             "alive": {"site": "east", "url": f"{server.url}/metrics"},
             "dead": {"site": "west", "url": "http://127.0.0.1:1/metrics"},
         }
-        (source,) = scrape.build("apps", scrape.OPTIONS(kind="scrape", targets=targets), context)
+        (source,) = scrape.build("apps", scrape.OPTIONS(kind="scrape", targets=targets), watching(context))
         first = await source.read()
         await asyncio.sleep(0.1)
         server.answers["GET /metrics"] = (200, METRICS.format(10))
@@ -228,7 +278,9 @@ async def test_scrape_goes_on_with_the_targets_that_answer(context: AdapterConte
 async def test_scrape_of_pages_without_requests_is_no_data(context: AdapterContext) -> None:
     async with canned({"GET /metrics": (200, "go_goroutines 5\n")}) as server:
         options = scrape.OPTIONS(kind="scrape", targets={"a": {"site": "east", "url": f"{server.url}/metrics"}})
-        assert await trouble_of(scrape.build("apps", options, context)) is Trouble.EMPTY
+        reading = await read_once(scrape.build("apps", options, watching(context)))
+    assert isinstance(reading, MetricsReading)
+    assert reading.services["checkout"].lack is Lack.NO_SERIES
 
 
 @pytest.mark.parametrize("model", [prometheus.OPTIONS, alertmanager.OPTIONS])
@@ -294,9 +346,9 @@ async def test_real_prometheus_and_scrape_agree(context: AdapterContext, running
     server = await asyncio.start_server(_quietly(serve), "127.0.0.1", app)
     url = f"http://127.0.0.1:{port}"
     options = prometheus.OPTIONS.model_validate({"kind": "prometheus", "url": url, "window": "2s"})
-    (source,) = prometheus.build("prom", options, context)
+    (source,) = prometheus.build("prom", options, watching(context))
     target = {"site": "east", "url": f"http://127.0.0.1:{app}/metrics"}
-    (direct,) = scrape.build("apps", scrape.OPTIONS(kind="scrape", targets={"a": target}), context)
+    (direct,) = scrape.build("apps", scrape.OPTIONS(kind="scrape", targets={"a": target}), watching(context))
     try:
         await _until_rated(source)
         await direct.read()
@@ -311,8 +363,10 @@ async def test_real_prometheus_and_scrape_agree(context: AdapterContext, running
             assert checkout.error_ratio == pytest.approx(0.1, rel=0.1)
             assert checkout.p99 == pytest.approx(0.296, rel=0.02)
             assert [r.error_ratio for r in checkout.releases] == [0.0, pytest.approx(1.0)]
-            assert 0 <= reading.sample_age < 2
-        api = prometheus.Prometheus("p", prometheus.HttpReader(url), prometheus.Naming())
+            assert checkout.scraping is not None
+            assert checkout.scraping.age is not None
+            assert 0 <= checkout.scraping.age < 2
+        api = PromApi("p", HttpReader(url))
         (row,) = await api.query_range("vector(7)", time.time() - 2, time.time(), 1, deadline=1)
         assert [value for _, value in row.points] == [7.0, 7.0, 7.0]
         with pytest.raises(ReadFailure, match="400"):

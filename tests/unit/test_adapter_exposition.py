@@ -19,6 +19,7 @@ from adapters.monitors.exposition import Exposition, labels_of, samples
 from adapters.monitors.figures import Naming
 from adapters.monitors.scrape import tally_up
 from state.errors import ReadFailure
+from state.world.readings import Scraping
 
 REQUESTS, DURATIONS = "http_requests_total", "http_request_duration_seconds_bucket"
 WANTED = (REQUESTS, DURATIONS)
@@ -30,18 +31,23 @@ NAMES = (
     "other",
     "x:http_requests_total",
 )
+SCRAPED = Scraping(1.0, 10.0, 10.0, 0.0)
 Found = list[tuple[str, dict[str, str], str]]
 Oracle = Callable[[str], Iterable[Metric]]
 
 
 def ours(text: str) -> Found:
-    return [(*labels_of(key), repr(float(value))) for key, value in samples(text.encode(), WANTED)]
+    return [(*labels_of(line.key), repr(float(line.value))) for line in samples(text.encode(), WANTED)]
 
 
 def theirs(text: str, parse: Oracle = text_string_to_metric_families) -> Found:
     """Values as text, so that NaN equals NaN. Family names are not compared: of some types the parsers rename them."""
     found = [sample for family in parse(text) for sample in family.samples]
     return [(each.name, dict(each.labels), repr(float(each.value))) for each in found if each.name in WANTED]
+
+
+def exposition(service: str = "a") -> Exposition:
+    return Exposition(Naming(), (service,), 10.0)
 
 
 HOSTILE = ["", '"', "\\", "\\n", "\n", "}", "{", '"} 5', "# ", ' # {a="b"} 7', "=", ",", "é", "\\d", "\u2028", "a\rb"]
@@ -133,10 +139,10 @@ def test_the_same_samples_of_what_the_client_writes(draws: list[tuple[dict[str, 
 
 def test_an_exemplar_does_not_change_the_figures() -> None:
     line = 'http_requests_total{{service="checkout",release="v1",code="200"}} {}{}\n'
-    answers = Exposition(Naming())
+    answers = exposition("checkout")
     for turn, exemplar in enumerate(["", ' # {trace_id="x",a="}"} 0.5', ' # {trace_id="x"} 7.0 1795460000.2']):
         answers.take((line.format(10 * turn, exemplar) + "# EOF\n").encode(), float(turn))
-    checkout = tally_up([answers]).traffic()["checkout"]
+    checkout = tally_up([answers]).traffic({"checkout": SCRAPED})["checkout"]
     assert (checkout.rate, [each.release for each in checkout.releases]) == (10.0, ["v1"])
 
 
@@ -158,7 +164,7 @@ def test_an_exemplar_does_not_change_the_figures() -> None:
 )
 def test_a_line_that_is_not_a_sample_is_no_reading(line: str) -> None:
     with pytest.raises(ReadFailure):
-        Exposition(Naming()).take(f"{line} \n".encode(), 0.0)
+        exposition().take(f"{line} \n".encode(), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -171,14 +177,14 @@ def test_a_line_that_is_not_a_sample_is_no_reading(line: str) -> None:
     ],
 )
 def test_a_page_cut_short_in_a_line_is_no_reading(page: str) -> None:
-    answers = Exposition(Naming())
+    answers = exposition()
     with pytest.raises(ReadFailure, match="in the middle of a line"):
         answers.take(page.encode(), 0.0)
     assert answers.newest is None
 
 
 def test_a_page_of_open_metrics_may_end_without_a_line_feed() -> None:
-    answers = Exposition(Naming())
+    answers = exposition()
     for at in range(2):
         answers.take(f'http_requests_total{{service="a"}} {at}\n# EOF'.encode(), float(at))
     assert list(answers.rates().values()) == [1.0]
@@ -187,5 +193,5 @@ def test_a_page_of_open_metrics_may_end_without_a_line_feed() -> None:
 def test_a_page_of_braces_is_refused_quickly() -> None:
     for text in ("http_requests_total{" + 'a="' * 50_000, "http_requests_total{" + "a" * 200_000 + "#"):
         with pytest.raises(ReadFailure):
-            Exposition(Naming()).take(f"{text} 1\n".encode(), 0.0)
+            exposition().take(f"{text} 1\n".encode(), 0.0)
     assert math.isnan(float(ours("http_requests_total NaN")[0][2]))

@@ -7,29 +7,40 @@ import math
 import pytest
 
 from adapters.monitors.exposition import Exposition
-from adapters.monitors.figures import Naming, quantile
+from adapters.monitors.figures import Naming, Percentile, quantile
 from adapters.monitors.scrape import tally_up
 from state.errors import ReadFailure
-from state.world.readings import ServiceTraffic
+from state.estate.model import Objectives
+from state.health import Health
+from state.verdicts.figures import judge_traffic
+from state.world.readings import Lack, Scraping, ServiceTraffic
 
 INF = math.inf
+SCRAPED = Scraping(1.0, 10.0, 10.0, 0.0)
 
 
 @pytest.mark.parametrize(
-    ("buckets", "value"),
+    ("buckets", "value", "beyond", "lack"),
     [
-        ({0.1: 50.0, 0.2: 100.0, INF: 100.0}, 0.198),
-        ({0.1: 100.0, INF: 100.0}, 0.099),
-        ({0.1: 10.0, 0.2: 10.0, INF: 100.0}, 0.2),
-        ({0.1: 0.0, INF: 0.0}, None),
-        ({0.1: 5.0}, None),
-        ({INF: 5.0}, None),
-        ({}, None),
-        ({0.1: 90.0, 0.2: 80.0, INF: 100.0}, 0.2),
+        ({0.1: 50.0, 0.2: 100.0, INF: 100.0}, 0.198, False, None),
+        ({0.1: 100.0, INF: 100.0}, 0.099, False, None),
+        ({0.1: 99.0, INF: 100.0}, 0.1, False, None),
+        ({0.1: 98.9, INF: 100.0}, 0.1, True, None),
+        ({0.1: 10.0, 0.2: 10.0, INF: 100.0}, 0.2, True, None),
+        ({0.1: 90.0, 0.2: 80.0, INF: 100.0}, 0.2, True, None),
+        ({0.1: 0.0, INF: 0.0}, None, False, None),
+        ({0.1: 5.0}, None, False, Lack.NO_INF),
+        ({INF: 5.0}, None, False, Lack.ONLY_INF),
+        ({}, None, False, Lack.NO_BUCKETS),
+        ({0.1: math.nan, INF: 100.0}, None, False, Lack.NOT_A_NUMBER),
+        ({math.nan: 1.0, INF: 100.0}, None, False, Lack.NOT_A_NUMBER),
     ],
 )
-def test_quantile_follows_histogram_quantile(buckets: dict[float, float], value: float | None) -> None:
-    assert quantile(0.99, buckets) == (None if value is None else pytest.approx(value))
+def test_quantile_follows_histogram_quantile(
+    buckets: dict[float, float], value: float | None, beyond: bool, lack: Lack | None
+) -> None:
+    found = quantile(0.99, buckets)
+    assert found == Percentile(None if value is None else pytest.approx(value), beyond, lack)
 
 
 def page(*counters: str) -> bytes:
@@ -47,11 +58,11 @@ def bucket(le: str, value: float, release: str = "v1") -> str:
 
 
 def traffic(*pages: bytes, every: float = 1.0, service: str = "checkout") -> ServiceTraffic:
-    answers = Exposition(Naming())
+    answers = Exposition(Naming(), (service,), 10.0)
     for turn, each in enumerate(pages):
         answers.take(each, turn * every)
     answers.forget((len(pages) - 1) * every)
-    return tally_up([answers]).traffic()[service]
+    return tally_up([answers]).traffic({service: SCRAPED})[service]
 
 
 def test_rate_is_increase_per_second() -> None:
@@ -74,7 +85,7 @@ def test_no_5xx_series_is_zero_and_no_requests_is_no_data() -> None:
     idle = traffic(page(requests(5)), page(requests(5)))
     assert (idle.rate, idle.error_ratio, idle.p99) == (0.0, None, None)
     first = traffic(page(requests(5)))
-    assert (first.rate, first.error_ratio, first.releases) == (None, None, ())
+    assert (first.rate, first.error_ratio, first.releases, first.lack) == (None, None, (), Lack.FEW_SAMPLES)
 
 
 def test_errors_are_the_5xx_of_their_release() -> None:
@@ -97,11 +108,11 @@ def test_latency_comes_from_the_buckets_increase() -> None:
 def test_targets_are_summed() -> None:
     both = []
     for start in (0, 100):
-        answers = Exposition(Naming())
+        answers = Exposition(Naming(), ("checkout",), 10.0)
         answers.take(page(requests(start)), 0.0)
         answers.take(page(requests(start + 10)), 1.0)
         both.append(answers)
-    assert tally_up(both).traffic()["checkout"].rate == 20.0
+    assert tally_up(both).traffic({"checkout": SCRAPED})["checkout"].rate == 20.0
 
 
 def test_labels_are_unescaped_and_timestamps_passed_over() -> None:
@@ -115,12 +126,42 @@ def test_labels_are_unescaped_and_timestamps_passed_over() -> None:
 )
 def test_a_wanted_line_that_does_not_read_is_no_reading(line: str) -> None:
     with pytest.raises(ReadFailure):
-        Exposition(Naming()).take(line.encode(), 0.0)
+        Exposition(Naming(), ("a",), 10.0).take(line.encode(), 0.0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_trap_12_counters_that_are_no_number_were_not_seen(value: float) -> None:
-    answers = Exposition(Naming())
+    answers = Exposition(Naming(), ("checkout",), 10.0)
     answers.take(page(requests(1)), 0.0)
     answers.take(page(requests(value)), 1.0)
-    assert tally_up([answers]).traffic() == {}
+    seen = tally_up([answers]).traffic({"checkout": SCRAPED})["checkout"]
+    assert (seen.rate, seen.error_ratio, seen.lack) == (None, None, Lack.NOT_A_NUMBER)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_one_counter_that_is_no_number_leaves_no_figure_of_the_others(value: float) -> None:
+    seen = traffic(page(requests(1), requests(0, "500")), page(requests(9), requests(value, "500")))
+    assert (seen.rate, seen.error_ratio, seen.lack) == (None, None, Lack.NOT_A_NUMBER)
+
+
+def test_bounds_are_numbers_however_they_are_spelt() -> None:
+    before = page(requests(0), bucket("0.5", 0), bucket("1", 0), bucket("+Inf", 0))
+    after = page(requests(100), bucket("0.50", 0), bucket("1.0", 100), bucket("+Inf", 100))
+    both = []
+    for odd in (before.replace(b'le="1"', b'le="1.0"').replace(b'le="0.5"', b'le="0.50"'), before):
+        answers = Exposition(Naming(), ("checkout",), 10.0)
+        answers.take(odd, 0.0)
+        answers.take(after if b"0.50" in odd else after.replace(b"0.50", b"0.5").replace(b"1.0", b"1"), 1.0)
+        both.append(answers)
+    seen = tally_up(both).traffic({"checkout": SCRAPED})["checkout"]
+    assert (seen.p99, seen.p99_beyond) == (pytest.approx(0.995), False)
+
+
+def test_a_p99_beyond_the_last_bucket_is_at_least_its_bound() -> None:
+    before = page(requests(0), bucket("0.1", 0), bucket("0.25", 0), bucket("+Inf", 0))
+    after = page(requests(100), bucket("0.1", 10), bucket("0.25", 50), bucket("+Inf", 100))
+    seen = traffic(before, after)
+    assert (seen.p99, seen.p99_beyond, seen.releases[0].p99_beyond) == (0.25, True, True)
+    for limit, health in ((0.1, Health.WARN), (0.25, Health.WARN), (0.3, Health.UNKNOWN), (10.0, Health.UNKNOWN)):
+        found, message = judge_traffic(seen, Objectives(p99=limit))
+        assert (found, "p99 ≥ 250 ms" in message) == (health, True)

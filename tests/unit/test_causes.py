@@ -20,6 +20,7 @@ from tests.unit.verdict_world import (
     DNS,
     MB,
     NOW,
+    SCRAPED,
     WALL,
     balancer,
     blackhole,
@@ -197,7 +198,7 @@ def test_a_bad_release_leads_to_the_runbook_that_flips_it_back(world: World) -> 
         put(
             world,
             f"metrics:{monitor}",
-            MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, 0.2, 0.05, releases)}, 0.2),
+            MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, 0.2, 0.05, releases, scraping=SCRAPED)}),
         )
     for site in ("east", "west"):
         put(world, f"balancer:edge-{site}", balancer(f"edge-{site}", server("blue", 0), server("green", 100)))
@@ -223,7 +224,7 @@ def test_a_release_is_not_rolled_back_to_one_that_is_down(world: World) -> None:
     put(
         world,
         "metrics:prometheus",
-        MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, 0.2, 0.05, releases)}, 0.2),
+        MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, 0.2, 0.05, releases, scraping=SCRAPED)}),
     )
     for site in ("east", "west"):
         down = server("blue", 0, up=False)

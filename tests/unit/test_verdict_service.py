@@ -22,6 +22,7 @@ from tests.unit.verdict_world import (
     healthy_service,
     metrics,
     put,
+    sampled,
     server,
 )
 
@@ -66,9 +67,9 @@ def test_errors_fail_and_slowness_warns(world: World) -> None:
         metrics(0.0, 0.0),
         metrics(0.0, math.nan),
         metrics(p99=math.nan),
-        MetricsReading({}, 0.2),
-        replace(metrics(), sample_age=300.0),
-        replace(metrics(), sample_age=math.nan),
+        MetricsReading({}),
+        sampled(metrics(), 300.0),
+        sampled(metrics(), math.nan),
     ],
 )
 def test_trap_12_no_data_is_unknown(world: World, reading: MetricsReading) -> None:

@@ -28,6 +28,7 @@ from state.world.readings import (
     PostgresReading,
     ProbeReading,
     Reading,
+    Scraping,
     Server,
     ServiceTraffic,
     WalSender,
@@ -38,6 +39,8 @@ NOW = 1000.0
 """The engine's monotonic clock in these tests; wall time is a round hour before the readings."""
 WALL = 1_795_417_200.0
 MB = 1_000_000
+SCRAPED = Scraping(1.0, 10.0, 10.0, 0.2)
+"""Samples every second, the newest 0.2 s old."""
 
 _TRAFFIC = {"balancers": ["edge-east", "edge-west"], "backend": "checkout", "floor": 1}
 RAW: dict[str, Any] = {
@@ -190,7 +193,13 @@ def balancer(name: str, *servers: Server, process: str = "41@100", started: floa
 
 
 def metrics(error_ratio: float | None = 0.0, rate: float | None = 50.0, p99: float | None = 0.05) -> MetricsReading:
-    return MetricsReading({"checkout": ServiceTraffic("checkout", rate, error_ratio, p99)}, 0.2)
+    return MetricsReading({"checkout": replace(ServiceTraffic("checkout", rate, error_ratio, p99), scraping=SCRAPED)})
+
+
+def sampled(reading: MetricsReading, age: float) -> MetricsReading:
+    """The same figures with samples of this age in seconds."""
+    old = {n: replace(t, scraping=replace(SCRAPED, age=age)) for n, t in reading.services.items()}
+    return replace(reading, services=old)
 
 
 DNS = "dns:shop.example@127.0.0.1:53"

@@ -1,0 +1,161 @@
+"""Prometheus' HTTP API and the expressions that are asked; each names the services it is about, and no others.
+
+Source: Prometheus documentation, "HTTP API" and "Querying basics".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+from adapters.monitors.figures import QUANTILE, Naming
+from adapters.net.http_read import HttpReader
+from state.errors import ReadFailure, Trouble
+from state.world.readings import Scraping
+
+FIGURE = "recovery_figure"
+BATCH = 20
+"""Services in one expression: a request stays below the 8 KB that proxies take."""
+OWN_LOOK_BACK = 30.0
+"""Seconds; samples that come more rarely are looked for in a range, since an instant may lie past the look-back."""
+ABOUT_THE_QUERY = "PromQL "
+"""How a warning about the expression begins. Every other warning says that the data of a store is missing (remote read,
+Thanos), as `isPartial` does (VictoriaMetrics)."""
+SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySeries:
+    """One series of an answer: its labels and its points (epoch seconds, value)."""
+
+    labels: dict[str, str]
+    points: tuple[tuple[float, float], ...]
+
+    @property
+    def value(self) -> float:
+        """The newest value, NaN without one."""
+        return self.points[-1][1] if self.points else math.nan
+
+
+class PromApi:
+    """One server's API."""
+
+    def __init__(self, name: str, reader: HttpReader) -> None:
+        self.name = name
+        self._reader = reader
+
+    async def query(self, expression: str, *, deadline: float) -> list[QuerySeries]:
+        """An instant query. Raises ReadFailure."""
+        return await self._ask("/api/v1/query", {"query": expression}, deadline)
+
+    async def query_range(
+        self, expression: str, start: float, end: float, step: float, *, deadline: float
+    ) -> list[QuerySeries]:
+        """A range query, epoch seconds and a step in seconds. Raises ReadFailure."""
+        parameters = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
+        return await self._ask("/api/v1/query_range", parameters, deadline)
+
+    async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[QuerySeries]:
+        body = await self._reader.get(_target(path, tuple(parameters.items())), deadline=deadline)
+        try:
+            answer = json.loads(body)
+            if answer["status"] != "success":
+                raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
+            missing = [each for each in answer.get("warnings") or () if not each.startswith(ABOUT_THE_QUERY)]
+            if missing or answer.get("isPartial") is True:
+                raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
+            return [_series(row) for row in answer["data"]["result"]]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+
+@lru_cache(maxsize=256)
+def _target(path: str, parameters: tuple[tuple[str, str], ...]) -> str:
+    """Path and query as they are sent; the same query is asked every second."""
+    return f"{path}?{urlencode(parameters)}"
+
+
+def _series(row: dict[str, Any]) -> QuerySeries:
+    pairs = row["values"] if "values" in row else [row["value"]]
+    return QuerySeries(dict(row["metric"]), tuple((float(at), float(value)) for at, value in pairs))
+
+
+def text_of(value: str) -> str:
+    """A string of PromQL, in quotes."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def one_of(label: str, values: Iterable[str]) -> str:
+    """A matcher of a label that has one of these values, and nothing else."""
+    pattern = "|".join(SPECIAL.sub(lambda sign: "\\" + sign[0], value) for value in values)
+    return f"{label}=~{text_of(pattern)}"
+
+
+def span(seconds: float) -> str:
+    """A duration as PromQL takes it."""
+    return f"{max(1, round(seconds * 1000))}ms"
+
+
+def batches(services: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The services in groups that fit into one expression."""
+    for start in range(0, len(services), BATCH):
+        yield tuple(services[start : start + BATCH])
+
+
+def groups(paces: Mapping[str, Scraping]) -> Iterator[tuple[Scraping, tuple[str, ...]]]:
+    """The services that are asked for in one expression: those with the same interval."""
+    for pace in dict.fromkeys(paces.values()):
+        for names in batches([name for name in sorted(paces) if paces[name] == pace]):
+            yield pace, names
+
+
+def _joined(parts: Mapping[str, str]) -> str:
+    return " or ".join(f'label_replace({part}, "{FIGURE}", "{name}", "", "")' for name, part in parts.items())
+
+
+def _rated(naming: Naming, services: Sequence[str], window: float) -> dict[str, str]:
+    only = one_of(naming.service, services)
+    both, within = f"{naming.service}, {naming.release}", f"[{span(window)}]"
+    return {
+        "rate": f"sum by ({both}) (rate({naming.requests}{{{only}}}{within}))",
+        "errors": f'sum by ({both}) (rate({naming.requests}{{{only}, {naming.code}=~"5.."}}{within}))',
+        "bucket": f"sum by ({both}, le) (rate({naming.durations}{{{only}}}{within}))",
+    }
+
+
+def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
+    """All figures of some services in one expression; an added label distinguishes them."""
+    parts = _rated(naming, services, pace.window)
+    stamps = f"timestamp({naming.requests}{{{one_of(naming.service, services)}}})"
+    if pace.interval is not None and pace.interval > OWN_LOOK_BACK:
+        stamps = f"max_over_time({stamps}[{span(pace.limit)}:{span(pace.interval / 10)}])"
+    parts["age"] = f"time() - max by ({naming.service}) ({stamps})"
+    return _joined(parts)
+
+
+def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
+    """The figures of some services as a chart needs them, for a range query."""
+    rated = _rated(naming, services, pace.window)
+    by, within = naming.service, f"[{span(pace.window)}]"
+    durations = f"rate({naming.durations}{{{one_of(naming.service, services)}}}{within})"
+    parts = {name: f"sum by ({by}) ({rated[name]})" for name in ("rate", "errors")}
+    parts["p99"] = f"histogram_quantile({QUANTILE}, sum by ({by}, le) ({durations}))"
+    return _joined(parts)
+
+
+def bound_of(row: QuerySeries) -> float:
+    """The upper bound of a bucket, NaN for one that is no number."""
+    try:
+        return float(row.labels.get("le", ""))
+    except ValueError:
+        return math.nan

@@ -1,0 +1,78 @@
+"""How often Prometheus has a sample of each service: measured in the newest samples of its best series.
+
+The distance of the samples is the truth about scraping, whoever scrapes: Prometheus' list of targets needs a right of
+its own, does not say which series a target gives, and stores behind Thanos, Mimir or VictoriaMetrics have none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from statistics import median
+
+from adapters.monitors.figures import Naming
+from adapters.monitors.promql import PromApi, QuerySeries, batches, one_of, span, text_of
+
+RANGE = 1200.0
+"""Seconds that are looked through: scrapes of five minutes leave four samples there."""
+ENOUGH = 20
+"""Samples that are fetched to measure the distance."""
+SETTLED = 5
+"""Samples from which on a distance is trusted until the next survey."""
+EVERY = 300.0
+"""Seconds between two surveys: the interval changes when somebody changes the configuration."""
+SOON = 1.0
+"""Seconds until services of which too few samples are known are surveyed again."""
+
+
+class Survey:
+    """The intervals of some services in seconds: absent without a sample, None with one only."""
+
+    def __init__(self, api: PromApi, naming: Naming, services: tuple[str, ...]) -> None:
+        self._api, self._naming, self._services = api, naming, services
+        self._due: dict[str, float] = dict.fromkeys(services, -math.inf)
+        self._intervals: dict[str, float | None] = {}
+        self.done = False
+        """Whether it was made at all."""
+
+    @property
+    def intervals(self) -> Mapping[str, float | None]:
+        """By service, as it is called there."""
+        return self._intervals
+
+    def due(self, now: float) -> bool:
+        """Whether some service is to be surveyed (monotonic seconds)."""
+        return any(due <= now for due in self._due.values())
+
+    async def make(self, now: float, *, deadline: float) -> None:
+        """Survey the services that are due. Raises ReadFailure; what was known stays then."""
+        for names in batches([name for name in self._services if self._due[name] <= now]):
+            counted = (
+                f"count_over_time({self._naming.requests}{{{one_of(self._naming.service, names)}}}[{span(RANGE)}])"
+            )
+            best = await self._api.query(f"topk by ({self._naming.service}) (1, {counted})", deadline=deadline)
+            rows = {row.labels.get(self._naming.service, ""): row for row in best}
+            stamps = await asyncio.gather(*(self._stamps(row, deadline) for row in rows.values()))
+            found = dict(zip(rows, stamps, strict=True))
+            for name in names:
+                self._take(name, found.get(name, []), now)
+        self.done = True
+
+    async def _stamps(self, best: QuerySeries, deadline: float) -> list[float]:
+        """When the newest samples of one series were taken, epoch seconds."""
+        labels = ", ".join(
+            f"{label}={text_of(value)}" for label, value in sorted(best.labels.items()) if label != "__name__"
+        )
+        within = RANGE * min(1.0, ENOUGH / max(1.0, best.value))
+        rows = await self._api.query(f"{self._naming.requests}{{{labels}}}[{span(within)}]", deadline=deadline)
+        return sorted({at for row in rows for at, _ in row.points})
+
+    def _take(self, name: str, stamps: list[float], now: float) -> None:
+        steps = [after - before for before, after in pairwise(stamps)]
+        if stamps:
+            self._intervals[name] = median(steps) if steps else None
+        elif name in self._intervals:
+            del self._intervals[name]
+        self._due[name] = now + (EVERY if len(stamps) >= SETTLED else SOON)
