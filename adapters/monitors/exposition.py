@@ -57,7 +57,7 @@ class Sample(NamedTuple):
     values: dict[bytes, float]
 
 
-class Line(NamedTuple):
+class SampleLine(NamedTuple):
     """One sample: its place, the text of its series, value and timestamp as written, None without one."""
 
     number: int
@@ -66,7 +66,7 @@ class Line(NamedTuple):
     timestamp: float | None
 
 
-def samples(body: bytes, names: tuple[str, ...]) -> Iterator[Line]:
+def samples(body: bytes, names: tuple[str, ...]) -> Iterator[SampleLine]:
     """Every sample of these metrics. Raises UnreadableLine for a line of them that cannot be read."""
     starts = tuple(name.encode() + end for name in names for end in (b"{", b" ", b"\t"))
     quoted = tuple(b'{"' + name.encode() + b'"' for name in names)
@@ -76,7 +76,7 @@ def samples(body: bytes, names: tuple[str, ...]) -> Iterator[Line]:
         except ValueError as error:
             raise UnreadableLine(number, raw) from error
         if found is not None:
-            yield Line(number, *found)
+            yield SampleLine(number, *found)
 
 
 class UnreadableLine(ValueError):
@@ -219,7 +219,7 @@ class Exposition:
                 rates[series] = rates.get(series, 0.0) + total / (last[key][0] - first[key])
         return rates
 
-    def _parse(self, line: Line) -> SampleSeries:
+    def _parse(self, line: SampleLine) -> SampleSeries:
         """The series of a line. Raises UnreadableLine, also for a bucket without its bound."""
         try:
             name, labels = labels_of(line.key)
