@@ -235,7 +235,9 @@ class Submissions:
             await self._not_undone(run, "the engine ended before the undo")
 
     async def _not_undone(self, run: Run, why: str) -> None:
-        message = f"nothing was undone: {why}. The key z undoes it, or: recovery run undo {run.id}"
+        message = f"nothing was undone: {why}"
+        if run.undos():
+            message = f"{message}. The key z undoes it, or: recovery run undo {run.id}"
         try:
             await self._journal.append(Event(RunUndoRefused(message), run.actor, run=run.id))
         except JournalUnavailable:

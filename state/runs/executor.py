@@ -339,8 +339,6 @@ class Executor:
         match "pause" if step.state is StepState.STOPPED else step.step.on_failure:
             case "stop":
                 await self._finish(run, RunState.FAILED, message)
-            case "undo" if not run.undos():
-                await self._finish(run, RunState.FAILED, f"{message}; there is nothing to undo")
             case "undo":
                 message = f"{message}; the completed changes are being undone"
                 await self._finish(run, RunState.FAILED, message, undo=True)

@@ -299,8 +299,9 @@ class Model:
         pending = [s for s in standing if self.at[s["id"]].state == "pending"]
         reading = any(at.reread and at.state == "unknown" for at in ats)
         if pending and self.state != "paused" and not reading:
-            for step in pending:
-                self._begin(step)
+            blind = self.world.blind  # changes of a group read their target before one of them acts
+            for step in sorted(pending, key=lambda s: s["do"] != "change"):
+                self._begin(step, blind)
             return True
         if any(at.state in ("running", "waiting", "unknown", "pending") for at in ats):
             return False
@@ -333,7 +334,7 @@ class Model:
             else:
                 self._undo(None, "")
 
-    def _begin(self, step: dict[str, Any]) -> None:
+    def _begin(self, step: dict[str, Any], blind: bool) -> None:
         at, now = self.at[step["id"]], self.now
         at.state = "running"
         if step["do"] == "wait":
@@ -344,7 +345,7 @@ class Model:
             passes = not self.world.blind and self.world.weights.get(step["server"], 0) > 0
             at.outcome = "done" if passes else "failed"
             at.until = now + (LOOK + EVERY * (step["samples"] - 1) if passes else step["seconds"])
-        elif self.world.blind:
+        elif blind:
             self._end(step, "failed")
         else:
             at.effect = True
