@@ -59,7 +59,7 @@ def tail(
             _print(row, as_json)
         while follow:
             ENDS.flush()
-            if ENDS.closed:
+            if ENDS.unread():
                 return OUTPUT_CLOSED
             await asyncio.sleep(FOLLOW_EVERY)
             for row in await entries.rows(last, PAGE):

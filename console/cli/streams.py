@@ -10,6 +10,7 @@ import codecs
 import contextlib
 import io
 import os
+import select
 import sys
 from typing import TextIO
 
@@ -62,6 +63,14 @@ class Ends:
             except OSError:
                 self.drop(stream)
                 raise
+
+    def unread(self) -> bool:
+        """Whether nobody reads stdout any more, also when nothing was written since: for what follows without end."""
+        with contextlib.suppress(io.UnsupportedOperation):  # a stream of a test has no descriptor
+            pipe = select.poll()
+            pipe.register(sys.stdout.fileno(), 0)  # POLLERR is reported without being asked for
+            self.closed = self.closed or any(events & select.POLLERR for _, events in pipe.poll(0))
+        return self.closed
 
     def drop(self, stream: TextIO) -> None:
         """Nobody reads this stream any more: what follows goes nowhere."""
