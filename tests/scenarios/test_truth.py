@@ -136,7 +136,8 @@ async def _until_told(engine: RealEngine, told: Told) -> tuple[Cause, int]:
     def seen(store: Store) -> bool:
         causes = _header(store).causes
         first = causes[0] if causes else None
-        if first is not None and all(word in first.sentence(store.mono) for word in told.sentence):
+        judged = first is not None and first.health is told.health  # a frozen primary is unknown until it is proven
+        if first is not None and judged and all(word in first.sentence(store.mono) for word in told.sentence):
             found.append(first)
         return bool(found)
 
