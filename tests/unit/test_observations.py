@@ -47,7 +47,7 @@ from state.world.readings import (
     ServiceTraffic,
 )
 from state.world.world import World
-from tests.unit.verdict_world import ESTATE, WALL, primary, standby
+from tests.unit.verdict_world import ESTATE, SCRAPED, WALL, primary, standby
 
 LIMIT = 3.0
 ALERTS, METRICS, EDGE = "alerts:alertmanager", "metrics:prometheus", "balancer:edge-east"
@@ -155,7 +155,7 @@ def night() -> Night:
         night.put(f"postgres:orders/{node}", reading)
         night.put(f"patroni:orders/{node}", patroni(node, "primary" if node == "n1" else "replica"))
     night.put(ALERTS, AlertsReading((), True))
-    night.put(METRICS, MetricsReading({}, 0.0))
+    night.put(METRICS, MetricsReading({}))
     night.put(EDGE, BalancerReading("edge-east", "2", "10:1", WALL, {}))
     night.sleep(20)
     assert night.kinds() == ["leader.changed", "service.unknown"], "the first leader, and services without figures"
@@ -181,7 +181,7 @@ def test_a_silent_source_is_recorded_once_with_its_facts_and_again_when_it_is_ba
     assert (fact.source, fact.limit, fact.trouble, fact.error) == (METRICS, LIMIT, "timeout", "no answer within 0.9 s")
     assert fact.age is not None
     assert LIMIT < fact.age < 2 * LIMIT + 3
-    night.put(METRICS, MetricsReading({}, 0.0))
+    night.put(METRICS, MetricsReading({}))
     night.sleep(30)
     [_, back] = night.bodies()
     assert isinstance(back, SourceBack)
@@ -193,7 +193,7 @@ def test_a_lost_poll_is_no_entry(night: Night) -> None:
     for _ in range(20):
         night.put(METRICS, None)
         night.sleep(2)
-        night.put(METRICS, MetricsReading({}, 0.0))
+        night.put(METRICS, MetricsReading({}))
         night.sleep(2)
     assert night.kinds() == []
 
@@ -344,7 +344,7 @@ def test_ever_new_alerts_are_collected_into_few_entries_and_forgotten(night: Nig
 
 
 def figures(errors: float) -> MetricsReading:
-    return MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, errors, 0.1)}, 0.0)
+    return MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, errors, 0.1, scraping=SCRAPED)})
 
 
 def test_a_service_without_evidence_is_unknown_and_known_again_and_impaired_by_its_own_entry(night: Night) -> None:
@@ -356,7 +356,7 @@ def test_a_service_without_evidence_is_unknown_and_known_again_and_impaired_by_i
     assert isinstance(back, ServiceKnown)
     assert [(s.service, s.health) for s in back.services] == [("checkout", "fail")]
     assert (len(impaired), len(known)) == (1, 1)
-    night.put(METRICS, MetricsReading({}, 0.0))
+    night.put(METRICS, MetricsReading({}))
     night.sleep(20)
     [lost] = night.bodies(ServiceUnknown)
     assert isinstance(lost, ServiceUnknown)
@@ -392,7 +392,7 @@ def test_a_night_of_a_thousand_flaps_stays_bounded_and_says_how_many(night: Nigh
         night.put("postgres:orders/n3", None)
         night.put(ALERTS, AlertsReading((alert("a"),), True))
         night.sleep(15)
-        night.put(METRICS, MetricsReading({}, 0.0))
+        night.put(METRICS, MetricsReading({}))
         night.put("postgres:orders/n3", standby("n3", 1000))
         night.put(ALERTS, AlertsReading((), True))
         night.sleep(14)
@@ -416,7 +416,7 @@ def test_a_restart_in_the_middle_gives_no_double_and_no_loss(night: Night) -> No
     night.restart()
     night.sleep(40)
     assert night.kinds() == before, "what is open was recorded already"
-    night.put(METRICS, MetricsReading({}, 0.0))
+    night.put(METRICS, MetricsReading({}))
     night.put("postgres:orders/n3", standby("n3", 1000))
     night.put(ALERTS, AlertsReading((), True))
     night.restart()  # it ended while no engine ran
@@ -474,7 +474,7 @@ def test_while_the_disk_is_full_little_waits_and_the_truth_is_recorded_afterward
     for _ in range(200):
         night.put(METRICS, None)
         night.sleep(15)
-        night.put(METRICS, MetricsReading({}, 0.0))
+        night.put(METRICS, MetricsReading({}))
         night.sleep(15)
     assert len(night.unrecorded) <= 2
     night.full = False
@@ -482,7 +482,7 @@ def test_while_the_disk_is_full_little_waits_and_the_truth_is_recorded_afterward
     night.sleep(30)
     values = [b.kind for b in night.bodies(SourceSilent, SourceBack)]
     assert values[-1] == "source.silent"
-    night.put(METRICS, MetricsReading({}, 0.0))
+    night.put(METRICS, MetricsReading({}))
     night.sleep(700)
     assert [b.kind for b in night.bodies(SourceSilent, SourceBack)][-1] == "source.back"
 
