@@ -61,6 +61,19 @@ async def test_the_forecast_gives_way_before_the_cause_and_its_time() -> None:
         assert "promotes" not in st.lines[2]
 
 
+async def test_a_cause_that_is_long_takes_a_second_line_and_is_cut_nowhere() -> None:
+    async with stage(size=(80, 24)) as st:
+        header = st.front.view("header")
+        step = NextStep(NextKind.HAND, "", {}, "b", "by hand", "Correct the record.")
+        what = "no new requests arrive, DNS checkout.shop.example answers 127.0.9.9, none of its addresses"
+        long = replace(header.causes[0], name="checkout", what=what, next=step, since_mono=st.front.mono() - 38)
+        st.front.show("header", replace(header, causes=(long,)))
+        await st.sees("✗ checkout: no new requests arrive")
+        said = " ".join(line.strip() for line in st.lines[2:4])
+        assert what in " ".join(said.split()), st.text
+        assert st.lines[3].rstrip().endswith("b by hand"), st.text
+
+
 async def test_a_key_leads_to_what_a_person_does_by_hand() -> None:
     async with stage() as st:
         await st.press("f")

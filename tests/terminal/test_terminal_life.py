@@ -27,10 +27,9 @@ def colours(sent: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("how", ["controlling", "nohup", "no signal"])
-def test_a_hang_up_ends_it_at_once_and_cleanly(how: str) -> None:
-    with tiny(
-        "--busy", env={"BEAT": "/dev/null"}, controlling=how != "no signal", ignore_hang_up=how == "nohup"
-    ) as term:
+def test_a_hang_up_ends_it_at_once_and_cleanly(how: str, tmp_path: Path) -> None:
+    beat = {"BEAT": str(tmp_path / "beat")}
+    with tiny("--busy", env=beat, controlling=how != "no signal", ignore_hang_up=how == "nohup") as term:
         term.wait(READY)
         before = term.cpu()
         started = time.monotonic()
@@ -68,8 +67,8 @@ def test_a_stalled_reader_holds_up_nothing_and_is_brought_up_to_date(tmp_path: P
         assert term.ended() == 0
 
 
-def test_a_stalled_reader_does_not_outlive_its_sigterm() -> None:
-    with tiny("--busy", env={"BEAT": "/dev/null"}, size=(160, 50)) as term:
+def test_a_stalled_reader_does_not_outlive_its_sigterm(tmp_path: Path) -> None:
+    with tiny("--busy", env={"BEAT": str(tmp_path / "beat")}, size=(160, 50)) as term:
         term.wait("count")
         time.sleep(3)
         os.kill(term.process.pid, signal.SIGTERM)

@@ -4,6 +4,7 @@ out. And the list of all of them."""
 from __future__ import annotations
 
 from dataclasses import replace
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -22,8 +23,6 @@ START_ENGINE = "recovery engine start"
 LOUD = {Health.FAIL: "bold red reverse", Health.UNKNOWN: "bold magenta reverse", Health.WARN: "bold yellow"}
 CAUTION_LINE = "bold yellow reverse"
 OVERVIEW = "overview"
-LEAST = 24
-"""Cells of the cause that are shown at least; with less room its time and the count of others are left out."""
 
 
 def sentence_lines(store: Store, glyphs: Glyphs, width: int, screen: str = "") -> list[Text]:
@@ -35,14 +34,14 @@ def sentence_lines(store: Store, glyphs: Glyphs, width: int, screen: str = "") -
     view = store.view(HeaderView)
     if view is None:
         return []
-    lines = [_cause(view.causes, store, glyphs, width, screen)] if view.causes else []
+    lines = _cause(view.causes, store, glyphs, width, screen) if view.causes else []
     if view.effects:
         lines.append(_bar(f" EFFECTS REFUSED: {view.effects}", "", CAUTION_LINE, width))
     return lines
 
 
-def _cause(causes: tuple[Cause, ...], store: Store, glyphs: Glyphs, width: int, screen: str) -> Text:
-    """The worst cause; on the overview with the key of its next step."""
+def _cause(causes: tuple[Cause, ...], store: Store, glyphs: Glyphs, width: int, screen: str) -> list[Text]:
+    """The worst cause; on the overview with the key of its next step. What one line cannot hold takes a second one."""
     worst, more = causes[0], len(causes) - 1
     step = worst.next if screen == OVERVIEW else None
     others = f"{CAUSES} +{more} more" if more else "" if step is not None else f"{CAUSES} all of it"
@@ -54,13 +53,11 @@ def _cause(causes: tuple[Cause, ...], store: Store, glyphs: Glyphs, width: int, 
     for text in texts:
         for end in ends:
             if cells(text) + 2 + cells(end) < width:
-                return _bar(text, end, style, width)
-    room = width - 2 - cells(ends[-1]) - (cells(texts[-1]) - cells(worst.what))
-    if room < LEAST:
-        return _bar(texts[-1], CAUSES, style, width)
-    short = cell(worst.what)
-    short.truncate(room, overflow="ellipsis")
-    return _bar(f" {sign} {replace(brief, what=short.plain).sentence(store.beaten)}", ends[-1], style, width)
+                return [_bar(text, end, style, width)]
+    first, *rest = wrap(texts[-1].strip(), width - 2)
+    under = " " * (cells(sign) + 2) + " ".join(rest)
+    end = next((each for each in ends if cells(under) + 2 + cells(each) < width), ends[-1])
+    return [_bar(f" {first}", "", style, width), _bar(under, end, style, width)]
 
 
 def _bar(text: str, end: str, style: str, width: int) -> Text:
