@@ -17,6 +17,7 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]?B)")
 _RATIO = re.compile(r"(\d+(?:\.\d+)?) ?(%?)")
 NO_NUMBER = "?"
+NO_TIME = "unknown"
 
 
 def megabytes(n_bytes: float) -> str:
@@ -106,13 +107,20 @@ def rate(per_second: float, unit: str = "") -> str:
 
 
 def utc(epoch: float) -> str:
-    """A time of day in UTC: `07:03:12Z`, from seconds since 1970."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%H:%M:%SZ")
+    """A time of day in UTC: `07:03:12Z`, from seconds since 1970; `NO_TIME` where there is no such date."""
+    return _dated(epoch, "%H:%M:%SZ")
 
 
 def utc_date(epoch: float) -> str:
-    """A date and time in UTC: `2026-11-23 07:03:12Z`, from seconds since 1970."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    """A date and time in UTC: `2026-11-23 07:03:12Z`, from seconds since 1970; `NO_TIME` where there is no such date."""
+    return _dated(epoch, "%Y-%m-%d %H:%M:%SZ")
+
+
+def _dated(epoch: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(epoch, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return NO_TIME
 
 
 def rfc3339(epoch: float) -> str | None:

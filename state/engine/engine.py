@@ -99,6 +99,7 @@ class Engine:
         self.folds = Folds(tuple(parts("projections")), setting)
         self.history = self.folds.of(RunHistory)
         self._noticed: list[tuple[float, Event]] = []
+        self._defect = ""
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
         self._verifier, self._verifying = Verifier(), asyncio.Lock()
@@ -345,12 +346,23 @@ class Engine:
             self.lag = max(0.0, now - last - TICK)
             self._void_after_gap(now)
             last = self._ticked = now
-            self._noticed += [(now, event) for event in self.folds.notice(now)]
+            self._noticed += [(now, event) for event in self._notice(now)]
             await self._record_noticed()
             await self._probe(now)
             self._content += 1
             if self.history.moving or now - self._woken >= TELEMETRY or self.folds.urgent:
                 self._move()
+
+    def _notice(self, now: float) -> list[Event]:
+        """What was detected. A defect there ends neither the clock of the engine nor its journal: it is logged."""
+        try:
+            return self.folds.notice(now)
+        except Exception as error:  # noqa: BLE001 boundary: the next reading may be one that it can judge
+            message = f"judging failed: {type(error).__name__}: {error}"
+            if message != self._defect:
+                asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+            self._defect = message
+            return []
 
     async def _record_noticed(self) -> None:
         """Record what was detected; what cannot be recorded now is retried on the next tick."""

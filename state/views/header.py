@@ -30,7 +30,9 @@ def build(context: ViewContext) -> HeaderView:
         journal_head=journal.head,
         journal_verified=journal.verified,
         alarms=tuple(cause.detail for cause in (*loud, *told)),
-        causes=(*loud, *told, *(cause for cause in found.causes if not cause.loud)),
+        causes=tuple(
+            sorted((*loud, *told, *(c for c in found.causes if not c.loud)), key=lambda cause: -rank(cause.health))
+        ),
         sources=sources(context.world),
         waiting={run.run: run for each in added for run in each.waiting},
         consoles=context.consoles,
