@@ -13,6 +13,8 @@ from state.errors import ConfigError, Problem
 from state.estate.model import SecretRef
 
 COMMAND_SECONDS = 5.0
+OF_THE_MANAGER = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
+"""Variables with which the service manager hears this process, and no process that it starts."""
 GROUP_READS = stat.S_IRGRP
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MAX_BYTES = 64 * 1024
@@ -105,9 +107,10 @@ def _text(content: bytes, place: str) -> str:
 
 def _from_command(argv: tuple[str, ...], base: Path) -> str:
     place = f"command {argv[0]}"
+    env = {name: value for name, value in os.environ.items() if name not in OF_THE_MANAGER}
     try:
         done = subprocess.run(
-            argv, cwd=base, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=COMMAND_SECONDS
+            argv, cwd=base, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=COMMAND_SECONDS
         )
     except subprocess.TimeoutExpired:
         raise _refused(place, f"still running after {COMMAND_SECONDS:g} s", "a secret on its output") from None

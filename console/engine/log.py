@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import logging.handlers
 import os
+from io import TextIOWrapper
 from pathlib import Path
 
 BYTES = 5_000_000
@@ -36,10 +38,33 @@ class Callers(logging.Filter):
         return not (record.name == "aiohttp.server" and (of_http or isinstance(error, ConnectionError)))
 
 
+class LogFile(logging.handlers.RotatingFileHandler):
+    """Rotated by size; a file that another program renamed or removed is made anew for the next line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line to the file that has the name now. What cannot be written is lost, and nothing else."""
+        if self.stream is not None and self._moved():
+            with contextlib.suppress(OSError):
+                self.stream.close()
+            self.stream = None  # type: ignore[assignment]  # as the base class leaves it between two files
+        super().emit(record)
+
+    def _moved(self) -> bool:
+        try:
+            return not os.path.samestat(os.stat(self.baseFilename), os.fstat(self.stream.fileno()))
+        except OSError:
+            return True
+
+    def _open(self) -> TextIOWrapper:
+        def closed(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        return open(self.baseFilename, "a", encoding="utf-8", opener=closed)
+
+
 def log_to(path: Path) -> None:
-    """Send every logger of this process to `path` (mode 0600), rotated by size. Raises OSError."""
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=BYTES, backupCount=FILES, encoding="utf-8")
+    """Send every logger of this process to `path` (mode 0600). Raises OSError."""
+    handler = LogFile(path, maxBytes=BYTES, backupCount=FILES, encoding="utf-8")
     handler.setFormatter(JsonLines())
     handler.addFilter(Callers())
     root = logging.getLogger()

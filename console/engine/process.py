@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from console.engine.control import listens
 from console.engine.host import EngineLock, harden, make_private, write_index
 from console.engine.log import log_to
-from console.engine.report import StartReport, notify_systemd
+from console.engine.report import StartReport, notify_systemd, watched_by_systemd
 from console.places import EnginePlace, of_file
 from state.errors import ConfigError, Problem, RecoveryError, Refused
 
@@ -166,7 +166,8 @@ async def watch_loop(lag: LoopLag) -> None:
         await asyncio.sleep(LOOK_EVERY)
         late = max(0.0, clock() - before - LOOK_EVERY)
         lag.record(late)
-        notify_systemd("WATCHDOG=1")
+        if watched_by_systemd():
+            notify_systemd("WATCHDOG=1")
         if late > LATE:
             log.warning("the event loop was %.0f ms late", late * 1000)
 

@@ -58,6 +58,12 @@ class StartReport:
             os.write(self._descriptor, json.dumps(report).encode() + b"\n")
 
 
+def watched_by_systemd() -> bool:
+    """Whether the service manager waits for the watchdog signal of this very process: sd_watchdog_enabled(3)."""
+    period, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    return period not in ("", "0") and pid in ("", str(os.getpid()))
+
+
 def notify_systemd(state: str) -> None:
     """Send one state to the service manager, if there is one: sd_notify(3), a datagram to $NOTIFY_SOCKET."""
     address = os.environ.get("NOTIFY_SOCKET", "")

@@ -17,6 +17,7 @@ from state.detection.events import (
     SplitBrainDetected,
 )
 from state.detection.follow import calm, remembered
+from state.estate.model import Estate
 from state.health import Health
 from state.journal.events import Body, Event, Observation, Recorded
 from state.journal.projection import FoldSetting, Projection
@@ -30,23 +31,26 @@ from state.world.readings import BalancerReading, Reading
 
 STEADY = 3
 """Verdicts in a row before a service counts as impaired or recovered; one sample may be wrong."""
+FLAPS = 30.0
+"""Seconds: a service that fails again sooner after its recovery flaps, it was not recovered; its clock goes on."""
 
 
 class Detector:
     """Folds its own events, so clocks survive a restart; judges the world on every tick.
 
-    `drifts` holds per balancer and backend what differs from the settings that confirmed effects left. While an
-    effect is under way on a target, no drift is reported there; afterwards only readings taken after its outcome was
-    recorded count.
+    What is kept of services and balancers outlives an estate that does not name them; what is shown is of the estate
+    in force. `drifts` holds per balancer and backend what differs from the settings that confirmed effects left.
+    While an effect is under way on a target, no drift is reported there; afterwards only readings taken after its
+    outcome was recorded count.
     """
 
     def __init__(self, setting: FoldSetting) -> None:
         self._judge, self._actor = setting.judge, setting.actor
         self._mono, self._boot = setting.mono, setting.boot
-        self.clocks: dict[str, RtoClock] = {}
+        self._clocks: dict[str, RtoClock] = {}
         self._failing: dict[str, float] = {}
         self.splits: dict[str, tuple[str, ...]] = {}
-        self.drifts: dict[str, Mapping[str, str]] = {}
+        self._drifts: dict[str, Mapping[str, str]] = {}
         self._expected: dict[SettingKey, tuple[Setting, float]] = {}
         self._under_way: dict[str, tuple[str, ...]] = {}
         self._differences: dict[str, dict[SettingKey, Difference]] = {}
@@ -61,6 +65,18 @@ class Detector:
         self.urgent = False
         """Whether a verdict differs from the last tick."""
         self._pending: list[Event] = []
+
+    @property
+    def clocks(self) -> dict[str, RtoClock]:
+        """The clocks of the services in the estate in force, against its objectives."""
+        services = self._judge.estate.services
+        return {n: replace(c, target=services[n].rto) for n, c in self._clocks.items() if n in services}
+
+    @property
+    def drifts(self) -> dict[str, Mapping[str, str]]:
+        """What differs on the balancers in the estate in force, in words by backend."""
+        balancers = self._judge.estate.balancers
+        return {name: changed for name, changed in self._drifts.items() if name in balancers}
 
     def fold(self, recorded: Recorded) -> None:
         """Apply one entry."""
@@ -83,15 +99,15 @@ class Detector:
     def _(self, body: ServiceImpaired, recorded: Recorded) -> None:
         self._turned(recorded, "service", body.service)
         since = self._failing[body.service] = self._mono(recorded) - body.since
-        self.clocks[body.service] = RtoClock(body.service, since, body.target, None)
+        self._clocks[body.service] = RtoClock(body.service, since, body.target, None)
 
     @_take.register
     def _(self, body: ServiceRecovered, recorded: Recorded) -> None:
         self._turned(recorded, "service", body.service)
         self._failing.pop(body.service, None)
-        clock = self.clocks.get(body.service)
+        clock = self._clocks.get(body.service)
         if clock is not None:
-            self.clocks[body.service] = replace(clock, ended_mono=clock.started_mono + body.seconds)
+            self._clocks[body.service] = replace(clock, ended_mono=clock.started_mono + body.seconds)
 
     @_take.register
     def _(self, body: EffectIntended, recorded: Recorded) -> None:
@@ -160,7 +176,7 @@ class Detector:
             if differs is not None:
                 found[key] = differs
         new = {each.backend: None for key, each in found.items() if before.get(key) != each}
-        self._differences[name], self.drifts[name] = found, drifts(found.values())
+        self._differences[name], self._drifts[name] = found, drifts(found.values())
         for backend in new:
             self._untold[name, backend] = self._untold.get((name, backend), 0) + 1
         if whole:
@@ -169,20 +185,23 @@ class Detector:
     def notice(self, now_mono: float) -> list[Event]:
         """Judge every service and cluster once; returns what is to be recorded since the last tick."""
         judgement = self._judge.at(now_mono)
-        self._tell_drifts(now_mono)
+        self._tell_drifts(judgement.estate, now_mono)
         for name, cluster in judgement.clusters.items():
             self._split_brain(name, cluster, now_mono)
         for name, verdict in judgement.services.items():
             self._follow(name, judgement.estate.services[name].rto, verdict.health, verdict.message, now_mono)
+        self._streaks = {n: streak for n, streak in self._streaks.items() if n in judgement.services}
         before, self._healths = self._healths, judgement.healths
         self.urgent = self._healths != before
         noticed, self._pending = self._pending, []
         return noticed
 
-    def _tell_drifts(self, now_mono: float) -> None:
+    def _tell_drifts(self, estate: Estate, now_mono: float) -> None:
         """Record the differences that are new, as they are now."""
         for (name, backend), count in list(self._untold.items()):
             turns = self._turns.get(("drift", name, backend))
+            if name not in estate.balancers:
+                continue
             if turns and now_mono - turns[-1] < self._calm(now_mono, "drift", name, backend):
                 continue
             del self._untold[name, backend]
@@ -190,7 +209,7 @@ class Detector:
             differences = tuple(dict.fromkeys(each for each in found if each.backend == backend))
             if differences:
                 more = f" (changed {count - 1} times more meanwhile)" if count > 1 else ""
-                message = f"{name}: {self.drifts[name][backend]}{more}"
+                message = f"{name}: {self._drifts[name][backend]}{more}"
                 body = DriftDetected(name, message, differences, count - 1)
                 self._tell(body, now_mono, "drift", name, backend)
 
@@ -223,8 +242,14 @@ class Detector:
         if count < STEADY:
             return
         if health is Health.FAIL and began is None:
+            former = self._clocks.get(name)
+            ended = former.ended_mono if former is not None else None
+            flaps = ended is not None and since - ended < FLAPS
+            if former is not None and ended is not None and flaps:
+                message += f"; it flaps, {max(0.0, since - ended):.0f} s after it recovered: its clock goes on"
+                since = former.started_mono
             self._failing[name], self._returns[name] = since, 0
-            impaired = ServiceImpaired(name, rto, round(now_mono - since, 3), f"{name}: {message}")
+            impaired = ServiceImpaired(name, rto, round(now_mono - since, 3), f"{name}: {message}", flaps)
             self._tell(impaired, now_mono, "service", name)
         elif good and began is not None and now_mono - since >= (wait := self._calm(now_mono, "service", name)):
             del self._failing[name]

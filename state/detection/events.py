@@ -11,12 +11,16 @@ from state.verdicts.drift import Difference
 @event("service.impaired")
 @dataclass(frozen=True, slots=True)
 class ServiceImpaired(Observation):
-    """A service fails: `since` seconds before the entry, against an RTO of `target` seconds."""
+    """A service fails: `since` seconds before the entry, against an RTO of `target` seconds.
+
+    `flaps`: it failed again shortly after it recovered, so `since` counts from the first failing reading before that.
+    """
 
     service: str
     target: float
     since: float
     message: str = field(metadata=WORDS)
+    flaps: bool = False
 
     def later(self, seconds: float) -> ServiceImpaired:
         """It fails for so much longer by then."""

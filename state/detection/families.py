@@ -55,8 +55,13 @@ class Family(ABC):
 
     def notice(self, look: Look, *, hold: bool) -> list[Observation]:
         """Look once; what is to be recorded, nothing while an earlier entry is not recorded (`hold`)."""
+        seen: set[str] = set()
         for subject, value in self.see(look):
             self.follower.see(subject, value, look.mono)
+            seen.add(subject)
+        for subject in self.follower.open:
+            if subject not in seen:  # not in the estate in force: nothing is known of it, so nothing is told
+                self.follower.see(subject, None, look.mono)
         shifts = [] if hold else self.follower.shifts(look.mono)
         return list(self.tell(shifts, look)) if shifts else []
 

@@ -24,7 +24,7 @@ S = TypeVar("S")
 class FoldSetting:
     """What a projection starts from; `boot` identifies this engine process, `actor` is the actor of its entries.
 
-    `estate` is that of the start; after a reload `judge.at(…).estate` is the one in force.
+    `estate` is that of the start; `judge.estate` is the one in force, also after a reload.
     """
 
     estate: Estate

@@ -54,16 +54,16 @@ class Judgement:
 
 
 class Judge:
-    """Judges one world, again only after a new reading or some time."""
+    """Judges one world by the `estate` in force, again only after a new reading or some time."""
 
     def __init__(self, estate: Estate, world: World) -> None:
-        self._estate, self._world = estate, world
+        self.estate, self._world = estate, world
         self._readings: list[Observed[Any]] = []
         self._last: Judgement | None = None
 
     def renew(self, estate: Estate) -> None:
         """Judge by another estate from now on."""
-        self._estate, self._last = estate, None
+        self.estate, self._last = estate, None
 
     def at(self, now_mono: float) -> Judgement:
         """The judgement now (monotonic seconds)."""
@@ -71,6 +71,6 @@ class Judge:
         young = last is not None and 0 <= now_mono - last.now_mono <= SAME_INSTANT
         same = young and len(readings) == len(self._readings) and all(map(is_, readings, self._readings))
         if last is None or not same:
-            last = self._last = Judgement(self._estate, self._world, now_mono)
+            last = self._last = Judgement(self.estate, self._world, now_mono)
             self._readings = readings
         return last

@@ -38,7 +38,7 @@ def picture(
     judgement: Judgement, detector: Detector, onsets: Onsets, history: RunHistory, library: Mapping[str, RunbookRow]
 ) -> Picture:
     """Put together what the readings, the journal and the library say."""
-    estate, healths = judgement.estate, judgement.healths
+    estate, healths, recorded = judgement.estate, judgement.healths, detector.clocks
     begun: dict[str, float] = {}
     for cause in judgement.causes:
         known = [s for s in (onsets.since(cause.key), cause.since_mono) if s is not None]
@@ -46,13 +46,13 @@ def picture(
             begun[cause.name] = min(known)
 
     def since(name: str, health: Health) -> float | None:
-        clock = detector.clocks.get(name)
+        clock = recorded.get(name)
         if health is Health.FAIL and clock is not None and clock.ended_mono is None:
             return clock.started_mono
         instants = [s for s in (onsets.since(row_key(name, health)), begun.get(name)) if s is not None]
         return min(instants, default=judgement.now_mono if health is Health.FAIL else None)
 
-    clocks = dict(detector.clocks) | _clocks(estate, healths, since, detector.clocks)
+    clocks = recorded | _clocks(estate, healths, since, recorded)
     order = recovery_order(estate, healths, clocks, judgement.now_mono)
     causes = [c if c.since_mono is not None else replace(c, since_mono=onsets.since(c.key)) for c in judgement.causes]
     found = situation(estate, judgement.clusters, judgement.services, causes, order, since)

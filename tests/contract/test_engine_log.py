@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.api_server import ApiServer, Sockets
-from console.engine.log import log_to
+from console.engine.log import BYTES, log_to
 from tests.support.front_desk import Desk
 
 HEAD = b"POST /v1/submit HTTP/1.1\r\nHost: e\r\nContent-Type: application/json\r\n"
@@ -58,3 +59,33 @@ async def test_noise_of_callers_is_not_logged_and_a_defect_is(tmp_path: Path, lo
     await sent(server.sockets.observe, b"GET /v1/journal HTTP/1.1\r\nHost: e\r\n\r\n")
     assert "ZeroDivisionError" in log.read_text()
     await server.stop()
+
+
+def test_54_the_log_of_an_outage_goes_on_in_a_new_file_when_it_is_renamed_or_removed(log: Path) -> None:
+    say = logging.getLogger("test").warning
+    say("one")
+    log.rename(log.with_name("log.old"))
+    say("two")
+    assert "two" in log.read_text()
+    assert "two" not in log.with_name("log.old").read_text()
+    log.unlink()
+    say("three\n\x1b[31m")
+    [line] = log.read_text().splitlines()
+    assert json.loads(line)["message"] == "three\n\x1b[31m"
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_54_the_log_of_an_outage_without_its_folder_loses_lines_only(log: Path) -> None:
+    away = log.parent.with_name(log.parent.name + "-away")
+    log.parent.rename(away)
+    logging.getLogger("test").warning("lost")
+    away.rename(log.parent)
+    logging.getLogger("test").warning("kept")
+    assert [json.loads(line)["message"] for line in log.read_text().splitlines()] == ["kept"]
+
+
+def test_a_log_rotated_by_size_stays_closed_to_others(log: Path) -> None:
+    for _ in range(6):
+        logging.getLogger("test").warning("x" * (BYTES // 4))
+    assert log.with_name("log.1").exists()
+    assert log.stat().st_mode & 0o777 == 0o600

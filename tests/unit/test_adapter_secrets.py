@@ -130,3 +130,13 @@ def test_a_failing_commands_output_is_in_no_traceback(tmp_path: Path) -> None:
 def test_exactly_one_place(ref: SecretRef, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="exactly one"):
         resolve(ref, tmp_path)
+
+
+def test_29_whose_watchdog_a_command_inherits_nothing_of_the_service_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("KEPT", "kept")
+    show = 'echo "$KEPT.$NOTIFY_SOCKET.$WATCHDOG_PID.$WATCHDOG_USEC"'
+    assert resolve(SecretRef(command=("sh", "-c", show)), tmp_path).reveal() == "kept..."

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from adapters.journals.memory import MemoryJournal
-from state.detection.detector import STEADY, Detector
+from state.detection.detector import FLAPS, STEADY, Detector
 from state.detection.events import ServiceImpaired, ServiceRecovered
 from state.errors import JournalUnavailable
 from state.estate.model import Estate
@@ -126,3 +126,56 @@ def test_odd_numbers_and_instants_are_no_entries_and_stop_nobody() -> None:
         assert unseal_any(Sealed(1, header, b"", b"", b"")).kind == FOREIGN
     odd = Sealed(7, b'[["7"],"n",0,0,"b","a","s","engine.started","","","","c"]', b"", b"", b"")
     assert (unseal_any(odd).seq, type(unseal_any(odd).body)) == (7, Erased)
+
+
+def test_44_estate_changes_under_an_open_clock_and_only_what_it_names_has_one() -> None:
+    detector, judge = noticing()
+    for service in ("bad", "shop"):
+        detector.fold(kept(ServiceImpaired(service, 60.0, 1.0, "gone"), 100.0))
+    clock = detector.clocks["shop"]
+    assert detector.clocks.keys() == {"shop"}
+    assert (clock.started_mono, clock.target) == (99.0, ESTATE_.services["shop"].rto), "the objective in force"
+    judge.estate = ESTATE_.model_copy(update={"services": {}})
+    assert detector.clocks == {}
+    judge.estate = ESTATE_
+    assert detector.clocks == {"shop": clock}, "it was not seen to recover meanwhile"
+
+
+async def test_44_estate_changes_under_an_open_clock_after_a_restart() -> None:
+    former = {**ESTATE, "services": {"bad": ESTATE["services"]["shop"]}}
+    store = MemoryJournal()
+    async with small(store=store, estate=former) as lab:
+        await lab.engine.journal.append(Event(ServiceImpaired("bad", 300.0, 1.0, "gone"), "engine"))
+        assert lab.engine.view("header").rto.service == "bad"
+    async with small(store=store) as lab:
+        await asyncio.sleep(0.5)
+        assert lab.engine.view("header").rto is None
+    async with small(store=store, estate=former) as lab:
+        assert "bad" in lab.engine.folds.of(Detector).clocks, "the journal still knows it"
+
+
+def _turn(detector: Detector, judge: Told, health: Health, at: float) -> Body:
+    """The one entry about it, recorded."""
+    judge.shop.health = health
+    [event] = looks(detector, at)
+    detector.fold(kept(event.body, at + STEADY - 1))
+    return event.body
+
+
+def test_56_flapping_keeps_one_clock_and_says_so() -> None:
+    detector, judge = noticing()
+    first = _turn(detector, judge, Health.FAIL, 100.0)
+    _turn(detector, judge, Health.PASS, 110.0)
+    again = _turn(detector, judge, Health.FAIL, 120.0)
+    assert isinstance(first, ServiceImpaired)
+    assert isinstance(again, ServiceImpaired)
+    assert (first.flaps, again.flaps) == (False, True)
+    assert "it flaps, 8 s after it recovered" in again.message
+    assert detector.clocks["shop"].started_mono == 100.0
+    recovered = _turn(detector, judge, Health.PASS, 130.0)
+    assert isinstance(recovered, ServiceRecovered)
+    assert recovered.seconds == 32.0
+    later = _turn(detector, judge, Health.FAIL, 132.0 + FLAPS)
+    assert isinstance(later, ServiceImpaired)
+    assert not later.flaps, "a new failure"
+    assert detector.clocks["shop"].started_mono == 132.0 + FLAPS

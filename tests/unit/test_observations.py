@@ -83,9 +83,8 @@ class Night:
         self.boot += 1
         self.world = World()
         self.unrecorded.clear()
-        setting = FoldSetting(
-            self.estate, Judge(self.estate, self.world), self.clock, f"boot{self.boot}", "engine@test"
-        )
+        self.judge = Judge(self.estate, self.world)
+        setting = FoldSetting(self.estate, self.judge, self.clock, f"boot{self.boot}", "engine@test")
         self.states = (Detector(setting), NightWatch(setting), Life(setting))
         for key in self.readings:
             self.world.observed[key] = Observed(key, LIMIT)
@@ -532,3 +531,22 @@ def test_the_class_is_in_the_bytes_and_by_kind() -> None:
     assert origin_of(RunStarted.kind) == origin_of("request.refused") == DECIDED
     assert origin_of("of-a-later-version") == ""
     assert json.loads(canonical(SourceSilent("", ()).as_json()))["class"] == OBSERVED
+
+
+def test_44_estate_changes_under_an_open_clock_and_what_it_no_longer_names_is_not_told(night: Night) -> None:
+    night.put("postgres:orders/n3", None)
+    night.put(METRICS, None)
+    for tick in range(40):  # until the node counts as lost; what is due is told a moment later
+        if tick % night.ticks == 0:
+            night.poll()
+        night.sleep(1 / night.ticks)
+        if night.states[1]._families[0].follower.open:
+            break
+    assert night.states[1]._families[0].follower.open == ["orders/n3"]
+    orders = night.estate.databases["orders"]
+    fewer = orders.model_copy(update={"nodes": {n: e for n, e in orders.nodes.items() if n != "n3"}})
+    night.judge.renew(night.estate.model_copy(update={"databases": {"orders": fewer}}))
+    for key in ("postgres:orders/n3", "patroni:orders/n3", METRICS):
+        del night.readings[key], night.world.observed[key]
+    night.sleep(30)
+    assert night.bodies(NodeLost, SourceSilent, ReplicationBroken) == []
