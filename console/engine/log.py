@@ -43,15 +43,15 @@ class LogFile(logging.handlers.RotatingFileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line to the file that has the name now. What cannot be written is lost, and nothing else."""
-        if self.stream is not None and self._moved():
+        if self.stream is not None and self._moved(self.stream):
             with contextlib.suppress(OSError):
                 self.stream.close()
-            self.stream = None  # type: ignore[assignment]  # as the base class leaves it between two files
+            self.stream = None  # the base class opens it for the line
         super().emit(record)
 
-    def _moved(self) -> bool:
+    def _moved(self, stream: TextIOWrapper) -> bool:
         try:
-            return not os.path.samestat(os.stat(self.baseFilename), os.fstat(self.stream.fileno()))
+            return not os.path.samestat(os.stat(self.baseFilename), os.fstat(stream.fileno()))
         except OSError:
             return True
 
