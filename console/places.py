@@ -1,7 +1,7 @@
 """The place of an estate's engine on this host: which estate is meant, its sockets, state and index file.
 
-Standard library only and no parsing of more than one line, because a console's first frame waits for it. A running
-engine writes `engine.json` into its runtime directory; who can read it finds the engine without the estate file.
+Standard library only, and one line is read where the file has it, because a console's first frame waits for it. A
+running engine writes `engine.json` into its runtime directory; who can read it finds it without the estate file.
 
 Sessions of cron, su and sudo lack XDG_RUNTIME_DIR. There the engine's lock in its state folder names its process and
 its runtime directory, and the kernel's list of sockets has the others. Only what this account or root owns is used; of
@@ -10,6 +10,7 @@ an engine of another account only its place is reported.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -32,7 +33,11 @@ ESTATE_FILE = "recovery.yaml"
 LAB_ESTATE = "estate.yaml"
 _LISTENS = "00010000"  # __SO_ACCEPTCON in the flags of /proc/net/unix
 _ROOT = re.compile(r"recovery(-\d+)?")
-_NAME = re.compile(r"""^estate:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]{0,62})["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
+_VALID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_NAME = re.compile(
+    r"""^(?:estate|"estate"|'estate')[ \t]*:[ \t]+["']?([A-Za-z0-9][A-Za-z0-9._-]{0,62})["']?[ \t]*(?:#.*)?$""",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +112,24 @@ def of_file(file: Path, chosen: str) -> EnginePlace:
     """The place of an estate file. Raises ConfigError when it cannot be read or names no estate."""
     file = file.absolute()
     try:
-        found = _NAME.search(file.read_text(encoding="utf-8"))
+        found = _NAME.search(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError((Problem(str(file), 0, 0, "", f"a readable estate file ({_reason(error)})"),)) from error
-    if found is None:
-        raise ConfigError((Problem(str(file), 1, 1, "", "a line `estate: NAME`"),))
-    name = found[1]
+    name = found[1] if found is not None else _name_in(file)
     if (file.parent / LAB_MARK).is_file():
         return EnginePlace(name, file, file.parent / "run", file.parent / "state", chosen)
     return EnginePlace(name, file, _runtime(name), _state(name), chosen)
+
+
+def _name_in(file: Path) -> str:
+    """The name in a file that is written in another style of YAML. Raises ConfigError."""
+    from adapters.files.read import read_yaml
+
+    data = read_yaml(file).data
+    name = data.get("estate") if isinstance(data, dict) else None
+    if not isinstance(name, str) or not re.fullmatch(_VALID, name):
+        raise ConfigError((Problem(str(file), 1, 1, "", "a line `estate: NAME`"),))
+    return name
 
 
 def lab_directory() -> Path:
@@ -135,7 +149,9 @@ def read_index(place: EnginePlace) -> dict[str, Any] | None:
 
 
 def _named(named: str, why: str) -> EnginePlace:
-    path = Path(named).expanduser()
+    path = Path(named)
+    with contextlib.suppress(RuntimeError):  # ~ of an account without a home stays as it is
+        path = path.expanduser()
     if path.is_dir():
         path = path / ESTATE_FILE
     if path.is_file():
@@ -256,7 +272,8 @@ def _indexes() -> Iterator[Path]:
 
 def _elsewhere() -> Iterator[Path]:
     """Runtime directories of running engines of this account that its environment does not lead to."""
-    for lock in sorted(_states().glob(f"*/{LOCK}")):
+    states = _states()
+    for lock in sorted(states.glob(f"*/{LOCK}")) if states is not None else ():
         if (folder := _of_lock(lock.parent)) is not None:
             yield folder
     if _named_session() is None:
@@ -282,12 +299,21 @@ def _state(name: str) -> Path:
     folders = os.environ.get("STATE_DIRECTORY")
     if folders:
         return Path(folders.split(":")[0])
-    return _states() / name
+    states = _states()
+    if states is None:
+        raise NotFound(f"account {os.getuid()} has no home directory for the journal: set HOME or XDG_STATE_HOME")
+    return states / name
 
 
-def _states() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "recovery"
+def _states() -> Path | None:
+    """Where the states of this account's engines are; None for an account without a home."""
+    named = os.environ.get("XDG_STATE_HOME")
+    if named:
+        return Path(named) / "recovery"
+    try:
+        return Path.home() / ".local" / "state" / "recovery"
+    except RuntimeError:  # no HOME, and the account has no entry in the list of accounts
+        return None
 
 
 def _of_index(index: Path, chosen: str) -> EnginePlace:

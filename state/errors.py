@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     OUTCOME_UNKNOWN = 5
     UNREACHABLE = 6
     NEEDS_PERSON = 7
+    DEFECT = 70
 
 
 class Trouble(StrEnum):
@@ -175,9 +176,23 @@ class JournalUnavailable(RecoveryError):
     exit_code = ExitCode.REFUSED
 
 
+class BadArguments(ConfigError):
+    """Arguments of a request are invalid; each problem names the argument."""
+
+    title = "Bad usage"
+    kind = "usage"
+
+
 class NotFound(RecoveryError):
     """The named thing does not exist in this estate or engine."""
 
     title = "Not found"
     kind = "not-found"
     exit_code = ExitCode.USAGE
+
+
+class UnsuitableArgument(NotFound):
+    """An argument of a change or check has a value that it cannot have."""
+
+    title = "Bad usage"
+    kind = "usage"

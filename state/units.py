@@ -145,7 +145,7 @@ def parse_duration(text: str | float) -> float:
     number = _number(text, "a duration")
     if number is not None or not isinstance(text, str):
         return number or 0.0
-    if not _DURATION.fullmatch(text.strip()):
+    if not text.isascii() or not _DURATION.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a duration: write it like 500ms, 5s, 15m, 1h30m or 1d")
     return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
 

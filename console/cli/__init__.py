@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 COLLECT_AFTER = 50_000
@@ -17,10 +18,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     from console.cli.ending import run_to_code
     from console.cli.streams import prepare_streams
     from console.cli.verbs import COMPLETING, recovery
+    from state.errors import ExitCode
 
     prepare_streams()
     if COMPLETING in os.environ:
         from console.cli.completion import register_classes
 
         register_classes()
-    sys.exit(run_to_code(recovery, list(sys.argv[1:] if argv is None else argv)))
+    try:
+        code = run_to_code(recovery, list(sys.argv[1:] if argv is None else argv))
+    except Exception:  # noqa: BLE001 - a defect: no verdict, so none of the codes that are one
+        traceback.print_exc()
+        code = ExitCode.DEFECT
+    sys.exit(code)

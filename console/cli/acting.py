@@ -13,6 +13,7 @@ import click
 
 from console.card_text import plain_card
 from console.cli.following import follow_run
+from console.cli.numbers import SECONDS
 from console.cli.reach import ask, client_of
 from console.cli.shown import complain, neutral, note, say, say_json
 from console.client.engine_client import EngineClient, EngineUnreachable
@@ -46,7 +47,7 @@ def acting_options(verb: F) -> F:
         click.option("--name", default="", metavar="TARGET", help="With --yes-nonce: the target's name, for B3."),
         click.option("--loss", default="", metavar="SIZE", help="With --yes-nonce: the loss to accept, as shown."),
         click.option("--no-wait", is_flag=True, help="Return as soon as the engine has accepted."),
-        click.option("--within", type=float, metavar="SECONDS", help="How long to wait for the end of the run."),
+        click.option("--within", type=SECONDS, metavar="SECONDS", help="How long to wait for the end of the run."),
         click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     )
 
@@ -85,6 +86,8 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
     if manner.no_wait:
         if manner.as_json:
             say_json(named(accepted))
+        else:
+            say(accepted.run)
         return ExitCode.DONE
     try:
         return await follow_run(client, accepted.run, within=manner.within, as_json=manner.as_json)

@@ -73,7 +73,15 @@ class InOrder(FishComplete):
     source_template = FishComplete.source_template.replace("--no-files", "--keep-order --no-files")
 
 
-CLASSES: dict[str, type[ShellComplete]] = {"bash": WholeLine, "zsh": ZshComplete, "fish": InOrder}
+class WithCompinit(ZshComplete):
+    """zsh: where the shell has not loaded its completion system, the script does."""
+
+    source_template = ZshComplete.source_template.replace(
+        "    compdef ", "    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i -D }\n    compdef "
+    )
+
+
+CLASSES: dict[str, type[ShellComplete]] = {"bash": WholeLine, "zsh": WithCompinit, "fish": InOrder}
 
 
 def register_classes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from console.cli.groups import Reporting
+from console.cli.numbers import PORT
 from console.cli.reach import ask, client_of, estate_option, host_of, json_option, run_there
 from console.cli.shown import note, say, say_json
 from console.places import EnginePlace, find
@@ -26,8 +27,8 @@ def _place(estate: str | None, quiet: bool = False) -> EnginePlace:
 @engine.command()
 @estate_option
 @click.option("--group", default="", help="Group whose accounts may use engine.sock, besides the engine's own.")
-@click.option("--metrics", default=0, metavar="PORT", help="Serve /metrics on 127.0.0.1:PORT.")
-def run(estate: str | None, group: str, metrics: int) -> int:
+@click.option("--metrics", type=PORT, metavar="PORT", help="Serve /metrics on 127.0.0.1:PORT.")
+def run(estate: str | None, group: str, metrics: int | None) -> int:
     """Run the engine in the foreground, as a service manager expects."""
     from console.engine.process import main
 
@@ -36,7 +37,7 @@ def run(estate: str | None, group: str, metrics: int) -> int:
     place = _place(estate)
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
-    return main(["--estate", str(place.file), "--group", group, "--metrics", str(metrics)])
+    return main(["--estate", str(place.file), "--group", group, "--metrics", str(metrics or 0)])
 
 
 @engine.command()

@@ -35,7 +35,10 @@ class RunProgress:
         """Lines for everything that changed."""
         lines = []
         for step in steps:
-            line = f"{step.state.value}: {step.message}" if step.message else step.state.value
+            message = step.message
+            if step.state is StepState.RUNNING and step.samples:  # no word of a verdict before there is one
+                message = f"{step.passes} of {step.samples} in a row"
+            line = f"{step.state.value}: {message}" if message else step.state.value
             if step.state not in QUIET_STEPS and self._steps.get(step.key) != line:
                 self._steps[step.key] = line
                 took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""

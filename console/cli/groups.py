@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from state.config_files.suggestions import not_found
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 HELP = ("-h", "--help")
 
@@ -27,9 +32,20 @@ class Defaulting(Suggesting):
     default = "show"
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and ctx.resilient_parsing:  # completing: the verb is still to be typed
+            return super().parse_args(ctx, args)
         if not args or (args[0].startswith("-") and args[0] not in HELP):
             args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The verbs, and the options of the default verb."""
+        items = super().shell_complete(ctx, incomplete)
+        command = self.get_command(ctx, self.default)
+        if incomplete.startswith("-") and command is not None:
+            with command.make_context(self.default, [], parent=ctx, resilient_parsing=True) as below:
+                items += command.shell_complete(below, incomplete)
+        return list({item.value: item for item in items}.values())
 
 
 class Listing(Defaulting):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.cli.groups import Reporting, Suggesting
+from console.cli.numbers import SECONDS, Above
 from console.cli.reach import ask, json_option
 from console.cli.shown import NOTHING, neutral, note, say, say_json, table
 from state.api.wire import with_utc
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from adapters.lab.client import LabClient
     from adapters.lab.progress import LabProgress
 
+MOST_RATE = 100_000.0  # orders a second
 DIRECTORY = click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where the lab is.")
 
 
@@ -69,7 +71,7 @@ def lab() -> None:
 @click.option("--embedded", is_flag=True, help="Use only what the Python packages contain.")
 @click.option("--without", multiple=True, metavar="COMPONENT", help="Leave a component out; may be repeated.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 3), help="PostgreSQL nodes.")
-@click.option("--rate", default=20.0, show_default=True, help="Orders a second.")
+@click.option("--rate", default=20.0, show_default=True, type=Above(MOST_RATE), help="Orders a second.")
 @json_option
 def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: int, rate: float, as_json: bool) -> int:
     """Start a lab that keeps running after this terminal closes; return when it is live."""
@@ -190,7 +192,7 @@ def list_faults(directory: Path | None, as_json: bool) -> int:
 @fault.command()
 @click.argument("name")
 @click.option("--target", help="The target, where there is a choice.")
-@click.option("--seconds", type=float, help="After how many seconds it is lifted.")
+@click.option("--seconds", type=SECONDS, help="After how many seconds it is lifted.")
 @DIRECTORY
 @json_option
 def inject(directory: Path | None, name: str, target: str | None, seconds: float | None, as_json: bool) -> int:

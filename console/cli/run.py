@@ -11,6 +11,7 @@ from console.cli.acting import Manner, act, acting_options
 from console.cli.following import follow_run, steps_of, ways_on
 from console.cli.groups import Listing
 from console.cli.look import SeenView, gather, heading
+from console.cli.numbers import SECONDS
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
 from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, Resume, Skip, Stop
@@ -116,13 +117,15 @@ def start(estate: str | None, runbook: str, params: tuple[str, ...], manner: Man
         name, equals, value = param.partition("=")
         if not equals or not name:
             raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
+        if name in values:
+            raise click.UsageError(f"the parameter {name} is given twice")
         values[name] = value
     return act(estate, PlanRunbook(runbook, values), manner)
 
 
 @run.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--within", type=float, metavar="SECONDS", help="How long to wait for its end.")
+@click.option("--within", type=SECONDS, metavar="SECONDS", help="How long to wait for its end.")
 @estate_option
 @json_option
 def watch(estate: str | None, as_json: bool, run_id: str, within: float | None) -> int:

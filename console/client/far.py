@@ -26,7 +26,11 @@ from types import TracebackType
 from state.errors import ExitCode, RecoveryError
 from state.text import clean
 
-HOST = re.compile(r"ssh://((?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*)(?::([0-9]{1,5}))?/?")
+HOST = re.compile(
+    r"ssh://((?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?)"
+    r"(?:([A-Za-z0-9][A-Za-z0-9.-]*)|\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?)\])(?::([0-9]{1,5}))?/?"
+)
+LAST_PORT = 65_535
 READY = b"recovery-bridge ready\n"
 """What a bridge writes first, once it is connected to the engine."""
 BEFORE_READY = 64 * 1024  # bytes a login shell may print before it
@@ -71,7 +75,10 @@ def _place(address: str) -> tuple[str, list[str]]:
     found = HOST.fullmatch(address)
     if found is None:
         raise FarAddressError(f"{address!r} is not a valid host")
-    return found[1], ["-p", found[2]] if found[2] else []
+    user, name, number, port = found.groups()
+    if port and not 1 <= int(port) <= LAST_PORT:
+        raise FarAddressError(f"{address!r}: a port is 1 to {LAST_PORT}")
+    return f"{user}{name or number}", ["-p", port] if port else []
 
 
 def ssh_command(address: str, command: list[str], *options: str) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
+from state.api.card import Rule
 from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRunbook, PlanUndo
 from state.changes.model import Change, ChangeSpec, Preview
 from state.changes.registry import build, change_kind
@@ -12,6 +14,7 @@ from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
 from state.planning.library import Library
 from state.planning.plan import Draft, Seen
+from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
 from state.ports.target import Identity
 from state.runs.fold import RunHistory
@@ -76,6 +79,11 @@ class Planner:
         changes = [self.build(undo) for undo in undos]
         steps = tuple(change_step(c, f"undo-{i + 1}", i) for i, c in enumerate(changes))
         return Draft(f"Undo {run.id}: {run.title}", steps, service=run.service, budget=run.budget)
+
+    async def still_as_left(self, run: Run, seen: Sequence[Seen]) -> Rule:
+        """The verdict whether the targets of an undo are as the run left them."""
+        undos = [r for r in self._history.runs.values() if r.undo_of == run.id]
+        return await still_as_left(run, undos, seen, self.build, READ_DEADLINE)
 
     async def see(self, draft: Draft) -> list[Seen]:
         """Read every target of a draft now, at the same time. Raises Refused when one cannot be identified or read."""

@@ -22,6 +22,7 @@ from state.journal.writer import Journal
 from state.planning.card import CardContext, make_card
 from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of
 from state.planning.planner import Planner
+from state.planning.undoing import RULE as NEWER
 from state.policy.authority import ACTING, ROLES_BY_RISK, require_risk, require_role
 from state.policy.rules import judged, with_names
 from state.runs.effects import fact_difference
@@ -83,12 +84,13 @@ class Submissions:
         draft = self._planner.draft(request)
         began = self._clock.mono()
         seen = await self._planner.see(draft)
+        left = await self._left(draft, seen)
         now = self._clock.mono()
         context = CardContext(
             estate=self._estate,
             history=self._history,
             build=self._planner.build,
-            rules=self._rules(caller, draft, seen),
+            rules=(*left, *self._rules(caller, draft, seen)),
             age=now - began,
             now_wall=self._clock.wall(),
         )
@@ -99,6 +101,17 @@ class Submissions:
             del self._open[next(iter(self._open))]
         self._open[card.plan] = Plan(draft, caller.person, steps, risk, targets_of(seen), now, card)
         return card
+
+    async def _left(self, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
+        """For an undo: whether its targets are as the run left them."""
+        if not isinstance(draft.request, PlanUndo):
+            return ()
+        return (await self._planner.still_as_left(self._history.run(draft.request.run), seen),)
+
+    async def _require_left(self, draft: Draft, seen: Sequence[Seen]) -> None:
+        for rule in await self._left(draft, seen):
+            if not rule.passed:
+                raise Refused.because(rule.refusal)
 
     def _rules(self, caller: Caller, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
         """Every rule of policy with its verdict: role, lease, journal."""
@@ -147,6 +160,7 @@ class Submissions:
         if isinstance(plan.draft.request, PlanUndo):  # somebody else may have undone it since the card was made
             self._planner.undo(self._history.run(plan.draft.request.run))
         seen = await self._planner.see(plan.draft)
+        await self._require_left(plan.draft, seen)
         steps = pin(plan.draft, seen)
         if fingerprint(plan.draft, steps) != plan.card.fingerprint:
             raise Refused("facts-changed", _what_moved(plan.steps, steps), "Preview again to see the new facts")
@@ -222,21 +236,23 @@ class Submissions:
             async with self._submitting:
                 draft = replace(self._planner.undo(run), request=PlanUndo(run.id))
                 seen = await self._planner.see(draft)
+                await self._require_left(draft, seen)
                 targets = targets_of(seen)
                 self._leases.require_free(targets)
                 self._require_going(halts)
                 await self._start(run.actor, "", draft, pin(draft, seen), targets, halts)
         except (Refused, NotFound, JournalUnavailable) as error:
-            await self._not_undone(run, str(error))
+            newer = isinstance(error, Refused) and error.rule == NEWER
+            await self._not_undone(run, str(error), offered=not newer)
 
     async def tell_not_undone(self) -> None:
         """After a restart: runs that were to be undone when the engine ended; now only a person can undo them."""
         for run in self._history.undoing():
             await self._not_undone(run, "the engine ended before the undo")
 
-    async def _not_undone(self, run: Run, why: str) -> None:
+    async def _not_undone(self, run: Run, why: str, *, offered: bool = True) -> None:
         message = f"nothing was undone: {why}"
-        if run.undos():
+        if offered and run.undos():
             message = f"{message}. The key z undoes it, or: recovery run undo {run.id}"
         try:
             await self._journal.append(Event(RunUndoRefused(message), run.actor, run=run.id))

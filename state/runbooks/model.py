@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -16,7 +17,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from state.config_files.located import Located
 from state.config_files.paths import Path
 from state.config_files.suggestions import nearest, one_of
-from state.errors import ConfigError
+from state.errors import BadArguments, ConfigError
 from state.estate.model import Entry, Name, Role, Seconds
 from state.runbooks.params import ParamSpec, convert, placeholders_in, substitute
 
@@ -150,9 +151,10 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = None if value is None else convert(spec, value)
         except ValueError as error:
             close = nearest(str(value), spec.choices)
-            problems.append(located.problem(("params", name), repr(value)[:60], f"{name}: {error}", close))
+            problem = located.problem(("params", name), repr(value)[:60], f"{name}: {error}", close)
+            problems.append(problem if name not in params else replace(problem, file="argument", line=0, column=0))
     if problems:
-        raise ConfigError(tuple(problems))
+        raise (BadArguments if params else ConfigError)(tuple(problems))
     return values
 
 

@@ -106,6 +106,8 @@ def _size(text: str) -> str:
 
 def _number(text: str) -> int | float:
     try:
+        if not text.isascii() or "_" in text:
+            raise ValueError
         value = float(text)
         if not math.isfinite(value):
             raise ValueError

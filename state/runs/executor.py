@@ -284,8 +284,11 @@ class Executor:
         while not (run.stopping or step.left_out) and (left := self._left(step)) > 0:
             await self._woken(run, left)
         if not step.left_out:
-            state = StepState.STOPPED if run.stopping else StepState.DONE
-            await self._end(run, step, state, f"waited {step.step.timeout:.0f} s", ())
+            whole, left = step.step.timeout, max(0.0, self._left(step))
+            state, message = StepState.DONE, f"waited {whole:.0f} s"
+            if run.stopping and left > 0:
+                state, message = StepState.STOPPED, f"stopped after {whole - left:.0f} s of {whole:.0f} s"
+            await self._end(run, step, state, message, ())
 
     def _left(self, step: StepRun) -> float:
         """Seconds until the limit of a step, which counts from its beginning, also across a restart."""

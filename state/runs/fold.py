@@ -191,7 +191,7 @@ def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None
     step = history.instance(recorded)
     step.finding = body.finding
     step.evidence = body.evidence
-    step.figures = body.figures
+    step.figures, step.leaves = body.figures, body.leaves
     if step.state is not StepState.SKIPPED:
         step.state = body.state
         step.message = body.message

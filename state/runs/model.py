@@ -9,6 +9,7 @@ from typing import Any
 from state.api.run_states import RunState, StepState, UndoState
 from state.changes.model import ChangeSpec, Finding
 from state.journal.events import Instant
+from state.ports.target import Setting
 from state.runs.events import EffectIntended
 from state.runs.steps import PlannedStep
 
@@ -33,6 +34,7 @@ class StepRun:
     """One instance of a step. A retry makes a new instance; the old one keeps its evidence.
 
     `passes` are a check's passes in a row. `finding` is the outcome of its effect as it was read, None before.
+    `leaves` are the settings that its effect left.
     `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading.
     """
 
@@ -44,6 +46,7 @@ class StepRun:
     seconds: float | None = None
     message: str = ""
     evidence: tuple[str, ...] = ()
+    leaves: tuple[Setting, ...] = ()
     effect: str = ""
     intent: EffectIntended | None = None
     finding: Finding | None = None

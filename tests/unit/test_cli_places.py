@@ -91,7 +91,7 @@ def test_a_temporary_folder_of_somebody_else_is_not_believed(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    "content", ["", "environment: lab\n", "estate: ../../etc\n", "  estate: indented\n", "estate:\n"]
+    "content", ["", "environment: lab\n", "estate: ../../etc\n", "  estate: ../etc\n", "estate:\n"]
 )
 def test_a_file_that_names_no_estate(tmp_path: Path, content: str) -> None:
     file = tmp_path / "e.yaml"

@@ -1,0 +1,33 @@
+"""Numbers on the command line: one kind for seconds and rates, one for ports. What is no such number is wrong usage."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import click
+
+MOST_SECONDS = 31_536_000.0
+"""A year: no verb waits longer."""
+LAST_PORT = 65_535
+
+
+class Above(click.ParamType[float]):
+    """A number above zero, at most `most`: ASCII digits with at most one point."""
+
+    name = "number"
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Fails as wrong usage that names the option."""
+        text = str(value)
+        number = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", text) else math.nan
+        if not 0 < number <= self.most:
+            self.fail(f"{text!r} is not a number above 0 and at most {self.most:g}", param, ctx)
+        return number
+
+
+SECONDS = Above(MOST_SECONDS)
+PORT = click.IntRange(1, LAST_PORT)
