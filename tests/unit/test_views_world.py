@@ -51,7 +51,7 @@ def test_overview(world: World) -> None:
     row = view.services["checkout"]
     assert (row.order, row.health, row.error_ratio, row.unblocks, row.owners) == (1, Health.FAIL, 0.182, 1, "Ada")
     assert row.releases == "blue v41 100%"
-    assert row.rto is clocks["checkout"]
+    assert row.rto == clocks["checkout"]
     assert view.advice.startswith("recover first: checkout (tier 1, 14 min left")
     assert [p.health for p in view.probes.values()] == [Health.PASS, Health.PASS]
     assert view.alerts_health is Health.UNKNOWN

@@ -250,6 +250,6 @@ def look(
     judge = Judge(estate, world)
     setting = FoldSetting(estate, judge, StillClock(), "boot", "engine")
     folds = Folds(tuple(parts("projections")), setting)
-    folds.of(Detector).clocks.update(clocks or {})
-    folds.of(Detector).drifts.update(drifts or {})
+    folds.of(Detector)._clocks.update(clocks or {})
+    folds.of(Detector)._drifts.update(drifts or {})
     return ViewContext(judge.at(NOW), folds, journal or JournalState(), {}, memory or Memory())
