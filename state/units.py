@@ -48,6 +48,11 @@ def clock(seconds: float) -> str:
     return f"{sign}{minute:02d}:{second:02d}"
 
 
+def least(figure: str, beyond: bool) -> str:
+    """A figure, marked when it is known only to be at least this."""
+    return f"≥{figure}" if beyond else figure
+
+
 def ago(seconds: float) -> str:
     """An age: `34 s`, `5 m`, `3 h`, `2 d`; negative when the other clock is ahead."""
     if not math.isfinite(seconds):
@@ -121,6 +126,14 @@ def _dated(epoch: float, form: str) -> str:
         return datetime.fromtimestamp(epoch, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):
         return NO_TIME
+
+
+def utc_since(epoch: float, now: float) -> str:
+    """When something began: the time of day, with its date when that is a day or more from now. `unknown` for a time
+    before 1970, as sources write for none."""
+    if epoch <= 0:
+        return "unknown"
+    return utc(epoch) if abs(now - epoch) < 86_400 else utc_date(epoch)
 
 
 def rfc3339(epoch: float) -> str | None:

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
+from adapters.monitors.watchdog import Confirmations, clock_of
 from adapters.net.http_read import HttpReader
 from state.api.views.overview import Suppression
 from state.config_files.findings import refuse
@@ -100,44 +101,52 @@ class Alertmanager:
         self.name = name
         self._reader = reader
         self._options = options
+        self._confirmations = Confirmations()
         self._peers: frozenset[str] = frozenset()
         self._peers_due = 0.0
 
     async def read(self, *, deadline: float) -> AlertsReading:
         """All alerts except the watchdog, with what suppresses them. Raises ReadFailure."""
         until = time.monotonic() + deadline
-        rows = await self._ask(PATH, deadline)
+        rows, clock = await self._ask(PATH, deadline)
+        asked = time.monotonic()
         silences: Mapping[str, Any] = {}
         if self._any(rows, "silencedBy"):
             with suppress(ReadFailure):  # then a silence is told without its author and end
-                silences = {row["id"]: row for row in await self._ask(SILENCES, _left(until)) if "id" in row}
+                silences = {row["id"]: row for row in (await self._ask(SILENCES, _left(until)))[0] if "id" in row}
         if time.monotonic() >= self._peers_due:
             await self._ask_peers(_left(until))
         try:
             alerts = [_alert(row, rows, silences, self._options.severities) for row in rows]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._strange() from error
-        return self._reading(alerts)
+        return self._reading(alerts, clock, asked)
 
-    def _reading(self, alerts: Sequence[Alert]) -> AlertsReading:
+    def _reading(self, alerts: Sequence[Alert], clock: float, now: float) -> AlertsReading:
         dogs = [alert for alert in alerts if alert.labels.get("alertname") == self._options.watchdog]
-        since = time.time() - self._options.watchdog_within
         active = [dog for dog in dogs if dog.state == "active" and dog.suppressed is None]
-        proof = [dog for dog in active if dog.updated_at is not None and dog.updated_at >= since]
+        proof = [dog for dog in active if self._confirmed(dog, clock, now)]
+        self._confirmations.keep({dog.fingerprint for dog in active})
         others = tuple(alert for alert in alerts if alert not in dogs)
         doubtful = None if proof else next(iter([*active, *dogs]), None)
         return AlertsReading(others, bool(proof), doubtful, self._peers)
 
-    async def _ask(self, path: str, deadline: float) -> list[dict[str, Any]]:
-        """A list of objects. Raises ReadFailure."""
-        body = await self._reader.get(path, deadline=deadline)
+    def _confirmed(self, dog: Alert, clock: float, now: float) -> bool:
+        if dog.updated_at is None:
+            return False
+        at = self._confirmations.take(dog.fingerprint, dog.updated_at, clock, now)
+        return at is not None and now - at <= self._options.watchdog_within
+
+    async def _ask(self, path: str, deadline: float) -> tuple[list[dict[str, Any]], float]:
+        """A list of objects, and the server's time (epoch seconds). Raises ReadFailure."""
+        page = await self._reader.page(path, deadline=deadline)
         try:
-            rows = json.loads(body)
+            rows = json.loads(page.body)
         except ValueError as error:
             raise self._strange() from error
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise self._strange()
-        return rows
+        return rows, clock_of(page.date, time.time())
 
     async def _ask_peers(self, deadline: float) -> None:
         """The names of the members of the cluster: the same on every member. What has none, stays on its own."""

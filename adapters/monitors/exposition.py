@@ -21,8 +21,11 @@ NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+"
 QUOTED = rb'"(?:[^"\\]++|\\.)*+"'
 TERM = rb"\s*+(" + NAME + rb"|" + QUOTED + rb")\s*+=\s*+(" + QUOTED + rb")\s*+"
 LABEL = re.compile(TERM)
-SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{((?:" + TERM + rb",)*+(?:" + TERM + rb")?+\s*+)\})?")
+TERMS = rb"((?:" + TERM + rb",)*+(?:" + TERM + rb")?+\s*+)\}"
+SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{" + TERMS + rb")?")
 """A metric's name and, in braces, its labels: separated by commas, of which one may end the list."""
+INSIDE = re.compile(rb"\{\s*+(" + QUOTED + rb")\s*+(?:,\s*+" + TERMS + rb"|\})")
+"""The same with the name in quotes inside the braces (Prometheus 3)."""
 EOF = b"# EOF"
 """The end of an OpenMetrics page; every other page ends with a line feed."""
 HASH, UNDERSCORE = b"#_"
@@ -30,6 +33,8 @@ HASH, UNDERSCORE = b"#_"
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
 OPEN_METRICS = "application/openmetrics-text"
+HTML = "text/html"
+PAGES = (b"<!doctype html", b"<html")
 STRANGE = re.compile(
     rb"^(?![ \t]*(?:#|\r?$|" + NAME + rb"[ \t{]|\{[ \t]*" + QUOTED + rb"[ \t]*[,}]))[^\n]*", re.MULTILINE
 )
@@ -69,10 +74,9 @@ class SampleLine(NamedTuple):
 def samples(body: bytes, names: tuple[str, ...]) -> Iterator[SampleLine]:
     """Every sample of these metrics. Raises UnreadableLine for a line of them that cannot be read."""
     starts = tuple(name.encode() + end for name in names for end in (b"{", b" ", b"\t"))
-    quoted = tuple(b'{"' + name.encode() + b'"' for name in names)
     for number, raw in enumerate(body.split(b"\n"), 1):
         try:
-            found = _sample(raw, starts, quoted)
+            found = _sample(raw, starts, names)
         except ValueError as error:
             raise UnreadableLine(number, raw) from error
         if found is not None:
@@ -88,16 +92,20 @@ class UnreadableLine(ValueError):
         super().__init__(self.message)
 
 
-def _sample(
-    raw: bytes, starts: tuple[bytes, ...], quoted: tuple[bytes, ...]
-) -> tuple[bytes, float, float | None] | None:
+def _sample(raw: bytes, starts: tuple[bytes, ...], names: tuple[str, ...]) -> tuple[bytes, float, float | None] | None:
     """The sample of a line, None when it is of another metric. Raises ValueError."""
     line = raw if raw.startswith(starts) else raw.lstrip()
     if not line.startswith(starts):
-        if line.startswith(quoted):
-            raise ValueError("the name of a metric is quoted")
-        return None
-    if HASH in line:  # an exemplar with braces of its own, or a label with this sign
+        if not line.startswith(b"{"):
+            return None
+        inside = INSIDE.match(line)
+        if inside is None:
+            raise ValueError("a series cannot be read")
+        if _text(inside[1]) not in names:
+            return None
+        key = inside[0]
+        rest = line[len(key) :].partition(b"#")[0]
+    elif HASH in line:  # an exemplar with braces of its own, or a label with this sign
         found = SERIES.match(line)
         key = found[0].rstrip() if found else b""
         rest = line[len(key) :].partition(b"#")[0]
@@ -115,13 +123,13 @@ def _sample(
 
 def labels_of(key: bytes) -> tuple[str, dict[str, str]]:
     """The metric's name and the labels in the text of a series. Raises ValueError."""
-    found = SERIES.fullmatch(key)
+    found = SERIES.fullmatch(key) or INSIDE.fullmatch(key)
     if found is None:
         raise ValueError("a series cannot be read")
     pairs = [(_text(label), _text(value)) for label, value in LABEL.findall(found[2] or b"")]
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a label occurs twice")
-    return found[1].decode(), dict(pairs)
+    return _text(found[1]), dict(pairs)
 
 
 def _text(written: bytes) -> str:
@@ -137,6 +145,7 @@ class Exposition:
         self._naming, self._services, self._window = naming, frozenset(services), window
         self._known: dict[bytes, SampleSeries] = {}
         self._ring: deque[Sample] = deque()
+        self._behind: dict[str, float] = {}
         self.spoiled: set[str] = set()
         """The services of which a request counter of the last answer is not a number."""
 
@@ -148,19 +157,25 @@ class Exposition:
         body = body.removeprefix(BOM)
         _check_page(body, media)
         try:
-            values, newest = self._values(body)
+            values, stamps = self._values(body)
         except UnreadableLine as error:
             raise ReadFailure(Trouble.ERROR, error.message) from error
-        if newest is not None:  # OpenMetrics has seconds, the older format milliseconds
-            at -= max(0.0, wall - (newest if body.rstrip().endswith(EOF) else newest / 1000))
+        unit = 1.0 if body.rstrip().endswith(EOF) else 1000.0  # OpenMetrics has seconds, the older format milliseconds
+        late = {service: max(0.0, wall - stamp / unit) for service, stamp in stamps.items()}
+        least = min(late.values(), default=0.0)
+        at -= least
         if self._ring and at <= self._ring[-1].at:
             return  # the same samples as before: the target took no new ones
+        self._behind = {service: each - least for service, each in late.items()}
         self._ring.append(Sample(at, values))
 
-    def _values(self, body: bytes) -> tuple[dict[bytes, float], float | None]:
-        """The counters of a page and the newest timestamp of its requests. Raises UnreadableLine."""
+    def _values(self, body: bytes) -> tuple[dict[bytes, float], dict[str, float]]:
+        """The counters of a page and the newest timestamp of each service's requests, infinite where a line has none.
+
+        Raises UnreadableLine.
+        """
         values: dict[bytes, float] = {}
-        stamps: list[float] = []
+        stamps: dict[str, float] = {}
         spoiled: set[str] = set()
         here: dict[bytes, SampleSeries] = {}
         for line in samples(body, (self._naming.requests, self._naming.durations)):
@@ -174,23 +189,23 @@ class Exposition:
                 values[line.key] = line.value
             elif series.le is None:
                 spoiled.add(series.service)
-            if line.timestamp is not None and series.le is None:
-                stamps.append(line.timestamp)
+            if series.le is None:
+                stamp = math.inf if line.timestamp is None else line.timestamp
+                stamps[series.service] = max(stamp, stamps.get(series.service, -math.inf))
         self.spoiled = spoiled
         if len(self._known) > 2 * len(here) + MOST_GONE:  # series come and go
             held = set().union(here, *(answer.values for answer in self._ring))
             self._known = {key: self._known[key] for key in held}
-        return values, max(stamps, default=None)
+        return values, stamps
 
     def forget(self, now: float) -> None:
-        """Drop the answers older than the window."""
-        while self._ring and now - self._ring[0].at > self._window:
+        """Drop the answers older than the window, but for the last one: it tells how old the newest samples are."""
+        while len(self._ring) > 1 and now - self._ring[0].at > self._window:
             self._ring.popleft()
 
-    @property
-    def newest(self) -> float | None:
-        """When the last samples were taken, monotonic seconds."""
-        return self._ring[-1].at if self._ring else None
+    def newest(self, service: str) -> float | None:
+        """When the last samples of a service's requests were taken, monotonic seconds."""
+        return self._ring[-1].at - self._behind.get(service, 0.0) if self._ring else None
 
     def services(self) -> set[str]:
         """The services whose requests the last answer counts."""
@@ -238,6 +253,8 @@ def _check_page(body: bytes, media: str) -> None:
     """Raises ReadFailure for what is not metrics from its first line to its last."""
     if body.startswith(GZIP):
         raise ReadFailure(Trouble.ERROR, "the answer is compressed, and does not say so")
+    if media == HTML or body.lstrip()[:SHOWN].lower().startswith(PAGES):
+        raise ReadFailure(Trouble.ERROR, "the answer is an HTML page, not metrics (a login page?)")
     strange = STRANGE.search(body)
     if strange is not None:
         number = body.count(b"\n", 0, strange.start()) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -84,36 +85,38 @@ class Scrape:
         now = time.monotonic()
         limit = self._naming.scraping(self._every).limit
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
-        fresh: list[Exposition] = []
         for target in self._targets:
             target.answers.forget(now)
-            newest = target.answers.newest
-            if newest is None:
-                continue
-            age = now - newest
-            if age <= limit:
-                fresh.append(target.answers)
             for service in target.answers.services():
-                known = scrapings[service]
+                newest, known = target.answers.newest(service), scrapings[service]
+                if newest is None:
+                    continue
+                age = now - newest
                 if known is None or known.age is None or age < known.age:
                     scrapings[service] = self._naming.scraping(self._every, age)
         for failure in failures:
             if failure is not None and all(failures):
                 raise failure
-        return MetricsReading(tally_up(fresh).traffic(scrapings))
+        return MetricsReading(tally_up((target.answers for target in self._targets), now - limit).traffic(scrapings))
 
     async def close(self) -> None:
         for target in self._targets:
             await target.reader.close()
 
 
-def tally_up(answers: Iterable[Exposition]) -> Tally:
-    """Sum the rates of several targets into figures by service and release."""
+def tally_up(answers: Iterable[Exposition], oldest: float = -math.inf) -> Tally:
+    """Sum the rates of several targets into figures by service and release.
+
+    A target's services whose newest samples are older than `oldest` (monotonic seconds) are left out.
+    """
     tally = Tally()
     for each in answers:
-        tally.spoiled |= each.spoiled
+        services = {name for name in each.services() if (each.newest(name) or -math.inf) >= oldest}
+        tally.spoiled |= each.spoiled & services
         for series, rate in each.rates().items():
             pair = (series.service, series.release)
+            if series.service not in services:
+                continue
             if series.le is None:
                 tally.add_rate(pair, rate, series.code)
             else:

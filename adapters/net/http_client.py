@@ -33,12 +33,14 @@ class UnusableAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer: status code, decoded body, the target of a redirect (empty for other answers), media type."""
+    """A complete answer: status code, decoded body, the target of a redirect (empty for other answers), media type,
+    and the server's own time, as it wrote it."""
 
     status: int
     body: bytes
     location: str
     media: str = ""
+    date: str = ""
 
     @property
     def text(self) -> str:
@@ -92,7 +94,8 @@ async def whole(answer: aiohttp.ClientResponse, cap: int) -> Reply:
     if content and "Content-Encoding" in headers:
         content = _decoded(content, headers["Content-Encoding"].lower(), cap)
     location = headers.get("Location", "") if 300 <= answer.status < 400 else ""
-    return Reply(answer.status, content, location, headers.get("Content-Type", "").partition(";")[0].strip().lower())
+    media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Reply(answer.status, content, location, media, headers.get("Date", ""))
 
 
 def _decoded(body: bytes, encoding: str, cap: int) -> bytes:

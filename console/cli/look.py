@@ -18,7 +18,7 @@ from state.api.views.overview import OverviewView, ServiceRow
 from state.api.wire import named, with_utc
 from state.errors import ExitCode
 from state.health import Health
-from state.units import clock, megabytes, millis, percent, utc
+from state.units import clock, least, megabytes, millis, percent, utc, utc_since
 
 V = TypeVar("V")
 
@@ -161,7 +161,7 @@ def _figures(row: ServiceRow) -> list[str]:
     return [
         str(row.tier),
         NOTHING if row.error_ratio is None else percent(row.error_ratio),
-        NOTHING if row.p99 is None else millis(row.p99),
+        NOTHING if row.p99 is None else least(millis(row.p99), row.p99_beyond),
     ]
 
 
@@ -175,6 +175,7 @@ def _old(seen: SeenView[OverviewView]) -> list[str]:
 
 def _alerts(seen: SeenView[OverviewView]) -> list[str]:
     overview = seen.view
-    rows = [[row.severity, row.name, row.state, utc(row.started_at), row.summary] for row in overview.alerts.values()]
+    wall, alerts = seen.hello.wall, overview.alerts.values()
+    rows = [[row.severity, row.name, row.state, utc_since(row.started_at, wall), row.summary] for row in alerts]
     message = f"alerts: {overview.alerts_health.value.upper()} {overview.alerts_message}"
     return ["", message, *(table(("SEVERITY", "ALERT", "STATE", "SINCE", "SUMMARY"), rows) if rows else [])]

@@ -127,7 +127,9 @@ def _watchdog(doubtful: Alert | None) -> str:
         return "no watchdog alert, so alerting may be down"
     if doubtful.suppressed is not None:
         return f"the watchdog alert is {doubtful.suppressed.text}, so it proves nothing"
-    when = f"was last confirmed {utc(doubtful.updated_at)}" if doubtful.updated_at is not None else "is not active"
+    when = "is not active"
+    if doubtful.updated_at is not None:
+        when = f"was last confirmed {utc(doubtful.updated_at)} by its source's clock"
     return f"the watchdog alert {when}, so alerting may be down"
 
 

@@ -19,21 +19,42 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 COUNTER = itertools.count(1)
+SERVICES = tuple(f"service-{number}" for number in range(10))
+SAMPLES = 20
+
+
+def prometheus(path: str, *, still: bool = False) -> bytes:
+    """An answer about ten services to the query in this path: their best series, its samples, or their figures."""
+    query = parse_qs(urlsplit(path).query).get("query", [""])[0]
+    if query.startswith("topk"):
+        return _answer("vector", [({"service": name}, SAMPLES) for name in SERVICES])
+    if query.endswith("]"):
+        return _answer("matrix", [({"service": "service-0"}, 0.0)])
+    return figures(still=still)
 
 
 def figures(*, still: bool = False) -> bytes:
-    """An instant query's answer for ten services, about 2 KB; the rate moves with every answer, unless still."""
+    """All figures as one instant query has them, about 2 KB; the rate moves with every answer, unless still."""
     rows: list[tuple[dict[str, str], float]] = []
     tick = 0 if still else next(COUNTER)
-    for number in range(10):
-        labels = {"service": f"service-{number}", "release": "v41"}
+    for number, name in enumerate(SERVICES):
+        labels = {"service": name, "release": "v41"}
         rows.append((labels | {"recovery_figure": "rate"}, 20 + (tick + number) % 17))
-        rows.append(({"service": f"service-{number}", "recovery_figure": "age"}, 0.4))
+        rows.append(({"service": name, "recovery_figure": "age"}, 0.4))
+    return _answer("vector", rows)
+
+
+def _answer(kind: str, rows: list[tuple[dict[str, str], float]]) -> bytes:
+    """A vector now, or a matrix of samples that came every second."""
     now = time.time()
-    result = [{"metric": labels, "value": [now, str(value)]} for labels, value in rows]
-    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+    result: list[dict[str, Any]] = [{"metric": labels, "value": [now, str(value)]} for labels, value in rows]
+    if kind == "matrix":
+        result = [{"metric": x, "values": [[now - ago, str(v)] for ago in range(SAMPLES, 0, -1)]} for x, v in rows]
+    return json.dumps({"status": "success", "data": {"resultType": kind, "result": result}}).encode()
 
 
 def patroni(path: str) -> bytes:
@@ -85,7 +106,7 @@ class Site(asyncio.Protocol):
         if path.startswith("/fixed"):
             return FIXED
         if path.startswith(("/api/", "/still/")):
-            return figures(still=path.startswith("/still/"))
+            return prometheus(path, still=path.startswith("/still/"))
         return patroni(path) if path.count("/") >= 3 else b"ok\n"
 
 

@@ -22,6 +22,7 @@ from state.verdicts.alerts import AlertsVerdict, alerts_verdict
 from state.world.observed import Observed
 from state.world.world import World
 from tests.contract.alertmanagers import alertmanagers, named, post_alerts, post_silence
+from tests.contract.web import canned
 
 CASES = Path(__file__).parents[1] / "fixtures" / "cases"
 WATCHDOG = named("Watchdog", "none")
@@ -194,4 +195,20 @@ async def test_a_watchdog_that_nobody_confirms_proves_nothing(tmp_path: Path) ->
         verdict = await desk.until(lambda v: "confirmed" in v.message)
         assert (verdict.health, verdict.firing, verdict.proven) == (Health.UNKNOWN, (), False)
         assert "am: the watchdog alert was last confirmed" in verdict.message
+        await desk.close()
+
+
+async def test_a_watchdog_whose_time_is_hours_ahead_and_stands_still_proves_nothing(tmp_path: Path) -> None:
+    row = {**WATCHDOG, "fingerprint": "dog", "status": {"state": "active"}, "startsAt": "2026-11-27T00:00:00Z"}
+    row["updatedAt"] = (datetime.now(UTC) + timedelta(hours=7)).isoformat()
+    async with canned({"GET /api/v2/alerts": (200, [row])}) as server:
+        desk = Desk(tmp_path, {"am": server.url})
+        verdict = await desk.read()
+        assert (verdict.health, verdict.proven) == (Health.UNKNOWN, False)
+        await desk.close()
+        row["updatedAt"] = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+        desk = Desk(tmp_path, {"am": server.url})
+        assert (await desk.read()).health is Health.UNKNOWN
+        row["updatedAt"] = (datetime.now(UTC) - timedelta(minutes=9)).isoformat()
+        assert (await desk.read()).health is Health.PASS
         await desk.close()

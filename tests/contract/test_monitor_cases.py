@@ -89,7 +89,8 @@ async def test_32_always_gzip(context: AdapterContext, named: bool) -> None:
 @pytest.mark.parametrize(
     ("page", "message"),
     [
-        ("<html><body>log in</body></html>\n", "line 1 of the metrics"),
+        ("<html><body>log in</body></html>\n", "HTML page, not metrics"),
+        ("\n<!DOCTYPE html>\n<title>Sign in</title>\n", "HTML page, not metrics"),
         ('{"status": "error"}\n', "line 1 of the metrics"),
         ('up 1\nhttp_requests_total{service="pay"} 1\nnonsense\nup 1\n', "line 3 of the metrics"),
         ('up 1\nhttp_requests_total{service="pay"} one\n', "line 2 of the metrics"),

@@ -158,6 +158,10 @@ def test_an_exemplar_does_not_change_the_figures() -> None:
         'http_requests_total{service="a"} 1 soon',
         'http_requests_total{service="a"} # {} 1',
         'http_requests_total{} # {service="a"} 1',
+        '{"http_requests_total" service="a"} 1',
+        '{"http_requests_total",service="a" 1',
+        '{service="a","http_requests_total"} 1',
+        '{"up", "http.route"=/pay} 1',
         'http_request_duration_seconds_bucket{service="a"} 1',
         'http_request_duration_seconds_bucket{le="fast"} 1',
     ],
@@ -180,7 +184,7 @@ def test_a_page_cut_short_in_a_line_is_no_reading(page: str) -> None:
     answers = exposition()
     with pytest.raises(ReadFailure, match="in the middle of a line"):
         answers.take(page.encode(), 0.0)
-    assert answers.newest is None
+    assert answers.newest("a") is None
 
 
 def test_a_page_of_open_metrics_may_end_without_a_line_feed() -> None:
@@ -195,3 +199,43 @@ def test_a_page_of_braces_is_refused_quickly() -> None:
         with pytest.raises(ReadFailure):
             exposition().take(f"{text} 1\n".encode(), 0.0)
     assert math.isnan(float(ours("http_requests_total NaN")[0][2]))
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        '{{"http_requests_total",service="a",code="500","http.route"="/pay"}} {}',
+        '{{ "http_requests_total" , service="a",code="500",}} {} # {{trace="}}"}} 1',
+        '  {{"http_requests_total","service"="a","code"="500"}} {}',
+        'http_requests_total{{service="a",code="500","http.route"="/a}}, b"}} {}',
+    ],
+)
+def test_a_name_in_quotes_inside_the_braces_does_not_hide_the_failures(failing: str) -> None:
+    answers = exposition()
+    for turn in range(3):
+        well = f'http_requests_total{{service="a",code="200"}} {8 * turn}'
+        other = '{"other.metric",service="a"} 1'
+        answers.take(f"{well}\n{other}\n{failing.format(2 * turn)}\n".encode(), float(turn))
+    seen = tally_up([answers]).traffic({"a": SCRAPED})["a"]
+    assert (seen.rate, seen.error_ratio) == (10.0, 0.2)
+
+
+def test_late_samples_that_grow_are_as_old_as_their_timestamps() -> None:
+    answers = Exposition(Naming(), ("late", "prompt", "mixed"), 10.0)
+    for turn in range(4):
+        now = 1_795_460_000.0 + turn
+        rows = [("late", now - 600), ("prompt", now), ("mixed", now - 600)]
+        page = [f'http_requests_total{{service="{name}"}} {50 * turn} {at * 1000:.0f}' for name, at in rows]
+        page.append(f'http_requests_total{{service="mixed",code="500"}} {turn}')
+        answers.take(("\n".join(page) + "\n").encode(), 100.0 + turn, now)
+    assert [answers.newest(name) for name in ("late", "prompt", "mixed")] == [-497.0, 103.0, 103.0]
+    assert {pair[0] for pair in tally_up([answers], oldest=93.0).rates} == {"prompt", "mixed"}
+
+
+def test_the_last_samples_are_kept_to_tell_their_age() -> None:
+    answers = exposition()
+    for turn in range(3):
+        at = 1_795_460_000 - 600 + turn
+        answers.take(f'http_requests_total{{service="a"}} {turn} {at}000\n'.encode(), 1000.0 + turn, at + 600.0)
+        answers.forget(1000.0 + turn)
+    assert (answers.newest("a"), answers.services(), answers.rates()) == (402.0, {"a"}, {})

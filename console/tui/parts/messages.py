@@ -12,7 +12,7 @@ from console.tui.parts.facts import LabelledText, fact
 from console.tui.store import Store
 from console.tui.text import cell, joined
 from state.health import Health
-from state.units import megabytes, millis, percent
+from state.units import least, megabytes, millis, percent
 
 NO_MEANING = cell("-", MUTED)
 """There is no such value here."""
@@ -41,9 +41,12 @@ def ratio(value: float | None, limit: float) -> Text:
     return NOTHING if value is None else number(value, percent(value), value > limit)
 
 
-def latency(value: float | None, limit: float | None) -> Text:
-    """Milliseconds, marked above their limit."""
-    return NOTHING if value is None else number(value, millis(value), limit is not None and value > limit)
+def latency(value: float | None, limit: float | None, *, beyond: bool) -> Text:
+    """Milliseconds, marked above their limit; `beyond`: at least so many, so marked at the limit too."""
+    if value is None:
+        return NOTHING
+    over = limit is not None and (value >= limit if beyond else value > limit)
+    return number(value, least(millis(value), beyond), over)
 
 
 def size(value: int | None) -> Text:

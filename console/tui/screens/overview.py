@@ -29,7 +29,7 @@ from state.api.views.causes import SubjectKind
 from state.api.views.header import HeaderView
 from state.api.views.overview import AlertRow, OpenRunRow, OverviewView, ProbeRow, RecoverRow, ServiceRow
 from state.health import Health
-from state.units import ago, clock, megabytes, millis, percent, rate, utc
+from state.units import ago, clock, least, megabytes, millis, percent, rate, utc_since
 
 TITLE = "Recover in this order"
 TREND = 10
@@ -171,7 +171,7 @@ class OverviewScreen(MainScreen):
         """What a wide terminal shows of a service besides its verdict."""
         return (
             unless_withheld(age, ratio(row.error_ratio, row.error_limit)),
-            unless_withheld(age, latency(row.p99, row.p99_limit)),
+            unless_withheld(age, latency(row.p99, row.p99_limit, beyond=row.p99_beyond)),
             cell(row.releases, MUTED),
             sparkline(row.trend, TREND, self.glyphs, target=row.error_limit) if row.trend else cell(""),
             NOTHING if row.rate is None else unless_withheld(age, cell(rate(row.rate))),
@@ -182,7 +182,8 @@ class OverviewScreen(MainScreen):
         return TableRow(key, (state_text(row.state.value, self.glyphs), cell(row.id), told))
 
     def _alert(self, key: str, row: AlertRow, _age: Age) -> TableRow:
-        since = cell(ago(max(0.0, self.store.wall - row.started_at)), MUTED)
+        known = row.started_at > 0
+        since = cell(ago(max(0.0, self.store.wall - row.started_at)) if known else "?", MUTED)
         if row.suppressed is not None:
             name, summary = cell(row.name, MUTED), cell(f"{row.suppressed.text}: {row.summary}", MUTED)
             return TableRow(key, (cell(f"  {row.severity}", MUTED), name, since, summary))
@@ -254,7 +255,7 @@ class OverviewScreen(MainScreen):
             return [
                 cell(row.name, "bold"),
                 fact("summary", row.summary or "none given"),
-                fact("state", f"{row.severity}, {row.state} since {utc(row.started_at)}"),
+                fact("state", f"{row.severity}, {row.state} since {utc_since(row.started_at, self.store.wall)}"),
                 *([fact("suppressed", row.suppressed.text)] if row.suppressed is not None else []),
                 sources_fact(self.store, row.sources),
             ]
@@ -301,7 +302,7 @@ class OverviewScreen(MainScreen):
         errors = "?" if row.error_ratio is None else percent(row.error_ratio)
         told.append(fact("errors", f"{errors} of at most {percent(row.error_limit)}"))
         if row.p99_limit is not None:
-            slow = "?" if row.p99 is None else millis(row.p99)
+            slow = "?" if row.p99 is None else least(millis(row.p99), row.p99_beyond)
             told.append(fact("p99", f"{slow} of at most {millis(row.p99_limit)}"))
         told.append(fact("load", "unknown" if row.rate is None else rate(row.rate)))
         told.append(fact("releases", row.releases or "unknown"))
