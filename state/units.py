@@ -48,7 +48,7 @@ def clock(seconds: float) -> str:
     return f"{sign}{minute:02d}:{second:02d}"
 
 
-def least(figure: str, beyond: bool) -> str:
+def least(figure: str, *, beyond: bool) -> str:
     """A figure, marked when it is known only to be at least this."""
     return f"≥{figure}" if beyond else figure
 

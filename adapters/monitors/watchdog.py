@@ -10,7 +10,7 @@ DATE_STEP = 1.0
 
 
 @dataclass(slots=True)
-class _Progress:
+class _WatchdogTimes:
     """One alert as it was read last: its time now and at most (the source's epoch seconds), and when it was read and
     confirmed (our monotonic seconds)."""
 
@@ -28,7 +28,7 @@ class Confirmations:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Progress] = {}
+        self._seen: dict[str, _WatchdogTimes] = {}
 
     def take(self, fingerprint: str, updated: float, clock: float, now: float) -> float | None:
         """When this alert, updated at a time by the source's clock, was confirmed (monotonic seconds), if at all.
@@ -43,7 +43,7 @@ class Confirmations:
         if (last is None or updated != last.updated) and updated <= clock:
             proofs.append(now - (clock - updated))
         newest = updated if last is None else max(updated, last.newest)
-        progress = _Progress(updated, newest, now, max(proofs, default=None))
+        progress = _WatchdogTimes(updated, newest, now, max(proofs, default=None))
         self._seen[fingerprint] = progress
         return progress.confirmed
 

@@ -161,7 +161,7 @@ def _figures(row: ServiceRow) -> list[str]:
     return [
         str(row.tier),
         NOTHING if row.error_ratio is None else percent(row.error_ratio),
-        NOTHING if row.p99 is None else least(millis(row.p99), row.p99_beyond),
+        NOTHING if row.p99 is None else least(millis(row.p99), beyond=row.p99_beyond),
     ]
 
 

@@ -46,7 +46,7 @@ def latency(value: float | None, limit: float | None, *, beyond: bool) -> Text:
     if value is None:
         return NOTHING
     over = limit is not None and (value >= limit if beyond else value > limit)
-    return number(value, least(millis(value), beyond), over)
+    return number(value, least(millis(value), beyond=beyond), over)
 
 
 def size(value: int | None) -> Text:

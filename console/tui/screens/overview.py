@@ -302,7 +302,7 @@ class OverviewScreen(MainScreen):
         errors = "?" if row.error_ratio is None else percent(row.error_ratio)
         told.append(fact("errors", f"{errors} of at most {percent(row.error_limit)}"))
         if row.p99_limit is not None:
-            slow = "?" if row.p99 is None else least(millis(row.p99), row.p99_beyond)
+            slow = "?" if row.p99 is None else least(millis(row.p99), beyond=row.p99_beyond)
             told.append(fact("p99", f"{slow} of at most {millis(row.p99_limit)}"))
         told.append(fact("load", "unknown" if row.rate is None else rate(row.rate)))
         told.append(fact("releases", row.releases or "unknown"))
