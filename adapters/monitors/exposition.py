@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from adapters.monitors.figures import Naming
+from adapters.monitors.figures import FALLING_SHARE, FALLS_AT_LEAST, FALLS_LOOKED_AT, Naming
 from state.errors import ReadFailure, Trouble
 
 ACCEPT = "text/plain; version=0.0.4"
@@ -39,6 +39,7 @@ STRANGE = re.compile(
     rb"^(?![ \t]*(?:#|\r?$|" + NAME + rb"[ \t{]|\{[ \t]*" + QUOTED + rb"[ \t]*[,}]))[^\n]*", re.MULTILINE
 )
 """A line that begins neither like a comment nor like a sample, whose name may be quoted (Prometheus 3)."""
+PIECE = 64 << 10
 SHOWN = 40
 MOST_GONE = 1000
 """Series that are remembered after they have gone."""
@@ -142,10 +143,13 @@ class Exposition:
     """One target's answers of the last seconds, for these services only."""
 
     def __init__(self, naming: Naming, services: Collection[str], window: float) -> None:
-        self._naming, self._services, self._window = naming, frozenset(services), window
+        self.naming, self._services, self.window = naming, frozenset(services), window
         self._known: dict[bytes, SampleSeries] = {}
         self._ring: deque[Sample] = deque()
         self._behind: dict[str, float] = {}
+        self._falls: dict[bytes, int] = {}
+        """A bit for each of a request counter's last steps, 1 where it fell, behind a leading 1."""
+        self._gauge = re.compile(rb"^#[ \t]+TYPE[ \t]+" + naming.requests.encode() + rb"[ \t]+gauge\b", re.MULTILINE)
         self.spoiled: set[str] = set()
         """The services of which a request counter of the last answer is not a number."""
 
@@ -156,6 +160,8 @@ class Exposition:
         """
         body = body.removeprefix(BOM)
         _check_page(body, media)
+        if self._gauge.search(body):
+            raise ReadFailure(Trouble.ERROR, f"{self.naming.requests} is a gauge and no counter: check `requests`")
         try:
             values, stamps = self._values(body)
         except UnreadableLine as error:
@@ -166,8 +172,31 @@ class Exposition:
         at -= least
         if self._ring and at <= self._ring[-1].at:
             return  # the same samples as before: the target took no new ones
+        self._watch_falls(values)
         self._behind = {service: each - least for service, each in late.items()}
         self._ring.append(Sample(at, values))
+
+    def _watch_falls(self, values: dict[bytes, float]) -> None:
+        before = self._ring[-1].values if self._ring else {}
+        falls = {}
+        for key, value in values.items():
+            if self._known[key].le is None:
+                steps = self._falls.get(key, 1)
+                if key in before:
+                    steps = steps << 1 | (value < before[key])
+                    if steps >> FALLS_LOOKED_AT + 1:
+                        steps = steps % (1 << FALLS_LOOKED_AT) | 1 << FALLS_LOOKED_AT
+                falls[key] = steps
+        self._falls = falls
+
+    def falling(self) -> set[str]:
+        """The services of which a request counter falls again and again: it is none."""
+        found = set()
+        for key, steps in self._falls.items():
+            fell = steps.bit_count() - 1
+            if fell >= FALLS_AT_LEAST and fell >= FALLING_SHARE * (steps.bit_length() - 1):
+                found.add(self._known[key].service)
+        return found
 
     def _values(self, body: bytes) -> tuple[dict[bytes, float], dict[str, float]]:
         """The counters of a page and the newest timestamp of each service's requests, infinite where a line has none.
@@ -178,7 +207,7 @@ class Exposition:
         stamps: dict[str, float] = {}
         spoiled: set[str] = set()
         here: dict[bytes, SampleSeries] = {}
-        for line in samples(body, (self._naming.requests, self._naming.durations)):
+        for line in samples(body, (self.naming.requests, self.naming.durations)):
             series = self._known.get(line.key) or self._parse(line)
             if line.key in here:
                 raise UnreadableLine(line.number, b"the same series again: " + line.key)
@@ -200,7 +229,7 @@ class Exposition:
 
     def forget(self, now: float) -> None:
         """Drop the answers older than the window, but for the last one: it tells how old the newest samples are."""
-        while len(self._ring) > 1 and now - self._ring[0].at > self._window:
+        while len(self._ring) > 1 and now - self._ring[0].at > self.window:
             self._ring.popleft()
 
     def newest(self, service: str) -> float | None:
@@ -238,15 +267,26 @@ class Exposition:
         """The series of a line. Raises UnreadableLine, also for a bucket without its bound."""
         try:
             name, labels = labels_of(line.key)
-            bucket = name == self._naming.durations
+            bucket = name == self.naming.durations
             return SampleSeries(
-                sys.intern(labels.get(self._naming.service, "")),
-                labels.get(self._naming.release, ""),
-                "" if bucket else labels.get(self._naming.code, ""),
+                sys.intern(labels.get(self.naming.service, "")),
+                labels.get(self.naming.release, ""),
+                "" if bucket else labels.get(self.naming.code, ""),
                 float(labels["le"]) if bucket else None,
             )
         except (ValueError, KeyError) as error:
             raise UnreadableLine(line.number, line.key) from error
+
+
+def _strange(body: bytes) -> re.Match[bytes] | None:
+    """The first line that is neither comment nor sample. In pieces, since a search holds up every other thread."""
+    start = 0
+    while start < len(body):
+        end = body.find(b"\n", start + PIECE) + 1 or len(body)
+        if found := STRANGE.search(body, start, end):
+            return found
+        start = end
+    return None
 
 
 def _check_page(body: bytes, media: str) -> None:
@@ -255,7 +295,7 @@ def _check_page(body: bytes, media: str) -> None:
         raise ReadFailure(Trouble.ERROR, "the answer is compressed, and does not say so")
     if media == HTML or body.lstrip()[:SHOWN].lower().startswith(PAGES):
         raise ReadFailure(Trouble.ERROR, "the answer is an HTML page, not metrics (a login page?)")
-    strange = STRANGE.search(body)
+    strange = _strange(body)
     if strange is not None:
         number = body.count(b"\n", 0, strange.start()) + 1
         if number > 1 and strange.end() == len(body):

@@ -7,10 +7,11 @@ inside a bucket.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -20,11 +21,16 @@ from state.world.readings import Lack, ReleaseTraffic, Scraping, ServiceTraffic
 Pair = tuple[str, str]
 Buckets = dict[float, float]
 """Upper bound to rate, cumulative."""
+SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 QUANTILE = 0.99
 LEAST = 10.0
 """Seconds below which neither window nor limit follows the interval: a poll may come late."""
+FALLS_LOOKED_AT = 20
+"""Samples in which falls are counted: a counter falls when its server restarts."""
+FALLS_AT_LEAST, FALLING_SHARE = 2, 0.25
+"""What falls so often, and in such a share of its samples, is no counter."""
 WINDOW_SAMPLES = 4.0
 """Intervals in the window: a rate needs two samples, and a scrape may fail."""
 LIMIT_SAMPLES = 2.5
@@ -42,8 +48,30 @@ class Naming(Entry):
     service: str = Field(default="service", pattern=LABEL)
     release: str = Field(default="release", pattern=LABEL)
     code: str = Field(default="code", pattern=LABEL)
+    errors: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Values of `code` that failed requests have; without them, those of HTTP."""
     window: Seconds | None = None
     stale_after: Seconds | None = None
+
+    @property
+    def failed(self) -> str:
+        """The values of `code` of failed requests: a whole-match pattern that Python and RE2 read alike."""
+        if self.errors:
+            return "|".join(SPECIAL.sub(lambda sign: "\\" + sign[0], value) for value in self.errors)
+        return "5[0-9][0-9]|5[xX][xX]" + ("|5" if self._classes else "")
+
+    @property
+    def told(self) -> str:
+        """The values of `code` that tell whether a request failed, as `failed`. Where the estate names those of
+        failed requests, every other value tells that it did not."""
+        if self.errors:
+            return ".+"
+        return "[1-5][0-9][0-9]|[1-5][xX][xX]" + ("|[1-5]" if self._classes else "")
+
+    @property
+    def _classes(self) -> bool:
+        """Whether one digit is a class of statuses (Envoy): elsewhere it may be a code of gRPC."""
+        return "class" in self.code
 
     def scraping(self, interval: float | None, age: float | None = None) -> Scraping:
         """Window and limit for samples that come at this interval, in seconds; None while it is not known."""
@@ -66,30 +94,52 @@ NOTHING = Percentile(None)
 @dataclass(slots=True)
 class Tally:
     """Rates by service and release as they are found; a missing key means no data. `spoiled` services have a counter
-    that is not a number: the rest of it would be half a figure."""
+    that is not a number: the rest of it would be half a figure. `falling` services are counted by what falls again and
+    again. `untold` requests are those of which nobody knows whether they failed, and why."""
 
     rates: dict[Pair, float] = field(default_factory=dict)
     errors: dict[Pair, float] = field(default_factory=dict)
     buckets: dict[Pair, Buckets] = field(default_factory=lambda: defaultdict(dict))
     spoiled: set[str] = field(default_factory=set)
+    falling: set[str] = field(default_factory=set)
+    untold: dict[Pair, Lack] = field(default_factory=dict)
 
-    def add_rate(self, pair: Pair, rate: float, code: str = "") -> None:
-        """Requests/s of one release, with `code` those of one answer."""
+    def add_rate(self, pair: Pair, rate: float, code: str, naming: Naming) -> None:
+        """Requests/s of one release that were answered with this code; it is empty where there is none."""
         self.rates[pair] = self.rates.get(pair, 0.0) + rate
-        if len(code) == 3 and code.startswith("5"):
+        if re.fullmatch(naming.failed, code):
             self.errors[pair] = self.errors.get(pair, 0.0) + rate
+        elif rate > 0 and not re.fullmatch(naming.told, code):
+            self.add_untold(pair, Lack.STRANGE_CODE if code else Lack.NO_CODE)
+
+    def add_untold(self, pair: Pair, lack: Lack) -> None:
+        """There were requests of which nobody knows whether they failed."""
+        self.untold[pair] = lack
+
+    def add(self, other: Tally, services: Collection[str]) -> None:
+        """Take in what was found of these services at another target."""
+        for mine, theirs in ((self.rates, other.rates), (self.errors, other.errors)):
+            for pair, rate in theirs.items():
+                if pair[0] in services:
+                    mine[pair] = mine.get(pair, 0.0) + rate
+        for pair, buckets in other.buckets.items():
+            for bound, rate in buckets.items() if pair[0] in services else ():
+                self.add_bucket(pair, bound, rate)
+        self.spoiled |= other.spoiled.intersection(services)
+        self.falling |= other.falling.intersection(services)
+        self.untold |= {pair: lack for pair, lack in other.untold.items() if pair[0] in services}
 
     def add_bucket(self, pair: Pair, bound: float, rate: float) -> None:
         """Observations/s up to a bound."""
         buckets = self.buckets[pair]
         buckets[bound] = buckets.get(bound, 0.0) + rate
 
-    def traffic(self, scrapings: Mapping[str, Scraping | None]) -> dict[str, ServiceTraffic]:
-        """The figures of these services; one without scraping has no series. No 5xx series while there are requests is
-        a ratio of 0; no requests is no data."""
-        return {name: self._service(name, scraping) for name, scraping in sorted(scrapings.items())}
+    def traffic(self, scrapings: Mapping[str, Scraping | None], code: str = "code") -> dict[str, ServiceTraffic]:
+        """The figures of these services; one without scraping has no series. No failed request while all tell whether
+        they failed is a ratio of 0; no requests is no data. `code` is the label that tells it."""
+        return {name: self._service(name, scraping, code) for name, scraping in sorted(scrapings.items())}
 
-    def _service(self, service: str, scraping: Scraping | None) -> ServiceTraffic:
+    def _service(self, service: str, scraping: Scraping | None, code: str) -> ServiceTraffic:
         pairs = sorted(pair for pair in self.rates if pair[0] == service)
         if lack := self._lack(service, scraping, bool(pairs)):
             return ServiceTraffic(service, None, None, None, lack=lack, scraping=scraping)
@@ -99,9 +149,13 @@ class Tally:
             for bound, count in self.buckets[pair].items():
                 total[bound] = total.get(bound, 0.0) + count
         p99 = quantile(QUANTILE, total)
-        error_ratio = ratio(sum(self.errors.get(pair, 0.0) for pair in pairs), rate)
+        untold = next((self.untold[pair] for pair in pairs if pair in self.untold), None)
+        failed = sum(self.errors.get(pair, 0.0) for pair in pairs)
+        error_ratio = ratio(failed, rate) if untold is None else None
         releases = tuple(self._release(pair) for pair in pairs)
-        return ServiceTraffic(service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping)
+        return ServiceTraffic(
+            service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping, untold, code
+        )
 
     def _lack(self, service: str, scraping: Scraping | None, rated: bool) -> Lack | None:
         """Why there is no request rate."""
@@ -113,11 +167,14 @@ class Tally:
             return Lack.OLD
         if service in self.spoiled:
             return Lack.NOT_A_NUMBER
+        if service in self.falling:
+            return Lack.FALLS
         return None if rated else Lack.FEW_SAMPLES
 
     def _release(self, pair: Pair) -> ReleaseTraffic:
         rate, p99 = self.rates[pair], quantile(QUANTILE, self.buckets.get(pair, {}))
-        return ReleaseTraffic(pair[1], rate, ratio(self.errors.get(pair, 0.0), rate), p99.value, p99.beyond)
+        error_ratio = None if pair in self.untold else ratio(self.errors.get(pair, 0.0), rate)
+        return ReleaseTraffic(pair[1], rate, error_ratio, p99.value, p99.beyond)
 
 
 def ratio(part: float, whole: float) -> float | None:

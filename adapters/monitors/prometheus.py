@@ -13,20 +13,22 @@ from collections.abc import Sequence
 
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
-from adapters.monitors.figures import Naming, Tally, ratio
+from adapters.monitors.figures import FALLING_SHARE, Naming, Tally, ratio
 from adapters.monitors.promql import FIGURE, PromApi, QuerySeries, bound_of, figures_query, groups, hour_query
 from adapters.monitors.survey import Survey
 from adapters.net.http_read import HttpReader
 from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
 from state.estate.model import MonitorEntry
-from state.world.readings import MetricsReading, PastPoint, Scraping
+from state.world.readings import Lack, MetricsReading, PastPoint, Scraping
 
 KIND = "prometheus"
 SLOW = 10.0
 """Seconds that a question in the background may take: it holds up no figures."""
 LOOK_AGAIN = 60.0
 """Seconds until the last hour is asked for again when that failed or gave nothing."""
+UNTOLD = {"no_code": Lack.NO_CODE, "strange": Lack.STRANGE_CODE}
+"""Figures of requests of which nobody knows whether they failed, and why."""
 GAP = 3 * STEP
 """Seconds without figures after which the hour is asked for again."""
 
@@ -75,7 +77,7 @@ class Prometheus:
             self._look_back, self._next_look = True, 0.0
         self._last = time.monotonic()
         past, self._past = self._past, {}
-        return MetricsReading(tally.traffic(scrapings), past)
+        return MetricsReading(tally.traffic(scrapings, self._naming.code), past)
 
     async def _learn(self, deadline: float) -> None:
         """See to it that the intervals are known; later on they are measured again in the background."""
@@ -125,6 +127,10 @@ class Prometheus:
             ages[service] = max(0.0, value)
         elif figure == "bucket":
             tally.add_bucket(pair, bound_of(row), value)
+        elif figure == "falls" and value >= FALLING_SHARE:
+            tally.falling.add(service)
+        elif figure in UNTOLD and value > 0:
+            tally.add_untold(pair, UNTOLD[figure])
         elif figure in ("rate", "errors"):
             if not math.isfinite(value):
                 tally.spoiled.add(service)
@@ -142,8 +148,14 @@ def _past(rows: Sequence[QuerySeries]) -> tuple[PastPoint, ...]:
     """One service's points of a range query."""
     figures = {row.labels.get(FIGURE, ""): dict(row.points) for row in rows}
     rates, errors, p99 = (figures.get(name, {}) for name in ("rate", "errors", "p99"))
+    untold = {at for name in UNTOLD for at, value in figures.get(name, {}).items() if value > 0}
     return tuple(
-        (at, ratio(errors.get(at, 0.0), rate), rate if math.isfinite(rate) else None, p99.get(at))
+        (
+            at,
+            None if at in untold else ratio(errors.get(at, 0.0), rate),
+            rate if math.isfinite(rate) else None,
+            p99.get(at),
+        )
         for at, rate in sorted(rates.items())
     )
 

@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from adapters.monitors.figures import QUANTILE, Naming
+from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, QUANTILE, SPECIAL, Naming
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
 from state.world.readings import Scraping
 
 FIGURE = "recovery_figure"
-BATCH = 20
+BATCH = 10
 """Services in one expression: a request stays below the 8 KB that proxies take."""
 OWN_LOOK_BACK = 30.0
 """Seconds; samples that come more rarely are looked for in a range, since an instant may lie past the look-back."""
 ABOUT_THE_QUERY = "PromQL "
 """How a warning about the expression begins. Every other warning says that the data of a store is missing (remote read,
 Thanos), as `isPartial` does (VictoriaMetrics)."""
-SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +124,13 @@ def _joined(parts: Mapping[str, str]) -> str:
 def _rated(naming: Naming, services: Sequence[str], window: float) -> dict[str, str]:
     only = one_of(naming.service, services)
     both, within = f"{naming.service}, {naming.release}", f"[{span(window)}]"
+    failed = f"{only}, {naming.code}=~{text_of(naming.failed)}"
+    strange = f'{naming.code}!="", {naming.code}!~{text_of(naming.told)}'
     return {
         "rate": f"sum by ({both}) (rate({naming.requests}{{{only}}}{within}))",
-        "errors": f'sum by ({both}) (rate({naming.requests}{{{only}, {naming.code}=~"5.."}}{within}))',
+        "errors": f"sum by ({both}) (rate({naming.requests}{{{failed}}}{within}))",
+        "no_code": f'sum by ({both}) (rate({naming.requests}{{{only}, {naming.code}=""}}{within}))',
+        "strange": f"sum by ({both}) (rate({naming.requests}{{{only}, {strange}}}{within}))",
         "bucket": f"sum by ({both}, le) (rate({naming.durations}{{{only}}}{within}))",
     }
 
@@ -140,6 +142,10 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
     if pace.interval is not None and pace.interval > OWN_LOOK_BACK:
         stamps = f"max_over_time({stamps}[{span(pace.limit)}:{span(pace.interval / 10)}])"
     parts["age"] = f"time() - max by ({naming.service}) ({stamps})"
+    counters = f"{naming.requests}{{{one_of(naming.service, services)}}}"
+    seen = f"[{span(max(pace.window, FALLS_LOOKED_AT * (pace.interval or 0.0)))}]"
+    share = f"(resets({counters}{seen}) >= {FALLS_AT_LEAST}) / count_over_time({counters}{seen})"
+    parts["falls"] = f"max by ({naming.service}) ({share})"
     return _joined(parts)
 
 
@@ -148,7 +154,7 @@ def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     rated = _rated(naming, services, pace.window)
     by, within = naming.service, f"[{span(pace.window)}]"
     durations = f"rate({naming.durations}{{{one_of(naming.service, services)}}}{within})"
-    parts = {name: f"sum by ({by}) ({rated[name]})" for name in ("rate", "errors")}
+    parts = {name: f"sum by ({by}) ({rated[name]})" for name in ("rate", "errors", "no_code", "strange")}
     parts["p99"] = f"histogram_quantile({QUANTILE}, sum by ({by}, le) ({durations}))"
     return _joined(parts)
 

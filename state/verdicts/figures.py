@@ -21,6 +21,14 @@ _P99 = {
     Lack.NOT_A_NUMBER: "a bucket is not a number",
     Lack.FEW_SAMPLES: "fewer than two samples of its histogram",
 }
+_NO_RATE = {
+    Lack.NO_SERIES: (
+        "no series counts its requests: check `requests` and `service` of the monitor, and `metrics.service`"
+    ),
+    Lack.NOT_A_NUMBER: "a counter of its requests is not a number",
+    Lack.FALLS: "what counts its requests falls again and again, so it is no counter: check `requests` of the monitor",
+    Lack.WAITING: WAITING,
+}
 
 
 def judge_traffic(traffic: ServiceTraffic, objectives: Objectives) -> tuple[Health, str]:
@@ -56,6 +64,14 @@ def counted_errors(traffic: ServiceTraffic) -> tuple[float | None, str]:
         return None, "request rate unknown"
     if traffic.rate == 0:
         return None, "no requests"
+    if traffic.errors_lack is Lack.NO_CODE:
+        message = f"error ratio unknown: some of its requests have no label `{traffic.code}`: set `code` of the monitor"
+        return None, message
+    if traffic.errors_lack is not None:
+        message = (
+            f"error ratio unknown: label `{traffic.code}` is no HTTP status: set `errors` or `code` of the monitor"
+        )
+        return None, message
     if traffic.error_ratio is None or not 0 <= traffic.error_ratio <= 1:
         return None, "error ratio unknown"
     return traffic.error_ratio, f"5xx {percent(traffic.error_ratio)} of {rate(traffic.rate, 'req')}"
@@ -92,12 +108,8 @@ def scraping_note(scraping: Scraping | None) -> str:
 
 def _lack_text(lack: Lack, scraping: Scraping | None) -> str:
     """Why there is no request rate, and what to set where a setting is the reason."""
-    if lack is Lack.NO_SERIES:
-        return "no series counts its requests: check `requests` and `service` of the monitor, and `metrics.service`"
-    if lack is Lack.NOT_A_NUMBER:
-        return "a counter of its requests is not a number"
-    if lack is Lack.WAITING:
-        return WAITING
+    if lack in _NO_RATE:
+        return _NO_RATE[lack]
     if scraping is None:
         return "request rate unknown"
     if lack is Lack.OLD:

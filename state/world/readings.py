@@ -174,6 +174,9 @@ class Lack(StrEnum):
     NO_BUCKETS = "no buckets"
     ONLY_INF = "only +Inf"
     NO_INF = "no +Inf"
+    NO_CODE = "no code"
+    STRANGE_CODE = "strange code"
+    FALLS = "falls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,8 @@ class ServiceTraffic:
     """A monitor's figures of one service over its window: requests/s, 5xx ratio, p99 seconds.
 
     `p99_beyond`: the p99 is at least `p99`, the highest finite bound of its histogram. `lack` is why there is no
-    request rate, `p99_lack` why there is no p99; None also where there were no requests.
+    request rate, `p99_lack` why there is no p99; None also where there were no requests. `errors_lack` is why nobody
+    knows which requests failed; `code` is the label that should tell it.
     """
 
     service: str
@@ -213,6 +217,8 @@ class ServiceTraffic:
     lack: Lack | None = None
     p99_lack: Lack | None = None
     scraping: Scraping | None = None
+    errors_lack: Lack | None = None
+    code: str = "code"
 
 
 PastPoint = tuple[float, float | None, float | None, float | None]

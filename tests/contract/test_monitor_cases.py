@@ -108,3 +108,34 @@ async def test_a_page_that_is_not_metrics_is_an_error_with_its_line(
 
 def test_a_matcher_asks_for_these_services_and_no_others() -> None:
     assert one_of("service", ["pay.v1", 'a"b\\c', "x"]) == 'service=~"pay\\\\.v1|a\\"b\\\\\\\\c|x"'
+
+
+async def test_a_large_page_is_read_beside_the_event_loop_and_then_rarely(context: AdapterContext) -> None:
+    line = 'http_requests_total{{service="pay",release="v1",code="200",path="/a/long/path/to/a/page/of/it/{}"}} {}\n'
+    text = "".join(line.format(n, n) for n in range(50_000))
+    async with canned({"GET /metrics": (200, text)}) as server:
+        source = scraping(context, server.url)
+        reading = asyncio.create_task(source.read())
+        turns = 0
+        while not reading.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        outcomes = await asyncio.gather(reading, return_exceptions=True)
+        for _ in range(50):
+            if isinstance(outcomes[0], MetricsReading):
+                break
+            outcomes = await asyncio.gather(source.read(), return_exceptions=True)
+        assert turns > 20
+        assert isinstance(outcomes[0], MetricsReading)
+        assert outcomes[0].services["pay"].lack is Lack.FEW_SAMPLES
+        server.answers["GET /metrics"] = (500, "it must not be asked so soon")
+        assert isinstance(await source.read(), MetricsReading)
+        await source.close()
+
+
+async def test_a_page_above_the_limit_is_refused_with_the_limit(context: AdapterContext) -> None:
+    async with canned({"GET /metrics": (200, "up 1\n" * (scrape.LARGEST // 5 + 1))}) as server:
+        source = scraping(context, server.url)
+        with pytest.raises(ReadFailure, match="8"):
+            await source.read()
+        await source.close()

@@ -135,6 +135,25 @@ async def test_trap_12_a_rate_that_is_no_number_leaves_no_figure(context: Adapte
     assert (checkout.rate, checkout.error_ratio, checkout.lack) == (None, None, Lack.NOT_A_NUMBER)
 
 
+@pytest.mark.parametrize(("figure", "lack"), [("no_code", Lack.NO_CODE), ("strange", Lack.STRANGE_CODE)])
+async def test_requests_that_do_not_tell_their_outcome_leave_no_error_ratio(
+    context: AdapterContext, figure: str, lack: Lack
+) -> None:
+    v1, v2 = {"service": "checkout", "release": "v1"}, {"service": "checkout", "release": "v2"}
+    rows = [AGE, series("rate", "30", **v1), series("rate", "9", **v2)]
+    checkout = (await figures(context, *rows, series(figure, "9", **v2))).services["checkout"]
+    assert (checkout.rate, checkout.error_ratio, checkout.errors_lack) == (39.0, None, lack)
+    assert [each.error_ratio for each in checkout.releases] == [0.0, None]
+    assert (await figures(context, *rows, series(figure, "0", **v2))).services["checkout"].error_ratio == 0.0
+
+
+@pytest.mark.parametrize(("share", "lack"), [("0.1", None), ("0.4", Lack.FALLS)])
+async def test_what_falls_often_is_no_counter(context: AdapterContext, share: str, lack: Lack | None) -> None:
+    rate = series("rate", "30", service="checkout", release="v1")
+    reading = await figures(context, AGE, rate, series("falls", share, service="checkout"))
+    assert reading.services["checkout"].lack is lack
+
+
 @pytest.mark.parametrize(
     ("rates", "lack"),
     [({}, Lack.NO_BUCKETS), ({"+Inf": "5"}, Lack.ONLY_INF), ({"0.1": "5"}, Lack.NO_INF)],

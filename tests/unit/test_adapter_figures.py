@@ -165,3 +165,57 @@ def test_a_p99_beyond_the_last_bucket_is_at_least_its_bound() -> None:
     for limit, health in ((0.1, Health.WARN), (0.25, Health.WARN), (0.3, Health.UNKNOWN), (10.0, Health.UNKNOWN)):
         found, message = judge_traffic(seen, Objectives(p99=limit))
         assert (found, "p99 ≥ 250 ms" in message) == (health, True)
+
+
+def coded(values: dict[str, float], label: str = "code", more: str = "") -> bytes:
+    lines = []
+    for value, count in values.items():
+        code = f',{label}="{value}"' if value else ""
+        lines.append(f'http_requests_total{{service="checkout"{more}{code}}} {count}\n')
+    return "".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("options", "codes", "ratio", "message"),
+    [
+        ({}, ["200", "302"], 0.0, ""),
+        ({}, ["2xx", "5xx"], 0.5, ""),
+        ({}, ["200", "503"], 0.5, ""),
+        ({}, [""], None, "no label `code`"),
+        ({}, ["200", ""], None, "no label `code`"),
+        ({}, ["200", "Unavailable"], None, "no HTTP status"),
+        ({"code": "grpc_code"}, ["OK", "Unavailable"], None, "set `errors` or `code`"),
+        ({"code": "grpc_code", "errors": ("Unavailable",)}, ["OK", "Unavailable"], 0.5, ""),
+        ({"code": "grpc_code", "errors": ("Unavailable",)}, ["OK", ""], None, "no label `grpc_code`"),
+        ({"code": "grpc_status"}, ["2"], None, "no HTTP status"),
+        ({"code": "response_code_class"}, ["2", "5"], 0.5, ""),
+        ({"code": "response_code_class"}, ["2"], 0.0, ""),
+        ({"code": "response_code_class"}, ["2", "0"], None, "no HTTP status"),
+    ],
+)
+def test_the_error_ratio_is_known_only_where_every_request_tells_its_outcome(
+    options: dict[str, object], codes: list[str], ratio: float | None, message: str
+) -> None:
+    naming = Naming.model_validate(options)
+    answers = Exposition(naming, ("checkout",), 10.0)
+    for turn in range(2):
+        answers.take(coded(dict.fromkeys(codes, 10.0 * turn), naming.code), float(turn))
+    seen = tally_up([answers]).traffic({"checkout": SCRAPED}, naming.code)["checkout"]
+    health, found = judge_traffic(seen, Objectives())
+    assert (seen.error_ratio, [each.error_ratio for each in seen.releases]) == (ratio, [ratio])
+    assert message in found
+    assert health is (Health.UNKNOWN if ratio is None else Health.FAIL if ratio else Health.PASS)
+
+
+def test_series_without_requests_do_not_hide_the_ratio_of_the_others() -> None:
+    before, after = {"200": 5.0, "": 3.0}, {"200": 9.0, "": 3.0}
+    assert traffic(coded(before), coded(after)).error_ratio == 0.0
+
+
+def test_a_gauge_is_no_counter_of_requests() -> None:
+    seen = traffic(*(page(requests(value)) for value in (50, 48, 55, 51, 53, 50)))
+    assert (seen.rate, seen.error_ratio, seen.lack) == (None, None, Lack.FALLS)
+    assert "no counter" in judge_traffic(seen, Objectives())[1]
+    gauge = page(requests(5)).replace(b"total counter", b"total gauge")
+    with pytest.raises(ReadFailure, match="is a gauge"):
+        Exposition(Naming(), ("checkout",), 10.0).take(gauge, 0.0)
