@@ -53,6 +53,9 @@ select pg_is_in_recovery() as in_recovery,
   (select coalesce(json_agg(json_build_array(slot_name, slot_type, active,
       pg_wal_lsn_diff(restart_lsn, '0/0')::int8, wal_status) order by slot_name), '[]')::text
     from pg_replication_slots) as slots,
+  (select count(*) from pg_stat_activity where backend_type = 'client backend') as sessions,
+  current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8
+    - coalesce(current_setting('reserved_connections', true)::int8, 0) as sessions_limit,
   has_function_privilege('pg_read_file(text, bigint, bigint, boolean)', 'execute') as reads_files
 from (select 1) as always left join pg_stat_wal_receiver as wr on true
 """
@@ -202,6 +205,8 @@ def _reading(node: str, row: asyncpg.Record, timeline: int | None, fork: int | N
         fork_lsn=fork,
         senders=_senders(fields["senders"]),
         slots=_slots(fields["slots"]),
+        sessions=fields["sessions"],
+        sessions_limit=fields["sessions_limit"],
     )
 
 

@@ -14,13 +14,16 @@ from console.client.engine_client import EngineClient
 from state.api.messages import Hello
 from state.api.views.causes import NextKind, NextStep, SubjectKind
 from state.api.views.header import HeaderView
-from state.api.views.overview import OverviewView, ServiceRow
+from state.api.views.overview import AlertRow, OverviewView, ServiceRow
 from state.api.wire import named, with_utc
 from state.errors import ExitCode
 from state.health import Health
+from state.text import cut_middle
 from state.units import clock, least, megabytes, millis, percent, utc, utc_since
 
 V = TypeVar("V")
+SEVERITY, ALERT = 12, 40
+"""So many cells of an alert's severity and name are shown: they are the monitor's, of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,18 @@ def _old(seen: SeenView[OverviewView]) -> list[str]:
 
 def _alerts(seen: SeenView[OverviewView]) -> list[str]:
     overview = seen.view
-    wall, alerts = seen.hello.wall, overview.alerts.values()
-    rows = [[row.severity, row.name, row.state, utc_since(row.started_at, wall), row.summary] for row in alerts]
-    message = f"alerts: {overview.alerts_health.value.upper()} {overview.alerts_message}"
+    rows = [alert_cells(row, seen.hello.wall) for row in overview.alerts.values()]
+    sign = "" if overview.alerts_health is None else f"{overview.alerts_health.value.upper()} "
+    message = f"alerts: {sign}{overview.alerts_message}"
     return ["", message, *(table(("SEVERITY", "ALERT", "STATE", "SINCE", "SUMMARY"), rows) if rows else [])]
+
+
+def alert_cells(row: AlertRow, wall: float) -> list[str]:
+    """One row of the table of alerts at a wall time. A name of any length leaves room for the other columns."""
+    return [
+        cut_middle(row.severity, SEVERITY),
+        cut_middle(row.name, ALERT),
+        row.state,
+        utc_since(row.started_at, wall),
+        row.summary,
+    ]

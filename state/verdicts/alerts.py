@@ -13,6 +13,7 @@ from state.world.freshness import Freshness
 from state.world.readings import Alert, AlertsReading
 from state.world.world import World
 
+NO_SOURCE = "no alert source in the estate"
 NAMED = 5
 """So many alerts are named in a message; the others are counted."""
 
@@ -49,7 +50,7 @@ def alerts_verdict(estate: Estate, world: World, now_mono: float, severity: str 
     """
     keys = world.keys("alerts")
     if not keys:
-        return AlertsVerdict(Health.UNKNOWN, "the estate has no alert source", (), (), (), False)
+        return AlertsVerdict(Health.UNKNOWN, NO_SOURCE, (), (), (), False)
     answers = {key: world.fresh(key, AlertsReading, now_mono) for key in keys}
     wanted = None if severity is None else severity.lower()
     counted = [

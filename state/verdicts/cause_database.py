@@ -11,16 +11,16 @@ from state.units import megabytes
 from state.verdicts.evidence import rank
 from state.verdicts.guarantee import BLOCKED
 from state.verdicts.lost_primary import LostPrimary
-from state.verdicts.node import DCS_OLD, NodeVerdict
+from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
 from state.verdicts.replication import ClusterVerdict
+from state.verdicts.store import LOOP_WAIT, TTL, StoreSilence
 from state.verdicts.votes import CONFLICT, PRIMARY, manager_role
 from state.world.readings import PatroniReading
 
-TTL = 30.0
-LOOP_WAIT = 10.0
-"""Patroni's defaults, in seconds, where its configuration was not read."""
 IN_SYNC = ("sync_standby", "quorum_standby")
 NO_FAILOVER = "This version has no failover."
+STORE_SILENT = "Patroni's store (DCS) does not answer"
+REPAIR_STORE = "By hand: repair Patroni's store (its own status, its quorum, its disks, the network to it)"
 
 
 def database_causes(cluster: ClusterVerdict) -> list[Cause]:
@@ -32,7 +32,11 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
     found: list[Cause] = []
     if cluster.guarantee is not None and cluster.guarantee.kind == BLOCKED:
         found.append(_blocked(cluster))
-    found += [each for node in cluster.nodes.values() if (each := _node(cluster, node)) is not None]
+    if cluster.unled:
+        found.append(_unled(cluster))
+    elif cluster.store is not None:
+        found.append(_store(cluster, cluster.store))
+    found += [each for node in _own_fault(cluster) if (each := _node(cluster, node)) is not None]
     if cluster.paused:
         steps = "By hand, when the maintenance is over: patronictl resume"
         found.append(_cause(cluster, "paused", Health.WARN, "Patroni is paused, nothing fails over by itself", steps))
@@ -118,7 +122,6 @@ def _lock_holder(cluster: ClusterVerdict, nodes: tuple[str, ...]) -> str:
 
 
 def _lost(cluster: ClusterVerdict, lost: LostPrimary) -> Cause:
-    name = cluster.facts.name
     if not lost.proven:
         steps = (
             f"By hand: ask {lost.node} from another host. Its balancers or its Patroni still reach it, so the way from"
@@ -133,16 +136,79 @@ def _lost(cluster: ClusterVerdict, lost: LostPrimary) -> Cause:
         forecast = Forecast(ForecastKind.PROMOTION, f"Patroni has chosen {promoted}", None)
     else:
         what, forecast = f"primary {lost.node} does not answer", _promotion(cluster, lost)
-    candidates = " or ".join(_candidates(cluster))
-    ask = f"patronictl failover {name} --candidate {candidates.split(' or ')[0] if candidates else 'NODE'}"
-    steps = (
-        f"{NO_FAILOVER} {forecast.message}. If that does not happen, by hand on a node of the cluster: {ask}"
-        f" (it may lose what {lost.node} wrote last). Afterwards repair {lost.node}: resume or restart its PostgreSQL."
-    )
+    steps = _instead(cluster, lost.node, forecast)
     return _cause(
         cluster, "no-writer", Health.FAIL, what, steps, forecast=forecast, since=lost.since_mono, key="f",
         title="failover by hand",
     )  # fmt: skip
+
+
+def _instead(cluster: ClusterVerdict, node: str, forecast: Forecast) -> str:
+    """What a person does about a primary that is gone; a failover only where somebody could take over."""
+    repair = f"repair {node}: resume or restart its PostgreSQL"
+    if cluster.store is not None:
+        return f"{NO_FAILOVER} {forecast.message}. {REPAIR_STORE}; then {repair}."
+    candidates = _candidates(cluster) if cluster.facts.managers else []
+    if not candidates:
+        return f"{NO_FAILOVER} {forecast.message}. By hand: {repair}."
+    ask = f"patronictl failover {cluster.facts.scope} --candidate {candidates[0]}"
+    by_hand = "If that does not happen, by hand" if forecast.kind is ForecastKind.PROMOTION else "By hand"
+    return (
+        f"{NO_FAILOVER} {forecast.message}. {by_hand} on a node of the cluster: {ask}"
+        f" (it may lose what {node} wrote last). Afterwards {repair}."
+    )
+
+
+def _unled(cluster: ClusterVerdict) -> Cause:
+    """Servers answer and none accepts writes: whether anybody will, and what a person does."""
+    failed = cluster.health is Health.FAIL
+    what = "no node accepts writes" if failed else "no node is known to accept writes"
+    nothing, since = ForecastKind.NOTHING, None
+    if cluster.store is not None:
+        what, since = f"{what}, {STORE_SILENT}", cluster.store.since_mono
+        forecast = Forecast(nothing, "Nothing is promoted until the store is back", None)
+        steps = f"{REPAIR_STORE}. Patroni then elects a leader by itself."
+        title = "repair the store by hand"
+    else:
+        candidates = _candidates(cluster)
+        who = " or ".join(candidates)
+        if cluster.paused:
+            forecast = Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
+        elif cluster.facts.managers and candidates:
+            forecast = Forecast(ForecastKind.PROMOTION, f"Patroni promotes {who}", None)
+        else:
+            forecast = Forecast(nothing, "No standby could be promoted", None)
+        ask = (
+            f"patronictl failover {cluster.facts.scope} --candidate {candidates[0]}"
+            if candidates and cluster.facts.managers
+            else "read the logs of its nodes, each says why it does not lead"
+        )
+        wait = "If that does not happen, by hand" if forecast.kind is ForecastKind.PROMOTION else "By hand"
+        steps, title = f"{NO_FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
+    health = Health.FAIL if failed else Health.UNKNOWN
+    return _cause(cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title)
+
+
+def _store(cluster: ClusterVerdict, store: StoreSilence) -> Cause:
+    """The primary still leads: until its lock has ended, unless Patroni is told to keep it."""
+    leader, nothing = cluster.leader, ForecastKind.NOTHING
+    if any(m.failsafe for m in _readings(cluster)):
+        forecast = Forecast(nothing, f"Failsafe mode: {leader} leads while it reaches every member", None)
+    elif cluster.paused:
+        forecast = Forecast(nothing, f"Patroni is paused: {leader} goes on without its store", None)
+    else:
+        forecast = Forecast(ForecastKind.DEMOTION, f"{leader} steps down", store.ends_mono)
+    steps = f"{REPAIR_STORE}. Nothing fails over and nothing can be switched over until it is back."
+    return _cause(
+        cluster, "store", Health.WARN, STORE_SILENT, steps, forecast=forecast, since=store.since_mono,
+        title="repair the store by hand",
+    )  # fmt: skip
+
+
+def _own_fault(cluster: ClusterVerdict) -> list[NodeVerdict]:
+    """The nodes whose state is a fault of their own: without a primary, no standby can be near it."""
+    nodes = list(cluster.nodes.values())
+    return [n for n in nodes if n.facts.postgres is None or n.state == "replay paused"] if cluster.unled else nodes
 
 
 def _promotion(cluster: ClusterVerdict, lost: LostPrimary) -> Forecast:
@@ -152,11 +218,11 @@ def _promotion(cluster: ClusterVerdict, lost: LostPrimary) -> Forecast:
     if not cluster.facts.managers:
         return Forecast(nothing, "Nothing happens by itself: no manager watches this cluster", None)
     if not managers:
-        return Forecast(nothing, "No other Patroni answers: nothing may happen by itself", None)
+        return Forecast(nothing, "No other Patroni answers: nothing is known to happen by itself", None)
     if cluster.paused:
         return Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
-    if any(m.failsafe for m in managers) or all(m.dcs_age is not None and m.dcs_age > DCS_OLD for m in managers):
-        return Forecast(nothing, "Patroni has no contact to its DCS: nothing happens by itself", None)
+    if cluster.store is not None or any(m.failsafe for m in managers):
+        return Forecast(nothing, f"{STORE_SILENT}: nothing is promoted until it is back", None)
     own = cluster.facts.nodes[lost.node].patroni
     if own is not None and manager_role(own.role, own.state) == PRIMARY and not any(m.unlocked for m in managers):
         return Forecast(
@@ -216,7 +282,7 @@ def _node(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     if reading is None:
         return _silent(cluster, node)
     if not reading.in_recovery:
-        return None
+        return _sessions(cluster, name, sessions_finding(reading))
     if node.state == "replay paused":
         size = f", {megabytes(node.lag.unapplied)} not applied" if node.lag.unapplied is not None else ""
         steps = f"By hand on {name}: select pg_wal_replay_resume()"
@@ -227,7 +293,7 @@ def _node(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
         steps = (
             f"By hand: check the network way from {name} to {leader} and both PostgreSQL logs. It connects again by"
             f" itself as soon as it can; if its log says that WAL is missing or its timeline diverged:"
-            f" patronictl reinit {cluster.facts.name} {name}"
+            f" patronictl reinit {cluster.facts.scope} {name}"
         )
         forecast = Forecast(ForecastKind.RETRY, f"{name} tries again by itself", None)
         note = f", timeline {reading.timeline}" if diverged else ""
@@ -240,6 +306,17 @@ def _node(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     if facts.patroni_seen is not None and facts.patroni is None:
         return None  # its manager is a source of its own
     return _cause(cluster, f"{name}/other", node.health, f"{name}: {node.message}", "See Replication for the details.")
+
+
+def _sessions(cluster: ClusterVerdict, name: str, full: NodeFinding | None) -> Cause | None:
+    """New clients of the primary are refused, or nearly so."""
+    if full is None:
+        return None
+    steps = (
+        f"By hand on {name}, in a session that is open or as superuser: pg_stat_activity tells whose they are. End what"
+        " should not be open (pg_terminate_backend), or restart the pool that keeps it open."
+    )
+    return _cause(cluster, f"{name}/sessions", full[0], f"{name}: {full[1]}", steps)
 
 
 def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:

@@ -46,7 +46,7 @@ def service_cause(
     )
     wrong = next((n for n in verdict.reach if n.message == worst.message), None)
     if worst.reason is Reason.NAME and wrong is not None:
-        return _name(made, name, wrong)
+        return _name(made, verdict, wrong)
     if worst.reason is Reason.FIGURES:
         return _figures(made, estate.services[name], name, verdict, world, now_mono)
     if worst.reason is Reason.BALANCER:
@@ -72,10 +72,11 @@ def _place(service: Service, name: str) -> NextStep:
     return NextStep(NextKind.PLACE, "traffic", arguments, "t", "its servers", message)
 
 
-def _name(made: Cause, name: str, wrong: NameVerdict) -> Cause:
+def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
     expected = ", ".join(sorted(wrong.record.expect))
     answers = f"answers {', '.join(wrong.answers)}" if wrong.answers else "has no answer"
-    said = "no new requests arrive" if wrong.health is Health.FAIL else "requests may be missing"
+    rate = verdict.traffic.rate if verdict.traffic is not None else None
+    arriving = "" if rate is None else f"; requests still arrive, {max(rate, 1):.0f}/s" if rate else "; none arrive"
     ttl = f" Clients follow within its TTL of {wrong.ttl} s." if wrong.ttl is not None else ""
     steps = (
         f"This version changes no DNS records. By hand, on the zone's primary server (nsupdate, or its zone file):"
@@ -84,7 +85,7 @@ def _name(made: Cause, name: str, wrong: NameVerdict) -> Cause:
     return replace(
         made,
         kind=SubjectKind.RECORD,
-        what=f"{said}, DNS {wrong.name} {answers}, not {expected}",
+        what=f"DNS {wrong.name} {answers}, not {expected}{arriving}",
         next=hand("repair DNS by hand", steps),
         sources=wrong.sources,
     )

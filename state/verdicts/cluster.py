@@ -56,6 +56,18 @@ class ClusterFacts:
         return tuple(n for n in self.nodes.values() if n.postgres is not None and not n.postgres.in_recovery)
 
     @property
+    def none_writes(self) -> bool:
+        """Every server answers, and each of them is in recovery."""
+        return all(n.postgres is not None and n.postgres.in_recovery for n in self.nodes.values())
+
+    @property
+    def scope(self) -> str:
+        """The cluster's name as Patroni has it, by a fresh reading, else by an old one; before any its name here."""
+        fresh = [n.patroni for n in self.nodes.values()]
+        old = [n.patroni_seen.value for n in self.nodes.values() if n.patroni_seen is not None]
+        return next((each.scope for each in (*fresh, *old) if isinstance(each, PatroniReading)), self.name)
+
+    @property
     def primary(self) -> NodeFacts | None:
         """The one writable node; None when there is none or more than one."""
         writers = self.writers

@@ -12,12 +12,15 @@ from typing import Any
 
 from state.errors import Trouble
 from state.health import Health
+from state.text import cut_middle
 from state.units import utc
 from state.world.observed import Observed, ReadError
 from state.world.readings import Lack, MetricsReading, Reading, ServiceTraffic
 from state.world.world import World
 
 WAITING = "waiting for a reading younger than the step"
+SHOWN = 110
+"""So many cells of a source's message are shown in a reason."""
 _RANK = {Health.PASS: 0, Health.WARN: 1, Health.UNKNOWN: 2, Health.FAIL: 3}
 
 
@@ -32,14 +35,21 @@ def worst(healths: Iterable[Health]) -> Health:
 
 
 def no_data_reason(seen: Observed[Any] | None) -> str:
-    """Why a source has no usable value: since when, and which of the four troubles."""
+    """Why a source has no usable value: since when, which of the four troubles, and in short what the source said."""
     if seen is None:
         return "not read by this engine"
     error = seen.error
     if error is not None and error.message == WAITING:
         return WAITING
-    why = f" ({error.trouble})" if error is not None else ""
+    why = f" ({_trouble(error)})" if error is not None else ""
     return f"no data since {utc(seen.at)}{why}" if seen.at is not None else f"no data yet{why}"
+
+
+def _trouble(error: ReadError) -> str:
+    """A timeout says it all; of the others the message tells what to repair."""
+    if error.trouble is Trouble.TIMEOUT or not error.message:
+        return error.trouble.value
+    return f"{error.trouble}: {cut_middle(error.message, SHOWN)}"
 
 
 def younger_than(world: World, not_before_mono: float) -> World:

@@ -12,6 +12,7 @@ from state.verdicts.guarantee import sender_of
 from state.verdicts.lag import ReplicationLag, lsn, received, standby_lag
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.split_brain import SplitBrain
+from state.verdicts.store import store_silence
 from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_message
 from state.world.readings import PostgresReading
 
@@ -19,6 +20,10 @@ NodeFinding = tuple[Health, str]
 
 DCS_OLD = 30.0
 """Seconds without contact to the DCS after which a manager may have lost its lock (Patroni's default ttl)."""
+
+
+FEW_LEFT = 0.9
+"""The share of a server's sessions in use from which it warns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,13 @@ def node_verdict(
     elif node.postgres.in_recovery:
         sync = _sync(facts, node.node)
         state = _standby_state(node, lag)
-        waits = lost is not None and _waits(node)
-        findings += [_waiting(node, lost)] if lost is not None and waits else _standby_findings(facts, node, lag)
+        if (lost is not None or facts.none_writes) and _waits(node):
+            findings.append(_waiting(node, lost.node if lost is not None else "a primary"))
+        else:
+            findings += _standby_findings(facts, node, lag)
     else:
         state = "writable"
+        findings += [f for f in (sessions_finding(node.postgres),) if f is not None]
     health = worst(h for h, _ in findings) if findings else Health.PASS
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
     return NodeVerdict(node, role, votes, health, message, lag, sync, state)
@@ -87,11 +95,21 @@ def _waits(node: NodeFacts) -> bool:
     return reading is not None and not _paused(node) and reading.replay_lsn == received(reading) is not None
 
 
-def _waiting(node: NodeFacts, lost: LostPrimary) -> NodeFinding:
+def _waiting(node: NodeFacts, what: str) -> NodeFinding:
     assert node.postgres is not None
     position = received(node.postgres)
     upto = f", has its WAL up to {lsn(position)}" if position is not None else ""
-    return Health.WARN, f"waits for {lost.node}{upto}"
+    return Health.WARN, f"waits for {what}{upto}"
+
+
+def sessions_finding(reading: PostgresReading) -> NodeFinding | None:
+    """A server without a free session refuses every new client, while sessions that are open go on."""
+    used, limit = reading.sessions, reading.sessions_limit
+    if used is None or limit is None or used < FEW_LEFT * limit:
+        return None
+    if used >= limit:
+        return Health.FAIL, f"no session is left: {used} of {limit} used"
+    return Health.WARN, f"{used} of {limit} sessions used"
 
 
 def _vote_finding(role: str, votes: tuple[Vote, ...]) -> NodeFinding | None:
@@ -115,7 +133,7 @@ def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[NodeFinding]
     found: list[NodeFinding] = []
     if node.patroni is None:
         found.append((Health.WARN, f"Patroni: {no_data_reason(node.patroni_seen)}"))
-    elif node.patroni.dcs_age is not None and node.patroni.dcs_age > DCS_OLD:
+    elif node.patroni.dcs_age is not None and node.patroni.dcs_age > DCS_OLD and store_silence(facts) is None:
         found.append((Health.WARN, f"its Patroni has had no contact to the DCS for over {DCS_OLD:.0f} s"))
     views = [r for r in facts.managers.values() if r is not None and r.members]
     if views and not any(m.name == node.node for r in views for m in r.members):

@@ -12,16 +12,20 @@ from state.verdicts.cluster import ClusterFacts, gather
 from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.guarantee import Guarantee, guarantee
 from state.verdicts.lost_primary import LostPrimary, lost_primary
-from state.verdicts.node import NodeFinding, NodeVerdict, node_lag, node_verdict
+from state.verdicts.node import NodeFinding, NodeVerdict, node_lag, node_verdict, sessions_finding
 from state.verdicts.risk import Candidate, best_candidate, data_risk
 from state.verdicts.split_brain import SplitBrain, split_brain
+from state.verdicts.store import StoreSilence, store_silence
 from state.verdicts.votes import CONFLICT, PRIMARY, STANDBY, UNKNOWN
 from state.world.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterVerdict:
-    """The verdict on one cluster: the leader by votes, the guarantee, who could take over and what would be lost."""
+    """The verdict on one cluster: the leader by votes, the guarantee, who could take over and what would be lost.
+
+    `unled`: servers answer, none accepts writes, and no node is known that should. `store`: no manager reaches it.
+    """
 
     facts: ClusterFacts
     health: Health
@@ -34,6 +38,8 @@ class ClusterVerdict:
     risk: DataRisk
     paused: bool
     lost: LostPrimary | None
+    unled: bool = False
+    store: StoreSilence | None = None
 
     @property
     def timeline(self) -> int | None:
@@ -55,11 +61,24 @@ def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: flo
     risk = data_risk(facts, candidate, sync, split=split is not None)
     leader = _leader(nodes)
     paused = any(m is not None and m.paused for m in facts.managers.values())
+    unled = lost is None and not facts.writers and leader != CONFLICT and _any_server(facts)
     findings = _findings(facts, nodes, leader, split, lost, sync, risk, paused)
+    full = sessions_finding(primary) if primary is not None else None
+    if full is not None and full[0] is Health.FAIL:
+        findings.append((Health.FAIL, f"{leader} accepts no new client"))
+    store = store_silence(facts)
+    if store is not None and not any(m is not None and m.failsafe for m in facts.managers.values()):
+        findings.append((Health.WARN, "Patroni's store (DCS) does not answer"))
     health = worst(h for h, _ in findings) if findings else Health.PASS
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
     message = message or "one primary, standbys stream"
-    return ClusterVerdict(facts, health, message, leader, nodes, split, sync, candidate, risk, paused, lost)
+    return ClusterVerdict(
+        facts, health, message, leader, nodes, split, sync, candidate, risk, paused, lost, unled, store
+    )
+
+
+def _any_server(facts: ClusterFacts) -> bool:
+    return any(n.postgres is not None for n in facts.nodes.values())
 
 
 def _leader(nodes: Mapping[str, NodeVerdict]) -> str:

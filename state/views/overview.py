@@ -35,7 +35,7 @@ def build(context: ViewContext) -> OverviewView:
         health=health,
         summary=message,
         advice=advice(found.order, context.healths),
-        alerts_health=alerts.health,
+        alerts_health=alerts.health if world.keys("alerts") else None,
         alerts_message=alerts.message,
         alerts_firing=len(alerts.firing) if alerts.firing or alerts.proven else None,
         alerts_suppressed=len(alerts.suppressed),

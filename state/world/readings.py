@@ -41,6 +41,7 @@ class PostgresReading:
     `timeline` is taken from the WAL file name on a writable node and from the receiver or control file on a
     standby. `receive_lsn` and `replay_lsn` are None on a primary; `write_lsn` is None on a standby.
     `fork_lsn` is where the node's timeline left its parent (from its history file), if it did.
+    `sessions` are the clients connected now, `sessions_limit` how many an ordinary role can have; None = not told.
     """
 
     node: str
@@ -61,6 +62,8 @@ class PostgresReading:
     fork_lsn: int | None = None
     senders: tuple[WalSender, ...] = ()
     slots: tuple[ReplicationSlot, ...] = ()
+    sessions: int | None = None
+    sessions_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

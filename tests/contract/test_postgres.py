@@ -204,3 +204,15 @@ def test_lsn_and_history_are_read_as_postgres_writes_them() -> None:
     assert parse_lsn("16/B374D848") == (0x16 << 32) + 0xB374D848
     assert parse_fork("1\t0/5000060\tno recovery target specified\n\n2\t0/7000000\tbefore x\n") == 0x7000000
     assert parse_fork("") is None
+
+
+async def test_clients_are_counted_against_what_an_ordinary_role_can_have(pair: Pair) -> None:
+    async with node(pair.primary) as one, node(pair.primary) as other:
+        before = await one.read(deadline=2)
+        assert before.sessions is not None
+        assert before.sessions_limit is not None
+        await other.read(deadline=2)
+        after = await one.read(deadline=2)
+    assert 0 < before.sessions < before.sessions_limit
+    assert after.sessions == before.sessions + 1
+    assert after.sessions_limit == before.sessions_limit

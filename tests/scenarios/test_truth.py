@@ -54,7 +54,7 @@ class Told:
 FAULTS = (
     Told("bad-release", ("checkout", "of requests fail on release v42"), ("checkout", "FAIL"), "r", Health.FAIL,
          opens=("Roll a release back", "checkout"), within=15),
-    Told("wrong-dns", ("checkout", "no new requests arrive", "DNS"), ("FAIL", "checkout"), "b", Health.FAIL,
+    Told("wrong-dns", ("checkout", "DNS", "answers"), ("FAIL", "checkout"), "b", Health.FAIL,
          opens=("nsupdate", "127.0.1.10, 127.0.2.10")),
     Told("hang-source", ("prometheus", "its figures are unknown"), ("prometheus",), "b", Health.WARN,
          target="engine-prometheus", opens=("does prometheus run",)),

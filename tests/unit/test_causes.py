@@ -97,8 +97,8 @@ def test_the_forecast_follows_the_configured_ttl_and_is_overdue_afterwards(world
     ("facts", "says"),
     [
         ({"paused": True}, "Patroni is paused: nothing happens by itself"),
-        ({"failsafe": True}, "no contact to its DCS"),
-        ({"dcs_age": 90.0}, "no contact to its DCS"),
+        ({"failsafe": True}, "store (DCS) does not answer: nothing is promoted"),
+        ({"dcs_age": 90.0}, "store (DCS) does not answer: nothing is promoted"),
     ],
 )
 def test_nothing_is_promised_that_patroni_will_not_do(world: World, facts: dict[str, object], says: str) -> None:
@@ -175,7 +175,7 @@ def test_a_name_that_leads_elsewhere_fails_its_service_at_once(world: World) -> 
     cause = view.causes[0]
     assert (cause.kind, cause.health, cause.name) == (SubjectKind.RECORD, Health.FAIL, "checkout")
     assert cause.what == (
-        "no new requests arrive, DNS checkout.shop.example answers 127.0.9.9, not 10.1.0.10, 10.2.0.10"
+        "DNS checkout.shop.example answers 127.0.9.9, not 10.1.0.10, 10.2.0.10; requests still arrive, 50/s"
     )
     assert cause.next is not None
     assert "nsupdate" in cause.next.message

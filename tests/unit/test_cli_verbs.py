@@ -12,7 +12,7 @@ import pytest
 from console.card_text import plain_card
 from console.cli.acting import Manner, asked, scripted
 from console.cli.ending import run_to_code
-from console.cli.look import verdict_code
+from console.cli.look import ALERT, alert_cells, verdict_code
 from console.cli.shown import age, table
 from console.cli.verbs import VERBS, recovery
 from console.client.far import FarAddressError, bridge_command, ssh_command
@@ -20,6 +20,7 @@ from console.demo.watch import OrderGap
 from state.api.card import Confirm
 from state.api.requests import Typed
 from state.api.views.header import SourceRow
+from state.api.views.overview import AlertRow
 from state.errors import (
     ConfigError,
     EffectUnknown,
@@ -32,6 +33,7 @@ from state.errors import (
     Refused,
     Trouble,
 )
+from state.health import Health
 from tests.support.cards import card
 from tests.support.front_desk import CARD, HEADER
 
@@ -217,3 +219,11 @@ def test_the_far_command_is_quoted() -> None:
     command = ssh_command("ssh://ada@bastion2:2222", bridge_command("a; rm -rf /", observe=True))
     assert command[-3:] == ["--", "ada@bastion2", "recovery bridge --estate 'a; rm -rf /' --observe"]
     assert command[command.index("-p") + 1] == "2222"
+
+
+def test_an_alert_of_any_name_leaves_room_for_its_row() -> None:
+    row = AlertRow("Node" + "x" * 300 + "Down", "c" * 60, "active", 0.0, "", "am", Health.FAIL, None, ("am",))
+    cells = alert_cells(row)
+    assert len(cells[1]) == ALERT
+    assert (cells[1][:4], cells[1][-4:]) == ("Node", "Down")
+    assert len(cells[0]) < 20

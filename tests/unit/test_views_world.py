@@ -54,8 +54,8 @@ def test_overview(world: World) -> None:
     assert row.rto == clocks["checkout"]
     assert view.advice.startswith("recover first: checkout (tier 1, 14 min left")
     assert [p.health for p in view.probes.values()] == [Health.PASS, Health.PASS]
-    assert view.alerts_health is Health.UNKNOWN
-    assert view.alerts_message == "the estate has no alert source"
+    assert view.alerts_health is None
+    assert view.alerts_message == "no alert source in the estate"
 
 
 def test_overview_of_an_unread_world_is_unknown() -> None:

@@ -131,9 +131,13 @@ class OverviewScreen(MainScreen):
         self.recover.table.set_title(TITLE, joined(summary))
         health = Health.UNKNOWN if lost else view.alerts_health
         count = "not known" if lost else self._alerts_note(view)
+        message = view.alerts_message or "no alerts"
+        if health is None:
+            self.alerts.table.set_title("Alerts", joined("no source"))
+            self.alerts.table.set_empty(message)
+            return
         sign = state_text(health.value, self.glyphs, word=False)
         self.alerts.table.set_title("Alerts", joined(sign, f" {count}"))
-        message = view.alerts_message or "no alerts"
         self.alerts.table.set_empty(message if health is Health.PASS else f"not proven: {message}")
 
     @staticmethod

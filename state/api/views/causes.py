@@ -38,6 +38,7 @@ class ForecastKind(StrEnum):
     """What happens by itself."""
 
     PROMOTION = "promotion"
+    DEMOTION = "demotion"
     REJOIN = "rejoin"
     RETRY = "retry"
     NOTHING = "nothing"

@@ -133,13 +133,14 @@ class OverviewView:
     `service/NAME` and `database/NAME`; `runs` are those that have not ended, the newest first.
 
     `alerts_firing` counts the alerts that fire and are not suppressed: None while no monitor proves it. With doubts
-    named in `alerts_message` there may be more. `alerts_suppressed` counts those that are silenced, inhibited or muted.
+    named in `alerts_message` there may be more. `alerts_health` is
+    None in an estate without any alert source. `alerts_suppressed` counts those that are silenced, inhibited or muted.
     """
 
     health: Health
     summary: str
     advice: str
-    alerts_health: Health
+    alerts_health: Health | None
     alerts_message: str
     alerts_firing: int | None
     alerts_suppressed: int
