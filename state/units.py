@@ -117,7 +117,7 @@ def utc(epoch: float) -> str:
 
 
 def utc_date(epoch: float) -> str:
-    """A date and time in UTC: `2026-11-23 07:03:12Z`, from seconds since 1970; `NO_TIME` where there is no such date."""
+    """A date and time in UTC: `2026-11-23 07:03:12Z`, from seconds since 1970; `NO_TIME` where there is none."""
     return _dated(epoch, "%Y-%m-%d %H:%M:%SZ")
 
 

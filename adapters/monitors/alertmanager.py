@@ -178,7 +178,9 @@ def _alert(
     severity = labels.get("severity", "")
     health, mapped = severities.verdict(severity)
     updated = row.get("updatedAt")
-    state = row["status"]["state"]
+    state, fingerprint = row["status"]["state"], row.get("fingerprint") or ""
+    if not isinstance(state, str) or not isinstance(fingerprint, str):
+        raise TypeError("state and fingerprint are texts")
     suppressed = _suppression(row["status"], rows, silences)
     if suppressed is None and state == "suppressed":
         suppressed = Suppression("suppressed", "", None, "")
@@ -188,7 +190,7 @@ def _alert(
         severity=severity,
         started_at=_instant(row["startsAt"]),
         summary=str(notes.get("summary") or notes.get("description") or ""),
-        fingerprint=row["fingerprint"],
+        fingerprint=fingerprint,
         labels=labels,
         health=health,
         mapped=mapped,

@@ -358,8 +358,7 @@ class Engine:
         try:
             return self.folds.notice(now)
         except Exception as error:  # noqa: BLE001 boundary: the next reading may be one that it can judge
-            message = f"judging failed: {type(error).__name__}: {error}"
-            if message != self._defect:
+            if self._defect != (message := f"judging failed: {type(error).__name__}: {error}"):
                 asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
             self._defect = message
             return []

@@ -245,6 +245,15 @@ async def test_alerts_are_listed_and_the_watchdog_is_proof_not_alert(context: Ad
     assert reading.alerts[0].started_at == pytest.approx(1795467600.123456)
 
 
+@pytest.mark.parametrize("wrong", [{"fingerprint": ["a"]}, {"fingerprint": 7}, {"status": {"state": ["a", 1]}}])
+async def test_a_row_of_another_form_is_no_reading(context: AdapterContext, wrong: dict[str, Any]) -> None:
+    """Nothing that cannot be compared and counted gets past the adapter: one row would stop every verdict."""
+    rows = [alert("Watchdog", "active"), {**alert("HighErrors", "active"), **wrong}]
+    async with canned({"GET /api/v2/alerts": (200, rows)}) as server:
+        with pytest.raises(ReadFailure):
+            await read_once(one_alertmanager(server, context))
+
+
 @pytest.mark.parametrize("rows", [[], [alert("Watchdog", "suppressed")]])
 async def test_no_alerts_without_watchdog_claim_nothing(context: AdapterContext, rows: list[Any]) -> None:
     async with canned({"GET /api/v2/alerts": (200, rows)}) as server:

@@ -57,7 +57,7 @@ async def one_kill(engine: RealEngine, truth: Truth, recorder: Recorder, chance:
     assert max(recorder.counts.values(), default=0) <= 1, f"sent twice: {recorder.effects}"
     intents, outcomes = spent(engine)
     assert intents == outcomes
-    if row.state != "done":
+    if row.state not in ("done", "failed"):
         await engine.client.control(run, Stop("the soak goes on"))
         await engine.settled(run, 5.0)
     if state == "failed":

@@ -115,7 +115,8 @@ async def _judge(
     step = await engine.step(run)
     held = point == "before_intent" and target.risky
     expected = "pending" if held else "not-done" if point == "after_intent" else "done"
-    assert (step.state, state) == (expected, "done" if expected == "done" else "paused"), step.message
+    ends = {"done": "done", "not-done": "failed", "pending": "paused"}
+    assert (step.state, state) == (expected, ends[expected]), step.message
     now = await target.truth()
     assert now == (target.after(before) if expected == "done" else before)
     assert max(recorder.counts.values(), default=0) <= 1, f"sent twice: {recorder.effects}"

@@ -39,7 +39,7 @@ def by_key(engine: RealEngine, weight: int) -> None:
         terminal.wait("Recover in this order", 15)
         press(terminal, ":", *"west/catalog/b")
         terminal.wait("edge-west/catalog/b")
-        press(terminal, "\x1b[B", "\r")  # past the run whose title names the server
+        press(terminal, "\r")
         terminal.wait("Servers")
         press(terminal, "w")
         terminal.wait("Weight of b")

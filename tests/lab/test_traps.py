@@ -212,7 +212,7 @@ async def test_trap_11_silence_of_the_balancer_is_no_success_until_it_is_read_ba
         with engine_home(tree) as engine:
             await engine.start()
             run = await engine.act("server.weight", balancer="edge-west", backend="catalog", server="a", weight=11)
-            assert (await engine.settled(run, 10)).state == "paused"
+            assert (await engine.settled(run, 10)).state == "failed"
             step = await engine.step(run)
             assert step.state == "not-done"
             assert "weight reads 100" in step.evidence[0]

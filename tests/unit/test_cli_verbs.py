@@ -223,7 +223,7 @@ def test_the_far_command_is_quoted() -> None:
 
 def test_an_alert_of_any_name_leaves_room_for_its_row() -> None:
     row = AlertRow("Node" + "x" * 300 + "Down", "c" * 60, "active", 0.0, "", "am", Health.FAIL, None, ("am",))
-    cells = alert_cells(row)
+    cells = alert_cells(row, 60.0)
     assert len(cells[1]) == ALERT
     assert (cells[1][:4], cells[1][-4:]) == ("Node", "Down")
     assert len(cells[0]) < 20
