@@ -53,7 +53,7 @@ OPTIONS = ScrapeOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TargetFigures:
     """What a target's recent answers say; `newest`: when each service's last samples were taken, monotonic seconds."""
 
     newest: Mapping[str, float]
@@ -66,7 +66,7 @@ class _Scraped:
     def __init__(self, reader: HttpReader, path: str, answers: Exposition, share: float) -> None:
         self.reader, self.found, self.pace = reader, _nothing(), 0.0
         self._path, self._answers, self._share = path, answers, share
-        self._reading: asyncio.Task[Found] | None = None
+        self._reading: asyncio.Task[TargetFigures] | None = None
         self._next, self._cost = -math.inf, 0.0
 
     async def ask(self, deadline: float) -> ReadFailure | None:
@@ -97,7 +97,7 @@ class _Scraped:
             return error
         return None
 
-    def _read(self, page: Reply, at: float, wall: float) -> Found:
+    def _read(self, page: Reply, at: float, wall: float) -> TargetFigures:
         """Take in a page; beside the event loop when it is large. Raises ReadFailure."""
         began = time.thread_time()
         try:
@@ -105,7 +105,7 @@ class _Scraped:
             self._answers.take(page.body, at, wall, page.media)
             self._answers.forget(at)
             newest = {name: self._answers.newest(name) for name in self._answers.services()}
-            return Found({name: at for name, at in newest.items() if at is not None}, tally_up([self._answers]))
+            return TargetFigures({name: at for name, at in newest.items() if at is not None}, tally_up([self._answers]))
         finally:
             self._cost = time.thread_time() - began
 
@@ -116,8 +116,8 @@ class _Scraped:
         await self.reader.close()
 
 
-def _nothing() -> Found:
-    return Found({}, Tally())
+def _nothing() -> TargetFigures:
+    return TargetFigures({}, Tally())
 
 
 class Scrape:
