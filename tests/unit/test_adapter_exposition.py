@@ -16,7 +16,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.monitors.exposition import Exposition, labels_of, samples
-from adapters.monitors.figures import Naming
+from adapters.monitors.figures import Naming, Tally
 from adapters.monitors.scrape import tally_up
 from state.errors import ReadFailure
 from state.world.readings import Scraping
@@ -229,7 +229,9 @@ def test_late_samples_that_grow_are_as_old_as_their_timestamps() -> None:
         page.append(f'http_requests_total{{service="mixed",code="500"}} {turn}')
         answers.take(("\n".join(page) + "\n").encode(), 100.0 + turn, now)
     assert [answers.newest(name) for name in ("late", "prompt", "mixed")] == [-497.0, 103.0, 103.0]
-    assert {pair[0] for pair in tally_up([answers], oldest=93.0).rates} == {"prompt", "mixed"}
+    young = Tally()
+    young.add(tally_up([answers]), {"prompt", "mixed"})
+    assert {pair[0] for pair in young.rates} == {"prompt", "mixed"}
 
 
 def test_the_last_samples_are_kept_to_tell_their_age() -> None:
