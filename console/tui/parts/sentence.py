@@ -56,7 +56,7 @@ def _cause(causes: tuple[Cause, ...], store: Store, glyphs: Glyphs, width: int, 
         for end in ends:
             if cells(text) + 2 + cells(end) < width:
                 return [_bar(text, end, style, width)]
-    first, *rest = wrap(texts[-1].strip(), max(LEAST, width - 2))
+    first, *rest = wrap(texts[-1].strip(), max(LEAST, width - 3))
     under = " " * (cells(sign) + 2) + " ".join(rest)
     end = next((each for each in ends if cells(under) + 2 + cells(each) < width), ends[-1])
     return [_bar(f" {first}", "", style, width), _bar(under, end, style, width)]
