@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import model_validator
@@ -105,7 +105,7 @@ class _Scraped:
             self._answers.take(page.body, at, wall, page.media)
             self._answers.forget(at)
             newest = {name: self._answers.newest(name) for name in self._answers.services()}
-            return TargetFigures({name: at for name, at in newest.items() if at is not None}, tally_up([self._answers]))
+            return TargetFigures({name: at for name, at in newest.items() if at is not None}, tally_of(self._answers))
         finally:
             self._cost = time.thread_time() - began
 
@@ -157,18 +157,15 @@ class Scrape:
             await target.close()
 
 
-def tally_up(answers: Iterable[Exposition]) -> Tally:
-    """Sum the rates of several targets into figures by service and release."""
-    tally = Tally()
-    for each in answers:
-        tally.spoiled |= each.spoiled
-        tally.falling |= each.falling()
-        for series, rate in each.rates().items():
-            pair = (series.service, series.release)
-            if series.le is None:
-                tally.add_rate(pair, rate, series.code, each.naming)
-            else:
-                tally.add_bucket(pair, series.le, rate)
+def tally_of(answers: Exposition) -> Tally:
+    """The rates of one target by service and release."""
+    tally = Tally(spoiled=set(answers.spoiled), falling=answers.falling())
+    for series, rate in answers.rates().items():
+        pair = (series.service, series.release)
+        if series.le is None:
+            tally.add_rate(pair, rate, series.code, answers.naming)
+        else:
+            tally.add_bucket(pair, series.le, rate)
     return tally
 
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.monitors.exposition import Exposition, labels_of, samples
 from adapters.monitors.figures import Naming, Tally
-from adapters.monitors.scrape import tally_up
+from adapters.monitors.scrape import tally_of
 from state.errors import ReadFailure
 from state.world.readings import Scraping
 
@@ -142,7 +142,7 @@ def test_an_exemplar_does_not_change_the_figures() -> None:
     answers = exposition("checkout")
     for turn, exemplar in enumerate(["", ' # {trace_id="x",a="}"} 0.5', ' # {trace_id="x"} 7.0 1795460000.2']):
         answers.take((line.format(10 * turn, exemplar) + "# EOF\n").encode(), float(turn))
-    checkout = tally_up([answers]).traffic({"checkout": SCRAPED})["checkout"]
+    checkout = tally_of(answers).traffic({"checkout": SCRAPED})["checkout"]
     assert (checkout.rate, [each.release for each in checkout.releases]) == (10.0, ["v1"])
 
 
@@ -216,7 +216,7 @@ def test_a_name_in_quotes_inside_the_braces_does_not_hide_the_failures(failing: 
         well = f'http_requests_total{{service="a",code="200"}} {8 * turn}'
         other = '{"other.metric",service="a"} 1'
         answers.take(f"{well}\n{other}\n{failing.format(2 * turn)}\n".encode(), float(turn))
-    seen = tally_up([answers]).traffic({"a": SCRAPED})["a"]
+    seen = tally_of(answers).traffic({"a": SCRAPED})["a"]
     assert (seen.rate, seen.error_ratio) == (10.0, 0.2)
 
 
@@ -230,7 +230,7 @@ def test_late_samples_that_grow_are_as_old_as_their_timestamps() -> None:
         answers.take(("\n".join(page) + "\n").encode(), 100.0 + turn, now)
     assert [answers.newest(name) for name in ("late", "prompt", "mixed")] == [-497.0, 103.0, 103.0]
     young = Tally()
-    young.add(tally_up([answers]), {"prompt", "mixed"})
+    young.add(tally_of(answers), {"prompt", "mixed"})
     assert {pair[0] for pair in young.rates} == {"prompt", "mixed"}
 
 
