@@ -7,6 +7,7 @@ writes. These come from the servers.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 import asyncpg
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from adapters.lab.topology import LOCAL, Node, Topology
 
+log = logging.getLogger(__name__)
 DEADLINE = 0.9  # seconds
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -63,14 +65,24 @@ class Exporter:
 
     async def _follow(self, node: Node) -> None:
         while True:
+            # A task of its own: however it ends, or does not, its last answer must not stand for a later one.
+            asking = asyncio.create_task(self._ask(node))
             try:
-                async with asyncio.timeout(DEADLINE):
-                    self.states[node.name] = await self._ask(node)
-            except ERRORS:
-                self.states[node.name] = NodeState(None, None)
-                if connection := self._connections.pop(node.name, None):
-                    connection.terminate()
+                await asyncio.wait({asking}, timeout=DEADLINE)
+            finally:
+                asking.cancel()
+            if asking.done() and not asking.cancelled() and asking.exception() is None:
+                self.states[node.name] = asking.result()
+            else:
+                self._lost(node, asking)
             await asyncio.sleep(1)
+
+    def _lost(self, node: Node, asking: asyncio.Task[NodeState]) -> None:
+        self.states[node.name] = NodeState(None, None)
+        if connection := self._connections.pop(node.name, None):
+            connection.terminate()
+        if asking.done() and not asking.cancelled() and not isinstance(error := asking.exception(), ERRORS):
+            log.error("reading %s failed", node.name, exc_info=error)
 
     async def _ask(self, node: Node) -> NodeState:
         connection = self._connections.get(node.name)
