@@ -64,6 +64,7 @@ def alerts_verdict(estate: Estate, world: World, now_mono: float, severity: str 
     shown = _united((key, seen) for key in keys if (seen := _lasting(world, key, now_mono)) is not None)
     kind = f"{severity} " if severity else ""
     firing = tuple(each for each in sent if wanted is not None or each.alert.health is not Health.PASS)
+    quiet = [each for each in sent if wanted is None and each.alert.health is Health.PASS]
     if firing:
         health = worst(each.alert.health for each in firing)
         parts = [f"{len(firing)} {kind}firing: {_names(firing)}", *_unmapped(firing)]
@@ -71,7 +72,6 @@ def alerts_verdict(estate: Estate, world: World, now_mono: float, severity: str 
     else:
         health = Health.UNKNOWN if doubts else Health.PASS
         parts = [] if doubts else [f"no {kind}alert fires, watchdog seen"]
-    quiet = [each for each in sent if each not in firing]
     parts += [f"{len(quiet)} for information: {_names(quiet)}"] if quiet else []
     parts += [f"{len(suppressed)} suppressed: {_names(suppressed, why=True)}"] if suppressed else []
     return AlertsVerdict(health, "; ".join([*parts, *doubts, *notes]), firing, suppressed, shown, not doubts)
