@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import pkgutil
 import time
@@ -147,7 +148,8 @@ class ConsoleApp(TerminalApp):
         if not self._announcing:
             self._announcing = True
             wait = self._announced + AT_MOST_EVERY - time.monotonic()
-            self.set_timer(max(0.001, wait), self._tell)
+            # Not a timer of Textual: it drops its only call when the process pauses for longer than the wait.
+            asyncio.get_running_loop().call_later(max(0.0, wait), self._tell)
 
     def _tell(self) -> None:
         if not self.is_running:

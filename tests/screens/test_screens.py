@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
+import textual._time
 
 from console.tui.app import tabs
 from console.tui.terminal.capabilities import Terminal
@@ -197,3 +199,22 @@ async def test_a_row_that_was_not_read_does_not_stay_as_if_it_were_fresh(monkeyp
         st.front.show("overview", replace(view, recover={**view.recover, "service/mail": mail}))
         await st.until(lambda: "ENGINE LOST" not in st.text, "the engine found again")
         await st.sees("FAIL     mail")
+
+
+async def test_a_process_that_pauses_for_an_instant_goes_on_showing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual drops a short timer when the process pauses between the two times it reads its clock."""
+    read = textual._time.get_time
+
+    def paused() -> float:
+        time.sleep(0.003)
+        return read()
+
+    async with stage("calm") as st:
+        await st.sees("PASS     mail")
+        monkeypatch.setattr("textual._time.get_time", paused)
+        for health in (Health.WARN, Health.FAIL):
+            await asyncio.sleep(0.6)  # longer than the least time between two tellings: the wait is short
+            view = st.front.view("overview")
+            mail = replace(view.recover["service/mail"], health=health, message="mails stay in the queue")
+            st.front.show("overview", replace(view, recover={**view.recover, "service/mail": mail}))
+            await st.sees(f"{health.name}     mail")
