@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -30,4 +31,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Exception:  # noqa: BLE001 - a defect: no verdict, so none of the codes that are one
         traceback.print_exc()
         code = ExitCode.DEFECT
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the verb is over: one more Ctrl+C must not replace its code
     sys.exit(code)
