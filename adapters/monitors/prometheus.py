@@ -9,18 +9,28 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
 from adapters.monitors.figures import FALLING_SHARE, Naming, Tally, ratio
-from adapters.monitors.promql import FIGURE, PromApi, QuerySeries, bound_of, figures_query, groups, hour_query
+from adapters.monitors.promql import (
+    FIGURE,
+    PromApi,
+    QuerySeries,
+    bound_of,
+    down_queries,
+    figures_query,
+    groups,
+    hour_query,
+)
 from adapters.monitors.survey import Survey
 from adapters.net.http_read import HttpReader
 from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
 from state.estate.model import MonitorEntry
-from state.world.readings import Lack, MetricsReading, PastPoint, Scraping
+from state.world.readings import Lack, MetricsReading, MissingTarget, PastPoint, Scraping
 
 KIND = "prometheus"
 SLOW = 10.0
@@ -68,16 +78,39 @@ class Prometheus:
         tally = Tally()
         left = max(0.01, until - time.monotonic())
         asked = [figures_query(self._naming, names, pace) for pace, names in groups(paces)]
-        for rows in await asyncio.gather(*(self._api.query(query, deadline=left) for query in asked)):
-            for row in rows:
-                self._take(tally, ages, row)
+        found, missing = await asyncio.gather(self._rows(asked, left), self._missing(known, left))
+        for row in found:
+            self._take(tally, ages, row)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
         scrapings.update({name: self._naming.scraping(known[name], ages.get(name)) for name in paces})
         if time.monotonic() - self._last > GAP:
             self._look_back, self._next_look = True, 0.0
         self._last = time.monotonic()
         past, self._past = self._past, {}
-        return MetricsReading(tally.traffic(scrapings, self._naming.code), past)
+        figures = tally.traffic(scrapings, self._naming.code)
+        return MetricsReading(
+            {n: replace(each, missing=tuple(missing.get(n, ()))) for n, each in figures.items()}, past
+        )
+
+    async def _missing(self, known: Mapping[str, float | None], deadline: float) -> dict[str, list[MissingTarget]]:
+        """The scrape targets of each service that do not answer Prometheus. Raises ReadFailure."""
+        paces = {name: self._naming.scraping(known.get(name)) for name in self._services}
+        asked = [
+            query for pace, names in groups(paces) for query in down_queries(self._survey.places(names), pace.limit)
+        ]
+        missing: dict[str, list[MissingTarget]] = {}
+        for row in await self._rows(asked, deadline):
+            place = row.labels.get("job", ""), row.labels.get("instance", "")
+            for name in self._survey.counted_at(place):
+                lost = MissingTarget(" ".join(part for part in place if part), True, lack=Lack.DOWN)
+                if lost not in missing.setdefault(name, []):
+                    missing[name].append(lost)
+        return missing
+
+    async def _rows(self, queries: Sequence[str], deadline: float) -> list[QuerySeries]:
+        """The answers to some queries, asked at the same time. Raises ReadFailure."""
+        answers = await asyncio.gather(*(self._api.query(query, deadline=deadline) for query in queries))
+        return [row for rows in answers for row in rows]
 
     async def _learn(self, deadline: float) -> None:
         """See to it that the intervals are known; later on they are measured again in the background."""

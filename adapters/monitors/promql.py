@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,11 +21,17 @@ from state.world.readings import Scraping
 FIGURE = "recovery_figure"
 BATCH = 10
 """Services in one expression: a request stays below the 8 KB that proxies take."""
+PLACES = 50
+"""Scrape targets in one expression."""
 OWN_LOOK_BACK = 30.0
 """Seconds; samples that come more rarely are looked for in a range, since an instant may lie past the look-back."""
 ABOUT_THE_QUERY = "PromQL "
 """How a warning about the expression begins. Every other warning says that the data of a store is missing (remote read,
 Thanos), as `isPartial` does (VictoriaMetrics)."""
+
+
+Place = tuple[str, str]
+"""A scrape target by its labels `job` and `instance`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,22 @@ def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     parts = {name: f"sum by ({by}) ({rated[name]})" for name in ("rate", "errors", "no_code", "strange")}
     parts["p99"] = f"histogram_quantile({QUANTILE}, sum by ({by}, le) ({durations}))"
     return _joined(parts)
+
+
+def places_query(naming: Naming, services: Sequence[str], seconds: float) -> str:
+    """Which scrape targets counted requests of some services lately."""
+    by = ", ".join(dict.fromkeys((naming.service, "job", "instance")))
+    counted = f"{naming.requests}{{{one_of(naming.service, services)}}}[{span(seconds)}]"
+    return f"group by ({by}) (last_over_time({counted}))"
+
+
+def down_queries(places: Collection[Place], limit: float) -> Iterator[str]:
+    """Which of these scrape targets have had no good scrape for so many seconds, of those that are targets still."""
+    ordered = sorted(places)
+    for start in range(0, len(ordered), PLACES):
+        some = ordered[start : start + PLACES]
+        jobs, instances = sorted({job for job, _ in some}), sorted({instance for _, instance in some})
+        yield f"max_over_time(up{{{one_of('job', jobs)}, {one_of('instance', instances)}}}[{span(limit)}]) == 0"
 
 
 def bound_of(row: QuerySeries) -> float:

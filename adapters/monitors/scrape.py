@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pydantic import model_validator
 
@@ -20,7 +20,7 @@ from adapters.net.origin import PageUrl, locate
 from state.errors import ReadFailure, Trouble
 from state.estate.model import Entry, MonitorEntry, Name
 from state.estate.values import SiteName
-from state.world.readings import MetricsReading, Scraping
+from state.world.readings import Lack, MetricsReading, MissingTarget, Scraping
 
 KIND = "scrape"
 LARGE = 64 << 10
@@ -63,39 +63,61 @@ class TargetFigures:
 class _Scraped:
     """One target with its recent answers, which only the reading of a page touches: one page at a time."""
 
-    def __init__(self, reader: HttpReader, path: str, answers: Exposition, share: float) -> None:
+    def __init__(self, name: str, reader: HttpReader, path: str, answers: Exposition, share: float) -> None:
+        self.name = name
         self.reader, self.found, self.pace = reader, _nothing(), 0.0
+        self.answered = False
+        self.failure: ReadFailure | None = None
         self._path, self._answers, self._share = path, answers, share
         self._reading: asyncio.Task[TargetFigures] | None = None
         self._next, self._cost = -math.inf, 0.0
 
-    async def ask(self, deadline: float) -> ReadFailure | None:
+    async def ask(self, deadline: float) -> None:
         """Scrape once, unless the last page is still being read or its reading took so long that the next must wait.
 
-        A failure is returned, and earlier answers stay until they are too old.
+        `failure` is why there is no good answer now; earlier answers stay until they are too old.
         """
-        until = time.monotonic() + deadline
         if self._reading is None and time.monotonic() < self._next:
-            return None
+            return
         try:
-            if self._reading is None:
-                page = await self.reader.page(self._path, deadline=deadline, cap=LARGEST)
-                now = time.monotonic(), time.time()
-                if len(page.body) <= LARGE:
-                    self.found = self._read(page, *now)
-                    return None
-                self._reading = asyncio.create_task(asyncio.to_thread(self._read, page, *now))
-            done, _ = await asyncio.wait({self._reading}, timeout=max(0.0, until - time.monotonic()))
-            if not done:
-                slow = ReadFailure(Trouble.TIMEOUT, f"the metrics of {self.reader.origin.netloc} are still being read")
-                return None if self.found.newest else slow
-            reading, self._reading = self._reading, None
-            self.pace = self._cost / self._share
-            self._next = time.monotonic() + self.pace
-            self.found = reading.result()
+            found = await self._ask(time.monotonic() + deadline)
         except ReadFailure as error:
-            return error
-        return None
+            self.failure = error
+            return
+        self.failure = None
+        if found is not None:
+            self.found, self.answered = found, True
+
+    async def _ask(self, until: float) -> TargetFigures | None:
+        """The figures with those of a new page; None while a large one is being read. Raises ReadFailure."""
+        if self._reading is None:
+            page = await self.reader.page(self._path, deadline=until - time.monotonic(), cap=LARGEST)
+            now = time.monotonic(), time.time()
+            if len(page.body) <= LARGE:
+                return self._read(page, *now)
+            self._reading = asyncio.create_task(asyncio.to_thread(self._read, page, *now))
+        done, _ = await asyncio.wait({self._reading}, timeout=max(0.0, until - time.monotonic()))
+        if not done:
+            if self.found.newest:
+                return None
+            raise ReadFailure(Trouble.TIMEOUT, f"the metrics of {self.reader.origin.netloc} are still being read")
+        reading, self._reading = self._reading, None
+        self.pace = self._cost / self._share
+        self._next = time.monotonic() + self.pace
+        return reading.result()
+
+    def missing(self, services: Sequence[str], fresh: Collection[str]) -> Iterator[tuple[str, MissingTarget]]:
+        """The services whose figures lack this target; of those in `fresh` it has new samples."""
+        tally, failure = self.found.tally, self.failure
+        counted = tally.spoiled | tally.falling | {service for service, _ in tally.rates}
+        for service in services:
+            known = service in self.found.newest
+            if service in fresh and service in counted:
+                continue
+            if failure is not None and (known or not self.answered):
+                yield service, MissingTarget(self.name, known, failure.trouble, failure.message)
+            elif known:
+                yield service, MissingTarget(self.name, known, lack=Lack.FEW_SAMPLES if service in fresh else Lack.OLD)
 
     def _read(self, page: Reply, at: float, wall: float) -> TargetFigures:
         """Take in a page; beside the event loop when it is large. Raises ReadFailure."""
@@ -134,27 +156,41 @@ class Scrape:
         """The figures over all targets that answer. Raises ReadFailure when none does."""
         if not self._services:
             raise ReadFailure(Trouble.EMPTY, f"no service of the estate has its metrics at {self.name}")
-        failures = await asyncio.gather(*(target.ask(deadline) for target in self._targets))
+        await asyncio.gather(*(target.ask(deadline) for target in self._targets))
         now = time.monotonic()
+        failed = [(target.name, target.failure) for target in self._targets if target.failure is not None]
+        if failed and len(failed) == len(self._targets):
+            raise _united(failed)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
+        missing: dict[str, list[MissingTarget]] = {name: [] for name in self._services}
         tally = Tally()
         for target in self._targets:
             every, found = max(self._every, target.pace), target.found
             limit = self._naming.scraping(every).limit
-            tally.add(found.tally, {name for name, newest in found.newest.items() if now - newest <= limit})
+            fresh = {name for name, newest in found.newest.items() if now - newest <= limit}
+            tally.add(found.tally, fresh)
+            for service, lost in target.missing(self._services, fresh):
+                missing[service].append(lost)
             for service, newest in found.newest.items():
                 age, known = now - newest, scrapings[service]
                 scraping = self._naming.scraping(every, age)
                 if known is None or known.age is None or age < known.age:
                     scrapings[service] = scraping
-        for failure in failures:
-            if failure is not None and all(failures):
-                raise failure
-        return MetricsReading(tally.traffic(scrapings, self._naming.code))
+        figures = tally.traffic(scrapings, self._naming.code)
+        return MetricsReading({name: replace(each, missing=tuple(missing[name])) for name, each in figures.items()})
 
     async def close(self) -> None:
         for target in self._targets:
             await target.close()
+
+
+def _united(failed: Sequence[tuple[str, ReadFailure]]) -> ReadFailure:
+    """Why no target answers, each by its name where there are several."""
+    if len(failed) == 1:
+        return failed[0][1]
+    troubles = {failure.trouble for _, failure in failed}
+    message = "; ".join(f"{name}: {failure.message}" for name, failure in failed)
+    return ReadFailure(troubles.pop() if len(troubles) == 1 else Trouble.ERROR, message)
 
 
 def tally_of(answers: Exposition) -> Tally:
@@ -173,10 +209,10 @@ def build(name: str, options: ScrapeOptions, context: AdapterContext) -> Sequenc
     """The source `metrics:{name}`."""
     targets = []
     services, every = context.watched.get(name, ()), context.polling.every
-    for target in options.targets.values():
+    for key, target in options.targets.items():
         origin, path = locate(target.url)
         answers = Exposition(options, services, options.scraping(every).window)
         reader = options.reader(origin, context, ACCEPT)
-        targets.append(_Scraped(reader, path, answers, SHARE / len(options.targets)))
+        targets.append(_Scraped(key, reader, path, answers, SHARE / len(options.targets)))
     scrape = Scrape(name, targets, options, services, every)
     return [context.source(f"metrics:{name}", scrape.read, scrape.close)]

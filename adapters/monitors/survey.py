@@ -1,4 +1,4 @@
-"""How often Prometheus has a sample of each service: measured in the newest samples of its best series.
+"""How often Prometheus has a sample of each service, measured in the newest samples of its best series, and where from.
 
 The distance of the samples is the truth about scraping, whoever scrapes: Prometheus' list of targets needs a right of
 its own, does not say which series a target gives, and stores behind Thanos, Mimir or VictoriaMetrics have none.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from statistics import median
 
 from adapters.monitors.figures import Naming
-from adapters.monitors.promql import PromApi, QuerySeries, batches, one_of, span, text_of
+from adapters.monitors.promql import Place, PromApi, QuerySeries, batches, one_of, places_query, span, text_of
 
 RANGE = 1200.0
 """Seconds that are looked through: scrapes of five minutes leave four samples there."""
+PLACES_KEPT = 3600.0
+"""Seconds for which a scrape target is known to count a service after its last sample of it."""
 ENOUGH = 20
 """Samples that are fetched to measure the distance."""
 SETTLED = 5
@@ -34,6 +36,7 @@ class Survey:
         self._api, self._naming, self._services = api, naming, services
         self._due: dict[str, float] = dict.fromkeys(services, -math.inf)
         self._intervals: dict[str, float | None] = {}
+        self._places: dict[str, set[Place]] = {}
         self.done = False
         """Whether it was made at all."""
 
@@ -41,6 +44,14 @@ class Survey:
     def intervals(self) -> Mapping[str, float | None]:
         """By service, as it is called there."""
         return self._intervals
+
+    def places(self, services: Iterable[str]) -> set[Place]:
+        """The scrape targets that counted requests of some services in the last hour."""
+        return set().union(*(self._places.get(name, ()) for name in services))
+
+    def counted_at(self, place: Place) -> Iterator[str]:
+        """The services whose requests were counted at a scrape target."""
+        return (name for name, places in self._places.items() if place in places)
 
     def due(self, now: float) -> bool:
         """Whether some service is to be surveyed (monotonic seconds)."""
@@ -56,9 +67,18 @@ class Survey:
             rows = {row.labels.get(self._naming.service, ""): row for row in best}
             stamps = await asyncio.gather(*(self._stamps(row, deadline) for row in rows.values()))
             found = dict(zip(rows, stamps, strict=True))
+            await self._find_places(names, deadline)
             for name in names:
                 self._take(name, found.get(name, []), now)
         self.done = True
+
+    async def _find_places(self, names: tuple[str, ...], deadline: float) -> None:
+        found: dict[str, set[Place]] = {name: set() for name in names}
+        for row in await self._api.query(places_query(self._naming, names, PLACES_KEPT), deadline=deadline):
+            name, instance = row.labels.get(self._naming.service, ""), row.labels.get("instance", "")
+            if instance and name in found:
+                found[name].add((row.labels.get("job", ""), instance))
+        self._places |= found
 
     async def _stamps(self, best: QuerySeries, deadline: float) -> list[float]:
         """When the newest samples of one series were taken, epoch seconds."""

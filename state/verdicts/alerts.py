@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from state.estate.model import Estate
 from state.health import Health
@@ -31,7 +31,8 @@ class AlertsVerdict:
     """All monitors together. `firing` and `suppressed` are of fresh answers only; `shown` has those of stale ones too.
 
     `firing` has no suppressed alert and none for information. `proven`: every Alertmanager answers, at least one of its
-    processes, and its watchdog alert was seen.
+    processes, and its watchdog alert was seen. `awaited`: nothing is doubtful but that an Alertmanager started a moment
+    ago, and its watchdog alert comes at the latest at this time of its own clock (epoch seconds).
     """
 
     health: Health
@@ -40,6 +41,7 @@ class AlertsVerdict:
     suppressed: tuple[KnownAlert, ...]
     shown: tuple[KnownAlert, ...]
     proven: bool
+    awaited: float | None = None
 
 
 def alerts_verdict(estate: Estate, world: World, now_mono: float, severity: str | None = None) -> AlertsVerdict:
@@ -60,7 +62,7 @@ def alerts_verdict(estate: Estate, world: World, now_mono: float, severity: str 
     ]
     sent = [each for each in counted if each.alert.suppressed is None]
     suppressed = tuple(each for each in counted if each.alert.suppressed is not None)
-    notes, doubts = _doubts(_clusters(estate, world, keys), world, answers)
+    notes, doubts, waits = _doubts(_clusters(estate, world, keys), world, answers)
     shown = _united((key, seen) for key in keys if (seen := _lasting(world, key, now_mono)) is not None)
     kind = f"{severity} " if severity else ""
     firing = tuple(each for each in sent if wanted is not None or each.alert.health is not Health.PASS)
@@ -74,7 +76,8 @@ def alerts_verdict(estate: Estate, world: World, now_mono: float, severity: str 
         parts = [] if doubts else [f"no {kind}alert fires, watchdog seen"]
     parts += [f"{len(quiet)} for information: {_names(quiet)}"] if quiet else []
     parts += [f"{len(suppressed)} suppressed: {_names(suppressed, why=True)}"] if suppressed else []
-    return AlertsVerdict(health, "; ".join([*parts, *doubts, *notes]), firing, suppressed, shown, not doubts)
+    awaited = max(waits) if waits and len(waits) == len(doubts) else None
+    return AlertsVerdict(health, "; ".join([*parts, *doubts, *notes]), firing, suppressed, shown, not doubts, awaited)
 
 
 def _united(readings: Iterable[tuple[str, AlertsReading]]) -> tuple[KnownAlert, ...]:
@@ -83,12 +86,17 @@ def _united(readings: Iterable[tuple[str, AlertsReading]]) -> tuple[KnownAlert, 
     for key, reading in readings:
         for alert in reading.alerts:
             known = found.get(alert.fingerprint)
-            if known is None:
-                found[alert.fingerprint] = KnownAlert(alert, (key,))
-            else:
-                kept = alert if known.alert.suppressed and not alert.suppressed else known.alert
-                found[alert.fingerprint] = KnownAlert(kept, (*known.sources, key))
+            found[alert.fingerprint] = KnownAlert(alert, (key,)) if known is None else _both(known, alert, key)
     return tuple(sorted(found.values(), key=_order))
+
+
+def _both(known: KnownAlert, alert: Alert, key: str) -> KnownAlert:
+    """An alert with another copy of it: since the first of them fires, where that is known."""
+    kept = alert if known.alert.suppressed and not alert.suppressed else known.alert
+    starts = [each.started_at for each in (known.alert, alert) if each.started_at > 0]
+    copies = tuple(dict.fromkeys((*known.alert.copies, *alert.copies)))
+    kept = replace(kept, started_at=min(starts, default=kept.started_at), copies=copies)
+    return KnownAlert(kept, tuple(dict.fromkeys((*known.sources, key))))
 
 
 def _order(known: KnownAlert) -> tuple[bool, int, float, str]:
@@ -104,10 +112,12 @@ def _lasting(world: World, key: str, now_mono: float) -> AlertsReading | None:
 
 def _doubts(
     clusters: list[list[str]], world: World, answers: dict[str, AlertsReading | None]
-) -> tuple[list[str], list[str]]:
-    """What must be said, and what makes "none fires" unknown: a whole Alertmanager silent, or without a watchdog."""
+) -> tuple[list[str], list[str], list[float]]:
+    """What must be said, what makes "none fires" unknown: a whole Alertmanager silent, or without a watchdog, and until
+    when such a one is awaited."""
     notes: list[str] = []
     doubts: list[str] = []
+    waits: list[float] = []
     for members in clusters:
         silent = {key: no_data_reason(world.observed.get(key)) for key in members if answers[key] is None}
         heard = [reading for key in members if (reading := answers[key]) is not None]
@@ -118,20 +128,32 @@ def _doubts(
         notes += said
         if not any(reading.watchdog for reading in heard):
             name = ", ".join(key.partition(":")[2] for key in members if answers[key] is not None)
-            doubtful = next((r.doubtful for r in heard if r.doubtful is not None), None)
-            doubts.append(f"{name}: {_watchdog(doubtful)}")
-    return notes, doubts
+            doubts.append(f"{name}: {_watchdog(heard)}")
+            waits += [until] if (until := _awaited(heard)) is not None else []
+    return notes, doubts, waits
 
 
-def _watchdog(doubtful: Alert | None) -> str:
+def _watchdog(heard: list[AlertsReading]) -> str:
+    """Why these members of one Alertmanager prove nothing."""
+    if (until := _awaited(heard)) is not None:
+        return f"just started, its watchdog alert is awaited until {utc(until)}"
+    doubtful = next((reading.doubtful for reading in heard if reading.doubtful is not None), None)
     if doubtful is None:
         return "no watchdog alert, so alerting may be down"
     if doubtful.suppressed is not None:
         return f"the watchdog alert is {doubtful.suppressed.text}, so it proves nothing"
-    when = "is not active"
-    if doubtful.updated_at is not None:
-        when = f"was last confirmed {utc(doubtful.updated_at)} by its source's clock"
+    when = f"is {doubtful.state}"
+    if doubtful.state == "active":
+        when = "is not confirmed"
+        if doubtful.updated_at is not None:
+            when = f"was last confirmed {utc(doubtful.updated_at)} by its source's clock"
     return f"the watchdog alert {when}, so alerting may be down"
+
+
+def _awaited(heard: list[AlertsReading]) -> float | None:
+    """Until when a watchdog alert is awaited, since all that should have it started a moment ago."""
+    times = [reading.awaited for reading in heard if reading.awaited is not None]
+    return max(times) if times and len(times) == len(heard) else None
 
 
 def _clusters(estate: Estate, world: World, keys: tuple[str, ...]) -> list[list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from state.api.views.causes import Cause, SubjectKind
 from state.estate.model import Estate
 from state.health import Health
+from state.units import utc
 from state.verdicts.alerts import KnownAlert, alerts_verdict
 from state.verdicts.cause_database import hand
 from state.verdicts.evidence import worst
@@ -27,6 +28,8 @@ def alert_causes(estate: Estate, world: World, now_mono: float, explained: Itera
     silent = any(world.fresh(key, AlertsReading, now_mono) is None for key in keys)  # then that source is the cause
     if keys and not verdict.proven and not silent:
         steps = "By hand: look whether the monitor's watchdog alert still fires and reaches its Alertmanager."
+        if verdict.awaited is not None:
+            steps = f"Wait until {utc(verdict.awaited)}: nothing is known to be wrong. Without the alert then: {steps}"
         found.append(_cause("alerts/unproven", "alerts", Health.UNKNOWN, verdict.message, steps, keys))
     return found
 

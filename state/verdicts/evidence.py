@@ -41,15 +41,15 @@ def no_data_reason(seen: Observed[Any] | None) -> str:
     error = seen.error
     if error is not None and error.message == WAITING:
         return WAITING
-    why = f" ({_trouble(error)})" if error is not None else ""
+    why = f" ({trouble_text(error.trouble, error.message)})" if error is not None else ""
     return f"no data since {utc(seen.at)}{why}" if seen.at is not None else f"no data yet{why}"
 
 
-def _trouble(error: ReadError) -> str:
+def trouble_text(trouble: Trouble, message: str) -> str:
     """A timeout says it all; of the others the message tells what to repair."""
-    if error.trouble is Trouble.TIMEOUT or not error.message:
-        return error.trouble.value
-    return f"{error.trouble}: {cut_middle(error.message, SHOWN)}"
+    if trouble is Trouble.TIMEOUT or not message:
+        return trouble.value
+    return f"{trouble}: {cut_middle(message, SHOWN)}"
 
 
 def younger_than(world: World, not_before_mono: float) -> World:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from state.estate.model import Objectives
 from state.health import Health
 from state.units import millis, percent, rate, short_duration
-from state.verdicts.evidence import WAITING, no_data_reason
-from state.world.readings import Lack, MetricsReading, Scraping, ServiceTraffic
+from state.verdicts.evidence import WAITING, no_data_reason, trouble_text
+from state.world.readings import Lack, MetricsReading, MissingTarget, Scraping, ServiceTraffic
 from state.world.world import World
 
 ENOUGH = 4
@@ -21,6 +21,8 @@ _P99 = {
     Lack.NOT_A_NUMBER: "a bucket is not a number",
     Lack.FEW_SAMPLES: "fewer than two samples of its histogram",
 }
+NAMED = 3
+"""So many targets without an answer are named in a message; the others are counted."""
 _NO_RATE = {
     Lack.NO_SERIES: (
         "no series counts its requests: check `requests` and `service` of the monitor, and `metrics.service`"
@@ -28,6 +30,12 @@ _NO_RATE = {
     Lack.NOT_A_NUMBER: "a counter of its requests is not a number",
     Lack.FALLS: "what counts its requests falls again and again, so it is no counter: check `requests` of the monitor",
     Lack.WAITING: WAITING,
+}
+
+_MISSING = {
+    Lack.DOWN: "its scrapes fail",
+    Lack.OLD: "its samples are too old",
+    Lack.FEW_SAMPLES: "fewer than two samples yet",
 }
 
 
@@ -58,6 +66,29 @@ def _judge_p99(traffic: ServiceTraffic, limit: float) -> tuple[Health, str]:
 
 def counted_errors(traffic: ServiceTraffic) -> tuple[float | None, str]:
     """The 5xx ratio if requests were counted, else None and why: no data is not zero errors."""
+    ratio, message = _counted(traffic)
+    return ratio, "; ".join(part for part in (message, missing_text(traffic)) if part)
+
+
+def missing_text(traffic: ServiceTraffic) -> str:
+    """Which targets the figures lack and why; empty when they lack none, or when that is said of the service itself."""
+    lost = [each for each in traffic.missing if each.lack is None or each.lack is not traffic.lack]
+    if not lost:
+        return ""
+    said = ", ".join(f"{each.target} ({_why_missing(each)})" for each in lost[:NAMED])
+    return f"without {said}" + (f" and {len(lost) - NAMED} more" if len(lost) > NAMED else "")
+
+
+def _why_missing(target: MissingTarget) -> str:
+    if target.trouble is not None:
+        never = "" if target.known else "never answered, "
+        return never + trouble_text(target.trouble, target.message)
+    return _MISSING.get(target.lack, "") if target.lack is not None else ""
+
+
+def _counted(traffic: ServiceTraffic) -> tuple[float | None, str]:
+    if traffic.lack is Lack.NO_SERIES and traffic.missing:
+        return None, "no target that answers counts its requests"
     if traffic.lack is not None:
         return None, _lack_text(traffic.lack, traffic.scraping)
     if traffic.rate is None or not math.isfinite(traffic.rate) or traffic.rate < 0:

@@ -14,7 +14,7 @@ from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.figures import judge_traffic, scraping_note, usable_traffic
+from state.verdicts.figures import judge_traffic, missing_text, scraping_note, usable_traffic
 from state.verdicts.reach import NameVerdict, name_verdicts
 from state.verdicts.traffic import backend_verdict
 from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
@@ -181,6 +181,9 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
     else:
         message = shown.message if usable else "; ".join(f"{f.monitor}: {f.message}" for f in asked)
         findings.add(shown.health, message, Reason.FIGURES)
+    lost = missing_text(shown.traffic) if shown.traffic is not None else ""
+    if lost and lost not in shown.message:
+        findings.add(Health.WARN, f"figures of {shown.monitor} {lost}", Reason.FIGURES)  # part of the evidence
     first = asked[0]
     if usable and first.health is Health.UNKNOWN:
         how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"figures of {shown.monitor}"

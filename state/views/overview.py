@@ -177,6 +177,7 @@ def _alert_rows(shown: Sequence[KnownAlert], estate: Estate) -> dict[str, AlertR
             suppressed=known.alert.suppressed,
             sources=known.sources,
             service=_service_of(known.alert.labels, estate),
+            copies=known.alert.copies,
         )
         for known in shown
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from state.api.views.overview import Suppression
+from state.errors import Trouble
 from state.health import Health
 
 
@@ -180,6 +181,7 @@ class Lack(StrEnum):
     NO_CODE = "no code"
     STRANGE_CODE = "strange code"
     FALLS = "falls"
+    DOWN = "down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +205,27 @@ class Scraping:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingTarget:
+    """A scrape target whose figures of a service are left out: what became of its answer, or why it gives no figure.
+
+    `known`: its last good answer counted the service. Before its first answer nobody knows what it counts.
+    """
+
+    target: str
+    known: bool
+    trouble: Trouble | None = None
+    message: str = ""
+    lack: Lack | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceTraffic:
     """A monitor's figures of one service over its window: requests/s, 5xx ratio, p99 seconds.
 
     `p99_beyond`: the p99 is at least `p99`, the highest finite bound of its histogram. `lack` is why there is no
     request rate, `p99_lack` why there is no p99; None also where there were no requests. `errors_lack` is why nobody
-    knows which requests failed; `code` is the label that should tell it.
+    knows which requests failed; `code` is the label that should tell it. `missing` are the targets that the figures
+    lack: they are those of the others.
     """
 
     service: str
@@ -222,6 +239,7 @@ class ServiceTraffic:
     scraping: Scraping | None = None
     errors_lack: Lack | None = None
     code: str = "code"
+    missing: tuple[MissingTarget, ...] = ()
 
 
 PastPoint = tuple[float, float | None, float | None, float | None]
@@ -243,7 +261,8 @@ class MetricsReading:
 class Alert:
     """One alert as Alertmanager has it. `health` is the verdict on its severity, `mapped` whether the estate knows it.
 
-    `updated_at` is when it was last confirmed, epoch seconds.
+    `updated_at` is when it was last confirmed, epoch seconds. `copies` are the labels (`replica=a`) of the servers that
+    each sent it: they are not among `labels`, and copies of one alert have one fingerprint.
     """
 
     name: str
@@ -257,6 +276,7 @@ class Alert:
     mapped: bool = True
     suppressed: Suppression | None = None
     updated_at: float | None = None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +284,15 @@ class AlertsReading:
     """All alerts but the watchdog. `watchdog`: it fires, is not suppressed and was confirmed lately; without it 'none
     firing' proves nothing, and `doubtful` is the watchdog alert as it is, if there is one.
 
-    Sources with a common member of `cluster` are one Alertmanager in several processes.
+    Sources with a common member of `cluster` are one Alertmanager in several processes. `awaited`: it started so lately
+    that its watchdog alert may still come, at the latest at this time of its own clock (epoch seconds).
     """
 
     alerts: tuple[Alert, ...]
     watchdog: bool
     doubtful: Alert | None = None
     cluster: frozenset[str] = frozenset()
+    awaited: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,7 @@ class OverviewScreen(MainScreen):
                 fact("summary", row.summary or "none given"),
                 fact("state", f"{row.severity}, {row.state} since {utc_since(row.started_at, self.store.wall)}"),
                 *([fact("suppressed", row.suppressed.text)] if row.suppressed is not None else []),
+                *([fact("copies", "; ".join(row.copies))] if row.copies else []),
                 sources_fact(self.store, row.sources),
             ]
         if isinstance(row, ProbeRow):

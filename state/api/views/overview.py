@@ -99,7 +99,8 @@ class AlertRow:
 
     `health` is the verdict on its severity by the estate's `severities` (PASS: for information). `sources` are the
     keys of all monitors that have it, `source` is the first of them. A suppressed alert does not count as firing.
-    `service` is the service that its labels name, empty when they name none.
+    `service` is the service that its labels name, empty when they name none. `copies` tell the servers of a pair apart
+    that sent it (`replica=a`): it is one alert.
     """
 
     name: str
@@ -112,6 +113,7 @@ class AlertRow:
     suppressed: Suppression | None
     sources: tuple[str, ...]
     service: str = ""
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
