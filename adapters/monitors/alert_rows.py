@@ -6,7 +6,7 @@ A pair of Prometheus servers gives every alert twice, told apart by a label of e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -91,14 +91,14 @@ def name_of(labels: Mapping[str, str]) -> str:
 def _suppression(status: Mapping[str, Any], rows: Rows, silences: Mapping[str, Any]) -> Suppression | None:
     """What suppresses an alert: the silence that ends last, else the alerts that inhibit it, else its mute times."""
     if silenced := status.get("silencedBy"):
-        known = [silences[each] for each in silenced if each in silences]
+        known = [silences[each] for each in silenced if each in silences and _ends(silences[each])]
         if not known:
             return Suppression("silenced", "", None, "")
         last = max(known, key=lambda silence: instant(silence["endsAt"]))
         comment, author = str(last.get("comment", "")), str(last.get("createdBy", ""))
         return Suppression("silenced", author, instant(last["endsAt"]), comment)
     if inhibited := status.get("inhibitedBy"):
-        names = [name_of(row["labels"]) for row in rows if row["fingerprint"] in inhibited]
+        names = [name_of(row["labels"]) for row in rows if row.get("fingerprint") in inhibited]
         return Suppression("inhibited", ", ".join(dict.fromkeys(names)), None, "")
     if muted := status.get("mutedBy"):
         return Suppression("muted", ", ".join(map(str, muted)), None, "")
@@ -106,5 +106,15 @@ def _suppression(status: Mapping[str, Any], rows: Rows, silences: Mapping[str, A
 
 
 def instant(text: str) -> float:
-    """A time in RFC 3339 in seconds since the epoch. Raises ValueError, TypeError."""
-    return datetime.fromisoformat(text).timestamp()
+    """A time in RFC 3339 in seconds since the epoch; without a zone it is UTC. Raises ValueError, TypeError."""
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _ends(silence: Mapping[str, Any]) -> bool:
+    """Whether a silence tells its end; one that does not is told without it."""
+    try:
+        instant(silence["endsAt"])
+    except (ValueError, KeyError, TypeError):
+        return False
+    return True

@@ -1,7 +1,8 @@
 """Reads selected metrics from Prometheus' text exposition, and computes rates of their counters.
 
 Formats: Prometheus text 0.0.4 and OpenMetrics 1.0, whose exemplars are skipped. A page is read whole or not at all: a
-line that is of neither format is an error with its number. The labels of a series are parsed once: its text is the key.
+line that is of neither format is an error with its number. The labels of a series are parsed once, as long as they are
+written alike.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ EOF = b"# EOF"
 HASH, UNDERSCORE = b"#_"
 """As numbers: searching bytes for a number is several times faster than for bytes."""
 BOM = b"\xef\xbb\xbf"
-GZIP = b"\x1f\x8b"
+COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How gzip and Zstandard begin."""
+PROTOBUF = "application/vnd.google.protobuf"
 OPEN_METRICS = "application/openmetrics-text"
 HTML = "text/html"
 PAGES = (b"<!doctype html", b"<html")
@@ -145,6 +148,8 @@ class Exposition:
     def __init__(self, naming: Naming, services: Collection[str], window: float) -> None:
         self.naming, self._services, self.window = naming, frozenset(services), window
         self._known: dict[bytes, SampleSeries] = {}
+        self._spelled: dict[bytes, bytes] = {}
+        """The key of a series by its text on the last page: some exporters change the order of its labels."""
         self._ring: deque[Sample] = deque()
         self._behind: dict[str, float] = {}
         self._falls: dict[bytes, int] = {}
@@ -206,25 +211,27 @@ class Exposition:
         values: dict[bytes, float] = {}
         stamps: dict[str, float] = {}
         spoiled: set[str] = set()
-        here: dict[bytes, SampleSeries] = {}
+        here: dict[bytes, bytes] = {}
         for line in samples(body, (self.naming.requests, self.naming.durations)):
-            series = self._known.get(line.key) or self._parse(line)
-            if line.key in here:
+            key = self._spelled.get(line.key) or self._parse(line)
+            if key in here:
                 raise UnreadableLine(line.number, b"the same series again: " + line.key)
-            here[line.key] = self._known[line.key] = series
+            here[key] = line.key
+            series = self._known[key]
             if series.service not in self._services:
                 continue
             if math.isfinite(line.value):
-                values[line.key] = line.value
+                values[key] = line.value
             elif series.le is None:
                 spoiled.add(series.service)
             if series.le is None:
                 stamp = math.inf if line.timestamp is None else line.timestamp
                 stamps[series.service] = max(stamp, stamps.get(series.service, -math.inf))
         self.spoiled = spoiled
+        self._spelled = {text: key for key, text in here.items()}
         if len(self._known) > 2 * len(here) + MOST_GONE:  # series come and go
             held = set().union(here, *(answer.values for answer in self._ring))
-            self._known = {key: self._known[key] for key in held}
+            self._known = {each: self._known[each] for each in held}
         return values, stamps
 
     def forget(self, now: float) -> None:
@@ -263,17 +270,19 @@ class Exposition:
                 rates[series] = rates.get(series, 0.0) + total / (last[key][0] - first[key])
         return rates
 
-    def _parse(self, line: SampleLine) -> SampleSeries:
-        """The series of a line. Raises UnreadableLine, also for a bucket without its bound."""
+    def _parse(self, line: SampleLine) -> bytes:
+        """The key of a line's series, known from now on. Raises UnreadableLine, also for a bucket without its bound."""
         try:
             name, labels = labels_of(line.key)
             bucket = name == self.naming.durations
-            return SampleSeries(
+            key = repr((name, sorted(labels.items()))).encode()
+            self._known[key] = SampleSeries(
                 sys.intern(labels.get(self.naming.service, "")),
                 labels.get(self.naming.release, ""),
                 "" if bucket else labels.get(self.naming.code, ""),
                 float(labels["le"]) if bucket else None,
             )
+            return key
         except (ValueError, KeyError) as error:
             raise UnreadableLine(line.number, line.key) from error
 
@@ -291,8 +300,12 @@ def _strange(body: bytes) -> re.Match[bytes] | None:
 
 def _check_page(body: bytes, media: str) -> None:
     """Raises ReadFailure for what is not metrics from its first line to its last."""
-    if body.startswith(GZIP):
+    if body.startswith(COMPRESSED):
         raise ReadFailure(Trouble.ERROR, "the answer is compressed, and does not say so")
+    if media == PROTOBUF:
+        raise ReadFailure(
+            Trouble.ERROR, "the answer is in Protocol Buffers, which was not asked for: only text is read"
+        )
     if media == HTML or body.lstrip()[:SHOWN].lower().startswith(PAGES):
         raise ReadFailure(Trouble.ERROR, "the answer is an HTML page, not metrics (a login page?)")
     strange = _strange(body)

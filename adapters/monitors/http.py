@@ -53,7 +53,7 @@ class HttpProbe:
     async def read(self, *, deadline: float) -> ProbeReading:
         """Status and seconds of a complete answer with any status. Raises ReadFailure, also on a redirect."""
         began = time.perf_counter()
-        answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER)
+        answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER, decode=False)
         return ProbeReading(self.target, answer.status, time.perf_counter() - began)
 
     async def close(self) -> None:

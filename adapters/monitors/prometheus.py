@@ -39,6 +39,8 @@ LOOK_AGAIN = 60.0
 """Seconds until the last hour is asked for again when that failed or gave nothing."""
 UNTOLD = {"no_code": Lack.NO_CODE, "strange": Lack.STRANGE_CODE}
 """Figures of requests of which nobody knows whether they failed, and why."""
+AGES = ("age", "age_before")
+"""Ages of a service's newest sample: by an instant, and by a range where the instant may be past its look-back."""
 GAP = 3 * STEP
 """Seconds without figures after which the hour is asked for again."""
 
@@ -156,8 +158,8 @@ class Prometheus:
         service, value = row.labels.get(self._naming.service, ""), row.value
         pair = (service, row.labels.get(self._naming.release, ""))
         figure = row.labels.get(FIGURE)
-        if figure == "age" and math.isfinite(value):
-            ages[service] = max(0.0, value)
+        if figure in AGES and math.isfinite(value):
+            ages[service] = min(ages.get(service, math.inf), max(0.0, value))
         elif figure == "bucket":
             tally.add_bucket(pair, bound_of(row), value)
         elif figure == "falls" and value >= FALLING_SHARE:

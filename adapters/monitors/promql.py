@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, QUANTILE, SPECIAL, Naming
+from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
 from state.world.readings import Scraping
@@ -25,9 +27,12 @@ PLACES = 50
 """Scrape targets in one expression."""
 OWN_LOOK_BACK = 30.0
 """Seconds; samples that come more rarely are looked for in a range, since an instant may lie past the look-back."""
-ABOUT_THE_QUERY = "PromQL "
-"""How a warning about the expression begins. Every other warning says that the data of a store is missing (remote read,
-Thanos), as `isPartial` does (VictoriaMetrics)."""
+BAD, UNAVAILABLE, DENIED = 400, 503, (401, 403)
+SHOWN = 200
+"""So many characters of an error are told."""
+REMARK = "PromQL info"
+"""How a warning begins that takes nothing away. Every other says that series were left out of the result (PromQL), or
+that the data of a store is missing (remote read, Thanos), as `isPartial` does (VictoriaMetrics)."""
 
 
 Place = tuple[str, str]
@@ -66,15 +71,17 @@ class PromApi:
         return await self._ask("/api/v1/query_range", parameters, deadline)
 
     async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[QuerySeries]:
-        body = await self._reader.get(_target(path, tuple(parameters.items())), deadline=deadline)
+        reply = await self._reader.fetch(_target(path, tuple(parameters.items())), deadline=deadline)
+        if why := _refusal(reply):
+            raise ReadFailure(Trouble.ERROR, f"{self.name} answered {reply.status}: {why}")
         try:
-            answer = json.loads(body)
+            answer = json.loads(self._reader.usable(reply, path).body)
             if answer["status"] != "success":
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
-            missing = [each for each in answer.get("warnings") or () if not each.startswith(ABOUT_THE_QUERY)]
+            missing = [each for each in answer.get("warnings") or () if not each.startswith(REMARK)]
             if missing or answer.get("isPartial") is True:
                 raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
-            return [_series(row) for row in answer["data"]["result"]]
+            return [_series(row) for row in answer["data"]["result"] or ()]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
 
@@ -88,7 +95,21 @@ def _target(path: str, parameters: tuple[tuple[str, str], ...]) -> str:
     return f"{path}?{urlencode(parameters)}"
 
 
+def _refusal(reply: Reply) -> str:
+    """What Prometheus says of a question that it does not answer; empty for all else."""
+    if reply.status < BAD or reply.status in DENIED:
+        return ""
+    with suppress(ValueError, KeyError, TypeError):
+        answer = json.loads(reply.body)
+        if answer["status"] == "error":
+            return str(answer["error"])[:SHOWN]
+    starts = reply.status == UNAVAILABLE
+    return f"{reply.text[:SHOWN]} (it says so while it starts and reads its log)" if starts else ""
+
+
 def _series(row: dict[str, Any]) -> QuerySeries:
+    if "value" not in row and "values" not in row and ("histogram" in row or "histograms" in row):
+        raise ReadFailure(Trouble.ERROR, "the metric is a native histogram, which is not read")
     pairs = row["values"] if "values" in row else [row["value"]]
     return QuerySeries(dict(row["metric"]), tuple((float(at), float(value)) for at, value in pairs))
 
@@ -145,9 +166,10 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
     """All figures of some services in one expression; an added label distinguishes them."""
     parts = _rated(naming, services, pace.window)
     stamps = f"timestamp({naming.requests}{{{one_of(naming.service, services)}}})"
-    if pace.interval is not None and pace.interval > OWN_LOOK_BACK:
-        stamps = f"max_over_time({stamps}[{span(pace.limit)}:{span(pace.interval / 10)}])"
     parts["age"] = f"time() - max by ({naming.service}) ({stamps})"
+    if pace.interval is not None and pace.interval > OWN_LOOK_BACK:
+        before = f"max_over_time({stamps}[{span(pace.limit)}:{span(pace.interval / 10)}])"  # blind for its last step
+        parts["age_before"] = f"time() - max by ({naming.service}) ({before})"
     counters = f"{naming.requests}{{{one_of(naming.service, services)}}}"
     seen = f"[{span(max(pace.window, FALLS_LOOKED_AT * (pace.interval or 0.0)))}]"
     share = f"(resets({counters}{seen}) >= {FALLS_AT_LEAST}) / count_over_time({counters}{seen})"

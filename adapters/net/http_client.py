@@ -76,8 +76,8 @@ def address(origin: Origin, path: str) -> URL:
     return URL(f"{origin.scheme}://{origin.netloc}{origin.prefix}{path}", encoded=True)
 
 
-async def whole(answer: aiohttp.ClientResponse, cap: int) -> Reply:
-    """The answer to its end, with a decoded body of at most `cap` bytes.
+async def whole(answer: aiohttp.ClientResponse, cap: int, *, decode: bool = True) -> Reply:
+    """The answer to its end, with a body of at most `cap` bytes, decoded unless nobody reads it.
 
     Raises UnusableAnswer, and ClientPayloadError when the answer is cut short.
     """
@@ -91,7 +91,7 @@ async def whole(answer: aiohttp.ClientResponse, cap: int) -> Reply:
         if size > cap:
             raise _oversize(cap)
     content = b"".join(pieces)
-    if content and "Content-Encoding" in headers:
+    if decode and content and "Content-Encoding" in headers:
         content = _decoded(content, headers["Content-Encoding"].lower(), cap)
     location = headers.get("Location", "") if 300 <= answer.status < 400 else ""
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -51,7 +51,10 @@ class HttpReader:
     async def page(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> Reply:
         """A 2xx answer with a body. Raises ReadFailure for any other answer: 401 and 403 denied, 204 or no body
         empty, the rest error."""
-        answer = await self.fetch(path, deadline=deadline, cap=cap)
+        return self.usable(await self.fetch(path, deadline=deadline, cap=cap), path)
+
+    def usable(self, answer: Reply, path: str) -> Reply:
+        """The answer to this path if it is 2xx with a body. Raises ReadFailure as `page` does."""
         if answer.status in (401, 403):
             raise ReadFailure(Trouble.DENIED, f"{self.origin.netloc} answered {answer.status} to {_short(path)}")
         if not 200 <= answer.status < 300:
@@ -63,9 +66,10 @@ class HttpReader:
             raise ReadFailure(Trouble.EMPTY, f"{self.origin.netloc} sent an empty answer to {_short(path)}")
         return answer
 
-    async def fetch(self, path: str, *, deadline: float, cap: int = MAX_BODY) -> Reply:
-        """Any answer except a redirect. Raises ReadFailure on a redirect, an answer that is not complete,
-        larger than `cap` bytes or in an unknown encoding, and on no answer within the deadline in seconds."""
+    async def fetch(self, path: str, *, deadline: float, cap: int = MAX_BODY, decode: bool = True) -> Reply:
+        """Any answer except a redirect; without `decode` its body stays as it was encoded. Raises ReadFailure on a
+        redirect, an answer that is not complete, larger than `cap` bytes or in an unknown encoding, and on no answer
+        within the deadline in seconds."""
         url = address(self.origin, path)
         where = self.origin.netloc
         secret = None if self._credential is None else {"Authorization": self._credential.header()}
@@ -74,7 +78,7 @@ class HttpReader:
                 asyncio.timeout(deadline),
                 self._client().get(url, headers=secret, allow_redirects=False) as response,
             ):
-                answer = await whole(response, cap)
+                answer = await whole(response, cap, decode=decode)
         except TimeoutError as error:
             raise ReadFailure(Trouble.TIMEOUT, f"{where} did not answer within {deadline:g} s") from error
         except UnusableAnswer as error:

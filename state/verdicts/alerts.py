@@ -94,7 +94,7 @@ def _both(known: KnownAlert, alert: Alert, key: str) -> KnownAlert:
     """An alert with another copy of it: since the first of them fires, where that is known."""
     kept = alert if known.alert.suppressed and not alert.suppressed else known.alert
     starts = [each.started_at for each in (known.alert, alert) if each.started_at > 0]
-    copies = tuple(dict.fromkeys((*known.alert.copies, *alert.copies)))
+    copies = tuple(sorted({*known.alert.copies, *alert.copies}))
     kept = replace(kept, started_at=min(starts, default=kept.started_at), copies=copies)
     return KnownAlert(kept, tuple(dict.fromkeys((*known.sources, key))))
 

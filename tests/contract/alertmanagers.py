@@ -1,17 +1,26 @@
-"""Alertmanager for tests: real processes, alone or as a cluster, and its requests."""
+"""Alertmanager for tests: real processes, alone or as a cluster, its requests, and the verdict on what it answers."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
+import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from adapters.context import AdapterContext
+from adapters.monitors import alertmanager
+from state.estate.model import Estate, Polling, Site
+from state.ports.source import Source
+from state.verdicts.alerts import AlertsVerdict, alerts_verdict
+from state.world.observed import Observed
+from state.world.world import World
 from tests.contract.components import free_port, listens, wait_for
 
 CONFIG = """
@@ -82,3 +91,45 @@ def _post(url: str, body: Any) -> None:
 def named(name: str, severity: str = "critical", **labels: str) -> dict[str, Any]:
     """An alert to post."""
     return {"labels": {"alertname": name, "severity": severity, **labels}, "annotations": {"summary": f"{name} fires"}}
+
+
+WATCHDOG = named("Watchdog", "none")
+NOW = 1000.0
+
+
+class Desk:
+    """An estate whose monitors are Alertmanagers, read by the adapter and judged."""
+
+    def __init__(self, folder: Path, urls: dict[str, str], **options: Any) -> None:
+        entries = {n: alertmanager.OPTIONS(kind="alertmanager", url=u, **options) for n, u in urls.items()}
+        self.estate = Estate(estate="x", environment="lab", sites={"east": Site()}, monitors=entries)
+        context = AdapterContext(folder, Polling())
+        self.sources: dict[str, Source] = {n: alertmanager.build(n, e, context)[0] for n, e in entries.items()}
+        self.world = World()
+        for source in self.sources.values():
+            self.world.observed[source.key] = Observed(source.key, 3.0)
+
+    async def read(self, *names: str) -> AlertsVerdict:
+        """Read these monitors, all without names; the others are silent."""
+        for source in [self.sources[n] for n in names or self.sources]:
+            self.world.observed[source.key] = Observed(source.key, 3.0, await source.read(), NOW, NOW)
+        return alerts_verdict(self.estate, self.world, NOW)
+
+    async def until(self, true: Callable[[AlertsVerdict], object]) -> AlertsVerdict:
+        """Read until the verdict is as awaited: alerts and silences take effect after a while."""
+        end = time.monotonic() + 20
+        while not true(verdict := await self.read()):
+            assert time.monotonic() < end, verdict
+            await asyncio.sleep(0.1)
+        return verdict
+
+    def age(self, name: str, seconds: float) -> AlertsVerdict:
+        """A monitor falls silent."""
+        key = f"alerts:{name}"
+        seen = self.world.observed[key]
+        self.world.observed[key] = Observed(key, 3.0, seen.value, NOW - seconds, NOW - seconds)
+        return alerts_verdict(self.estate, self.world, NOW)
+
+    async def close(self) -> None:
+        for source in self.sources.values():
+            await source.close()

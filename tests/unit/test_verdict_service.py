@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from state.api.views.header import RtoClock
+from state.errors import Trouble
 from state.health import Health
 from state.verdicts.clocks import most_urgent, remaining, stage
 from state.verdicts.priority import advice, recovery_order
 from state.verdicts.service import ServiceVerdict, service_verdicts
-from state.world.readings import MetricsReading, ProbeReading
+from state.world.readings import MetricsReading, MissingTarget, ProbeReading
 from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
@@ -92,6 +93,32 @@ def test_fallback_is_said(world: World) -> None:
     verdict = judge(world)["checkout"]
     assert (verdict.health, verdict.fallback, verdict.source) == (Health.PASS, True, "metrics:apps")
     assert verdict.message.endswith("(timeout), scraped directly")
+
+
+def partial(reading: MetricsReading) -> MetricsReading:
+    """The same figures without those of one target."""
+    lost = (MissingTarget("green", True, Trouble.ERROR, "refused"),)
+    return replace(reading, services={n: replace(t, missing=lost) for n, t in reading.services.items()})
+
+
+def test_figures_of_some_targets_are_no_pass_and_name_the_others(world: World) -> None:
+    blackhole(world, "metrics:prometheus")
+    put(world, "metrics:apps", partial(metrics()))
+    verdict = judge(world)["checkout"]
+    assert verdict.health is Health.WARN
+    assert verdict.message.startswith("figures of apps without green (error: refused)")
+    put(world, "metrics:apps", partial(metrics(0.2)))
+    verdict = judge(world)["checkout"]
+    assert verdict.health is Health.FAIL
+    assert verdict.message.startswith("5xx 20.0% > 1.0%; figures of apps without green (error: refused)")
+    put(world, "metrics:apps", partial(metrics(None)))
+    assert judge(world)["checkout"].message.count("without green (error: refused)") == 1
+
+
+def test_what_another_monitor_lacks_is_no_finding_while_the_first_has_all(world: World) -> None:
+    put(world, "metrics:apps", partial(metrics()))
+    verdict = judge(world)["checkout"]
+    assert (verdict.health, verdict.message) == (Health.PASS, "within objectives")
 
 
 def test_lying_source_does_not_hide_the_other(world: World) -> None:
