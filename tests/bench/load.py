@@ -28,10 +28,17 @@ SAMPLES = 20
 
 
 def prometheus(path: str, *, still: bool = False) -> bytes:
-    """An answer about ten services to the query in this path: their best series, its samples, or their figures."""
+    """An answer about ten services to the query in this path: their best series, its samples, where they are
+    counted, what is down of that, or their figures."""
     query = parse_qs(urlsplit(path).query).get("query", [""])[0]
     if query.startswith("topk"):
         return _answer("vector", [({"service": name}, SAMPLES) for name in SERVICES])
+    if query.startswith("group by"):
+        return _answer(
+            "vector", [({"service": name, "job": "app", "instance": f"{name}:80"}, 1.0) for name in SERVICES]
+        )
+    if query.startswith("max_over_time(up"):
+        return _answer("vector", [])
     if query.endswith("]"):
         return _answer("matrix", [({"service": "service-0"}, 0.0)])
     return figures(still=still)
