@@ -39,6 +39,7 @@ def heard(manager: socket.socket) -> set[str]:
 @pytest.mark.parametrize(
     ("pid", "period", "signals"),
     [(OWN, "1000000", True), (None, "1000000", True), ("1", "1000000", False), (OWN, None, False), (OWN, "0", False)],
+    ids=["own", "unnamed", "another", "no period", "period 0"],  # a process id is another one in each process of a run
 )
 async def test_29_whose_watchdog(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch, pid: str | None, period: str | None, *, signals: bool
