@@ -170,7 +170,6 @@ def state(name: str, **by: Any) -> dict[str, Any]:
     return {"state": name, "silencedBy": [], "inhibitedBy": [], **by}
 
 
-DOG = alert(labels={"alertname": "Watchdog"}, fingerprint="dog")
 UNNAMED = alert(labels={"alertname": " ", "job": " ", "pod": "x", "severity": "P0"})
 NO_PRINT = [{k: v for k, v in alert(labels={"alertname": n}).items() if k != "fingerprint"} for n in ("A", "B")]
 
@@ -193,8 +192,9 @@ NO_PRINT = [{k: v for k, v in alert(labels={"alertname": n}).items() if k != "fi
 )
 async def test_alerts_of_odd_forms(tmp_path: Path, rows: list[Any], health: Health, message: str) -> None:
     """A silence without its end, and what inhibits without a fingerprint, are told as far as they are known."""
+    watchdog = alert(labels={"alertname": "Watchdog"}, fingerprint="dog")
     answers: dict[str, Any] = {
-        "GET /api/v2/alerts": (200, [DOG, *rows]),
+        "GET /api/v2/alerts": (200, [watchdog, *rows]),
         "GET /api/v2/silences": (200, [{"id": "s", "createdBy": "ada"}]),
     }
     async with canned(answers) as server:
