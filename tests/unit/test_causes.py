@@ -25,7 +25,6 @@ from tests.unit.verdict_world import (
     balancer,
     blackhole,
     dns,
-    healthy_world,
     look,
     manager,
     metrics,
@@ -34,11 +33,6 @@ from tests.unit.verdict_world import (
     server,
     standby,
 )
-
-
-@pytest.fixture
-def world() -> World:
-    return healthy_world()
 
 
 def told(world: World, **facts: object) -> tuple[HeaderView, OverviewView]:

@@ -39,11 +39,6 @@ from tests.unit.verdict_world import (
 NODES = ("n1", "n2", "n3")
 
 
-@pytest.fixture
-def world() -> World:
-    return healthy_world()
-
-
 def causes(world: World, estate: Estate = ESTATE, name: str = "orders") -> list[Cause]:
     return [c for c in header(look(world, estate=estate)).causes if c.name == name]
 

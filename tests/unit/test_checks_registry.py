@@ -21,7 +21,6 @@ from tests.unit.verdict_world import (
     WALL,
     balancer,
     blackhole,
-    healthy_world,
     manager,
     metrics,
     primary,
@@ -48,8 +47,7 @@ ALL: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def world() -> World:
-    world = healthy_world()
+def world(world: World) -> World:
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
     answers = {"checkout/A": ("10.1.0.10", "10.2.0.10")}
     put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, answers))

@@ -38,13 +38,6 @@ def judge(world: World, now: float = NOW) -> ClusterVerdict:
     return cluster_verdict("orders", ORDERS, world, now)
 
 
-@pytest.fixture
-def world() -> World:
-    world = World()
-    healthy_cluster(world)
-    return world
-
-
 def test_healthy_cluster(world: World) -> None:
     cluster = judge(world)
     assert (cluster.health, cluster.leader, cluster.timeline) == (Health.PASS, "n1", 1)

@@ -20,19 +20,11 @@ from tests.unit.verdict_world import (
     NOW,
     balancer,
     blackhole,
-    healthy_service,
     metrics,
     put,
     sampled,
     server,
 )
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    healthy_service(world)
-    return world
 
 
 def judge(world: World, database: Health = Health.PASS, now: float = NOW) -> dict[str, ServiceVerdict]:

@@ -6,8 +6,6 @@ import json
 from dataclasses import replace
 from time import perf_counter
 
-import pytest
-
 from state.api.views.header import RtoClock
 from state.api.wire import Differ, plain
 from state.estate.model import Estate
@@ -29,7 +27,6 @@ from tests.unit.verdict_world import (
     WALL,
     balancer,
     blackhole,
-    healthy_world,
     look,
     metrics,
     primary,
@@ -37,11 +34,6 @@ from tests.unit.verdict_world import (
     server,
     standby,
 )
-
-
-@pytest.fixture
-def world() -> World:
-    return healthy_world()
 
 
 def test_overview(world: World) -> None:
