@@ -137,7 +137,7 @@ def _warning(warning: CardWarning) -> CardPiece:
     if warning.kind is WarningKind.UNKNOWN:
         value = f"not known beforehand: {value}"
     elif warning.kind is WarningKind.LATER:
-        value = f"{warning.rule} refuses a later step in the present state: {value}; an earlier step may change that"
+        value = f"{warning.rule} would refuse a later step: {value}; what happens before it may change that"
     return CardPiece("warning", value, warning.subject, f"{warning.kind} {warning.rule}", health=Health.WARN)
 
 

@@ -19,7 +19,7 @@ from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.addresses import is_loopback
 from state.estate.model import BalancerEntry
 from state.ports.balancer import ServerState
-from state.ports.target import Identity, Receipt
+from state.ports.target import Identity, Receipt, began
 from state.world.readings import BalancerReading, Server
 
 KIND = "haproxy"
@@ -71,7 +71,12 @@ class HAProxy:
         info = _info(await self._ask(b"show info", deadline))
         return Identity(
             self.name,
-            {"host": info.get("node", ""), "version": info["Version"], "process": _process(info)},
+            {
+                "host": info.get("node", ""),
+                "version": info["Version"],
+                "process": info["Pid"],
+                "started": began(float(info["Start_time_sec"])),
+            },
         )
 
     async def read(self, *, deadline: float) -> BalancerReading:

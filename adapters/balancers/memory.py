@@ -10,7 +10,7 @@ from adapters.context import AdapterContext
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import BalancerEntry, Name
 from state.ports.balancer import ServerState
-from state.ports.target import Identity, Receipt
+from state.ports.target import Identity, Receipt, began
 from state.world.readings import BalancerReading, Server
 
 KIND = "memory"
@@ -46,7 +46,7 @@ class MemoryBalancer:
     async def identify(self, *, deadline: float) -> Identity:
         """Always itself."""
         del deadline
-        return Identity(self.name, {"version": VERSION, "process": self._process})
+        return Identity(self.name, {"version": VERSION, "process": "memory", "started": began(self._started)})
 
     async def read(self, *, deadline: float) -> BalancerReading:
         """All servers as they were set."""

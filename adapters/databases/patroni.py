@@ -24,7 +24,7 @@ from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.ports.target import Identity, Receipt
+from state.ports.target import Identity, Receipt, began
 from state.world.readings import PatroniMember, PatroniReading, PostgresReading
 
 KIND = "patroni"
@@ -125,7 +125,7 @@ class PatroniCluster:
         facts["system id"] = ", ".join(sorted({each.system_id for each in read}))
         for node, server in zip(self.nodes, servers, strict=True):
             if server is not None:
-                facts[node] = f"{server.system_id} at {server.server_address} since {server.started_at:.3f}"
+                facts[node] = f"{server.system_id} at {server.server_address} since {began(server.started_at)}"
                 if node == leaders[0]:
                     facts["timeline"] = str(server.timeline)
             else:

@@ -15,7 +15,7 @@ from adapters.net.origin import Origin
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.model import FaultsEntry
 from state.ports.faults import FaultStatus
-from state.ports.target import Identity, Receipt
+from state.ports.target import UNREADABLE, Identity, Receipt, began
 
 KIND = "lab"
 LAB = "http://lab"
@@ -40,7 +40,9 @@ class LabFaults:
     async def identify(self, *, deadline: float) -> Identity:
         """The laboratory's directory and when it began. Raises ReadFailure."""
         status = await self._get("/status", deadline)
-        return Identity("lab", {"directory": str(status.get("directory")), "since": str(status.get("since"))})
+        since = status.get("since")
+        started = began(float(since)) if isinstance(since, int | float) else UNREADABLE
+        return Identity("lab", {"directory": str(status.get("directory")), "started": started})
 
     async def faults(self, *, deadline: float) -> tuple[FaultStatus, ...]:
         """Every fault this laboratory can inject, and which are on. Raises ReadFailure."""

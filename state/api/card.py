@@ -119,7 +119,7 @@ class WarningKind(StrEnum):
     UNKNOWN = "unknown"
     """It is not known beforehand."""
     LATER = "later"
-    """A rule refuses it in the present state; an earlier step of the plan may change that."""
+    """A rule would refuse a later step; what happens before it may change that."""
 
 
 @dataclass(frozen=True, slots=True)

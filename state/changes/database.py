@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from state.errors import EffectRefused, ReadFailure
 from state.estate.model import Estate, Name
 from state.ports.database import CanSwitchOver, CanTellFork, Database
 from state.ports.outside import Outside
-from state.ports.target import Identity, Receipt
+from state.ports.target import Identity, Receipt, Setting
 from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
@@ -68,6 +68,16 @@ class Switchover:
         self.verb = f"hand the leader role to {args.to or 'the best candidate'}"
         self.entry = estate.databases[args.database]
         self._written: int | None = None
+        self._led = ""
+
+    def follow(self, left: Sequence[Setting]) -> None:
+        """Preview as if an earlier change of the same plan had moved the role; fulfils CanFollow.
+
+        What the nodes will lack then is not known now, and which of them may lead is judged when it is its turn.
+        """
+        for setting in left:
+            if setting.place == self.targets:
+                self._led = setting.value
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier and leader, over the connection that will act."""
@@ -110,10 +120,10 @@ class Switchover:
             raise not_found(f"node of {self.name}", self.wanted, self.database.nodes)
         sight = await self.look(deadline)
         cluster = cluster_verdict(self.name, self.entry, self._world(sight), 0.0)
-        leader = sight.writable[0] if len(sight.writable) == 1 else ""
-        candidate = self.wanted or next((n for n in self._order(cluster) if not switchover_obstacles(cluster, n)), "")
+        leader = self._led or (sight.writable[0] if len(sight.writable) == 1 else "")
+        candidate = self.wanted or self._best(cluster)
         already = bool(leader) and leader == candidate
-        lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate else None
+        lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate and not self._led else None
         primary = sight.servers.get(leader)
         return Preview(
             verb=f"hand the leader role from {leader or 'no node'} to {candidate or 'no node'}",
@@ -127,14 +137,21 @@ class Switchover:
                 "timeline": primary.timeline if primary else None,
                 "system_id": primary.system_id if primary else None,
             },
-            rules=() if already else self._rules(cluster, candidate),
+            rules=() if already or self._led else self._rules(cluster, candidate),
             warnings=self._warnings(cluster, leader, candidate),
             downtime="writes are refused while the role moves",
             loss_bytes=lag,
-            loss_note=_loss_note(lag, candidate),
+            loss_note=_loss_note(lag, candidate, later=bool(self._led)),
             undo=ChangeSpec("database.switchover", {"database": self.name, "to": leader}) if leader else None,
             already=already,
+            leaves=(Setting(self.targets, "leader", candidate),) if candidate else (),
         )
+
+    def _best(self, cluster: ClusterVerdict) -> str:
+        """The standby that would be chosen; after an earlier switchover that is not known yet."""
+        if self._led:
+            return ""
+        return next((n for n in self._order(cluster) if not switchover_obstacles(cluster, n)), "")
 
     def _rules(self, cluster: ClusterVerdict, candidate: str) -> tuple[Rule, ...]:
         """Every obstacle; without one, that the candidate may lead."""
@@ -214,7 +231,9 @@ class Switchover:
         return lost, f"data loss: {megabytes(lost)}; last seen written {lsn(self._written)}, forked at {lsn(fork)}"
 
 
-def _loss_note(lag: int | None, candidate: str) -> str:
+def _loss_note(lag: int | None, candidate: str, *, later: bool) -> str:
+    if lag is None and later:
+        return "what the candidate will lack after the earlier switchover is not known now"
     if lag is None:
         return f"how much of the leader's WAL {candidate} lacks is not known" if candidate else "no candidate is known"
     if not lag:

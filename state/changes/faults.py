@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +14,7 @@ from state.errors import NotFound
 from state.estate.model import Estate, Name
 from state.ports.faults import FaultInjector, FaultStatus
 from state.ports.outside import Outside
-from state.ports.target import Identity, Receipt
+from state.ports.target import Identity, Receipt, Setting
 
 
 class InjectArgs(BaseModel):
@@ -46,6 +46,13 @@ class SetFault:
         self.targets: tuple[str, ...] = (self.name,)
         self.title = f"{'Inject' if on else 'Lift'} fault {fault}"
         self.verb = "inject the fault" if on else "lift the fault"
+        self._active: bool | None = None
+
+    def follow(self, left: Sequence[Setting]) -> None:
+        """Preview as if earlier changes of the same plan had injected or lifted it; fulfils CanFollow."""
+        for setting in left:
+            if setting.place == self.targets:
+                self._active = setting.value == "active"
 
     async def identify(self, *, deadline: float) -> Identity:
         """The laboratory that gets the fault."""
@@ -61,21 +68,23 @@ class SetFault:
     async def preview(self, *, deadline: float) -> Preview:
         """What it does, on which target, for how long."""
         status = await self._status(deadline)
+        active = status.active if self._active is None else self._active
         after = f"active, lifted after {self.seconds:.0f} s" if self.on else "lifted"
         rules: tuple[Rule, ...] = ()
-        if not self.on and not status.active:
+        if not self.on and not active:
             fact, source = "the fault is not active", "the fault injector"
             rules = (Rule("fault-active", False, fact, "There is nothing to lift", subject=self.name, source=source),)
         return Preview(
             verb=self.verb,
-            diffs=(Diff(f"fault {self.fault}", "active" if status.active else "off", after),),
-            facts={"active": status.active},
+            diffs=(Diff(f"fault {self.fault}", "active" if active else "off", after),),
+            facts={"active": active},
             rules=rules,
             warnings=(CardWarning(WarningKind.EFFECT, self.name, status.description),),
             loss_bytes=None if self.on else 0,
             loss_note="a fault shows what it does" if self.on else "",
             undo=ChangeSpec("fault.lift", {"fault": self.fault}) if self.on else None,
-            already=status.active == self.on,
+            already=active == self.on,
+            leaves=(Setting(self.targets, "fault", "active" if self.on else "off"),),
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:

@@ -8,10 +8,10 @@ fingerprint is taken over; the engine previews again right before `apply` and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -55,7 +55,7 @@ class Preview:
     `verb` says what is done, without the target. `facts` is everything relied on (JSON values; hashed into the
     fingerprint, handed to `read_back`). `rules` are the preconditions with their verdicts. `downtime` says what does
     not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when unknown. `already` =
-    the target state is reached, nothing would be sent.
+    the target state is reached, nothing would be sent. `leaves` are the settings that it would make.
     """
 
     verb: str
@@ -69,6 +69,7 @@ class Preview:
     loss_note: str = ""
     undo: ChangeSpec | None = None
     already: bool = False
+    leaves: tuple[Setting, ...] = ()
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -112,6 +113,14 @@ class Change(Protocol):
     async def preview(self, *, deadline: float) -> Preview: ...
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt: ...
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack: ...
+
+
+@runtime_checkable
+class CanFollow(Protocol):
+    """A change that can be previewed as one that follows others of its plan."""
+
+    def follow(self, left: Sequence[Setting]) -> None:
+        """From now on `preview` as if these settings had been made, the last one of each place and name."""
 
 
 @dataclass(frozen=True, slots=True)

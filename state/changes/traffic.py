@@ -5,8 +5,9 @@ The engine checks the floor itself: a balancer lets the last server be drained, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +20,7 @@ from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerStat
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
-from state.verdicts.traffic import ServerEffect, floor_after, state_word
+from state.verdicts.traffic import ServerEffect, after_effect, floor_after, state_word
 from state.world.readings import Server
 
 
@@ -89,13 +90,38 @@ class BackendChange:
         self.name = f"{args.balancer}/{args.backend}"
         self.targets: tuple[str, ...] = (self.name,)
         self.title = self.verb = ""
+        self._before: dict[str, ServerEffect] = {}
+
+    def follow(self, left: Sequence[Setting]) -> None:
+        """Preview as if earlier changes of the same plan had set these; fulfils CanFollow."""
+        for setting in left:
+            if setting.place[:2] == (self.balancer.name, self.backend):
+                name, known = setting.place[2], self._before.get(setting.place[2], ServerEffect())
+                if setting.name == "weight":
+                    self._before[name] = replace(known, weight=int(setting.value))
+                else:
+                    self._before[name] = replace(known, state=cast("ServerState", setting.value))
+
+    def would_leave(self, effects: Mapping[str, ServerEffect]) -> tuple[Setting, ...]:
+        """The settings that effects on servers of the backend make."""
+        made: list[Setting] = []
+        for name, effect in effects.items():
+            place = (self.balancer.name, self.backend, name)
+            if effect.weight is not None:
+                made.append(Setting(place, "weight", str(effect.weight)))
+            if effect.state is not None:
+                made.append(Setting(place, "state", effect.state))
+        return tuple(made)
 
     async def identify(self, *, deadline: float) -> Identity:
         """The balancer process that will act."""
         return await self.balancer.identify(deadline=deadline)
 
     async def servers(self, deadline: float) -> tuple[Server, ...]:
-        """The backend's servers, read now. Raises NotFound when the backend is not there."""
+        """The backend's servers, read now, with what earlier changes of the plan would have set.
+
+        Raises NotFound when the backend is not there.
+        """
         try:
             found = await self.balancer.read_backend(self.backend, deadline=deadline)
         except ReadFailure as error:
@@ -104,7 +130,7 @@ class BackendChange:
             found = ()  # it answered, and nothing of the estate leads to a backend of this name
         if not found:
             raise not_found(f"backend of {self.balancer.name}", self.backend, self.expected)
-        return found
+        return tuple(after_effect(s, self._before[s.name]) if s.name in self._before else s for s in found)
 
     def one(self, servers: tuple[Server, ...], name: str) -> Server:
         """One server by name. Raises NotFound naming the known servers."""
@@ -151,6 +177,7 @@ class SetWeight(BackendChange):
             sessions_cut=0,
             undo=ChangeSpec("server.weight", {**self.spec.args, "weight": server.weight}),
             already=server.weight == self.weight,
+            leaves=self.would_leave(effects),
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
@@ -199,6 +226,7 @@ class SetState(BackendChange):
             sessions_cut=0,
             undo=ChangeSpec("server.ready" if draining else "server.drain", self.spec.args),
             already=server.drained == draining and not server.maintenance,
+            leaves=self.would_leave(effects),
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
@@ -259,6 +287,7 @@ class Flip(BackendChange):
             sessions_cut=0,
             undo=undo,
             already=not diffs,
+            leaves=self.would_leave(effects),
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:

@@ -68,7 +68,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         downtime=tuple(Downtime(o.change.name, o.preview.downtime, o.step.what) for o in acting if o.preview.downtime),
         sessions_cut=None if None in sessions else sum(s for s in sessions if s is not None),
         undo=tuple(_undo(one, context.build) for one in acting),
-        diffs=tuple(diff for one in acting for diff in one.preview.diffs),
+        diffs=tuple(diff for one in acting for diff in one.preview.diffs if diff.before != diff.after),
         facts=(
             *_deeds(seen, acting),
             *_services(draft, touched, context.estate),
@@ -204,7 +204,7 @@ def _preconditions(seen: Sequence[Seen]) -> list[Rule]:
 
 
 def _warnings(seen: Sequence[Seen], acting: Sequence[Seen]) -> tuple[CardWarning, ...]:
-    """What refuses later steps in the present state, and the warnings of each change."""
+    """What would refuse later steps as the earlier ones leave things, and the warnings of each change."""
     later = [one for one, earlier in in_order(seen) if earlier and not one.preview.already]
     refusing = [rule for one in later for rule in one.preview.rules if not rule.passed]
     found = [CardWarning(WarningKind.LATER, r.subject, r.fact, r.rule) for r in refusing]

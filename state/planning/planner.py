@@ -8,15 +8,15 @@ from dataclasses import replace
 
 from state.api.card import Rule
 from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRunbook, PlanUndo
-from state.changes.model import Change, ChangeSpec, Preview
+from state.changes.model import CanFollow, Change, ChangeSpec, Preview
 from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
 from state.planning.library import Library
-from state.planning.plan import Draft, Seen
+from state.planning.plan import Draft, Seen, in_order
 from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
-from state.ports.target import Identity
+from state.ports.target import Identity, Setting
 from state.runs.fold import RunHistory
 from state.runs.model import Run
 from state.runs.offers import held_steps, named, offers
@@ -86,12 +86,23 @@ class Planner:
         return await still_as_left(run, undos, seen, self.build, READ_DEADLINE)
 
     async def see(self, draft: Draft) -> list[Seen]:
-        """Read every target of a draft now, at the same time. Raises Refused when one cannot be identified or read."""
-        changes = [s for s in draft.steps if s.do == "change"]
-        return list(await asyncio.gather(*(self._see(step) for step in changes)))
+        """Read every target of a draft now, at the same time; once more what follows an earlier change of its target.
 
-    async def _see(self, step: PlannedStep) -> Seen:
-        change = self.build(ChangeSpec(step.what, step.args))
+        That is then seen as the earlier one would leave it. Raises Refused when a target cannot be identified or read.
+        """
+        changes = [(s, self.build(ChangeSpec(s.what, s.args))) for s in draft.steps if s.do == "change"]
+        seen = await asyncio.gather(*(self._see(step, change) for step, change in changes))
+        left: list[Setting] = []
+        found: list[Seen] = []
+        for one, earlier in in_order(seen):
+            follower = one.change if earlier and isinstance(one.change, CanFollow) else None
+            if follower is not None:
+                follower.follow(left)
+            found.append(one if follower is None else await self._see(one.step, one.change))
+            left += found[-1].preview.leaves
+        return found
+
+    async def _see(self, step: PlannedStep, change: Change) -> Seen:
         looks: tuple[Identity, Preview]
         try:
             looks = await asyncio.gather(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from state.units import rfc3339
+
 UNREADABLE = "unreadable"
 """The value of an identity's fact when the target did not answer."""
 
@@ -26,6 +28,11 @@ class Identity:
             if other.facts.get(name) != value:
                 return f"{self.target}: {name} was {value}, is {other.facts.get(name, UNREADABLE)}"
         return ""
+
+
+def began(epoch: float) -> str:
+    """When a target's process began, as a fact of its identity: RFC 3339, to the millisecond."""
+    return rfc3339(epoch) or f"{epoch:.3f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,16 @@ LATE = 0.25
 PREVIEW_AGE = 5.0
 """The greatest age in seconds of the readings before an effect when the effect is sent."""
 
-INTERRUPTED = "interrupted"
-"""The receipt code of an effect whose answer was not received because the engine ended."""
+INTERRUPTED, UNREADABLE = "interrupted", "unreadable"
+"""The codes of an effect whose answer was not received because the engine ended, and of a target that could not be read
+after its effect was sent."""
+
+NO_EFFECT = {
+    INTERRUPTED: "the engine ended before an answer came, and the target shows no effect",
+    UNREADABLE: "the target could not be read for a while; it shows no effect",
+    "silent": "the target raised no objection, and shows no effect",
+}
+"""Why an effect is not done, where the answer itself does not say it."""
 
 MOST_EVIDENCE, LONGEST_EVIDENCE = 50, 2000
 """The most lines of evidence, and characters of each, in a journal entry."""
@@ -167,7 +175,7 @@ class Effects:
             if found.finding is Finding.UNKNOWN and now - since > 2.0 and not doubted:
                 doubted = True
                 message = "; ".join(found.evidence) or "the target cannot be read"
-                await self._record(run, step, EffectAnswered("unreadable", message, unknown=True))
+                await self._record(run, step, EffectAnswered(UNREADABLE, message, unknown=True))
             left = hold - (now - since) if found.finding is not Finding.UNKNOWN else pause
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, 2.0 if found.finding is Finding.UNKNOWN else 0.5)
@@ -236,5 +244,5 @@ def _outcome_message(found: ReadBack, step: StepRun) -> str:
     if found.finding is Finding.DONE:
         return "done, read back twice"
     if found.finding is Finding.NOT_DONE:
-        return f"not done ({step.answered}): {step.message}"
+        return f"not done: {NO_EFFECT.get(step.answered) or step.message or step.answered}"
     return f"partly done: {found.evidence[0] if found.evidence else step.message}"

@@ -48,8 +48,9 @@ async def test_faults_are_listed_with_their_time_left(folder: Path) -> None:
 
 
 async def test_a_laboratory_is_known_by_directory_and_beginning(folder: Path) -> None:
-    async with lab(folder, {"GET /status": (200, {"directory": "/run/lab", "since": 17.5})}) as (faults, _):
-        assert (await faults.identify(deadline=1)).facts == {"directory": "/run/lab", "since": "17.5"}
+    async with lab(folder, {"GET /status": (200, {"directory": "/run/lab", "since": 1795747250.95})}) as (faults, _):
+        facts = (await faults.identify(deadline=1)).facts
+    assert facts == {"directory": "/run/lab", "started": "2026-11-27T02:40:50.950Z"}
 
 
 async def test_injecting_and_lifting_say_what_they_did(folder: Path) -> None:

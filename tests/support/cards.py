@@ -18,7 +18,7 @@ from state.engine.engine import Engine
 from state.estate.model import Estate
 from state.planning.library import Library
 from state.ports.outside import Outside
-from state.ports.target import UNREADABLE, Identity
+from state.ports.target import UNREADABLE, Identity, began
 from state.world.readings import PatroniReading, PostgresReading
 from tests.support.small_estate import COMMANDER, runbook
 from tests.unit.verdict_world import ESTATE, MB, WALL, manager, primary, standby
@@ -88,7 +88,7 @@ class MemoryDatabase:
         }
 
     async def identify(self, *, deadline: float) -> Identity:
-        nodes = {node: f"7001 at 127.0.0.1:543{node[1]} since {WALL - 86400:.0f}" for node in ("n1", "n2")}
+        nodes = {node: f"7001 at 127.0.0.1:543{node[1]} since {began(WALL - 86400)}" for node in ("n1", "n2")}
         facts = {"scope": "orders", "leader": "n1", "timeline": "7", "system id": "7001", **nodes, "n3": UNREADABLE}
         return Identity(self.name, facts)
 

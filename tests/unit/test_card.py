@@ -173,7 +173,7 @@ def test_nobody_knows_is_said() -> None:
 def test_a_rule_of_a_later_step_is_a_warning() -> None:
     warning = CardWarning(WarningKind.LATER, "edge", "0 of 2 would serve", "floor")
     told = dict(lines(card(warnings=(warning,)), Part.RULES))
-    assert told["warning"].startswith("edge: floor refuses a later step in the present state: 0 of 2 would serve")
+    assert told["warning"].startswith("edge: floor would refuse a later step: 0 of 2 would serve")
 
 
 def test_a_runbook_says_whether_this_version_was_run() -> None:

@@ -59,7 +59,10 @@ async def test_a_restart_classifies_by_reading_and_never_sends_twice(point):
             assert (state, len(told)) == ("done", 1)
         elif point == "after_intent":
             assert (state, weights["green"]) == ("failed", 0)
-            assert lab.engine.history.runs[run].latest("change").state == "not-done"
+            step = lab.engine.history.runs[run].latest("change")
+            why = "the engine ended before an answer came, and the target shows no effect"
+            assert (step.state, step.message) == ("not-done", f"not done: {why}")
+            assert lab.engine.view("runbooks").runs[run].message.count("ended before") == 1
         else:
             assert sent
             assert (state, weights) == ("done", {"blue": 0, "green": 100})
@@ -149,7 +152,7 @@ async def test_drain_after_drain_in_one_run_is_not_void_by_its_own_change():
     }  # fmt: skip
     async with small(both) as lab:
         card = await lab.preview(PlanRunbook("both"))
-        assert ("later", "floor") in [(w.kind, w.rule) for w in card.warnings]
+        assert card.warnings == (), "blue may go once green has its weight"
         run = (await lab.submit(card)).run
         assert await lab.ended(run) == "done"
 

@@ -1,0 +1,133 @@
+"""A plan of several changes on one target: each is shown as the one before it leaves the target, not as it is now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.balancers.memory import MemoryBalancer
+from state.api.card import WarningKind
+from state.api.requests import PlanRunbook, PlanUndo
+from state.changes.database import Switchover, SwitchoverArgs
+from state.changes.faults import SetFault
+from state.changes.model import CanFollow, ChangeSpec
+from state.changes.registry import build, change_kinds
+from state.ports.faults import FaultStatus
+from state.ports.outside import Outside
+from state.ports.target import Identity
+from tests.support.cards import MemoryDatabase
+from tests.support.run_books import book
+from tests.support.small_estate import small
+from tests.unit.verdict_world import ESTATE
+
+SHOP = {"balancer": "edge", "backend": "shop"}
+
+
+def step(name: str, change: str, **args: Any) -> dict[str, Any]:
+    return {"id": name, "change": change, "with": {**SHOP, **args}}
+
+
+async def diffs(*steps: dict[str, Any]) -> list[str]:
+    async with small(book(*steps)) as lab:
+        return [str(diff) for diff in (await lab.preview(PlanRunbook("case"))).diffs]
+
+
+async def test_the_second_change_of_a_server_begins_where_the_first_one_ends() -> None:
+    told = await diffs(
+        step("a", "server.weight", server="green", weight=5), step("b", "server.weight", server="green", weight=9)
+    )
+    assert told == ["edge/shop/green weight: 0 → 5", "edge/shop/green weight: 5 → 9"]
+    told = await diffs(step("a", "server.drain", server="green"), step("b", "server.ready", server="green"))
+    assert told == ["edge/shop/green: ready → drain", "edge/shop/green: drain → ready"]
+
+
+async def test_a_flip_back_is_shown_though_it_is_the_present_state() -> None:
+    told = await diffs(step("a", "backend.flip", to="green"), step("b", "backend.flip", to="blue"))
+    assert told == [
+        "edge/shop/blue weight: 100 → 0",
+        "edge/shop/green weight: 0 → 100",
+        "edge/shop/blue weight: 0 → 100",
+        "edge/shop/green weight: 100 → 0",
+    ]
+
+
+async def test_a_later_change_that_the_earlier_one_has_made_is_no_difference() -> None:
+    twice = [step(name, "server.weight", server="green", weight=5) for name in ("a", "b")]
+    assert await diffs(*twice) == ["edge/shop/green weight: 0 → 5"]
+
+
+async def test_what_would_refuse_a_later_step_is_judged_as_the_earlier_ones_leave_it() -> None:
+    async with small(book(step("a", "server.drain", server="blue"), step("b", "server.drain", server="green"))) as lab:
+        await lab.balancer.set_weight("shop", "green", 50, deadline=1)
+        card = await lab.preview(PlanRunbook("case"))
+        assert card.refusals == ()
+        assert [(w.kind, w.rule) for w in card.warnings] == [(WarningKind.LATER, "floor")]
+        assert card.warnings[0].message.startswith("0 of 2 servers would serve")
+    async with small(book(step("a", "server.ready", server="green"), step("b", "server.drain", server="blue"))) as lab:
+        await lab.balancer.set_weight("shop", "green", 50, deadline=1)
+        await lab.balancer.set_state("shop", "green", "drain", deadline=1)
+        assert (await lab.preview(PlanRunbook("case"))).warnings == (), "alone it would be refused"
+
+
+async def test_a_run_of_such_a_plan_does_what_its_card_said_and_its_undo_goes_back_step_by_step() -> None:
+    steps = [step("a", "server.weight", server="green", weight=5), step("b", "server.weight", server="green", weight=9)]
+    async with small(book(*steps), balancer=MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}})) as lab:
+        run = (await lab.submit(await lab.preview(PlanRunbook("case")))).run
+        assert await lab.ended(run, 20) == "done"
+        assert (await lab.weights())["green"] == 9
+        back = await lab.preview(PlanUndo(run))
+        assert [str(diff) for diff in back.diffs] == ["edge/shop/green weight: 9 → 5", "edge/shop/green weight: 5 → 0"]
+
+
+async def test_after_a_planned_switchover_the_next_one_claims_nothing_about_loss() -> None:
+    def to(node: str) -> Switchover:
+        args = SwitchoverArgs(database="orders", to=node)
+        return Switchover(ChangeSpec("database.switchover", args.model_dump()), args, ESTATE, MemoryDatabase())
+
+    there, back = to("n2"), to("n1")
+    first = await there.preview(deadline=1)
+    assert (first.diffs[0].before, first.diffs[0].after, first.loss_bytes) == ("n1", "n2", 0)
+    back.follow(first.leaves)
+    second = await back.preview(deadline=1)
+    assert (second.diffs[0].before, second.diffs[0].after, second.already) == ("n2", "n1", False)
+    assert second.loss_bytes is None
+
+
+class OffInjector:
+    """A laboratory without a fault."""
+
+    async def identify(self, *, deadline: float) -> Identity:
+        return Identity("lab", {})
+
+    async def faults(self, *, deadline: float) -> tuple[FaultStatus, ...]:
+        return (FaultStatus("bad-release", "v42 fails", active=False, remaining=None, target=""),)
+
+
+async def test_lifting_a_fault_that_the_plan_injects_is_not_called_inactive() -> None:
+    def fault(*, on: bool) -> SetFault:
+        return SetFault(ChangeSpec("fault", {}), "bad-release", 60.0, OffInjector(), on=on)  # type: ignore[arg-type]
+
+    lift = fault(on=False)
+    assert (await lift.preview(deadline=1)).refusals
+    lift.follow((await fault(on=True).preview(deadline=1)).leaves)
+    shown = await lift.preview(deadline=1)
+    assert (shown.diffs[0].before, shown.refusals, shown.already) == ("active", (), False)
+
+
+SERVER = {"balancer": "edge-east", "backend": "checkout", "server": "blue"}
+KINDS: dict[str, dict[str, Any]] = {
+    "server.weight": {**SERVER, "weight": 5},
+    "server.drain": SERVER,
+    "server.ready": SERVER,
+    "backend.flip": {"balancer": "edge-east", "backend": "checkout", "to": "blue"},
+    "database.switchover": {"database": "orders", "to": "n2"},
+    "fault.inject": {"fault": "bad-release"},
+    "fault.lift": {"fault": "bad-release"},
+}
+
+
+def test_every_change_of_the_product_can_follow_another() -> None:
+    assert set(KINDS) == set(change_kinds())
+    balancers = {"edge-east": MemoryBalancer("edge-east", {"checkout": {"blue": 1}})}
+    outside = Outside((), balancers, {"orders": MemoryDatabase()}, OffInjector())  # type: ignore[arg-type]
+    for kind, args in KINDS.items():
+        assert isinstance(build(ChangeSpec(kind, args), ESTATE, outside), CanFollow), kind
