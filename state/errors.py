@@ -6,6 +6,7 @@ RecoveryError
 ├── EffectRefused      the target refused; it is certain that nothing happened
 ├── EffectUnknown      bytes may have left and no trustworthy answer came: never failure, never success
 ├── Refused            a rule of the engine forbids the request; has a Refusal: rule, fact, what to do, who may
+├── EngineFailed       a defect of the engine while it answered; what was asked for is not known
 ├── JournalUnavailable intent cannot be made durable, so no effect may start
 └── NotFound           the request names something that does not exist here
 """
@@ -176,11 +177,20 @@ class JournalUnavailable(RecoveryError):
     exit_code = ExitCode.REFUSED
 
 
+class EngineFailed(RecoveryError):
+    """The engine failed while it answered, or its answer makes no sense: what was asked for is not known."""
+
+    title = "Engine failed"
+    kind = "engine-error"
+    hint = "The reason is in its log (engine.log in the state folder, or the service manager's)."
+    exit_code = ExitCode.UNKNOWN
+
+
 class BadArguments(ConfigError):
     """Arguments of a request are invalid; each problem names the argument."""
 
-    title = "Bad usage"
-    kind = "usage"
+    title = "Bad input"
+    kind = "bad-input"
 
 
 class NotFound(RecoveryError):
@@ -194,5 +204,5 @@ class NotFound(RecoveryError):
 class UnsuitableArgument(NotFound):
     """An argument of a change or check has a value that it cannot have."""
 
-    title = "Bad usage"
-    kind = "usage"
+    title = "Bad input"
+    kind = "bad-input"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from state.errors import (
     ConfigError,
     EffectRefused,
     EffectUnknown,
+    EngineFailed,
     ExitCode,
     JournalUnavailable,
     NotFound,
@@ -21,6 +23,9 @@ from state.errors import (
     Refusal,
     Refused,
 )
+
+log = logging.getLogger("aiohttp.server")
+"""The server's own: what callers do wrong is left out of it."""
 
 VERSION_HEADER = "Recovery-Version"
 HEADERS = {VERSION_HEADER: str(API_VERSION), "Cache-Control": "no-store"}
@@ -33,6 +38,7 @@ _STATUS: tuple[tuple[type[RecoveryError], int], ...] = (
     (EffectUnknown, 409),
     (JournalUnavailable, 503),
     (ReadFailure, 503),
+    (EngineFailed, 500),
 )
 
 
@@ -40,6 +46,7 @@ class BadRequest(RecoveryError):
     """The request itself is invalid: not JSON, too large, or of another API version."""
 
     title = "Bad request"
+    kind = "bad-request"
     exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -58,16 +65,18 @@ def answer(value: Any, status: int = 200) -> web.Response:
 
 
 def failure(error: RecoveryError) -> web.Response:
-    """An expected error as JSON: title, message, exit code and, where a rule refused, the refusal."""
+    """An error as JSON: kind, title, message, exit code; where a rule refused the refusal, for a file its problems."""
     status = error.status if isinstance(error, BadRequest) else 400
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), status)
     refusal = error.refusal if isinstance(error, Refused) else Refusal("", "", error.hint)
     return answer(
         {
+            "kind": error.kind,
             "title": error.title,
             "message": str(error),
             "exit_code": int(error.exit_code),
             **asdict(refusal),
+            "problems": [asdict(problem) for problem in error.problems] if isinstance(error, ConfigError) else [],
         },
         status,
     )
@@ -75,7 +84,7 @@ def failure(error: RecoveryError) -> web.Response:
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Expected errors become JSON answers; anything else is a defect and stays a bare 500 with a logged trace."""
+    """Errors become JSON answers; what was not expected is a defect: its trace is in the log, not in the answer."""
     try:
         version = request.headers.get(VERSION_HEADER, str(API_VERSION))
         if version != str(API_VERSION):
@@ -87,3 +96,8 @@ async def errors_as_json(request: web.Request, handler: Any) -> web.StreamRespon
     except web.HTTPException as error:
         message = f"{request.method} {request.path}: {error.reason}"
         return failure(BadRequest(message, error.status))
+    except Exception:
+        if request.writer.output_size:
+            raise  # a part of the answer was sent: nothing else can be put behind it
+        log.exception("%s %s failed", request.method, request.path)
+        return failure(EngineFailed(f"the engine failed at {request.method} {request.path}"))

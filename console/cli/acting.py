@@ -16,7 +16,8 @@ from console.cli.following import follow_run
 from console.cli.numbers import SECONDS
 from console.cli.reach import ask, client_of
 from console.cli.shown import complain, neutral, note, say, say_json
-from console.client.engine_client import EngineClient, EngineUnreachable
+from console.client.engine_client import EngineClient
+from console.client.engine_errors import EngineUnreachable
 from state.api.card import Card, Confirm
 from state.api.requests import PlanRequest, Submission, Typed
 from state.api.wire import named

@@ -13,7 +13,7 @@ import socket
 import click
 
 from console.cli.reach import estate_option, socket_of
-from console.client.engine_client import EngineUnreachable
+from console.client.engine_errors import EngineUnreachable
 from console.client.far import READY
 from console.places import find, no_engine
 from state.errors import ExitCode

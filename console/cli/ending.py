@@ -29,7 +29,8 @@ class Failure:
 
     def as_json(self) -> dict[str, Any]:
         """`{"error": {"kind", "title", "message", "next", "exit", …}}`; a refusal has its rule, a file its problems."""
-        told = {"kind": self.kind, "title": self.title, "message": "\n".join(self.lines), "next": self.next}
+        message = "\n".join(line.strip() for line in self.lines if line)
+        told = {"kind": self.kind, "title": self.title, "message": message, "next": self.next}
         return {"error": {**told, "exit": self.exit, **self.facts}}
 
 
@@ -89,7 +90,7 @@ def _expected(error: RecoveryError) -> Failure:
     lines, title = tuple(neutral(line) for line in str(error).split("\n")), neutral(error.title)
     after, facts = neutral(error.hint), {}
     if isinstance(error, ConfigError):
-        lines = ("", *(f"  {line}" for line in lines))
+        lines = lines if len(lines) == 1 else ("", *(f"  {line}" for line in lines))
         facts = {"problems": [asdict(problem) for problem in error.problems]}
     elif isinstance(error, Refused):
         refusal = error.refusal

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from console.cli.reach import ask, client_of, host_of
 from console.cli.shown import note
-from console.client.engine_client import EngineClient, EngineUnreachable
+from console.client.engine_client import EngineClient
+from console.client.engine_errors import EngineUnreachable
 from console.places import find
 from state.api.views.header import HeaderView
 from state.api.views.journal import JournalRow

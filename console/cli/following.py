@@ -8,7 +8,8 @@ from contextlib import aclosing
 from typing import Any
 
 from console.cli.shown import note, say, say_json
-from console.client.engine_client import Connected, EngineClient, EngineUnreachable, Line, Lost
+from console.client.engine_client import Connected, EngineClient, Line, Lost
+from console.client.engine_errors import EngineUnreachable
 from state.api.run_states import RunState, StepState
 from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.api.wire import Mirror, named

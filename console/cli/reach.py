@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from console.cli.shown import note
-from console.client.engine_client import EngineClient, EngineUnreachable
+from console.client.engine_client import EngineClient
+from console.client.engine_errors import EngineUnreachable
 from console.places import EnginePlace, find, no_engine
 
 T = TypeVar("T")

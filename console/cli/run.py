@@ -117,6 +117,8 @@ def start(estate: str | None, runbook: str, params: tuple[str, ...], manner: Man
         name, equals, value = param.partition("=")
         if not equals or not name:
             raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
+        if not value:
+            raise click.UsageError(f"the parameter {name} is empty; leave it out to take its default")
         if name in values:
             raise click.UsageError(f"the parameter {name} is given twice")
         values[name] = value

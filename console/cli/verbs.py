@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.cli.examples import show_example
+from console.cli.given import refuse_empty
 from console.cli.groups import Suggesting
 from state.api.topics import load
 
@@ -62,6 +63,7 @@ class Verbs(Suggesting):
             return None
         command: click.Command = load(VERBS[cmd_name][0])
         show_example(command, cmd_name)
+        refuse_empty(command)
         if COMPLETING in os.environ:
             from console.cli.completing import attach
 

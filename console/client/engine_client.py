@@ -14,21 +14,12 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
+from console.client.engine_errors import EngineUnreachable, told_error
 from console.client.permission import no_permission
 from state.api.messages import API_VERSION, Accepted, Hello
 from state.api.wire import UNREADABLE, revive
 from state.capabilities import topics
-from state.errors import (
-    EffectRefused,
-    EffectUnknown,
-    ExitCode,
-    JournalUnavailable,
-    NotFound,
-    ReadFailure,
-    RecoveryError,
-    Refused,
-    Trouble,
-)
+from state.errors import EffectUnknown, EngineFailed, NotFound, RecoveryError, Refused
 from state.text import clean
 
 if TYPE_CHECKING:
@@ -46,30 +37,6 @@ SILENCE_LIMIT = 5.0
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
 HEAD_LIMIT = 64 * 1024
 LINE_LIMIT = 64 * 1024 * 1024
-
-
-TEXTS = ("title", "message", "hint", "rule", "fact", "way_out", "who")
-"""The texts of an answer that is an error."""
-
-
-class EngineUnreachable(RecoveryError):
-    """No engine answers on the socket; nothing was sent, or only a read request."""
-
-    title = "Engine unreachable"
-    kind = "unreachable"
-    hint = "Start one with `recovery engine start`, or read in its log why it ended."
-    exit_code = ExitCode.UNREACHABLE
-
-
-class EngineError(RecoveryError):
-    """An error that has no type of its own here; title, exit code and what to do are those of the answer."""
-
-    def __init__(self, title: str, message: str, exit_code: ExitCode, hint: str = "") -> None:
-        super().__init__(message)
-        self.title = title
-        self.hint = hint
-        self.kind = EngineUnreachable.kind if exit_code is ExitCode.UNREACHABLE else "engine-error"
-        self.exit_code = exit_code
 
 
 class Connected(NamedTuple):
@@ -181,7 +148,7 @@ class EngineClient:
         try:
             async with self._open("GET", target, None) as (reader, status, headers):
                 if status != 200:
-                    raise _failure(status, await _body(reader, headers))
+                    raise told_error(status, await _body(reader, headers))
                 async for raw in _lines(reader, headers):
                     yield _parse(raw)
         except (OSError, EOFError, TimeoutError) as broken:
@@ -216,7 +183,7 @@ class EngineClient:
         """A request with effect: once it may have been read, no answer means unknown, not failure."""
         try:
             return _revive(Accepted, _parse(await self._fetch("POST", target, request, ACT_DEADLINE))["value"])
-        except _Unanswered as silent:
+        except (_Unanswered, EngineFailed) as silent:
             raise EffectUnknown(
                 f"{silent}; the engine may have accepted it: look at the runs and the journal before trying again"
             ) from silent
@@ -234,7 +201,7 @@ class EngineClient:
             kind = _Unanswered if sent else EngineUnreachable
             raise kind(_why(broken, self.path)) from broken
         if status != 200:
-            raise _failure(status, body)
+            raise told_error(status, body)
         return body
 
     @asynccontextmanager
@@ -359,28 +326,6 @@ def _revive(kind: type[T], value: Any) -> T:
     except UNREADABLE as broken:
         raise EngineUnreachable(f"the engine's answer is not a {kind.__name__}") from broken
     return made
-
-
-def _failure(status: int, body: bytes) -> RecoveryError:
-    """The engine's error as the exception it was there."""
-    try:
-        answer = _parse(body)
-    except EngineUnreachable:
-        answer = {}
-    texts = {key: clean(str(answer.get(key) or "")) for key in TEXTS}
-    if texts["rule"]:
-        return Refused(texts["rule"], texts["fact"], texts["way_out"], texts["who"])
-    message = texts["message"] or f"the engine answered {status} without a message"
-    simple: dict[str, type[RecoveryError]] = {
-        kind.title: kind for kind in (NotFound, JournalUnavailable, EffectUnknown, EffectRefused)
-    }
-    if texts["title"] in simple:
-        return simple[texts["title"]](message)
-    if texts["title"] == ReadFailure.title:
-        return ReadFailure(Trouble.ERROR, message)
-    code = answer.get("exit_code")
-    known = code in set(ExitCode)
-    return EngineError(texts["title"] or "Error", message, ExitCode(code) if known else ExitCode.FAILED, texts["hint"])
 
 
 def _why(broken: BaseException, path: str) -> str:

@@ -268,7 +268,13 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter | None)
 
 def _answer(error: FarError) -> bytes:
     """An error as the engine would answer it."""
-    told = {"title": error.title, "message": str(error), "hint": error.hint, "exit_code": int(error.exit_code)}
+    told = {
+        "kind": error.kind,
+        "title": error.title,
+        "message": str(error),
+        "hint": error.hint,
+        "exit_code": int(error.exit_code),
+    }
     body = json.dumps(told).encode()
     head = f"HTTP/1.1 502 ssh\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body

@@ -152,7 +152,8 @@ def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
     """
     import asyncio
 
-    from console.client.engine_client import EngineClient, EngineUnreachable
+    from console.client.engine_client import EngineClient
+    from console.client.engine_errors import EngineUnreachable
 
     if not listens(place):
         raise EngineUnreachable(no_engine(place))

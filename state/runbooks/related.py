@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from state.config_files.suggestions import nearest, one_of
-from state.errors import ConfigError, Problem
+from state.errors import BadArguments, ConfigError, Problem
 from state.estate.model import Estate
 from state.runbooks.model import Runbook
 from state.runbooks.params import ParamSpec
@@ -72,9 +73,11 @@ def followed(runbook: Runbook, params: Mapping[str, Any], estate: Estate) -> dic
         if given is None or str(given) not in names:
             message = f"{name}: a {spec.kind} of {value}" + (f": {one_of(names)}" if names else ", but it has none")
             shown = "" if given is None else repr(given)[:60]
-            problems.append(runbook.located.problem(("params", name), shown, message, nearest(str(given), names)))
+            problem = runbook.located.problem(("params", name), shown, message, nearest(str(given), names))
+            own = params.get(name) in (None, "")
+            problems.append(problem if own else replace(problem, file="argument", line=0, column=0))
     if problems:
-        raise ConfigError(tuple(problems))
+        raise (BadArguments if params else ConfigError)(tuple(problems))
     return filled
 
 

@@ -21,7 +21,7 @@ from adapters.api_server.server import bind
 from state.api.messages import API_VERSION
 from state.api.views.header import HeaderView
 from state.api.wire import Mirror
-from state.errors import ConfigError, EffectUnknown, JournalUnavailable, NotFound, Problem, Refused
+from state.errors import ConfigError, EffectUnknown, JournalUnavailable, NotFound, Problem, RecoveryError, Refused
 from tests.support.front_desk import HEADER, Desk
 
 
@@ -153,14 +153,24 @@ async def test_journal_and_views(sockets: Sockets) -> None:
     ],
 )
 async def test_expected_errors_carry_title_code_and_rule(
-    desk: Desk, sockets: Sockets, error: Exception, status: int, code: int
+    desk: Desk, sockets: Sockets, error: RecoveryError, status: int, code: int
 ) -> None:
     desk.raises = error
     got, answer, _ = await ask(sockets.engine, "POST", "/v1/submit", json={})
     assert (got, answer["exit_code"]) == (status, code)
-    assert set(answer) == {"title", "message", "exit_code", "rule", "fact", "way_out", "who"}
+    assert set(answer) == {"kind", "title", "message", "exit_code", "rule", "fact", "way_out", "who", "problems"}
+    assert answer["kind"] == error.kind
     if isinstance(error, Refused):
         assert (answer["rule"], answer["way_out"]) == ("floor", "Ready another first")
+
+
+async def test_a_defect_is_an_answer_of_its_own_kind_without_its_trace(desk: Desk, sockets: Sockets) -> None:
+    desk.raises = ZeroDivisionError("a secret of the defect")
+    got, answer, _ = await ask(sockets.engine, "POST", "/v1/submit", json={})
+    assert (got, answer["kind"], answer["exit_code"]) == (500, "engine-error", 3)
+    assert answer["message"] == "the engine failed at POST /v1/submit"
+    assert "engine.log" in answer["way_out"]
+    assert "secret" not in str(answer)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,31 @@ def test_errors_are_one_document_under_json(running: Running, tmp_path: Path) ->
         assert error["message"]
 
 
+def test_an_answer_that_could_not_be_had_is_unknown(running: Running) -> None:
+    def broken(topic: str) -> object:
+        raise ZeroDivisionError(topic)
+
+    running.desk.view = broken  # type: ignore[method-assign]
+    for argv in (("status",), ("traffic",), ("db",), ("run", "list"), ("run", "show", "R-1"), ("runbook", "list")):
+        where = ("--estate", str(running.estate))
+        error = error_of(run_verb(*argv, "--json", *where))
+        assert (error["kind"], error["exit"]) == ("engine-error", 3)
+        assert "engine.log" in str(error["next"])
+        said = run_verb(*argv, *where)
+        assert (said.returncode, said.stdout) == (3, b""), said.stderr
+        assert b"recovery: Engine failed: the engine failed at GET /v1/view/" in said.stderr
+
+
+def test_a_defect_behind_an_acting_request_leaves_its_outcome_unknown(running: Running) -> None:
+    running.desk.raises = ZeroDivisionError("a defect")
+    where = ("--json", "--estate", str(running.estate))
+    for argv in (("stop",), ("run", "pause", "R-1"), ("run", "stop", "R-1"), ("engine", "reload")):
+        error = error_of(run_verb(*argv, *where))
+        assert (error["kind"], error["exit"]) == ("outcome-unknown", 5)
+    plan = error_of(run_verb("traffic", "drain", "m", "web", "b", "--yes-nonce", *where))
+    assert (plan["kind"], plan["exit"]) == ("engine-error", 3), "a preview changes nothing"
+
+
 def test_times_are_given_in_rfc_3339_beside_epoch(running: Running) -> None:
     where = ("--estate", str(running.estate))
     assert json.loads(run_verb("journal", "tail", "--json", "-n", "1", *where).stdout)["at_utc"] == (

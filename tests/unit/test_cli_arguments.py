@@ -41,13 +41,18 @@ def test_a_parameter_that_is_given_twice_is_refused(capsys):
     assert "the parameter to is given twice" in capsys.readouterr().err
 
 
+def test_a_parameter_without_a_value_is_refused(capsys):
+    assert run_to_code(recovery, ["run", "start", "b", "to="]) == 2
+    assert "the parameter to is empty; leave it out to take its default" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("value", ["１０", "1_0", "nan", "x"])
 async def test_a_bad_value_names_the_argument_and_not_a_line_of_the_runbook(value):
     steps = {**book({"id": "a", "wait": "1s"}), "params": {"n": {"kind": "number", "default": 1}}}
     async with small(steps) as lab:
         with pytest.raises(BadArguments) as refused:
             await lab.engine.preview(COMMANDER, PlanRunbook(steps["runbook"], {"n": value}))
-    assert (refused.value.title, refused.value.exit_code) == ("Bad usage", 2)
+    assert (refused.value.title, refused.value.exit_code) == ("Bad input", 2)
     assert "argument: found" in str(refused.value)
     assert "n: a number" in str(refused.value)
     assert "yaml" not in str(refused.value)

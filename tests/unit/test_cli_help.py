@@ -34,6 +34,27 @@ def every_verb() -> list[tuple[tuple[str, ...], click.Command]]:
 PATHS = {" ".join(path): command for path, command in every_verb()}
 
 
+def taking_words() -> list[tuple[str, str]]:
+    """Every verb with each option and argument of it that takes a word."""
+    return [
+        (path, param.opts[-1] if isinstance(param, click.Option) else "")
+        for path, command in PATHS.items()
+        for param in command.params
+        if not (isinstance(param, click.Option) and (param.is_flag or param.count))
+    ]
+
+
+@pytest.mark.parametrize(("path", "option"), sorted(set(taking_words())))
+def test_an_empty_word_is_refused_by_the_name_of_its_option(
+    path: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script whose variable is empty must not act on what is meant without the option."""
+    assert run_to_code(recovery, [*path.split(), *([option] if option else []), ""]) == 2
+    said = capsys.readouterr().err
+    assert option in said
+    assert "empty" in said or "''" in said
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_the_help_of_each_verb_has_an_example_that_it_accepts(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_to_code(recovery, [*path.split(), "--help"]) == 0

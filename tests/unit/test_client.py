@@ -13,14 +13,32 @@ from pathlib import Path
 import pytest
 
 import console.client.engine_client
-from console.client.engine_client import Connected, EngineClient, EngineError, EngineUnreachable, Line, Lost
+from adapters.api_server.answers import failure
+from console.client.engine_client import Connected, EngineClient, Line, Lost
+from console.client.engine_errors import EngineError, EngineUnreachable
 from state.api.messages import API_VERSION, Hello
 from state.api.requests import Pause, PlanChange, Submission
 from state.api.views.header import HeaderView
 from state.api.wire import named, plain
-from state.errors import EffectUnknown, ExitCode, JournalUnavailable, NotFound, Refused
+from state.errors import (
+    BadArguments,
+    ConfigError,
+    EffectRefused,
+    EffectUnknown,
+    EngineFailed,
+    ExitCode,
+    JournalUnavailable,
+    NotFound,
+    Problem,
+    ReadFailure,
+    RecoveryError,
+    Refused,
+    Trouble,
+    UnsuitableArgument,
+)
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+WRONG = Problem("argument", 0, 0, "'x'", "n: a number")
 HELLO = Hello(API_VERSION, "shop", "lab", "u1", ("commander",), True, 1, 2.0, 3.0)
 
 
@@ -52,8 +70,10 @@ async def answering(answer: Answer) -> AsyncIterator[EngineClient]:
 
 
 def reply(value: object, status: str = "200 OK") -> Answer:
-    body = json.dumps(value).encode()
+    return reply_of(json.dumps(value).encode(), status)
 
+
+def reply_of(body: bytes, status: str) -> Answer:
     async def answer(_request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
@@ -90,22 +110,39 @@ async def test_no_socket_is_unreachable_with_its_exit_code() -> None:
 @pytest.mark.parametrize(
     ("told", "kind", "message"),
     [
-        ({"title": "Refused", "rule": "role", "fact": "observer", "way_out": "ask"}, Refused, "role: observer. ask"),
-        ({"title": "Not found", "message": "no run r-9", "rule": ""}, NotFound, "no run r-9"),
-        ({"title": "No durable journal", "message": "disk full"}, JournalUnavailable, "disk full"),
-        ({"title": "Outcome unknown", "message": "lost"}, EffectUnknown, "lost"),
-        ({"title": "Odd", "message": "x\x1b[1m", "exit_code": 2}, EngineError, r"x\\x1b\[1m"),
-        ({}, EngineError, "without a message"),
+        (Refused("role", "observer", "ask"), Refused, "role: observer. ask"),
+        (NotFound("no run r-9"), NotFound, "no run r-9"),
+        (JournalUnavailable("disk full"), JournalUnavailable, "disk full"),
+        (EffectUnknown("lost"), EffectUnknown, "lost"),
+        (EffectRefused("permission denied"), EffectRefused, "permission denied"),
+        (ReadFailure(Trouble.TIMEOUT, "no answer"), ReadFailure, "no answer"),
+        (EngineFailed("it failed"), EngineFailed, "it failed"),
+        (BadArguments((WRONG,)), BadArguments, "argument: found 'x', expected n: a number"),
+        (ConfigError((WRONG,)), ConfigError, "a number"),
+        (UnsuitableArgument("weight: x\x1b[1m"), EngineError, r"x\\x1b\[1m"),
     ],
 )
-async def test_errors_come_back_as_what_they_were(told: dict[str, object], kind: type[Exception], message: str) -> None:
-    async with answering(reply(told, "403 Forbidden")) as client:
-        with pytest.raises(kind, match=message):
+async def test_errors_come_back_as_what_they_were(told: RecoveryError, kind: type[RecoveryError], message: str) -> None:
+    answer = failure(told)
+    async with answering(reply(json.loads(answer.body), f"{answer.status} No")) as client:  # type: ignore[arg-type]
+        with pytest.raises(kind, match=message) as raised:
             await client.preview(PlanChange("server.drain"))
+    assert (raised.value.kind, raised.value.exit_code) == (told.kind, told.exit_code)
+
+
+@pytest.mark.parametrize("body", [b"500 Internal Server Error", b"[]", b"{}", b'{"title": "Odd", "exit_code": 99}'])
+async def test_an_error_that_says_nothing_is_unknown_and_after_an_acting_request_so_is_its_outcome(body: bytes) -> None:
+    async with answering(reply_of(body, "500 Internal Server Error")) as client:
+        with pytest.raises(EngineFailed) as told:
+            await client.view("overview")
+        assert (told.value.exit_code, told.value.kind) == (ExitCode.UNKNOWN, "engine-error")
+        with pytest.raises(EffectUnknown, match="may have accepted"):
+            await client.submit(Submission("p", "f"))
 
 
 async def test_an_unknown_error_keeps_its_exit_code() -> None:
-    async with answering(reply({"title": "Bad request", "message": "no", "exit_code": 2}, "400 Bad Request")) as client:
+    answer = {"kind": "bad-request", "title": "Bad request", "message": "no", "exit_code": 2}
+    async with answering(reply(answer, "400 Bad Request")) as client:
         with pytest.raises(EngineError) as told:
             await client.view("header")
     assert told.value.exit_code is ExitCode.USAGE

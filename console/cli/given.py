@@ -1,0 +1,39 @@
+"""What is given on the command line must be something: an empty word is refused, by the name of its option.
+
+A script whose variable is empty (`--host "$HOST"`) would else act on what is meant without the option: on the engine of
+this host, on the best candidate, on whichever question is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+
+def refuse_empty(command: click.Command) -> None:
+    """Let a verb, and the verbs below it, refuse options and arguments that are given and empty."""
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            refuse_empty(below)
+    for parameter in command.params:
+        if not isinstance(parameter.type_cast_value, partial):  # the same command is looked up more than once
+            converted = partial(_given, parameter, parameter.type_cast_value)
+            parameter.type_cast_value = converted  # type: ignore[method-assign]
+
+
+def _given(
+    parameter: click.Parameter, cast: Callable[[click.Context, Any], Any], context: click.Context, value: Any
+) -> Any:
+    """The value as its type, unless it is empty. Raises BadParameter."""
+    empty = value == "" or (isinstance(value, tuple | list) and "" in value)
+    source = context.get_parameter_source(str(parameter.name))
+    if empty and source is ParameterSource.COMMANDLINE and not context.resilient_parsing:
+        out = "" if parameter.required else "leave it out, or "
+        raise click.BadParameter(
+            f"it is empty; {out}give {parameter.make_metavar(context).strip('[].')}", context, parameter
+        )
+    return cast(context, value)
