@@ -20,19 +20,21 @@ from urllib.parse import quote
 import aiohttp
 
 from adapters.bond import Bond
-from adapters.lab.errors import LabError, LabNotRunningError, NoSuchFaultError
+from adapters.lab.errors import LabError, LabNotRunningError, LabUnknownError, NoSuchFaultError
 from adapters.lab.options import LabOptions, default_directory
 from adapters.lab.process.directory import LOG, PROGRESS, is_locked
 from adapters.lab.progress import LabProgress
 from adapters.lab.waiting import until
 
 START_LIMIT = 90.0  # seconds
+CALL_DEADLINE = 25.0  # seconds
 UNDO_DEADLINE = 90.0  # seconds; an undo is answered once a reading confirms it
 DOWN_LIMIT = 15.0  # seconds
 
 
 class LabClient:
-    """Talks to the lab in one directory. Every method raises LabNotRunningError when no lab runs there."""
+    """Talks to the lab in one directory. Every method raises LabNotRunningError when no lab runs there, and
+    LabUnknownError when no reliable answer comes."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = (directory or default_directory()).absolute()
@@ -58,13 +60,16 @@ class LabClient:
         """`catalogue`: every kind of fault; `injected`: those injected in this lab."""
         return await self._call("GET", "/faults")
 
-    async def inject(self, name: str, target: str | None = None, seconds: float | None = None) -> dict[str, Any]:
+    async def inject(
+        self, name: str, target: str | None = None, seconds: float | None = None, *, within: float = CALL_DEADLINE
+    ) -> dict[str, Any]:
         """Inject a fault, which is undone by itself after `seconds`. Raises NoSuchFaultError, LabError."""
-        return await self._call("POST", f"/faults/{quote(name)}", {"target": target, "seconds": seconds})
+        asked = {"target": target, "seconds": seconds}
+        return await self._call("POST", f"/faults/{quote(name)}", asked, deadline=within)
 
-    async def undo(self, name: str) -> dict[str, Any]:
+    async def undo(self, name: str, *, within: float = UNDO_DEADLINE) -> dict[str, Any]:
         """Undo a fault and return once a reading confirms it. Raises NoSuchFaultError, LabError."""
-        return await self._call("DELETE", f"/faults/{quote(name)}", deadline=UNDO_DEADLINE)
+        return await self._call("DELETE", f"/faults/{quote(name)}", deadline=within)
 
     async def set_link(self, name: str, mode: str, delay: float | None = None) -> dict[str, Any]:
         """Set a link to pass, latency, blackhole, refuse, reset or garbage. Raises NoSuchFaultError."""
@@ -78,7 +83,8 @@ class LabClient:
         """Stop the lab; return when none of its processes and files is left. Raises LabError after 15 seconds."""
         if not is_locked(self.directory):
             raise LabNotRunningError(f"no lab runs in {self.directory}")
-        await self._call("POST", "/down")
+        with contextlib.suppress(LabUnknownError):  # the lock tells whether it is down
+            await self._call("POST", "/down")
         await self.ended()
 
     async def ended(self) -> None:
@@ -90,7 +96,7 @@ class LabClient:
         await until(f"the lab in {self.directory} is down", free, DOWN_LIMIT, every=0.05)
 
     async def _call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, deadline: float = 30.0
+        self, method: str, path: str, body: dict[str, Any] | None = None, deadline: float = CALL_DEADLINE
     ) -> dict[str, Any]:
         control = self.description()["control"]
         timeout = aiohttp.ClientTimeout(total=deadline)
@@ -103,9 +109,13 @@ class LabClient:
                 answer: dict[str, Any] = json.loads(await response.text())
                 status = response.status
         except TimeoutError as error:
-            raise LabError(f"the lab did not answer within {deadline:.0f} s: outcome unknown") from error
-        except (OSError, aiohttp.ClientError) as error:
+            raise LabUnknownError(f"the lab did not answer within {deadline:g} s") from error
+        except aiohttp.ClientConnectorError as error:
             raise LabNotRunningError(f"no lab answers in {self.directory}: {error}") from error
+        except (OSError, aiohttp.ClientError, ValueError) as error:
+            raise LabUnknownError(f"the lab gave no whole answer: {error or type(error).__name__}") from error
+        if status >= 500:
+            raise LabUnknownError(str(answer.get("error", status)))
         if status == 404:
             raise NoSuchFaultError(str(answer.get("error", "not found")))
         if status >= 400:

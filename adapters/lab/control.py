@@ -3,7 +3,8 @@
     GET /status · GET /faults · POST /faults/NAME {target, seconds} · DELETE /faults/NAME
     PUT /links/NAME {mode, delay} · GET /orders/lost · POST /down
 
-Errors are 404 (no such fault or link), 409 (not possible now), 400 (malformed), each with {"error": text}.
+Errors are 404 (no such fault or link), 409 (not possible now), 400 (malformed), 504 (not confirmed), each with
+{"error": text}.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from adapters.lab.cluster import SQL_ERRORS, Cluster
-from adapters.lab.errors import LabError, NoSuchFaultError
+from adapters.lab.errors import LabError, LabUnknownError, NoSuchFaultError
 from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.links.links import Mode
 from adapters.lab.links.wiring import Wiring
@@ -34,6 +35,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except NoSuchFaultError as error:
         return web.json_response({"error": str(error)}, status=404)
+    except LabUnknownError as error:
+        return web.json_response({"error": str(error)}, status=504)
     except LabError as error:
         return web.json_response({"error": str(error)}, status=409)
 

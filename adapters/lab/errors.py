@@ -11,5 +11,9 @@ class LabNotRunningError(LabError):
     """No lab runs in that directory."""
 
 
+class LabUnknownError(LabError):
+    """No reliable answer came: what was asked for may have happened, or not."""
+
+
 class NoSuchFaultError(LabError):
     """A fault, link or target of that name does not exist."""

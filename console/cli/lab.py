@@ -15,7 +15,7 @@ from console.cli.numbers import SECONDS, Above
 from console.cli.reach import ask, json_option
 from console.cli.shown import NOTHING, neutral, note, say, say_json, table
 from state.api.wire import with_utc
-from state.errors import ExitCode, NotFound, RecoveryError
+from state.errors import EffectUnknown, ExitCode, NotFound, ReadFailure, RecoveryError, Trouble
 
 if TYPE_CHECKING:
     from adapters.lab.client import LabClient
@@ -41,9 +41,9 @@ class LabAbsent(LabTrouble):
 
 
 @contextmanager
-def lab_errors() -> Iterator[None]:
-    """Turns the lab's errors into RecoveryError."""
-    from adapters.lab.errors import LabError, LabNotRunningError, NoSuchFaultError
+def lab_errors(*, acting: bool = False) -> Iterator[None]:
+    """Turns the lab's errors into RecoveryError; without a reliable answer an acting verb's outcome is unknown."""
+    from adapters.lab.errors import LabError, LabNotRunningError, LabUnknownError, NoSuchFaultError
 
     try:
         yield
@@ -51,6 +51,8 @@ def lab_errors() -> Iterator[None]:
         raise NotFound(str(error)) from error
     except LabNotRunningError as error:
         raise LabAbsent(str(error)) from error
+    except LabUnknownError as error:
+        raise (EffectUnknown(str(error)) if acting else ReadFailure(Trouble.ERROR, str(error))) from error
     except LabError as error:
         raise LabTrouble(str(error)) from error
 
@@ -193,12 +195,15 @@ def list_faults(directory: Path | None, as_json: bool) -> int:
 @click.argument("name")
 @click.option("--target", help="The target, where there is a choice.")
 @click.option("--seconds", type=SECONDS, help="After how many seconds it is lifted.")
+@click.option("--within", type=SECONDS, default=25.0, metavar="SECONDS", help="How long to wait for the lab's answer.")
 @DIRECTORY
 @json_option
-def inject(directory: Path | None, name: str, target: str | None, seconds: float | None, as_json: bool) -> int:
+def inject(
+    directory: Path | None, name: str, target: str | None, seconds: float | None, within: float, as_json: bool
+) -> int:
     """Inject a fault into the lab directly, without the engine and its journal."""
-    with lab_errors():
-        done = ask(_client(directory).inject(name, target, seconds))
+    with lab_errors(acting=True):
+        done = ask(_client(directory).inject(name, target, seconds, within=within))
     if as_json:
         say_json(with_utc(done))
         return ExitCode.DONE
@@ -208,12 +213,13 @@ def inject(directory: Path | None, name: str, target: str | None, seconds: float
 
 @fault.command()
 @click.argument("name")
+@click.option("--within", type=SECONDS, default=90.0, metavar="SECONDS", help="How long to wait for the reading.")
 @DIRECTORY
 @json_option
-def lift(directory: Path | None, name: str, as_json: bool) -> int:
+def lift(directory: Path | None, name: str, within: float, as_json: bool) -> int:
     """Undo a fault; return once a reading confirms it."""
-    with lab_errors():
-        done = ask(_client(directory).undo(name))
+    with lab_errors(acting=True):
+        done = ask(_client(directory).undo(name, within=within))
     if as_json:
         say_json(with_utc(done))
         return ExitCode.DONE

@@ -1,230 +1,278 @@
-"""What every acting verb gives to a script: each verb against each way it can end, with the real engine process.
+"""What every acting verb gives to a script: each verb against each way it can end.
 
-The balancer is a peer that speaks HAProxy's protocol and refuses, ignores or loses what it is told. Each verb is a
-process of its own with at most 30 s.
+The verbs are those that the command line has: one without a row here fails the first test. Each runs as a process
+against the real engine behind its sockets; targets are in memory, so that they refuse, ignore, lose or never answer.
 """
 
 from __future__ import annotations
 
-import getpass
+import asyncio
 import json
-import subprocess
-import sys
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from state.api.requests import PlanRunbook, Stop
-from tests.support.haproxy_peer import Peer, haproxy_peer
-from tests.support.real_engine import RealEngine, engine_home, folder
-from tests.support.served_desk import run_verb
+from state.api.requests import Pause, PlanChange, PlanRunbook
+from tests.contract.web import canned
+from tests.support.acting_site import HERE, Site, acting_site
+from tests.support.real_engine import folder
+from tests.support.run_books import SHOP
+from tests.support.verb_server import ROOT, Ended, VerbServer, verb_server
+from tests.support.verbs import by_path, options_of
 
-LIMIT = 30.0
-SHOP = {"balancer": "edge", "backend": "shop"}
-RUNBOOKS = {
-    "one": {
-        "runbook": "one",
-        "title": "One change",
-        "params": {"weight": {"kind": "number", "default": 5}},
-        "steps": [
-            {"id": "w", "change": "server.weight", "with": {**SHOP, "server": "green", "weight": "${weight}"}},
-            {"id": "c", "check": "server.serving", "with": {**SHOP, "server": "green"}, "for": "5s"},
-        ],
-    },
-    "failing": {
-        "runbook": "failing",
-        "title": "A change that ends its run",
-        "steps": [
-            {
-                "id": "w",
-                "change": "server.weight",
-                "with": {**SHOP, "server": "green", "weight": 5},
-                "on_failure": "stop",
-            },
-            {"id": "c", "check": "server.serving", "with": {**SHOP, "server": "green"}, "for": "5s"},
-        ],
-    },
-    "holding": {
-        "runbook": "holding",
-        "title": "Holds the backend",
-        "steps": [
-            {"id": "q", "decide": {"question": "Go on?", "options": {"go": "continue"}}},
-            {"id": "w", "change": "server.weight", "with": {**SHOP, "server": "green", "weight": 9}},
-        ],
-    },
+DONE, POLICY, TARGET, NOT_DONE, UNKNOWN, GONE, LOST = (
+    "done", "refused by policy", "refused by target", "not done", "unknown", "engine gone", "engine lost",
+)  # fmt: skip
+MODES = {TARGET: "refuses", NOT_DONE: "ignores", UNKNOWN: "vanishes", LOST: "hangs"}
+"""What the targets do in a column."""
+CARD = {DONE: 0, POLICY: 4, TARGET: 1, NOT_DONE: 1, UNKNOWN: 5, GONE: 6, LOST: 5}
+"""A verb with a card: in the last column the engine is lost after it accepted and sent."""
+CONTROL = {DONE: 0, POLICY: 4, UNKNOWN: 5, GONE: 6, LOST: 5}
+"""A verb that asks the engine only; no target answers it. Unknown: the engine fails at it. Lost: it never answers."""
+FAULT = {DONE: 0, TARGET: 1, NOT_DONE: 1, UNKNOWN: 5, GONE: 6, LOST: 5}
+"""A verb that asks the lab, past engine and policy."""
+Before = Callable[[Site], Awaitable[str]]
+
+
+async def nothing(_site: Site) -> str:
+    return ""
+
+
+async def drained(site: Site) -> str:
+    await site.engine.outside.balancers["edge"].set_state("shop", "green", "drain", deadline=1)  # type: ignore[attr-defined]
+    return ""
+
+
+async def failed(site: Site) -> str:
+    """A run that stands at a change that its target refused."""
+    site.manners.mode = "refuses"
+    run = await site.act(PlanRunbook("one"))
+    await site.stands(run, "paused")
+    site.manners.mode = "well"
+    return run
+
+
+async def ended(site: Site) -> str:
+    run = await site.act(PlanChange("server.weight", {**SHOP, "server": "green", "weight": 7}))
+    await site.stands(run, "done")
+    return run
+
+
+async def asking(site: Site) -> str:
+    run = await site.act(PlanRunbook("asking"))
+    await site.stands(run, "waiting")
+    return run
+
+
+async def resting(site: Site) -> str:
+    run = await site.act(PlanRunbook("long"))
+    await site.stands(run, "running")
+    return run
+
+
+async def paused(site: Site) -> str:
+    run = await resting(site)
+    await site.engine.control(HERE, run, Pause())
+    return run
+
+
+@dataclass(frozen=True)
+class Row:
+    """One verb: its words, what must have happened before, and its code in each column that it has."""
+
+    words: str
+    codes: dict[str, int]
+    before: Before = nothing
+
+
+MATRIX = {
+    "traffic weight": Row("edge shop green 5", CARD),
+    "traffic drain": Row("edge shop green", CARD),
+    "traffic ready": Row("edge shop green", CARD, drained),
+    "traffic flip": Row("edge shop green", CARD),
+    "db switchover": Row("orders n2 --name orders", CARD),
+    "run start": Row("single", CARD),
+    "run retry": Row(
+        "{run} w", {**CARD, TARGET: 7, NOT_DONE: 7}, failed
+    ),  # its runbook pauses: a person says what follows
+    "run undo": Row("{run}", CARD, ended),
+    "run pause": Row("{run}", CONTROL, resting),
+    "run resume": Row("{run}", CONTROL, paused),
+    "run stop": Row("{run}", CONTROL, resting),
+    "run skip": Row("{run} q --reason tested", CONTROL, asking),
+    "run decide": Row("{run} go --step q#1", CONTROL, asking),
+    "stop": Row("", CONTROL, resting),
+    "engine reload": Row("", CONTROL),
+    "lab fault inject": Row("bad-release", FAULT),
+    "lab fault lift": Row("bad-release", FAULT),
 }
-VERBS = {
-    "weight": ("traffic", "weight", "edge", "shop", "green", "5"),
-    "drain": ("traffic", "drain", "edge", "shop", "green"),
-    "ready": ("traffic", "ready", "edge", "shop", "green"),
-    "flip": ("traffic", "flip", "edge", "shop", "green"),
-    "start": ("run", "start", "failing"),
-    "retry": ("run", "retry", "{run}", "w"),
-    "undo": ("run", "undo", "{run}"),
+READING = {
+    "status", "check", "schema", "completion", "traffic show", "db show",
+    "runbook list", "runbook show", "runbook lint",
+    "run list", "run show", "run watch", "journal tail", "journal show", "journal verify", "journal export",
+    "engine status", "lab status", "lab fault list",
+}  # fmt: skip
+ELSEWHERE = {
+    "engine run": "tests/scenarios/test_unit_file.py",
+    "engine start": "tests/scenarios/test_cli_engine_life.py",
+    "engine stop": "tests/scenarios/test_cli_engine_life.py",
+    "lab up": "tests/lab/test_lab_bonds.py",
+    "lab down": "tests/lab/test_lab_bonds.py",
+    "demo": "tests/lab/test_lab_bonds.py",
+    "console": "tests/terminal/test_console.py",
+    "bridge": "tests/scenarios/test_cli_host.py",
 }
+"""Verbs that start, end or carry processes: where these are tested."""
+CELLS = [(name, column) for name, row in MATRIX.items() for column in row.codes]
 
 
-def estate() -> dict[str, Any]:
-    return {
-        "estate": "matrix",
-        "environment": "lab",
-        "sites": {"east": {}},
-        "people": {"u1": {"accounts": [getpass.getuser()], "roles": ["commander", "responder"]}},
-        "services": {
-            "shop": {
-                "tier": 1, "rto": "5m", "rpo": "1MB", "owners": ["u1"],
-                "traffic": {"balancers": ["edge"], "backend": "shop", "floor": 1,
-                            "colours": {"blue": "1", "green": "2"}},
-            }
-        },
-        "polling": {"every": "200ms", "deadline": "190ms", "stale_after": "1s"},
-        "runbooks": ["books"],
-        "policies": {"confirm": {"arm": "20ms", "plan_expires": "2m"}},
-    }  # fmt: skip
+@pytest.fixture(scope="module")
+def verbs() -> Iterator[VerbServer]:
+    with verb_server() as server:
+        yield server
 
 
-class Site:
-    """One engine process with its balancer's peer."""
+def test_every_verb_has_its_row() -> None:
+    known = by_path()
+    assert set(MATRIX) | READING | set(ELSEWHERE) == set(known)
+    assert len(MATRIX) + len(READING) + len(ELSEWHERE) == len(known)
+    assert {name for name, row in MATRIX.items() if set(row.codes) == set(CARD)} == {
+        name for name, command in known.items() if "--yes-nonce" in options_of(command)
+    }
+    for name, where in ELSEWHERE.items():
+        assert (ROOT / where).is_file(), name
 
-    def __init__(self, engine: RealEngine, peer: Peer) -> None:
-        self.engine, self.peer = engine, peer
 
-    def verb(self, *argv: str, within: str = "") -> subprocess.CompletedProcess[bytes]:
-        more = ["--within", within] if within else []
-        return run_verb(
-            *argv, "--yes-nonce", *more, "--estate", str(self.engine.place.file), limit=LIMIT, RECOVERY_ESTATE=""
+async def card_or_control(verbs: VerbServer, name: str, column: str) -> Ended:
+    row = MATRIX[name]
+    async with acting_site(roles=("observer",) if column == POLICY else ("commander", "responder")) as site:
+        run = await row.before(site)
+        words = [*name.split(), *row.words.format(run=run).split(), "--estate", str(site.estate)]
+        if row.codes.keys() == CARD.keys():
+            words += ["--yes-nonce", *(["--within", "4"] if column == UNKNOWN else [])]
+            site.manners.mode = MODES.get(column, "well")
+        elif column in (UNKNOWN, LOST):
+            misbehave(site, silent=column == LOST)
+        if column == GONE:
+            await site.lose()
+        site.manners.told.clear()
+        verb = asyncio.create_task(verbs.run(*words))
+        if column == LOST:
+            await asyncio.wait_for(site.manners.told.wait(), 30)
+            await site.lose()
+        done = await verb
+        if column in (TARGET, NOT_DONE) and name != "run retry":
+            assert [r.id for r in site.engine.history.open()] == [], "its lease is given back"
+        return done
+
+
+def misbehave(site: Site, *, silent: bool) -> None:
+    """From now on the engine fails at every control, or never answers one."""
+
+    async def control(*_: Any) -> None:
+        site.manners.told.set()
+        if silent:
+            await asyncio.Event().wait()
+        raise ZeroDivisionError("a defect")
+
+    for verb in ("control", "stop_all", "reload"):
+        setattr(site.engine, verb, control)
+
+
+@asynccontextmanager
+async def lab_that(column: str) -> AsyncIterator[Path]:
+    """The folder of a lab whose control socket answers as a column wants."""
+    answer: tuple[int, Any] | bytes | None = {
+        DONE: (200, {"state": "active", "target": "green"}),
+        TARGET: (409, {"error": "bad-release is active on green; undo it first"}),
+        NOT_DONE: (409, {"error": "green-east did not accept the fault"}),
+        UNKNOWN: (504, {"error": "bad-release on green undone: not within 45 s"}),
+        LOST: b"",
+        GONE: b"",
+    }[column]
+    answers = {"POST /faults/bad-release": answer, "DELETE /faults/bad-release": answer}
+    with folder() as place:
+        (place / "LAB.json").write_text(f'{{"control": "{place}/c.sock"}}')
+        async with canned(answers, place / "c.sock"):
+            if column == GONE:
+                (place / "c.sock").unlink()
+            yield place
+
+
+async def fault(verbs: VerbServer, name: str, column: str) -> Ended:
+    async with lab_that(column) as place:
+        return await verbs.run(*name.split(), MATRIX[name].words, "--dir", str(place))
+
+
+@pytest.mark.parametrize("column", CARD)
+async def test_each_verb_ends_with_the_code_of_what_happened(verbs: VerbServer, column: str) -> None:
+    at_once = asyncio.Semaphore(9)
+
+    async def cell(name: str) -> tuple[str, Ended]:
+        async with at_once:
+            return name, await (fault if name.startswith("lab") else card_or_control)(verbs, name, column)
+
+    ends = await asyncio.gather(*(cell(name) for name, where in CELLS if where == column))
+    wrong = {
+        name: (MATRIX[name].codes[column], end.said) for name, end in ends if end.code != MATRIX[name].codes[column]
+    }
+    assert wrong == {}
+    for name, end in ends:
+        assert "Traceback" not in end.err, name
+        if column == POLICY:
+            assert "by rule role" in end.err, name
+        if column in (UNKNOWN, LOST):
+            assert "do not repeat it" in end.err or "Read the target before" in end.err, (name, end.said)
+        if column == LOST and MATRIX[name].codes == CARD:
+            assert "was accepted, then the engine was lost" in end.err, (name, end.said)
+
+
+async def test_a_rule_of_the_card_is_4_and_its_way_out_is_told(verbs: VerbServer) -> None:
+    async with acting_site() as site:
+        where = ("--yes-nonce", "--estate", str(site.estate))
+        floor = await verbs.run("traffic", "drain", "edge", "shop", "blue", *where)
+        assert (floor.code, "by rule floor" in floor.err) == (4, True), floor.said
+        run = await asking(site)
+        held = [
+            verbs.run(*name.split(), *MATRIX[name].words.split(), *where)
+            for name in ("traffic weight", "traffic drain", "traffic flip", "run start")
+        ]
+        for end in await asyncio.gather(*held):
+            assert (end.code, "by rule lease" in end.err, run in end.err) == (4, True, True), end.said
+        retry = await verbs.run("run", "retry", run, "q", *where)
+        assert (retry.code, "by rule step-held" in retry.err) == (4, True), retry.said
+
+
+async def test_a_run_that_needs_a_person_is_7_and_names_the_verbs_that_go_on(verbs: VerbServer) -> None:
+    async with acting_site() as site:
+        where = ("--estate", str(site.estate))
+        waits = await verbs.run("run", "start", "asking", "--yes-nonce", *where)
+        assert waits.code == 7, waits.said
+        assert "recovery run decide R-1 'go' --step q#1" in waits.err
+        assert (await verbs.run("run", "decide", "R-1", "go", "--step", "q#1", *where)).code == 0
+        watched = await verbs.run("run", "watch", "R-1", *where)
+        assert watched.code == 0, watched.said
+
+
+async def test_without_a_limit_a_verb_does_not_wait_for_ever_for_an_unknown_outcome(verbs: VerbServer) -> None:
+    async with acting_site() as site:
+        site.manners.mode = "vanishes"
+        end = await verbs.run(
+            "traffic", "weight", "edge", "shop", "green", "5", "--yes-nonce", "--estate", str(site.estate)
         )
-
-    async def prepared(self, name: str) -> tuple[str, ...]:
-        """The verb's words, after what must have happened before it."""
-        run = ""
-        if name == "ready":
-            self.peer.admin["green"] = 0x08
-        if name == "retry":
-            self.peer.mode = "refuses"
-            run = await self.engine.submit(await self.engine.plan(PlanRunbook("one")))
-            assert (await self.engine.settled(run, 10)).state == "paused"
-            self.peer.mode = "well"
-        if name == "undo":
-            run = await self.engine.act("server.weight", **SHOP, server="green", weight=7)
-            assert (await self.engine.settled(run, 10)).state == "done"
-        return tuple(word.format(run=run) for word in VERBS[name])
-
-    async def free(self) -> None:
-        """End every run and heal the peer."""
-        self.peer.reset()
-        await self.engine.client.stop_all()
-        for run, row in (await self.engine.client.view("runbooks")).runs.items():
-            if row.state not in ("done", "failed", "stopped"):
-                await self.engine.settled(run, 20)
+        assert (end.code, "do not repeat it" in end.err) == (5, True), end.said
 
 
-@pytest.fixture
-async def site() -> Any:
-    with ExitStack() as stack:
-        place = stack.enter_context(folder())
-        peer = stack.enter_context(haproxy_peer(place))
-        tree = estate()
-        tree["balancers"] = {"edge": {"kind": "haproxy", "site": "east", "socket": str(peer.socket)}}
-        engine = stack.enter_context(engine_home(tree))
-        _write_books(engine)
-        await engine.start()
-        yield Site(engine, peer)
-
-
-def _write_books(engine: RealEngine) -> None:
-    books = engine.place.file.parent / "books"  # type: ignore[union-attr]
-    books.mkdir()
-    for name, book in RUNBOOKS.items():
-        (books / f"{name}.yaml").write_text(json.dumps(book))
-
-
-def lines_of(done: subprocess.CompletedProcess[bytes]) -> str:
-    return done.stderr.decode() + done.stdout.decode()
-
-
-async def test_done_is_0_and_verified(site: Site) -> None:
-    for name in VERBS:
-        done = site.verb(*await site.prepared(name))
-        assert done.returncode == 0, f"{name}: {lines_of(done)}"
-        await site.free()
-
-
-@pytest.mark.parametrize("mode", ["refuses", "ignores"])
-async def test_refused_by_the_target_or_not_done_is_1_and_the_lease_is_given_back(site: Site, mode: str) -> None:
-    for name in VERBS:
-        words = await site.prepared(name)
-        site.peer.mode = mode
-        done = site.verb(*words)
-        code = 7 if name == "retry" else 1  # its runbook pauses there: a person says what follows
-        assert done.returncode == code, f"{name}: {lines_of(done)}"
-        if name == "retry":
-            assert "recovery run retry" in lines_of(done)
-            await site.free()
-        open_ = [r for r in (await site.engine.client.view("runbooks")).runs.values() if "stop" in r.next_actions]
-        assert open_ == [], name
-        await site.free()
-
-
-async def test_refused_by_policy_is_4(site: Site) -> None:
-    words = {name: await site.prepared(name) for name in VERBS if name != "retry"}
-    holder = await site.engine.submit(await site.engine.plan(PlanRunbook("holding")))
-    words["retry"] = ("run", "retry", holder, "q")
-    for name, argv in words.items():
-        done = site.verb(*argv)
-        assert done.returncode == 4, f"{name}: {lines_of(done)}"
-        assert b"by rule" in done.stderr
-    site.peer.weights = {"blue": 100, "green": 100}
-    await site.engine.client.control(holder, Stop())
-    await site.engine.settled(holder, 10)
-    site.peer.admin["green"] = 0x08
-    done = site.verb("traffic", "drain", "edge", "shop", "blue")
-    assert (done.returncode, b"rule floor" in done.stderr) == (4, True), lines_of(done)
-
-
-async def test_an_unknown_outcome_is_5(site: Site) -> None:
-    for name in VERBS:
-        words = await site.prepared(name)
-        site.peer.mode = "vanishes"
-        done = site.verb(*words, within="3")
-        assert done.returncode == 5, f"{name}: {lines_of(done)}"
-        assert b"do not repeat it" in done.stderr
-        site.peer.mode, site.peer.readable = "well", True
-        await site.free()
-
-
-async def test_without_a_limit_a_verb_does_not_wait_for_ever_for_an_unknown_outcome(site: Site) -> None:
-    site.peer.mode = "vanishes"
-    done = site.verb(*VERBS["weight"])
-    assert done.returncode == 5, lines_of(done)
-
-
-async def test_an_engine_that_is_gone_is_6_and_one_that_is_lost_after_it_accepted_is_5(site: Site) -> None:
-    words = {name: await site.prepared(name) for name in VERBS if name != "retry"}
-    words["retry"] = ("run", "retry", "R-1", "w")
-    site.peer.reset("hangs")
-    argv = [*VERBS["weight"], "--yes-nonce", "--estate", str(site.engine.place.file)]
-    verb = subprocess.Popen(
-        [sys.executable, "-m", "console.cli", *argv], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert site.peer.commanded.wait(10)
-    site.engine.kill()
-    _, said = verb.communicate(timeout=LIMIT)
-    assert verb.returncode == 5, said.decode()
-    assert b"was accepted, then the engine was lost" in said
-    for name, each in words.items():
-        done = site.verb(*each)
-        assert done.returncode == 6, f"{name}: {lines_of(done)}"
-
-
-async def test_a_waiting_run_is_7_and_names_the_verbs_that_go_on(site: Site) -> None:
-    done = site.verb("run", "start", "holding")
-    assert done.returncode == 7, lines_of(done)
-    assert b"recovery run decide R-1 'go' --step q#1" in done.stderr
-    plan = await site.engine.plan(PlanRunbook("one", {"weight": "3"}))
-    assert plan.refusals[0].rule == "lease"
-    decided = run_verb("run", "decide", "R-1", "go", "--estate", str(site.engine.place.file), RECOVERY_ESTATE="")
-    assert decided.returncode == 0, lines_of(decided)
-    watched = run_verb("run", "watch", "R-1", "--estate", str(site.engine.place.file), RECOVERY_ESTATE="", limit=LIMIT)
-    assert watched.returncode == 0, lines_of(watched)
+async def test_a_value_that_the_runbook_cannot_take_is_bad_input(verbs: VerbServer) -> None:
+    async with acting_site() as site:
+        end = await verbs.run("run", "start", "one", "nope=1", "--json", "--estate", str(site.estate))
+        error = json.loads(end.out)["error"]
+        assert (end.code, error["exit"], error["kind"], end.err) == (2, 2, "bad-input", ""), end.said
+        assert error["problems"][0]["value"] == "'nope'"
+        weight = ("traffic", "weight", "edge", "nowhere", "green", "5", "--json")
+        error = json.loads((await verbs.run(*weight, "--estate", str(site.estate))).out)["error"]
+        assert (error["kind"], error["exit"]) == ("not-found", 2)

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 
 import click
 import pytest
 
 from console.cli.ending import run_to_code
 from console.cli.examples import EXAMPLES
-from console.cli.verbs import VERBS, recovery
+from console.cli.verbs import recovery
+from tests.support.verbs import by_path, options_of
 
-
-def leaves(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            yield from leaves(below, (*path, name))
-    else:
-        yield path, command
-
-
-def every_verb() -> list[tuple[tuple[str, ...], click.Command]]:
-    context = click.Context(recovery)
-    found = []
-    for name in VERBS:
-        command = recovery.get_command(context, name)
-        assert command is not None
-        found += leaves(command, (name,))
-    return found
-
-
-PATHS = {" ".join(path): command for path, command in every_verb()}
+PATHS = by_path()
 
 
 def taking_words() -> list[tuple[str, str]]:
@@ -72,14 +53,14 @@ def test_the_help_of_each_verb_has_an_example_that_it_accepts(path: str, capsys:
 def test_what_prints_has_json(path: str) -> None:
     if path in ("console", "engine run", "journal export"):
         return  # screens, a process in the foreground, and bytes for a file
-    assert "--json" in {opt for param in PATHS[path].params for opt in param.opts}
+    assert "--json" in options_of(PATHS[path])
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.split()[0] not in ("lab", "demo")])
 def test_what_asks_an_engine_has_host(path: str) -> None:
     if path in ("schema", "completion"):
         return  # they ask nobody
-    assert "--host" in {opt for param in PATHS[path].params for opt in param.opts}
+    assert "--host" in options_of(PATHS[path])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A defect in judging ends neither the engine's clock nor its journal: it is logged once, and the next reading counts."""
+"""A defect in judging ends neither the engine's clock nor its journal: it is logged once, and later readings count."""
 
 from __future__ import annotations
 

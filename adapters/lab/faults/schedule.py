@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import asdict, dataclass
 
-from adapters.lab.errors import LabError, NoSuchFaultError
+from adapters.lab.errors import LabError, LabUnknownError, NoSuchFaultError
 from adapters.lab.faults.faults import CATALOGUE, Fault
 from adapters.lab.targets import Bench
 from adapters.lab.waiting import until
@@ -83,7 +83,10 @@ class FaultSchedule:
             return asdict(injection)
 
     async def undo(self, name: str) -> dict[str, object]:
-        """Undo a fault and confirm it by reading. Raises LabError when it was not injected or not confirmed in time."""
+        """Undo a fault and confirm it by reading.
+
+        Raises LabError when it was not injected, LabUnknownError when it was not confirmed in time.
+        """
         self._fault(name)
         expiry = self._expiries.pop(name, None)
         if expiry is not None:
@@ -105,7 +108,7 @@ class FaultSchedule:
                 await until(f"{name} on {target} undone", lambda: fault.undone(target), fault.settles_within, 0.2)
             except LabError as error:
                 injection.state, injection.error = "undo-failed", str(error)
-                raise
+                raise LabUnknownError(str(error)) from error
             injection.state, injection.undone_at, injection.error = "undone", time.time(), ""
             return asdict(injection)
 
