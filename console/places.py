@@ -77,14 +77,14 @@ class EnginePlace:
         return self.state / "engine.log"
 
 
-def find(wanted: str | None = None) -> EnginePlace:
+def find(wanted: str | None = None, option: str = "--estate") -> EnginePlace:
     """The place of the estate that is meant, and in `chosen` why.
 
     Order: the argument, `$RECOVERY_ESTATE`, `./recovery.yaml`, the running lab, the only engine on this host,
     `./config/recovery.yaml`. An argument is a file, a folder with a recovery.yaml, or the name of a running
-    engine's estate. Raises NotFound, or ConfigError when the file names no estate.
+    engine's estate; `option` is how it was given. Raises NotFound, or ConfigError when the file names no estate.
     """
-    for named, why in ((wanted, "--estate"), (os.environ.get("RECOVERY_ESTATE"), "$RECOVERY_ESTATE")):
+    for named, why in ((wanted, option), (os.environ.get("RECOVERY_ESTATE"), "$RECOVERY_ESTATE")):
         if named:
             return _named(named, why)
     here = Path(ESTATE_FILE)
@@ -99,7 +99,7 @@ def find(wanted: str | None = None) -> EnginePlace:
     beside = Path("config") / ESTATE_FILE
     if beside.is_file():
         return of_file(beside, "in ./config")
-    names = ", ".join(path.parent.name for path in running)
+    names = ", ".join(sorted(path.parent.name for path in running))
     raise NotFound(
         f"several engines run here: {names}; choose with --estate NAME"
         if running

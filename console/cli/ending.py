@@ -107,5 +107,5 @@ def _usage(error: click.ClickException) -> Failure:
     context = error.ctx if isinstance(error, click.UsageError) else None
     usage = f"{context.get_usage()}\n" if context is not None else ""
     path = context.command_path if context is not None else "recovery"
-    message = neutral(error.format_message())
+    message = neutral(" ".join(error.format_message().split()))
     return Failure("usage", "", (message,), f"{usage}Try: {path} --help", int(ExitCode.USAGE), {})

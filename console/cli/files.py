@@ -27,7 +27,7 @@ def check(file: Path | None, as_json: bool) -> int:
 
     if (code := run_there()) is not None:
         return code
-    estate = find(str(file) if file else None).file
+    estate = find(str(file) if file else None, "FILE").file
     if estate is None:
         raise NotFound("the running engine does not report its estate file: give FILE")
     return report_problems(problems_of(estate), f"{estate}: valid", as_json=as_json)

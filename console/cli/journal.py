@@ -13,6 +13,7 @@ import click
 
 from console.cli.entries import PAGE, Entries, EntryFilter, instant, known_kind, newest, read_journal
 from console.cli.groups import Tailing
+from console.cli.numbers import Whole
 from console.cli.reach import estate_option, json_option
 from console.cli.shown import complain, note, say, say_json, say_json_line
 from console.cli.streams import ENDS, OUTPUT_CLOSED
@@ -42,7 +43,7 @@ def filter_options(verb: F) -> F:
 
 
 @journal.command()
-@click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many entries.")
+@click.option("-n", "--lines", default=20, show_default=True, type=Whole(1, 1000), help="How many entries.")
 @click.option("-f", "--follow", is_flag=True, help="Follow new entries until interrupted.")
 @filter_options
 @estate_option
@@ -84,7 +85,7 @@ def _line(row: JournalRow) -> str:
 
 
 @journal.command()
-@click.argument("seq", type=click.IntRange(1))
+@click.argument("seq", type=Whole(1))
 @estate_option
 @json_option
 def show(estate: str | None, as_json: bool, seq: int) -> int:

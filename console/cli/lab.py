@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.cli.groups import Reporting, Suggesting
-from console.cli.numbers import SECONDS, Above
+from console.cli.numbers import SECONDS, Above, Whole
 from console.cli.reach import ask, json_option
 from console.cli.shown import NOTHING, neutral, note, say, say_json, table
 from state.api.wire import with_utc
@@ -72,7 +72,7 @@ def lab() -> None:
 @DIRECTORY
 @click.option("--embedded", is_flag=True, help="Use only what the Python packages contain.")
 @click.option("--without", multiple=True, metavar="COMPONENT", help="Leave a component out; may be repeated.")
-@click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 3), help="PostgreSQL nodes.")
+@click.option("--nodes", default=3, show_default=True, type=Whole(1, 3), help="PostgreSQL nodes.")
 @click.option("--rate", default=20.0, show_default=True, type=Above(MOST_RATE), help="Orders a second.")
 @json_option
 def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: int, rate: float, as_json: bool) -> int:

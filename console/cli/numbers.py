@@ -29,5 +29,23 @@ class Above(click.ParamType[float]):
         return number
 
 
+class Whole(click.ParamType[int]):
+    """A whole number from `least` on, at most `most` where there is one: ASCII digits."""
+
+    name = "number"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self.least, self.most = least, most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number. Fails as wrong usage that names the option."""
+        text = str(value)
+        number = int(text) if re.fullmatch(r"[0-9]{1,18}", text) else -1
+        if number < self.least or (self.most is not None and number > self.most):
+            end = "on" if self.most is None else f"to {self.most}"
+            self.fail(f"{text!r} is not a whole number from {self.least} {end}", param, ctx)
+        return number
+
+
 SECONDS = Above(MOST_SECONDS)
-PORT = click.IntRange(1, LAST_PORT)
+PORT = Whole(1, LAST_PORT)

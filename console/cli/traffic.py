@@ -9,6 +9,7 @@ import click
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
 from console.cli.look import SeenView, gather, heading, verdict_code
+from console.cli.numbers import Whole
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import say, say_json, table
 from state.api.requests import PlanChange
@@ -105,7 +106,7 @@ def _change(kind: str, **args: Any) -> PlanChange:
 @click.argument("balancer")
 @click.argument("backend")
 @click.argument("server")
-@click.argument("weight", type=click.IntRange(0, MOST_WEIGHT))
+@click.argument("weight", type=Whole(0, MOST_WEIGHT))
 @estate_option
 @acting_options
 def weight(estate: str | None, balancer: str, backend: str, server: str, weight: int, manner: Manner) -> int:

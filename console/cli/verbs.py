@@ -88,5 +88,5 @@ def recovery() -> None:
     """A terminal command center for recovery.
 
     Exit codes: 0 pass or done, 1 fail or not done, 2 bad usage or config, 3 unknown, 4 refused by a rule,
-    5 outcome unknown, 6 engine unreachable.
+    5 outcome unknown, 6 engine unreachable, 7 needs a person.
     """

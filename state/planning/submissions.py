@@ -200,7 +200,7 @@ class Submissions:
             targets=tuple(targets),
             request={} if draft.request is None else write(draft.request),
             steps=tuple(steps),
-            message=f"{draft.title}: {len(steps)} steps",
+            message=f"{draft.title}: {len(steps)} step{'s' if len(steps) != 1 else ''}",
         )
         if (size := len(canonical(body.as_json()))) > MAX_PAYLOAD:
             fact = f"the plan has {size // 1024} KiB, one journal entry has at most {MAX_PAYLOAD // 1024}"

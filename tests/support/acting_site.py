@@ -36,9 +36,6 @@ from tests.support.small_estate import BalancerSource, RealClock, runbook
 from tests.unit.verdict_world import MB, manager, primary, standby
 
 T = TypeVar("T")
-MODES = ("well", "refuses", "ignores", "vanishes", "hangs")
-"""What a target does to an effect: takes it; refuses; answers as after success without an effect; gives no answer and
-cannot be read any more; never answers."""
 HERE = Caller(os.getuid(), "here", "u1", ("commander", "responder"), "test", read_only=False)
 STANDBYS = ("n1", "n2", "n3")
 BOOKS = (
@@ -77,7 +74,11 @@ TREE: dict[str, Any] = {
 
 @dataclass
 class Manners:
-    """How the targets of a site behave; `told` is set when one is told something."""
+    """How the targets of a site behave; `told` is set when one is told something.
+
+    `mode`: `well`; `refuses`; `ignores`: an answer as after success, and no effect; `vanishes`: no answer, and nothing
+    can be read any more; `hangs`: no answer at all.
+    """
 
     mode: str = "well"
     readable: bool = True

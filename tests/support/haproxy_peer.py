@@ -24,7 +24,7 @@ STAT_HEAD = (
     "act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,"
     "check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,"
 )
-UP, STOPPED = 2, 0
+UP = 2
 FORCED_DRAIN = 0x08
 INFO = f"Name: HAProxy\nVersion: 2.6.12\nPid: {os.getpid()}\nStart_time_sec: 1700000000\nnode: peer\n"
 
@@ -32,8 +32,7 @@ INFO = f"Name: HAProxy\nVersion: 2.6.12\nPid: {os.getpid()}\nStart_time_sec: 170
 class Peer:
     """One backend `shop` with servers `blue` and `green`.
 
-    `mode` says what happens to a command: `well`; `refuses`: permission denied; `ignores`: an empty answer, as after
-    success, and no effect; `vanishes`: no answer, and nothing can be read any more; `hangs`: no answer at all.
+    `mode` says what happens to a command: `well`; `refuses`: permission denied; `hangs`: no answer at all.
     """
 
     def __init__(self, socket: Path) -> None:
@@ -44,7 +43,7 @@ class Peer:
     def reset(self, mode: str = "well") -> None:
         """As it was at the start, in a mode."""
         self.weights, self.admin = {"blue": 100, "green": 0}, {"blue": 0, "green": 0}
-        self.mode, self.readable = mode, True
+        self.mode = mode
         self.commanded.clear()
 
     async def serve(self, ready: threading.Event) -> None:
@@ -64,8 +63,7 @@ class Peer:
             for command in (await reader.readline()).decode().strip().split(";"):
                 answer = self._one(command)
                 if answer is None:
-                    if self.mode == "hangs":
-                        await asyncio.sleep(60)
+                    await asyncio.sleep(60)
                     break
                 writer.write(answer.encode())
             await writer.drain()
@@ -75,8 +73,6 @@ class Peer:
         words = command.split()
         if words[:2] == ["set", "server"]:
             return self._set(words[2].partition("/")[2], words[3], words[4])
-        if not self.readable:
-            return None
         if words[:2] == ["show", "info"]:
             return f"{INFO}\n"
         if words[:3] == ["show", "servers", "state"]:
@@ -96,13 +92,13 @@ class Peer:
         self.commanded.set()
         if self.mode == "refuses":
             return "Permission denied\n\n"
-        if self.mode == "vanishes":
-            self.readable = False
-        if self.mode == "well" and what == "weight":
+        if self.mode == "hangs":
+            return None
+        if what == "weight":
             self.weights[server] = int(value)
-        elif self.mode == "well":
+        else:
             self.admin[server] = FORCED_DRAIN if value == "drain" else 0
-        return "\n" if self.mode in ("well", "ignores") else None
+        return "\n"
 
 
 @contextmanager

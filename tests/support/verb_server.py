@@ -42,16 +42,22 @@ class VerbServer:
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self._process, self._folder, self._count = process, folder, 0
 
-    async def run(self, *argv: str, env: Mapping[str, str] | None = None, limit: float = LIMIT) -> Ended:
-        """Run a verb to its end."""
+    async def run(self, *argv: str, env: Mapping[str, str | None] | None = None, homeless: bool = False) -> Ended:
+        """Run a verb to its end. A variable that is None is left out; `homeless` = in a folder that was removed."""
         self._count += 1
         place = self._folder / str(self._count)
         place.mkdir()
-        order = {"argv": argv, "place": str(place), "env": {**os.environ, **(env or {})}}
+        merged = {**os.environ, **(env or {})}
+        order = {
+            "argv": argv,
+            "place": str(place),
+            "env": {name: value for name, value in merged.items() if value is not None},
+            "homeless": homeless,
+        }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(LIMIT):
             while not (place / "code").exists():
                 await asyncio.sleep(0.02)
         out, err = ((place / name).read_text(errors="replace") for name in ("out", "err"))
@@ -120,6 +126,9 @@ def _become(order: Mapping[str, Any], place: Path) -> None:
         (2, str(place / "err"), os.O_WRONLY | os.O_CREAT),
     ):
         os.dup2(os.open(path, flags, 0o600), descriptor)
+    if order["homeless"]:
+        os.chdir(gone := tempfile.mkdtemp(prefix="gone-", dir="/tmp"))
+        os.rmdir(gone)
     os.environ.clear()
     os.environ.update(order["env"])
     try:
