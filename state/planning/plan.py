@@ -74,14 +74,19 @@ def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
     return tuple(pinned.get(s.id, s) for s in draft.steps)
 
 
+def follows(changes: Sequence[Change]) -> list[bool]:
+    """Of each change whether an earlier one of the plan changes a target of it."""
+    touched: set[str] = set()
+    told: list[bool] = []
+    for change in changes:
+        told.append(bool(touched & set(change.targets)))
+        touched |= set(change.targets)
+    return told
+
+
 def in_order(seen: Sequence[Seen]) -> list[tuple[Seen, bool]]:
     """Each change, and whether an earlier one of the plan changes a target of it."""
-    touched: set[str] = set()
-    told: list[tuple[Seen, bool]] = []
-    for one in seen:
-        told.append((one, bool(touched & set(one.change.targets))))
-        touched |= set(one.change.targets)
-    return told
+    return list(zip(seen, follows([one.change for one in seen]), strict=True))
 
 
 def may_act(seen: Sequence[Seen]) -> list[Seen]:

@@ -13,7 +13,7 @@ from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
 from state.planning.library import Library
-from state.planning.plan import Draft, Seen, in_order
+from state.planning.plan import Draft, Seen, follows
 from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
 from state.ports.target import Identity, Setting
@@ -86,19 +86,22 @@ class Planner:
         return await still_as_left(run, undos, seen, self.build, READ_DEADLINE)
 
     async def see(self, draft: Draft) -> list[Seen]:
-        """Read every target of a draft now, at the same time; once more what follows an earlier change of its target.
-
-        That is then seen as the earlier one would leave it. Raises Refused when a target cannot be identified or read.
+        """Read every target of a draft now, at the same time; then, one by one, what follows an earlier change of its
+        target, as that one would leave it. Raises Refused when a target cannot be identified or read.
         """
         changes = [(s, self.build(ChangeSpec(s.what, s.args))) for s in draft.steps if s.do == "change"]
-        seen = await asyncio.gather(*(self._see(step, change) for step, change in changes))
+        later = [
+            change if earlier and isinstance(change, CanFollow) else None
+            for (_, change), earlier in zip(changes, follows([c for _, c in changes]), strict=True)
+        ]
+        leading = [self._see(*one) for one, follower in zip(changes, later, strict=True) if follower is None]
+        seen = iter(await asyncio.gather(*leading))
         left: list[Setting] = []
         found: list[Seen] = []
-        for one, earlier in in_order(seen):
-            follower = one.change if earlier and isinstance(one.change, CanFollow) else None
+        for one, follower in zip(changes, later, strict=True):
             if follower is not None:
                 follower.follow(left)
-            found.append(one if follower is None else await self._see(one.step, one.change))
+            found.append(next(seen) if follower is None else await self._see(*one))
             left += found[-1].preview.leaves
         return found
 
