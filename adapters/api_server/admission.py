@@ -30,9 +30,6 @@ class Admission(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept or refuse the connection."""
         assert isinstance(transport, asyncio.Transport)
-        if self._limiter.ended:  # accepted by the kernel in the last moment
-            transport.abort()
-            return
         uid = uid_of(transport)
         full = self._limiter.full(uid)
         if full:
@@ -50,8 +47,6 @@ class ConnectionLimiter:
     def __init__(self, make: Callable[[], web.RequestHandler]) -> None:
         self._make = make
         self._open: defaultdict[int, set[web.RequestHandler]] = defaultdict(set)
-        self.ended = False
-        """Set once the server ends: who comes then is not served any more."""
 
     def __call__(self) -> asyncio.Protocol:
         """For one new connection."""

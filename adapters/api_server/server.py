@@ -49,7 +49,6 @@ class ApiServer:
         self.sockets = sockets
         self._runners: list[web.AppRunner] = []
         self._listening: list[asyncio.Server] = []
-        self._limiters: list[ConnectionLimiter] = []
         self.streams = 0
 
     async def start(self) -> None:
@@ -60,14 +59,11 @@ class ApiServer:
 
     async def stop(self) -> None:
         """Close both, end the streams, remove the sockets."""
-        for limiter in self._limiters:
-            limiter.ended = True
         for listening in self._listening:
             listening.close()
         for runner in self._runners:
             await runner.cleanup()
         self._listening.clear()
-        self._limiters.clear()
         self._runners.clear()
         for path in (self.sockets.engine, self.sockets.observe):
             path.unlink(missing_ok=True)
@@ -86,8 +82,7 @@ class ApiServer:
         self._runners.append(runner)
         listening = bind(path, mode, gid)
         loop = asyncio.get_running_loop()
-        self._limiters.append(limiter := ConnectionLimiter(runner.server))
-        self._listening.append(await loop.create_unix_server(limiter, sock=listening))
+        self._listening.append(await loop.create_unix_server(ConnectionLimiter(runner.server), sock=listening))
 
     async def _serve(self, route: Route, side: Side, request: web.Request) -> web.StreamResponse:
         streams = route.path == STREAM

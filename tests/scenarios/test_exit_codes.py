@@ -162,7 +162,9 @@ async def card_or_control(verbs: VerbServer, name: str, column: str) -> Ended:
         site.manners.told.clear()
         verb = asyncio.create_task(verbs.run(*words))
         if column == LOST:
-            await asyncio.wait_for(site.manners.told.wait(), 30)
+            await asyncio.wait_for(site.manners.told.wait(), 60)
+            if row.codes.keys() == CARD.keys():
+                await site.followed()
             await site.lose()
         done = await verb
         if column in (TARGET, NOT_DONE) and name != "run retry":

@@ -181,6 +181,12 @@ class Site:
             while self.engine.history.runs[run].shown_state().value not in states:
                 await asyncio.sleep(0.02)
 
+    async def followed(self) -> None:
+        """Wait until a verb follows its run: a connection that is about to be accepted outlives its server."""
+        async with asyncio.timeout(60):
+            while not self.door.streams:
+                await asyncio.sleep(0.02)
+
     async def lose(self) -> None:
         """The engine ends at once, as when it is killed: its sockets close, and nothing answers any more."""
         await self.door.stop()
