@@ -22,6 +22,8 @@ from state.text import cut_middle
 from state.units import clock, least, megabytes, millis, percent, utc, utc_since
 
 V = TypeVar("V")
+TRIES = 5
+"""So often a view is asked for between two headers that must be the same."""
 SEVERITY, ALERT = 12, 40
 """So many cells of an alert's severity and name are shown: they are the monitor's, of any length."""
 
@@ -56,8 +58,16 @@ class SeenView(Generic[V]):
 
 
 async def gather(client: EngineClient, topic: str) -> SeenView[Any]:
-    """One view with the header, then the engine's clocks."""
-    header, view = await client.view("header"), await client.view(topic)
+    """One view with the header of the same readings, then the engine's clocks.
+
+    A header that is the same before and after the view is of the same readings. While they come faster than that, the
+    newest is taken.
+    """
+    header = await client.view("header")
+    for _ in range(TRIES):
+        before, view, header = header, await client.view(topic), await client.view("header")
+        if before == header:
+            break
     return SeenView(await client.hello(), header, topic, view)
 
 

@@ -292,8 +292,7 @@ class Engine:
                 if not verifier.feed(e for e in entries if e.seq <= seq):
                     break
             self.journal.chain = verifier.finish(head).problem
-            self._topics.verified_seq = 0 if self.journal.doubt else seq
-        self._topics.verified = self.journal.chain or self.journal.unread or f"chain verified to entry {seq}"
+            self._topics.checked(seq)
         self._move()
         return self.journal.chain
 

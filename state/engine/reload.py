@@ -16,7 +16,8 @@ from state.journal.writer import Journal
 from state.planning.submissions import Submissions
 from state.runs.fold import RunHistory
 from state.units import utc
-from state.views.context import Contribution, ViewContext
+from state.verdicts.cause_database import hand
+from state.views.context import Alarm, Contribution, ViewContext
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
@@ -52,7 +53,8 @@ def contribute(context: ViewContext) -> Contribution:
         return Contribution()
     since = f"estate or runbook changed {utc(change.at)}"
     how = f"cannot be loaded: {change.problem}" if change.problem else "not loaded: recovery engine reload"
-    return Contribution(alarms=(f"{since}, {how}",), estate_change=change)
+    steps = "By hand: recovery check tells what is wrong in the files; recovery engine reload takes them when valid."
+    return Contribution(alarms=(Alarm(f"{since}, {how}", hand("by hand", steps)),), estate_change=change)
 
 
 class Reload:

@@ -17,6 +17,7 @@ from state.views.memory import Memory
 
 Basis = tuple[Any, ...]
 """What a view was built from: it is valid while this is equal."""
+NOT_VERIFIED = "chain not verified yet"
 
 
 class Topics:
@@ -32,13 +33,19 @@ class Topics:
         self._memory = Memory()
         self._built: dict[str, tuple[Reads, Basis, Any]] = {}
         self._context: tuple[int, JournalState, ViewContext] | None = None
-        self.verified = "not verified yet"
-        self.verified_seq = 0
+        self._verified, self._verified_seq = NOT_VERIFIED, 0
 
     def renew(self, library: Library) -> None:
         """Another estate and other runbooks: no view of before is valid."""
         self._library, self._context = library.rows(), None
         self._built.clear()
+
+    def checked(self, seq: int) -> None:
+        """The journal was just checked up to an entry, with the result that it has."""
+        journal = self._journal
+        done = f"chain verified to entry {seq}" if seq else NOT_VERIFIED
+        self._verified = journal.chain or journal.unread or done
+        self._verified_seq = 0 if journal.doubt else seq
 
     def view(self, topic: str, version: int) -> Any:
         """The topic at a version of everything. Raises NotFound."""
@@ -77,5 +84,5 @@ class Topics:
     def _state(self) -> JournalState:
         journal = self._journal
         return JournalState(
-            journal.seq, journal.head.hex(), journal.unavailable, journal.doubt, self.verified, self.verified_seq
+            journal.seq, journal.head.hex(), journal.unavailable, journal.doubt, self._verified, self._verified_seq
         )

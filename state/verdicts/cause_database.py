@@ -43,9 +43,14 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
     if cluster.risk.health is Health.FAIL and not found and cluster.risk.lost_bytes is not None:
         lost = f"a failover now could lose {megabytes(cluster.risk.lost_bytes)} of {megabytes(cluster.risk.target)}"
         found.append(_cause(cluster, "risk", Health.WARN, lost, "Wait until a standby has caught up; see Replication."))
-    if not found and cluster.health is not Health.PASS:
+    if cluster.health is not Health.PASS and (not found or _unexplained(cluster, found)):
         found.append(_otherwise(cluster))
     return sorted(found, key=lambda each: -rank(each.health))
+
+
+def _unexplained(cluster: ClusterVerdict, found: list[Cause]) -> bool:
+    """Whether it is not known how the cluster is, and nothing found says why."""
+    return cluster.health is Health.UNKNOWN and all(cause.health is Health.WARN for cause in found)
 
 
 def hand(title: str, message: str, key: str = "b") -> NextStep:
@@ -282,7 +287,8 @@ def _node(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     if reading is None:
         return _silent(cluster, node)
     if not reading.in_recovery:
-        return _sessions(cluster, name, sessions_finding(reading))
+        full = sessions_finding(reading)
+        return _silent(cluster, node) if full is None and facts.failing else _sessions(cluster, name, full)
     if node.state == "replay paused":
         size = f", {megabytes(node.lag.unapplied)} not applied" if node.lag.unapplied is not None else ""
         steps = f"By hand on {name}: select pg_wal_replay_resume()"
@@ -304,7 +310,8 @@ def _node(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
         what = f"standby {name} is {megabytes(node.lag.replay)} behind {leader}"
         return _cause(cluster, f"{name}/behind", Health.WARN, what, steps)
     if facts.patroni_seen is not None and facts.patroni is None:
-        return None  # its manager is a source of its own
+        # Alone its manager is a source of its own; together with its server it is the node.
+        return _silent(cluster, node) if facts.failing else None
     return _cause(cluster, f"{name}/other", node.health, f"{name}: {node.message}", "See Replication for the details.")
 
 
@@ -324,6 +331,9 @@ def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
     since = seen.mono if seen is not None else None
     if manager is not None and manager_role(manager.role, manager.state):
         what = f"PostgreSQL {name} does not answer here, its Patroni says {manager.state}"
+        steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."
+    elif name == cluster.leader:
+        what = f"primary {name} does not answer here"
         steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."
     else:
         what = f"{name} does not answer" if node.facts.patroni_seen is None else f"{name} is down or cut off"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
-from state.api.views.causes import Cause, NextKind, NextStep, SubjectKind
+from state.api.views.causes import Cause, Forecast, ForecastKind, NextKind, NextStep, SubjectKind
 from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
@@ -15,14 +16,32 @@ from state.world.readings import BalancerReading, ReleaseTraffic
 from state.world.world import World
 
 FLIP = "backend.flip"
+POLL = 2.0
+"""Seconds until figures that were scraped are read and judged."""
+
+
+class PastTrouble(NamedTuple):
+    """Something that a service needs was in trouble (`how`) until an instant of the engine's monotonic clock."""
+
+    name: str
+    how: str
+    until: float
 
 
 def service_cause(
-    estate: Estate, name: str, verdict: ServiceVerdict, world: World, now_mono: float, *, waits: bool
+    estate: Estate,
+    name: str,
+    verdict: ServiceVerdict,
+    world: World,
+    now_mono: float,
+    *,
+    waits: bool,
+    last: PastTrouble | None,
 ) -> Cause | None:
     """The cause that lies in the service, None when it has none of its own.
 
     `waits`: something that it needs fails. Then its errors are that one's, unless a name or a balancer explains them.
+    So are those that are still in its figures from `last`, the trouble of what it needs.
     """
     if not verdict.own or (verdict.own_health is Health.UNKNOWN and _unread(verdict)):
         return None
@@ -48,6 +67,9 @@ def service_cause(
     if worst.reason is Reason.NAME and wrong is not None:
         return _name(made, verdict, wrong)
     if worst.reason is Reason.FIGURES:
+        leave = _left_over(verdict, last) if last is not None else 0.0
+        if last is not None and now_mono <= leave:
+            return _aftermath(made, last, leave)
         return _figures(made, estate.services[name], name, verdict, world, now_mono)
     if worst.reason is Reason.BALANCER:
         return replace(made, sources=tuple(f"balancer:{b}" for b in _balancers(estate.services[name])))
@@ -88,6 +110,27 @@ def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
         what=f"DNS {wrong.name} {answers}, not {expected}{arriving}",
         next=hand("repair DNS by hand", steps),
         sources=wrong.sources,
+    )
+
+
+def _left_over(verdict: ServiceVerdict, last: PastTrouble) -> float:
+    """Until when the figures hold what was counted during a past trouble; 0 where their window is not known."""
+    scraping = verdict.traffic.scraping if verdict.traffic is not None else None
+    return 0.0 if scraping is None else last.until + scraping.window + (scraping.interval or 0.0) + POLL
+
+
+def _aftermath(made: Cause, last: PastTrouble, leave: float) -> Cause:
+    """No release is to blame for what was counted while something else failed."""
+    message = (
+        f"Nothing yet: its figures still hold the time in which {last.name} {last.how}."
+        " If they stay, look at its servers on Traffic."
+    )
+    assert made.next is not None
+    return replace(
+        made,
+        what=f"{made.what}, counted while {last.name} {last.how}",
+        forecast=Forecast(ForecastKind.NOTHING, "That leaves its figures", leave),
+        next=replace(made.next, message=message),
     )
 
 

@@ -57,7 +57,7 @@ def _with_its_node(key: str, world: World, now_mono: float) -> bool:
     if not key.startswith("patroni:"):
         return False
     server = world.observed.get(f"postgres:{key.partition(':')[2]}")
-    return server is None or server.freshness(now_mono) is not Freshness.FRESH
+    return server is None or server.error is not None or server.freshness(now_mono) is not Freshness.FRESH
 
 
 def _victims(estate: Estate, role: str, name: str, unknown: frozenset[str]) -> tuple[Victim, ...]:

@@ -9,7 +9,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_alert import alert_causes
 from state.verdicts.cause_database import database_causes
-from state.verdicts.cause_service import service_cause
+from state.verdicts.cause_service import PastTrouble, service_cause
 from state.verdicts.cause_source import source_causes
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
@@ -22,10 +22,11 @@ def find_causes(
     now_mono: float,
     clusters: Mapping[str, ClusterVerdict],
     services: Mapping[str, ServiceVerdict],
+    past: Mapping[str, PastTrouble],
 ) -> tuple[Cause, ...]:
-    """Unordered; what only waits for another one is none."""
+    """Unordered; what only waits for another one is none. `past` is the last trouble of each database that had one."""
     databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
-    own = list(_services(estate, world, now_mono, clusters, services))
+    own = list(_services(estate, world, now_mono, clusters, services, past))
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
     silent = source_causes(estate, world, now_mono, unknown)
     impaired = {n for n, v in services.items() if v.health is not Health.PASS}
@@ -39,16 +40,12 @@ def _services(
     now_mono: float,
     clusters: Mapping[str, ClusterVerdict],
     services: Mapping[str, ServiceVerdict],
+    past: Mapping[str, PastTrouble],
 ) -> Iterator[Cause]:
     for name, verdict in services.items():
-        waits = any(
-            services[n].health is Health.FAIL if n in services else _impaired(clusters.get(n))
-            for n in estate.services[name].depends_on
-        )
-        cause = service_cause(estate, name, verdict, world, now_mono, waits=waits)
+        needs = estate.services[name].depends_on
+        waits = any(services[n].health is Health.FAIL if n in services else clusters[n].holds_up for n in needs)
+        last = max((past[n] for n in needs if n in past), key=lambda each: each.until, default=None)
+        cause = service_cause(estate, name, verdict, world, now_mono, waits=waits, last=last)
         if cause is not None:
             yield cause
-
-
-def _impaired(cluster: ClusterVerdict | None) -> bool:
-    return cluster is not None and (cluster.health is Health.FAIL or cluster.lost is not None)

@@ -30,6 +30,13 @@ class NodeFacts:
         return (self.postgres_key, self.patroni_key) if self.patroni_seen is not None else (self.postgres_key,)
 
     @property
+    def failing(self) -> bool:
+        """Whether its manager is silent and the newest read of its server failed too, with one before still fresh."""
+        seen = self.postgres_seen
+        silent = self.patroni_seen is not None and self.patroni is None
+        return silent and self.postgres is not None and seen is not None and seen.error is not None
+
+    @property
     def last_postgres(self) -> PostgresReading | None:
         """The last good reading of any age: it can only prove a minimum."""
         value = self.postgres_seen.value if self.postgres_seen is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import is_
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from state.api.views.causes import Cause
 from state.estate.model import Estate
 from state.health import Health
+from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.service import ServiceVerdict, service_verdicts
@@ -28,6 +29,8 @@ class Judgement:
     estate: Estate
     world: World
     now_mono: float
+    past: Mapping[str, PastTrouble] = field(default_factory=dict)
+    """The last trouble of each database that had one."""
 
     @cached_property
     def clusters(self) -> Mapping[str, ClusterVerdict]:
@@ -44,7 +47,7 @@ class Judgement:
     @cached_property
     def causes(self) -> tuple[Cause, ...]:
         """What is wrong, at its root; in no order, and with the instants that readings tell by themselves."""
-        return find_causes(self.estate, self.world, self.now_mono, self.clusters, self.services)
+        return find_causes(self.estate, self.world, self.now_mono, self.clusters, self.services, self.past)
 
     @property
     def healths(self) -> dict[str, Health]:
@@ -60,6 +63,7 @@ class Judge:
         self.estate, self._world = estate, world
         self._readings: list[Observed[Any]] = []
         self._last: Judgement | None = None
+        self._past: dict[str, PastTrouble] = {}
 
     def renew(self, estate: Estate) -> None:
         """Judge by another estate from now on."""
@@ -71,6 +75,9 @@ class Judge:
         young = last is not None and 0 <= now_mono - last.now_mono <= SAME_INSTANT
         same = young and len(readings) == len(self._readings) and all(map(is_, readings, self._readings))
         if last is None or not same:
-            last = self._last = Judgement(self.estate, self._world, now_mono)
+            last = self._last = Judgement(self.estate, self._world, now_mono, self._past)
             self._readings = readings
+            for name, cluster in last.clusters.items():
+                if cluster.trouble:
+                    self._past[name] = PastTrouble(name, cluster.trouble, now_mono)
         return last

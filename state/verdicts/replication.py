@@ -42,6 +42,18 @@ class ClusterVerdict:
     store: StoreSilence | None = None
 
     @property
+    def holds_up(self) -> bool:
+        """Whether what needs it waits for it: it fails, or its primary is silent."""
+        return self.health is Health.FAIL or self.lost is not None
+
+    @property
+    def trouble(self) -> str:
+        """Why requests of those that need it may have failed just now, in a word or two; else empty."""
+        if self.holds_up:
+            return "failed"
+        return "changed its leader" if self.unled or self.leader == CONFLICT else ""
+
+    @property
     def timeline(self) -> int | None:
         """The timeline of the node that accepts writes, by its own WAL; None without exactly one."""
         primary = self.facts.primary

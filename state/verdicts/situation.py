@@ -73,8 +73,7 @@ class _Judged:
 
     def _holds_up(self, name: str) -> bool:
         cluster = self.clusters.get(name)
-        lost = cluster is not None and cluster.lost is not None
-        return self.healths.get(name) is Health.FAIL or lost
+        return cluster.holds_up if cluster is not None else self.healths.get(name) is Health.FAIL
 
     def chain(self, name: str) -> list[str]:
         """Everything it waits for, the root last."""
@@ -91,7 +90,7 @@ class _Judged:
         verdict = self.services[name]
         if not parent:
             cause = self.own.get(name)
-            return cause.what if cause is not None and cause.kind is SubjectKind.RECORD else verdict.message
+            return cause.what if cause is not None else verdict.message
         own = own_message(verdict.own)
         return f"waits for {parent}; {own}" if own else f"needs {parent}, which fails"
 

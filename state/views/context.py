@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from state.api.views.causes import NextStep
 from state.api.views.header import ConsoleRow, DataRisk, EstateChange, WaitingRun
 from state.api.views.runbooks import RunbookRow
 from state.capabilities import parts
@@ -38,6 +39,14 @@ class JournalState:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that must be seen on every screen, in whole words, and what a person does about it."""
+
+    message: str
+    next: NextStep | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Contribution:
     """What one capability adds to every screen.
 
@@ -46,7 +55,7 @@ class Contribution:
     loaded.
     """
 
-    alarms: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     running: tuple[str, ...] = ()
     risks: tuple[DataRisk, ...] = ()
     estate_change: EstateChange | None = None

@@ -9,7 +9,7 @@ from state.api.views.header import DataRisk, HeaderView, SourceRow
 from state.health import Health
 from state.verdicts.clocks import most_urgent
 from state.verdicts.evidence import rank
-from state.views.context import ViewContext
+from state.views.context import Alarm, ViewContext
 from state.world.world import World
 
 
@@ -43,10 +43,10 @@ def build(context: ViewContext) -> HeaderView:
     return context.memory.keep("header", view)
 
 
-def _alarm(message: str) -> Cause:
+def _alarm(alarm: Alarm) -> Cause:
     """What a capability reports in its own words."""
-    key = f"alarm/{message}"
-    return Cause(key, SubjectKind.OTHER, "", Health.WARN, None, message, message, (), None, None, (), True)
+    key, said = f"alarm/{alarm.message}", alarm.message
+    return Cause(key, SubjectKind.OTHER, "", Health.WARN, None, said, said, (), None, alarm.next, (), True)
 
 
 def worst_risk(risks: Iterable[DataRisk]) -> DataRisk | None:

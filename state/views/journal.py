@@ -7,7 +7,8 @@ from collections import deque
 from state.api.views.journal import JournalRow, JournalView
 from state.journal.events import Recorded, origin_of
 from state.journal.projection import FoldSetting, Projection
-from state.views.context import Contribution, ViewContext
+from state.verdicts.cause_database import hand
+from state.views.context import Alarm, Contribution, ViewContext
 
 KEPT = 400
 """Entries a console is sent; older ones are read page by page."""
@@ -58,7 +59,9 @@ def build(context: ViewContext) -> JournalView:
 
 def contribute(context: ViewContext) -> Contribution:
     """An alarm while the recorded entries cannot be trusted."""
-    return Contribution(alarms=(context.journal.doubt,) if context.journal.doubt else ())
+    doubt = context.journal.doubt
+    steps = "By hand: recovery journal verify names the first bad entry. Keep the file; nothing starts before."
+    return Contribution(alarms=(Alarm(doubt, hand("by hand", steps)),) if doubt else ())
 
 
 TAIL = Projection(JournalTail, JournalTail, (), JournalTail.fold)

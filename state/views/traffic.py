@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import is_
 
+from state.api.views.causes import NextKind, NextStep
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.detection.detector import Detector
 from state.estate.model import DnsRecord, Estate, ServiceTrafficEntry
@@ -13,7 +14,7 @@ from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import backend_verdict, frontend_verdict, server_health, shares, state_word
-from state.views.context import Contribution, ViewContext
+from state.views.context import Alarm, Contribution, ViewContext
 from state.views.trends import CHARTED_SERVERS
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, DnsReading, PostgresReading, Server
@@ -60,11 +61,20 @@ def build(context: ViewContext) -> TrafficView:
 def contribute(context: ViewContext) -> Contribution:
     """Balancers whose settings differ from what effects left, by fresh readings."""
     alarms = [
-        f"{name}: {'; '.join(changed.values())}"
+        Alarm(f"{name}: {'; '.join(changed.values())}", _set_again(f"{name}/{next(iter(changed))}"))
         for name, changed in context.of(Detector).drifts.items()
         if changed and context.world.fresh(f"balancer:{name}", BalancerReading, context.now_mono) is not None
     ]
     return Contribution(alarms=tuple(alarms))
+
+
+def _set_again(backend: str) -> NextStep:
+    """What a person does about settings that are not those which effects left."""
+    message = (
+        f"Nothing is set again by itself. On Traffic, at {backend}: set what is wanted now with w weight, d drain,"
+        " r ready or f flip; what is set there counts from then on."
+    )
+    return NextStep(NextKind.PLACE, "traffic", {"backend": backend}, "t", "its servers", message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from state.health import Health
 from state.journal.events import WORDS, Body, Event, Recorded, event
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Identity, Receipt
-from state.views.context import Contribution, ViewContext
+from state.views.context import Alarm, Contribution, ViewContext
 
 LAMPS = {"porch": False, "cellar": False}
 
@@ -75,7 +75,7 @@ def build(context: ViewContext) -> LampsView:
 
 
 def contribute(context: ViewContext) -> Contribution:
-    return Contribution(alarms=("every lamp shines",) if len(context.of(LitLamps).lit) == len(LAMPS) else ())
+    return Contribution(alarms=(Alarm("every lamp shines"),) if len(context.of(LitLamps).lit) == len(LAMPS) else ())
 
 
 class LampArgs(BaseModel):

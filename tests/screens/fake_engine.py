@@ -67,10 +67,6 @@ class FakeFront:
         self.version += 1
         self._moved.set()
         self._moved = asyncio.Event()
-        self.attached = Attached(RealClock(), self._tell_consoles)
-
-    def _tell_consoles(self) -> None:
-        self.show("header", replace(self.views["header"], consoles=self.attached.rows))
 
     def hello(self, caller: Caller) -> Hello:
         roles = ("commander", "responder") if self.may_act else ("observer",)

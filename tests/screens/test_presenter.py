@@ -10,6 +10,7 @@ from console.tui.dialogs.discreet import Discreet
 from console.tui.glyphs import ASCII, UNICODE
 from console.tui.terminal.capabilities import Terminal
 from console.tui.widgets.big_digits import big_digits
+from state.api.views.causes import SubjectKind, Victim
 from state.api.views.header import ConsoleRow
 from state.health import Health
 from tests.screens.fake_engine import Stage, stage
@@ -121,3 +122,33 @@ def test_discreet_replaces_whole_words_only() -> None:
     assert hide("n1 n10 adagio ADA, n1.") == "a node n10 adagio a person, a node"
     assert hide("at [2001:db8::7]:5432 or 10.0.0.7:5432") == "at a host or a host"
     assert hide("12:30:15 and v1.2.3 stay") == "12:30:15 and v1.2.3 stay"
+
+
+def only(st: Stage, name: str, health: Health, **others: Health) -> None:
+    """One service is the cause; the others only wait for it, with these verdicts."""
+    header, view = st.front.view("header"), st.front.view("overview")
+    waits = tuple(Victim(SubjectKind.SERVICE, other, f"needs {name}, which fails") for other in others)
+    cause = replace(header.causes[0], kind=SubjectKind.SERVICE, name=name, health=health, victims=waits, what="5xx 20%")
+    healths = {name: health, **others}
+    services = {key: replace(row, health=healths.get(key, row.health)) for key, row in view.services.items()}
+    st.front.show("overview", replace(view, services=services))
+    st.front.show("header", replace(header, causes=(cause,)))
+
+
+async def test_the_service_that_fails_is_down_and_not_the_one_that_waits_for_it() -> None:
+    async with stage(size=(120, 40)) as st:
+        only(st, "checkout", Health.FAIL, search=Health.WARN)
+        await presented(st)
+        await st.sees("CHECKOUT IS DOWN")
+        assert "SEARCH IS" not in st.text
+
+
+async def test_a_database_that_fails_is_named_where_its_services_are_only_impaired() -> None:
+    async with stage(size=(120, 40)) as st:
+        header, view = st.front.view("header"), st.front.view("overview")
+        services = {key: replace(row, health=Health.WARN) for key, row in view.services.items()}
+        st.front.show("overview", replace(view, services=services))
+        assert (header.causes[0].kind, header.causes[0].health) == (SubjectKind.DATABASE, Health.FAIL)
+        await presented(st)
+        await st.sees("ORDERS FAILS")
+        assert "IS DOWN" not in st.text

@@ -11,6 +11,7 @@ from state.api.views.header import HeaderView
 from state.api.views.overview import OverviewView
 from state.api.views.runbooks import Param, RunbookRow
 from state.health import Health
+from state.verdicts.judge import Judge
 from state.views.context import ViewContext
 from state.views.header import build as header
 from state.views.overview import build as overview
@@ -18,6 +19,7 @@ from state.world.readings import Alert, AlertsReading, MetricsReading, ReleaseTr
 from state.world.world import World
 from tests.unit.verdict_world import (
     DNS,
+    ESTATE,
     MB,
     NOW,
     SCRAPED,
@@ -25,6 +27,8 @@ from tests.unit.verdict_world import (
     balancer,
     blackhole,
     dns,
+    fail,
+    healthy_world,
     look,
     manager,
     metrics,
@@ -265,3 +269,69 @@ def test_alerting_that_is_not_proven_keeps_the_headline_from_saying_all(world: W
     screen = told(world)[1]
     assert screen.health is Health.UNKNOWN
     assert not screen.summary.startswith("all ")
+
+
+def after_failover(world: World, seconds: float) -> Cause:
+    """The cause at checkout, whose requests fail: n1 did not answer until so many seconds ago, now n2 leads."""
+    judge = Judge(ESTATE, world)
+    for source in ("postgres", "patroni"):
+        blackhole(world, f"{source}:orders/n1", seconds + 10.0)
+    assert judge.at(NOW - seconds).healths["orders"] is Health.FAIL
+    put(world, "postgres:orders/n2", primary("n2", 100 * MB, timeline=2))
+    put(world, "postgres:orders/n3", standby("n3", 100 * MB, timeline=2))
+    for node in ("n2", "n3"):
+        put(world, f"patroni:orders/{node}", manager(node, "n2", timeline=2))
+    releases = (ReleaseTraffic("v41", 50.0, 0.9, 0.4),)
+    read = MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, 0.9, 0.05, releases, scraping=SCRAPED)})
+    for monitor in ("prometheus", "apps"):
+        put(world, f"metrics:{monitor}", read)
+    return next(c for c in judge.at(NOW).causes if c.name == "checkout")
+
+
+def test_no_release_is_blamed_for_errors_counted_while_the_database_failed(world: World) -> None:
+    cause = after_failover(world, 3.0)
+    assert cause.what == "5xx 90.0% > 1.0%, counted while orders failed"
+    assert cause.forecast is not None
+    assert cause.forecast.text(NOW) == "That leaves its figures in ≤ 10 s"  # window 10 s, interval 1 s, a poll
+    assert cause.next is not None
+    assert (cause.next.key, cause.next.kind) == ("t", NextKind.PLACE)
+
+
+def test_errors_that_outlast_a_failure_of_the_database_are_those_of_the_release(world: World) -> None:
+    assert after_failover(world, 13.5).what == "90.0% of requests fail on release v41 (blue)"
+
+
+def test_what_is_unknown_is_told_before_what_is_only_impaired(world: World) -> None:
+    put(world, "postgres:orders/n3", standby("n3", 80 * MB, receiver_state=None))
+    for node in ("n1", "n2", "n3"):
+        put(world, f"patroni:orders/{node}", manager(node, None))
+    view, screen = told(world)
+    mine = [c for c in view.causes if c.name == "orders"]
+    assert screen.recover["database/orders"].health is Health.UNKNOWN
+    assert (mine[0].what, mine[0].health) == ("the witnesses do not agree on the leader", Health.UNKNOWN)
+    assert screen.recover["database/orders"].message == mine[0].what
+
+
+@pytest.mark.parametrize(("node", "says"), [("n2", "n2 is down or cut off"), ("n1", "primary n1 does not answer here")])
+def test_a_node_whose_patroni_is_silent_and_whose_server_stops_answering_is_one_cause(
+    world: World, node: str, says: str
+) -> None:
+    blackhole(world, f"patroni:orders/{node}", 3.5)
+    fail(world, f"postgres:orders/{node}")
+    causes = [c for c in told(world)[0].causes if c.name != "catalog"]
+    assert [(c.name, c.what, c.health) for c in causes] == [("orders", says, Health.WARN)]
+
+
+def test_no_release_is_blamed_for_errors_counted_during_a_switchover(world: World) -> None:
+    judge = Judge(ESTATE, world)
+    put(world, "postgres:orders/n1", standby("n1", 100 * MB))  # n1 steps down, nobody writes yet
+    assert judge.at(NOW - 1.0).clusters["orders"].trouble == "changed its leader"
+    for node, position in (("n1", None), ("n2", 100 * MB)):
+        made = standby(node, 100 * MB, timeline=2) if position is None else primary(node, position, timeline=2)
+        put(world, f"postgres:orders/{node}", made)
+    put(world, "metrics:prometheus", metrics(0.05))
+    put(world, "metrics:apps", metrics(0.05))
+    cause = next(c for c in judge.at(NOW).causes if c.name == "checkout")
+    assert cause.what == "5xx 5.0% > 1.0%, counted while orders changed its leader"
+    assert cause.next is not None
+    assert cause.next.kind is NextKind.PLACE

@@ -12,7 +12,7 @@ import pytest
 from console.card_text import plain_card
 from console.cli.acting import Manner, asked, scripted
 from console.cli.ending import run_to_code
-from console.cli.look import ALERT, alert_cells, verdict_code
+from console.cli.look import ALERT, alert_cells, gather, verdict_code
 from console.cli.shown import age, table
 from console.cli.verbs import VERBS, recovery
 from console.client.far import FarAddressError, bridge_command, ssh_command
@@ -227,3 +227,29 @@ def test_an_alert_of_any_name_leaves_room_for_its_row() -> None:
     assert len(cells[1]) == ALERT
     assert (cells[1][:4], cells[1][-4:]) == ("Node", "Down")
     assert len(cells[0]) < 20
+
+
+class MovingClient:
+    """An engine that gets readings while it is asked: `moves` of them, one before each header after the first."""
+
+    def __init__(self, moves: int) -> None:
+        self.moves, self.reading, self.asked = moves, 0, 0
+
+    async def view(self, topic: str) -> object:
+        if topic != "header":
+            return self.reading
+        self.asked += 1
+        if 1 < self.asked <= self.moves + 1:
+            self.reading += 1
+        return replace(HEADER, journal_seq=self.reading)
+
+    async def hello(self) -> object:
+        return None
+
+
+@pytest.mark.parametrize("moves", [0, 1, 3])
+async def test_a_document_is_of_one_set_of_readings(moves: int) -> None:
+    client = MovingClient(moves)
+    seen = await gather(client, "overview")  # type: ignore[arg-type]
+    assert seen.header.journal_seq == seen.view == moves
+    assert client.asked == moves + 2

@@ -109,27 +109,33 @@ class OpenRun(TakeStep):
         return super().step(ctx)
 
 
-class OpenTraffic(Action):
-    """Go to the backend of the selected service, on the Traffic screen."""
+class OpenTraffic(TakeStep):
+    """Go to the backend of the selected service, else of what is wrong, on the Traffic screen."""
 
-    key, title, screens, on = "t", "traffic", ("overview",), ("services",)
+    key, title, none = "t", "traffic", "select a service first"
+    on = ("services",)
 
-    def missing(self, ctx: ActionContext) -> str | None:
+    def step(self, ctx: ActionContext) -> NextStep | None:
         row = ctx.row
-        selected = isinstance(row, RecoverRow) and row.kind is SubjectKind.SERVICE
-        return None if selected else "select a service first"
+        if isinstance(row, RecoverRow) and row.kind is SubjectKind.SERVICE:
+            return NextStep(NextKind.PLACE, "traffic", {"service": row.name}, self.key, "", "")
+        return super().step(ctx)
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         # Only here: the footer checks `missing` every second, and the traffic may be thousands of rows.
-        backend = self._backend(ctx)
+        step = self.step(ctx)
+        assert step is not None
+        service = step.arguments.get("service", "")
+        backend = step.arguments.get("backend") or self._backend(ctx, service)
         if backend:
             navigator.open_place("traffic", "backends", backend)
         else:
-            navigator.say(f"{self.title}: no backend of {ctx.row.name} is known")
+            navigator.say(f"{self.title}: no backend of {service} is known")
 
-    def _backend(self, ctx: ActionContext) -> str:
+    @staticmethod
+    def _backend(ctx: ActionContext, service: str) -> str:
         """The worst of the service's backends."""
         view = ctx.store.view("traffic")
-        mine = [row for row in view.backends.values() if row.service == ctx.row.name] if view is not None else []
+        mine = [row for row in view.backends.values() if row.service == service] if view is not None else []
         mine.sort(key=lambda row: (WORST_FIRST.index(row.health), row.key))
         return str(mine[0].key) if mine else ""

@@ -16,11 +16,12 @@ from console.tui.dialogs.presenter_page import Big, Page, page_lines
 from console.tui.glyphs import FAIL, OK, UNKNOWN, WARN, Glyphs
 from console.tui.parts.ages import health_mark
 from console.tui.parts.header import header_line
+from console.tui.parts.messages import severity
 from console.tui.store import LinkState, Store
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
 from state.api.run_states import StepState
-from state.api.views.causes import Cause
+from state.api.views.causes import Cause, SubjectKind
 from state.api.views.header import HeaderView, RtoClock
 from state.health import Health
 from state.units import ago, clock, megabytes, utc
@@ -83,17 +84,25 @@ def page_of(store: Store, discreet: Discreet, glyphs: Glyphs) -> Page:
     if worst.since_mono is not None:
         began = store.wall - (store.mono - worst.since_mono)
         said.insert(0, f"since {utc(began)}")
-    return Page(_clock(store, header), discreet.hide(_sentence(worst)), LOUD[worst.health], tuple(said), facts, also)
+    return Page(
+        _clock(store, header), discreet.hide(_sentence(store, worst)), LOUD[worst.health], tuple(said), facts, also
+    )
 
 
-def _sentence(cause: Cause) -> str:
-    """What people notice: the first service that suffers, else the cause itself."""
-    hurt = next((victim for victim in cause.victims if victim.kind.value == "service"), None)
-    if hurt is not None:
-        return f"{hurt.name} {VERBS[cause.health]}"
-    if cause.kind.value in ("service", "database"):
-        return f"{cause.name} {VERBS[cause.health]}"
-    return _named(cause)
+def _sentence(store: Store, cause: Cause) -> str:
+    """What people notice: of the cause and the services that suffer from it the worst, by its own verdict; of equal
+    ones the service."""
+    view = store.view("overview")
+    known = view.services if view is not None else {}
+    hurt = [known[v.name] for v in cause.victims if v.name in known]
+    if cause.name in known:
+        hurt.insert(0, known[cause.name])
+    worst = min(hurt, key=lambda row: severity(row.health), default=None)
+    if worst is not None and severity(worst.health) <= severity(cause.health):
+        return f"{worst.name} {VERBS[worst.health]}"
+    return (
+        f"{cause.name} fails" if cause.kind is SubjectKind.DATABASE and cause.health is Health.FAIL else _named(cause)
+    )
 
 
 def _named(cause: Cause) -> str:

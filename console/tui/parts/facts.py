@@ -59,7 +59,8 @@ def wrap_rows(rows: Sequence[Row], width: int, console: Console) -> list[Text]:
             lines += _flowing(row, width, console)
             continue
         if isinstance(row, Heading):
-            lines.append(joined(row.title, (row.rule * max(0, width - row.title.cell_len), MUTED)))
+            title = row.title if row.title.plain.endswith(" ") else joined(row.title, " ")
+            lines.append(joined(title, (row.rule * max(0, width - title.cell_len), MUTED)))
             continue
         indent = row.indent if isinstance(row, LabelledText) and width > 2 * row.indent else 0
         message = row.message if isinstance(row, LabelledText) else row

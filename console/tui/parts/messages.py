@@ -9,7 +9,7 @@ from rich.text import Text
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN
 from console.tui.parts.ages import NOTHING, age_text
 from console.tui.parts.facts import LabelledText, fact
-from console.tui.store import Store
+from console.tui.store import Age, Store
 from console.tui.text import cell, joined
 from state.health import Health
 from state.units import least, megabytes, millis, percent
@@ -21,6 +21,11 @@ NO_MEANING = cell("-", MUTED)
 def severity(health: Health) -> float:
     """Where a verdict stands when rows are sorted by it: what fails first, what is not known before what works."""
     return {Health.FAIL: 0.0, Health.UNKNOWN: 1.0, Health.WARN: 2.0, Health.PASS: 3.0}[health]
+
+
+def shown_severity(health: Health, age: Age) -> float:
+    """The same for a verdict from readings of that age, as it is shown: what is too old is not known."""
+    return severity(Health.UNKNOWN if age.withheld else health)
 
 
 def row_says(row: Any) -> str:

@@ -9,12 +9,12 @@ from textwrap import wrap
 from rich.text import Text
 
 from console.tui.actions.everywhere import CAUSES
-from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN, Glyphs
+from console.tui.glyphs import FAIL, KEY, MUTED, UNKNOWN, WARN, Glyphs
 from console.tui.parts.ages import lost_words
 from console.tui.parts.facts import Heading, Row, fact
 from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined, state_text
-from state.api.views.causes import Cause
+from state.api.views.causes import Cause, NextStep
 from state.api.views.header import HeaderView
 from state.health import Health
 from state.text import cells
@@ -47,7 +47,10 @@ def _cause(causes: tuple[Cause, ...], store: Store, glyphs: Glyphs, width: int, 
     worst, more = causes[0], len(causes) - 1
     step = worst.next if screen == OVERVIEW else None
     others = f"{CAUSES} +{more} more" if more else "" if step is not None else f"{CAUSES} all of it"
-    ends = [f"{step.key} {step.title}  {others}", f"{step.key}  {others}"] if step is not None else [others]
+    if step is not None:
+        ends = [f"{step.key} {step.title}  {others}", f"{step.key}  {others}"]
+    else:
+        ends = [others, f"{CAUSES} +{more}" if more else CAUSES]
     sign = state_text(worst.health.value, glyphs, word=False).plain
     brief = replace(worst, forecast=None)
     texts = [f" {sign} {each.sentence(store.beaten)}" for each in (worst, brief)]
@@ -87,6 +90,14 @@ def cause_rows(store: Store, glyphs: Glyphs) -> list[Row]:
     return rows
 
 
+def step_text(step: NextStep, *, place: str = "") -> Text:
+    """The key of a step with what it is: its short title only where the message does not begin with it."""
+    said = (
+        step.message if step.message.casefold().startswith(step.title.casefold()) else f"{step.title}: {step.message}"
+    )
+    return joined((step.key, KEY), f"{place}{':' if place else ''} {said}")
+
+
 def one_cause(cause: Cause, store: Store, glyphs: Glyphs) -> list[Row]:
     """One cause in full."""
     style = {Health.FAIL: FAIL, Health.WARN: WARN, Health.UNKNOWN: UNKNOWN}.get(cause.health, "")
@@ -97,8 +108,7 @@ def one_cause(cause: Cause, store: Store, glyphs: Glyphs) -> list[Row]:
     if cause.forecast is not None:
         rows.append(fact("by itself", cause.forecast.text(store.beaten)))
     if cause.next is not None:
-        rows.append(fact("next", f"{cause.next.key} on Overview: {cause.next.title}"))
-        rows.append(fact("", cause.next.message))
+        rows.append(fact("next", step_text(cause.next, place=" on Overview")))
     if cause.detail not in {cause.what, f"{cause.name}: {cause.what}"}:
         rows.append(fact("detail", cause.detail))
     return rows

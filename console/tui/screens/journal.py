@@ -131,7 +131,7 @@ class JournalScreen(MainScreen):
         if asked is not None:
             checked = cell(asked.message, VERIFIED_STYLES.get(asked.health, WARN))
         else:
-            checked = cell(view.verified or "chain not verified yet: v verifies it")
+            checked = cell(view.verified)
         head = joined(f"{view.head_seq} entries, the last one {view.head_hash[:8]}", (", ", MUTED), stored)
         rows = [head, checked]
         if head.cell_len + checked.cell_len + 4 <= self.size.width:

@@ -17,7 +17,8 @@ from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.header import rto_left, rto_line
 from console.tui.parts.history import hour_of
-from console.tui.parts.messages import latency, ratio, sources_fact
+from console.tui.parts.messages import latency, ratio, severity, shown_severity, sources_fact
+from console.tui.parts.sentence import step_text
 from console.tui.screens.base import WIDE, Detail, MainScreen
 from console.tui.store import Age, LinkState
 from console.tui.text import cell, joined, state_text
@@ -32,7 +33,9 @@ from state.health import Health
 from state.units import ago, clock, least, megabytes, millis, percent, rate, utc_since
 
 TITLE = "Recover in this order"
-TREND = 10
+TREND = 12
+SUPPRESSED = 9.0
+"""Where a suppressed alert stands by severity: below every other one."""
 RECOVER = (
     Column("state", "state", 9),
     Column("name", "what", 12, grow=26),
@@ -41,9 +44,9 @@ RECOVER = (
     Column("why", "why", 20, flex=1, cut="end", wish=24),
     Column("key", "key", 3, cut="end", wish=30, grow=24),
     Column("errors", "errors", 6, align="right"),
-    Column("p99", "p99", 7, align="right", grow=8),
+    Column("p99", "p99", 8, align="right"),
     Column("releases", "release", 14, grow=30),
-    Column("trend", "errors", TREND),
+    Column("trend", "errors│limit", TREND),
     Column("rate", "rate", 8, align="right"),
 )
 ALERTS = (
@@ -111,6 +114,7 @@ class OverviewScreen(MainScreen):
             changed = set(keys.get("recover", ())) | {f"service/{name}" for name in keys.get("services", ())}
             self.recover.show(self._ordered(view), None if whole else changed)
             self.recover.table.set_empty("the estate has no service and no database; add one to its file")
+            self._suggest(view)
         if whole or "alerts" in keys:
             self.alerts.show(view.alerts, None if whole else keys["alerts"])
         if whole or "probes" in keys:
@@ -122,6 +126,14 @@ class OverviewScreen(MainScreen):
         self.set_height("#recover", len(view.recover) + 2, 4, max(6, height * 2 // 5))
         rows = max(len(view.alerts), len(view.probes) if self.has_class("-wide") else 0, len(view.runs))
         self.set_height("#signals", rows + 2, 4, 6 if height < 32 else 12)
+
+    def _suggest(self, view: OverviewView) -> None:
+        """Until a person chose a row the cursor is on what the sentence is about, else on the first to recover."""
+        header, rows = self.store.view(HeaderView), self._ordered(view)
+        worst = header.causes[0].name if header is not None and header.causes else ""
+        key = next((key for key, row in rows.items() if row.name == worst), next(iter(rows), None))
+        if key is not None:
+            self.recover.table.suggest(key)
 
     def _words(self, view: OverviewView) -> None:
         """The titles: how everything is, and how many alerts fire with what proves it."""
@@ -169,7 +181,22 @@ class OverviewScreen(MainScreen):
                 step,
                 *(self._figures(service, self.store.age(service.source)) if service is not None else ()),
             ),
+            self._order(row, service, age),
         )
+
+    def _order(self, row: RecoverRow, service: ServiceRow | None, age: Age) -> dict[str, float | str | None]:
+        """What the columns are sorted by: severity, instants and figures."""
+        bad = row.health is not Health.PASS and row.since_mono is not None
+        figures = (None,) * 3 if service is None else (service.error_ratio, service.p99, service.rate)
+        return {
+            "state": shown_severity(row.health, age),
+            "since": self.store.spent(row.since_mono) if bad and row.since_mono is not None else None,
+            "rto": None if row.rto is None else row.rto.target - self.store.spent(row.rto.started_mono),
+            "errors": figures[0],
+            "p99": figures[1],
+            "trend": figures[0],
+            "rate": figures[2],
+        }
 
     def _figures(self, row: ServiceRow, age: Age) -> tuple[Text, ...]:
         """What a wide terminal shows of a service besides its verdict."""
@@ -188,15 +215,19 @@ class OverviewScreen(MainScreen):
     def _alert(self, key: str, row: AlertRow, _age: Age) -> TableRow:
         known = row.started_at > 0
         since = cell(ago(max(0.0, self.store.wall - row.started_at)) if known else "?", MUTED)
+        least = row.suppressed is not None
+        order = {"state": SUPPRESSED if least else severity(row.health), "since": -row.started_at if known else None}
         if row.suppressed is not None:
             name, summary = cell(row.name, MUTED), cell(f"{row.suppressed.text}: {row.summary}", MUTED)
-            return TableRow(key, (cell(f"  {row.severity}", MUTED), name, since, summary))
+            return TableRow(key, (cell(f"  {row.severity}", MUTED), name, since, summary), order)
         sign = state_text(row.health.value, self.glyphs, word=False)
-        return TableRow(key, (joined(sign, f" {row.severity}"), cell(row.name, "bold"), since, cell(row.summary)))
+        shown = (joined(sign, f" {row.severity}"), cell(row.name, "bold"), since, cell(row.summary))
+        return TableRow(key, shown, order)
 
     def _probe(self, key: str, row: ProbeRow, age: Age) -> TableRow:
         message = with_age(age, row.message, self.store.wall)
-        return TableRow(key, (health_mark(row.health, self.glyphs, age), cell(row.name), message))
+        shown = (health_mark(row.health, self.glyphs, age), cell(row.name), message)
+        return TableRow(key, shown, {"state": shown_severity(row.health, age)})
 
     def tick(self) -> None:
         super().tick()
@@ -285,7 +316,7 @@ class OverviewScreen(MainScreen):
         if row.waits_for:
             told.append(fact("waits for", f"{row.waits_for}, the row above: recover that first"))
         if row.next is not None and row.health is not Health.PASS:
-            told.append(fact("next", joined((row.next.key, KEY), f" {row.next.title}: {row.next.message}")))
+            told.append(fact("next", step_text(row.next)))
         if row.runs:
             told.append(fact("runs", joined(", ".join(row.runs), "  ", ("d", KEY), " opens")))
         service = view.services.get(row.name) if view is not None and row.kind is SubjectKind.SERVICE else None

@@ -50,7 +50,7 @@ SERVERS = (
 DNS = (
     Column("state", "state", 9),
     Column("name", "record", 10, grow=30),
-    Column("answers", "answers", 12, grow=32),
+    Column("answers", "answers", 12, grow=40),
     Column("server", "server", 9, flex=1),
 )
 
@@ -62,15 +62,15 @@ class TrafficScreen(MainScreen):
     DEFAULT_CSS = """
     TrafficScreen #backends { height: 6; }
     TrafficScreen #servers { height: 1fr; min-height: 4; }
-    TrafficScreen #bottom { height: 7; }
+    TrafficScreen #bottom { height: 8; layout: vertical; }
     TrafficScreen.-tall #bottom { height: 11; }
-    TrafficScreen #dns { width: 4fr; height: 1fr; }
-    TrafficScreen.-wide #dns { width: 3fr; }
+    TrafficScreen #dns { width: 1fr; height: 4; }
+    TrafficScreen #bottom Detail { width: 1fr; height: 1fr; }
+    TrafficScreen.-wide #bottom { layout: horizontal; }
+    TrafficScreen.-wide #dns { width: 3fr; height: 1fr; }
     TrafficScreen.-wide #bottom Detail { width: 2fr; }
-    TrafficScreen #bottom Detail { width: 3fr; height: 1fr; }
     TrafficScreen.-huge #bottom { dock: right; width: 84; height: 100%; layout: vertical; }
     TrafficScreen.-huge #dns, TrafficScreen.-huge #bottom Detail { width: 1fr; }
-
     TrafficScreen.-tiny #backends { height: 1fr; }
     TrafficScreen.-tiny #bottom, TrafficScreen.-tiny #servers { display: none; }
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
@@ -52,6 +53,13 @@ def with_filter(line: Text, needle: str, shown: int, of: int, width: int, glyphs
     line.truncate(max(0, width - cells(told)), pad=True)
     line.append(told, f"{WARN} reverse")
     return line
+
+
+def reason_lines(empty: str, needle: str, rows: int, width: int, console: Console) -> list[Text]:
+    """Why a table shows no row, wrapped: it has none (`empty` says why), or the filter hides all of them."""
+    reason = f"none of {rows} rows contains {needle!r}; esc shows all" if rows else empty
+    message = Text(reason, MUTED, end="")
+    return [Text.assemble("  ", line, end="") for line in message.wrap(console, max(8, width - 4))]
 
 
 def column_at(columns: Sequence[Column], widths: Sequence[int], x: int) -> str:

@@ -14,9 +14,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.tui.glyphs import MUTED, UNICODE, Glyphs
+from console.tui.glyphs import UNICODE, Glyphs
 from console.tui.widgets.columns import Fitting
-from console.tui.widgets.head import column_at, head_line, row_line, with_filter
+from console.tui.widgets.head import column_at, head_line, reason_lines, row_line, with_filter
 from console.tui.widgets.lines import draw
 from console.tui.widgets.panel import Titled
 from console.tui.widgets.rows import GAP, Column, LazyRows, TableRow, filtered, same_cell
@@ -95,6 +95,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
         self._place: dict[str, int] = {}
         self._cursor = 0
         self._cursor_key: str | None = None
+        self.chosen = False  # whether a person put the cursor where it is; until then `suggest` may move it
         self._strips: dict[str, tuple[TableRow, bool, Strip]] = {}
         if title:
             self.set_title(title)
@@ -178,27 +179,34 @@ class LineTable(Titled, ScrollView, can_focus=True):
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def move_to(self, key: str) -> bool:
-        """Put the cursor on a row; False when it is not shown."""
+        """Put the cursor on a row that a person chose; False when it is not shown."""
         place = self._place.get(key)
         if place is None:
             return False
-        self._move_cursor(place)
+        self._choose(place)
         return True
 
+    def suggest(self, key: str) -> None:
+        """Put the cursor on a row, unless a person put it elsewhere."""
+        place = self._place.get(key)
+        if place is not None and not self.chosen:
+            self._move_cursor(place)
+
     def action_move(self, step: int) -> None:
-        self._move_cursor(self._cursor + step)
+        self._choose(self._cursor + step)
 
     def action_page(self, direction: int) -> None:
-        self._move_cursor(self._cursor + direction * max(1, self._lines() - 1))
+        self._choose(self._cursor + direction * max(1, self._lines() - 1))
 
     def action_edge(self, direction: int) -> None:
-        self._move_cursor(0 if direction < 0 else len(self._shown) - 1)
+        self._choose(0 if direction < 0 else len(self._shown) - 1)
 
     def action_sideways(self, direction: int) -> None:
         self.post_message(self.Sideways(self, direction))
 
     def action_select(self) -> None:
         if self._cursor_key is not None:
+            self.chosen = True
             self.post_message(self.RowSelected(self, self._cursor_key))
 
     def action_sort(self) -> None:
@@ -228,7 +236,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
         if place == self._cursor:
             self.action_select()
         elif place < len(self._shown):
-            self._move_cursor(place)
+            self._choose(place)
 
     def _arrange(self) -> None:
         """Filter, keep cursor and scroll on their rows, draw lines that now hold another row."""
@@ -267,6 +275,10 @@ class LineTable(Titled, ScrollView, can_focus=True):
         if keys != self._keys:
             self._keys = keys
             self._place = {key: place for place, key in enumerate(keys)}
+
+    def _choose(self, place: int) -> None:
+        self.chosen = True
+        self._move_cursor(place)
 
     def _move_cursor(self, place: int) -> None:
         place = max(0, min(place, len(self._shown) - 1))
@@ -335,14 +347,9 @@ class LineTable(Titled, ScrollView, can_focus=True):
         if lines and not top <= self._cursor < top + lines:
             self.scroll_to(y=max(0, self._cursor - lines + 1), animate=False, force=True, immediate=True)
 
-    def on_focus(self) -> None:
-        self._refresh_focus()
-
-    def on_blur(self) -> None:
-        self._refresh_focus()
-
-    def _refresh_focus(self) -> None:
+    def watch_has_focus(self, _has_focus: bool) -> None:
         """The cursor and the head look different in focus."""
+        super().watch_has_focus(_has_focus)
         self._refresh_line(self._cursor)
         self.refresh(Region(0, 0, self.size.width, 1))
 
@@ -357,7 +364,8 @@ class LineTable(Titled, ScrollView, can_focus=True):
         if y == 0:
             return self._header(width)
         if not self._shown:
-            lines = self._reason(width)
+            rows = len(self._source or self._rows)
+            lines = reason_lines(self._empty, self._needle, rows, width, self.app.console)
             return draw(self, lines[y - 1] if y <= len(lines) else Text("", end=""), width)
         place = self.scroll_offset.y + y - 1
         if place >= len(self._shown):
@@ -379,15 +387,6 @@ class LineTable(Titled, ScrollView, can_focus=True):
         if not under:
             self._strips[row.key] = (row, focused, strip)
         return strip
-
-    def _reason(self, width: int) -> list[Text]:
-        """Why there is no row, wrapped."""
-        reason = self._empty
-        if rows := len(self._source or self._rows):
-            reason = f"none of {rows} rows contains {self._needle!r}; esc shows all"
-        message = Text(reason, MUTED, end="")
-        blank = " " * MARKER_WIDTH
-        return [Text.assemble(blank, line, end="") for line in message.wrap(self.app.console, max(8, width - 4))]
 
     def _header(self, width: int) -> Strip:
         widths = self._fitting.widths
