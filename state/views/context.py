@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from state.api.views.causes import NextStep
+from state.api.views.causes import Cause, NextStep, SubjectKind
 from state.api.views.header import ConsoleRow, DataRisk, EstateChange, WaitingRun
 from state.api.views.runbooks import RunbookRow
 from state.capabilities import parts
@@ -16,6 +16,7 @@ from state.detection.onsets import Onsets
 from state.health import Health
 from state.journal.projection import Folds
 from state.runs.fold import RunHistory
+from state.verdicts.evidence import rank
 from state.verdicts.judge import Judgement
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
@@ -137,6 +138,14 @@ class ViewContext:
         return picture(self._judgement, of(Detector), of(Onsets), of(RunHistory), self.library)
 
     @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Everything that is wrong, the worst first: what the readings show, and the alarms of every capability."""
+        found = self.picture.causes
+        told = [_as_cause(alarm) for each in self.contributions for alarm in each.alarms]
+        loud, quiet = [c for c in found if c.loud], [c for c in found if not c.loud]
+        return tuple(sorted((*loud, *told, *quiet), key=lambda cause: -rank(cause.health)))
+
+    @property
     def contributions(self) -> tuple[Contribution, ...]:
         """What every capability adds, in the order of their registration."""
         self.reads.everything = True
@@ -145,6 +154,12 @@ class ViewContext:
     @cached_property
     def _contributions(self) -> tuple[Contribution, ...]:
         return tuple(contribute(self) for contribute in parts("contributions"))
+
+
+def _as_cause(alarm: Alarm) -> Cause:
+    """What a capability reports in its own words."""
+    key, said = f"alarm/{alarm.message}", alarm.message
+    return Cause(key, SubjectKind.OTHER, "", Health.WARN, None, said, said, (), None, alarm.next, (), True)
 
 
 @dataclass(slots=True)

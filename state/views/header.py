@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from state.api.views.causes import Cause, SubjectKind
 from state.api.views.header import DataRisk, HeaderView, SourceRow
-from state.health import Health
 from state.verdicts.clocks import most_urgent
 from state.verdicts.evidence import rank
-from state.views.context import Alarm, ViewContext
+from state.views.context import ViewContext
 from state.world.world import World
 
 
@@ -17,8 +15,6 @@ def build(context: ViewContext) -> HeaderView:
     """Build the header from what is wrong and from what every capability contributes."""
     estate, journal, found = context.estate, context.journal, context.picture
     added = context.contributions
-    told = tuple(_alarm(alarm) for each in added for alarm in each.alarms)
-    loud = [cause for cause in found.causes if cause.loud]
     view = HeaderView(
         estate=estate.estate,
         environment=estate.environment,
@@ -29,10 +25,8 @@ def build(context: ViewContext) -> HeaderView:
         journal_seq=journal.seq,
         journal_head=journal.head,
         journal_verified=journal.verified,
-        alarms=tuple(cause.detail for cause in (*loud, *told)),
-        causes=tuple(
-            sorted((*loud, *told, *(c for c in found.causes if not c.loud)), key=lambda cause: -rank(cause.health))
-        ),
+        alarms=tuple(cause.detail for cause in context.causes if cause.loud),
+        causes=context.causes,
         sources=sources(context.world),
         waiting={run.run: run for each in added for run in each.waiting},
         consoles=context.consoles,
@@ -41,12 +35,6 @@ def build(context: ViewContext) -> HeaderView:
         estate_change=next((each.estate_change for each in added if each.estate_change is not None), None),
     )
     return context.memory.keep("header", view)
-
-
-def _alarm(alarm: Alarm) -> Cause:
-    """What a capability reports in its own words."""
-    key, said = f"alarm/{alarm.message}", alarm.message
-    return Cause(key, SubjectKind.OTHER, "", Health.WARN, None, said, said, (), None, alarm.next, (), True)
 
 
 def worst_risk(risks: Iterable[DataRisk]) -> DataRisk | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from state.api.views.causes import Cause
 from state.api.views.header import RtoClock
 from state.api.views.overview import AlertRow, OpenRunRow, OverviewView, ProbeRow, RecoverRow, ServiceRow
 from state.estate.model import Estate, Service
@@ -30,7 +31,7 @@ def build(context: ViewContext) -> OverviewView:
     found, verdicts = context.picture, context.services
     ranked = [p for p in found.order if p.name in estate.services]
     alerts = alerts_verdict(estate, world, now_mono)
-    health, message = summary(found, alerts.health if world.keys("alerts") else Health.PASS)
+    health, message = summary(found, context.causes, alerts.health if world.keys("alerts") else Health.PASS)
     view = OverviewView(
         health=health,
         summary=message,
@@ -51,10 +52,10 @@ def build(context: ViewContext) -> OverviewView:
     return context.memory.keep("overview", view)
 
 
-def summary(found: Picture, alerts: Health) -> tuple[Health, str]:
+def summary(found: Picture, causes: Sequence[Cause], alerts: Health) -> tuple[Health, str]:
     """The line about everything. Only a pass of every row, without any cause and with alerting proven, is a pass."""
     healths = [p.health for p in found.places]
-    health = worst([*healths, *(c.health for c in found.causes), alerts])
+    health = worst([*healths, *(c.health for c in causes), alerts])
     count = len(healths)
     if not count:
         return Health.UNKNOWN, "nothing is watched: the estate has no service and no database"
@@ -65,7 +66,7 @@ def summary(found: Picture, alerts: Health) -> tuple[Health, str]:
     warned = healths.count(Health.WARN)
     told += [f"{warned} impaired"] if warned else []
     if not told:
-        told = ["alerting is not proven"] if alerts is Health.UNKNOWN else [f"{len(found.causes)} to look at"]
+        told = ["alerting is not proven"] if alerts is Health.UNKNOWN else [f"{len(causes)} to look at"]
     return health, f"{', '.join(told)} of {count}" if failing or unknown or warned else ", ".join(told)
 
 

@@ -43,6 +43,8 @@ async def test_each_change_from_outside_is_recorded_and_cleared_by_the_next_effe
             await settled(lab)
         assert detected(lab) == [f"edge: changed from outside, green weight 10 → {w}" for w in (11, 12, 13)]
         assert lab.engine.view("header").alarms == ("edge: changed from outside, green weight 10 → 13",)
+        assert lab.engine.view("header").causes[0].next.key == "t"
+        assert not lab.engine.view("overview").summary.startswith("all ")
         await by_engine(lab, 40)
         await settled(lab)
         assert lab.engine.view("header").alarms == ()
