@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -251,9 +252,10 @@ class CellWatch:
 
     def stop(self) -> None:
         """End it and wait."""
+        self._process.kill()
+        self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(60)
 
 
 class Comparison:
@@ -263,11 +265,10 @@ class Comparison:
         self.size, self.wrong = size, list[str]()
         self.frames = self.documents = 0
         self._path, self._cycle, self._report = path, cycle, report
-        self._done = threading.Event()
 
     def run(self) -> None:
-        """Until standard input ends."""
-        threading.Thread(target=lambda: (sys.stdin.read(), self._done.set()), daemon=True).start()
+        """Until it is killed, or standard input ends because the test was."""
+        threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
         asyncio.run(self._watch())
 
     def _tell(self) -> None:
@@ -279,7 +280,7 @@ class Comparison:
         client, app = EngineClient(self._path), ConsoleApp(self._path, Terminal())
         async with app.run_test(size=self.size) as pilot:
             looks = 0
-            while not self._done.is_set():
+            while True:
                 if self._cycle and looks % EACH == 0:
                     _press(app, self._cycle[looks // EACH % len(self._cycle)])
                 looks += 1

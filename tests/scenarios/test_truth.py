@@ -152,7 +152,7 @@ def test_a_reload_that_loses_what_was_set_is_told_until_it_is_set_again(lab: Lab
         assert " t" in _sentence(terminal)
         terminal.press("t")
         terminal.wait("Servers of edge-east/catalog", 60)
-        assert "drift: runtime state lost" in " ".join(terminal.text().split())
+        terminal.wait(lambda t=terminal: "drift runtime state lost" in " ".join(t.text().split()), 60)  # type: ignore[misc]
         terminal.press("1")
         terminal.wait("Recover in this order", 60)
     assert any(isinstance(e.body, DriftDetected) and "b weight 60" in e.body.line for e in engine.entries())

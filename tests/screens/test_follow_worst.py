@@ -80,3 +80,14 @@ async def test_a_p99_that_is_at_least_its_last_bucket_is_shown_whole() -> None:
         st.front.show("overview", replace(view, services=services))
         await st.sees("≥1000 ms")
         assert "####" not in st.text
+
+
+async def test_a_clock_that_runs_until_a_recovery_is_sure_runs_in_the_row_too() -> None:
+    async with stage(size=(120, 40)) as st:
+        view: OverviewView = st.front.view("overview")
+        row = replace(view.recover["service/checkout"], health=Health.PASS, since_mono=None, waits_for="", depth=0)
+        assert row.rto is not None
+        st.front.show("overview", replace(view, recover={"service/checkout": row}))
+        await st.until(lambda: recover(st).row_count == 1, "one row")
+        shown = {recover(st)._shown[0].cells[3].plain}  # type: ignore[union-attr]
+        await st.until(lambda: recover(st)._shown[0].cells[3].plain not in shown, "the clock goes on")  # type: ignore[union-attr]

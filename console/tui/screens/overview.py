@@ -233,7 +233,7 @@ class OverviewScreen(MainScreen):
         super().tick()
         view = self.store.view(OverviewView)
         if view is not None:
-            running = [k for k, row in view.recover.items() if row.since_mono is not None]
+            running = [k for k, row in view.recover.items() if row.since_mono is not None or row.rto is not None]
             self.recover.show(self._ordered(view), running)
             self.alerts.show(view.alerts, list(view.alerts))
             self._words(view)

@@ -138,7 +138,7 @@ class TrafficScreen(MainScreen):
         short = row.serving < row.floor
         message = [cell(row.message)]
         if row.drift:
-            message.append(cell(f"drift: {row.drift}", WARN))
+            message.insert(0, cell(f"drift: {row.drift}", WARN))
         if not age.fresh:
             message.insert(0, age_text(age, self.store.wall))
         return TableRow(
@@ -211,10 +211,11 @@ class TrafficScreen(MainScreen):
         if isinstance(row, BackendRow):
             return [
                 joined((f"{row.balancer}/{row.backend}", "bold"), (f"  {row.site}, {row.service}", MUTED)),
+                *([fact("drift", row.drift, WARN)] if row.drift else []),
                 fact("verdict", row.message),
                 fact("floor", f"{row.serving} of {row.total} serve; at least {row.floor} must"),
                 fact("active", row.active or "no server takes traffic"),
-                fact("drift", row.drift or "none: what effects set here still stands", WARN if row.drift else ""),
+                *([] if row.drift else [fact("drift", "none: what effects set here still stands")]),
                 sources_fact(self.store, (row.source,)),
             ]
         if isinstance(row, DnsRow):
