@@ -22,7 +22,7 @@ from state.health import Health
 from state.journal.events import Body, Event, Observation, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
-from state.runs.events import EffectEnded, EffectIntended
+from state.runs.events import EffectEnded, EffectIntended, StepEnded
 from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.split_brain import split_resolved
@@ -118,7 +118,14 @@ class Detector:
         self._under_way.pop(body.effect, None)
         if body.finding is Finding.NOT_DONE:
             return  # it left nothing of its own
-        for setting in body.leaves:
+        self._expect(body.leaves, recorded)
+
+    @_take.register
+    def _(self, body: StepEnded, recorded: Recorded) -> None:
+        self._expect(body.found, recorded)
+
+    def _expect(self, settings: tuple[Setting, ...], recorded: Recorded) -> None:
+        for setting in settings:
             self._recorded_drifts.pop((setting.place[0], setting.place[1]), None)
             self._expected[key_of(setting)] = (setting, self._mono(recorded))
 
@@ -269,6 +276,7 @@ DETECTOR = Projection(
         SplitBrainCleared,
         EffectIntended,
         EffectEnded,
+        StepEnded,
         DriftDetected,
     ),
     Detector.fold,

@@ -189,7 +189,8 @@ class Effects:
     async def _already(self, run: Run, step: StepRun, change: Change, preview: Preview) -> None:
         found = await self._read_back(change, preview.facts)
         if found.finding is Finding.DONE:
-            await self._end(run, step, StepState.DONE, "already done; nothing was sent", found.evidence)
+            message, evidence = "already done; nothing was sent", _shortened(found.evidence)
+            await self._record(run, step, StepEnded(StepState.DONE, message, evidence, found=found.leaves))
         else:
             await self._end(
                 run, step, StepState.FAILED, "nothing was sent: the target changed while it was read", found.evidence

@@ -86,12 +86,14 @@ class StepStarted(Said):
 @event("step.ended")
 @dataclass(frozen=True, slots=True)
 class StepEnded(Body):
-    """A step instance is over; `evidence` is what was read, `passes` a check's passes in a row."""
+    """A step instance is over; `evidence` is what was read, `passes` a check's passes in a row. `found` are settings
+    that were as the change wants them already."""
 
     state: StepState
     message: str = field(metadata=WORDS)
     evidence: tuple[str, ...] = ()
     passes: int = 0
+    found: tuple[Setting, ...] = ()
 
     @property
     def line(self) -> str:

@@ -72,7 +72,7 @@ def _set_again(backend: str) -> NextStep:
     """What a person does about settings that are not those which effects left."""
     message = (
         f"Nothing is set again by itself. On Traffic, at {backend}: set what is wanted now with w weight, d drain,"
-        " r ready or f flip; what is set there counts from then on."
+        " r ready or f flip. That counts from then on, also where it is there already."
     )
     return NextStep(NextKind.PLACE, "traffic", {"backend": backend}, "t", "its servers", message)
 

@@ -53,6 +53,21 @@ async def test_each_change_from_outside_is_recorded_and_cleared_by_the_next_effe
         assert detected(lab)[3:] == ["edge: changed from outside, green ready → maint"]
 
 
+async def test_who_confirms_what_is_there_already_accepts_it() -> None:
+    async with small() as lab:
+        await by_engine(lab, 10)
+        await lab.balancer.set_weight("shop", "green", 13, deadline=1)
+        await settled(lab)
+        assert lab.engine.view("header").alarms != ()
+        await by_engine(lab, 13)
+        await settled(lab)
+        assert lab.engine.view("header").alarms == ()
+        store, balancer = lab.store, lab.balancer
+    async with small(balancer=balancer, store=store) as lab:  # and after a restart too
+        await settled(lab)
+        assert lab.engine.view("header").alarms == ()
+
+
 async def test_what_an_effect_left_is_known_again_after_a_restart() -> None:
     async with small() as lab:
         await by_engine(lab, 10)
