@@ -28,6 +28,8 @@ from state.units import megabytes, percent
 
 ROOT = Path(__file__).parents[2]
 WORDS = {"pass": "PASS", "warn": "WARN", "fail": "FAIL", "unknown": "UNKNOWN"}
+GONE = 5
+"""Limits after which a reading is not shown any more."""
 PACE, PATIENCE = 0.02, 100
 """Seconds between two looks for a new frame, and how often it is looked for."""
 LOOK = 10.0
@@ -205,6 +207,20 @@ def traffic_agrees(lines: Sequence[str], document: Document) -> None:
         assert row["answers"] == it["answers"] or row["answers"].startswith(("~", "no ")), row
 
 
+def same_sequence(mine: Document, verb: Document, seen: float) -> bool:
+    """Whether both are of the same readings and entries, and no reading became old between them: the frame was made
+    shortly before it was `seen`."""
+    if any(verb["header"][part] != mine["header"][part] for part in ("sources", "journal_seq")):
+        return False
+    ends = [
+        row["mono"] + row["limit"] * times
+        for row in mine["header"]["sources"].values()
+        if row["mono"] is not None
+        for times in (1, GONE)
+    ]
+    return not any(seen - SLACK <= end <= verb["mono"] for end in ends)
+
+
 class Frame(NamedTuple):
     """One settled frame: what stands on the screen, the values behind it, and the engine's clock of its figures."""
 
@@ -299,7 +315,7 @@ class Comparison:
         if not isinstance(screen, MainScreen) or not screen.ready or app.screen is not screen:
             return
         topic = screen.topic.name
-        header, view, hello = store.view("header"), store.view(topic), store.hello
+        header, view, hello, seen = store.view("header"), store.view(topic), store.hello, store.mono
         if header is None or view is None or hello is None:
             return
         verb = (await gather(client, topic)).as_json() if topic in VERBS else {}
@@ -311,7 +327,7 @@ class Comparison:
             return  # another frame came while this one was painted
         mine = SeenView(hello, header, topic, view).as_json()
         self.frames += self._agrees(Frame(lines, mine, mono), topic, "the frame")
-        if verb and all(verb["header"][part] == mine["header"][part] for part in ("sources", "journal_seq")):
+        if verb and same_sequence(mine, verb, seen):
             self.documents += self._agrees(Frame(lines, verb, mono), topic, "the verb")
 
     def _agrees(self, frame: Frame, topic: str, whose: str) -> bool:
