@@ -28,8 +28,6 @@ from state.units import megabytes, percent
 
 ROOT = Path(__file__).parents[2]
 WORDS = {"pass": "PASS", "warn": "WARN", "fail": "FAIL", "unknown": "UNKNOWN"}
-GONE = 5
-"""Limits after which a reading is not shown any more."""
 PACE, PATIENCE = 0.02, 100
 """Seconds between two looks for a new frame, and how often it is looked for."""
 LOOK = 10.0
@@ -207,18 +205,15 @@ def traffic_agrees(lines: Sequence[str], document: Document) -> None:
         assert row["answers"] == it["answers"] or row["answers"].startswith(("~", "no ")), row
 
 
-def same_sequence(mine: Document, verb: Document, seen: float) -> bool:
-    """Whether both are of the same readings and entries, and no reading became old between them: the frame was made
-    shortly before it was `seen`."""
-    if any(verb["header"][part] != mine["header"][part] for part in ("sources", "journal_seq")):
-        return False
-    ends = [
-        row["mono"] + row["limit"] * times
-        for row in mine["header"]["sources"].values()
-        if row["mono"] is not None
-        for times in (1, GONE)
-    ]
-    return not any(seen - SLACK <= end <= verb["mono"] for end in ends)
+def same_sequence(mine: Document, verb: Document) -> bool:
+    """Whether both are of the same readings and entries, and none became too old for a verdict between them."""
+
+    def basis(document: Document) -> tuple[Any, ...]:
+        header, rows = document["header"], document.get("overview", {}).get("recover", {})
+        causes = [(cause["key"], cause["health"]) for cause in header["causes"]]
+        return header["sources"], header["journal_seq"], causes, {key: row["health"] for key, row in rows.items()}
+
+    return basis(mine) == basis(verb)
 
 
 class Frame(NamedTuple):
@@ -315,7 +310,7 @@ class Comparison:
         if not isinstance(screen, MainScreen) or not screen.ready or app.screen is not screen:
             return
         topic = screen.topic.name
-        header, view, hello, seen = store.view("header"), store.view(topic), store.hello, store.mono
+        header, view, hello = store.view("header"), store.view(topic), store.hello
         if header is None or view is None or hello is None:
             return
         verb = (await gather(client, topic)).as_json() if topic in VERBS else {}
@@ -327,7 +322,7 @@ class Comparison:
             return  # another frame came while this one was painted
         mine = SeenView(hello, header, topic, view).as_json()
         self.frames += self._agrees(Frame(lines, mine, mono), topic, "the frame")
-        if verb and same_sequence(mine, verb, seen):
+        if verb and same_sequence(mine, verb):
             self.documents += self._agrees(Frame(lines, verb, mono), topic, "the verb")
 
     def _agrees(self, frame: Frame, topic: str, whose: str) -> bool:
