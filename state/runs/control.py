@@ -98,8 +98,8 @@ class RunControls:
         events = [self._about(caller, run, skipped, step.key)]
         if run.state is RunState.PAUSED:
             events.append(self._about(caller, run, RunResumed(f"{caller.person} skipped {step.step.id}")))
-        await self._journal.append_all(events)
-        if not step.left_out:
+        recorded = await self._journal.append_all(events)
+        if step.decided != recorded[0].seq:
             raise Refused("question-open", f"{step.key} was over a moment ago: {step.message}", f"Look at {run.id}")
 
     def _not_skipped(self, run: Run, wanted: str, possible: list[StepRun]) -> Refused:

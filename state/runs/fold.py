@@ -212,9 +212,9 @@ def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> Non
 
 def _skipped(history: RunHistory, recorded: Recorded, body: StepSkipped) -> None:
     step = history.instance(recorded)
-    if step.choice and step.state is StepState.WAITING:
-        return  # it was answered in time: the answer counts
-    step.left_out = True
+    if step.left_out or (step.choice and step.state is StepState.WAITING):
+        return  # the first one counts
+    step.left_out, step.decided = True, recorded.seq
     if not step.in_doubt and step.state is not StepState.DONE:
         step.state, step.message, step.passes = StepState.SKIPPED, body.line, 0
 

@@ -35,7 +35,8 @@ class StepRun:
 
     `passes` are a check's passes in a row. `finding` is the outcome of its effect as it was read, None before.
     `leaves` are the settings that its effect left.
-    `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading.
+    `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading. `decided` is
+    the entry that answered it or left it out: the first one counts.
     """
 
     step: PlannedStep

@@ -41,6 +41,8 @@ class Instance:
     until: float = NEVER
     outcome: str = ""
     left: bool = False
+    began: float = 0.0
+    """When it began, by the wall clock."""
     effect: bool = False
     reread: bool = False
 
@@ -79,12 +81,16 @@ class Model:
         self.world, self.now, self.steps = world, now, steps
         self.moved = now
         """When something last happened."""
+        self.ahead = 0.0
+        """How far the wall clock was set; limits across a restart count by it."""
+        self.confirm = False
+        """The engine restarted: a B3 change waits until a person goes on with the run."""
         self.state, self.stopping, self.why = "running", False, ""
         self.at = {s["id"]: Instance() for s in steps}
         self.done_effects: list[str] = []
         self.undo: Undo | None = None
         self.undone, self.undo_refused = False, False
-        self._go()
+        self.follow()
 
     # -- what is so
 
@@ -162,6 +168,21 @@ class Model:
             return f"not verified: {', '.join(self.unmet())}" if self.unmet() else "every step is done and verified"
         return self.why
 
+    def told(self) -> dict[str, Any]:
+        """Everything that people can see of it."""
+        return {
+            "steps": [f"{self.key(s)} {self.at[s['id']].state}" for s in self.steps],
+            "state": self.shown(),
+            "offers": self.offers(),
+            "exit": self.exit_code(),
+            "undo": self.undo_state(),
+        }
+
+    def same_facts(self, key: str, weights: dict[str, int]) -> bool:
+        """Whether what a card for a retry showed is still so: the weights, when it is a change."""
+        step = next(s for s in self.steps if key.startswith(f"{s['id']}#"))
+        return step["do"] != "change" or self.world.weights == weights
+
     def exit_code(self) -> int | None:
         shown = self.shown()
         codes = {"done": 3 if self.unmet() else 0, "failed": 1, "stopped": 1, "paused": 7, "waiting": 7}
@@ -170,32 +191,43 @@ class Model:
     # -- what people do; each returns whether it is accepted
 
     def control(self, verb: str, roles: tuple[str, ...], key: str = "", choice: str = "") -> bool:
+        accepted = self.asked(verb, roles, key, choice)
+        self.follow()
+        return accepted
+
+    def asked(self, verb: str, roles: tuple[str, ...], key: str = "", choice: str = "") -> bool:
+        """One request, before anything follows from it."""
         offered = self.offers()
         if verb == "stop":
             accepted = self.state not in OVER
             self.stopping = self.stopping or accepted
-            self._go()
             return accepted
         if verb not in offered or (offered[verb] and key not in offered[verb]):
             return False
         step = next((s for s in self.steps if self.key(s) == key), None)
-        if verb in ("decide", "skip") and step is not None and self.at[step["id"]].state == "waiting":
-            if step["owner"] not in roles and "commander" not in roles:
-                return False
-            if verb == "decide" and choice not in step["options"]:
-                return False
-        if verb == "retry" and step is not None and step["do"] == "change" and self.world.blind:
-            return False
-        if verb == "undo" and self.world.blind:
+        if not self._may(verb, step, "commander" in roles, roles, choice):
             return False
         getattr(self, f"_{verb}")(step, choice)
-        self._go()
+        return True
+
+    def _may(self, verb: str, step: Any, commander: bool, roles: tuple[str, ...], choice: str) -> bool:
+        """Whether the person, the answer and the target allow what is offered."""
+        if verb in ("undo", "retry") and self.world.blind and (step is None or step["do"] == "change"):
+            return False
+        if (verb == "retry" and step["grave"]) or (verb == "resume" and self._grave_ahead()):
+            return commander
+        if verb in ("decide", "skip") and self.at[step["id"]].state == "waiting":
+            return (commander or step["owner"] in roles) and (verb == "skip" or choice in step["options"])
         return True
 
     def _pause(self, _step: Any, _choice: str) -> None:
         self.state = "paused"
 
+    def _grave_ahead(self) -> bool:
+        return any(step["grave"] for step in self.standing())
+
     def _resume(self, _step: Any, _choice: str) -> None:
+        self.confirm = self.confirm and not self._grave_ahead()
         self.state = "running"
 
     def _skip(self, step: dict[str, Any], _choice: str) -> None:
@@ -203,6 +235,7 @@ class Model:
         self.state = "running"
 
     def _retry(self, step: dict[str, Any], _choice: str) -> None:
+        self.confirm = self.confirm and not step["grave"]
         self.at[step["id"]] = Instance(self.at[step["id"]].number + 1)
         self.state = "running"
 
@@ -243,10 +276,12 @@ class Model:
         if self.undo is not None and self.undo.doubt:
             self.undo.until = self.now + REREAD
 
-    def restart(self, down: float) -> None:
-        """The engine is away for a while; questions and waits go on by their limits."""
-        self.now += down
-        for at in self.at.values():
+    def restart(self, now: float, ahead: float) -> None:
+        """The engine was away until now; questions and waits go on by their limits, told by the wall clock."""
+        self.now, self.ahead, self.confirm = now, ahead, True
+        for step, at in zip(self.steps, self.at.values(), strict=True):
+            if at.state in ("waiting", "running"):  # not from the future, however the clock was set
+                at.until = min(at.began - ahead, now) + step["seconds"]
             at.reread = at.state == "unknown"
             if at.reread and not self.world.blind:
                 at.until = self.now + REREAD
@@ -266,7 +301,7 @@ class Model:
                 self.undo.ends(self.world)
             else:
                 self._due(self.steps[first[1]])
-            self._go()
+            self.follow()
         self.now = max(self.now, to)
 
     def _due(self, step: dict[str, Any]) -> None:
@@ -281,7 +316,7 @@ class Model:
         if at.effect and state == "done":
             self.done_effects.append(step["id"])
 
-    def _go(self) -> None:
+    def follow(self) -> None:
         """Begin, stop and end what the rules say, until nothing more follows at this instant."""
         while self._once():
             pass
@@ -299,6 +334,9 @@ class Model:
         pending = [s for s in standing if self.at[s["id"]].state == "pending"]
         reading = any(at.reread and at.state == "unknown" for at in ats)
         if pending and self.state != "paused" and not reading:
+            if self.confirm and any(s["grave"] for s in pending):
+                self.state = "paused"
+                return True
             blind = self.world.blind  # changes of a group read their target before one of them acts
             for step in sorted(pending, key=lambda s: s["do"] != "change"):
                 self._begin(step, blind)
@@ -336,7 +374,7 @@ class Model:
 
     def _begin(self, step: dict[str, Any], blind: bool) -> None:
         at, now = self.at[step["id"]], self.now
-        at.state = "running"
+        at.state, at.began = "running", now + self.ahead
         if step["do"] == "wait":
             at.until, at.outcome = now + step["seconds"], "done"
         elif step["do"] == "decide":
