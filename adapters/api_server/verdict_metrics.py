@@ -119,7 +119,8 @@ def _databases(gauges: Gauges, view: ReplicationView) -> None:
 def _backends(gauges: Gauges, view: TrafficView) -> None:
     places: dict[tuple[str, str], list[BackendRow]] = {}
     for row in view.backends.values():
-        places.setdefault((row.balancer, row.backend), []).append(row)
+        if row.service:  # what else a balancer has is not the estate's: as many names as there are, and not ours
+            places.setdefault((row.balancer, row.backend), []).append(row)
     for (balancer, backend), rows in places.items():  # of several services on one backend the worst counts
         place = {"balancer": balancer, "backend": backend}
         health = worst(row.health for row in rows)

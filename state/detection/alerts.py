@@ -42,7 +42,8 @@ class Alerts(Family):
                 former = self._facts.get(fingerprint)
                 reported = fresh if former is None else {*former.sources} & {*keys} or fresh
                 yield fingerprint, NORMAL if reported & fresh else None  # a silent source ends nothing
-        self._facts = {name: fact for name, fact in self._facts.items() if name in found or name in self.follower.open}
+        kept = found.union(self.follower.open)
+        self._facts = {name: fact for name, fact in self._facts.items() if name in kept}
 
     def tell(self, shifts: Sequence[Shift], look: Look) -> Iterator[Observation]:
         fired, ended = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import merge
 
 from state.api.views.journal import JournalRow, JournalView
-from state.journal.events import Recorded, origin_of
+from state.journal.events import OBSERVED, Recorded, origin_of
 from state.journal.projection import FoldSetting, Projection
 from state.verdicts.cause_database import hand
 from state.views.context import Alarm, Contribution, ViewContext
 
-KEPT = 400
-"""Entries a console is sent; older ones are read page by page."""
+KEPT = 200
+"""Decisions, and observations, that a console is sent; older ones are read page by page."""
 
 HEARTBEAT = "engine.heartbeat"
 
@@ -33,20 +34,24 @@ def journal_row(recorded: Recorded) -> JournalRow:
 
 
 class JournalTail:
-    """The newest rows, kept as entries are recorded."""
+    """The newest rows, kept as entries are recorded: a night full of alerts takes no decision off the screen."""
 
     def __init__(self, setting: FoldSetting | None = None) -> None:
-        self._rows: deque[JournalRow] = deque(maxlen=KEPT)
+        self._decided: deque[JournalRow] = deque(maxlen=KEPT)
+        self._observed: deque[JournalRow] = deque(maxlen=KEPT)
+        self._beat: list[JournalRow] = []
 
     def fold(self, recorded: Recorded) -> None:
-        """Take in one more entry; of heartbeats in a row only the newest."""
-        if recorded.kind == HEARTBEAT and self._rows and self._rows[-1].kind == HEARTBEAT:
-            self._rows.pop()
-        self._rows.append(journal_row(recorded))
+        """Take in one more entry; of heartbeats only the newest is kept."""
+        row = journal_row(recorded)
+        if row.kind == HEARTBEAT:
+            self._beat = [row]
+        else:
+            (self._observed if row.origin == OBSERVED else self._decided).append(row)
 
     def rows(self) -> dict[str, JournalRow]:
         """The rows by sequence number, oldest first."""
-        return {str(row.seq): row for row in self._rows}
+        return {str(row.seq): row for row in merge(self._decided, self._observed, self._beat, key=lambda row: row.seq)}
 
 
 def build(context: ViewContext) -> JournalView:
