@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from console.cli.reach import client_of, host_of
 from state.api.run_states import RunState
 from state.api.views.replication import ReplicationView
-from state.api.views.runbooks import RunbooksView
+from state.api.views.runbooks import RunbooksView, value_of
 from state.api.views.traffic import TrafficView
 from state.errors import RecoveryError
 
@@ -83,11 +83,12 @@ def parameters(context: click.Context, incomplete: str) -> Iterable[Offer]:
     if row is None:
         return []
     name, equals, _ = incomplete.partition("=")
+    given = {key: value for key, _, value in (word.partition("=") for word in context.params.get("params") or ())}
     if equals:
-        known = [param for param in row.params if param.name == name]
-        values = [value for param in known for value in (*param.choices, *filter(None, [param.default]))]
-        return [(f"{name}={value}", "") for value in dict.fromkeys(values)]
-    given = {word.partition("=")[0] for word in context.params.get("params") or ()}
+        known = {param.name: param for param in row.params}
+        values = [value_of(known, given, name)] if name in known else []
+        values += known[name].names(value_of(known, given, known[name].of)) if name in known else []
+        return [(f"{name}={value}", "") for value in dict.fromkeys(filter(None, values))]
     return [(f"{param.name}=", param.kind) for param in row.params if param.name not in given]
 
 

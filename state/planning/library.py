@@ -13,7 +13,7 @@ from state.errors import Refused
 from state.estate.model import Estate
 from state.planning.plan import Draft
 from state.runbooks.model import Runbook, Step, flat, render, service_of
-from state.runbooks.related import default_of, followed, related
+from state.runbooks.related import default_of, followed, initial, related
 from state.runs.steps import PlannedStep
 
 
@@ -70,15 +70,15 @@ class Library:
 
     def _param(self, name: str, runbook: Runbook) -> Param:
         spec = runbook.params[name]
-        default = "" if spec.default is None else str(spec.default)
+        default = initial(runbook, name, self._estate) or ""
         leader = runbook.params.get(spec.of)
-        follows: dict[str, str] = {}
+        belongs: dict[str, tuple[str, ...]] = {}
         if leader is not None:
-            for value in leader.choices or self._known(leader.kind):
-                follows[value] = default_of(spec, related(self._estate, spec.kind, leader.kind, value)) or ""
-            default = follows.get(str(leader.default), "") if leader.default is not None else ""
+            values = leader.choices or self._known(leader.kind)
+            belongs = {value: related(self._estate, spec.kind, leader.kind, value) for value in values}
+        follows = {value: default_of(spec, names) or "" for value, names in belongs.items()}
         choices = spec.choices or self._known(spec.kind)
-        return Param(name, spec.kind, default, choices, spec.required, spec.title, spec.of, follows)
+        return Param(name, spec.kind, default, choices, spec.required, spec.title, spec.of, follows, belongs)
 
     def _known(self, kind: str) -> tuple[str, ...]:
         """The names of this estate that are valid for a kind of parameter, for forms and completion."""

@@ -17,7 +17,7 @@ from state.estate.model import Estate
 from state.runbooks.model import CONTINUE, STOP, Runbook, Step, placeholders
 from state.runbooks.names import argument_kind, names_for
 from state.runbooks.params import FOLLOWERS, NAMES, ParamSpec, convert, placeholders_in, substitute
-from state.runbooks.related import default_of, leads_to, related
+from state.runbooks.related import initial, leads_to, related
 
 LintFinding = tuple[Path, Problem]
 _SAMPLES: Mapping[str, Any] = {"number": 1, "duration": 1.0, "size": "1MB"}
@@ -64,7 +64,8 @@ class Lint:
         if spec.kind == "choice" and not spec.choices:
             yield base, self._located.problem(base, "", "choices: the values it may have")
         yield from self._follows(base, spec)
-        if spec.default is None and (default := self._default_of_parent(spec)) is not None:
+        of = spec.of in self._runbook.params
+        if spec.default is None and of and (default := initial(self._runbook, name, self._estate)) is not None:
             self._values[name] = default
             return
         if spec.default is None:
@@ -92,13 +93,6 @@ class Lint:
             message = f"a parameter that a {spec.kind} can follow: {one_of(leaders) or 'there is none'}"
             path = (*base, "of")
             yield path, self._located.problem(path, repr(spec.of[:60]), message, nearest(spec.of, leaders))
-
-    def _default_of_parent(self, spec: ParamSpec) -> str | None:
-        """The default that follows from the default of the parameter it follows."""
-        leader = self._runbook.params.get(spec.of)
-        if leader is None or leader.default is None:
-            return None
-        return default_of(spec, related(self._estate, spec.kind, leader.kind, str(leader.default)))
 
     def _sample(self, spec: ParamSpec, names: Collection[str] | None) -> Any:
         known = [*spec.choices, *sorted(names or ()), "x"]

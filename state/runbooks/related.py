@@ -54,12 +54,13 @@ def default_of(spec: ParamSpec, names: tuple[str, ...]) -> str | None:
 
 
 def followed(runbook: Runbook, params: Mapping[str, Any], estate: Estate) -> dict[str, Any]:
-    """The parameters as given, those that follow others filled in.
+    """The parameters as given, those that follow others filled in, also over several of them, in whatever order.
 
     Raises ConfigError for a value that does not belong to what it follows, and where nothing belongs to it.
     """
     filled, problems = dict(params), list[Problem]()
-    for name, spec in runbook.params.items():
+    for name in sorted(runbook.params, key=lambda name: len(_leaders(runbook, name))):
+        spec = runbook.params[name]
         value = _value(runbook, filled, spec.of)
         if not spec.of or value is None:
             continue
@@ -89,10 +90,23 @@ def _value(runbook: Runbook, params: Mapping[str, Any], name: str) -> str | None
 
 def leads_to(runbook: Runbook, name: str, param: str) -> bool:
     """Whether a parameter is another one, or follows it, also through others."""
-    seen: list[str] = []
-    while name in runbook.params and name not in seen:
-        if name == param:
-            return True
-        seen.append(name)
+    return param in _leaders(runbook, name)
+
+
+def initial(runbook: Runbook, name: str, estate: Estate) -> str | None:
+    """The value that a parameter has when none is given, also through those it follows; None when it has none."""
+    spec = runbook.params[name]
+    if spec.of not in runbook.params:
+        return None if spec.default is None else str(spec.default)
+    value = initial(runbook, spec.of, estate)
+    leader = runbook.params[spec.of]
+    return None if value is None else default_of(spec, related(estate, spec.kind, leader.kind, value))
+
+
+def _leaders(runbook: Runbook, name: str) -> list[str]:
+    """A parameter, and those that it follows one after the other."""
+    found: list[str] = []
+    while name in runbook.params and name not in found:
+        found.append(name)
         name = runbook.params[name].of
-    return False
+    return found

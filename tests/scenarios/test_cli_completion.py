@@ -19,6 +19,8 @@ from tests.support.served_desk import Running
 from tests.support.views import made
 
 CHOICES = ("checkout", "catalog")
+FOLLOWS = {name: name for name in CHOICES}
+BELONGS = {name: (name,) for name in CHOICES}
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def known(running: Running) -> Running:
     params = (
         Param("service", "service", "checkout", CHOICES, True),
         Param("minutes", "number", "5", (), False),
+        Param("backend", "backend", "checkout", CHOICES, False, "", "service", FOLLOWS, BELONGS),
     )
     row = made(RunbookRow, name="drain-server", title="Drain a server", params=params)
     runs = {
@@ -89,8 +92,10 @@ def test_values_come_from_the_engine(known: Running, shells: Shells, shell: str)
     where = f"--estate {known.estate}"
     assert complete("recovery jou") == ["journal"]
     assert complete(f"recovery run start {where} ") == ["drain-server"]
-    assert complete(f"recovery run start {where} drain-server ") == ["service=", "minutes="]
-    assert complete(f"recovery run start {where} drain-server service=checkout ") == ["minutes="]
+    assert complete(f"recovery run start {where} drain-server ") == ["service=", "minutes=", "backend="]
+    assert complete(f"recovery run start {where} drain-server service=checkout ") == ["minutes=", "backend="]
+    led = complete(f"recovery run start {where} drain-server service=catalog backend=")
+    assert led == (["catalog"] if shell == "bash" else ["backend=catalog"])  # not those of other services
     whole = [f"service={choice}" for choice in CHOICES]
     assert complete(f"recovery run start {where} drain-server service=c") == (
         list(CHOICES) if shell == "bash" else whole

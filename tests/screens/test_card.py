@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual import events
@@ -233,3 +234,20 @@ async def test_a_card_that_cannot_be_read_is_not_confirmed(size: tuple[int, int]
         await st.pilot.pause(2 * ARMED)
         await slowly(st, "y")
         await st.until(lambda: len(st.front.acts) == 1, "the confirmation")
+
+
+async def test_an_engine_that_is_lost_under_a_card_gets_nothing_and_the_card_says_so() -> None:
+    async with stage() as st:
+        await opened(st)
+        socket = Path(st.app.client.path)
+        away = socket.rename(socket.with_name("away"))
+        st.app.store.lost("the engine closed the stream")
+        await st.sees("ENGINE LOST")
+        await slowly(st, "y")
+        await st.pilot.pause(1.0)
+        assert st.front.acts == []
+        await st.sees("Engine unreachable")
+        away.rename(socket)
+        await slowly(st, "yy")  # it is not tried again by itself, nor by the same card
+        await st.pilot.pause(1.0)
+        assert st.front.acts == []

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+from textual import events
 
 from console.tui.dialogs.fields import completions, shared_beginning
 from console.tui.dialogs.form import FormDialog
+from console.tui.screens.base import MainScreen
 from state.api.requests import PlanChange
+from state.api.run_states import RunState
+from state.api.views.header import WaitingRun
 from state.api.views.runbooks import Param
 from tests.screens.fake_engine import stage
 
+WAITING = WaitingRun("r-41", "Roll back", RunState.WAITING, "judge", 1, "ada", "Did it fall?", "", 0.0, 300.0)
 MANY = tuple(f"web-{number:04d}" for number in range(5_000))
 
 
@@ -76,3 +82,70 @@ async def test_a_name_that_does_not_exist_is_not_taken(typed: str) -> None:
         await st.sees("Tab completes")
         await st.press(*typed, "enter")
         await st.sees("server is required" if not typed else "server must be a name it may have")
+
+
+BELONGS = {"shop": ("orders",), "help": ("tickets", "wiki")}
+NODES = {"orders": ("o1", "o2"), "tickets": ("t1",), "wiki": ("w1",)}
+LED = (
+    Param("node", "node", "o1", ("o1", "o2", "t1", "w1"), True, "", "database", {"orders": "o1"}, NODES),
+    Param(
+        "database", "database", "orders", ("orders", "tickets", "wiki"), False, "", "service",
+        {"shop": "orders", "help": "tickets"}, BELONGS,
+    ),
+    Param("service", "service", "shop", ("shop", "help"), True),
+)  # fmt: skip
+
+
+async def test_fields_follow_one_another_in_whatever_order_and_take_only_what_belongs() -> None:
+    answers: list[Mapping[str, str] | None] = []
+    async with stage() as st:
+        form = FormDialog("Switch", LED)
+        st.app.push_screen(form, answers.append)
+        await st.sees("Switch")
+        await st.press("enter", "enter", "right")
+        assert form.typed == {"node": "", "database": "tickets", "service": "help"}
+        await st.press("enter")
+        await st.sees("node is required")
+        await st.press("o", "enter", "enter", "enter")
+        await st.sees("node must be a name it may have for this database: t1")
+        assert answers == []
+        await st.press("t", "enter", "enter", "enter")
+        assert answers == [{"node": "t1", "database": "tickets", "service": "help"}]
+
+
+async def test_what_is_pasted_into_a_question_answers_nothing() -> None:
+    """Each line of a paste may choose and leave the form; the card behind it takes none of it for a yes."""
+    async with stage() as st:
+        st.front.show("header", replace(st.front.view("header"), waiting={"r-41": WAITING}))
+        await st.sees("r-41 asks ada")
+        await st.press("D")
+        await st.sees("choice")
+        for char in "yes\ry\ryes\ry\r":
+            st.app.post_message(events.Key("enter" if char == "\r" else char, char))
+        await st.pilot.pause(1.0)
+        assert st.front.acts == []
+        for char in "y\ry\r":
+            st.app.post_message(events.Key("enter" if char == "\r" else char, char))
+        await st.pilot.pause(1.0)
+        assert st.front.acts == []
+
+
+async def test_a_dialog_closes_once_and_behind_what_is_in_front_of_it() -> None:
+    answers: list[Mapping[str, str] | None] = []
+    async with stage() as st:
+        first, second = FormDialog("First", LED[2:]), FormDialog("Second", LED[2:])
+        st.app.push_screen(first, answers.append)
+        await st.sees("First")
+        st.app.push_screen(second)
+        await st.sees("Second")
+        first.dismiss({"service": "help"})
+        await st.settle()
+        assert (answers, st.app.screen) == ([], second)
+        second.dismiss(None)
+        second.dismiss(None)
+        await st.until(lambda: first not in st.app.screen_stack, "both closed")
+        assert answers == [{"service": "help"}]
+        first.dismiss(None)
+        await st.settle()
+        assert answers == [{"service": "help"}]
+        assert isinstance(st.app.screen, MainScreen)

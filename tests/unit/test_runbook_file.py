@@ -203,6 +203,21 @@ def example() -> Estate:
     return parse_estate(read_yaml(CONFIG / "recovery.yaml"), kinds())
 
 
+def test_an_answer_leads_to_a_group_and_not_into_it(example: Estate) -> None:
+    def lint(to: str) -> None:
+        text = (
+            "runbook: case\ntitle: Case\nsteps:\n"
+            f"  - {{id: q, timeout: 1m, decide: {{question: Where to?, options: {{go: {to}}}}}}}\n"
+            "  - {id: g, parallel: [{id: one, wait: 1s}, {id: two, wait: 1s}]}\n"
+        )
+        lint_runbook(parse_yaml(text, "case.yaml"), example, change_kinds(), check_kinds())
+
+    lint("g")
+    for inside in ("one", "two"):
+        with pytest.raises(ConfigError, match="expected continue, stop or the id of a later step: g"):
+            lint(inside)
+
+
 def test_the_shipped_runbooks_hold_against_the_example(example: Estate) -> None:
     paths = runbook_paths(CONFIG / "recovery.yaml", example.runbooks)
     assert {path.stem for path in paths} >= {"roll-back-release", "switch-database", "drain-server"}

@@ -10,7 +10,7 @@ from state.api.requests import PlanChange, PlanRunbook
 from state.api.views.causes import NextKind, NextStep, SubjectKind
 from state.api.views.header import HeaderView
 from state.api.views.overview import OpenRunRow, RecoverRow
-from state.api.views.runbooks import RunbooksView
+from state.api.views.runbooks import RunbooksView, value_of
 from state.health import Health
 
 WORST_FIRST = (Health.FAIL, Health.UNKNOWN, Health.WARN, Health.PASS)
@@ -74,7 +74,8 @@ def _runbook(step: NextStep, ctx: ActionContext, navigator: Navigation) -> None:
 
     given = step.arguments
     title = f"{row.title} ({given['service']})" if "service" in given else row.title
-    navigator.ask(title, tuple(replace(p, default=given.get(p.name, p.default)) for p in row.params), then)
+    known = {param.name: param for param in row.params}
+    navigator.ask(title, tuple(replace(p, default=value_of(known, given, p.name)) for p in row.params), then)
 
 
 class RollBack(TakeStep):

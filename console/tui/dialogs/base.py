@@ -7,6 +7,7 @@ from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
@@ -45,7 +46,8 @@ class Dialog(Living, ModalScreen[R]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._mounted_whole = False
+        self._mounted_whole = self._left = False
+        self._answer: tuple[R | None, ...] = ()
         # Set here: a late message may arrive when a closing dialog no longer has its children.
         self.top = Lines([""])
 
@@ -80,6 +82,23 @@ class Dialog(Living, ModalScreen[R]):
         glyphs = self.session.glyphs
         waiting = waiting_lines(store, glyphs, width, most=1)
         self.top.show([header_line(store, glyphs, width), *sentence_lines(store, glyphs, width), *waiting])
+
+    def dismiss(self, result: R | None = None) -> AwaitComplete:
+        """Close it once. A key of a burst may reach it when it is already closed, and an answer of the engine when
+        something else is in front: that stays, and this closes behind it.
+        """
+        if self._left:
+            return AwaitComplete()
+        if self.app.screen is not self:
+            self._answer = (result,)
+            return AwaitComplete()
+        self._left = True
+        return super().dismiss(result)
+
+    def on_screen_resume(self) -> None:
+        """Back in front: it closes if it was over meanwhile."""
+        if self._answer:
+            self.dismiss(self._answer[0])
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -101,21 +101,33 @@ class FormDialog(Dialog[dict[str, str]]):
 
     def _follow(self) -> None:
         """A field that follows another has that one's default, until somebody gives it a value of its own."""
-        for name, param in self._params.items():
+        for name, param in sorted(self._params.items(), key=lambda item: self._depth(item[0])):
             if param.of in self._fields:
                 was, now = self._led.get(name), param.follows.get(self._fields[param.of].value, "")
                 self._led[name] = now
+                if isinstance(field := self._fields[name], NameInput):
+                    field.choices = self._names(name)
                 if was is not None and was != now and self._fields[name].value == was:
                     self._fields[name].value = now
+
+    def _depth(self, name: str) -> int:
+        """How many fields a field follows, one after the other."""
+        param = self._params.get(name)
+        return 0 if param is None or not param.of else 1 + self._depth(param.of)
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        """The values that a field may have now."""
+        param = self._params[name]
+        return param.names(self._fields[param.of].value) if param.of in self._fields else param.choices
 
     def _note(self, name: str) -> Text:
         param, field = self._params[name], self._fields[name]
         told = joined((meaning(param), MUTED))
-        if not isinstance(field, NameInput) or not field.has_focus or field.value in param.choices:
+        if not isinstance(field, NameInput) or not field.has_focus or field.value in (names := self._names(name)):
             return told
-        found = completions(param.choices, field.value)
+        found = completions(names, field.value)
         if not found:
-            return joined((f"no name of the {len(param.choices)} contains this", FAIL))
+            return joined((f"no name of the {len(names)} contains this", FAIL))
         return joined(told, (": ", MUTED), " ".join(found[:MOST_SHOWN]))
 
     @on(Input.Submitted)
@@ -140,7 +152,7 @@ class FormDialog(Dialog[dict[str, str]]):
             return
         answers = {name: value.strip() for name, value in self.typed.items()}
         for name, value in answers.items():
-            wrong = self._wrong(self._params[name], value)
+            wrong = self._wrong(self._params[name], value, self._names(name))
             if wrong:
                 self._refuse(f"{name} {wrong}")
                 self._fields[name].focus()
@@ -153,12 +165,13 @@ class FormDialog(Dialog[dict[str, str]]):
             self.dismiss(given)
 
     @staticmethod
-    def _wrong(param: Param, value: str) -> str:
+    def _wrong(param: Param, value: str, names: Sequence[str]) -> str:
         if param.required and not value:
             return "is required"
-        if value and param.choices and value not in param.choices:
-            near = completions(param.choices, value)[:3]
-            return f"must be a name it may have{': ' + ', '.join(near) if near else ''}"
+        if value and param.choices and value not in names:
+            near = completions(names, value)[:3] or names[:3]
+            whose = f" for this {param.of}" if param.of else ""
+            return f"must be a name it may have{whose}{': ' + ', '.join(near) if near else ''}"
         return ""
 
     def _refuse(self, reason: str) -> None:

@@ -12,7 +12,7 @@ from state.api.run_states import RunState, StepState, UndoState
 class Param:
     """One parameter of a runbook or change, for forms and completion. `title` is its meaning, as its author says it.
 
-    `of` is the parameter it follows, `follows` its default for each value of that one.
+    `of` is the parameter it follows; for each value of that one, `follows` is its default and `belongs` are its names.
     """
 
     name: str
@@ -23,6 +23,19 @@ class Param:
     title: str = ""
     of: str = ""
     follows: Mapping[str, str] = field(default_factory=dict)
+    belongs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def names(self, leader: str) -> tuple[str, ...]:
+        """The values it may have while the parameter it follows has a value."""
+        return self.belongs.get(leader, self.choices)
+
+
+def value_of(params: Mapping[str, Param], given: Mapping[str, str], name: str) -> str:
+    """The value of a parameter: as given, else what follows from the others; empty for one that does not exist."""
+    param = params.get(name)
+    if param is None or name in given:
+        return given.get(name, "")
+    return param.follows.get(value_of(params, given, param.of), "") if param.of in params else param.default
 
 
 @dataclass(frozen=True, slots=True)
