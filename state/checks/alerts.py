@@ -23,4 +23,4 @@ def no_alerts(args: NoAlerts, world: World, estate: Estate, now_mono: float) -> 
     return answered(verdict.health is Health.PASS, verdict.message)
 
 
-KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts),)
+KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts, ("monitors",)),)

@@ -37,12 +37,14 @@ class CheckKind:
     """A registered kind: name, title, argument model, and the pure function over (args, world, estate, now).
 
     The function gets a world with only the readings that count. Names the estate does not have raise NotFound.
+    `reads` are the sections of the estate that it reads besides what its arguments name.
     """
 
     kind: str
     title: str
     args: type[CheckArgs]
     judge: Callable[[Any, World, Estate, float], Answer]
+    reads: tuple[str, ...] = ()
 
     def ask(
         self, args: BaseModel, world: World, estate: Estate, now_mono: float, not_before_mono: float = float("-inf")

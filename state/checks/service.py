@@ -64,6 +64,6 @@ def _known(estate: Estate, service: str) -> None:
 
 
 KINDS = (
-    CheckKind("service.healthy", "service within its objectives", Healthy, healthy),
-    CheckKind("service.errors-below", "service answers with few errors", ErrorsBelow, errors_below),
+    CheckKind("service.healthy", "service within its objectives", Healthy, healthy, ("monitors",)),
+    CheckKind("service.errors-below", "service answers with few errors", ErrorsBelow, errors_below, ("monitors",)),
 )

@@ -124,7 +124,9 @@ class Reload:
         if fixed:
             fact = f"{' and '.join(fixed)} cannot change while an engine runs"
             raise Refused("estate-fixed", fact, "Stop the engine and start one for the other estate")
-        needed = {run.id: names for run in self._history.open() if (names := stands_on(run, differs))}
+        needed = {
+            run.id: names for run in self._history.open() if (names := stands_on(run, differs, self.setup.estate))
+        }
         if needed:
             said = "; ".join(f"{run} stands on {', '.join(names)}" for run, names in needed.items())
             way_out = (

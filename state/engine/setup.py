@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from state.changes.traffic import services_of
+from state.checks.registry import check_kinds
 from state.estate.model import Estate
 from state.planning.library import Library
 from state.ports.outside import Outside
@@ -89,15 +91,31 @@ def _entries(setup: Setup) -> Iterator[tuple[str, Any]]:
         yield f"runbook/{name}", digest
 
 
-def stands_on(run: Run, differs: Differences) -> tuple[str, ...]:
-    """What of the differences an open run needs as it was: its targets, service and runbook, and every name in the
-    arguments of its steps. When readings are made at another pace, every adapter is another one."""
+def stands_on(run: Run, differs: Differences, estate: Estate) -> tuple[str, ...]:
+    """What of the differences an open run needs as it was in the estate so far: its targets with the services on them,
+    its service and runbook, every name in the arguments of its steps, what those depend on, and what its checks read.
+    When readings are made at another pace, every adapter is another one."""
     names = {run.service, run.runbook, *(part for target in run.targets for part in target.split("/"))}
+    for balancer, _, backend in (target.partition("/") for target in run.targets):
+        names |= set(services_of(estate, balancer, backend))
+    checks, read = check_kinds(), set[str]()
     for step in run.steps:
         names |= set(_texts(step.args))
-    names.discard("")
-    needed = [name for name in (*differs.removed, *differs.changed) if _entry(name) in names]
+        read |= set(checks[step.what].reads) if step.what in checks else set()
+    names = _with_needs(estate, names - {""})
+    needed = [
+        name for name in (*differs.removed, *differs.changed) if _entry(name) in names or name.partition("/")[0] in read
+    ]
     return (*needed, *(name for name in differs.changed if name == "polling" or (name == "faults" and run.targets)))
+
+
+def _with_needs(estate: Estate, names: set[str]) -> set[str]:
+    """Names with everything that the services among them depend on, also through others."""
+    reached = list(names)
+    for name in reached:
+        needs = estate.services[name].depends_on if name in estate.services else ()
+        reached += [need for need in needs if need not in reached]
+    return set(reached)
 
 
 def _entry(name: str) -> str:

@@ -44,8 +44,9 @@ def require_role(caller: Caller, allowed: Collection[str], doing: str) -> None:
     """Refuse a caller without any of the roles."""
     require_acting(caller, doing)
     if not set(caller.roles) & set(allowed):
-        fact = f"{caller.person} has the role {', '.join(caller.roles) or 'none'}; {doing} needs {' or '.join(allowed)}"
-        raise Refused("role", fact, "Ask a person who has the role", " or ".join(allowed))
+        who = " or ".join(dict.fromkeys(allowed))
+        fact = f"{caller.person} has the role {', '.join(caller.roles) or 'none'}; {doing} needs {who}"
+        raise Refused("role", fact, "Ask a person who has the role", who)
 
 
 def require_risk(caller: Caller, risk: Risk, policies: Policies) -> None:

@@ -41,6 +41,7 @@ class Instance:
     until: float = NEVER
     outcome: str = ""
     left: bool = False
+    choice: str = ""
     began: float = 0.0
     """When it began, by the wall clock."""
     effect: bool = False
@@ -111,7 +112,8 @@ class Model:
         return [s for s in self.standing() if self.at[s["id"]].state in UNSUCCESSFUL]
 
     def asking(self) -> list[dict[str, Any]]:
-        return [s for s in self.steps if self.at[s["id"]].state == "waiting"] if self.state not in OVER else []
+        open_ = [s for s in self.steps if self.at[s["id"]].state == "waiting" and not self.at[s["id"]].choice]
+        return open_ if self.state not in OVER else []
 
     def key(self, step: dict[str, Any]) -> str:
         return f"{step['id']}#{self.at[step['id']].number}"
@@ -243,7 +245,10 @@ class Model:
         self.undo, self.undo_refused = Undo([*reversed(self.done_effects)]), False
 
     def _decide(self, step: dict[str, Any], choice: str) -> None:
-        meaning = step["options"][choice]
+        self.at[step["id"]].choice = choice
+
+    def _answered(self, step: dict[str, Any]) -> None:
+        meaning = step["options"][self.at[step["id"]].choice]
         self._end(step, "done")
         if meaning == "stop":
             self.stopping = True
@@ -252,7 +257,10 @@ class Model:
             between = self.steps[ids.index(step["id"]) + 1 : ids.index(meaning)]
             for other in self.steps:
                 same = step["group"] and other["group"] == step["group"] and other is not step
-                if (other in between or same) and not self.settled(other):
+                answered = (
+                    self.at[other["id"]].state == "waiting" and self.at[other["id"]].choice
+                )  # that one counts too
+                if (other in between or same) and not self.settled(other) and not answered:
                     self._leave_out(other)
 
     def _leave_out(self, step: dict[str, Any]) -> None:
@@ -318,6 +326,9 @@ class Model:
 
     def follow(self) -> None:
         """Begin, stop and end what the rules say, until nothing more follows at this instant."""
+        for step in self.steps:
+            if self.at[step["id"]].state == "waiting" and self.at[step["id"]].choice:
+                self._answered(step)
         while self._once():
             pass
         if self.undo is not None:

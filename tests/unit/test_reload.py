@@ -219,6 +219,35 @@ async def test_what_an_open_run_stands_on_is_refused_naming_it_and_everything_st
         assert (await lab.weights())["green"] == 20
 
 
+async def test_what_its_checks_read_and_what_its_service_depends_on_stays_until_a_run_has_ended() -> None:
+    base = tree(
+        services={"front": SLOWER | {"depends_on": ["shop"], "traffic": None}, "shop": ESTATE["services"]["shop"]},
+        monitors={"am": {"kind": "memory"}, "far": {"kind": "memory"}},
+    )
+    ask = WAITING["steps"][0]
+    quiet = {"id": "quiet", "check": "alerts.none", "with": {}}
+    well = {"id": "well", "check": "service.healthy", "with": {"service": "front"}}
+    weigh = WAITING["steps"][1]
+    for steps, now, named in (
+        ((ask, quiet), {**base, "monitors": {"far": {"kind": "memory"}}}, "monitors/am"),
+        ((ask, well), {**base, "services": {**base["services"], "shop": SLOWER}}, "services/shop"),
+        ((ask, weigh), {**base, "services": {**base["services"], "shop": SLOWER}}, "services/shop"),
+        ((ask, weigh), {**base, "monitors": {"far": {"kind": "memory"}}}, ""),
+    ):
+        files = Files(now=base, books=({**WAITING, "steps": list(steps)},))
+        async with running(files) as lab:
+            run = (await lab.submit(await lab.preview(PlanRunbook("ask", {})))).run
+            assert await lab.ended(run) == "waiting"
+            files.now = now
+            if named:
+                with pytest.raises(Refused, match=rf"estate-in-use: {run} stands on .*{named}"):
+                    await lab.engine.reload(COMMANDER)
+                await lab.engine.control(COMMANDER, run, Decide("no", "sure"))
+                await until(lambda: lab.engine.history.runs["R-1"].ended)
+            await lab.engine.reload(COMMANDER)
+            assert bodies(lab)
+
+
 @pytest.mark.parametrize(
     ("now", "rule"), [(tree(estate="big"), "estate-fixed"), (tree(environment="drill"), "estate-fixed")]
 )
