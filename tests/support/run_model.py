@@ -80,12 +80,9 @@ class Model:
 
     def __init__(self, steps: list[dict[str, Any]], world: World, now: float) -> None:
         self.world, self.now, self.steps = world, now, steps
-        self.moved = now
-        """When something last happened."""
-        self.ahead = 0.0
-        """How far the wall clock was set; limits across a restart count by it."""
-        self.confirm = False
-        """The engine restarted: a B3 change waits until a person goes on with the run."""
+        self.moved = now  # when something last happened
+        self.ahead = 0.0  # how far the wall clock was set; limits across a restart count by it
+        self.confirm = False  # the engine restarted: a B3 change waits until a person goes on with the run
         self.state, self.stopping, self.why = "running", False, ""
         self.at = {s["id"]: Instance() for s in steps}
         self.done_effects: list[str] = []
