@@ -28,7 +28,6 @@ from tests.unit.verdict_world import (
     blackhole,
     dns,
     fail,
-    healthy_world,
     look,
     manager,
     metrics,
