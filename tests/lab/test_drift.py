@@ -47,7 +47,7 @@ def by_key(engine: RealEngine, weight: int) -> None:
         terminal.wait("to do it")
         terminal.read(0.7)
         press(terminal, "y")
-        terminal.wait("started", 10)
+        terminal.wait("R-2 started", 10)
 
 
 def drifts(engine: RealEngine) -> list[str]:

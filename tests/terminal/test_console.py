@@ -117,6 +117,7 @@ def hostile_tour(count: int, seed: int) -> None:
             for key, seen in ((":", "Go to"), ("\x1b", "newest first")):
                 terminal.press(key)
                 terminal.wait(seen, 30)
+            terminal.wait(lambda: "Go to" not in terminal.text(), 30)
             shown = drawn(terminal)
             done += len(used)
             lines = {found[1]: line for line in shown.splitlines() if (found := ENTRY.match(line))}
@@ -125,7 +126,7 @@ def hostile_tour(count: int, seed: int) -> None:
             assert whole
             for row in whole:
                 told = clean(row.message)
-                assert told in lines[str(row.seq)]
+                assert told in lines[str(row.seq)], shown
                 assert decode(told) == row.message
         assert served.front.acts == []
         assert served.front.previews == []
