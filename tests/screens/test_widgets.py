@@ -13,6 +13,7 @@ from console.tui.store import Age
 from console.tui.text import labelled, state_text
 from console.tui.theme import PALETTES, banner
 from console.tui.widgets.chart import Chart, Drawing, chart, drawn
+from console.tui.widgets.columns import widths
 from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.progress import time_bar
 from console.tui.widgets.rows import Column, TableRow
@@ -168,6 +169,11 @@ async def test_names_lose_their_middle_and_numbers_are_never_cut() -> None:
         assert "y-01" in line
         assert line.endswith("#########")
         assert "12345" not in line
+
+
+def test_numbers_get_what_is_left_over_before_names() -> None:
+    name, time, why = Column("n", "n", 10, grow=40), Column("t", "t", 5, align="right", grow=11), Column("w", "w", 8)
+    assert widths((name, time, why), 37, (40, 11, 8)) == [14, 11, 8]
 
 
 async def test_hostile_and_wide_names_keep_the_layout() -> None:

@@ -13,7 +13,8 @@ LEAST = 5
 
 def widths(columns: Sequence[Column], room: int, needs: Sequence[int] = ()) -> list[int]:
     """The width of each column in cells. Columns that no longer fit at the right are left out (width 0); what is
-    left over goes to those whose content needs it (`needs`, by column), then to the flexible ones by share."""
+    left over goes to those whose content needs it (`needs`, by column), numbers first because they are never cut, then
+    to the flexible ones by share."""
     result: list[int] = []
     used = wished = -GAP
     for column in columns:
@@ -27,7 +28,7 @@ def widths(columns: Sequence[Column], room: int, needs: Sequence[int] = ()) -> l
         used += GAP + width if fits else 0
         wished += GAP + max(width, column.wish) if fits else 0
     spare = max(0, room - used)
-    for place, column in enumerate(columns):
+    for place, column in sorted(enumerate(columns), key=lambda each: each[1].align != "right"):
         wanted = min(column.grow, needs[place] if place < len(needs) else 0) - result[place]
         if result[place] and wanted > 0:
             given = min(spare, wanted)
