@@ -16,7 +16,7 @@ from state.journal.writer import Journal
 from state.planning.submissions import Submissions
 from state.runs.fold import RunHistory
 from state.units import utc
-from state.verdicts.cause_database import hand
+from state.verdicts.cause_parts import hand
 from state.views.context import Alarm, Contribution, ViewContext
 
 LOOK_EVERY = 2.0

@@ -9,7 +9,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.units import utc
 from state.verdicts.alerts import KnownAlert, alerts_verdict
-from state.verdicts.cause_database import hand
+from state.verdicts.cause_parts import hand
 from state.verdicts.evidence import worst
 from state.world.readings import AlertsReading
 from state.world.world import World

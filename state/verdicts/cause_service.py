@@ -9,7 +9,7 @@ from state.api.views.causes import Cause, Forecast, ForecastKind, NextKind, Next
 from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
-from state.verdicts.cause_database import hand
+from state.verdicts.cause_parts import hand
 from state.verdicts.reach import NameVerdict
 from state.verdicts.service import Reason, ServiceFinding, ServiceVerdict
 from state.world.readings import BalancerReading, ReleaseTraffic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from state.api.views.causes import Cause, Forecast, ForecastKind, SubjectKind, Victim
 from state.estate.model import Estate
 from state.health import Health
-from state.verdicts.cause_database import hand
+from state.verdicts.cause_parts import hand
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.reach import names_of
 from state.world.freshness import Freshness

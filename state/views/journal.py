@@ -8,7 +8,7 @@ from heapq import merge
 from state.api.views.journal import JournalRow, JournalView
 from state.journal.events import OBSERVED, Recorded, origin_of
 from state.journal.projection import FoldSetting, Projection
-from state.verdicts.cause_database import hand
+from state.verdicts.cause_parts import hand
 from state.views.context import Alarm, Contribution, ViewContext
 
 KEPT = 200

@@ -1,0 +1,137 @@
+"""What is wrong with the lead of a database cluster: who does not lead any more, what Patroni will do by itself and
+when, what a person does."""
+
+from __future__ import annotations
+
+from state.api.views.causes import Cause, Forecast, ForecastKind
+from state.health import Health
+from state.verdicts.cause_parts import able_standbys, database_cause, manager_readings
+from state.verdicts.lost_primary import LostPrimary
+from state.verdicts.replication import ClusterVerdict
+from state.verdicts.store import LOOP_WAIT, TTL, StoreSilence
+from state.verdicts.votes import PRIMARY, manager_role
+
+NO_FAILOVER = "This version has no failover."
+STORE_SILENT = "Patroni's store (DCS) does not answer"
+REPAIR_STORE = "By hand: repair Patroni's store (its own status, its quorum, its disks, the network to it)"
+
+
+def lost_cause(cluster: ClusterVerdict, lost: LostPrimary) -> Cause:
+    """The primary that does not answer: proven, or only by our own connection."""
+    if not lost.proven:
+        steps = (
+            f"By hand: ask {lost.node} from another host. Its balancers or its Patroni still reach it, so the way from"
+            " this engine to it may be what is broken."
+        )
+        return database_cause(
+            cluster, "unread", Health.UNKNOWN, f"primary {lost.node} does not answer here", steps, since=lost.since_mono
+        )
+    promoted = _elected(cluster, lost.node)
+    if promoted:
+        what = f"primary {lost.node} does not answer, {promoted} is being promoted"
+        forecast = Forecast(ForecastKind.PROMOTION, f"Patroni has chosen {promoted}", None)
+    else:
+        what, forecast = f"primary {lost.node} does not answer", _promotion(cluster, lost)
+    steps = _instead(cluster, lost.node, forecast)
+    return database_cause(
+        cluster, "no-writer", Health.FAIL, what, steps, forecast=forecast, since=lost.since_mono, key="f",
+        title="failover by hand",
+    )  # fmt: skip
+
+
+def _instead(cluster: ClusterVerdict, node: str, forecast: Forecast) -> str:
+    """What a person does about a primary that is gone; a failover only where somebody could take over."""
+    repair = f"repair {node}: resume or restart its PostgreSQL"
+    if cluster.store is not None:
+        return f"{NO_FAILOVER} {forecast.message}. {REPAIR_STORE}; then {repair}."
+    candidates = able_standbys(cluster) if cluster.facts.managers else []
+    if not candidates:
+        return f"{NO_FAILOVER} {forecast.message}. By hand: {repair}."
+    ask = f"patronictl failover {cluster.facts.scope} --candidate {candidates[0]}"
+    by_hand = "If that does not happen, by hand" if forecast.kind is ForecastKind.PROMOTION else "By hand"
+    return (
+        f"{NO_FAILOVER} {forecast.message}. {by_hand} on a node of the cluster: {ask}"
+        f" (it may lose what {node} wrote last). Afterwards {repair}."
+    )
+
+
+def unled_cause(cluster: ClusterVerdict) -> Cause:
+    """Servers answer and none accepts writes: whether anybody will, and what a person does."""
+    failed = cluster.health is Health.FAIL
+    what = "no node accepts writes" if failed else "no node is known to accept writes"
+    nothing, since = ForecastKind.NOTHING, None
+    if cluster.store is not None:
+        what, since = f"{what}, {STORE_SILENT}", cluster.store.since_mono
+        forecast = Forecast(nothing, "Nothing is promoted until the store is back", None)
+        steps = f"{REPAIR_STORE}. Patroni then elects a leader by itself."
+        title = "repair the store by hand"
+    else:
+        candidates = able_standbys(cluster)
+        who = " or ".join(candidates)
+        if cluster.paused:
+            forecast = Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
+        elif cluster.facts.managers and candidates:
+            forecast = Forecast(ForecastKind.PROMOTION, f"Patroni promotes {who}", None)
+        else:
+            forecast = Forecast(nothing, "No standby could be promoted", None)
+        ask = (
+            f"patronictl failover {cluster.facts.scope} --candidate {candidates[0]}"
+            if candidates and cluster.facts.managers
+            else "read the logs of its nodes, each says why it does not lead"
+        )
+        wait = "If that does not happen, by hand" if forecast.kind is ForecastKind.PROMOTION else "By hand"
+        steps, title = f"{NO_FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
+    health = Health.FAIL if failed else Health.UNKNOWN
+    return database_cause(cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title)
+
+
+def store_cause(cluster: ClusterVerdict, store: StoreSilence) -> Cause:
+    """The primary still leads: until its lock has ended, unless Patroni is told to keep it."""
+    leader, nothing = cluster.leader, ForecastKind.NOTHING
+    if any(m.failsafe for m in manager_readings(cluster)):
+        forecast = Forecast(nothing, f"Failsafe mode: {leader} leads while it reaches every member", None)
+    elif cluster.paused:
+        forecast = Forecast(nothing, f"Patroni is paused: {leader} goes on without its store", None)
+    else:
+        forecast = Forecast(ForecastKind.DEMOTION, f"{leader} steps down", store.ends_mono)
+    steps = f"{REPAIR_STORE}. Nothing fails over and nothing can be switched over until it is back."
+    return database_cause(
+        cluster, "store", Health.WARN, STORE_SILENT, steps, forecast=forecast, since=store.since_mono,
+        title="repair the store by hand",
+    )  # fmt: skip
+
+
+def _promotion(cluster: ClusterVerdict, lost: LostPrimary) -> Forecast:
+    """What Patroni does about a leader that is silent: its lock ends `ttl` after it was last renewed."""
+    managers = [m for n, m in cluster.facts.managers.items() if m is not None and n != lost.node]
+    nothing = ForecastKind.NOTHING
+    if not cluster.facts.managers:
+        return Forecast(nothing, "Nothing happens by itself: no manager watches this cluster", None)
+    if not managers:
+        return Forecast(nothing, "No other Patroni answers: nothing is known to happen by itself", None)
+    if cluster.paused:
+        return Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
+    if cluster.store is not None or any(m.failsafe for m in managers):
+        return Forecast(nothing, f"{STORE_SILENT}: nothing is promoted until it is back", None)
+    own = cluster.facts.nodes[lost.node].patroni
+    if own is not None and manager_role(own.role, own.state) == PRIMARY and not any(m.unlocked for m in managers):
+        return Forecast(
+            nothing, f"Patroni {lost.node} still holds the leader lock: no promotion until it gives up", None
+        )
+    candidates = able_standbys(cluster)
+    if not candidates:
+        return Forecast(nothing, "No standby could be promoted", None)
+    message = f"Patroni promotes {' or '.join(candidates)}"
+    if lost.since_mono is None:
+        return Forecast(ForecastKind.PROMOTION, message, None)
+    ttl = max((m.ttl if m.ttl is not None else TTL) for m in managers)
+    loop = max((m.loop_wait if m.loop_wait is not None else LOOP_WAIT) for m in managers)
+    return Forecast(ForecastKind.PROMOTION, message, lost.since_mono + ttl + loop)
+
+
+def _elected(cluster: ClusterVerdict, lost: str) -> str:
+    """Another node that its own manager reports as the leader already, while its server still says standby."""
+    for name, manager in cluster.facts.managers.items():
+        if manager is not None and name != lost and manager_role(manager.role, manager.state) == PRIMARY:
+            return name
+    return ""

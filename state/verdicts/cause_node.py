@@ -1,0 +1,79 @@
+"""What is wrong with one node of a database cluster, and what a person does about it without losing data."""
+
+from __future__ import annotations
+
+from state.api.views.causes import Cause, Forecast, ForecastKind
+from state.health import Health
+from state.units import megabytes
+from state.verdicts.cause_parts import database_cause
+from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
+from state.verdicts.replication import ClusterVerdict
+from state.verdicts.votes import manager_role
+
+
+def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
+    """What is wrong with one standby; nothing when it has no fault of its own."""
+    name, facts, reading = node.facts.node, node.facts, node.facts.postgres
+    leader = cluster.leader if cluster.leader in cluster.nodes else "the primary"
+    if node.health is Health.PASS:
+        return None
+    if reading is None:
+        return _silent(cluster, node)
+    if not reading.in_recovery:
+        full = sessions_finding(reading)
+        return _silent(cluster, node) if full is None and facts.failing else _sessions(cluster, name, full)
+    if node.state == "replay paused":
+        size = f", {megabytes(node.lag.unapplied)} not applied" if node.lag.unapplied is not None else ""
+        steps = f"By hand on {name}: select pg_wal_replay_resume()"
+        return database_cause(cluster, f"{name}/paused", Health.WARN, f"replay on {name} is paused{size}", steps)
+    if node.lag.replay is None and cluster.facts.primary is not None:
+        least = f", at least {megabytes(node.lag.at_least)} behind" if node.lag.at_least else ""
+        diverged = reading.timeline != cluster.timeline and reading.receiver_state != "streaming"
+        steps = (
+            f"By hand: check the network way from {name} to {leader} and both PostgreSQL logs. It connects again by"
+            f" itself as soon as it can; if its log says that WAL is missing or its timeline diverged:"
+            f" patronictl reinit {cluster.facts.scope} {name}"
+        )
+        forecast = Forecast(ForecastKind.RETRY, f"{name} tries again by itself", None)
+        note = f", timeline {reading.timeline}" if diverged else ""
+        what = f"standby {name} gets no WAL from {leader}{least}{note}"
+        return database_cause(cluster, f"{name}/cut", Health.WARN, what, steps, forecast=forecast)
+    if node.lag.replay is not None and node.lag.replay > cluster.facts.entry.rpo:
+        steps = f"By hand: look at the load of {name} and of the network between {name} and {leader}."
+        what = f"standby {name} is {megabytes(node.lag.replay)} behind {leader}"
+        return database_cause(cluster, f"{name}/behind", Health.WARN, what, steps)
+    if facts.patroni_seen is not None and facts.patroni is None:
+        # Alone its manager is a source of its own; together with its server it is the node.
+        return _silent(cluster, node) if facts.failing else None
+    return database_cause(
+        cluster, f"{name}/other", node.health, f"{name}: {node.message}", "See Replication for the details."
+    )
+
+
+def _sessions(cluster: ClusterVerdict, name: str, full: NodeFinding | None) -> Cause | None:
+    """New clients of the primary are refused, or nearly so."""
+    if full is None:
+        return None
+    steps = (
+        f"By hand on {name}, in a session that is open or as superuser: pg_stat_activity tells whose they are. End what"
+        " should not be open (pg_terminate_backend), or restart the pool that keeps it open."
+    )
+    return database_cause(cluster, f"{name}/sessions", full[0], f"{name}: {full[1]}", steps)
+
+
+def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
+    name, manager, seen = node.facts.node, node.facts.patroni, node.facts.postgres_seen
+    since = seen.mono if seen is not None else None
+    if manager is not None and manager_role(manager.role, manager.state):
+        what = f"PostgreSQL {name} does not answer here, its Patroni says {manager.state}"
+        steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."
+    elif name == cluster.leader:
+        what = f"primary {name} does not answer here"
+        steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."
+    else:
+        what = f"{name} does not answer" if node.facts.patroni_seen is None else f"{name} is down or cut off"
+        steps = (
+            f"By hand on {name}: is the host up? Start its Patroni (systemctl start patroni); it starts PostgreSQL and"
+            " follows the leader by itself."
+        )
+    return database_cause(cluster, f"{name}/silent", Health.WARN, what, steps, since=since)

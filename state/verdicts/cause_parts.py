@@ -1,0 +1,65 @@
+"""What causes of databases are made of: the cause itself, a step by hand, and what managers and standbys say."""
+
+from __future__ import annotations
+
+from state.api.views.causes import Cause, Forecast, NextKind, NextStep, SubjectKind
+from state.health import Health
+from state.verdicts.replication import ClusterVerdict
+from state.verdicts.votes import manager_role
+from state.world.readings import PatroniReading
+
+IN_SYNC = ("sync_standby", "quorum_standby")
+
+
+def hand(title: str, message: str, key: str = "b") -> NextStep:
+    """What a person does where this version has nothing for it."""
+    return NextStep(NextKind.HAND, "", {}, key, title, message)
+
+
+def database_cause(
+    cluster: ClusterVerdict,
+    code: str,
+    health: Health,
+    what: str,
+    by_hand: str,
+    *,
+    forecast: Forecast | None = None,
+    since: float | None = None,
+    title: str = "by hand",
+    key: str = "b",
+) -> Cause:
+    """A cause whose remedy is by hand; `code` makes its key within the cluster."""
+    name = cluster.facts.name
+    sources = tuple(key for node in cluster.facts.nodes.values() for key in node.keys)
+    return Cause(
+        key=f"database/{name}/{code}",
+        kind=SubjectKind.DATABASE,
+        name=name,
+        health=health,
+        since_mono=since,
+        what=what,
+        detail=f"{name}: {cluster.message}",
+        victims=(),
+        forecast=forecast,
+        next=hand(title, by_hand, key),
+        sources=sources,
+        loud=health is Health.FAIL,
+    )
+
+
+def able_standbys(cluster: ClusterVerdict) -> list[str]:
+    """Standbys that answer, with a manager that runs; where commits are synchronous only those in sync."""
+    able = [
+        n.node
+        for n in cluster.facts.nodes.values()
+        if n.postgres is not None
+        and n.postgres.in_recovery
+        and (n.patroni_seen is None or (n.patroni is not None and bool(manager_role(n.patroni.role, n.patroni.state))))
+    ]
+    synced = {m.name for r in manager_readings(cluster) for m in r.members if m.role in IN_SYNC}
+    return [n for n in able if n in synced] if synced else able
+
+
+def manager_readings(cluster: ClusterVerdict) -> list[PatroniReading]:
+    """What the managers say that answer."""
+    return [m for m in cluster.facts.managers.values() if m is not None]
