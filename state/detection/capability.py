@@ -10,6 +10,7 @@ CAPABILITY = Capability(
     projections=(
         "state.detection.detector:DETECTOR",
         "state.detection.onsets:ONSETS",
+        "state.detection.past:REMEMBRANCE",
         "state.detection.watch:WATCH",
     ),
 )

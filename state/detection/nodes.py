@@ -16,16 +16,19 @@ from state.detection.observations import (
     NodeLost,
     ReplicationBroken,
     ReplicationRestored,
+    WriterBack,
+    WriterLost,
 )
+from state.health import Health
 from state.journal.events import Observation
-from state.units import megabytes
+from state.units import megabytes, utc
 from state.verdicts.cluster import NodeFacts
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import PRIMARY, STANDBY
 
-LOST, BROKEN = "lost", "broken"
+LOST, BROKEN, UNLED = "lost", "broken", "unled"
 
 
 def _node(look: Look, subject: str) -> tuple[str, NodeVerdict, ClusterVerdict]:
@@ -102,6 +105,7 @@ class Leaders(Family):
             node = cluster.facts.nodes.get(cluster.leader)
             # What managers say about a frozen server is no proof; where no server was ever read it is all there is.
             known = node is not None and (node.postgres is not None or node.last_postgres is None)
+            known = known or (bool(cluster.facts.outsider) and cluster.leader == cluster.facts.outsider)
             yield database, cluster.leader if known and cluster.split is None else None
 
     def tell(self, shifts: Sequence[Shift], look: Look) -> Iterator[Observation]:
@@ -115,6 +119,37 @@ class Leaders(Family):
 
     def told(self, body: LeaderChanged) -> Iterable[tuple[str, str]]:
         return [(body.database, body.leader)]
+
+
+class Writers(Family):
+    """Whether a node of every database accepts writes: so the clock of an outage goes on in the next engine. A planned
+    switchover is over sooner."""
+
+    pace = Pace(worse=5.0, better=1.0)
+    bodies = (WriterLost, WriterBack)
+
+    def see(self, look: Look) -> Iterator[tuple[str, str | None]]:
+        for database, cluster in look.judgement.clusters.items():
+            none = cluster.health is Health.FAIL and (cluster.unled or cluster.lost is not None)
+            yield database, UNLED if none else NORMAL if cluster.facts.writers else None
+
+    def tell(self, shifts: Sequence[Shift], look: Look) -> Iterator[Observation]:
+        for shift in shifts:
+            cluster = look.judgement.clusters[shift.subject]
+            if shift.now == NORMAL:
+                message = f"{shift.subject}: {cluster.leader} accepts writes{after([shift])}"
+                yield WriterBack(shift.subject, cluster.leader, lasted(shift), message, shift.more)
+                continue
+            lost = cluster.lost
+            read = lost.since_mono if lost is not None else None
+            since = look.told_at(shift.since if read is None else min(shift.since, read))
+            leader = lost.node if lost is not None else cluster.facts.past.leader
+            yield WriterLost(
+                shift.subject, leader, since, f"{shift.subject}: no node accepts writes since {utc(since)}"
+            )
+
+    def told(self, body: WriterLost | WriterBack) -> Iterable[tuple[str, str]]:
+        return [(body.database, UNLED if isinstance(body, WriterLost) else NORMAL)]
 
 
 class Standbys(Family):

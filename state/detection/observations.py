@@ -110,6 +110,29 @@ class LeaderChanged(Observation):
     more: int = 0
 
 
+@event("writer.lost")
+@dataclass(frozen=True, slots=True)
+class WriterLost(Observation):
+    """No node of a database has accepted writes since an instant; `leader` is the one that did, empty = not known."""
+
+    database: str
+    leader: str
+    since: float
+    message: str = field(metadata=WORDS)
+
+
+@event("writer.back")
+@dataclass(frozen=True, slots=True)
+class WriterBack(Observation):
+    """A node of a database accepts writes again; it came and went `more` times meanwhile."""
+
+    database: str
+    leader: str
+    seconds: float | None
+    message: str = field(metadata=WORDS)
+    more: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class BrokenStandby:
     """A standby that does not follow: bytes it has not received (None = unknown), and why."""

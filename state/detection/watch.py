@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from state.detection.alerts import Alerts
 from state.detection.families import Family, Look
-from state.detection.nodes import Leaders, Nodes, Standbys
+from state.detection.nodes import Leaders, Nodes, Standbys, Writers
 from state.detection.restarts import Restarts
 from state.detection.sources import Sources, Unjudged
 from state.journal.events import Body, Event, Recorded
@@ -25,6 +25,7 @@ class NightWatch:
         self._families: tuple[Family, ...] = (
             Nodes(),
             Leaders(),
+            Writers(),
             Standbys(),
             Sources(),
             Unjudged(),

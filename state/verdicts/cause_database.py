@@ -8,7 +8,7 @@ from dataclasses import replace
 from state.api.views.causes import Cause
 from state.health import Health
 from state.units import megabytes
-from state.verdicts.cause_leader import lost_cause, store_cause, unled_cause
+from state.verdicts.cause_leader import agent_cause, lost_cause, outside_cause, store_cause, unled_cause
 from state.verdicts.cause_node import node_cause
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.evidence import rank
@@ -24,14 +24,10 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
         return [_split(cluster)]
     if cluster.lost is not None:
         return [lost_cause(cluster, cluster.lost)]
-    found: list[Cause] = []
-    if cluster.guarantee is not None and cluster.guarantee.kind == BLOCKED:
-        found.append(_blocked(cluster))
-    if cluster.unled:
-        found.append(unled_cause(cluster))
-    elif cluster.store is not None:
-        found.append(store_cause(cluster, cluster.store))
+    found = _lead(cluster)
     found += [each for node in _own_fault(cluster) if (each := node_cause(cluster, node)) is not None]
+    if strangers := cluster.facts.strangers - {cluster.facts.outsider}:
+        found.append(_strangers(cluster, sorted(strangers)))
     if cluster.paused:
         steps = "By hand, when the maintenance is over: patronictl resume"
         found.append(
@@ -42,14 +38,41 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
         found.append(
             database_cause(cluster, "risk", Health.WARN, lost, "Wait until a standby has caught up; see Replication.")
         )
-    if cluster.health is not Health.PASS and (not found or _unexplained(cluster, found)):
+    if cluster.health is not Health.PASS and not _agents_only(cluster) and (not found or _unexplained(cluster, found)):
         found.append(_otherwise(cluster))
     return sorted(found, key=lambda each: -rank(each.health))
+
+
+def _lead(cluster: ClusterVerdict) -> list[Cause]:
+    """Who leads, and whether it can: without a writer, without its manager, or where commits wait."""
+    found: list[Cause] = []
+    if cluster.guarantee is not None and cluster.guarantee.kind == BLOCKED:
+        found.append(_blocked(cluster))
+    if cluster.facts.outsider:
+        found.append(outside_cause(cluster))
+    elif cluster.unled:
+        found.append(unled_cause(cluster))
+    elif cluster.store is not None:
+        found.append(store_cause(cluster, cluster.store))
+    return found + [agent_cause(cluster, n) for n in cluster.facts.writers if n.agent_silent and not n.failing]
+
+
+def _agents_only(cluster: ClusterVerdict) -> bool:
+    """Whether nothing is wrong but managers that are silent: each of them is a source, and a cause as such."""
+    ill = [n for n in cluster.nodes.values() if n.health is not Health.PASS]
+    alone = all(n.facts.agent_silent and not n.facts.failing and n.health is Health.WARN for n in ill)
+    return bool(ill) and alone and cluster.health is Health.WARN
 
 
 def _unexplained(cluster: ClusterVerdict, found: list[Cause]) -> bool:
     """Whether it is not known how the cluster is, and nothing found says why."""
     return cluster.health is Health.UNKNOWN and all(cause.health is Health.WARN for cause in found)
+
+
+def _strangers(cluster: ClusterVerdict, names: list[str]) -> Cause:
+    who = ", ".join(names)
+    steps = f"Add {who} to the nodes of {cluster.facts.name} in the estate; until then nothing of it is read or judged."
+    return database_cause(cluster, "strangers", Health.WARN, f"members that are not in the estate: {who}", steps)
 
 
 def _own_fault(cluster: ClusterVerdict) -> list[NodeVerdict]:

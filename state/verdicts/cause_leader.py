@@ -3,13 +3,17 @@ when, what a person does."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from state.api.views.causes import Cause, Forecast, ForecastKind
 from state.health import Health
 from state.verdicts.cause_parts import able_standbys, database_cause, manager_readings
+from state.verdicts.cluster import NodeFacts
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.store import LOOP_WAIT, TTL, StoreSilence
 from state.verdicts.votes import PRIMARY, manager_role
+from state.world.readings import PatroniReading
 
 NO_FAILOVER = "This version has no failover."
 STORE_SILENT = "Patroni's store (DCS) does not answer"
@@ -33,10 +37,15 @@ def lost_cause(cluster: ClusterVerdict, lost: LostPrimary) -> Cause:
     else:
         what, forecast = f"primary {lost.node} does not answer", _promotion(cluster, lost)
     steps = _instead(cluster, lost.node, forecast)
+    since = _first(lost.since_mono, cluster.facts.past.unled_mono)
     return database_cause(
-        cluster, "no-writer", Health.FAIL, what, steps, forecast=forecast, since=lost.since_mono, key="f",
+        cluster, "no-writer", Health.FAIL, what, steps, forecast=forecast, since=since, key="f",
         title="failover by hand",
     )  # fmt: skip
+
+
+def _first(*instants: float | None) -> float | None:
+    return min((each for each in instants if each is not None), default=None)
 
 
 def _instead(cluster: ClusterVerdict, node: str, forecast: Forecast) -> str:
@@ -59,9 +68,10 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
     """Servers answer and none accepts writes: whether anybody will, and what a person does."""
     failed = cluster.health is Health.FAIL
     what = "no node accepts writes" if failed else "no node is known to accept writes"
-    nothing, since = ForecastKind.NOTHING, None
+    nothing, since = ForecastKind.NOTHING, cluster.facts.past.unled_mono
     if cluster.store is not None:
-        what, since = f"{what}, {STORE_SILENT}", cluster.store.since_mono
+        what = f"{what}, {STORE_SILENT}"
+        since = _first(since, cluster.store.since_mono)
         forecast = Forecast(nothing, "Nothing is promoted until the store is back", None)
         steps = f"{REPAIR_STORE}. Patroni then elects a leader by itself."
         title = "repair the store by hand"
@@ -83,6 +93,83 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
         steps, title = f"{NO_FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
     health = Health.FAIL if failed else Health.UNKNOWN
     return database_cause(cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title)
+
+
+def outside_cause(cluster: ClusterVerdict) -> Cause:
+    """Patroni names a leader that the estate does not have. It is not read, so it may well accept writes."""
+    name, who, writers = cluster.facts.name, cluster.facts.outsider, [n.node for n in cluster.facts.writers]
+    what = f"{who} leads according to Patroni, and is not in the estate"
+    if writers:
+        both = " and ".join(writers)
+        what = f"{both} accepts writes, and {what}"
+        steps = (
+            f"This may be a split brain: ask {who} by hand (select pg_is_in_recovery()). If it accepts writes, stop"
+            " Patroni and PostgreSQL on the node that does not hold the leader lock, and keep its data. Add"
+            f" {who} to the nodes of {name} in the estate."
+        )
+    else:
+        steps = (
+            f"Add {who} to the nodes of {name} in the estate: writes probably go on there, and nothing of it is read."
+            " No failover is needed for this."
+        )
+    return database_cause(cluster, "outside", Health.UNKNOWN, what, steps, title="add it to the estate")
+
+
+def agent_cause(cluster: ClusterVerdict, node: NodeFacts) -> Cause:
+    """A primary without its manager goes on writing while another node is promoted: the lock ends by itself."""
+    name, seen = node.node, node.patroni_seen
+    since = seen.mono if seen is not None else None
+    forecast = _without_agent(cluster, name, since)
+    what = f"Patroni of primary {name} does not answer, its PostgreSQL accepts writes"
+    if forecast.kind is ForecastKind.PROMOTION:
+        steps = (
+            f"{forecast.message}, and {name} would still accept writes: a split brain. By hand on {name}, before that:"
+            " start its Patroni (systemctl start patroni), or stop its PostgreSQL (pg_ctl stop -m fast)."
+            " If its Patroni runs and only this engine does not reach it, nothing is promoted."
+        )
+    else:
+        steps = (
+            f"{forecast.message}. By hand on {name}: does its Patroni run? If not, start it (systemctl start patroni);"
+            f" without it {name} neither steps down nor fails over."
+        )
+    return database_cause(
+        cluster, f"{name}/agent", Health.WARN, what, steps, forecast=forecast, since=since, title="start its Patroni"
+    )
+
+
+def _without_agent(cluster: ClusterVerdict, name: str, since: float | None) -> Forecast:
+    """What follows from a primary's silent manager: if it is dead, its lock ends `ttl` after it was last renewed."""
+    managers, nothing = manager_readings(cluster), ForecastKind.NOTHING
+    if not managers:
+        return Forecast(nothing, "No other Patroni answers: nothing is known to happen by itself", None)
+    if cluster.paused:
+        return Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
+    if cluster.store is not None or any(m.failsafe for m in managers):
+        return Forecast(nothing, f"{STORE_SILENT}: nothing is promoted until it is back", None)
+    promoted = able_standbys(cluster)
+    if not promoted:
+        return Forecast(nothing, "No standby could be promoted", None)
+    message = f"Patroni promotes {' or '.join(promoted)}"
+    if any(m.unlocked for m in managers) or since is None:
+        return Forecast(ForecastKind.PROMOTION, message, None)
+    due = since + _lock_time(managers)
+    if cluster.facts.now_mono > due and _holds_lock(name, managers):
+        held = (
+            f"{name} still holds the leader lock by the other nodes, so its Patroni runs and is not reached from here"
+        )
+        return Forecast(nothing, held, None)
+    return Forecast(ForecastKind.PROMOTION, message, due)
+
+
+def _holds_lock(name: str, managers: Sequence[PatroniReading]) -> bool:
+    """Whether every manager that answers names this node as the leader."""
+    return all(any(m.name == name and manager_role(m.role, "running") == PRIMARY for m in r.members) for r in managers)
+
+
+def _lock_time(managers: Sequence[PatroniReading]) -> float:
+    """Seconds from the last word of a leader's manager until another node is promoted, at most."""
+    ttl = max((m.ttl if m.ttl is not None else TTL) for m in managers)
+    return ttl + max((m.loop_wait if m.loop_wait is not None else LOOP_WAIT) for m in managers)
 
 
 def store_cause(cluster: ClusterVerdict, store: StoreSilence) -> Cause:
@@ -124,9 +211,7 @@ def _promotion(cluster: ClusterVerdict, lost: LostPrimary) -> Forecast:
     message = f"Patroni promotes {' or '.join(candidates)}"
     if lost.since_mono is None:
         return Forecast(ForecastKind.PROMOTION, message, None)
-    ttl = max((m.ttl if m.ttl is not None else TTL) for m in managers)
-    loop = max((m.loop_wait if m.loop_wait is not None else LOOP_WAIT) for m in managers)
-    return Forecast(ForecastKind.PROMOTION, message, lost.since_mono + ttl + loop)
+    return Forecast(ForecastKind.PROMOTION, message, lost.since_mono + _lock_time(managers))
 
 
 def _elected(cluster: ClusterVerdict, lost: str) -> str:

@@ -6,9 +6,11 @@ from state.api.views.causes import Cause, Forecast, ForecastKind
 from state.health import Health
 from state.units import megabytes
 from state.verdicts.cause_parts import database_cause
+from state.verdicts.lag import past_fork
 from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import manager_role
+from state.world.readings import PostgresReading
 
 
 def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
@@ -17,11 +19,8 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     leader = cluster.leader if cluster.leader in cluster.nodes else "the primary"
     if node.health is Health.PASS:
         return None
-    if reading is None:
-        return _silent(cluster, node)
-    if not reading.in_recovery:
-        full = sessions_finding(reading)
-        return _silent(cluster, node) if full is None and facts.failing else _sessions(cluster, name, full)
+    if reading is None or not reading.in_recovery:
+        return _away(cluster, node) if reading is None else _writer(cluster, node, reading)
     if node.state == "replay paused":
         size = f", {megabytes(node.lag.unapplied)} not applied" if node.lag.unapplied is not None else ""
         steps = f"By hand on {name}: select pg_wal_replay_resume()"
@@ -29,10 +28,13 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     if node.lag.replay is None and cluster.facts.primary is not None:
         least = f", at least {megabytes(node.lag.at_least)} behind" if node.lag.at_least else ""
         diverged = reading.timeline != cluster.timeline and reading.receiver_state != "streaming"
+        if diverged and kept_data(cluster, node):
+            return _kept(cluster, node)
         steps = (
             f"By hand: check the network way from {name} to {leader} and both PostgreSQL logs. It connects again by"
-            f" itself as soon as it can; if its log says that WAL is missing or its timeline diverged:"
-            f" patronictl reinit {cluster.facts.scope} {name}"
+            f" itself as soon as it can; if its log says that WAL is missing: patronictl reinit {cluster.facts.scope}"
+            f" {name}. If it says that its timeline diverged, save a copy of its data directory first: reinit discards"
+            " what only it has."
         )
         forecast = Forecast(ForecastKind.RETRY, f"{name} tries again by itself", None)
         note = f", timeline {reading.timeline}" if diverged else ""
@@ -48,6 +50,56 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     return database_cause(
         cluster, f"{name}/other", node.health, f"{name}: {node.message}", "See Replication for the details."
     )
+
+
+def kept_data(cluster: ClusterVerdict, node: NodeVerdict) -> bool:
+    """Whether a node holds commits that exist nowhere else, as far as is known: it took part in a split brain that is
+    not cleared, or its WAL goes past the point where the timeline of the primary began."""
+    return node.facts.node in cluster.facts.past.split or bool(_past_fork(cluster, node))
+
+
+def _wrote(cluster: ClusterVerdict, node: NodeVerdict) -> bool:
+    """Whether it accepted writes when it was last read, while another node leads now."""
+    last = node.facts.last_postgres
+    wrote = node.facts.node in cluster.facts.past.wrote if last is None else not last.in_recovery
+    return wrote and bool(cluster.facts.writers)
+
+
+def _past_fork(cluster: ClusterVerdict, node: NodeVerdict) -> int | None:
+    """Bytes that it is known to have past the point where the primary's timeline began."""
+    last, primary = node.facts.last_postgres, cluster.facts.primary
+    if last is None or primary is None or primary.postgres is None:
+        return None
+    return past_fork(last, primary.postgres)
+
+
+def _kept(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
+    """To start it would rewind it: nothing is lost only while it is left as it is, or after its data are saved."""
+    name, seen, past = node.facts.node, node.facts.postgres_seen, _past_fork(cluster, node)
+    leader = cluster.leader if cluster.leader in cluster.nodes else "another node"
+    split = name in cluster.facts.past.split
+    how = f"accepted writes beside {leader}" if split else f"accepted writes before {leader} led"
+    size = f", {megabytes(past)} past the fork" if past else ""
+    what = f"{name} {how}{size}; it may hold commits that exist nowhere else"
+    steps = (
+        f"Do not start Patroni or PostgreSQL on {name}, and do not reinit it: that discards what only it has. By hand:"
+        f" copy its data directory and compare the copy with {leader}, where no client reaches it. After that:"
+        f" patronictl reinit {cluster.facts.scope} {name}, or start its Patroni, which rewinds it."
+    )
+    return database_cause(
+        cluster, f"{name}/kept", Health.WARN, what, steps, since=seen.mono if seen is not None else None,
+        title="save its data by hand",
+    )  # fmt: skip
+
+
+def _away(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
+    return _kept(cluster, node) if kept_data(cluster, node) else _silent(cluster, node)
+
+
+def _writer(cluster: ClusterVerdict, node: NodeVerdict, reading: PostgresReading) -> Cause | None:
+    full = sessions_finding(reading)
+    silent = full is None and node.facts.failing
+    return _silent(cluster, node) if silent else _sessions(cluster, node.facts.node, full)
 
 
 def _sessions(cluster: ClusterVerdict, name: str, full: NodeFinding | None) -> Cause | None:
@@ -72,8 +124,11 @@ def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
         steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."
     else:
         what = f"{name} does not answer" if node.facts.patroni_seen is None else f"{name} is down or cut off"
-        steps = (
-            f"By hand on {name}: is the host up? Start its Patroni (systemctl start patroni); it starts PostgreSQL and"
-            " follows the leader by itself."
-        )
+        start = "Start its Patroni (systemctl start patroni); it starts PostgreSQL and follows the leader by itself."
+        if _wrote(cluster, node):
+            start = (
+                f"It accepted writes before {cluster.leader} led, and its last commits may exist nowhere else: where"
+                f" they matter, copy its data directory first, because following discards them. {start}"
+            )
+        steps = f"By hand on {name}: is the host up? {start}"
     return database_cause(cluster, f"{name}/silent", Health.WARN, what, steps, since=since)

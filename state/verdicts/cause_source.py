@@ -15,13 +15,20 @@ ROLES = {"metrics": "figures", "alerts": "alerts", "balancer": "servers", "dns":
 """What each role of source tells. Servers of databases and probes are judged with what they belong to."""
 
 
-def source_causes(estate: Estate, world: World, now_mono: float, unknown: frozenset[str]) -> list[Cause]:
-    """One cause for each silent source. It makes unknown what nothing else speaks for (`unknown`: services that are);
-    otherwise it warns."""
+def source_causes(
+    estate: Estate, world: World, now_mono: float, unknown: frozenset[str], told: frozenset[str] = frozenset()
+) -> list[Cause]:
+    """One cause for each silent source but those in `told`, of which another cause tells. It makes unknown what nothing
+    else speaks for (`unknown`: services that are); otherwise it warns."""
     found: list[Cause] = []
     for key, seen in world.observed.items():
         role, _, name = key.partition(":")
-        if role not in ROLES or seen.freshness(now_mono) is Freshness.FRESH or _with_its_node(key, world, now_mono):
+        if (
+            role not in ROLES
+            or key in told
+            or seen.freshness(now_mono) is Freshness.FRESH
+            or _with_its_node(key, world, now_mono)
+        ):
             continue
         victims = _victims(estate, role, name, unknown)
         blind = role == "alerts" or any(v.name in unknown for v in victims)

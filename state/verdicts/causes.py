@@ -28,7 +28,8 @@ def find_causes(
     databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
     own = list(_services(estate, world, now_mono, clusters, services, past))
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
-    silent = source_causes(estate, world, now_mono, unknown)
+    told = frozenset(n.patroni_key for c in clusters.values() if c.split is None for n in c.facts.writers)
+    silent = source_causes(estate, world, now_mono, unknown, told)
     impaired = {n for n, v in services.items() if v.health is not Health.PASS}
     impaired |= {n for n, v in clusters.items() if v.health is not Health.PASS}
     return (*databases, *own, *silent, *alert_causes(estate, world, now_mono, impaired))

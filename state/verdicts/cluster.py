@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from state.estate.model import DatabaseEntry
+from state.verdicts.past import NO_PAST, DatabasePast
+from state.verdicts.votes import PRIMARY, manager_role
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading, Server
 from state.world.world import World
@@ -42,12 +44,18 @@ class NodeFacts:
         value = self.postgres_seen.value if self.postgres_seen is not None else None
         return value if isinstance(value, PostgresReading) else None
 
+    @property
+    def agent_silent(self) -> bool:
+        """Whether its server answers and its manager does not, though it was asked."""
+        return self.postgres is not None and self.patroni_seen is not None and self.patroni is None
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """One cluster as gathered at `now_mono`.
 
     `writes_go_to` are the nodes to which balancers send writes now, by fresh readings; None when no balancer says.
+    `past` is what was known before, and `asked` for how many seconds its sources have been asked.
     """
 
     name: str
@@ -56,11 +64,31 @@ class ClusterFacts:
     nodes: Mapping[str, NodeFacts]
     write_rates: Mapping[str, float | None]
     writes_go_to: frozenset[str] | None = None
+    past: DatabasePast = NO_PAST
+    asked: float = 0.0
 
     @property
     def writers(self) -> tuple[NodeFacts, ...]:
         """Nodes whose own server reports, in a fresh reading, that it is out of recovery."""
         return tuple(n for n in self.nodes.values() if n.postgres is not None and not n.postgres.in_recovery)
+
+    @property
+    def strangers(self) -> frozenset[str]:
+        """Members of the cluster, by managers that answer, that the estate does not have."""
+        return frozenset(m.name for r in self.managers.values() if r is not None for m in r.members) - set(self.nodes)
+
+    @property
+    def outsider(self) -> str:
+        """The leader by every manager that answers and names one, where the estate does not have it; else empty."""
+        named = {
+            m.name
+            for reading in self.managers.values()
+            if reading is not None
+            for m in reading.members
+            if manager_role(m.role, m.state) == PRIMARY
+        }
+        name = named.pop() if len(named) == 1 else ""
+        return name if name and name not in self.nodes else ""
 
     @property
     def none_writes(self) -> bool:
@@ -86,7 +114,14 @@ class ClusterFacts:
         return {n.node: n.patroni for n in self.nodes.values() if n.patroni_seen is not None}
 
 
-def gather(name: str, entry: DatabaseEntry, world: World, now_mono: float) -> ClusterFacts:
+def gather(
+    name: str,
+    entry: DatabaseEntry,
+    world: World,
+    now_mono: float,
+    past: DatabasePast = NO_PAST,
+    asked: float = 0.0,
+) -> ClusterFacts:
     """Collect a cluster's facts from the world; the nodes are those of the estate, not those that answered."""
     nodes: dict[str, NodeFacts] = {}
     rates: dict[str, float | None] = {}
@@ -104,7 +139,7 @@ def gather(name: str, entry: DatabaseEntry, world: World, now_mono: float) -> Cl
         )
         recent = world.trend(f"wal/{name}/{node}")[-10:]
         rates[node] = max(recent) if recent else None
-    return ClusterFacts(name, entry, now_mono, nodes, rates, _writes_go_to(entry, world, now_mono))
+    return ClusterFacts(name, entry, now_mono, nodes, rates, _writes_go_to(entry, world, now_mono), past, asked)
 
 
 def _writes_go_to(entry: DatabaseEntry, world: World, now_mono: float) -> frozenset[str] | None:

@@ -13,6 +13,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
+from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.service import ServiceVerdict, service_verdicts
 from state.world.observed import Observed
@@ -31,12 +32,18 @@ class Judgement:
     now_mono: float
     past: Mapping[str, PastTrouble] = field(default_factory=dict)
     """The last trouble of each database that had one."""
+    known: Mapping[str, DatabasePast] = field(default_factory=dict)
+    """What the journal tells of each database."""
+    asked: float = 0.0
+    """Seconds for which the sources have been asked."""
 
     @cached_property
     def clusters(self) -> Mapping[str, ClusterVerdict]:
         """The verdicts on all database clusters."""
-        databases = self.estate.databases.items()
-        return {name: cluster_verdict(name, entry, self.world, self.now_mono) for name, entry in databases}
+        return {
+            name: cluster_verdict(name, entry, self.world, self.now_mono, self.known.get(name, NO_PAST), self.asked)
+            for name, entry in self.estate.databases.items()
+        }
 
     @cached_property
     def services(self) -> Mapping[str, ServiceVerdict]:
@@ -64,6 +71,12 @@ class Judge:
         self._readings: list[Observed[Any]] = []
         self._last: Judgement | None = None
         self._past: dict[str, PastTrouble] = {}
+        self._known: dict[str, DatabasePast] = {}
+        self._began: float | None = None
+
+    def remember(self, database: str, past: DatabasePast) -> None:
+        """What the journal tells of a database from now on."""
+        self._known, self._last = self._known | {database: past}, None
 
     def renew(self, estate: Estate) -> None:
         """Judge by another estate from now on."""
@@ -75,7 +88,9 @@ class Judge:
         young = last is not None and 0 <= now_mono - last.now_mono <= SAME_INSTANT
         same = young and len(readings) == len(self._readings) and all(map(is_, readings, self._readings))
         if last is None or not same:
-            last = self._last = Judgement(self.estate, self._world, now_mono, self._past)
+            self._began = now_mono if self._began is None else self._began
+            asked = now_mono - self._began
+            last = self._last = Judgement(self.estate, self._world, now_mono, self._past, self._known, asked)
             self._readings = readings
             for name, cluster in last.clusters.items():
                 if cluster.trouble:

@@ -22,17 +22,19 @@ class LostPrimary:
 
 def lost_primary(facts: ClusterFacts) -> LostPrimary | None:
     """The node that wrote last, while its server gives no fresh reading and no other node accepts writes."""
-    if facts.writers:
+    if facts.writers or facts.outsider:
         return None
     node = _last_leader(facts)
     if node is None or node.postgres is not None:
         return None
     seen = node.postgres_seen
-    return LostPrimary(node.node, _proven(facts, node), seen.mono if seen is not None else None)
+    since = seen.mono if seen is not None and seen.mono is not None else facts.past.wrote.get(node.node)
+    return LostPrimary(node.node, _proven(facts, node), since)
 
 
 def _last_leader(facts: ClusterFacts) -> NodeFacts | None:
-    """The newest node that wrote when it was last read; before any reading, the one that the managers name."""
+    """The newest node that wrote when it was last read; before any reading, the one that the managers name, and where
+    none does the one that led by the journal, once it has been asked for longer than a reading may be old."""
     wrote = [n for n in facts.nodes.values() if (r := n.last_postgres) is not None and not r.in_recovery]
     if wrote:
         return max(wrote, key=lambda n: (_timeline(n), _read_at(n)))
@@ -43,7 +45,16 @@ def _last_leader(facts: ClusterFacts) -> NodeFacts | None:
         for m in reading.members
         if manager_role(m.role, "running") == PRIMARY
     }
-    return facts.nodes.get(named.pop()) if len(named) == 1 else None
+    if named:
+        return facts.nodes.get(named.pop()) if len(named) == 1 else None
+    former = facts.nodes.get(facts.past.leader)
+    return former if former is not None and _silent(former, facts.asked) else None
+
+
+def _silent(node: NodeFacts, asked: float) -> bool:
+    """Whether none of its sources has given anything since they are asked."""
+    seen = [s for s in (node.postgres_seen, node.patroni_seen) if s is not None]
+    return bool(seen) and all(s.value is None and s.error is not None and asked > s.limit for s in seen)
 
 
 def _timeline(node: NodeFacts) -> int:

@@ -77,7 +77,9 @@ def node_verdict(
     elif node.postgres.in_recovery:
         sync = _sync(facts, node.node)
         state = _standby_state(node, lag)
-        if (lost is not None or facts.none_writes) and _waits(node):
+        if facts.outsider and not facts.writers:
+            findings.append((Health.UNKNOWN, f"lag unknown: {facts.outsider} leads and is not read"))
+        elif (lost is not None or facts.none_writes) and _waits(node):
             findings.append(_waiting(node, lost.node if lost is not None else "a primary"))
         else:
             findings += _standby_findings(facts, node, lag)

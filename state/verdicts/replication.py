@@ -13,6 +13,7 @@ from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.guarantee import Guarantee, guarantee
 from state.verdicts.lost_primary import LostPrimary, lost_primary
 from state.verdicts.node import NodeFinding, NodeVerdict, node_lag, node_verdict, sessions_finding
+from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.risk import Candidate, best_candidate, data_risk
 from state.verdicts.split_brain import SplitBrain, split_brain
 from state.verdicts.store import StoreSilence, store_silence
@@ -60,9 +61,16 @@ class ClusterVerdict:
         return primary.postgres.timeline if primary is not None and primary.postgres is not None else None
 
 
-def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: float) -> ClusterVerdict:
-    """Judge one cluster from fresh readings."""
-    facts = gather(name, entry, world, now_mono)
+def cluster_verdict(
+    name: str,
+    entry: DatabaseEntry,
+    world: World,
+    now_mono: float,
+    past: DatabasePast = NO_PAST,
+    asked: float = 0.0,
+) -> ClusterVerdict:
+    """Judge one cluster from fresh readings; `past` and `asked` as in `ClusterFacts`."""
+    facts = gather(name, entry, world, now_mono, past, asked)
     split = split_brain(facts)
     primary = facts.primary.postgres if facts.primary is not None else None
     lags = {n.node: node_lag(n, primary) for n in facts.nodes.values()}
@@ -71,7 +79,7 @@ def cluster_verdict(name: str, entry: DatabaseEntry, world: World, now_mono: flo
     sync = guarantee(primary) if primary is not None else None
     candidate = best_candidate(facts, lags, sync)
     risk = data_risk(facts, candidate, sync, split=split is not None)
-    leader = _leader(nodes)
+    leader = facts.outsider if facts.outsider and not facts.writers else _leader(nodes)
     paused = any(m is not None and m.paused for m in facts.managers.values())
     unled = lost is None and not facts.writers and leader != CONFLICT and _any_server(facts)
     findings = _findings(facts, nodes, leader, split, lost, sync, risk, paused)
@@ -112,16 +120,7 @@ def _findings(
     risk: DataRisk,
     paused: bool,
 ) -> list[NodeFinding]:
-    found: list[NodeFinding] = []
-    if split is not None:
-        found.append((Health.FAIL, split.message))
-    elif lost is not None and lost.proven:
-        seen = facts.nodes[lost.node].postgres_seen
-        found.append((Health.FAIL, f"no node accepts writes: primary {lost.node}, {no_data_reason(seen)}"))
-    elif leader == CONFLICT:
-        found.append((Health.UNKNOWN, f"{CONFLICT}: the witnesses do not agree on the leader"))
-    elif facts.primary is None:
-        found.append(_no_primary(facts, leader))
+    found = _lead_findings(facts, leader, split, lost)
     told = {n: v for n, v in nodes.items() if lost is None or n != lost.node}
     found += [(Health.WARN, f"{n}: {v.message}") for n, v in told.items() if v.health is not Health.PASS and v.message]
     if sync is not None and sync.kind == "blocked":
@@ -132,10 +131,32 @@ def _findings(
         found.append((Health.WARN, "Patroni is paused: no automatic failover"))
     if any(m is not None and m.failsafe for m in facts.managers.values()):
         found.append((Health.WARN, "Patroni is in failsafe mode: the DCS does not answer"))
-    strangers = {m.name for r in facts.managers.values() if r is not None for m in r.members} - set(facts.nodes)
-    if strangers:
+    if strangers := facts.strangers - {facts.outsider}:
         found.append((Health.WARN, f"members that are not in the estate: {', '.join(sorted(strangers))}"))
     return found
+
+
+def _lead_findings(
+    facts: ClusterFacts, leader: str, split: SplitBrain | None, lost: LostPrimary | None
+) -> list[NodeFinding]:
+    """Two writers, none, or one that is not read; nothing while one primary accepts writes."""
+    if split is not None:
+        return [(Health.FAIL, split.message)]
+    if lost is not None and lost.proven:
+        seen = facts.nodes[lost.node].postgres_seen
+        return [(Health.FAIL, f"no node accepts writes: primary {lost.node}, {no_data_reason(seen)}")]
+    if facts.outsider:
+        return [(Health.UNKNOWN, _outside(facts))]
+    if leader == CONFLICT:
+        return [(Health.UNKNOWN, f"{CONFLICT}: the witnesses do not agree on the leader")]
+    return [_no_primary(facts, leader)] if facts.primary is None else []
+
+
+def _outside(facts: ClusterFacts) -> str:
+    """A leader that is not read here: nothing is known of its writes, least of all that there are none."""
+    writers = " and ".join(n.node for n in facts.writers)
+    also = f"; {writers} accepts writes too" if writers else ""
+    return f"{facts.outsider} leads according to Patroni and is not in the estate, so it is not read{also}"
 
 
 def _no_primary(facts: ClusterFacts, leader: str) -> NodeFinding:

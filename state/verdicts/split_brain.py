@@ -38,12 +38,21 @@ def split_brain(facts: ClusterFacts) -> SplitBrain | None:
 
 
 def split_resolved(facts: ClusterFacts, nodes: Collection[str]) -> bool:
-    """Whether an alarm about these nodes may be cleared: each of them answers and at most one accepts writes.
+    """Whether an alarm about these nodes may be cleared: at most one accepts writes, and each other one follows it.
 
-    A node that is no longer reached clears nothing.
+    A node that is no longer reached, or that was stopped, clears nothing: what only it has may still be there.
     """
     named = [facts.nodes[n] for n in nodes if n in facts.nodes]
-    return all(n.postgres is not None or n.patroni is not None for n in named) and sum(map(_writes, named)) <= 1
+    return sum(map(_writes, named)) <= 1 and all(_writes(n) or _follows(facts, n) for n in named)
+
+
+def _follows(facts: ClusterFacts, node: NodeFacts) -> bool:
+    """Whether it streams, or is on the timeline of the one primary; without its server, by its own manager."""
+    if node.postgres is None:
+        return node.patroni is not None and manager_role(node.patroni.role, node.patroni.state) != ""
+    primary = facts.primary.postgres if facts.primary is not None else None
+    same = primary is not None and node.postgres.timeline == primary.timeline
+    return node.postgres.receiver_state == "streaming" or same
 
 
 def _writes(node: NodeFacts) -> bool:

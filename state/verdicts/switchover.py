@@ -74,7 +74,14 @@ def _candidate_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
     timeline = cluster.timeline
     if timeline is not None and reading.timeline != timeline:
         fact = f"{to} is on timeline {reading.timeline or 'unknown'}, the leader on {timeline}"
-        found.append(Refusal("same-timeline", fact, "Let it rejoin (rewind or reinitialise) first", ADMINISTRATOR))
+        found.append(
+            Refusal(
+                "same-timeline",
+                fact,
+                "Save what only it has, then let it rejoin (rewind or reinitialise)",
+                ADMINISTRATOR,
+            )
+        )
     if reading.receiver_state != "streaming":
         found.append(
             Refusal(

@@ -72,6 +72,8 @@ async def told(engine: RealEngine, since: int, *kinds: str, seconds: float = 240
                 "replication.restored",
                 "source.silent",
                 "source.back",
+                "writer.lost",
+                "writer.back",
                 *SERVICES,
             },
         ),

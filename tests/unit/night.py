@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from state.api.views.causes import Cause
 from state.api.views.overview import Suppression
 from state.capabilities import load_events
 from state.detection.detector import Detector
+from state.detection.past import REMEMBRANCE, Remembrance
 from state.detection.watch import NightWatch
 from state.engine.life import Life
 from state.errors import Trouble
@@ -14,6 +16,7 @@ from state.estate.model import Estate
 from state.journal.events import Event, Observation, Recorded
 from state.journal.format import Sealer, unseal
 from state.journal.projection import FoldSetting
+from state.verdicts.evidence import rank
 from state.verdicts.judge import Judge
 from state.world.observed import Observed, ReadError
 from state.world.readings import (
@@ -66,6 +69,7 @@ class Night:
         self.judge = Judge(self.estate, self.world)
         setting = FoldSetting(self.estate, self.judge, self.clock, f"boot{self.boot}", "engine@test")
         self.states = (Detector(setting), NightWatch(setting), Life(setting))
+        self.remembrance = Remembrance(setting)
         for key in self.readings:
             self.world.observed[key] = Observed(key, LIMIT)
         for entry in self.journal:
@@ -75,6 +79,8 @@ class Night:
         detector, watch, life = self.states
         watch.fold(entry)
         life.fold(entry)
+        if isinstance(entry.body, REMEMBRANCE.kinds):
+            self.remembrance.fold(entry)
         if entry.kind.startswith(("service.im", "service.re", "split", "drift")):
             detector.fold(entry)
 
@@ -110,6 +116,11 @@ class Night:
     def put(self, key: str, reading: Reading | None) -> None:
         """What a source answers from now on; None = it does not."""
         self.readings[key] = reading
+
+    def causes(self, name: str = "orders") -> list[Cause]:
+        """What is wrong with a database now, the worst first."""
+        found = [c for c in self.judge.at(self.clock.now).causes if c.name == name]
+        return sorted(found, key=lambda c: -rank(c.health))
 
     def bodies(self, *kinds: type[Observation]) -> list[Observation]:
         """What was recorded since the evening."""

@@ -142,9 +142,32 @@ def test_a_silent_patroni_does_not_hide_what_postgres_says(world: World) -> None
     blackhole(world, "patroni:orders/n1")
     view, screen = told(world)
     assert screen.recover["database/orders"].health is Health.WARN
-    assert [(c.kind, c.name, c.health) for c in view.causes if c.kind is SubjectKind.SOURCE] == [
-        (SubjectKind.SOURCE, "Patroni n1", Health.WARN)
+    [cause] = [c for c in view.causes if c.name != "catalog"]
+    assert (cause.kind, cause.name, cause.health) == (SubjectKind.DATABASE, "orders", Health.WARN)
+    assert cause.what == "Patroni of primary n1 does not answer, its PostgreSQL accepts writes"
+    assert cause.forecast is not None
+    assert (
+        cause.forecast.text(NOW) == "Patroni promotes n2 or n3 in ≤ 28 s"
+    )  # silent for 12 s; ttl 30 s, loop_wait 10 s
+    assert cause.next is not None
+    assert "stop its PostgreSQL (pg_ctl stop -m fast)" in cause.next.message
+
+
+def test_a_lock_that_outlasts_the_silence_of_its_manager_is_renewed_where_we_do_not_see_it(world: World) -> None:
+    blackhole(world, "patroni:orders/n1", 60.0)
+    forecast = first(world).forecast
+    assert forecast is not None
+    assert (forecast.kind, forecast.by_mono) == (ForecastKind.NOTHING, None)
+    assert "n1 still holds the leader lock by the other nodes" in forecast.message
+
+
+def test_a_silent_patroni_of_a_standby_is_the_one_cause(world: World) -> None:
+    blackhole(world, "patroni:orders/n2")
+    view, screen = told(world)
+    assert [(c.kind, c.name, c.health) for c in view.causes if c.name != "catalog"] == [
+        (SubjectKind.SOURCE, "Patroni n2", Health.WARN)
     ]
+    assert screen.recover["database/orders"].message.startswith("n2: Patroni: no data since")
 
 
 def test_two_writers_name_whom_to_fence(world: World) -> None:

@@ -114,7 +114,7 @@ def test_a_failover_is_a_lost_node_and_a_changed_leader_with_its_timeline(night:
         night.put(f"postgres:orders/{node}", cluster("n2", 2)[node])
         night.put(f"patroni:orders/{node}", patroni(node, "primary" if node == "n2" else "replica"))
     night.sleep(20)
-    assert night.kinds() == ["node.lost", "leader.changed"], night.bodies()
+    assert night.kinds() == ["node.lost", "writer.lost", "leader.changed", "writer.back"], night.bodies()
     [changed] = night.bodies(LeaderChanged)
     assert isinstance(changed, LeaderChanged)
     assert (changed.before, changed.leader, changed.timeline, changed.more) == ("n1", "n2", 2, 0)

@@ -39,6 +39,7 @@ KIND_STYLES = {
     "service.impaired": FAIL,
     "split-brain.detected": FAIL,
     "node.lost": FAIL,
+    "writer.lost": FAIL,
     "replication.broken": FAIL,
     "request.refused": WARN,
     "drift.detected": WARN,
