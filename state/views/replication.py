@@ -61,6 +61,8 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:
 def _cluster_votes(verdict: ClusterVerdict) -> str:
     if verdict.leader == CONFLICT:
         return "; ".join(f"{n}: {vote_message(v.votes)}" for n, v in verdict.nodes.items())
+    if verdict.leader == verdict.facts.outsider:
+        return "by the word of Patroni; not in the estate"
     leader = verdict.nodes.get(verdict.leader)
     return vote_message(leader.votes) if leader is not None else "no witness names a leader"
 

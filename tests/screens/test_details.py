@@ -16,7 +16,7 @@ from state.api.views.header import RtoClock
 from state.api.views.traffic import TrafficView
 from state.health import Health
 from tests.screens.fake_engine import Stage, stage
-from tests.screens.fake_views import server, traffic
+from tests.screens.fake_views import LATE, server, traffic
 
 
 def table(st: Stage, name: str) -> LineTable:
@@ -225,3 +225,17 @@ async def test_go_to_offers_names_and_keys_only_where_a_name_is_shared() -> None
         await st.until(lambda: st.app.store.view("overview").probes.keys() == probes.keys())
         offered = [place.name for place in places(st.app) if place.kind == "probe"]
         assert sorted(offered) == ["checkout-west", "probe:other/checkout-east", "probe:probes/checkout-east"]
+
+
+async def test_a_silent_patroni_hides_nothing_of_what_its_postgresql_answers() -> None:
+    async with stage(size=(120, 40)) as st:
+        seen = st.front.view("replication")
+        row = replace(seen.nodes["orders/n1"], health=Health.FAIL, message="accepts writes, and so does another node")
+        silent = replace(row, sources=("n1/api", LATE))
+        st.front.show("replication", replace(seen, nodes={**seen.nodes, "orders/n1": silent}))
+        await st.press("2")
+        await st.sees("so does another node")
+        row_of_n1 = next(line for line in st.lines if " n1 " in line and "primary" in line)
+        assert "FAIL" in row_of_n1
+        assert " 7 " in row_of_n1, "its timeline"
+        assert "no data" not in row_of_n1

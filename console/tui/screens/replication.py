@@ -101,7 +101,7 @@ class ReplicationScreen(MainScreen):
             id="slots",
             classes="second",
         )
-        self.nodes = Feed[NodeRow](nodes, self.store, self._node, lambda row: row.sources)
+        self.nodes = Feed[NodeRow](nodes, self.store, self._node, lambda row: row.sources[:1])  # its server
         self.slots = Feed[SlotRow](slots, self.store, self._slot, lambda row: (row.source,))
         self.feeds = [self.nodes, self.slots]
         yield TitleRule("Clusters", glyphs=glyphs)
