@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from state.api.views.causes import Cause, SubjectKind
 from state.estate.model import Estate
@@ -10,18 +10,19 @@ from state.health import Health
 from state.units import utc
 from state.verdicts.alerts import KnownAlert, alerts_verdict
 from state.verdicts.cause_parts import hand
-from state.verdicts.evidence import worst
+from state.verdicts.evidence import rank, worst
 from state.world.readings import AlertsReading
 from state.world.world import World
 
 
-def alert_causes(estate: Estate, world: World, now_mono: float, explained: Iterable[str]) -> list[Cause]:
-    """Firing alerts by name; one that has a label with a name in `explained` has its cause there already."""
-    names = frozenset(explained)
+def alert_causes(estate: Estate, world: World, now_mono: float, told: Mapping[str, Health]) -> list[Cause]:
+    """Firing alerts by name. One that has a label with a name in `told` has its cause there already, unless it is worse
+    than what is told there: a warning explains no critical alert."""
     verdict = alerts_verdict(estate, world, now_mono)
     by_name: dict[str, list[KnownAlert]] = {}
     for known in verdict.firing:
-        if names.isdisjoint(known.alert.labels.values()):
+        said = max((rank(told[n]) for n in known.alert.labels.values() if n in told), default=0)
+        if rank(known.alert.health) > said:
             by_name.setdefault(known.alert.name, []).append(known)
     found = [_firing(name, alerts) for name, alerts in by_name.items()]
     keys = world.keys("alerts")

@@ -43,9 +43,10 @@ def service_cause(
     `waits`: something that it needs fails. Then its errors are that one's, unless a name or a balancer explains them.
     So are those that are still in its figures from `last`, the trouble of what it needs.
     """
-    if not verdict.own or (verdict.own_health is Health.UNKNOWN and _unread(verdict)):
+    own = [finding for finding in verdict.own if not finding.silent]  # a source that is silent is a cause itself
+    if not own or (verdict.own_health is Health.UNKNOWN and _unread(verdict)):
         return None
-    worst = verdict.own[0]
+    worst = own[0]
     explained = worst.reason in (Reason.NAME, Reason.BALANCER)
     if waits and not explained:
         return None
@@ -59,7 +60,7 @@ def service_cause(
         detail=f"{name}: {verdict.message}",
         victims=(),
         forecast=None,
-        next=_place(estate.services[name], name),
+        next=_place(estate.services[name], name) if worst.health is not Health.UNKNOWN else _judge_it(name, worst),
         sources=(verdict.source,) if verdict.source else (),
         loud=worst.health is Health.FAIL,
     )
@@ -72,6 +73,7 @@ def service_cause(
             return _aftermath(made, last, leave)
         return _figures(made, estate.services[name], name, verdict, world, now_mono)
     if worst.reason is Reason.BALANCER:
+        made = replace(made, next=_without_backend(estate.services[name], name, world, now_mono) or made.next)
         return replace(made, sources=tuple(f"balancer:{b}" for b in _balancers(estate.services[name])))
     return made
 
@@ -92,6 +94,34 @@ def _place(service: Service, name: str) -> NextStep:
     message = f"Look at the servers of {name} on Traffic: this version has no runbook that fits."
     arguments = {"table": "backends", "service": name}
     return NextStep(NextKind.PLACE, "traffic", arguments, "t", "its servers", message)
+
+
+def _judge_it(name: str, worst: ServiceFinding) -> NextStep:
+    """What is unknown is no fault of the service: what has to change is what judges it."""
+    steps = (
+        f"Nothing is known to be wrong with {name}, and nothing judges it: {worst.message}. By hand: mend what it is"
+        " judged by, in the estate (`metrics` and probes of the service, settings of the monitor) or at the monitor."
+    )
+    return hand("by hand", steps)
+
+
+def _without_backend(service: Service, name: str, world: World, now_mono: float) -> NextStep | None:
+    """A balancer that answers and has no such backend: the estate names another one, or its configuration lost it."""
+    if service.traffic is None:
+        return None
+    backend = service.traffic.backend
+    without = [
+        balancer
+        for balancer in service.traffic.balancers
+        if (reading := world.fresh(f"balancer:{balancer}", BalancerReading, now_mono)) and not reading.of(backend)
+    ]
+    if not without:
+        return None
+    steps = (
+        f"By hand: compare `backend: {backend}` of {name} in the estate with the configuration of {', '.join(without)}:"
+        " it has no such backend."
+    )
+    return hand("by hand", steps)
 
 
 def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:

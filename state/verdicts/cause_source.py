@@ -37,8 +37,8 @@ def source_causes(
         silent = "has not answered yet" if seen.mono is None else "does not answer"
         what = f"{silent} here" if manager else f"its {ROLES[role]} are unknown, it {silent}"
         steps = (
-            f"By hand: does {shown} run, and does this engine's host reach it? The engine asks again by itself;"
-            f" nothing else waits for it. Last: {no_data_reason(seen)}."
+            f"By hand: does {shown} run, and does this engine's host reach it? The engine asks again by itself."
+            f" Last: {no_data_reason(seen)}."
         )
         found.append(
             Cause(

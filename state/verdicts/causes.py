@@ -11,6 +11,7 @@ from state.verdicts.cause_alert import alert_causes
 from state.verdicts.cause_database import database_causes
 from state.verdicts.cause_service import PastTrouble, service_cause
 from state.verdicts.cause_source import source_causes
+from state.verdicts.evidence import worst
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
 from state.world.world import World
@@ -30,9 +31,22 @@ def find_causes(
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
     told = frozenset(n.patroni_key for c in clusters.values() if c.split is None for n in c.facts.writers)
     silent = source_causes(estate, world, now_mono, unknown, told)
-    impaired = {n for n, v in services.items() if v.health is not Health.PASS}
-    impaired |= {n for n, v in clusters.items() if v.health is not Health.PASS}
-    return (*databases, *own, *silent, *alert_causes(estate, world, now_mono, impaired))
+    return (*databases, *own, *silent, *alert_causes(estate, world, now_mono, _told(clusters, services)))
+
+
+def _told(clusters: Mapping[str, ClusterVerdict], services: Mapping[str, ServiceVerdict]) -> dict[str, Health]:
+    """How bad the causes are that tell of each name: its own, and those of what it waits for."""
+    found: dict[str, Health] = {n: v.health for n, v in clusters.items()}
+
+    def of(name: str, above: tuple[str, ...]) -> Health:
+        if name not in found and name not in above and name in services:
+            verdict = services[name]
+            found[name] = worst([verdict.health, *(of(n, (*above, name)) for n in verdict.waits_for)])
+        return found.get(name, Health.PASS)
+
+    for name in services:
+        of(name, ())
+    return {n: health for n, health in found.items() if health is not Health.PASS}
 
 
 def _services(

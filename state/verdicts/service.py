@@ -32,11 +32,13 @@ class Reason(StrEnum):
 
 
 class ServiceFinding(NamedTuple):
-    """One finding about a service: a verdict, why, and what it is about."""
+    """One finding about a service: a verdict, why, and what it is about. `silent`: all that it tells is that this
+    source is silent, which is then the cause; else empty."""
 
     health: Health
     message: str
     reason: Reason
+    silent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ class _Findings:
     verdicts: list[ServiceFinding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, health: Health, message: str, reason: Reason) -> None:
-        self.verdicts.append(ServiceFinding(health, message, reason))
+    def add(self, health: Health, message: str, reason: Reason, silent: str = "") -> None:
+        self.verdicts.append(ServiceFinding(health, message, reason, silent))
 
     def ordered(self) -> list[ServiceFinding]:
         """The worst first; of equal ones that which explains the others."""
@@ -237,7 +239,7 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
         reading = world.fresh(key, BalancerReading, now_mono)
         if reading is None:
             message = f"{balancer}: {no_data_reason(world.observed.get(key))}"
-            findings.add(Health.WARN, message, Reason.BALANCER)
+            findings.add(Health.WARN, message, Reason.BALANCER, key)
             continue
         verdict = backend_verdict(reading.of(entry.backend), entry.floor, entry.colours)
         if verdict.health is not Health.PASS:

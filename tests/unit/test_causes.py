@@ -15,7 +15,7 @@ from state.verdicts.judge import Judge
 from state.views.context import ViewContext
 from state.views.header import build as header
 from state.views.overview import build as overview
-from state.world.readings import Alert, AlertsReading, MetricsReading, ReleaseTraffic, ServiceTraffic
+from state.world.readings import Alert, AlertsReading, Lack, MetricsReading, ReleaseTraffic, ServiceTraffic
 from state.world.world import World
 from tests.unit.verdict_world import (
     DNS,
@@ -283,6 +283,55 @@ def test_an_alert_with_a_known_cause_adds_no_sentence(world: World) -> None:
     put(world, "alerts:alertmanager", AlertsReading(alerts, watchdog=True))
     said = [c.name for c in told(world)[0].causes if c.kind is SubjectKind.ALERT]
     assert said == ["DiskFull"]
+
+
+def test_a_critical_alert_about_what_only_warns_is_a_failing_cause(world: World) -> None:
+    for monitor in ("prometheus", "apps"):
+        put(world, f"metrics:{monitor}", metrics(p99=0.5))
+    labels = {"service": "checkout"}
+    alerts = (
+        Alert("DataCorrupt", "active", "critical", WALL, "checksums differ", "f1", labels, health=Health.FAIL),
+        Alert("Slow", "active", "warning", WALL, "p99 is high", "f2", labels, health=Health.WARN),
+    )
+    put(world, "alerts:alertmanager", AlertsReading(alerts, watchdog=True))
+    view, screen = told(world)
+    assert screen.recover["service/checkout"].health is Health.WARN
+    assert (view.causes[0].name, view.causes[0].health) == ("DataCorrupt", Health.FAIL)
+    assert [c.name for c in view.causes if c.kind is SubjectKind.ALERT] == ["DataCorrupt"]
+
+
+def test_a_critical_alert_about_what_waits_for_a_failing_database_has_its_cause(world: World) -> None:
+    freeze(world)
+    alert = Alert("Down", "active", "critical", WALL, "down", "f1", {"service": "catalog"}, health=Health.FAIL)
+    put(world, "alerts:alertmanager", AlertsReading((alert,), watchdog=True))
+    assert [c.name for c in told(world)[0].causes if c.kind is SubjectKind.ALERT] == []
+
+
+def test_a_silent_balancer_is_one_cause_above_those_who_use_it(world: World) -> None:
+    blackhole(world, "balancer:edge-west")
+    view, screen = told(world)
+    [cause] = [c for c in view.causes if c.name != "catalog"]
+    assert (cause.kind, cause.name, [v.name for v in cause.victims]) == (SubjectKind.SOURCE, "edge-west", ["checkout"])
+    assert screen.recover["service/checkout"].health is Health.WARN
+    assert screen.recover["service/checkout"].message.startswith("edge-west: no data since")
+
+
+def test_what_cannot_be_judged_is_told_what_to_change_and_not_to_read_its_logs(world: World) -> None:
+    for monitor in ("prometheus", "apps"):
+        lacking = ServiceTraffic("checkout", None, None, None, lack=Lack.NO_SERIES, scraping=SCRAPED)
+        put(world, f"metrics:{monitor}", MetricsReading({"checkout": lacking}))
+    cause = next(c for c in told(world)[0].causes if c.name == "checkout")
+    assert cause.health is Health.UNKNOWN
+    assert cause.next is not None
+    assert "nothing judges it: prometheus: no series counts its requests: check `requests`" in cause.next.message
+    assert (cause.next.kind, "Traffic" in cause.next.message) == (NextKind.HAND, False)
+
+
+def test_a_backend_that_a_balancer_does_not_have_is_compared_with_the_estate(world: World) -> None:
+    put(world, "balancer:edge-west", balancer("edge-west", server("blue", backend="other")))
+    cause = next(c for c in told(world)[0].causes if c.name == "checkout")
+    assert cause.next is not None
+    assert cause.next.message.startswith("By hand: compare `backend: checkout` of checkout in the estate")
 
 
 def test_alerting_that_is_not_proven_keeps_the_headline_from_saying_all(world: World) -> None:
