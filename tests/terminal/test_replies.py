@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 
-from console.tui.terminal.replies import PATIENCE, Replies
+from console.tui.terminal.replies import PATIENCE, REST, Replies
 from tests.terminal.ptys import tiny
 
 ANSWERS = {
@@ -47,6 +47,56 @@ def test_an_answer_is_no_keys_in_whatever_pieces_it_comes(answer: str) -> None:
 def test_keys_and_what_the_parser_understands_pass(sent: str) -> None:
     assert typed(sent) == sent
     assert typed(*sent) == sent
+
+
+TORN = ("OP", "[D", "[15~", "[1;5C", "[[A", "OM", "[<0;10;10M", "]11;rgb:1/2/3\x07", "P>|xterm(370)\x1b\\")
+
+
+@pytest.mark.parametrize("rest", TORN)
+def test_the_rest_of_a_sequence_whose_escape_has_acted_presses_nothing(rest: str) -> None:
+    whole = range(len(rest)) if rest[0] in "[O]" else (0,)  # a lone P is a key as well
+    for cut in whole:
+        replies = Replies()
+        assert replies.typed("\x1b") == "\x1b"
+        replies.escaped()
+        got = [replies.tick() for _ in range(4)] + [replies.typed(part) for part in (rest[:cut], rest[cut:]) if part]
+        assert "".join(got) == "", cut
+        assert replies.typed("q") == "q"
+
+
+def test_after_an_escape_other_keys_and_late_ones_are_keys_and_a_torn_paste_is_a_paste() -> None:
+    for keys in ("q", "y", "\x1b[A", "D"):
+        replies = Replies()
+        replies.escaped()
+        assert replies.typed(keys) == keys
+    replies = Replies()
+    replies.escaped()
+    assert [replies.tick() for _ in range(REST)] == [""] * REST
+    assert replies.typed("O") == "O"
+    replies.escaped()
+    assert replies.typed("[200~yes") == "\x1b[200~yes"
+
+
+def test_a_sequence_torn_after_its_bracket_presses_nothing() -> None:
+    replies = Replies()
+    assert replies.typed("\x1b[") == ""
+    assert "".join(replies.tick() for _ in range(PATIENCE + 1)) == "\x1b["
+    replies.escaped()
+    assert replies.typed("D") == ""
+    assert replies.typed("D") == "D"
+
+
+def test_a_torn_key_of_a_slow_terminal_presses_nothing() -> None:
+    with tiny() as term:
+        term.wait("Servers")
+        for rest in ("Oq", "[q", "Ox"):  # q leaves and x crashes
+            term.press("\x1b")
+            term.read(0.4)
+            term.press(rest)
+            term.read(0.3)
+        assert term.process.poll() is None
+        term.press("q")
+        assert term.ended() == 0
 
 
 def test_answers_that_spell_keys_press_none() -> None:

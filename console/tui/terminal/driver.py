@@ -10,6 +10,7 @@ from typing import cast
 from rich.cells import cell_len
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
 
 from console.tui.terminal.output import DiffedApp
 from console.tui.terminal.replies import Replies
@@ -93,6 +94,8 @@ class TerminalDriver(LinuxDriver):
                 for event in parser.feed(typed) if typed else ():
                     self.process_message(event)
                 for event in parser.tick():
+                    if isinstance(event, Key) and event.key == "escape":
+                        replies.escaped()
                     self.process_message(event)
 
     def disable_input(self) -> None:
