@@ -23,6 +23,7 @@ from console.tui.session import Recent
 from console.tui.store import Store
 from console.tui.terminal.app import TerminalApp
 from console.tui.terminal.capabilities import Terminal
+from console.tui.terminal.later import call_after
 from console.tui.theme import select
 from state.api.topics import Topic
 from state.api.wire import UNREADABLE
@@ -95,7 +96,7 @@ class ConsoleApp(TerminalApp):
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tick)
-        self.set_timer(SETTLED, self._settle)
+        call_after(self, SETTLED, self._settle)
 
     def _settle(self) -> None:
         """The first frames are out: look for garbage from now on, and load what was left out."""
@@ -113,7 +114,10 @@ class ConsoleApp(TerminalApp):
     def _load_next(self, pieces: Iterator[object]) -> None:
         """One piece after the other, so that no key waits long; later the files may be others than now."""
         if next(pieces, None) is not None:
-            self.set_timer(0.02, lambda: self._load_next(pieces))
+            call_after(self, 0.02, lambda: self._load_next(pieces))
+
+    def _follow_again(self) -> None:
+        self.run_worker(self._follow(), group="engine", exit_on_error=False)
 
     async def _follow(self) -> None:
         told_by, self._told = self._told or self.client.follow(tuple(topics())), None
@@ -148,7 +152,7 @@ class ConsoleApp(TerminalApp):
         if not self._announcing:
             self._announcing = True
             wait = self._announced + AT_MOST_EVERY - time.monotonic()
-            # Not a timer of Textual: it drops its only call when the process pauses for longer than the wait.
+            # On the loop itself: it waits neither for what the app awaits, nor is it dropped after a pause.
             asyncio.get_running_loop().call_later(max(0.0, wait), self._tell)
 
     def _tell(self) -> None:
@@ -177,4 +181,4 @@ class ConsoleApp(TerminalApp):
     def _begin_again(self, reason: str) -> None:
         self.store.lost(reason)
         self._announce()
-        self.set_timer(RESTART_SECONDS, lambda: self.run_worker(self._follow(), group="engine", exit_on_error=False))
+        call_after(self, RESTART_SECONDS, self._follow_again)

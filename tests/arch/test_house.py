@@ -73,6 +73,12 @@ def test_tests_neither_patch_our_own_code_nor_hide(path: Path):
         assert word not in text
 
 
+def test_what_comes_once_is_no_timer_of_textual():
+    """It drops its only call when the process pauses for longer than the wait."""
+    console = Path(__file__).parents[2] / "console"
+    assert [p.name for p in console.rglob("*.py") if ".set_timer(" in p.read_text()] == []
+
+
 def test_every_event_has_a_body_with_a_line_and_every_event_of_a_run_a_reducer():
     load_events()
     for kind, body in EVENTS.items():

@@ -1,19 +1,22 @@
 """The output stage against a model of a terminal: the same screen with it and without it, for fewer bytes."""
 
+import asyncio
 import random
 import re
+import time
 from collections.abc import Callable
 
 import pyte
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.containers import Vertical
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.screen import ModalScreen, Screen
 
 from console.tui.terminal.frame import Pen, select
+from console.tui.terminal.later import call_after
 from console.tui.terminal.output import DiffedApp, supported
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column, TableRow
@@ -178,3 +181,14 @@ def test_from_any_pen_to_any_other_the_terminal_draws_as_if_it_were_set_anew(pen
         anew.feed(select(wanted, None) + "x")
         pen = wanted
     assert one.buffer[0] == other.buffer[0]
+
+
+async def test_what_is_to_come_once_comes_also_after_a_pause_of_the_process() -> None:
+    class Waiting(App[None]):
+        """An app that waits for something."""
+
+    app, came = Waiting(), asyncio.Event()
+    async with app.run_test():
+        call_after(app, 0.05, came.set)
+        time.sleep(0.5)  # the process pauses for longer than the wait
+        await asyncio.wait_for(came.wait(), 60)

@@ -20,6 +20,7 @@ from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.gate import SETTLE_SECONDS, DropReason, Gate, KeyOutcome
 from console.tui.glyphs import FAIL, KEY, MUTED, UNKNOWN, WARN
 from console.tui.parts.facts import Facts, Row
+from console.tui.terminal.later import call_after
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
@@ -105,7 +106,7 @@ class ConfirmDialog(Dialog[str]):
         now = self._clock()
         self._opened = now
         self.gate.shown(now)
-        self.set_timer(self.confirmation.arm + 0.05, self.paint_ask)
+        call_after(self, self.confirmation.arm + 0.05, self.paint_ask)
         self.tick()
 
     def tick(self) -> None:
@@ -172,7 +173,7 @@ class ConfirmDialog(Dialog[str]):
         """On another screen it is read anew: what was typed before does not count."""
         self.gate.reset(self._clock(), DropReason.RESIZED, len(self.gate.typed))
         self.call_after_refresh(self.paint_ask)
-        self.set_timer(self.confirmation.arm + 0.05, self.paint_ask)
+        call_after(self, self.confirmation.arm + 0.05, self.paint_ask)
 
     def on_key(self, event: events.Key) -> None:
         if self._sending or self._said or self.closed:
@@ -187,7 +188,7 @@ class ConfirmDialog(Dialog[str]):
         elif event.is_printable and event.character:
             event.stop()
             if self.gate.key(event.character, event.time) is KeyOutcome.COMPLETE:
-                self.set_timer(SETTLE_SECONDS * 1.5, self._confirm)
+                call_after(self, SETTLE_SECONDS * 1.5, self._confirm)
         else:
             early = not self.gate.armed(event.time)
             self.gate.other_key(event.time)

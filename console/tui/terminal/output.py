@@ -27,6 +27,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from console.tui.terminal.frame import Frame
+from console.tui.terminal.later import call_after
 
 BACKLOG = 3
 """Writes waiting in the driver, each a frame, above which a frame is skipped."""
@@ -139,7 +140,7 @@ class DiffedApp(App[int]):
         if self.output_backlog() > BACKLOG:
             if not self._retrying:
                 self._retrying = True
-                self.set_timer(RETRY, self._retry)
+                call_after(self, RETRY, self._retry)
             self.post_display_hook()
             return
         self._write_frame(frame)
