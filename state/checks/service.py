@@ -32,7 +32,9 @@ def healthy(args: Healthy, world: World, estate: Estate, now_mono: float) -> Ans
     databases = {n: cluster_verdict(n, e, world, now_mono).health for n, e in estate.databases.items()}
     verdict = service_verdicts(estate, world, now_mono, databases)[args.service]
     message = f"{args.service}: {verdict.message}"
-    if verdict.health is Health.UNKNOWN:
+    fails = any(databases.get(n) is Health.FAIL for n in verdict.waits_for)
+    silent = bool(verdict.own) and all(finding.silent for finding in verdict.own) and not fails
+    if verdict.health is Health.UNKNOWN or silent:  # a source that is not read yet is no failure
         return unknown(message)
     return answered(verdict.health is Health.PASS, message)
 

@@ -73,6 +73,18 @@ class Detector:
         return {n: replace(c, target=services[n].rto) for n, c in self._clocks.items() if n in services}
 
     @property
+    def shown(self) -> dict[str, RtoClock]:
+        """The same as people see them: the clock of a service that passes again stands, while it has only to stay so
+        for some time until that is recorded. It goes on from its beginning when the service fails before."""
+        found = self.clocks
+        for name, (health, count, since) in self._streaks.items():
+            clock = found.get(name)
+            good = health in (Health.PASS, Health.WARN) and count >= STEADY
+            if good and clock is not None and clock.ended_mono is None:
+                found[name] = replace(clock, ended_mono=max(clock.started_mono, since))
+        return found
+
+    @property
     def drifts(self) -> dict[str, Mapping[str, str]]:
         """What differs on the balancers in the estate in force, in words by backend."""
         balancers = self._judge.estate.balancers

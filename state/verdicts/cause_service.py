@@ -10,6 +10,7 @@ from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
 from state.verdicts.cause_parts import hand
+from state.verdicts.cause_source import ROLES
 from state.verdicts.reach import NameVerdict
 from state.verdicts.service import Reason, ServiceFinding, ServiceVerdict
 from state.world.readings import BalancerReading, ReleaseTraffic
@@ -43,7 +44,7 @@ def service_cause(
     `waits`: something that it needs fails. Then its errors are that one's, unless a name or a balancer explains them.
     So are those that are still in its figures from `last`, the trouble of what it needs.
     """
-    own = [finding for finding in verdict.own if not finding.silent]  # a source that is silent is a cause itself
+    own = [f for f in verdict.own if f.silent.partition(":")[0] not in ROLES]  # such a source is a cause itself
     if not own or (verdict.own_health is Health.UNKNOWN and _unread(verdict)):
         return None
     worst = own[0]

@@ -224,7 +224,8 @@ def _ask_probes(world: World, now_mono: float, service_probes: list[Probe], find
         findings.add(health, ", ".join(failed), Reason.PROBES)
     if silent:
         only_witness = not passed and not failed and all(f.health is not Health.PASS for f in findings.verdicts)
-        findings.add(Health.UNKNOWN if only_witness else Health.WARN, ", ".join(silent), Reason.PROBES)
+        key = next(p.key for p, r in answers if r is None)
+        findings.add(Health.UNKNOWN if only_witness else Health.WARN, ", ".join(silent), Reason.PROBES, key)
     if passed and not failed and not silent:
         findings.add(Health.PASS, "", Reason.PROBES)
     return passed

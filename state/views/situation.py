@@ -38,7 +38,7 @@ def picture(
     judgement: Judgement, detector: Detector, onsets: Onsets, history: RunHistory, library: Mapping[str, RunbookRow]
 ) -> Picture:
     """Put together what the readings, the journal and the library say."""
-    estate, healths, recorded = judgement.estate, judgement.healths, detector.clocks
+    estate, healths, recorded = judgement.estate, judgement.healths, detector.shown
     begun: dict[str, float] = {}
     for cause in judgement.causes:
         known = [s for s in (onsets.since(cause.key), cause.since_mono) if s is not None]

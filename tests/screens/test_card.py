@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from console.card_text import card_sections
 from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
 from console.tui.parts.facts import Facts
+from state.api.caller import Caller
 from state.api.card import Confirm, Diff
+from state.api.messages import Accepted
 from state.api.requests import Submission, Typed
 from state.errors import EffectUnknown, Refusal, Refused
 from tests.screens.fake_engine import Stage, stage
@@ -66,6 +69,26 @@ async def test_a_yes_confirms_with_plan_fingerprint_and_what_was_typed() -> None
         await st.press("y")
         await st.until(lambda: st.front.acts, "the submission")
         assert st.front.acts == [("submit", Submission("p-1", "f-1", Typed("y")))]
+        await st.sees("run r-42 started")
+
+
+async def test_once_it_was_sent_no_key_promises_that_nothing_is_sent() -> None:
+    async with stage() as st:
+        answered = asyncio.Event()
+
+        async def late(caller: Caller, request: Submission) -> Accepted:
+            await answered.wait()
+            return Accepted("r-42", "run r-42 started")
+
+        st.front.submit = late  # type: ignore[method-assign]
+        await opened(st)
+        await st.sees("esc cancel, nothing is sent", "[ Cancel ]")
+        await st.press("y")
+        await st.sees(
+            "sent; waiting for the engine's answer", "esc leave; Runbooks shows what became of it", "[ Leave ]"
+        )
+        assert "nothing is sent" not in st.text
+        answered.set()
         await st.sees("run r-42 started")
 
 

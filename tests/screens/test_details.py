@@ -239,3 +239,31 @@ async def test_a_silent_patroni_hides_nothing_of_what_its_postgresql_answers() -
         assert "FAIL" in row_of_n1
         assert " 7 " in row_of_n1, "its timeline"
         assert "no data" not in row_of_n1
+
+
+async def test_a_detail_leads_to_screens_by_digit_and_says_of_other_keys_that_they_do_nothing() -> None:
+    async with stage() as st:
+        await st.press("9", "enter")
+        await st.until(lambda: isinstance(st.app.screen, DetailDialog), "the detail")
+        await st.press("j")
+        await st.settle()
+        assert "does nothing" not in st.text
+        await st.press("v")
+        await st.sees("v does nothing here")
+        assert isinstance(st.app.screen, DetailDialog)
+        await st.press("2")
+        await st.until(lambda: st.app.current_mode == "replication", "the screen")
+        assert not isinstance(st.app.screen, DetailDialog)
+        await st.press("9")
+        await st.until(lambda: st.app.current_mode == "journal", "back")
+        assert not isinstance(st.app.screen, DetailDialog)
+
+
+async def test_of_a_lost_engine_it_is_not_said_that_there_is_nothing() -> None:
+    async with stage("calm") as st:
+        st.front.show("overview", replace(st.front.view("overview"), runs={}, alerts={}))
+        await st.sees("no run is open")
+        st.app.store.lost("refused")
+        st.app._announce()
+        await st.until(lambda: "no run is open" not in st.text, "the claim gone")
+        await st.sees("not known: engine lost")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -187,3 +188,15 @@ def test_dns(world: World) -> None:
     put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, {}))
     answer = ask(world, "dns.answers")
     assert (answer.health, answer.evidence) == (Health.FAIL, ("127.0.0.1:53: no answer",))
+
+
+def test_a_balancer_or_probe_that_is_not_read_yet_fails_no_service(world: World) -> None:
+    for key in ("balancer:edge-west", "probe:probes/checkout-west"):
+        seen = world.observed[key]
+        world.observed[key] = replace(seen, mono=NOW - 2.0)  # fresh, and older than the step
+        answer = ask(world, "service.healthy", NOW - 1.0)
+        assert answer.health is Health.UNKNOWN, answer
+        assert "waiting for a reading" in answer.evidence[0]
+        world.observed[key] = seen
+    put(world, "balancer:edge-east", balancer("edge-east", server("blue", up=False), server("green", 0)))
+    assert ask(world, "service.healthy", NOW - 1.0).health is Health.FAIL

@@ -141,6 +141,25 @@ def test_44_estate_changes_under_an_open_clock_and_only_what_it_names_has_one() 
     assert detector.clocks == {"shop": clock}, "it was not seen to recover meanwhile"
 
 
+def test_the_clock_of_a_service_that_only_has_to_stay_well_stands_and_goes_on_when_it_fails_again() -> None:
+    detector, judge = noticing()
+    at = 100.0
+    for _ in range(4):  # it flaps until it has to be calm for longer
+        judge.shop.health = Health.FAIL
+        for event in looks(detector, at):
+            detector.fold(kept(event.body, at))
+        judge.shop.health = Health.PASS
+        for event in looks(detector, at + 10):
+            detector.fold(kept(event.body, at + 10))
+        at += 20
+    assert detector.clocks["shop"].ended_mono is None, "not recorded as recovered"
+    assert detector.shown["shop"].ended_mono == at - 10
+    judge.shop.health = Health.FAIL
+    looks(detector, at)
+    assert detector.shown["shop"].ended_mono is None
+    assert detector.shown["shop"].started_mono == detector.clocks["shop"].started_mono
+
+
 async def test_44_estate_changes_under_an_open_clock_after_a_restart() -> None:
     former = {**ESTATE, "services": {"bad": ESTATE["services"]["shop"]}}
     store = MemoryJournal()

@@ -16,7 +16,7 @@ from textual.errors import NoWidget
 from textual.widget import Widget
 
 from console.tui.dialogs.asking import asking, dropped_lines, wanted_of
-from console.tui.dialogs.base import Dialog
+from console.tui.dialogs.base import Dialog, keys_line
 from console.tui.dialogs.gate import SETTLE_SECONDS, DropReason, Gate, KeyOutcome
 from console.tui.glyphs import FAIL, KEY, MUTED, UNKNOWN, WARN
 from console.tui.parts.facts import Facts, Row
@@ -29,6 +29,7 @@ from state.api.messages import Accepted
 from state.errors import EffectUnknown, RecoveryError
 from state.units import clock
 
+SENT = "leave; Runbooks shows what became of it"
 NARROWEST = 30
 """Columns below which nobody can read what is asked."""
 SOON = 30.0
@@ -139,6 +140,14 @@ class ConfirmDialog(Dialog[str]):
         """The lines that say what to type and for how long."""
         self._rule.set_title("Refused" if self.refused else "Confirm", self._expiry())
         self._question.show([*self._said, *self._ask()])
+        self.query_one(".keys", Lines).show([keys_line(self.keys_now())])
+        self.query_one(Cancel).show([cell("[ Leave ]" if self._sending or self._unknown else "[ Cancel ]")])
+
+    def keys_now(self) -> tuple[tuple[str, str], ...]:
+        """The keys as they act now: once it was sent, leaving takes nothing back."""
+        if not self._sending and not self._unknown:
+            return self.keys_
+        return tuple((key, SENT if key == "esc" else message) for key, message in self.keys_ if key != "ctrl+r")
 
     def _expiry(self) -> Text:
         if self._sending or self._said or self.closed:

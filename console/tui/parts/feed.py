@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar
 
 from console.tui.glyphs import MUTED
-from console.tui.parts.ages import age_words
+from console.tui.parts.ages import age_words, lost_words
 from console.tui.store import Age, Store
 from console.tui.text import state_text
 from console.tui.widgets.rows import TableRow, plain
@@ -38,6 +38,7 @@ class Feed(Generic[R]):
 
     def show(self, rows: Mapping[str, R], touched: Collection[str] | None = None) -> None:
         """All rows in their order; with `touched`, only those differ from the last call."""
+        self._withhold()
         whole = touched is None or list(rows) != list(self._rows)
         self._rows = dict(rows)
         if whole:
@@ -52,6 +53,7 @@ class Feed(Generic[R]):
 
     def grow_old(self) -> None:
         """Build the rows again whose shown age has changed; call it once a second."""
+        self._withhold()
         before, self._ages = self._ages, self._age_words()
         older = {source for source, shown in self._ages.items() if before.get(source) != shown}
         if LINK in older:
@@ -59,6 +61,15 @@ class Feed(Generic[R]):
             self.show(self._rows, list(self._rows))
         elif older:
             self.show(self._rows, [key for key, row in self._rows.items() if not older.isdisjoint(self._sources(row))])
+
+    def _withhold(self) -> None:
+        """Of an engine that is lost it is not known that there is nothing either."""
+        age = self._store.oldest(())
+        reason = f"not known: {lost_words(age.seconds or 0.0)}" if age.lost else ""
+        if reason != self.table.withheld:
+            self.table.withheld = reason
+            if not self._rows:
+                self.table.refresh()
 
     def _show_many(self, touched: Collection[str]) -> None:
         for key in touched:

@@ -85,7 +85,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
         super().__init__(id=id, classes=" ".join(filter(None, (classes, title and "-titled"))))
         self._fitting = Fitting(columns)
         self.glyphs = glyphs
-        self._empty = empty
+        self._empty, self.withheld = empty, ""  # while `withheld` is not empty it stands there instead
         self._needle = ""
         self._sorting = Sorting()
         self._rows: dict[str, TableRow] = {}
@@ -365,7 +365,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
             return self._header(width)
         if not self._shown:
             rows = len(self._source or self._rows)
-            lines = reason_lines(self._empty, self._needle, rows, width, self.app.console)
+            lines = reason_lines(self.withheld or self._empty, self._needle, rows, width, self.app.console)
             return draw(self, lines[y - 1] if y <= len(lines) else Text("", end=""), width)
         place = self.scroll_offset.y + y - 1
         if place >= len(self._shown):
