@@ -86,6 +86,13 @@ class Bench:
         config = self.topology.root / f"{name}.yml"
         await self.children.start(name, unprivileged(python("patroni", str(config))))
 
+    async def resume_node(self, name: str) -> None:
+        """Let the Patroni of a node go on; start it where it has ended, by a fault or by whoever fenced the node."""
+        if self.children.exit_code(name) is not None:
+            await self.start_node(name)
+        else:
+            send([self.children.pid(name)], signal.SIGCONT)
+
     def kill_node(self, name: str) -> None:
         """SIGKILL the Patroni of a node first, then PostgreSQL, as a power cut would."""
         family = postgres_family(self.data_of(name))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from adapters.lab.client import LabClient, start_lab
 from adapters.lab.errors import LabError, NoSuchFaultError
+from adapters.lab.process.processes import postmaster_of
 from adapters.lab.progress import LabProgress
 from tests.lab_fixture import running_lab
 
@@ -119,7 +122,7 @@ async def test_patroni_answers_reads_to_all_and_changes_to_none_without_password
 async def test_bad_release(lab: LabClient) -> None:
     await lab.inject("bad-release")
     assert await weights(lab) == [0, 100, 0, 100]
-    with pytest.raises(LabError, match="undo it first"):
+    with pytest.raises(LabError, match="lift it first"):
         await lab.inject("bad-release")
     if needs_prometheus(lab):
 
@@ -188,7 +191,20 @@ async def test_cut_replication_and_only_that(lab: LabClient) -> None:
     assert (await lab.undo("cut-replication"))["state"] == "undone"
 
 
-async def test_split_brain(lab: LabClient) -> None:
+async def fence(lab: LabClient, node: str) -> None:
+    """As the console tells a person: end the agent, then PostgreSQL."""
+    os.kill((await lab.status())["processes"][node]["pid"], signal.SIGKILL)
+    postmaster = postmaster_of(Path(lab.description()["nodes"][node]["data"]))
+    if postmaster is not None:
+        os.kill(postmaster, signal.SIGINT)
+
+    async def ended() -> bool:
+        return "exited" in (await lab.status())["processes"][node]["state"]
+
+    await wait_for(ended)
+
+
+async def test_a_split_brain_is_lifted_also_after_it_was_fenced_by_hand(lab: LabClient) -> None:
     target = (await lab.inject("split-brain"))["target"]
 
     async def two() -> bool:
@@ -202,6 +218,7 @@ async def test_split_brain(lab: LabClient) -> None:
             return "TwoPrimaries" in await alerts(lab)
 
         await wait_for(fires)
+    await fence(lab, target)
     assert (await lab.undo("split-brain"))["state"] == "undone"
 
     async def one() -> bool:

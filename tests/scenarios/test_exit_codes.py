@@ -190,7 +190,7 @@ async def lab_that(column: str) -> AsyncIterator[Path]:
     """The folder of a lab whose control socket answers as a column wants."""
     answer: tuple[int, Any] | bytes | None = {
         DONE: (200, {"state": "active", "target": "green"}),
-        TARGET: (409, {"error": "bad-release is active on green; undo it first"}),
+        TARGET: (409, {"error": "bad-release is active on green; lift it first"}),
         NOT_DONE: (409, {"error": "green-east did not accept the fault"}),
         UNKNOWN: (504, {"error": "bad-release on green undone: not within 45 s"}),
         LOST: b"",

@@ -39,6 +39,16 @@ async def test_clock_sentence_cause_loss_command_now_and_next(size: tuple[int, i
         assert "search" in st.text  # further problems and the other services
 
 
+async def test_a_large_terminal_is_filled_and_keeps_half_of_its_columns_for_the_sentence() -> None:
+    async with stage(size=(200, 50)) as st:
+        await presented(st)
+        blocks = [line for line in st.lines if line.count("█") >= 4]
+        assert len(blocks) > 50 // 4
+        assert max(line.rindex("█") for line in blocks) < 100
+        empty = [line for line in st.lines[-12:] if not line.strip()]
+        assert len(empty) <= 8, st.text
+
+
 @pytest.mark.parametrize("size", [*SIZES, (80, 24)])
 async def test_no_host_and_no_person_is_named(size: tuple[int, int]) -> None:
     async with stage(size=size) as st:

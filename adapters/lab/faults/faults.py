@@ -100,7 +100,7 @@ class FreezePrimary(Fault):
 
     name = "freeze-primary"
     description = "SIGSTOP of every PostgreSQL process of the primary: it keeps its connections and never answers"
-    undo_text = "SIGCONT; Patroni lets it rejoin"
+    undo_text = "SIGCONT; Patroni lets it rejoin, and is started where somebody ended it"
     needs = frozenset({"postgres"})
     seconds = 60
     limit = 300
@@ -120,6 +120,7 @@ class FreezePrimary(Fault):
 
     async def undo(self, target: str) -> None:
         send(postgres_family(self.bench.data_of(target)), signal.SIGCONT)
+        await self.bench.resume_node(target)
 
     async def undone(self, target: str) -> bool:
         family = postgres_family(self.bench.data_of(target))
@@ -143,8 +144,7 @@ class KillNode(Fault):
         await self.bench.children.wait(target)
 
     async def undo(self, target: str) -> None:
-        if self.bench.children.exit_code(target) is not None:
-            await self.bench.start_node(target)
+        await self.bench.resume_node(target)
 
     async def undone(self, target: str) -> bool:
         return await self.bench.cluster.settled()
@@ -177,7 +177,7 @@ class SplitBrainFault(Fault):
 
     name = "split-brain"
     description = "the agent of a standby is frozen and its PostgreSQL promoted: two nodes accept writes"
-    undo_text = "SIGCONT of the agent, which demotes, rewinds and follows"
+    undo_text = "SIGCONT of the agent, which demotes, rewinds and follows; it is started where somebody ended it"
     needs = frozenset({"postgres"})
     seconds = 60
     limit = 300
@@ -202,7 +202,7 @@ class SplitBrainFault(Fault):
             raise LabError(f"{target} was not made a second primary: {error}") from error
 
     async def undo(self, target: str) -> None:
-        send([self.bench.children.pid(target)], signal.SIGCONT)
+        await self.bench.resume_node(target)
 
     async def undone(self, target: str) -> bool:
         if state_of(self.bench.children.pid(target)) != "running":

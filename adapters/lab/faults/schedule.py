@@ -69,7 +69,9 @@ class FaultSchedule:
         async with self._locks[name]:
             current = self._injections.get(name)
             if current is not None and current.state != "undone":
-                raise LabError(f"{name} is {current.state} on {current.target}; undo it first")
+                failed = f" ({current.error})" if current.error else ""
+                way = "lift it again, or end the lab and start it anew" if failed else "lift it first"
+                raise LabError(f"{name} is {current.state} on {current.target}{failed}; {way}")
             chosen = await fault.choose(target)
             duration = min(fault.seconds if seconds is None else max(0.0, seconds), fault.limit)
             await fault.inject(chosen)

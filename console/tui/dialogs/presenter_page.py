@@ -13,8 +13,9 @@ from console.tui.widgets.big_digits import LEAST, big_digits
 from state.text import cells
 
 LABEL = 11
-SHARE = 5
-"""The digits are as high as this part of the screen."""
+SHARE, MOST = 5, 0.4
+"""The digits are as high as a fifth of the screen, and as this share of it where rows are left and the sentence keeps
+half of the columns."""
 GAP = 4
 
 
@@ -40,7 +41,7 @@ class Page(NamedTuple):
 
 def page_lines(page: Page, width: int, height: int, glyphs: Glyphs) -> list[Text]:
     """The page on that many columns and rows."""
-    tall = max(LEAST, -(-height // SHARE))
+    tall = _tall(page, width, height, glyphs)
     digits = big_digits(page.big.digits, tall, glyphs)
     left = max(map(len, digits), default=0) + 2 * GAP
     room = width - left - GAP
@@ -56,10 +57,25 @@ def page_lines(page: Page, width: int, height: int, glyphs: Glyphs) -> list[Text
     lines += _facts(page.facts, width, blank)
     room = max(0, height - len(lines))
     also = list(page.also)
+    if 0 < 2 * len(also) <= room:
+        also = [line for each in also for line in (each, cell(""))]
     if len(also) > room:
         also[max(0, room - 1) :] = [cell(f"  and {len(also) - room + 1} more", MUTED)] if room else []
     lines += also
     return lines[:height]
+
+
+def _tall(page: Page, width: int, height: int, glyphs: Glyphs) -> int:
+    """Rows of the digits: what is left over goes to the clock and to the sentence beside it."""
+    least = max(LEAST, -(-height // SHARE))
+    fixed = 6 + 2 * len(_facts(page.facts, width, [])) + len(page.also)  # the line below the clock, the rule, gaps
+    most = max(least, min(int(height * MOST), height - fixed))
+    fitting = (
+        tall
+        for tall in range(most, least, -1)
+        if max(map(len, big_digits(page.big.digits, tall, glyphs)), default=0) + 2 * GAP <= width // 2
+    )
+    return next(fitting, least)
 
 
 def _height(page: Page, width: int) -> int:
