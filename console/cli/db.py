@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
-from console.cli.look import SeenView, gather, heading, verdict_code
+from console.cli.look import SeenView, gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
 from state.api.requests import PlanChange
-from state.api.views.replication import ClusterRow, ReplicationView
+from state.api.views.replication import ReplicationView
 from state.units import megabytes
 
 
@@ -25,29 +23,29 @@ def db() -> None:
 @estate_option
 @json_option
 def show(estate: str | None = None, as_json: bool = False) -> int:
-    """Clusters, nodes and slots. Exit code 1 when a cluster fails, 3 when one is unknown."""
+    """Clusters, nodes and slots. Exit code 1 when a cluster fails, 3 when one is unknown or old."""
     seen: SeenView[ReplicationView] = ask(gather(client_of(estate, quiet=as_json), "replication"))
     clusters = seen.view.clusters
     if as_json:
         say_json(seen.as_json())
     else:
-        for line in [*heading(seen), *_clusters(clusters), "", *_nodes(seen), *_slots(seen)]:
+        for line in [*heading(seen), *_clusters(seen), "", *_nodes(seen), *_slots(seen)]:
             say(line)
-    return verdict_code([row.health for row in clusters.values()])
+    sources = [key for row in seen.view.nodes.values() for key in row.sources]
+    return seen.code([row.health for row in clusters.values()], sources)
 
 
-def _clusters(clusters: Mapping[str, ClusterRow]) -> list[str]:
+def _clusters(seen: SeenView[ReplicationView]) -> list[str]:
     lines = []
-    for row in clusters.values():
+    for row in seen.view.clusters.values():
         risk = row.risk
-        lost = "unknown" if risk.lost_bytes is None else megabytes(risk.lost_bytes)
         lines += [
             "",
             f"{row.health.value.upper()} {row.name}   leader {row.leader} ({row.votes})   timeline"
             f" {row.timeline}   {row.guarantee} {row.guarantee_detail}".rstrip()
             + ("   PAUSED" if row.paused else ""),
             f"  {row.message}",
-            f"  a failover now could lose {lost} of {megabytes(risk.target)} allowed: {risk.message}",
+            f"  a failover now could lose {seen.lost(risk)} of {megabytes(risk.target)} allowed: {risk.message}",
         ]
         if row.split_brain:
             lines.append(f"  {row.split_brain}")

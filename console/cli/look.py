@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 import click
 
 from console.cli.reach import ask, client_of, estate_option, json_option
-from console.cli.shown import NOTHING, age, is_fresh, say, say_json, table
+from console.cli.shown import NOTHING, age, is_fresh, say, say_json, table, withheld
 from console.client.engine_client import EngineClient
 from state.api.messages import Hello
 from state.api.views.causes import NextKind, NextStep, SubjectKind
-from state.api.views.header import HeaderView
+from state.api.views.header import DataRisk, HeaderView
 from state.api.views.overview import AlertRow, OverviewView, ServiceRow
 from state.api.wire import named, with_utc
 from state.errors import ExitCode
@@ -40,6 +40,17 @@ class SeenView(Generic[V]):
     def age(self, sources: Iterable[str]) -> str:
         """The age of what came from some sources."""
         return age(sources, self.header, self.hello.mono)
+
+    def lost(self, risk: DataRisk) -> str:
+        """What a failover now could lose: unknown where the header of the screens says so too."""
+        known = risk.lost_bytes is not None and not withheld(risk.sources, self.header, self.hello.mono)
+        return megabytes(risk.lost_bytes) if known and risk.lost_bytes is not None else "unknown"
+
+    def code(self, verdicts: Collection[Health], sources: Iterable[str]) -> ExitCode:
+        """The exit code of what was read from some sources: nothing is better than its evidence is fresh."""
+        judged, known = verdict_code(verdicts), self.header.sources
+        old = any(key not in known or not is_fresh(known[key], self.hello.mono) for key in sources)
+        return ExitCode.UNKNOWN if old and judged is ExitCode.DONE else judged
 
     def as_json(self) -> dict[str, Any]:
         """One document for scripts."""
@@ -72,7 +83,7 @@ async def gather(client: EngineClient, topic: str) -> SeenView[Any]:
 
 
 def verdict_code(verdicts: Collection[Health]) -> ExitCode:
-    """The exit code of a reading: unknown is not a pass, and no verdict at all is unknown."""
+    """The exit code of verdicts: unknown is not a pass, and no verdict at all is unknown."""
     if Health.FAIL in verdicts:
         return ExitCode.FAILED
     if Health.UNKNOWN in verdicts or not verdicts:
@@ -86,8 +97,8 @@ def verdict_code(verdicts: Collection[Health]) -> ExitCode:
 def status(estate: str | None, as_json: bool) -> int:
     """What is wrong, and every service and database in the order to recover them.
 
-    Exit code 0 only when everything passes on fresh evidence, 1 under an alarm or when something fails, 3 when
-    something is unknown.
+    Exit code 0 when nothing is worse than a warning, on fresh evidence; 1 under an alarm, while effects are refused
+    and when something fails; 3 when something is unknown, or a source is old or silent.
     """
     seen: SeenView[OverviewView] = ask(gather(client_of(estate, quiet=as_json), "overview"))
     if as_json:
@@ -95,14 +106,16 @@ def status(estate: str | None, as_json: bool) -> int:
     else:
         for line in [*heading(seen), "", *_situation(seen), "", *_recover(seen), *_alerts(seen), *_old(seen)]:
             say(line)
-    return status_code(seen.header, seen.view)
+    return status_code(seen)
 
 
-def status_code(header: HeaderView, view: OverviewView) -> ExitCode:
-    """The exit code of the whole estate: that of the overview's verdict, and a failure under any alarm."""
-    if header.alarms:
+def status_code(seen: SeenView[OverviewView]) -> ExitCode:
+    """The exit code of the whole estate, from what the header and the overview show of it."""
+    header, view = seen.header, seen.view
+    if header.alarms or header.effects:
         return ExitCode.FAILED
-    return verdict_code([view.health, *(row.health for row in view.recover.values())])
+    shown = [view.health, *(cause.health for cause in header.causes), *(row.health for row in view.recover.values())]
+    return seen.code(shown, header.sources)
 
 
 def heading(seen: SeenView[Any]) -> list[str]:
@@ -113,9 +126,8 @@ def heading(seen: SeenView[Any]) -> list[str]:
     lines = [f"{hello.environment.upper()} {hello.estate}   {utc(hello.wall)}   you: {who}   {head}"]
     risk = header.risk
     if risk is not None:
-        lost = "unknown" if risk.lost_bytes is None else megabytes(risk.lost_bytes)
         lines.append(
-            f"data at risk {lost} of {megabytes(risk.target)} ({risk.database}: {risk.health.value.upper()},"
+            f"data at risk {seen.lost(risk)} of {megabytes(risk.target)} ({risk.database}: {risk.health.value.upper()},"
             f" {seen.age(risk.sources)}) {risk.message}"
         )
     if header.effects:

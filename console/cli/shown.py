@@ -68,6 +68,12 @@ def is_fresh(row: SourceRow, mono: float) -> bool:
     return row.mono is not None and freshness(max(0.0, mono - row.mono), row.limit) is Freshness.FRESH
 
 
+def withheld(sources: Iterable[str], header: HeaderView, mono: float) -> bool:
+    """Whether a value from some sources is too old to be shown at all: then no screen shows it either."""
+    rows = [header.sources.get(key) for key in sources]
+    return any(r is None or r.mono is None or freshness(max(0.0, mono - r.mono), r.limit).withheld for r in rows)
+
+
 def age(sources: Iterable[str], header: HeaderView, mono: float) -> str:
     """The age of the oldest of some sources, marked when over its limit: `1 s`, `34 s OLD`, `never`."""
     oldest, old = -1.0, False

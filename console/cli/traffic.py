@@ -8,7 +8,7 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
-from console.cli.look import SeenView, gather, heading, verdict_code
+from console.cli.look import SeenView, gather, heading
 from console.cli.numbers import Whole
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import say, say_json, table
@@ -28,14 +28,15 @@ def traffic() -> None:
 @estate_option
 @json_option
 def show(estate: str | None = None, as_json: bool = False) -> int:
-    """Backends, servers and DNS answers. Exit code 1 when something fails, 3 when something is unknown."""
+    """Backends, servers and DNS answers. Exit code 1 when something fails, 3 when something is unknown or old."""
     seen: SeenView[TrafficView] = ask(gather(client_of(estate, quiet=as_json), "traffic"))
     if as_json:
         say_json(seen.as_json())
     else:
         for line in [*heading(seen), "", *_backends(seen), "", *_servers(seen), *_dns(seen)]:
             say(line)
-    return verdict_code([row.health for part in (seen.view.backends, seen.view.dns) for row in part.values()])
+    rows: list[BackendRow | DnsRow] = [*seen.view.backends.values(), *seen.view.dns.values()]
+    return seen.code([row.health for row in rows], [row.source for row in rows])
 
 
 def _age(row: BackendRow | ServerRow | DnsRow, seen: SeenView[TrafficView]) -> str:

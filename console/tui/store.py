@@ -68,7 +68,7 @@ class Age(NamedTuple):
     @property
     def withheld(self) -> bool:
         """Too old to be shown at all, or never read."""
-        return self.freshness in (Freshness.GONE, Freshness.NEVER)
+        return self.freshness.withheld
 
     @property
     def burden(self) -> float:

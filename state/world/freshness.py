@@ -13,6 +13,11 @@ class Freshness(StrEnum):
     GONE = "gone"
     NEVER = "never"
 
+    @property
+    def withheld(self) -> bool:
+        """Too old to be shown at all, or never read."""
+        return self in (Freshness.GONE, Freshness.NEVER)
+
 
 def freshness(age: float | None, limit: float) -> Freshness:
     """Classify an age in seconds against its limit in seconds."""
