@@ -11,11 +11,15 @@ class MemoryJournal:
     """A `state.journal.store.JournalStore` that ends with the process."""
 
     def __init__(self) -> None:
+        self.missing = ""
         self._entries: list[Sealed] = []
 
     def append(self, entries: Sequence[Sealed]) -> None:
         """Keep the entries."""
         self._entries.extend(entries)
+
+    def look(self) -> None:
+        """Nothing can happen to it."""
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Entries with seq > after, in order."""

@@ -1,18 +1,23 @@
 """The journal in SQLite: write-ahead log, `synchronous=FULL`, updates and deletes refused by trigger.
 
-Before each append the file must still be the one that was opened (same inode, linked, written by no other program)
-and the disk must have space; otherwise JournalUnavailable, and no effect starts. A checkpoint by a backup program
-changes no entry: then the chain is checked and appending goes on.
+Before each append, and at each look in between, the files must still be those that were opened (same inode, linked,
+not cut short, writable, written by no other program) and the disk must have space; otherwise JournalUnavailable, and
+no effect starts. A checkpoint by a backup program changes no entry: then the chain is read again from the disk and
+checked, and appending goes on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from stat import S_IWGRP, S_IWOTH, S_IWUSR
 from urllib.parse import quote
 
+from adapters.journals.head_file import HeadFile
 from state.errors import JournalUnavailable
 from state.journal.format import GENESIS, Sealed, verify
 
@@ -25,6 +30,8 @@ BUSY = 1.0
 CHECKED = 200_000
 """Entries up to which the chain is checked before an append, in one to two seconds; a longer journal stays
 unavailable until the engine starts again."""
+
+WRITABLE = S_IWUSR | S_IWGRP | S_IWOTH
 
 ROWS = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
 
@@ -39,6 +46,14 @@ CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
 """
 
 
+Stamps = tuple[tuple[int, int], tuple[int, int]]
+"""Size and time of change of the file and of its log: equal while nobody writes."""
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
 class JournalFile:
     """A journal read straight from its file, without its engine and while one writes. It changes nothing.
 
@@ -48,7 +63,7 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         quoted = quote(str(path.absolute()))
-        log = path.with_name(f"{path.name}-wal")
+        log = _beside(path, "-wal")
         # Without a log nothing is missing from the file itself; then a folder that must not be written to is enough.
         how = "mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
         try:
@@ -73,13 +88,25 @@ class JournalFile:
             raise JournalUnavailable(f"{self.path}: {error}") from error
         return int(row[0] or 0)
 
+    def missing(self) -> str:
+        """What was recorded once and is not in this file; empty when nothing is known to be missing."""
+
+        def hash_of(seq: int) -> bytes | None:
+            rows = self.rows(seq - 1, 1)
+            return rows[0].hash if rows and rows[0].seq == seq else None
+
+        return HeadFile(self.path).missing(hash_of)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
 
 class SqliteJournal:
-    """A `state.journal.store.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened."""
+    """A `state.journal.store.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened.
+
+    The engine's loop appends and its journal thread looks, one at a time.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -91,14 +118,29 @@ class SqliteJournal:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(SCHEMA)
             self._version = self._data_version()
-            log = path.with_name(f"{path.name}-wal")  # the newest entries are there until a checkpoint
-            self._inodes = {file: os.stat(file).st_ino for file in (path, log)}
+            # The newest entries are in the log until a checkpoint; both are read through the index.
+            self._inodes = {file: os.stat(file).st_ino for file in (path, _beside(path, "-wal"), _beside(path, "-shm"))}
+            self._seen = self._stamps()
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
+        self._busy = threading.Lock()
         self._last = self.head()
+        self._head_file = HeadFile(path)
+        self._told: tuple[int, bytes] | None = None
+        self.missing = self._head_file.missing(self._hash_of)
 
     def append(self, entries: Sequence[Sealed]) -> None:
         """Commit all entries in one durable transaction."""
+        with self._busy:
+            self._append(entries)
+
+    def look(self) -> None:
+        """Whether what was recorded is there, and the next entry could be. Raises JournalUnavailable."""
+        with self._busy:
+            self._guard()
+            self._tell_head()
+
+    def _append(self, entries: Sequence[Sealed]) -> None:
         self._guard()
         rows = [(e.seq, e.header, e.hash, e.salt, e.payload) for e in entries]
         insert = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
@@ -113,6 +155,8 @@ class SqliteJournal:
             self._roll_back()
             raise JournalUnavailable(f"{self.path}: {error}") from error
         self._last = (entries[-1].seq, entries[-1].hash)
+        with contextlib.suppress(OSError):  # whatever took the file away is told at the next look
+            self._seen = self._stamps()
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Entries with seq > after, in order."""
@@ -130,40 +174,75 @@ class SqliteJournal:
         return (int(row[0]), bytes(row[1])) if row else (0, GENESIS)
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file. Entries that are only in the open file, because it was taken away, are saved beside it."""
+        with self._busy:
+            try:
+                self._guard()
+                self._tell_head()
+            except JournalUnavailable:
+                self._save()
+            self._db.close()
+
+    def _save(self) -> None:
+        """A copy of what is still readable, `journal.saved-NUMBER.db`, unless there is no way to make one."""
+        saved = self.path.with_name(f"{self.path.stem}.saved-{self._last[0]}.db")
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("VACUUM INTO ?", (str(saved),))
+
+    def _tell_head(self) -> None:
+        if not self.missing and self._told != self._last:
+            self._head_file.write(*self._last)
+            self._told = self._last
 
     def _guard(self) -> None:
         try:
             for file, inode in self._inodes.items():
                 if os.stat(file).st_ino != inode:
                     raise JournalUnavailable(f"{file}: another file has replaced the journal")
-            room = os.statvfs(self.path)
+            seen, room = self._stamps(), os.statvfs(self.path)
+            writable = os.stat(self.path).st_mode & WRITABLE and os.access(self.path, os.W_OK)
         except OSError as error:
             message = f"{error.filename}: {error.strerror}; the open file was removed"
             raise JournalUnavailable(message) from error
+        if not writable:
+            raise JournalUnavailable(f"{self.path}: the journal was made read-only")
+        if seen[0][0] < self._seen[0][0]:
+            raise JournalUnavailable(f"{self.path}: cut short, {seen[0][0]} bytes of {self._seen[0][0]}")
         if room.f_bavail * room.f_frsize < FREE_FLOOR:
             free = room.f_bavail * room.f_frsize // 1_000_000
             raise JournalUnavailable(f"{self.path}: disk full, {free} MB free of at least {FREE_FLOOR // 1_000_000}")
         try:
             version = self._data_version()
-            if version != self._version:
+            if (version, seen) != (self._version, self._seen):
                 self._check()
-                self._version = version
+                self._version, self._seen = version, seen
         except sqlite3.Error as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
 
     def _check(self) -> None:
-        """Another program changed the file: what was recorded must still be there, and nothing more."""
+        """Another program changed a file: what was recorded must still be there, and nothing more. It is read through
+        another connection: this one may still remember what the disk has no more."""
         count, head = self._last
         if count <= CHECKED:
-            found = verify(self._rows(0, -1))
+            with contextlib.closing(JournalFile(self.path)) as stored:
+                found = verify(stored.rows())
             if found.ok and (found.entries, found.head) == (count, head):
                 return
         raise JournalUnavailable(f"{self.path}: another program wrote to the journal")
 
     def _rows(self, after: int, limit: int) -> Iterator[Sealed]:
         return (Sealed(*row) for row in self._db.execute(ROWS, (after, limit)))
+
+    def _hash_of(self, seq: int) -> bytes | None:
+        found = self.rows(seq - 1, 1)
+        return found[0].hash if found and found[0].seq == seq else None
+
+    def _stamps(self) -> Stamps:
+        def stamp(path: Path) -> tuple[int, int]:
+            seen = os.stat(path)
+            return seen.st_size, seen.st_mtime_ns
+
+        return stamp(self.path), stamp(_beside(self.path, "-wal"))
 
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])

@@ -21,7 +21,7 @@ from state.api.views.journal import JournalRow
 from state.api.wire import named, revive
 from state.config_files.suggestions import not_found
 from state.engine.events import Heartbeat
-from state.errors import NotFound
+from state.errors import JournalUnavailable, NotFound
 from state.units import ago, parse_duration, utc_date
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class FileEntries:
             if not verifier.feed(page):
                 break
             after = page[-1].seq
-        return verifier.finish().problem
+        return verifier.finish().problem or self._file.missing()
 
     async def export(self) -> bytes:
         """The lines of an export."""
@@ -137,8 +137,17 @@ def read_journal(
             raise
         path = find(estate).journal
         if not path.is_file():
+            _require_never_there(path)
             raise
         return _from_file(path, work, f"no engine answers; read from {path}")
+
+
+def _require_never_there(path: Path) -> None:
+    """Raises JournalUnavailable when a journal was there and is gone."""
+    from adapters.journals.head_file import HeadFile
+
+    if gone := HeadFile(path).missing(lambda _: None):
+        raise JournalUnavailable(f"{path} does not exist; {gone}")
 
 
 def _from_file(path: Path, work: Callable[[Entries], Coroutine[Any, Any, T]], how: str) -> T:

@@ -19,7 +19,7 @@ from console.cli.shown import complain, note, say, say_json, say_json_line
 from console.cli.streams import ENDS, OUTPUT_CLOSED
 from state.api.views.journal import JournalRow
 from state.api.wire import named
-from state.errors import ExitCode, NotFound
+from state.errors import ExitCode, JournalUnavailable, NotFound
 from state.journal.events import DECIDED, OBSERVED
 from state.units import utc_date
 
@@ -119,12 +119,14 @@ def _fields(row: JournalRow) -> dict[str, Any]:
 @estate_option
 @json_option
 def verify(estate: str | None, as_json: bool, stored: Path | None, head: str) -> int:
-    """Check the hash chain from the first entry. Exit code 1 names the first bad entry."""
+    """Check the hash chain from the first entry, and that nothing is missing at its end.
+
+    Exit code 1 names the first bad entry, or what happened to the file.
+    """
     if stored is not None and not _is_database(stored):
         problem, message = _verify_export(stored, head)
     else:
-        problem = read_journal(estate, lambda entries: entries.verify(), quiet=as_json, file=stored)
-        message = "the chain is valid"
+        problem, message = _verify_stored(estate, stored, quiet=as_json)
     if as_json:
         say_json({"ok": not problem, "problem": problem, "message": message})
     elif problem:
@@ -132,6 +134,14 @@ def verify(estate: str | None, as_json: bool, stored: Path | None, head: str) ->
     else:
         say(message)
     return ExitCode.FAILED if problem else ExitCode.DONE
+
+
+def _verify_stored(estate: str | None, stored: Path | None, *, quiet: bool) -> tuple[str, str]:
+    """What is wrong with a journal (empty when nothing), and the result as text."""
+    try:
+        return read_journal(estate, lambda entries: entries.verify(), quiet=quiet, file=stored), "the chain is valid"
+    except JournalUnavailable as error:
+        return str(error), ""
 
 
 def _is_database(stored: Path) -> bool:

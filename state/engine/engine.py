@@ -20,7 +20,8 @@ from state.checks.registry import check_kinds
 from state.clock import Clock
 from state.config_files.arguments import arguments
 from state.engine.attached import Attached
-from state.engine.events import EngineStarted, EngineStopped, Heartbeat, RequestRefused
+from state.engine.events import EngineStarted, EngineStopped, RequestRefused
+from state.engine.keeper import Keeper
 from state.engine.life import GAP
 from state.engine.poller import Poller
 from state.engine.reload import Pending, Reload
@@ -29,7 +30,7 @@ from state.engine.topics import Topics
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
 from state.journal.events import Event, Recorded, Said
-from state.journal.format import Sealed, Sealer, Verifier, export_line, unseal_any
+from state.journal.format import Sealer, unseal_any
 from state.journal.projection import Folds, FoldSetting
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
@@ -56,12 +57,6 @@ TICK = 0.25
 """Seconds between two ticks; also how soon a suspended process is detected."""
 TELEMETRY = 1.0
 """Seconds between two updates of consoles for readings only; changed verdicts and entries are sent at once."""
-HEARTBEAT = 60.0
-"""Seconds between journal heartbeats, which prove that the engine was running."""
-PROBE = 1.0
-"""Seconds between attempts to write a journal that could not be written."""
-PAGE = 2000
-"""Journal entries handled before other tasks run."""
 
 
 class Engine:
@@ -102,7 +97,6 @@ class Engine:
         self._defect = ""
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
-        self._verifier, self._verifying = Verifier(), asyncio.Lock()
         self._planner = Planner(estate, outside, library, self.history)
         leases = Leases(self.history, self.journal, clock)
         effects = Effects(self._build, self.journal, clock, reach)
@@ -112,6 +106,7 @@ class Engine:
         self.controls = RunControls(self.history, self.journal, self.executor)
         self.attached = Attached(clock, self._move)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
+        self._keeper = Keeper(store, self.journal, note=self._note, checked=self._topics.checked, moved=self._move)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(
             setup or Setup(estate, outside, library),
@@ -128,19 +123,19 @@ class Engine:
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.ended = asyncio.Event()
-        self.lag, self._probed, self._ticked = 0.0, 0.0, clock.mono()
+        self.lag, self._ticked = 0.0, clock.mono()
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, continue the runs that had not ended."""
-        async for entries in self._pages():
+        async for entries in self._keeper.pages():
             for entry in entries:
                 self._fold(unseal_any(entry))
-        await self._verify_on()
+        await self._keeper.verify()
         await self._note(EngineStarted(f"engine started, pid {self.pid}"))
         await self.plans.tell_not_undone()
         self._poller.start()
-        self._tasks = [asyncio.create_task(self._tick(), name="ticker"), asyncio.create_task(self._beat())]
-        self._tasks.append(asyncio.create_task(self._reload.watch(), name="files"))
+        lasting = (self._tick(), self._keeper.beat(), self._keeper.watch(), self._reload.watch())
+        self._tasks = [asyncio.create_task(each) for each in lasting]
         for run in self.history.open():
             self.executor.start(run, restarted=True)
 
@@ -274,34 +269,12 @@ class Engine:
 
     async def journal_export(self) -> AsyncIterator[bytes]:
         """Entries as an offline verifier reads them."""
-        async for entries in self._pages():
-            for entry in entries:
-                yield export_line(entry)
+        async for line in self._keeper.export():
+            yield line
 
     async def journal_verify(self) -> str:
-        """Empty when the chain is valid and readable, from its first entry up to the head this engine knows."""
-        return await self._verify_on(afresh=True) or self.journal.unread
-
-    async def _verify_on(self, *, afresh: bool = False) -> str:
-        """Check what was recorded since the last check, or everything. While it is not valid, nothing starts."""
-        async with self._verifying:  # two checks at the same time would check entries twice
-            if afresh:
-                self._verifier = Verifier()
-            verifier, head, seq = self._verifier, self.journal.head, self.journal.seq
-            async for entries in self._pages(verifier.entries):
-                if not verifier.feed(e for e in entries if e.seq <= seq):
-                    break
-            self.journal.chain = verifier.finish(head).problem
-            self._topics.checked(seq)
-        self._move()
-        return self.journal.chain
-
-    async def _pages(self, after: int = 0) -> AsyncIterator[Sequence[Sealed]]:
-        """The journal in pieces; other tasks run in between."""
-        while entries := self._store.rows(after, PAGE):
-            yield entries
-            after = entries[-1].seq
-            await asyncio.sleep(0)
+        """Empty when the stored journal is whole, valid and readable, up to the head this engine knows."""
+        return await self._keeper.answer()
 
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
         kind = self._checks[step.what]
@@ -347,7 +320,6 @@ class Engine:
             last = self._ticked = now
             self._noticed += [(now, event) for event in self._notice(now)]
             await self._record_noticed()
-            await self._probe(now)
             self._content += 1
             if self.history.moving or now - self._woken >= TELEMETRY or self.folds.urgent:
                 self._move()
@@ -377,18 +349,6 @@ class Engine:
         if now - self._ticked > GAP:
             self.plans.void()
             self.executor.after_suspension()
-
-    async def _probe(self, now: float) -> None:
-        """Try whether the journal can be written again, since the next entry may be a minute away."""
-        if self.journal.failing and now - self._probed >= PROBE:
-            self._probed = now
-            await self._note(Heartbeat("running; the journal can be written again"))
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT)
-            await self._note(Heartbeat("running"))
-            await self._verify_on()
 
     async def _note(self, body: Said, caller: Caller | None = None) -> None:
         """Record an entry that no request depends on: without a journal it is lost, and effects are refused."""

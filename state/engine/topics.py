@@ -44,7 +44,7 @@ class Topics:
         """The journal was just checked up to an entry, with the result that it has."""
         journal = self._journal
         done = f"chain verified to entry {seq}" if seq else NOT_VERIFIED
-        self._verified = journal.chain or journal.unread or done
+        self._verified = journal.problem or done
         self._verified_seq = 0 if journal.doubt else seq
 
     def view(self, topic: str, version: int) -> Any:

@@ -9,10 +9,19 @@ from state.journal.format import Sealed
 
 
 class JournalStore(Protocol):
-    """Durable, append-only storage of sealed entries."""
+    """Durable, append-only storage of sealed entries.
+
+    `missing` is what was recorded once and was not there when it was opened; empty when nothing is known to be missing.
+    """
+
+    missing: str
 
     def append(self, entries: Sequence[Sealed]) -> None:
         """Store entries durably, all or none, before returning. Raises JournalUnavailable."""
+
+    def look(self) -> None:
+        """Look whether all entries are still stored and the next one could be, without storing any. May be called from
+        another thread than `append`. Raises JournalUnavailable."""
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Stored entries with seq > after, in order; limit -1 = all."""

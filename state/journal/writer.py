@@ -23,8 +23,9 @@ class Journal:
     """The one writer of a journal.
 
     All appends within one iteration of the loop share one durable commit. `on_recorded` is called with each entry
-    once it is durable. `failing` is why the last append failed, `chain` what is wrong with the chain, `unread`
-    the first entry whose meaning is not known; each is empty when all is well. While one is not empty, nothing starts.
+    once it is durable. `failing` is why the last append or the last look at the store failed, `chain` what is wrong
+    with the chain, `unread` the first entry whose meaning is not known, `missing` what was recorded once and is gone;
+    each is empty when all is well. While one is not empty, nothing starts.
     """
 
     def __init__(self, store: JournalStore, sealer: Sealer, clock: Clock) -> None:
@@ -33,6 +34,7 @@ class Journal:
         self._clock = clock
         self.seq, self.head = store.head()
         self.failing = self.chain = self.unread = ""
+        self.missing = store.missing
         self.on_recorded: Callable[[Recorded], None] = lambda entry: None
         self._waiting: list[Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -43,7 +45,12 @@ class Journal:
     @property
     def doubt(self) -> str:
         """Why the recorded entries cannot be trusted, or an empty text. Appending still works."""
-        return f"the journal is in doubt: {self.chain or self.unread}" if self.chain or self.unread else ""
+        return f"the journal is in doubt: {self.problem}" if self.problem else ""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the recorded entries, or an empty text."""
+        return self.chain or self.missing or self.unread
 
     @property
     def unavailable(self) -> str:
@@ -68,6 +75,13 @@ class Journal:
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
         return [await asyncio.shield(done) for *_, done in asked]
+
+    async def look(self) -> None:
+        """See whether the store would refuse the next entry, so that it is known before an effect is asked for."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._store.look)
+        except JournalUnavailable as error:
+            self.failing = str(error)
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,96 @@
+"""Watches the journal while the engine runs: whether it is all there, is valid and can be written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from state.engine.events import Heartbeat
+from state.errors import JournalUnavailable
+from state.journal.events import Said
+from state.journal.format import Sealed, Verifier, export_line
+from state.journal.store import JournalStore
+from state.journal.writer import Journal
+
+HEARTBEAT = 60.0
+"""Seconds between journal heartbeats, which prove that the engine was running."""
+LOOK = 1.0
+"""Seconds between two looks at the stored journal, and between attempts to write one that could not be written."""
+PAGE = 2000
+"""Journal entries handled before other tasks run."""
+
+
+class Keeper:
+    """The journal's checks. `note` records an entry that nothing depends on, `checked` hears up to which entry the
+    chain was checked, `moved` that what is shown of the journal may have changed."""
+
+    def __init__(
+        self,
+        store: JournalStore,
+        journal: Journal,
+        *,
+        note: Callable[[Said], Awaitable[None]],
+        checked: Callable[[int], None],
+        moved: Callable[[], None],
+    ) -> None:
+        self._store, self._journal = store, journal
+        self._note, self._checked, self._moved = note, checked, moved
+        self._verifier, self._verifying = Verifier(), asyncio.Lock()
+
+    async def pages(self, after: int = 0) -> AsyncIterator[Sequence[Sealed]]:
+        """The journal in pieces; other tasks run in between. Raises JournalUnavailable."""
+        while entries := self._store.rows(after, PAGE):
+            yield entries
+            after = entries[-1].seq
+            await asyncio.sleep(0)
+
+    async def export(self) -> AsyncIterator[bytes]:
+        """Entries as an offline verifier reads them."""
+        async for entries in self.pages():
+            for entry in entries:
+                yield export_line(entry)
+
+    async def verify(self, *, afresh: bool = False) -> None:
+        """Check what was recorded since the last check, or everything. While it is not valid, nothing starts."""
+        async with self._verifying:  # two checks at the same time would check entries twice
+            if afresh:
+                self._verifier = Verifier()
+            verifier, head, seq = self._verifier, self._journal.head, self._journal.seq
+            try:
+                async for entries in self.pages(verifier.entries):
+                    if not verifier.feed(e for e in entries if e.seq <= seq):
+                        break
+                self._journal.chain = verifier.finish(head).problem
+            except JournalUnavailable as error:
+                self._journal.chain = str(error)
+            self._checked(seq)
+        self._moved()
+
+    async def answer(self) -> str:
+        """What is wrong with the journal as it is stored, from its first entry on and up to the head this engine knows;
+        empty when nothing is."""
+        await self._journal.look()
+        await self.verify(afresh=True)
+        if self._journal.problem or not self._journal.failing:
+            return self._journal.problem
+        kept = f"the engine still has {self._verifier.entries} valid entries: `recovery journal export` saves them"
+        return f"{self._journal.failing}; {kept}"
+
+    async def watch(self) -> None:
+        """Notice within seconds that the journal was taken away or changed, and that it can be written again."""
+        while True:
+            await asyncio.sleep(LOOK)
+            before = self._journal.failing
+            if before:
+                await self._note(Heartbeat("running; the journal can be written again"))
+            else:
+                await self._journal.look()
+            if self._journal.failing != before:
+                self._moved()
+
+    async def beat(self) -> None:
+        """Prove from time to time that the engine runs, and that the chain is valid up to now."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await self._note(Heartbeat("running"))
+            await self.verify()
