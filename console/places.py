@@ -11,6 +11,7 @@ an engine of another account only its place is reported.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pwd
@@ -172,8 +173,30 @@ def running_estates() -> list[str]:
     return sorted({index.parent.name for index in _indexes()})
 
 
+def lock_holder(place: EnginePlace) -> int | None:
+    """The engine process that has the estate's lock, ready or not; None when none has, or this account cannot see it.
+
+    The kernel releases the lock with the process, so a process that is written there and has no lock is not meant.
+    """
+    try:
+        with place.lock.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.readline())
+    except (OSError, ValueError):
+        return None
+    return None
+
+
 def no_engine(place: EnginePlace) -> str:
-    """Why no engine answers at a place: none was started, it was killed, or it runs under another account."""
+    """Why no engine answers at a place: none was started, it was killed, it has no sockets, or it runs under another
+    account."""
+    if (pid := lock_holder(place)) is not None:
+        return (
+            f"the engine of {place.estate}, process {pid}, runs but does not listen in {place.runtime}: it is starting"
+            f" or ending, or its sockets were removed and it cannot make them anew; {place.log} says which"
+        )
     for folder in _others():
         if folder.name == place.estate and folder != place.runtime:
             return f"no engine of {place.estate} listens in {place.runtime}; {_of_another(folder)}"

@@ -47,28 +47,34 @@ class ApiServer:
     def __init__(self, service: EngineService, sockets: Sockets) -> None:
         self._service = service
         self.sockets = sockets
-        self._runners: list[web.AppRunner] = []
-        self._listening: list[asyncio.Server] = []
+        self._doors: list[_Door] = []
         self.streams = 0
 
     async def start(self) -> None:
         """Open both sockets. Raises ConfigError for an invalid path or group, OSError from the kernel."""
         gid = _group(self.sockets.group) if self.sockets.group else None
-        await self._listen(self.sockets.engine, 0o600 if gid is None else 0o660, gid, read_only=False)
-        await self._listen(self.sockets.observe, 0o666, None, read_only=True)
+        await self._open(self.sockets.engine, 0o600 if gid is None else 0o660, gid, read_only=False)
+        await self._open(self.sockets.observe, 0o666, None, read_only=True)
+
+    def lost(self) -> list[Path]:
+        """The sockets that were removed or replaced: nobody reaches the engine through them any more."""
+        return [door.path for door in self._doors if not door.in_place()]
+
+    async def reopen(self) -> None:
+        """Make the lost sockets anew; connections that are open stay. Raises OSError from the kernel."""
+        for door in self._doors:
+            if not door.in_place():
+                await door.listen()
 
     async def stop(self) -> None:
         """Close both, end the streams, remove the sockets."""
-        for listening in self._listening:
-            listening.close()
-        for runner in self._runners:
-            await runner.cleanup()
-        self._listening.clear()
-        self._runners.clear()
-        for path in (self.sockets.engine, self.sockets.observe):
-            path.unlink(missing_ok=True)
+        for door in self._doors:
+            door.close()
+        for door in self._doors:
+            await door.runner.cleanup()
+        self._doors.clear()
 
-    async def _listen(self, path: Path, mode: int, gid: int | None, *, read_only: bool) -> None:
+    async def _open(self, path: Path, mode: int, gid: int | None, *, read_only: bool) -> None:
         app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
         side = Side(self._service, read_only)
         for route in ROUTES:
@@ -79,10 +85,8 @@ class ApiServer:
         )
         await runner.setup()
         assert runner.server is not None, "a runner that was set up has a server"
-        self._runners.append(runner)
-        listening = bind(path, mode, gid)
-        loop = asyncio.get_running_loop()
-        self._listening.append(await loop.create_unix_server(ConnectionLimiter(runner.server), sock=listening))
+        self._doors.append(door := _Door(path, mode, gid, runner, ConnectionLimiter(runner.server)))
+        await door.listen()
 
     async def _serve(self, route: Route, side: Side, request: web.Request) -> web.StreamResponse:
         streams = route.path == STREAM
@@ -91,6 +95,38 @@ class ApiServer:
             return await route.serve(side, request)
         finally:
             self.streams -= streams
+
+
+@dataclass(slots=True)
+class _Door:
+    """One socket with what serves on it. It may be made anew under the same path."""
+
+    path: Path
+    mode: int
+    gid: int | None
+    runner: web.AppRunner
+    limiter: ConnectionLimiter
+    listening: asyncio.Server | None = None
+    inode: int = 0
+
+    async def listen(self) -> None:
+        made = bind(self.path, self.mode, self.gid)
+        if self.listening is not None:
+            self.listening.close()
+        self.inode = self.path.stat().st_ino
+        self.listening = await asyncio.get_running_loop().create_unix_server(self.limiter, sock=made)
+
+    def in_place(self) -> bool:
+        try:
+            return self.path.stat().st_ino == self.inode
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        if self.listening is not None:
+            self.listening.close()
+        if self.in_place():  # what another program has put there is not ours to remove
+            self.path.unlink(missing_ok=True)
 
 
 def bind(path: Path, mode: int, gid: int | None = None) -> socket.socket:

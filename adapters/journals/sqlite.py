@@ -186,8 +186,12 @@ class SqliteJournal:
     def _save(self) -> None:
         """A copy of what is still readable, `journal.saved-NUMBER.db`, unless there is no way to make one."""
         saved = self.path.with_name(f"{self.path.stem}.saved-{self._last[0]}.db")
-        with contextlib.suppress(sqlite3.Error):
+        if saved.exists():
+            return
+        try:
             self._db.execute("VACUUM INTO ?", (str(saved),))
+        except sqlite3.Error:  # no room, or the disk has lost part of it: half a copy helps nobody
+            saved.unlink(missing_ok=True)
 
     def _tell_head(self) -> None:
         if not self.missing and self._told != self._last:

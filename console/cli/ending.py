@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
@@ -13,6 +15,8 @@ from console.cli.shown import complain, neutral, say_json
 from console.cli.streams import ENDS, OUTPUT_CLOSED
 from state.errors import ConfigError, ExitCode, RecoveryError, Refused
 
+ADVISED = re.compile(r"`(recovery (?!lab|demo|check|schema|completion)[^`]*)`")
+"""A verb in an advice; all but these take `--estate` and `--host`."""
 INTERRUPTED = 130  # 128 + SIGINT
 
 
@@ -47,10 +51,24 @@ def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
         code = OUTPUT_CLOSED
     except (RecoveryError, click.ClickException, click.Abort, KeyboardInterrupt, OSError) as error:
         failure = failure_of(error)
+        failure = replace(failure, next=of_same_engine(failure.next, argv))
         tell(failure, as_json=wants_json(argv))
         code = failure.exit
         ENDS.flush()
     return int(code or 0)
+
+
+def of_same_engine(advice: str, argv: Sequence[str]) -> str:
+    """The verbs of an advice with `--estate` and `--host` as they were given: without them another engine is meant."""
+    given = [
+        word
+        for at, word in enumerate(argv)
+        for name in ("--estate", "--host")
+        if word.startswith(f"{name}=") or name in (word, argv[at - 1] if at else "")
+    ]
+    if not given or "--" in argv:
+        return advice
+    return ADVISED.sub(lambda verb: f"`{verb[1]} {shlex.join(given)}`", advice)
 
 
 def wants_json(argv: Sequence[str]) -> bool:

@@ -140,12 +140,12 @@ def down(directory: Path | None, as_json: bool) -> int:
 def end_engine(client: LabClient) -> None:
     """Stop the engine of a lab, if one runs; terminate it when it does not stop."""
     from console.engine.control import listens, stop, terminate
-    from console.places import of_file
+    from console.places import lock_holder, of_file
 
     if not client.estate.is_file():
         return
     place = of_file(client.estate, "the lab")
-    if not listens(place):
+    if not listens(place) and lock_holder(place) is None:
         return
     try:
         stop(place, tell=note)

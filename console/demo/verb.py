@@ -167,14 +167,14 @@ def print_heard(step: LabProgress) -> None:
 async def tear_down(lab: LabClient, of_lab: Bond, of_engine: Bond) -> None:
     """End the engine, then the lab, which removes its files. Raises LabError when something is left."""
     from adapters.lab.waiting import until
-    from console.engine.control import lock_is_held
+    from console.places import lock_holder
 
     of_engine.cut()
     if lab.estate.is_file():
         place = of_file(lab.estate, "the demonstration's lab")
 
         async def ended() -> bool:
-            return not (place.lock.exists() and lock_is_held(place))
+            return lock_holder(place) is None
 
         await until("the engine has ended", ended, STOP_DEADLINE, every=0.05)
     of_lab.cut()

@@ -7,19 +7,19 @@ through a pipe, so a person sees its errors where the start was requested.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from console.places import EnginePlace, no_engine, read_index
+from console.places import EnginePlace, lock_holder, no_engine, read_index
 from state.errors import ExitCode, NotFound, RecoveryError, Refused
 
 START_DEADLINE = 60.0
@@ -54,6 +54,8 @@ def status(place: EnginePlace) -> EngineStatus:
     pid = index.get("pid") if isinstance(index.get("pid"), int) else None
     if listens(place):
         return EngineStatus(True, pid, f"running since {index.get('started', 'an unknown time')}")
+    if (holder := lock_holder(place)) is not None:
+        return EngineStatus(False, holder, no_engine(place))
     if index:
         return EngineStatus(False, None, f"not running; process {pid} ended without cleaning up")
     return EngineStatus(False, None, f"not running: {no_engine(place)}")
@@ -146,48 +148,83 @@ def ensure(place: EnginePlace, *, tell: Callable[[str], None], bond: int | None 
 
 
 def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
-    """Ask the engine to end once every open run has reached a safe point; wait until nothing listens any more.
+    """Ask the engine to end once every open run has reached a safe point; wait until its process has ended.
 
-    Raises EngineUnreachable when there is none, Refused as the engine decides, EngineNotStopped after the deadline.
+    One that has lost its sockets is asked by signal, which only its own account may send. Raises EngineUnreachable when
+    there is none, Refused as the engine decides, EngineNotStopped after the deadline.
     """
     import asyncio
 
     from console.client.engine_client import EngineClient
     from console.client.engine_errors import EngineUnreachable
 
-    if not listens(place):
-        raise EngineUnreachable(no_engine(place))
-    accepted = asyncio.run(EngineClient(str(place.engine)).shut_down())
-    tell(accepted.message)
-    end = time.monotonic() + STOP_DEADLINE
-    while listens(place) or place.index.exists():
-        if time.monotonic() > end:
-            raise EngineNotStopped(f"the engine accepted to stop, but still answers after {STOP_DEADLINE:.0f} s")
-        time.sleep(0.05)
+    process = _listener(place)
+    if process is None:
+        holder = lock_holder(place)
+        if holder is None:
+            raise EngineUnreachable(no_engine(place))
+        tell(f"engine {holder} has no sockets; it is asked to end by signal")
+        terminate(place)
+        return
+    with process:
+        accepted = asyncio.run(EngineClient(str(place.engine)).shut_down())
+        tell(accepted.message)
+        if not process.ends_within(STOP_DEADLINE):
+            raise EngineNotStopped(
+                f"the engine accepted to stop, but process {process.pid} still runs after {STOP_DEADLINE:.0f} s"
+            )
+
+
+class _Process:
+    """A process, held so that its number cannot come to mean another one. Close it, or use it with `with`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def ends_within(self, seconds: float) -> bool:
+        return bool(select.select([self._descriptor], [], [], seconds)[0])
+
+    def terminate(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, signal.SIGTERM)
+
+
+def _listener(place: EnginePlace) -> _Process | None:
+    """The process that listens on one of the sockets, as the kernel names it; None when nobody listens."""
+    for path in (place.engine, place.observe):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(str(path))
+                peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+                return _Process(struct.unpack("3i", peer)[0])
+            except OSError:
+                continue
+    return None
 
 
 def terminate(place: EnginePlace) -> None:
     """End an engine by signal, but only the process that has the estate's lock."""
-    if not place.lock.exists() or not lock_is_held(place):
+    holder = lock_holder(place)
+    if holder is None:
         return
-    holder = place.lock.read_text(encoding="utf-8").split("\n")[0]
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(holder), signal.SIGTERM)
-    end = time.monotonic() + STOP_DEADLINE
-    while lock_is_held(place):
-        if time.monotonic() > end:
+    try:
+        process = _Process(holder)
+    except ProcessLookupError:
+        return
+    with process:
+        if lock_holder(place) != holder:  # it ended before it was held
+            return
+        process.terminate()
+        if not process.ends_within(STOP_DEADLINE):
             raise EngineNotStopped(f"process {holder} got SIGTERM and still runs after {STOP_DEADLINE:.0f} s")
-        time.sleep(0.05)
-
-
-def lock_is_held(place: EnginePlace) -> bool:
-    """Whether an engine process has the estate's lock, ready or not."""
-    with place.lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 class EngineNotStopped(RecoveryError):

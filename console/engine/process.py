@@ -55,6 +55,7 @@ class EngineOptions:
 async def serve(place: EnginePlace, options: EngineOptions, report: StartReport) -> None:
     """Run the engine until it is asked to end. Raises RecoveryError when it cannot start."""
     from adapters.api_server import ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
+    from console.engine.door import keep_door
     from console.engine.outages import log_outages
 
     ending = asyncio.Event()
@@ -74,7 +75,8 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
             await metrics.start()
         write_index(place, engine.estate.environment)
         stack.callback(place.index.unlink, missing_ok=True)
-        for watching in (watch_loop(lag), log_outages(engine)):
+        keeping = keep_door(door, place, engine.estate.environment)
+        for watching in (watch_loop(lag), log_outages(engine), keeping):
             stack.callback(asyncio.create_task(watching).cancel)
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from console.engine.control import listens, lock_is_held, terminate
-from console.places import EnginePlace, of_file
+from console.engine.control import listens, terminate
+from console.places import EnginePlace, lock_holder, of_file
 
 ESTATE = """\
 estate: small
@@ -50,6 +50,14 @@ def holder(place: EnginePlace) -> int:
     return int(place.lock.read_text().split()[0])
 
 
+def ended(pid: int) -> bool:
+    """Whether a process has ended; where nobody waits for orphans it may still be listed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
 def test_a_whole_life(place: EnginePlace) -> None:
     started = recovery("engine", "start", place=place)
     assert started.returncode == 0, started.stderr
@@ -70,6 +78,7 @@ def test_a_whole_life(place: EnginePlace) -> None:
 
     stopped = recovery("engine", "stop", place=place)
     assert stopped.returncode == 0, stopped.stderr
+    assert ended(pid)
     assert not listens(place)
     assert not place.index.exists()
     for line in place.log.read_text().splitlines():
@@ -81,7 +90,7 @@ def test_a_killed_engine_is_told_as_such_and_the_next_one_starts(place: EnginePl
     first = holder(place)
     os.kill(first, signal.SIGKILL)
     end = time.monotonic() + 5
-    while lock_is_held(place) and time.monotonic() < end:
+    while lock_holder(place) is not None and time.monotonic() < end:
         time.sleep(0.02)
     status = recovery("engine", "status", place=place)
     assert status.returncode == 6
@@ -94,6 +103,38 @@ def test_a_killed_engine_is_told_as_such_and_the_next_one_starts(place: EnginePl
     ]
     assert kinds.count("engine.started") == 2
     assert recovery("engine", "stop", place=place).returncode == 0
+
+
+def test_an_engine_whose_sockets_were_removed_makes_them_anew_or_is_ended_by_its_lock(place: EnginePlace) -> None:
+    assert recovery("engine", "start", place=place).returncode == 0
+    pid = holder(place)
+    shutil.rmtree(place.runtime)
+    end = time.monotonic() + 60
+    while not (place.index.exists() and listens(place)):
+        assert time.monotonic() < end, place.log.read_text()
+        time.sleep(0.1)
+    seen = json.loads(recovery("engine", "status", "--json", place=place).stdout)
+    assert (seen["running"], seen["pid"], holder(place)) == (True, pid, pid)
+    assert recovery("stop", place=place).returncode == 0
+    assert "were removed; they are made anew" in place.log.read_text()
+
+    shutil.rmtree(place.runtime)
+    place.runtime.write_text("no folder can be made here")
+    status = recovery("engine", "status", place=place)
+    assert status.returncode == 6
+    assert f"process {pid}, runs but does not listen in {place.runtime}" in status.stdout
+    again = recovery("engine", "start", place=place)
+    assert again.returncode in (2, 4), again.stderr
+    unreached = recovery("stop", place=place)
+    assert unreached.returncode == 6
+    assert f"process {pid}, runs but does not listen" in unreached.stderr
+    stopped = recovery("engine", "stop", place=place)
+    assert stopped.returncode == 0, stopped.stderr
+    assert f"engine {pid} has no sockets" in stopped.stderr
+    assert ended(pid)
+    gone = recovery("engine", "stop", place=place)
+    assert gone.returncode == 6
+    assert f"`recovery engine start --estate {place.file}`" in gone.stderr
 
 
 def test_errors_of_the_start_reach_the_person(place: EnginePlace) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from console.engine.control import lock_is_held, terminate
-from console.places import EnginePlace
+from console.engine.control import terminate
+from console.places import EnginePlace, lock_holder
 from tests.scenarios.test_cli_engine_life import ESTATE
 
 
@@ -98,7 +98,7 @@ def test_a_killed_engine_is_not_taken_for_a_running_one(session: Session) -> Non
     assert session.verb("engine", "start", *where).returncode == 0
     os.kill(int(session.place.lock.read_text().split()[0]), signal.SIGKILL)
     end = time.monotonic() + 5
-    while lock_is_held(session.place) and time.monotonic() < end:
+    while lock_holder(session.place) is not None and time.monotonic() < end:
         time.sleep(0.02)
     for runtime in (str(session.runtime), None):
         assert session.verb("engine", "status", *where, XDG_RUNTIME_DIR=runtime).returncode == 6

@@ -11,7 +11,7 @@ import pytest
 
 from console.card_text import plain_card
 from console.cli.acting import Manner, asked, scripted
-from console.cli.ending import run_to_code
+from console.cli.ending import of_same_engine, run_to_code
 from console.cli.look import ALERT, alert_cells, gather, verdict_code
 from console.cli.shown import age, table
 from console.cli.verbs import VERBS, recovery
@@ -213,6 +213,20 @@ def test_the_write_outage_is_the_longest_standstill() -> None:
 def test_no_address_becomes_an_option_of_ssh(address: str) -> None:
     with pytest.raises(FarAddressError):
         ssh_command(address, ["recovery", "bridge"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "verb"),
+    [
+        (["status", "--estate", "my shop.yaml"], "`recovery engine start --estate 'my shop.yaml'`"),
+        (["status", "--estate=shop"], "`recovery engine start --estate=shop`"),
+        (["--json", "stop", "--host", "ssh://b", "--estate", "e"], "`recovery engine start --host ssh://b --estate e`"),
+        (["status", "--json"], "`recovery engine start`"),
+    ],
+)
+def test_an_advice_means_the_engine_that_was_meant(argv: list[str], verb: str) -> None:
+    assert of_same_engine("Start one with `recovery engine start`.", argv) == f"Start one with {verb}."
+    assert of_same_engine("Look at `recovery lab status`.", argv) == "Look at `recovery lab status`."
 
 
 def test_the_far_command_is_quoted() -> None:
