@@ -7,6 +7,7 @@ check of a file finds every problem.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -18,6 +19,10 @@ from state.errors import Problem
 from state.estate.addresses import is_ip
 from state.units import parse_duration
 
+MOST_WATCHED = 1_000
+"""Services and databases of one estate: each is judged several times a second, on every reading anew."""
+LONGEST_CHAIN = 32
+"""Services one below the other, each needing the next one."""
 _MOST_CYCLES = 10
 _LONGEST_SECONDS = 366 * 86_400.0
 _SHORTEST_POLL = 0.05
@@ -26,7 +31,7 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
-    for rule in (_names, _cycles, _accounts, _answers, _limits):
+    for rule in (_names, _size, _cycles, _accounts, _answers, _limits):
         yield from rule(located)
 
 
@@ -37,6 +42,31 @@ def _names(located: Located) -> Iterator[tuple[Path, Problem]]:
             path: Path = ("databases", name)
             message = "another name: a service has this name, so depends_on would be ambiguous"
             yield path, located.problem(path, repr(name[:60]), message, key=True)
+
+
+def _size(located: Located) -> Iterator[tuple[Path, Problem]]:
+    """An estate that is too large to be judged in time is refused, not judged late."""
+    services = defined(located.data, "services")
+    count = len(services) + len(defined(located.data, "databases"))
+    if count > MOST_WATCHED:
+        message = (
+            f"at most {MOST_WATCHED} services and databases in one estate; watch parts of it with engines of their own"
+        )
+        yield ("services",), located.problem(("services",), str(count), message, key=True)
+        return
+    needs: dict[str, list[str]] = {name: [] for name in services}
+    for path, value in select(located.data, ("services", "*", "depends_on", "*")):
+        if isinstance(value, str) and value in needs:
+            needs[str(path[1])].append(value)
+    longest: dict[str, int] = {}
+    with suppress(CycleError):  # told by another rule
+        for name in TopologicalSorter(needs).static_order():
+            longest[name] = 1 + max((longest[each] for each in needs[name]), default=0)
+    above = next((name for name, length in longest.items() if length > LONGEST_CHAIN), None)
+    if above is not None:
+        path = ("services", above, "depends_on")
+        message = f"at most {LONGEST_CHAIN} services one below the other"
+        yield path, located.problem(path, f"{longest[above]} of them", message, key=True)
 
 
 def _cycles(located: Located) -> Iterator[tuple[Path, Problem]]:

@@ -109,6 +109,7 @@ def _dependents(estate: Estate) -> dict[str, tuple[str, ...]]:
         for needed in service.depends_on:
             direct.setdefault(needed, []).append(name)
     result: dict[str, tuple[str, ...]] = {}
+    position = {name: at for at, name in enumerate(estate.services)}
     for name in (*estate.services, *estate.databases):
         found: set[str] = set()
         waiting = list(direct.get(name, ()))
@@ -117,7 +118,7 @@ def _dependents(estate: Estate) -> dict[str, tuple[str, ...]]:
             if needing not in found and needing != name:
                 found.add(needing)
                 waiting += direct.get(needing, ())
-        result[name] = tuple(s for s in estate.services if s in found)
+        result[name] = tuple(sorted(found, key=position.__getitem__))
     return result
 
 

@@ -124,7 +124,8 @@ def situation(
     names = sorted(keys, key=path)
     dated = {n: since(n, judged.healths[n]) for n in names}
     places = tuple(_place(judged, n, chains[n], dated[n]) for n in names)
-    ranked = [_complete(c, judged, places, chains, dated) for c in causes]
+    waiting = _waiting(places, chains)
+    ranked = [_complete(c, judged, waiting.get(c.name, ()), dated) for c in causes]
     position = {n: at for at, n in enumerate(names)}
 
     def urgency(cause: Cause) -> tuple[int, bool, int, str]:
@@ -153,18 +154,20 @@ def _place(judged: _Judged, name: str, chain: Sequence[str], since: float | None
     return Place(kind, name, len(chain), parent, health, shown, judged.message(name, parent), step, sources)
 
 
-def _complete(
-    cause: Cause,
-    judged: _Judged,
-    places: Sequence[Place],
-    chains: Mapping[str, Sequence[str]],
-    dated: Mapping[str, float | None],
-) -> Cause:
+def _waiting(places: Sequence[Place], chains: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[Victim]]:
+    """Those who wait for each name, in the order of the places."""
+    found: dict[str, list[Victim]] = {}
+    for place in places:
+        for name in chains[place.name]:
+            found.setdefault(name, []).append(Victim(place.kind, place.name, place.message))
+    return found
+
+
+def _complete(cause: Cause, judged: _Judged, victims: Sequence[Victim], dated: Mapping[str, float | None]) -> Cause:
     """The cause with those who wait for it; of the worst one of a row also with the row's own instant."""
-    victims = tuple(Victim(p.kind, p.name, p.message) for p in places if cause.name in chains[p.name])
     mine = judged.own.get(cause.name) is cause
     return replace(
         cause,
-        victims=cause.victims or (victims if mine else ()),
+        victims=cause.victims or (tuple(victims) if mine else ()),
         since_mono=dated[cause.name] if mine and cause.health is judged.healths[cause.name] else cause.since_mono,
     )

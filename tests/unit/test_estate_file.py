@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from adapters.balancers.haproxy import HaproxyOptions
+from adapters.registry import kinds
+from state.config_files.located import Located
 from state.errors import ConfigError
+from state.estate.parse import parse_estate
+from state.estate.rules import LONGEST_CHAIN, MOST_WATCHED
 from tests.support.estate_samples import CANARY, estate, problems_of, replaced, small
 
 NODE = '"10.1.0.11:5432", api: "https://10.1.0.11:8008"'
@@ -121,6 +127,24 @@ def test_each_problem_is_told_at_its_line(old: str, new: str, message: str) -> N
     assert any(message in str(problem) for problem in problems_of(refused.value, line)), str(refused.value)
 
 
+def of_services(needs: Sequence[Sequence[int]]) -> Located:
+    services = {
+        f"s{at}": {"tier": 3, "rto": "5m", "rpo": "1MB", "depends_on": [f"s{n}" for n in each]}
+        for at, each in enumerate(needs)
+    }
+    return Located({"estate": "t", "environment": "lab", "sites": {"east": {}}, "services": services}, "t.yaml")
+
+
+def test_an_estate_that_could_not_be_judged_in_time_is_refused() -> None:
+    assert len(parse_estate(of_services([()] * MOST_WATCHED), kinds()).services) == MOST_WATCHED
+    with pytest.raises(ConfigError, match=f"found {MOST_WATCHED + 1}, expected at most {MOST_WATCHED} services"):
+        parse_estate(of_services([()] * (MOST_WATCHED + 1)), kinds())
+    chain = [(), *((at,) for at in range(LONGEST_CHAIN))]
+    assert parse_estate(of_services(chain[:-1]), kinds()).services
+    with pytest.raises(ConfigError, match=f"found {LONGEST_CHAIN + 1} of them, expected at most {LONGEST_CHAIN} serv"):
+        parse_estate(of_services(chain), kinds())
+
+
 def test_a_cycle_is_named_and_told_where_it_closes() -> None:
     text, _ = replaced(small(), "depends_on: [orders]", "depends_on: [orders, catalog]")
     with pytest.raises(ConfigError) as refused:
@@ -224,10 +248,11 @@ def test_a_section_that_is_no_mapping_is_told_at_its_place(section: str, value: 
         estate(f"{text}{section}: {value}\n")
 
 
-def test_a_long_chain_of_dependencies_is_no_problem_and_a_ring_of_it_is_told() -> None:
+def test_a_long_chain_of_dependencies_is_refused_and_a_ring_of_it_is_told() -> None:
     entry = "  s{}: {{tier: 1, rto: 1h, rpo: 1MB, depends_on: [s{}]}}\n"
     head = "estate: chain\nenvironment: lab\nsites: {}\nservices:\n"
-    chain = head + "".join(entry.format(i, i + 1) for i in range(1500)) + "  s1500: {tier: 1, rto: 1h, rpo: 1MB}\n"
-    assert len(estate(chain).services) == 1501
+    chain = head + "".join(entry.format(i, i + 1) for i in range(900)) + "  s900: {tier: 1, rto: 1h, rpo: 1MB}\n"
+    with pytest.raises(ConfigError, match="at most 32 services one below the other"):
+        estate(chain)
     with pytest.raises(ConfigError, match="without a cycle: s0 → s1 → s2"):
-        estate(chain.replace("s1500: {", "s1500: {depends_on: [s0], "))
+        estate(chain.replace("s900: {", "s900: {depends_on: [s0], "))
