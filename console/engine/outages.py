@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from state.api.service import EngineService
 from state.api.views.header import HeaderView, SourceRow
-from state.detection.follow import NORMAL, Follower, Pace
+from state.detection.follow import NORMAL, Follower, Pace, Told
 from state.units import ago
 
 LOOK_EVERY = 1.0
@@ -36,7 +36,7 @@ class Outages:
             silent = row.mono is None or now - row.mono > row.limit
             self._follower.see(key, None if not known else SILENT if silent else NORMAL, now)
         for shift in self._follower.shifts(now):
-            self._follower.recorded([(shift.subject, shift.now)], now)
+            self._follower.recorded([Told(shift.subject, shift.now, now - shift.since)], now)
             row = sources[shift.subject]
             if shift.now == NORMAL:
                 self._logged.pop(shift.subject, None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from state.detection.families import Family, Look, after, lasted, named
-from state.detection.follow import NORMAL, Pace, Shift
+from state.detection.families import Family, Look, after, before, lasted, named
+from state.detection.follow import NORMAL, Pace, Shift, Told
 from state.detection.observations import AlertFired, AlertResolved, EndedAlert, FiringAlert
 from state.journal.events import Observation
 from state.verdicts.alerts import KnownAlert, alerts_verdict
@@ -48,7 +49,8 @@ class Alerts(Family):
     def tell(self, shifts: Sequence[Shift], look: Look) -> Iterator[Observation]:
         fired, ended = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
         for at in range(0, len(fired), MOST):
-            alerts = tuple(self._facts[s.subject] for s in fired[at : at + MOST])
+            some = fired[at : at + MOST]
+            alerts = tuple(replace(self._facts[s.subject], since=look.told_at(s.since)) for s in some)
             more = self.follower.missed()
             yield AlertFired(_fired(alerts) + (f" (and {more} that ended meanwhile)" if more else ""), alerts, more)
         for at in range(0, len(ended), MOST):
@@ -58,11 +60,11 @@ class Alerts(Family):
             over = tuple(EndedAlert(s.subject, name, lasted(s), s.more) for s, name in zip(some, names, strict=True))
             yield AlertResolved(f"{named(names)} resolved{after(some)}", over)
 
-    def told(self, body: AlertFired | AlertResolved) -> Iterable[tuple[str, str]]:
+    def told(self, body: AlertFired | AlertResolved, at: float) -> Iterable[Told]:
         if isinstance(body, AlertFired):
             self._facts.update({alert.fingerprint: alert for alert in body.alerts})
-            return [(alert.fingerprint, alert.state) for alert in body.alerts]
-        return [(alert.fingerprint, NORMAL) for alert in body.alerts]
+            return [Told(alert.fingerprint, alert.state, before(alert.since, at)) for alert in body.alerts]
+        return [Told(alert.fingerprint, NORMAL) for alert in body.alerts]
 
 
 def _fact(known: KnownAlert) -> FiringAlert:

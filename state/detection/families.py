@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from state.detection.follow import Follower, Pace, Shift
+from state.detection.follow import Follower, Pace, Shift, Told
 from state.journal.events import Observation
 from state.units import ago, clock
 from state.verdicts.judge import Judgement
@@ -50,8 +50,8 @@ class Family(ABC):
         """The entries about changes."""
 
     @abstractmethod
-    def told(self, body: Any) -> Iterable[tuple[str, str]]:
-        """The subjects of an entry with their values, as `see` names them."""
+    def told(self, body: Any, at: float) -> Iterable[Told]:
+        """The subjects of an entry, recorded at a wall time, with their values as `see` names them."""
 
     def notice(self, look: Look, *, hold: bool) -> list[Observation]:
         """Look once; what is to be recorded, nothing while an earlier entry is not recorded (`hold`)."""
@@ -72,6 +72,11 @@ def silent(seen: Observed[Reading], look: Look) -> bool | None:
     if age is not None:
         return age > seen.limit
     return True if look.up > seen.limit and seen.error is not None else None
+
+
+def before(since: float | None, at: float) -> float:
+    """Seconds from a beginning to its entry, both in wall time; 0 where an earlier version did not record it."""
+    return 0.0 if since is None else max(0.0, at - since)
 
 
 def named(names: Iterable[str]) -> str:

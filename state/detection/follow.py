@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 NORMAL = ""
 """The value of a subject with which all is well."""
@@ -60,6 +61,14 @@ class Shift:
     more: int
 
 
+class Told(NamedTuple):
+    """One subject of an entry with its value, and how many seconds before the entry that value began."""
+
+    subject: str
+    value: str
+    before: float = 0.0
+
+
 @dataclass(slots=True)
 class _Track:
     told: str = NORMAL
@@ -93,16 +102,16 @@ class Follower:
             name for name, track in self._tracks.items() if track.told != NORMAL or track.seen not in (None, NORMAL)
         ]
 
-    def tell(self, subject: str, value: str, at: float) -> None:
+    def tell(self, subject: str, value: str, since: float) -> None:
         """A value that needs no entry, or that one has: it is what later values are compared with."""
         track = self._tracks.setdefault(subject, _Track())
-        track.told, track.told_since, track.moves = value, at, 0
+        track.told, track.told_since, track.moves = value, since, 0
 
-    def recorded(self, values: Iterable[tuple[str, str]], at: float) -> None:
-        """One durable entry about these subjects and their values."""
+    def recorded(self, values: Iterable[Told], at: float) -> None:
+        """One durable entry about these subjects and their values, which began some time before it."""
         self._entries.append(at)
-        for subject, value in values:
-            self.tell(subject, value, at)
+        for subject, value, before in values:
+            self.tell(subject, value, at - before)
             self._tracks[subject].changes.append(at)
 
     def see(self, subject: str, value: str | None, now: float) -> None:

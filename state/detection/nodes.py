@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from state.detection.families import Family, Look, after, lasted, named, silent
-from state.detection.follow import NORMAL, Pace, Shift
+from state.detection.families import Family, Look, after, before, lasted, named, silent
+from state.detection.follow import NORMAL, Pace, Shift, Told
 from state.detection.observations import (
     BrokenStandby,
     FollowingStandby,
@@ -59,7 +59,7 @@ class Nodes(Family):
     def tell(self, shifts: Sequence[Shift], look: Look) -> Iterator[Observation]:
         lost, back = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
         if lost:
-            nodes = tuple(_lost(s.subject, look) for s in lost)
+            nodes = tuple(_lost(s, look) for s in lost)
             first = _node(look, lost[0].subject)[1].facts
             who = named(f"{n.database}/{n.node}" + (f" ({n.role})" if n.role else "") for n in nodes)
             yield NodeLost(f"{who} lost: {no_data_reason(first.postgres_seen)}, Patroni: {nodes[0].manager}", nodes)
@@ -68,13 +68,14 @@ class Nodes(Family):
             who = named(f"{n.database}/{n.node} ({n.role}, timeline {n.timeline or 'unknown'})" for n in again)
             yield NodeBack(f"{who} back{after(back)}", again)
 
-    def told(self, body: NodeLost | NodeBack) -> Iterable[tuple[str, str]]:
-        value = LOST if isinstance(body, NodeLost) else NORMAL
-        return [(f"{each.database}/{each.node}", value) for each in body.nodes]
+    def told(self, body: NodeLost | NodeBack, at: float) -> Iterable[Told]:
+        if isinstance(body, NodeLost):
+            return [Told(f"{each.database}/{each.node}", LOST, before(each.since, at)) for each in body.nodes]
+        return [Told(f"{each.database}/{each.node}", NORMAL) for each in body.nodes]
 
 
-def _lost(subject: str, look: Look) -> LostNode:
-    database, verdict, _ = _node(look, subject)
+def _lost(shift: Shift, look: Look) -> LostNode:
+    database, verdict, _ = _node(look, shift.subject)
     facts, seen = verdict.facts, verdict.facts.postgres_seen
     role, timeline = _known_role(facts)
     age = None if seen is None else seen.age(look.mono)
@@ -83,9 +84,9 @@ def _lost(subject: str, look: Look) -> LostNode:
     if facts.patroni is not None:
         manager = f"{facts.patroni.role}, {facts.patroni.state}"
     read_at = None if seen is None else seen.at
-    return LostNode(
-        database, facts.node, role, timeline, read_at, None if age is None else round(age, 1), trouble, manager
-    )
+    shown = None if age is None else round(age, 1)
+    since = look.told_at(shift.since)
+    return LostNode(database, facts.node, role, timeline, read_at, shown, trouble, manager, since)
 
 
 def _again(shift: Shift, look: Look) -> NodeAgain:
@@ -117,8 +118,8 @@ class Leaders(Family):
             message = f"{shift.subject}: leader {moved}, {on}{more}"
             yield LeaderChanged(shift.subject, shift.before, shift.now, timeline, message, shift.more * 2)
 
-    def told(self, body: LeaderChanged) -> Iterable[tuple[str, str]]:
-        return [(body.database, body.leader)]
+    def told(self, body: LeaderChanged, at: float) -> Iterable[Told]:
+        return [Told(body.database, body.leader)]
 
 
 class Writers(Family):
@@ -166,7 +167,7 @@ class Standbys(Family):
     def tell(self, shifts: Sequence[Shift], look: Look) -> Iterator[Observation]:
         broken, back = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
         if broken:
-            standbys = tuple(_broken(s.subject, look) for s in broken)
+            standbys = tuple(_broken(s, look) for s in broken)
             who = named(f"{s.database}/{s.node}" for s in standbys)
             verb = "does" if len(standbys) == 1 else "do"
             yield ReplicationBroken(f"{who} {verb} not follow {standbys[0].primary}: {standbys[0].why}", standbys)
@@ -178,9 +179,10 @@ class Standbys(Family):
             )
             yield ReplicationRestored(f"{who}{after(back)}", again)
 
-    def told(self, body: ReplicationBroken | ReplicationRestored) -> Iterable[tuple[str, str]]:
-        value = BROKEN if isinstance(body, ReplicationBroken) else NORMAL
-        return [(f"{each.database}/{each.node}", value) for each in body.standbys]
+    def told(self, body: ReplicationBroken | ReplicationRestored, at: float) -> Iterable[Told]:
+        if isinstance(body, ReplicationBroken):
+            return [Told(f"{each.database}/{each.node}", BROKEN, before(each.since, at)) for each in body.standbys]
+        return [Told(f"{each.database}/{each.node}", NORMAL) for each in body.standbys]
 
 
 def _following(cluster: ClusterVerdict, verdict: NodeVerdict) -> str | None:
@@ -194,13 +196,12 @@ def _following(cluster: ClusterVerdict, verdict: NodeVerdict) -> str | None:
     return BROKEN if behind else NORMAL
 
 
-def _broken(subject: str, look: Look) -> BrokenStandby:
-    database, verdict, cluster = _node(look, subject)
+def _broken(shift: Shift, look: Look) -> BrokenStandby:
+    database, verdict, cluster = _node(look, shift.subject)
     lag, primary = verdict.lag, cluster.facts.primary
     why = lag.why or f"{megabytes(lag.receive or 0)} not received, the RPO is {megabytes(cluster.facts.entry.rpo)}"
-    return BrokenStandby(
-        database, verdict.facts.node, primary.node if primary is not None else "", lag.receive or lag.at_least, why
-    )
+    name, behind = primary.node if primary is not None else "", lag.receive or lag.at_least
+    return BrokenStandby(database, verdict.facts.node, name, behind, why, look.told_at(shift.since))
 
 
 def _follows(shift: Shift, look: Look) -> FollowingStandby:

@@ -13,7 +13,8 @@ from state.journal.events import WORDS, Observation, event
 
 @dataclass(frozen=True, slots=True)
 class SilentSource:
-    """A source without a usable value: when it was last read, its age then, its limit, and why it is not read."""
+    """A source without a usable value: when it was last read, its age then, its limit, why it is not read, and since
+    when it is silent."""
 
     source: str
     read_at: float | None
@@ -21,6 +22,7 @@ class SilentSource:
     limit: float
     trouble: str
     error: str
+    since: float | None = None
 
 
 @event("source.silent")
@@ -52,7 +54,8 @@ class SourceBack(Observation):
 
 @dataclass(frozen=True, slots=True)
 class LostNode:
-    """A node whose server gives no reading: its last known role and timeline, and what its manager says."""
+    """A node whose server gives no reading: its last known role and timeline, what its manager says, and since when it
+    is lost."""
 
     database: str
     node: str
@@ -62,6 +65,7 @@ class LostNode:
     age: float | None
     trouble: str
     manager: str
+    since: float | None = None
 
 
 @event("node.lost")
@@ -135,13 +139,14 @@ class WriterBack(Observation):
 
 @dataclass(frozen=True, slots=True)
 class BrokenStandby:
-    """A standby that does not follow: bytes it has not received (None = unknown), and why."""
+    """A standby that does not follow: bytes it has not received (None = unknown), why, and since when."""
 
     database: str
     node: str
     primary: str
     behind: int | None
     why: str
+    since: float | None = None
 
 
 @event("replication.broken")
@@ -175,8 +180,8 @@ class ReplicationRestored(Observation):
 
 @dataclass(frozen=True, slots=True)
 class FiringAlert:
-    """One alert, by its fingerprint, as all sources together report it; `state` is `firing` or `suppressed`, and
-    `suppressed` says by whom and until when."""
+    """One alert, by its fingerprint, as all sources together report it; `state` is `firing` or `suppressed`, seen so
+    `since`, and `suppressed` says by whom and until when."""
 
     fingerprint: str
     name: str
@@ -186,6 +191,7 @@ class FiringAlert:
     summary: str
     sources: tuple[str, ...]
     suppressed: str = ""
+    since: float | None = None
 
 
 @event("alert.fired")
@@ -222,10 +228,11 @@ class AlertResolved(Observation):
 
 @dataclass(frozen=True, slots=True)
 class UnjudgedService:
-    """A service without evidence enough for a verdict, and what is missing."""
+    """A service without evidence enough for a verdict, what is missing, and since when."""
 
     service: str
     why: str
+    since: float | None = None
 
 
 @event("service.unknown")

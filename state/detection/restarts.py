@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from state.detection.families import Family, Look, named
-from state.detection.follow import Pace, Shift
+from state.detection.follow import Pace, Shift, Told
 from state.detection.observations import BalancerRestarted, RestartedBalancer
 from state.journal.events import Observation
 from state.units import utc
@@ -43,8 +43,8 @@ class Restarts(Family):
         who = named(f"{f.balancer} (process started {utc(f.started_at)})" for f in facts)
         yield BalancerRestarted(f"reloaded or restarted: {who}", tuple(facts))
 
-    def told(self, body: BalancerRestarted) -> Iterable[tuple[str, str]]:
-        return [(each.balancer, each.process) for each in body.balancers]
+    def told(self, body: BalancerRestarted, at: float) -> Iterable[Told]:
+        return [Told(each.balancer, each.process) for each in body.balancers]
 
 
 def reading_name(key: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from state.detection.families import Family, Look, after, lasted, named, silent
-from state.detection.follow import NORMAL, Pace, Shift
+from state.detection.families import Family, Look, after, before, lasted, named, silent
+from state.detection.follow import NORMAL, Pace, Shift, Told
 from state.detection.observations import (
     JudgedService,
     ReadAgain,
@@ -48,7 +48,7 @@ class Sources(Family):
         observed = look.judgement.world.observed
         gone, back = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
         if gone:
-            facts = tuple(_silent(s.subject, look) for s in gone)
+            facts = tuple(_silent(s, look) for s in gone)
             reason = no_data_reason(observed.get(gone[0].subject))
             many = f"{len(facts)} sources are silent: " if len(facts) > 1 else ""
             yield SourceSilent(f"{many}{named(f.source for f in facts)}: {reason}, limit {facts[0].limit:g} s", facts)
@@ -56,16 +56,18 @@ class Sources(Family):
             message = f"{named(s.subject for s in back)} {'gives' if len(back) == 1 else 'give'} values again"
             yield SourceBack(message + after(back), tuple(ReadAgain(s.subject, lasted(s), s.more) for s in back))
 
-    def told(self, body: SourceSilent | SourceBack) -> Iterable[tuple[str, str]]:
-        value = SILENT if isinstance(body, SourceSilent) else NORMAL
-        return [(each.source, value) for each in body.sources]
+    def told(self, body: SourceSilent | SourceBack, at: float) -> Iterable[Told]:
+        if isinstance(body, SourceSilent):
+            return [Told(each.source, SILENT, before(each.since, at)) for each in body.sources]
+        return [Told(each.source, NORMAL) for each in body.sources]
 
 
-def _silent(key: str, look: Look) -> SilentSource:
-    seen = look.judgement.world.observed[key]
+def _silent(shift: Shift, look: Look) -> SilentSource:
+    seen = look.judgement.world.observed[shift.subject]
     age, error = seen.age(look.mono), seen.error
     trouble, message = (str(error.trouble), error.message) if error is not None else ("", "no answer yet")
-    return SilentSource(key, seen.at, None if age is None else round(age, 1), seen.limit, trouble, message)
+    shown = None if age is None else round(age, 1)
+    return SilentSource(shift.subject, seen.at, shown, seen.limit, trouble, message, look.told_at(shift.since))
 
 
 class Unjudged(Family):
@@ -83,7 +85,7 @@ class Unjudged(Family):
         services = look.judgement.services
         lost, back = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
         if lost:
-            facts = tuple(UnjudgedService(s.subject, services[s.subject].message) for s in lost)
+            facts = tuple(UnjudgedService(s.subject, services[s.subject].message, look.told_at(s.since)) for s in lost)
             since = utc(look.told_at(min(s.since for s in lost)))
             verb = "is" if len(lost) == 1 else "are"
             yield ServiceUnknown(
@@ -94,6 +96,7 @@ class Unjudged(Family):
             healths = named(f"{f.service} ({f.health})" for f in found)
             yield ServiceKnown(f"known again{after(back)}: {healths}", found)
 
-    def told(self, body: ServiceUnknown | ServiceKnown) -> Iterable[tuple[str, str]]:
-        value = UNKNOWN if isinstance(body, ServiceUnknown) else NORMAL
-        return [(each.service, value) for each in body.services]
+    def told(self, body: ServiceUnknown | ServiceKnown, at: float) -> Iterable[Told]:
+        if isinstance(body, ServiceUnknown):
+            return [Told(each.service, UNKNOWN, before(each.since, at)) for each in body.services]
+        return [Told(each.service, NORMAL) for each in body.services]

@@ -42,7 +42,7 @@ class NightWatch:
         family = self._by_body.get(type(recorded.body))
         if family is not None:
             self._waiting[family] = max(0, self._waiting[family] - 1)
-            family.follower.recorded(family.told(recorded.body), self._setting.mono(recorded))
+            family.follower.recorded(family.told(recorded.body, recorded.at), self._setting.mono(recorded))
 
     def notice(self, now_mono: float) -> list[Event]:
         """What has changed for good since the last look."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from state.detection.events import ServiceImpaired, ServiceRecovered
 from state.detection.observations import (
     AlertFired,
@@ -46,6 +48,32 @@ def test_a_silent_source_is_recorded_once_with_its_facts_and_again_when_it_is_ba
     assert isinstance(back, SourceBack)
     assert back.sources[0].more == 0
     assert 25 < (back.sources[0].seconds or 0) < 31
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("seconds", [12, 40])
+def test_what_it_took_counts_from_its_beginning_and_not_from_its_entry(
+    night: Night, seconds: int, restarted: bool
+) -> None:
+    """A service is unknown from the instant its last figures are too old; that is told some seconds later."""
+    night.put(METRICS, figures(0.0))
+    night.sleep(20)
+    night.mark = len(night.journal)
+    night.put(METRICS, None)
+    night.sleep(seconds - 1)
+    assert night.bodies(ServiceUnknown)
+    if restarted:
+        night.restart()
+    night.sleep(1)
+    night.put(METRICS, figures(0.0))
+    night.sleep(10)
+    [back] = night.bodies(SourceBack)
+    [known] = night.bodies(ServiceKnown)
+    assert isinstance(back, SourceBack)
+    assert isinstance(known, ServiceKnown)
+    for took in (back.sources[0].seconds, known.services[0].seconds):
+        assert took is not None
+        assert seconds - LIMIT - 2 <= took <= seconds - LIMIT + 2
 
 
 def test_a_lost_poll_is_no_entry(night: Night) -> None:
