@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -59,6 +60,14 @@ select pg_is_in_recovery() as in_recovery,
   has_function_privilege('pg_read_file(text, bigint, bigint, boolean)', 'execute') as reads_files
 from (select 1) as always left join pg_stat_wal_receiver as wr on true
 """
+ENDED = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.IdleSessionTimeoutError,
+    ConnectionError,
+)
+"""How a connection says that the server ended it; also in the middle of the driver's own protocol."""
 HISTORY = "select pg_read_file($1, 0, 65536, true)"
 
 
@@ -90,7 +99,7 @@ class PostgresNode:
                 async with asyncio.timeout(deadline), self._turn:
                     return await self._read(deadline)
             async with self._turn:  # no waiting, so the driver's own timer is enough
-                return await self._read(deadline)
+                return await self._read_kept(deadline)
         except TimeoutError as error:
             message = f"PostgreSQL {self.node} did not answer within {deadline:g} s"
             raise ReadFailure(Trouble.TIMEOUT, message) from error
@@ -109,6 +118,16 @@ class PostgresNode:
             await connection.close(timeout=CLOSE_SECONDS)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             connection.terminate()
+
+    async def _read_kept(self, deadline: float) -> PostgresReading:
+        """Read over the connection that is kept. A server may end it while it is idle: then once over a new one."""
+        began = time.monotonic()
+        try:
+            return await self._read(deadline)
+        except ENDED:
+            left = max(0.01, deadline - (time.monotonic() - began))
+            async with asyncio.timeout(left):
+                return await self._read(left)
 
     async def _read(self, deadline: float) -> PostgresReading:
         connection, statement = self._connection, self._statement

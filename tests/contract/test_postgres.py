@@ -93,10 +93,36 @@ async def test_one_connection_is_kept_and_replaced_when_it_dies(pair: Pair) -> N
         await primary.read(deadline=2)
         assert primary._connection is first
         pair.psql(pair.primary, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'recovery'")
-        with pytest.raises(ReadFailure) as failure:
-            await primary.read(deadline=2)
-        assert failure.value.trouble is Trouble.ERROR
-        assert (await primary.read(deadline=2)).timeline == 1
+        assert (await primary.read(deadline=5)).timeline == 1
+        assert primary._connection is not first
+
+
+async def test_s40_idle_sessions_that_the_server_ends_cost_no_reading(pair: Pair) -> None:
+    pair.psql(pair.primary, "alter role recovery set idle_session_timeout = '100ms'")
+    try:
+        async with node(pair.primary) as primary:
+            seen = []
+            for _ in range(3):
+                assert (await primary.read(deadline=5)).timeline == 1
+                seen.append(primary._connection)
+                await asyncio.sleep(0.5)
+            assert len(set(seen)) == len(seen), "no session was ended"
+    finally:
+        pair.psql(pair.primary, "alter role recovery reset idle_session_timeout")
+
+
+async def test_s40_a_server_that_ends_the_kept_session_and_takes_no_new_one_is_an_error(pair: Pair) -> None:
+    async with node(pair.primary) as primary:
+        await primary.read(deadline=2)
+        pair.psql(pair.primary, "alter role recovery connection limit 0")
+        try:
+            ended = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'recovery'"
+            pair.psql(pair.primary, ended)
+            with pytest.raises(ReadFailure) as failure:
+                await primary.read(deadline=5)
+        finally:
+            pair.psql(pair.primary, "alter role recovery connection limit -1")
+    assert failure.value.trouble is Trouble.ERROR
 
 
 async def test_wrong_password_is_denied_and_not_shown(pair: Pair) -> None:
