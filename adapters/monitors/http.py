@@ -16,6 +16,7 @@ from state.world.readings import ProbeReading
 
 KIND = "http"
 MAX_ANSWER = 1 << 20
+"""Bytes of an answer that are read: its status is known then, and its end is not waited for."""
 
 
 class HttpTarget(ProbeEntry):
@@ -51,9 +52,9 @@ class HttpProbe:
         self._path = path
 
     async def read(self, *, deadline: float) -> ProbeReading:
-        """Status and seconds of a complete answer with any status. Raises ReadFailure, also on a redirect."""
+        """Status and seconds of an answer with any status. Raises ReadFailure, also on a redirect."""
         began = time.perf_counter()
-        answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER, decode=False)
+        answer = await self._reader.fetch(self._path, deadline=deadline, cap=MAX_ANSWER, decode=False, cut=True)
         return ProbeReading(self.target, answer.status, time.perf_counter() - began)
 
     async def close(self) -> None:

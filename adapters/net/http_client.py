@@ -76,8 +76,9 @@ def address(origin: Origin, path: str) -> URL:
     return URL(f"{origin.scheme}://{origin.netloc}{origin.prefix}{path}", encoded=True)
 
 
-async def whole(answer: aiohttp.ClientResponse, cap: int, *, decode: bool = True) -> Reply:
-    """The answer to its end, with a body of at most `cap` bytes, decoded unless nobody reads it.
+async def whole(answer: aiohttp.ClientResponse, cap: int, *, decode: bool = True, cut: bool = False) -> Reply:
+    """The answer to its end, with a body of at most `cap` bytes, decoded unless nobody reads it. One that is `cut` ends
+    after `cap` bytes, and its connection with it.
 
     Raises UnusableAnswer, and ClientPayloadError when the answer is cut short.
     """
@@ -88,8 +89,11 @@ async def whole(answer: aiohttp.ClientResponse, cap: int, *, decode: bool = True
     while piece := await answer.content.readany():
         pieces.append(piece)
         size += len(piece)
-        if size > cap:
+        if size > cap and not cut:
             raise _oversize(cap)
+        if size > cap:
+            answer.close()
+            break
     content = b"".join(pieces)
     if decode and content and "Content-Encoding" in headers:
         content = _decoded(content, headers["Content-Encoding"].lower(), cap)

@@ -66,10 +66,12 @@ class HttpReader:
             raise ReadFailure(Trouble.EMPTY, f"{self.origin.netloc} sent an empty answer to {_short(path)}")
         return answer
 
-    async def fetch(self, path: str, *, deadline: float, cap: int = MAX_BODY, decode: bool = True) -> Reply:
-        """Any answer except a redirect; without `decode` its body stays as it was encoded. Raises ReadFailure on a
-        redirect, an answer that is not complete, larger than `cap` bytes or in an unknown encoding, and on no answer
-        within the deadline in seconds."""
+    async def fetch(
+        self, path: str, *, deadline: float, cap: int = MAX_BODY, decode: bool = True, cut: bool = False
+    ) -> Reply:
+        """Any answer except a redirect; without `decode` its body stays as it was encoded, and a larger one ends after
+        `cap` bytes where it is `cut`. Raises ReadFailure on a redirect, an answer that is not complete, larger than
+        `cap` bytes or in an unknown encoding, and on no answer within the deadline in seconds."""
         url = address(self.origin, path)
         where = self.origin.netloc
         secret = None if self._credential is None else {"Authorization": self._credential.header()}
@@ -78,7 +80,7 @@ class HttpReader:
                 asyncio.timeout(deadline),
                 self._client().get(url, headers=secret, allow_redirects=False) as response,
             ):
-                answer = await whole(response, cap, decode=decode)
+                answer = await whole(response, cap, decode=decode, cut=cut)
         except TimeoutError as error:
             raise ReadFailure(Trouble.TIMEOUT, f"{where} did not answer within {deadline:g} s") from error
         except UnusableAnswer as error:

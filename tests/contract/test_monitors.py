@@ -109,6 +109,26 @@ async def test_probe_tells_status_and_time(context: AdapterContext, status: int,
     assert 0 < reading.seconds < 1
 
 
+@pytest.mark.parametrize("status", [200, 503])
+async def test_s10_a_probe_of_a_large_page_has_its_status(context: AdapterContext, status: int) -> None:
+    async with canned({"GET /": (status, "x" * 3_000_000)}) as server:
+        target = {"site": "east", "service": "checkout", "url": f"{server.url}/"}
+        (source,) = http.build("probes", http.OPTIONS(kind="http", targets={"checkout-east": target}), context)
+        for _ in range(3):
+            reading = await source.read()
+            assert isinstance(reading, ProbeReading)
+            assert (reading.status, reading.ok) == (status, status == 200)
+        await source.close()
+
+
+async def test_s10_a_probe_of_a_page_that_is_cut_short_is_an_error(context: AdapterContext) -> None:
+    short = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\nConnection: close\r\n\r\n" + b"x" * 1000
+    async with canned({"GET /": short}) as server:
+        target = {"site": "east", "service": "checkout", "url": f"{server.url}/"}
+        sources = http.build("probes", http.OPTIONS(kind="http", targets={"checkout-east": target}), context)
+        assert await trouble_of(sources) is Trouble.ERROR
+
+
 METRICS = 'http_requests_total{{service="checkout",release="v1",code="200"}} {}\n'
 
 
