@@ -35,6 +35,11 @@ SENT_AGAIN = 120.0
 """Seconds after its start within which an Alertmanager has every alert again: it keeps none, and a Prometheus sends
 each again after a minute and its interval of evaluation, a minute too unless set."""
 
+REMEMBERED = 86_400.0
+"""Seconds for which a watchdog alert that was seen is missed; after that its Prometheus is gone for good."""
+COMMON = ("alertname", "severity")
+"""Labels that watchdog alerts have in common."""
+
 
 class AlertmanagerOptions(MonitorEntry, Single):
     """`url` of the server; `watchdog` is the alert that always fires, as proof that alerting works.
@@ -67,6 +72,7 @@ class Alertmanager:
         self._confirmations = Confirmations()
         self._peers: frozenset[str] = frozenset()
         self._started: float | None = None
+        self._dogs: dict[str, tuple[str, float]] = {}
         self._asked = self._status_due = 0.0
 
     async def read(self, *, deadline: float) -> AlertsReading:
@@ -93,13 +99,18 @@ class Alertmanager:
         proof = [dog for dog in active if self._confirmed(dog, clock, now)]
         self._confirmations.keep({_copy(dog) for dog in active})
         others = tuple(alert for alert in alerts if alert not in dogs)
+        self._dogs |= {dog.fingerprint: (_told(dog), clock) for dog in proof}
+        proven = frozenset(dog.fingerprint for dog in proof)
+        lost = {each: seen for each, seen in self._dogs.items() if each not in proven and clock - seen[1] < REMEMBERED}
         doubtful = None if proof else next(iter([*active, *dogs]), None)
         awaited = None
         if not dogs and self._started is not None and 0 <= clock - self._started < SENT_AGAIN:
             awaited = self._started + SENT_AGAIN
         if not proof:
             self._status_due = min(self._status_due, self._asked + STATUS_SOON)
-        return AlertsReading(others, bool(proof), doubtful, self._peers, awaited)
+        if lost and self._started is not None and 0 <= clock - self._started < SENT_AGAIN:
+            lost = {}  # it started a moment ago, and what it lacks may still come
+        return AlertsReading(others, bool(proof), doubtful, self._peers, awaited, proven, lost)
 
     def _confirmed(self, dog: Alert, clock: float, now: float) -> bool:
         if dog.updated_at is None:
@@ -137,6 +148,12 @@ class Alertmanager:
 
     async def close(self) -> None:
         await self._reader.close()
+
+
+def _told(dog: Alert) -> str:
+    """The labels that tell one watchdog from another."""
+    shown = (f"{name}={value}" for name, value in sorted(dog.labels.items()) if name not in COMMON)
+    return ", ".join(shown) or dog.name
 
 
 def _copy(dog: Alert) -> str:

@@ -130,7 +130,21 @@ def _doubts(
             name = ", ".join(key.partition(":")[2] for key in members if answers[key] is not None)
             doubts.append(f"{name}: {_watchdog(heard)}")
             waits += [until] if (until := _awaited(heard)) is not None else []
+        doubts += _lost(members, heard)
     return notes, doubts, waits
+
+
+def _lost(members: list[str], heard: list[AlertsReading]) -> list[str]:
+    """The watchdog alerts that one Alertmanager had and has no more: the servers that sent them may be down."""
+    if not any(reading.watchdog for reading in heard):
+        return []  # that is said already
+    proven = frozenset[str]().union(*(reading.watchdogs for reading in heard))
+    lost = {key: seen for reading in heard for key, seen in reading.lost.items() if key not in proven}
+    name = members[0].partition(":")[2]
+    return [
+        f"{name}: no watchdog alert {labels} since {utc(until)}, so its alerting may be down"
+        for labels, until in lost.values()
+    ]
 
 
 def _watchdog(heard: list[AlertsReading]) -> str:

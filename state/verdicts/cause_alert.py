@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from state.api.views.causes import Cause, SubjectKind
 from state.estate.model import Estate
@@ -14,6 +15,9 @@ from state.verdicts.evidence import rank, worst
 from state.world.readings import AlertsReading
 from state.world.world import World
 
+SHOWN = 300
+"""So many signs of an alert's own text are shown in its cause."""
+
 
 def alert_causes(estate: Estate, world: World, now_mono: float, told: Mapping[str, Health]) -> list[Cause]:
     """Firing alerts by name. One that has a label with a name in `told` has its cause there already, unless it is worse
@@ -24,7 +28,7 @@ def alert_causes(estate: Estate, world: World, now_mono: float, told: Mapping[st
         said = max((rank(told[n]) for n in known.alert.labels.values() if n in told), default=0)
         if rank(known.alert.health) > said:
             by_name.setdefault(known.alert.name, []).append(known)
-    found = [_firing(name, alerts) for name, alerts in by_name.items()]
+    found = [_firing(name, alerts, world) for name, alerts in by_name.items()]
     keys = world.keys("alerts")
     silent = any(world.fresh(key, AlertsReading, now_mono) is None for key in keys)  # then that source is the cause
     if keys and not verdict.proven and not silent:
@@ -35,14 +39,28 @@ def alert_causes(estate: Estate, world: World, now_mono: float, told: Mapping[st
     return found
 
 
-def _firing(name: str, alerts: Sequence[KnownAlert]) -> Cause:
+def _firing(name: str, alerts: Sequence[KnownAlert], world: World) -> Cause:
+    """Since the oldest of them fires by its own time, not since the engine first saw it."""
     first = alerts[0].alert
     count = f", {len(alerts)} times" if len(alerts) > 1 else ""
-    what = f"alert fires{count}: {first.summary}" if first.summary else f"alert fires{count}"
+    summary = first.summary
+    if len(summary) > SHOWN:
+        summary = f"{summary[:SHOWN]}… (whole on Alerts, Enter on its row)"
+    what = f"alert fires{count}: {summary}" if summary else f"alert fires{count}"
     steps = "No cause of this alert is known here. By hand: follow the alert's own runbook or description."
     health = worst(known.alert.health for known in alerts)
     sources = tuple(dict.fromkeys(key for known in alerts for key in known.sources))
-    return _cause(f"alert/{name}", name or "an alert without a name", health, what, steps, sources)
+    made = _cause(f"alert/{name}", name or "an alert without a name", health, what, steps, sources)
+    return replace(made, since_mono=_since(alerts, world))
+
+
+def _since(alerts: Sequence[KnownAlert], world: World) -> float | None:
+    """When the oldest began, by the engine's monotonic clock; None where none tells it."""
+    starts = [known.alert.started_at for known in alerts if known.alert.started_at > 0]
+    seen = world.observed.get(alerts[0].sources[0])
+    if not starts or seen is None or seen.at is None or seen.mono is None:
+        return None
+    return seen.mono - max(0.0, seen.at - min(starts))
 
 
 def _cause(key: str, name: str, health: Health, what: str, steps: str, sources: tuple[str, ...]) -> Cause:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from state.api.views.causes import Cause, Forecast, ForecastKind, SubjectKind, Victim
+from state.errors import Trouble
 from state.estate.model import Estate
 from state.health import Health
+from state.text import cut_middle
 from state.verdicts.cause_parts import hand
-from state.verdicts.evidence import no_data_reason
+from state.verdicts.evidence import SHOWN, WAITING, no_data_reason
 from state.verdicts.reach import names_of
 from state.world.freshness import Freshness
+from state.world.observed import Observed
+from state.world.readings import Reading
 from state.world.world import World
 
 ROLES = {"metrics": "figures", "alerts": "alerts", "balancer": "servers", "dns": "answers", "patroni": "Patroni"}
 """What each role of source tells. Servers of databases and probes are judged with what they belong to."""
+
+UNREACHED = ("refused", "unreachable", "No route", "closed", "reset", "not known", "No such file", "Name or service")
+"""In the reason of a source that was not reached."""
 
 
 def source_causes(
@@ -34,12 +41,10 @@ def source_causes(
         blind = role == "alerts" or any(v.name in unknown for v in victims)
         manager = role == "patroni"
         shown = f"Patroni {name.partition('/')[2]}" if manager else name
-        silent = "has not answered yet" if seen.mono is None else "does not answer"
+        silent, advice = _silence(seen, shown)
         what = f"{silent} here" if manager else f"its {ROLES[role]} are unknown, it {silent}"
-        steps = (
-            f"By hand: does {shown} run, and does this engine's host reach it? The engine asks again by itself."
-            f" Last: {no_data_reason(seen)}."
-        )
+        last = f"The engine asks again by itself. Last: {no_data_reason(seen)}."
+        steps = f"By hand: {advice} {last}"
         found.append(
             Cause(
                 key=f"source/{key}",
@@ -57,6 +62,22 @@ def source_causes(
             )
         )
     return found
+
+
+def _silence(seen: Observed[Reading], shown: str) -> tuple[str, str]:
+    """What a source does instead of answering well, and what to look at, by the kind of its trouble."""
+    said = f": {cut_middle(seen.error.message, SHOWN)}" if seen.error is not None and seen.error.message else ""
+    trouble = seen.error.trouble if seen.error is not None else None
+    if trouble is Trouble.DENIED:
+        return f"refuses this engine{said}", f"are the credential and the rights of this engine at {shown} right?"
+    if trouble is Trouble.EMPTY and seen.error is not None and seen.error.message != WAITING:
+        return f"answers without content{said}", f"is this the right address of {shown}, and does it have data?"
+    if trouble is Trouble.TIMEOUT:
+        return "does not answer in time", f"does {shown} run, and is its answer too slow or too large for `deadline`?"
+    if trouble is Trouble.ERROR and not any(each in said for each in UNREACHED):
+        return f"gives no usable answer{said}", f"{shown} was reached, so look at what it answers."
+    silent = "has not answered yet" if seen.mono is None else "does not answer"
+    return silent, f"does {shown} run, and does this engine's host reach it?"
 
 
 def _with_its_node(key: str, world: World, now_mono: float) -> bool:

@@ -180,8 +180,11 @@ class Lack(StrEnum):
     NO_INF = "no +Inf"
     NO_CODE = "no code"
     STRANGE_CODE = "strange code"
+    NO_UNIT = "no unit"
     FALLS = "falls"
+    SEVERAL = "several"
     DOWN = "down"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,8 @@ class Scraping:
 class MissingTarget:
     """A scrape target whose figures of a service are left out: what became of its answer, or why it gives no figure.
 
-    `known`: its last good answer counted the service. Before its first answer nobody knows what it counts.
+    `known`: its last good answer counted the service. Before its first answer nobody knows what it counts. `since`:
+    its last good answer, or when it was found to give none (epoch seconds).
     """
 
     target: str
@@ -216,6 +220,7 @@ class MissingTarget:
     trouble: Trouble | None = None
     message: str = ""
     lack: Lack | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +230,7 @@ class ServiceTraffic:
     `p99_beyond`: the p99 is at least `p99`, the highest finite bound of its histogram. `lack` is why there is no
     request rate, `p99_lack` why there is no p99; None also where there were no requests. `errors_lack` is why nobody
     knows which requests failed; `code` is the label that should tell it. `missing` are the targets that the figures
-    lack: they are those of the others.
+    lack: they are those of the others. `targets` is how many there are in all, 0 = not known.
     """
 
     service: str
@@ -240,6 +245,7 @@ class ServiceTraffic:
     errors_lack: Lack | None = None
     code: str = "code"
     missing: tuple[MissingTarget, ...] = ()
+    targets: int = 0
 
 
 PastPoint = tuple[float, float | None, float | None, float | None]
@@ -285,7 +291,8 @@ class AlertsReading:
     firing' proves nothing, and `doubtful` is the watchdog alert as it is, if there is one.
 
     Sources with a common member of `cluster` are one Alertmanager in several processes. `awaited`: it started so lately
-    that its watchdog alert may still come, at the latest at this time of its own clock (epoch seconds).
+    that its watchdog alert may still come, at the latest at this time of its own clock (epoch seconds). `watchdogs` are
+    the fingerprints of those that prove it, `lost` those that did so before: their labels, and until when.
     """
 
     alerts: tuple[Alert, ...]
@@ -293,6 +300,8 @@ class AlertsReading:
     doubtful: Alert | None = None
     cluster: frozenset[str] = frozenset()
     awaited: float | None = None
+    watchdogs: frozenset[str] = frozenset()
+    lost: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
