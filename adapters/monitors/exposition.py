@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from adapters.monitors.figures import FALLING_SHARE, FALLS_AT_LEAST, FALLS_LOOKED_AT, Naming
+from adapters.monitors.processes import STARTED, ProcessWatch, plausible
 from state.errors import ReadFailure, Trouble
 
 ACCEPT = "text/plain; version=0.0.4"
@@ -60,10 +61,21 @@ class SampleSeries(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Every wanted counter of one answer; `at` is monotonic seconds, when its newest sample was taken."""
+    """Every wanted counter of one answer; `at` is monotonic seconds, when its newest sample was taken. `totals` are the
+    requests of each service over all its series."""
 
     at: float
     values: dict[bytes, float]
+    totals: dict[str, float]
+
+
+class _Page(NamedTuple):
+    """What an answer says: its counters, the newest timestamp of each service's requests, infinite where a line has
+    none, and when its process started, if it says so once."""
+
+    values: dict[bytes, float]
+    stamps: dict[str, float]
+    started: float | None
 
 
 class SampleLine(NamedTuple):
@@ -152,6 +164,7 @@ class Exposition:
         """The key of a series by its text on the last page: some exporters change the order of its labels."""
         self._ring: deque[Sample] = deque()
         self._behind: dict[str, float] = {}
+        self._processes = ProcessWatch()
         self._falls: dict[bytes, int] = {}
         """A bit for each of a request counter's last steps, 1 where it fell, behind a leading 1."""
         self._gauge = re.compile(rb"^#[ \t]+TYPE[ \t]+" + naming.requests.encode() + rb"[ \t]+gauge\b", re.MULTILINE)
@@ -168,7 +181,7 @@ class Exposition:
         if self._gauge.search(body):
             raise ReadFailure(Trouble.ERROR, f"{self.naming.requests} is a gauge and no counter: check `requests`")
         try:
-            values, stamps = self._values(body)
+            values, stamps, started = self._values(body)
         except UnreadableLine as error:
             raise ReadFailure(Trouble.ERROR, error.message) from error
         unit = 1.0 if body.rstrip().endswith(EOF) else 1000.0  # OpenMetrics has seconds, the older format milliseconds
@@ -177,25 +190,51 @@ class Exposition:
         at -= least
         if self._ring and at <= self._ring[-1].at:
             return  # the same samples as before: the target took no new ones
-        self._watch_falls(values)
+        totals: dict[str, float] = {}
+        for key, value in values.items():
+            if (series := self._known[key]).le is None:
+                totals[series.service] = totals.get(series.service, 0.0) + value
+        restarted = self._processes.restarted(started, at, totals)
+        for service in self._watch_falls(values, restarted=restarted):
+            most = self._plausible(service, at - self._ring[-1].at)
+            if most is None:
+                self._ring.clear()  # how much it can have counted since its start is not known yet: begin again
+                break
+            if totals[service] > most:
+                self._processes.tell(service, at)
         self._behind = {service: each - least for service, each in late.items()}
-        self._ring.append(Sample(at, values))
+        self._ring.append(Sample(at, values, totals))
 
-    def _watch_falls(self, values: dict[bytes, float]) -> None:
+    def _watch_falls(self, values: dict[bytes, float], *, restarted: bool) -> set[str]:
+        """The services of which a request counter has just fallen; what falls as its process starts again is a counter
+        all the same."""
         before = self._ring[-1].values if self._ring else {}
-        falls = {}
+        falls, fallen = {}, set()
         for key, value in values.items():
             if self._known[key].le is None:
                 steps = self._falls.get(key, 1)
                 if key in before:
-                    steps = steps << 1 | (value < before[key])
+                    fell = value < before[key]
+                    steps = steps << 1 | (fell and not restarted)
+                    if fell:
+                        fallen.add(self._known[key].service)
                     if steps >> FALLS_LOOKED_AT + 1:
                         steps = steps % (1 << FALLS_LOOKED_AT) | 1 << FALLS_LOOKED_AT
                 falls[key] = steps
         self._falls = falls
+        return fallen
+
+    def _plausible(self, service: str, seconds: float) -> float | None:
+        """How many requests of a service a process can have counted from 0 in so many seconds, None = unknown."""
+        totals = [(each.at, each.totals[service]) for each in self._ring if service in each.totals]
+        return plausible(totals, seconds)
+
+    def several(self) -> set[str]:
+        """The services that several processes count behind this one address."""
+        return self._processes.several(self._ring[-1].at) if self._ring else set()
 
     def falling(self) -> set[str]:
-        """The services of which a request counter falls again and again: it is none."""
+        """The services of which a request counter falls again and again, and no restart explains it: it is none."""
         found = set()
         for key, steps in self._falls.items():
             fell = steps.bit_count() - 1
@@ -203,16 +242,17 @@ class Exposition:
                 found.add(self._known[key].service)
         return found
 
-    def _values(self, body: bytes) -> tuple[dict[bytes, float], dict[str, float]]:
-        """The counters of a page and the newest timestamp of each service's requests, infinite where a line has none.
-
-        Raises UnreadableLine.
-        """
+    def _values(self, body: bytes) -> _Page:
+        """The wanted counters of a page. Raises UnreadableLine."""
         values: dict[bytes, float] = {}
+        starts: list[float] = []
         stamps: dict[str, float] = {}
         spoiled: set[str] = set()
         here: dict[bytes, bytes] = {}
-        for line in samples(body, (self.naming.requests, self.naming.durations)):
+        for line in samples(body, (self.naming.requests, self.naming.durations, STARTED)):
+            if line.key.startswith(STARTED.encode()):
+                starts.append(line.value)
+                continue
             key = self._spelled.get(line.key) or self._parse(line)
             if key in here:
                 raise UnreadableLine(line.number, b"the same series again: " + line.key)
@@ -232,7 +272,7 @@ class Exposition:
         if len(self._known) > 2 * len(here) + MOST_GONE:  # series come and go
             held = set().union(here, *(answer.values for answer in self._ring))
             self._known = {each: self._known[each] for each in held}
-        return values, stamps
+        return _Page(values, stamps, starts[0] if len(starts) == 1 and math.isfinite(starts[0]) else None)
 
     def forget(self, now: float) -> None:
         """Drop the answers older than the window, but for the last one: it tells how old the newest samples are."""
@@ -251,23 +291,35 @@ class Exposition:
         return {each.service for each in series if each.le is None} | self.spoiled
 
     def rates(self) -> dict[SampleSeries, float]:
-        """Increase per second inside the window of every counter seen at least twice; a reset counts from 0."""
+        """Increase per second inside the window of every counter with an increase to tell; a reset counts from 0.
+
+        So does a series that the answer before did not have, while the service was counted there: each failed request
+        may be a series of its own. One with more than a process can have counted since was counted elsewhere before.
+        """
         increase: dict[bytes, float] = {}
-        first: dict[bytes, float] = {}
-        last: dict[bytes, tuple[float, float]] = {}
-        for at, values in self._ring:
-            for key, value in values.items():
-                if (before := last.get(key)) is None:
-                    first[key] = at
-                else:
-                    step = value - before[1]
-                    increase[key] = increase.get(key, 0.0) + (step if step >= 0 else value)
-                last[key] = (at, value)
+        last: dict[bytes, float] = {}
+        spans: dict[str, tuple[float, float]] = {}
+        previous: Sample | None = None
+        for sample in self._ring:
+            at, most = sample.at, dict[str, float]()
+            for service in sample.totals:
+                spans[service] = (spans[service][0] if service in spans else at, at)
+            for key, value in sample.values.items():
+                if (before := last.get(key)) is not None:
+                    increase[key] = increase.get(key, 0.0) + (value - before if value >= before else value)
+                elif previous is not None and (service := self._known[key].service) in previous.totals:
+                    if service not in most:
+                        most[service] = self._plausible(service, at - previous.at) or 0.0
+                    if value <= most[service]:
+                        increase[key] = value
+                last[key] = value
+            previous = sample
         rates: dict[SampleSeries, float] = {}
         for key, total in increase.items():
-            if last[key][0] > first[key]:
-                series = self._known[key]
-                rates[series] = rates.get(series, 0.0) + total / (last[key][0] - first[key])
+            series = self._known[key]
+            first, newest = spans.get(series.service, (0.0, 0.0))
+            if newest > first:
+                rates[series] = rates.get(series, 0.0) + total / (newest - first)
         return rates
 
     def _parse(self, line: SampleLine) -> bytes:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
@@ -29,12 +30,26 @@ LEAST = 10.0
 """Seconds below which neither window nor limit follows the interval: a poll may come late."""
 FALLS_LOOKED_AT = 20
 """Samples in which falls are counted: a counter falls when its server restarts."""
-FALLS_AT_LEAST, FALLING_SHARE = 2, 0.25
-"""What falls so often, and in such a share of its samples, is no counter."""
+FALLS_AT_LEAST, FALLING_SHARE = 2, 0.34
+"""What falls so often, and in such a share of its samples, is no counter: a server that restarts all the time is read
+a few times in between."""
 WINDOW_SAMPLES = 4.0
 """Intervals in the window: a rate needs two samples, and a scrape may fail."""
 LIMIT_SAMPLES = 2.5
 """Intervals after which a sample is too old: one scrape may fail, two may not. The window still holds two then."""
+
+
+class TimeUnit(StrEnum):
+    """The unit of a histogram of durations."""
+
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+    NANOSECONDS = "ns"
+
+
+UNITS = {TimeUnit.SECONDS: 1.0, TimeUnit.MILLISECONDS: 1e-3, TimeUnit.MICROSECONDS: 1e-6, TimeUnit.NANOSECONDS: 1e-9}
+"""In seconds."""
 
 
 class Naming(Entry):
@@ -48,6 +63,8 @@ class Naming(Entry):
     service: str = Field(default="service", pattern=LABEL)
     release: str = Field(default="release", pattern=LABEL)
     code: str = Field(default="code", pattern=LABEL)
+    unit: TimeUnit | None = None
+    """The unit of `durations`; without it, that of its name."""
     errors: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Values of `code` that failed requests have; without them, those of HTTP."""
     window: Seconds | None = None
@@ -73,6 +90,22 @@ class Naming(Entry):
         """Whether one digit is a class of statuses (Envoy): elsewhere it may be a code of gRPC."""
         return "class" in self.code
 
+    @property
+    def seconds(self) -> float | None:
+        """A unit of `durations` in seconds; None where neither the estate nor the metric's name tells it."""
+        if self.unit is not None:
+            return UNITS[self.unit]
+        end = self.durations.removesuffix("_bucket").rpartition("_")[2]
+        return next((UNITS[each] for each in TimeUnit if end in (each.value, each.name.lower())), None)
+
+    def in_seconds(self, found: Percentile) -> Percentile:
+        """A quantile in the unit of `durations` in seconds."""
+        if found.value is None or self.seconds == 1.0:
+            return found
+        if self.seconds is None:
+            return Percentile(None, lack=Lack.NO_UNIT)
+        return found._replace(value=found.value * self.seconds)
+
     def scraping(self, interval: float | None, age: float | None = None) -> Scraping:
         """Window and limit for samples that come at this interval, in seconds; None while it is not known."""
         steps = interval or 0.0
@@ -81,7 +114,7 @@ class Naming(Entry):
 
 
 class Percentile(NamedTuple):
-    """A quantile in seconds; `beyond`: it is at least this. `lack` is why there is none, None = no observations."""
+    """A quantile; `beyond`: it is at least this. `lack` is why there is none, None = no observations."""
 
     value: float | None
     beyond: bool = False
@@ -95,13 +128,15 @@ NOTHING = Percentile(None)
 class Tally:
     """Rates by service and release as they are found; a missing key means no data. `spoiled` services have a counter
     that is not a number: the rest of it would be half a figure. `falling` services are counted by what falls again and
-    again. `untold` requests are those of which nobody knows whether they failed, and why."""
+    again, `several` by several processes at one address. `untold` requests are those of which nobody knows whether they
+    failed, and why."""
 
     rates: dict[Pair, float] = field(default_factory=dict)
     errors: dict[Pair, float] = field(default_factory=dict)
     buckets: dict[Pair, Buckets] = field(default_factory=lambda: defaultdict(dict))
     spoiled: set[str] = field(default_factory=set)
     falling: set[str] = field(default_factory=set)
+    several: set[str] = field(default_factory=set)
     untold: dict[Pair, Lack] = field(default_factory=dict)
 
     def add_rate(self, pair: Pair, rate: float, code: str, naming: Naming) -> None:
@@ -127,6 +162,7 @@ class Tally:
                 self.add_bucket(pair, bound, rate)
         self.spoiled |= other.spoiled.intersection(services)
         self.falling |= other.falling.intersection(services)
+        self.several |= other.several.intersection(services)
         self.untold |= {pair: lack for pair, lack in other.untold.items() if pair[0] in services}
 
     def add_bucket(self, pair: Pair, bound: float, rate: float) -> None:
@@ -134,12 +170,12 @@ class Tally:
         buckets = self.buckets[pair]
         buckets[bound] = buckets.get(bound, 0.0) + rate
 
-    def traffic(self, scrapings: Mapping[str, Scraping | None], code: str = "code") -> dict[str, ServiceTraffic]:
+    def traffic(self, scrapings: Mapping[str, Scraping | None], naming: Naming) -> dict[str, ServiceTraffic]:
         """The figures of these services; one without scraping has no series. No failed request while all tell whether
-        they failed is a ratio of 0; no requests is no data. `code` is the label that tells it."""
-        return {name: self._service(name, scraping, code) for name, scraping in sorted(scrapings.items())}
+        they failed is a ratio of 0; no requests is no data."""
+        return {name: self._service(name, scraping, naming) for name, scraping in sorted(scrapings.items())}
 
-    def _service(self, service: str, scraping: Scraping | None, code: str) -> ServiceTraffic:
+    def _service(self, service: str, scraping: Scraping | None, naming: Naming) -> ServiceTraffic:
         pairs = sorted(pair for pair in self.rates if pair[0] == service)
         if lack := self._lack(service, scraping, bool(pairs)):
             return ServiceTraffic(service, None, None, None, lack=lack, scraping=scraping)
@@ -148,13 +184,13 @@ class Tally:
         for pair in [pair for pair in self.buckets if pair[0] == service]:
             for bound, count in self.buckets[pair].items():
                 total[bound] = total.get(bound, 0.0) + count
-        p99 = quantile(QUANTILE, total)
+        p99 = naming.in_seconds(quantile(QUANTILE, total))
         untold = next((self.untold[pair] for pair in pairs if pair in self.untold), None)
         failed = sum(self.errors.get(pair, 0.0) for pair in pairs)
         error_ratio = ratio(failed, rate) if untold is None else None
-        releases = tuple(self._release(pair) for pair in pairs)
+        releases = tuple(self._release(pair, naming) for pair in pairs)
         return ServiceTraffic(
-            service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping, untold, code
+            service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping, untold, naming.code
         )
 
     def _lack(self, service: str, scraping: Scraping | None, rated: bool) -> Lack | None:
@@ -167,12 +203,14 @@ class Tally:
             return Lack.OLD
         if service in self.spoiled:
             return Lack.NOT_A_NUMBER
+        if service in self.several:
+            return Lack.SEVERAL
         if service in self.falling:
             return Lack.FALLS
         return None if rated else Lack.FEW_SAMPLES
 
-    def _release(self, pair: Pair) -> ReleaseTraffic:
-        rate, p99 = self.rates[pair], quantile(QUANTILE, self.buckets.get(pair, {}))
+    def _release(self, pair: Pair, naming: Naming) -> ReleaseTraffic:
+        rate, p99 = self.rates[pair], naming.in_seconds(quantile(QUANTILE, self.buckets.get(pair, {})))
         error_ratio = None if pair in self.untold else ratio(self.errors.get(pair, 0.0), rate)
         return ReleaseTraffic(pair[1], rate, error_ratio, p99.value, p99.beyond)
 

@@ -10,27 +10,29 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
 from adapters.monitors.figures import FALLING_SHARE, Naming, Tally, ratio
+from adapters.monitors.places import Places
+from adapters.monitors.processes import ProcessWatch
 from adapters.monitors.promql import (
     FIGURE,
+    Place,
     PromApi,
     QuerySeries,
     bound_of,
-    down_queries,
     figures_query,
     groups,
     hour_query,
+    place_queries,
 )
 from adapters.monitors.survey import Survey
 from adapters.net.http_read import HttpReader
 from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
 from state.estate.model import MonitorEntry
-from state.world.readings import Lack, MetricsReading, MissingTarget, PastPoint, Scraping
+from state.world.readings import Lack, MetricsReading, PastPoint, Scraping
 
 KIND = "prometheus"
 SLOW = 10.0
@@ -61,6 +63,8 @@ class Prometheus:
         self._naming = naming
         self._services = tuple(services)
         self._survey = Survey(self._api, naming, self._services)
+        self._processes = ProcessWatch()
+        self._silent: dict[Place, float] = {}
         self._background: asyncio.Task[None] | None = None
         self._failed: ReadFailure | None = None
         self._past: dict[str, tuple[PastPoint, ...]] = {}
@@ -80,34 +84,41 @@ class Prometheus:
         tally = Tally()
         left = max(0.01, until - time.monotonic())
         asked = [figures_query(self._naming, names, pace) for pace, names in groups(paces)]
-        found, missing = await asyncio.gather(self._rows(asked, left), self._missing(known, left))
+        found, places = await asyncio.gather(self._rows(asked, left), self._places(known, left))
         for row in found:
             self._take(tally, ages, row)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
         scrapings.update({name: self._naming.scraping(known[name], ages.get(name)) for name in paces})
+        tally.several = self._processes.several(time.monotonic())
         if time.monotonic() - self._last > GAP:
             self._look_back, self._next_look = True, 0.0
         self._last = time.monotonic()
         past, self._past = self._past, {}
-        figures = tally.traffic(scrapings, self._naming.code)
-        return MetricsReading(
-            {n: replace(each, missing=tuple(missing.get(n, ()))) for n, each in figures.items()}, past
-        )
+        figures = tally.traffic(scrapings, self._naming)
+        return MetricsReading({name: places.told(each) for name, each in figures.items()}, past)
 
-    async def _missing(self, known: Mapping[str, float | None], deadline: float) -> dict[str, list[MissingTarget]]:
-        """The scrape targets of each service that do not answer Prometheus. Raises ReadFailure."""
+    async def _places(self, known: Mapping[str, float | None], deadline: float) -> Places:
+        """What became of the scrape targets of each service. Raises ReadFailure."""
         paces = {name: self._naming.scraping(known.get(name)) for name in self._services}
         asked = [
-            query for pace, names in groups(paces) for query in down_queries(self._survey.places(names), pace.limit)
+            (pace, query)
+            for pace, names in groups(paces)
+            for query in place_queries(self._survey.places(names), pace.limit)
         ]
-        missing: dict[str, list[MissingTarget]] = {}
-        for row in await self._rows(asked, deadline):
-            place = row.labels.get("job", ""), row.labels.get("instance", "")
-            for name in self._survey.counted_at(place):
-                lost = MissingTarget(" ".join(part for part in place if part), True, lack=Lack.DOWN)
-                if lost not in missing.setdefault(name, []):
-                    missing[name].append(lost)
-        return missing
+        answers = await asyncio.gather(*(self._api.query(query, deadline=deadline) for _, query in asked))
+        places, now = Places(self._silent), time.time()
+        for (pace, _), rows in zip(asked, answers, strict=True):
+            for row in rows:
+                place = row.labels.get("job", ""), row.labels.get("instance", "")
+                figure = row.labels.get(FIGURE, "")
+                for name in self._survey.counted_at(place):
+                    places.take(name, place, figure, now - pace.limit)
+                    if figure == "several":
+                        self._processes.tell(name, time.monotonic())
+        self._silent = places.silent()
+        if places.gone:
+            self._survey.soon(time.monotonic())  # what came in their place is not known yet
+        return places
 
     async def _rows(self, queries: Sequence[str], deadline: float) -> list[QuerySeries]:
         """The answers to some queries, asked at the same time. Raises ReadFailure."""
@@ -150,7 +161,7 @@ class Prometheus:
             rows = await self._api.query_range(query, end - POINTS * STEP, end, STEP, deadline=SLOW)
             for name in names:
                 mine = [row for row in rows if row.labels.get(self._naming.service, "") == name]
-                if points := _past(mine):
+                if points := _past(mine, self._naming.seconds):
                     self._past[name] = points
         self._look_back = not self._past
 
@@ -162,6 +173,8 @@ class Prometheus:
             ages[service] = min(ages.get(service, math.inf), max(0.0, value))
         elif figure == "bucket":
             tally.add_bucket(pair, bound_of(row), value)
+        elif figure == "several":
+            self._processes.tell(service, time.monotonic())
         elif figure == "falls" and value >= FALLING_SHARE:
             tally.falling.add(service)
         elif figure in UNTOLD and value > 0:
@@ -179,8 +192,8 @@ class Prometheus:
         await self._api.close()
 
 
-def _past(rows: Sequence[QuerySeries]) -> tuple[PastPoint, ...]:
-    """One service's points of a range query."""
+def _past(rows: Sequence[QuerySeries], unit: float | None) -> tuple[PastPoint, ...]:
+    """One service's points of a range query; `unit` is that of its durations in seconds, if it is known."""
     figures = {row.labels.get(FIGURE, ""): dict(row.points) for row in rows}
     rates, errors, p99 = (figures.get(name, {}) for name in ("rate", "errors", "p99"))
     untold = {at for name in UNTOLD for at, value in figures.get(name, {}).items() if value > 0}
@@ -189,7 +202,7 @@ def _past(rows: Sequence[QuerySeries]) -> tuple[PastPoint, ...]:
             at,
             None if at in untold else ratio(errors.get(at, 0.0), rate),
             rate if math.isfinite(rate) else None,
-            p99.get(at),
+            p99[at] * unit if at in p99 and unit is not None else None,
         )
         for at, rate in sorted(rates.items())
     )

@@ -15,13 +15,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, QUANTILE, SPECIAL, Naming
+from adapters.monitors.processes import FEW, KEPT, SAME, STARTED
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
 from state.world.readings import Scraping
 
 FIGURE = "recovery_figure"
-BATCH = 10
+BATCH = 5
 """Services in one expression: a request stays below the 8 KB that proxies take."""
 PLACES = 50
 """Scrape targets in one expression."""
@@ -148,18 +149,39 @@ def _joined(parts: Mapping[str, str]) -> str:
     return " or ".join(f'label_replace({part}, "{FIGURE}", "{name}", "", "")' for name, part in parts.items())
 
 
+NEW_AT_MOST = 1000
+"""A series that is new and has more was counted elsewhere before, and was only moved here."""
+GONE_WITHIN = 600.0
+"""Seconds for which a target that is none any more is still missed."""
+
+
+def _grown(counters: str, whole: str, naming: Naming, window: float) -> str:
+    """The increase per second of counters, of which `whole` are all that the same services have.
+
+    `rate` leaves out the first sample of a series. One that its target did not have before the window, while it counted
+    the service already, began at 0: without it, failures that have a series each are none.
+    """
+    within, before = f"[{span(window)}]", f"[{span(window)}] offset {span(window)}"
+    counted = f"on ({naming.service}, job, instance) last_over_time({whole}{before})"
+    born = f"min_over_time({counters}{within}) <= {NEW_AT_MOST} and {counted} unless last_over_time({counters}{before})"
+    return f'(rate({counters}{within}) or label_replace(({born}) / {window:g}, "{FIGURE}", "born", "", ""))'
+
+
 def _rated(naming: Naming, services: Sequence[str], window: float) -> dict[str, str]:
     only = one_of(naming.service, services)
-    both, within = f"{naming.service}, {naming.release}", f"[{span(window)}]"
-    failed = f"{only}, {naming.code}=~{text_of(naming.failed)}"
-    strange = f'{naming.code}!="", {naming.code}!~{text_of(naming.told)}'
-    return {
-        "rate": f"sum by ({both}) (rate({naming.requests}{{{only}}}{within}))",
-        "errors": f"sum by ({both}) (rate({naming.requests}{{{failed}}}{within}))",
-        "no_code": f'sum by ({both}) (rate({naming.requests}{{{only}, {naming.code}=""}}{within}))',
-        "strange": f"sum by ({both}) (rate({naming.requests}{{{only}, {strange}}}{within}))",
-        "bucket": f"sum by ({both}, le) (rate({naming.durations}{{{only}}}{within}))",
+    both = f"{naming.service}, {naming.release}"
+    chosen = {
+        "rate": "",
+        "errors": f", {naming.code}=~{text_of(naming.failed)}",
+        "no_code": f', {naming.code}=""',
+        "strange": f', {naming.code}!="", {naming.code}!~{text_of(naming.told)}',
     }
+    whole = f"{naming.requests}{{{only}}}"
+    parts = {
+        name: f"sum by ({both}) {_grown(f'{naming.requests}{{{only}{more}}}', whole, naming, window)}"
+        for name, more in chosen.items()
+    }
+    return {**parts, "bucket": f"sum by ({both}, le) (rate({naming.durations}{{{only}}}[{span(window)}]))"}
 
 
 def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
@@ -171,9 +193,15 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
         before = f"max_over_time({stamps}[{span(pace.limit)}:{span(pace.interval / 10)}])"  # blind for its last step
         parts["age_before"] = f"time() - max by ({naming.service}) ({before})"
     counters = f"{naming.requests}{{{one_of(naming.service, services)}}}"
-    seen = f"[{span(max(pace.window, FALLS_LOOKED_AT * (pace.interval or 0.0)))}]"
+    looked = max(pace.window, FALLS_LOOKED_AT * (pace.interval or 0.0))
+    seen = f"[{span(looked)}]"
     share = f"(resets({counters}{seen}) >= {FALLS_AT_LEAST}) / count_over_time({counters}{seen})"
     parts["falls"] = f"max by ({naming.service}) ({share})"
+    most = (
+        f"{3 * (pace.interval or 0.0) / looked:g} * increase({counters}{seen})"  # a restarted one has little at first
+    )
+    fell = f"(resets({counters}{seen}) > 0 and min_over_time({counters}{seen}) > {FEW:g} + {most})"
+    parts["several"] = f"count by ({naming.service}) {fell}"
     return _joined(parts)
 
 
@@ -194,13 +222,25 @@ def places_query(naming: Naming, services: Sequence[str], seconds: float) -> str
     return f"group by ({by}) (last_over_time({counted}))"
 
 
-def down_queries(places: Collection[Place], limit: float) -> Iterator[str]:
-    """Which of these scrape targets have had no good scrape for so many seconds, of those that are targets still."""
+def place_queries(places: Collection[Place], limit: float) -> Iterator[str]:
+    """What became of these scrape targets: `here` they had a good scrape within so many seconds, `down` none; `gone`
+    they were targets lately and are none now; `new` they were not before; `several` processes answer at them."""
     ordered = sorted(places)
     for start in range(0, len(ordered), PLACES):
         some = ordered[start : start + PLACES]
         jobs, instances = sorted({job for job, _ in some}), sorted({instance for _, instance in some})
-        yield f"max_over_time(up{{{one_of('job', jobs)}, {one_of('instance', instances)}}}[{span(limit)}]) == 0"
+        only = f"{{{one_of('job', jobs)}, {one_of('instance', instances)}}}"
+        up, started, seen = f"max_over_time(up{only}[{span(limit)}])", f"{STARTED}{only}", f"[{span(KEPT)}]"
+        apart = f"max_over_time({started}{seen}) - min_over_time({started}{seen}) > {SAME:g}"
+        yield _joined(
+            {
+                "here": f"({up} == 1)",
+                "down": f"({up} == 0)",
+                "gone": f"(max_over_time(up{only}[{span(GONE_WITHIN)}]) unless {up})",
+                "new": f"(({up} == 1) unless last_over_time(up{only}[{span(limit)}] offset {span(GONE_WITHIN)}))",
+                "several": f"(resets({started}{seen}) >= 2 and {apart})",
+            }
+        )
 
 
 def bound_of(row: QuerySeries) -> float:

@@ -66,7 +66,7 @@ class _Scraped:
     def __init__(self, name: str, reader: HttpReader, path: str, answers: Exposition, share: float) -> None:
         self.name = name
         self.reader, self.found, self.pace = reader, _nothing(), 0.0
-        self.answered = False
+        self.heard: float | None = None
         self.failure: ReadFailure | None = None
         self._path, self._answers, self._share = path, answers, share
         self._reading: asyncio.Task[TargetFigures] | None = None
@@ -86,7 +86,7 @@ class _Scraped:
             return
         self.failure = None
         if found is not None:
-            self.found, self.answered = found, True
+            self.found, self.heard = found, time.time()
 
     async def _ask(self, until: float) -> TargetFigures | None:
         """The figures with those of a new page; None while a large one is being read. Raises ReadFailure."""
@@ -109,15 +109,17 @@ class _Scraped:
     def missing(self, services: Sequence[str], fresh: Collection[str]) -> Iterator[tuple[str, MissingTarget]]:
         """The services whose figures lack this target; of those in `fresh` it has new samples."""
         tally, failure = self.found.tally, self.failure
-        counted = tally.spoiled | tally.falling | {service for service, _ in tally.rates}
+        counted = tally.spoiled | tally.falling | tally.several | {service for service, _ in tally.rates}
         for service in services:
             known = service in self.found.newest
             if service in fresh and service in counted:
                 continue
-            if failure is not None and (known or not self.answered):
-                yield service, MissingTarget(self.name, known, failure.trouble, failure.message)
+            if failure is not None and (known or self.heard is None):
+                yield service, MissingTarget(self.name, known, failure.trouble, failure.message, since=self.heard)
+            elif known and service in fresh:
+                yield service, MissingTarget(self.name, known, lack=Lack.FEW_SAMPLES)
             elif known:
-                yield service, MissingTarget(self.name, known, lack=Lack.FEW_SAMPLES if service in fresh else Lack.OLD)
+                yield service, MissingTarget(self.name, known, lack=Lack.OLD, since=self.heard)
 
     def _read(self, page: Reply, at: float, wall: float) -> TargetFigures:
         """Take in a page; beside the event loop when it is large. Raises ReadFailure."""
@@ -163,6 +165,7 @@ class Scrape:
             raise _united(failed)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
         missing: dict[str, list[MissingTarget]] = {name: [] for name in self._services}
+        counted = dict.fromkeys(self._services, 0)
         tally = Tally()
         for target in self._targets:
             every, found = max(self._every, target.pace), target.found
@@ -171,13 +174,17 @@ class Scrape:
             tally.add(found.tally, fresh)
             for service, lost in target.missing(self._services, fresh):
                 missing[service].append(lost)
+            for service in self._services:
+                counted[service] += service in found.newest or target.heard is None
             for service, newest in found.newest.items():
                 age, known = now - newest, scrapings[service]
                 scraping = self._naming.scraping(every, age)
                 if known is None or known.age is None or age < known.age:
                     scrapings[service] = scraping
-        figures = tally.traffic(scrapings, self._naming.code)
-        return MetricsReading({name: replace(each, missing=tuple(missing[name])) for name, each in figures.items()})
+        figures = tally.traffic(scrapings, self._naming)
+        return MetricsReading(
+            {n: replace(each, missing=tuple(missing[n]), targets=counted[n]) for n, each in figures.items()}
+        )
 
     async def close(self) -> None:
         for target in self._targets:
@@ -195,7 +202,7 @@ def _united(failed: Sequence[tuple[str, ReadFailure]]) -> ReadFailure:
 
 def tally_of(answers: Exposition) -> Tally:
     """The rates of one target by service and release."""
-    tally = Tally(spoiled=set(answers.spoiled), falling=answers.falling())
+    tally = Tally(spoiled=set(answers.spoiled), falling=answers.falling(), several=answers.several())
     for series, rate in answers.rates().items():
         pair = (series.service, series.release)
         if series.le is None:

@@ -53,6 +53,10 @@ class Survey:
         """The services whose requests were counted at a scrape target."""
         return (name for name, places in self._places.items() if place in places)
 
+    def soon(self, now: float) -> None:
+        """Have every service surveyed again, soon (monotonic seconds)."""
+        self._due = {name: min(due, now + SOON) for name, due in self._due.items()}
+
     def due(self, now: float) -> bool:
         """Whether some service is to be surveyed (monotonic seconds)."""
         return any(due <= now for due in self._due.values())

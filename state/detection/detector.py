@@ -25,6 +25,7 @@ from state.ports.target import Setting
 from state.runs.events import EffectEnded, EffectIntended, StepEnded
 from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of
 from state.verdicts.replication import ClusterVerdict
+from state.verdicts.service import ServiceVerdict
 from state.verdicts.split_brain import split_resolved
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, Reading
@@ -208,7 +209,7 @@ class Detector:
         for name, cluster in judgement.clusters.items():
             self._split_brain(name, cluster, now_mono)
         for name, verdict in judgement.services.items():
-            self._follow(name, judgement.estate.services[name].rto, verdict.health, verdict.message, now_mono)
+            self._follow(name, judgement.estate.services[name].rto, verdict, now_mono)
         self._streaks = {n: streak for n, streak in self._streaks.items() if n in judgement.services}
         before, self._healths = self._healths, judgement.healths
         self.urgent = self._healths != before
@@ -248,8 +249,14 @@ class Detector:
             cleared = SplitBrainCleared(name, f"{name}: at most one node accepts writes again")
             self._tell(cleared, now_mono, "split", name)
 
-    def _follow(self, name: str, rto: float, health: Health, message: str, now_mono: float) -> None:
-        """Say once that a service fails, and once that it does no more; what was said may not be recorded yet."""
+    def _follow(self, name: str, rto: float, verdict: ServiceVerdict, now_mono: float) -> None:
+        """Say once that a service fails, and once that it does no more; what was said may not be recorded yet.
+
+        On part of the evidence it has not recovered: the instance that failed may be the silent one.
+        """
+        health, message = verdict.health, verdict.message
+        if verdict.partial and health is not Health.FAIL:
+            health = Health.UNKNOWN
         last, count, since = self._streaks.get(name, (Health.UNKNOWN, 0, now_mono))
         began = self._failing.get(name)
         if began is not None and health is Health.FAIL and last is not health:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from state.estate.model import Objectives
 from state.health import Health
-from state.units import millis, percent, rate, short_duration
+from state.units import millis, percent, rate, short_duration, utc
 from state.verdicts.evidence import WAITING, no_data_reason, trouble_text
 from state.world.readings import Lack, MetricsReading, MissingTarget, Scraping, ServiceTraffic
 from state.world.world import World
@@ -19,6 +19,7 @@ _P99 = {
     Lack.ONLY_INF: "its histogram has no bucket but +Inf",
     Lack.NO_INF: "its histogram has no bucket +Inf",
     Lack.NOT_A_NUMBER: "a bucket is not a number",
+    Lack.NO_UNIT: "the name of its histogram tells no unit: set `unit` of the monitor",
     Lack.FEW_SAMPLES: "fewer than two samples of its histogram",
 }
 NAMED = 3
@@ -29,11 +30,16 @@ _NO_RATE = {
     ),
     Lack.NOT_A_NUMBER: "a counter of its requests is not a number",
     Lack.FALLS: "what counts its requests falls again and again, so it is no counter: check `requests` of the monitor",
+    Lack.SEVERAL: (
+        "its counters fall and do not begin at 0, so its answers come from several processes:"
+        " scrape each instance by its own address"
+    ),
     Lack.WAITING: WAITING,
 }
 
 _MISSING = {
     Lack.DOWN: "its scrapes fail",
+    Lack.GONE: "no target any more, and not replaced",
     Lack.OLD: "its samples are too old",
     Lack.FEW_SAMPLES: "fewer than two samples yet",
 }
@@ -76,10 +82,16 @@ def missing_text(traffic: ServiceTraffic) -> str:
     if not lost:
         return ""
     said = ", ".join(f"{each.target} ({_why_missing(each)})" for each in lost[:NAMED])
-    return f"without {said}" + (f" and {len(lost) - NAMED} more" if len(lost) > NAMED else "")
+    share = f"{len(lost)} of {traffic.targets} targets: " if traffic.targets > len(lost) else ""
+    return f"without {share}{said}" + (f" and {len(lost) - NAMED} more" if len(lost) > NAMED else "")
 
 
 def _why_missing(target: MissingTarget) -> str:
+    silent = f"silent since {utc(target.since)}" if target.since is not None else ""
+    return ", ".join(part for part in (silent, _trouble(target)) if part)
+
+
+def _trouble(target: MissingTarget) -> str:
     if target.trouble is not None:
         never = "" if target.known else "never answered, "
         return never + trouble_text(target.trouble, target.message)

@@ -46,7 +46,8 @@ class ServiceVerdict:
     """The verdict on a service. `source` is the key of the figures shown; `fallback` = not the preferred monitor's.
 
     `own` are its findings without those about what it needs, the worst first; `waits_for` are the failing and unknown
-    things it needs. `reach` is the verdict on each of its names.
+    things it needs. `reach` is the verdict on each of its names. `partial`: the figures shown lack a target, so that it
+    passes proves no recovery: what failed may be silent now. `probes` are the keys of its probes.
     """
 
     health: Health
@@ -57,6 +58,8 @@ class ServiceVerdict:
     own: tuple[ServiceFinding, ...] = ()
     waits_for: tuple[str, ...] = ()
     reach: tuple[NameVerdict, ...] = ()
+    partial: bool = False
+    probes: tuple[str, ...] = ()
 
     @property
     def own_health(self) -> Health:
@@ -162,11 +165,13 @@ def service_verdict(
     waits = tuple(n for n, h in depends.items() if h in (Health.FAIL, Health.UNKNOWN))
     otherwise = "within objectives" if shown is not None else f"{answered} of {len(service_probes)} probes pass"
     health, message = findings.verdict(otherwise)
+    asked = tuple(probe.key for probe in service_probes)
     if shown is None or not shown.fresh:
-        return ServiceVerdict(health, message, None, "", False, own, waits, tuple(names))
+        return ServiceVerdict(health, message, None, "", False, own, waits, tuple(names), probes=asked)
     fallback = service.metrics is not None and shown.monitor != service.metrics.monitors[0]
     source = f"metrics:{shown.monitor}"
-    return ServiceVerdict(health, message, shown.traffic, source, fallback, own, waits, tuple(names))
+    partial = bool(shown.traffic is not None and shown.traffic.missing)
+    return ServiceVerdict(health, message, shown.traffic, source, fallback, own, waits, tuple(names), partial, asked)
 
 
 def _metrics(estate: Estate, service: Service, world: World, now_mono: float, findings: _Findings) -> _Figures | None:

@@ -148,7 +148,8 @@ def _place(judged: _Judged, name: str, chain: Sequence[str], since: float | None
         sources = tuple(key for node in nodes for key in node.keys)
     else:
         kind = SubjectKind.SERVICE
-        sources = tuple(filter(None, (judged.services[name].source,)))
+        verdict = judged.services[name]
+        sources = (verdict.source,) if verdict.source else verdict.probes
     step = cause.next if cause is not None else None
     shown = since if health is not Health.PASS else None
     return Place(kind, name, len(chain), parent, health, shown, judged.message(name, parent), step, sources)

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from state.world.readings import Lack, MetricsReading, MissingTarget, ServiceTra
 from tests.contract.histories import FOREIGN, SECONDS_OF_PACE, PastPrometheus, ServiceHistory, remembering
 
 OBJECTIVES = Objectives(error_ratio=0.2, p99=0.3)
-SELECTOR = re.compile(r"\b(http_\w+|up)(\{[^}]*\}|)")
+SELECTOR = re.compile(r"\b(http_\w+|up|process_start_time_seconds)(\{[^}]*\}|)")
+OF_TARGETS = ("up", "process_start_time_seconds")
 EVERY = [pytest.param(float(seconds), id=f"{seconds}s") for seconds in SECONDS_OF_PACE]
 
 
@@ -157,12 +159,13 @@ async def test_a_service_without_series_among_all_the_others_says_so(past: PastP
 async def test_the_target_that_fails_is_named_and_the_figures_are_those_of_the_rest(past: PastPrometheus) -> None:
     seen = await figures(past, "half")
     assert seen.rate == pytest.approx(100, rel=0.05)
-    assert seen.missing == (MissingTarget("app half:2", True, lack=Lack.DOWN),)
+    (lost,) = seen.missing
+    assert (replace(lost, since=None), seen.targets) == (MissingTarget("app half:2", True, lack=Lack.DOWN), 2)
+    assert lost.since is not None
     gone = await figures(past, "gone")
-    assert judge_traffic(gone, OBJECTIVES) == (
-        Health.UNKNOWN,
-        "no target that answers counts its requests; without app gone:1 (its scrapes fail)",
-    )
+    verdict, message = judge_traffic(gone, OBJECTIVES)
+    assert verdict is Health.UNKNOWN
+    assert re.fullmatch(r"no target that .* its requests; without app gone:1 \(silent .*Z, its scrapes fail\)", message)
 
 
 async def test_one_sample_a_restart_and_what_is_no_number(past: PastPrometheus) -> None:
@@ -205,5 +208,5 @@ async def test_no_question_touches_the_others(past: PastPrometheus) -> None:
         query = each["params"]["query"]
         selectors = SELECTOR.findall(query)
         assert selectors, query
-        assert all("service=" in labels or (name, "instance=" in labels) == ("up", True) for name, labels in selectors)
+        assert all("service=" in labels or (name in OF_TARGETS and "instance=" in labels) for name, labels in selectors)
         assert each["stats"]["samples"]["peakSamples"] < FOREIGN / 2, query

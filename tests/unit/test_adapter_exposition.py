@@ -142,7 +142,7 @@ def test_an_exemplar_does_not_change_the_figures() -> None:
     answers = exposition("checkout")
     for turn, exemplar in enumerate(["", ' # {trace_id="x",a="}"} 0.5', ' # {trace_id="x"} 7.0 1795460000.2']):
         answers.take((line.format(10 * turn, exemplar) + "# EOF\n").encode(), float(turn))
-    checkout = tally_of(answers).traffic({"checkout": SCRAPED})["checkout"]
+    checkout = tally_of(answers).traffic({"checkout": SCRAPED}, Naming())["checkout"]
     assert (checkout.rate, [each.release for each in checkout.releases]) == (10.0, ["v1"])
 
 
@@ -216,7 +216,7 @@ def test_a_name_in_quotes_inside_the_braces_does_not_hide_the_failures(failing: 
         well = f'http_requests_total{{service="a",code="200"}} {8 * turn}'
         other = '{"other.metric",service="a"} 1'
         answers.take(f"{well}\n{other}\n{failing.format(2 * turn)}\n".encode(), float(turn))
-    seen = tally_of(answers).traffic({"a": SCRAPED})["a"]
+    seen = tally_of(answers).traffic({"a": SCRAPED}, Naming())["a"]
     assert (seen.rate, seen.error_ratio) == (10.0, 0.2)
 
 

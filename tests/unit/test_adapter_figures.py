@@ -62,7 +62,7 @@ def traffic(*pages: bytes, every: float = 1.0, service: str = "checkout") -> Ser
     for turn, each in enumerate(pages):
         answers.take(each, turn * every)
     answers.forget((len(pages) - 1) * every)
-    return tally_of(answers).traffic({service: SCRAPED})[service]
+    return tally_of(answers).traffic({service: SCRAPED}, Naming())[service]
 
 
 def summed(targets: list[Exposition]) -> Tally:
@@ -120,7 +120,7 @@ def test_targets_are_summed() -> None:
         answers.take(page(requests(start)), 0.0)
         answers.take(page(requests(start + 10)), 1.0)
         both.append(answers)
-    assert summed(both).traffic({"checkout": SCRAPED})["checkout"].rate == 20.0
+    assert summed(both).traffic({"checkout": SCRAPED}, Naming())["checkout"].rate == 20.0
 
 
 def test_labels_are_unescaped_and_timestamps_passed_over() -> None:
@@ -142,7 +142,7 @@ def test_trap_12_counters_that_are_no_number_were_not_seen(value: float) -> None
     answers = Exposition(Naming(), ("checkout",), 10.0)
     answers.take(page(requests(1)), 0.0)
     answers.take(page(requests(value)), 1.0)
-    seen = tally_of(answers).traffic({"checkout": SCRAPED})["checkout"]
+    seen = tally_of(answers).traffic({"checkout": SCRAPED}, Naming())["checkout"]
     assert (seen.rate, seen.error_ratio, seen.lack) == (None, None, Lack.NOT_A_NUMBER)
 
 
@@ -161,7 +161,7 @@ def test_bounds_are_numbers_however_they_are_spelt() -> None:
         answers.take(odd, 0.0)
         answers.take(after if b"0.50" in odd else after.replace(b"0.50", b"0.5").replace(b"1.0", b"1"), 1.0)
         both.append(answers)
-    seen = summed(both).traffic({"checkout": SCRAPED})["checkout"]
+    seen = summed(both).traffic({"checkout": SCRAPED}, Naming())["checkout"]
     assert (seen.p99, seen.p99_beyond) == (pytest.approx(0.995), False)
 
 
@@ -208,7 +208,7 @@ def test_the_error_ratio_is_known_only_where_every_request_tells_its_outcome(
     answers = Exposition(naming, ("checkout",), 10.0)
     for turn in range(2):
         answers.take(coded(dict.fromkeys(codes, 10.0 * turn), naming.code), float(turn))
-    seen = tally_of(answers).traffic({"checkout": SCRAPED}, naming.code)["checkout"]
+    seen = tally_of(answers).traffic({"checkout": SCRAPED}, naming)["checkout"]
     health, found = judge_traffic(seen, Objectives())
     assert (seen.error_ratio, [each.error_ratio for each in seen.releases]) == (ratio, [ratio])
     assert message in found

@@ -28,7 +28,7 @@ class Verdict:
     """What a service is said to be."""
 
     def __init__(self) -> None:
-        self.health, self.message = Health.PASS, "as told"
+        self.health, self.message, self.partial = Health.PASS, "as told", False
 
 
 class Told:
@@ -198,3 +198,15 @@ def test_56_flapping_keeps_one_clock_and_says_so() -> None:
     assert isinstance(later, ServiceImpaired)
     assert not later.flaps, "a new failure"
     assert detector.clocks["shop"].started_mono == 132.0 + FLAPS
+
+
+def test_s03_a_service_has_not_recovered_while_a_target_is_silent_that_may_be_the_failing_one() -> None:
+    detector, judge = noticing()
+    _turn(detector, judge, Health.FAIL, 100.0)
+    judge.shop.health, judge.shop.partial = Health.WARN, True
+    assert looks(detector, 110.0, 60) == []
+    assert detector.clocks["shop"].ended_mono is None
+    judge.shop.partial = False
+    recovered = _turn(detector, judge, Health.PASS, 180.0)
+    assert isinstance(recovered, ServiceRecovered)
+    assert recovered.seconds == 82.0

@@ -1,0 +1,123 @@
+"""Series by which a real Prometheus let a failing service pass: written as a history, which goes on after now."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from state.estate.model import Objectives
+from state.health import Health
+from state.verdicts.figures import judge_traffic
+from state.world.readings import Lack
+from tests.contract.histories import PastPrometheus, started
+from tests.contract.test_prometheus_history import read
+
+BEFORE, AFTER = 700, 600
+Sample = tuple[float, float]
+
+
+def vip(second: int, code: str, turns: int, other: float) -> float:
+    base = 1_000_000.0 if second // turns % 2 else other
+    return (base + 40 * (second + BEFORE)) if code == "200" else 100 + 10 * (second + BEFORE)
+
+
+def crash(second: int, code: str) -> float:
+    return ((second + 4000) % 4 + 0.5) * (40 if code == "200" else 10)
+
+
+def steady(second: int, code: str) -> float:
+    return (second + BEFORE) * (40 if code == "200" else 10)
+
+
+def good(second: int, code: str) -> float:
+    return 25.0 * (second + BEFORE) if code == "200" else 0.0
+
+
+SERVICES: dict[str, Callable[[int, str], float]] = {
+    "ten": lambda second, code: vip(second, code, 10, 900_000),
+    "seven": lambda second, code: vip(second, code, 7, 900_000),
+    "crash": crash,
+    "steady": steady,
+    "lost": good,
+    "down": good,
+    "rolled": good,
+}
+
+
+def page(now: float) -> Iterator[str]:
+    """A sample a second of every counter; the lines of one metric stand together."""
+    yield "# TYPE http_requests counter\n"
+    for service, value in SERVICES.items():
+        for code in ("200", "500"):
+            end = -60 if service == "rolled" else AFTER
+            for second in range(-BEFORE, end):
+                at = f'service="{service}",release="v1",job="app",instance="{service}:1",code="{code}"'
+                yield f"http_requests_total{{{at}}} {value(second, code)} {now + second:.3f}\n"
+    for service, first, last in (("lost", -BEFORE, -60), ("down", -BEFORE, -60), ("rolled", -65, AFTER)):
+        for second in range(first, last):
+            at = f'service="{service}",release="v1",job="app",instance="{service}:2",code="200"'
+            yield f"http_requests_total{{{at}}} {25 * (second + BEFORE)} {now + second:.3f}\n"
+    yield from each_failure(now)
+    yield "# TYPE up gauge\n"
+    spans = [(f"{service}:1", -BEFORE, -60 if service == "rolled" else AFTER, 1) for service in [*SERVICES, "uniq"]]
+    spans += [("lost:2", -BEFORE, -60, 1), ("down:2", -BEFORE, -60, 1), ("down:2", -60, AFTER, 0)]
+    for instance, first, last, value in [*spans, ("rolled:2", -65, AFTER, 1)]:
+        for second in range(first, last):
+            yield f'up{{job="app",instance="{instance}"}} {value} {now + second:.3f}\n'
+    yield "# EOF\n"
+
+
+def each_failure(now: float) -> Iterator[str]:
+    """Every tenth of a second a request fails with a series of its own, which stays for half a minute."""
+    for second in range(-BEFORE, AFTER):
+        at = 'service="uniq",release="v1",job="app",instance="uniq:1",code="200"'
+        yield f"http_requests_total{{{at}}} {40 * (second + BEFORE)} {now + second:.3f}\n"
+    for born in range(-60, AFTER, 1):
+        for n in range(10):
+            at = f'service="uniq",release="v1",job="app",instance="uniq:1",code="500",path="/{born}-{n}"'
+            for second in range(born, min(born + 30, AFTER)):
+                yield f"http_requests_total{{{at}}} 1 {now + second:.3f}\n"
+
+
+@pytest.fixture(scope="module")
+def past() -> Iterator[PastPrometheus]:
+    folder = Path(tempfile.mkdtemp(prefix="recovery-cases-"))
+    text = folder / "history.txt"
+    with text.open("w") as out:
+        out.writelines(page(time.time()))
+    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(folder / "tsdb")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
+    text.unlink()
+    try:
+        with started(folder) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_series_that_hid_failures_hide_none(past: PastPrometheus) -> None:
+    seen = (await read(past, *SERVICES, "uniq")).services
+    said = {name: judge_traffic(each, Objectives()) for name, each in seen.items()}
+    assert {seen["ten"].lack, seen["seven"].lack} == {Lack.SEVERAL}
+    assert said["ten"][0] is Health.UNKNOWN
+    assert (said["uniq"][0], seen["uniq"].rate) == (Health.FAIL, pytest.approx(50, rel=0.15))
+    assert seen["uniq"].error_ratio == pytest.approx(0.2, rel=0.2)
+    assert said["crash"][0] is Health.FAIL
+    assert seen["crash"].error_ratio == pytest.approx(0.2, rel=0.1)
+    assert (seen["steady"].error_ratio, seen["steady"].rate) == (
+        pytest.approx(0.2, rel=0.02),
+        pytest.approx(50, rel=0.05),
+    )
+
+
+async def test_s03_targets_that_fell_silent_are_named_until_they_are_replaced(past: PastPrometheus) -> None:
+    seen = (await read(past, "lost", "down", "rolled")).services
+    told = {name: [(lost.target, lost.lack) for lost in each.missing] for name, each in seen.items()}
+    assert told == {"lost": [("app lost:2", Lack.GONE)], "down": [("app down:2", Lack.DOWN)], "rolled": []}
+    assert [seen["lost"].targets, seen["down"].targets] == [2, 2]
