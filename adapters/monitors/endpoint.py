@@ -48,10 +48,13 @@ class Endpoint(Entry):
         secret = context.secret(self.token or self.password)
         return None if secret is None else Credential(secret, self.user)
 
-    def reader(self, origin: str, context: AdapterContext, accept: str = "application/json") -> HttpReader:
-        """A reader of one origin with this credential. Raises ConfigError."""
-        ca = context.path(self.ca)
-        return HttpReader(origin, ca=ca, credential=self.credential(context), headers={"Accept": accept})
+    def reader(
+        self, origin: str, context: AdapterContext, accept: str = "application/json", *, cached: bool = False
+    ) -> HttpReader:
+        """A reader of one origin with this credential, which tells caches that it wants no stored answer, unless
+        `cached` ones will do. Raises ConfigError."""
+        headers = {"Accept": accept} if cached else {"Accept": accept, "Cache-Control": "no-cache"}
+        return HttpReader(origin, ca=context.path(self.ca), credential=self.credential(context), headers=headers)
 
 
 class Single(Endpoint):

@@ -18,6 +18,7 @@ from adapters.monitors.places import Places
 from adapters.monitors.processes import ProcessWatch
 from adapters.monitors.promql import (
     FIGURE,
+    NOW,
     Place,
     PromApi,
     QuerySeries,
@@ -27,11 +28,13 @@ from adapters.monitors.promql import (
     hour_query,
     place_queries,
 )
+from adapters.monitors.server_clock import ServerClock
 from adapters.monitors.survey import Survey
 from adapters.net.http_read import HttpReader
 from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
 from state.estate.model import MonitorEntry
+from state.units import short_duration, utc
 from state.world.readings import Lack, MetricsReading, PastPoint, Scraping
 
 KIND = "prometheus"
@@ -43,6 +46,8 @@ UNTOLD = {"no_code": Lack.NO_CODE, "strange": Lack.STRANGE_CODE}
 """Figures of requests of which nobody knows whether they failed, and why."""
 AGES = ("age", "age_before")
 """Ages of a service's newest sample: by an instant, and by a range where the instant may be past its look-back."""
+STANDS_STILL = 10.0
+"""Seconds after which an answer is no reading any more; the samples of a younger one are so much older."""
 GAP = 3 * STEP
 """Seconds without figures after which the hour is asked for again."""
 
@@ -64,6 +69,7 @@ class Prometheus:
         self._services = tuple(services)
         self._survey = Survey(self._api, naming, self._services)
         self._processes = ProcessWatch()
+        self._clock = ServerClock()
         self._silent: dict[Place, float] = {}
         self._background: asyncio.Task[None] | None = None
         self._failed: ReadFailure | None = None
@@ -83,12 +89,15 @@ class Prometheus:
         ages: dict[str, float] = {}
         tally = Tally()
         left = max(0.01, until - time.monotonic())
-        asked = [figures_query(self._naming, names, pace) for pace, names in groups(paces)]
-        found, places = await asyncio.gather(self._rows(asked, left), self._places(known, left))
-        for row in found:
+        figured = [figures_query(self._naming, names, pace) for pace, names in groups(paces)]
+        asked, wanted = time.monotonic(), self._asked_places(known)
+        answers = await self._answers([*figured, *(query for _, query in wanted)], left)
+        old = self._age(answers, asked)
+        places = self._places([pace for pace, _ in wanted], answers[len(figured) :])
+        for row in (row for rows in answers[: len(figured)] for row in rows):
             self._take(tally, ages, row)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
-        scrapings.update({name: self._naming.scraping(known[name], ages.get(name)) for name in paces})
+        scrapings.update({name: self._naming.scraping(known[name], _sum(ages.get(name), old)) for name in paces})
         tally.several = self._processes.several(time.monotonic())
         if time.monotonic() - self._last > GAP:
             self._look_back, self._next_look = True, 0.0
@@ -97,17 +106,19 @@ class Prometheus:
         figures = tally.traffic(scrapings, self._naming)
         return MetricsReading({name: places.told(each) for name, each in figures.items()}, past)
 
-    async def _places(self, known: Mapping[str, float | None], deadline: float) -> Places:
-        """What became of the scrape targets of each service. Raises ReadFailure."""
+    def _asked_places(self, known: Mapping[str, float | None]) -> list[tuple[Scraping, str]]:
+        """What is asked of the scrape targets of each service."""
         paces = {name: self._naming.scraping(known.get(name)) for name in self._services}
-        asked = [
+        return [
             (pace, query)
             for pace, names in groups(paces)
             for query in place_queries(self._survey.places(names), pace.limit)
         ]
-        answers = await asyncio.gather(*(self._api.query(query, deadline=deadline) for _, query in asked))
+
+    def _places(self, asked: Sequence[Scraping], answers: Sequence[Sequence[QuerySeries]]) -> Places:
+        """What became of the scrape targets of each service, from an answer for each of these paces."""
         places, now = Places(self._silent), time.time()
-        for (pace, _), rows in zip(asked, answers, strict=True):
+        for pace, rows in zip(asked, answers, strict=True):
             for row in rows:
                 place = row.labels.get("job", ""), row.labels.get("instance", "")
                 figure = row.labels.get(FIGURE, "")
@@ -120,10 +131,30 @@ class Prometheus:
             self._survey.soon(time.monotonic())  # what came in their place is not known yet
         return places
 
-    async def _rows(self, queries: Sequence[str], deadline: float) -> list[QuerySeries]:
+    async def _answers(self, queries: Sequence[str], deadline: float) -> list[list[QuerySeries]]:
         """The answers to some queries, asked at the same time. Raises ReadFailure."""
-        answers = await asyncio.gather(*(self._api.query(query, deadline=deadline) for query in queries))
-        return [row for rows in answers for row in rows]
+        return await asyncio.gather(*(self._api.query(query, deadline=deadline) for query in queries))
+
+    def _age(self, answers: Sequence[Sequence[QuerySeries]], asked: float) -> float:
+        """How old the oldest of these answers is, at least. Raises ReadFailure when it is none of now."""
+        told = [[row.value for row in rows if row.labels.get(FIGURE) == NOW] for rows in answers]
+        if not told:
+            return 0.0  # nothing was asked, and nothing is said
+        if not all(len(each) == 1 and math.isfinite(each[0]) for each in told):
+            raise ReadFailure(
+                Trouble.ERROR, f"{self.name} does not tell its time: nobody knows of when its answers are"
+            )
+        oldest = min(each[0] for each in told)
+        old = self._clock.take(oldest, asked, time.monotonic(), time.time())
+        if old > STANDS_STILL:
+            why = "a cache is in front of it, or servers whose clocks differ"
+            raise ReadFailure(
+                Trouble.ERROR, f"{self.name} answers as of {utc(oldest)}, {short_duration(old)} ago: {why}"
+            )
+        if not self._clock.proven:
+            why = "its clock differs, or a cache is in front of it; the next answers tell"
+            raise ReadFailure(Trouble.ERROR, f"{self.name} answers as of {utc(oldest)}, which is not now here: {why}")
+        return old
 
     async def _learn(self, deadline: float) -> None:
         """See to it that the intervals are known; later on they are measured again in the background."""
@@ -190,6 +221,10 @@ class Prometheus:
             self._background.cancel()
             await asyncio.wait({self._background})
         await self._api.close()
+
+
+def _sum(age: float | None, more: float) -> float | None:
+    return None if age is None else age + more
 
 
 def _past(rows: Sequence[QuerySeries], unit: float | None) -> tuple[PastPoint, ...]:

@@ -22,6 +22,8 @@ from state.errors import ReadFailure, Trouble
 from state.world.readings import Scraping
 
 FIGURE = "recovery_figure"
+NOW = "now"
+"""The figure that is the server's own time as it answers."""
 BATCH = 5
 """Services in one expression: a request stays below the 8 KB that proxies take."""
 PLACES = 50
@@ -145,6 +147,11 @@ def groups(paces: Mapping[str, Scraping]) -> Iterator[tuple[Scraping, tuple[str,
             yield pace, names
 
 
+def _at_once(parts: Mapping[str, str]) -> str:
+    """Some figures of this instant, and the server's time: without it nobody knows of which instant an answer is."""
+    return _joined({**parts, NOW: "vector(time())"})
+
+
 def _joined(parts: Mapping[str, str]) -> str:
     return " or ".join(f'label_replace({part}, "{FIGURE}", "{name}", "", "")' for name, part in parts.items())
 
@@ -202,7 +209,7 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
     )
     fell = f"(resets({counters}{seen}) > 0 and min_over_time({counters}{seen}) > {FEW:g} + {most})"
     parts["several"] = f"count by ({naming.service}) {fell}"
-    return _joined(parts)
+    return _at_once(parts)
 
 
 def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
@@ -232,7 +239,7 @@ def place_queries(places: Collection[Place], limit: float) -> Iterator[str]:
         only = f"{{{one_of('job', jobs)}, {one_of('instance', instances)}}}"
         up, started, seen = f"max_over_time(up{only}[{span(limit)}])", f"{STARTED}{only}", f"[{span(KEPT)}]"
         apart = f"max_over_time({started}{seen}) - min_over_time({started}{seen}) > {SAME:g}"
-        yield _joined(
+        yield _at_once(
             {
                 "here": f"({up} == 1)",
                 "down": f"({up} == 0)",

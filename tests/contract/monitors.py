@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,18 +29,19 @@ def series(figure: str, value: str, **labels: str) -> dict[str, Any]:
 
 
 class FakePrometheus(Canned):
-    """Answers each kind of question: how many samples, when they were taken, the figures."""
+    """Answers each kind of question: how many samples, when they were taken, the figures, and its time."""
 
     def __init__(self, rows: list[dict[str, Any]], more: dict[str, Any], known: tuple[str, ...] = SERVICES) -> None:
         super().__init__({})
         self.rows, self.more, self.known = rows, more, known
+        self.clock: Callable[[], float] = time.time
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             query = parse_qs(urlsplit(line.decode().split()[1]).query)["query"][0]
             while (await reader.readline()).strip():
                 pass
-            result, more = self.rows, self.more
+            result, more = [*self.rows, series("now", str(self.clock()))], self.more
             if query.startswith("topk"):
                 result, more = [{"metric": {"service": s}, "value": [0, "80"]} for s in self.known], {}
             elif query.startswith("http_requests_total{"):
