@@ -32,12 +32,14 @@ class ExitCode(IntEnum):
 
 
 class Trouble(StrEnum):
-    """The four reasons for a missing reading; none of them counts as healthy."""
+    """The five reasons for a missing reading; none of them counts as healthy."""
 
     EMPTY = "empty"
     ERROR = "error"
     DENIED = "denied"
     TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    """No connection came about, or it ended before an answer."""
 
 
 class RecoveryError(Exception):

@@ -83,7 +83,7 @@ async def read(address: Address, line: bytes, deadline: float) -> bytes:
     except PermissionError as error:
         raise ReadFailure(Trouble.DENIED, f"HAProxy socket: {error.strerror}") from error
     except OSError as error:
-        raise ReadFailure(Trouble.ERROR, f"HAProxy socket: {error.strerror or error}") from error
+        raise ReadFailure(Trouble.UNREACHABLE, f"HAProxy socket: {error.strerror or error}") from error
     if not answer.strip():
         raise ReadFailure(Trouble.EMPTY, "HAProxy closed the connection without an answer")
     if _message(answer[:100]).startswith(b"Permission denied"):

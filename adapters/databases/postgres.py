@@ -106,8 +106,9 @@ class PostgresNode:
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
             raise ReadFailure(Trouble.DENIED, f"PostgreSQL {self.node}: {error}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            message = str(error) or type(error).__name__
-            raise ReadFailure(Trouble.ERROR, f"PostgreSQL {self.node}: {message}") from error
+            message = f"PostgreSQL {self.node}: {str(error) or type(error).__name__}"
+            reached = not isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
+            raise ReadFailure(Trouble.ERROR if reached else Trouble.UNREACHABLE, message) from error
 
     async def close(self) -> None:
         """Close the connection; a server that does not answer is given half a second."""

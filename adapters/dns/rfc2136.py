@@ -73,7 +73,10 @@ class NameServer:
         except (TimeoutError, dns.exception.Timeout) as error:
             message = f"{self.server} did not answer for {self.zone} within {deadline:g} s"
             raise ReadFailure(Trouble.TIMEOUT, message) from error
-        except (OSError, EOFError, dns.exception.DNSException) as error:
+        except (OSError, EOFError) as error:
+            message = f"{self.server}: {str(error) or type(error).__name__}"
+            raise ReadFailure(Trouble.UNREACHABLE, message) from error
+        except dns.exception.DNSException as error:
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}") from error
         records: dict[str, tuple[str, ...]] = {}
         ttls: dict[str, int] = {}

@@ -197,6 +197,8 @@ def _united(failed: Sequence[tuple[str, ReadFailure]]) -> ReadFailure:
         return failed[0][1]
     troubles = {failure.trouble for _, failure in failed}
     message = "; ".join(f"{name}: {failure.message}" for name, failure in failed)
+    if troubles <= {Trouble.TIMEOUT, Trouble.UNREACHABLE} and len(troubles) > 1:
+        return ReadFailure(Trouble.UNREACHABLE, message)
     return ReadFailure(troubles.pop() if len(troubles) == 1 else Trouble.ERROR, message)
 
 

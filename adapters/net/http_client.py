@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from adapters.net.origin import Origin, printable
+from state.errors import Trouble
 
 GZIP = 16 + zlib.MAX_WBITS
 COMPRESSIONS = ("br", "deflate", "zstd", "compress", "lz4", "xz", "bzip2")
@@ -126,6 +127,13 @@ def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
 
 def _oversize(cap: int) -> UnusableAnswer:
     return UnusableAnswer(f"the answer is longer than {cap} bytes", "oversize")
+
+
+def trouble(error: aiohttp.ClientError | OSError) -> Trouble:
+    """Whether a request did not reach its server, or was answered in a way that is of no use."""
+    refused = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
+    lost = isinstance(error, aiohttp.ClientConnectionError | ConnectionError)
+    return Trouble.UNREACHABLE if lost and not refused else Trouble.ERROR
 
 
 def reason(error: aiohttp.ClientError | OSError) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
+from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, trouble, whole
 from adapters.net.origin import Credential, Origin, context_for
 from state.errors import ReadFailure, Trouble
 
@@ -86,7 +86,7 @@ class HttpReader:
         except UnusableAnswer as error:
             raise ReadFailure(Trouble.ERROR, f"{where}: {error}") from error
         except (aiohttp.ClientError, OSError) as error:  # it may contain the request with its credential
-            raise ReadFailure(Trouble.ERROR, f"{where}: {reason(error)}") from None
+            raise ReadFailure(trouble(error), f"{where}: {reason(error)}") from None
         if 300 <= answer.status < 400:
             target = _place(answer.location) or where
             raise ReadFailure(Trouble.ERROR, f"{where} answered {answer.status}, a redirect to {target}: not followed")

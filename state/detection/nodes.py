@@ -149,8 +149,10 @@ class Writers(Family):
                 shift.subject, leader, since, f"{shift.subject}: no node accepts writes since {utc(since)}"
             )
 
-    def told(self, body: WriterLost | WriterBack) -> Iterable[tuple[str, str]]:
-        return [(body.database, UNLED if isinstance(body, WriterLost) else NORMAL)]
+    def told(self, body: WriterLost | WriterBack, at: float) -> Iterable[Told]:
+        if isinstance(body, WriterLost):
+            return [Told(body.database, UNLED, before(body.since, at))]
+        return [Told(body.database, NORMAL)]
 
 
 class Standbys(Family):

@@ -18,9 +18,6 @@ from state.world.world import World
 ROLES = {"metrics": "figures", "alerts": "alerts", "balancer": "servers", "dns": "answers", "patroni": "Patroni"}
 """What each role of source tells. Servers of databases and probes are judged with what they belong to."""
 
-UNREACHED = ("refused", "unreachable", "No route", "closed", "reset", "not known", "No such file", "Name or service")
-"""In the reason of a source that was not reached."""
-
 
 def source_causes(
     estate: Estate, world: World, now_mono: float, unknown: frozenset[str], told: frozenset[str] = frozenset()
@@ -74,7 +71,7 @@ def _silence(seen: Observed[Reading], shown: str) -> tuple[str, str]:
         return f"answers without content{said}", f"is this the right address of {shown}, and does it have data?"
     if trouble is Trouble.TIMEOUT:
         return "does not answer in time", f"does {shown} run, and is its answer too slow or too large for `deadline`?"
-    if trouble is Trouble.ERROR and not any(each in said for each in UNREACHED):
+    if trouble is Trouble.ERROR:
         return f"gives no usable answer{said}", f"{shown} was reached, so look at what it answers."
     silent = "has not answered yet" if seen.mono is None else "does not answer"
     return silent, f"does {shown} run, and does this engine's host reach it?"

@@ -227,7 +227,7 @@ async def test_no_socket_is_an_error_for_reading_and_certain_for_effects() -> No
     edge = HAProxy("edge", "/tmp/there-is-no-such.sock")
     with pytest.raises(ReadFailure) as failure:
         await edge.read(deadline=1)
-    assert failure.value.trouble is Trouble.ERROR
+    assert failure.value.trouble is Trouble.UNREACHABLE
     with pytest.raises(EffectRefused) as refusal:
         await edge.set_weight("app", "blue", 3, deadline=1)
     assert refusal.value.code == "unreachable"

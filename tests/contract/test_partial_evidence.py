@@ -74,12 +74,12 @@ async def test_a_target_that_never_answered_may_count_any_service(context: Adapt
         await source.close()
     pay, ship = seen["pay"], seen["ship"]
     assert (pay.error_ratio, ship.lack) == (0.0, Lack.NO_SERIES)
-    assert [(each.target, each.known, each.trouble) for each in pay.missing] == [("b", False, Trouble.ERROR)]
+    assert [(each.target, each.known, each.trouble) for each in pay.missing] == [("b", False, Trouble.UNREACHABLE)]
     assert ship.missing == pay.missing
     assert judge_traffic(ship, Objectives()) == (
         Health.UNKNOWN,
         "no target that answers counts its requests; "
-        "without b (never answered, error: 127.0.0.1:1: Connection refused)",
+        "without b (never answered, unreachable: 127.0.0.1:1: Connection refused)",
     )
 
 

@@ -183,11 +183,11 @@ def _inside(pair: Pair, name: str, pid: int) -> int:
     return pid
 
 
-async def test_refused_connection_is_an_error() -> None:
+async def test_refused_connection_is_unreachable() -> None:
     async with node(1) as nobody:
         with pytest.raises(ReadFailure) as failure:
             await nobody.read(deadline=1)
-    assert failure.value.trouble is Trouble.ERROR
+    assert failure.value.trouble is Trouble.UNREACHABLE
 
 
 @pytest.fixture

@@ -169,12 +169,12 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
         (CHUNKED + b"\r\n-1\r\n", Trouble.ERROR, "not valid HTTP"),
         (CHUNKED + b"\r\nzz\r\n", Trouble.ERROR, "not valid HTTP"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, Trouble.ERROR, "not valid HTTP"),
-        (b"HTTP/1.1 200 OK\r\nX: y", Trouble.ERROR, "closed before an answer"),
+        (b"HTTP/1.1 200 OK\r\nX: y", Trouble.UNREACHABLE, "closed before an answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", Trouble.ERROR, "not valid HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Trouble.ERROR, "not valid HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort", Trouble.ERROR, "closed before a complete answer"),
         (b"\x16\x03\x01\x00garbage\r\n\r\n", Trouble.ERROR, "not valid HTTP"),
-        (b"", Trouble.ERROR, "closed before an answer"),
+        (b"", Trouble.UNREACHABLE, "closed before an answer"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", Trouble.EMPTY, "an empty answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Trouble.EMPTY, "an empty answer"),
         (b"HTTP/1.1 401 X\r\nContent-Length: 2\r\n\r\nno", Trouble.DENIED, "401"),
@@ -229,15 +229,15 @@ async def test_closing_waits_for_nobody() -> None:
             await asking
 
 
-async def test_nobody_listening_is_an_error() -> None:
+async def test_nobody_listening_is_unreachable() -> None:
     failure = await troubled(HttpReader("http://127.0.0.1:1"))
-    assert failure.trouble is Trouble.ERROR
+    assert failure.trouble is Trouble.UNREACHABLE
     assert failure.message == "127.0.0.1:1: Connection refused"
 
 
-async def test_a_socket_path_that_nobody_serves_is_an_error(tmp_path) -> None:
+async def test_a_socket_path_that_nobody_serves_is_unreachable(tmp_path) -> None:
     failure = await troubled(HttpReader("http://lab", unix=str(tmp_path / "gone.sock")))
-    assert (failure.trouble, failure.message) == (Trouble.ERROR, "lab:80: No such file or directory")
+    assert (failure.trouble, failure.message) == (Trouble.UNREACHABLE, "lab:80: No such file or directory")
 
 
 async def test_plain_text_behind_https_is_an_error() -> None:

@@ -78,7 +78,12 @@ def test_s12_ten_thousand_alerts_cost_little_more_a_piece_than_a_thousand(world:
         ),
         (Trouble.DENIED, "prom answered 401", "refuses this engine: prom answered 401", "credential"),
         (Trouble.TIMEOUT, "no answer within 0.9 s", "does not answer in time", "too slow or too large"),
-        (Trouble.ERROR, "127.0.0.1:1: Connection refused", "has not answered yet", "does this engine's host reach it"),
+        (
+            Trouble.UNREACHABLE,
+            "127.0.0.1:1: Connection refused",
+            "has not answered yet",
+            "does this engine's host reach it",
+        ),
     ],
 )
 def test_s09_what_to_do_about_a_source_goes_by_its_trouble(

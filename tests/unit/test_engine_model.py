@@ -127,7 +127,7 @@ class Life:
 
     def __init__(self, truth: Truth, ledger: Ledger, chance: random.Random) -> None:
         self.truth, self.ledger, self.chance = truth, ledger, chance
-        self.name = truth.name
+        self.name, self.missing = truth.name, ""
         self.dead = self.blind = False
         self.mode = "well"
         self.kill_at = ""
@@ -139,6 +139,10 @@ class Life:
         if self.dead:
             raise JournalUnavailable("dead")
         self.ledger.append(entries)
+
+    def look(self) -> None:
+        if self.dead:
+            raise JournalUnavailable("dead")
 
     def rows(self, after: int = 0, limit: int = -1):
         return self.ledger.rows(after, limit)
