@@ -53,6 +53,16 @@ def least(figure: str, *, beyond: bool) -> str:
     return f"≥{figure}" if beyond else figure
 
 
+def time_limit(seconds: float) -> str:
+    """A time limit as people read it: `0.9 s`, `30 s`; what was left of one is rounded."""
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """So many of something: `1 key`, `3 keys`, `1 entry`, `2 entries`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def ago(seconds: float) -> str:
     """An age: `34 s`, `5 m`, `3 h`, `2 d`; negative when the other clock is ahead."""
     if not math.isfinite(seconds):

@@ -9,6 +9,7 @@ import asyncio
 import re
 
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.units import time_limit
 
 MAX_ANSWER = 64 << 20
 PROMPT = 2.0
@@ -79,7 +80,7 @@ async def read(address: Address, line: bytes, deadline: float) -> bytes:
             finally:
                 _abort(connection)
     except TimeoutError as error:
-        raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer within {deadline:g} s") from error
+        raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer within {time_limit(deadline)}") from error
     except PermissionError as error:
         raise ReadFailure(Trouble.DENIED, f"HAProxy socket: {error.strerror}") from error
     except OSError as error:
@@ -106,7 +107,7 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
             _abort(connection)
             raise TimeoutError
     except TimeoutError as error:
-        message = f"no connection to HAProxy within {min(deadline, PROMPT):.3g} s"
+        message = f"no connection to HAProxy within {time_limit(min(deadline, PROMPT))}"
         raise EffectRefused(message, "unreachable") from error
     except OSError as error:
         raise EffectRefused(f"HAProxy socket: {error.strerror or error}", "unreachable") from error
@@ -114,7 +115,7 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
         async with asyncio.timeout_at(end):
             answer = await _answer(connection, line)
     except TimeoutError as error:
-        raise EffectUnknown(f"HAProxy did not answer within {deadline:.3g} s", "timeout") from error
+        raise EffectUnknown(f"HAProxy did not answer within {time_limit(deadline)}", "timeout") from error
     except OSError as error:
         raise EffectUnknown(f"HAProxy socket: {error.strerror or error}", "reset") from error
     finally:

@@ -21,6 +21,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
+from state.units import time_limit
 from state.world.readings import PostgresReading, ReplicationSlot, WalSender
 
 CLOSE_SECONDS = 0.5
@@ -101,7 +102,7 @@ class PostgresNode:
             async with self._turn:  # no waiting, so the driver's own timer is enough
                 return await self._read_kept(deadline)
         except TimeoutError as error:
-            message = f"PostgreSQL {self.node} did not answer within {deadline:g} s"
+            message = f"PostgreSQL {self.node} did not answer within {time_limit(deadline)}"
             raise ReadFailure(Trouble.TIMEOUT, message) from error
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
             raise ReadFailure(Trouble.DENIED, f"PostgreSQL {self.node}: {error}") from error

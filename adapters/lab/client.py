@@ -25,6 +25,7 @@ from adapters.lab.options import LabOptions, default_directory
 from adapters.lab.process.directory import LOG, PROGRESS, is_locked
 from adapters.lab.progress import LabProgress
 from adapters.lab.waiting import until
+from state.units import time_limit
 
 START_LIMIT = 90.0  # seconds
 CALL_DEADLINE = 25.0  # seconds
@@ -109,7 +110,7 @@ class LabClient:
                 answer: dict[str, Any] = json.loads(await response.text())
                 status = response.status
         except TimeoutError as error:
-            raise LabUnknownError(f"the lab did not answer within {deadline:g} s") from error
+            raise LabUnknownError(f"the lab did not answer within {time_limit(deadline)}") from error
         except aiohttp.ClientConnectorError as error:
             raise LabNotRunningError(f"no lab answers in {self.directory}: {error}") from error
         except (OSError, aiohttp.ClientError, ValueError) as error:

@@ -15,6 +15,7 @@ from aiohttp.tracing import Trace
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
 from adapters.net.origin import Credential, Origin, context_for
 from state.errors import EffectRefused, EffectUnknown
+from state.units import time_limit
 
 MAX_ANSWER = 64 << 10
 PROMPT = 3.0
@@ -45,7 +46,7 @@ class HttpActor:
             if not progress.connected:
                 message = f"no connection to {where} within {min(deadline, PROMPT):g} s"
                 raise EffectRefused(message, "unreachable") from error
-            raise EffectUnknown(f"{where} did not answer within {deadline:g} s", "timeout") from error
+            raise EffectUnknown(f"{where} did not answer within {time_limit(deadline)}", "timeout") from error
         except UnusableAnswer as error:
             raise EffectUnknown(f"{where}: {error}", error.code) from error
         except (aiohttp.ClientError, OSError) as error:  # it may contain the request with its credential

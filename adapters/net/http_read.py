@@ -16,6 +16,7 @@ import aiohttp
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, trouble, whole
 from adapters.net.origin import Credential, Origin, context_for
 from state.errors import ReadFailure, Trouble
+from state.units import time_limit
 
 MAX_BODY = 8 << 20
 MAX_CONNECTIONS = 2
@@ -82,7 +83,7 @@ class HttpReader:
             ):
                 answer = await whole(response, cap, decode=decode, cut=cut)
         except TimeoutError as error:
-            raise ReadFailure(Trouble.TIMEOUT, f"{where} did not answer within {deadline:g} s") from error
+            raise ReadFailure(Trouble.TIMEOUT, f"{where} did not answer within {time_limit(deadline)}") from error
         except UnusableAnswer as error:
             raise ReadFailure(Trouble.ERROR, f"{where}: {error}") from error
         except (aiohttp.ClientError, OSError) as error:  # it may contain the request with its credential

@@ -21,8 +21,8 @@ from state.api.views.journal import JournalRow
 from state.api.wire import named, revive
 from state.config_files.suggestions import not_found
 from state.engine.events import Heartbeat
-from state.errors import JournalUnavailable, NotFound
-from state.units import ago, parse_duration, utc_date
+from state.errors import JournalUnavailable, UnsuitableArgument
+from state.units import ago, counted, parse_duration, utc_date
 
 if TYPE_CHECKING:
     from adapters.journals.sqlite import JournalFile
@@ -162,7 +162,9 @@ def _from_file(path: Path, work: Callable[[Entries], Coroutine[Any, Any, T]], ho
 async def _last_of(entries: Entries) -> str:
     head = await entries.head()
     last = await entries.rows(head - 1, 1) if head else []
-    return f"{head} entries, the last {ago(time() - last[0].at)} old ({utc_date(last[0].at)})" if last else "no entries"
+    if not last:
+        return "no entries"
+    return f"{counted(head, 'entry', 'entries')}, the last {ago(time() - last[0].at)} old ({utc_date(last[0].at)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,8 @@ def known_kind(kind: str) -> str:
 
 
 def instant(text: str) -> float | None:
-    """Epoch seconds, from an age (`30m`, `2h`) or a time (RFC 3339, UTC without a zone). Raises NotFound."""
+    """Epoch seconds, from an age (`30m`, `2h`) or a time (RFC 3339, UTC without a zone). Raises
+    UnsuitableArgument."""
     if not text:
         return None
     try:
@@ -228,7 +231,7 @@ def instant(text: str) -> float | None:
             return time() - parse_duration(text)
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace(" +", "+"))
     except ValueError:
-        raise NotFound(
+        raise UnsuitableArgument(
             f"{text!r} is no time: write an age like 30m or 2h, or a time like 2026-11-23T07:03:12Z"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

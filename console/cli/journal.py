@@ -21,10 +21,11 @@ from state.api.views.journal import JournalRow
 from state.api.wire import named
 from state.errors import ExitCode, JournalUnavailable, NotFound
 from state.journal.events import DECIDED, OBSERVED
-from state.units import utc_date
+from state.units import counted, utc_date
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLLOW_EVERY = 0.5  # seconds
+NEWLINE = b"\n"
 SQLITE = b"SQLite format 3\x00"
 
 
@@ -166,7 +167,10 @@ def _verify_export(exported: Path, head: str) -> tuple[str, str]:
     except OSError as error:
         raise NotFound(f"{exported}: {error.strerror}") from error
     ending = f", torn at the end: {result.torn}" if result.torn else ""
-    return result.problem, f"the chain is valid: {result.entries} entries, head {result.head.hex()}{ending}"
+    return (
+        result.problem,
+        f"the chain is valid: {counted(result.entries, 'entry', 'entries')}, head {result.head.hex()}{ending}",
+    )
 
 
 @journal.command()
@@ -184,6 +188,5 @@ def export(estate: str | None, output: Path | None) -> int:
             file.write(raw)
     except OSError as error:
         raise click.FileError(str(output), error.strerror) from error
-    entries = raw.count(b"\n")
-    note(f"{entries} entries written to {output}")
+    note(f"{counted(raw.count(NEWLINE), 'entry', 'entries')} written to {output}")
     return ExitCode.DONE

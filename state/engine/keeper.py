@@ -11,6 +11,7 @@ from state.journal.events import Said
 from state.journal.format import Sealed, Verifier, export_line
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
+from state.units import counted
 
 HEARTBEAT = 60.0
 """Seconds between journal heartbeats, which prove that the engine was running."""
@@ -73,7 +74,8 @@ class Keeper:
         await self.verify(afresh=True)
         if self._journal.problem or not self._journal.failing:
             return self._journal.problem
-        kept = f"the engine still has {self._verifier.entries} valid entries: `recovery journal export` saves them"
+        valid = counted(self._verifier.entries, "valid entry", "valid entries")
+        kept = f"the engine still has {valid}: `recovery journal export -o FILE` saves them"
         return f"{self._journal.failing}; {kept}"
 
     async def watch(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from state.api.views.runbooks import Param, RunbookRow
+from state.checks.registry import check_kinds
+from state.config_files.arguments import arguments
 from state.config_files.suggestions import not_found
 from state.errors import Refused
 from state.estate.model import Estate
@@ -49,6 +51,7 @@ class Library:
         service = service_of(runbook, params)
         known = self._estate.services.get(service)
         steps = planned_steps(render(runbook, params))
+        require_answerable(steps)
         budget = known.rto if known else None
         return Draft(_titled(runbook, params), steps, name, runbook.hash, service, budget)
 
@@ -94,6 +97,14 @@ class Library:
             "colour": tuple(dict.fromkeys(c for t in traffic for c in t.colours)),
         }
         return names.get(kind, ())
+
+
+def require_answerable(steps: Sequence[PlannedStep]) -> None:
+    """Raises UnsuitableArgument for a check that could never be asked with what its parameters were given."""
+    checks = check_kinds()
+    for step in steps:
+        if step.do == "check" and step.what in checks:
+            arguments(step.what, checks[step.what].args, step.args)
 
 
 def planned_steps(steps: tuple[Step, ...]) -> tuple[PlannedStep, ...]:

@@ -116,6 +116,7 @@ def test_closed_streams_and_a_full_disk(running: Running) -> None:
     program = f"{sys.executable} -m console.cli status --estate {running.estate}"
     row = made(RecoverRow, name="checkout", health=Health.PASS)
     running.touch("overview", recover={"service/checkout": row}, health=Health.PASS)
+    running.read_now()
     for redirect, code in ((">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0), (">/dev/full", 2)):
         done = subprocess.run(["sh", "-c", f"{program} {redirect}"], capture_output=True, check=False, timeout=30)
         assert done.returncode == code, redirect

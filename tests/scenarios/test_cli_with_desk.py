@@ -19,7 +19,7 @@ from console.client.far import READY
 from state.api.requests import Decide, Pause, PlanChange, PlanRunbook, PlanUndo, Resume, Skip, Submission, Typed
 from state.api.run_states import RunState, StepState
 from state.api.views.causes import Cause, NextKind, NextStep, SubjectKind, Victim
-from state.api.views.header import DataRisk, SourceRow
+from state.api.views.header import DataRisk
 from state.api.views.overview import RecoverRow
 from state.api.views.replication import ClusterRow, NodeRow
 from state.api.views.traffic import BackendRow
@@ -50,11 +50,6 @@ PROVEN: dict[str, Any] = {
 }
 
 
-def read_now(running: Running) -> None:
-    """The desk's only source was read just now; else it was read long ago."""
-    running.touch("header", sources={"pg:n1": SourceRow("pg:n1", running.desk.mono(), 3600.0, "", "")})
-
-
 @pytest.mark.parametrize(
     ("health", "fresh", "code"),
     [
@@ -72,7 +67,7 @@ def test_status_ends_with_the_worst_verdict_and_never_well_on_old_readings(
 ) -> None:
     row = replace(CHECKOUT, health=health)
     if fresh:
-        read_now(running)
+        running.read_now()
     running.touch("overview", **{**PROVEN, "health": health, "recover": {"service/checkout": row}})
     assert verb("status") == code
     out = capsys.readouterr().out
@@ -84,7 +79,7 @@ def test_status_is_one_while_effects_are_refused(
     running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running.touch("overview", **PROVEN)
-    read_now(running)
+    running.read_now()
     running.touch("header", effects="journal.db: the open file was removed")
     assert verb("status") == 1
     assert "EFFECTS REFUSED journal.db: the open file was removed" in capsys.readouterr().out
@@ -95,7 +90,7 @@ def test_what_a_failover_could_lose_is_unknown_where_the_screens_say_so(
     running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str], fresh: bool, shown: str
 ) -> None:
     if fresh:
-        read_now(running)
+        running.read_now()
     running.touch("header", risk=DataRisk("orders", 5_000_000, 10_000_000, Health.PASS, "", ("pg:n1",)))
     verb("status")
     assert shown in capsys.readouterr().out
@@ -104,7 +99,7 @@ def test_what_a_failover_could_lose_is_unknown_where_the_screens_say_so(
 @pytest.mark.parametrize("fresh", [True, False])
 def test_a_part_of_the_estate_ends_well_on_fresh_readings_only(running: Running, verb: Recovery, fresh: bool) -> None:
     if fresh:
-        read_now(running)
+        running.read_now()
     backend = made(BackendRow, health=Health.PASS, source="pg:n1")
     running.touch("traffic", backends={"edge/shop": backend})
     assert verb("traffic") == (0 if fresh else 3)
@@ -127,7 +122,7 @@ def test_status_has_databases_and_their_verdict_counts(
 
 def test_status_is_one_under_any_alarm(running: Running, verb: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
     running.touch("overview", **PROVEN)
-    read_now(running)
+    running.read_now()
     assert verb("status") == 0
     running.touch("header", alarms=("orders: two nodes accept writes",))
     capsys.readouterr()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.api_server import ApiServer, Sockets
+from state.api.views.header import SourceRow
 from tests.support.front_desk import Desk
 
 
@@ -53,6 +54,10 @@ class Running:
     def touch(self, topic: str, **changes: Any) -> None:
         """Change a view from this thread."""
         self._loop.call_soon_threadsafe(lambda: self.desk.touch(topic, **changes))
+
+    def read_now(self) -> None:
+        """The desk's only source was read just now; without this it was read long ago."""
+        self.touch("header", sources={"pg:n1": SourceRow("pg:n1", self.desk.mono(), 3600.0, "", "")})
 
 
 @contextmanager

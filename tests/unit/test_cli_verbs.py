@@ -12,6 +12,7 @@ import pytest
 from console.card_text import plain_card
 from console.cli.acting import Manner, asked, scripted
 from console.cli.ending import of_same_engine, run_to_code
+from console.cli.entries import instant
 from console.cli.look import ALERT, alert_cells, gather, verdict_code
 from console.cli.shown import age, table
 from console.cli.verbs import VERBS, recovery
@@ -32,6 +33,7 @@ from state.errors import (
     Refusal,
     Refused,
     Trouble,
+    UnsuitableArgument,
 )
 from state.health import Health
 from tests.support.cards import card
@@ -227,6 +229,12 @@ def test_no_address_becomes_an_option_of_ssh(address: str) -> None:
 def test_an_advice_means_the_engine_that_was_meant(argv: list[str], verb: str) -> None:
     assert of_same_engine("Start one with `recovery engine start`.", argv) == f"Start one with {verb}."
     assert of_same_engine("Look at `recovery lab status`.", argv) == "Look at `recovery lab status`."
+
+
+@pytest.mark.parametrize("text", ["yesterday", "-5m", "5x", "1h banana", " ", "12:00"])
+def test_what_is_no_time_is_bad_input_with_the_forms(text: str) -> None:
+    with pytest.raises(UnsuitableArgument, match="is no time: write an age like 30m or 2h, or a time like 2026"):
+        instant(text)
 
 
 def test_the_far_command_is_quoted() -> None:

@@ -8,6 +8,7 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from console.tui.dialogs.asking import dropped_lines
 from console.tui.dialogs.gate import SETTLE_SECONDS, DropReason, Gate, KeyOutcome, Wanted
 
 ARM = 0.5
@@ -125,6 +126,13 @@ def test_accepted_only_if_exactly_the_nonce_was_typed_after_arming(keys: list[tu
         heard = gate.key(char, at)
         counted = "" if heard is KeyOutcome.BURST else counted if heard is KeyOutcome.DROPPED else counted + char
     assert (gate.accepted(at + 60) is not None) == (counted == "K7QX")
+
+
+def test_one_dropped_key_is_told_as_one() -> None:
+    for keys, said in ((1, "1 key was pasted: dropped"), (2, "2 keys were pasted: dropped")):
+        gate = opened(NONCE)
+        gate.reset(4.0, DropReason.PASTE, keys)
+        assert dropped_lines(gate)[0].plain.startswith(said)
 
 
 def test_what_is_dropped_is_counted_with_the_reason_until_a_key_counts() -> None:

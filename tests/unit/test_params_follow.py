@@ -10,7 +10,7 @@ from state.api.views.runbooks import Param, value_of
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
 from state.config_files.located import Located
-from state.errors import ConfigError
+from state.errors import ConfigError, UnsuitableArgument
 from state.estate.model import Estate
 from state.planning.library import Library
 from state.runbooks.parse import lint_runbook
@@ -90,3 +90,25 @@ def test_forms_and_completion_know_the_names_that_belong(estate: Estate) -> None
 
 def test_a_name_that_follows_nothing_has_all_names() -> None:
     assert Param("zone", "zone", "", ("a", "b"), False).names("") == ("a", "b")
+
+
+@pytest.mark.parametrize(("given", "refused"), [("-5", True), ("0", True), ("1", False)])
+def test_a_check_that_could_never_be_asked_is_refused_with_the_plan(estate: Estate, given: str, refused: bool) -> None:
+    data = {
+        "runbook": "case",
+        "title": "Case",
+        "params": {"remain": {"kind": "number", "default": 1}},
+        "steps": [
+            {
+                "id": "f",
+                "check": "backend.floor",
+                "with": {"balancer": "edge", "backend": "shop", "at_least": "${remain}"},
+            }
+        ],
+    }
+    library = Library({"case": runbook(data)}, estate, {})
+    if refused:
+        with pytest.raises(UnsuitableArgument, match=r"backend\.floor: at_least: .* greater than or equal to 1"):
+            library.draft("case", {"remain": given})
+    else:
+        assert library.draft("case", {"remain": given}).steps[0].args["at_least"] in (1, "1")

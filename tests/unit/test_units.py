@@ -50,6 +50,18 @@ def test_ages(seconds: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.899955, "0.9 s"), (0.05, "0.05 s"), (1.5, "1.5 s"), (9.96, "10 s"), (29.99, "30 s")]
+)
+def test_limits_are_rounded_for_people(seconds: float, shown: str) -> None:
+    assert units.time_limit(seconds) == shown
+
+
+def test_one_is_told_as_one() -> None:
+    assert [units.counted(n, "key") for n in (0, 1, 2)] == ["0 keys", "1 key", "2 keys"]
+    assert [units.counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]
+
+
+@pytest.mark.parametrize(
     ("ratio", "shown"),
     [(0.182, "18.2%"), (0, "0.0%"), (1, "100.0%"), (0.0001, "<0.1%"), (0.99996, ">99.9%"), (2, "200.0%")],
 )

@@ -9,6 +9,7 @@ from console.tui.glyphs import DANGER, MUTED, WARN
 from console.tui.text import cell, joined
 from state.api.card import Confirm, Confirmation
 from state.text import cells
+from state.units import counted
 
 ASKS = {"nonce": "type the code", "name": "now type the name", "loss": "now type the loss"}
 THEN = {"name": "then the name", "loss": "then the loss"}
@@ -43,10 +44,11 @@ def dropped_lines(gate: Gate) -> list[Text]:
     dropped, wanted = gate.dropped, gate.current
     if dropped is None or not dropped.keys or wanted is None:
         return []
-    keys = "1 key" if dropped.keys == 1 else f"{dropped.keys} keys"
+    why = WHY[dropped.reason]
+    why = why.replace("were ", "was ", 1) if dropped.keys == 1 else why
     again = "the letter" if len(wanted.text) == 1 else AGAIN[wanted.name]
     return [
-        cell(f"{keys} {WHY[dropped.reason]}: dropped, nothing was sent.", WARN),
+        cell(f"{counted(dropped.keys, 'key')} {why}: dropped, nothing was sent.", WARN),
         cell(f"Type {again} again, key by key.", WARN),
     ]
 

@@ -19,6 +19,7 @@ from state.api.views.header import HeaderView
 from state.health import Health
 from state.text import cells
 
+BY_HAND = "by hand"
 START_ENGINE = "recovery engine start"
 LOUD = {Health.FAIL: "bold red reverse", Health.UNKNOWN: "bold magenta reverse", Health.WARN: "bold yellow"}
 CAUTION_LINE = "bold yellow reverse"
@@ -91,10 +92,10 @@ def cause_rows(store: Store, glyphs: Glyphs) -> list[Row]:
 
 
 def step_text(step: NextStep, *, place: str = "") -> Text:
-    """The key of a step with what it is: its short title only where the message does not begin with it."""
-    said = (
-        step.message if step.message.casefold().startswith(step.title.casefold()) else f"{step.title}: {step.message}"
-    )
+    """The key of a step with what it is: its short title only where the message does not begin by saying the same."""
+    message, title = step.message.casefold(), step.title.casefold()
+    told = message.startswith(title) or (message.startswith(BY_HAND) and title.endswith(BY_HAND))
+    said = step.message if told else f"{step.title}: {step.message}"
     return joined((step.key, KEY), f"{place}{':' if place else ''} {said}")
 
 
