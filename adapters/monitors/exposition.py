@@ -167,7 +167,8 @@ class Exposition:
         self._processes = ProcessWatch()
         self._falls: dict[bytes, int] = {}
         """A bit for each of a request counter's last steps, 1 where it fell, behind a leading 1."""
-        self._gauge = re.compile(rb"^#[ \t]+TYPE[ \t]+" + naming.requests.encode() + rb"[ \t]+gauge\b", re.MULTILINE)
+        self._type = re.compile(rb"^#[ \t]+TYPE[ \t]+" + naming.requests.encode() + rb"[ \t]+(\w+)", re.MULTILINE)
+        self._counts_up: bool | None = None
         self.spoiled: set[str] = set()
         """The services of which a request counter of the last answer is not a number."""
 
@@ -178,7 +179,8 @@ class Exposition:
         """
         body = body.removeprefix(BOM)
         _check_page(body, media)
-        if self._gauge.search(body):
+        self._counts_up = self.naming.counts_up([kind.decode().lower() for kind in self._type.findall(body)])
+        if self._counts_up is False:
             raise ReadFailure(Trouble.ERROR, f"{self.naming.requests} is a gauge and no counter: check `requests`")
         try:
             values, stamps, started = self._values(body)
@@ -241,6 +243,13 @@ class Exposition:
             if fell >= FALLS_AT_LEAST and fell >= FALLING_SHARE * (steps.bit_length() - 1):
                 found.add(self._known[key].service)
         return found
+
+    def uncounted(self) -> set[str]:
+        """The services of which a request counter has parts of a request, where nothing says that it is a counter."""
+        if self._counts_up:
+            return set()
+        broken = {key for answer in self._ring for key, value in answer.values.items() if value % 1}
+        return {self._known[key].service for key in broken if self._known[key].le is None}
 
     def _values(self, body: bytes) -> _Page:
         """The wanted counters of a page. Raises UnreadableLine."""

@@ -26,6 +26,12 @@ SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 QUANTILE = 0.99
+COUNTING, UNSAID = frozenset({"counter", "histogram", "summary"}), frozenset({"", "unknown", "untyped"})
+"""Declared types of metrics that count up, and those that say nothing."""
+COUNTERS = ("_total", "_count", "_sum", "_bucket")
+"""How the names of counters end."""
+RATES = re.compile(r":(rate|irate|increase|delta|idelta|deriv|avg|ratio)[^:]*$")
+"""How the name of a recording rule ends whose result does not count up."""
 LEAST = 10.0
 """Seconds below which neither window nor limit follows the interval: a poll may come late."""
 FALLS_LOOKED_AT = 20
@@ -90,6 +96,14 @@ class Naming(Entry):
         """Whether one digit is a class of statuses (Envoy): elsewhere it may be a code of gRPC."""
         return "class" in self.code
 
+    def counts_up(self, kinds: Collection[str]) -> bool | None:
+        """Whether `requests` counts up by its declared types, or else by its name; None where neither tells it."""
+        if said := frozenset(kinds) - UNSAID:
+            return not said.isdisjoint(COUNTING)
+        if RATES.search(self.requests):
+            return False
+        return True if self.requests.endswith(COUNTERS) else None
+
     @property
     def seconds(self) -> float | None:
         """A unit of `durations` in seconds; None where neither the estate nor the metric's name tells it."""
@@ -128,8 +142,8 @@ NOTHING = Percentile(None)
 class Tally:
     """Rates by service and release as they are found; a missing key means no data. `spoiled` services have a counter
     that is not a number: the rest of it would be half a figure. `falling` services are counted by what falls again and
-    again, `several` by several processes at one address. `untold` requests are those of which nobody knows whether they
-    failed, and why."""
+    again, `several` by several processes at one address, `uncounted` by a gauge or a rate. `untold` requests are those
+    of which nobody knows whether they failed, and why."""
 
     rates: dict[Pair, float] = field(default_factory=dict)
     errors: dict[Pair, float] = field(default_factory=dict)
@@ -137,6 +151,7 @@ class Tally:
     spoiled: set[str] = field(default_factory=set)
     falling: set[str] = field(default_factory=set)
     several: set[str] = field(default_factory=set)
+    uncounted: set[str] = field(default_factory=set)
     untold: dict[Pair, Lack] = field(default_factory=dict)
 
     def add_rate(self, pair: Pair, rate: float, code: str, naming: Naming) -> None:
@@ -163,6 +178,7 @@ class Tally:
         self.spoiled |= other.spoiled.intersection(services)
         self.falling |= other.falling.intersection(services)
         self.several |= other.several.intersection(services)
+        self.uncounted |= other.uncounted.intersection(services)
         self.untold |= {pair: lack for pair, lack in other.untold.items() if pair[0] in services}
 
     def add_bucket(self, pair: Pair, bound: float, rate: float) -> None:
@@ -203,6 +219,8 @@ class Tally:
             return Lack.OLD
         if service in self.spoiled:
             return Lack.NOT_A_NUMBER
+        if service in self.uncounted:
+            return Lack.NO_COUNTER
         if service in self.several:
             return Lack.SEVERAL
         if service in self.falling:

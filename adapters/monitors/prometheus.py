@@ -98,6 +98,10 @@ class Prometheus:
             self._take(tally, ages, row)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
         scrapings.update({name: self._naming.scraping(known[name], _sum(ages.get(name), old)) for name in paces})
+        if self._survey.counts_up is False:
+            tally.uncounted = set(self._services)
+        elif self._survey.counts_up:
+            tally.uncounted.clear()
         tally.several = self._processes.several(time.monotonic())
         if time.monotonic() - self._last > GAP:
             self._look_back, self._next_look = True, 0.0
@@ -206,6 +210,8 @@ class Prometheus:
             tally.add_bucket(pair, bound_of(row), value)
         elif figure == "several":
             self._processes.tell(service, time.monotonic())
+        elif figure == "broken":
+            tally.uncounted.add(service)
         elif figure == "falls" and value >= FALLING_SHARE:
             tally.falling.add(service)
         elif figure in UNTOLD and value > 0:

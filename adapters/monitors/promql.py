@@ -73,6 +73,16 @@ class PromApi:
         parameters = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
         return await self._ask("/api/v1/query_range", parameters, deadline)
 
+    async def kinds(self, metric: str, *, deadline: float) -> frozenset[str]:
+        """The types that scrape targets declare of a metric; none where nobody keeps them. Raises ReadFailure."""
+        path = "/api/v1/metadata"
+        reply = await self._reader.fetch(_target(path, (("metric", metric),)), deadline=deadline)
+        try:
+            told = json.loads(self._reader.usable(reply, path).body)["data"].get(metric) or ()
+            return frozenset(str(each["type"]).lower() for each in told)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
+
     async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[QuerySeries]:
         reply = await self._reader.fetch(_target(path, tuple(parameters.items())), deadline=deadline)
         if why := _refusal(reply):
@@ -208,6 +218,8 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
         f"{3 * (pace.interval or 0.0) / looked:g} * increase({counters}{seen})"  # a restarted one has little at first
     )
     fell = f"(resets({counters}{seen}) > 0 and min_over_time({counters}{seen}) > {FEW:g} + {most})"
+    if naming.counts_up(()) is None:
+        parts["broken"] = f"count by ({naming.service}) (sum_over_time({counters}{seen}) % 1 != 0)"
     parts["several"] = f"count by ({naming.service}) {fell}"
     return _at_once(parts)
 

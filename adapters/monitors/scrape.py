@@ -109,7 +109,9 @@ class _Scraped:
     def missing(self, services: Sequence[str], fresh: Collection[str]) -> Iterator[tuple[str, MissingTarget]]:
         """The services whose figures lack this target; of those in `fresh` it has new samples."""
         tally, failure = self.found.tally, self.failure
-        counted = tally.spoiled | tally.falling | tally.several | {service for service, _ in tally.rates}
+        counted = (
+            tally.spoiled | tally.falling | tally.several | tally.uncounted | {service for service, _ in tally.rates}
+        )
         for service in services:
             known = service in self.found.newest
             if service in fresh and service in counted:
@@ -205,6 +207,7 @@ def _united(failed: Sequence[tuple[str, ReadFailure]]) -> ReadFailure:
 def tally_of(answers: Exposition) -> Tally:
     """The rates of one target by service and release."""
     tally = Tally(spoiled=set(answers.spoiled), falling=answers.falling(), several=answers.several())
+    tally.uncounted = answers.uncounted()
     for series, rate in answers.rates().items():
         pair = (series.service, series.release)
         if series.le is None:

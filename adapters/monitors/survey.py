@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from statistics import median
 
 from adapters.monitors.figures import Naming
 from adapters.monitors.promql import Place, PromApi, QuerySeries, batches, one_of, places_query, span, text_of
+from state.errors import ReadFailure
 
 RANGE = 1200.0
 """Seconds that are looked through: scrapes of five minutes leave four samples there."""
@@ -25,6 +27,8 @@ SETTLED = 5
 """Samples from which on a distance is trusted until the next survey."""
 EVERY = 300.0
 """Seconds between two surveys: the interval changes when somebody changes the configuration."""
+KINDS_WITHIN = 2.0
+"""Seconds that the question for declared types may take: the figures wait for it."""
 SOON = 1.0
 """Seconds until services of which too few samples are known are surveyed again."""
 
@@ -37,6 +41,8 @@ class Survey:
         self._due: dict[str, float] = dict.fromkeys(services, -math.inf)
         self._intervals: dict[str, float | None] = {}
         self._places: dict[str, set[Place]] = {}
+        self.counts_up = naming.counts_up(())
+        """Whether what counts requests is a counter, by its declared type or its name; None where neither tells it."""
         self.done = False
         """Whether it was made at all."""
 
@@ -63,6 +69,9 @@ class Survey:
 
     async def make(self, now: float, *, deadline: float) -> None:
         """Survey the services that are due. Raises ReadFailure; what was known stays then."""
+        with suppress(ReadFailure):  # not every store keeps the types, and a right of its own may be needed
+            kinds = await self._api.kinds(self._naming.requests, deadline=min(deadline, KINDS_WITHIN))
+            self.counts_up = self._naming.counts_up(kinds)
         for names in batches([name for name in self._services if self._due[name] <= now]):
             counted = (
                 f"count_over_time({self._naming.requests}{{{one_of(self._naming.service, names)}}}[{span(RANGE)}])"

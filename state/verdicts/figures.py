@@ -30,6 +30,7 @@ _NO_RATE = {
     ),
     Lack.NOT_A_NUMBER: "a counter of its requests is not a number",
     Lack.FALLS: "what counts its requests falls again and again, so it is no counter: check `requests` of the monitor",
+    Lack.NO_COUNTER: ("what counts its requests is a gauge or a rate, and no counter: check `requests` of the monitor"),
     Lack.SEVERAL: (
         "its counters fall and do not begin at 0, so its answers come from several processes:"
         " scrape each instance by its own address"

@@ -182,6 +182,7 @@ class Lack(StrEnum):
     STRANGE_CODE = "strange code"
     NO_UNIT = "no unit"
     FALLS = "falls"
+    NO_COUNTER = "no counter"
     SEVERAL = "several"
     DOWN = "down"
     GONE = "gone"

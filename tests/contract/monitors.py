@@ -35,16 +35,21 @@ class FakePrometheus(Canned):
         super().__init__({})
         self.rows, self.more, self.known = rows, more, known
         self.clock: Callable[[], float] = time.time
+        self.kinds: list[str] | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
-            query = parse_qs(urlsplit(line.decode().split()[1]).query)["query"][0]
+            asked = parse_qs(urlsplit(line.decode().split()[1]).query)
             while (await reader.readline()).strip():
                 pass
+            if "metric" in asked:
+                writer.write(_declared(asked["metric"][0], self.kinds))
+                continue
+            query = asked["query"][0]
             result, more = [*self.rows, series("now", str(self.clock()))], self.more
             if query.startswith("topk"):
                 result, more = [{"metric": {"service": s}, "value": [0, "80"]} for s in self.known], {}
-            elif query.startswith("http_requests_total{"):
+            elif query.endswith("]") and " " not in query:
                 result, more = [{"metric": {}, "values": STAMPS}], {}
             elif "query_range" in line.decode():
                 result, more = [], {}
@@ -52,12 +57,22 @@ class FakePrometheus(Canned):
             writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
 
 
+def _declared(metric: str, kinds: list[str] | None) -> bytes:
+    """The types of a metric, if they are kept at all."""
+    if kinds is None:
+        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    told = {metric: [{"type": kind, "help": "", "unit": ""} for kind in kinds]} if kinds else {}
+    data = json.dumps({"status": "success", "data": told}).encode()
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+
+
 AGE = series("age", "0.6", service="checkout")
 
 
-def one_prometheus(server: Canned, context: AdapterContext) -> list[Source]:
+def one_prometheus(server: Canned, context: AdapterContext, **options: Any) -> list[Source]:
     known = replace(context, watched={"prom": SERVICES})
-    return list(prometheus.build("prom", prometheus.OPTIONS(kind="prometheus", url=server.url), known))
+    made = prometheus.OPTIONS.model_validate({"kind": "prometheus", "url": server.url, **options})
+    return list(prometheus.build("prom", made, known))
 
 
 async def read_once(sources: Any) -> Reading:

@@ -20,8 +20,8 @@ from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure
 from state.ports.source import Source
 from state.world.readings import Lack, MetricsReading, Scraping
-from tests.contract.components import free_port, listens, wait_for
-from tests.contract.monitors import AGE, buckets, figures, series, watching
+from tests.contract.components import free_port, listens, serving, wait_for
+from tests.contract.monitors import AGE, FakePrometheus, buckets, figures, one_prometheus, read_once, series, watching
 
 
 async def test_prometheus_gives_figures_by_service_and_release(context: AdapterContext) -> None:
@@ -71,6 +71,35 @@ async def test_requests_that_do_not_tell_their_outcome_leave_no_error_ratio(
 async def test_what_falls_often_is_no_counter(context: AdapterContext, share: str, lack: Lack | None) -> None:
     rate = series("rate", "30", service="checkout", release="v1")
     reading = await figures(context, AGE, rate, series("falls", share, service="checkout"))
+    assert reading.services["checkout"].lack is lack
+
+
+@pytest.mark.parametrize(
+    ("requests", "kinds", "broken", "lack"),
+    [
+        ("http_requests_total", None, False, None),
+        ("http_requests_total", [], False, None),
+        ("http_requests_total", ["unknown"], False, None),
+        ("http_requests_total", ["gauge"], False, Lack.NO_COUNTER),
+        ("http_requests_total", ["gauge", "counter"], False, None),
+        ("requests", None, False, None),
+        ("requests", None, True, Lack.NO_COUNTER),
+        ("requests", ["counter"], True, None),
+        ("requests", ["gauge"], False, Lack.NO_COUNTER),
+        ("job:http_requests:rate5m", None, False, Lack.NO_COUNTER),
+        ("job:http_requests:sum", None, False, None),
+    ],
+)
+async def test_10_what_is_declared_or_named_or_valued_as_no_counter_gives_no_figure(
+    context: AdapterContext, requests: str, kinds: list[str] | None, broken: bool, lack: Lack | None
+) -> None:
+    rows = [AGE, series("rate", "30", service="checkout", release="v1")]
+    rows += [series("broken", "1", service="checkout")] if broken else []
+    server = FakePrometheus(rows, {})
+    server.kinds = kinds
+    async with serving(server.serve) as server.port:
+        reading = await read_once(one_prometheus(server, context, requests=requests))
+    assert isinstance(reading, MetricsReading)
     assert reading.services["checkout"].lack is lack
 
 

@@ -50,6 +50,13 @@ SERVICES: dict[str, Callable[[int, str], float]] = {
 }
 
 
+WITHOUT_SUFFIX: dict[str, Callable[[int, str], float]] = {
+    "odd_rate": lambda second, code: 5.0 if code == "500" else 10 + (second + BEFORE) / 60,
+    "odd_count_of_requests": steady,
+}
+"""A rate that somebody recorded, of which a third fails, and a counter that is not called one."""
+
+
 def page(now: float) -> Iterator[str]:
     """A sample a second of every counter; the lines of one metric stand together."""
     yield "# TYPE http_requests counter\n"
@@ -64,6 +71,7 @@ def page(now: float) -> Iterator[str]:
             at = f'service="{service}",release="v1",job="app",instance="{service}:2",code="200"'
             yield f"http_requests_total{{{at}}} {25 * (second + BEFORE)} {now + second:.3f}\n"
     yield from each_failure(now)
+    yield from without_suffix(now)
     yield "# TYPE up gauge\n"
     spans = [(f"{service}:1", -BEFORE, -60 if service == "rolled" else AFTER, 1) for service in [*SERVICES, "uniq"]]
     spans += [("lost:2", -BEFORE, -60, 1), ("down:2", -BEFORE, -60, 1), ("down:2", -60, AFTER, 0)]
@@ -71,6 +79,14 @@ def page(now: float) -> Iterator[str]:
         for second in range(first, last):
             yield f'up{{job="app",instance="{instance}"}} {value} {now + second:.3f}\n'
     yield "# EOF\n"
+
+
+def without_suffix(now: float) -> Iterator[str]:
+    for metric, value in WITHOUT_SUFFIX.items():
+        for code in ("200", "500"):
+            for second in range(-BEFORE, AFTER):
+                at = f'service="odd",release="v1",job="app",instance="odd:1",code="{code}"'
+                yield f"{metric}{{{at}}} {value(second, code):.3f} {now + second:.3f}\n"
 
 
 def each_failure(now: float) -> Iterator[str]:
@@ -121,3 +137,15 @@ async def test_s03_targets_that_fell_silent_are_named_until_they_are_replaced(pa
     told = {name: [(lost.target, lost.lack) for lost in each.missing] for name, each in seen.items()}
     assert told == {"lost": [("app lost:2", Lack.GONE)], "down": [("app down:2", Lack.DOWN)], "rolled": []}
     assert [seen["lost"].targets, seen["down"].targets] == [2, 2]
+
+
+async def test_10_a_recorded_rate_that_rises_is_no_counter(past: PastPrometheus) -> None:
+    (seen,) = (await read(past, "odd", requests="odd_rate")).services.values()
+    assert (seen.lack, seen.rate) == (Lack.NO_COUNTER, None)
+    verdict, message = judge_traffic(seen, Objectives())
+    assert (verdict, message.partition(":")[0]) == (
+        Health.UNKNOWN,
+        "what counts its requests is a gauge or a rate, and no counter",
+    )
+    (counted,) = (await read(past, "odd", requests="odd_count_of_requests")).services.values()
+    assert counted.error_ratio == pytest.approx(0.2, rel=0.02)
