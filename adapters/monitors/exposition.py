@@ -338,7 +338,7 @@ class Exposition:
             bucket = name == self.naming.durations
             key = repr((name, sorted(labels.items()))).encode()
             self._known[key] = SampleSeries(
-                sys.intern(labels.get(self.naming.service, "")),
+                sys.intern(labels.get(self.naming.service, "") if self.naming.chosen(labels) else ""),
                 labels.get(self.naming.release, ""),
                 "" if bucket else labels.get(self.naming.code, ""),
                 float(labels["le"]) if bucket else None,

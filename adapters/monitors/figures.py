@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from state.config_files.findings import refuse
 from state.estate.model import Entry, Seconds
 from state.world.readings import Lack, ReleaseTraffic, Scraping, ServiceTraffic
 
@@ -26,6 +27,8 @@ SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 QUANTILE = 0.99
+SPLITTING = ("env", "environment", "stage", "reporter")
+"""Labels that tell apart what one service does not sum: places it is tried in, and two reports of one request."""
 COUNTING, UNSAID = frozenset({"counter", "histogram", "summary"}), frozenset({"", "unknown", "untyped"})
 """Declared types of metrics that count up, and those that say nothing."""
 COUNTERS = ("_total", "_count", "_sum", "_bucket")
@@ -69,6 +72,10 @@ class Naming(Entry):
     service: str = Field(default="service", pattern=LABEL)
     release: str = Field(default="release", pattern=LABEL)
     code: str = Field(default="code", pattern=LABEL)
+    labels: Mapping[Annotated[str, Field(pattern=LABEL)], tuple[Annotated[str, Field(min_length=1)], ...]] = Field(
+        default_factory=dict
+    )
+    """Only series with one of these values in each of these labels are read."""
     unit: TimeUnit | None = None
     """The unit of `durations`; without it, that of its name."""
     errors: tuple[Annotated[str, Field(min_length=1)], ...] = ()
@@ -95,6 +102,27 @@ class Naming(Entry):
     def _classes(self) -> bool:
         """Whether one digit is a class of statuses (Envoy): elsewhere it may be a code of gRPC."""
         return "class" in self.code
+
+    @model_validator(mode="after")
+    def _labels_that_leave_a_whole(self) -> Naming:
+        whole = (self.service, self.code, "le")
+        other = f"a label other than {', '.join(whole)}"
+        found = [(("labels", label), label, other) for label in self.labels if label in whole]
+        found += [
+            (("labels", label), "[]", "at least one value") for label, values in self.labels.items() if not values
+        ]
+        if found:
+            refuse(type(self), found)
+        return self
+
+    def chosen(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is read."""
+        return all(labels.get(label, "") in values for label, values in self.labels.items())
+
+    @property
+    def splitting(self) -> tuple[str, ...]:
+        """The labels by which series of one service should not differ unless the estate names them."""
+        return tuple(each for each in SPLITTING if each not in (*self.labels, self.service, self.release, self.code))
 
     def counts_up(self, kinds: Collection[str]) -> bool | None:
         """Whether `requests` counts up by its declared types, or else by its name; None where neither tells it."""

@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
@@ -108,7 +109,9 @@ class Prometheus:
         self._last = time.monotonic()
         past, self._past = self._past, {}
         figures = tally.traffic(scrapings, self._naming)
-        return MetricsReading({name: places.told(each) for name, each in figures.items()}, past)
+        mixed = self._survey.mixed
+        told = {name: replace(places.told(each), mixed=mixed.get(name, {})) for name, each in figures.items()}
+        return MetricsReading(told, past)
 
     def _asked_places(self, known: Mapping[str, float | None]) -> list[tuple[Scraping, str]]:
         """What is asked of the scrape targets of each service."""

@@ -139,6 +139,12 @@ def one_of(label: str, values: Iterable[str]) -> str:
     return f"{label}=~{text_of(pattern)}"
 
 
+def matchers(naming: Naming, services: Iterable[str]) -> str:
+    """Those of the series of some services."""
+    chosen = (one_of(label, naming.labels[label]) for label in sorted(naming.labels))
+    return ", ".join((one_of(naming.service, services), *chosen))
+
+
 def span(seconds: float) -> str:
     """A duration as PromQL takes it."""
     return f"{max(1, round(seconds * 1000))}ms"
@@ -185,7 +191,7 @@ def _grown(counters: str, whole: str, naming: Naming, window: float) -> str:
 
 
 def _rated(naming: Naming, services: Sequence[str], window: float) -> dict[str, str]:
-    only = one_of(naming.service, services)
+    only = matchers(naming, services)
     both = f"{naming.service}, {naming.release}"
     chosen = {
         "rate": "",
@@ -204,12 +210,12 @@ def _rated(naming: Naming, services: Sequence[str], window: float) -> dict[str, 
 def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     """All figures of some services in one expression; an added label distinguishes them."""
     parts = _rated(naming, services, pace.window)
-    stamps = f"timestamp({naming.requests}{{{one_of(naming.service, services)}}})"
+    stamps = f"timestamp({naming.requests}{{{matchers(naming, services)}}})"
     parts["age"] = f"time() - max by ({naming.service}) ({stamps})"
     if pace.interval is not None and pace.interval > OWN_LOOK_BACK:
         before = f"max_over_time({stamps}[{span(pace.limit)}:{span(pace.interval / 10)}])"  # blind for its last step
         parts["age_before"] = f"time() - max by ({naming.service}) ({before})"
-    counters = f"{naming.requests}{{{one_of(naming.service, services)}}}"
+    counters = f"{naming.requests}{{{matchers(naming, services)}}}"
     looked = max(pace.window, FALLS_LOOKED_AT * (pace.interval or 0.0))
     seen = f"[{span(looked)}]"
     share = f"(resets({counters}{seen}) >= {FALLS_AT_LEAST}) / count_over_time({counters}{seen})"
@@ -228,7 +234,7 @@ def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     """The figures of some services as a chart needs them, for a range query."""
     rated = _rated(naming, services, pace.window)
     by, within = naming.service, f"[{span(pace.window)}]"
-    durations = f"rate({naming.durations}{{{one_of(naming.service, services)}}}{within})"
+    durations = f"rate({naming.durations}{{{matchers(naming, services)}}}{within})"
     parts = {name: f"sum by ({by}) ({rated[name]})" for name in ("rate", "errors", "no_code", "strange")}
     parts["p99"] = f"histogram_quantile({QUANTILE}, sum by ({by}, le) ({durations}))"
     return _joined(parts)
@@ -237,8 +243,14 @@ def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
 def places_query(naming: Naming, services: Sequence[str], seconds: float) -> str:
     """Which scrape targets counted requests of some services lately."""
     by = ", ".join(dict.fromkeys((naming.service, "job", "instance")))
-    counted = f"{naming.requests}{{{one_of(naming.service, services)}}}[{span(seconds)}]"
+    counted = f"{naming.requests}{{{matchers(naming, services)}}}[{span(seconds)}]"
     return f"group by ({by}) (last_over_time({counted}))"
+
+
+def splits_query(naming: Naming, services: Sequence[str], seconds: float) -> str:
+    """By which of the labels that should tell nothing apart the series of some services differ."""
+    by = ", ".join((naming.service, *naming.splitting))
+    return f"group by ({by}) (last_over_time({naming.requests}{{{matchers(naming, services)}}}[{span(seconds)}]))"
 
 
 def place_queries(places: Collection[Place], limit: float) -> Iterator[str]:

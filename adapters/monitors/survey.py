@@ -14,7 +14,17 @@ from itertools import pairwise
 from statistics import median
 
 from adapters.monitors.figures import Naming
-from adapters.monitors.promql import Place, PromApi, QuerySeries, batches, one_of, places_query, span, text_of
+from adapters.monitors.promql import (
+    Place,
+    PromApi,
+    QuerySeries,
+    batches,
+    matchers,
+    places_query,
+    span,
+    splits_query,
+    text_of,
+)
 from state.errors import ReadFailure
 
 RANGE = 1200.0
@@ -41,6 +51,8 @@ class Survey:
         self._due: dict[str, float] = dict.fromkeys(services, -math.inf)
         self._intervals: dict[str, float | None] = {}
         self._places: dict[str, set[Place]] = {}
+        self.mixed: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        """The labels by which the series of each service differ though no `labels` name them, and their values."""
         self.counts_up = naming.counts_up(())
         """Whether what counts requests is a counter, by its declared type or its name; None where neither tells it."""
         self.done = False
@@ -73,14 +85,13 @@ class Survey:
             kinds = await self._api.kinds(self._naming.requests, deadline=min(deadline, KINDS_WITHIN))
             self.counts_up = self._naming.counts_up(kinds)
         for names in batches([name for name in self._services if self._due[name] <= now]):
-            counted = (
-                f"count_over_time({self._naming.requests}{{{one_of(self._naming.service, names)}}}[{span(RANGE)}])"
-            )
+            counted = f"count_over_time({self._naming.requests}{{{matchers(self._naming, names)}}}[{span(RANGE)}])"
             best = await self._api.query(f"topk by ({self._naming.service}) (1, {counted})", deadline=deadline)
             rows = {row.labels.get(self._naming.service, ""): row for row in best}
             stamps = await asyncio.gather(*(self._stamps(row, deadline) for row in rows.values()))
             found = dict(zip(rows, stamps, strict=True))
             await self._find_places(names, deadline)
+            await self._find_splits(names, deadline)
             for name in names:
                 self._take(name, found.get(name, []), now)
         self.done = True
@@ -92,6 +103,17 @@ class Survey:
             if instance and name in found:
                 found[name].add((row.labels.get("job", ""), instance))
         self._places |= found
+
+    async def _find_splits(self, names: tuple[str, ...], deadline: float) -> None:
+        if not self._naming.splitting:
+            return
+        found: dict[str, dict[str, set[str]]] = {name: {} for name in names}
+        for row in await self._api.query(splits_query(self._naming, names, RANGE), deadline=deadline):
+            values = found.get(row.labels.get(self._naming.service, ""), {})
+            for label in self._naming.splitting:
+                values.setdefault(label, set()).add(row.labels.get(label, ""))
+        for name, values in found.items():
+            self.mixed[name] = {label: tuple(sorted(some)) for label, some in values.items() if len(some) > 1}
 
     async def _stamps(self, best: QuerySeries, deadline: float) -> list[float]:
         """When the newest samples of one series were taken, epoch seconds."""

@@ -87,6 +87,15 @@ def missing_text(traffic: ServiceTraffic) -> str:
     return f"without {share}{said}" + (f" and {len(lost) - NAMED} more" if len(lost) > NAMED else "")
 
 
+def mixed_text(traffic: ServiceTraffic) -> str:
+    """By which labels its figures sum what should be apart; empty when by none."""
+    said = [
+        f"{label} ({', '.join(value or 'none' for value in values[:NAMED])}{', …' if len(values) > NAMED else ''})"
+        for label, values in traffic.mixed.items()
+    ]
+    return f"sum series that differ in {', '.join(said)}: set `labels` of the monitor" if said else ""
+
+
 def _why_missing(target: MissingTarget) -> str:
     silent = f"silent since {utc(target.since)}" if target.since is not None else ""
     return ", ".join(part for part in (silent, _trouble(target)) if part)

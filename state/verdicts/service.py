@@ -14,7 +14,7 @@ from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.figures import judge_traffic, missing_text, scraping_note, usable_traffic
+from state.verdicts.figures import judge_traffic, missing_text, mixed_text, scraping_note, usable_traffic
 from state.verdicts.reach import NameVerdict, name_verdicts
 from state.verdicts.traffic import backend_verdict
 from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
@@ -191,6 +191,8 @@ def _metrics(estate: Estate, service: Service, world: World, now_mono: float, fi
     lost = missing_text(shown.traffic) if shown.traffic is not None else ""
     if lost and lost not in shown.message:
         findings.add(Health.WARN, f"figures of {shown.monitor} {lost}", Reason.FIGURES)  # part of the evidence
+    if shown.traffic is not None and (mixed := mixed_text(shown.traffic)):
+        findings.add(Health.WARN, f"figures of {shown.monitor} {mixed}", Reason.FIGURES)
     first = asked[0]
     if usable and first.health is Health.UNKNOWN:
         how = "scraped directly" if estate.monitors[shown.monitor].kind == "scrape" else f"figures of {shown.monitor}"

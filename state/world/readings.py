@@ -231,7 +231,8 @@ class ServiceTraffic:
     `p99_beyond`: the p99 is at least `p99`, the highest finite bound of its histogram. `lack` is why there is no
     request rate, `p99_lack` why there is no p99; None also where there were no requests. `errors_lack` is why nobody
     knows which requests failed; `code` is the label that should tell it. `missing` are the targets that the figures
-    lack: they are those of the others. `targets` is how many there are in all, 0 = not known.
+    lack: they are those of the others. `targets` is how many there are in all, 0 = not known. `mixed` are labels by
+    which its series differ though they should tell nothing apart in one service, and their values.
     """
 
     service: str
@@ -247,6 +248,7 @@ class ServiceTraffic:
     code: str = "code"
     missing: tuple[MissingTarget, ...] = ()
     targets: int = 0
+    mixed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 PastPoint = tuple[float, float | None, float | None, float | None]

@@ -19,6 +19,8 @@ from tests.contract.histories import PastPrometheus, started
 from tests.contract.test_prometheus_history import read
 
 BEFORE, AFTER = 700, 600
+ODD = 'prod|.*"}\\'
+"""An environment whose name must not be read as a pattern or as the end of a text."""
 Sample = tuple[float, float]
 
 
@@ -71,6 +73,7 @@ def page(now: float) -> Iterator[str]:
             at = f'service="{service}",release="v1",job="app",instance="{service}:2",code="200"'
             yield f"http_requests_total{{{at}}} {25 * (second + BEFORE)} {now + second:.3f}\n"
     yield from each_failure(now)
+    yield from environments(now)
     yield from without_suffix(now)
     yield "# TYPE up gauge\n"
     spans = [(f"{service}:1", -BEFORE, -60 if service == "rolled" else AFTER, 1) for service in [*SERVICES, "uniq"]]
@@ -87,6 +90,15 @@ def without_suffix(now: float) -> Iterator[str]:
             for second in range(-BEFORE, AFTER):
                 at = f'service="odd",release="v1",job="app",instance="odd:1",code="{code}"'
                 yield f"{metric}{{{at}}} {value(second, code):.3f} {now + second:.3f}\n"
+
+
+def environments(now: float) -> Iterator[str]:
+    """Of the few requests in production three in ten fail, of the many in staging none does."""
+    for env, code, rate in ((ODD, "200", 7), (ODD, "500", 3), ("staging", "200", 2000)):
+        written = env.replace("\\", "\\\\").replace('"', '\\"')
+        for second in range(-BEFORE, AFTER):
+            at = f'service="envs",release="v1",env="{written}",job="app",instance="{len(env)}:1",code="{code}"'
+            yield f"http_requests_total{{{at}}} {rate * (second + BEFORE)} {now + second:.3f}\n"
 
 
 def each_failure(now: float) -> Iterator[str]:
@@ -149,3 +161,15 @@ async def test_10_a_recorded_rate_that_rises_is_no_counter(past: PastPrometheus)
     )
     (counted,) = (await read(past, "odd", requests="odd_count_of_requests")).services.values()
     assert counted.error_ratio == pytest.approx(0.2, rel=0.02)
+
+
+async def test_11_another_environment_is_told_and_a_selector_leaves_it_out(past: PastPrometheus) -> None:
+    (mixed,) = (await read(past, "envs")).services.values()
+    assert (mixed.rate, mixed.mixed) == (pytest.approx(2010, rel=0.05), {"env": (ODD, "staging")})
+    (prod,) = (await read(past, "envs", labels={"env": [ODD]})).services.values()
+    assert (prod.rate, prod.error_ratio) == (pytest.approx(10, rel=0.05), pytest.approx(0.3, rel=0.05))
+    assert prod.mixed == {}
+    (both,) = (await read(past, "envs", labels={"env": [ODD, "staging"]})).services.values()
+    assert (both.rate, both.mixed) == (pytest.approx(2010, rel=0.05), {})
+    (none,) = (await read(past, "envs", labels={"env": [".*"]})).services.values()
+    assert none.lack is Lack.NO_SERIES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from pydantic import ValidationError
 
 from adapters.monitors.exposition import Exposition
 from adapters.monitors.figures import Naming, TimeUnit
@@ -163,3 +164,27 @@ def test_10_a_rate_that_rises_is_no_counter_unless_it_is_called_one(
 
     (*_, seen) = polls(page, 12, Naming(requests=requests))
     assert seen.lack is lack
+
+
+def test_11_a_request_that_is_reported_twice_is_counted_as_the_estate_chooses() -> None:
+    def page(second: int) -> str:
+        both = (("source", 100 * second), ("destination", 90 * second))
+        rows = (f'http_requests_total{{service="ok",code="200",reporter="{who}"}} {n}\n' for who, n in both)
+        return "".join(rows)
+
+    for reporters, rate in (((), 190.0), (("destination",), 90.0), (("source", "destination"), 190.0), (("x",), None)):
+        naming = Naming(labels={"reporter": reporters} if reporters else {})
+        (*_, seen) = polls(page, 5, naming)
+        assert seen.rate == rate
+
+
+@pytest.mark.parametrize("label", ['env="x"} or up{a', "le", "service", "code", ""])
+def test_11_labels_that_cannot_choose_a_whole_are_refused(label: str) -> None:
+    with pytest.raises(ValidationError):
+        Naming.model_validate({"labels": {label: ["prod"]}})
+
+
+@pytest.mark.parametrize("values", [[], [""], "prod"])
+def test_11_labels_have_at_least_one_value(values: object) -> None:
+    with pytest.raises(ValidationError):
+        Naming.model_validate({"labels": {"env": values}})

@@ -93,6 +93,18 @@ def partial(reading: MetricsReading) -> MetricsReading:
     return replace(reading, services={n: replace(t, missing=lost) for n, t in reading.services.items()})
 
 
+def test_11_figures_that_sum_environments_are_no_pass_and_say_what_to_set(world: World) -> None:
+    reading = metrics()
+    both = {"env": ("", "prod", "staging")}
+    mixed = {n: replace(each, mixed=both) for n, each in reading.services.items()}
+    put(world, "metrics:prometheus", replace(reading, services=mixed))
+    verdict = judge(world)["checkout"]
+    assert verdict.health is Health.WARN
+    assert verdict.message.startswith(
+        "figures of prometheus sum series that differ in env (none, prod, staging): set `labels` of the monitor"
+    )
+
+
 def test_figures_of_some_targets_are_no_pass_and_name_the_others(world: World) -> None:
     blackhole(world, "metrics:prometheus")
     put(world, "metrics:apps", partial(metrics()))
