@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from adapters.monitors.figures import FALLING_SHARE, FALLS_AT_LEAST, FALLS_LOOKED_AT, Naming
+from adapters.monitors.few_requests import FewRequests, ScrapeStep
+from adapters.monitors.figures import FALLING_SHARE, FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUESTS, LONGER, Naming
+from adapters.monitors.page import EOF, NAME, QUOTED, UnreadableLine, check_page
 from adapters.monitors.processes import STARTED, ProcessWatch, plausible
 from state.errors import ReadFailure, Trouble
 
 ACCEPT = "text/plain; version=0.0.4"
-NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+"
-QUOTED = rb'"(?:[^"\\]++|\\.)*+"'
 TERM = rb"\s*+(" + NAME + rb"|" + QUOTED + rb")\s*+=\s*+(" + QUOTED + rb")\s*+"
 LABEL = re.compile(TERM)
 TERMS = rb"((?:" + TERM + rb",)*+(?:" + TERM + rb")?+\s*+)\}"
@@ -28,23 +28,9 @@ SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{" + TERMS + rb")?")
 """A metric's name and, in braces, its labels: separated by commas, of which one may end the list."""
 INSIDE = re.compile(rb"\{\s*+(" + QUOTED + rb")\s*+(?:,\s*+" + TERMS + rb"|\})")
 """The same with the name in quotes inside the braces (Prometheus 3)."""
-EOF = b"# EOF"
-"""The end of an OpenMetrics page; every other page ends with a line feed."""
 HASH, UNDERSCORE = b"#_"
 """As numbers: searching bytes for a number is several times faster than for bytes."""
 BOM = b"\xef\xbb\xbf"
-COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
-"""How gzip and Zstandard begin."""
-PROTOBUF = "application/vnd.google.protobuf"
-OPEN_METRICS = "application/openmetrics-text"
-HTML = "text/html"
-PAGES = (b"<!doctype html", b"<html")
-STRANGE = re.compile(
-    rb"^(?![ \t]*(?:#|\r?$|" + NAME + rb"[ \t{]|\{[ \t]*" + QUOTED + rb"[ \t]*[,}]))[^\n]*", re.MULTILINE
-)
-"""A line that begins neither like a comment nor like a sample, whose name may be quoted (Prometheus 3)."""
-PIECE = 64 << 10
-SHOWN = 40
 MOST_GONE = 1000
 """Series that are remembered after they have gone."""
 ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b'\\"': b'"'}
@@ -97,15 +83,6 @@ def samples(body: bytes, names: tuple[str, ...]) -> Iterator[SampleLine]:
             raise UnreadableLine(number, raw) from error
         if found is not None:
             yield SampleLine(number, *found)
-
-
-class UnreadableLine(ValueError):
-    """A line that is no sample; `message` names and shows it."""
-
-    def __init__(self, number: int, line: bytes) -> None:
-        shown = line[:SHOWN].decode("utf-8", "replace").strip() + ("…" if len(line) > SHOWN else "")
-        self.message = f"line {number} of the metrics cannot be read: {shown}"
-        super().__init__(self.message)
 
 
 def _sample(raw: bytes, starts: tuple[bytes, ...], names: tuple[str, ...]) -> tuple[bytes, float, float | None] | None:
@@ -163,6 +140,7 @@ class Exposition:
         self._spelled: dict[bytes, bytes] = {}
         """The key of a series by its text on the last page: some exporters change the order of its labels."""
         self._ring: deque[Sample] = deque()
+        self._few = FewRequests(LONGER[-1] if naming.window is None else 0.0)
         self._behind: dict[str, float] = {}
         self._processes = ProcessWatch()
         self._falls: dict[bytes, int] = {}
@@ -178,7 +156,7 @@ class Exposition:
         Raises ReadFailure when it is not a whole page of metrics, with the number of the first line that is not.
         """
         body = body.removeprefix(BOM)
-        _check_page(body, media)
+        check_page(body, media)
         self._counts_up = self.naming.counts_up([kind.decode().lower() for kind in self._type.findall(body)])
         if self._counts_up is False:
             raise ReadFailure(Trouble.ERROR, f"{self.naming.requests} is a gauge and no counter: check `requests`")
@@ -200,6 +178,7 @@ class Exposition:
         for service in self._watch_falls(values, restarted=restarted):
             most = self._plausible(service, at - self._ring[-1].at)
             if most is None:
+                self._few.clear()
                 self._ring.clear()  # how much it can have counted since its start is not known yet: begin again
                 break
             if totals[service] > most:
@@ -286,7 +265,20 @@ class Exposition:
     def forget(self, now: float) -> None:
         """Drop the answers older than the window, but for the last one: it tells how old the newest samples are."""
         while len(self._ring) > 1 and now - self._ring[0].at > self.window:
-            self._ring.popleft()
+            gone = self._ring.popleft()
+            if self.naming.window is None:
+                self._few.add(self._step(gone, self._ring[0]))
+
+    def _step(self, before: Sample, after: Sample) -> ScrapeStep:
+        requests = {service: 0.0 for service in after.totals if service in before.totals}
+        grown: dict[str, dict[bytes, float]] = {service: {} for service in requests}
+        for key, value in after.values.items():
+            series, last = self._known[key], before.values.get(key, 0.0)
+            more = value - last if value >= last else value
+            if more and series.service in grown and (key in before.values or more < FEW_REQUESTS):
+                grown[series.service][key] = more
+                requests[series.service] += more if series.le is None else 0.0
+        return ScrapeStep(before.at, after.at, requests, grown)
 
     def newest(self, service: str) -> float | None:
         """When the last samples of a service's requests were taken, monotonic seconds."""
@@ -323,6 +315,7 @@ class Exposition:
                         increase[key] = value
                 last[key] = value
             previous = sample
+        self._lengthen(increase, spans)
         rates: dict[SampleSeries, float] = {}
         for key, total in increase.items():
             series = self._known[key]
@@ -330,6 +323,20 @@ class Exposition:
             if newest > first:
                 rates[series] = rates.get(series, 0.0) + total / (newest - first)
         return rates
+
+    def _lengthen(self, increase: dict[bytes, float], spans: dict[str, tuple[float, float]]) -> None:
+        """Add to services with few requests inside the window what they counted just before it."""
+        requests = dict.fromkeys(spans, 0.0)
+        for key, more in increase.items():
+            if (series := self._known[key]).le is None:
+                requests[series.service] = requests.get(series.service, 0.0) + more
+        for service, (first, newest) in spans.items():
+            if newest <= first:
+                continue  # one answer inside the window: how many requests it has is not known
+            earlier, since = self._few.before(service, requests[service])
+            spans[service] = first if since is None else since, newest
+            for key, more in earlier.items():
+                increase[key] = increase.get(key, 0.0) + more
 
     def _parse(self, line: SampleLine) -> bytes:
         """The key of a line's series, known from now on. Raises UnreadableLine, also for a bucket without its bound."""
@@ -346,36 +353,3 @@ class Exposition:
             return key
         except (ValueError, KeyError) as error:
             raise UnreadableLine(line.number, line.key) from error
-
-
-def _strange(body: bytes) -> re.Match[bytes] | None:
-    """The first line that is neither comment nor sample. In pieces, since a search holds up every other thread."""
-    start = 0
-    while start < len(body):
-        end = body.find(b"\n", start + PIECE) + 1 or len(body)
-        if found := STRANGE.search(body, start, end):
-            return found
-        start = end
-    return None
-
-
-def _check_page(body: bytes, media: str) -> None:
-    """Raises ReadFailure for what is not metrics from its first line to its last."""
-    if body.startswith(COMPRESSED):
-        raise ReadFailure(Trouble.ERROR, "the answer is compressed, and does not say so")
-    if media == PROTOBUF:
-        raise ReadFailure(
-            Trouble.ERROR, "the answer is in Protocol Buffers, which was not asked for: only text is read"
-        )
-    if media == HTML or body.lstrip()[:SHOWN].lower().startswith(PAGES):
-        raise ReadFailure(Trouble.ERROR, "the answer is an HTML page, not metrics (a login page?)")
-    strange = _strange(body)
-    if strange is not None:
-        number = body.count(b"\n", 0, strange.start()) + 1
-        if number > 1 and strange.end() == len(body):
-            raise ReadFailure(Trouble.ERROR, "the metrics end in the middle of a line")
-        raise ReadFailure(Trouble.ERROR, UnreadableLine(number, strange[0]).message)
-    if not body.endswith((b"\n", EOF)):
-        raise ReadFailure(Trouble.ERROR, "the metrics end in the middle of a line")
-    if media == OPEN_METRICS and not body.rstrip().endswith(EOF):
-        raise ReadFailure(Trouble.ERROR, "the metrics are cut short: OpenMetrics without # EOF at its end")

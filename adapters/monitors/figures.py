@@ -42,6 +42,10 @@ FALLS_LOOKED_AT = 20
 FALLS_AT_LEAST, FALLING_SHARE = 2, 0.34
 """What falls so often, and in such a share of its samples, is no counter: a server that restarts all the time is read
 a few times in between."""
+FEW_REQUESTS = 8
+"""With fewer in it a window shows by chance whether there were any: it is made longer, up to the longest."""
+LONGER = (10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds of the windows of services with few requests."""
 WINDOW_SAMPLES = 4.0
 """Intervals in the window: a rate needs two samples, and a scrape may fail."""
 LIMIT_SAMPLES = 2.5
@@ -148,10 +152,12 @@ class Naming(Entry):
             return Percentile(None, lack=Lack.NO_UNIT)
         return found._replace(value=found.value * self.seconds)
 
-    def scraping(self, interval: float | None, age: float | None = None) -> Scraping:
-        """Window and limit for samples that come at this interval, in seconds; None while it is not known."""
+    def scraping(self, interval: float | None, age: float | None = None, usual: float = 0.0) -> Scraping:
+        """Window and limit for samples that come at this interval, in seconds; None while it is not known. `usual` is
+        how many requests/s there are, 0 = not known."""
         steps = interval or 0.0
-        window = self.window or max(LEAST, WINDOW_SAMPLES * steps)
+        longer = next((each for each in LONGER if usual * each >= FEW_REQUESTS), LONGER[-1]) if usual > 0 else 0.0
+        window = self.window or max(LEAST, WINDOW_SAMPLES * steps, longer)
         return Scraping(interval, window, self.stale_after or max(LEAST, LIMIT_SAMPLES * steps), age)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from adapters.context import AdapterContext, Polled
@@ -85,20 +85,20 @@ class Prometheus:
             raise ReadFailure(Trouble.EMPTY, f"no service of the estate has its metrics at {self.name}")
         until = time.monotonic() + deadline
         await self._learn(deadline)
-        known = dict(self._survey.intervals)
-        paces = {name: self._naming.scraping(known[name]) for name in self._services if name in known}
+        known = [name for name in self._services if name in self._survey.intervals]
+        paces = {name: self._survey.pace(name) for name in known}
         ages: dict[str, float] = {}
         tally = Tally()
         left = max(0.01, until - time.monotonic())
         figured = [figures_query(self._naming, names, pace) for pace, names in groups(paces)]
-        asked, wanted = time.monotonic(), self._asked_places(known)
+        asked, wanted = time.monotonic(), self._asked_places()
         answers = await self._answers([*figured, *(query for _, query in wanted)], left)
         old = self._age(answers, asked)
         places = self._places([pace for pace, _ in wanted], answers[len(figured) :])
         for row in (row for rows in answers[: len(figured)] for row in rows):
             self._take(tally, ages, row)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
-        scrapings.update({name: self._naming.scraping(known[name], _sum(ages.get(name), old)) for name in paces})
+        scrapings.update({name: self._survey.pace(name, _sum(ages.get(name), old)) for name in paces})
         if self._survey.counts_up is False:
             tally.uncounted = set(self._services)
         elif self._survey.counts_up:
@@ -113,9 +113,9 @@ class Prometheus:
         told = {name: replace(places.told(each), mixed=mixed.get(name, {})) for name, each in figures.items()}
         return MetricsReading(told, past)
 
-    def _asked_places(self, known: Mapping[str, float | None]) -> list[tuple[Scraping, str]]:
+    def _asked_places(self) -> list[tuple[Scraping, str]]:
         """What is asked of the scrape targets of each service."""
-        paces = {name: self._naming.scraping(known.get(name)) for name in self._services}
+        paces = {name: self._survey.pace(name) for name in self._services}
         return [
             (pace, query)
             for pace, names in groups(paces)
@@ -193,7 +193,7 @@ class Prometheus:
     async def _remember(self) -> None:
         """Fetch the last hour. Raises ReadFailure."""
         end = time.time() // STEP * STEP
-        paces = {name: self._naming.scraping(interval) for name, interval in self._survey.intervals.items()}
+        paces = {name: self._survey.pace(name) for name in self._survey.intervals}
         for pace, names in groups(paces):
             query = hour_query(self._naming, names, pace)
             rows = await self._api.query_range(query, end - POINTS * STEP, end, STEP, deadline=SLOW)

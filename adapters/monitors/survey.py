@@ -26,6 +26,7 @@ from adapters.monitors.promql import (
     text_of,
 )
 from state.errors import ReadFailure
+from state.world.readings import Scraping
 
 RANGE = 1200.0
 """Seconds that are looked through: scrapes of five minutes leave four samples there."""
@@ -50,6 +51,7 @@ class Survey:
         self._api, self._naming, self._services = api, naming, services
         self._due: dict[str, float] = dict.fromkeys(services, -math.inf)
         self._intervals: dict[str, float | None] = {}
+        self._usual: dict[str, float] = {}
         self._places: dict[str, set[Place]] = {}
         self.mixed: dict[str, Mapping[str, tuple[str, ...]]] = {}
         """The labels by which the series of each service differ though no `labels` name them, and their values."""
@@ -62,6 +64,10 @@ class Survey:
     def intervals(self) -> Mapping[str, float | None]:
         """By service, as it is called there."""
         return self._intervals
+
+    def pace(self, name: str, age: float | None = None) -> Scraping:
+        """How samples of a service come and are read, the newest of this age."""
+        return self._naming.scraping(self._intervals.get(name), age, self._usual.get(name, 0.0))
 
     def places(self, services: Iterable[str]) -> set[Place]:
         """The scrape targets that counted requests of some services in the last hour."""
@@ -92,6 +98,7 @@ class Survey:
             found = dict(zip(rows, stamps, strict=True))
             await self._find_places(names, deadline)
             await self._find_splits(names, deadline)
+            await self._find_usual(names, deadline)
             for name in names:
                 self._take(name, found.get(name, []), now)
         self.done = True
@@ -103,6 +110,12 @@ class Survey:
             if instance and name in found:
                 found[name].add((row.labels.get("job", ""), instance))
         self._places |= found
+
+    async def _find_usual(self, names: tuple[str, ...], deadline: float) -> None:
+        counted = f"rate({self._naming.requests}{{{matchers(self._naming, names)}}}[{span(RANGE)}])"
+        rows = await self._api.query(f"sum by ({self._naming.service}) ({counted})", deadline=deadline)
+        found = {row.labels.get(self._naming.service, ""): row.value for row in rows if math.isfinite(row.value)}
+        self._usual |= {name: found.get(name, 0.0) for name in names}
 
     async def _find_splits(self, names: tuple[str, ...], deadline: float) -> None:
         if not self._naming.splitting:

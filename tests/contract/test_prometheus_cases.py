@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import tempfile
@@ -49,6 +50,7 @@ SERVICES: dict[str, Callable[[int, str], float]] = {
     "lost": good,
     "down": good,
     "rolled": good,
+    "few": lambda second, code: float((second + BEFORE) // 20 if code == "500" else 7),
 }
 
 
@@ -173,3 +175,12 @@ async def test_11_another_environment_is_told_and_a_selector_leaves_it_out(past:
     assert (both.rate, both.mixed) == (pytest.approx(2010, rel=0.05), {})
     (none,) = (await read(past, "envs", labels={"env": [".*"]})).services.values()
     assert none.lack is Lack.NO_SERIES
+
+
+async def test_14_few_requests_are_not_without_figures_in_between(past: PastPrometheus) -> None:
+    """One in 20 s, and it fails: the window that four samples need holds one at times only."""
+    for _ in range(4):
+        (seen,) = (await read(past, "few")).services.values()
+        assert seen.scraping is not None
+        assert (seen.scraping.window, judge_traffic(seen, Objectives())[0]) == (300.0, Health.FAIL)
+        await asyncio.sleep(3)

@@ -188,3 +188,55 @@ def test_11_labels_that_cannot_choose_a_whole_are_refused(label: str) -> None:
 def test_11_labels_have_at_least_one_value(values: object) -> None:
     with pytest.raises(ValidationError):
         Naming.model_validate({"labels": {"env": values}})
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_14_few_requests_have_the_same_verdict_at_every_poll(bad: int) -> None:
+    """One request in 20 s, of which all fail or none does."""
+
+    def page(second: int) -> str:
+        return counted(100 + second // 20 * (1 - bad), 100 + second // 20 * bad)
+
+    said = list(polls(page, 400))[21:]
+    assert {judge_traffic(seen, Objectives())[0] for seen in said} == {Health.FAIL if bad else Health.PASS}
+    assert said[-1].rate == pytest.approx(1 / 20, rel=0.2)
+
+
+def test_14_failures_of_few_requests_leave_with_the_requests_that_are_enough() -> None:
+    def page(second: int) -> str:
+        return counted(max(0, second - 100) // 20, min(second, 100) // 20)
+
+    said = verdicts(page, 400)
+    assert said[100] is Health.FAIL
+    assert set(said[300:]) == {Health.PASS}
+
+
+def test_14_many_requests_keep_their_window() -> None:
+    """What failed more than a window ago is no part of it."""
+
+    def page(second: int) -> str:
+        return counted(10 * second, 10 * min(second, 30))
+
+    said = list(polls(page, 60))
+    assert said[30].error_ratio == pytest.approx(0.5)
+    assert [said[42].rate, said[42].error_ratio] == [10.0, 0.0]
+
+
+def test_14_a_service_without_requests_for_long_has_none() -> None:
+    said = list(polls(lambda second: counted(100 + min(second, 40) // 20, 0), 400))
+    assert said[50].rate != 0.0
+    assert said[-1].rate == 0.0
+
+
+def test_14_a_window_that_is_given_rules() -> None:
+    naming = Naming(window=10.0)
+    said = list(polls(lambda second: counted(100 + second // 20, 0), 60, naming))
+    assert 0.0 in [seen.rate for seen in said[2:]]
+
+
+@pytest.mark.parametrize(
+    ("usual", "window"), [(0.0, 10.0), (50.0, 10.0), (0.7, 30.0), (0.1, 120.0), (0.05, 300.0), (1e-4, 300.0)]
+)
+def test_14_the_window_holds_enough_requests_up_to_five_minutes(usual: float, window: float) -> None:
+    assert Naming().scraping(1.0, None, usual).window == window
+    assert Naming(window=20.0).scraping(1.0, None, usual).window == 20.0
