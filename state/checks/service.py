@@ -46,18 +46,20 @@ def errors_below(args: ErrorsBelow, world: World, estate: Estate, now_mono: floa
     if metrics is None:
         return unknown(f"{args.service} has no metrics in the estate")
     ratios: list[float] = []
-    evidence: list[str] = []
+    counted: list[str] = []
+    lacking: list[str] = []
     for monitor in metrics.monitors:
         traffic, finding = usable_traffic(world, monitor, metrics.service, now_mono)
         ratio = None
         if traffic is not None:
             ratio, finding = counted_errors(traffic)
-        evidence.append(f"{monitor}: {finding}")
+        (lacking if ratio is None else counted).append(f"{monitor}: {finding}")
         if ratio is not None:
             ratios.append(ratio)
     if not ratios:
-        return unknown(*evidence)
-    return answered(max(ratios) <= args.ratio, *evidence, f"limit {percent(args.ratio)}")
+        return unknown(*lacking)
+    # What decides stands first: a monitor that was not read yet is why neither of a pass nor of a failure.
+    return answered(max(ratios) <= args.ratio, *counted, f"limit {percent(args.ratio)}", *lacking)
 
 
 def _known(estate: Estate, service: str) -> None:

@@ -29,7 +29,8 @@ def find_causes(
     databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
     own = list(_services(estate, world, now_mono, clusters, services, past))
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
-    told = frozenset(n.patroni_key for c in clusters.values() if c.split is None for n in c.facts.writers)
+    writers = [n for c in clusters.values() if c.split is None for n in c.facts.writers]
+    told = frozenset(n.patroni_key for n in writers if n.agent_silent)
     silent = source_causes(estate, world, now_mono, unknown, told)
     return (*databases, *own, *silent, *alert_causes(estate, world, now_mono, _told(clusters, services)))
 

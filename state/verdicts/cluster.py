@@ -47,7 +47,9 @@ class NodeFacts:
     @property
     def agent_silent(self) -> bool:
         """Whether its server answers and its manager does not, though it was asked."""
-        return self.postgres is not None and self.patroni_seen is not None and self.patroni is None
+        seen = self.patroni_seen
+        asked = seen is not None and (seen.value is not None or seen.error is not None)
+        return asked and self.postgres is not None and self.patroni is None
 
 
 @dataclass(frozen=True, slots=True)

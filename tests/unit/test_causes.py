@@ -15,6 +15,7 @@ from state.verdicts.judge import Judge
 from state.views.context import ViewContext
 from state.views.header import build as header
 from state.views.overview import build as overview
+from state.world.observed import Observed
 from state.world.readings import Alert, AlertsReading, Lack, MetricsReading, ReleaseTraffic, ServiceTraffic
 from state.world.world import World
 from tests.unit.verdict_world import (
@@ -151,6 +152,12 @@ def test_a_silent_patroni_does_not_hide_what_postgres_says(world: World) -> None
     )  # silent for 12 s; ttl 30 s, loop_wait 10 s
     assert cause.next is not None
     assert "stop its PostgreSQL (pg_ctl stop -m fast)" in cause.next.message
+
+
+def test_a_patroni_that_was_not_asked_yet_is_not_called_silent(world: World) -> None:
+    world.observed["patroni:orders/n1"] = Observed("patroni:orders/n1", 3.0)
+    said = [c.what for c in told(world)[0].causes]
+    assert not any("does not answer" in what for what in said), said
 
 
 def test_a_lock_that_outlasts_the_silence_of_its_manager_is_renewed_where_we_do_not_see_it(world: World) -> None:

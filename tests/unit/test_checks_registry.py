@@ -200,3 +200,12 @@ def test_a_balancer_or_probe_that_is_not_read_yet_fails_no_service(world: World)
         world.observed[key] = seen
     put(world, "balancer:edge-east", balancer("edge-east", server("blue", up=False), server("green", 0)))
     assert ask(world, "service.healthy", NOW - 1.0).health is Health.FAIL
+
+
+def test_what_decides_about_errors_stands_before_what_was_not_read_yet(world: World) -> None:
+    put(world, "metrics:prometheus", metrics(), age=2.0)
+    put(world, "metrics:apps", metrics(0.4))
+    answer = ask(world, "service.errors-below", NOW - 1.0)
+    assert answer.health is Health.FAIL
+    assert answer.evidence[0].startswith("apps: 5xx 40.0%"), answer.evidence
+    assert "waiting for a reading" in answer.evidence[-1]
