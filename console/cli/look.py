@@ -145,7 +145,8 @@ def _situation(seen: SeenView[OverviewView]) -> list[str]:
     for cause in seen.header.causes:
         lines.append(f"{cause.health.value.upper()} {cause.sentence(mono)}")
         if cause.victims:
-            lines.append(f"  waits for it: {', '.join(f'{v.name} ({v.why})' for v in cause.victims)}")
+            label = "waits for it" if cause.waited_for else "concerns"
+            lines.append(f"  {label}: {', '.join(f'{v.name} ({v.why})' for v in cause.victims)}")
         if cause.next is not None:
             lines.append(f"  next: {_next(cause.next)}")
     return lines

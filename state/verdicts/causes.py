@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from state.api.views.causes import Cause
+from state.api.views.causes import Cause, Victim
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_alert import alert_causes
@@ -27,12 +28,27 @@ def find_causes(
 ) -> tuple[Cause, ...]:
     """Unordered; what only waits for another one is none. `past` is the last trouble of each database that had one."""
     databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
-    own = list(_services(estate, world, now_mono, clusters, services, past))
+    own = _together(_services(estate, world, now_mono, clusters, services, past))
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
     writers = [n for c in clusters.values() if c.split is None for n in c.facts.writers]
     told = frozenset(n.patroni_key for n in writers if n.agent_silent)
     silent = source_causes(estate, world, now_mono, unknown, told)
     return (*databases, *own, *silent, *alert_causes(estate, world, now_mono, _told(clusters, services)))
+
+
+def _together(causes: Iterable[Cause]) -> list[Cause]:
+    """Services that cannot be judged for one and the same reason are one cause, at the first of them: one wrong setting
+    makes many unknown."""
+    found: dict[str, Cause] = {}
+    for cause in causes:
+        alike = f"{cause.what} {cause.sources}" if cause.health is Health.UNKNOWN else cause.key
+        first = found.get(alike)
+        if first is None:
+            found[alike] = cause
+        else:
+            others = (*first.victims, Victim(cause.kind, cause.name, "not judged for the same reason"))
+            found[alike] = replace(first, victims=others)
+    return list(found.values())
 
 
 def _told(clusters: Mapping[str, ClusterVerdict], services: Mapping[str, ServiceVerdict]) -> dict[str, Health]:

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.registry import kinds
 from state.api.views.causes import Cause, ForecastKind, NextKind, SubjectKind
 from state.api.views.header import HeaderView
 from state.api.views.overview import OverviewView
 from state.api.views.runbooks import Param, RunbookRow
+from state.config_files.located import Located
+from state.estate.parse import parse_estate
 from state.health import Health
 from state.verdicts.judge import Judge
 from state.views.context import ViewContext
@@ -23,6 +26,7 @@ from tests.unit.verdict_world import (
     ESTATE,
     MB,
     NOW,
+    RAW,
     SCRAPED,
     WALL,
     balancer,
@@ -332,6 +336,16 @@ def test_what_cannot_be_judged_is_told_what_to_change_and_not_to_read_its_logs(w
     assert cause.next is not None
     assert "nothing judges it: prometheus: no series counts its requests: check `requests`" in cause.next.message
     assert (cause.next.kind, "Traffic" in cause.next.message) == (NextKind.HAND, False)
+
+
+def test_services_that_cannot_be_judged_for_one_reason_are_one_cause(world: World) -> None:
+    raw = {**RAW, "services": {n: {**RAW["services"]["checkout"], "traffic": None} for n in ("checkout", "a", "b")}}
+    lacking = ServiceTraffic("checkout", None, None, None, lack=Lack.NO_SERIES, scraping=SCRAPED)
+    for monitor in ("prometheus", "apps"):
+        put(world, f"metrics:{monitor}", MetricsReading({"checkout": lacking}))
+    estate = parse_estate(Located(raw, "estate.yaml"), kinds())
+    causes = [c for c in header(look(world, estate=estate)).causes if c.kind is SubjectKind.SERVICE]
+    assert [(c.name, [v.name for v in c.victims], c.waited_for) for c in causes] == [("checkout", ["a", "b"], False)]
 
 
 def test_a_backend_that_a_balancer_does_not_have_is_compared_with_the_estate(world: World) -> None:

@@ -105,7 +105,8 @@ def one_cause(cause: Cause, store: Store, glyphs: Glyphs) -> list[Row]:
     sentence = replace(cause, forecast=None).sentence(store.beaten)
     title = joined(state_text(cause.health.value, glyphs, word=False), (f" {sentence}", style))
     rows: list[Row] = [Heading(title, glyphs.rule)]
-    rows += [fact("waits" if not place else "", f"{v.name}: {v.why}") for place, v in enumerate(cause.victims)]
+    label = "waits" if cause.waited_for else "concerns"
+    rows += [fact(label if not place else "", f"{v.name}: {v.why}") for place, v in enumerate(cause.victims)]
     if cause.forecast is not None:
         rows.append(fact("by itself", cause.forecast.text(store.beaten)))
     if cause.next is not None:

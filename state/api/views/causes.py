@@ -78,7 +78,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A subject that waits for the cause, and why in words."""
+    """A subject that waits for the cause or shares it, and why in words."""
 
     kind: SubjectKind
     name: str
@@ -106,6 +106,12 @@ class Cause:
     next: NextStep | None
     sources: tuple[str, ...]
     loud: bool
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether its victims wait for it: those of a source, and of a reason not to be judged, only share it."""
+        unjudged = self.kind is SubjectKind.SERVICE and self.health is Health.UNKNOWN
+        return self.kind is not SubjectKind.SOURCE and not unjudged
 
     def sentence(self, now_mono: float) -> str:
         """`orders: primary n1 does not answer 00:38. Patroni promotes n2 in ≤ 18 s.` at an instant."""
