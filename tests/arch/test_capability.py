@@ -61,6 +61,7 @@ async def test_the_toy_is_seen_and_acted_on_by_keyboard_alone() -> None:
         await stage.pilot.pause(0.3)
         await stage.press("y")
         await stage.until(lambda: "lamp.lit" in lab.kinds(), "the lamp")
+        await stage.until(lambda: "effect.ended" in lab.kinds(), "the outcome")
         await stage.sees("porch", "shines")
         assert [k for k in lab.kinds() if k[:6] == "effect"] == ["effect.intended", "effect.answered", "effect.ended"]
         await stage.press("9")
