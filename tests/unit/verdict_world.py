@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.registry import kinds
-from state.api.views.header import RtoClock
+from state.api.views.causes import Cause
+from state.api.views.header import HeaderView, RtoClock
+from state.api.views.overview import OverviewView
 from state.capabilities import parts
 from state.config_files.located import Located
 from state.detection.detector import Detector
@@ -17,7 +19,9 @@ from state.estate.parse import parse_estate
 from state.journal.projection import Folds, FoldSetting
 from state.verdicts.judge import Judge
 from state.views.context import JournalState, ViewContext
+from state.views.header import build as header
 from state.views.memory import Memory
+from state.views.overview import build as overview
 from state.world.observed import Observed, ReadError
 from state.world.readings import (
     BalancerReading,
@@ -253,3 +257,18 @@ def look(
     folds.of(Detector)._clocks.update(clocks or {})
     folds.of(Detector)._drifts.update(drifts or {})
     return ViewContext(judge.at(NOW), folds, journal or JournalState(), {}, memory or Memory())
+
+
+def told(world: World, **facts: object) -> tuple[HeaderView, OverviewView]:
+    context: ViewContext = look(world, **facts)  # type: ignore[arg-type]
+    return header(context), overview(context)
+
+
+def first(world: World) -> Cause:
+    return told(world)[0].causes[0]
+
+
+def freeze(world: World, node: str = "n1") -> None:
+    """The primary's server and its Patroni are silent; the standbys still hold their connections."""
+    blackhole(world, f"postgres:orders/{node}", 6.0)
+    blackhole(world, f"patroni:orders/{node}", 6.0)
