@@ -57,6 +57,11 @@ class Effects:
         self._clock = clock
         self._reach = reach
 
+    def targets(self, step: StepRun) -> set[str]:
+        """What a step changes; nothing unless it is a change."""
+        planned = step.step
+        return set(self._build(ChangeSpec(planned.what, planned.args)).targets) if planned.do == "change" else set()
+
     async def perform(self, run: Run, step: StepRun) -> None:
         """Carry out one change step; afterwards its state is the outcome."""
         try:

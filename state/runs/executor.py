@@ -147,10 +147,12 @@ class Executor:
         free = [s for s in standing if s.key not in tasks]
         todo = [s for s in free if s.in_doubt] or [s for s in free if s.begun]
         if not (todo or holding or any(f"{run.id}/{key}" in self._reading for key in tasks)):
-            todo = [s for s in free if s.state is StepState.PENDING]
+            pending = [s for s in free if s.state is StepState.PENDING]
+            if await self._hold_after_restart(run, pending):
+                return
+            todo = self._apart(pending, [s for s in standing if s.key in tasks])
         if todo:
-            if not await self._hold_after_restart(run, todo):
-                self._begin(run, todo, tasks)
+            self._begin(run, todo, tasks)
         elif tasks:
             await self._any_ended(run, tasks)
         elif run.stopping:
@@ -161,6 +163,18 @@ class Executor:
             await self._woken(run)
         else:
             await self._after(run, [s for s in standing if s.state in HELD])
+
+    def _apart(self, pending: list[StepRun], under_way: list[StepRun]) -> list[StepRun]:
+        """Those that can begin beside others: of the changes of one target one at a time, so that each is judged by
+        what the one before has left."""
+        busy = {target for s in under_way for target in self._effects.targets(s)}
+        apart: list[StepRun] = []
+        for step in pending:
+            targets = self._effects.targets(step)
+            if busy.isdisjoint(targets):
+                apart.append(step)
+                busy |= targets
+        return apart
 
     def _begin(self, run: Run, steps: list[StepRun], tasks: dict[str, asyncio.Task[None]]) -> None:
         """Carry out steps, each in a task of its own."""
