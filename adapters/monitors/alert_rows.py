@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from adapters.monitors.severities import Severities
 from state.api.views.overview import Suppression
+from state.estate.severities import Severities
 from state.world.readings import Alert
 
 NAMING = ("service", "job", "instance")

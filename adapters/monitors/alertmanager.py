@@ -16,11 +16,11 @@ from pydantic import Field
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.alert_rows import REPLICA_LABELS, alert_of, instant
 from adapters.monitors.endpoint import Single
-from adapters.monitors.severities import Severities
 from adapters.monitors.watchdog import Confirmations, clock_of
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
 from state.estate.model import MonitorEntry, Seconds
+from state.estate.severities import Severities
 from state.world.readings import Alert, AlertsReading
 
 KIND = "alertmanager"
@@ -53,6 +53,10 @@ class AlertmanagerOptions(MonitorEntry, Single):
     severities: Severities = Severities()
     cluster: str = ""
     replica_labels: tuple[str, ...] = REPLICA_LABELS
+
+    @property
+    def alert_severities(self) -> Sequence[str]:
+        return self.severities.words()
 
     @property
     def alert_cluster(self) -> str:

@@ -6,7 +6,7 @@ sizes bytes, ratios 0 to 1. An entry with a `kind` is an instance of that adapte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -173,6 +173,11 @@ class MonitorEntry(Adapted):
     def probes(self) -> Mapping[str, ProbeEntry]:
         """What it probes, by name; its sources are `probe:<monitor>/<name>`."""
         return {}
+
+    @property
+    def alert_severities(self) -> Sequence[str]:
+        """The severities of alerts that it lists, besides the usual ones."""
+        return ()
 
     @property
     def alert_cluster(self) -> str:

@@ -174,7 +174,8 @@ class Lint:
                 return
         known = {key: value for key, value in args.items() if not self._open(all_written[key])}
         names = names_for(self._estate, kind, known)
-        if name in known and names is not None and args[name] not in names:
+        given = str(args[name]).lower() if kind == "severity" else args[name]  # severities are the same in any case
+        if name in known and names is not None and given not in names:
             yield self._unknown(path, str(args[name]), kind, names)
 
     def _open(self, written: Any) -> bool:
@@ -183,6 +184,8 @@ class Lint:
 
     def _unknown(self, path: Path, value: str, kind: str, names: Collection[str]) -> LintFinding:
         message = f"a {kind} of the estate: {one_of(names)}" if names else f"a {kind}, but the estate has none"
+        if kind == "severity":
+            message = "a usual severity, or one that `severities` of a monitor lists"
         return path, self._located.problem(path, shown(path, value), message, nearest(value, names))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from state.estate.model import Estate, ServiceTrafficEntry
+from state.estate.severities import known_severities
 
-_KINDS = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "record"})
+_KINDS = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "record", "severity"})
 
 
 def argument_kind(name: str, args: Mapping[str, Any]) -> str | None:
@@ -19,6 +20,8 @@ def argument_kind(name: str, args: Mapping[str, Any]) -> str | None:
 
 def names_for(estate: Estate, kind: str, args: Mapping[str, Any]) -> Collection[str] | None:
     """The valid names, given the other arguments as far as they are known. None when the estate does not list them."""
+    if kind == "severity":
+        return known_severities(estate)
     sections: Mapping[str, Collection[str]] = {
         "service": estate.services,
         "balancer": estate.balancers,

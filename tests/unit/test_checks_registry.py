@@ -179,6 +179,11 @@ def test_alerts(world: World) -> None:
     put(world, "alerts:alertmanager", AlertsReading((alert,), watchdog=True))
     assert ask(world, "alerts.none").health is Health.FAIL
     assert ask(world, "alerts.none", severity="critical").health is Health.PASS
+    answer = ask(world, "alerts.none", severity="critcal")
+    assert (answer.health, answer.evidence) == (
+        Health.UNKNOWN,
+        ("critcal is a severity of no monitor here: name it in `severities` of one",),
+    )
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=False))
     assert ask(world, "alerts.none").health is Health.UNKNOWN
 

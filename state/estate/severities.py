@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import model_validator
 
 from state.config_files.findings import refuse
-from state.estate.model import Entry
+from state.estate.model import Entry, Estate
 from state.health import Health
 
 DEFAULTS: Mapping[str, Health] = {
@@ -49,3 +49,13 @@ class Severities(Entry):
             if wanted in {word.strip().lower() for word in words}:
                 return health, True
         return DEFAULTS.get(wanted, Health.WARN), wanted in DEFAULTS
+
+    def words(self) -> Sequence[str]:
+        """Every severity that is listed here, as it is written."""
+        return (*self.fail, *self.warn, *self.info)
+
+
+def known_severities(estate: Estate) -> frozenset[str]:
+    """The severities that alerts of the estate may have, in lower case: the usual ones and those that it lists."""
+    listed = (word for monitor in estate.monitors.values() for word in monitor.alert_severities)
+    return frozenset(DEFAULTS) | {word.strip().lower() for word in listed}
