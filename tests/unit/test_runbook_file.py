@@ -40,7 +40,7 @@ def test_a_severity_that_no_alert_can_have_is_refused(small: Estate) -> None:
     book = "runbook: quiet\ntitle: Quiet\nsteps:\n  - {id: quiet, check: alerts.none, with: {severity: SEVERITY}}\n"
     for known in ("critical", "PAGE"):
         lint_runbook(parse_yaml(book.replace("SEVERITY", known), "quiet.yaml"), small, {}, check_kinds())
-    with pytest.raises(ConfigError, match="found 'critcal', expected a usual severity.*did you mean 'critical'"):
+    with pytest.raises(ConfigError, match=r"found 'critcal', expected a usual severity.*did you mean 'critical'"):
         lint_runbook(parse_yaml(book.replace("SEVERITY", "critcal"), "quiet.yaml"), small, {}, check_kinds())
 
 
