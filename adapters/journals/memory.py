@@ -13,6 +13,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.missing = ""
         self._entries: list[Sealed] = []
+        self._stops: tuple[str, ...] = ()
 
     def append(self, entries: Sequence[Sealed]) -> None:
         """Keep the entries."""
@@ -29,6 +30,15 @@ class MemoryJournal:
     def head(self) -> tuple[int, bytes]:
         """The last entry's seq and hash."""
         return (self._entries[-1].seq, self._entries[-1].hash) if self._entries else (0, GENESIS)
+
+    def keep_stops(self, runs: Sequence[str]) -> bool:
+        """Keep them."""
+        self._stops = tuple(runs)
+        return True
+
+    def kept_stops(self) -> Sequence[str]:
+        """The runs that were kept last."""
+        return self._stops
 
     def close(self) -> None:
         """Nothing to close."""

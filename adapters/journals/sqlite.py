@@ -18,6 +18,7 @@ from stat import S_IWGRP, S_IWOTH, S_IWUSR
 from urllib.parse import quote
 
 from adapters.journals.head_file import HeadFile
+from adapters.journals.stops_file import StopsFile
 from state.errors import JournalUnavailable
 from state.journal.format import GENESIS, Sealed, verify
 
@@ -125,7 +126,7 @@ class SqliteJournal:
             raise JournalUnavailable(f"{path}: {error}") from error
         self._busy = threading.Lock()
         self._last = self.head()
-        self._head_file = HeadFile(path)
+        self._head_file, self._stops = HeadFile(path), StopsFile(path)
         self._told: tuple[int, bytes] | None = None
         self.missing = self._head_file.missing(self._hash_of)
 
@@ -172,6 +173,14 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
         return (int(row[0]), bytes(row[1])) if row else (0, GENESIS)
+
+    def keep_stops(self, runs: Sequence[str]) -> bool:
+        """Name runs whose stop is not recorded in `journal.stops`; whether that is durable."""
+        return self._stops.keep(runs)
+
+    def kept_stops(self) -> Sequence[str]:
+        """The runs that `journal.stops` names."""
+        return self._stops.kept()
 
     def close(self) -> None:
         """Close the file. Entries that are only in the open file, because it was taken away, are saved beside it."""

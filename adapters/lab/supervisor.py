@@ -17,7 +17,7 @@ from pathlib import Path
 
 from adapters.lab.errors import LabError
 from adapters.lab.options import LabOptions, parse_arguments
-from adapters.lab.process.directory import LOG, PROGRESS, lock, prepare_directory
+from adapters.lab.process.directory import LOG, PROGRESS, lock, prepare_directory, scratch
 from adapters.lab.process.keeper import keep
 from adapters.lab.progress import Reporter
 
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if detach:
         _detach(directory)
-    root = Path(tempfile.mkdtemp(prefix="rlab-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="rlab-", dir=scratch()))
     try:
         return keep(lambda: _supervise(directory, root, options, os.getppid()), directory, root, bond)
     finally:

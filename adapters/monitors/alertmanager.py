@@ -16,6 +16,7 @@ from pydantic import Field
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.alert_rows import REPLICA_LABELS, alert_of, instant
 from adapters.monitors.endpoint import Single
+from adapters.monitors.lasting import LastingAlerts
 from adapters.monitors.watchdog import Confirmations, clock_of
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
@@ -73,7 +74,7 @@ class Alertmanager:
         self.name = name
         self._reader = reader
         self._options = options
-        self._confirmations = Confirmations()
+        self._confirmations, self._lasting = Confirmations(), LastingAlerts()
         self._peers: frozenset[str] = frozenset()
         self._started: float | None = None
         self._dogs: dict[str, tuple[str, float]] = {}
@@ -102,7 +103,7 @@ class Alertmanager:
         active = [dog for dog in dogs if dog.state == "active" and dog.suppressed is None]
         proof = [dog for dog in active if self._confirmed(dog, clock, now)]
         self._confirmations.keep({_copy(dog) for dog in active})
-        others = tuple(alert for alert in alerts if alert not in dogs)
+        others, several = self._lasting.take([alert for alert in alerts if alert not in dogs], now)
         self._dogs |= {dog.fingerprint: (_told(dog), clock) for dog in proof}
         proven = frozenset(dog.fingerprint for dog in proof)
         lost = {each: seen for each, seen in self._dogs.items() if each not in proven and clock - seen[1] < REMEMBERED}
@@ -114,7 +115,7 @@ class Alertmanager:
             self._status_due = min(self._status_due, self._asked + STATUS_SOON)
         if lost and self._started is not None and 0 <= clock - self._started < SENT_AGAIN:
             lost = {}  # it started a moment ago, and what it lacks may still come
-        return AlertsReading(others, bool(proof), doubtful, self._peers, awaited, proven, lost)
+        return AlertsReading(others, bool(proof), doubtful, self._peers, awaited, proven, lost, several)
 
     def _confirmed(self, dog: Alert, clock: float, now: float) -> bool:
         if dog.updated_at is None:

@@ -23,7 +23,8 @@ from state.errors import ReadFailure, Trouble
 ACCEPT = "text/plain; version=0.0.4"
 TERM = rb"\s*+(" + NAME + rb"|" + QUOTED + rb")\s*+=\s*+(" + QUOTED + rb")\s*+"
 LABEL = re.compile(TERM)
-TERMS = rb"((?:" + TERM + rb",)*+(?:" + TERM + rb")?+\s*+)\}"
+TERMS = rb"((?:" + TERM + rb",)*(?:" + TERM + rb")?\s*+)\}"
+"""Only single characters are repeated possessively: groups are matched wrongly by Python before 3.11.5."""
 SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{" + TERMS + rb")?")
 """A metric's name and, in braces, its labels: separated by commas, of which one may end the list."""
 INSIDE = re.compile(rb"\{\s*+(" + QUOTED + rb")\s*+(?:,\s*+" + TERMS + rb"|\})")

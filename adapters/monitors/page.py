@@ -7,7 +7,7 @@ import re
 from state.errors import ReadFailure, Trouble
 
 NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+"
-QUOTED = rb'"(?:[^"\\]++|\\.)*+"'
+QUOTED = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
 EOF = b"# EOF"
 """The end of an OpenMetrics page; every other page ends with a line feed."""
 COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")

@@ -74,11 +74,12 @@ def heard(line: str) -> None:
 
 
 async def _headless(*, embedded: bool, keep: bool, as_json: bool) -> int:
+    from adapters.lab.process.directory import scratch
     from console.client.engine_client import EngineClient
     from console.demo.story import Story, summary
 
     terminated = _end_on_sigterm()
-    directory = Path("/tmp") / f"recovery-demo-{secrets.token_hex(4)}"  # noqa: S108 - the lab makes it 0700
+    directory = scratch() / f"recovery-demo-{secrets.token_hex(4)}"
     try:
         async with staged(directory, embedded=embedded, keep=keep) as stage:
             account = await Story(stage.lab, EngineClient(str(stage.place.engine)), heard).run()

@@ -46,6 +46,7 @@ from state.runs.fault_points import Reach, ignore_point
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
 from state.runs.steps import PlannedStep
+from state.runs.stops import Stops
 from state.verdicts.judge import Judge
 from state.views.journal import journal_row
 from state.views.trends import observe_trends
@@ -103,7 +104,8 @@ class Engine:
         self.executor = Executor(effects, self.journal, clock, self._ask, leases, self._actor)
         self.plans = Submissions(estate, self._planner, self.history, leases, self.journal, self.executor, clock)
         self.executor.undoer = self.plans
-        self.controls = RunControls(self.history, self.journal, self.executor)
+        self._stops = Stops(self.history, self.journal, self.executor, self._actor)
+        self.controls = RunControls(self.history, self.journal, self.executor, self._stops)
         self.attached = Attached(clock, self._move)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._keeper = Keeper(store, self.journal, note=self._note, checked=self._topics.checked, moved=self._move)
@@ -132,6 +134,7 @@ class Engine:
                 self._fold(unseal_any(entry))
         await self._keeper.verify()
         await self._note(EngineStarted(f"engine started, pid {self.pid}"))
+        await self._stops.recall()
         await self.plans.tell_not_undone()
         self._poller.start()
         lasting = (self._tick(), self._keeper.beat(), self._keeper.watch(), self._reload.watch())
@@ -224,10 +227,10 @@ class Engine:
         self.plans.halt()
         runs = self.history.open()
         for run in runs:
-            self.controls.halt(run)
-        await asyncio.gather(*(self.controls.stop(caller, run, "stop of everything") for run in runs))
+            self._stops.halt(run)
+        told = await asyncio.gather(*(self._stops.stop(caller, run, "stop of everything") for run in runs))
         message = f"stopping {', '.join(r.id for r in runs)}" if runs else "nothing is running"
-        return Accepted("", message)
+        return Accepted("", "; ".join(dict.fromkeys([message, *filter(None, told)])))
 
     async def reload(self, caller: Caller) -> Accepted:
         """Take the changed files of the estate; open runs continue, streams stay, plans shown before are void."""
@@ -320,6 +323,7 @@ class Engine:
             last = self._ticked = now
             self._noticed += [(now, event) for event in self._notice(now)]
             await self._record_noticed()
+            await self._stops.record()
             self._content += 1
             if self.history.moving or now - self._woken >= TELEMETRY or self.folds.urgent:
                 self._move()

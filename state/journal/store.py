@@ -29,4 +29,10 @@ class JournalStore(Protocol):
     def head(self) -> tuple[int, bytes]:
         """The last (seq, hash); (0, GENESIS) when empty."""
 
+    def keep_stops(self, runs: Sequence[str]) -> bool:
+        """Keep the names of runs whose stop is not recorded, outside of the entries; whether they outlive this."""
+
+    def kept_stops(self) -> Sequence[str]:
+        """The runs that were kept last."""
+
     def close(self) -> None: ...

@@ -76,6 +76,14 @@ class Journal:
             self._flushing = asyncio.create_task(self._flush())
         return [await asyncio.shield(done) for *_, done in asked]
 
+    def keep_stops(self, runs: Sequence[str]) -> bool:
+        """Keep the names of runs whose stop is not recorded; whether they outlive this process."""
+        return self._store.keep_stops(runs)
+
+    def kept_stops(self) -> Sequence[str]:
+        """The runs whose stop an earlier engine could not record."""
+        return self._store.kept_stops()
+
     async def look(self) -> None:
         """See whether the store would refuse the next entry, so that it is known before an effect is asked for."""
         try:

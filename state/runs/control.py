@@ -7,15 +7,16 @@ from state.api.messages import Accepted
 from state.api.requests import ControlRequest, Decide, Pause, Resume, Skip, Stop
 from state.api.run_states import RunState, StepState
 from state.config_files.suggestions import not_found
-from state.errors import JournalUnavailable, Refused
+from state.errors import Refused
 from state.journal.events import Body, Event
 from state.journal.writer import Journal
 from state.policy.authority import ACTING, require_role
-from state.runs.events import DecisionMade, RunPaused, RunResumed, RunStopRequested, StepSkipped
+from state.runs.events import DecisionMade, RunPaused, RunResumed, StepSkipped
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.runs.offers import held_steps, named, offers, skippable_steps
+from state.runs.stops import Stops
 
 SHORTEST_REASON = 3
 PLACES = {Pause.verb: "running", Resume.verb: "paused"}
@@ -25,8 +26,8 @@ PLACES = {Pause.verb: "running", Resume.verb: "paused"}
 class RunControls:
     """Checks that a control fits the run and the person, then records it."""
 
-    def __init__(self, history: RunHistory, journal: Journal, executor: Executor) -> None:
-        self._history, self._journal, self._executor = history, journal, executor
+    def __init__(self, history: RunHistory, journal: Journal, executor: Executor, stops: Stops) -> None:
+        self._history, self._journal, self._executor, self._stops = history, journal, executor, stops
 
     async def apply(self, caller: Caller, name: str, request: ControlRequest) -> Accepted:
         """Carry out one control. Raises Refused or NotFound."""
@@ -42,24 +43,11 @@ class RunControls:
             case Skip():
                 await self._skip(caller, run, request)
             case Stop():
-                await self.stop(caller, run, request.reason.strip())
+                if told := await self._stops.stop(caller, run, request.reason.strip()):
+                    return Accepted(name, f"{name}: {request.verb}; {told}")
             case Decide():
                 await self._decide(caller, run, request)
         return Accepted(name, f"{name}: {request.verb}")
-
-    async def stop(self, caller: Caller, run: Run, reason: str) -> None:
-        """Start nothing new in a run. Works without a journal too; then only the record is missing."""
-        self.halt(run)
-        message = f"stopped by {caller.person or caller.account}" + (f": {reason}" if reason else "")
-        try:
-            await self._event(caller, run, RunStopRequested(message))
-        except JournalUnavailable:
-            run.message = f"{message} (not recorded: {self._journal.unavailable})"
-
-    def halt(self, run: Run) -> None:
-        """The run starts nothing new from now on; it is recorded later."""
-        run.stopping = True
-        self._executor.wake(run.id)
 
     async def _pause(self, caller: Caller, run: Run) -> None:
         self._require_offered(run, Pause.verb)

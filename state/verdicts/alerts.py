@@ -14,6 +14,7 @@ from state.world.readings import Alert, AlertsReading
 from state.world.world import World
 
 NO_SOURCE = "no alert source in the estate"
+SEVERAL = "its answers come from several Alertmanagers by turns: give each one a monitor with its own address"
 NAMED = 5
 """So many alerts are named in a message; the others are counted."""
 
@@ -131,6 +132,7 @@ def _doubts(
             doubts.append(f"{name}: {_watchdog(heard)}")
             waits += [until] if (until := _awaited(heard)) is not None else []
         doubts += _lost(members, heard)
+        doubts += [f"{key.partition(':')[2]}: {SEVERAL}" for key in members if (r := answers[key]) and r.several]
     return notes, doubts, waits
 
 

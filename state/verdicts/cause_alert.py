@@ -15,20 +15,23 @@ from state.verdicts.evidence import rank, worst
 from state.world.readings import AlertsReading
 from state.world.world import World
 
+BESIDE = {Health.WARN: "is impaired", Health.UNKNOWN: "is unknown", Health.FAIL: "fails"}
 SHOWN = 300
 """So many signs of an alert's own text are shown in its cause."""
 
 
-def alert_causes(estate: Estate, world: World, now_mono: float, told: Mapping[str, Health]) -> list[Cause]:
+def alert_causes(
+    estate: Estate, world: World, now_mono: float, told: Mapping[str, Health], others: Sequence[Cause] = ()
+) -> list[Cause]:
     """Firing alerts by name. One that has a label with a name in `told` has its cause there already, unless it is worse
-    than what is told there: a warning explains no critical alert."""
+    than what is told there: a warning explains no critical alert. Then that cause of `others` is named with it."""
     verdict = alerts_verdict(estate, world, now_mono)
     by_name: dict[str, list[KnownAlert]] = {}
     for known in verdict.firing:
         said = max((rank(told[n]) for n in known.alert.labels.values() if n in told), default=0)
         if rank(known.alert.health) > said:
             by_name.setdefault(known.alert.name, []).append(known)
-    found = [_firing(name, alerts, world) for name, alerts in by_name.items()]
+    found = [_beside(_firing(name, alerts, world), alerts, others) for name, alerts in by_name.items()]
     keys = world.keys("alerts")
     silent = any(world.fresh(key, AlertsReading, now_mono) is None for key in keys)  # then that source is the cause
     if keys and not verdict.proven and not silent:
@@ -52,6 +55,16 @@ def _firing(name: str, alerts: Sequence[KnownAlert], world: World) -> Cause:
     sources = tuple(dict.fromkeys(key for known in alerts for key in known.sources))
     made = _cause(f"alert/{name}", name or "an alert without a name", health, what, steps, sources)
     return replace(made, since_mono=_since(alerts, world))
+
+
+def _beside(cause: Cause, alerts: Sequence[KnownAlert], others: Sequence[Cause]) -> Cause:
+    """With what else is known to be wrong with what the alert names: its next step is the first one to take."""
+    named = {value for known in alerts for value in known.alert.labels.values()}
+    known = next((each for each in others if each.name in named), None)
+    if known is None or known.next is None:
+        return cause
+    beside = f"{cause.detail}; {known.name}: {known.what}"
+    return replace(cause, what=f"{cause.what}; {known.name} {BESIDE[known.health]}", detail=beside, next=known.next)
 
 
 def _since(alerts: Sequence[KnownAlert], world: World) -> float | None:

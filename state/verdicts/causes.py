@@ -33,7 +33,8 @@ def find_causes(
     writers = [n for c in clusters.values() if c.split is None for n in c.facts.writers]
     told = frozenset(n.patroni_key for n in writers if n.agent_silent)
     silent = source_causes(estate, world, now_mono, unknown, told)
-    return (*databases, *own, *silent, *alert_causes(estate, world, now_mono, _told(clusters, services)))
+    alerts = alert_causes(estate, world, now_mono, _told(clusters, services), (*databases, *own))
+    return (*databases, *own, *silent, *alerts)
 
 
 def _together(causes: Iterable[Cause]) -> list[Cause]:

@@ -295,7 +295,8 @@ class AlertsReading:
 
     Sources with a common member of `cluster` are one Alertmanager in several processes. `awaited`: it started so lately
     that its watchdog alert may still come, at the latest at this time of its own clock (epoch seconds). `watchdogs` are
-    the fingerprints of those that prove it, `lost` those that did so before: their labels, and until when.
+    the fingerprints of those that prove it, `lost` those that did so before: their labels, and until when. `several`:
+    its answers come from several Alertmanagers by turns, each with alerts of its own.
     """
 
     alerts: tuple[Alert, ...]
@@ -305,6 +306,7 @@ class AlertsReading:
     awaited: float | None = None
     watchdogs: frozenset[str] = frozenset()
     lost: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)

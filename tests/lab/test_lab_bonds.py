@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,13 +28,15 @@ class Stage:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        runtime = home / "run"
-        runtime.mkdir(mode=0o700)
-        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "HOME": str(home), "TMPDIR": str(home)}
+        self.short = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # paths of sockets must be short
+        runtime, self.temporary = self.short / "run", self.short / "tmp"
+        for folder in (runtime, self.temporary):
+            folder.mkdir(mode=0o700)
+        places = {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(home), "TMPDIR": str(self.temporary)}
+        self.environment = {**os.environ, **places}
         self.lab = runtime / "recovery-lab"
         self.mark = f"HOME={home}".encode()
         self.started: list[subprocess.Popen[bytes]] = []
-        self.before = set(Path("/tmp").glob("recovery-demo-*")) | set(Path("/tmp").glob("rlab-*"))
 
     def start(self, *argv: str) -> subprocess.Popen[bytes]:
         """A verb in a session of its own, its progress in a pipe."""
@@ -58,6 +62,7 @@ class Stage:
                     os.kill(each, signal.SIGKILL)
         for process in self.started:
             process.wait(10)
+        shutil.rmtree(self.short, ignore_errors=True)
 
     def processes(self) -> dict[int, str]:
         """Every process that was started from here, however it was detached, with its command."""
@@ -75,8 +80,7 @@ class Stage:
         return found
 
     def folders(self) -> set[Path]:
-        now = set(Path("/tmp").glob("recovery-demo-*")) | set(Path("/tmp").glob("rlab-*"))
-        left = {each for each in now - self.before if not held_by_others(each, self.mark)}
+        left = {*self.temporary.glob("recovery-demo-*"), *self.temporary.glob("rlab-*")}
         return left | ({self.lab} if self.lab.exists() else set())
 
     def nothing_left(self) -> None:
@@ -84,16 +88,6 @@ class Stage:
         while (self.processes() or self.folders()) and time.monotonic() < end:
             time.sleep(0.1)
         assert (self.processes(), self.folders()) == ({}, set())
-
-
-def held_by_others(folder: Path, mark: bytes) -> bool:
-    """Whether a living process that was not started from the stage with that mark works on a folder: another lab."""
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            works = entry.name.isdigit() and str(folder).encode() in (entry / "cmdline").read_bytes()
-            if works and mark not in (entry / "environ").read_bytes().split(b"\0"):
-                return True
-    return False
 
 
 @pytest.fixture

@@ -94,6 +94,14 @@ def test_trap_22_no_two_states_look_the_same_in_monochrome() -> None:
             assert one.word != other.word or one.style == other.style
 
 
+def test_the_terminal_has_the_size_it_has_whatever_was_inherited() -> None:
+    with console_on(incident(), size=(120, 40), env={"COLUMNS": "80", "LINES": "24"}) as (terminal, _):
+        assert "stop all" in drawn(terminal).splitlines()[-2]
+        assert max(len(line.rstrip()) for line in terminal.text().splitlines()) > 80
+        terminal.resize(100, 30)
+        terminal.wait(lambda: "stop all" in terminal.text().splitlines()[28])
+
+
 ENTRY = re.compile(r"[ ›>]*(\d+) +\d\d:\d\d:\d\dZ")
 """A row of the journal: its sequence number and time."""
 

@@ -59,6 +59,10 @@ def test_a_critical_alert_about_what_only_warns_is_a_failing_cause(world: World)
     assert screen.recover["service/checkout"].health is Health.WARN
     assert (view.causes[0].name, view.causes[0].health) == ("DataCorrupt", Health.FAIL)
     assert [c.name for c in view.causes if c.kind is SubjectKind.ALERT] == ["DataCorrupt"]
+    beside = next(c for c in view.causes if c.name == "checkout")
+    assert view.causes[0].what == "alert fires: checksums differ; checkout is impaired"
+    assert view.causes[0].detail.endswith(f"; checkout: {beside.what}")
+    assert view.causes[0].next == beside.next
 
 
 def test_a_critical_alert_about_what_waits_for_a_failing_database_has_its_cause(world: World) -> None:

@@ -147,6 +147,12 @@ class Life:
     def rows(self, after: int = 0, limit: int = -1):
         return self.ledger.rows(after, limit)
 
+    def keep_stops(self, runs) -> bool:
+        return not self.dead and self.ledger.keep_stops(runs)
+
+    def kept_stops(self):
+        return self.ledger.kept_stops()
+
     def head(self):
         return self.ledger.head()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from pathlib import Path
 
 from adapters.lab.errors import LabError
@@ -11,6 +12,15 @@ from adapters.lab.errors import LabError
 LOCK = "lab.lock"
 PROGRESS = "progress.jsonl"
 LOG = "lab.log"
+LONGEST = 24
+"""Bytes of a path below which all of a lab's sockets have short enough ones."""
+
+
+def scratch() -> Path:
+    """Where labs keep what lasts as long as they do: the folder for temporary files, unless paths of sockets below it
+    could become too long."""
+    usual = Path(tempfile.gettempdir())
+    return usual if len(os.fsencode(usual)) <= LONGEST else Path("/tmp")  # noqa: S108 - what is made there is 0700
 
 
 def prepare_directory(directory: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 from codecs import getincrementaldecoder
+from contextlib import suppress
 from typing import cast
 
 from rich.cells import cell_len
@@ -73,6 +74,14 @@ class TerminalDriver(LinuxDriver):
             self.write("\x1b[m")  # frames leave their pen selected
         self._drawing = False
         super().stop_application_mode()
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """That of the terminal itself: an inherited `COLUMNS` is of another one, or from before it was resized."""
+        with suppress(OSError):
+            columns, lines = os.get_terminal_size(self.fileno)
+            if columns and lines:
+                return columns, lines
+        return super()._get_terminal_size()
 
     def run_input_thread(self) -> None:
         """Read keys until told to end, at once when told: Textual's own loop sleeps up to 0.2 s first, and a person

@@ -1,0 +1,44 @@
+"""Runs whose stop could not be recorded, in a small file beside the journal: a stop outlives its engine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+RUN = re.compile(r"R-[0-9]{1,18}")
+LONGEST = 65_536
+"""Bytes that are read of it."""
+
+
+class StopsFile:
+    """Names of runs, one a line: `journal.stops` beside `journal.db`."""
+
+    def __init__(self, journal: Path) -> None:
+        self.path = journal.with_suffix(".stops")
+
+    def keep(self, runs: Sequence[str]) -> bool:
+        """Name these runs and no other; whether they are durable. Without runs the file is removed."""
+        fresh = self.path.with_suffix(".stops-new")
+        try:
+            if not runs:
+                self.path.unlink(missing_ok=True)
+                return True
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+                file.write("".join(f"{run}\n" for run in runs))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+        except OSError:  # the disk that refuses the journal may refuse this too: whoever stops a run is told
+            return False
+        return True
+
+    def kept(self) -> tuple[str, ...]:
+        """The runs that are named."""
+        try:
+            with self.path.open("rb") as file:
+                lines = file.read(LONGEST).decode("ascii", "replace").splitlines()
+        except OSError:
+            return ()
+        return tuple(line for line in lines if RUN.fullmatch(line))
