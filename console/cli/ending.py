@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from console.cli.shown import complain, neutral, say_json
-from console.cli.streams import ENDS, OUTPUT_CLOSED
+from console.cli.streams import ENDS, OUTPUT_CLOSED, UNWRITTEN
 from state.errors import ConfigError, ExitCode, RecoveryError, Refused
 
 ADVISED = re.compile(r"`(recovery (?!lab|demo|check|schema|completion)[^`]*)`")
@@ -40,7 +40,7 @@ class Failure:
 
 def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
     """Run a verb to its exit code. Only a defect leaves as an exception."""
-    ENDS.closed = ENDS.answered = False
+    ENDS.begin()
     try:
         code = group.main(args=list(argv), prog_name="recovery", standalone_mode=False, obj=tuple(argv))
         ENDS.flush()
@@ -55,7 +55,15 @@ def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
         tell(failure, as_json=wants_json(argv))
         code = failure.exit
         ENDS.flush()
-    return int(code or 0)
+    return _written(int(code or 0))
+
+
+def _written(code: int) -> int:
+    """The code of a verb, unless it only reads and its answer is lost: then nobody may take the code for the answer."""
+    if not ENDS.lost:
+        return code
+    ENDS.write(sys.stderr, f"recovery: the output cannot be written: {ENDS.lost}\n")
+    return code if ENDS.acted else UNWRITTEN
 
 
 def of_same_engine(advice: str, argv: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from console.cli.groups import Reporting, Suggesting
 from console.cli.numbers import SECONDS, Above, Whole
 from console.cli.reach import ask, json_option
 from console.cli.shown import NOTHING, neutral, note, say, say_json, table
+from console.cli.streams import ENDS
 from state.api.wire import with_utc
 from state.errors import EffectUnknown, ExitCode, NotFound, ReadFailure, RecoveryError, Trouble
 
@@ -43,6 +44,7 @@ class LabAbsent(LabTrouble):
 @contextmanager
 def lab_errors(*, acting: bool = False) -> Iterator[None]:
     """Turns the lab's errors into RecoveryError; without a reliable answer an acting verb's outcome is unknown."""
+    ENDS.acted = ENDS.acted or acting
     from adapters.lab.errors import LabError, LabNotRunningError, LabUnknownError, NoSuchFaultError
 
     try:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from console.cli.shown import note
+from console.cli.streams import ENDS
 from console.client.engine_client import EngineClient
 from console.client.engine_errors import EngineUnreachable
 from console.places import EnginePlace, find, no_engine
@@ -59,6 +60,7 @@ def client_of(estate: str | None, *, quiet: bool = False, acting: bool = False) 
     With `--host` its requests go through ssh until the verb ends. Prints which estate is used when none was named.
     Raises NotFound, ConfigError, EngineUnreachable, FarAddressError.
     """
+    ENDS.acted = ENDS.acted or acting
     if host_of():
         from console.client.far import FarEngine
 

@@ -15,6 +15,8 @@ import sys
 from typing import TextIO
 
 OUTPUT_CLOSED = 141
+UNWRITTEN = 74
+"""The answer of a reading verb could not be written; EX_IOERR of sysexits.h."""
 """The exit code of what ends because nobody reads it any more: 128 + SIGPIPE, as other programs have it."""
 HANDLER = "recovery"
 SIGNS = {
@@ -43,26 +45,31 @@ class Ends:
         """Whether the reader of stdout or stderr has ended."""
         self.answered = False
         """Whether the one JSON document was written."""
+        self.lost = ""
+        """Why stdout took no more, as on a full disk; empty while it does."""
+        self.acted = False
+        """Whether this verb may have asked for an effect: then its exit code tells of that, whatever can be written."""
 
     def write(self, stream: TextIO, text: str) -> None:
-        """Write and, to stderr, flush. Never raises for a reader that has ended."""
+        """Write and, to stderr, flush. Never raises: what cannot be written is no outcome of the verb."""
         try:
             stream.write(text)
             if stream is sys.stderr:
                 stream.flush()
         except BrokenPipeError:
             self.drop(stream)
+        except OSError as error:
+            self._lose(stream, error)
 
     def flush(self) -> None:
-        """Hand over what was written. Raises OSError once when it cannot be written, as on a full disk."""
+        """Hand over what was written. Never raises."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except BrokenPipeError:
                 self.drop(stream)
-            except OSError:
-                self.drop(stream)
-                raise
+            except OSError as error:
+                self._lose(stream, error)
 
     def unread(self) -> bool:
         """Whether nobody reads stdout any more, also when nothing was written since: for what follows without end."""
@@ -71,6 +78,17 @@ class Ends:
             pipe.register(sys.stdout.fileno(), 0)  # POLLERR is reported without being asked for
             self.closed = self.closed or any(events & select.POLLERR for _, events in pipe.poll(0))
         return self.closed
+
+    def begin(self) -> None:
+        """Another verb of this process."""
+        self.closed = self.answered = self.acted = False
+        self.lost = ""
+
+    def _lose(self, stream: TextIO, error: OSError) -> None:
+        if stream is sys.stdout:
+            self.lost = error.strerror or str(error)
+        with contextlib.suppress(io.UnsupportedOperation):  # a stream of a test has no descriptor
+            _replace(stream.fileno())
 
     def drop(self, stream: TextIO) -> None:
         """Nobody reads this stream any more: what follows goes nowhere."""

@@ -154,8 +154,9 @@ class Run:
         return latest.state in SETTLED or (step.on_failure == "continue" and latest.state in UNMET)
 
     def unmet(self) -> list[StepRun]:
-        """The checks that did not pass and the changes that were not done, in the run's order."""
-        asked = [self.latest(s.id) for s in self.steps if s.do in ("check", "change")]
+        """The checks that did not pass, the changes that were not done and the questions that nobody answered, in the
+        run's order."""
+        asked = [self.latest(s.id) for s in self.steps if s.do in ("check", "change", "decide")]
         return [s for s in asked if s.state is not StepState.DONE]
 
     def undos(self) -> list[ChangeSpec]:

@@ -45,7 +45,8 @@ def service_cause(
     So are those that are still in its figures from `last`, the trouble of what it needs.
     """
     own = [f for f in verdict.own if f.silent.partition(":")[0] not in ROLES]  # such a source is a cause itself
-    if not own or (verdict.own_health is Health.UNKNOWN and _unread(verdict)):
+    probed = any(f.silent.startswith("probe:") for f in own)
+    if not own or (verdict.own_health is Health.UNKNOWN and _unread(verdict) and not probed):
         return None
     worst = own[0]
     explained = worst.reason in (Reason.NAME, Reason.BALANCER)
@@ -99,6 +100,12 @@ def _place(service: Service, name: str) -> NextStep:
 
 def _judge_it(name: str, worst: ServiceFinding) -> NextStep:
     """What is unknown is no fault of the service: what has to change is what judges it."""
+    if worst.reason is Reason.PROBES:
+        steps = (
+            f"{name} is judged by probes that nobody answers: {worst.message}. By hand: ask its address from the host of"
+            " this engine. It may be down: then look at its own logs."
+        )
+        return hand("by hand", steps)
     steps = (
         f"Nothing is known to be wrong with {name}, and nothing judges it: {worst.message}. By hand: mend what it is"
         " judged by, in the estate (`metrics` and probes of the service, settings of the monitor) or at the monitor."

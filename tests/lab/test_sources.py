@@ -21,7 +21,7 @@ TOUCHED = {
     "engine-alertmanager": ("alerts:alertmanager",),
 }
 """The sources behind each link that is tampered with."""
-TROUBLES = {"blackhole": {"timeout"}, "refuse": {"unreachable"}, "garbage": {"error"}}
+TROUBLES = {"blackhole": {"timeout"}, "refuse": {"unreachable"}, "garbage": {"error", "unreachable"}}
 """What each mode must be called."""
 
 

@@ -125,7 +125,7 @@ class Model:
         return "waiting" if self.state == "running" and self.asking() else self.state
 
     def unmet(self) -> list[str]:
-        asked = [s for s in self.steps if s["do"] in ("check", "change") and self.at[s["id"]].state != "done"]
+        asked = [s for s in self.steps if s["do"] in ("check", "change", "decide") and self.at[s["id"]].state != "done"]
         return [f"T-{s['id']} ({self.at[s['id']].state})" for s in asked]
 
     def undo_state(self) -> str:

@@ -181,3 +181,16 @@ def test_no_release_is_blamed_for_errors_counted_during_a_switchover(world: Worl
     assert cause.what == "5xx 5.0% > 1.0%, counted while orders changed its leader"
     assert cause.next is not None
     assert cause.next.kind is NextKind.PLACE
+
+
+def test_a_service_that_only_silent_probes_judge_has_a_cause_and_a_next_step(world: World) -> None:
+    checkout = {k: v for k, v in RAW["services"]["checkout"].items() if k not in ("metrics", "traffic", "objectives")}
+    estate = parse_estate(Located({**RAW, "services": {"checkout": checkout}}, "estate.yaml"), kinds())
+    assert header(look(world, estate=estate)).causes == ()
+    for site in ("east", "west"):
+        blackhole(world, f"probe:probes/checkout-{site}")
+    [cause] = header(look(world, estate=estate)).causes
+    assert (cause.name, cause.health) == ("checkout", Health.UNKNOWN)
+    assert cause.what.startswith("checkout-east: no data since")
+    assert cause.next is not None
+    assert "judged by probes that nobody answers" in cause.next.message
