@@ -102,8 +102,8 @@ def _judge_it(name: str, worst: ServiceFinding) -> NextStep:
     """What is unknown is no fault of the service: what has to change is what judges it."""
     if worst.reason is Reason.PROBES:
         steps = (
-            f"{name} is judged by probes that nobody answers: {worst.message}. By hand: ask its address from the host of"
-            " this engine. It may be down: then look at its own logs."
+            f"{name} is judged by probes that nobody answers: {worst.message}. By hand: ask its address from the host"
+            " of this engine. It may be down: then look at its own logs."
         )
         return hand("by hand", steps)
     steps = (

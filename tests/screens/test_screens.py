@@ -99,8 +99,11 @@ async def test_a_pass_that_grew_old_is_no_pass() -> None:
         view = st.front.view("header")
         mono = st.front.mono()
         sources = {key: replace(row, mono=mono - 8, limit=3.0) for key, row in view.sources.items()}
+        sources["alerts:am"] = replace(next(iter(sources.values())), key="alerts:am")
         st.front.show("header", replace(view, sources=sources))
         await st.until(lambda: "PASS" not in "\n".join(st.lines[2:8]), "no pass from old readings")
+        assert "within their objectives" not in st.text
+        assert "0 firing" not in st.text
         await st.sees("STALE")
 
 

@@ -220,7 +220,10 @@ BAD = check("bad", "server.serving", "green", on_failure="continue", **{"for": "
     [
         ((BAD,), ("server.serving edge shop green (failed)",)),
         ((ask("q", {"Yes": "continue"}, timeout="200ms", on_failure="continue"),), ("Go on? (failed)",)),
-        ((ask("way", {"go": "end"}), BAD, {"id": "end", "wait": "10ms"}), ("server.serving edge shop green (skipped)",)),
+        (
+            (ask("way", {"go": "end"}), BAD, {"id": "end", "wait": "10ms"}),
+            ("server.serving edge shop green (skipped)",),
+        ),
     ],
 )
 async def test_verified_means_that_every_proof_passed(steps, unmet):

@@ -16,6 +16,7 @@ from console.tui.dialogs.presenter_page import Big, Page, page_lines
 from console.tui.glyphs import FAIL, OK, UNKNOWN, WARN, Glyphs
 from console.tui.parts.ages import health_mark
 from console.tui.parts.header import header_line
+from console.tui.parts.headline import headline, old_rows
 from console.tui.parts.messages import severity
 from console.tui.store import LinkState, Store
 from console.tui.text import joined
@@ -74,10 +75,10 @@ def page_of(store: Store, discreet: Discreet, glyphs: Glyphs) -> Page:
     also = tuple(_also(store, causes[1:], discreet, glyphs))
     if not causes:
         overview = store.view("overview")
-        proven = overview is not None and overview.health is Health.PASS
+        proven = overview is not None and overview.health is Health.PASS and not old_rows(store, overview)
         sentence = "all services within their objectives" if proven else "nothing is reported; not all is known"
         style = f"{OK} reverse" if proven else f"{UNKNOWN} reverse"
-        told = [discreet.hide(overview.summary)] if overview is not None and not proven else []
+        told = [discreet.hide(headline(store, overview)[0])] if overview is not None and not proven else []
         return Page(_clock(store, header), sentence, style, tuple(told), facts, also)
     worst = causes[0]
     said = [discreet.hide(worst.forecast.text(store.mono))] if worst.forecast is not None else []

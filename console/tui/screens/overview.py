@@ -9,13 +9,14 @@ from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from console.tui.glyphs import FAIL, KEY, MUTED, OK, UNKNOWN, WARN
+from console.tui.glyphs import FAIL, KEY, MUTED, OK, WARN
 from console.tui.mirror import Touched
-from console.tui.parts.ages import NOTHING, health_mark, judged_mark, lost_words, unless_withheld, with_age
+from console.tui.parts.ages import NOTHING, health_mark, judged_mark, unless_withheld, with_age
 from console.tui.parts.cascade import cascade_rows
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.header import rto_left, rto_line
+from console.tui.parts.headline import alerts_are_old, headline
 from console.tui.parts.history import hour_of
 from console.tui.parts.messages import latency, ratio, severity, shown_severity, sources_fact
 from console.tui.parts.sentence import step_text
@@ -138,11 +139,10 @@ class OverviewScreen(MainScreen):
     def _words(self, view: OverviewView) -> None:
         """The titles: how everything is, and how many alerts fire with what proves it."""
         lost = self.store.link.state is LinkState.LOST
-        style = {Health.FAIL: FAIL, Health.UNKNOWN: UNKNOWN, Health.WARN: WARN, Health.PASS: OK}[view.health]
-        summary = (lost_words(self.store.link_age), UNKNOWN) if lost else (view.summary, style)
-        self.recover.table.set_title(TITLE, joined(summary))
-        health = Health.UNKNOWN if lost else view.alerts_health
-        count = "not known" if lost else self._alerts_note(view)
+        self.recover.table.set_title(TITLE, joined(headline(self.store, view)))
+        old = view.alerts_health is Health.PASS and alerts_are_old(self.store)
+        health = Health.UNKNOWN if lost or old else view.alerts_health
+        count = "not known" if lost or old else self._alerts_note(view)
         message = view.alerts_message or "no alerts"
         if health is None:
             self.alerts.table.set_title("Alerts", joined("no source"))
