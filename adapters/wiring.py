@@ -18,7 +18,8 @@ from state.ports.source import Source
 def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None) -> Outside:
     """Build every adapter the estate names; `base` is the folder of its file. Connects to nothing.
 
-    With `kept`, the adapters of entries that are the same there are taken over with their connections and secrets.
+    With `kept`, the adapters of entries that are the same there, monitors for the same services, are taken over with
+    their connections, their secrets and what they remember.
     Reads the secrets of the others, so it may block for as long as their commands take. Raises ConfigError.
     """
     context = AdapterContext(base, estate.polling, watched(estate))
@@ -28,7 +29,10 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
     entries: dict[str, Sequence[Source]] = {}
 
     def keeps(section: str, name: str) -> bool:
-        return _same(before, estate, section) and getattr(before, section).get(name) == getattr(estate, section)[name]
+        if before is None or before.polling != estate.polling:
+            return False
+        asked = section != "monitors" or watched(before).get(name) == context.watched.get(name)
+        return asked and getattr(before, section).get(name) == getattr(estate, section)[name]
 
     for name, balancer in estate.balancers.items():
         place = f"balancers/{name}"
@@ -53,13 +57,6 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         keep = before is not None and before.faults == estate.faults
         faults = had.faults if keep else adapter_for("faults", "", estate.faults).build(estate.faults, context)
     return Outside([source for each in entries.values() for source in each], balancers, databases, faults, entries)
-
-
-def _same(before: Estate | None, now: Estate, section: str) -> bool:
-    """Whether what every adapter of a section gets besides its entry is the same."""
-    if before is None or before.polling != now.polling:
-        return False
-    return section != "monitors" or before.services == now.services
 
 
 def watched(estate: Estate) -> dict[str, tuple[str, ...]]:
