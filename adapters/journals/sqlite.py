@@ -15,9 +15,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from stat import S_IWGRP, S_IWOTH, S_IWUSR
-from urllib.parse import quote
 
 from adapters.journals.head_file import HeadFile
+from adapters.journals.reading import BUSY, ROWS, JournalFile, beside, require_content
 from adapters.journals.stops_file import StopsFile
 from state.errors import JournalUnavailable
 from state.journal.format import GENESIS, Sealed, verify
@@ -25,16 +25,11 @@ from state.journal.format import GENESIS, Sealed, verify
 FREE_FLOOR = 16 * 1024 * 1024
 """Bytes that must be free before an append, so that ending and stopping can still be recorded."""
 
-BUSY = 1.0
-"""Seconds to wait for another program that has locked the file; none should."""
-
 CHECKED = 200_000
 """Entries up to which the chain is checked before an append, in one to two seconds; a longer journal stays
 unavailable until the engine starts again."""
 
 WRITABLE = S_IWUSR | S_IWGRP | S_IWOTH
-
-ROWS = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -51,58 +46,6 @@ Stamps = tuple[tuple[int, int], tuple[int, int]]
 """Size and time of change of the file and of its log: equal while nobody writes."""
 
 
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-class JournalFile:
-    """A journal read straight from its file, without its engine and while one writes. It changes nothing.
-
-    Raises JournalUnavailable when the file cannot be read or is no journal.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        quoted = quote(str(path.absolute()))
-        log = _beside(path, "-wal")
-        # Without a log nothing is missing from the file itself; then a folder that must not be written to is enough.
-        how = "mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
-        try:
-            self._db = sqlite3.connect(f"file:{quoted}?{how}", uri=True, isolation_level=None, timeout=BUSY)
-            self._db.execute("PRAGMA query_only=ON")
-            self._db.execute("SELECT seq FROM entries LIMIT 1")
-        except sqlite3.Error as error:
-            raise JournalUnavailable(f"{path}: {error}") from error
-
-    def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
-        """Entries with seq > after, in order."""
-        try:
-            return [Sealed(*row) for row in self._db.execute(ROWS, (after, limit))]
-        except sqlite3.Error as error:
-            raise JournalUnavailable(f"{self.path}: {error}") from error
-
-    def head(self) -> int:
-        """The seq of the last entry; 0 when there is none."""
-        try:
-            row = self._db.execute("SELECT max(seq) FROM entries").fetchone()
-        except sqlite3.Error as error:
-            raise JournalUnavailable(f"{self.path}: {error}") from error
-        return int(row[0] or 0)
-
-    def missing(self) -> str:
-        """What was recorded once and is not in this file; empty when nothing is known to be missing."""
-
-        def hash_of(seq: int) -> bytes | None:
-            rows = self.rows(seq - 1, 1)
-            return rows[0].hash if rows and rows[0].seq == seq else None
-
-        return HeadFile(self.path).missing(hash_of)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-
 class SqliteJournal:
     """A `state.journal.store.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened.
 
@@ -113,6 +56,7 @@ class SqliteJournal:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            require_content(path)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -120,7 +64,7 @@ class SqliteJournal:
             self._db.executescript(SCHEMA)
             self._version = self._data_version()
             # The newest entries are in the log until a checkpoint; both are read through the index.
-            self._inodes = {file: os.stat(file).st_ino for file in (path, _beside(path, "-wal"), _beside(path, "-shm"))}
+            self._inodes = {file: os.stat(file).st_ino for file in (path, beside(path, "-wal"), beside(path, "-shm"))}
             self._seen = self._stamps()
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
@@ -255,7 +199,7 @@ class SqliteJournal:
             seen = os.stat(path)
             return seen.st_size, seen.st_mtime_ns
 
-        return stamp(self.path), stamp(_beside(self.path, "-wal"))
+        return stamp(self.path), stamp(beside(self.path, "-wal"))
 
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])

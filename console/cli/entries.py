@@ -25,7 +25,7 @@ from state.errors import JournalUnavailable, UnsuitableArgument
 from state.units import ago, counted, parse_duration, utc_date
 
 if TYPE_CHECKING:
-    from adapters.journals.sqlite import JournalFile
+    from adapters.journals.reading import JournalFile
     from state.journal.events import Recorded
 
 T = TypeVar("T")
@@ -145,13 +145,15 @@ def read_journal(
 def _require_never_there(path: Path) -> None:
     """Raises JournalUnavailable when a journal was there and is gone."""
     from adapters.journals.head_file import HeadFile
+    from adapters.journals.reading import require_content
 
+    require_content(path)
     if gone := HeadFile(path).missing(lambda _: None):
         raise JournalUnavailable(f"{path} does not exist; {gone}")
 
 
 def _from_file(path: Path, work: Callable[[Entries], Coroutine[Any, Any, T]], how: str) -> T:
-    from adapters.journals.sqlite import JournalFile
+    from adapters.journals.reading import JournalFile
 
     with closing(JournalFile(path)) as file:
         entries = FileEntries(file)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from adapters.balancers.memory import MemoryBalancer
-from adapters.journals.sqlite import JournalFile, SqliteJournal
+from adapters.journals.reading import JournalFile
+from adapters.journals.sqlite import SqliteJournal
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from state.engine.events import Heartbeat
