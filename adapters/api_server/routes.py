@@ -20,6 +20,7 @@ from state.api.service import EngineService
 from state.api.wire import named, plain
 from state.capabilities import topics
 from state.errors import NotFound
+from state.journal.format import known_head
 
 STREAM = "/v1/stream"
 LOOK = "/v1/look"
@@ -83,8 +84,9 @@ async def _journal(side: Side, request: web.Request) -> web.StreamResponse:
 
 
 async def _verify(side: Side, request: web.Request) -> web.StreamResponse:
-    problem = await side.service.journal_verify()
-    return answer({"value": problem, "problem": problem})
+    asked = request.query.get("head")
+    proof = await side.service.journal_verify("" if asked is None else known_head(asked))
+    return answer({"value": plain(proof), "problem": proof.problem})
 
 
 async def _export(side: Side, request: web.Request) -> web.StreamResponse:

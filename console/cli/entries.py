@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
@@ -16,6 +16,7 @@ from console.cli.shown import note
 from console.client.engine_client import EngineClient
 from console.client.engine_errors import EngineUnreachable
 from console.places import find
+from state.api.messages import ChainProof
 from state.api.views.header import HeaderView
 from state.api.views.journal import JournalRow
 from state.api.wire import named, revive
@@ -44,8 +45,8 @@ class Entries(Protocol):
     async def detail(self, seq: int) -> dict[str, Any]:
         """One entry with what was recorded, texts made safe; empty where only its row is known."""
 
-    async def verify(self) -> str:
-        """Empty when the chain is valid, else what is wrong and where."""
+    async def verify(self, known: str) -> ChainProof:
+        """Whether the chain is valid, and has an entry whose hash begins with `known`."""
 
     async def export(self) -> bytes:
         """Every entry's stored bytes, one a line, oldest first."""
@@ -103,20 +104,22 @@ class FileEntries:
 
         return [unseal_any(sealed) for sealed in self._file.rows(after, limit)]
 
-    async def verify(self) -> str:
+    async def verify(self, known: str) -> ChainProof:
         """Check the chain page by page."""
         from state.journal.format import Verifier
+        from state.views.journal import chain_proof
 
-        verifier, after = Verifier(), 0
+        verifier, after = Verifier(known), 0
         while page := self._file.rows(after, PAGE):
             if not verifier.feed(page):
                 break
             after = page[-1].seq
-        return verifier.finish().problem or self._file.missing()
+        found = verifier.finish()
+        return chain_proof(replace(found, problem=found.problem or self._file.missing()), known)
 
     async def export(self) -> bytes:
         """The lines of an export."""
-        from state.journal.format import export_line
+        from state.journal.exports import export_line
 
         return b"".join(export_line(sealed) + b"\n" for sealed in self._file.rows())
 

@@ -17,16 +17,16 @@ from console.cli.numbers import Whole
 from console.cli.reach import estate_option, json_option
 from console.cli.shown import complain, note, say, say_json, say_json_line
 from console.cli.streams import ENDS, OUTPUT_CLOSED
+from state.api.messages import ChainProof
 from state.api.views.journal import JournalRow
 from state.api.wire import named
-from state.errors import ExitCode, JournalUnavailable, NotFound
+from state.errors import ExitCode, NotFound
 from state.journal.events import DECIDED, OBSERVED
 from state.units import counted, utc_date
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLLOW_EVERY = 0.5  # seconds
 NEWLINE = b"\n"
-SQLITE = b"SQLite format 3\x00"
 
 
 @click.group(cls=Tailing)
@@ -108,7 +108,7 @@ def show(estate: str | None, as_json: bool, seq: int) -> int:
     return ExitCode.DONE
 
 
-def _fields(row: JournalRow) -> dict[str, Any]:
+def _fields(row: JournalRow | ChainProof) -> dict[str, Any]:
     fields = named(row)
     assert isinstance(fields, dict)
     return fields
@@ -116,61 +116,29 @@ def _fields(row: JournalRow) -> dict[str, Any]:
 
 @journal.command()
 @click.option("--file", "stored", type=click.Path(path_type=Path), help="An export, or a journal.db, to check.")
-@click.option("--head", default="", metavar="HASH", help="With --file: the hash an export must end with.")
+@click.option(
+    "--head", metavar="HASH", help="An entry's hash that was stored elsewhere, 8 digits or more: it must be there."
+)
 @estate_option
 @json_option
-def verify(estate: str | None, as_json: bool, stored: Path | None, head: str) -> int:
+def verify(estate: str | None, as_json: bool, stored: Path | None, head: str | None) -> int:
     """Check the hash chain from the first entry, and that nothing is missing at its end.
 
-    Exit code 1 names the first bad entry, or what happened to the file.
+    Exit code 1 names the first bad entry, or what happened to the file; 3 when an export is cut short.
     """
-    if stored is not None and not _is_database(stored):
-        problem, message = _verify_export(stored, head)
-    else:
-        problem, message = _verify_stored(estate, stored, quiet=as_json)
+    from console.cli.proving import proof_code, proof_of, proven
+    from state.journal.format import known_head
+
+    proof = proof_of(estate, stored, "" if head is None else known_head(head), quiet=as_json)
+    message = "" if proof.problem else proven(proof)
+    code = proof_code(proof)
     if as_json:
-        say_json({"ok": not problem, "problem": problem, "message": message})
-    elif problem:
-        complain(f"Journal broken: {problem}")
+        say_json({"ok": code is ExitCode.DONE, "message": message, **_fields(proof)})
+    elif proof.problem:
+        complain(f"Journal broken: {proof.problem}")
     else:
         say(message)
-    return ExitCode.FAILED if problem else ExitCode.DONE
-
-
-def _verify_stored(estate: str | None, stored: Path | None, *, quiet: bool) -> tuple[str, str]:
-    """What is wrong with a journal (empty when nothing), and the result as text."""
-    try:
-        return read_journal(estate, lambda entries: entries.verify(), quiet=quiet, file=stored), "the chain is valid"
-    except JournalUnavailable as error:
-        return str(error), ""
-
-
-def _is_database(stored: Path) -> bool:
-    try:
-        with stored.open("rb") as file:
-            return file.read(len(SQLITE)) == SQLITE
-    except OSError as error:
-        raise NotFound(f"{stored}: {error.strerror}") from error
-
-
-def _verify_export(exported: Path, head: str) -> tuple[str, str]:
-    """What is wrong with an exported journal (empty when nothing), and the result as text."""
-    from state.journal.format import verify_export
-
-    try:
-        wanted = bytes.fromhex(head) if head else None
-    except ValueError as error:
-        raise click.UsageError(f"--head must be a hash in hexadecimal, not {head!r}") from error
-    try:
-        with exported.open("rb") as file:
-            result = verify_export((line.rstrip(b"\n") for line in file), head=wanted)
-    except OSError as error:
-        raise NotFound(f"{exported}: {error.strerror}") from error
-    ending = f", torn at the end: {result.torn}" if result.torn else ""
-    return (
-        result.problem,
-        f"the chain is valid: {counted(result.entries, 'entry', 'entries')}, head {result.head.hex()}{ending}",
-    )
+    return code
 
 
 @journal.command()

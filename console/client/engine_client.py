@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from console.client.engine_errors import EngineUnreachable, told_error
 from console.client.permission import no_permission
-from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
 from state.api.wire import UNREADABLE, revive
 from state.capabilities import topics
 from state.errors import EffectUnknown, EngineFailed, NotFound, RecoveryError, Refused
@@ -132,9 +132,10 @@ class EngineClient:
         rows = (await self._ask(f"/v1/journal?after={after}&limit={limit}"))["value"]
         return [_revive(JournalRow, row) for row in rows]
 
-    async def journal_verify(self) -> str:
-        """Empty when the chain is valid, else what is wrong and where."""
-        return clean(str((await self._ask("/v1/journal/verify", deadline=EXPORT_DEADLINE))["problem"]))
+    async def journal_verify(self, known: str = "") -> ChainProof:
+        """Whether the chain is valid from its first entry on, and has an entry whose hash begins with `known`."""
+        head = f"?head={quote(known, safe='')}" if known else ""
+        return _revive(ChainProof, (await self._ask(f"/v1/journal/verify{head}", deadline=EXPORT_DEADLINE))["value"])
 
     async def journal_export(self) -> bytes:
         """Every entry's stored bytes, one a line, oldest first. For a file, never for a screen."""

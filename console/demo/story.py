@@ -178,7 +178,7 @@ class Story:
         account.data_loss_bytes = self._lost_bytes()
         account.data_loss_evidence = f"WAL past the fork; every acknowledged order looked up: {counted}"
         self._state("no acknowledged order was lost", account.orders_lost == 0, counted)
-        problem = await self._client.journal_verify()
+        problem = (await self._client.journal_verify()).problem
         self._state("the journal's chain is valid", not problem, problem or "verified from the first entry")
 
     def _lost_bytes(self) -> int | None:

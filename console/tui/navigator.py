@@ -165,15 +165,15 @@ class Navigator(Navigation):
         count = f"{header.journal_seq} entries" if header is not None else "every entry"
         self._verified(f"verifying {count} from the first on …", None)
         try:
-            problem = await self._client.journal_verify()
+            proof = await self._client.journal_verify()
         except RecoveryError as failed:
             self._verified(f"not verified: {failed}", Health.UNKNOWN)
             return
         at = utc(self._session.store.wall)
-        if problem:
-            self._verified(f"THE CHAIN IS BROKEN ({at}): {problem}", Health.FAIL)
+        if proof.problem:
+            self._verified(f"THE CHAIN IS BROKEN ({at}): {proof.problem}", Health.FAIL)
         else:
-            self._verified(f"the chain is valid: {count} verified at {at}", Health.PASS)
+            self._verified(f"the chain is valid: {proof.entries} entries verified at {at}", Health.PASS)
 
     def _verified(self, message: str, health: Health | None) -> None:
         self._recent.chain_check = ChainCheck(message, health)

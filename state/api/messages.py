@@ -29,3 +29,19 @@ class Accepted:
 
     run: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainProof:
+    """What checking a journal from its first entry on has shown. Nothing is proven while `problem` is not empty.
+
+    `torn` is why an export ends too early. Of the valid entries `erased` are without payload, and the last one has the
+    hash `head`. `known` is the entry with the hash that was asked for, 0 when none was.
+    """
+
+    problem: str
+    torn: str
+    entries: int
+    head: str
+    erased: int
+    known: int

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from state.api.caller import Caller
 from state.api.card import Card
-from state.api.messages import Accepted, Hello
+from state.api.messages import Accepted, ChainProof, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 
@@ -53,8 +53,8 @@ class EngineService(Protocol):
     def journal_export(self) -> AsyncIterator[bytes]:
         """Every entry as a line an offline verifier reads, oldest first."""
 
-    async def journal_verify(self) -> str:
-        """Empty when the chain is valid, else what is wrong and where."""
+    async def journal_verify(self, known: str = "") -> ChainProof:
+        """Whether the chain is valid from its first entry on, and has an entry whose hash begins with `known`."""
 
     async def shut_down(self, caller: Caller) -> Accepted:
         """End the engine once every open run has reached a safe point."""

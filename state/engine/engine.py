@@ -10,7 +10,7 @@ from typing import Any
 
 from state.api.caller import Caller
 from state.api.card import Card
-from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.capabilities import load_events, parts
@@ -48,7 +48,7 @@ from state.runs.leases import Leases
 from state.runs.steps import PlannedStep
 from state.runs.stops import Stops
 from state.verdicts.judge import Judge
-from state.views.journal import journal_row
+from state.views.journal import chain_proof, journal_row
 from state.views.trends import observe_trends
 from state.world.observed import Observed
 from state.world.readings import Reading
@@ -275,9 +275,9 @@ class Engine:
         async for line in self._keeper.export():
             yield line
 
-    async def journal_verify(self) -> str:
-        """Empty when the stored journal is whole, valid and readable, up to the head this engine knows."""
-        return await self._keeper.answer()
+    async def journal_verify(self, known: str = "") -> ChainProof:
+        """Whether the stored journal is whole, valid and readable, up to the head this engine knows."""
+        return chain_proof(await self._keeper.answer(known), known)
 
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
         kind = self._checks[step.what]

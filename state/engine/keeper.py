@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from state.engine.events import Heartbeat
 from state.errors import JournalUnavailable
 from state.journal.events import Said
-from state.journal.format import Sealed, Verifier, export_line
+from state.journal.exports import export_line
+from state.journal.format import Sealed, Verification, Verifier
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.units import counted
@@ -51,32 +53,35 @@ class Keeper:
             for entry in entries:
                 yield export_line(entry)
 
-    async def verify(self, *, afresh: bool = False) -> None:
-        """Check what was recorded since the last check, or everything. While it is not valid, nothing starts."""
+    async def verify(self, *, afresh: bool = False, known: str = "") -> Verification:
+        """Check what was recorded since the last check, or everything, and then look for the entry whose hash begins
+        with `known`. While the journal is not valid, nothing starts."""
         async with self._verifying:  # two checks at the same time would check entries twice
             if afresh:
-                self._verifier = Verifier()
+                self._verifier = Verifier(known)
             verifier, head, seq = self._verifier, self._journal.head, self._journal.seq
             try:
                 async for entries in self.pages(verifier.entries):
                     if not verifier.feed(e for e in entries if e.seq <= seq):
                         break
-                self._journal.chain = verifier.finish(head).problem
+                found = verifier.finish(head)
             except JournalUnavailable as error:
-                self._journal.chain = str(error)
+                found = replace(verifier.finish(), problem=str(error))
+            self._journal.chain = found.problem
             self._checked(seq)
         self._moved()
+        return found
 
-    async def answer(self) -> str:
-        """What is wrong with the journal as it is stored, from its first entry on and up to the head this engine knows;
-        empty when nothing is."""
+    async def answer(self, known: str = "") -> Verification:
+        """What is wrong with the journal as it is stored, from its first entry on and up to the head this engine knows,
+        and the entry whose hash begins with `known`."""
         await self._journal.look()
-        await self.verify(afresh=True)
+        found = await self.verify(afresh=True, known=known)
         if self._journal.problem or not self._journal.failing:
-            return self._journal.problem
-        valid = counted(self._verifier.entries, "valid entry", "valid entries")
+            return replace(found, problem=self._journal.problem)
+        valid = counted(found.entries, "valid entry", "valid entries")
         kept = f"the engine still has {valid}: `recovery journal export -o FILE` saves them"
-        return f"{self._journal.failing}; {kept}"
+        return replace(found, problem=f"{self._journal.failing}; {kept}")
 
     async def watch(self) -> None:
         """Notice within seconds that the journal was taken away or changed, and that it can be written again."""

@@ -9,13 +9,16 @@ hash = sha256(previous hash + header bytes); the stored bytes are the hashed byt
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from state.errors import UnsuitableArgument
 from state.journal.events import Erased, Event, Foreign, Recorded, read_body
+from state.units import counted
 
 FOREIGN = "foreign"
 """The kind of an entry whose bytes cannot be read."""
@@ -46,12 +49,18 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of checking a chain: number of valid entries, the head, and the first problem as text."""
+    """The result of checking a chain: number of valid entries, the head, and the first problem as text.
+
+    `torn` is why the last line of an export is no entry when only its end is missing. Of the valid entries `erased` are
+    without payload. `known` is the entry with the hash that was looked for, 0 when there is none.
+    """
 
     entries: int
     head: bytes
     problem: str = ""
     torn: str = ""
+    erased: int = 0
+    known: int = 0
 
     @property
     def ok(self) -> bool:
@@ -135,35 +144,61 @@ def _is_instant(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LAST_INSTANT
 
 
-class Verifier:
-    """Checks a chain piece by piece, so that a long one need not be in memory, nor checked at once."""
+def known_head(text: str) -> str:
+    """The beginning of a hash that was stored elsewhere, at least 8 digits. Raises UnsuitableArgument."""
+    if not re.fullmatch(r"[0-9a-fA-F]{8,64}", text):
+        raise UnsuitableArgument(f"a head is 8 to 64 hexadecimal digits of the hash of an entry, not {text[:80]!r}")
+    return text.lower()
 
-    def __init__(self) -> None:
+
+class Verifier:
+    """Checks a chain piece by piece, so that a long one need not be in memory, nor checked at once.
+
+    `known` is the beginning of the hash of an entry that is looked for: of a head that was stored elsewhere.
+    """
+
+    def __init__(self, known: str = "") -> None:
         self.entries, self.head, self.problem = 0, GENESIS, ""
+        self._known, self._seen = known, 0
+        self._begins, self._erased = 1, 0
 
     def feed(self, entries: Iterable[Sealed]) -> bool:
         """Check the next entries; False from the first invalid one on."""
-        count, previous = self.entries, self.head
         for entry in entries:
             if self.problem:
                 break
-            header, chained = entry.header, sha256(previous + entry.header).digest()
-            if chained != entry.hash:
-                self.problem = f"entry {entry.seq} does not follow from entry {count}"
-            elif not header.startswith(b"[%d," % (count + 1)) or entry.seq != count + 1:
-                self.problem = f"entry {entry.seq} is in the place of entry {count + 1}"
-            elif entry.payload and header[-66:-2] != sha256(entry.salt + entry.payload).hexdigest().encode():
-                self.problem = f"the payload of entry {entry.seq} is not the one that was recorded"
-            else:
-                count, previous = count + 1, chained
-        self.entries, self.head = count, previous
+            self.problem = self._take(entry)
         return not self.problem
+
+    def _take(self, entry: Sealed) -> str:
+        place, chained = self.entries + 1, sha256(self.head + entry.header).digest()
+        if place == 1 and entry.seq > 1:  # what it follows from is not there; go on from it, to say what is
+            self._begins, place, chained = entry.seq, entry.seq, entry.hash
+        if entry.seq != place:
+            comes = "comes again" if self._begins <= entry.seq < place else "is"
+            return f"entry {entry.seq} {comes} in the place of entry {place}"
+        if chained != entry.hash:
+            return f"entry {entry.seq} does not follow from entry {place - 1}"
+        if not entry.header.startswith(b"[%d," % place):
+            return f"the header of entry {entry.seq} has another number"
+        if not entry.payload:
+            self._erased += 1
+        elif entry.header[-66:-2] != sha256(entry.salt + entry.payload).hexdigest().encode():
+            return f"the payload of entry {entry.seq} is not the one that was recorded"
+        self.entries, self.head = place, chained
+        if self._known and chained.hex().startswith(self._known):
+            self._seen = place
+        return ""
 
     def finish(self, head: bytes | None = None) -> Verification:
         """The result; `head` is the hash the chain must end with, when known."""
+        valid = self.entries - self._begins + 1
+        if not self.problem and self._begins > 1:
+            begins = f"it begins at entry {self._begins}: what was before is not proven"
+            self.problem = f"{begins}; from there on {counted(valid, 'entry is', 'entries are')} valid"
         if not self.problem and head is not None and head != self.head:
             self.problem = f"the chain ends at entry {self.entries} with another hash than the known head"
-        return Verification(self.entries, self.head, self.problem)
+        return Verification(max(valid, 0), self.head, self.problem, erased=self._erased, known=self._seen)
 
 
 def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verification:
@@ -174,44 +209,3 @@ def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verificat
     verifier = Verifier()
     verifier.feed(entries)
     return verifier.finish(head)
-
-
-def export_line(entry: Sealed) -> bytes:
-    """One entry as a line of an export: everything an offline verifier needs."""
-    return canonical(
-        {
-            "seq": entry.seq,
-            "header": entry.header.decode("ascii", "replace"),
-            "hash": entry.hash.hex(),
-            "salt": entry.salt.hex(),
-            "payload": entry.payload.decode("ascii", "replace"),
-        }
-    )
-
-
-def verify_export(lines: Iterable[bytes], *, head: bytes | None = None) -> Verification:
-    """Check an exported journal. A last line cut short is torn (a crash), not tampering."""
-    entries: list[Sealed] = []
-    broken = ""
-    for number, line in enumerate(lines, 1):
-        if broken:
-            return Verification(len(entries), GENESIS, broken)
-        try:
-            raw = json.loads(line)
-            entry = Sealed(
-                int(raw["seq"]),
-                raw["header"].encode("ascii"),
-                bytes.fromhex(raw["hash"]),
-                bytes.fromhex(raw["salt"]),
-                raw["payload"].encode("ascii"),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            broken = f"line {number} is not a journal entry"
-            continue
-        entries.append(entry)
-    result = verify(entries, head=None if broken else head)
-    if broken and result.ok:
-        return Verification(
-            result.entries, result.head, torn=f"{broken}: torn by a crash, {len(entries)} entries are valid"
-        )
-    return result

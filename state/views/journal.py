@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from heapq import merge
 
+from state.api.messages import ChainProof
 from state.api.views.journal import JournalRow, JournalView
 from state.journal.events import OBSERVED, Recorded, origin_of
+from state.journal.format import Verification
 from state.journal.projection import FoldSetting, Projection
 from state.verdicts.cause_parts import hand
 from state.views.context import Alarm, Contribution, ViewContext
@@ -31,6 +33,18 @@ def journal_row(recorded: Recorded) -> JournalRow:
         hash=recorded.hash[:8],
         origin=origin_of(recorded.kind),
     )
+
+
+def chain_proof(found: Verification, known: str = "") -> ChainProof:
+    """What a check has proven; of a journal without an entry, or without the one whose hash begins with `known`,
+    nothing."""
+    problem = found.problem
+    if not (problem or found.entries):
+        problem = "there is no entry"
+    if known and not (problem or found.known):
+        ends = f"{found.torn}; " * bool(found.torn) + f"the chain ends at entry {found.entries}"
+        problem = f"{ends} and no entry has the hash {known}: entries are missing, or this is another journal"
+    return ChainProof(problem, found.torn, found.entries, found.head.hex(), found.erased, found.known)
 
 
 class JournalTail:

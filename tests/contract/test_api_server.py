@@ -134,7 +134,11 @@ async def test_journal_and_views(sockets: Sockets) -> None:
     _, rows, _ = await ask(sockets.observe, "GET", "/v1/journal?after=3&limit=2")
     assert [row[0] for row in rows["value"]] == [4, 5]
     _, verified, _ = await ask(sockets.observe, "GET", "/v1/journal/verify")
-    assert verified["problem"] == ""
+    assert (verified["problem"], verified["value"][-1]) == ("", 0)
+    _, verified, _ = await ask(sockets.observe, "GET", "/v1/journal/verify?head=aaaaaaaa")
+    assert verified["value"][-1] == 7
+    for wrong in ("", "aaaaaaa", "zzzzzzzz"):
+        assert (await ask(sockets.observe, "GET", f"/v1/journal/verify?head={wrong}"))[1]["kind"] == "bad-input"
     _, raw, _ = await ask(sockets.observe, "GET", "/v1/journal/export")
     assert raw == b'{"seq":1}\n{"seq":2}\n'
     for wrong in ("/v1/journal?after=-1", "/v1/journal?limit=x", "/v1/journal?after=%C2%B2"):

@@ -229,7 +229,7 @@ async def refused(lab: Small, why: str) -> None:
     assert why in lab.engine.view("header").effects
     card = await lab.preview(flip("green"))
     assert any(why in each.fact for each in card.refusals)
-    assert why in await lab.engine.journal_verify()
+    assert why in (await lab.engine.journal_verify()).problem
     assert await lab.weights() == {"blue": 100, "green": 0}
     assert lab.engine.journal_rows(0, 1000)
     assert (await lab.engine.stop_all(COMMANDER)).message
@@ -249,13 +249,16 @@ async def test_a_running_engine_says_what_it_still_has_and_goes_on_when_the_file
         entries = lab.engine.journal.seq
         store.path.rename(tmp_path / "away.db")
         await refused(lab, "was removed")
-        assert f"still has {counted(entries, 'valid entry', 'valid entries')}: " in await lab.engine.journal_verify()
+        assert (
+            f"still has {counted(entries, 'valid entry', 'valid entries')}: "
+            in (await lab.engine.journal_verify()).problem
+        )
         assert len([line async for line in lab.engine.journal_export()]) == entries
         (tmp_path / "away.db").rename(store.path)
         async with asyncio.timeout(60):
             while lab.engine.view("header").effects:
                 await asyncio.sleep(0.05)
-        assert await lab.engine.journal_verify() == ""
+        assert (await lab.engine.journal_verify()).problem == ""
 
 
 @pytest.mark.parametrize("damage", WHILE_CLOSED, ids=lambda each: each.__name__)

@@ -17,8 +17,9 @@ import pytest
 from adapters.lab.client import LabClient
 from state.api.requests import Decide, PlanChange, PlanRunbook, PlanUndo
 from state.errors import Refused
-from state.journal.format import verify_export
+from state.journal.exports import verify_export
 from state.runs.events import EffectAnswered
+from state.views.journal import chain_proof
 from tests.crash.recorder import Recorder
 from tests.crash.targets import Truth
 from tests.crash.trials import recorded
@@ -337,17 +338,17 @@ async def test_trap_17_any_byte_and_any_line_of_the_journal_counts(lab: LabClien
         run = await engine.act("server.weight", balancer="edge-east", backend="catalog", server="a", weight=100)
         await engine.settled(run, 8)
         lines = (await engine.client.journal_export()).splitlines()
-        assert await engine.client.journal_verify() == ""
-        head = bytes.fromhex(json.loads(lines[-1])["hash"])
-        assert verify_export(lines, head=head).ok
+        assert (await engine.client.journal_verify()).problem == ""
+        head = json.loads(lines[-1])["hash"]
+        assert verify_export(lines, known=head).known == len(lines)
         for number, line in enumerate(lines):
             for at in range(0, len(line), 3):
                 changed = line[:at] + bytes([line[at] ^ 1]) + line[at + 1 :]
-                found = verify_export([*lines[:number], changed, *lines[number + 1 :]], head=head)
+                found = verify_export([*lines[:number], changed, *lines[number + 1 :]], known=head)
                 said = found.problem or found.torn
                 assert any(f" {n}" in said for n in (number + 1, number + 2)), (number + 1, at, said)
-            found = verify_export([*lines[:number], *lines[number + 1 :]], head=head)
-            assert any(f"entry {n}" in found.problem for n in (number, number + 1, number + 2)), found.problem
+            lacking = chain_proof(verify_export([*lines[:number], *lines[number + 1 :]], known=head), head).problem
+            assert any(f"entry {n}" in lacking for n in (number, number + 1, number + 2)), lacking
         exported = tmp_path / "journal.jsonl"
         exported.write_bytes(b"\n".join([*lines[:1], *lines[2:]]) + b"\n")
         with verb(engine, "journal", "verify", "--file", str(exported)) as console:
@@ -358,5 +359,5 @@ async def test_trap_17_any_byte_and_any_line_of_the_journal_counts(lab: LabClien
             db.execute("UPDATE entries SET payload = CAST(replace(payload, 'engine', 'Engine') AS BLOB) WHERE seq = 1")
             db.commit()
         await engine.start()
-        assert "entry 1" in await engine.client.journal_verify()
+        assert "entry 1" in (await engine.client.journal_verify()).problem
         assert "entry 1" in (await engine.client.view("journal")).verified

@@ -273,6 +273,10 @@ def test_journal_verbs(running: Running, verb: Recovery, tmp_path: Path, capsys:
     assert [json.loads(line)["seq"] for line in capsys.readouterr().out.splitlines()] == [5, 6, 7]
     assert verb("journal", "export", "-o", str(tmp_path / "j.jsonl")) == 0
     assert (tmp_path / "j.jsonl").stat().st_mode & 0o777 == 0o600
+    assert verb("journal", "verify", "--head", "aa" * 4) == 0
+    assert "7 entries, head aaaa" in (told := capsys.readouterr().out)
+    assert "entry 7 has the hash that was given" in told
+    assert verb("journal", "verify", "--head", "00") == 2
     assert verb("journal", "verify") == 0
     running.desk.problem = "entry 4 does not follow from entry 3"
     assert verb("journal", "verify") == 1

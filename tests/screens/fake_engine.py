@@ -26,7 +26,7 @@ from console.tui.screens.base import MainScreen
 from console.tui.terminal.capabilities import Terminal
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
-from state.api.messages import API_VERSION, Accepted, Hello
+from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.engine.attached import Attached
@@ -126,8 +126,8 @@ class FakeFront:
         for line in (b'{"seq":1}', b'{"seq":2}'):
             yield line
 
-    async def journal_verify(self) -> str:
-        return ""
+    async def journal_verify(self, known: str = "") -> ChainProof:
+        return ChainProof("", "", 1287, "9f" * 32, 0, 0)
 
     async def shut_down(self, caller: Caller) -> Accepted:
         return self._accept("shutdown", {})

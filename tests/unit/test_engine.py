@@ -38,7 +38,7 @@ async def test_a_flip_happens_once_and_the_journal_shows_intent_before_outcome()
         kinds = lab.kinds()
         order = ["run.started", "lease.taken", "step.started", "effect.intended", "effect.answered", "effect.ended"]
         assert [k for k in kinds if k in order] == order
-        assert await lab.engine.journal_verify() == ""
+        assert (await lab.engine.journal_verify()).problem == ""
 
 
 async def test_a_wrong_nonce_voids_the_plan_and_nothing_happens():

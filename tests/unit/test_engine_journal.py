@@ -69,7 +69,7 @@ async def test_on_a_journal_that_was_tampered_with_nothing_starts_while_reading_
         assert any("is in doubt" in r.fact for r in card.refusals)
         with pytest.raises(Refused, match="is in doubt"):
             await lab.submit(card)
-        assert await lab.engine.journal_verify()
+        assert (await lab.engine.journal_verify()).problem
         assert lab.engine.journal_rows(0, 1000)
         assert [line async for line in lab.engine.journal_export()]
         assert (await lab.engine.stop_all(COMMANDER)).message
@@ -81,7 +81,7 @@ async def test_a_run_holds_when_the_chain_breaks_under_it_and_can_be_stopped():
     async with small(WAITING, store=store, balancer=target) as lab:
         run = (await lab.submit(await lab.preview(PlanRunbook("wait")))).run
         store.edit(1, payload=b"{}")
-        assert await lab.engine.journal_verify()
+        assert (await lab.engine.journal_verify()).problem
         await asyncio.sleep(0.8)
         before = lab.engine.journal.seq
         await asyncio.sleep(1.5)
@@ -126,7 +126,7 @@ async def test_two_checks_of_a_long_chain_at_once_raise_no_false_alarm():
         head = entry.hash
     async with small(store=store) as lab:
         checks = (lab.engine.journal_verify(), lab.engine.journal_verify(), lab.engine._keeper.verify())
-        assert await asyncio.gather(*checks) == ["", "", None]
+        assert [found.problem for found in await asyncio.gather(*checks)] == ["", "", ""]
         assert lab.engine.journal.unavailable == ""
 
 

@@ -66,7 +66,7 @@ async def test_a_restart_classifies_by_reading_and_never_sends_twice(point):
         else:
             assert sent
             assert (state, weights) == ("done", {"blue": 0, "green": 100})
-        assert await lab.engine.journal_verify() == ""
+        assert (await lab.engine.journal_verify()).problem == ""
 
 
 async def test_a_step_that_was_not_done_is_retried_as_a_new_instance_by_a_person():

@@ -10,7 +10,8 @@ import pytest
 from adapters.journals.memory import MemoryJournal
 from state.capabilities import load_events
 from state.journal.events import Foreign, Unreadable
-from state.journal.format import Sealed, canonical, unseal, verify_export
+from state.journal.exports import verify_export
+from state.journal.format import Sealed, canonical, unseal
 from tests.support.small_estate import flip, small
 
 FORMER = Path(__file__).parents[1] / "fixtures/journals/version-0.1.ndjson"
@@ -57,4 +58,4 @@ async def test_an_engine_goes_on_with_it(entries: list[Sealed]) -> None:
         assert [runs[f"R-{n}"].state for n in (1, 2, 3)] == ["done", "done", "done"]
         run = (await lab.submit(await lab.preview(flip("green")))).run
         assert (run, await lab.ended(run)) == ("R-5", "done")
-        assert await lab.engine.journal_verify() == ""
+        assert (await lab.engine.journal_verify()).problem == ""

@@ -172,7 +172,7 @@ async def test_what_is_new_is_in_force_and_what_is_the_same_goes_on_undisturbed(
         await lab.engine.reload(COMMANDER)
         assert set(lab.engine.view("header").sources) == {"balancer:edge"}
         assert set(lab.engine.world.observed) == {"balancer:edge"}
-        assert await lab.engine.journal_verify() == ""
+        assert (await lab.engine.journal_verify()).problem == ""
 
 
 async def test_a_card_that_was_shown_before_is_void_and_one_that_is_being_made_too() -> None:

@@ -174,7 +174,7 @@ class Killed(Trial):
             run = self.run
             assert run is not None
             assert (run.state, run.message) == ("done", "every step is done and verified")
-            assert await self.lab.engine.journal_verify() == ""
+            assert (await self.lab.engine.journal_verify()).problem == ""
         self.proven()
         assert (await self.target.read(deadline=1)).servers["shop/s3"].weight == 7
 
@@ -197,7 +197,7 @@ class Full(Trial):
             run = self.run
             assert run is not None
             assert (run.state, run.message) == ("done", "every step is done and verified")
-            assert await self.lab.engine.journal_verify() == ""
+            assert (await self.lab.engine.journal_verify()).problem == ""
         self.proven()
 
 
