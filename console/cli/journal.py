@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -145,15 +144,21 @@ def verify(estate: str | None, as_json: bool, stored: Path | None, head: str | N
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (mode 0600), not to stdout.")
 @estate_option
 def export(estate: str | None, output: Path | None) -> int:
-    """Every entry's stored bytes, one a line, for `verify --file` on any machine."""
+    """Every entry's stored bytes, one a line, for `verify --file` on any machine.
+
+    An older export is replaced once the new one is complete; any other file is left alone.
+    """
+    from console.cli.proving import write_export
+
     raw = read_journal(estate, lambda entries: entries.export(), quiet=output is None)
+    if not raw:
+        raise NotFound("there is no entry to export")
     if output is None:
         ENDS.flush()
         sys.stdout.buffer.write(raw)
         return ExitCode.DONE
     try:
-        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(raw)
+        write_export(output, raw)
     except OSError as error:
         raise click.FileError(str(output), error.strerror) from error
     note(f"{counted(raw.count(NEWLINE), 'entry', 'entries')} written to {output}")

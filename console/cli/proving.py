@@ -1,17 +1,21 @@
-"""`recovery journal verify`: a journal or an export is checked, and what that has proven is told."""
+"""`recovery journal verify` and `export`: a journal or an export is checked and told; an export is written whole."""
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
+from tempfile import mkstemp
 from typing import BinaryIO
 
 from console.cli.entries import read_journal
 from state.api.messages import ChainProof
-from state.errors import ExitCode, JournalUnavailable, NotFound
+from state.errors import ExitCode, JournalUnavailable, NotFound, UnsuitableArgument
 from state.units import counted
 
 SQLITE = b"SQLite format 3\x00"
+BEGINS = b'{"hash":"'
+"""The first bytes of every export."""
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes of a line of an export: more than any entry has."""
 
@@ -66,3 +70,27 @@ def proof_code(proof: ChainProof) -> ExitCode:
     if proof.problem:
         return ExitCode.FAILED
     return ExitCode.UNKNOWN if proof.torn else ExitCode.DONE
+
+
+def write_export(output: Path, raw: bytes) -> None:
+    """Write an export with mode 0600, complete or not at all. Only an older export is replaced: a mistyped name must
+    not cost a journal. Raises UnsuitableArgument and OSError."""
+    there = output.resolve()
+    if there.exists() and not there.is_file():  # a pipe or device: nothing is kept there
+        there.write_bytes(raw)
+        return
+    if there.exists():
+        with there.open("rb") as file:
+            first = file.read(len(BEGINS))
+        if _is_journal(there, first) or not BEGINS.startswith(first):
+            raise UnsuitableArgument(f"{output} is there and is no export of a journal: it is left as it is")
+    descriptor, fresh = mkstemp(prefix=f".{there.name}.", dir=there.parent)  # with mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, there)
+    except OSError:
+        os.unlink(fresh)
+        raise
