@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from console.cli.reach import host_option, json_option, run_there
 from console.cli.shown import complain, neutral, say, say_json
-from state.errors import ExitCode, NotFound, Problem
+from state.errors import ExitCode, NotFound
+from state.units import counted
+
+if TYPE_CHECKING:
+    from console.engine.loading import Checked
 
 
 @click.command()
@@ -22,7 +26,7 @@ def check(file: Path | None, as_json: bool) -> int:
 
     Without FILE: the estate that the other verbs would use.
     """
-    from console.engine.loading import problems_of
+    from console.engine.loading import checked
     from console.places import find
 
     if (code := run_there()) is not None:
@@ -30,19 +34,21 @@ def check(file: Path | None, as_json: bool) -> int:
     estate = find(str(file) if file else None, "FILE").file
     if estate is None:
         raise NotFound("the running engine does not report its estate file: give FILE")
-    return report_problems(problems_of(estate), f"{estate}: valid", as_json=as_json)
+    return report(checked(estate), f"{estate}: valid", as_json=as_json)
 
 
-def report_problems(problems: Sequence[Problem], good: str, *, as_json: bool) -> int:
-    """Print the problems, or `good` when there are none."""
+def report(found: Checked, good: str, *, as_json: bool) -> int:
+    """Print the problems, or `good` and how many runbooks that is about when there are none."""
+    problems = found.problems
     if as_json:
-        say_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
+        told = [asdict(problem) for problem in problems]
+        say_json({"ok": not problems, "problems": told, "runbooks": found.runbooks})
     elif problems:
         for problem in problems:
             complain(neutral(str(problem)))
-        complain(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}")
+        complain(counted(len(problems), "problem"))
     else:
-        say(good)
+        say(f"{good}, {counted(found.runbooks, 'runbook')}")
     return ExitCode.USAGE if problems else ExitCode.DONE
 
 

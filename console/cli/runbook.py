@@ -84,9 +84,12 @@ def show(estate: str | None, as_json: bool, name: str) -> int:
 @estate_option
 @json_option
 def lint(estate: str | None, as_json: bool, file: Path | None) -> int:
-    """Check runbook files against the estate, without connecting; all of them, or one FILE."""
-    from console.cli.files import report_problems
-    from console.engine.loading import problems_of, problems_of_runbook
+    """Check runbook files against the estate, without connecting; all of them, or one FILE.
+
+    Exit code 2 when one is invalid, and when there is none.
+    """
+    from console.cli.files import report
+    from console.engine.loading import checked_runbook, checked_runbooks
     from console.places import find
 
     if (code := run_there()) is not None:
@@ -94,5 +97,5 @@ def lint(estate: str | None, as_json: bool, file: Path | None) -> int:
     place = find(estate)
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
-    found = problems_of(place.file) if file is None else problems_of_runbook(place.file, file.absolute())
-    return report_problems(list(found), f"{file or place.file}: runbooks valid", as_json=as_json)
+    found = checked_runbooks(place.file) if file is None else checked_runbook(place.file, file.absolute())
+    return report(found, f"{file or place.file}: valid", as_json=as_json)

@@ -49,19 +49,37 @@ def load(estate_file: Path) -> Loaded:
     return Loaded(estate, found, warnings, broken)
 
 
-def problems_of(estate_file: Path) -> tuple[Problem, ...]:
-    """Every problem of an estate and its runbooks."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Every problem that was found, and how many runbooks were looked at."""
+
+    problems: tuple[Problem, ...]
+    runbooks: int
+
+
+def checked(estate_file: Path) -> Checked:
+    """An estate and its runbooks."""
     try:
         loaded = load(estate_file)
     except ConfigError as error:
-        return error.problems
-    return tuple(problem for problems in loaded.broken.values() for problem in problems)
+        return Checked(error.problems, 0)
+    found = tuple(problem for problems in loaded.broken.values() for problem in problems)
+    return Checked(found, len(loaded.runbooks) + len(loaded.broken))
 
 
-def problems_of_runbook(estate_file: Path, runbook: Path) -> tuple[Problem, ...]:
-    """Every problem of one runbook file, in the library or not, against an estate; or of that estate."""
+def checked_runbooks(estate_file: Path) -> Checked:
+    """The same, where it is a problem when there is no runbook to look at."""
+    found = checked(estate_file)
+    if found.problems or found.runbooks:
+        return found
+    none = Problem(str(estate_file), 0, 0, "no runbook", "one in what the estate lists under `runbooks`: *.yaml, *.yml")
+    return Checked((none,), 0)
+
+
+def checked_runbook(estate_file: Path, runbook: Path) -> Checked:
+    """One runbook file, in the library or not, against an estate; or that estate."""
     try:
         lint_runbook(read_yaml(runbook), parse_estate(read_yaml(estate_file), kinds()), change_kinds(), check_kinds())
     except ConfigError as error:
-        return error.problems
-    return ()
+        return Checked(error.problems, 1)
+    return Checked((), 1)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import pytest
@@ -275,3 +276,17 @@ async def test_a_document_is_of_one_set_of_readings(moves: int) -> None:
     seen = await gather(client, "overview")  # type: ignore[arg-type]
     assert seen.header.journal_seq == seen.view == moves
     assert client.asked == moves + 2
+
+
+def test_a_lint_of_no_runbook_is_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    estate = tmp_path / "recovery.yaml"
+    estate.write_text("estate: shop\nenvironment: drill\nsites: {}\nrunbooks: [books]\n")
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "wait.yaml.j2").write_text("runbook: wait\n")
+    assert run_to_code(recovery, ["runbook", "lint", "--estate", str(estate)]) == 2
+    assert "found no runbook" in capsys.readouterr().err
+    assert run_to_code(recovery, ["check", str(estate)]) == 0
+    assert "valid, 0 runbooks" in capsys.readouterr().out
+    (tmp_path / "books" / "wait.yaml").write_text("runbook: wait\ntitle: Wait\nsteps: [{id: a, wait: 1s}]\n")
+    assert run_to_code(recovery, ["runbook", "lint", "--estate", str(estate)]) == 0
+    assert "valid, 1 runbook\n" in capsys.readouterr().out
