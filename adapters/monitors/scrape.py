@@ -67,6 +67,8 @@ class _Scraped:
         self.name = name
         self.reader, self.found, self.pace = reader, _nothing(), 0.0
         self.heard: float | None = None
+        self._counted: dict[str, float] = {}
+        """When each service was counted last in a good answer, epoch seconds."""
         self.failure: ReadFailure | None = None
         self._path, self._answers, self._share = path, answers, share
         self._reading: asyncio.Task[TargetFigures] | None = None
@@ -87,6 +89,7 @@ class _Scraped:
         self.failure = None
         if found is not None:
             self.found, self.heard = found, time.time()
+            self._counted |= dict.fromkeys(found.newest, self.heard)
 
     async def _ask(self, until: float) -> TargetFigures | None:
         """The figures with those of a new page; None while a large one is being read. Raises ReadFailure."""
@@ -106,22 +109,30 @@ class _Scraped:
         self._next = time.monotonic() + self.pace
         return reading.result()
 
+    def expected(self, service: str) -> bool:
+        """Whether figures of a service without this target lack something: it counted it once, or nothing yet."""
+        return service in self._counted or not self._counted
+
     def missing(self, services: Sequence[str], fresh: Collection[str]) -> Iterator[tuple[str, MissingTarget]]:
         """The services whose figures lack this target; of those in `fresh` it has new samples."""
         tally, failure = self.found.tally, self.failure
-        counted = (
+        figured = (
             tally.spoiled | tally.falling | tally.several | tally.uncounted | {service for service, _ in tally.rates}
         )
         for service in services:
-            known = service in self.found.newest
-            if service in fresh and service in counted:
+            known = service in self._counted
+            if not self.expected(service) or (service in fresh and service in figured):
                 continue
-            if failure is not None and (known or self.heard is None):
+            if failure is not None:
                 yield service, MissingTarget(self.name, known, failure.trouble, failure.message, since=self.heard)
-            elif known and service in fresh:
+            elif not known:
+                yield service, MissingTarget(self.name, known, lack=Lack.NO_SERIES)
+            elif service in fresh:
                 yield service, MissingTarget(self.name, known, lack=Lack.FEW_SAMPLES)
-            elif known:
+            elif service in self.found.newest:
                 yield service, MissingTarget(self.name, known, lack=Lack.OLD, since=self.heard)
+            else:
+                yield service, MissingTarget(self.name, known, lack=Lack.NO_LONGER, since=self._counted[service])
 
     def _read(self, page: Reply, at: float, wall: float) -> TargetFigures:
         """Take in a page; beside the event loop when it is large. Raises ReadFailure."""
@@ -177,7 +188,7 @@ class Scrape:
             for service, lost in target.missing(self._services, fresh):
                 missing[service].append(lost)
             for service in self._services:
-                counted[service] += service in found.newest or target.heard is None
+                counted[service] += target.expected(service)
             for service, newest in found.newest.items():
                 age, known = now - newest, scrapings[service]
                 scraping = self._naming.scraping(every, age)

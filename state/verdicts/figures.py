@@ -43,6 +43,7 @@ _MISSING = {
     Lack.GONE: "no target any more, and not replaced",
     Lack.OLD: "its samples are too old",
     Lack.FEW_SAMPLES: "fewer than two samples yet",
+    Lack.NO_SERIES: "answers, but counts no service of its monitor",
 }
 
 
@@ -97,6 +98,8 @@ def mixed_text(traffic: ServiceTraffic) -> str:
 
 
 def _why_missing(target: MissingTarget) -> str:
+    if target.lack is Lack.NO_LONGER and target.since is not None:
+        return f"answers, but has not counted it since {utc(target.since)}"
     silent = f"silent since {utc(target.since)}" if target.since is not None else ""
     return ", ".join(part for part in (silent, _trouble(target)) if part)
 
@@ -109,7 +112,7 @@ def _trouble(target: MissingTarget) -> str:
 
 
 def _counted(traffic: ServiceTraffic) -> tuple[float | None, str]:
-    if traffic.lack is Lack.NO_SERIES and traffic.missing:
+    if traffic.lack is Lack.NO_SERIES and missing_text(traffic):
         return None, "no target that answers counts its requests"
     if traffic.lack is not None:
         return None, _lack_text(traffic.lack, traffic.scraping)

@@ -186,6 +186,7 @@ class Lack(StrEnum):
     SEVERAL = "several"
     DOWN = "down"
     GONE = "gone"
+    NO_LONGER = "no longer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +213,8 @@ class Scraping:
 class MissingTarget:
     """A scrape target whose figures of a service are left out: what became of its answer, or why it gives no figure.
 
-    `known`: its last good answer counted the service. Before its first answer nobody knows what it counts. `since`:
-    its last good answer, or when it was found to give none (epoch seconds).
+    `known`: it counted the service once. Of one that counted nothing yet nobody knows what it should count. `since`:
+    its last good answer, or the last one that counted the service, or when it was found to give none (epoch seconds).
     """
 
     target: str

@@ -115,6 +115,53 @@ async def test_a_service_on_two_targets_has_the_figures_of_one_and_says_so(conte
     assert re.search(r"without 1 of 2 targets: b \(silent since \S+Z, denied: ", message)
 
 
+PROCESS = "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 12.5\n"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param(PROCESS, id="b-gone"),
+        pytest.param('http_requests_total{code="500"} 70\n', id="b-nolabel"),
+        pytest.param('http_server_requests_total{service="pay",code="500"} 70\n', id="renamed"),
+        pytest.param(page("ship", 70), id="another service"),
+    ],
+)
+async def test_sym_a_target_that_answers_but_counts_a_service_no_longer_is_missing(
+    context: AdapterContext, left: str
+) -> None:
+    async with canned({}) as server:
+        turn = counting(server, "pay", "pay")
+        source = built(context, a=f"{server.url}/a", b=f"{server.url}/b")
+        await until(source, lambda s: s["pay"].rate and not s["pay"].missing, turn)
+        seen = await until(source, lambda s: s["pay"].missing, lambda: turn((200, left)))
+        again = await until(source, lambda s: not s["pay"].missing, turn)
+        await source.close()
+    (lost,) = seen["pay"].missing
+    assert (lost.target, lost.known, lost.lack, seen["pay"].targets) == ("b", True, Lack.NO_LONGER, 2)
+    ratio, message = counted_errors(seen["pay"])
+    assert ratio == 0.0
+    assert re.search(r"without 1 of 2 targets: b \(answers, but has not counted it since \S+Z\)$", message)
+    assert again["pay"].targets == 2
+
+
+async def test_sym_a_target_that_counts_nothing_from_the_start_is_missing_everywhere(context: AdapterContext) -> None:
+    async with canned({}) as server:
+        turn = counting(server, "pay", "ship")
+        turn((200, PROCESS))
+        source = built(context, a=f"{server.url}/a", b=f"{server.url}/b")
+        seen = await until(source, lambda s: s["pay"].rate, lambda: turn((200, PROCESS)))
+        silent = await until(source, lambda s: s["pay"].missing[0].trouble, lambda: turn((503, "draining")))
+        await until(source, lambda s: not s["pay"].missing and not s["ship"].missing, turn)
+        await source.close()
+    assert [(each.target, each.known, each.lack) for each in seen["pay"].missing] == [("b", False, Lack.NO_SERIES)]
+    assert counted_errors(seen["pay"])[1].endswith(
+        "without 1 of 2 targets: b (answers, but counts no service of its monitor)"
+    )
+    assert counted_errors(seen["ship"])[1].startswith("no series counts its requests: check `requests`")
+    assert [(each.target, each.trouble) for each in silent["pay"].missing] == [("b", Trouble.ERROR)]
+
+
 async def test_when_no_target_answers_each_is_named(context: AdapterContext) -> None:
     async with canned({"GET /a": (401, "no")}) as server:
         source = built(context, a=f"{server.url}/a", b=GONE)
