@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from adapters.monitors.few_requests import FewRequests, ScrapeStep
@@ -39,12 +39,14 @@ ESCAPE = re.compile(rb'\\[\\n"]')
 
 
 class SampleSeries(NamedTuple):
-    """What one counter counts. `le` is a bucket's upper bound, None for a request counter."""
+    """What one counter counts. `le` is a bucket's upper bound, None for a request counter; `histogram` has all other
+    labels of a bucket: those of one histogram."""
 
     service: str
     release: str
     code: str
     le: float | None
+    histogram: str = ""
 
 
 class Sample(NamedTuple):
@@ -150,6 +152,7 @@ class Exposition:
         self._counts_up: bool | None = None
         self.spoiled: set[str] = set()
         """The services of which a request counter of the last answer is not a number."""
+        self.spoiled_buckets: set[SampleSeries] = set()
 
     def take(self, body: bytes, at: float, wall: float = 0.0, media: str = "") -> None:
         """Add an answer that came at this monotonic and wall time.
@@ -237,6 +240,7 @@ class Exposition:
         starts: list[float] = []
         stamps: dict[str, float] = {}
         spoiled: set[str] = set()
+        spoiled_buckets: set[SampleSeries] = set()
         here: dict[bytes, bytes] = {}
         for line in samples(body, (self.naming.requests, self.naming.durations, STARTED)):
             if line.key.startswith(STARTED.encode()):
@@ -253,10 +257,12 @@ class Exposition:
                 values[key] = line.value
             elif series.le is None:
                 spoiled.add(series.service)
+            else:
+                spoiled_buckets.add(series)
             if series.le is None:
                 stamp = math.inf if line.timestamp is None else line.timestamp
                 stamps[series.service] = max(stamp, stamps.get(series.service, -math.inf))
-        self.spoiled = spoiled
+        self.spoiled, self.spoiled_buckets = spoiled, spoiled_buckets
         self._spelled = {text: key for key, text in here.items()}
         if len(self._known) > 2 * len(here) + MOST_GONE:  # series come and go
             held = set().union(here, *(answer.values for answer in self._ring))
@@ -273,10 +279,12 @@ class Exposition:
     def _step(self, before: Sample, after: Sample) -> ScrapeStep:
         requests = {service: 0.0 for service in after.totals if service in before.totals}
         grown: dict[str, dict[bytes, float]] = {service: {} for service in requests}
+        new = {key: value for key, value in after.values.items() if key not in before.values}
+        moved = new.keys() - self._begun(new, dict.fromkeys(requests, FEW_REQUESTS - 1.0))
         for key, value in after.values.items():
             series, last = self._known[key], before.values.get(key, 0.0)
             more = value - last if value >= last else value
-            if more and series.service in grown and (key in before.values or more < FEW_REQUESTS):
+            if more and series.service in grown and key not in moved:
                 grown[series.service][key] = more
                 requests[series.service] += more if series.le is None else 0.0
         return ScrapeStep(before.at, after.at, requests, grown)
@@ -303,18 +311,19 @@ class Exposition:
         spans: dict[str, tuple[float, float]] = {}
         previous: Sample | None = None
         for sample in self._ring:
-            at, most = sample.at, dict[str, float]()
+            at, new = sample.at, dict[bytes, float]()
             for service in sample.totals:
                 spans[service] = (spans[service][0] if service in spans else at, at)
             for key, value in sample.values.items():
                 if (before := last.get(key)) is not None:
                     increase[key] = increase.get(key, 0.0) + (value - before if value >= before else value)
-                elif previous is not None and (service := self._known[key].service) in previous.totals:
-                    if service not in most:
-                        most[service] = self._plausible(service, at - previous.at) or 0.0
-                    if value <= most[service]:
-                        increase[key] = value
+                elif previous is not None and self._known[key].service in previous.totals:
+                    new[key] = value
                 last[key] = value
+            if previous is not None and new:
+                services, seconds = {self._known[key].service for key in new}, at - previous.at
+                most = {service: self._plausible(service, seconds) or 0.0 for service in services}
+                increase.update((key, new[key]) for key in self._begun(new, most))
             previous = sample
         self._lengthen(increase, spans)
         rates: dict[SampleSeries, float] = {}
@@ -324,6 +333,14 @@ class Exposition:
             if newest > first:
                 rates[series] = rates.get(series, 0.0) + total / (newest - first)
         return rates
+
+    def _begun(self, new: Mapping[bytes, float], most: Mapping[str, float]) -> set[bytes]:
+        """Of series that are new those that began at 0. What has more than a process can have counted, with all buckets
+        of its histogram, was counted elsewhere before."""
+        series = {key: self._known[key] for key in new}
+        more = {key for key, value in new.items() if value > most.get(series[key].service, 0.0)}
+        moved = {series[key].histogram for key in more} - {""}
+        return {key for key in new if key not in more and series[key].histogram not in moved}
 
     def _lengthen(self, increase: dict[bytes, float], spans: dict[str, tuple[float, float]]) -> None:
         """Add to services with few requests inside the window what they counted just before it."""
@@ -345,11 +362,13 @@ class Exposition:
             name, labels = labels_of(line.key)
             bucket = name == self.naming.durations
             key = repr((name, sorted(labels.items()))).encode()
+            bound = labels.pop("le") if bucket else None
             self._known[key] = SampleSeries(
                 sys.intern(labels.get(self.naming.service, "") if self.naming.chosen(labels) else ""),
                 labels.get(self.naming.release, ""),
                 "" if bucket else labels.get(self.naming.code, ""),
-                float(labels["le"]) if bucket else None,
+                None if bound is None else float(bound),
+                sys.intern(repr(sorted(labels.items()))) if bucket else "",
             )
             return key
         except (ValueError, KeyError) as error:

@@ -12,21 +12,19 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from adapters.monitors.histograms import QUANTILE, TIMED, UNEVEN, Buckets, Percentile, quantile
 from state.config_files.findings import refuse
 from state.estate.model import Entry, Seconds
 from state.world.readings import Lack, ReleaseTraffic, Scraping, ServiceTraffic
 
 Pair = tuple[str, str]
-Buckets = dict[float, float]
-"""Upper bound to rate, cumulative."""
 SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
-QUANTILE = 0.99
 SPLITTING = ("env", "environment", "stage", "reporter")
 """Labels that tell apart what one service does not sum: places it is tried in, and two reports of one request."""
 COUNTING, UNSAID = frozenset({"counter", "histogram", "summary"}), frozenset({"", "unknown", "untyped"})
@@ -161,23 +159,13 @@ class Naming(Entry):
         return Scraping(interval, window, self.stale_after or max(LEAST, LIMIT_SAMPLES * steps), age)
 
 
-class Percentile(NamedTuple):
-    """A quantile; `beyond`: it is at least this. `lack` is why there is none, None = no observations."""
-
-    value: float | None
-    beyond: bool = False
-    lack: Lack | None = None
-
-
-NOTHING = Percentile(None)
-
-
 @dataclass(slots=True)
 class Tally:
     """Rates by service and release as they are found; a missing key means no data. `spoiled` services have a counter
     that is not a number: the rest of it would be half a figure. `falling` services are counted by what falls again and
     again, `several` by several processes at one address, `uncounted` by a gauge or a rate. `untold` requests are those
-    of which nobody knows whether they failed, and why."""
+    of which nobody knows whether they failed, and why. `uneven` are the observations/s that histograms lack in one of
+    their buckets, of `untimed` services some requests are in no histogram."""
 
     rates: dict[Pair, float] = field(default_factory=dict)
     errors: dict[Pair, float] = field(default_factory=dict)
@@ -187,6 +175,8 @@ class Tally:
     several: set[str] = field(default_factory=set)
     uncounted: set[str] = field(default_factory=set)
     untold: dict[Pair, Lack] = field(default_factory=dict)
+    uneven: dict[str, float] = field(default_factory=dict)
+    untimed: set[str] = field(default_factory=set)
 
     def add_rate(self, pair: Pair, rate: float, code: str, naming: Naming) -> None:
         """Requests/s of one release that were answered with this code; it is empty where there is none."""
@@ -213,6 +203,9 @@ class Tally:
         self.falling |= other.falling.intersection(services)
         self.several |= other.several.intersection(services)
         self.uncounted |= other.uncounted.intersection(services)
+        self.untimed |= other.untimed.intersection(services)
+        for service in other.uneven.keys() & services:
+            self.add_uneven(service, other.uneven[service])
         self.untold |= {pair: lack for pair, lack in other.untold.items() if pair[0] in services}
 
     def add_bucket(self, pair: Pair, bound: float, rate: float) -> None:
@@ -220,28 +213,60 @@ class Tally:
         buckets = self.buckets[pair]
         buckets[bound] = buckets.get(bound, 0.0) + rate
 
+    def add_uneven(self, service: str, lacking: float) -> None:
+        """Observations/s that a histogram of a service lacks in one of its buckets."""
+        self.uneven[service] = self.uneven.get(service, 0.0) + lacking
+
+    def lacking_times(self, windows: Mapping[str, float]) -> set[str]:
+        """Of services with these windows those of which most requests that did not fail are in no histogram; of a few
+        in a window they may come late."""
+        well, timed = dict.fromkeys(windows, 0.0), dict[str, float]()
+        for (service, release), rate in self.rates.items():
+            if service in well:
+                well[service] += rate - self.errors.get((service, release), 0.0)
+        for (service, _), buckets in self.buckets.items():
+            timed[service] = timed.get(service, 0.0) + buckets.get(math.inf, 0.0)
+        return {
+            service
+            for service, rate in well.items()
+            if (rate * windows[service] >= FEW_REQUESTS and timed.get(service, 0.0) < TIMED * rate)
+            or (rate > 0 and service not in timed)
+        }
+
     def traffic(self, scrapings: Mapping[str, Scraping | None], naming: Naming) -> dict[str, ServiceTraffic]:
         """The figures of these services; one without scraping has no series. No failed request while all tell whether
         they failed is a ratio of 0; no requests is no data."""
-        return {name: self._service(name, scraping, naming) for name, scraping in sorted(scrapings.items())}
+        windows = {name: scraping.window for name, scraping in scrapings.items() if scraping is not None}
+        untimed = self.untimed | self.lacking_times(windows)
+        return {
+            name: self._service(name, scraping, naming, timed=name not in untimed)
+            for name, scraping in sorted(scrapings.items())
+        }
 
-    def _service(self, service: str, scraping: Scraping | None, naming: Naming) -> ServiceTraffic:
+    def _service(self, service: str, scraping: Scraping | None, naming: Naming, *, timed: bool) -> ServiceTraffic:
         pairs = sorted(pair for pair in self.rates if pair[0] == service)
         if lack := self._lack(service, scraping, bool(pairs)):
             return ServiceTraffic(service, None, None, None, lack=lack, scraping=scraping)
         rate = sum(self.rates[pair] for pair in pairs)
+        p99 = naming.in_seconds(self._p99(service, timed=timed))
+        untold = next((self.untold[pair] for pair in pairs if pair in self.untold), None)
+        failed = sum(self.errors.get(pair, 0.0) for pair in pairs)
+        error_ratio = ratio(failed, rate) if untold is None else None
+        releases = tuple(self._release(pair, naming, timed=p99.lack is None) for pair in pairs)
+        return ServiceTraffic(
+            service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping, untold, naming.code
+        )
+
+    def _p99(self, service: str, *, timed: bool) -> Percentile:
+        """The p99 of a service, if its histograms hold its requests and each of them adds up."""
         total: Buckets = {}
         for pair in [pair for pair in self.buckets if pair[0] == service]:
             for bound, count in self.buckets[pair].items():
                 total[bound] = total.get(bound, 0.0) + count
-        p99 = naming.in_seconds(quantile(QUANTILE, total))
-        untold = next((self.untold[pair] for pair in pairs if pair in self.untold), None)
-        failed = sum(self.errors.get(pair, 0.0) for pair in pairs)
-        error_ratio = ratio(failed, rate) if untold is None else None
-        releases = tuple(self._release(pair, naming) for pair in pairs)
-        return ServiceTraffic(
-            service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping, untold, naming.code
-        )
+        found = quantile(QUANTILE, total)
+        if found.lack is None and self.uneven.get(service, 0.0) > UNEVEN * total[math.inf]:
+            return Percentile(None, lack=Lack.UNEVEN)
+        return found if timed or found.lack is not None else Percentile(None, lack=Lack.UNTIMED)
 
     def _lack(self, service: str, scraping: Scraping | None, rated: bool) -> Lack | None:
         """Why there is no request rate."""
@@ -261,44 +286,12 @@ class Tally:
             return Lack.FALLS
         return None if rated else Lack.FEW_SAMPLES
 
-    def _release(self, pair: Pair, naming: Naming) -> ReleaseTraffic:
-        rate, p99 = self.rates[pair], naming.in_seconds(quantile(QUANTILE, self.buckets.get(pair, {})))
-        error_ratio = None if pair in self.untold else ratio(self.errors.get(pair, 0.0), rate)
-        return ReleaseTraffic(pair[1], rate, error_ratio, p99.value, p99.beyond)
+    def _release(self, pair: Pair, naming: Naming, *, timed: bool) -> ReleaseTraffic:
+        p99 = naming.in_seconds(quantile(QUANTILE, self.buckets.get(pair, {}) if timed else {}))
+        error_ratio = None if pair in self.untold else ratio(self.errors.get(pair, 0.0), self.rates[pair])
+        return ReleaseTraffic(pair[1], self.rates[pair], error_ratio, p99.value, p99.beyond)
 
 
 def ratio(part: float, whole: float) -> float | None:
     """The share, None without requests."""
     return part / whole if whole > 0 else None
-
-
-def quantile(q: float, buckets: Mapping[float, float]) -> Percentile:
-    """Prometheus' `histogram_quantile` over cumulative buckets (upper bound to count).
-
-    In the last bucket, +Inf, it is at least the highest finite bound; Prometheus gives that bound as if it were the
-    quantile.
-    """
-    bounds = sorted(buckets)
-    if not bounds:
-        return Percentile(None, lack=Lack.NO_BUCKETS)
-    if not all(math.isfinite(count) for count in buckets.values()) or any(math.isnan(bound) for bound in bounds):
-        return Percentile(None, lack=Lack.NOT_A_NUMBER)
-    if not math.isinf(bounds[-1]):
-        return Percentile(None, lack=Lack.NO_INF)
-    if len(bounds) < 2:
-        return Percentile(None, lack=Lack.ONLY_INF)
-    counts = [0.0]
-    for bound in bounds:
-        counts.append(max(counts[-1], buckets[bound]))
-    counts = counts[1:]
-    if counts[-1] <= 0:
-        return NOTHING
-    rank = q * counts[-1]
-    place = next(i for i, count in enumerate(counts) if count >= rank)
-    if place == len(bounds) - 1:
-        return Percentile(bounds[-2], beyond=True)
-    if place == 0 and bounds[0] <= 0:
-        return Percentile(bounds[0])
-    low, below = (bounds[place - 1], counts[place - 1]) if place else (0.0, 0.0)
-    inside = counts[place] - below
-    return Percentile(low + (bounds[place] - low) * (rank - below) / inside)

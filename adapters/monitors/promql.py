@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, QUANTILE, SPECIAL, Naming
+from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, SPECIAL, Naming
+from adapters.monitors.histograms import QUANTILE
 from adapters.monitors.processes import FEW, KEPT, SAME, STARTED
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader

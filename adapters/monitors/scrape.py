@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Endpoint
 from adapters.monitors.exposition import ACCEPT, Exposition
 from adapters.monitors.figures import WINDOW_SAMPLES, Naming, Tally
+from adapters.monitors.histograms import Buckets, excess
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import PageUrl, locate
@@ -219,12 +221,21 @@ def tally_of(answers: Exposition) -> Tally:
     """The rates of one target by service and release."""
     tally = Tally(spoiled=set(answers.spoiled), falling=answers.falling(), several=answers.several())
     tally.uncounted = answers.uncounted()
+    histograms: defaultdict[tuple[str, str], Buckets] = defaultdict(dict)
     for series, rate in answers.rates().items():
         pair = (series.service, series.release)
         if series.le is None:
             tally.add_rate(pair, rate, series.code, answers.naming)
         else:
             tally.add_bucket(pair, series.le, rate)
+            histograms[series.service, series.histogram][series.le] = rate
+    for (service, _), buckets in histograms.items():
+        if lacking := excess(buckets):
+            tally.add_uneven(service, lacking)
+    tally.untimed = tally.lacking_times(dict.fromkeys(answers.services(), answers.window))
+    for series in answers.spoiled_buckets:
+        assert series.le is not None
+        tally.add_bucket((series.service, series.release), series.le, math.nan)
     return tally
 
 

@@ -18,6 +18,8 @@ _P99 = {
     Lack.NO_BUCKETS: "no histogram of its durations (native histograms are not read)",
     Lack.ONLY_INF: "its histogram has no bucket but +Inf",
     Lack.NO_INF: "its histogram has no bucket +Inf",
+    Lack.UNEVEN: "its buckets do not add up",
+    Lack.UNTIMED: "its histogram lacks requests that are counted",
     Lack.NOT_A_NUMBER: "a bucket is not a number",
     Lack.NO_UNIT: "the name of its histogram tells no unit: set `unit` of the monitor",
     Lack.FEW_SAMPLES: "fewer than two samples of its histogram",

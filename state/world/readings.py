@@ -178,6 +178,8 @@ class Lack(StrEnum):
     NO_BUCKETS = "no buckets"
     ONLY_INF = "only +Inf"
     NO_INF = "no +Inf"
+    UNEVEN = "uneven"
+    UNTIMED = "untimed"
     NO_CODE = "no code"
     STRANGE_CODE = "strange code"
     NO_UNIT = "no unit"

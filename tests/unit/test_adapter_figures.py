@@ -7,7 +7,8 @@ import math
 import pytest
 
 from adapters.monitors.exposition import Exposition
-from adapters.monitors.figures import Naming, Percentile, Tally, quantile
+from adapters.monitors.figures import Naming, Tally
+from adapters.monitors.histograms import Percentile, quantile
 from adapters.monitors.scrape import tally_of
 from state.errors import ReadFailure
 from state.estate.model import Objectives
@@ -30,6 +31,8 @@ SCRAPED = Scraping(1.0, 10.0, 10.0, 0.0)
         ({0.1: 90.0, 0.2: 80.0, INF: 100.0}, 0.2, True, None),
         ({0.1: 0.0, INF: 0.0}, None, False, None),
         ({0.1: 5.0}, None, False, Lack.NO_INF),
+        ({0.1: 40.0, 1.0: 40.0, INF: 0.0}, None, False, Lack.UNEVEN),
+        ({0.1: 102.0, INF: 100.0}, None, False, Lack.UNEVEN),
         ({INF: 5.0}, None, False, Lack.ONLY_INF),
         ({}, None, False, Lack.NO_BUCKETS),
         ({0.1: math.nan, INF: 100.0}, None, False, Lack.NOT_A_NUMBER),
