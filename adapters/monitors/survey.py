@@ -133,9 +133,11 @@ class Survey:
         labels = ", ".join(
             f"{label}={text_of(value)}" for label, value in sorted(best.labels.items()) if label != "__name__"
         )
-        within = RANGE * min(1.0, ENOUGH / max(1.0, best.value))
-        rows = await self._api.query(f"{self._naming.requests}{{{labels}}}[{span(within)}]", deadline=deadline)
-        return sorted({at for row in rows for at, _ in row.points})
+        for within in (RANGE * min(1.0, ENOUGH / max(1.0, best.value)), RANGE):  # it may be of a target that is gone
+            rows = await self._api.query(f"{self._naming.requests}{{{labels}}}[{span(within)}]", deadline=deadline)
+            if stamps := sorted({at for row in rows for at, _ in row.points}):
+                return stamps[-ENOUGH:]
+        return []
 
     def _take(self, name: str, stamps: list[float], now: float) -> None:
         steps = [after - before for before, after in pairwise(stamps)]

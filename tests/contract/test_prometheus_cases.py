@@ -151,6 +151,7 @@ async def test_s03_targets_that_fell_silent_are_named_until_they_are_replaced(pa
     told = {name: [(lost.target, lost.lack) for lost in each.missing] for name, each in seen.items()}
     assert told == {"lost": [("app lost:2", Lack.GONE)], "down": [("app down:2", Lack.DOWN)], "rolled": []}
     assert [seen["lost"].targets, seen["down"].targets] == [2, 2]
+    assert seen["rolled"].rate == pytest.approx(25, rel=0.05)
 
 
 async def test_10_a_recorded_rate_that_rises_is_no_counter(past: PastPrometheus) -> None:
