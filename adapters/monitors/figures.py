@@ -229,7 +229,7 @@ class Tally:
         return {
             service
             for service, rate in well.items()
-            if (rate * windows[service] >= FEW_REQUESTS and timed.get(service, 0.0) < TIMED * rate)
+            if timed.get(service, 0.0) < TIMED * (rate - FEW_REQUESTS / windows[service])
             or (rate > 0 and service not in timed)
         }
 

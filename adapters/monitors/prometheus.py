@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
 from adapters.monitors.figures import FALLING_SHARE, Naming, Tally, ratio
-from adapters.monitors.places import Places
+from adapters.monitors.places import Places, Silent
 from adapters.monitors.processes import ProcessWatch
 from adapters.monitors.promql import (
     FIGURE,
@@ -31,6 +31,7 @@ from adapters.monitors.promql import (
 )
 from adapters.monitors.server_clock import ServerClock
 from adapters.monitors.survey import Survey
+from adapters.monitors.wholeness import wholeness_query
 from adapters.net.http_read import HttpReader
 from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
@@ -71,7 +72,7 @@ class Prometheus:
         self._survey = Survey(self._api, naming, self._services)
         self._processes = ProcessWatch()
         self._clock = ServerClock()
-        self._silent: dict[Place, float] = {}
+        self._silent: Silent = {}
         self._background: asyncio.Task[None] | None = None
         self._failed: ReadFailure | None = None
         self._past: dict[str, tuple[PastPoint, ...]] = {}
@@ -90,13 +91,17 @@ class Prometheus:
         ages: dict[str, float] = {}
         tally = Tally()
         left = max(0.01, until - time.monotonic())
-        figured = [figures_query(self._naming, names, pace) for pace, names in groups(paces)]
+        grouped = list(groups(paces))
+        figured = [
+            ask(self._naming, names, pace) for ask in (figures_query, wholeness_query) for pace, names in grouped
+        ]
         asked, wanted = time.monotonic(), self._asked_places()
         answers = await self._answers([*figured, *(query for _, query in wanted)], left)
         old = self._age(answers, asked)
-        places = self._places([pace for pace, _ in wanted], answers[len(figured) :])
-        for row in (row for rows in answers[: len(figured)] for row in rows):
+        for row in (row for rows in answers[: len(grouped)] for row in rows):
             self._take(tally, ages, row)
+        counting = self._lacking(tally, (row for rows in answers[len(grouped) : len(figured)] for row in rows))
+        places = self._places([pace for pace, _ in wanted], answers[len(figured) :], counting)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
         scrapings.update({name: self._survey.pace(name, _sum(ages.get(name), old)) for name in paces})
         if self._survey.counts_up is False:
@@ -122,9 +127,27 @@ class Prometheus:
             for query in place_queries(self._survey.places(names), pace.limit)
         ]
 
-    def _places(self, asked: Sequence[Scraping], answers: Sequence[Sequence[QuerySeries]]) -> Places:
+    def _lacking(self, tally: Tally, rows: Iterable[QuerySeries]) -> set[tuple[str, Place]]:
+        """Take in what histograms lack; the scrape targets that count requests of each service."""
+        counting: set[tuple[str, Place]] = set()
+        for row in rows:
+            service, figure = row.labels.get(self._naming.service, ""), row.labels.get(FIGURE, "")
+            if figure == "counts":
+                counting.add((service, (row.labels.get("job", ""), row.labels.get("instance", ""))))
+            elif figure == "uneven":
+                tally.add_uneven(service, row.value)
+            elif figure == "untimed":
+                tally.untimed.add(service)
+        return counting
+
+    def _places(
+        self,
+        asked: Sequence[Scraping],
+        answers: Sequence[Sequence[QuerySeries]],
+        counting: Collection[tuple[str, Place]],
+    ) -> Places:
         """What became of the scrape targets of each service, from an answer for each of these paces."""
-        places, now = Places(self._silent), time.time()
+        places, now = Places(self._silent, counting), time.time()
         for pace, rows in zip(asked, answers, strict=True):
             for row in rows:
                 place = row.labels.get("job", ""), row.labels.get("instance", "")

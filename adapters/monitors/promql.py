@@ -164,7 +164,7 @@ def groups(paces: Mapping[str, Scraping]) -> Iterator[tuple[Scraping, tuple[str,
             yield pace, names
 
 
-def _at_once(parts: Mapping[str, str]) -> str:
+def at_once(parts: Mapping[str, str]) -> str:
     """Some figures of this instant, and the server's time: without it nobody knows of which instant an answer is."""
     return _joined({**parts, NOW: "vector(time())"})
 
@@ -228,7 +228,7 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
     if naming.counts_up(()) is None:
         parts["broken"] = f"count by ({naming.service}) (sum_over_time({counters}{seen}) % 1 != 0)"
     parts["several"] = f"count by ({naming.service}) {fell}"
-    return _at_once(parts)
+    return at_once(parts)
 
 
 def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
@@ -264,7 +264,7 @@ def place_queries(places: Collection[Place], limit: float) -> Iterator[str]:
         only = f"{{{one_of('job', jobs)}, {one_of('instance', instances)}}}"
         up, started, seen = f"max_over_time(up{only}[{span(limit)}])", f"{STARTED}{only}", f"[{span(KEPT)}]"
         apart = f"max_over_time({started}{seen}) - min_over_time({started}{seen}) > {SAME:g}"
-        yield _at_once(
+        yield at_once(
             {
                 "here": f"({up} == 1)",
                 "down": f"({up} == 0)",

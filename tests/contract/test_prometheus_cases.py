@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 
 from state.estate.model import Objectives
 from state.health import Health
-from state.verdicts.figures import judge_traffic
+from state.verdicts.figures import judge_traffic, missing_text
 from state.world.readings import Lack
 from tests.contract.histories import PastPrometheus, started
 from tests.contract.test_prometheus_history import read
@@ -50,6 +51,7 @@ SERVICES: dict[str, Callable[[int, str], float]] = {
     "lost": good,
     "down": good,
     "rolled": good,
+    "left": good,
     "few": lambda second, code: float((second + BEFORE) // 20 if code == "500" else 7),
 }
 
@@ -77,13 +79,57 @@ def page(now: float) -> Iterator[str]:
     yield from each_failure(now)
     yield from environments(now)
     yield from without_suffix(now)
+    yield from instances(now)
+    yield from histograms(now)
     yield "# TYPE up gauge\n"
     spans = [(f"{service}:1", -BEFORE, -60 if service == "rolled" else AFTER, 1) for service in [*SERVICES, "uniq"]]
     spans += [("lost:2", -BEFORE, -60, 1), ("down:2", -BEFORE, -60, 1), ("down:2", -60, AFTER, 0)]
+    spans += [("left:2", -BEFORE, AFTER, 1)]
     for instance, first, last, value in [*spans, ("rolled:2", -65, AFTER, 1)]:
         for second in range(first, last):
             yield f'up{{job="app",instance="{instance}"}} {value} {now + second:.3f}\n'
     yield "# EOF\n"
+
+
+Buckets = dict[str, Callable[[int], float]]
+"""What each bucket has after so many seconds, by its bound."""
+GOOD: Buckets = dict.fromkeys(("0.1", "1", "+Inf"), lambda seconds: 50.0 * seconds)
+NO_INF: Buckets = dict.fromkeys(("0.1", "1"), lambda seconds: 40.0 * seconds)
+TIMED: dict[str, list[Buckets]] = {
+    "whole": [GOOD, GOOD],
+    "layouts": [GOOD, {**GOOD, "0.1": lambda _: 0.0, "0.5": GOOD["1"]}],
+    "mixinf": [GOOD, NO_INF],
+    "noinf": [NO_INF],
+    "frozen": [GOOD, {**NO_INF, "10": lambda _: 10.0, "+Inf": lambda _: 10.0}],
+    "infnan": [GOOD, {**GOOD, "0.1": lambda _: math.nan}],
+    "untimed": [GOOD, {}],
+    "still": [GOOD, dict.fromkeys(("0.1", "+Inf"), lambda _: 40.0)],
+    "part": [dict.fromkeys(("0.1", "+Inf"), lambda seconds: 5.0 * seconds)],
+}
+"""The histograms of each instance, all of which count 50 requests/s."""
+
+
+def instances(now: float) -> Iterator[str]:
+    """Requests of one that counts a service no longer, and of those with histograms."""
+    counted = [("left:2", "left", "app", "500", -60), ("left:2", "stays", "app", "500", AFTER)]
+    counted += [(instance, service, "timed", "200", AFTER) for instance, service in timed_places()]
+    for instance, service, job, code, end in counted:
+        for second in range(-BEFORE, end):
+            at = f'service="{service}",release="v1",job="{job}",instance="{instance}",code="{code}"'
+            yield f"http_requests_total{{{at}}} {50 * (second + BEFORE)} {now + second:.3f}\n"
+
+
+def timed_places() -> Iterator[tuple[str, str]]:
+    return ((f"{service}:{n}", service) for service, pages in TIMED.items() for n in range(len(pages)))
+
+
+def histograms(now: float) -> Iterator[str]:
+    yield "# TYPE http_request_duration_seconds_bucket counter\n"
+    for instance, service in timed_places():
+        for bound, value in TIMED[service][int(instance[-1])].items():
+            at = f'service="{service}",release="v1",job="timed",instance="{instance}",le="{bound}"'
+            for second in range(-120, AFTER):
+                yield f"http_request_duration_seconds_bucket{{{at}}} {value(second + BEFORE)} {now + second:.3f}\n"
 
 
 def without_suffix(now: float) -> Iterator[str]:
@@ -152,6 +198,34 @@ async def test_s03_targets_that_fell_silent_are_named_until_they_are_replaced(pa
     assert told == {"lost": [("app lost:2", Lack.GONE)], "down": [("app down:2", Lack.DOWN)], "rolled": []}
     assert [seen["lost"].targets, seen["down"].targets] == [2, 2]
     assert seen["rolled"].rate == pytest.approx(25, rel=0.05)
+
+
+async def test_sym_a_target_that_is_up_and_counts_a_service_no_longer_is_named(past: PastPrometheus) -> None:
+    """Its series of one service left it a minute ago; those of another one are there."""
+    seen = (await read(past, "left", "stays")).services
+    (lost,) = seen["left"].missing
+    assert (lost.target, lost.known, lost.lack, seen["left"].targets) == ("app left:2", True, Lack.NO_LONGER, 2)
+    assert "without 1 of 2 targets: app left:2 (answers, but has not counted it since " in missing_text(seen["left"])
+    assert (seen["stays"].missing, seen["stays"].error_ratio) == ((), 1.0)
+
+
+async def test_sym_no_p99_of_histograms_that_lack_what_was_counted(past: PastPrometheus) -> None:
+    seen = (await read(past, *TIMED)).services
+    assert {name: each.p99_lack for name, each in seen.items()} == {
+        "whole": None,
+        "layouts": None,
+        "mixinf": Lack.UNEVEN,
+        "noinf": Lack.NO_INF,
+        "frozen": Lack.UNEVEN,
+        "infnan": Lack.NOT_A_NUMBER,
+        "untimed": Lack.UNTIMED,
+        "still": Lack.UNTIMED,
+        "part": Lack.UNTIMED,
+    }
+    assert {name for name, each in seen.items() if each.p99 is not None} == {"whole", "layouts"}
+    assert seen["whole"].p99 == pytest.approx(0.099, rel=0.01)
+    slow = Objectives(p99=1.0)
+    assert judge_traffic(seen["mixinf"], slow) == (Health.UNKNOWN, "p99 unknown: its buckets do not add up")
 
 
 async def test_10_a_recorded_rate_that_rises_is_no_counter(past: PastPrometheus) -> None:
