@@ -3,10 +3,11 @@ which answer but count it no longer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from adapters.monitors.promql import Place
+from adapters.monitors.wholeness import Counting
 from state.world.readings import Lack, MissingTarget, ServiceTraffic
 
 LACKS = {"idle": Lack.NO_LONGER, "down": Lack.DOWN, "gone": Lack.GONE}
@@ -16,19 +17,27 @@ Silent = Mapping[tuple[str, Place], float]
 
 
 class Places:
-    """What became of the targets of each service at one poll; `silent` are those that were so before, `counting` those
-    that count a service."""
+    """What became of the targets of each service at one poll; `silent` are those that were so before."""
 
-    def __init__(self, silent: Silent, counting: Collection[tuple[str, Place]]) -> None:
+    def __init__(self, silent: Silent, counting: Counting) -> None:
         self._before, self._counting = silent, counting
         self._found: dict[str, dict[str, dict[Place, float]]] = {}
 
     def take(self, service: str, place: Place, figure: str, since: float) -> None:
         """One target of a service; a silent one is so at least since a time, unless it was before."""
-        if figure == "here" and (service, place) not in self._counting:
+        if figure == "here" and place not in self._counting.now(service):
             figure = "idle"
         found = self._found.setdefault(service, {}).setdefault(figure, {})
         found.setdefault(place, self._before.get((service, place), since))
+
+    def settle(self, service: str, since: float) -> None:
+        """Judge what has no `up`, as what is pushed to Prometheus, by its requests alone: it is gone when they are."""
+        found = self._found.get(service, {})
+        told = {place for figure in ("here", *LACKS) for place in found.get(figure, {})}
+        for figure, places in (("gone", self._counting.left(service)), ("new", self._counting.came(service))):
+            for place in places:
+                if place not in told:
+                    self.take(service, place, figure, since)
 
     @property
     def gone(self) -> bool:
@@ -53,8 +62,8 @@ class Places:
             for figure, places in lost.items()
             for place, since in places.items()
         }
-        told = tuple(missing[place] for place in sorted(missing))
-        return replace(traffic, missing=told, targets=len(found.get("here", {})) + len(told))
+        every = {*found.get("here", {}), *self._counting.now(traffic.service), *missing}
+        return replace(traffic, missing=tuple(missing[place] for place in sorted(missing)), targets=len(every))
 
     def _not_replaced(self, service: str) -> dict[Place, float]:
         """The targets that are gone, but for as many as came anew: a rollout replaces every one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from adapters.context import AdapterContext, Polled
@@ -20,7 +20,6 @@ from adapters.monitors.processes import ProcessWatch
 from adapters.monitors.promql import (
     FIGURE,
     NOW,
-    Place,
     PromApi,
     QuerySeries,
     bound_of,
@@ -31,7 +30,7 @@ from adapters.monitors.promql import (
 )
 from adapters.monitors.server_clock import ServerClock
 from adapters.monitors.survey import Survey
-from adapters.monitors.wholeness import wholeness_query
+from adapters.monitors.wholeness import Counting, wholeness_query
 from adapters.net.http_read import HttpReader
 from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
@@ -100,7 +99,8 @@ class Prometheus:
         old = self._age(answers, asked)
         for row in (row for rows in answers[: len(grouped)] for row in rows):
             self._take(tally, ages, row)
-        counting = self._lacking(tally, (row for rows in answers[len(grouped) : len(figured)] for row in rows))
+        parts = (row for rows in answers[len(grouped) : len(figured)] for row in rows)
+        counting = Counting(tally, self._naming, parts)
         places = self._places([pace for pace, _ in wanted], answers[len(figured) :], counting)
         scrapings: dict[str, Scraping | None] = dict.fromkeys(self._services)
         scrapings.update({name: self._survey.pace(name, _sum(ages.get(name), old)) for name in paces})
@@ -127,24 +127,8 @@ class Prometheus:
             for query in place_queries(self._survey.places(names), pace.limit)
         ]
 
-    def _lacking(self, tally: Tally, rows: Iterable[QuerySeries]) -> set[tuple[str, Place]]:
-        """Take in what histograms lack; the scrape targets that count requests of each service."""
-        counting: set[tuple[str, Place]] = set()
-        for row in rows:
-            service, figure = row.labels.get(self._naming.service, ""), row.labels.get(FIGURE, "")
-            if figure == "counts":
-                counting.add((service, (row.labels.get("job", ""), row.labels.get("instance", ""))))
-            elif figure == "uneven":
-                tally.add_uneven(service, row.value)
-            elif figure == "untimed":
-                tally.untimed.add(service)
-        return counting
-
     def _places(
-        self,
-        asked: Sequence[Scraping],
-        answers: Sequence[Sequence[QuerySeries]],
-        counting: Collection[tuple[str, Place]],
+        self, asked: Sequence[Scraping], answers: Sequence[Sequence[QuerySeries]], counting: Counting
     ) -> Places:
         """What became of the scrape targets of each service, from an answer for each of these paces."""
         places, now = Places(self._silent, counting), time.time()
@@ -156,6 +140,8 @@ class Prometheus:
                     places.take(name, place, figure, now - pace.limit)
                     if figure == "several":
                         self._processes.tell(name, time.monotonic())
+        for name in self._services:
+            places.settle(name, now - self._survey.pace(name).limit)
         self._silent = places.silent()
         if places.gone:
             self._survey.soon(time.monotonic())  # what came in their place is not known yet

@@ -241,10 +241,11 @@ def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     return _joined(parts)
 
 
-def places_query(naming: Naming, services: Sequence[str], seconds: float) -> str:
-    """Which scrape targets counted requests of some services lately."""
+def places_query(naming: Naming, services: Sequence[str], seconds: float, *, before: float = 0.0) -> str:
+    """Which scrape targets counted requests of some services lately, or so many seconds before."""
     by = ", ".join(dict.fromkeys((naming.service, "job", "instance")))
-    counted = f"{naming.requests}{{{matchers(naming, services)}}}[{span(seconds)}]"
+    offset = f" offset {span(before)}" if before else ""
+    counted = f"{naming.requests}{{{matchers(naming, services)}}}[{span(seconds)}]{offset}"
     return f"group by ({by}) (last_over_time({counted}))"
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from adapters.monitors.figures import FEW_REQUESTS, Naming
+from adapters.monitors.figures import FEW_REQUESTS, Naming, Tally
 from adapters.monitors.histograms import TIMED
-from adapters.monitors.promql import GONE_WITHIN, at_once, matchers, places_query, span, text_of
+from adapters.monitors.promql import (
+    FIGURE,
+    GONE_WITHIN,
+    Place,
+    QuerySeries,
+    at_once,
+    matchers,
+    places_query,
+    span,
+    text_of,
+)
 from state.world.readings import Scraping
 
 PLUS_INF = text_of("[+]?[iI]nf")
@@ -14,8 +24,8 @@ PLUS_INF = text_of("[+]?[iI]nf")
 
 
 def wholeness_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
-    """Of some services: the targets that count them; observations/s that their histograms lack in `+Inf`; and where
-    targets whose job has a histogram count requests that are in none."""
+    """Of some services: the targets that count them, did so lately, and have begun to; observations/s that their
+    histograms lack in `+Inf`; and where targets whose job has a histogram count requests that are in none."""
     only, within = matchers(naming, services), f"[{span(pace.window)}]"
     service, place = naming.service, ", ".join(dict.fromkeys((naming.service, "job", "instance")))
     job = ", ".join(dict.fromkeys((naming.service, "job")))
@@ -24,13 +34,45 @@ def wholeness_query(naming: Naming, services: Sequence[str], pace: Scraping) -> 
     well = f"sum by ({place}) (rate({naming.requests}{{{only}, {naming.code}!~{text_of(naming.failed)}}}{within}))"
     timed = f"sum by ({place}) ({last})"
     enough = f"{timed} >= {TIMED:g} * ({well} - {FEW_REQUESTS / pace.window:g})"
+    counts = places_query(naming, services, _lately(pace))
     return at_once(
         {
-            "counts": places_query(naming, services, _lately(pace)),
+            "counts": counts,
+            "left": f"({places_query(naming, services, GONE_WITHIN)} unless {counts})",
+            "came": f"({counts} unless {places_query(naming, services, _lately(pace), before=GONE_WITHIN)})",
             "uneven": f"sum by ({service}) (({below} - {inf} > 0) or ({below} unless {inf}))",
             "untimed": f"count by ({service}) (({well} > 0 and on ({job}) {timed}) unless ({enough}))",
         }
     )
+
+
+class Counting:
+    """The scrape targets of each service by what they count, as the answers to these questions tell."""
+
+    def __init__(self, tally: Tally, naming: Naming, rows: Iterable[QuerySeries]) -> None:
+        """Read the answers; what histograms lack goes to the tally."""
+        self._found: dict[tuple[str, str], set[Place]] = {}
+        for row in rows:
+            service, figure = row.labels.get(naming.service, ""), row.labels.get(FIGURE, "")
+            place = row.labels.get("job", ""), row.labels.get("instance", "")
+            if figure == "uneven":
+                tally.add_uneven(service, row.value)
+            elif figure == "untimed":
+                tally.untimed.add(service)
+            elif place[1]:
+                self._found.setdefault((service, figure), set()).add(place)
+
+    def now(self, service: str) -> Collection[Place]:
+        """Those that count a service."""
+        return self._found.get((service, "counts"), ())
+
+    def left(self, service: str) -> Collection[Place]:
+        """Those that counted it lately and do not now."""
+        return self._found.get((service, "left"), ())
+
+    def came(self, service: str) -> Collection[Place]:
+        """Those that count it and did not before."""
+        return self._found.get((service, "came"), ())
 
 
 def _lately(pace: Scraping) -> float:

@@ -110,11 +110,13 @@ TIMED: dict[str, list[Buckets]] = {
 
 
 def instances(now: float) -> Iterator[str]:
-    """Requests of one that counts a service no longer, and of those with histograms."""
+    """Requests of one that counts a service no longer, of those that push theirs, and of those with histograms."""
     counted = [("left:2", "left", "app", "500", -60), ("left:2", "stays", "app", "500", AFTER)]
+    counted += [("pushed:1", "pushed", "otlp", "200", AFTER), ("pushed:2", "pushed", "otlp", "500", -60)]
     counted += [(instance, service, "timed", "200", AFTER) for instance, service in timed_places()]
+    counted += [("moved:1", "moved", "otlp", "500", -60), ("moved:2", "moved", "otlp", "200", AFTER)]
     for instance, service, job, code, end in counted:
-        for second in range(-BEFORE, end):
+        for second in range(-BEFORE if instance != "moved:2" else -65, end):
             at = f'service="{service}",release="v1",job="{job}",instance="{instance}",code="{code}"'
             yield f"http_requests_total{{{at}}} {50 * (second + BEFORE)} {now + second:.3f}\n"
 
@@ -207,6 +209,14 @@ async def test_sym_a_target_that_is_up_and_counts_a_service_no_longer_is_named(p
     assert (lost.target, lost.known, lost.lack, seen["left"].targets) == ("app left:2", True, Lack.NO_LONGER, 2)
     assert "without 1 of 2 targets: app left:2 (answers, but has not counted it since " in missing_text(seen["left"])
     assert (seen["stays"].missing, seen["stays"].error_ratio) == ((), 1.0)
+
+
+async def test_an_instance_that_pushed_its_requests_is_missed_until_it_is_replaced(past: PastPrometheus) -> None:
+    """What is pushed has no `up`: only its series tell that it is gone."""
+    seen = (await read(past, "pushed", "moved")).services
+    told = {name: [(lost.target, lost.lack) for lost in each.missing] for name, each in seen.items()}
+    assert told == {"pushed": [("otlp pushed:2", Lack.GONE)], "moved": []}
+    assert (seen["pushed"].targets, seen["moved"].error_ratio) == (2, 0.0)
 
 
 async def test_sym_no_p99_of_histograms_that_lack_what_was_counted(past: PastPrometheus) -> None:
