@@ -143,6 +143,8 @@ class Exposition:
         self._spelled: dict[bytes, bytes] = {}
         """The key of a series by its text on the last page: some exporters change the order of its labels."""
         self._ring: deque[Sample] = deque()
+        self._left: dict[bytes, float] = {}
+        """What series had that the answers since do not have: one that comes back is not new."""
         self._few = FewRequests(LONGER[-1] if naming.window is None else 0.0)
         self._behind: dict[str, float] = {}
         self._processes = ProcessWatch()
@@ -183,6 +185,7 @@ class Exposition:
             most = self._plausible(service, at - self._ring[-1].at)
             if most is None:
                 self._few.clear()
+                self._left.clear()
                 self._ring.clear()  # how much it can have counted since its start is not known yet: begin again
                 break
             if totals[service] > most:
@@ -275,14 +278,17 @@ class Exposition:
             gone = self._ring.popleft()
             if self.naming.window is None:
                 self._few.add(self._step(gone, self._ring[0]))
+            left = [each for each in {**self._left, **gone.values}.items() if each[0] not in self._ring[0].values]
+            self._left = dict(left[-MOST_GONE:])
 
     def _step(self, before: Sample, after: Sample) -> ScrapeStep:
         requests = {service: 0.0 for service in after.totals if service in before.totals}
         grown: dict[str, dict[bytes, float]] = {service: {} for service in requests}
-        new = {key: value for key, value in after.values.items() if key not in before.values}
+        had = {**self._left, **before.values}
+        new = {key: value for key, value in after.values.items() if key not in had}
         moved = new.keys() - self._begun(new, dict.fromkeys(requests, FEW_REQUESTS - 1.0))
         for key, value in after.values.items():
-            series, last = self._known[key], before.values.get(key, 0.0)
+            series, last = self._known[key], had.get(key, 0.0)
             more = value - last if value >= last else value
             if more and series.service in grown and key not in moved:
                 grown[series.service][key] = more
@@ -315,10 +321,13 @@ class Exposition:
             for service in sample.totals:
                 spans[service] = (spans[service][0] if service in spans else at, at)
             for key, value in sample.values.items():
-                if (before := last.get(key)) is not None:
+                before = last.get(key)
+                if before is None and previous is not None and self._known[key].service in previous.totals:
+                    before = self._left.get(key)
+                    if before is None:
+                        new[key] = value
+                if before is not None:
                     increase[key] = increase.get(key, 0.0) + (value - before if value >= before else value)
-                elif previous is not None and self._known[key].service in previous.totals:
-                    new[key] = value
                 last[key] = value
             if previous is not None and new:
                 services, seconds = {self._known[key].service for key in new}, at - previous.at

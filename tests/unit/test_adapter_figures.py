@@ -86,6 +86,23 @@ def test_a_restarted_server_counts_from_zero() -> None:
     assert traffic(page(requests(1000)), page(requests(1010)), page(requests(6))).rate == 8.0
 
 
+@pytest.mark.parametrize("turns", [3, 15])
+@pytest.mark.parametrize("many", [1, 100])
+def test_sym_a_series_that_is_on_some_pages_only_counts_what_it_grew(turns: int, many: int) -> None:
+    """After servo#146: the failures, a fifth of all requests, stand on every page of so many."""
+    answers = Exposition(Naming(), ("checkout",), 10.0)
+    ratios = []
+    for turn in range(5 * turns):
+        failed = [requests(100_000 + many * turn, "500")] if turn % turns == 0 else []
+        answers.take(page(requests(100_000 + 4 * many * turn), *failed), float(turn))
+        answers.forget(float(turn))
+        seen = tally_of(answers).traffic({"checkout": SCRAPED}, Naming())["checkout"]
+        if turn > 2 * turns and failed:
+            ratios.append(seen.error_ratio)
+    assert len(ratios) == 2
+    assert all(ratio is not None and 0.1 < ratio < 0.4 for ratio in ratios)
+
+
 def test_only_the_window_counts() -> None:
     seen = traffic(*(page(requests(value)) for value in (0, 1000, 1010, 1020)), every=5.0)
     assert seen.rate == 2.0
