@@ -24,27 +24,29 @@ from state.verdicts.traffic import ServerEffect, after_effect, floor_after, stat
 from state.world.readings import Server
 
 
-class ServerArgs(BaseModel):
-    """One server of one backend of one balancer."""
+class BackendArgs(BaseModel):
+    """One backend of one balancer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     balancer: Name
     backend: Name
+
+
+class ServerArgs(BackendArgs):
+    """And one server of it."""
+
     server: Name
 
 
 class WeightArgs(ServerArgs):
-    """And its new absolute weight."""
+    """And its new absolute weight, 0 to 256."""
 
     weight: int = Field(ge=0, le=256)
 
 
-class FlipArgs(BaseModel):
-    """A backend and the server (colour) that is to take its traffic."""
+class FlipArgs(BackendArgs):
+    """And the server (colour) that is to take its traffic."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    balancer: Name
-    backend: Name
     to: Name
 
 
@@ -81,7 +83,7 @@ class BackendChange:
     quiet = 1.0
     timeout = 5.0
 
-    def __init__(self, spec: ChangeSpec, args: ServerArgs | FlipArgs, estate: Estate, balancer: Balancer) -> None:
+    def __init__(self, spec: ChangeSpec, args: BackendArgs, estate: Estate, balancer: Balancer) -> None:
         self.spec = spec
         self.balancer = balancer
         self.backend = args.backend
@@ -278,7 +280,11 @@ class Flip(BackendChange):
             for s in servers
             if s.weight != weights[s.name]
         )
-        undo = ChangeSpec("backend.flip", {**self.spec.args, "to": carrying[0].name}) if len(carrying) == 1 else None
+        where = {"balancer": self.spec.args["balancer"], "backend": self.backend}
+        if len(carrying) == 1 and target.weight == 0:
+            undo = ChangeSpec("backend.flip", {**where, "to": carrying[0].name})
+        else:  # a flip back would not give the others what they had
+            undo = ChangeSpec("backend.weights", {**where, "weights": {s.name: s.weight for s in servers}})
         return Preview(
             verb=f"flip from {active} to {self._label(self.to)}",
             diffs=diffs,
@@ -328,7 +334,8 @@ class Flip(BackendChange):
         return f"{server} ({release})" if release else server
 
 
-def _balancer(outside: Outside, name: str) -> Balancer:
+def balancer_of(outside: Outside, name: str) -> Balancer:
+    """A balancer of the estate. Raises NotFound."""
     found = outside.balancers.get(name)
     if found is None:
         raise not_found("balancer", name, outside.balancers)
@@ -341,17 +348,17 @@ def _spec(kind: str, args: BaseModel) -> ChangeSpec:
 
 def _state(kind: str, state: ServerState) -> Callable[[ServerArgs, Estate, Outside], SetState]:
     def build(args: ServerArgs, estate: Estate, outside: Outside) -> SetState:
-        return SetState(_spec(kind, args), args, estate, _balancer(outside, args.balancer), state)
+        return SetState(_spec(kind, args), args, estate, balancer_of(outside, args.balancer), state)
 
     return build
 
 
 def _weight(args: WeightArgs, estate: Estate, outside: Outside) -> SetWeight:
-    return SetWeight(_spec("server.weight", args), args, estate, _balancer(outside, args.balancer))
+    return SetWeight(_spec("server.weight", args), args, estate, balancer_of(outside, args.balancer))
 
 
 def _flip(args: FlipArgs, estate: Estate, outside: Outside) -> Flip:
-    return Flip(_spec("backend.flip", args), args, estate, _balancer(outside, args.balancer))
+    return Flip(_spec("backend.flip", args), args, estate, balancer_of(outside, args.balancer))
 
 
 KINDS = (

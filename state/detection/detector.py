@@ -31,7 +31,9 @@ from state.world.observed import Observed
 from state.world.readings import BalancerReading, Reading
 
 STEADY = 3
-"""Verdicts in a row before a service counts as impaired or recovered; one sample may be wrong."""
+"""Verdicts in a row before a service counts as impaired or recovered."""
+READINGS = 2.0
+"""Intervals of polling that they must span: one reading may be wrong, and is judged several times."""
 FLAPS = 30.0
 """Seconds: a service that fails again sooner after its recovery flaps, it was not recovered; its clock goes on."""
 
@@ -209,7 +211,8 @@ class Detector:
         for name, cluster in judgement.clusters.items():
             self._split_brain(name, cluster, now_mono)
         for name, verdict in judgement.services.items():
-            self._follow(name, judgement.estate.services[name].rto, verdict, now_mono)
+            estate = judgement.estate
+            self._follow(name, estate.services[name].rto, verdict, now_mono, READINGS * estate.polling.every)
         self._streaks = {n: streak for n, streak in self._streaks.items() if n in judgement.services}
         before, self._healths = self._healths, judgement.healths
         self.urgent = self._healths != before
@@ -249,8 +252,9 @@ class Detector:
             cleared = SplitBrainCleared(name, f"{name}: at most one node accepts writes again")
             self._tell(cleared, now_mono, "split", name)
 
-    def _follow(self, name: str, rto: float, verdict: ServiceVerdict, now_mono: float) -> None:
-        """Say once that a service fails, and once that it does no more; what was said may not be recorded yet.
+    def _follow(self, name: str, rto: float, verdict: ServiceVerdict, now_mono: float, least: float) -> None:
+        """Say once that a service fails, and once that it does no more; what was said may not be recorded yet. Either
+        must have lasted for `least` seconds.
 
         On part of the evidence it has not recovered: the instance that failed may be the silent one.
         """
@@ -265,7 +269,7 @@ class Detector:
         same = health is last or (good and last in (Health.PASS, Health.WARN))
         count, since = (count + 1, since) if same else (1, now_mono)
         self._streaks[name] = (health, count, since)
-        if count < STEADY:
+        if count < STEADY or now_mono - since < least:
             return
         if health is Health.FAIL and began is None:
             former = self._clocks.get(name)

@@ -119,6 +119,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "server.drain": SERVER,
     "server.ready": SERVER,
     "backend.flip": {"balancer": "edge-east", "backend": "checkout", "to": "blue"},
+    "backend.weights": {"balancer": "edge-east", "backend": "checkout", "weights": {"blue": 5}},
     "database.switchover": {"database": "orders", "to": "n2"},
     "fault.inject": {"fault": "bad-release"},
     "fault.lift": {"fault": "bad-release"},

@@ -163,10 +163,12 @@ class OverviewScreen(MainScreen):
         service = view.services.get(row.name) if view is not None and row.kind is SubjectKind.SERVICE else None
         bad = row.health is not Health.PASS
         since = clock(self.store.spent(row.since_mono)) if bad and row.since_mono is not None else ""
-        if row.kind is SubjectKind.SERVICE or age.lost:
-            mark, message = health_mark(row.health, self.glyphs, age), with_age(age, row.message, self.store.wall)
-        else:  # a verdict on many sources says by itself which are missing
-            mark, message = judged_mark(row.health, self.glyphs, age), cell(row.message)
+        mark, message = judged_mark(row.health, self.glyphs, age), cell(row.message)
+        newest = min((self.store.age(source) for source in row.sources), key=lambda each: each.burden, default=age)
+        if age.lost or newest.withheld:
+            mark, message = health_mark(row.health, self.glyphs, newest), with_age(newest, message, self.store.wall)
+        elif row.kind is SubjectKind.SERVICE and not bad:  # what is bad says by itself what is missing
+            message = with_age(age, message, self.store.wall)
         step = cell("")
         if row.next is not None and bad and not age.lost:
             step = cell(row.next.key if self.app.size.width < WIDE else f"{row.next.key} {row.next.title}", KEY)

@@ -117,8 +117,19 @@ class TerminalDriver(LinuxDriver):
                 os.close(end)
             self._wake = None
 
+    def _sigtstp_application(self, *_: object) -> None:
+        """Asked to stop: by the loop, since this may have interrupted the very write that it would wait for."""
+        self._loop.call_soon_threadsafe(self._stopped)
+
+    def _stopped(self) -> None:
+        super()._sigtstp_application()
+
     def _sigcont_application(self, *_: object) -> None:
-        """Continued. After a stop nobody could see coming (SIGSTOP) the terminal is left properly first: entered
+        """Continued: told to the loop, for the same reason."""
+        self._loop.call_soon_threadsafe(self._continued)
+
+    def _continued(self) -> None:
+        """After a stop nobody could see coming (SIGSTOP) the terminal is left properly first: entered
         twice, it would be read by two threads and never restored."""
         if not self._auto_restart or not os.isatty(self.fileno):
             return
