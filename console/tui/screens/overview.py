@@ -167,8 +167,8 @@ class OverviewScreen(MainScreen):
         newest = min((self.store.age(source) for source in row.sources), key=lambda each: each.burden, default=age)
         if age.lost or newest.withheld:
             mark, message = health_mark(row.health, self.glyphs, newest), with_age(newest, message, self.store.wall)
-        elif row.kind is SubjectKind.SERVICE and not bad:  # what is bad says by itself what is missing
-            message = with_age(age, message, self.store.wall)
+        elif row.kind is SubjectKind.SERVICE:  # what is bad says by itself what is missing
+            message = with_age(newest if bad else age, message, self.store.wall)
         step = cell("")
         if row.next is not None and bad and not age.lost:
             step = cell(row.next.key if self.app.size.width < WIDE else f"{row.next.key} {row.next.title}", KEY)
