@@ -28,6 +28,8 @@ from adapters.monitors.promql import (
 from state.errors import ReadFailure
 from state.world.readings import Scraping
 
+LATELY = 60.0
+"""Seconds of the last minute."""
 RANGE = 1200.0
 """Seconds that are looked through: scrapes of five minutes leave four samples there."""
 PLACES_KEPT = 3600.0
@@ -112,10 +114,15 @@ class Survey:
         self._places |= found
 
     async def _find_usual(self, names: tuple[str, ...], deadline: float) -> None:
-        counted = f"rate({self._naming.requests}{{{matchers(self._naming, names)}}}[{span(RANGE)}])"
-        rows = await self._api.query(f"sum by ({self._naming.service}) ({counted})", deadline=deadline)
-        found = {row.labels.get(self._naming.service, ""): row.value for row in rows if math.isfinite(row.value)}
-        self._usual |= {name: found.get(name, 0.0) for name in names}
+        """Of the last minute too: series that began a moment ago have a small rate over a longer time."""
+        found = dict.fromkeys(names, 0.0)
+        for seconds in (RANGE, LATELY):
+            counted = f"rate({self._naming.requests}{{{matchers(self._naming, names)}}}[{span(seconds)}])"
+            for row in await self._api.query(f"sum by ({self._naming.service}) ({counted})", deadline=deadline):
+                name = row.labels.get(self._naming.service, "")
+                if name in found and math.isfinite(row.value):
+                    found[name] = max(found[name], row.value)
+        self._usual |= found
 
     async def _find_splits(self, names: tuple[str, ...], deadline: float) -> None:
         if not self._naming.splitting:
