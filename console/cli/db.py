@@ -6,7 +6,7 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
-from console.cli.look import SeenView, gather, heading
+from console.cli.look import SeenView, gather, heading, lost_text
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
 from state.api.requests import PlanChange
@@ -38,14 +38,14 @@ def show(estate: str | None = None, as_json: bool = False) -> int:
 def _clusters(seen: SeenView[ReplicationView]) -> list[str]:
     lines = []
     for row in seen.view.clusters.values():
-        risk = row.risk
+        risk = seen.known(row.risk)
         lines += [
             "",
             f"{row.health.value.upper()} {row.name}   leader {row.leader} ({row.votes})   timeline"
             f" {row.timeline}   {row.guarantee} {row.guarantee_detail}".rstrip()
             + ("   PAUSED" if row.paused else ""),
             f"  {row.message}",
-            f"  a failover now could lose {seen.lost(risk)} of {megabytes(risk.target)} allowed: {risk.message}",
+            f"  a failover now could lose {lost_text(risk)} of {megabytes(risk.target)} allowed: {risk.message}",
         ]
         if row.split_brain:
             lines.append(f"  {row.split_brain}")

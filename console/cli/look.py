@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import click
@@ -41,10 +41,16 @@ class SeenView(Generic[V]):
         """The age of what came from some sources."""
         return age(sources, self.header, self.hello.mono)
 
-    def lost(self, risk: DataRisk) -> str:
+    def known(self, risk: DataRisk) -> DataRisk:
         """What a failover now could lose: unknown where the header of the screens says so too."""
-        known = risk.lost_bytes is not None and not withheld(risk.sources, self.header, self.hello.mono)
-        return megabytes(risk.lost_bytes) if known and risk.lost_bytes is not None else "unknown"
+        if withheld(risk.sources, self.header, self.hello.mono):
+            return replace(risk, lost_bytes=None, health=Health.UNKNOWN)
+        return risk
+
+    @property
+    def risk(self) -> DataRisk | None:
+        """The worst of them as it is known."""
+        return None if self.header.risk is None else self.known(self.header.risk)
 
     def code(self, verdicts: Collection[Health], sources: Iterable[str]) -> ExitCode:
         """The exit code of what was read from some sources: nothing is better than its evidence is fresh."""
@@ -62,7 +68,7 @@ class SeenView(Generic[V]):
                 "mono": hello.mono,
                 "wall": hello.wall,
                 "you": {"person": hello.person, "roles": list(hello.roles), "may_act": hello.may_act},
-                "header": named(self.header),
+                "header": named(replace(self.header, risk=self.risk)),
                 self.topic: named(self.view),
             }
         )
@@ -114,8 +120,19 @@ def status_code(seen: SeenView[OverviewView]) -> ExitCode:
     header, view = seen.header, seen.view
     if header.alarms or header.effects:
         return ExitCode.FAILED
-    shown = [view.health, *(cause.health for cause in header.causes), *(row.health for row in view.recover.values())]
+    runs_on = any(row.rto is not None and row.rto.ended_mono is None for row in view.recover.values())
+    shown = [
+        view.health,
+        *([Health.UNKNOWN] if runs_on else []),  # what fails no more is not proven to have recovered
+        *(cause.health for cause in header.causes),
+        *(row.health for row in view.recover.values()),
+    ]
     return seen.code(shown, header.sources)
+
+
+def lost_text(risk: DataRisk) -> str:
+    """The bytes at risk."""
+    return "unknown" if risk.lost_bytes is None else megabytes(risk.lost_bytes)
 
 
 def heading(seen: SeenView[Any]) -> list[str]:
@@ -124,10 +141,10 @@ def heading(seen: SeenView[Any]) -> list[str]:
     who = f"{hello.person or 'unknown'} ({', '.join(hello.roles) or 'no role'})"
     head = f"journal {header.journal_seq} {header.journal_head[:8]}"
     lines = [f"{hello.environment.upper()} {hello.estate}   {utc(hello.wall)}   you: {who}   {head}"]
-    risk = header.risk
+    risk = seen.risk
     if risk is not None:
         lines.append(
-            f"data at risk {seen.lost(risk)} of {megabytes(risk.target)} ({risk.database}: {risk.health.value.upper()},"
+            f"data at risk {lost_text(risk)} of {megabytes(risk.target)} ({risk.database}: {risk.health.value.upper()},"
             f" {seen.age(risk.sources)}) {risk.message}"
         )
     if header.effects:

@@ -192,7 +192,7 @@ class EngineClient:
     async def _fetch(self, method: str, target: str, request: Mapping[str, Any] | None, deadline: float) -> bytes:
         sent = False
         try:
-            async with asyncio.timeout(deadline), self._open(method, target, request) as answer:
+            async with self._open(method, target, request, deadline) as answer, asyncio.timeout(deadline):
                 sent = True
                 reader, status, headers = answer
                 body = await _body(reader, headers)
@@ -207,7 +207,7 @@ class EngineClient:
 
     @asynccontextmanager
     async def _open(
-        self, method: str, target: str, request: Mapping[str, Any] | None
+        self, method: str, target: str, request: Mapping[str, Any] | None, deadline: float = ACT_DEADLINE
     ) -> AsyncIterator[tuple[asyncio.StreamReader, int, dict[str, str]]]:
         """Connect, send, read the head. EngineUnreachable until connected, _Unanswered from then on."""
         async with AsyncExitStack() as stack:
@@ -220,7 +220,7 @@ class EngineClient:
             try:
                 writer.write(_encode(method, target, request))
                 await writer.drain()
-                async with asyncio.timeout(ACT_DEADLINE):
+                async with asyncio.timeout(deadline):
                     status, headers = await _head(reader)
             except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as broken:
                 raise _Unanswered(_why(broken, self.path)) from broken

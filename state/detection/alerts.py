@@ -30,7 +30,9 @@ class Alerts(Family):
     def see(self, look: Look) -> Iterator[tuple[str, str | None]]:
         world = look.judgement.world
         keys = world.keys("alerts")
-        fresh = {key for key in keys if world.fresh(key, AlertsReading, look.mono) is not None}
+        answers = {key: world.fresh(key, AlertsReading, look.mono) for key in keys}
+        # An Alertmanager that started a moment ago has no alert yet: what it lacks has not ended.
+        fresh = {key for key, seen in answers.items() if seen is not None and seen.awaited is None}
         verdict = alerts_verdict(look.judgement.estate, world, look.mono)
         found: set[str] = set()
         for known in (*verdict.firing, *verdict.suppressed):

@@ -104,8 +104,9 @@ class Executor:
             try:
                 await self._drive(run)
             except JournalUnavailable as error:
-                run.message = f"waiting for the journal: {error}"
+                before, run.message = run.message, f"waiting for the journal: {error}"
                 await asyncio.sleep(1.0)
+                run.message = before
             except Exception as error:  # noqa: BLE001 boundary: a defect pauses the run where it is
                 await self._hold_after_error(run, f"an error in the engine: {type(error).__name__}: {error}")
 
