@@ -167,6 +167,20 @@ def test_a_continued_process_draws_everything_again() -> None:
         assert term.ended() == 0
 
 
+def test_many_stops_and_continuations_freeze_nothing(tmp_path: Path) -> None:
+    """Each of them may interrupt a write to the terminal."""
+    with tiny("--busy", env={"BEAT": str(tmp_path / "beat")}) as term:
+        term.wait("count")
+        for _ in range(60):
+            os.kill(term.process.pid, signal.SIGSTOP)
+            os.kill(term.process.pid, signal.SIGCONT)
+            term.read(0.02)
+        term.read(1.0)
+        os.kill(term.process.pid, signal.SIGTERM)
+        assert term.ended() == 128 + signal.SIGTERM
+        assert termios.tcgetattr(term.slave) == term.before
+
+
 def test_a_suspended_process_comes_back() -> None:
     with tiny() as term:
         term.wait(READY)
