@@ -11,31 +11,20 @@ import math
 import re
 import sys
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from adapters.monitors.few_requests import FewRequests, ScrapeStep
 from adapters.monitors.figures import FALLING_SHARE, FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUESTS, LONGER, Naming
-from adapters.monitors.page import EOF, NAME, QUOTED, UnreadableLine, check_page
-from adapters.monitors.processes import STARTED, ProcessWatch, plausible
+from adapters.monitors.page import EOF, UnreadableLine, check_page
+from adapters.monitors.processes import OFTEN, STARTED, ProcessWatch, plausible, usual_rate
+from adapters.monitors.sample_lines import SampleLine, labels_of, samples
 from state.errors import ReadFailure, Trouble
 
 ACCEPT = "text/plain; version=0.0.4"
-TERM = rb"\s*+(" + NAME + rb"|" + QUOTED + rb")\s*+=\s*+(" + QUOTED + rb")\s*+"
-LABEL = re.compile(TERM)
-TERMS = rb"((?:" + TERM + rb",)*(?:" + TERM + rb")?\s*+)\}"
-"""Only single characters are repeated possessively: groups are matched wrongly by Python before 3.11.5."""
-SERIES = re.compile(rb"(" + NAME + rb")\s*+(?:\{" + TERMS + rb")?")
-"""A metric's name and, in braces, its labels: separated by commas, of which one may end the list."""
-INSIDE = re.compile(rb"\{\s*+(" + QUOTED + rb")\s*+(?:,\s*+" + TERMS + rb"|\})")
-"""The same with the name in quotes inside the braces (Prometheus 3)."""
-HASH, UNDERSCORE = b"#_"
-"""As numbers: searching bytes for a number is several times faster than for bytes."""
 BOM = b"\xef\xbb\xbf"
 MOST_GONE = 1000
 """Series that are remembered after they have gone."""
-ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b'\\"': b'"'}
-ESCAPE = re.compile(rb'\\[\\n"]')
 
 
 class SampleSeries(NamedTuple):
@@ -65,73 +54,6 @@ class _Page(NamedTuple):
     values: dict[bytes, float]
     stamps: dict[str, float]
     started: float | None
-
-
-class SampleLine(NamedTuple):
-    """One sample: its place, the text of its series, value and timestamp as written, None without one."""
-
-    number: int
-    key: bytes
-    value: float
-    timestamp: float | None
-
-
-def samples(body: bytes, names: tuple[str, ...]) -> Iterator[SampleLine]:
-    """Every sample of these metrics. Raises UnreadableLine for a line of them that cannot be read."""
-    starts = tuple(name.encode() + end for name in names for end in (b"{", b" ", b"\t"))
-    for number, raw in enumerate(body.split(b"\n"), 1):
-        try:
-            found = _sample(raw, starts, names)
-        except ValueError as error:
-            raise UnreadableLine(number, raw) from error
-        if found is not None:
-            yield SampleLine(number, *found)
-
-
-def _sample(raw: bytes, starts: tuple[bytes, ...], names: tuple[str, ...]) -> tuple[bytes, float, float | None] | None:
-    """The sample of a line, None when it is of another metric. Raises ValueError."""
-    line = raw if raw.startswith(starts) else raw.lstrip()
-    if not line.startswith(starts):
-        if not line.startswith(b"{"):
-            return None
-        inside = INSIDE.match(line)
-        if inside is None:
-            raise ValueError("a series cannot be read")
-        if _text(inside[1]) not in names:
-            return None
-        key = inside[0]
-        rest = line[len(key) :].partition(b"#")[0]
-    elif HASH in line:  # an exemplar with braces of its own, or a label with this sign
-        found = SERIES.match(line)
-        key = found[0].rstrip() if found else b""
-        rest = line[len(key) :].partition(b"#")[0]
-    else:
-        key, brace, rest = line.rpartition(b"}")
-        if brace:
-            key += brace
-        else:
-            key, _, rest = line.replace(b"\t", b" ").partition(b" ")
-    value, *timestamp = map(float, rest.split())
-    if len(timestamp) > 1 or UNDERSCORE in rest:  # Python accepts an underscore between digits
-        raise ValueError("a sample must be a value and an optional timestamp")
-    return key, value, timestamp[0] if timestamp else None
-
-
-def labels_of(key: bytes) -> tuple[str, dict[str, str]]:
-    """The metric's name and the labels in the text of a series. Raises ValueError."""
-    found = SERIES.fullmatch(key) or INSIDE.fullmatch(key)
-    if found is None:
-        raise ValueError("a series cannot be read")
-    pairs = [(_text(label), _text(value)) for label, value in LABEL.findall(found[2] or b"")]
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a label occurs twice")
-    return _text(found[1]), dict(pairs)
-
-
-def _text(written: bytes) -> str:
-    if written.startswith(b'"'):
-        written = ESCAPE.sub(lambda match: ESCAPES[match[0]], written[1:-1])
-    return written.decode("utf-8", "replace")
 
 
 class Exposition:
@@ -214,8 +136,10 @@ class Exposition:
 
     def _plausible(self, service: str, seconds: float) -> float | None:
         """How many requests of a service a process can have counted from 0 in so many seconds, None = unknown."""
-        totals = [(each.at, each.totals[service]) for each in self._ring if service in each.totals]
-        return plausible(totals, seconds)
+        return plausible(self._totals(service), seconds)
+
+    def _totals(self, service: str) -> list[tuple[float, float]]:
+        return [(each.at, each.totals[service]) for each in self._ring if service in each.totals]
 
     def several(self) -> set[str]:
         """The services that several processes count behind this one address."""
@@ -306,14 +230,16 @@ class Exposition:
         series = (self._known[key] for key in self._ring[-1].values)
         return {each.service for each in series if each.le is None} | self.spoiled
 
-    def rates(self) -> dict[SampleSeries, float]:
-        """Increase per second inside the window of every counter with an increase to tell; a reset counts from 0.
+    def rates(self) -> tuple[dict[SampleSeries, float], dict[SampleSeries, float]]:
+        """Increase per second inside the window of every counter with an increase to tell; a reset counts from 0. And
+        apart from it that of request counters that may have had it before.
 
         So does a series that the answer before did not have, while the service was counted there: each failed request
         may be a series of its own. One with more than a process can have counted since was counted elsewhere before.
         """
         increase: dict[bytes, float] = {}
         last: dict[bytes, float] = {}
+        unsure: dict[bytes, float] = {}
         spans: dict[str, tuple[float, float]] = {}
         previous: Sample | None = None
         for sample in self._ring:
@@ -332,9 +258,16 @@ class Exposition:
             if previous is not None and new:
                 services, seconds = {self._known[key].service for key in new}, at - previous.at
                 most = {service: self._plausible(service, seconds) or 0.0 for service in services}
-                increase.update((key, new[key]) for key in self._begun(new, most))
+                begun = self._begun(new, most)
+                unsure.update((key, new[key]) for key in begun & self._moved(new, previous, seconds))
+                increase.update((key, new[key]) for key in begun if key not in unsure)
             previous = sample
         self._lengthen(increase, spans)
+        return self._per_second(increase, spans), self._per_second(unsure, spans)
+
+    def _per_second(
+        self, increase: Mapping[bytes, float], spans: Mapping[str, tuple[float, float]]
+    ) -> dict[SampleSeries, float]:
         rates: dict[SampleSeries, float] = {}
         for key, total in increase.items():
             series = self._known[key]
@@ -342,6 +275,20 @@ class Exposition:
             if newest > first:
                 rates[series] = rates.get(series, 0.0) + total / (newest - first)
         return rates
+
+    def _moved(self, new: Mapping[bytes, float], before: Sample, seconds: float) -> set[bytes]:
+        """Of request counters that are new since an answer those that may have had their requests before: more than is
+        usual, or beside a new series for each code that was counted, as series that were renamed."""
+        found = set[bytes]()
+        requests = {key: self._known[key] for key in new if self._known[key].le is None}
+        for service in {series.service for series in requests.values()}:
+            mine = {key for key, series in requests.items() if series.service == service}
+            counted = (self._known[key] for key in before.values)
+            codes = {each.code for each in counted if each.le is None and each.service == service}
+            usual = FEW_REQUESTS + OFTEN * (usual_rate(self._totals(service)) or 0.0) * seconds
+            renamed = codes <= {requests[key].code for key in mine}
+            found |= {key for key in mine if renamed or new[key] > usual}
+        return found
 
     def _begun(self, new: Mapping[bytes, float], most: Mapping[str, float]) -> set[bytes]:
         """Of series that are new those that began at 0. What has more than a process can have counted, with all buckets

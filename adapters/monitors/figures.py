@@ -40,6 +40,8 @@ FALLS_LOOKED_AT = 20
 FALLS_AT_LEAST, FALLING_SHARE = 2, 0.34
 """What falls so often, and in such a share of its samples, is no counter: a server that restarts all the time is read
 a few times in between."""
+ROUNDING = 1e-9
+"""The share of a sum that its computation may add."""
 FEW_REQUESTS = 8
 """With fewer in it a window shows by chance whether there were any: it is made longer, up to the longest."""
 LONGER = (10.0, 30.0, 60.0, 120.0, 300.0)
@@ -165,7 +167,8 @@ class Tally:
     that is not a number: the rest of it would be half a figure. `falling` services are counted by what falls again and
     again, `several` by several processes at one address, `uncounted` by a gauge or a rate. `untold` requests are those
     of which nobody knows whether they failed, and why. `uneven` are the observations/s that histograms lack in one of
-    their buckets, of `untimed` services some requests are in no histogram."""
+    their buckets, of `untimed` services some requests are in no histogram. `unsure` are failed requests/s of new
+    series that may have had them before."""
 
     rates: dict[Pair, float] = field(default_factory=dict)
     errors: dict[Pair, float] = field(default_factory=dict)
@@ -177,6 +180,7 @@ class Tally:
     untold: dict[Pair, Lack] = field(default_factory=dict)
     uneven: dict[str, float] = field(default_factory=dict)
     untimed: set[str] = field(default_factory=set)
+    unsure: dict[Pair, float] = field(default_factory=dict)
 
     def add_rate(self, pair: Pair, rate: float, code: str, naming: Naming) -> None:
         """Requests/s of one release that were answered with this code; it is empty where there is none."""
@@ -186,13 +190,22 @@ class Tally:
         elif rate > 0 and not re.fullmatch(naming.told, code):
             self.add_untold(pair, Lack.STRANGE_CODE if code else Lack.NO_CODE)
 
+    def add_unsure(self, pair: Pair, rate: float, code: str, naming: Naming) -> None:
+        """Requests/s of which nobody knows whether they were counted now or long ago; only failed ones matter."""
+        if re.fullmatch(naming.failed, code):
+            self.unsure[pair] = self.unsure.get(pair, 0.0) + rate
+
     def add_untold(self, pair: Pair, lack: Lack) -> None:
         """There were requests of which nobody knows whether they failed."""
         self.untold[pair] = lack
 
     def add(self, other: Tally, services: Collection[str]) -> None:
         """Take in what was found of these services at another target."""
-        for mine, theirs in ((self.rates, other.rates), (self.errors, other.errors)):
+        for mine, theirs in (
+            (self.rates, other.rates),
+            (self.errors, other.errors),
+            (self.unsure, other.unsure),
+        ):
             for pair, rate in theirs.items():
                 if pair[0] in services:
                     mine[pair] = mine.get(pair, 0.0) + rate
@@ -251,10 +264,24 @@ class Tally:
         p99 = naming.in_seconds(self._p99(service, timed=timed))
         untold = next((self.untold[pair] for pair in pairs if pair in self.untold), None)
         failed = sum(self.errors.get(pair, 0.0) for pair in pairs)
+        unsure = sum(rate for pair, rate in self.unsure.items() if pair[0] == service)
+        least = ratio(failed, rate + unsure)
+        if untold is None and unsure > ROUNDING * (rate + unsure):
+            untold = Lack.NEW_SERIES
         error_ratio = ratio(failed, rate) if untold is None else None
         releases = tuple(self._release(pair, naming, timed=p99.lack is None) for pair in pairs)
         return ServiceTraffic(
-            service, rate, error_ratio, p99.value, releases, p99.beyond, None, p99.lack, scraping, untold, naming.code
+            service,
+            rate,
+            error_ratio,
+            p99.value,
+            releases,
+            p99.beyond,
+            p99_lack=p99.lack,
+            scraping=scraping,
+            errors_lack=untold,
+            errors_at_least=least if untold is Lack.NEW_SERIES else None,
+            code=naming.code,
         )
 
     def _p99(self, service: str, *, timed: bool) -> Percentile:
@@ -288,7 +315,8 @@ class Tally:
 
     def _release(self, pair: Pair, naming: Naming, *, timed: bool) -> ReleaseTraffic:
         p99 = naming.in_seconds(quantile(QUANTILE, self.buckets.get(pair, {}) if timed else {}))
-        error_ratio = None if pair in self.untold else ratio(self.errors.get(pair, 0.0), self.rates[pair])
+        known = pair not in self.untold and self.unsure.get(pair, 0.0) <= ROUNDING * self.rates[pair]
+        error_ratio = ratio(self.errors.get(pair, 0.0), self.rates[pair]) if known else None
         return ReleaseTraffic(pair[1], self.rates[pair], error_ratio, p99.value, p99.beyond)
 
 

@@ -20,6 +20,8 @@ KEPT = 300.0
 """Seconds for which several processes are told after they were seen last: a balancer may stay with one for a while."""
 BURST, FEW = 10.0, 20.0
 """So many times its usual rate, and so many requests besides, a process may have counted since the answer before."""
+OFTEN = 1.5
+"""So many times its usual rate is nothing unusual."""
 
 Totals = Iterable[tuple[float, float]]
 """When and how many requests one service had counted, at each answer."""
@@ -64,5 +66,11 @@ class ProcessWatch:
 def plausible(totals: Totals, seconds: float) -> float | None:
     """How many requests a process may have counted that began at 0 within so many seconds; None where the usual rate is
     not known."""
+    rate = usual_rate(totals)
+    return None if rate is None else FEW + BURST * rate * seconds
+
+
+def usual_rate(totals: Totals) -> float | None:
+    """How many requests/s a process counts, None = not known."""
     rates = [(b - a) / (after - before) for (before, a), (after, b) in pairwise(totals) if b >= a and after > before]
-    return FEW + BURST * median(rates) * seconds if rates else None
+    return median(rates) if rates else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -36,15 +37,13 @@ from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
 from state.estate.model import MonitorEntry
 from state.units import short_duration, utc
-from state.world.readings import Lack, MetricsReading, PastPoint, Scraping
+from state.world.readings import MetricsReading, PastPoint, Scraping
 
 KIND = "prometheus"
 SLOW = 10.0
 """Seconds that a question in the background may take: it holds up no figures."""
 LOOK_AGAIN = 60.0
 """Seconds until the last hour is asked for again when that failed or gave nothing."""
-UNTOLD = {"no_code": Lack.NO_CODE, "strange": Lack.STRANGE_CODE}
-"""Figures of requests of which nobody knows whether they failed, and why."""
 AGES = ("age", "age_before")
 """Ages of a service's newest sample: by an instant, and by a range where the instant may be past its look-back."""
 STANDS_STILL = 10.0
@@ -208,7 +207,7 @@ class Prometheus:
             rows = await self._api.query_range(query, end - POINTS * STEP, end, STEP, deadline=SLOW)
             for name in names:
                 mine = [row for row in rows if row.labels.get(self._naming.service, "") == name]
-                if points := _past(mine, self._naming.seconds):
+                if points := _past(mine, self._naming):
                     self._past[name] = points
         self._look_back = not self._past
 
@@ -226,12 +225,14 @@ class Prometheus:
             tally.uncounted.add(service)
         elif figure == "falls" and value >= FALLING_SHARE:
             tally.falling.add(service)
-        elif figure in UNTOLD and value > 0:
-            tally.add_untold(pair, UNTOLD[figure])
-        elif figure in ("rate", "errors"):
+        elif figure in ("rate", "born"):
             if not math.isfinite(value):
                 tally.spoiled.add(service)
-            (tally.rates if figure == "rate" else tally.errors)[pair] = value
+            tally.add_rate(pair, value, row.labels.get(self._naming.code, ""), self._naming)
+            if figure == "born":
+                tally.add_unsure(pair, -value, row.labels.get(self._naming.code, ""), self._naming)
+        elif figure == "new":
+            tally.add_unsure(pair, value, row.labels.get(self._naming.code, ""), self._naming)
 
     async def close(self) -> None:
         """End what is under way, and the connections."""
@@ -245,19 +246,25 @@ def _sum(age: float | None, more: float) -> float | None:
     return None if age is None else age + more
 
 
-def _past(rows: Sequence[QuerySeries], unit: float | None) -> tuple[PastPoint, ...]:
-    """One service's points of a range query; `unit` is that of its durations in seconds, if it is known."""
-    figures = {row.labels.get(FIGURE, ""): dict(row.points) for row in rows}
-    rates, errors, p99 = (figures.get(name, {}) for name in ("rate", "errors", "p99"))
-    untold = {at for name in UNTOLD for at, value in figures.get(name, {}).items() if value > 0}
+def _past(rows: Sequence[QuerySeries], naming: Naming) -> tuple[PastPoint, ...]:
+    """One service's points of a range query."""
+    unit, p99 = naming.seconds, dict[float, float]()
+    tallies: defaultdict[float, Tally] = defaultdict(Tally)
+    for row in rows:
+        if row.labels.get(FIGURE) == "p99":
+            p99 = dict(row.points)
+            continue
+        for at, value in row.points:
+            tallies[at].add_rate(("", ""), value, row.labels.get(naming.code, ""), naming)
     return tuple(
         (
             at,
-            None if at in untold else ratio(errors.get(at, 0.0), rate),
+            None if tally.untold else ratio(tally.errors.get(("", ""), 0.0), rate),
             rate if math.isfinite(rate) else None,
             p99[at] * unit if at in p99 and unit is not None else None,
         )
-        for at, rate in sorted(rates.items())
+        for at, tally in sorted(tallies.items())
+        for rate in tally.rates.values()
     )
 
 

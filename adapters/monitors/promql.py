@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, SPECIAL, Naming
+from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUESTS, SPECIAL, Naming
 from adapters.monitors.histograms import QUANTILE
-from adapters.monitors.processes import FEW, KEPT, SAME, STARTED
+from adapters.monitors.processes import BURST, FEW, KEPT, OFTEN, SAME, STARTED
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
@@ -173,44 +173,45 @@ def _joined(parts: Mapping[str, str]) -> str:
     return " or ".join(f'label_replace({part}, "{FIGURE}", "{name}", "", "")' for name, part in parts.items())
 
 
-NEW_AT_MOST = 1000
-"""A series that is new and has more was counted elsewhere before, and was only moved here."""
 GONE_WITHIN = 600.0
 """Seconds for which a target that is none any more is still missed."""
 
 
-def _grown(counters: str, whole: str, naming: Naming, window: float) -> str:
-    """The increase per second of counters, of which `whole` are all that the same services have.
+def _new(naming: Naming, services: Sequence[str], pace: Scraping) -> tuple[str, str]:
+    """The series that were not there before the window, by what they had at first: those that began at 0, and all that
+    may have done so.
 
-    `rate` leaves out the first sample of a series. One that its target did not have before the window, while it counted
-    the service already, began at 0: without it, failures that have a series each are none.
+    `rate` leaves out the first sample of a series: without it, failures that have a series each are none. Where each
+    code that a target counted has a new series, its series were renamed, or are there twice, with what they had.
     """
-    within, before = f"[{span(window)}]", f"[{span(window)}] offset {span(window)}"
-    counted = f"on ({naming.service}, job, instance) last_over_time({whole}{before})"
-    born = f"min_over_time({counters}{within}) <= {NEW_AT_MOST} and {counted} unless last_over_time({counters}{before})"
-    return f'(rate({counters}{within}) or label_replace(({born}) / {window:g}, "{FIGURE}", "born", "", ""))'
+    whole, window = f"{naming.requests}{{{matchers(naming, services)}}}", pace.window
+    within, earlier = f"[{span(window)}]", f"[{span(window)}] offset {span(window)}"
+    place = ", ".join(dict.fromkeys((naming.service, "job", "instance")))
+    coded = ", ".join(dict.fromkeys((naming.service, "job", "instance", naming.code)))
+    new = f"(min_over_time({whole}{within}) unless last_over_time({whole}{earlier}))"
+    usual = f"sum by ({place}) (rate({whole}{earlier})) * {pace.interval or window:g}"
+    some = f"{new} <= on ({place}) group_left () ({OFTEN:g} * {usual} + {FEW_REQUESTS:g})"
+    most = f"{new} <= on ({place}) group_left () ({BURST:g} * {usual} + {FEW:g})"
+    stays = f"(last_over_time({whole}{earlier}) unless on ({coded}) {new})"
+    return f"({some} and on ({place}) {stays})", f"({most})"
 
 
-def _rated(naming: Naming, services: Sequence[str], window: float) -> dict[str, str]:
-    only = matchers(naming, services)
-    both = f"{naming.service}, {naming.release}"
-    chosen = {
-        "rate": "",
-        "errors": f", {naming.code}=~{text_of(naming.failed)}",
-        "no_code": f', {naming.code}=""',
-        "strange": f', {naming.code}!="", {naming.code}!~{text_of(naming.told)}',
+def _rated(naming: Naming, services: Sequence[str], pace: Scraping) -> dict[str, str]:
+    """What the services counted per second by code, in series that stay and in those that began."""
+    within, window = f"[{span(pace.window)}]", f"{pace.window:g}"
+    only, by = matchers(naming, services), ", ".join((naming.service, naming.release))
+    born, new = _new(naming, services, pace)
+    return {
+        "rate": f"sum by ({by}, {naming.code}) (rate({naming.requests}{{{only}}}{within}))",
+        "born": f"sum by ({by}, {naming.code}) ({born} / {window})",
+        "new": f"sum by ({by}, {naming.code}) ({new} / {window})",
+        "bucket": f"sum by ({by}, le) (rate({naming.durations}{{{only}}}{within}))",
     }
-    whole = f"{naming.requests}{{{only}}}"
-    parts = {
-        name: f"sum by ({both}) {_grown(f'{naming.requests}{{{only}{more}}}', whole, naming, window)}"
-        for name, more in chosen.items()
-    }
-    return {**parts, "bucket": f"sum by ({both}, le) (rate({naming.durations}{{{only}}}[{span(window)}]))"}
 
 
 def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     """All figures of some services in one expression; an added label distinguishes them."""
-    parts = _rated(naming, services, pace.window)
+    parts = _rated(naming, services, pace)
     stamps = f"timestamp({naming.requests}{{{matchers(naming, services)}}})"
     parts["age"] = f"time() - max by ({naming.service}) ({stamps})"
     if pace.interval is not None and pace.interval > OWN_LOOK_BACK:
@@ -233,10 +234,10 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
 
 def hour_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     """The figures of some services as a chart needs them, for a range query."""
-    rated = _rated(naming, services, pace.window)
     by, within = naming.service, f"[{span(pace.window)}]"
+    rated = _rated(naming, services, pace)
     durations = f"rate({naming.durations}{{{matchers(naming, services)}}}{within})"
-    parts = {name: f"sum by ({by}) ({rated[name]})" for name in ("rate", "errors", "no_code", "strange")}
+    parts = {name: f"sum by ({by}, {naming.code}) ({rated[name]})" for name in ("rate", "born")}
     parts["p99"] = f"histogram_quantile({QUANTILE}, sum by ({by}, le) ({durations}))"
     return _joined(parts)
 

@@ -222,7 +222,10 @@ def tally_of(answers: Exposition) -> Tally:
     tally = Tally(spoiled=set(answers.spoiled), falling=answers.falling(), several=answers.several())
     tally.uncounted = answers.uncounted()
     histograms: defaultdict[tuple[str, str], Buckets] = defaultdict(dict)
-    for series, rate in answers.rates().items():
+    rates, unsure = answers.rates()
+    for series, rate in unsure.items():
+        tally.add_unsure((series.service, series.release), rate, series.code, answers.naming)
+    for series, rate in rates.items():
         pair = (series.service, series.release)
         if series.le is None:
             tally.add_rate(pair, rate, series.code, answers.naming)

@@ -52,6 +52,9 @@ _MISSING = {
 def judge_traffic(traffic: ServiceTraffic, objectives: Objectives) -> tuple[Health, str]:
     """Figures against objectives. Errors above the limit fail, slowness warns, missing figures are unknown."""
     ratio, message = counted_errors(traffic)
+    least = traffic.errors_at_least
+    if ratio is None and least is not None and least > objectives.error_ratio:
+        return Health.FAIL, f"5xx at least {percent(least)} > {percent(objectives.error_ratio)}"
     if ratio is None:
         return Health.UNKNOWN, message
     if ratio > objectives.error_ratio:
@@ -122,17 +125,20 @@ def _counted(traffic: ServiceTraffic) -> tuple[float | None, str]:
         return None, "request rate unknown"
     if traffic.rate == 0:
         return None, "no requests"
-    if traffic.errors_lack is Lack.NO_CODE:
-        message = f"error ratio unknown: some of its requests have no label `{traffic.code}`: set `code` of the monitor"
-        return None, message
     if traffic.errors_lack is not None:
-        message = (
-            f"error ratio unknown: label `{traffic.code}` is no HTTP status: set `errors` or `code` of the monitor"
-        )
-        return None, message
+        return None, f"error ratio unknown: {_untold_text(traffic.errors_lack, traffic.code)}"
     if traffic.error_ratio is None or not 0 <= traffic.error_ratio <= 1:
         return None, "error ratio unknown"
     return traffic.error_ratio, f"5xx {percent(traffic.error_ratio)} of {rate(traffic.rate, 'req')}"
+
+
+def _untold_text(lack: Lack, code: str) -> str:
+    """Why nobody knows which requests failed."""
+    if lack is Lack.NO_CODE:
+        return f"some of its requests have no label `{code}`: set `code` of the monitor"
+    if lack is Lack.NEW_SERIES:
+        return "new series have failed requests that may be older; known within a window"
+    return f"label `{code}` is no HTTP status: set `errors` or `code` of the monitor"
 
 
 def usable_traffic(world: World, monitor: str, service: str, now_mono: float) -> tuple[ServiceTraffic | None, str]:

@@ -182,6 +182,7 @@ class Lack(StrEnum):
     UNTIMED = "untimed"
     NO_CODE = "no code"
     STRANGE_CODE = "strange code"
+    NEW_SERIES = "new series"
     NO_UNIT = "no unit"
     FALLS = "falls"
     NO_COUNTER = "no counter"
@@ -233,8 +234,9 @@ class ServiceTraffic:
 
     `p99_beyond`: the p99 is at least `p99`, the highest finite bound of its histogram. `lack` is why there is no
     request rate, `p99_lack` why there is no p99; None also where there were no requests. `errors_lack` is why nobody
-    knows which requests failed; `code` is the label that should tell it. `missing` are the targets that the figures
-    lack: they are those of the others. `targets` is how many there are in all, 0 = not known. `mixed` are labels by
+    knows which requests failed, of which the share `errors_at_least` did, None = not known; `code` is the label that
+    should tell it. `missing` are the targets that the figures lack: they are those of the others. `targets` is how many
+    there are in all, 0 = not known. `mixed` are labels by
     which its series differ though they should tell nothing apart in one service, and their values.
     """
 
@@ -248,6 +250,7 @@ class ServiceTraffic:
     p99_lack: Lack | None = None
     scraping: Scraping | None = None
     errors_lack: Lack | None = None
+    errors_at_least: float | None = None
     code: str = "code"
     missing: tuple[MissingTarget, ...] = ()
     targets: int = 0

@@ -25,6 +25,8 @@ STAMPS = [[1795460000.0 + 15.0 * n, "1"] for n in range(10)]
 
 
 def series(figure: str, value: str, **labels: str) -> dict[str, Any]:
+    if figure == "rate":
+        labels = {"code": "200", **labels}
     return {"metric": {"recovery_figure": figure, **labels}, "value": [1795460000.0, value]}
 
 

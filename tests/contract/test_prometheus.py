@@ -30,8 +30,8 @@ async def test_prometheus_gives_figures_by_service_and_release(context: AdapterC
         context,
         AGE,
         series("rate", "30", **v1),
-        series("rate", "10", **v2),
-        series("errors", "4", **v2),
+        series("rate", "6", **v2),
+        series("rate", "4", code="503", **v2),
         *buckets({"0.1": "30", "+Inf": "30"}, **v1),
         *buckets({"0.1": "0", "0.5": "5", "+Inf": "10"}, **v2),
     )
@@ -45,26 +45,26 @@ async def test_prometheus_gives_figures_by_service_and_release(context: AdapterC
     assert reading.services["catalog"].lack is Lack.OLD
 
 
-@pytest.mark.parametrize("figure", ["rate", "errors"])
-async def test_trap_12_a_rate_that_is_no_number_leaves_no_figure(context: AdapterContext, figure: str) -> None:
+@pytest.mark.parametrize("code", ["200", "500"])
+async def test_trap_12_a_rate_that_is_no_number_leaves_no_figure(context: AdapterContext, code: str) -> None:
     v1, v2 = {"service": "checkout", "release": "v1"}, {"service": "checkout", "release": "v2"}
     reading = await figures(
-        context, AGE, series("rate", "30", **v1), series("rate", "9", **v2), series(figure, "NaN", **v2)
+        context, AGE, series("rate", "30", **v1), series("rate", "9", **v2), series("rate", "NaN", code=code, **v2)
     )
     checkout = reading.services["checkout"]
     assert (checkout.rate, checkout.error_ratio, checkout.lack) == (None, None, Lack.NOT_A_NUMBER)
 
 
-@pytest.mark.parametrize(("figure", "lack"), [("no_code", Lack.NO_CODE), ("strange", Lack.STRANGE_CODE)])
+@pytest.mark.parametrize(("code", "lack"), [("", Lack.NO_CODE), ("OK", Lack.STRANGE_CODE)])
 async def test_requests_that_do_not_tell_their_outcome_leave_no_error_ratio(
-    context: AdapterContext, figure: str, lack: Lack
+    context: AdapterContext, code: str, lack: Lack
 ) -> None:
     v1, v2 = {"service": "checkout", "release": "v1"}, {"service": "checkout", "release": "v2"}
-    rows = [AGE, series("rate", "30", **v1), series("rate", "9", **v2)]
-    checkout = (await figures(context, *rows, series(figure, "9", **v2))).services["checkout"]
+    rows = [AGE, series("rate", "30", **v1), series("rate", "5", **v2)]
+    checkout = (await figures(context, *rows, series("rate", "4", code=code, **v2))).services["checkout"]
     assert (checkout.rate, checkout.error_ratio, checkout.errors_lack) == (39.0, None, lack)
     assert [each.error_ratio for each in checkout.releases] == [0.0, None]
-    assert (await figures(context, *rows, series(figure, "0", **v2))).services["checkout"].error_ratio == 0.0
+    assert (await figures(context, *rows, series("rate", "0", code=code, **v2))).services["checkout"].error_ratio == 0.0
 
 
 @pytest.mark.parametrize(("share", "lack"), [("0.1", None), ("0.4", Lack.FALLS)])

@@ -79,6 +79,7 @@ def page(now: float) -> Iterator[str]:
     yield from each_failure(now)
     yield from environments(now)
     yield from without_suffix(now)
+    yield from appearing(now)
     yield from instances(now)
     yield from histograms(now)
     yield "# TYPE up gauge\n"
@@ -163,6 +164,21 @@ def each_failure(now: float) -> Iterator[str]:
                 yield f"http_requests_total{{{at}}} 1 {now + second:.3f}\n"
 
 
+def appearing(now: float) -> Iterator[str]:
+    """Failures of long ago, in series that were renamed, are there twice or only appear; and of now, in a new one."""
+    renamed = [("renamed", more, code) for more in ("", ',team="x"') for code in ("200", "500")]
+    twice = [("twice", more, code) for more in ("", ',replica="b"') for code in ("200", "500")]
+    for service, more, code in [*renamed, *twice, ("appear", "", "200"), ("appear", "", "500"), ("began", "", "500")]:
+        new = bool(more) or (service in ("appear", "began") and code == "500")
+        for second in range(-3 if new else -BEFORE, -3 if service == "renamed" and not more else AFTER):
+            at = f'service="{service}",release="v1",job="app",instance="{service}:1",code="{code}"{more}'
+            value = 10_000 + 100 * (second + BEFORE) if code == "200" else 400.0 if service == "appear" else 100.0
+            yield f"http_requests_total{{{at}}} {value} {now + second:.3f}\n"
+    for second in range(-BEFORE, AFTER):
+        at = 'service="began",release="v1",job="app",instance="began:1",code="200"'
+        yield f"http_requests_total{{{at}}} {100 * (second + BEFORE)} {now + second:.3f}\n"
+
+
 @pytest.fixture(scope="module")
 def past() -> Iterator[PastPrometheus]:
     folder = Path(tempfile.mkdtemp(prefix="recovery-cases-"))
@@ -192,6 +208,17 @@ async def test_series_that_hid_failures_hide_none(past: PastPrometheus) -> None:
         pytest.approx(0.2, rel=0.02),
         pytest.approx(50, rel=0.05),
     )
+
+
+async def test_sym_old_failures_in_new_series_fail_no_service(past: PastPrometheus) -> None:
+    """Series of three seconds ago; whether their failures are older is not known, but for one below the usual rate."""
+    window = 300
+    seen = (await read(past, "renamed", "twice", "appear", "began", window=window)).services
+    said = {name: (judge_traffic(each, Objectives())[0], each.errors_lack) for name, each in seen.items()}
+    assert said == dict.fromkeys(("renamed", "twice", "appear"), (Health.UNKNOWN, Lack.NEW_SERIES)) | {
+        "began": (Health.PASS, None)
+    }
+    assert seen["began"].error_ratio == pytest.approx(100 / (100 * window), rel=0.05)
 
 
 async def test_s03_targets_that_fell_silent_are_named_until_they_are_replaced(past: PastPrometheus) -> None:

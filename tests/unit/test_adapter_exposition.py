@@ -15,8 +15,9 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.monitors.exposition import Exposition, labels_of, samples
+from adapters.monitors.exposition import Exposition
 from adapters.monitors.figures import Naming, Tally
+from adapters.monitors.sample_lines import labels_of, samples
 from adapters.monitors.scrape import tally_of
 from state.errors import ReadFailure
 from state.world.readings import Scraping
@@ -191,7 +192,7 @@ def test_a_page_of_open_metrics_may_end_without_a_line_feed() -> None:
     answers = exposition()
     for at in range(2):
         answers.take(f'http_requests_total{{service="a"}} {at}\n# EOF'.encode(), float(at))
-    assert list(answers.rates().values()) == [1.0]
+    assert list(answers.rates()[0].values()) == [1.0]
 
 
 def test_a_page_of_braces_is_refused_quickly() -> None:
@@ -240,4 +241,4 @@ def test_the_last_samples_are_kept_to_tell_their_age() -> None:
         at = 1_795_460_000 - 600 + turn
         answers.take(f'http_requests_total{{service="a"}} {turn} {at}000\n'.encode(), 1000.0 + turn, at + 600.0)
         answers.forget(1000.0 + turn)
-    assert (answers.newest("a"), answers.services(), answers.rates()) == (402.0, {"a"}, {})
+    assert (answers.newest("a"), answers.services(), answers.rates()[0]) == (402.0, {"a"}, {})
