@@ -34,10 +34,9 @@ class Places:
         """Judge what has no `up`, as what is pushed to Prometheus, by its requests alone: it is gone when they are."""
         found = self._found.get(service, {})
         told = {place for figure in ("here", *LACKS) for place in found.get(figure, {})}
-        for figure, places in (("gone", self._counting.left(service)), ("new", self._counting.came(service))):
-            for place in places:
-                if place not in told:
-                    self.take(service, place, figure, since)
+        for place in self._counting.left(service):
+            if place not in told:
+                self.take(service, place, "gone", since)
 
     @property
     def gone(self) -> bool:
@@ -66,7 +65,10 @@ class Places:
         return replace(traffic, missing=tuple(missing[place] for place in sorted(missing)), targets=len(every))
 
     def _not_replaced(self, service: str) -> dict[Place, float]:
-        """The targets that are gone, but for as many as came anew: a rollout replaces every one."""
+        """The targets that are gone, but for as many as came anew: a rollout replaces every one. Where none is known
+        from before, as just after Prometheus' own start, nobody knows what is new."""
         found = self._found.get(service, {})
+        before = {*found.get("before", {}), *self._counting.before(service)}
+        new = {*found.get("here", {}), *self._counting.now(service)} - before if before else ()
         left = sorted(found.get("gone", {}).items(), key=lambda item: item[1])
-        return dict(left[len(found.get("new", {})) :])
+        return dict(left[len(new) :])

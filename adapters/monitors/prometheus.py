@@ -140,6 +140,7 @@ class Prometheus:
                     if figure == "several":
                         self._processes.tell(name, time.monotonic())
         for name in self._services:
+            self._survey.learn(name, counting.now(name))
             places.settle(name, now - self._survey.pace(name).limit)
         self._silent = places.silent()
         if places.gone:

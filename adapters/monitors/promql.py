@@ -258,7 +258,7 @@ def splits_query(naming: Naming, services: Sequence[str], seconds: float) -> str
 
 def place_queries(places: Collection[Place], limit: float) -> Iterator[str]:
     """What became of these scrape targets: `here` they had a good scrape within so many seconds, `down` none; `gone`
-    they were targets lately and are none now; `new` they were not before; `several` processes answer at them."""
+    they were targets lately and are none now; `before` they were some time ago; `several` processes answer at them."""
     ordered = sorted(places)
     for start in range(0, len(ordered), PLACES):
         some = ordered[start : start + PLACES]
@@ -271,7 +271,7 @@ def place_queries(places: Collection[Place], limit: float) -> Iterator[str]:
                 "here": f"({up} == 1)",
                 "down": f"({up} == 0)",
                 "gone": f"(max_over_time(up{only}[{span(GONE_WITHIN)}]) unless {up})",
-                "new": f"(({up} == 1) unless last_over_time(up{only}[{span(limit)}] offset {span(GONE_WITHIN)}))",
+                "before": f"last_over_time(up{only}[{span(limit)}] offset {span(GONE_WITHIN)})",
                 "several": f"(resets({started}{seen}) >= 2 and {apart})",
             }
         )

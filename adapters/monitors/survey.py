@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import pairwise
 from statistics import median
@@ -78,6 +78,10 @@ class Survey:
     def counted_at(self, place: Place) -> Iterator[str]:
         """The services whose requests were counted at a scrape target."""
         return (name for name, places in self._places.items() if place in places)
+
+    def learn(self, service: str, places: Collection[Place]) -> None:
+        """Targets that count a service, which an answer shows between two surveys: they may be silent at the next."""
+        self._places.setdefault(service, set()).update(places)
 
     def soon(self, now: float) -> None:
         """Have every service surveyed again, soon (monotonic seconds)."""

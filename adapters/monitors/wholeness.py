@@ -24,7 +24,7 @@ PLUS_INF = text_of("[+]?[iI]nf")
 
 
 def wholeness_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
-    """Of some services: the targets that count them, did so lately, and have begun to; observations/s that their
+    """Of some services: the targets that count them, did so lately, and did some time ago; observations/s that their
     histograms lack in `+Inf`; and where targets whose job has a histogram count requests that are in none."""
     only, within = matchers(naming, services), f"[{span(pace.window)}]"
     service, place = naming.service, ", ".join(dict.fromkeys((naming.service, "job", "instance")))
@@ -39,7 +39,7 @@ def wholeness_query(naming: Naming, services: Sequence[str], pace: Scraping) -> 
         {
             "counts": counts,
             "left": f"({places_query(naming, services, GONE_WITHIN)} unless {counts})",
-            "came": f"({counts} unless {places_query(naming, services, _lately(pace), before=GONE_WITHIN)})",
+            "before": places_query(naming, services, _lately(pace), before=GONE_WITHIN),
             "uneven": f"sum by ({service}) (({below} - {inf} > 0) or ({below} unless {inf}))",
             "untimed": f"count by ({service}) (({well} > 0 and on ({job}) {timed}) unless ({enough}))",
         }
@@ -70,9 +70,9 @@ class Counting:
         """Those that counted it lately and do not now."""
         return self._found.get((service, "left"), ())
 
-    def came(self, service: str) -> Collection[Place]:
-        """Those that count it and did not before."""
-        return self._found.get((service, "came"), ())
+    def before(self, service: str) -> Collection[Place]:
+        """Those that counted it some time ago."""
+        return self._found.get((service, "before"), ())
 
 
 def _lately(pace: Scraping) -> float:
