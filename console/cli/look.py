@@ -159,13 +159,16 @@ def _situation(seen: SeenView[OverviewView]) -> list[str]:
     """The sentence of the screen, then each cause with what waits for it and what to do next."""
     view, mono = seen.view, seen.hello.mono
     lines = [f"{view.health.value.upper()} {view.summary}"]
+    told: set[str] = set()
     for cause in seen.header.causes:
         lines.append(f"{cause.health.value.upper()} {cause.sentence(mono)}")
         if cause.victims:
             label = "waits for it" if cause.waited_for else "concerns"
             lines.append(f"  {label}: {', '.join(f'{v.name} ({v.why})' for v in cause.victims)}")
         if cause.next is not None:
-            lines.append(f"  next: {_next(cause.next)}")
+            step = _next(cause.next)
+            lines.append("  next: the same as above" if step in told else f"  next: {step}")
+            told.add(step)
     return lines
 
 

@@ -14,7 +14,7 @@ from console.tui.actions.registry import action_of
 from console.tui.glyphs import FAIL
 from console.tui.screens.base import MainScreen
 from console.tui.session import ChainCheck, Check, Navigation, Over, Recent, Session, Then, still_open
-from console.tui.text import cell
+from console.tui.text import begun, cell
 from state.api.messages import Accepted
 from state.api.views.header import HeaderView
 from state.errors import RecoveryError
@@ -234,7 +234,7 @@ class Navigator(Navigation):
 
         found = targets(action, self._session)
         empty = "there is nothing it could act on"
-        self._app.push_screen(FinderDialog(f"{action.title.capitalize()}: choose", found, empty=empty), self._run)
+        self._app.push_screen(FinderDialog(f"{begun(action.title)}: choose", found, empty=empty), self._run)
 
     def act_on(self, action: str, screen: str, table: str, key: str) -> None:
         """Go to a row and perform an action there, which says why when it does nothing."""

@@ -32,6 +32,11 @@ def labelled(label: str, value: str | Text, style: str = "") -> Text:
     return joined((f"{label} ", MUTED), value if isinstance(value, Text) else (value, style))
 
 
+def begun(title: str) -> str:
+    """With a large first letter, and all others as they are: `Repair DNS`."""
+    return title[:1].upper() + title[1:]
+
+
 def titled(title: str) -> Text:
     """A heading."""
     return cell(title, TITLE)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from console.tui.actions.base import Action, ActionContext, FormValues, Navigation
+from console.tui.text import begun
 from state.api.requests import PlanChange, PlanRunbook
 from state.api.views.causes import NextKind, NextStep, SubjectKind
 from state.api.views.header import HeaderView
@@ -58,7 +59,7 @@ def take(step: NextStep, ctx: ActionContext, navigator: Navigation) -> None:
         case NextKind.PLACE:
             navigator.open_screen(step.name)
         case NextKind.HAND:
-            navigator.explain(step.title.capitalize(), step.message)
+            navigator.explain(begun(step.title), step.message)
 
 
 def _runbook(step: NextStep, ctx: ActionContext, navigator: Navigation) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
 from console.tui.session import Over
+from console.tui.text import begun
 from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, Resume, Skip, Stop
 from state.api.run_states import UndoState
 from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
@@ -97,7 +98,7 @@ class RunControl(Action):
             ("state", f"{run.state.value}: {run.message}" if run.message else run.state.value),
             *facts,
         )
-        navigator.confirm(f"{self.title.capitalize()} {run.id}", told, lambda: navigator.send_control(run.id, request))
+        navigator.confirm(f"{begun(self.title)} {run.id}", told, lambda: navigator.send_control(run.id, request))
 
 
 class DecideRun(RunControl):
