@@ -165,10 +165,10 @@ class Naming(Entry):
 class Tally:
     """Rates by service and release as they are found; a missing key means no data. `spoiled` services have a counter
     that is not a number: the rest of it would be half a figure. `falling` services are counted by what falls again and
-    again, `several` by several processes at one address, `uncounted` by a gauge or a rate. `untold` requests are those
-    of which nobody knows whether they failed, and why. `uneven` are the observations/s that histograms lack in one of
-    their buckets, of `untimed` services some requests are in no histogram. `unsure` are failed requests/s of new
-    series that may have had them before."""
+    again, `several` by several processes at one address, `summed` by a sum that fell, `uncounted` by a gauge or a rate.
+    `untold` requests are those of which nobody knows whether they failed, and why. `uneven` are the observations/s that
+    histograms lack in one of their buckets, of `untimed` services some requests are in no histogram. `unsure` are
+    failed requests/s of new series that may have had them before."""
 
     rates: dict[Pair, float] = field(default_factory=dict)
     errors: dict[Pair, float] = field(default_factory=dict)
@@ -176,6 +176,7 @@ class Tally:
     spoiled: set[str] = field(default_factory=set)
     falling: set[str] = field(default_factory=set)
     several: set[str] = field(default_factory=set)
+    summed: set[str] = field(default_factory=set)
     uncounted: set[str] = field(default_factory=set)
     untold: dict[Pair, Lack] = field(default_factory=dict)
     uneven: dict[str, float] = field(default_factory=dict)
@@ -303,14 +304,16 @@ class Tally:
             return Lack.FEW_SAMPLES
         if scraping.age is None or not scraping.age <= scraping.limit:
             return Lack.OLD
-        if service in self.spoiled:
-            return Lack.NOT_A_NUMBER
-        if service in self.uncounted:
-            return Lack.NO_COUNTER
-        if service in self.several:
-            return Lack.SEVERAL
-        if service in self.falling:
-            return Lack.FALLS
+        flaws = (
+            (self.spoiled, Lack.NOT_A_NUMBER),
+            (self.uncounted, Lack.NO_COUNTER),
+            (self.summed, Lack.SUMMED),
+            (self.several, Lack.SEVERAL),
+            (self.falling, Lack.FALLS),
+        )
+        for services, lack in flaws:
+            if service in services:
+                return lack
         return None if rated else Lack.FEW_SAMPLES
 
     def _release(self, pair: Pair, naming: Naming, *, timed: bool) -> ReleaseTraffic:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from adapters.monitors.figures import FEW_REQUESTS, Naming, Tally
 from adapters.monitors.histograms import TIMED
+from adapters.monitors.processes import KEPT
 from adapters.monitors.promql import (
     FIGURE,
     GONE_WITHIN,
@@ -25,7 +26,8 @@ PLUS_INF = text_of("[+]?[iI]nf")
 
 def wholeness_query(naming: Naming, services: Sequence[str], pace: Scraping) -> str:
     """Of some services: the targets that count them, did so lately, and did some time ago; observations/s that their
-    histograms lack in `+Inf`; and where targets whose job has a histogram count requests that are in none."""
+    histograms lack in `+Inf`; where targets whose job has a histogram count requests that are in none; and series of no
+    target, as those that a rule sums, that fell or ended: what a lost target had counted may be missing in them."""
     only, within = matchers(naming, services), f"[{span(pace.window)}]"
     service, place = naming.service, ", ".join(dict.fromkeys((naming.service, "job", "instance")))
     job = ", ".join(dict.fromkeys((naming.service, "job")))
@@ -34,12 +36,16 @@ def wholeness_query(naming: Naming, services: Sequence[str], pace: Scraping) -> 
     well = f"sum by ({place}) (rate({naming.requests}{{{only}, {naming.code}!~{text_of(naming.failed)}}}{within}))"
     timed = f"sum by ({place}) ({last})"
     enough = f"{timed} >= {TIMED:g} * ({well} - {FEW_REQUESTS / pace.window:g})"
+    summed = f'{naming.requests}{{{only}, instance=""}}'
+    fell = f"resets({summed}[{span(KEPT)}]) > 0"
+    ended = f"last_over_time({summed}[{span(KEPT)}]) unless last_over_time({summed}[{span(_lately(pace))}])"
     counts = places_query(naming, services, _lately(pace))
     return at_once(
         {
             "counts": counts,
             "left": f"({places_query(naming, services, GONE_WITHIN)} unless {counts})",
             "before": places_query(naming, services, _lately(pace), before=GONE_WITHIN),
+            "summed": f"count by ({service}) (({fell}) or ({ended}))",
             "uneven": f"sum by ({service}) (({below} - {inf} > 0) or ({below} unless {inf}))",
             "untimed": f"count by ({service}) (({well} > 0 and on ({job}) {timed}) unless ({enough}))",
         }
@@ -57,6 +63,8 @@ class Counting:
             place = row.labels.get("job", ""), row.labels.get("instance", "")
             if figure == "uneven":
                 tally.add_uneven(service, row.value)
+            elif figure == "summed":
+                tally.summed.add(service)
             elif figure == "untimed":
                 tally.untimed.add(service)
             elif place[1]:

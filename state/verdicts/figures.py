@@ -37,6 +37,10 @@ _NO_RATE = {
         "its counters fall and do not begin at 0, so its answers come from several processes:"
         " scrape each instance by its own address"
     ),
+    Lack.SUMMED: (
+        "its series name no instance and fell or ended, so a lost target may be missing in them:"
+        " name the metric that each instance has in `requests` of the monitor"
+    ),
     Lack.WAITING: WAITING,
 }
 

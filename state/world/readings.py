@@ -187,6 +187,7 @@ class Lack(StrEnum):
     FALLS = "falls"
     NO_COUNTER = "no counter"
     SEVERAL = "several"
+    SUMMED = "summed"
     DOWN = "down"
     GONE = "gone"
     NO_LONGER = "no longer"

@@ -80,6 +80,7 @@ def page(now: float) -> Iterator[str]:
     yield from environments(now)
     yield from without_suffix(now)
     yield from appearing(now)
+    yield from recorded(now)
     yield from instances(now)
     yield from histograms(now)
     yield "# TYPE up gauge\n"
@@ -120,6 +121,17 @@ def instances(now: float) -> Iterator[str]:
         for second in range(-BEFORE if instance != "moved:2" else -65, end):
             at = f'service="{service}",release="v1",job="{job}",instance="{instance}",code="{code}"'
             yield f"http_requests_total{{{at}}} {50 * (second + BEFORE)} {now + second:.3f}\n"
+
+
+def recorded(now: float) -> Iterator[str]:
+    """Sums of two instances without a label of theirs: one ended a minute ago, of which one code or all was counted."""
+    for service, code, lost in (("sum", "200", 40), ("sum", "500", 10), ("part", "200", 0), ("part", "500", 50)):
+        for second in range(-BEFORE, -60 if service == "part" and lost else AFTER):
+            both = lost * (second + BEFORE) if second < -60 else 0
+            at = f'service="recorded_{service}",code="{code}"'
+            yield f"http_requests_total{{{at}}} {50 * (second + BEFORE) + both} {now + second:.3f}\n"
+    for second in range(-BEFORE, AFTER):
+        yield f'http_requests_total{{service="recorded_well",code="200"}} {50 * (second + BEFORE)} {now + second:.3f}\n'
 
 
 def timed_places() -> Iterator[tuple[str, str]]:
@@ -244,6 +256,14 @@ async def test_an_instance_that_pushed_its_requests_is_missed_until_it_is_replac
     told = {name: [(lost.target, lost.lack) for lost in each.missing] for name, each in seen.items()}
     assert told == {"pushed": [("otlp pushed:2", Lack.GONE)], "moved": []}
     assert (seen["pushed"].targets, seen["moved"].error_ratio) == (2, 0.0)
+
+
+async def test_comp_02_a_recorded_sum_that_lost_an_instance_is_unknown(past: PastPrometheus) -> None:
+    seen = (await read(past, "recorded_sum", "recorded_part", "recorded_well")).services
+    assert [each.lack for each in seen.values()] == [Lack.SUMMED, Lack.SUMMED, None]
+    assert seen["recorded_well"].error_ratio == 0.0
+    health, message = judge_traffic(seen["recorded_sum"], Objectives())
+    assert (health, "name the metric that each instance has" in message) == (Health.UNKNOWN, True)
 
 
 async def test_sym_no_p99_of_histograms_that_lack_what_was_counted(past: PastPrometheus) -> None:
