@@ -73,7 +73,6 @@ class Exposition:
         self._falls: dict[bytes, int] = {}
         """A bit for each of a request counter's last steps, 1 where it fell, behind a leading 1."""
         self._type = re.compile(rb"^#[ \t]+TYPE[ \t]+" + naming.requests.encode() + rb"[ \t]+(\w+)", re.MULTILINE)
-        self._counts_up: bool | None = None
         self.spoiled: set[str] = set()
         """The services of which a request counter of the last answer is not a number."""
         self.spoiled_buckets: set[SampleSeries] = set()
@@ -85,8 +84,7 @@ class Exposition:
         """
         body = body.removeprefix(BOM)
         check_page(body, media)
-        self._counts_up = self.naming.counts_up([kind.decode().lower() for kind in self._type.findall(body)])
-        if self._counts_up is False:
+        if self.naming.counts_up([kind.decode().lower() for kind in self._type.findall(body)]) is False:
             raise ReadFailure(Trouble.ERROR, f"{self.naming.requests} is a gauge and no counter: check `requests`")
         try:
             values, stamps, started = self._values(body)
@@ -155,9 +153,7 @@ class Exposition:
         return found
 
     def uncounted(self) -> set[str]:
-        """The services of which a request counter has parts of a request, where nothing says that it is a counter."""
-        if self._counts_up:
-            return set()
+        """The services of which a request counter has parts of a request, whatever its type or its name says."""
         broken = {key for answer in self._ring for key, value in answer.values.items() if value % 1}
         return {self._known[key].service for key in broken if self._known[key].le is None}
 

@@ -31,8 +31,10 @@ COUNTING, UNSAID = frozenset({"counter", "histogram", "summary"}), frozenset({""
 """Declared types of metrics that count up, and those that say nothing."""
 COUNTERS = ("_total", "_count", "_sum", "_bucket")
 """How the names of counters end."""
-RATES = re.compile(r":(rate|irate|increase|delta|idelta|deriv|avg|ratio)[^:]*$")
-"""How the name of a recording rule ends whose result does not count up."""
+RATES = re.compile(
+    r":(rate|irate|increase|delta|idelta|deriv|avg|ratio)[^:]*$|[_:](i?rate|increase|i?delta)?\d+[smhd](?=[_:]|$)"
+)
+"""What the name of a recording rule has whose result does not count up: how it was computed, or over how long."""
 LEAST = 10.0
 """Seconds below which neither window nor limit follows the interval: a poll may come late."""
 FALLS_LOOKED_AT = 20

@@ -17,7 +17,7 @@ from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Single
 from adapters.monitors.figures import FALLING_SHARE, Naming, Tally, ratio
 from adapters.monitors.places import Places, Silent
-from adapters.monitors.processes import ProcessWatch
+from adapters.monitors.processes import KEPT, ProcessWatch
 from adapters.monitors.promql import (
     FIGURE,
     NOW,
@@ -69,6 +69,8 @@ class Prometheus:
         self._services = tuple(services)
         self._survey = Survey(self._api, naming, self._services)
         self._processes = ProcessWatch()
+        self._broken: dict[str, float] = {}
+        """Until when a service has a counter with parts of a request: its values are whole at times."""
         self._clock = ServerClock()
         self._silent: Silent = {}
         self._background: asyncio.Task[None] | None = None
@@ -105,8 +107,7 @@ class Prometheus:
         scrapings.update({name: self._survey.pace(name, _sum(ages.get(name), old)) for name in paces})
         if self._survey.counts_up is False:
             tally.uncounted = set(self._services)
-        elif self._survey.counts_up:
-            tally.uncounted.clear()
+        tally.uncounted |= {name for name, until in self._broken.items() if time.monotonic() < until}
         tally.several = self._processes.several(time.monotonic())
         if time.monotonic() - self._last > GAP:
             self._look_back, self._next_look = True, 0.0
@@ -223,7 +224,7 @@ class Prometheus:
         elif figure == "several":
             self._processes.tell(service, time.monotonic())
         elif figure == "broken":
-            tally.uncounted.add(service)
+            self._broken[service] = time.monotonic() + KEPT
         elif figure == "falls" and value >= FALLING_SHARE:
             tally.falling.add(service)
         elif figure in ("rate", "born"):

@@ -226,8 +226,8 @@ def figures_query(naming: Naming, services: Sequence[str], pace: Scraping) -> st
         f"{3 * (pace.interval or 0.0) / looked:g} * increase({counters}{seen})"  # a restarted one has little at first
     )
     fell = f"(resets({counters}{seen}) > 0 and min_over_time({counters}{seen}) > {FEW:g} + {most})"
-    if naming.counts_up(()) is None:
-        parts["broken"] = f"count by ({naming.service}) (sum_over_time({counters}{seen}) % 1 != 0)"
+    broken = (f"({over}_over_time({counters}{seen}) % 1 > 0)" for over in ("sum", "max"))
+    parts["broken"] = f"count by ({naming.service}) ({' or '.join(broken)})"
     parts["several"] = f"count by ({naming.service}) {fell}"
     return at_once(parts)
 

@@ -84,7 +84,12 @@ async def test_what_falls_often_is_no_counter(context: AdapterContext, share: st
         ("http_requests_total", ["gauge", "counter"], False, None),
         ("requests", None, False, None),
         ("requests", None, True, Lack.NO_COUNTER),
-        ("requests", ["counter"], True, None),
+        ("requests", ["counter"], True, Lack.NO_COUNTER),
+        ("requests", ["counter"], False, None),
+        ("http_requests_total", ["counter"], True, Lack.NO_COUNTER),
+        ("svc_requests_5m_total", None, False, Lack.NO_COUNTER),
+        ("svc:http_requests_rate5m_sum", None, False, Lack.NO_COUNTER),
+        ("svc_requests_5m_total", ["counter"], False, None),
         ("requests", ["gauge"], False, Lack.NO_COUNTER),
         ("job:http_requests:rate5m", None, False, Lack.NO_COUNTER),
         ("job:http_requests:sum", None, False, None),
@@ -188,8 +193,8 @@ async def test_real_prometheus_and_scrape_agree(context: AdapterContext, running
         while await reader.readuntil(b"\r\n\r\n"):
             spent = time.monotonic() - began
             lines = [
-                f'http_requests_total{{service="checkout",release="v1",code="200"}} {spent * 90}',
-                f'http_requests_total{{service="checkout",release="v2",code="500"}} {spent * 10}',
+                f'http_requests_total{{service="checkout",release="v1",code="200"}} {int(spent * 90)}',
+                f'http_requests_total{{service="checkout",release="v2",code="500"}} {int(spent * 10)}',
             ]
             for release, share in (("v1", 90), ("v2", 10)):
                 for le, part in (("0.1", 0.5), ("0.3", 1.0), ("+Inf", 1.0)):

@@ -59,8 +59,9 @@ SERVICES: dict[str, Callable[[int, str], float]] = {
 WITHOUT_SUFFIX: dict[str, Callable[[int, str], float]] = {
     "odd_rate": lambda second, code: 5.0 if code == "500" else 10 + (second + BEFORE) / 60,
     "odd_count_of_requests": steady,
+    "odd_rates_total": lambda second, code: 5.0 if code == "500" else 10 + (second + BEFORE) / 60,
 }
-"""A rate that somebody recorded, of which a third fails, and a counter that is not called one."""
+"""A rate that somebody recorded, of which a third fails, and a counter that is not called one; the other way round."""
 
 
 def page(now: float) -> Iterator[str]:
@@ -285,14 +286,18 @@ async def test_sym_no_p99_of_histograms_that_lack_what_was_counted(past: PastPro
     assert judge_traffic(seen["mixinf"], slow) == (Health.UNKNOWN, "p99 unknown: its buckets do not add up")
 
 
-async def test_10_a_recorded_rate_that_rises_is_no_counter(past: PastPrometheus) -> None:
-    (seen,) = (await read(past, "odd", requests="odd_rate")).services.values()
+@pytest.mark.parametrize("requests", ["odd_rate", "odd_rates_total"])
+async def test_10_a_recorded_rate_that_rises_is_no_counter(past: PastPrometheus, requests: str) -> None:
+    (seen,) = (await read(past, "odd", requests=requests)).services.values()
     assert (seen.lack, seen.rate) == (Lack.NO_COUNTER, None)
     verdict, message = judge_traffic(seen, Objectives())
     assert (verdict, message.partition(":")[0]) == (
         Health.UNKNOWN,
         "what counts its requests is a gauge or a rate, and no counter",
     )
+
+
+async def test_10_a_counter_needs_not_be_called_one(past: PastPrometheus) -> None:
     (counted,) = (await read(past, "odd", requests="odd_count_of_requests")).services.values()
     assert counted.error_ratio == pytest.approx(0.2, rel=0.02)
 
