@@ -70,6 +70,19 @@ def flip(lab: LabClient, truth: Truth) -> Target:
     return Target("backend.flip", args, TRAFFIC, read, lambda was: (0, 100), 2, prepare=reset, reset=reset)
 
 
+def weights(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        servers = await truth.servers("east", "checkout")
+        return servers["blue"][0], servers["green"][0]
+
+    async def reset() -> None:
+        for server, weight in (("blue", 100), ("green", 0)):
+            assert (await truth.haproxy("east", f"set server checkout/{server} weight {weight}")).strip() == ""
+
+    args = {"balancer": "edge-east", "backend": "checkout", "weights": {"blue": 60, "green": 40}}
+    return Target("backend.weights", args, TRAFFIC, read, lambda was: (60, 40), 2, prepare=reset, reset=reset)
+
+
 def switchover(lab: LabClient, truth: Truth) -> Target:
     """Done when there is one writer more recent by exactly one timeline, on another node."""
     began: list[str] = []
@@ -128,6 +141,7 @@ MAKERS: dict[str, Make] = {
     "server.drain": drain,
     "server.ready": ready,
     "backend.flip": flip,
+    "backend.weights": weights,
     "database.switchover": switchover,
     "fault.inject": inject,
     "fault.lift": lift,
@@ -141,7 +155,7 @@ def test_no_kind_and_no_point_is_left_out() -> None:
 
 @pytest.mark.parametrize("point", FAULT_POINTS)
 async def test_weight_and_flip(lab: LabClient, truth: Truth, point: str) -> None:
-    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (weight, flip)))
+    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (weight, flip, weights)))
 
 
 @pytest.mark.parametrize("point", ["after_intent", "after_effect"])
