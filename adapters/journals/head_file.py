@@ -6,11 +6,11 @@ about a second after an entry, so it never names one that was not durable.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters.journals.small_file import replace_file
 from state.errors import JournalUnavailable
 
 LINE = re.compile(r"([0-9]{1,18}) ([0-9a-f]{64})\n")
@@ -44,12 +44,7 @@ class HeadFile:
 
     def write(self, seq: int, digest: bytes) -> None:
         """Name the last entry. Raises JournalUnavailable."""
-        fresh = self.path.with_suffix(".head-new")
         try:
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-                file.write(f"{seq} {digest.hex()}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
+            replace_file(self.path, f"{seq} {digest.hex()}\n")
         except OSError as error:
             raise JournalUnavailable(f"{self.path}: {error.strerror}") from error

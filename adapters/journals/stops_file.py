@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from adapters.journals.small_file import replace_file
 
 RUN = re.compile(r"R-[0-9]{1,18}")
 LONGEST = 65_536
@@ -20,16 +21,11 @@ class StopsFile:
 
     def keep(self, runs: Sequence[str]) -> bool:
         """Name these runs and no other; whether they are durable. Without runs the file is removed."""
-        fresh = self.path.with_suffix(".stops-new")
         try:
-            if not runs:
+            if runs:
+                replace_file(self.path, "".join(f"{run}\n" for run in runs))
+            else:
                 self.path.unlink(missing_ok=True)
-                return True
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-                file.write("".join(f"{run}\n" for run in runs))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
         except OSError:  # the disk that refuses the journal may refuse this too: whoever stops a run is told
             return False
         return True
