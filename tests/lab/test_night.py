@@ -17,6 +17,7 @@ import pytest
 from adapters.lab.client import LabClient
 from state.detection.observations import AlertFired, AlertResolved, LeaderChanged, NodeBack, NodeLost
 from state.engine.events import EngineStarted, Heartbeat
+from state.health import Health
 from state.journal.events import Body, Observation
 from tests.contract.test_engine_metrics import board_queries, promtool
 from tests.support.real_engine import RealEngine, engine_home, lab_estate, until
@@ -46,6 +47,21 @@ async def told(engine: RealEngine, since: int, *kinds: str, seconds: float = 240
         return {*kinds} <= {b.kind for b in observed(engine, since)}
 
     await until(there, seconds, lambda: f"{kinds}: {[b.line for b in observed(engine, since)]}")
+
+
+async def calm(engine: RealEngine) -> None:
+    """Wait until all is well again, and nothing was observed for a while: what is still broken begins no second time."""
+
+    async def there() -> bool:
+        overview = await engine.client.view("overview")
+        header = await engine.client.view("header")
+        seen = newest(engine)
+        if overview.health is not Health.PASS or header.causes:
+            return False
+        await asyncio.sleep(CALM)
+        return newest(engine) == seen
+
+    await until(there, 300, "it does not become calm")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +112,7 @@ async def test_each_fault_is_what_the_journal_observed(
     ends: tuple[str, ...],
     more: set[str],
 ) -> None:
-    await asyncio.sleep(CALM)
+    await calm(engine)
     since = newest(engine)
     await lab.inject(fault, target, HOLDS)
     await told(engine, since, *begins)

@@ -330,8 +330,8 @@ class Comparison:
         try:
             compare(frame, topic, self.size[0])
         except AssertionError:
-            why = traceback.format_exc(limit=-2)
-            self.wrong.append(f"{self.size}, {topic}, {whose}: {why}\n" + "\n".join(frame.lines))
+            painted = "\n".join(line.rstrip() for line in frame.lines if line.strip())
+            self.wrong.append(f"{painted}\n{self.size}, {topic}, {whose}: {traceback.format_exc(limit=-2)}")
             return False
         return True
 

@@ -178,14 +178,20 @@ def _cells_agreed(cells: Sequence[CellWatch], before: Sequence[Found]) -> None:
     """The consoles were compared meanwhile, and nothing differed."""
     now = [watch.found() for watch in cells]
     for found in now:
-        assert not found.wrong, found.wrong[0]
+        nothing_differed(found)
     assert sum(found.frames for found in now) > sum(found.frames for found in before)
+
+
+def nothing_differed(found: Found) -> None:
+    """The first difference stands last in the output, without the frames of all others."""
+    if found.wrong:
+        pytest.fail(f"{len(found.wrong)} frames differ, the first one:\n{found.wrong[0]}", pytrace=False)
 
 
 def test_both_consoles_were_compared_with_documents_of_the_verbs(watched: Watched) -> None:
     for watch in watched.cells:
         found = watch.found()
-        assert not found.wrong, found.wrong[0]
+        nothing_differed(found)
         assert found.frames > found.documents > 0
 
 
