@@ -50,7 +50,7 @@ async def told(engine: RealEngine, since: int, *kinds: str, seconds: float = 240
 
 
 async def calm(engine: RealEngine) -> None:
-    """Wait until all is well again, and nothing was observed for a while: what is still broken begins no second time."""
+    """Wait until all is well again, and nothing was observed for a while: what is broken begins only once."""
 
     async def there() -> bool:
         overview = await engine.client.view("overview")
