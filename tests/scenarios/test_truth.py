@@ -193,6 +193,7 @@ def test_both_consoles_were_compared_with_documents_of_the_verbs(watched: Watche
         found = watch.found()
         nothing_differed(found)
         assert found.frames > found.documents > 0
+        assert len(found.passing) * 20 < found.frames, found.passing[0]
 
 
 def _sentence(terminal: Terminal) -> str:
