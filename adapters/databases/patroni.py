@@ -61,6 +61,10 @@ class PatroniNode:
         body = {"leader": leader, "candidate": candidate}
         return await self._actor.send("POST", "/switchover", body, deadline=deadline)
 
+    async def restart(self, deadline: float) -> Reply:
+        """Request a restart of its server, once, on the condition that it is a replica."""
+        return await self._actor.send("POST", "/restart", {"role": "replica"}, deadline=deadline)
+
     async def history(self, deadline: float) -> list[Any]:
         """Rows of timeline, the position where it ended, and why. Raises ReadFailure."""
         rows = json.loads(await self._reader.get("/history", deadline=deadline))
@@ -86,7 +90,7 @@ class PatroniNode:
 
 
 class PatroniCluster:
-    """Fulfils Database, CanSwitchOver and CanTellFork."""
+    """Fulfils Database, CanSwitchOver, CanRestart and CanTellFork."""
 
     def __init__(self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]) -> None:
         self.name = name
@@ -146,6 +150,16 @@ class PatroniCluster:
         reply = await self._managers[leader].switch_over(leader, candidate, deadline)
         return judge(reply, candidate)
 
+    async def restart(self, node: str, *, deadline: float) -> Receipt:
+        """POST /restart to the node's own API, once; a node that leads refuses it.
+
+        Receipt code: `restarted`. Raises EffectRefused (`unreachable`, `unknown-name`, `bad-request-400`, `denied-401`,
+        `denied-403`, `role-503`) and EffectUnknown (`failed-503`, `reset`, `timeout`, `redirect`, `answer-<status>`).
+        """
+        if node not in self._managers:
+            raise EffectRefused(f"{node} is not a node of {self.name}", "unknown-name")
+        return judge_restart(await self._managers[node].restart(deadline))
+
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
         """Where `timeline` left its parent, from the manager's history. Raises ReadFailure."""
         try:
@@ -187,6 +201,22 @@ def judge(reply: Reply, candidate: str) -> Receipt:
     if status == 503:
         code = "failed-503" if message.lower().endswith("failed") else "status-unknown-503"
         raise EffectUnknown(message or "no reason given", code)
+    raise EffectUnknown(f"answer {status}: {message}", f"answer-{status}")
+
+
+def judge_restart(reply: Reply) -> Receipt:
+    """What a complete answer to POST /restart means (Patroni, api.py `do_POST_restart`, ha.py `restart`)."""
+    status, message = reply.status, reply.text
+    if status == 200:
+        return Receipt("restarted", message)
+    if status == 503 and "conditions are not satisfied" in message:
+        raise EffectRefused(f"{message}: it is not a replica", "role-503")
+    if status in (401, 403):
+        raise EffectRefused(message or "not allowed", f"denied-{status}")
+    if status == 400:
+        raise EffectRefused(message or "bad request", "bad-request-400")
+    if status == 503:
+        raise EffectUnknown(message or "no reason given", "failed-503")
     raise EffectUnknown(f"answer {status}: {message}", f"answer-{status}")
 
 

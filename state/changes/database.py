@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.sight import look
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, ReadFailure
 from state.estate.model import Estate, Name
@@ -21,9 +20,6 @@ from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
-from state.world.observed import Observed
-from state.world.readings import PatroniReading, PostgresReading, Reading
-from state.world.world import World
 
 
 class SwitchoverArgs(BaseModel):
@@ -32,24 +28,6 @@ class SwitchoverArgs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     database: Name
     to: Name | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """One fresh reading of all nodes: by the server and by its manager, None without an answer."""
-
-    servers: Mapping[str, PostgresReading | None]
-    members: Mapping[str, PatroniReading | None]
-
-    @property
-    def writable(self) -> tuple[str, ...]:
-        """Nodes whose own server accepts writes."""
-        return tuple(n for n, r in self.servers.items() if r is not None and not r.in_recovery)
-
-    @property
-    def leaders(self) -> tuple[str, ...]:
-        """Nodes whose manager says they lead."""
-        return tuple(n for n, m in self.members.items() if m is not None and m.role in ("primary", "leader"))
 
 
 class Switchover:
@@ -83,43 +61,12 @@ class Switchover:
         """Scope, system identifier and leader, over the connection that will act."""
         return await self.database.identify(deadline=deadline)
 
-    async def look(self, deadline: float) -> Sight:
-        """Read every node, server and manager, at the same time."""
-        nodes = tuple(self.database.nodes)
-
-        async def server(node: str) -> PostgresReading | None:
-            try:
-                return await self.database.read_node(node, deadline=deadline)
-            except ReadFailure:
-                return None
-
-        async def member(node: str) -> PatroniReading | None:
-            try:
-                return await self.database.read_member(node, deadline=deadline)
-            except ReadFailure:
-                return None
-
-        servers, members = await asyncio.gather(
-            asyncio.gather(*(server(n) for n in nodes)), asyncio.gather(*(member(n) for n in nodes))
-        )
-        return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(nodes, members, strict=True)))
-
-    def _world(self, sight: Sight) -> World:
-        """A world of these readings, so that the verdicts of the screens can judge it."""
-        world = World()
-        for role, found in (("postgres", sight.servers), ("patroni", sight.members)):
-            for node, reading in found.items():
-                key = f"{role}:{self.name}/{node}"
-                seen: Observed[Reading] = Observed(key, limit=1.0)
-                world.observed[key] = seen if reading is None else seen.succeeded(reading, 0.0, 0.0)
-        return world
-
     async def preview(self, *, deadline: float) -> Preview:
         """Leader before and after, what the candidate lacks, and every obstacle that the manager would not report."""
         if self.wanted is not None and self.wanted not in self.database.nodes:
             raise not_found(f"node of {self.name}", self.wanted, self.database.nodes)
-        sight = await self.look(deadline)
-        cluster = cluster_verdict(self.name, self.entry, self._world(sight), 0.0)
+        sight = await look(self.database, deadline)
+        cluster = cluster_verdict(self.name, self.entry, sight.world(self.name), 0.0)
         leader = self._led or (sight.writable[0] if len(sight.writable) == 1 else "")
         candidate = self.wanted or self._best(cluster)
         already = bool(leader) and leader == candidate
@@ -189,9 +136,9 @@ class Switchover:
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Which node accepts writes now, on which timeline, as the servers and the managers report."""
-        sight = await self.look(deadline)
+        sight = await look(self.database, deadline)
         old, wanted, timeline = facts["leader"], facts["candidate"], facts["timeline"] or 0
-        evidence = tuple(describe(n, sight) for n in self.database.nodes)
+        evidence = tuple(sight.describe(n) for n in self.database.nodes)
         writable = sight.writable
         if len(writable) > 1:
             return ReadBack(Finding.PARTIAL, (f"two nodes accept writes: {', '.join(writable)}", *evidence))
@@ -239,16 +186,6 @@ def _loss_note(lag: int | None, candidate: str, *, later: bool) -> str:
     if not lag:
         return f"{candidate} has all of the leader's WAL"
     return f"{candidate} lacks this much WAL now; the switchover waits for it"
-
-
-def describe(node: str, sight: Sight) -> str:
-    """One node in one line, from its server and its manager."""
-    server, member = sight.servers.get(node), sight.members.get(node)
-    if server is None:
-        said = "server does not answer"
-    else:
-        said = f"server {'standby' if server.in_recovery else 'accepts writes'}, timeline {server.timeline}"
-    return f"{node}: {said}; manager says {member.role if member else 'nothing'}"
 
 
 def _switchover(args: SwitchoverArgs, estate: Estate, outside: Outside) -> Switchover:

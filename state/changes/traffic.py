@@ -20,7 +20,7 @@ from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerStat
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
-from state.verdicts.traffic import ServerEffect, after_effect, floor_after, state_word
+from state.verdicts.traffic import ServerEffect, admin_state, after_effect, floor_after, state_word
 from state.world.readings import Server
 
 
@@ -199,26 +199,34 @@ class SetWeight(BackendChange):
         return ReadBack(finding, evidence, leaves=self.leaves((server,)))
 
 
+STATE_VERBS: Mapping[ServerState, tuple[str, str]] = {
+    "drain": ("Drain", "drain {}"),
+    "maint": ("Put into maintenance", "put {} into maintenance"),
+    "ready": ("Return to rotation", "return {} to rotation"),
+}
+"""The words of a title and of a verb for each state."""
+
+
 class SetState(BackendChange):
-    """Take one server out of rotation (drain) or back (ready)."""
+    """Take one server out of rotation (drain), out of all traffic (maint), or back (ready)."""
 
     def __init__(
         self, spec: ChangeSpec, args: ServerArgs, estate: Estate, balancer: Balancer, state: ServerState
     ) -> None:
         super().__init__(spec, args, estate, balancer)
         self.server, self.state = args.server, state
-        drain = state == "drain"
-        self.title = f"{'Drain' if drain else 'Return to rotation'} {self.name}/{args.server}"
-        self.verb = f"drain {args.server}" if drain else f"return {args.server} to rotation"
+        title, verb = STATE_VERBS[state]
+        self.title = f"{title} {self.name}/{args.server}"
+        self.verb = verb.format(args.server)
 
     async def preview(self, *, deadline: float) -> Preview:
         """State before and after, sessions that continue, and who serves afterwards."""
         servers = await self.servers(deadline)
         server = self.one(servers, self.server)
-        draining = self.state == "drain"
         effects = {self.server: ServerEffect(state=self.state)}
         subject = f"{self.name}/{self.server}"
-        going_on = f"{server.sessions} sessions continue until they end" if draining and server.sessions else ""
+        open_ones = self.state != "ready" and server.sessions
+        going_on = f"{server.sessions} sessions continue until they end" if open_ones else ""
         return Preview(
             verb=self.verb,
             diffs=(Diff(subject, state_word(server), self.state),),
@@ -226,10 +234,22 @@ class SetState(BackendChange):
             rules=(self.floor_rule(servers, effects),),
             warnings=(CardWarning(WarningKind.EFFECT, subject, going_on),) if going_on else (),
             sessions_cut=0,
-            undo=ChangeSpec("server.ready" if draining else "server.drain", self.spec.args),
-            already=server.drained == draining and not server.maintenance,
+            undo=ChangeSpec(f"server.{self._before_it(server)}", self.spec.args),
+            already=self._reached(server),
             leaves=self.would_leave(effects),
         )
+
+    def _reached(self, server: Server) -> bool:
+        """Whether it has the state; maintenance hides whether it is drained as well."""
+        if self.state == "maint":
+            return server.maintenance
+        return server.drained == (self.state == "drain") and not server.maintenance
+
+    def _before_it(self, server: Server) -> ServerState:
+        """The state an undo gives back; where nothing would change, the opposite of what was asked for."""
+        if self._reached(server):
+            return "drain" if self.state == "ready" else "ready"
+        return cast("ServerState", admin_state(server))
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
         """Send the state once."""
@@ -241,8 +261,7 @@ class SetState(BackendChange):
         """Done when the admin state shows it."""
         server = self.one(await self.servers(deadline), self.server)
         evidence = (f"{self.name}/{self.server} reads {state_word(server)}, {server.sessions} sessions",)
-        reached = server.drained == (self.state == "drain") and not server.maintenance
-        if reached:
+        if self._reached(server):
             return ReadBack(Finding.DONE, evidence, leaves=self.leaves((server,)))
         before = facts["servers"].get(self.server, [None, None])[1]
         finding = Finding.NOT_DONE if state_word(server) == before else Finding.PARTIAL
@@ -364,6 +383,7 @@ def _flip(args: FlipArgs, estate: Estate, outside: Outside) -> Flip:
 KINDS = (
     ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight),
     ChangeKind("server.drain", "Drain a server", ServerArgs, Risk.B1, _state("server.drain", "drain")),
+    ChangeKind("server.maint", "Put a server into maintenance", ServerArgs, Risk.B1, _state("server.maint", "maint")),
     ChangeKind("server.ready", "Return a server to rotation", ServerArgs, Risk.B1, _state("server.ready", "ready")),
     ChangeKind("backend.flip", "Flip a backend to another colour", FlipArgs, Risk.B2, _flip),
 )

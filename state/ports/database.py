@@ -29,6 +29,13 @@ class CanSwitchOver(Protocol):
 
 
 @runtime_checkable
+class CanRestart(Protocol):
+    """Restarts the server of a standby; a node that leads is left alone."""
+
+    async def restart(self, node: str, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
 class CanTellFork(Protocol):
     """Knows where a timeline left its parent: the WAL position in bytes, None when it is not recorded (yet)."""
 

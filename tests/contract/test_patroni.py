@@ -187,6 +187,29 @@ async def test_trap_06_everything_else_is_unknown_and_sent_once(
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "error", "code"),
+    [
+        ((503, "restart conditions are not satisfied"), EffectRefused, "role-503"),
+        ((401, "not authenticated"), EffectRefused, "denied-401"),
+        ((400, "unknown key"), EffectRefused, "bad-request-400"),
+        ((503, "restart failed"), EffectUnknown, "failed-503"),
+        ((503, "postgres is still starting"), EffectUnknown, "failed-503"),
+        ((202, "restart scheduled"), EffectUnknown, "answer-202"),
+        ((500, "oops"), EffectUnknown, "answer-500"),
+        (None, EffectUnknown, "timeout"),
+    ],
+)
+async def test_a_restart_is_believed_only_when_the_answer_is_certain(
+    context: AdapterContext, answer: Any, error: type[EffectRefused | EffectUnknown], code: str
+) -> None:
+    async with cluster(context, {"POST /restart": answer}) as (database, server):
+        with pytest.raises(error) as met:
+            await database.restart("n2", deadline=0.5)
+    assert met.value.code == code
+    assert len(server.asked) == 1
+
+
 async def test_nobody_there_is_certain(context: AdapterContext) -> None:
     database, _ = build("orders", entry("http://127.0.0.1:1"), context)
     with pytest.raises(EffectRefused) as refusal:

@@ -189,6 +189,20 @@ async def close(database: PatroniCluster) -> None:
         await database.close_member(node)
 
 
+async def test_a_standby_is_restarted_and_a_leader_refuses_it(database: PatroniCluster) -> None:
+    leader, replica = await settled(database)
+    began = {node: (await database.read_node(node, deadline=2)).started_at for node in (leader, replica)}
+    with pytest.raises(EffectRefused) as refusal:
+        await database.restart(leader, deadline=20)
+    assert refusal.value.code == "role-503"
+    assert (await database.restart(replica, deadline=20)).code == "restarted"
+    assert await settled(database) == (leader, replica)
+    now = {node: (await database.read_node(node, deadline=2)).started_at for node in (leader, replica)}
+    assert now[leader] == began[leader]
+    assert now[replica] > began[replica]
+    await close(database)
+
+
 async def test_a_real_switchover_is_read_refused_and_done(database: PatroniCluster) -> None:
     leader, replica = await settled(database)
     before = await database.identify(deadline=2)

@@ -9,7 +9,7 @@ import asyncpg
 
 from adapters.lab.client import LabClient
 
-FORCED_DRAIN = 0x08  # srv_admin_state, HAProxy management guide, "show servers state"
+FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08  # srv_admin_state, HAProxy management guide, "show servers state"
 
 
 class Truth:
@@ -35,27 +35,26 @@ class Truth:
 
     async def servers(self, site: str, backend: str) -> dict[str, tuple[int, bool]]:
         """Weight of every server of a backend and whether it is drained."""
+        rows = await self._rows(site, backend)
+        return {n: (int(r["srv_uweight"]), bool(int(r["srv_admin_state"]) & FORCED_DRAIN)) for n, r in rows.items()}
+
+    async def maintained(self, site: str, backend: str) -> set[str]:
+        """The servers of a backend that somebody put into maintenance."""
+        rows = await self._rows(site, backend)
+        return {name for name, row in rows.items() if int(row["srv_admin_state"]) & FORCED_MAINT}
+
+    async def _rows(self, site: str, backend: str) -> dict[str, dict[str, str]]:
         lines = (await self.haproxy(site, f"show servers state {backend}")).splitlines()
         names = lines[1].lstrip("# ").split()
-        found: dict[str, tuple[int, bool]] = {}
-        for line in lines[2:]:
-            row = dict(zip(names, line.split(), strict=False))
-            if row.get("srv_name"):
-                drained = bool(int(row["srv_admin_state"]) & FORCED_DRAIN)
-                found[row["srv_name"]] = (int(row["srv_uweight"]), drained)
-        return found
+        rows = (dict(zip(names, line.split(), strict=False)) for line in lines[2:])
+        return {row["srv_name"]: row for row in rows if row.get("srv_name")}
 
     async def postgres(self) -> dict[str, int | None]:
         """Every node that answers: the timeline it writes on, None for a standby."""
-        password = (self._lab.directory / "secrets" / "superuser").read_text().strip()
         found: dict[str, int | None] = {}
-        for name, node in self._told["nodes"].items():
-            try:
-                connection = await asyncpg.connect(
-                    host=node["host"], port=node["postgres"], user="superuser", password=password,
-                    database="postgres", ssl=False, timeout=2, command_timeout=3,
-                )  # fmt: skip
-            except (OSError, TimeoutError, asyncpg.PostgresError):
+        for name in self._told["nodes"]:
+            connection = await self._connect(name)
+            if connection is None:
                 continue
             try:
                 if await connection.fetchval("select pg_is_in_recovery()"):
@@ -66,6 +65,27 @@ class Truth:
             finally:
                 connection.terminate()
         return found
+
+    async def started(self, node: str) -> float | None:
+        """When the server of a node began, in seconds since 1970; None while it does not answer."""
+        connection = await self._connect(node)
+        if connection is None:
+            return None
+        try:
+            return float(await connection.fetchval("select extract(epoch from pg_postmaster_start_time())"))
+        finally:
+            connection.terminate()
+
+    async def _connect(self, name: str) -> asyncpg.Connection[asyncpg.Record] | None:
+        node = self._told["nodes"][name]
+        password = (self._lab.directory / "secrets" / "superuser").read_text().strip()
+        try:
+            return await asyncpg.connect(
+                host=node["host"], port=node["postgres"], user="superuser", password=password,
+                database="postgres", ssl=False, timeout=2, command_timeout=3,
+            )  # fmt: skip
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            return None
 
     async def writer(self) -> tuple[str, int]:
         """The one node that takes writes and its timeline. Raises AssertionError unless there is exactly one."""

@@ -57,6 +57,17 @@ def ready(lab: LabClient, truth: Truth) -> Target:
     return Target("server.ready", args, TRAFFIC, read, lambda was: (was[0], False), prepare=drained, reset=reset)
 
 
+def maint(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        return "a" in await truth.maintained("west", "catalog")
+
+    async def reset() -> None:
+        assert (await truth.haproxy("west", "set server catalog/a state ready")).strip() == ""
+
+    args = {"balancer": "edge-west", "backend": "catalog", "server": "a"}
+    return Target("server.maint", args, TRAFFIC, read, lambda was: True, prepare=reset, reset=reset)
+
+
 def flip(lab: LabClient, truth: Truth) -> Target:
     async def read() -> Any:
         servers = await truth.servers("west", "checkout")
@@ -108,6 +119,32 @@ def switchover(lab: LabClient, truth: Truth) -> Target:
     )  # fmt: skip
 
 
+def restart(lab: LabClient, truth: Truth) -> Target:
+    """Done when the server of the last standby has started anew."""
+    began: list[float] = []
+    args = {"database": "orders"}
+
+    async def following() -> list[str]:
+        nodes = (await lab.status())["nodes"].items()
+        return [name for name, n in nodes if n["replica"] is True and n["age"] is not None and n["age"] < 3]
+
+    async def whole() -> None:
+        async def streaming() -> bool:
+            return len(await following()) == len(await truth.postgres()) - 1
+
+        await until(streaming, 60, "the cluster is not whole")
+        args["node"] = (await following())[-1]
+        started = await truth.started(args["node"])
+        assert started is not None
+        began.append(started)
+
+    async def read() -> Any:
+        started = await truth.started(args["node"])
+        return None if started is None else started > began[-1]
+
+    return Target("database.restart", args, ("databases",), read, lambda was: True, seconds=40.0, prepare=whole)
+
+
 def inject(lab: LabClient, truth: Truth) -> Target:
     async def read() -> Any:
         return FAULT in await truth.faults()
@@ -139,10 +176,12 @@ Make = Callable[[LabClient, Truth], Target]
 MAKERS: dict[str, Make] = {
     "server.weight": weight,
     "server.drain": drain,
+    "server.maint": maint,
     "server.ready": ready,
     "backend.flip": flip,
     "backend.weights": weights,
     "database.switchover": switchover,
+    "database.restart": restart,
     "fault.inject": inject,
     "fault.lift": lift,
 }
@@ -155,7 +194,7 @@ def test_no_kind_and_no_point_is_left_out() -> None:
 
 @pytest.mark.parametrize("point", FAULT_POINTS)
 async def test_weight_and_flip(lab: LabClient, truth: Truth, point: str) -> None:
-    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (weight, flip, weights)))
+    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (weight, flip, weights, maint)))
 
 
 @pytest.mark.parametrize("point", ["after_intent", "after_effect"])
@@ -166,6 +205,11 @@ async def test_faults(lab: LabClient, truth: Truth, point: str) -> None:
 @pytest.mark.parametrize("point", ["before_intent", "after_intent", "after_effect"])
 async def test_switchover(lab: LabClient, truth: Truth, point: str) -> None:
     await crash(lab, truth, switchover(lab, truth), point)
+
+
+@pytest.mark.parametrize("point", ["after_effect"])
+async def test_restart(lab: LabClient, truth: Truth, point: str) -> None:
+    await crash(lab, truth, restart(lab, truth), point)
 
 
 @pytest.mark.torture

@@ -43,6 +43,10 @@ ALL: dict[str, dict[str, Any]] = {
     "database.leader": {"database": "orders", "node": "n1"},
     "database.streaming": {"database": "orders"},
     "alerts.none": {},
+    "evidence.database": {"database": "orders"},
+    "evidence.backend": {"balancer": "edge-east", "backend": "checkout"},
+    "evidence.service": {"service": "checkout"},
+    "evidence.alerts": {},
     "dns.answers": {"zone": "shop.example", "record": "checkout"},
 }
 

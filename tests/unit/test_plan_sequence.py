@@ -11,6 +11,7 @@ from state.changes.database import Switchover, SwitchoverArgs
 from state.changes.faults import SetFault
 from state.changes.model import CanFollow, ChangeSpec
 from state.changes.registry import build, change_kinds
+from state.ports.balancer import ServerState
 from state.ports.faults import FaultStatus
 from state.ports.outside import Outside
 from state.ports.target import Identity
@@ -78,6 +79,19 @@ async def test_a_run_of_such_a_plan_does_what_its_card_said_and_its_undo_goes_ba
         assert [str(diff) for diff in back.diffs] == ["edge/shop/green weight: 9 → 5", "edge/shop/green weight: 5 → 0"]
 
 
+async def test_an_undo_gives_back_the_state_that_was_also_maintenance() -> None:
+    kinds: dict[ServerState, str] = {"ready": "server.ready", "drain": "server.drain", "maint": "server.maint"}
+    balancer = MemoryBalancer("edge-east", {"checkout": {"blue": 1, "green": 1}})
+    outside = Outside((), {"edge-east": balancer}, {})
+    for was, back in kinds.items():
+        for to, kind in kinds.items():
+            await balancer.set_state("checkout", "blue", was, deadline=1)
+            shown = await build(ChangeSpec(kind, SERVER), ESTATE, outside).preview(deadline=1)
+            assert shown.already is (was == to), (was, to)
+            assert shown.undo is not None
+            assert was == to or shown.undo.kind == back, (was, to)
+
+
 async def test_after_a_planned_switchover_the_next_one_claims_nothing_about_loss() -> None:
     def to(node: str) -> Switchover:
         args = SwitchoverArgs(database="orders", to=node)
@@ -117,10 +131,12 @@ SERVER = {"balancer": "edge-east", "backend": "checkout", "server": "blue"}
 KINDS: dict[str, dict[str, Any]] = {
     "server.weight": {**SERVER, "weight": 5},
     "server.drain": SERVER,
+    "server.maint": SERVER,
     "server.ready": SERVER,
     "backend.flip": {"balancer": "edge-east", "backend": "checkout", "to": "blue"},
     "backend.weights": {"balancer": "edge-east", "backend": "checkout", "weights": {"blue": 5}},
     "database.switchover": {"database": "orders", "to": "n2"},
+    "database.restart": {"database": "orders", "node": "n2"},
     "fault.inject": {"fault": "bad-release"},
     "fault.lift": {"fault": "bad-release"},
 }

@@ -1,0 +1,72 @@
+"""One fresh look at a database cluster, for changes: every node by its server and by its manager."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from state.errors import ReadFailure
+from state.ports.database import Database
+from state.world.observed import Observed
+from state.world.readings import PatroniReading, PostgresReading, Reading
+from state.world.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """All nodes at one instant: by the server and by its manager, None without an answer."""
+
+    servers: Mapping[str, PostgresReading | None]
+    members: Mapping[str, PatroniReading | None]
+
+    @property
+    def writable(self) -> tuple[str, ...]:
+        """Nodes whose own server accepts writes."""
+        return tuple(n for n, r in self.servers.items() if r is not None and not r.in_recovery)
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """Nodes whose manager says they lead."""
+        return tuple(n for n, m in self.members.items() if m is not None and m.role in ("primary", "leader"))
+
+    def world(self, database: str) -> World:
+        """A world of these readings, so that the verdicts of the screens can judge it."""
+        world = World()
+        for role, found in (("postgres", self.servers), ("patroni", self.members)):
+            for node, reading in found.items():
+                key = f"{role}:{database}/{node}"
+                seen: Observed[Reading] = Observed(key, limit=1.0)
+                world.observed[key] = seen if reading is None else seen.succeeded(reading, 0.0, 0.0)
+        return world
+
+    def describe(self, node: str) -> str:
+        """One node in one line, from its server and its manager."""
+        server, member = self.servers.get(node), self.members.get(node)
+        if server is None:
+            said = "server does not answer"
+        else:
+            said = f"server {'standby' if server.in_recovery else 'accepts writes'}, timeline {server.timeline}"
+        return f"{node}: {said}; manager says {member.role if member else 'nothing'}"
+
+
+async def look(database: Database, deadline: float) -> Sight:
+    """Read every node, server and manager, at the same time."""
+    nodes = tuple(database.nodes)
+
+    async def server(node: str) -> PostgresReading | None:
+        try:
+            return await database.read_node(node, deadline=deadline)
+        except ReadFailure:
+            return None
+
+    async def member(node: str) -> PatroniReading | None:
+        try:
+            return await database.read_member(node, deadline=deadline)
+        except ReadFailure:
+            return None
+
+    servers, members = await asyncio.gather(
+        asyncio.gather(*(server(n) for n in nodes)), asyncio.gather(*(member(n) for n in nodes))
+    )
+    return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(nodes, members, strict=True)))
