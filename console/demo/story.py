@@ -117,7 +117,7 @@ class Story:
         self.account.detection_seconds = round(detected, 2)
         self._state(f"detected {detected:.1f} s after the injection", True, self._watcher.message())
         self._tell("-- roll the release back, one site after the other")
-        code = await self._do(PlanRunbook("roll-back-release", {"service": SERVICE}))
+        code = await self._do(PlanRunbook("roll-back-release", {"service": SERVICE, "to": "blue"}))
         self._state("the roll-back is verified", code is ExitCode.DONE, *self.account.runs["roll-back-release"])
         await self._watcher.until(f"{SERVICE} passes", lambda: self._watcher.service(SERVICE) is Health.PASS, RECOVER)
         recovered = self._watcher.last_turn(SERVICE, Health.PASS) or time.time()

@@ -12,6 +12,7 @@ from state.engine.setup import FilesNow, Setup
 from state.errors import ConfigError
 from state.planning.library import Library
 from state.ports.outside import Outside
+from state.runbooks.books import whole_hash
 
 Touched = tuple[tuple[str, int, int, int], ...]
 """Path, time of change, size and inode of every file: equal while none was touched."""
@@ -73,7 +74,7 @@ class FilesOfEstate:
         self._listed, self._broken = loaded.estate.runbooks, frozenset(loaded.broken)
         broken = {name: tuple(map(str, problems)) for name, problems in loaded.broken.items()}
         library = Library(loaded.runbooks, loaded.estate, loaded.warnings, broken)
-        hashes = {name: runbook.hash for name, runbook in loaded.runbooks.items()}
+        hashes = {name: whole_hash(runbook, loaded.runbooks) for name, runbook in loaded.runbooks.items()}
         return Setup(loaded.estate, outside, library, digest, hashes)
 
     def _paths(self, listed: tuple[str, ...]) -> tuple[Path, ...]:

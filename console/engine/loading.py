@@ -10,11 +10,13 @@ from adapters.files.read import read_yaml, runbook_paths
 from adapters.registry import kinds
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
+from state.config_files.located import Located
 from state.errors import ConfigError, Problem
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
+from state.runbooks.books import calls
 from state.runbooks.model import Runbook
-from state.runbooks.parse import lint_runbook
+from state.runbooks.parse import lint_runbook, structure_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,12 @@ def load(estate_file: Path) -> Loaded:
     found: dict[str, Runbook] = {}
     places: dict[str, Path] = {}
     warnings: dict[str, tuple[str, ...]] = {}
-    for path in runbook_paths(estate_file, estate.runbooks):
+    files, unread = _files(estate_file, estate)
+    broken.update(unread)
+    books = _structures(files)
+    for path, located in files.items():
         try:
-            runbook, lint = lint_runbook(read_yaml(path), estate, change_kinds(), check_kinds())
+            runbook, lint = lint_runbook(located, estate, change_kinds(), check_kinds(), books)
         except ConfigError as error:
             broken[path.stem] = error.problems
             continue
@@ -46,7 +51,39 @@ def load(estate_file: Path) -> Loaded:
             continue
         found[name], places[name] = runbook, path
         warnings[name] = tuple(str(problem) for problem in lint)
+    _leave_out_callers(found, broken)
     return Loaded(estate, found, warnings, broken)
+
+
+def _files(estate_file: Path, estate: Estate) -> tuple[dict[Path, Located], dict[str, tuple[Problem, ...]]]:
+    """The runbook files that can be read, and why others cannot."""
+    files: dict[Path, Located] = {}
+    broken: dict[str, tuple[Problem, ...]] = {}
+    for path in runbook_paths(estate_file, estate.runbooks):
+        try:
+            files[path] = read_yaml(path)
+        except ConfigError as error:
+            broken[path.stem] = error.problems
+    return files, broken
+
+
+def _structures(files: Mapping[Path, Located]) -> dict[str, Runbook]:
+    """What can be carried out by others, by name; the first of a name."""
+    books: dict[str, Runbook] = {}
+    for located in files.values():
+        book = structure_of(located)
+        if book is not None:
+            books.setdefault(book.runbook, book)
+    return books
+
+
+def _leave_out_callers(found: dict[str, Runbook], broken: dict[str, tuple[Problem, ...]]) -> None:
+    """A runbook that carries out one that is not valid cannot be started either."""
+    while lost := [name for name, book in found.items() if not set(calls(book)) <= set(found)]:
+        for name in lost:
+            book = found.pop(name)
+            missing = next(each for each in calls(book) if each not in found)
+            broken[name] = (book.located.problem((), missing, "runbooks inside that are valid themselves"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +116,9 @@ def checked_runbooks(estate_file: Path) -> Checked:
 def checked_runbook(estate_file: Path, runbook: Path) -> Checked:
     """One runbook file, in the library or not, against an estate; or that estate."""
     try:
-        lint_runbook(read_yaml(runbook), parse_estate(read_yaml(estate_file), kinds()), change_kinds(), check_kinds())
+        estate = parse_estate(read_yaml(estate_file), kinds())
+        files, _ = _files(estate_file, estate)
+        lint_runbook(read_yaml(runbook), estate, change_kinds(), check_kinds(), _structures(files))
     except ConfigError as error:
         return Checked(error.problems, 1)
     return Checked((), 1)

@@ -68,7 +68,7 @@ async def main() -> None:
         await until(pilot, lambda: store.view(HeaderView).rto and len(store.view(OverviewView).alerts) > 1)
         await pilot.pause(10)  # a trend needs its readings
         picture(app, "overview.svg")
-        run = await confirmed(client, PlanRunbook("roll-back-release"))
+        run = await confirmed(client, PlanRunbook("roll-back-release", {"service": "checkout", "to": "blue"}))
         await pilot.press("3")
         await until(pilot, lambda: proving(store.view(RunbooksView), run))
         picture(app, "run.svg")

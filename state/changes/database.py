@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.sight import look
+from state.changes.sight import describe, look, world_of
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, ReadFailure
 from state.estate.model import Estate, Name
@@ -66,7 +66,7 @@ class Switchover:
         if self.wanted is not None and self.wanted not in self.database.nodes:
             raise not_found(f"node of {self.name}", self.wanted, self.database.nodes)
         sight = await look(self.database, deadline)
-        cluster = cluster_verdict(self.name, self.entry, sight.world(self.name), 0.0)
+        cluster = cluster_verdict(self.name, self.entry, world_of(self.name, sight), 0.0)
         leader = self._led or (sight.writable[0] if len(sight.writable) == 1 else "")
         candidate = self.wanted or self._best(cluster)
         already = bool(leader) and leader == candidate
@@ -138,7 +138,7 @@ class Switchover:
         """Which node accepts writes now, on which timeline, as the servers and the managers report."""
         sight = await look(self.database, deadline)
         old, wanted, timeline = facts["leader"], facts["candidate"], facts["timeline"] or 0
-        evidence = tuple(sight.describe(n) for n in self.database.nodes)
+        evidence = tuple(describe(n, sight) for n in self.database.nodes)
         writable = sight.writable
         if len(writable) > 1:
             return ReadBack(Finding.PARTIAL, (f"two nodes accept writes: {', '.join(writable)}", *evidence))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.sight import Sight, look
+from state.changes.sight import Sight, describe, look, world_of
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate, Name
@@ -66,7 +66,7 @@ class Restart:
         if self.node not in self.database.nodes:
             raise not_found(f"node of {self.database.name}", self.node, self.database.nodes)
         sight = await look(self.database, deadline)
-        cluster = cluster_verdict(self.database.name, self.entry, sight.world(self.database.name), 0.0)
+        cluster = cluster_verdict(self.database.name, self.entry, world_of(self.database.name, sight), 0.0)
         server = sight.servers[self.node]
         return Preview(
             verb=self.verb,
@@ -89,7 +89,7 @@ class Restart:
         one = cluster.split is None and cluster.facts.primary is not None
         primary = cluster.facts.primary.node if cluster.facts.primary is not None else "no node"
         return (
-            Rule("answers", stands, f"{sight.describe(node)}", "Start it by hand; a restart needs both", source=source),
+            Rule("answers", stands, describe(node, sight), "Start it by hand; a restart needs both", source=source),
             Rule(
                 "not-the-primary", not leads, f"{node} is {'the primary' if leads else 'no primary'}",
                 "Switch over first; then it is a standby and can be restarted", "commander", source=source,
@@ -126,7 +126,7 @@ class Restart:
         """Since when its own server runs, and whether it streams as a standby."""
         sight = await look(self.database, deadline)
         server = sight.servers.get(self.node)
-        evidence = (f"{sight.describe(self.node)}, {_since(server)}",)
+        evidence = (f"{describe(self.node, sight)}, {_since(server)}",)
         if server is None or facts["started"] is None:
             return ReadBack(Finding.UNKNOWN, evidence)
         if server.system_id != facts["system_id"]:

@@ -1,4 +1,4 @@
-"""One fresh look at a database cluster, for changes: every node by its server and by its manager."""
+"""One fresh reading of all nodes of a database, and a world of it that the verdicts of the screens can judge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from state.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """All nodes at one instant: by the server and by its manager, None without an answer."""
+    """One fresh reading of all nodes: by the server and by its manager, None without an answer."""
 
     servers: Mapping[str, PostgresReading | None]
     members: Mapping[str, PatroniReading | None]
@@ -29,25 +29,6 @@ class Sight:
     def leaders(self) -> tuple[str, ...]:
         """Nodes whose manager says they lead."""
         return tuple(n for n, m in self.members.items() if m is not None and m.role in ("primary", "leader"))
-
-    def world(self, database: str) -> World:
-        """A world of these readings, so that the verdicts of the screens can judge it."""
-        world = World()
-        for role, found in (("postgres", self.servers), ("patroni", self.members)):
-            for node, reading in found.items():
-                key = f"{role}:{database}/{node}"
-                seen: Observed[Reading] = Observed(key, limit=1.0)
-                world.observed[key] = seen if reading is None else seen.succeeded(reading, 0.0, 0.0)
-        return world
-
-    def describe(self, node: str) -> str:
-        """One node in one line, from its server and its manager."""
-        server, member = self.servers.get(node), self.members.get(node)
-        if server is None:
-            said = "server does not answer"
-        else:
-            said = f"server {'standby' if server.in_recovery else 'accepts writes'}, timeline {server.timeline}"
-        return f"{node}: {said}; manager says {member.role if member else 'nothing'}"
 
 
 async def look(database: Database, deadline: float) -> Sight:
@@ -70,3 +51,24 @@ async def look(database: Database, deadline: float) -> Sight:
         asyncio.gather(*(server(n) for n in nodes)), asyncio.gather(*(member(n) for n in nodes))
     )
     return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(nodes, members, strict=True)))
+
+
+def world_of(database: str, sight: Sight) -> World:
+    """A world of these readings alone."""
+    world = World()
+    for role, found in (("postgres", sight.servers), ("patroni", sight.members)):
+        for node, reading in found.items():
+            key = f"{role}:{database}/{node}"
+            seen: Observed[Reading] = Observed(key, limit=1.0)
+            world.observed[key] = seen if reading is None else seen.succeeded(reading, 0.0, 0.0)
+    return world
+
+
+def describe(node: str, sight: Sight) -> str:
+    """One node in one line, from its server and its manager."""
+    server, member = sight.servers.get(node), sight.members.get(node)
+    if server is None:
+        said = "server does not answer"
+    else:
+        said = f"server {'standby' if server.in_recovery else 'accepts writes'}, timeline {server.timeline}"
+    return f"{node}: {said}; manager says {member.role if member else 'nothing'}"

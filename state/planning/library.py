@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,8 +13,13 @@ from state.config_files.suggestions import not_found
 from state.errors import Refused
 from state.estate.model import Estate
 from state.planning.plan import Draft
-from state.runbooks.model import Runbook, Step, flat, render, service_of
-from state.runbooks.related import default_of, followed, initial, related
+from state.runbooks.books import whole, whole_hash
+from state.runbooks.expand import Concrete, expand
+from state.runbooks.model import Runbook
+from state.runbooks.params import substitute
+from state.runbooks.related import any_node, candidates, default_of, followed, initial, led_by, related, unfit
+from state.runbooks.scope import Leaders, Scope
+from state.runbooks.steps import Step, placed
 from state.runs.steps import PlannedStep
 
 
@@ -38,8 +42,8 @@ class Library:
             rows[name] = RunbookRow(name, "cannot be loaded", "", 0, 0, (), "; ".join(problems), "never run", ())
         return rows
 
-    def draft(self, name: str, params: Mapping[str, Any]) -> Draft:
-        """A runbook with its parameters filled in. Raises NotFound or ConfigError."""
+    def draft(self, name: str, params: Mapping[str, Any], leaders: Leaders) -> Draft:
+        """A runbook with its parameters filled in and its loops laid out. Raises Refused, NotFound or ConfigError."""
         runbook = self._runbooks.get(name)
         if name in self._broken:
             raise Refused(
@@ -47,41 +51,73 @@ class Library:
             )
         if runbook is None:
             raise not_found("runbook", name, self._runbooks)
-        params = followed(runbook, params, self._estate)
-        service = service_of(runbook, params)
-        known = self._estate.services.get(service)
-        steps = planned_steps(render(runbook, params))
+        if why := unfit(runbook, self._estate, self._runbooks):
+            raise Refused("runbook-applies", f"{name} does not apply here: {why}", "Choose another runbook")
+        expanded = expand(runbook, params, self._estate, self._runbooks, leaders)
+        given = followed(runbook, params, self._estate, leaders)
+        known = self._estate.services.get(expanded.service)
+        steps = planned_steps(expanded.steps)
         require_answerable(steps)
         budget = known.rto if known else None
-        return Draft(_titled(runbook, params), steps, name, runbook.hash, service, budget)
+        pinned = whole_hash(runbook, self._runbooks)
+        return Draft(_titled(runbook, given), steps, name, pinned, expanded.service, budget)
+
+    def databases_of(self, name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """The databases whose roles decide the order of a runbook's steps: they are read before it is drafted."""
+        asked: dict[str, None] = {}
+        first = any_node(self._estate)
+
+        def ask(database: str) -> str:
+            asked[database] = None
+            return first(database)
+
+        self.draft(name, params, ask)
+        return tuple(asked)
 
     def _row(self, name: str, runbook: Runbook) -> RunbookRow:
-        steps = [s for s in flat(runbook.steps) if s.kind != "parallel"]
+        steps = [s for _, s in placed(runbook.steps) if not s.inner]
+        every = [s for s in whole(runbook, self._runbooks) if s.kind == "change"]
         return RunbookRow(
             name=name,
             title=runbook.title,
-            hash=runbook.hash,
+            hash=whole_hash(runbook, self._runbooks),
             steps=len(steps),
-            changes=sum(s.kind == "change" for s in steps),
+            changes=len(every),
             params=tuple(self._param(p, runbook) for p in runbook.params),
             lint="",
             last="never run",
-            outline=tuple(_outline(s) for s in steps),
+            outline=tuple(outline_lines(runbook.steps)),
             warnings=self._warnings.get(name, ()),
-            acts=tuple(dict.fromkeys(s.what for s in steps if s.kind == "change")),
+            acts=tuple(dict.fromkeys(s.what for s in every)),
+            applies=unfit(runbook, self._estate, self._runbooks),
         )
 
     def _param(self, name: str, runbook: Runbook) -> Param:
         spec = runbook.params[name]
         default = initial(runbook, name, self._estate) or ""
-        leader = runbook.params.get(spec.of)
+        able = candidates(runbook, name, self._estate)
+        of = led_by(runbook, name)
+        leader = runbook.params.get(of)
         belongs: dict[str, tuple[str, ...]] = {}
+        follows: dict[str, str] = {}
         if leader is not None:
-            values = leader.choices or self._known(leader.kind)
-            belongs = {value: related(self._estate, spec.kind, leader.kind, value) for value in values}
-        follows = {value: default_of(spec, names) or "" for value, names in belongs.items()}
-        choices = spec.choices or self._known(spec.kind)
-        return Param(name, spec.kind, default, choices, spec.required, spec.title, spec.of, follows, belongs)
+            for value in candidates(runbook, of, self._estate) or self._known(leader.kind):
+                if spec.of:
+                    belongs[value] = related(self._estate, spec.kind, leader.kind, value)
+                follows[value] = self._following(runbook, name, value, belongs.get(value, ()))
+        choices = spec.choices or able or self._known(spec.kind)
+        return Param(name, spec.kind, default, choices, spec.required, spec.title, of, follows, belongs)
+
+    def _following(self, runbook: Runbook, name: str, value: str, names: tuple[str, ...]) -> str:
+        """The default of a parameter while the one it follows has a value."""
+        spec, of = runbook.params[name], led_by(runbook, name)
+        if spec.of or spec.default is None:
+            return default_of(spec, names) or ""
+        scope = Scope(self._estate, {of: value}, {of: runbook.params[of].kind}, any_node(self._estate))
+        if any(scope.meaning(each).live for each in spec.derived):
+            return ""
+        found = substitute(spec.default, scope)
+        return "" if found is None else str(found)
 
     def _known(self, kind: str) -> tuple[str, ...]:
         """The names of this estate that are valid for a kind of parameter, for forms and completion."""
@@ -103,51 +139,63 @@ def require_answerable(steps: Sequence[PlannedStep]) -> None:
     """Raises UnsuitableArgument for a check that could never be asked with what its parameters were given."""
     checks = check_kinds()
     for step in steps:
-        if step.do == "check" and step.what in checks:
+        if step.do in ("check", "when") and step.what in checks:
             arguments(step.what, checks[step.what].args, step.args)
 
 
-def planned_steps(steps: tuple[Step, ...]) -> tuple[PlannedStep, ...]:
-    """Rendered steps, flattened: the members of a parallel group have its name."""
-    planned: list[PlannedStep] = []
-    firsts: dict[str, str] = {}
-    for step in steps:
-        members = step.parallel or (step,)
-        firsts[step.id] = members[0].id
-        for member in members:
-            group = step.id if step.parallel else ""
-            planned.append(_planned(member, len(planned), group, step))
-    return tuple(replace(p, options=tuple((k, firsts.get(v, v)) for k, v in p.options)) for p in planned)
+def planned_steps(steps: Sequence[Concrete]) -> tuple[PlannedStep, ...]:
+    """The steps of a run, as they are pinned in the journal."""
+    return tuple(_planned(step, index) for index, step in enumerate(steps))
 
 
-def _planned(step: Step, index: int, group: str, parent: Step) -> PlannedStep:
-    decision = step.decide
+def _planned(concrete: Concrete, index: int) -> PlannedStep:
+    step, (why, look_for, if_it_fails) = concrete.step, concrete.prose
     return PlannedStep(
-        id=step.id,
+        id=concrete.id,
         index=index,
-        do=step.kind,
-        title=step.title or _outline(step),
+        do=concrete.do,
+        title=step.title or outline(step),
         timeout=step.limit,
         what=step.what,
         args=dict(step.args),
-        owner=step.owner or parent.owner or "responder",
-        on_failure=parent.on_failure if group and "on_failure" not in step.model_fields_set else step.on_failure,
-        group=group,
+        owner=concrete.owner or "responder",
+        on_failure=concrete.on_failure,
+        group=concrete.group,
         every=step.every,
         samples=step.samples,
-        question=decision.question if decision else "",
-        options=tuple(decision.options.items()) if decision else (),
+        question=step.decide.question if step.decide else "",
+        options=concrete.options,
+        loop=concrete.loop,
+        item=concrete.item,
+        stop_after=concrete.stop_after,
+        why=why,
+        look_for=look_for,
+        if_it_fails=if_it_fails,
     )
 
 
-def _outline(step: Step) -> str:
+def outline(step: Step) -> str:
+    """One step in a line."""
     if step.title:
         return step.title
     if step.kind == "wait":
         return f"wait {step.limit:.0f} s"
     if step.decide is not None:
         return step.decide.question
+    if step.each is not None:
+        return f"for each of {step.each if isinstance(step.each, str) else ', '.join(map(str, step.each))}"
+    if step.runbook is not None:
+        return f"as in {step.runbook}"
     return f"{step.what} " + " ".join(str(v) for v in step.args.values() if v is not None)
+
+
+def outline_lines(steps: Sequence[Step], indent: str = "") -> Iterator[str]:
+    """Every step in a line, those inside another one below it."""
+    for step in steps:
+        asked = f", if {step.when.check}" if step.when is not None else ""
+        if not step.parallel:
+            yield f"{indent}{outline(step)}{asked}"
+        yield from outline_lines(step.inner, f"{indent}  " if step.steps else indent)
 
 
 def _titled(runbook: Runbook, params: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
 from state.planning.library import Library
 from state.planning.plan import Draft, Seen, follows
+from state.planning.roles import leaders_of
 from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
 from state.ports.target import Identity, Setting
@@ -36,14 +37,17 @@ class Planner:
         """A change from its data. Raises NotFound."""
         return build(spec, self._estate, self._outside)
 
-    def draft(self, request: PlanRequest) -> Draft:
-        """What a request asks for. Raises NotFound or ConfigError when it does not match the estate."""
+    async def draft(self, request: PlanRequest) -> Draft:
+        """What a request asks for. Raises NotFound or ConfigError when it does not match the estate, Refused where the
+        order of its steps follows the roles of a database and they are not certain now."""
         match request:
             case PlanChange(kind, args):
                 change = self.build(ChangeSpec(kind, args))
                 return Draft(change.title, (change_step(change, "change", 0),), request=request)
             case PlanRunbook(name, params):
-                return replace(self._library.draft(name, params), request=request)
+                asked = self._library.databases_of(name, params)
+                leaders = await leaders_of(asked, self._estate, self._outside, READ_DEADLINE) if asked else {}
+                return replace(self._library.draft(name, params, leaders.__getitem__), request=request)
             case PlanRetry(run, step):
                 return self.retry(run, step)
             case PlanUndo(run):

@@ -12,7 +12,7 @@ from functools import partial
 from state.api.caller import Caller
 from state.api.card import Card, Rule
 from state.api.messages import Accepted
-from state.api.requests import PlanRequest, PlanUndo, Submission, write
+from state.api.requests import PlanRequest, PlanRunbook, PlanUndo, Submission, write
 from state.clock import Clock
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
@@ -81,7 +81,7 @@ class Submissions:
         """A plan and its card, from readings made now."""
         require_role(caller, ACTING, "planning")
         renewals = self._renewals
-        draft = self._planner.draft(request)
+        draft = await self._planner.draft(request)
         began = self._clock.mono()
         seen = await self._planner.see(draft)
         left = await self._left(draft, seen)
@@ -159,6 +159,8 @@ class Submissions:
         self._require_journal()
         if isinstance(plan.draft.request, PlanUndo):  # somebody else may have undone it since the card was made
             self._planner.undo(self._history.run(plan.draft.request.run))
+        if isinstance(plan.draft.request, PlanRunbook):
+            await self._require_order(plan.draft, plan.draft.request)
         seen = await self._planner.see(plan.draft)
         await self._require_left(plan.draft, seen)
         steps = pin(plan.draft, seen)
@@ -168,6 +170,14 @@ class Submissions:
         if plan.draft.retry_of is not None:
             return await self._retry(caller, plan.draft, steps[0])
         return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets, halts)
+
+    async def _require_order(self, draft: Draft, request: PlanRunbook) -> None:
+        """The steps are still those that were confirmed: their order may follow roles, which move."""
+        now = await self._planner.draft(request)
+        if now.steps != draft.steps:
+            steps = zip(draft.steps, now.steps, strict=False)
+            moved = next((f": {was.title} is now {new.title}" for was, new in steps if was != new), "")
+            raise Refused("facts-changed", f"the order of the steps has changed{moved}", "Preview again")
 
     def _require_current(self, renewals: int) -> None:
         if renewals != self._renewals:

@@ -27,6 +27,7 @@ def names_for(estate: Estate, kind: str, args: Mapping[str, Any]) -> Collection[
         "balancer": estate.balancers,
         "database": estate.databases,
         "zone": estate.zones,
+        "site": estate.sites,
         "colour": {colour for each in _traffic(estate) for colour in each.colours},
         "backend": _backends(estate, args.get("balancer")),
         "node": _inside({name: each.nodes for name, each in estate.databases.items()}, args.get("database")),

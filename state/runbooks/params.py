@@ -24,6 +24,7 @@ ParamKind = Literal[
     "database",
     "node",
     "zone",
+    "site",
     "colour",
     "fault",
     "text",
@@ -32,7 +33,7 @@ ParamKind = Literal[
     "size",
     "choice",
 ]
-NAMES = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "colour", "fault"})
+NAMES = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "site", "colour", "fault"})
 """Kinds whose values are names, which become part of commands to targets."""
 
 FOLLOWERS: Mapping[str, frozenset[str]] = {
@@ -50,7 +51,8 @@ class ParamSpec(Entry):
     """One parameter: its kind, a default as it is written, and the values it may have.
 
     `required` without a default: a value must be given. Not required and without a default: no value is passed on.
-    `of` is the parameter it follows: its value belongs to the service or database that is given there.
+    `of` is the parameter it follows: its value belongs to the service or database that is given there. A default such
+    as `${service.backend}` is derived from another parameter.
     """
 
     kind: ParamKind
@@ -59,6 +61,11 @@ class ParamSpec(Entry):
     choices: tuple[str, ...] = ()
     required: bool = False
     of: str = ""
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The names in its default: `${service.backend}` has one."""
+        return tuple(name for _, name in placeholders_in(self.default, ()))
 
     @property
     def expected(self) -> str:

@@ -104,9 +104,10 @@ class StepEnded(Body):
 @event("step.skipped")
 @dataclass(frozen=True, slots=True)
 class StepSkipped(Body):
-    """A step was left out, and why."""
+    """A step was left out, and why. `ruled`: by the answer of a condition that was read, as its runbook says."""
 
     reason: str
+    ruled: bool = False
 
     @property
     def line(self) -> str:
@@ -192,6 +193,21 @@ class DecisionAsked(Body):
     def line(self) -> str:
         """The question."""
         return self.question
+
+
+@event("condition.answered")
+@dataclass(frozen=True, slots=True)
+class ConditionAnswered(Body):
+    """A condition was asked: its answer (pass, fail or unknown), what that means here, and what was read."""
+
+    answer: str
+    meaning: str
+    evidence: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """The answer and what follows from it."""
+        return f"{self.answer}: {self.meaning}"
 
 
 @event("decision.made")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Protocol
 
 from state.api.run_states import RunState, StepState
-from state.checks.model import Answer
 from state.clock import Clock
 from state.errors import JournalUnavailable
-from state.health import Health
 from state.journal.events import Body, Event
 from state.journal.writer import Journal
+from state.runs.asking import AskCheck, Asking, skip_to
 from state.runs.effects import Effects
 from state.runs.events import (
     DecisionAsked,
@@ -26,14 +24,7 @@ from state.runs.events import (
 )
 from state.runs.leases import Leases
 from state.runs.model import HELD, Run, StepRun
-from state.runs.steps import PlannedStep
 from state.units import clock
-
-LOOK = 0.25
-"""Seconds between two looks for the reading that a check waits for; it counts each reading once."""
-
-AskCheck = Callable[[PlannedStep, float], Answer]
-"""Evaluates a check step, with the monotonic instant before which readings do not count."""
 
 
 class Undoer(Protocol):
@@ -62,7 +53,8 @@ class Executor:
         leases: Leases,
         actor: str,
     ) -> None:
-        self._effects, self._journal, self._clock, self._ask = effects, journal, clock, ask
+        self._effects, self._journal, self._clock = effects, journal, clock
+        self._asking = Asking(ask, clock, self._record, self._woken)
         self._leases, self._actor = leases, actor
         self.undoer: Undoer = NoUndo()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -149,7 +141,7 @@ class Executor:
         todo = [s for s in free if s.in_doubt] or [s for s in free if s.begun]
         if not (todo or holding or any(f"{run.id}/{key}" in self._reading for key in tasks)):
             pending = [s for s in free if s.state is StepState.PENDING]
-            if await self._hold_after_restart(run, pending):
+            if await self._leave_item(run, pending) or await self._hold_after_restart(run, pending):
                 return
             todo = self._apart(pending, [s for s in standing if s.key in tasks])
         if todo:
@@ -221,6 +213,13 @@ class Executor:
                 reason = "the engine ended before anything was sent"
                 await self._record(run, step, StepRetried(step.step.identity, step.step.facts, reason))
 
+    async def _leave_item(self, run: Run, pending: list[StepRun]) -> bool:
+        """The rest of an item of a loop in which a step failed, and which goes on with the next one."""
+        left = [s for s in pending if run.item_failed(s.step)]
+        for step in left:
+            await self._record(run, step, StepSkipped("a step of this item failed; the loop goes on"))
+        return bool(left)
+
     async def _hold_after_restart(self, run: Run, group: list[StepRun]) -> bool:
         """A risky change is not sent by an engine that restarted or was suspended after a person confirmed it."""
         risky = next((s.step for s in group if s.state is StepState.PENDING and s.step.risk == "B3"), None)
@@ -255,45 +254,13 @@ class Executor:
             case "change":
                 await self._effects.perform(run, step)
             case "check":
-                await self._check(run, step)
+                await self._asking.check(run, step)
+            case "when":
+                await self._asking.condition(run, step)
             case "wait":
                 await self._wait(run, step)
             case _:
                 await self._decide(run, step)
-
-    async def _check(self, run: Run, step: StepRun) -> None:
-        """Ask at the author's pace until enough passes in a row, each from younger readings, or the limit.
-
-        A pass is the first answer from younger readings once the pace allows it. Unknown is never a pass.
-        """
-        planned, began = step.step, self._clock.mono()
-        passed = due = began
-        best, answer = 0, Answer(Health.UNKNOWN, ("no reading yet",))
-        while not (run.stopping or step.left_out):
-            now = self._clock.mono()
-            if now >= due:
-                answer = self._ask(planned, began)
-                step.message = f"{answer.health.value}: {'; '.join(answer.evidence)}"
-                if answer.health is not Health.PASS:
-                    step.passes = 0
-                    due = now + (planned.every if answer.health is not Health.UNKNOWN else 0.0)
-                elif self._ask(planned, passed).health is Health.PASS:
-                    step.passes, passed, due = step.passes + 1, now, now + planned.every
-                    best = max(best, step.passes)
-            if step.passes >= planned.samples:
-                return await self._check_ended(run, step, StepState.DONE, "pass", answer)
-            if now - began >= planned.timeout:
-                why = _why_not(answer, best, planned)
-                return await self._check_ended(run, step, StepState.FAILED, why, answer)
-            pause = due - now if due > now else min(planned.every, LOOK)
-            await self._woken(run, min(pause, began + planned.timeout - now))
-        if not step.left_out:
-            await self._check_ended(run, step, StepState.STOPPED, "stopped", answer)
-
-    async def _check_ended(self, run: Run, step: StepRun, state: StepState, message: str, answer: Answer) -> None:
-        if state is StepState.DONE:
-            message = f"pass, {step.passes} of {step.step.samples} in a row"
-        await self._record(run, step, StepEnded(state, message, answer.evidence, step.passes))
 
     async def _wait(self, run: Run, step: StepRun) -> None:
         while not (run.stopping or step.left_out) and (left := self._left(step)) > 0:
@@ -332,17 +299,8 @@ class Executor:
         if meaning == "stop":
             await self._event(run, RunStopRequested(step.message))
         elif meaning != "continue":
-            await self._skip_to(run, step, meaning)
+            await skip_to(self._record, run, step, meaning)
         await self._end(run, step, StepState.DONE, step.message, ())
-
-    async def _skip_to(self, run: Run, step: StepRun, target: str) -> None:
-        """Leave out what is between a question and the step it leads to, and the others of its own group."""
-        end = next(s.index for s in run.steps if s.id == target)
-        group = run.group(step.step)
-        for planned in run.steps:
-            over = step.step.index < planned.index < end or (planned in group and planned is not step.step)
-            if over and not run.settled(planned):
-                await self._record(run, run.latest(planned.id), StepSkipped(step.message))
 
     async def _tell_held(self, run: Run) -> None:
         """A step of a paused run that ended without success: the run stays paused, at this step."""
@@ -377,19 +335,10 @@ class Executor:
         await self._journal.append(Event(body, self._actor, run=run.id))
 
 
-def _why_not(answer: Answer, best: int, planned: PlannedStep) -> str:
-    """Why a check did not pass within its limit."""
-    limit = f"within {planned.timeout:g} s"
-    if best:
-        return f"{best} of {planned.samples} passes in a row {limit}, the last reading is {answer.health.value}"
-    if answer.health is Health.UNKNOWN:
-        return f"unknown: no data is never a pass ({limit})"
-    return f"{answer.health.value}: did not pass {limit}"
-
-
 def last_line(run: Run) -> str:
     """How a run ended that went through all of its steps: verified only if every change and check succeeded."""
     unmet = run.unmet()
+    ruled = sum(run.latest(step.id).ruled for step in run.steps)
     if not unmet:
-        return "every step is done and verified"
+        return "every step is done and verified" + (f"; {ruled} left out, as conditions say" if ruled else "")
     return f"not verified: {', '.join(f'{s.step.title} ({s.state.value})' for s in unmet)}"

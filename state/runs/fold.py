@@ -16,6 +16,7 @@ from state.config_files.suggestions import not_found
 from state.journal.events import Body, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.runs.events import (
+    ConditionAnswered,
     DecisionAsked,
     DecisionMade,
     EffectAnswered,
@@ -201,7 +202,7 @@ def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None
 
 def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> None:
     step = history.instance(recorded)
-    if step.choice and body.state is StepState.FAILED:
+    if step.step.do == "decide" and step.choice and body.state is StepState.FAILED:
         return  # it was answered in time: the answer counts
     step.evidence = body.evidence or step.evidence
     if step.started is not None:
@@ -212,11 +213,11 @@ def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> Non
 
 def _skipped(history: RunHistory, recorded: Recorded, body: StepSkipped) -> None:
     step = history.instance(recorded)
-    if step.left_out or (step.choice and step.state is StepState.WAITING):
+    if step.left_out or (step.choice and step.state in (StepState.WAITING, StepState.RUNNING)):
         return  # the first one counts
     step.left_out, step.decided = True, recorded.seq
     if not step.in_doubt and step.state is not StepState.DONE:
-        step.state, step.message, step.passes = StepState.SKIPPED, body.line, 0
+        step.state, step.message, step.passes, step.ruled = StepState.SKIPPED, body.line, 0, body.ruled
 
 
 def _retried(history: RunHistory, recorded: Recorded, body: StepRetried) -> None:
@@ -243,6 +244,13 @@ def _decided(history: RunHistory, recorded: Recorded, body: DecisionMade) -> Non
     step.message = f"{recorded.event.actor} chose: {step.choice}"
 
 
+def _condition(history: RunHistory, recorded: Recorded, body: ConditionAnswered) -> None:
+    run, step = history.runs[recorded.event.run], history.instance(recorded)
+    if run.ended or step.left_out or step.state is not StepState.RUNNING:
+        return
+    step.choice, step.decided, step.evidence, step.message = body.answer, recorded.seq, body.evidence, body.line
+
+
 REDUCERS: Mapping[type[Body], Reducer] = {
     RunStarted: _started,
     LeaseTaken: _lease,
@@ -260,6 +268,7 @@ REDUCERS: Mapping[type[Body], Reducer] = {
     StepRetried: _retried,
     DecisionAsked: _asked,
     DecisionMade: _decided,
+    ConditionAnswered: _condition,
 }
 
 RUNS = Projection(RunHistory, RunHistory, tuple(REDUCERS), RunHistory.fold)

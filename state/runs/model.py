@@ -36,7 +36,8 @@ class StepRun:
     `passes` are a check's passes in a row. `finding` is the outcome of its effect as it was read, None before.
     `leaves` are the settings that its effect left.
     `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading. `decided` is
-    the entry that answered it or left it out: the first one counts.
+    the entry that answered it or left it out: the first one counts. `choice` is that answer, of a condition pass, fail
+    or unknown. `ruled`: a condition left it out, by an answer that was read.
     """
 
     step: PlannedStep
@@ -56,6 +57,7 @@ class StepRun:
     decided: int = 0
     passes: int = 0
     left_out: bool = False
+    ruled: bool = False
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -74,9 +76,15 @@ class StepRun:
         return self.state is StepState.WAITING and not self.choice
 
     @property
+    def unsure(self) -> bool:
+        """A condition that got no answer, and led on without one."""
+        return self.step.do == "when" and self.choice == "unknown"
+
+    @property
     def begun(self) -> bool:
-        """A question or a wait that has begun: it continues while its run is paused and across a restart."""
-        waits = self.state is StepState.RUNNING and self.step.do == "wait"
+        """A question or a wait that has begun, or a condition that was answered: it continues while its run is paused
+        and across a restart."""
+        waits = self.state is StepState.RUNNING and (self.step.do == "wait" or bool(self.choice))
         return waits or self.state is StepState.WAITING
 
     @property
@@ -151,13 +159,41 @@ class Run:
             return False
         if latest.left_out and latest.state not in OPEN:
             return True
-        return latest.state in SETTLED or (step.on_failure == "continue" and latest.state in UNMET)
+        if latest.state in SETTLED:
+            return True
+        return latest.state in UNMET and (step.on_failure == "continue" or self.tolerated(step))
+
+    def tolerated(self, step: PlannedStep) -> bool:
+        """It failed in a loop that goes on: not so many of its items have failed, up to this one."""
+        if step.stop_after < 2:
+            return False
+        failed = {s.item for s in self.steps if s.loop == step.loop and s.item <= step.item and self._fails_item(s)}
+        return len(failed) < step.stop_after
+
+    def item_failed(self, step: PlannedStep) -> bool:
+        """Another step of its item of a loop failed, and the loop goes on without the rest of the item."""
+        if step.stop_after < 2:
+            return False
+        same = (s for s in self.steps if (s.loop, s.item) == (step.loop, step.item) and s is not step)
+        return any(self._fails_item(s) and self.tolerated(s) for s in same)
+
+    def _fails_item(self, step: PlannedStep) -> bool:
+        latest = self.latest(step.id)
+        return step.on_failure != "continue" and latest.state in UNMET and not (latest.in_doubt or latest.left_out)
 
     def unmet(self) -> list[StepRun]:
         """The checks that did not pass, the changes that were not done and the questions that nobody answered, in the
-        run's order."""
-        asked = [self.latest(s.id) for s in self.steps if s.do in ("check", "change", "decide")]
-        return [s for s in asked if s.state is not StepState.DONE]
+        run's order. What a condition left out is none of them, but a check after a change that nothing else proves."""
+        asked = [self.latest(s.id) for s in self.steps if s.do != "wait"]
+        done = [s.step.index for s in asked if s.step.do == "change" and s.state is StepState.DONE]
+        proofs = [s.step.index for s in asked if s.step.do == "check" and s.state is StepState.DONE]
+
+        def excused(s: StepRun) -> bool:
+            before = [index for index in done if index < s.step.index]
+            bare = s.step.do == "check" and bool(before) and max(proofs, default=-1) < before[-1]
+            return s.ruled and not bare
+
+        return [s for s in asked if s.unsure or not (s.state is StepState.DONE or excused(s))]
 
     def undos(self) -> list[ChangeSpec]:
         """What undoes everything the run did, last effect first."""

@@ -47,7 +47,7 @@ def skippable_steps(run: Run) -> list[StepRun]:
     if run.state is not RunState.PAUSED:
         return run.asking()
     standing = [s for s in run.standing() if not (s.in_doubt or s.left_out)]
-    free = [s for s in standing if s.state is not StepState.RUNNING or s.step.do in ("check", "wait")]
+    free = [s for s in standing if s.state is not StepState.RUNNING or s.step.do in ("check", "when", "wait")]
     return sorted(free, key=lambda s: s.state not in HELD)
 
 

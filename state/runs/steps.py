@@ -11,11 +11,12 @@ from typing import Any
 class PlannedStep:
     """One step as confirmed: everything needed to execute it, JSON-able, pinned in the journal.
 
-    `do` is `check`, `change`, `decide` or `wait`; `what` its kind and `args` its arguments. `group` names the
-    parallel group it belongs to. `identity` and `facts` are what the plan read; `facts` is None when an earlier step
-    of the same run is expected to change them. `timeout` is its limit in seconds: the deadline of a change, the length
-    of a wait. `options` are pairs, since the journal sorts keys and people choose by
-    order.
+    `do` is `check`, `change`, `decide`, `wait`, or `when`: a check whose answer leads on; `what` is its kind and
+    `args` its arguments. `group` names its parallel group. `identity` and `facts` are what the plan read; `facts` is
+    None when an earlier step of the same run is expected to change them. `timeout` is its limit: the deadline
+    of a change, the length of a wait. `options` are pairs, since the journal sorts keys and people choose by order.
+    `loop` and `item` say in which item of which loop it is; the loop goes on until `stop_after` of its items failed.
+    `why`, `look_for` and `if_it_fails` are for the person beside it.
     """
 
     id: str
@@ -35,8 +36,14 @@ class PlannedStep:
     risk: str = "B0"
     identity: Mapping[str, str] | None = None
     facts: Mapping[str, Any] | None = None
+    loop: str = ""
+    item: int = 0
+    stop_after: int = 1
+    why: str = ""
+    look_for: str = ""
+    if_it_fails: str = ""
 
     @property
     def answers(self) -> Mapping[str, str]:
-        """What each answer to the question means: continue, stop, or the id of a later step."""
+        """What each answer means: continue, stop, pause, or the id of a later step; empty for the end of the run."""
         return dict(self.options)

@@ -107,6 +107,9 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         samples=planned.samples if planned.do == "check" else 0,
         question=planned.question if step.asks else "",
         options=tuple(planned.answers) if step.asks else (),
+        why="" if run.ended else planned.why,
+        look_for="" if run.ended else planned.look_for,
+        if_it_fails="" if run.ended else planned.if_it_fails,
     )
 
 

@@ -114,7 +114,7 @@ def _step(
     for row in library.values():
         params = {p.name: p for p in row.params}
         needed = {p.name for p in row.params if p.required and not p.default}
-        if not row.lint and step.name in row.acts and needed <= set(step.arguments):
+        if not (row.lint or row.applies) and step.name in row.acts and needed <= set(step.arguments):
             arguments = {k: v for k, v in step.arguments.items() if k in params}
             return replace(step, kind=NextKind.RUNBOOK, name=row.name, arguments=arguments)
     return step

@@ -49,7 +49,7 @@ def start_roll_back(terminal: Terminal) -> None:
     press(terminal, "\r")
     press(terminal, "s")
     terminal.wait("Start Roll a release back")
-    press(terminal, "\r", "\r", "\r")
+    press(terminal, *"checkout", "\r", *"blue", "\r")
     confirm(terminal)
 
 
@@ -101,7 +101,9 @@ def test_a_terminal_that_dies_or_stalls_changes_nothing_about_a_run(lab: LabClie
 
 async def _run_while(engine: RealEngine, terminal: Terminal, how: str) -> None:
     gaps = asyncio.create_task(_widest_gap(engine, 8.0))
-    plan = await engine.plan(PlanRunbook("drain-server", {"balancer": "edge-west", "server": "a"}))
+    plan = await engine.plan(
+        PlanRunbook("drain-server", {"service": "catalog", "balancer": "edge-west", "server": "a"})
+    )
     run = await engine.submit(plan)
     await asyncio.sleep(0.3)
     if how == "killed":

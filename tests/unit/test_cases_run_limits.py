@@ -21,6 +21,7 @@ from state.estate.model import Estate
 from state.estate.parse import parse_estate
 from state.planning.library import Library
 from state.runbooks.parse import lint_runbook
+from state.runbooks.related import any_node
 from state.runs.offers import offers
 from tests.support.run_books import SHOP, ask, book, check, started, told, until, weight
 from tests.support.small_estate import COMMANDER, ESTATE, RealClock, change, flip, small
@@ -351,25 +352,26 @@ def shipped() -> tuple[Library, Estate]:
 
 
 def test_another_service_recomputes_what_follows_it(shipped):
-    library, _ = shipped
-    drained = library.draft("drain-server", {"service": "checkout", "server": "green"})
+    library, estate = shipped
+    leads = any_node(estate)
+    drained = library.draft("drain-server", {"service": "checkout", "server": "green"}, leads)
     assert {s.args["backend"] for s in drained.steps if "backend" in s.args} == {"checkout"}
-    flipped = library.draft("roll-back-release", {"service": "checkout"})
+    flipped = library.draft("roll-back-release", {"service": "checkout", "to": "blue"}, leads)
     assert {s.args["backend"] for s in flipped.steps if s.do == "change"} == {"checkout"}
     with pytest.raises(ConfigError, match="to: a colour of catalog, but it has none"):
-        library.draft("roll-back-release", {"service": "catalog"})
+        library.draft("roll-back-release", {"service": "catalog", "to": "blue"}, leads)
     with pytest.raises(ConfigError, match="backend: a backend of catalog: catalog"):
-        library.draft("drain-server", {"service": "catalog", "backend": "checkout"})
-    over = library.draft("switch-database", {"service": "catalog"})
+        library.draft("drain-server", {"service": "catalog", "backend": "checkout", "server": "a"}, leads)
+    over = library.draft("switch-database", {"service": "catalog"}, leads)
     assert {s.args["database"] for s in over.steps if "database" in s.args} == {"orders"}
 
 
 def test_forms_know_what_a_parameter_follows(shipped):
     library, _ = shipped
-    backend = next(p for p in library.rows()["roll-back-release"].params if p.name == "backend")
+    backend = next(p for p in library.rows()["drain-server"].params if p.name == "backend")
     assert (backend.of, backend.default, dict(backend.follows)) == (
         "service",
-        "checkout",
+        "",
         {"checkout": "checkout", "catalog": "catalog"},
     )
 

@@ -11,8 +11,9 @@ from state.changes.registry import change_kinds
 from state.errors import ConfigError
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
-from state.runbooks.model import render
+from state.runbooks.expand import expand
 from state.runbooks.parse import lint_runbook
+from state.runbooks.related import any_node
 from tests.support.estate_samples import CANARY, CHECKS, FIXTURES, KINDS, mutants, small, small_estate
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "recovery.yaml"
@@ -38,7 +39,7 @@ def estate_error(text: str) -> ConfigError | None:
 def runbook_error(text: str, estate: Estate) -> ConfigError | None:
     try:
         runbook, _ = lint_runbook(parse_yaml(text, "f"), estate, change_kinds(), CHECKS)
-        render(runbook, {})
+        expand(runbook, {}, estate, {}, any_node(estate))
     except ConfigError as error:
         return error
     return None

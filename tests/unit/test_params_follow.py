@@ -14,6 +14,7 @@ from state.errors import ConfigError, UnsuitableArgument
 from state.estate.model import Estate
 from state.planning.library import Library
 from state.runbooks.parse import lint_runbook
+from state.runbooks.related import any_node
 from tests.support.small_estate import ESTATE, runbook
 
 
@@ -60,7 +61,7 @@ def test_what_follows_is_recomputed_whatever_the_order(estate: Estate, order: li
     library = Library({"case": made}, estate, {})
 
     def leads(**given: str) -> tuple[str, str]:
-        args = library.draft("case", given).steps[0].args
+        args = library.draft("case", given, any_node(estate)).steps[0].args
         return args["database"], args["node"]
 
     assert leads() == ("orders", "o1")
@@ -109,6 +110,6 @@ def test_a_check_that_could_never_be_asked_is_refused_with_the_plan(estate: Esta
     library = Library({"case": runbook(data)}, estate, {})
     if refused:
         with pytest.raises(UnsuitableArgument, match=r"backend\.floor: at_least: .* greater than or equal to 1"):
-            library.draft("case", {"remain": given})
+            library.draft("case", {"remain": given}, any_node(estate))
     else:
-        assert library.draft("case", {"remain": given}).steps[0].args["at_least"] in (1, "1")
+        assert library.draft("case", {"remain": given}, any_node(estate)).steps[0].args["at_least"] in (1, "1")

@@ -7,8 +7,10 @@ import pytest
 from adapters.files.located_yaml import parse_yaml
 from state.changes.registry import change_kinds
 from state.errors import ConfigError
-from state.runbooks.model import Runbook, render, service_of
+from state.runbooks.expand import Concrete, Expanded, expand
+from state.runbooks.model import Runbook
 from state.runbooks.parse import lint_runbook
+from state.runbooks.related import any_node
 from tests.support.estate_samples import CHECKS, FIXTURES, small_estate
 
 SAMPLE = (FIXTURES / "runbook.yaml").read_text()
@@ -18,32 +20,41 @@ def load(text: str) -> Runbook:
     return lint_runbook(parse_yaml(text, "shift.yaml"), small_estate(), change_kinds(), CHECKS)[0]
 
 
+def laid_out(runbook: Runbook, params: dict[str, object]) -> Expanded:
+    estate = small_estate()
+    return expand(runbook, params, estate, {}, any_node(estate))
+
+
+def render(runbook: Runbook, params: dict[str, object]) -> tuple[Concrete, ...]:
+    return laid_out(runbook, params).steps
+
+
 @pytest.fixture(scope="module")
 def runbook() -> Runbook:
     return load(SAMPLE)
 
 
 def test_defaults_are_rendered_with_their_types(runbook: Runbook) -> None:
-    steps = {step.id: step for step in render(runbook, {})}
+    steps = {step.id: step.step for step in render(runbook, {})}
     assert steps["flip"].args == {"balancer": "edge", "backend": "checkout", "to": "blue"}
     assert steps["hand-over"].args == {"database": "orders", "to": None}
     assert steps["fault"].args == {"fault": "slow", "seconds": 30.0}
-    assert steps["both"].parallel[0].args == {"service": "checkout"}
-    assert service_of(runbook, {}) == "checkout"
+    assert steps["healthy"].args == {"service": "checkout"}
+    assert laid_out(runbook, {}).service == "checkout"
 
 
 def test_given_values_replace_defaults(runbook: Runbook) -> None:
-    steps = {step.id: step for step in render(runbook, {"hold": "2m", "node": "n2", "service": "catalog"})}
+    steps = {step.id: step.step for step in render(runbook, {"hold": "2m", "node": "n2", "service": "catalog"})}
     assert steps["fault"].args["seconds"] == 120.0
     assert steps["hand-over"].args["to"] == "n2"
-    assert service_of(runbook, {"service": "catalog"}) == "catalog"
+    assert laid_out(runbook, {"service": "catalog"}).service == "catalog"
 
 
 def test_what_a_parameter_holds_is_not_looked_at_again() -> None:
-    text = SAMPLE.replace("to: {kind: colour, default: blue}", "to: {kind: text, default: '${service} x'}")
+    text = SAMPLE.replace("to: {kind: colour, default: blue}", "to: {kind: text, default: y}")
     text = text.replace('to: "${to}"', 'to: "a ${to}"').replace("change: backend.flip", "check: any.thing")
     model = Runbook.model_validate(_as_data(text))
-    assert render(model, {})[1].args["to"] == "a ${service} x"
+    assert render(model, {"to": "${service} x"})[1].step.args["to"] == "a ${service} x"
 
 
 def _as_data(text: str) -> dict[str, object]:
@@ -83,7 +94,7 @@ def test_all_unsuitable_parameters_are_told_at_once(runbook: Runbook) -> None:
 @pytest.mark.parametrize(("given", "value"), [("3", 3), (3, 3), ("2.5", 2.5), (0, 0)])
 def test_numbers_stay_numbers(given: object, value: float) -> None:
     text = SAMPLE.replace("hold: {kind: duration, default: 30s}", "hold: {kind: number, default: 30}")
-    assert render(load(text), {"hold": given})[4].args["seconds"] == value
+    assert render(load(text), {"hold": given})[4].step.args["seconds"] == value
 
 
 @pytest.mark.parametrize("given", ["nan", "inf", "x", "1e999"])

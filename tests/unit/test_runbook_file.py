@@ -14,13 +14,20 @@ from state.checks.registry import check_kinds
 from state.errors import ConfigError, Problem
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
-from state.runbooks.model import Runbook, flat, render, service_of
+from state.runbooks.expand import Concrete, expand
+from state.runbooks.model import Runbook
 from state.runbooks.parse import lint_runbook
-from state.runbooks.related import followed
+from state.runbooks.related import any_node
+from state.runbooks.steps import placed
 from tests.support.estate_samples import CANARY, CHECKS, FIXTURES, problems_of, replaced, small_estate
 
 CONFIG = Path(__file__).parents[2] / "config"
 SAMPLE = (FIXTURES / "runbook.yaml").read_text()
+GIVEN = {
+    "roll-back-release": {"service": "checkout", "to": "blue"},
+    "drain-server": {"service": "catalog", "server": "a"},
+    "switch-database": {},
+}
 FIXED_BACKEND = (
     "shift.yaml:18:37: found 'checkout', expected a backend of the service that the run is for: "
     "a parameter with of: service"
@@ -34,6 +41,11 @@ def small() -> Estate:
 
 def lint(text: str, estate: Estate) -> tuple[Runbook, tuple[Problem, ...]]:
     return lint_runbook(parse_yaml(text, "shift.yaml"), estate, change_kinds(), CHECKS)
+
+
+def render(runbook: Runbook, params: dict[str, object]) -> tuple[Concrete, ...]:
+    estate = small_estate()
+    return expand(runbook, params, estate, {}, any_node(estate)).steps
 
 
 def test_a_severity_that_no_alert_can_have_is_refused(small: Estate) -> None:
@@ -56,8 +68,8 @@ def test_the_sample_holds(small: Estate) -> None:
         "wait",
         "parallel",
     ]
-    assert [step.limit for step in runbook.steps] == [10, 0, 300, 0, 0, 5, 10]
-    assert [step.id for step in flat(runbook.steps)][-2:] == ["healthy", "primary"]
+    assert [step.limit for step in runbook.steps] == [10, 0, 300, 0, 0, 5, 0]
+    assert [step.id for _, step in placed(runbook.steps)][-2:] == ["healthy", "primary"]
 
 
 @pytest.mark.parametrize(
@@ -103,12 +115,12 @@ def test_the_sample_holds(small: Estate) -> None:
         (
             "Skip: both",
             "Skip: bth",
-            "expected continue, stop or the id of a later step: both, fault, hand-over or pause",
+            "expected continue, stop or the id of a later step: both, fault, hand-over or rest",
         ),
         ("Skip: both", "Skip: bth", "did you mean 'both'?"),
         ("Skip: both", "Skip: floor", "found 'floor', expected continue, stop or the id of a later step"),
         ("Skip: both", "Skip: healthy", "found 'healthy', expected continue, stop or the id of a later step"),
-        ("- id: pause", "- id: flip", "expected each id once (first in line 16)"),
+        ("- id: rest", "- id: flip", "expected each id once (first in line 16)"),
         ("- id: primary", "- id: floor", "expected each id once (first in line 10)"),
         ("wait: 5s", "wait: 5", "found 5, expected a duration"),
         ("wait: 5s", "waitt: 5s", "did you mean 'wait'?"),
@@ -135,11 +147,15 @@ def test_each_problem_is_told_at_its_line(small: Estate, old: str, new: str, mes
         (
             "    wait: 5s\n",
             "    wait: 5s\n    check: backend.floor\n",
-            "exactly one of check, change, decide, wait and parallel, not check and wait",
+            "exactly one of check, change, decide, wait, parallel, each and runbook, not check and wait",
         ),
-        ("    wait: 5s\n", "", "exactly one of check, change, decide, wait and parallel, not none of them"),
+        (
+            "    wait: 5s\n",
+            "",
+            "exactly one of check, change, decide, wait, parallel, each and runbook, not none of them",
+        ),
         ("    wait: 5s\n", "    wait: 5s\n    samples: 3\n", "every, for and samples on checks only"),
-        ("    wait: 5s\n", "    wait: 5s\n    with: {a: b}\n", "with: on checks and changes only"),
+        ("    wait: 5s\n", "    wait: 5s\n    with: {a: b}\n", "with: on checks, changes and runbooks only"),
         ("    wait: 5s\n", "    wait: 5s\n    on_failure: undo\n", "undo on checks, changes and groups only"),
         (
             "    wait: 5s\n",
@@ -149,7 +165,7 @@ def test_each_problem_is_told_at_its_line(small: Estate, old: str, new: str, mes
         (
             "    wait: 5s\n",
             "    parallel: [{id: a, parallel: [{id: b, wait: 1s}]}]\n",
-            "a group without groups inside it",
+            "a group without groups, loops and runbooks inside it",
         ),
     ],
 )
@@ -197,7 +213,7 @@ def test_a_required_parameter_is_checked_by_its_kind_only(small: Estate) -> None
     assert [str(each) for each in warnings] == [FIXED_BACKEND]
     with pytest.raises(ConfigError, match=r"shift.yaml:6:7: expected a value for the parameter 'to': a colour"):
         render(runbook, {})
-    assert render(runbook, {"to": "green"})[1].args["to"] == "green"
+    assert render(runbook, {"to": "green"})[1].step.args["to"] == "green"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "x"])
@@ -233,8 +249,9 @@ def test_the_shipped_runbooks_hold_against_the_example(example: Estate) -> None:
         runbook, warnings = lint_runbook(read_yaml(path), example, change_kinds(), check_kinds())
         assert runbook.runbook == path.stem
         assert [str(each) for each in warnings] == []
-        assert service_of(runbook, {}) in example.services
         kinds = {**{k: v.args for k, v in change_kinds().items()}, **{k: v.args for k, v in check_kinds().items()}}
-        for step in flat(render(runbook, followed(runbook, {}, example))):
-            if step.what:
-                kinds[step.what].model_validate(dict(step.args))
+        expanded = expand(runbook, GIVEN.get(path.stem, {}), example, {}, any_node(example))
+        assert expanded.service in example.services
+        for each in expanded.steps:
+            if each.step.what:
+                kinds[each.step.what].model_validate(dict(each.step.args))

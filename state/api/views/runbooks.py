@@ -42,7 +42,8 @@ def value_of(params: Mapping[str, Param], given: Mapping[str, str], name: str) -
 class RunbookRow:
     """One runbook of the library with its pinned hash. `lint` not empty = why it cannot be started.
 
-    `acts` are the kinds of its changes.
+    `acts` are the kinds of its changes, also in the runbooks inside it. `applies` not empty = why this estate has
+    nothing for it: that is no mistake in the file.
     """
 
     name: str
@@ -56,6 +57,7 @@ class RunbookRow:
     outline: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     acts: tuple[str, ...] = ()
+    applies: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class StepRow:
     """One step instance of a run: `evidence` is what was read, as text; `figures` what was measured (bytes).
 
     `timeout` is its limit in seconds; of a check, `passes` were in a row and `samples` are needed. `question` and
-    `options` are of a decision that waits.
+    `options` are of a decision that waits. `why`, `look_for` and `if_it_fails` are its author's words, of runs that
+    have not ended.
     """
 
     key: str
@@ -130,6 +133,9 @@ class StepRow:
     samples: int = 0
     question: str = ""
     options: tuple[str, ...] = ()
+    why: str = ""
+    look_for: str = ""
+    if_it_fails: str = ""
 
     @property
     def name(self) -> str:
