@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from adapters.commands.building import build_own
 from adapters.context import AdapterContext
+from adapters.net.ssh import SshConnections
 from adapters.registry import adapter_for
 from state.estate.model import Estate
 from state.ports.balancer import Balancer
@@ -56,7 +58,16 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
     if estate.faults is not None:
         keep = before is not None and before.faults == estate.faults
         faults = had.faults if keep else adapter_for("faults", "", estate.faults).build(estate.faults, context)
-    return Outside([source for each in entries.values() for source in each], balancers, databases, faults, entries)
+    sources = [source for each in entries.values() for source in each]
+    hosts = _hosts(estate, base, before, had)
+    return Outside(sources, balancers, databases, faults, entries, build_own(estate, context, hosts), hosts)
+
+
+def _hosts(estate: Estate, base: Path, before: Estate | None, had: Outside) -> SshConnections:
+    """The connections to hosts, with those that are open when the hosts are the same."""
+    if before is not None and before.hosts == estate.hosts and isinstance(had.connections, SshConnections):
+        return had.connections
+    return SshConnections(dict(estate.hosts), base)
 
 
 def watched(estate: Estate) -> dict[str, tuple[str, ...]]:

@@ -136,6 +136,8 @@ def _warning(warning: CardWarning) -> CardPiece:
     value = warning.message
     if warning.kind is WarningKind.UNKNOWN:
         value = f"not known beforehand: {value}"
+    elif warning.kind is WarningKind.UNVERIFIED:
+        value = f"not verified afterwards: {value}"
     elif warning.kind is WarningKind.LATER:
         value = f"{warning.rule} would refuse a later step: {value}; what happens before it may change that"
     return CardPiece("warning", value, warning.subject, f"{warning.kind} {warning.rule}", health=Health.WARN)

@@ -42,7 +42,7 @@ ALWAYS = (
     "ServerAliveCountMax=3",
     "StreamLocalBindMask=0177",
     "StreamLocalBindUnlink=yes",
-    "SendEnv=RECOVERY_*",
+    "SendEnv=RECOVERY_EFFECT",
 )
 """Said on the command line, so that no configuration file can say otherwise."""
 

@@ -21,6 +21,8 @@ PATIENCE = 20.0
 """Seconds for which a verb waits while an outcome is unknown; the engine reads on for as long as it takes."""
 GONE = 10.0
 """Seconds without an engine after which a verb no longer waits for it."""
+SHOWN_OUTPUT = 10
+"""Lines of a command's output at the end of a run; `recovery run show` has all that are kept."""
 QUIET_STEPS = frozenset({StepState.PENDING, StepState.SUPERSEDED})
 GRACE = 5.0  # seconds in which an accepted run must appear
 
@@ -184,6 +186,7 @@ def evidence_lines(view: RunbooksView, run: str) -> list[str]:
         if step.state not in QUIET_STEPS:
             lines.append(f"  {step.state.value:<10} {step.title}")
             lines += [f"             {message}" for message in step.evidence]
+            lines += [f"             | {said}" for said in step.output[-SHOWN_OUTPUT:]]
     return lines
 
 

@@ -102,6 +102,7 @@ def _step_lines(steps: list[StepRow]) -> list[str]:
         name = step.step + (f"#{step.instance}" if step.instance > 1 else "")
         rows.append([name, step.state.value, took, step.title, step.message])
         rows += [["", "", "", "", f"read: {message}"] for message in step.evidence]
+        rows += [["", "", "", "", f"said: {line}"] for line in step.output]
     return table(("STEP", "STATE", "TOOK", "WHAT", "MESSAGE"), rows, right=("TOOK",))
 
 

@@ -52,6 +52,7 @@ MARKS: dict[str, Mark] = {
     "down": Mark("DOWN", "✗", "x", FAIL),
     "refused": Mark("REFUSED", "✗", "x", FAIL),
     "not_done": Mark("NOT DONE", "✗", "x", FAIL),
+    "not_verified": Mark("UNVERIFIED", "!", "!", WARN),
     "conflict": Mark("CONFLICT", "≠", "#", FAIL),
     "danger": Mark("DANGER", "!", "!", DANGER),
     "unknown": _UNKNOWN,

@@ -118,6 +118,8 @@ class WarningKind(StrEnum):
     """A side effect."""
     UNKNOWN = "unknown"
     """It is not known beforehand."""
+    UNVERIFIED = "unverified"
+    """Nothing can be read that would prove it."""
     LATER = "later"
     """A rule would refuse a later step; what happens before it may change that."""
 

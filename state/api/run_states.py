@@ -19,7 +19,8 @@ class RunState(StrEnum):
 
 
 class StepState(StrEnum):
-    """The state of a step instance. Unknown ends only with a reading as evidence."""
+    """The state of a step instance. Unknown ends only with a reading as evidence; not verified was sent and answered,
+    and nothing can be read that would prove it."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -28,6 +29,7 @@ class StepState(StrEnum):
     NOT_DONE = "not-done"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    NOT_VERIFIED = "not-verified"
     SKIPPED = "skipped"
     STOPPED = "stopped"
     SUPERSEDED = "superseded"

@@ -32,12 +32,14 @@ class Risk(StrEnum):
 
 
 class Finding(StrEnum):
-    """What a reading of the target shows about an effect. Partial = only a part of it is done."""
+    """What a reading of the target shows about an effect. Partial = only a part of it is done. Not verified: the
+    estate names nothing that could be read."""
 
     DONE = "done"
     NOT_DONE = "not-done"
     PARTIAL = "partial"
     UNKNOWN = "unknown"
+    NOT_VERIFIED = "not-verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Preview:
     `verb` says what is done, without the target. `facts` is everything relied on (JSON values; hashed into the
     fingerprint, handed to `read_back`). `rules` are the preconditions with their verdicts. `downtime` says what does
     not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when unknown. `already` =
-    the target state is reached, nothing would be sent. `leaves` are the settings that it would make.
+    the target state is reached, nothing would be sent. `leaves` are the settings that it would make. `services` are
+    touched besides those that its target says.
     """
 
     verb: str
@@ -70,6 +73,7 @@ class Preview:
     undo: ChangeSpec | None = None
     already: bool = False
     leaves: tuple[Setting, ...] = ()
+    services: tuple[str, ...] = ()
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -121,6 +125,22 @@ class CanFollow(Protocol):
 
     def follow(self, left: Sequence[Setting]) -> None:
         """From now on `preview` as if these settings had been made, the last one of each place and name."""
+
+
+@runtime_checkable
+class OfEffect(Protocol):
+    """A change whose reading looks for what one effect left."""
+
+    effect: str
+    """The effect that `read_back` is about."""
+
+
+@runtime_checkable
+class Speaks(Protocol):
+    """A change whose target says something while it is applied."""
+
+    def heard(self) -> tuple[str, ...]:
+        """What it has said so far, as lines: cleaned, bounded, without secrets."""
 
 
 @dataclass(frozen=True, slots=True)

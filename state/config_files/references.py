@@ -15,12 +15,13 @@ from state.errors import Problem
 class Reference:
     """Marks a model's text as a name that one of these sections defines; `what` is what people call it.
 
-    It is part of the type: `Annotated[str, Reference("site", "sites")]`.
+    It is part of the type: `Annotated[str, Reference("site", "sites")]`. `besides` are names that need no entry.
     """
 
-    def __init__(self, what: str, *sections: str) -> None:
+    def __init__(self, what: str, *sections: str, besides: tuple[str, ...] = ()) -> None:
         self.what = what
         self.sections = sections
+        self.besides = besides
 
 
 def defined(data: Any, *sections: str) -> list[str]:
@@ -35,7 +36,7 @@ def reference_problems(located: Located, references: Mapping[Path, Reference]) -
     for path, reference in references.items():
         value = at(located.data, path)
         if reference not in names:
-            names[reference] = defined(located.data, *reference.sections)
+            names[reference] = [*reference.besides, *defined(located.data, *reference.sections)]
         known = names[reference]
         if isinstance(value, str) and value not in known:
             expected = f"a {reference.what}: {one_of(known)}" if known else f"a {reference.what}, but none is defined"

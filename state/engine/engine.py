@@ -153,6 +153,8 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._poller.close()
+        if self.outside.connections is not None:
+            await self.outside.connections.close()
         await self._note(EngineStopped("engine stopped"))
         self._store.close()
 
@@ -246,14 +248,14 @@ class Engine:
 
     def _renew(self, setup: Setup) -> Coroutine[Any, Any, None]:
         """Put another setup in force between two instants; the journal, its folds and open runs stay."""
-        self.estate, self.outside = setup.estate, setup.outside
+        before, self.estate, self.outside = self.outside, setup.estate, setup.outside
         self._judge.renew(setup.estate)
         self._planner = Planner(setup.estate, setup.outside, setup.library, self.history)
         self.plans.renew(setup.estate, self._planner)
         self._topics.renew(setup.library)
         closing = self._poller.renew(setup.outside.sources)
         self._move()
-        return closing
+        return _closed(closing, before, setup.outside)
 
     async def shut_down(self, caller: Caller) -> Accepted:
         """End this engine; open runs keep their state and continue when an engine starts again."""
@@ -361,3 +363,10 @@ class Engine:
             await self.journal.append(Event(body, actor, session))
         except JournalUnavailable:
             return
+
+
+async def _closed(sources: Coroutine[Any, Any, None], before: Outside, now: Outside) -> None:
+    """Close what another setup no longer uses."""
+    await sources
+    if before.connections is not None and before.connections is not now.connections:
+        await before.connections.close()

@@ -15,7 +15,9 @@ from state.runs.model import Run
 
 WIRED = ("balancers", "databases", "monitors", "zones")
 """Sections whose entries are served by adapters."""
-NAMED = ("sites", "people", "services", *WIRED)
+OWN = ("hosts", "commands")
+"""Sections of what is an estate's own."""
+NAMED = ("sites", "people", "services", *WIRED, *OWN)
 """Sections of named entries."""
 SINGLE = ("policies", "polling", "faults", "runbooks")
 """Sections without names."""
@@ -113,14 +115,15 @@ def _with_needs(estate: Estate, names: set[str]) -> set[str]:
     """Names with everything that the services among them depend on, also through others."""
     reached = list(names)
     for name in reached:
-        needs = estate.services[name].depends_on if name in estate.services else ()
+        needs: tuple[str, ...] = estate.services[name].depends_on if name in estate.services else ()
+        needs += (estate.commands[name].on,) if name in estate.commands else ()
         reached += [need for need in needs if need not in reached]
     return set(reached)
 
 
 def _entry(name: str) -> str:
     section, _, entry = name.partition("/")
-    return entry if section in ("services", "runbook", *WIRED) else ""
+    return entry if section in ("services", "runbook", *WIRED, *OWN) else ""
 
 
 def _texts(value: Any) -> Iterator[str]:

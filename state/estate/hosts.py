@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from state.estate.model import Entry, Seconds
+from state.estate.entry import Entry, Seconds
 
 Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
 Reason = Annotated[str, Field(min_length=10, max_length=200)]

@@ -7,44 +7,19 @@ sizes bytes, ratios 0 to 1. An entry with a `kind` is an instance of that adapte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
-from state.config_files.explain import NAME_PATTERN
+from state.estate.entry import Bytes, Entry, Name, Ratio, Seconds, SecretRef
+from state.estate.hosts import SshHost
+from state.estate.own import CommandEntry
 from state.estate.values import BalancerName, MonitorName, NeededName, PersonName, ServiceName, SiteName
-from state.units import parse_duration, parse_ratio, parse_size
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-"""Names become part of commands to targets: only letters, digits, dot, dash and underscore are allowed."""
+__all__ = ["Bytes", "Entry", "Estate", "Name", "Ratio", "Seconds", "SecretRef"]
 
-Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
-Ratio = Annotated[float, BeforeValidator(parse_ratio), Field(ge=0, le=1)]
 Role = Literal["observer", "responder", "commander", "approver", "access-admin", "auditor"]
 Environment = Literal["production", "staging", "lab", "drill"]
-
-
-class Entry(BaseModel):
-    """Base of every entry: unknown keys are refused, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SecretRef(Entry):
-    """Where a secret is read from at run time; exactly one of file, env, command. Never the secret itself."""
-
-    file: str | None = None
-    env: str | None = None
-    command: tuple[str, ...] | None = None
 
 
 class Site(Entry):
@@ -246,6 +221,8 @@ class Estate(Entry):
     balancers: Mapping[Name, BalancerEntry] = Field(default_factory=dict)
     zones: Mapping[Name, ZoneEntry] = Field(default_factory=dict)
     monitors: Mapping[Name, MonitorEntry] = Field(default_factory=dict)
+    hosts: Mapping[Name, SshHost] = Field(default_factory=dict)
+    commands: Mapping[Name, CommandEntry] = Field(default_factory=dict)
     polling: Polling = Polling()
     runbooks: tuple[str, ...] = ("runbooks",)
     policies: Policies = Policies()

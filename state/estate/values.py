@@ -16,6 +16,10 @@ PersonName = Annotated[str, _name, Reference("person", "people")]
 ServiceName = Annotated[str, _name, Reference("service", "services")]
 BalancerName = Annotated[str, _name, Reference("balancer", "balancers")]
 MonitorName = Annotated[str, _name, Reference("monitor", "monitors")]
+CommandName = Annotated[str, _name, Reference("command", "commands")]
+DatabaseName = Annotated[str, _name, Reference("database", "databases")]
+HostOrLocal = Annotated[str, _name, Reference("host, or local", "hosts", besides=("local",))]
+OwnCheckName = Annotated[str, _name, Reference("check of its own", "checks")]
 NeededName = Annotated[str, _name, Reference("service or database", "services", "databases")]
 """What a service depends on."""
 

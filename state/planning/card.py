@@ -94,6 +94,7 @@ def _touched(draft: Draft, acting: Sequence[Seen], estate: Estate) -> tuple[str,
         if args.get("database") in estate.databases:
             found.append(str(args["database"]))
         found += services_of(estate, str(args.get("balancer", "")), str(args.get("backend", "")))
+        found += one.preview.services
     return tuple(dict.fromkeys(found)) or ((draft.service,) if draft.service in estate.services else ())
 
 

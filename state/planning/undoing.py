@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from state.api.card import Rule
-from state.changes.model import Change, ChangeSpec, Finding, ReadBack
+from state.changes.model import Change, ChangeSpec, Finding, OfEffect, ReadBack
 from state.errors import NotFound, ReadFailure
 from state.planning.plan import Seen
 from state.ports.target import Setting
@@ -33,7 +33,10 @@ async def still_as_left(
     for owner in {id(owners[key]): owners[key] for key in wanted}.values():
         assert owner.intent is not None, "an effect has an intent"
         try:
-            now = await build(owner.intent.change).read_back(owner.intent.facts, deadline=deadline)
+            change = build(owner.intent.change)
+            if isinstance(change, OfEffect):
+                change.effect = owner.effect
+            now = await change.read_back(owner.intent.facts, deadline=deadline)
         except (ReadFailure, NotFound) as error:
             now = ReadBack(Finding.UNKNOWN, (str(error),))
         left = {key_of(s): s for s in owner.leaves if owners[key_of(s)] is owner and key_of(s) in wanted}
@@ -45,7 +48,7 @@ async def still_as_left(
 
 def _effects(run: Run) -> list[StepRun]:
     """The steps of a run that changed something."""
-    return [step for step in run.all_steps() if step.finding in (Finding.DONE, Finding.PARTIAL)]
+    return [step for step in run.all_steps() if step.finding in (Finding.DONE, Finding.PARTIAL, Finding.NOT_VERIFIED)]
 
 
 def _keys(step: StepRun) -> list[SettingKey]:

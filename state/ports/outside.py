@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from state.ports.balancer import Balancer
 from state.ports.database import Database
 from state.ports.faults import FaultInjector
+from state.ports.own import CanRunCommand
 from state.ports.source import Source
+
+
+class Connections(Protocol):
+    """Connections that several parts share."""
+
+    async def close(self) -> None:
+        """End them; never raises, never waits long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Everything one estate's engine can reach. `entries` names the sources of each entry, as `section/name`."""
+    """Everything one estate's engine can reach. `entries` names the sources of each entry, as `section/name`;
+    `connections` are those that it keeps besides its sources' own."""
 
     sources: Sequence[Source]
     balancers: Mapping[str, Balancer]
     databases: Mapping[str, Database]
     faults: FaultInjector | None = None
     entries: Mapping[str, Sequence[Source]] = field(default_factory=dict)
+    commands: Mapping[str, CanRunCommand] = field(default_factory=dict)
+    connections: Connections | None = None

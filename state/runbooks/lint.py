@@ -14,6 +14,7 @@ from state.config_files.paths import Path
 from state.config_files.quantities import written_for
 from state.config_files.suggestions import nearest, one_of
 from state.errors import ConfigError
+from state.estate.arguments import unfit_values
 from state.estate.model import Estate
 from state.runbooks.books import Books
 from state.runbooks.expand import TooMuch, expand, items_of
@@ -21,7 +22,7 @@ from state.runbooks.jumps import LintFinding, id_findings, jump_findings
 from state.runbooks.lint_calls import call_findings
 from state.runbooks.lint_params import LintParams
 from state.runbooks.model import Runbook
-from state.runbooks.names import argument_kind, names_for
+from state.runbooks.names import argument_kind, declared_values, names_for
 from state.runbooks.params import NAMES, placeholders_in, substitute
 from state.runbooks.related import any_node, unfit
 from state.runbooks.scope import Scope, Unresolved
@@ -171,9 +172,26 @@ class Lint:
                 name = str(where[len(base)]) if len(where) > len(base) else ""
                 if not self._open(written_args.get(name), scope):
                     yield where, problem
+        if not invalid:
+            yield from self._own_values(base, written_args, args, scope)
         for name in written_args:
             if (*base, name) not in invalid:
                 yield from self._argument((*base, name), name, written_args, args, scope)
+
+    def _own_values(
+        self, base: Path, written: Mapping[str, Any], args: Mapping[str, Any], scope: Scope
+    ) -> Iterator[LintFinding]:
+        """The values of an own command, call or statement, as far as they are known."""
+        specs = declared_values(self._estate, args)
+        if specs is None:
+            return
+        given = written.get("args", {})
+        for problem in unfit_values(specs, args.get("args", {})):
+            path = (*base, "args", problem.place) if problem.place in given else (*base, "args")
+            if not self._open(given.get(problem.place), scope):
+                found = shown(path, args["args"][problem.place]) if problem.place in given else ""
+                expected = problem.expected if problem.place in given else f"{problem.place}: {problem.expected}"
+                yield path, self._located.problem(path, found, expected, problem.nearest)
 
     def _argument(
         self, path: Path, name: str, all_written: Mapping[str, Any], args: Mapping[str, Any], scope: Scope

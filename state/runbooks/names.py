@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from state.estate.arguments import ArgSpec
 from state.estate.model import Estate, ServiceTrafficEntry
 from state.estate.severities import known_severities
 
-_KINDS = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "record", "severity"})
+_KINDS = frozenset(
+    {"service", "balancer", "backend", "server", "database", "node", "zone", "record", "severity", "command"}
+)
 
 
 def argument_kind(name: str, args: Mapping[str, Any]) -> str | None:
@@ -28,6 +31,7 @@ def names_for(estate: Estate, kind: str, args: Mapping[str, Any]) -> Collection[
         "database": estate.databases,
         "zone": estate.zones,
         "site": estate.sites,
+        "command": estate.commands,
         "colour": {colour for each in _traffic(estate) for colour in each.colours},
         "backend": _backends(estate, args.get("balancer")),
         "node": _inside({name: each.nodes for name, each in estate.databases.items()}, args.get("database")),
@@ -58,3 +62,9 @@ def _servers(estate: Estate, backend: Any) -> set[str] | None:
     if not chosen or not all(each.colours for each in chosen):
         return None
     return {colour for each in chosen for colour in each.colours}
+
+
+def declared_values(estate: Estate, args: Mapping[str, Any]) -> Mapping[str, ArgSpec] | None:
+    """The parameters of the own command that the arguments of a step name; None when they name none."""
+    entry = estate.commands.get(str(args.get("command")))
+    return None if entry is None else entry.params

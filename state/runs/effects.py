@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum, auto
 from typing import Any
 
 from state.api.run_states import StepState
-from state.changes.model import Change, ChangeSpec, Finding, Preview, ReadBack
+from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, ReadBack, Speaks
 from state.clock import Clock
 from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
 from state.journal.events import Body, Event
@@ -45,7 +47,20 @@ NO_EFFECT = {
 MOST_EVIDENCE, LONGEST_EVIDENCE = 50, 2000
 """The most lines of evidence, and characters of each, in a journal entry."""
 
-STATES = {Finding.DONE: StepState.DONE, Finding.NOT_DONE: StepState.NOT_DONE, Finding.PARTIAL: StepState.FAILED}
+STATES = {
+    Finding.DONE: StepState.DONE,
+    Finding.NOT_DONE: StepState.NOT_DONE,
+    Finding.PARTIAL: StepState.FAILED,
+    Finding.NOT_VERIFIED: StepState.NOT_VERIFIED,
+}
+
+
+class Answered(Enum):
+    """What the answer to an effect proves, where nothing can be read."""
+
+    NOTHING_SENT = auto()
+    WELL = auto()
+    UNKNOWN = auto()
 
 
 class Effects:
@@ -119,12 +134,15 @@ class Effects:
             why = "stopped" if run.stopping else "skipped"
             receipt, unknown = Receipt("held", f"not sent: {why}", changed=False), False
         else:
+            step.heard = change.heard if isinstance(change, Speaks) else None
             receipt, unknown = await self._apply(change, preview, effect, step.step.timeout or change.timeout)
         self._reach("after_effect")
-        await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown))
+        output = step.heard() if step.heard is not None else ()
+        await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown, output))
         self._reach("after_receipt")
         quiet = change.quiet if receipt.changed else min(change.quiet, 1.0)
-        await self._conclude(run, step, change, preview.facts, quiet=quiet, started=started)
+        answer = Answered.NOTHING_SENT if not receipt.changed else Answered.UNKNOWN if unknown else Answered.WELL
+        await self._conclude(run, step, change, preview.facts, quiet=quiet, started=started, answer=answer)
 
     async def _apply(self, change: Change, preview: Preview, effect: str, deadline: float) -> tuple[Receipt, bool]:
         """Send once. The deadline is the author's; an adapter that does not keep it is cut off soon afterwards."""
@@ -145,15 +163,29 @@ class Effects:
         if step.answered != INTERRUPTED:  # recorded once, even when reading has to start again
             answer = EffectAnswered(INTERRUPTED, "interrupted; reading the target", unknown=True)
             await self._record(run, step, answer)
-        change = self._build(intent.change)
-        await self._conclude(run, step, change, intent.facts, quiet=change.quiet, started=self._clock.mono())
+        change, now = self._build(intent.change), self._clock.mono()
+        await self._conclude(run, step, change, intent.facts, quiet=change.quiet, started=now, answer=Answered.UNKNOWN)
 
     async def _conclude(
-        self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], *, quiet: float, started: float
+        self,
+        run: Run,
+        step: StepRun,
+        change: Change,
+        facts: Mapping[str, Any],
+        *,
+        quiet: float,
+        started: float,
+        answer: Answered,
     ) -> None:
+        if isinstance(change, OfEffect):
+            change.effect = step.effect
         found = await self._settle(run, step, change, facts, quiet)
+        if found.finding is Finding.NOT_VERIFIED and answer is Answered.NOTHING_SENT:
+            found = replace(found, finding=Finding.NOT_DONE)
         self._reach("before_outcome")
         state, message = STATES[found.finding], _outcome_message(found, step)
+        if found.finding is Finding.NOT_VERIFIED and answer is Answered.UNKNOWN:
+            state, message = StepState.FAILED, f"outcome unknown, and nothing can be read: {step.message}"
         seconds = round(self._clock.mono() - started, 3)
         evidence = _shortened(found.evidence)
         outcome = EffectEnded(
@@ -175,6 +207,8 @@ class Effects:
                 since, last, pause = now, found.finding, 0.1
             self._reach("during_read_back")
             hold = change.settle if found.finding is Finding.DONE else max(quiet, change.settle)
+            if found.finding is Finding.NOT_VERIFIED:
+                return found
             if found.finding is not Finding.UNKNOWN and now - since >= hold:
                 return found
             if found.finding is Finding.UNKNOWN and now - since > 2.0 and not doubted:
@@ -249,6 +283,8 @@ def _shortened(evidence: Sequence[str]) -> tuple[str, ...]:
 def _outcome_message(found: ReadBack, step: StepRun) -> str:
     if found.finding is Finding.DONE:
         return "done, read back twice"
+    if found.finding is Finding.NOT_VERIFIED:
+        return f"not verified: {'; '.join(found.evidence)}"
     if found.finding is Finding.NOT_DONE:
         return f"not done: {NO_EFFECT.get(step.answered) or step.message or step.answered}"
     return f"partly done: {found.evidence[0] if found.evidence else step.message}"

@@ -149,11 +149,12 @@ class EffectIntended(Body):
 @event("effect.answered")
 @dataclass(frozen=True, slots=True)
 class EffectAnswered(Body):
-    """What the target answered; `unknown` when the answer proves nothing."""
+    """What the target answered; `unknown` when the answer proves nothing. `output` is what it said meanwhile."""
 
     code: str
     message: str = field(metadata=WORDS)
     unknown: bool = False
+    output: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:

@@ -183,6 +183,7 @@ def _intended(history: RunHistory, recorded: Recorded, body: EffectIntended) -> 
 def _answered(history: RunHistory, recorded: Recorded, body: EffectAnswered) -> None:
     step = history.instance(recorded)
     step.answered = body.code
+    step.output = body.output or step.output
     if step.state is not StepState.SKIPPED:
         step.message = body.message
         step.state = StepState.UNKNOWN if body.unknown else step.state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ HELD = (*UNMET, StepState.STOPPED)
 """States of a step that ended without success: it is retried, skipped, or its policy applies."""
 
 
-SETTLED = (StepState.DONE, StepState.SKIPPED, StepState.SUPERSEDED)
+SETTLED = (StepState.DONE, StepState.NOT_VERIFIED, StepState.SKIPPED, StepState.SUPERSEDED)
 
 
 OPEN = (StepState.PENDING, StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN)
@@ -34,7 +34,8 @@ class StepRun:
     """One instance of a step. A retry makes a new instance; the old one keeps its evidence.
 
     `passes` are a check's passes in a row. `finding` is the outcome of its effect as it was read, None before.
-    `leaves` are the settings that its effect left.
+    `leaves` are the settings that its effect left. `output` is what its target said, as recorded; `heard` says it while
+    the effect is under way.
     `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading. `decided` is
     the entry that answered it or left it out: the first one counts. `choice` is that answer, of a condition pass, fail
     or unknown. `ruled`: a condition left it out, by an answer that was read.
@@ -48,6 +49,8 @@ class StepRun:
     seconds: float | None = None
     message: str = ""
     evidence: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+    heard: Callable[[], tuple[str, ...]] | None = None
     leaves: tuple[Setting, ...] = ()
     effect: str = ""
     intent: EffectIntended | None = None
@@ -64,6 +67,11 @@ class StepRun:
     def key(self) -> str:
         """`step#instance`, as the journal names it."""
         return f"{self.step.id}#{self.instance}"
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What the target of its effect said, or has said so far."""
+        return self.output if self.output or self.heard is None else self.heard()
 
     @property
     def in_doubt(self) -> bool:
@@ -89,9 +97,11 @@ class StepRun:
 
     @property
     def undo(self) -> ChangeSpec | None:
-        """The change that undoes its effect: when it is done, or partly done unless that needs another way."""
+        """The change that undoes its effect: when it is done, not verified, or partly done unless that needs another
+        way."""
         half = self.finding is Finding.PARTIAL and self.step.risk != "B3"
-        return self.intent.undo if self.intent is not None and (half or self.finding is Finding.DONE) else None
+        perhaps = half or self.finding in (Finding.DONE, Finding.NOT_VERIFIED)
+        return self.intent.undo if self.intent is not None and perhaps else None
 
 
 @dataclass(slots=True)

@@ -110,6 +110,7 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         why="" if run.ended else planned.why,
         look_for="" if run.ended else planned.look_for,
         if_it_fails="" if run.ended else planned.if_it_fails,
+        output=step.said,
     )
 
 

@@ -51,6 +51,7 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
     if loss := lost(row):
         told.append(fact("measured", loss))
     told += [fact("evidence", message) for message in row.evidence]
+    told += [fact("output" if place == 0 else "", line) for place, line in enumerate(row.output)]
     if row.effect:
         told.append(fact("effect", row.effect))
     if row.started_at is not None:

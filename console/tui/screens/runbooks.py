@@ -212,6 +212,8 @@ class RunbooksScreen(MainScreen):
             time += f"/{clock(row.timeout)}"
         again = f" #{row.instance}" if row.instance > 1 else ""
         said = row.message or (row.evidence[-1] if row.evidence else "")
+        if row.state is StepState.RUNNING and row.output:
+            said = row.output[-1]
         told = joined(*filter(None, (in_a_row(row), measured(row), said)), separator="; ")
         told.stylize(UNKNOWN if row.state is StepState.UNKNOWN else "")
         return TableRow(

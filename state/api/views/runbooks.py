@@ -108,7 +108,7 @@ class StepRow:
 
     `timeout` is its limit in seconds; of a check, `passes` were in a row and `samples` are needed. `question` and
     `options` are of a decision that waits. `why`, `look_for` and `if_it_fails` are its author's words, of runs that
-    have not ended.
+    have not ended. `output` is what the target of a change said, the newest last.
     """
 
     key: str
@@ -136,6 +136,7 @@ class StepRow:
     why: str = ""
     look_for: str = ""
     if_it_fails: str = ""
+    output: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

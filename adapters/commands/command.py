@@ -1,0 +1,144 @@
+"""Where a command of the estate runs: this machine, or a host over the one connection that is kept to it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from adapters.commands.output import Concealed, KeptOutput
+from adapters.commands.process import Ended, run_process
+from adapters.net.ssh import SshConnection
+from adapters.secrets import Secret
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.ports.own import Exited, Output
+from state.ports.target import Identity, Receipt
+
+EFFECT = "RECOVERY_EFFECT"
+"""The variable with the id of the effect that a command belongs to."""
+SSH_ENDED = 255
+"""The exit code of ssh itself, when the connection failed; a command's own is no different."""
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "HOME", "USER", "LOGNAME", "TZ")
+KILL_AFTER = 2
+
+
+class LocalPlace:
+    """This machine, as the engine's account, in the folder of the estate."""
+
+    def __init__(self, folder: Path, allowed: Sequence[str], secrets: Mapping[str, Secret]) -> None:
+        self._folder, self._allowed, self._secrets = folder, allowed, secrets
+
+    async def facts(self, *, deadline: float) -> dict[str, str]:
+        """Which machine it is."""
+        return {"runs on": f"this machine ({platform.node()})", "as": str(os.geteuid())}
+
+    async def started(self, argv: Sequence[str], effect: str, output: KeptOutput, *, deadline: float) -> Ended:
+        """Run a command. Raises OSError when it cannot be started."""
+        passed = {name: os.environ[name] for name in (*PASSED_ON, *self._allowed) if name in os.environ}
+        told = {name: secret.reveal() for name, secret in self._secrets.items()}
+        environment = {**passed, **told, **({EFFECT: effect} if effect else {})}
+        return await run_process(argv, environment, self._folder, output, deadline=deadline)
+
+
+class HostPlace:
+    """A host over ssh. There a command ends by itself at its limit, unless the host takes only forced commands."""
+
+    def __init__(self, folder: Path, connection: SshConnection) -> None:
+        self._folder, self._connection = folder, connection
+
+    async def facts(self, *, deadline: float) -> dict[str, str]:
+        """Which host it is, and whether that is proven."""
+        host = self._connection.host
+        proven = "known" if host.waive.host_key is None else f"NOT PROVEN: {host.waive.host_key}"
+        account = f"{host.user}@" if host.user else ""
+        port = f":{host.port}" if host.port else ""
+        return {"runs on": f"{self._connection.name} ({account}{host.address}{port})", "host key": proven}
+
+    async def started(self, argv: Sequence[str], effect: str, output: KeptOutput, *, deadline: float) -> Ended:
+        """Run a command. Raises ReadFailure when there is no connection: then nothing was started."""
+        await self._connection.connect(deadline=deadline)
+        passed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        remote = list(argv)
+        if self._connection.host.environment == "send":
+            passed |= {EFFECT: effect} if effect else {}
+        else:
+            limit = ["timeout", "-k", str(KILL_AFTER), f"{max(1.0, deadline):.0f}"]
+            remote = ["env", *([f"{EFFECT}={effect}"] if effect else []), *limit, *argv]
+        return await run_process(self._connection.argv(remote), passed, self._folder, output, deadline=deadline)
+
+
+class OwnCommand:
+    """Fulfils CanRunCommand."""
+
+    def __init__(self, name: str, place: LocalPlace | HostPlace, expect: Sequence[int], concealed: Concealed) -> None:
+        self.name, self._place, self._expect, self._concealed = name, place, tuple(expect), concealed
+        self._remote = isinstance(place, HostPlace)
+
+    def output(self) -> KeptOutput:
+        """A new place for what one command says."""
+        return KeptOutput(self._concealed)
+
+    async def identify(self, argv: Sequence[str] | None, *, deadline: float) -> Identity:
+        """Where it runs, and what the identity command says. Raises ReadFailure."""
+        facts = await self._place.facts(deadline=deadline)
+        if argv is not None:
+            answer = await self.read(argv, effect="", deadline=deadline)
+            if answer.code != 0 or not answer.said:
+                raise ReadFailure(Trouble.ERROR, f"{self.name}: the identity command: {answer}")
+            facts["identity"] = answer.said
+        return Identity(self.name, facts)
+
+    async def run(self, argv: Sequence[str], output: Output, *, effect: str, deadline: float) -> Receipt:
+        """Run it once. Raises EffectRefused when it was not started, EffectUnknown for everything but an expected exit
+        code."""
+        assert isinstance(output, KeptOutput), "it comes from output()"
+        try:
+            ended = await self._place.started(argv, effect, output, deadline=deadline)
+        except ReadFailure as error:
+            raise EffectRefused(error.message, "unreachable") from error
+        except (OSError, ValueError) as error:
+            raise EffectRefused(f"{argv[0]} cannot be started: {_reason(error)}", "not-started") from error
+        if ended.code is None:
+            there = "; what it started on the host may still run" if self._remote else ""
+            raise EffectUnknown(f"did not end within {deadline:g} s{there}", "timeout")
+        if ended.code < 0:
+            raise EffectUnknown(f"ended by {_signal(-ended.code)}", "signal")
+        if self._remote and ended.code == SSH_ENDED:
+            raise EffectUnknown(f"ssh ended with {SSH_ENDED}: the connection was lost, or the command says so", "ssh")
+        said = str(Exited(ended.code, _last(output)))
+        if ended.code not in self._expect:
+            raise EffectUnknown(said, f"exit-{ended.code}")
+        return Receipt(f"exit-{ended.code}", said)
+
+    async def read(self, argv: Sequence[str], *, effect: str, deadline: float) -> Exited:
+        """Run a command that only reads. Raises ReadFailure when it did not end by itself."""
+        output = self.output()
+        try:
+            ended = await self._place.started(argv, effect, output, deadline=deadline)
+        except (OSError, ValueError) as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} cannot be started: {_reason(error)}") from error
+        if ended.code is None:
+            raise ReadFailure(Trouble.TIMEOUT, f"{self.name}: {argv[0]} did not end within {deadline:g} s")
+        if ended.code < 0:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} ended by {_signal(-ended.code)}")
+        if self._remote and ended.code == SSH_ENDED:
+            raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: ssh ended with {SSH_ENDED}: {output.line()}")
+        return Exited(ended.code, output.line())
+
+
+def _last(output: KeptOutput) -> str:
+    lines = output.lines()
+    return lines[-1] if lines else ""
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__

@@ -1,0 +1,82 @@
+"""What a command says: its first and last lines, however much it is, cleaned and without the estate's secrets."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from adapters.secrets import Secret
+from state.text import clean
+
+FIRST, LAST = 8 << 10, 24 << 10
+"""Bytes that are kept of the beginning and of the end."""
+MOST_FIRST, MOST_LAST = 20, 60
+LONGEST_LINE = 400
+HIDDEN = "***"
+
+
+class Concealed:
+    """Replaces secrets in text from outside, also as they look in an address or a Basic header."""
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        self._secrets = tuple(secrets)
+
+    def __add__(self, other: Concealed) -> Concealed:
+        return Concealed((*self._secrets, *other._secrets))
+
+    def hide(self, text: str) -> str:
+        """The text without them."""
+        for secret in self._secrets:
+            plain = secret.reveal()
+            if not plain:
+                continue
+            for shape in (plain, quote(plain, safe=""), base64.b64encode(plain.encode()).decode()):
+                text = text.replace(shape, HIDDEN)
+        return text
+
+
+class KeptOutput:
+    """Fulfils Output: a bounded memory of everything that was said, in bytes as they came."""
+
+    def __init__(self, concealed: Concealed) -> None:
+        self._concealed = concealed
+        self._head, self._tail = bytearray(), bytearray()
+        self._cut = False
+        self.size = 0
+        self.notes: list[str] = []
+
+    def add(self, data: bytes) -> None:
+        """Take what came."""
+        self.size += len(data)
+        if len(self._head) < FIRST:
+            room = FIRST - len(self._head)
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if len(self._tail) > 2 * LAST:
+            del self._tail[:-LAST]
+            self._cut = True
+
+    def lines(self) -> tuple[str, ...]:
+        """The first and the last lines, with what is left out between them said; then what is to be said about it."""
+        tail = bytes(self._tail[-LAST:])
+        if not self._cut and len(tail) == len(self._tail):
+            told = self._shown(bytes(self._head) + tail)
+            if len(told) > MOST_FIRST + MOST_LAST:
+                left_out = len(told) - MOST_FIRST - MOST_LAST
+                told = [*told[:MOST_FIRST], f"… {left_out} lines left out", *told[-MOST_LAST:]]
+            return (*told, *self.notes)
+        # What is cut through may be a part of a secret: only whole lines are shown.
+        head = bytes(self._head).rpartition(b"\n")[0]
+        tail = tail.partition(b"\n")[2]
+        note = f"… {self.size} bytes in all, most of them left out"
+        return (*self._shown(head)[:MOST_FIRST], note, *self._shown(tail)[-MOST_LAST:], *self.notes)
+
+    def line(self) -> str:
+        """All of it in one line, for a reading."""
+        return " ".join(self.lines())[:LONGEST_LINE]
+
+    def _shown(self, data: bytes) -> list[str]:
+        text = self._concealed.hide(data.decode(errors="replace"))
+        return [clean(line.rstrip("\r"), LONGEST_LINE) for line in text.removesuffix("\n").split("\n")] if text else []

@@ -1,0 +1,144 @@
+"""One process and all that it starts: bounded in time, its output read to the end, nothing left behind.
+
+It is a session of its own, gets no input, and ends with this process. Before its limit it is asked to end; at its limit
+everything that it started is killed, also what has left its session: each carries a mark in its environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.commands.output import KeptOutput
+from adapters.net.child_process import ends_with_this_process
+
+MARK = "RECOVERY_CALL"
+"""The variable that marks a process and what it starts."""
+LINGER = 1.0
+"""Seconds in which output may still come after the process itself has ended."""
+NOTICE = 2.0
+"""Seconds between the request to end and the kill."""
+GONE = 2.0
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """`code` is the exit code, negative for a signal, None when it was killed at its limit. `killed`: what it had
+    started and was killed with it."""
+
+    code: int | None
+    killed: int = 0
+
+
+async def run_process(
+    argv: Sequence[str], environment: Mapping[str, str], folder: Path, output: KeptOutput, *, deadline: float
+) -> Ended:
+    """Run a program to its end. Raises OSError when it cannot be started; cancelled, it kills everything."""
+    mark = secrets.token_hex(8)
+    reading, writing = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            cwd=folder,
+            env={**environment, MARK: mark},
+            start_new_session=True,
+            preexec_fn=ends_with_this_process(),
+        )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    pump = asyncio.create_task(_pump(reading, output), name=f"output of {argv[0]}")
+    try:
+        async with asyncio.timeout(max(deadline - NOTICE, deadline * 0.75)):
+            await process.wait()
+    except TimeoutError:
+        return await _cut_off(process, mark, output, min(NOTICE, deadline * 0.25))
+    except BaseException:
+        _kill(process.pid, mark)
+        raise
+    else:
+        await asyncio.wait({pump}, timeout=LINGER)
+        if not pump.done():
+            output.notes.append("a process that it started still runs and holds its output, which is read no longer")
+        return Ended(process.returncode)
+    finally:
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+        with contextlib.suppress(ProcessLookupError):
+            if process.returncode is None:
+                process.kill()
+        await process.wait()
+
+
+async def _cut_off(process: asyncio.subprocess.Process, mark: str, output: KeptOutput, notice: float) -> Ended:
+    """Ask it to end, then kill all that is left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(notice):
+            await process.wait()
+    killed = _kill(process.pid, mark)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + GONE
+    while (left := marked(mark)) and loop.time() < until:
+        for pid in left:
+            _signal(pid)
+        await asyncio.sleep(0.02)
+    said = f"did not end in time: it was killed with {killed} processes" if killed else "was asked to end at its limit"
+    output.notes.append(f"{said}; {len(left)} could not be killed" if left else said)
+    return Ended(None, killed)
+
+
+def _kill(group: int, mark: str) -> int:
+    """Kill a session and everything that carries the mark; how many processes that were."""
+    found = marked(mark)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+    for pid in found:
+        _signal(pid)
+    return len(found)
+
+
+def _signal(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def marked(mark: str) -> list[int]:
+    """The living processes with this mark in their environment, as far as this account may look."""
+    wanted, found = f"{MARK}={mark}".encode(), []
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0") and _alive(name):
+                    found.append(int(name))
+    return found
+
+
+def _alive(pid: str) -> bool:
+    return Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+
+
+async def _pump(descriptor: int, output: KeptOutput) -> None:
+    """Read the output to its end, so that a full pipe never holds the process."""
+    reader = asyncio.StreamReader(limit=CHUNK)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
+    try:
+        while data := await reader.read(CHUNK):
+            output.add(data)
+    finally:
+        transport.close()

@@ -1,0 +1,132 @@
+"""Commands of an estate's own: run once, without a shell; done is what the reading command says."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from state.api.card import Diff
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.own import OwnArgs, OwnEffect, entry_of, values_for
+from state.errors import ReadFailure, Trouble, UnsuitableArgument
+from state.estate.arguments import UnfitValue, filled, filled_argv
+from state.estate.model import Estate, Name
+from state.estate.own import CommandEntry
+from state.ports.outside import Outside
+from state.ports.own import CanRunCommand, Exited, Output
+from state.ports.target import Identity, Receipt
+
+KIND = "command.run"
+LONGEST_VERB = 300
+NOT_KNOWN = "not known: the estate does not say"
+
+
+class CommandArgs(OwnArgs):
+    """A command of the estate, and the values of its parameters."""
+
+    command: Name
+
+
+class RunCommand(OwnEffect):
+    """Run one command."""
+
+    def __init__(self, args: CommandArgs, entry: CommandEntry, target: CanRunCommand, undo: ChangeSpec | None) -> None:
+        super().__init__(ChangeSpec(KIND, args.model_dump()), "commands", args.command, entry)
+        self._entry, self._target, self._undo = entry, target, undo
+        self._output: Output | None = None
+        values = values_for(KIND, entry.params, args.args)
+
+        def argv(template: Sequence[str]) -> tuple[str, ...]:
+            return filled_argv(template, entry.params, values)
+
+        try:
+            self._argv = argv(entry.argv)
+            self._reading = argv(entry.read.argv) if entry.read is not None else ()
+            self._identifying = argv(entry.identity.argv) if entry.identity is not None else None
+        except UnfitValue as error:
+            raise UnsuitableArgument(f"{KIND}: args.{error}") from error
+        shown = shlex.join(self._argv)
+        self.verb = f"run {shown[:LONGEST_VERB]}{'…' if len(shown) > LONGEST_VERB else ''}"
+        told = ", ".join(f"{name} {value}" for name, value in values.items())
+        self.title = (entry.title or f"Run {args.command}") + (f" ({told})" if told else "")
+
+    def heard(self) -> tuple[str, ...]:
+        """What the command has said so far; fulfils Speaks."""
+        return () if self._output is None else self._output.lines()
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """Where it runs, and what its identity command says."""
+        return await self._target.identify(self._identifying, deadline=deadline)
+
+    async def preview(self, *, deadline: float) -> Preview:
+        """What would be started, and what the reading command says now."""
+        facts: dict[str, Any] = {"argv": list(self._argv)}
+        if self._entry.read is None:
+            return self._previewed(facts, Diff(self.name, "not read", "not verified"), already=False)
+        answer = await self._target.read(self._reading, effect="", deadline=deadline)
+        finding = self._exit_says(answer)
+        if finding is Finding.UNKNOWN:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: the reading command says neither: {answer}")
+        if self._entry.read.changed:
+            facts["reading"] = [answer.code, answer.said]
+            return self._previewed(facts, Diff(self.name, str(answer), "another output"), already=False)
+        facts["reading"] = finding.value
+        already = finding is Finding.DONE or self._followed
+        after = "exit code " + " or ".join(map(str, self._entry.read.done))
+        return self._previewed(facts, Diff(self.name, str(answer), after), already=already)
+
+    def _previewed(self, facts: Mapping[str, Any], diff: Diff, *, already: bool) -> Preview:
+        return Preview(
+            verb=self.verb,
+            diffs=(diff,),
+            facts=facts,
+            warnings=() if self._entry.read is not None else (self.unverified(),),
+            sessions_cut=None,
+            downtime=self._entry.downtime or NOT_KNOWN,
+            loss_bytes=0 if self._entry.loses_data is False else None,
+            loss_note="" if self._entry.loses_data is False else NOT_KNOWN,
+            undo=self._undo,
+            already=already,
+            leaves=self.would_leave(),
+            services=self.services,
+        )
+
+    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
+        """Run it once."""
+        self._output = self._target.output()
+        return await self._target.run(self._argv, self._output, effect=effect, deadline=deadline)
+
+    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
+        """What the reading command says; without one, nothing is proven."""
+        if self._entry.read is None:
+            return self.unread()
+        answer = await self._target.read(self._reading, effect=self.effect, deadline=deadline)
+        finding = self._exit_says(answer)
+        if (
+            self._entry.read.changed
+            and finding is Finding.DONE
+            and list(facts["reading"]) == [answer.code, answer.said]
+        ):
+            return ReadBack(Finding.NOT_DONE, (f"{self.name}: as before, {answer}",))
+        return ReadBack(finding, (f"{self.name}: {answer}",))
+
+    def _exit_says(self, answer: Exited) -> Finding:
+        read = self._entry.read
+        assert read is not None, "only a command with a reading is read"
+        if answer.code in read.done:
+            return Finding.DONE
+        return Finding.NOT_DONE if answer.code in read.not_done else Finding.UNKNOWN
+
+
+def build(args: CommandArgs, estate: Estate, outside: Outside) -> RunCommand:
+    """The change for one request. Raises NotFound for an unknown command and for unsuitable values."""
+    entry = entry_of("command", args.command, estate.commands)
+    undo: ChangeSpec | None = None
+    if entry.undo is not None:
+        values = values_for(KIND, entry.params, args.args)
+        undo = ChangeSpec(KIND, {"command": entry.undo.command, "args": filled(entry.undo.args, values)})
+    return RunCommand(args, entry, outside.commands[args.command], undo)
+
+
+KINDS = (ChangeKind(KIND, "Run a command of the estate", CommandArgs, Risk.B3, build),)
