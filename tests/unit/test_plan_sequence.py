@@ -11,8 +11,8 @@ from state.changes.database import Switchover, SwitchoverArgs
 from state.changes.faults import SetFault
 from state.changes.model import CanFollow, ChangeSpec
 from state.changes.registry import build, change_kinds
-from state.ports.balancer import ServerState
 from state.estate.own import CommandEntry
+from state.ports.balancer import ServerState
 from state.ports.faults import FaultStatus
 from state.ports.outside import Outside
 from state.ports.target import Identity
