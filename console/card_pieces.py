@@ -10,6 +10,10 @@ from state.api.card import Card, CardWarning, DataLoss, Downtime, Fact, FactKind
 from state.health import Health
 from state.units import ago, megabytes
 
+WAIVED = "waived"
+"""The label of a protection that is waived: red, though nothing fails."""
+WAIVERS = {"tls": "plain text, no TLS", "host_key": "the ssh host's key is not verified"}
+
 
 class Part(StrEnum):
     """The parts of a card in reading order, by their titles; the first has none."""
@@ -63,11 +67,19 @@ def pieces_of(card: Card, held: float) -> dict[Part, list[CardPiece]]:
     """The pieces of a card."""
     refused = [CardPiece("REFUSED", str(each), health=Health.FAIL) for each in card.refusals]
     return {
-        Part.TOP: [*refused, *_top(card, held)],
+        Part.TOP: [*refused, *_waived(card), *_top(card, held)],
         Part.DIFFS: [CardPiece(d.subject, _with_unit(d.after, d.unit), before=d.before) for d in card.diffs],
-        Part.RULES: [*_rules(card), *map(_warning, card.warnings)],
+        Part.RULES: [*_rules(card), *(_warning(each) for each in card.warnings if each.kind is not WarningKind.WAIVED)],
         Part.PROOF: list(_proof(card, held)),
     }
+
+
+def _waived(card: Card) -> Iterable[CardPiece]:
+    """Protections that the estate waives for what this plan uses."""
+    for each in card.warnings:
+        if each.kind is WarningKind.WAIVED:
+            value = f"{WAIVERS.get(each.rule, each.rule)}: {each.message}"
+            yield CardPiece(WAIVED, value, each.subject, each.rule, health=Health.FAIL)
 
 
 def _top(card: Card, held: float) -> Iterable[CardPiece]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from console.card_pieces import CardMark, CardPiece, Part, pieces_of, since
+from console.card_pieces import WAIVED, CardMark, CardPiece, Part, pieces_of, since
 from state.api.card import Card, FactKind
 from state.health import Health
 from state.text import cells
@@ -67,7 +67,7 @@ def plain_card(card: Card) -> list[str]:
             lines.append(", ".join(text for text in (str(section.part), section.note) if text))
         width = max(cells(line.label) for line in section.lines)
         for line in section.lines:
-            health = f"   [{marks[line.health]}]" if line.health else ""
+            health = f"   [{marks[line.health]}]" if line.health and line.label != WAIVED else ""
             text = f"{line.before} → {line.text}" if line.before else line.text
             lines.append(f"  {line.label}{' ' * (width - cells(line.label))}  {text}{health}")
     return lines

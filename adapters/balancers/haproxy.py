@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from adapters.balancers import haproxy_socket
+from adapters.balancers.haproxy_address import RuntimeApi, Socket
 from adapters.balancers.haproxy_parse import Intake
-from adapters.context import AdapterContext, split_address
+from adapters.context import AdapterContext
+from state.config_files.findings import refuse
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate.addresses import is_loopback
 from state.estate.model import BalancerEntry
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
@@ -24,24 +26,30 @@ from state.world.readings import BalancerReading, Server
 
 KIND = "haproxy"
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-READ_ALL = b"show info;show servers state;show stat -1 4 -1"
+READ_ALL = ("show info", "show servers state", "show stat -1 4 -1")
+PRODUCT = re.compile(r"HAProxy|hapee(-[a-z0-9]+)?")
+"""What `show info` calls itself: HAProxy, or HAProxy Enterprise (`hapee-lb`)."""
 STATES = ("ready", "drain", "maint")
 
 
 class HaproxyOptions(BalancerEntry):
-    """`socket`: an absolute path, or host:port of a loopback address (the protocol has no encryption)."""
+    """`socket`: an absolute path, host:port, or ssh://HOST/path; with `@1` behind it the master's socket.
 
-    socket: str = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999"])
+    host:port is for loopback addresses, and for other machines with `waive.tls`: the protocol has no encryption.
+    """
 
-    @field_validator("socket")
-    @classmethod
-    def _local(cls, socket: str) -> str:
-        if socket.startswith("/"):
-            if len(socket.encode()) > 107:
-                raise ValueError("a Unix socket path has at most 107 bytes")
-        elif not _is_local(socket):
-            raise ValueError("an absolute path, or host:port of a loopback address: the runtime API has no encryption")
-        return socket
+    socket: Socket = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999", "/run/haproxy-master.sock@1"])
+
+    @property
+    def goes_without(self) -> Sequence[str]:
+        return ("tls",) if RuntimeApi.of(self.socket).plain else ()
+
+    @model_validator(mode="after")
+    def _encrypted_or_waived(self) -> HaproxyOptions:
+        if self.goes_without and self.waive.tls is None:
+            message = "a loopback address: the runtime API has no encryption (waive: {tls: the reason} allows it)"
+            refuse(type(self), [(("socket",), self.socket, message)])
+        return self
 
 
 OPTIONS = HaproxyOptions
@@ -52,23 +60,24 @@ class HAProxy:
 
     def __init__(self, name: str, socket: str) -> None:
         self.name = name
-        self._address: haproxy_socket.Address = socket if socket.startswith("/") else split_address(socket)
+        self._api = RuntimeApi.of(socket)
         self._intake = Intake()
         self._reading, self._acting = asyncio.Lock(), asyncio.Lock()  # never more than two connections
 
-    async def _ask(self, line: bytes, deadline: float) -> bytes:
+    async def ask(self, *commands: str, deadline: float) -> bytes:
         """One query at a time; waiting counts towards the deadline. Raises ReadFailure."""
         end = time.monotonic() + deadline
         if not await _taken(self._reading, deadline):
             raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer earlier queries within {deadline:g} s")
         try:
-            return await haproxy_socket.read(self._address, line, max(0.0, end - time.monotonic()))
+            line, left = self._api.line(*commands), max(0.0, end - time.monotonic())
+            return await haproxy_socket.read(self._api.place, line, left, last=self._api.at_master)
         finally:
             self._reading.release()
 
     async def identify(self, *, deadline: float) -> Identity:
         """Host, version and process (pid and start). Raises ReadFailure."""
-        info = _info(await self._ask(b"show info", deadline))
+        info = process_info(await self.ask("show info", deadline=deadline))
         return Identity(
             self.name,
             {
@@ -81,12 +90,12 @@ class HAProxy:
 
     async def read(self, *, deadline: float) -> BalancerReading:
         """The process and all its servers. Raises ReadFailure."""
-        answer = await self._ask(READ_ALL, deadline)
+        answer = await self.ask(*READ_ALL, deadline=deadline)
         first = answer.find(b"\n\n")
         second = answer.find(b"\n\n", first + 2)
         if first < 0 or second < 0:
             raise ReadFailure(Trouble.ERROR, "HAProxy answered fewer commands than were sent")
-        info = _info(answer[:first])
+        info = process_info(answer[:first])
         await asyncio.sleep(0)  # a large answer was just assembled: let other tasks run
         states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
         servers = await self._intake.take(states, stats)
@@ -103,7 +112,7 @@ class HAProxy:
         if not NAME.fullmatch(backend):
             raise ReadFailure(Trouble.ERROR, f"{backend!r} is not a valid backend name")
         end = time.monotonic() + deadline
-        states = await self._ask(f"show servers state {backend}".encode(), deadline)
+        states = await self.ask(f"show servers state {backend}", deadline=deadline)
         rows = states.splitlines()[2:3]
         if not states.startswith(b"1\n"):
             raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_text(states)}")
@@ -112,7 +121,7 @@ class HAProxy:
         number = (
             rows[0].split(b" ", 1)[0].decode("ascii", "replace")
         )  # a frontend may have the same name, not the number
-        stats = await self._ask(f"show stat {number} 4 -1".encode(), max(0.0, end - time.monotonic()))
+        stats = await self.ask(f"show stat {number} 4 -1", deadline=max(0.0, end - time.monotonic()))
         return tuple((await Intake().take(states, stats)).values())
 
     async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
@@ -150,7 +159,8 @@ class HAProxy:
             raise EffectRefused(f"HAProxy did not answer earlier commands within {deadline:g} s", "unreachable")
         try:
             left = deadline - (time.monotonic() - began)
-            message = await haproxy_socket.act(self._address, f"set server {target} {what}".encode(), left)
+            line = self._api.line(f"set server {target} {what}")
+            message = await haproxy_socket.act(self._api.place, line, left, last=self._api.at_master)
         finally:
             self._acting.release()
         if message:
@@ -169,23 +179,15 @@ async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
         return False
 
 
-def _is_local(address: str) -> bool:
-    """Whether it is host:port of this machine."""
-    try:
-        return is_loopback(split_address(address)[0])
-    except ValueError:
-        return False
-
-
 def _text(answer: bytes) -> str:
     return answer.decode("utf-8", "replace").strip()[:300]
 
 
-def _info(answer: bytes) -> dict[str, str]:
-    """The lines of `show info`. Raises ReadFailure when the answer is not HAProxy's."""
+def process_info(answer: bytes) -> dict[str, str]:
+    """The lines of `show info`, also of HAProxy Enterprise. Raises ReadFailure when the answer is not HAProxy's."""
     pairs = (line.partition(": ") for line in answer.decode("utf-8", "replace").splitlines())
     info = {name: value for name, colon, value in pairs if colon}
-    if info.get("Name") != "HAProxy" or not {"Version", "Pid", "Start_time_sec"} <= info.keys():
+    if not PRODUCT.fullmatch(info.get("Name", "")) or not {"Version", "Pid", "Start_time_sec"} <= info.keys():
         raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_text(answer)[:80]}")
     if not info["Start_time_sec"].isdigit():
         raise ReadFailure(Trouble.ERROR, "HAProxy does not report when it started")

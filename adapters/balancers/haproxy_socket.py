@@ -16,6 +16,8 @@ PROMPT = 2.0
 """Seconds within which a command must have its connection; later, nothing is sent."""
 SEVERITY = re.compile(rb"\[(?:[a-z]+|[0-7])\]: ?")
 """What stands before a message when the socket has `severity-output`."""
+NO_WORKER = b"Can't find the target PID"
+"""What the master answers when it has no such worker, as after a reload that failed."""
 Address = str | tuple[str, int]
 
 
@@ -56,9 +58,11 @@ async def _connect(address: Address) -> _Connection:
     return (await loop.create_connection(_Connection, *address))[1]
 
 
-async def _answer(connection: _Connection, line: bytes) -> bytes:
+async def _answer(connection: _Connection, line: bytes, last: bool) -> bytes:
     assert connection.transport is not None
     connection.transport.write(line + b"\n")
+    if last:
+        connection.transport.write_eof()
     await connection.closed
     return b"".join(connection.chunks)
 
@@ -70,13 +74,16 @@ def _abort(connection: _Connection) -> None:
         connection.closed.cancel()
 
 
-async def read(address: Address, line: bytes, deadline: float) -> bytes:
-    """The answer to a query that changes nothing. Raises ReadFailure."""
+async def read(address: Address, line: bytes, deadline: float, *, last: bool = False) -> bytes:
+    """The answer to a query that changes nothing. Raises ReadFailure.
+
+    `last` says that no line follows, which the master's socket waits for before it closes.
+    """
     try:
         async with asyncio.timeout(deadline):
             connection = await _connect(address)
             try:
-                answer = await _answer(connection, line)
+                answer = await _answer(connection, line, last)
             finally:
                 _abort(connection)
     except TimeoutError as error:
@@ -87,13 +94,15 @@ async def read(address: Address, line: bytes, deadline: float) -> bytes:
         raise ReadFailure(Trouble.UNREACHABLE, f"HAProxy socket: {error.strerror or error}") from error
     if not answer.strip():
         raise ReadFailure(Trouble.EMPTY, "HAProxy closed the connection without an answer")
+    if answer.startswith(NO_WORKER):
+        raise ReadFailure(Trouble.UNREACHABLE, f"HAProxy's master: {answer[:100].decode('utf-8', 'replace').strip()}")
     if _message(answer[:100]).startswith(b"Permission denied"):
         raise ReadFailure(Trouble.DENIED, "HAProxy: Permission denied at the level of this socket")
     return answer
 
 
-async def act(address: Address, line: bytes, deadline: float) -> str:
-    """Send one command and return HAProxy's answer; success is an empty text.
+async def act(address: Address, line: bytes, deadline: float, *, last: bool = False) -> str:
+    """Send one command and return HAProxy's answer; success is an empty text. `last` as in `read`.
 
     Raises EffectRefused when no byte was sent, EffectUnknown when some were and no complete answer came. HAProxy
     reports success with a blank line, so a connection closed without any byte is a lost answer.
@@ -113,7 +122,7 @@ async def act(address: Address, line: bytes, deadline: float) -> str:
         raise EffectRefused(f"HAProxy socket: {error.strerror or error}", "unreachable") from error
     try:
         async with asyncio.timeout_at(end):
-            answer = await _answer(connection, line)
+            answer = await _answer(connection, line, last)
     except TimeoutError as error:
         raise EffectUnknown(f"HAProxy did not answer within {time_limit(deadline)}", "timeout") from error
     except OSError as error:

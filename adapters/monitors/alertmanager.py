@@ -20,7 +20,7 @@ from adapters.monitors.lasting import LastingAlerts
 from adapters.monitors.watchdog import Confirmations, clock_of
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
-from state.estate.model import MonitorEntry, Seconds
+from state.estate.model import Seconds
 from state.estate.severities import Severities
 from state.world.readings import Alert, AlertsReading
 
@@ -42,7 +42,7 @@ COMMON = ("alertname", "severity")
 """Labels that watchdog alerts have in common."""
 
 
-class AlertmanagerOptions(MonitorEntry, Single):
+class AlertmanagerOptions(Single):
     """`url` of the server; `watchdog` is the alert that always fires, as proof that alerting works.
 
     It counts while it was confirmed within `watchdog_within`. Monitors of one `cluster` are one Alertmanager.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import model_validator
 
@@ -11,20 +11,19 @@ from adapters.net.http_read import HttpReader
 from adapters.net.origin import BaseUrl, Credential, Origin, locate
 from state.config_files.findings import refuse
 from state.config_files.paths import Path
-from state.estate.model import Entry, SecretRef
+from state.estate.model import MonitorEntry, SecretRef
 
 
-class Endpoint(Entry):
+class Endpoint(MonitorEntry):
     """How to reach a monitor: `ca` is a file of certificates, `user` with `password` or `token` a credential.
 
-    `plaintext: true` allows http to other machines; without it only loopback addresses may go without TLS.
+    http is for loopback addresses, and for other machines with `waive.tls`.
     """
 
     ca: str | None = None
     user: str | None = None
     password: SecretRef | None = None
     token: SecretRef | None = None
-    plaintext: bool = False
 
     @model_validator(mode="after")
     def _one_credential(self) -> Endpoint:
@@ -35,13 +34,26 @@ class Endpoint(Entry):
             refuse(type(self), [((present,), getattr(self, present), "user and password together")])
         return self
 
-    def check_plain(self, urls: Mapping[Path, str]) -> None:
-        """Raise ValidationError for every plain-text address that is not allowed."""
-        origins = {path: Origin.of(locate(url)[0]) for path, url in urls.items()}
-        plain = [path for path, origin in origins.items() if origin.scheme == "http" and not origin.loopback]
-        if not self.plaintext:
-            message = "https:// (plain text to another machine needs plaintext: true)"
-            refuse(type(self), [(path, urls[path], message) for path in plain])
+    @property
+    def urls(self) -> Mapping[Path, str]:
+        """The addresses, by their path in the entry."""
+        return {}
+
+    @property
+    def goes_without(self) -> Sequence[str]:
+        return ("tls",) if self._plain() else ()
+
+    def _plain(self) -> list[Path]:
+        """Where plain text goes to another machine."""
+        origins = {path: Origin.of(locate(url)[0]) for path, url in self.urls.items()}
+        return [path for path, origin in origins.items() if origin.scheme == "http" and not origin.loopback]
+
+    @model_validator(mode="after")
+    def _plain_text_on_loopback(self) -> Endpoint:
+        if self.waive.tls is None:
+            message = "https:// (plain text to another machine needs waive: {tls: the reason})"
+            refuse(type(self), [(path, self.urls[path], message) for path in self._plain()])
+        return self
 
     def credential(self, context: AdapterContext) -> Credential | None:
         """The credential, read now. Raises ConfigError."""
@@ -62,7 +74,6 @@ class Single(Endpoint):
 
     url: BaseUrl
 
-    @model_validator(mode="after")
-    def _plain_text_on_loopback(self) -> Single:
-        self.check_plain({("url",): self.url})
-        return self
+    @property
+    def urls(self) -> Mapping[Path, str]:
+        return {("url",): self.url}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from pydantic import model_validator
-
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Endpoint
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import PageUrl, locate
-from state.estate.model import MonitorEntry, Name, ProbeEntry
+from state.config_files.paths import Path
+from state.estate.model import Name, ProbeEntry
 from state.world.readings import ProbeReading
 
 KIND = "http"
@@ -25,7 +24,7 @@ class HttpTarget(ProbeEntry):
     url: PageUrl
 
 
-class HttpOptions(MonitorEntry, Endpoint):
+class HttpOptions(Endpoint):
     """`targets` by name."""
 
     targets: Mapping[Name, HttpTarget]
@@ -34,10 +33,9 @@ class HttpOptions(MonitorEntry, Endpoint):
     def probes(self) -> Mapping[str, ProbeEntry]:
         return self.targets
 
-    @model_validator(mode="after")
-    def _plain_text_on_loopback(self) -> HttpOptions:
-        self.check_plain({("targets", name, "url"): target.url for name, target in self.targets.items()})
-        return self
+    @property
+    def urls(self) -> Mapping[Path, str]:
+        return {("targets", name, "url"): target.url for name, target in self.targets.items()}
 
 
 OPTIONS = HttpOptions

@@ -35,7 +35,6 @@ from adapters.monitors.wholeness import Counting, wholeness_query
 from adapters.net.http_read import HttpReader
 from state.api.views.history import POINTS, STEP
 from state.errors import ReadFailure, Trouble
-from state.estate.model import MonitorEntry
 from state.units import short_duration, utc
 from state.world.readings import MetricsReading, PastPoint, Scraping
 
@@ -52,7 +51,7 @@ GAP = 3 * STEP
 """Seconds without figures after which the hour is asked for again."""
 
 
-class PrometheusOptions(MonitorEntry, Single, Naming):
+class PrometheusOptions(Single, Naming):
     """`url` of the server (with its path prefix, if any), and the names of the metrics."""
 
 

@@ -9,8 +9,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import model_validator
-
 from adapters.context import AdapterContext, Polled
 from adapters.monitors.endpoint import Endpoint
 from adapters.monitors.exposition import ACCEPT, Exposition
@@ -19,8 +17,9 @@ from adapters.monitors.histograms import Buckets, excess
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import PageUrl, locate
+from state.config_files.paths import Path
 from state.errors import ReadFailure, Trouble
-from state.estate.model import Entry, MonitorEntry, Name
+from state.estate.model import Entry, Name
 from state.estate.values import SiteName
 from state.world.readings import Lack, MetricsReading, MissingTarget, Scraping
 
@@ -40,15 +39,14 @@ class ScrapeTarget(Entry):
     url: PageUrl
 
 
-class ScrapeOptions(MonitorEntry, Endpoint, Naming):
+class ScrapeOptions(Endpoint, Naming):
     """`targets` by name, and the names of their metrics."""
 
     targets: Mapping[Name, ScrapeTarget]
 
-    @model_validator(mode="after")
-    def _plain_text_on_loopback(self) -> ScrapeOptions:
-        self.check_plain({("targets", name, "url"): target.url for name, target in self.targets.items()})
-        return self
+    @property
+    def urls(self) -> Mapping[Path, str]:
+        return {("targets", name, "url"): target.url for name, target in self.targets.items()}
 
 
 OPTIONS = ScrapeOptions

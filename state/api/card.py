@@ -122,11 +122,13 @@ class WarningKind(StrEnum):
     """Nothing can be read that would prove it."""
     LATER = "later"
     """A rule would refuse a later step; what happens before it may change that."""
+    WAIVED = "waived"
+    """Subject: what the plan uses. Rule: what that goes without. Message: the estate's reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardWarning:
-    """A warning that does not forbid the plan; `rule` for LATER only."""
+    """A warning that does not forbid the plan; `rule` for LATER and WAIVED only."""
 
     kind: WarningKind
     subject: str

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from state.estate.entry import Entry, Seconds
+from state.estate.waivers import Reason, ReasonedWaivers
 
 Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
-Reason = Annotated[str, Field(min_length=10, max_length=200)]
 
 
-class HostWaivers(Entry):
-    """What is not proven about a host, each with the reason: it is shown in red on every card that uses it."""
+class HostWaivers(ReasonedWaivers):
+    """`host_key`: nobody verifies that it is this host."""
 
     host_key: Reason | None = None
 

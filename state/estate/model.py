@@ -15,6 +15,7 @@ from state.estate.entry import Bytes, Entry, Name, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
 from state.estate.values import BalancerName, MonitorName, NeededName, PersonName, ServiceName, SiteName
+from state.estate.waivers import Waivers
 
 __all__ = ["Bytes", "Entry", "Estate", "Name", "Ratio", "Seconds", "SecretRef"]
 
@@ -86,6 +87,7 @@ class Adapted(Entry):
 
     section: ClassVar[str]
     kind: Name
+    waive: Waivers = Waivers()
 
     @classmethod
     def model_for(cls, entry: Any, kinds: Kinds) -> type[BaseModel] | None:
@@ -94,6 +96,16 @@ class Adapted(Entry):
         models = {name: model for (section, name), model in kinds.items() if section == cls.section}
         only = next(iter(models.values())) if len(models) == 1 else None
         return models.get(kind, only) if isinstance(kind, str) else only
+
+    @property
+    def goes_without(self) -> Sequence[str]:
+        """The names of the waivers that this entry needs; an adapter refuses the address that needs one it lacks."""
+        return ()
+
+    @model_validator(mode="after")
+    def _waives_what_it_needs(self) -> Self:
+        self.waive.refuse_needless(type(self), self.goes_without)
+        return self
 
     @model_validator(mode="wrap")
     @classmethod

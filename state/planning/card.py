@@ -25,6 +25,7 @@ from state.changes.traffic import services_of
 from state.estate.model import Estate
 from state.health import Health
 from state.planning.plan import Draft, Seen, fingerprint, in_order, may_act, pin, risk_of
+from state.planning.waived import waived
 from state.policy import nonce
 from state.policy.authority import CONFIRM_BY_RISK
 from state.ports.target import UNREADABLE
@@ -79,7 +80,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         ),
         rules=rules,
         refusals=tuple(dict.fromkeys(rule.refusal for rule in rules if not rule.passed)),
-        warnings=_warnings(seen, acting),
+        warnings=(*waived(draft, context.estate), *_warnings(seen, acting)),
         verified_by=tuple(dict.fromkeys(s.title for s in draft.steps if s.do == "check")),
     )
 

@@ -166,7 +166,11 @@ async def test_scrape_of_pages_without_requests_is_no_data(context: AdapterConte
 def test_addresses_that_are_refused(model: Any, url: str) -> None:
     with pytest.raises(ValueError, match=r"url|https|plain"):
         model(kind="x", url=url)
-    assert model(kind="x", url="http://192.0.2.1:9090", plaintext=True).plaintext
+    waive = {"tls": "VLAN 12 has these hosts only"}
+    assert model(kind="x", url="http://192.0.2.1:9090", waive=waive).waive.given == waive
+    for address in ("https://192.0.2.1:9090", "http://127.0.0.1:9090"):
+        with pytest.raises(ValueError, match="no waiver, because nothing here goes without it"):
+            model(kind="x", url=address, waive=waive)
 
 
 @pytest.fixture

@@ -125,7 +125,11 @@ def test_what_is_no_adapter_of_a_section_is_refused() -> None:
     [
         ("balancers", "{kind: nginx, site: east}", f"13: found 'nginx', expected an adapter: {BALANCERS}"),
         ("balancers", "{kind: haproxy, site: east}", "3: expected the key 'socket' in balancers.x"),
-        ("balancers", "{kind: haproxy, site: east, socket: a.b:5}", "42: found 'a.b:5', expected an absolute path, or"),
+        (
+            "balancers",
+            "{kind: haproxy, site: east, socket: a.b:5}",
+            "42: found 'a.b:5', expected a loopback address: the runtime API",
+        ),
         ("monitors", "{kind: prometheus, url: 'http://192.0.2.1'}", "30: found 'http://192.0.2.1', expected https://"),
         ("monitors", "{kind: prometheus, url: 'http://127.0.0.1', speed: 1}", "50: found key 'speed'"),
         ("monitors", "{kind: prometheus, url: 'http://h/?a=b'}", "30: found 'http://h/?a=b', expected an address of"),
@@ -138,7 +142,7 @@ def test_what_is_no_adapter_of_a_section_is_refused() -> None:
         (
             "monitors",
             "{kind: scrape, targets: {a: {site: east, url: 'http://192.0.2.1/'}}}",
-            "52: found 'http://192.0.2.1/', expected https:// (plain text to another machine needs plaintext: true)",
+            "52: found 'http://192.0.2.1/', expected https:// (plain text to another machine needs waive:",
         ),
         ("zones", "{kind: rfc2136, servers: [10.1.0.53]}", "32: found '10.1.0.53', expected an address host:port"),
     ],

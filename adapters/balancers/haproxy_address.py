@@ -1,0 +1,83 @@
+"""Where a runtime API of HAProxy answers, as it is written in an estate.
+
+    /run/haproxy/admin.sock      a Unix socket of this host
+    10.1.0.5:9999                a TCP socket; to another machine only with a waiver, it has no encryption
+    /run/haproxy-master.sock@1   the master's socket (`haproxy -W -S`): its current worker
+    ssh://edge1/run/haproxy.sock a Unix socket of a host that ssh reaches; `@1` as above
+
+A reload starts another worker, which the master then calls 1: the same address leads to it, and its process is another
+one. Source: HAProxy management guide, section 9.4 "Master CLI".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from adapters.context import split_address
+from state.estate.addresses import is_loopback
+
+_WORKER = re.compile(r"(.+)@([0-9]{1,4})")
+_SSH = re.compile(r"ssh://([^/@\s]+)(/.+)")
+LONGEST = 107
+"""Bytes of the path of a Unix socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeApi:
+    """`place` is a Unix path, or host and port; on `host` when ssh leads there. `worker` is a worker's number at the
+    master's socket, 0 for the socket of the process itself."""
+
+    place: str | tuple[str, int]
+    host: str = ""
+    worker: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> RuntimeApi:
+        """Parse an address. Raises ValueError with what was expected."""
+        rest, worker = text, 0
+        if found := _WORKER.fullmatch(text):
+            rest, worker = found[1], int(found[2])
+            if not worker:
+                raise ValueError("@1 for the master's current worker: its workers are counted from 1")
+        host = ""
+        if rest.startswith("ssh://"):
+            found = _SSH.fullmatch(rest)
+            if found is None:
+                raise ValueError("ssh://HOST/path/of/socket, with the name of a host of the estate")
+            host, rest = found[1], found[2]
+        if rest.startswith("/"):
+            if len(rest.encode()) > LONGEST:
+                raise ValueError(f"a Unix socket path has at most {LONGEST} bytes")
+            return cls(rest, host, worker)
+        try:
+            return cls(split_address(rest), host, worker)
+        except ValueError:
+            raise ValueError("an absolute path, host:port, or ssh://HOST/path") from None
+
+    @property
+    def plain(self) -> bool:
+        """Whether plain text goes to another machine."""
+        return not isinstance(self.place, str) and not is_loopback(self.place[0])
+
+    @property
+    def at_master(self) -> bool:
+        """Whether it is the master's socket, which keeps a connection open until its client says that it ends."""
+        return self.worker > 0
+
+    def line(self, *commands: str) -> bytes:
+        """Commands as one line. At the master's socket each of them names its worker."""
+        prefix = f"@{self.worker} " if self.worker else ""
+        return ";".join(f"{prefix}{command}" for command in commands).encode()
+
+
+def _usable(text: str) -> str:
+    RuntimeApi.of(text)
+    return text
+
+
+Socket = Annotated[str, AfterValidator(_usable)]
+"""An address of a runtime API, as it is written."""

@@ -1,0 +1,53 @@
+"""What the estate waives stands in red on the cards that use it, with the reason, and on no other card."""
+
+from __future__ import annotations
+
+import asyncio
+
+from console.card_text import card_sections, plain_card
+from console.tui.dialogs.card_rows import card_rows
+from console.tui.glyphs import FAIL, UNICODE
+from console.tui.parts.facts import LabelledText
+from state.api.card import CardWarning, WarningKind
+from state.estate.model import Estate, MonitorEntry
+from state.estate.waivers import Waivers
+from state.health import Health
+from tests.support.cards import DRAIN, FLIP_TO_BLUE, preview
+from tests.unit.verdict_world import ESTATE
+
+REASON = "VLAN 12 has these hosts only, approved 2026-03-01 by u1"
+
+
+def waiving(section: str, name: str) -> Estate:
+    entries = dict(getattr(ESTATE, section))
+    entries[name] = entries[name].model_copy(update={"waive": Waivers(tls=REASON)})
+    return ESTATE.model_copy(update={section: entries})
+
+
+def test_the_target_of_a_change() -> None:
+    card = asyncio.run(preview(DRAIN, estate=waiving("balancers", "edge-east")))
+    assert CardWarning(WarningKind.WAIVED, "edge-east", REASON, "tls") in card.warnings
+    (line,) = [line for section in card_sections(card) for line in section.lines if line.label == "waived"]
+    assert (line.text, line.health) == (f"edge-east: plain text, no TLS: {REASON}", Health.FAIL)
+    (row,) = [each for each in plain_card(card) if REASON in each]
+    assert "FAIL" not in row, "nothing fails"
+
+
+def test_it_is_red_on_the_screen() -> None:
+    card = asyncio.run(preview(DRAIN, estate=waiving("balancers", "edge-east")))
+    rows = [row for row in card_rows(card, None, UNICODE) if isinstance(row, LabelledText)]
+    (row,) = [row for row in rows if REASON in row.message.plain]
+    assert row.message.spans[0].style == FAIL
+    assert row.message.plain.startswith("edge-east: plain text, no TLS")
+
+
+def test_what_the_checks_of_a_service_read() -> None:
+    monitor = next(iter(ESTATE.services["checkout"].metrics.monitors))  # type: ignore[union-attr]
+    assert isinstance(ESTATE.monitors[monitor], MonitorEntry)
+    card = asyncio.run(preview(FLIP_TO_BLUE, estate=waiving("monitors", monitor)))
+    assert [w.subject for w in card.warnings if w.kind is WarningKind.WAIVED] == [monitor]
+
+
+def test_a_card_that_does_not_use_it_says_nothing() -> None:
+    estate = waiving("databases", "orders")
+    assert not [w for w in asyncio.run(preview(DRAIN, estate=estate)).warnings if w.kind is WarningKind.WAIVED]
