@@ -59,6 +59,11 @@ class AdapterContext:
         """The secret behind a reference. Raises ConfigError."""
         return None if ref is None else secrets.resolve(ref, self.base)
 
+    def private(self, name: str) -> Path:
+        """A file that only this account or root may read, such as a key. Raises ConfigError."""
+        secrets.require_private(self.base / name)
+        return self.base / name
+
     def path(self, name: str | None) -> Path | None:
         """A file of the estate; relative names start at the estate's folder."""
         return None if name is None else self.base / name

@@ -70,6 +70,19 @@ def _from_file(name: str, base: Path) -> str:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _refused(str(path), error.strerror or "unreadable", "a readable secret file") from error
+    _require_private(path, status)
+    return _text(content, str(path))
+
+
+def require_private(path: Path) -> None:
+    """Raise ConfigError unless a file is this account's or root's alone."""
+    try:
+        _require_private(path, path.stat())
+    except OSError as error:
+        raise _refused(str(path), error.strerror or "unreadable", "a readable secret file") from error
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _refused(str(path), "not a regular file", "a regular file")
     if status.st_mode & (OPEN_TO_OTHERS & ~GROUP_READS if _is_credential(path) else OPEN_TO_OTHERS):
@@ -77,7 +90,6 @@ def _from_file(name: str, base: Path) -> str:
         raise _refused(str(path), mode, "mode 0600 or stricter, no rights for group and others")
     if status.st_uid not in (os.geteuid(), 0):
         raise _refused(str(path), f"owner {status.st_uid}", f"owner {os.geteuid()} or root")
-    return _text(content, str(path))
 
 
 def _is_credential(path: Path) -> bool:

@@ -22,7 +22,7 @@ from adapters.databases.postgres import Access, PostgresNode
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
-from adapters.net.origin import Credential, Origin, tls_context
+from adapters.net.origin import ClientCertificate, Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.ports.target import Identity, Receipt, began
 from state.world.readings import PatroniMember, PatroniReading, PostgresReading
@@ -225,26 +225,46 @@ def build(name: str, options: PatroniOptions, context: AdapterContext) -> tuple[
 
     Raises ConfigError for a secret or a file of certificates that cannot be used.
     """
-    ca = context.path(options.ca)
+    cluster = cluster_of(name, options, context)
+    return cluster, _sources(name, cluster, context)
+
+
+def cluster_of(name: str, options: PatroniOptions, context: AdapterContext) -> PatroniCluster:
+    """The cluster of one estate entry. Raises ConfigError as `build` does."""
+    ca, client = context.path(options.ca), _client(name, options, context)
     access = Access(
         user=options.user,
         database=options.database,
         password=context.secret(options.password),
-        tls=None if options.tls == "loopback" else _tls(name, ca),
+        tls=_tls(name, ca, client) if options.tls == "verify-full" else None,
     )
     credential = _credential(options, context)
     servers, managers = [], []
     for node, each in options.nodes.items():
         servers.append(PostgresNode(node, *split_address(each.postgres), access))
-        reader = HttpReader(each.api, ca=ca)
-        managers.append(PatroniNode(node, reader, HttpActor(Origin.of(each.api), ca, credential)))
-    cluster = PatroniCluster(name, options.scope, servers, managers)
-    return cluster, _sources(name, cluster, context)
+        reader = HttpReader(each.api, ca=ca, client=client)
+        actor = HttpActor(Origin.of(each.api), ca, credential, client=client)
+        managers.append(PatroniNode(node, reader, actor))
+    return PatroniCluster(name, options.scope, servers, managers)
 
 
-def _tls(name: str, ca: Path | None) -> ssl.SSLContext:
+def _client(name: str, options: PatroniOptions, context: AdapterContext) -> ClientCertificate | None:
+    """The certificate that is shown, with a key that is nobody else's. Raises ConfigError."""
+    if options.cert is None or options.key is None:
+        return None
+    client = ClientCertificate(context.base / options.cert, context.private(options.key))
     try:
-        return tls_context(ca)
+        tls_context(None, client=client)
+    except OSError as error:
+        message = f"{client.cert}, {client.key}: {error.strerror or error}"
+        expected = "a certificate and its key in PEM, without a passphrase"
+        raise misconfigured(f"databases.{name}.cert", message, expected) from error
+    return client
+
+
+def _tls(name: str, ca: Path | None, client: ClientCertificate | None) -> ssl.SSLContext:
+    try:
+        return tls_context(ca, client=client)
     except OSError as error:  # ssl.SSLError is one
         message = error.strerror or str(error)
         raise misconfigured(f"databases.{name}.ca", f"{ca}: {message}", "a file of CA certificates") from error

@@ -13,7 +13,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
-from adapters.net.origin import Credential, Origin, context_for
+from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
 from state.errors import EffectRefused, EffectUnknown
 from state.units import time_limit
 
@@ -30,6 +30,7 @@ class HttpActor:
     ca: Path | None = None
     credential: Credential | None = None
     unix: str | None = None
+    client: ClientCertificate | None = None
 
     async def send(self, method: str, path: str, body: Mapping[str, Any] | None, *, deadline: float) -> Reply:
         """Send a request, with JSON if given, and read the complete answer within the deadline.
@@ -78,7 +79,7 @@ class HttpActor:
         if self.unix is not None:
             connector = _PromptUnix(self.unix, force_close=True)
         else:
-            tls = context_for(self.origin, self.ca)
+            tls = context_for(self.origin, self.ca, self.client)
             connector = _PromptTcp(ssl=True if tls is None else tls, force_close=True)
         connector.progress = progress
         return connector

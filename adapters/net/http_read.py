@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, trouble, whole
-from adapters.net.origin import Credential, Origin, context_for
+from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
 from state.errors import ReadFailure, Trouble
 from state.units import time_limit
 
@@ -37,11 +37,13 @@ class HttpReader:
         credential: Credential | None = None,
         headers: Mapping[str, str] | None = None,
         unix: str | None = None,
+        client: ClientCertificate | None = None,
     ) -> None:
         self.origin = Origin.of(url)
         self._ca = ca
         self._credential = credential
         self._unix = unix
+        self._certificate = client
         self._headers = {"Accept-Encoding": "gzip", **(headers or {})}
         self._session: aiohttp.ClientSession | None = None
 
@@ -110,7 +112,7 @@ class HttpReader:
     def _connector(self) -> aiohttp.BaseConnector:
         if self._unix is not None:
             return aiohttp.UnixConnector(self._unix, limit=MAX_CONNECTIONS, keepalive_timeout=KEPT_SECONDS)
-        tls = context_for(self.origin, self._ca)
+        tls = context_for(self.origin, self._ca, self._certificate)
         return aiohttp.TCPConnector(
             ssl=True if tls is None else tls,
             limit=MAX_CONNECTIONS,

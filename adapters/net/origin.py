@@ -102,18 +102,31 @@ class Credential:
         return f"Basic {base64.b64encode(pair).decode()}"
 
 
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """Files of a certificate that this engine shows, and of its key, in PEM without a passphrase."""
+
+    cert: Path
+    key: Path
+
+
 @lru_cache(maxsize=32)
-def tls_context(ca: Path | None, *, verified: bool = True) -> ssl.SSLContext:
-    """TLS with host name and chain verified. Only for loopback addresses may verification be left out."""
+def tls_context(ca: Path | None, *, verified: bool = True, client: ClientCertificate | None = None) -> ssl.SSLContext:
+    """TLS with host name and chain verified. Only for loopback addresses may verification be left out.
+
+    Raises OSError for a file that cannot be used, also for a key with a passphrase: nobody is asked for one.
+    """
     context = ssl.create_default_context(cafile=ca)
     if not verified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if client is not None:
+        context.load_cert_chain(client.cert, client.key, password="")
     return context
 
 
-def context_for(origin: Origin, ca: Path | None) -> ssl.SSLContext | None:
+def context_for(origin: Origin, ca: Path | None, client: ClientCertificate | None = None) -> ssl.SSLContext | None:
     """The TLS an origin needs; without a CA of its own, a loopback origin is not verified."""
     if origin.scheme == "http":
         return None
-    return tls_context(ca, verified=ca is not None or not origin.loopback)
+    return tls_context(ca, verified=ca is not None or not origin.loopback, client=client)

@@ -194,9 +194,16 @@ class Pair:
         self.control(name, "-l", str(self.place / f"{name}.log"), "-o", options, "start")
 
 
-def make_pair(place: Path) -> Pair:
-    """initdb, a role, a base backup with a slot: under two seconds."""
-    pair = Pair(postgres_bin(), place, free_port(), free_port())
+def postgres_with_tls() -> Path:
+    """The distribution's server: the wheel's is built without TLS."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    assert found, "the contract suite needs the distribution's PostgreSQL"
+    return found[-1].parent
+
+
+def make_primary(place: Path, programs: Path) -> Pair:
+    """initdb and a role; its standby is not made."""
+    pair = Pair(programs, place, free_port(), free_port())
     as_user(
         pair.bin / "initdb",
         "-D",
@@ -218,6 +225,12 @@ def make_pair(place: Path) -> Pair:
     pair.start("a", pair.primary)
     pair.psql(pair.primary, f"create role recovery login password '{PASSWORD}' in role pg_monitor")
     pair.psql(pair.primary, "create role nobody_much login password 'x'")
+    return pair
+
+
+def make_pair(place: Path) -> Pair:
+    """A primary, a base backup with a slot, its standby: under two seconds."""
+    pair = make_primary(place, postgres_bin())
     as_user(
         pair.bin / "pg_basebackup", "-D", place / "b", "-R", "-X", "stream", "-c", "fast", "--no-sync",
         "-C", "-S", "b", "-d", f"host=127.0.0.1 port={pair.primary} user=postgres application_name=b",

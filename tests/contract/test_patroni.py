@@ -238,7 +238,7 @@ async def test_it_fulfils_the_ports(context: AdapterContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("api", "tls"), [("http://192.0.2.1:8008", "loopback"), ("http://127.0.0.1:8008", "verify-full")]
+    ("api", "tls"), [("http://192.0.2.1:8008", "loopback"), ("http://192.0.2.1:8008", "verify-full")]
 )
 def test_plain_text_stays_on_this_machine(api: str, tls: str) -> None:
     with pytest.raises(ValidationError) as refused:

@@ -79,7 +79,7 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
             NODE.replace("https://", "ftp://"),
             "found 'ftp://10.1.0.11:8008', expected an address that begins with https",
         ),
-        (NODE, NODE.replace("https://", "http://"), "expected https:// (plain http needs tls: loopback"),
+        (NODE, NODE.replace("https://", "http://"), "expected https:// (plain http needs waive: {tls: the reason})"),
         (NODE, NODE.replace("https://10", "https://[10"), "expected an address that begins with https"),
         ("kind: haproxy", "kind: haprxy", "found 'haprxy', expected an adapter: haproxy; did you mean 'haproxy'?"),
         ("kind: prometheus,", "kind: haproxy,", "found 'haproxy', expected an adapter: http or prometheus"),
