@@ -8,11 +8,15 @@ monitors   MonitorEntry    build(name, options, context) -> sequence of sources
 zones      ZoneEntry       build(name, options, context) -> sequence of sources
 databases  DatabaseEntry   build(name, options, context) -> (Database, sequence of sources)
 faults     FaultsEntry     build(options, context) -> FaultInjector
+
+What `recovery check --connect` asks of a product is in a module `NAME_examine` beside it, with
+`examine(name, options, context, deadline=…)`.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -97,6 +101,16 @@ def adapter_for(section: str, name: str, entry: Adapted) -> AdapterModule:
         known = ", ".join(sorted(kind for role, kind in kinds() if role == section))
         raise misconfigured(f"{section}.{name}", f"kind {entry.kind!r}", f"one of {known}, with its own keys")
     return module
+
+
+def examiner_of(module: AdapterModule) -> Callable[..., Any] | None:
+    """`examine` of the module `NAME_examine` beside an adapter, where there is one."""
+    name = f"{getattr(module, '__name__', '')}_examine"
+    try:
+        found = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):  # an adapter from outside that is no module of a package
+        found = None
+    return None if found is None else cast("Callable[..., Any]", importlib.import_module(name).examine)
 
 
 def _adapter(section: str, module: object) -> AdapterModule:

@@ -11,6 +11,7 @@ import json
 import ssl
 import time
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ class PatroniNode:
 
     def __init__(self, node: str, reader: HttpReader, actor: HttpActor) -> None:
         self.node = node
-        self._reader = reader
+        self.reader = reader
         self._actor = actor
         self._dynamic = Dynamic()
         self._config_at = float("-inf")
@@ -50,7 +51,7 @@ class PatroniNode:
         """
         end = time.monotonic() + deadline
         where = f"Patroni {self.node}"
-        own = parse_object(await self._reader.get("/patroni", deadline=deadline), where)
+        own = parse_object(await self.reader.get("/patroni", deadline=deadline), where)
         members = await self._members(end)
         if time.monotonic() - self._config_at > CONFIG_SECONDS:
             await self._read_config(end)
@@ -65,24 +66,32 @@ class PatroniNode:
         """Request a restart of its server, once, on the condition that it is a replica."""
         return await self._actor.send("POST", "/restart", {"role": "replica"}, deadline=deadline)
 
+    async def refused(self, *, signed: bool, deadline: float) -> Reply:
+        """The answer to a change of nothing: Patroni judges who asks before it refuses the empty document (400).
+
+        Without the credential when not `signed`. Raises EffectRefused and EffectUnknown as an effect does.
+        """
+        actor = self._actor if signed else replace(self._actor, credential=None)
+        return await actor.send("PATCH", "/config", {}, deadline=deadline)
+
     async def history(self, deadline: float) -> list[Any]:
         """Rows of timeline, the position where it ended, and why. Raises ReadFailure."""
-        rows = json.loads(await self._reader.get("/history", deadline=deadline))
+        rows = json.loads(await self.reader.get("/history", deadline=deadline))
         return rows if isinstance(rows, list) else []
 
     async def close(self) -> None:
-        await self._reader.close()
+        await self.reader.close()
 
     async def _members(self, end: float) -> tuple[PatroniMember, ...]:
         try:
-            body = await self._reader.get("/cluster", deadline=max(0.0, end - time.monotonic()))
+            body = await self.reader.get("/cluster", deadline=max(0.0, end - time.monotonic()))
             return parse_members(parse_object(body, f"Patroni {self.node}"))
         except ReadFailure:
             return ()
 
     async def _read_config(self, end: float) -> None:
         try:
-            body = await self._reader.get("/config", deadline=max(0.0, end - time.monotonic()))
+            body = await self.reader.get("/config", deadline=max(0.0, end - time.monotonic()))
             self._dynamic = parse_config(parse_object(body, f"Patroni {self.node}"))
         except ReadFailure:
             return
@@ -167,6 +176,14 @@ class PatroniCluster:
         except (ValueError, TypeError, IndexError) as error:
             raise ReadFailure(Trouble.ERROR, f"Patroni {node}: its history cannot be read") from error
         return ends.get(timeline - 1)
+
+    def server(self, node: str) -> PostgresNode:
+        """One node's server."""
+        return self._servers[node]
+
+    def manager(self, node: str) -> PatroniNode:
+        """One node's manager."""
+        return self._managers[node]
 
     async def close_node(self, node: str) -> None:
         await self._servers[node].close()

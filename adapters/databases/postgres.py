@@ -11,6 +11,8 @@ import asyncio
 import json
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -95,12 +97,31 @@ class PostgresNode:
 
     async def read(self, *, deadline: float) -> PostgresReading:
         """One reading, in one query. Raises ReadFailure."""
-        try:
+        with self._told(deadline):
             if self._turn.locked() or self._connection is None or self._connection.is_closed():
                 async with asyncio.timeout(deadline), self._turn:
                     return await self._read(deadline)
             async with self._turn:  # no waiting, so the driver's own timer is enough
                 return await self._read_kept(deadline)
+
+    async def ask(self, query: str, *, deadline: float) -> asyncpg.Record:
+        """The only row of a query, over a connection of its own. Raises ReadFailure."""
+        with self._told(deadline):
+            async with asyncio.timeout(deadline):
+                connection = await self._connect(deadline)
+                try:
+                    row = await connection.fetchrow(query, timeout=deadline)
+                finally:
+                    connection.terminate()
+            if row is None:
+                raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} returned no row")
+            return row
+
+    @contextmanager
+    def _told(self, deadline: float) -> Iterator[None]:
+        """Errors of the driver as ReadFailure."""
+        try:
+            yield
         except TimeoutError as error:
             message = f"PostgreSQL {self.node} did not answer within {time_limit(deadline)}"
             raise ReadFailure(Trouble.TIMEOUT, message) from error

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import click
 
+from console.cli.files import diagnosis_text
 from console.cli.groups import Reporting
 from console.cli.numbers import PORT
 from console.cli.reach import ask, client_of, estate_option, host_of, json_option, run_there
-from console.cli.shown import note, say, say_json
+from console.cli.shown import neutral, note, say, say_json
 from console.places import EnginePlace, find
 from state.errors import ExitCode, NotFound
+
+BEFORE_START = 2.0
+"""Seconds that each target is asked before a start."""
 
 
 @click.group(cls=Reporting)
@@ -44,12 +48,19 @@ def run(estate: str | None, group: str, metrics: int | None) -> int:
 @estate_option
 @json_option
 def start(estate: str | None, as_json: bool) -> int:
-    """Start an engine that keeps running after this terminal closes."""
+    """Start an engine that keeps running after this terminal closes.
+
+    Before it, every target is asked without effect for a few seconds (see check --connect). What is no pass is printed;
+    it does not prevent the start.
+    """
+    from console.engine.connecting import before_start
     from console.engine.control import start as start_engine
 
     if (code := run_there()) is not None:
         return code
     place = _place(estate, quiet=as_json)
+    for row in before_start(place.file, BEFORE_START):
+        note(f"{row.health.value.upper()} {neutral(row.target)} {row.asked}: {diagnosis_text(row)}")
     pid = start_engine(place, tell=note)
     if as_json:
         say_json({"estate": place.estate, "pid": pid, "log": str(place.log), "socket": str(place.engine)})

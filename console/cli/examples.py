@@ -21,7 +21,7 @@ EXAMPLES: Mapping[str, str] = {
     "engine status": "recovery engine status --host ssh://ada@bastion2 --json",
     "console": "recovery console --host ssh://ada@bastion2 --observe",
     "status": "recovery status --json --estate eu-shop",
-    "check": "recovery check recovery.yaml",
+    "check": "recovery check recovery.yaml --connect",
     "schema": "recovery schema",
     "traffic show": "recovery traffic show --json",
     "traffic weight": "recovery traffic weight edge-east checkout green 10 --plan-only",

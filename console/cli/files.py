@@ -1,30 +1,46 @@
-"""`recovery check` and `recovery schema`: the files, without any connection."""
+"""`recovery check` and `recovery schema`: the files; with `--connect` the targets too, without any effect."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from console.cli.numbers import SECONDS
 from console.cli.reach import host_option, json_option, run_there
 from console.cli.shown import complain, neutral, say, say_json
+from state.diagnosis.model import Diagnosis, counts, exit_code
 from state.errors import ExitCode, NotFound
+from state.text import cells
 from state.units import counted
 
 if TYPE_CHECKING:
     from console.engine.loading import Checked
 
 
+WITHIN = 5.0
+"""Seconds for each target unless told otherwise."""
+
+
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--connect", is_flag=True, help="Also ask every target, without effect: reached, who it is, what may be done."
+)
+@click.option(
+    "--within", type=SECONDS, metavar="SECONDS", help=f"With --connect: for each target; {WITHIN:g} if not given."
+)
 @host_option
 @json_option
-def check(file: Path | None, as_json: bool) -> int:
+def check(file: Path | None, connect: bool, within: float | None, as_json: bool) -> int:
     """Validate an estate and its runbooks and list every problem. Exit code 2 when there is one.
 
-    Without FILE: the estate that the other verbs would use.
+    Without FILE: the estate that the other verbs would use. With --connect every target is asked as well, with the
+    estate's secrets and without effect: exit code 1 when an answer fails, 3 when one is unknown.
     """
     from console.engine.loading import checked
     from console.places import find
@@ -34,7 +50,43 @@ def check(file: Path | None, as_json: bool) -> int:
     estate = find(str(file) if file else None, "FILE").file
     if estate is None:
         raise NotFound("the running engine does not report its estate file: give FILE")
-    return report(checked(estate), f"{estate}: valid", as_json=as_json)
+    if within is not None and not connect:
+        raise click.UsageError("--within is for --connect")
+    files = checked(estate)
+    if not connect or files.problems:
+        return report(files, f"{estate}: valid", as_json=as_json)
+    from console.engine.connecting import connect_all
+
+    found = connect_all(estate, within or WITHIN)
+    if as_json:
+        numbers = {health.value: number for health, number in counts(found).items()}
+        told = [asdict(diagnosis) for diagnosis in found]
+        say_json(
+            {"ok": not files.problems, "problems": [], "runbooks": files.runbooks, "counts": numbers, "answers": told}
+        )
+    else:
+        for line in diagnosis_lines(found):
+            say(line)
+    return exit_code(found)
+
+
+def diagnosis_lines(found: Sequence[Diagnosis]) -> list[str]:
+    """The answers by target, then how many there are of each kind."""
+    width = max((cells(each.asked) for each in found), default=0)
+    lines: list[str] = []
+    for target, rows in groupby(found, lambda each: each.target):
+        lines += [*([""] if lines else []), neutral(target)]
+        for row in rows:
+            sign = f"{row.health.value.upper():<7}"
+            lines.append(f"  {sign}  {row.asked:<{width}}  {diagnosis_text(row)}")
+    numbers = ", ".join(f"{number} {health}" for health, number in counts(found).items() if number)
+    return [*lines, "", numbers or "nothing to connect to: the estate has no database, balancer, zone or monitor"]
+
+
+def diagnosis_text(row: Diagnosis) -> str:
+    """The reason and what to do, in one line."""
+    stop = "" if row.reason.endswith((".", "?", "!")) else "."
+    return neutral(f"{row.reason}{stop} Next: {row.next}" if row.next else row.reason)
 
 
 def report(found: Checked, good: str, *, as_json: bool) -> int:

@@ -26,7 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "engine": ("console.cli.engine:engine", "The engine of an estate: run, start, stop, status."),
     "console": ("console.cli.console_verb:console", "The command center in this terminal."),
     "status": ("console.cli.look:status", "Services and databases by recovery priority, with verdicts and ages."),
-    "check": ("console.cli.files:check", "Validate an estate and its runbooks, without connecting."),
+    "check": ("console.cli.files:check", "Validate an estate and its runbooks; --connect asks every target."),
     "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),
     "traffic": ("console.cli.traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
     "db": ("console.cli.db:db", "Database clusters: show, switchover."),

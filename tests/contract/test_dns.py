@@ -11,17 +11,21 @@ from pathlib import Path
 import pytest
 
 from adapters.context import AdapterContext
-from adapters.dns import rfc2136
+from adapters.dns import rfc2136, rfc2136_examine
+from state.diagnosis.model import Asked
 from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord
+from state.health import Health
 from state.world.readings import DnsReading
 from tests.contract.components import free_port, listens, wait_for
 
+KEY = "c2VjcmV0LW9mLXRoZS16b25lLTEyMzQ1Ng=="
 NAMED = """
 options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.key";
   managed-keys-directory "{root}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
   recursion no; dnssec-validation no; notify no; empty-zones-enable no; }};
 controls {{ }};
+key "recovery." {{ algorithm hmac-sha256; secret "{key}"; }};
 zone "lab.test" {{ type primary; file "{root}/zone.db"; }};
 """
 MANY = "\n".join(f"many 30 A 10.0.{n // 250}.{n % 250 + 1}" for n in range(95))
@@ -41,7 +45,7 @@ def named() -> Iterator[int]:
     program = shutil.which("named", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     assert program is not None, "the contract suite needs named (BIND 9)"
     root, port = Path(tempfile.mkdtemp(prefix="rc-dns-", dir="/tmp")), free_port()
-    (root / "named.conf").write_text(NAMED.format(root=root, port=port))
+    (root / "named.conf").write_text(NAMED.format(root=root, port=port, key=KEY))
     (root / "zone.db").write_text(ZONE)
     log = root / "log"
     with log.open("wb") as said:
@@ -101,3 +105,32 @@ async def test_silence_is_a_timeout(context: AdapterContext) -> None:
 def test_servers_are_addresses_with_ports() -> None:
     with pytest.raises(ValueError, match="host:port"):
         rfc2136.OPTIONS(kind="rfc2136", servers=("10.1.0.53",))
+
+
+async def test_a_name_server_tells_its_serial_and_refuses_a_key_that_it_does_not_have(
+    context: AdapterContext, named: int
+) -> None:
+    secret = "d3Jvbmctb2YtdGhlLXpvbmUtMTIzNDU2Nzg="
+    (context.base / "key").write_text(secret)
+    (context.base / "key").chmod(0o600)
+    key = {"name": "stranger.", "secret": {"file": "key"}}
+    servers = (f"127.0.0.1:{named}",)
+    options = rfc2136.OPTIONS(kind="rfc2136", servers=servers, records=(record("checkout"),), key=key)
+    found = {row.asked: row for row in await rfc2136_examine.examine("lab.test", options, context, deadline=60)}
+    assert found[Asked.IDENTIFIED].reason == "authoritative for lab.test, serial 2026112301"
+    assert (found[Asked.CREDENTIAL].health, "stranger." in found[Asked.CREDENTIAL].reason) == (Health.FAIL, True)
+    assert not any(secret in row.reason for row in found.values())
+    other = await rfc2136_examine.examine("elsewhere.test", options, context, deadline=60)
+    assert Health.FAIL in {row.health for row in other}
+
+
+async def test_a_key_that_the_server_has_is_accepted(context: AdapterContext, named: int) -> None:
+    (context.base / "key").write_text(KEY)
+    (context.base / "key").chmod(0o600)
+    key = {"name": "recovery.", "secret": {"file": "key"}}
+    options = rfc2136.OPTIONS(kind="rfc2136", servers=(f"127.0.0.1:{named}",), key=key)
+    found = {row.asked: row for row in await rfc2136_examine.examine("lab.test", options, context, deadline=60)}
+    assert (found[Asked.CREDENTIAL].health, found[Asked.CREDENTIAL].reason) == (
+        Health.PASS,
+        "the key recovery. is accepted",
+    )

@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 from adapters.context import AdapterContext
+from adapters.databases import patroni_examine
 from adapters.databases.patroni import PatroniCluster, build
 from adapters.databases.patroni_options import PatroniOptions
+from state.diagnosis.model import Asked, Diagnosis
 from state.errors import EffectRefused, ReadFailure
 from state.estate.model import SecretRef
+from state.health import Health
 from state.world.readings import PatroniReading
 from tests.contract.components import PASSWORD, as_user_argv, free_port, postgres_bin
 
@@ -140,7 +143,7 @@ def end(running: Live) -> None:
 
 
 @pytest.fixture
-async def database(live: Live, context: AdapterContext) -> PatroniCluster:
+def entry(live: Live, context: AdapterContext) -> PatroniOptions:
     for name in ("postgres", "patroni"):
         (context.base / name).write_text(PASSWORD)
         (context.base / name).chmod(0o600)
@@ -152,7 +155,7 @@ async def database(live: Live, context: AdapterContext) -> PatroniCluster:
         }
         for member in live.members
     }
-    entry = PatroniOptions(
+    return PatroniOptions(
         kind="patroni",
         scope="orders",
         user="recovery",
@@ -162,6 +165,10 @@ async def database(live: Live, context: AdapterContext) -> PatroniCluster:
         api_password=SecretRef(file="patroni"),
         nodes=nodes,
     )
+
+
+@pytest.fixture
+async def database(entry: PatroniOptions, context: AdapterContext) -> PatroniCluster:
     return build("orders", entry, context)[0]
 
 
@@ -226,4 +233,49 @@ async def test_a_real_switchover_is_read_refused_and_done(database: PatroniClust
     after = await database.identify(deadline=2)
     assert after.facts["leader"] == replica
     assert int(after.facts["timeline"]) == int(before.facts["timeline"]) + 1
+    await close(database)
+
+
+async def kept(database: PatroniCluster) -> list[bytes]:
+    """What a change would change: configuration, history and members of the cluster, as every node has them."""
+    readers = [database.manager(node).reader for node in database.nodes]
+    config = [await reader.get("/config", deadline=60) for reader in readers]
+    history = [await reader.get("/history", deadline=60) for reader in readers]
+    roles = [f"{(await database.read_member(node, deadline=60)).role}".encode() for node in database.nodes]
+    return [*config, *history, *roles]
+
+
+def wrong(found: list[Diagnosis]) -> list[tuple[str, Asked, Health]]:
+    return [(row.target, row.asked, row.health) for row in found if row.health is not Health.PASS]
+
+
+async def test_a_cluster_is_examined_without_effect(
+    database: PatroniCluster, entry: PatroniOptions, context: AdapterContext
+) -> None:
+    leader, replica = await settled(database)
+    before = await kept(database)
+    found = await patroni_examine.examine("orders", entry, context, deadline=60)
+    assert not wrong(found)
+    assert {(row.target, row.reason) for row in found} >= {
+        ("databases/orders", f"{leader} leads, 1 of 1 others follow"),
+        (f"databases/orders/{replica}", "replica, by Patroni and by its server"),
+        (
+            f"databases/orders/{replica}",
+            "account rec may switch over (a change of nothing was refused as such)",
+        ),
+    }
+    swapped = entry.model_copy(
+        update={
+            "nodes": {
+                node: each.model_copy(update={"postgres": entry.nodes[replica if node == leader else leader].postgres})
+                for node, each in entry.nodes.items()
+            }
+        }
+    )
+    told = wrong(await patroni_examine.examine("orders", swapped, context, deadline=60))
+    assert told == [(f"databases/orders/{node}", Asked.ROLE, Health.FAIL) for node in entry.nodes]
+    (context.base / "patroni").write_text("another")
+    told = wrong(await patroni_examine.examine("orders", entry, context, deadline=60))
+    assert told == [(f"databases/orders/{node}", Asked.CREDENTIAL, Health.FAIL) for node in entry.nodes]
+    assert await kept(database) == before
     await close(database)

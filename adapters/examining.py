@@ -1,0 +1,156 @@
+"""Examines every target of an estate at the same time, without effect: what `recovery check --connect` shows.
+
+What only a product can tell is in `PRODUCT_examine.py` beside its adapter: `examine(name, options, context, deadline)`.
+An adapter without one is read once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from adapters.context import AdapterContext
+from adapters.net.examined import look_at_secrets
+from adapters.registry import adapter_for, examiner_of
+from adapters.wiring import watched
+from state.diagnosis.judging import has_name
+from state.diagnosis.model import Asked, Diagnosis, Subject, in_reading_order
+from state.errors import ConfigError, ReadFailure
+from state.estate.model import Adapted, Estate
+from state.ports.balancer import Balancer
+from state.ports.source import Source
+from state.world.readings import BalancerReading
+
+SLACK = 0.5
+"""Seconds that an examination may take beyond its deadline, to say what it found."""
+
+
+async def examine_estate(estate: Estate, base: Path, *, deadline: float) -> list[Diagnosis]:
+    """Every answer, by target. Each target has the deadline in seconds; secrets of commands have their own."""
+    context = AdapterContext(base, estate.polling, watched(estate))
+    jobs = [
+        _entry(Subject(f"{section}/{name}"), section, name, entry, context, estate, deadline)
+        for section in ("databases", "balancers", "zones", "monitors")
+        for name, entry in getattr(estate, section).items()
+    ]
+    if estate.faults is not None:
+        jobs.append(_faults(estate, context, deadline))
+    return in_reading_order(diagnosis for found in await asyncio.gather(*jobs) for diagnosis in found)
+
+
+async def _entry(
+    subject: Subject,
+    section: str,
+    name: str,
+    entry: Adapted,
+    context: AdapterContext,
+    estate: Estate,
+    deadline: float,
+) -> list[Diagnosis]:
+    """The answers about one entry. Without its secrets nothing is asked of it."""
+    found = await look_at_secrets(subject, entry, context.base)
+    for what, reason in entry.waive.given.items():
+        way_out = f"shown on every card; take `waive.{what}` out when it is no longer true"
+        found.append(subject.warns(Asked.TRANSPORT, f"goes without {what}: {reason}", way_out))
+    if any(each.next and each.asked is Asked.FILES for each in found):
+        return found
+    module = adapter_for(section, name, entry)
+    examine = examiner_of(module) or _reading_of(section, module)
+    asked = [_within(subject, examine(name, entry, context, deadline=deadline), deadline)]
+    if section == "balancers":
+        asked.append(_within(subject, _backends(subject, name, entry, context, estate, deadline), deadline))
+    for more in await asyncio.gather(*asked):
+        found += more
+    return found
+
+
+async def _within(
+    subject: Subject, examination: Awaitable[Sequence[Diagnosis]], deadline: float
+) -> Sequence[Diagnosis]:
+    try:
+        async with asyncio.timeout(deadline * 2 + SLACK):
+            return await examination
+    except TimeoutError:
+        reason = f"the examination did not end within {deadline * 2:g} s"
+        return [subject.unknown(Asked.REACHED, reason, "try --within with more seconds")]
+    except ConfigError as error:
+        problem = error.problems[0]
+        reason = f"{problem.file}: {problem.value}"
+        return [subject.fails(Asked.FILES, reason, f"it must be {problem.expected}")]
+
+
+Examine = Callable[..., Awaitable[Sequence[Diagnosis]]]
+
+
+def _reading_of(section: str, module: Any) -> Examine:
+    """For adapters without an examination of their own: each source is read once."""
+
+    async def examine(name: str, entry: Adapted, context: AdapterContext, *, deadline: float) -> list[Diagnosis]:
+        subject = Subject(f"{section}/{name}")
+        built = module.build(name, entry, context)
+        if section == "balancers":
+            return await _identified(subject, built, deadline)
+        sources: Sequence[Source] = built[1] if section == "databases" else built
+        return [diagnosis for source in sources for diagnosis in await _read(subject, source)]
+
+    return examine
+
+
+async def _identified(subject: Subject, balancer: Balancer, deadline: float) -> list[Diagnosis]:
+    try:
+        facts = (await balancer.identify(deadline=deadline)).facts
+    except ReadFailure as failure:
+        return [subject.failure(failure)]
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return [subject.passes(Asked.REACHED, "answers"), subject.passes(Asked.IDENTIFIED, told)]
+
+
+async def _read(subject: Subject, source: Source) -> list[Diagnosis]:
+    began = time.monotonic()
+    try:
+        await source.read()
+        return [subject.passes(Asked.REACHED, f"{source.key} answers in {(time.monotonic() - began) * 1000:.0f} ms")]
+    except ReadFailure as failure:
+        return [subject.failure(failure)]
+    finally:
+        await source.close()
+
+
+async def _backends(
+    subject: Subject, name: str, entry: Adapted, context: AdapterContext, estate: Estate, deadline: float
+) -> list[Diagnosis]:
+    """Whether the balancer has the backends, servers and frontends that the estate names. Silence is told elsewhere."""
+    balancer: Balancer = adapter_for("balancers", name, entry).build(name, entry, context)
+    reading: BalancerReading | None = None
+    with suppress(ReadFailure):
+        reading = await balancer.read(deadline=deadline)
+    if reading is None:
+        return []
+    backends = {server.backend for server in reading.servers.values()}
+    found: list[Diagnosis] = []
+    for service, each in estate.services.items():
+        traffic = each.traffic
+        if traffic is None or name not in traffic.balancers:
+            continue
+        found.append(has_name(subject, "backend", traffic.backend, backends, f"service {service}"))
+        if traffic.backend in backends:
+            found += (
+                has_name(subject, "server", f"{traffic.backend}/{colour}", reading.servers, f"colours of {service}")
+                for colour in traffic.colours
+            )
+    return found
+
+
+async def _faults(estate: Estate, context: AdapterContext, deadline: float) -> list[Diagnosis]:
+    assert estate.faults is not None
+    subject = Subject("faults")
+    injector = adapter_for("faults", "", estate.faults).build(estate.faults, context)
+    try:
+        await injector.identify(deadline=deadline)
+    except ReadFailure as failure:
+        return [subject.failure(failure)]
+    return [subject.passes(Asked.REACHED, "the laboratory answers")]

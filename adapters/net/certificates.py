@@ -1,0 +1,87 @@
+"""Until when a server's certificate is valid: asked over a connection of its own that sends and trusts nothing.
+
+What is needed of X.509 (RFC 5280, 4.1) is read here; whether the chain is good the real connection says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from adapters.net.origin import tls_context
+from state.diagnosis.judging import ends
+from state.diagnosis.model import Asked, Diagnosis, Subject
+
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+"""PostgreSQL's request for TLS on a connection (manual, "Message Formats")."""
+_EXPLICIT_VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
+
+
+async def look_at_certificate(
+    subject: Subject, host: str, port: int, now: float, *, deadline: float, postgres: bool = False
+) -> Diagnosis | None:
+    """Until when the certificate is valid; None where no certificate comes, of which other answers tell."""
+    try:
+        async with asyncio.timeout(deadline):
+            der = await _certificate(host, port, postgres=postgres)
+        end = None if der is None else not_after(der)
+    except (OSError, ValueError, IndexError, EOFError):  # ssl.SSLError is an OSError, a timeout too
+        return None
+    return None if end is None else ends(subject, Asked.CERTIFICATE, "the server's certificate", end, now)
+
+
+async def _certificate(host: str, port: int, *, postgres: bool) -> bytes | None:
+    context = tls_context(None, verified=False)
+    if not postgres:
+        _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
+    else:
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(SSL_REQUEST)
+        if await reader.readexactly(1) != b"S":
+            writer.close()
+            return None
+        await writer.start_tls(context, server_hostname=host)
+    try:
+        tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+        return None if tls is None else tls.getpeercert(binary_form=True)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+def not_after(der: bytes) -> float:
+    """The end of a certificate's validity, epoch seconds. Raises ValueError or IndexError for other bytes."""
+    at = _inside(der, _inside(der, 0))  # the certificate, then what is signed in it
+    if der[at] == _EXPLICIT_VERSION:
+        at = _behind(der, at)
+    for _ in ("serial number", "signature", "issuer"):
+        at = _behind(der, at)
+    at = _behind(der, _inside(der, at))  # within the validity, behind its beginning
+    tag, text = der[at], der[_inside(der, at) : _behind(der, at)].decode("ascii")
+    if tag == _UTC_TIME:  # of two digits of the year those below 50 are of this century
+        text = f"{'20' if text < '50' else '19'}{text}"
+    elif tag != _GENERALIZED_TIME:
+        raise ValueError("not a time")
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
+
+
+def _length(der: bytes, at: int) -> tuple[int, int]:
+    """How many bytes of length stand behind a tag, and the length of the content."""
+    first = der[at + 1]
+    if first < 0x80:
+        return 1, first
+    more = first & 0x7F
+    return 1 + more, int.from_bytes(der[at + 2 : at + 2 + more], "big")
+
+
+def _inside(der: bytes, at: int) -> int:
+    return at + 1 + _length(der, at)[0]
+
+
+def _behind(der: bytes, at: int) -> int:
+    head, length = _length(der, at)
+    return at + 1 + head + length
