@@ -20,6 +20,7 @@ EXAMPLES: Mapping[str, str] = {
     "engine stop": "recovery engine stop --estate eu-shop",
     "engine status": "recovery engine status --host ssh://ada@bastion2 --json",
     "console": "recovery console --host ssh://ada@bastion2 --observe",
+    "init": "recovery init https://10.1.0.11:8008 /run/haproxy/admin.sock http://10.1.0.20:9090 -o eu-shop",
     "status": "recovery status --json --estate eu-shop",
     "check": "recovery check recovery.yaml --connect",
     "schema": "recovery schema",

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "lab": ("console.cli.lab:lab", "Real components on loopback: up, status, fault, down."),
     "engine": ("console.cli.engine:engine", "The engine of an estate: run, start, stop, status."),
     "console": ("console.cli.console_verb:console", "The command center in this terminal."),
+    "init": ("console.cli.init:init", "Write an estate from what runs, with the reason of each value."),
     "status": ("console.cli.look:status", "Services and databases by recovery priority, with verdicts and ages."),
     "check": ("console.cli.files:check", "Validate an estate and its runbooks; --connect asks every target."),
     "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),

@@ -1,0 +1,195 @@
+"""`recovery init`: from what already runs to an estate. It reads addresses and writes new files, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.cli.numbers import SECONDS
+from console.cli.shown import complain, neutral, note, say, say_json, say_json_line
+from console.cli.streams import ENDS
+from state.errors import ExitCode
+
+if TYPE_CHECKING:
+    from console.cli.init_work import Found
+    from state.discovery.answers import Answers, Question
+
+ESTATE_FILE = "recovery.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How `init` was called."""
+
+    yes: bool
+    plan_only: bool
+    as_json: bool
+    events: bool
+
+    def step(self, line: str) -> None:
+        """One step for whoever waits."""
+        if self.events:
+            self.event("step", text=neutral(line))
+        elif not self.as_json:
+            note(neutral(line))
+
+    def event(self, event: str, **fields: Any) -> None:
+        """One line of `--events`, at once."""
+        say_json_line({"event": event, **fields})
+        ENDS.flush()
+
+
+@click.command()
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+@click.option("-o", "--output", default=".", metavar="DIR", help="Where recovery.yaml and runbooks/ are written.")
+@click.option("--name", default="", metavar="NAME", help="The estate's name; else that of this host.")
+@click.option("--ca", default="", metavar="FILE", help="Certificates to trust; the estate will name this file.")
+@click.option("--answer", "answers", multiple=True, metavar="KEY=VALUE", help="Answer a question beforehand.")
+@click.option("--yes", is_flag=True, help="Take every proposal; each is marked `proposed, confirm`.")
+@click.option("--plan-only", is_flag=True, help="Print the estate, write nothing.")
+@click.option("--within", type=SECONDS, default=5.0, metavar="SECONDS", help="How long one question may take.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--events", is_flag=True, help="Progress as JSON, one object a line.")
+def init(addresses: tuple[str, ...], output: str, name: str, ca: str, within: float, **options: Any) -> int:
+    """Write an estate from what runs: ask ADDRESS and propose every entry, each with its reason.
+
+    \b
+    ADDRESS is one of
+      https://HOST:8008           a member of a Patroni cluster
+      /run/haproxy/admin.sock     HAProxy's runtime API, or HOST:PORT
+      /etc/haproxy/haproxy.cfg    its configuration, where the socket cannot be asked
+      http://HOST:9090            Prometheus
+      http://HOST:9093            Alertmanager
+      dns://SERVER/ZONE           a zone
+
+    Without ADDRESS the usual places of this host are looked at. Nothing is sent that could act, and no credential.
+    Exit code 3 when an address gave nothing.
+    """
+    from adapters.discovery.looking import Looking
+    from console.cli.init_work import estate_name, look
+    from state.discovery.names import valid
+
+    given = _pairs(options.pop("answers"))
+    manner = Manner(**options)
+    file = Path(output).expanduser() / ESTATE_FILE
+    named = name or estate_name()
+    if not valid(named):
+        raise click.BadParameter("letters, digits, dot, dash and underscore, at most 63", param_hint="--name")
+    if file.exists() and not manner.plan_only:
+        raise click.UsageError(f"{file} is there already: -o DIR for another folder")
+    if ca and not Path(ca).is_absolute():
+        ca = str(Path(ca).absolute())
+    if ca and not Path(ca).is_file():
+        raise click.BadParameter(f"{ca} is no file", param_hint="--ca")
+    found = asyncio.run(look(addresses, Looking(within, ca, Path(), manner.step)))
+    _tell_found(found, manner)
+    if found.empty:
+        return _nothing(found, file, manner)
+    return _write(found, file, named, given, manner)
+
+
+def _pairs(answers: tuple[str, ...]) -> dict[str, str]:
+    pairs = [answer.partition("=") for answer in answers]
+    for key, sign, _ in pairs:
+        if not sign:
+            raise click.BadParameter(f"{key!r} is not KEY=VALUE", param_hint="--answer")
+    return {key: value for key, _, value in pairs}
+
+
+def _tell_found(found: Found, manner: Manner) -> None:
+    from adapters.discovery.asking import USUAL_PLACES
+    from console.cli.init_told import fact_line, kind_of
+
+    if found.looked:
+        manner.step(f"looked at the usual places of this host: {', '.join(USUAL_PLACES)}")
+    for fact in found.facts:
+        if manner.events:
+            manner.event("found", address=neutral(fact.address), kind=kind_of(fact), text=fact_line(fact))
+        elif not manner.as_json and (found.looked or not kind_of(fact)):
+            note(fact_line(fact))
+
+
+def _nothing(found: Found, file: Path, manner: Manner) -> int:
+    """No address gave anything: nothing is written, and the reasons are told."""
+    from console.cli.init_told import document
+
+    told = document(found, None, file, (), written=False)
+    if manner.events:
+        manner.event("done", **told)
+    elif manner.as_json:
+        say_json(told)
+    else:
+        for each in found.silent:
+            complain(neutral(f"{each.address}: {each.message}" + (f" → {each.way_out}" if each.way_out else "")))
+        complain("nothing was found, so nothing was written; recovery init --help has the kinds of addresses")
+    return ExitCode.UNKNOWN
+
+
+def _write(found: Found, file: Path, name: str, given: dict[str, str], manner: Manner) -> int:
+    from console.cli.init_told import document, report_lines
+    from console.cli.init_work import draft, write
+
+    answers, asked = _answers(found, name, given, manner)
+    drafted = draft(found, answers, name, time.time())
+    if not manner.plan_only and not write(drafted, file):
+        raise click.UsageError(f"{file} was written by somebody else meanwhile: nothing was changed")
+    written = not manner.plan_only
+    if written:
+        _prove(file)
+    told = document(found, drafted, file, asked, written=written)
+    if manner.events:
+        manner.event("done", **told)
+    elif manner.as_json:
+        say_json(told)
+    else:
+        if manner.plan_only:
+            say(drafted.text)
+        for line in report_lines(drafted, file, written=written):
+            (note if manner.plan_only else say)(line)
+    return ExitCode.UNKNOWN if found.silent else ExitCode.DONE
+
+
+def _prove(file: Path) -> None:
+    """Read what was written as every verb will. Raises ConfigError, also for a folder that everybody may write."""
+    from console.engine.loading import checked
+    from state.errors import ConfigError
+
+    if problems := checked(file).problems:
+        raise ConfigError(problems)
+
+
+def _answers(found: Found, name: str, given: dict[str, str], manner: Manner) -> tuple[Answers, list[Question]]:
+    """The answers, and the questions that were left to their proposals."""
+    from console.cli.init_work import services_of, to_ask
+    from state.discovery.answers import WrongAnswer
+
+    try:
+        answers, asked = to_ask(found, name, given)
+    except WrongAnswer as error:
+        raise click.BadParameter(neutral(str(error)), param_hint="--answer") from error
+    if manner.yes or manner.plan_only or not asked:
+        return answers, asked
+    if not sys.stdin.isatty():
+        raise click.UsageError("no terminal to ask at: --yes takes every proposal, --answer KEY=VALUE answers one")
+    services = services_of(found, name)
+    for question in asked:
+        answers = _ask(question, answers, services)
+    return answers, []
+
+
+def _ask(question: Question, answers: Answers, services: list[str]) -> Answers:
+    """One answer from the person, asked again until it can be taken. An empty line takes the proposal as confirmed."""
+    from state.discovery.answers import WrongAnswer, answered
+
+    while True:
+        text = click.prompt(neutral(question.text), default=question.proposal, err=True, show_default=True)
+        try:
+            return answered(answers, {question.key: text}, services)
+        except WrongAnswer as error:
+            note(neutral(str(error)))

@@ -1,0 +1,144 @@
+"""What `recovery init` does: ask the addresses, propose, check the text, write. Wording is in `init_told`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.discovery.asking import discover, look_around
+from adapters.discovery.looking import Looking
+from adapters.files.estate_text import render
+from adapters.files.fresh_files import write_new
+from adapters.files.located_yaml import parse_yaml
+from adapters.files.runbook_copies import RunbookCopy, copies
+from adapters.registry import kinds
+from state.changes.registry import change_kinds
+from state.checks.registry import check_kinds
+from state.discovery.answers import Answers, Question, answered, questions
+from state.discovery.found import Fact, FoundBalancer, Unreached
+from state.discovery.names import made_valid
+from state.discovery.proposal import Proposal
+from state.discovery.propose import propose
+from state.estate.model import Estate
+from state.estate.parse import parse_estate
+from state.runbooks.parse import lint_runbook
+from state.units import utc
+
+SECRETS_MODE = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands at the addresses; `looked` is whether the usual places were looked at instead of addresses."""
+
+    facts: Sequence[Fact]
+    looked: bool
+
+    @property
+    def silent(self) -> list[Unreached]:
+        """The addresses that gave nothing."""
+        return [fact for fact in self.facts if isinstance(fact, Unreached)]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return len(self.silent) == len(self.facts)
+
+
+@dataclass(slots=True)
+class Drafted:
+    """A proposed estate and its text, valid as `recovery check` would say."""
+
+    proposal: Proposal
+    text: str
+    estate: Estate
+    runbooks: Sequence[RunbookCopy] = ()
+    written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    """Files that were there already and were not touched."""
+
+
+async def look(addresses: Sequence[str], looking: Looking) -> Found:
+    """Ask the addresses, or look at the usual places of this host."""
+    if addresses:
+        return Found(await discover(list(dict.fromkeys(addresses)), looking), False)
+    return Found(await look_around(looking), True)
+
+
+def account() -> str:
+    """The account that runs this, which will operate the estate."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def first_answers() -> Answers:
+    """What is proposed before anybody answered."""
+    return Answers(owners=(made_valid(account(), fallback="operator"),))
+
+
+def estate_name() -> str:
+    """A name for the estate: that of this host."""
+    return made_valid(socket.gethostname().partition(".")[0].lower(), fallback="estate")
+
+
+def to_ask(found: Found, name: str, given: Mapping[str, str]) -> tuple[Answers, list[Question]]:
+    """The answers so far, and what is still to be asked. Raises WrongAnswer."""
+    base = first_answers()
+    proposal, placing = propose(found.facts, base, name, account())
+    services = list(proposal.section("services"))
+    answers = answered(base, given, services)
+    return answers, [q for q in questions(answers, services, placing.homeless) if q.key not in given]
+
+
+def services_of(found: Found, name: str) -> list[str]:
+    """The services that would be proposed."""
+    return list(propose(found.facts, first_answers(), name, account())[0].section("services"))
+
+
+def draft(found: Found, answers: Answers, name: str, now: float) -> Drafted:
+    """The estate that would be written, with its runbooks. Raises ConfigError when `check` would refuse it."""
+    proposal, _ = propose(found.facts, answers, name, account())
+    sources = [fact.address for fact in found.facts if not isinstance(fact, Unreached)]
+    head = [
+        f"Written by `recovery init` on {utc(now)} from {', '.join(sources)}.",
+        "Yours from now on: change what you want.",
+    ]
+    text = render(proposal, head)
+    estate = parse_estate(parse_yaml(text, "the proposed estate"), kinds())
+    return Drafted(proposal, text, estate, copies(estate, servers_of(found, estate), _lint(estate)))
+
+
+def _lint(estate: Estate):  # type: ignore[no-untyped-def]
+    return lambda located: lint_runbook(located, estate, change_kinds(), check_kinds())
+
+
+def servers_of(found: Found, estate: Estate) -> dict[str, list[str]]:
+    """The servers of each service, as the balancers have them now."""
+    known: dict[str, list[str]] = {}
+    for fact in found.facts:
+        for backend in fact.backends if isinstance(fact, FoundBalancer) else ():
+            known.setdefault(backend.name, []).extend(server.name for server in backend.servers)
+    return {name: known.get(s.traffic.backend, []) for name, s in estate.services.items() if s.traffic is not None}
+
+
+def write(drafted: Drafted, file: Path) -> bool:
+    """Write the estate, its runbooks and the empty folder of its secrets; False when the estate is there already.
+    Nothing that is there is replaced. Raises OSError."""
+    if not write_new(file, drafted.text):
+        return False
+    drafted.written.append(file)
+    folder = file.parent / "runbooks"
+    folder.mkdir(exist_ok=True)
+    for each in drafted.runbooks:
+        if each.text:
+            path = folder / f"{each.name}.yaml"
+            (drafted.written if write_new(path, each.text) else drafted.kept).append(path)
+    if drafted.proposal.secrets:
+        (file.parent / "secrets").mkdir(mode=SECRETS_MODE, exist_ok=True)
+    return True
