@@ -188,13 +188,8 @@ def _span(event: NodeEvent, text: str) -> _Span:
             end = start + len(text[start:end].rstrip())
         return _Span(start, end, event.start_mark.column, "scalar")
     kind = "mapping" if isinstance(event, MappingStartEvent) else "list"
-    return _Span(
-        start,
-        end,
-        event.start_mark.column,
-        kind,
-        flowing=isinstance(event, CollectionStartEvent) and bool(event.flow_style),
-    )
+    flowing = isinstance(event, CollectionStartEvent) and bool(event.flow_style)
+    return _Span(start, end, event.start_mark.column, kind, flowing=flowing)
 
 
 def _close(span: _Span, inside: list[_Span | str], end: int, text: str) -> None:

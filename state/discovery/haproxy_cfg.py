@@ -98,7 +98,7 @@ def parse_haproxy_cfg(text: str, address: str) -> FoundBalancer | None:
     """What a configuration says; None when it has no section of HAProxy. `address` is the file."""
     read = _Read()
     section = _Section("")
-    for line in text.replace("\\\n", " ").splitlines():
+    for line in text.replace("\r\n", "\n").replace("\\\n", " ").splitlines():
         words = words_of(line)
         if not words or words[0].startswith("."):
             continue

@@ -22,9 +22,11 @@ _SITE_TAGS = ("site", "datacenter", "data_center", "dc", "zone", "region", "loca
 COLOUR_WORDS: Sequence[tuple[str, str]] = (("blue", "green"), ("live", "standby"), ("stable", "canary"), ("old", "new"))
 COLOUR_PAIRS: Sequence[tuple[str, str]] = (("a", "b"), ("v1", "v2"))
 """Pairs that are also used for two equal servers: colours only while one of the two is idle."""
-_PRIMARY = re.compile(r"(?:^|[^a-z])(?:rw|primary|master|leader|write|writer|writes|readwrite)(?:[^a-z]|$)")
+_PRIMARY = re.compile(
+    r"(?:^|[^a-z]|pg|postgres|postgresql)(?:rw|primary|master|leader|write|writer|writes|readwrite)(?:[^a-z]|$)"
+)
 _STANDBY = re.compile(
-    r"(?:^|[^a-z])(?:ro|replica|replicas|standby|standbys|slave|read|reader|reads|readonly)(?:[^a-z]|$)"
+    r"(?:^|[^a-z]|pg|postgres|postgresql)(?:ro|replica|replicas|standby|standbys|slave|read|reader|reads|readonly)(?:[^a-z]|$)"
 )
 _AFFIX = re.compile(
     r"^(?:bk|be|bck|backend|back|srv|app|svc|service)[-_.]+|[-_.]+(?:bk|be|bck|backend|back|pool|servers?)$"

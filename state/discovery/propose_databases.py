@@ -15,7 +15,9 @@ from state.estate.addresses import host_and_scheme, is_loopback, wrong_address, 
 
 READER = "recovery"
 """The name of the reading role in docs/security.md."""
-_DATABASE_WORDS = re.compile(r"(?:^|[^a-z])(?:pg|postgres|postgresql|pgsql|psql|patroni|pgbouncer)\d*(?:[^a-z]|$)")
+_DATABASE_WORDS = re.compile(
+    r"(?:^|[^a-z])(?:pg|postgres|postgresql|pgsql|psql|patroni|pgbouncer)(?:rw|ro|primary|replicas?|master|standby)?\d*(?:[^a-z]|$)"
+)
 _DATABASE_PORTS = ("5432", "5433", "6432")
 _LEADERS = frozenset({"leader", "standby_leader"})
 _CLEAR = "plain text to another machine, and its answers carry the cluster's state and a credential"
