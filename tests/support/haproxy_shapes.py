@@ -66,10 +66,12 @@ def runnable(text: str, socket: Path, port: int) -> str:
             continue
         bare = TLS.sub("", line)
         if found := LISTENER.match(bare):
-            line = f"{found[1]}unix@{socket}.{next(numbers)}"
+            lines.append(f"{found[1]}unix@{socket}.{next(numbers)}")
         elif found := SERVER.match(bare) or TEMPLATE.match(bare):
-            line = f"{found[1]}127.0.0.1:{port}{re.sub(r' port [0-9]+', f' port {port}', found[2])}"
-        lines.append(line)
+            options = re.sub(r" port [0-9]+", f" port {port}", found[2])
+            lines.append(f"{found[1]}127.0.0.1:{port}{options}")
+        else:
+            lines.append(line)
     return "\n".join(lines) + "\n"
 
 
