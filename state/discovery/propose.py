@@ -41,7 +41,8 @@ def propose(facts: Sequence[Fact], answers: Answers, name: str, account: str) ->
     used = _services(proposal, backends, usable, figures, answers)
     databases.propose_databases(proposal, clusters, frontends, answers, placing, proposal.section("services"))
     propose_metrics(proposal, metrics, used)
-    propose_alerting(proposal, _of(facts, FoundAlerting))
+    alerting = {each.address: each for each in _of(facts, FoundAlerting)}
+    propose_alerting(proposal, list(alerting.values()))
     binds = [bind for each in balancers.values() for bind in each.binds]
     propose_zones(proposal, _of(facts, FoundZone), proposal.section("services"), binds)
     _people(proposal, answers, account)

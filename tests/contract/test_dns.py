@@ -13,6 +13,13 @@ import pytest
 from adapters.context import AdapterContext
 from adapters.dns import rfc2136, rfc2136_examine
 from state.diagnosis.model import Asked
+from adapters.discovery.asking import discover
+from adapters.discovery.looking import Looking
+from adapters.dns import rfc2136
+from state.discovery.answers import Answers
+from state.discovery.found import FoundBalancer, FoundZone, Unreached
+from state.discovery.haproxy_cfg import parse_haproxy_cfg
+from state.discovery.propose import propose
 from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord
 from state.health import Health
@@ -27,6 +34,8 @@ options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.ke
 controls {{ }};
 key "recovery." {{ algorithm hmac-sha256; secret "{key}"; }};
 zone "lab.test" {{ type primary; file "{root}/zone.db"; }};
+zone "lab.test" {{ type primary; file "{root}/zone.db"; allow-transfer {{ any; }}; }};
+zone "closed.test" {{ type primary; file "{root}/zone.db"; allow-transfer {{ none; }}; }};
 """
 MANY = "\n".join(f"many 30 A 10.0.{n // 250}.{n % 250 + 1}" for n in range(95))
 ZONE = f"""$TTL 60
@@ -134,3 +143,46 @@ async def test_a_key_that_the_server_has_is_accepted(context: AdapterContext, na
         Health.PASS,
         "the key recovery. is accepted",
     )
+SHOP = """
+global
+  stats socket /run/haproxy/edge.sock level admin
+defaults
+  mode http
+frontend f
+  bind 10.1.0.10:80
+backend checkout
+  server s1 10.0.0.1:80 check
+"""
+"""A balancer that listens where `checkout` of the zone points."""
+
+
+async def test_init_finds_the_records_that_lead_to_the_balancers(named: int) -> None:
+    (zone,) = await discover([f"dns://127.0.0.1:{named}/lab.test"], Looking(deadline=60))
+    assert isinstance(zone, FoundZone)
+    assert zone.whole
+    assert zone.servers == (f"127.0.0.1:{named}",), "the address of ns is that of this host only"
+    balancer = parse_haproxy_cfg(SHOP, "/etc/haproxy/haproxy.cfg")
+    assert isinstance(balancer, FoundBalancer)
+    proposal, _ = propose([balancer, zone], Answers(("ada",)), "shop", "ada")
+    assert proposal.tree["zones"]["lab.test"]["records"] == [
+        {"name": "checkout", "type": "A", "expect": ["10.1.0.10", "10.2.0.10"]},
+        {"name": "www", "type": "CNAME", "expect": ["checkout.lab.test."]},
+    ]
+    assert any("left out" in point.what and "many" in point.what for point in proposal.open)
+
+
+async def test_init_asks_for_names_where_no_zone_is_given_whole(named: int) -> None:
+    (zone,) = await discover([f"dns://127.0.0.1:{named}/closed.test"], Looking(deadline=60))
+    assert isinstance(zone, FoundZone)
+    assert not zone.whole
+    assert {record.name for record in zone.records} == {"checkout", "www"}
+    proposal, _ = propose([zone], Answers(("ada",)), "shop", "ada")
+    assert any("gives no whole zone" in point.what for point in proposal.open)
+
+
+async def test_init_says_that_a_zone_is_not_there(named: int) -> None:
+    (fact,) = await discover([f"dns://127.0.0.1:{named}/elsewhere.test"], Looking(deadline=60))
+    assert isinstance(fact, Unreached)
+    (fact,) = await discover(["dns://127.0.0.1"], Looking())
+    assert isinstance(fact, Unreached)
+    assert "dns://server/zone" in fact.message
