@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from adapters.context import AdapterContext
-from adapters.dns import rfc2136, rfc2136_examine
-from state.diagnosis.model import Asked
 from adapters.discovery.asking import discover
 from adapters.discovery.looking import Looking
-from adapters.dns import rfc2136
+from adapters.dns import rfc2136, rfc2136_examine
+from state.diagnosis.model import Asked
 from state.discovery.answers import Answers
 from state.discovery.found import FoundBalancer, FoundZone, Unreached
 from state.discovery.haproxy_cfg import parse_haproxy_cfg
@@ -143,6 +142,8 @@ async def test_a_key_that_the_server_has_is_accepted(context: AdapterContext, na
         Health.PASS,
         "the key recovery. is accepted",
     )
+
+
 SHOP = """
 global
   stats socket /run/haproxy/edge.sock level admin
