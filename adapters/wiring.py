@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.commands.building import build_own
+from adapters.commands.building import Own, statements
+from adapters.commands.check_sources import CheckSources
 from adapters.context import AdapterContext
 from adapters.net.ssh import SshConnections
 from adapters.registry import adapter_for
@@ -15,6 +16,9 @@ from state.ports.database import Database
 from state.ports.faults import FaultInjector
 from state.ports.outside import Outside
 from state.ports.source import Source
+
+CHECKS_STAND_ON = ("hosts", "monitors", "databases", "polling")
+"""Sections with which an estate's own checks are made again."""
 
 
 def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None) -> Outside:
@@ -54,13 +58,42 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
             place, keep = f"{section}/{name}", keeps(section, name)
             made = None if keep else adapter_for(section, name, entry).build(name, entry, context)
             entries[place] = had.entries[place] if made is None else made
-    faults: FaultInjector | None = None
-    if estate.faults is not None:
-        keep = before is not None and before.faults == estate.faults
-        faults = had.faults if keep else adapter_for("faults", "", estate.faults).build(estate.faults, context)
-    sources = [source for each in entries.values() for source in each]
+    faults = _faults(estate, context, before, had)
     hosts = _hosts(estate, base, before, had)
-    return Outside(sources, balancers, databases, faults, entries, build_own(estate, context, hosts), hosts)
+    own = Own(estate, context, hosts)
+    checks = CheckSources(estate, context, hosts, databases, own.concealed)
+    entries |= _checks(estate, checks, before, had)
+    return Outside(
+        [source for each in entries.values() for source in each],
+        balancers,
+        databases,
+        faults,
+        entries,
+        commands=own.commands(),
+        http_calls=own.http_calls(),
+        sql_calls=statements(estate, context, databases),
+        connections=hosts,
+    )
+
+
+def _faults(estate: Estate, context: AdapterContext, before: Estate | None, had: Outside) -> FaultInjector | None:
+    """The fault injector, if the estate has one."""
+    if estate.faults is None:
+        return None
+    if before is not None and before.faults == estate.faults:
+        return had.faults
+    made: FaultInjector = adapter_for("faults", "", estate.faults).build(estate.faults, context)
+    return made
+
+
+def _checks(estate: Estate, made: CheckSources, before: Estate | None, had: Outside) -> dict[str, Sequence[Source]]:
+    """The sources of the estate's own checks, by entry; those that are the same are kept."""
+    same = before is not None and all(getattr(before, part) == getattr(estate, part) for part in CHECKS_STAND_ON)
+    known = before.checks if same and before is not None else {}
+    return {
+        f"checks/{name}": had.entries[f"checks/{name}"] if known.get(name) == check else [made.build(name, check)]
+        for name, check in estate.checks.items()
+    }
 
 
 def _hosts(estate: Estate, base: Path, before: Estate | None, had: Outside) -> SshConnections:

@@ -1,19 +1,26 @@
-"""Builds the commands of an estate over the connections to its hosts."""
+"""Builds an estate's own commands and calls, the commands over the connections to its hosts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from adapters.commands.command import HostPlace, LocalPlace, OwnCommand
 from adapters.commands.output import Concealed
-from adapters.context import AdapterContext
+from adapters.context import AdapterContext, misconfigured
+from adapters.databases.postgres import Access
+from adapters.databases.statements import HasServers, OwnStatement
+from adapters.net.http_act import HttpActor
+from adapters.net.origin import Origin
+from adapters.net.own_call import OwnCall
 from adapters.net.ssh import SshConnections
 from adapters.secrets import Secret
 from state.estate.model import Estate, SecretRef
 from state.estate.own import LOCAL, CommandEntry
+from state.ports.database import Database
 
 
 def place_of(
@@ -24,17 +31,56 @@ def place_of(
         return HostPlace(context.base, hosts.to(on))
     if entry is None:
         return LocalPlace(context.base, (), {})
-    secrets = {name: secret for name, ref in entry.secrets.items() if (secret := context.secret(ref)) is not None}
-    return LocalPlace(context.base, entry.env, secrets)
+    return LocalPlace(context.base, entry.env, secrets_of(entry.secrets, context))
 
 
-def build_own(estate: Estate, context: AdapterContext, hosts: SshConnections) -> dict[str, OwnCommand]:
-    """The commands of the estate; nothing is started. Raises ConfigError for a secret that cannot be read."""
-    concealed = concealed_in(estate, context) if estate.commands else Concealed(())
-    return {
-        name: OwnCommand(f"commands/{name}", place_of(entry.on, context, hosts, entry), entry.expect, concealed)
-        for name, entry in estate.commands.items()
-    }
+class Own:
+    """Builds what is an estate's own. It connects to nothing."""
+
+    def __init__(self, estate: Estate, context: AdapterContext, hosts: SshConnections) -> None:
+        self._estate, self._context, self._hosts = estate, context, hosts
+        used = estate.commands or estate.http_calls or estate.checks
+        self.concealed = concealed_in(estate, context) if used else Concealed(())
+
+    def commands(self) -> dict[str, OwnCommand]:
+        """The commands. Raises ConfigError for a secret that cannot be read."""
+        return {
+            name: OwnCommand(
+                f"commands/{name}", place_of(each.on, self._context, self._hosts, each), each.expect, self.concealed
+            )
+            for name, each in self._estate.commands.items()
+        }
+
+    def http_calls(self) -> dict[str, OwnCall]:
+        """The calls over HTTP. Raises ConfigError for a secret that cannot be read."""
+        found: dict[str, OwnCall] = {}
+        for name, each in self._estate.http_calls.items():
+            parts = urlsplit(each.url)
+            actor = HttpActor(
+                Origin.of(f"{parts.scheme}://{parts.netloc}"),
+                ca=self._context.path(each.ca),
+                headers=each.headers,
+                secret_headers=secrets_of(each.secret_headers, self._context),
+            )
+            found[name] = OwnCall(f"http_calls/{name}", actor, self.concealed.hide)
+        return found
+
+
+def statements(estate: Estate, context: AdapterContext, databases: Mapping[str, Database]) -> dict[str, OwnStatement]:
+    """The statements. Raises ConfigError for a secret that cannot be read, and for a database that has no servers."""
+    found: dict[str, OwnStatement] = {}
+    for name, each in estate.sql_calls.items():
+        cluster = databases[each.database]
+        if not isinstance(cluster, HasServers):
+            raise misconfigured(f"sql_calls.{name}.database", each.database, "a database whose servers can be asked")
+        access = Access(each.user, each.dbname or "postgres", context.secret(each.password))
+        found[name] = OwnStatement(f"sql_calls/{name}", cluster.servers, access, each.record)
+    return found
+
+
+def secrets_of(references: Mapping[str, SecretRef], context: AdapterContext) -> dict[str, Secret]:
+    """The secrets behind references, by name. Raises ConfigError."""
+    return {name: secret for name, ref in references.items() if (secret := context.secret(ref)) is not None}
 
 
 def concealed_in(estate: Estate, context: AdapterContext) -> Concealed:

@@ -99,11 +99,12 @@ class PatroniNode:
 
 
 class PatroniCluster:
-    """Fulfils Database, CanSwitchOver, CanRestart and CanTellFork."""
+    """Fulfils Database, CanSwitchOver, CanRestart, CanTellFork and HasServers."""
 
     def __init__(self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]) -> None:
         self.name = name
         self.nodes: Sequence[str] = [server.node for server in servers]
+        self.servers: Sequence[PostgresNode] = tuple(servers)
         self._scope = scope
         self._servers = {server.node: server for server in servers}
         self._managers = {manager.node: manager for manager in managers}

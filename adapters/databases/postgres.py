@@ -173,14 +173,22 @@ class PostgresNode:
         return _reading(self.node, row, timeline, fork)
 
     async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:
-        access = self._access
+        return await self.session(None, deadline=deadline, read_only=True)
+
+    async def session(
+        self, access: Access | None, *, deadline: float, read_only: bool
+    ) -> asyncpg.Connection[asyncpg.Record]:
+        """A new connection, by another account if one is given; its TLS is that of the node. Raises what asyncpg and
+        the system raise."""
+        own = self._access
+        access = own if access is None else access
         return await asyncpg.connect(
             host=self._host,
             port=self._port,
             user=access.user,
             password="" if access.password is None else access.password.reveal(),
             database=access.database,
-            ssl=False if access.tls is None else access.tls,
+            ssl=False if own.tls is None else own.tls,
             direct_tls=False,
             target_session_attrs=SessionAttribute.any,
             passfile="/dev/null",
@@ -188,7 +196,10 @@ class PostgresNode:
             gsslib="gssapi",
             timeout=deadline,
             command_timeout=deadline,
-            server_settings={"application_name": "recovery", "default_transaction_read_only": "on"},
+            server_settings={
+                "application_name": "recovery",
+                "default_transaction_read_only": "on" if read_only else "off",
+            },
         )
 
     async def _fork(self, connection: asyncpg.Connection[asyncpg.Record], timeline: int | None) -> int | None:

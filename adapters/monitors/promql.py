@@ -63,9 +63,10 @@ class PromApi:
         self.name = name
         self._reader = reader
 
-    async def query(self, expression: str, *, deadline: float) -> list[QuerySeries]:
-        """An instant query. Raises ReadFailure."""
-        return await self._ask("/api/v1/query", {"query": expression}, deadline)
+    async def query(self, expression: str, *, deadline: float, look_back: float | None = None) -> list[QuerySeries]:
+        """An instant query, without samples older than `look_back` seconds. Raises ReadFailure."""
+        limit = {} if look_back is None else {"lookback_delta": f"{look_back:g}s"}
+        return await self._ask("/api/v1/query", {"query": expression, **limit}, deadline)
 
     async def query_range(
         self, expression: str, start: float, end: float, step: float, *, deadline: float

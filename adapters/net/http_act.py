@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -14,26 +15,33 @@ from aiohttp.tracing import Trace
 
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
 from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
+from adapters.secrets import Secret
 from state.errors import EffectRefused, EffectUnknown
 from state.units import time_limit
 
 MAX_ANSWER = 64 << 10
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 PROMPT = 3.0
 """Seconds within which a request must have its connection; later, nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpActor:
-    """Acts on one origin with its own credential; `unix` is the socket to use in place of host and port."""
+    """Acts on one origin with its own credential and headers; `unix` is the socket to use in place of host and
+    port."""
 
     origin: Origin
     ca: Path | None = None
     credential: Credential | None = None
     unix: str | None = None
     client: ClientCertificate | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secret_headers: Mapping[str, Secret] = field(default_factory=dict)
 
-    async def send(self, method: str, path: str, body: Mapping[str, Any] | None, *, deadline: float) -> Reply:
-        """Send a request, with JSON if given, and read the complete answer within the deadline.
+    async def send(
+        self, method: str, path: str, body: Any | None, *, deadline: float, more: Mapping[str, str] = NO_HEADERS
+    ) -> Reply:
+        """Send a request, with JSON and `more` headers if given, and read the complete answer within the deadline.
 
         Raises EffectRefused (`unreachable`) when no connection was made, so nothing was sent, and EffectUnknown
         (`timeout`, `reset`, `redirect`, `oversize`, `encoding`) for everything else that is no answer.
@@ -42,7 +50,7 @@ class HttpActor:
         where = self.origin.netloc
         try:
             async with asyncio.timeout(deadline):
-                return await self._send(method, path, body, progress)
+                return await self._send(method, path, body, progress, more)
         except TimeoutError as error:
             if not progress.connected:
                 message = f"no connection to {where} within {min(deadline, PROMPT):g} s"
@@ -55,8 +63,11 @@ class HttpActor:
                 raise EffectRefused(f"no connection to {where}: {reason(error)}", "unreachable") from None
             raise EffectUnknown(f"{where}: the connection was lost: {reason(error)}", "reset") from None
 
-    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, progress: _Progress) -> Reply:
-        headers = {"Accept-Encoding": "identity"}
+    async def _send(
+        self, method: str, path: str, body: Any | None, progress: _Progress, more: Mapping[str, str]
+    ) -> Reply:
+        secret = {name: value.reveal() for name, value in self.secret_headers.items()}
+        headers = {"Accept-Encoding": "identity", **self.headers, **more, **secret}
         if self.credential is not None:
             headers["Authorization"] = self.credential.header()
         async with (
@@ -64,7 +75,7 @@ class HttpActor:
             session.request(
                 method,
                 address(self.origin, path),
-                json=None if body is None else dict(body),
+                json=dict(body) if isinstance(body, Mapping) else body,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=PROMPT),
             ) as response,

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.api.card import CardWarning, WarningKind
-from state.changes.model import ChangeSpec, Finding, ReadBack, Risk
+from state.api.card import CardWarning, Diff, WarningKind
+from state.changes.model import ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import UnsuitableArgument
 from state.estate.arguments import ArgSpec, UnfitValue, Value, valid_values
@@ -17,6 +17,7 @@ from state.estate.own import OwnChange
 from state.ports.target import Setting
 
 E = TypeVar("E", bound=OwnChange)
+NOT_KNOWN = "not known: the estate does not say"
 UNREAD = "the estate names no reading of it"
 
 
@@ -36,7 +37,7 @@ class OwnEffect:
         self.targets: tuple[str, ...] = (self.name,)
         self.risk = Risk(entry.risk)
         self.settle, self.quiet, self.timeout = entry.settle, entry.quiet, entry.timeout
-        self.services = entry.services
+        self._own = entry
         self.effect = ""
         self._followed = False
 
@@ -49,9 +50,25 @@ class OwnEffect:
         values = " ".join(f"{name}={value}" for name, value in sorted(self.spec.args["args"].items()))
         return (Setting((self.name, values), "done", "yes"),)
 
-    def unverified(self) -> CardWarning:
-        """The warning of a change that nothing can prove."""
-        return CardWarning(WarningKind.UNVERIFIED, self.name, UNREAD)
+    def previewed(
+        self, *, verb: str, facts: Mapping[str, Any], diff: Diff, undo: ChangeSpec | None, already: bool, read: bool
+    ) -> Preview:
+        """Its preview; where nothing is `read`, with a warning."""
+        safe = self._own.loses_data is False
+        return Preview(
+            verb=verb,
+            diffs=(diff,),
+            facts=facts,
+            warnings=() if read else (CardWarning(WarningKind.UNVERIFIED, self.name, UNREAD),),
+            sessions_cut=None,
+            downtime=self._own.downtime or NOT_KNOWN,
+            loss_bytes=0 if safe else None,
+            loss_note="" if safe else NOT_KNOWN,
+            undo=undo,
+            already=already,
+            leaves=self.would_leave(),
+            services=self._own.services,
+        )
 
     def unread(self) -> ReadBack:
         """The finding of a change that nothing can prove."""

@@ -19,7 +19,6 @@ from state.ports.target import Identity, Receipt
 
 KIND = "command.run"
 LONGEST_VERB = 300
-NOT_KNOWN = "not known: the estate does not say"
 
 
 class CommandArgs(OwnArgs):
@@ -63,34 +62,21 @@ class RunCommand(OwnEffect):
         """What would be started, and what the reading command says now."""
         facts: dict[str, Any] = {"argv": list(self._argv)}
         if self._entry.read is None:
-            return self._previewed(facts, Diff(self.name, "not read", "not verified"), already=False)
+            return self._shown(facts, Diff(self.name, "not read", "not verified"), already=False, read=False)
         answer = await self._target.read(self._reading, effect="", deadline=deadline)
         finding = self._exit_says(answer)
         if finding is Finding.UNKNOWN:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the reading command says neither: {answer}")
         if self._entry.read.changed:
             facts["reading"] = [answer.code, answer.said]
-            return self._previewed(facts, Diff(self.name, str(answer), "another output"), already=False)
+            return self._shown(facts, Diff(self.name, str(answer), "another output"), already=False)
         facts["reading"] = finding.value
         already = finding is Finding.DONE or self._followed
         after = "exit code " + " or ".join(map(str, self._entry.read.done))
-        return self._previewed(facts, Diff(self.name, str(answer), after), already=already)
+        return self._shown(facts, Diff(self.name, str(answer), after), already=already)
 
-    def _previewed(self, facts: Mapping[str, Any], diff: Diff, *, already: bool) -> Preview:
-        return Preview(
-            verb=self.verb,
-            diffs=(diff,),
-            facts=facts,
-            warnings=() if self._entry.read is not None else (self.unverified(),),
-            sessions_cut=None,
-            downtime=self._entry.downtime or NOT_KNOWN,
-            loss_bytes=0 if self._entry.loses_data is False else None,
-            loss_note="" if self._entry.loses_data is False else NOT_KNOWN,
-            undo=self._undo,
-            already=already,
-            leaves=self.would_leave(),
-            services=self.services,
-        )
+    def _shown(self, facts: Mapping[str, Any], diff: Diff, *, already: bool, read: bool = True) -> Preview:
+        return self.previewed(verb=self.verb, facts=facts, diff=diff, undo=self._undo, already=already, read=read)
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
         """Run it once."""

@@ -133,7 +133,11 @@ def filled(template: Any, values: Mapping[str, Value]) -> Any:
 
 
 def filled_path(template: str, values: Mapping[str, Value]) -> str:
-    """An address with its parameters, each of them percent-encoded: it is one segment or one value of the query."""
+    """An address with its parameters, each of them percent-encoded: it is one segment or one value of the query.
+    Raises UnfitValue for a value that would lead elsewhere."""
+    for name in placeholders(template):
+        if str(values[name]) in ("", ".", ".."):
+            raise UnfitValue(name, "a value that is a part of an address, not empty, . or ..")
     return _PLACEHOLDER.sub(lambda found: quote(str(values[found[1]]), safe=""), template)
 
 

@@ -14,7 +14,10 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo
 from state.estate.entry import Bytes, Entry, Name, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
-from state.estate.values import BalancerName, MonitorName, NeededName, PersonName, ServiceName, SiteName
+from state.estate.own_calls import HttpCallEntry
+from state.estate.own_checks import OwnCheck
+from state.estate.own_statements import SqlCallEntry
+from state.estate.values import BalancerName, MonitorName, NeededName, OwnCheckName, PersonName, ServiceName, SiteName
 from state.estate.waivers import Waivers
 
 __all__ = ["Bytes", "Entry", "Estate", "Name", "Ratio", "Seconds", "SecretRef"]
@@ -47,10 +50,12 @@ class ServiceTrafficEntry(Entry):
 
 
 class Objectives(Entry):
-    """The limits for healthy: highest 5xx ratio and, where given, highest p99 in seconds."""
+    """The limits for healthy: highest 5xx ratio and, where given, highest p99 in seconds; the estate's own checks that
+    must pass."""
 
     error_ratio: Ratio = 0.01
     p99: Seconds | None = None
+    checks: tuple[OwnCheckName, ...] = ()
 
 
 class MetricsEntry(Entry):
@@ -235,6 +240,9 @@ class Estate(Entry):
     monitors: Mapping[Name, MonitorEntry] = Field(default_factory=dict)
     hosts: Mapping[Name, SshHost] = Field(default_factory=dict)
     commands: Mapping[Name, CommandEntry] = Field(default_factory=dict)
+    http_calls: Mapping[Name, HttpCallEntry] = Field(default_factory=dict)
+    sql_calls: Mapping[Name, SqlCallEntry] = Field(default_factory=dict)
+    checks: Mapping[Name, OwnCheck] = Field(default_factory=dict)
     polling: Polling = Polling()
     runbooks: tuple[str, ...] = ("runbooks",)
     policies: Policies = Policies()

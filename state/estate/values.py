@@ -17,9 +17,11 @@ ServiceName = Annotated[str, _name, Reference("service", "services")]
 BalancerName = Annotated[str, _name, Reference("balancer", "balancers")]
 MonitorName = Annotated[str, _name, Reference("monitor", "monitors")]
 CommandName = Annotated[str, _name, Reference("command", "commands")]
+CallName = Annotated[str, _name, Reference("call", "http_calls")]
 DatabaseName = Annotated[str, _name, Reference("database", "databases")]
 HostOrLocal = Annotated[str, _name, Reference("host, or local", "hosts", besides=("local",))]
 OwnCheckName = Annotated[str, _name, Reference("check of its own", "checks")]
+StatementName = Annotated[str, _name, Reference("statement", "sql_calls")]
 NeededName = Annotated[str, _name, Reference("service or database", "services", "databases")]
 """What a service depends on."""
 

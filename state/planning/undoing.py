@@ -27,6 +27,7 @@ async def still_as_left(
     mine = [step for step in reversed(run.all_steps()) if step.undo is not None]
     taken_back = [step for step, one in zip(mine, seen, strict=True) if not one.preview.already]
     effects = [*_effects(run), *(step for undo in undos for step in _effects(undo))]
+    names = {id(step): each.reference(step) for each in (run, *undos) for step in each.all_steps()}
     owners = {key: step for step in effects for key in _keys(step)}
     wanted = dict.fromkeys(key for step in taken_back for key in _keys(step))
     found: dict[str, str] = {}
@@ -35,7 +36,7 @@ async def still_as_left(
         try:
             change = build(owner.intent.change)
             if isinstance(change, OfEffect):
-                change.effect = owner.effect
+                change.effect = names[id(owner)]
             now = await change.read_back(owner.intent.facts, deadline=deadline)
         except (ReadFailure, NotFound) as error:
             now = ReadBack(Finding.UNKNOWN, (str(error),))

@@ -9,7 +9,7 @@ from typing import Protocol
 from state.ports.balancer import Balancer
 from state.ports.database import Database
 from state.ports.faults import FaultInjector
-from state.ports.own import CanRunCommand
+from state.ports.own import CanCall, CanRunCommand, CanTransact
 from state.ports.source import Source
 
 
@@ -31,4 +31,6 @@ class Outside:
     faults: FaultInjector | None = None
     entries: Mapping[str, Sequence[Source]] = field(default_factory=dict)
     commands: Mapping[str, CanRunCommand] = field(default_factory=dict)
+    http_calls: Mapping[str, CanCall] = field(default_factory=dict)
+    sql_calls: Mapping[str, CanTransact] = field(default_factory=dict)
     connections: Connections | None = None

@@ -7,10 +7,13 @@ from typing import Any
 
 from state.estate.arguments import ArgSpec
 from state.estate.model import Estate, ServiceTrafficEntry
+from state.estate.own import OwnChange
 from state.estate.severities import known_severities
 
+OWN = ("command", "call", "statement")
+"""The arguments that name an own command, call or statement."""
 _KINDS = frozenset(
-    {"service", "balancer", "backend", "server", "database", "node", "zone", "record", "severity", "command"}
+    {"service", "balancer", "backend", "server", "database", "node", "zone", "record", "severity", *OWN, "check"}
 )
 
 
@@ -32,6 +35,9 @@ def names_for(estate: Estate, kind: str, args: Mapping[str, Any]) -> Collection[
         "zone": estate.zones,
         "site": estate.sites,
         "command": estate.commands,
+        "call": estate.http_calls,
+        "statement": estate.sql_calls,
+        "check": estate.checks,
         "colour": {colour for each in _traffic(estate) for colour in each.colours},
         "backend": _backends(estate, args.get("balancer")),
         "node": _inside({name: each.nodes for name, each in estate.databases.items()}, args.get("database")),
@@ -65,6 +71,11 @@ def _servers(estate: Estate, backend: Any) -> set[str] | None:
 
 
 def declared_values(estate: Estate, args: Mapping[str, Any]) -> Mapping[str, ArgSpec] | None:
-    """The parameters of the own command that the arguments of a step name; None when they name none."""
-    entry = estate.commands.get(str(args.get("command")))
-    return None if entry is None else entry.params
+    """The parameters of the own command, call or statement that a step names; None when it names none."""
+    entries: Mapping[str, Mapping[str, OwnChange]] = {
+        "command": estate.commands,
+        "call": estate.http_calls,
+        "statement": estate.sql_calls,
+    }
+    named = next((entries[what].get(str(args[what])) for what in OWN if what in args), None)
+    return None if named is None else named.params

@@ -135,7 +135,8 @@ class Effects:
             receipt, unknown = Receipt("held", f"not sent: {why}", changed=False), False
         else:
             step.heard = change.heard if isinstance(change, Speaks) else None
-            receipt, unknown = await self._apply(change, preview, effect, step.step.timeout or change.timeout)
+            named, limit = run.reference(step), step.step.timeout or change.timeout
+            receipt, unknown = await self._apply(change, preview, named, limit)
         self._reach("after_effect")
         output = step.heard() if step.heard is not None else ()
         await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown, output))
@@ -178,7 +179,7 @@ class Effects:
         answer: Answered,
     ) -> None:
         if isinstance(change, OfEffect):
-            change.effect = step.effect
+            change.effect = run.reference(step)
         found = await self._settle(run, step, change, facts, quiet)
         if found.finding is Finding.NOT_VERIFIED and answer is Answered.NOTHING_SENT:
             found = replace(found, finding=Finding.NOT_DONE)

@@ -12,6 +12,7 @@ from state.journal.events import Instant
 from state.ports.target import Setting
 from state.runs.events import EffectIntended
 from state.runs.steps import PlannedStep
+from state.units import rfc3339
 
 ENDED = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
 
@@ -204,6 +205,10 @@ class Run:
             return s.ruled and not bare
 
         return [s for s in asked if s.unsure or not (s.state is StepState.DONE or excused(s))]
+
+    def reference(self, step: StepRun) -> str:
+        """The name of its effect for targets, which keep it longer than a journal lasts: no other run has it."""
+        return f"{self.id}/{step.key}@{rfc3339(self.started.at) or self.started.at}"
 
     def undos(self) -> list[ChangeSpec]:
         """What undoes everything the run did, last effect first."""

@@ -11,6 +11,7 @@ from state.health import Health
 from state.units import percent
 from state.verdicts.cause_parts import hand
 from state.verdicts.cause_source import ROLES
+from state.verdicts.own_checks import check_key
 from state.verdicts.reach import NameVerdict
 from state.verdicts.service import Reason, ServiceFinding, ServiceVerdict
 from state.world.readings import BalancerReading, ReleaseTraffic
@@ -45,7 +46,7 @@ def service_cause(
     So are those that are still in its figures from `last`, the trouble of what it needs.
     """
     own = [f for f in verdict.own if f.silent.partition(":")[0] not in ROLES]  # such a source is a cause itself
-    probed = any(f.silent.startswith("probe:") for f in own)
+    probed = any(f.silent.startswith("probe:") or f.reason is Reason.CHECKS for f in own)
     if not own or (verdict.own_health is Health.UNKNOWN and _unread(verdict) and not probed):
         return None
     worst = own[0]
@@ -74,6 +75,8 @@ def service_cause(
         if last is not None and now_mono <= leave:
             return _aftermath(made, last, leave)
         return _figures(made, estate.services[name], name, verdict, world, now_mono)
+    if worst.reason is Reason.CHECKS:
+        return replace(made, sources=tuple(check_key(each) for each in estate.services[name].objectives.checks))
     if worst.reason is Reason.BALANCER:
         made = replace(made, next=_without_backend(estate.services[name], name, world, now_mono) or made.next)
         return replace(made, sources=tuple(f"balancer:{b}" for b in _balancers(estate.services[name])))
@@ -104,6 +107,11 @@ def _judge_it(name: str, worst: ServiceFinding) -> NextStep:
         steps = (
             f"{name} is judged by probes that nobody answers: {worst.message}. By hand: ask its address from the host"
             " of this engine. It may be down: then look at its own logs."
+        )
+        return hand("by hand", steps)
+    if worst.reason is Reason.CHECKS:
+        steps = (
+            f"{name} is judged by a check of this estate that has no answer: {worst.message}. By hand: ask it yourself."
         )
         return hand("by hand", steps)
     steps = (

@@ -13,6 +13,7 @@ from state.verdicts.cause_database import database_causes
 from state.verdicts.cause_service import PastTrouble, service_cause
 from state.verdicts.cause_source import source_causes
 from state.verdicts.evidence import worst
+from state.verdicts.own_checks import own_check_causes
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
 from state.world.world import World
@@ -34,7 +35,7 @@ def find_causes(
     told = frozenset(n.patroni_key for n in writers if n.agent_silent)
     silent = source_causes(estate, world, now_mono, unknown, told)
     alerts = alert_causes(estate, world, now_mono, _told(clusters, services), (*databases, *own))
-    return (*databases, *own, *silent, *alerts)
+    return (*databases, *own, *silent, *alerts, *own_check_causes(estate, world, now_mono))
 
 
 def _together(causes: Iterable[Cause]) -> list[Cause]:

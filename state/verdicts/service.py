@@ -15,6 +15,7 @@ from state.health import Health
 from state.units import percent
 from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.figures import judge_traffic, missing_text, mixed_text, scraping_note, usable_traffic
+from state.verdicts.own_checks import own_verdict
 from state.verdicts.reach import NameVerdict, name_verdicts
 from state.verdicts.traffic import backend_verdict
 from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
@@ -28,6 +29,7 @@ class Reason(StrEnum):
     BALANCER = "balancer"
     FIGURES = "figures"
     PROBES = "probes"
+    CHECKS = "checks"
     NEEDS = "needs"
 
 
@@ -152,7 +154,8 @@ def service_verdict(
     findings = _Findings()
     shown = _metrics(estate, service, world, now_mono, findings)
     answered = _ask_probes(world, now_mono, service_probes, findings)
-    if shown is None and not service_probes:
+    checked = _own_checks(service, world, now_mono, findings)
+    if shown is None and not service_probes and not checked:
         findings.add(Health.UNKNOWN, "neither metrics nor probes", Reason.FIGURES)
     _balancers(service, world, now_mono, findings)
     _names(names, findings)
@@ -163,7 +166,8 @@ def service_verdict(
         elif health is Health.UNKNOWN:
             findings.notes.append(f"{name} unknown")
     waits = tuple(n for n, h in depends.items() if h in (Health.FAIL, Health.UNKNOWN))
-    otherwise = "within objectives" if shown is not None else f"{answered} of {len(service_probes)} probes pass"
+    probed = f"{answered} of {len(service_probes)} probes pass" if service_probes else f"{len(checked)} checks pass"
+    otherwise = "within objectives" if shown is not None else probed
     health, message = findings.verdict(otherwise)
     asked = tuple(probe.key for probe in service_probes)
     if shown is None or not shown.fresh:
@@ -236,6 +240,14 @@ def _ask_probes(world: World, now_mono: float, service_probes: list[Probe], find
     if passed and not failed and not silent:
         findings.add(Health.PASS, "", Reason.PROBES)
     return passed
+
+
+def _own_checks(service: Service, world: World, now_mono: float, findings: _Findings) -> tuple[str, ...]:
+    """Each of the estate's own checks must pass: one that fails fails the service, one that is unknown leaves it so."""
+    for name in service.objectives.checks:
+        health, message = own_verdict(name, world, now_mono)
+        findings.add(health, message if health is not Health.PASS else "", Reason.CHECKS)
+    return service.objectives.checks
 
 
 def _balancers(service: Service, world: World, now_mono: float, findings: _Findings) -> None:

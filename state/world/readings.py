@@ -341,6 +341,22 @@ class DnsReading:
     ttls: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCheckReading:
+    """The answer to a check of the estate's own: its verdict, and what was read."""
+
+    check: str
+    health: Health
+    message: str
+
+
 Reading = (
-    PostgresReading | PatroniReading | BalancerReading | MetricsReading | AlertsReading | ProbeReading | DnsReading
+    OwnCheckReading
+    | PostgresReading
+    | PatroniReading
+    | BalancerReading
+    | MetricsReading
+    | AlertsReading
+    | ProbeReading
+    | DnsReading
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.balancers.memory import MemoryBalancer
-from adapters.commands.building import build_own
+from adapters.commands.building import Own
+from adapters.commands.check_sources import CheckSources
 from adapters.context import AdapterContext
 from adapters.journals.memory import MemoryJournal
 from adapters.net.ssh import SshConnections
@@ -50,8 +51,16 @@ async def own(
     balancer = MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}})
     store = store if store is not None else MemoryJournal()
     hosts = SshConnections(dict(model.hosts), folder)
-    commands = build_own(model, AdapterContext(folder, Polling()), hosts)
-    outside = Outside((BalancerSource(balancer),), {"edge": balancer}, {}, commands=commands, connections=hosts)
+    made = Own(model, AdapterContext(folder, Polling()), hosts)
+    asked = CheckSources(model, AdapterContext(folder, Polling()), hosts, {}, made.concealed)
+    outside = Outside(
+        (BalancerSource(balancer), *(asked.build(name, entry) for name, entry in model.checks.items())),
+        {"edge": balancer},
+        {},
+        commands=made.commands(),
+        http_calls=made.http_calls(),
+        connections=hosts,
+    )
     library = Library({b["runbook"]: runbook(b) for b in runbooks}, model, {})
     engine = Engine(model, outside, store, RealClock(), library, node="test", pid=1, uid=0, reach=reach)
     await engine.start()

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from state.checks.model import Answer
 from state.checks.registry import check_kinds
 from state.errors import NotFound
+from state.estate.own_checks import CommandCheck, OwnCheck
 from state.health import Health
-from state.world.readings import Alert, AlertsReading, DnsReading
+from state.world.readings import Alert, AlertsReading, DnsReading, OwnCheckReading
 from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
@@ -48,7 +49,9 @@ ALL: dict[str, dict[str, Any]] = {
     "evidence.service": {"service": "checkout"},
     "evidence.alerts": {},
     "dns.answers": {"zone": "shop.example", "record": "checkout"},
+    "own.check": {"check": "queue"},
 }
+CHECKED = ESTATE.model_copy(update={"checks": {"queue": OwnCheck(command=CommandCheck(argv=("true",)))}})
 
 
 @pytest.fixture
@@ -56,13 +59,14 @@ def world(world: World) -> World:
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
     answers = {"checkout/A": ("10.1.0.10", "10.2.0.10")}
     put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, answers))
+    put(world, "check:queue", OwnCheckReading("queue", Health.PASS, "exit code 0"))
     return world
 
 
 def ask(world: World, kind: str, not_before: float = -math.inf, **changed: Any) -> Answer:
     check = check_kinds()[kind]
     args = check.args.model_validate({**ALL[kind], **changed})
-    return check.ask(args, world, ESTATE, NOW, not_before)
+    return check.ask(args, world, CHECKED, NOW, not_before)
 
 
 def test_every_kind_is_tried() -> None:
@@ -111,6 +115,7 @@ def test_arguments_are_strict(kind: str) -> None:
         ("database.leader", {"node": "n9"}),
         ("database.streaming", {"database": "nope"}),
         ("dns.answers", {"record": "nope"}),
+        ("own.check", {"check": "nope"}),
     ],
 )
 def test_unknown_names_are_not_found(world: World, kind: str, changed: dict[str, str]) -> None:

@@ -12,6 +12,8 @@ from state.changes.faults import SetFault
 from state.changes.model import CanFollow, ChangeSpec
 from state.changes.registry import build, change_kinds
 from state.estate.own import CommandEntry
+from state.estate.own_calls import HttpCallEntry
+from state.estate.own_statements import SqlCallEntry
 from state.ports.balancer import ServerState
 from state.ports.faults import FaultStatus
 from state.ports.outside import Outside
@@ -141,13 +143,23 @@ KINDS: dict[str, dict[str, Any]] = {
     "fault.inject": {"fault": "bad-release"},
     "fault.lift": {"fault": "bad-release"},
     "command.run": {"command": "restart", "args": {}},
+    "http.call": {"call": "deploy", "args": {}},
+    "sql.call": {"statement": "pause", "args": {}},
 }
-OWN = ESTATE.model_copy(update={"commands": {"restart": CommandEntry(argv=("true",))}})
+PAUSE = {"database": "orders", "user": "ops", "statement": "update jobs set paused = true", "record": "effects"}
+OWN = ESTATE.model_copy(
+    update={
+        "commands": {"restart": CommandEntry(argv=("true",))},
+        "http_calls": {"deploy": HttpCallEntry(url="https://deploy.example/")},
+        "sql_calls": {"pause": SqlCallEntry.model_validate(PAUSE)},
+    }
+)
 
 
 def test_every_change_of_the_product_can_follow_another() -> None:
     assert set(KINDS) == set(change_kinds())
     balancers = {"edge-east": MemoryBalancer("edge-east", {"checkout": {"blue": 1}})}
-    outside = Outside((), balancers, {"orders": MemoryDatabase()}, OffInjector(), commands={"restart": None})  # type: ignore[arg-type, dict-item]
+    own: Any = {"commands": {"restart": None}, "http_calls": {"deploy": None}, "sql_calls": {"pause": None}}
+    outside = Outside((), balancers, {"orders": MemoryDatabase()}, OffInjector(), **own)  # type: ignore[arg-type]
     for kind, args in KINDS.items():
         assert isinstance(build(ChangeSpec(kind, args), OWN, outside), CanFollow), kind

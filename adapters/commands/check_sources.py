@@ -1,0 +1,73 @@
+"""Builds the sources of an estate's own checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.commands.building import place_of, secrets_of
+from adapters.commands.command import OwnCommand
+from adapters.commands.output import Concealed
+from adapters.commands.own_checks import CommandSource, HttpSource, PromqlSource, SqlSource
+from adapters.context import AdapterContext, Polled, misconfigured
+from adapters.databases.statements import HasServers
+from adapters.monitors.endpoint import Single
+from adapters.monitors.promql import PromApi
+from adapters.net.http_read import HttpReader
+from adapters.net.origin import locate
+from adapters.net.ssh import SshConnections
+from state.estate.model import Estate
+from state.estate.own_checks import CommandCheck, HttpCheck, OwnCheck, PromqlCheck, SqlCheck
+from state.ports.database import Database
+from state.verdicts.own_checks import check_key
+
+
+class CheckSources:
+    """Builds them from what the estate has. It connects to nothing."""
+
+    def __init__(
+        self,
+        estate: Estate,
+        context: AdapterContext,
+        hosts: SshConnections,
+        databases: Mapping[str, Database],
+        concealed: Concealed,
+    ) -> None:
+        self._estate, self._context, self._hosts = estate, context, hosts
+        self._databases, self._concealed = databases, concealed
+
+    def build(self, name: str, entry: OwnCheck) -> Polled:
+        """The source of one check. Raises ConfigError."""
+        source: PromqlSource | HttpSource | SqlSource | CommandSource
+        if entry.promql is not None:
+            source = self._promql(name, entry.promql)
+        elif entry.http is not None:
+            source = self._http(name, entry.http)
+        elif entry.sql is not None:
+            source = self._sql(name, entry.sql)
+        else:
+            assert entry.command is not None, "a check asks exactly one thing"
+            source = self._command(name, entry.command)
+        return Polled(check_key(name), entry.every, entry.timeout, entry.stale_after, source.read, source.close)
+
+    def _promql(self, name: str, check: PromqlCheck) -> PromqlSource:
+        entry = self._estate.monitors[check.monitor]
+        if entry.kind != "prometheus" or not isinstance(entry, Single):
+            raise misconfigured(f"checks.{name}.promql.monitor", check.monitor, "a monitor of kind prometheus")
+        return PromqlSource(name, check, PromApi(check.monitor, entry.reader(entry.url, self._context)))
+
+    def _http(self, name: str, check: HttpCheck) -> HttpSource:
+        origin, path = locate(check.url)
+        secret = {key: value.reveal() for key, value in secrets_of(check.secret_headers, self._context).items()}
+        headers = {"Cache-Control": "no-cache", **check.headers, **secret}
+        reader = HttpReader(origin, ca=self._context.path(check.ca), headers=headers)
+        return HttpSource(name, check, reader, path, self._concealed.hide)
+
+    def _sql(self, name: str, check: SqlCheck) -> SqlSource:
+        cluster = self._databases[check.database]
+        if not isinstance(cluster, HasServers):
+            raise misconfigured(f"checks.{name}.sql.database", check.database, "a database whose servers can be asked")
+        return SqlSource(name, check, cluster.servers)
+
+    def _command(self, name: str, check: CommandCheck) -> CommandSource:
+        place = place_of(check.on, self._context, self._hosts)
+        return CommandSource(name, check, OwnCommand(f"checks/{name}", place, (), self._concealed))

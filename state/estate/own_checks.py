@@ -1,0 +1,110 @@
+"""Checks of an estate's own: a question to something it has, and what its answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from state.config_files.findings import Finding, refuse
+from state.estate.conditions import AnswerCondition, ValueCondition
+from state.estate.entry import Entry, Seconds, SecretRef
+from state.estate.own import LOCAL, Argv, ExitCode, wrong_programs
+from state.estate.own_calls import HeaderName, HeaderValue, wrong_urls
+from state.estate.values import DatabaseName, HostOrLocal, MonitorName
+
+ASKED = ("promql", "http", "sql", "command")
+Query = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class PromqlCheck(Entry):
+    """An instant query to a monitor. Every series must fit `pass`; without any series nothing is known.
+
+    `fail` says what fails where not everything else does: what fits neither is unknown then. No sample older than
+    `look_back` counts, where the server knows that parameter.
+    """
+
+    monitor: MonitorName
+    query: Query
+    passes: ValueCondition = Field(alias="pass")
+    fails: ValueCondition | None = Field(default=None, alias="fail")
+    look_back: Seconds = 120.0
+
+
+class HttpCheck(Entry):
+    """A GET; redirects are answers, and are not followed. Without an answer nothing is known, unless `unreachable` says
+    that it fails."""
+
+    url: str
+    headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
+    secret_headers: Mapping[HeaderName, SecretRef] = Field(default_factory=dict)
+    ca: str | None = None
+    plaintext: bool = False
+    unreachable: Literal["unknown", "fail"] = "unknown"
+    passes: AnswerCondition = Field(default=AnswerCondition(), alias="pass")
+    fails: AnswerCondition | None = Field(default=None, alias="fail")
+
+
+class SqlCheck(Entry):
+    """A query in a transaction that only reads, at the primary, by the account that reads the cluster. The first column
+    of every row must fit `pass`; without any row nothing is known."""
+
+    database: DatabaseName
+    query: Query
+    passes: ValueCondition = Field(alias="pass")
+    fails: ValueCondition | None = Field(default=None, alias="fail")
+
+
+class CommandCheck(Entry):
+    """A command that only reads. Exit codes that are in neither list are unknown."""
+
+    argv: Argv
+    on: HostOrLocal = LOCAL
+    passes: tuple[ExitCode, ...] = Field(default=(0,), alias="pass")
+    fails: tuple[ExitCode, ...] = Field(default=(1,), alias="fail")
+
+
+class OwnCheck(Entry):
+    """One check, asked all the time like every other source: exactly one of promql, http, sql and command."""
+
+    title: Annotated[str, Field(max_length=120)] = ""
+    promql: PromqlCheck | None = None
+    http: HttpCheck | None = None
+    sql: SqlCheck | None = None
+    command: CommandCheck | None = None
+    every: Seconds = 10.0
+    timeout: Seconds = 5.0
+    stale_after: Seconds = 35.0
+
+    @model_validator(mode="after")
+    def _sound(self) -> OwnCheck:
+        asked = [name for name in ASKED if getattr(self, name) is not None]
+        if len(asked) != 1:
+            raise ValueError(f"exactly one of {', '.join(ASKED)}, not {' and '.join(asked) or 'none of them'}")
+        if self.stale_after <= self.every + self.timeout:
+            raise ValueError("a stale_after of more than every and timeout together")
+        refuse(type(self), self._findings())
+        return self
+
+    def _findings(self) -> Iterator[Finding]:
+        if self.http is not None:
+            urls: dict[tuple[str | int, ...], str] = {("http", "url"): self.http.url}
+            yield from wrong_urls(urls, plaintext=self.http.plaintext)
+        if self.command is not None:
+            yield from wrong_programs({("command", "argv"): self.command.argv})
+            if set(self.command.passes) & set(self.command.fails):
+                yield ("command", "fail"), self.command.fails, "other exit codes than those of pass"
+
+
+def told_apart(passed: bool, failed: bool | None) -> bool | None:
+    """Pass or fail from two conditions; None is unknown. Without a second one (`failed` None), what does not pass
+    fails; what fits both fails."""
+    if failed is None:
+        return passed
+    return False if failed else True if passed else None
+
+
+def fits_any(condition: ValueCondition, values: tuple[Any, ...]) -> bool:
+    """Whether one of the values fulfils a condition."""
+    return any(condition.fits(value) for value in values)
