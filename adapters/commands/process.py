@@ -1,6 +1,6 @@
 """One process and all that it starts: bounded in time, its output read to the end, nothing left behind.
 
-It is a session of its own, gets no input, and ends with this process. Before its limit it is asked to end; at its limit
+It is a session of its own, gets no input, and ends with this process. Before its limit it is asked to end, and then
 everything that it started is killed, also what has left its session: each carries a mark in its environment.
 """
 
@@ -23,8 +23,9 @@ MARK = "RECOVERY_CALL"
 LINGER = 1.0
 """Seconds in which output may still come after the process itself has ended."""
 NOTICE = 2.0
-"""Seconds between the request to end and the kill."""
-GONE = 2.0
+"""Seconds between the request to end and the kill; a fifth of the limit where that is less."""
+GONE = 1.0
+"""Seconds between the kill and the limit: until then everything is gone; a tenth of the limit where that is less."""
 CHUNK = 1 << 16
 
 
@@ -59,12 +60,13 @@ async def run_process(
         raise
     finally:
         os.close(writing)
+    notice, gone = min(NOTICE, deadline * 0.2), min(GONE, deadline * 0.1)
     pump = asyncio.create_task(_pump(reading, output), name=f"output of {argv[0]}")
     try:
-        async with asyncio.timeout(max(deadline - NOTICE, deadline * 0.75)):
+        async with asyncio.timeout(deadline - notice - gone):
             await process.wait()
     except TimeoutError:
-        return await _cut_off(process, mark, output, min(NOTICE, deadline * 0.25))
+        return await _cut_off(process, mark, output, notice, gone)
     except BaseException:
         _kill(process.pid, mark)
         raise
@@ -82,7 +84,9 @@ async def run_process(
         await process.wait()
 
 
-async def _cut_off(process: asyncio.subprocess.Process, mark: str, output: KeptOutput, notice: float) -> Ended:
+async def _cut_off(
+    process: asyncio.subprocess.Process, mark: str, output: KeptOutput, notice: float, gone: float
+) -> Ended:
     """Ask it to end, then kill all that is left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
@@ -91,7 +95,7 @@ async def _cut_off(process: asyncio.subprocess.Process, mark: str, output: KeptO
             await process.wait()
     killed = _kill(process.pid, mark)
     loop = asyncio.get_running_loop()
-    until = loop.time() + GONE
+    until = loop.time() + gone
     while (left := marked(mark)) and loop.time() < until:
         for pid in left:
             _signal(pid)

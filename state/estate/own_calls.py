@@ -15,6 +15,7 @@ from state.estate.conditions import AnswerCondition
 from state.estate.entry import Entry, Name, SecretRef
 from state.estate.own import OwnChange
 from state.estate.values import CallName
+from state.estate.waivers import Waivers
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,1000}$")]
@@ -53,7 +54,7 @@ class HttpCallEntry(OwnChange):
     headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
     secret_headers: Mapping[HeaderName, SecretRef] = Field(default_factory=dict)
     ca: str | None = None
-    plaintext: bool = False
+    waive: Waivers = Waivers()
     body: Any = None
     expect: AnswerCondition = AnswerCondition()
     read: ReadingCall | None = None
@@ -63,6 +64,7 @@ class HttpCallEntry(OwnChange):
     @model_validator(mode="after")
     def _sound(self) -> HttpCallEntry:
         refuse(type(self), self._findings())
+        self.waive.refuse_needless(type(self), needed_by(self.url))
         return self
 
     def _findings(self) -> Iterator[Finding]:
@@ -71,7 +73,7 @@ class HttpCallEntry(OwnChange):
             urls["read", "url"] = self.read.url
         if self.identity is not None:
             urls["identity", "url"] = self.identity.url
-        yield from wrong_urls(urls, plaintext=self.plaintext)
+        yield from wrong_urls(urls, plain=self.waive.tls is not None)
         yield from self.undeclared(*urls.items(), (("body",), self.body))
         if self.undo is not None:
             yield from self.undeclared((("undo", "args"), self.undo.args))
@@ -81,7 +83,13 @@ class HttpCallEntry(OwnChange):
                     yield (key, name), name, "another header: this one is set by the engine"
 
 
-def wrong_urls(urls: Mapping[tuple[str | int, ...], str], *, plaintext: bool) -> Iterator[Finding]:
+def needed_by(url: str) -> tuple[str, ...]:
+    """Which waivers an address needs."""
+    parts = urlsplit(url)
+    return ("tls",) if parts.scheme == "http" and not is_loopback(parts.hostname or "") else ()
+
+
+def wrong_urls(urls: Mapping[tuple[str | int, ...], str], *, plain: bool) -> Iterator[Finding]:
     """A finding for each address that cannot be asked, or has another origin than the first one."""
     first = ""
     for path, url in urls.items():
@@ -95,5 +103,5 @@ def wrong_urls(urls: Mapping[tuple[str | int, ...], str], *, plaintext: bool) ->
             yield path, url, "an address in ASCII whose host is fixed, without user and fragment"
         elif origin != first:
             yield path, url, f"the origin of the call: {first}"
-        elif parts.scheme == "http" and not plaintext and not is_loopback(parts.hostname or ""):
-            yield path, url, "https:// (plain text to another machine needs plaintext: true)"
+        elif needed_by(url) and not plain:
+            yield path, url, "https:// (plain text to another machine needs waive: {tls: reason})"

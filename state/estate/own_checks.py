@@ -11,8 +11,9 @@ from state.config_files.findings import Finding, refuse
 from state.estate.conditions import AnswerCondition, ValueCondition
 from state.estate.entry import Entry, Seconds, SecretRef
 from state.estate.own import LOCAL, Argv, ExitCode, wrong_programs
-from state.estate.own_calls import HeaderName, HeaderValue, wrong_urls
+from state.estate.own_calls import HeaderName, HeaderValue, needed_by, wrong_urls
 from state.estate.values import DatabaseName, HostOrLocal, MonitorName
+from state.estate.waivers import Waivers
 
 ASKED = ("promql", "http", "sql", "command")
 Query = Annotated[str, Field(min_length=1, max_length=4000)]
@@ -40,10 +41,15 @@ class HttpCheck(Entry):
     headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
     secret_headers: Mapping[HeaderName, SecretRef] = Field(default_factory=dict)
     ca: str | None = None
-    plaintext: bool = False
+    waive: Waivers = Waivers()
     unreachable: Literal["unknown", "fail"] = "unknown"
     passes: AnswerCondition = Field(default=AnswerCondition(), alias="pass")
     fails: AnswerCondition | None = Field(default=None, alias="fail")
+
+    @model_validator(mode="after")
+    def _waives_what_it_needs(self) -> HttpCheck:
+        self.waive.refuse_needless(type(self), needed_by(self.url))
+        return self
 
 
 class SqlCheck(Entry):
@@ -90,7 +96,7 @@ class OwnCheck(Entry):
     def _findings(self) -> Iterator[Finding]:
         if self.http is not None:
             urls: dict[tuple[str | int, ...], str] = {("http", "url"): self.http.url}
-            yield from wrong_urls(urls, plaintext=self.http.plaintext)
+            yield from wrong_urls(urls, plain=self.http.waive.tls is not None)
         if self.command is not None:
             yield from wrong_programs({("command", "argv"): self.command.argv})
             if set(self.command.passes) & set(self.command.fails):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from state.api.card import CardWarning, WarningKind
 from state.changes.traffic import services_of
-from state.estate.model import Adapted, Estate
+from state.estate.model import Estate
+from state.estate.waivers import ReasonedWaivers
 from state.planning.plan import Draft
 from state.runs.steps import PlannedStep
 
@@ -15,14 +16,16 @@ def waived(draft: Draft, estate: Estate) -> tuple[CardWarning, ...]:
     """One warning for each waiver of each entry that a step names or reads, in the order of the estate."""
     used = {name for step in draft.steps for name in _names(step, estate)}
     sections = (estate.databases, estate.balancers, estate.zones, estate.monitors)
-    entries: list[tuple[str, Adapted]] = [
-        (name, entry) for section in sections for name, entry in section.items() if name in used
+    entries: list[tuple[str, ReasonedWaivers]] = [
+        (name, entry.waive) for section in sections for name, entry in section.items() if name in used
     ]
-    return tuple(
+    entries += [each for step in draft.steps for each in _own(step, estate)]
+    found = [
         CardWarning(WarningKind.WAIVED, name, reason, what)
-        for name, entry in entries
-        for what, reason in entry.waive.given.items()
-    )
+        for name, waivers in entries
+        for what, reason in waivers.given.items()
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _names(step: PlannedStep, estate: Estate) -> Iterator[str]:
@@ -36,3 +39,35 @@ def _names(step: PlannedStep, estate: Estate) -> Iterator[str]:
             yield from entry.metrics.monitors
         if entry is not None and entry.traffic is not None:
             yield from entry.traffic.balancers
+        if entry is not None:
+            yield from (part for name in entry.objectives.checks for part in _asked(name, estate))
+    yield from _asked(str(step.args.get("check")), estate)
+    statement = estate.sql_calls.get(str(step.args.get("statement")))
+    if statement is not None:
+        yield statement.database
+
+
+def _asked(check: str, estate: Estate) -> Iterator[str]:
+    """The monitor or database that an own check asks."""
+    entry = estate.checks.get(check)
+    if entry is not None and entry.promql is not None:
+        yield entry.promql.monitor
+    if entry is not None and entry.sql is not None:
+        yield entry.sql.database
+
+
+def _own(step: PlannedStep, estate: Estate) -> Iterator[tuple[str, ReasonedWaivers]]:
+    """The waivers of what is the estate's own: its calls, its checks, and the hosts of its commands."""
+    call, command = str(step.args.get("call")), estate.commands.get(str(step.args.get("command")))
+    if call in estate.http_calls:
+        yield call, estate.http_calls[call].waive
+    on = [command.on] if command is not None else []
+    checks = {str(step.args.get("check"))}
+    for service in (each for each in step.args.values() if isinstance(each, str)):
+        checks |= set(estate.services[service].objectives.checks) if service in estate.services else set()
+    for name in (each for each in estate.checks if each in checks):
+        entry = estate.checks[name]
+        if entry.http is not None:
+            yield name, entry.http.waive
+        on += [entry.command.on] if entry.command is not None else []
+    yield from ((host, estate.hosts[host].waive) for host in on if host in estate.hosts)

@@ -11,6 +11,7 @@ import pytest
 from adapters.lab.client import LabClient
 from state.changes.registry import change_kinds
 from state.runs.fault_points import FAULT_POINTS
+from tests.crash.own_targets import call, command, statement
 from tests.crash.targets import Truth
 from tests.crash.trials import SIGNS, Target, crash
 from tests.support.real_engine import until
@@ -184,6 +185,9 @@ MAKERS: dict[str, Make] = {
     "database.restart": restart,
     "fault.inject": inject,
     "fault.lift": lift,
+    "command.run": command,
+    "http.call": call,
+    "sql.call": statement,
 }
 
 
@@ -200,6 +204,11 @@ async def test_weight_and_flip(lab: LabClient, truth: Truth, point: str) -> None
 @pytest.mark.parametrize("point", ["after_intent", "after_effect"])
 async def test_faults(lab: LabClient, truth: Truth, point: str) -> None:
     await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (inject, lift)))
+
+
+@pytest.mark.parametrize("point", ["after_intent", "after_effect"])
+async def test_own_changes(lab: LabClient, truth: Truth, point: str) -> None:
+    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (command, call, statement)))
 
 
 @pytest.mark.parametrize("point", ["before_intent", "after_intent", "after_effect"])

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yarl import URL
+
 from adapters.lab.client import LabClient
 from adapters.lab.links.proxies import ProxyAddress
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended
@@ -38,6 +40,7 @@ class Target:
     """A change to be killed: how it is asked for, what of the lab it needs, what is true once it happened.
 
     `commands` is how many commands one effect is made of, `seconds` what classifying it may take after the restart.
+    `own` are sections that the estate has besides, asked for when all is prepared; 0 commands are not recorded.
     A `risky` change (B3) that sent nothing is held after a restart until a person goes on.
     """
 
@@ -49,6 +52,7 @@ class Target:
     commands: int = 1
     seconds: float = 5.0
     risky: bool = False
+    own: Callable[[], Tree] = dict
     prepare: Callable[[], Awaitable[None]] = nothing
     reset: Callable[[], Awaitable[None]] = nothing
 
@@ -64,6 +68,15 @@ async def recorded(truth: Truth, tree: Tree, recorder: Recorder) -> AsyncIterato
 
         for name, balancer in tree["balancers"].items():
             balancer["socket"] = await through(truth.socket(balancer["site"]), name)
+            for command in tree.get("commands", {}).values():
+                command["argv"] = [
+                    balancer["socket"] if each == f"socket of {name}" else each for each in command["argv"]
+                ]
+        for call in tree.get("http_calls", {}).values():
+            origin = URL(call["url"]).origin()
+            at = await through((origin.host or "", origin.port or 80))
+            for part in (call, call["read"]):
+                part["url"] = part["url"].replace(str(origin), f"http://{at}")
         for database in tree["databases"].values():
             for node in database["nodes"].values():
                 host, port = node["api"].removeprefix("http://").split(":")
@@ -76,7 +89,7 @@ async def crash(lab: LabClient, truth: Truth, target: Target, point: str) -> Non
     """Kill the engine at `point` of one change, restart it, and hold what it says against the target."""
     await target.prepare()
     before = await target.truth()
-    tree, recorder = lab_estate(lab, *target.sections), Recorder()
+    tree, recorder = lab_estate(lab, *target.sections) | target.own(), Recorder()
     try:
         async with recorded(truth, tree, recorder):
             with engine_home(tree) as engine:

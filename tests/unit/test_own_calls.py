@@ -190,7 +190,7 @@ async def test_a_value_that_would_lead_elsewhere_is_refused(tmp_path: Path, valu
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"url": "http://deploy.example/x"}, "plaintext: true"),
+        ({"url": "http://deploy.example/x"}, "needs waive"),
         ({"url": "https://${app}.example/x", "read": None, "identity": None}, "whose host is fixed"),
         ({"url": "https://other.example/x"}, "the origin of the call"),
         ({"headers": {"Host": "elsewhere"}}, "set by the engine"),

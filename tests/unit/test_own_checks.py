@@ -206,7 +206,7 @@ async def test_a_runbook_waits_for_a_check_and_only_a_younger_reading_counts(tmp
         ({}, "exactly one of promql"),
         ({"command": {"argv": ["true"], "pass": [0], "fail": [0]}}, "other exit codes"),
         ({"command": {"argv": ["true"]}, "stale_after": "10s"}, "more than every and timeout"),
-        ({"http": {"url": "http://a.example/"}}, "plaintext: true"),
+        ({"http": {"url": "http://a.example/"}}, "needs waive"),
         ({"promql": {"monitor": "nobody", "query": "x", "pass": {"above": 1}}}, "a monitor"),
         ({"promql": {"monitor": "nobody", "query": "x", "pass": {}}}, "a condition"),
         ({"http": {"url": "https://a.example/", "pass": {"field": "x"}}}, "field and a condition"),

@@ -12,6 +12,9 @@ from state.api.card import CardWarning, WarningKind
 from state.estate.model import Estate, MonitorEntry
 from state.estate.waivers import Waivers
 from state.health import Health
+from state.planning.plan import Draft
+from state.planning.waived import waived
+from state.runs.steps import PlannedStep
 from tests.support.cards import DRAIN, FLIP_TO_BLUE, preview
 from tests.unit.verdict_world import ESTATE
 
@@ -31,6 +34,29 @@ def test_the_target_of_a_change() -> None:
     assert (line.text, line.health) == (f"edge-east: plain text, no TLS: {REASON}", Health.FAIL)
     (row,) = [each for each in plain_card(card) if REASON in each]
     assert "FAIL" not in row, "nothing fails"
+
+
+def test_what_is_the_estates_own_tells_what_its_host_its_address_and_its_checks_go_without() -> None:
+    host = {"address": "10.0.0.1", "waive": {"host_key": REASON}}
+    plain = {"waive": {"tls": REASON}}
+    command = {"argv": ["true"], "on": "app1"}
+    own = {
+        "hosts": {"app1": host},
+        "commands": {"restart": command, "here": {"argv": ["true"]}},
+        "http_calls": {"deploy": {"url": "http://deploy.example/", **plain}},
+        "checks": {"page": {"http": {"url": "http://shop.example/", **plain}}, "job": {"command": command}},
+    }
+    estate = Estate.model_validate({"estate": "x", "environment": "lab", "sites": {}, **own})
+
+    def told(what: str, **args: str) -> list[tuple[str, str]]:
+        step = PlannedStep(id="s", index=0, do="change", title="s", timeout=1.0, what=what, args=args)
+        return [(warning.subject, warning.rule) for warning in waived(Draft("case", (step,)), estate)]
+
+    assert told("command.run", command="restart") == [("app1", "host_key")]
+    assert told("command.run", command="here") == []
+    assert told("http.call", call="deploy") == [("deploy", "tls")]
+    assert told("own.check", check="page") == [("page", "tls")]
+    assert told("own.check", check="job") == [("app1", "host_key")]
 
 
 def test_it_is_red_on_the_screen() -> None:
