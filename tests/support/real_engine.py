@@ -29,7 +29,7 @@ from state.journal.events import Recorded
 from state.journal.format import Sealed, unseal, verify
 from tests.lab_fixture import running_lab
 
-START_LIMIT = 30.0
+START_LIMIT = 90.0
 SETTLED = ("done", "not-done", "failed", "stopped", "skipped")
 """What a step ends as once everything is known about it."""
 
