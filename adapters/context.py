@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from adapters import secrets
+from adapters.net.origin import ClientCertificate, tls_context
+from adapters.net.tunnel import Tunnel
 from adapters.secrets import Secret
 from state.errors import ConfigError, Problem
 from state.estate.model import Polling, SecretRef
@@ -44,25 +46,50 @@ class Polled:
         await self.end()
 
 
+class Hosts(Protocol):
+    """The ways to the hosts of an estate. `to` raises KeyError for an unknown one."""
+
+    def to(self, name: str) -> Tunnel: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterContext:
     """The estate's folder and polling settings; resolves secrets.
 
-    `watched` has for each monitor the services of the estate as they are called there.
+    `watched` has for each monitor the services of the estate as they are called there, `hosts` the way to each host.
     """
 
     base: Path
     polling: Polling
     watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hosts: Hosts | None = None
 
     def secret(self, ref: SecretRef | None) -> Secret | None:
         """The secret behind a reference. Raises ConfigError."""
         return None if ref is None else secrets.resolve(ref, self.base)
 
-    def private(self, name: str) -> Path:
-        """A file that only this account or root may read, such as a key. Raises ConfigError."""
-        secrets.require_private(self.base / name)
-        return self.base / name
+    def way(self, host: str | None) -> Tunnel | None:
+        """The way through a host of the estate; None for no host. Raises ConfigError for an unknown one."""
+        if not host:
+            return None
+        try:
+            return None if self.hosts is None else self.hosts.to(host)
+        except KeyError:
+            raise misconfigured("hosts", repr(host), "a host of the estate") from None
+
+    def client(self, cert: str | None, key: str | None) -> ClientCertificate | None:
+        """A certificate to show, with a key that only this account or root may read. Raises ConfigError."""
+        if cert is None or key is None:
+            return None
+        client = ClientCertificate(self.base / cert, self.base / key)
+        secrets.require_private(client.key)
+        try:
+            tls_context(None, client=client)
+        except OSError as error:
+            message = error.strerror or str(error)
+            expected = "a certificate and its key in PEM, without a passphrase"
+            raise misconfigured(f"{client.cert}, {client.key}", message, expected) from error
+        return client
 
     def path(self, name: str | None) -> Path | None:
         """A file of the estate; relative names start at the estate's folder."""

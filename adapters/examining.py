@@ -15,12 +15,15 @@ from typing import Any
 
 from adapters.context import AdapterContext
 from adapters.net.examined import look_at_secrets
+from adapters.net.ssh import SshConnection, SshConnections
 from adapters.registry import adapter_for, examiner_of
 from adapters.wiring import watched
 from state.diagnosis.judging import has_name
 from state.diagnosis.model import Asked, Diagnosis, Subject, in_reading_order
 from state.errors import ConfigError, ReadFailure
+from state.estate.hosts import SshHost
 from state.estate.model import Adapted, Estate
+from state.estate.waivers import ReasonedWaivers
 from state.ports.balancer import Balancer
 from state.ports.source import Source
 from state.world.readings import BalancerReading
@@ -31,7 +34,8 @@ SLACK = 0.5
 
 async def examine_estate(estate: Estate, base: Path, *, deadline: float) -> list[Diagnosis]:
     """Every answer, by target. Each target has the deadline in seconds; secrets of commands have their own."""
-    context = AdapterContext(base, estate.polling, watched(estate))
+    hosts = SshConnections(dict(estate.hosts), base)
+    context = AdapterContext(base, estate.polling, watched(estate), hosts)
     jobs = [
         _entry(Subject(f"{section}/{name}"), section, name, entry, context, estate, deadline)
         for section in ("databases", "balancers", "zones", "monitors")
@@ -39,7 +43,33 @@ async def examine_estate(estate: Estate, base: Path, *, deadline: float) -> list
     ]
     if estate.faults is not None:
         jobs.append(_faults(estate, context, deadline))
-    return in_reading_order(diagnosis for found in await asyncio.gather(*jobs) for diagnosis in found)
+    jobs += [_host(hosts.to(name), host, deadline) for name, host in estate.hosts.items()]
+    try:
+        return in_reading_order(diagnosis for found in await asyncio.gather(*jobs) for diagnosis in found)
+    finally:
+        await hosts.close()
+
+
+async def _host(connection: SshConnection, host: SshHost, deadline: float) -> list[Diagnosis]:
+    """Whether ssh connects, which proves the host's key too, unless that is waived."""
+    subject = Subject(f"hosts/{connection.name}")
+    found = _waived(subject, host.waive)
+    began = time.monotonic()
+    try:
+        await connection.connect(deadline=deadline)
+    except ReadFailure as failure:
+        return [*found, subject.failure(failure)]
+    took = (time.monotonic() - began) * 1000
+    found.append(subject.passes(Asked.REACHED, f"ssh to {host.address} connects in {took:.0f} ms"))
+    if host.waive.host_key is None:
+        found.append(subject.passes(Asked.IDENTIFIED, "its host key is the known one"))
+    return found
+
+
+def _waived(subject: Subject, waive: ReasonedWaivers) -> list[Diagnosis]:
+    way_out = "it is shown on every card; take the waiver out when its reason is no longer true"
+    told = waive.given.items()
+    return [subject.warns(Asked.TRANSPORT, f"goes without {what}: {reason}", way_out) for what, reason in told]
 
 
 async def _entry(
@@ -53,9 +83,7 @@ async def _entry(
 ) -> list[Diagnosis]:
     """The answers about one entry. Without its secrets nothing is asked of it."""
     found = await look_at_secrets(subject, entry, context.base)
-    for what, reason in entry.waive.given.items():
-        way_out = f"shown on every card; take `waive.{what}` out when it is no longer true"
-        found.append(subject.warns(Asked.TRANSPORT, f"goes without {what}: {reason}", way_out))
+    found += _waived(subject, entry.waive)
     if any(each.next and each.asked is Asked.FILES for each in found):
         return found
     module = adapter_for(section, name, entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from adapters.commands.building import Own, statements
@@ -28,18 +29,14 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
     their connections, their secrets and what they remember.
     Reads the secrets of the others, so it may block for as long as their commands take. Raises ConfigError.
     """
-    context = AdapterContext(base, estate.polling, watched(estate))
     before, had = kept or (None, Outside((), {}, {}))
+    hosts = _hosts(estate, base, before, had)
+    context = AdapterContext(base, estate.polling, watched(estate), hosts)
     balancers: dict[str, Balancer] = {}
     databases: dict[str, Database] = {}
     entries: dict[str, Sequence[Source]] = {}
 
-    def keeps(section: str, name: str) -> bool:
-        if before is None or before.polling != estate.polling:
-            return False
-        asked = section != "monitors" or watched(before).get(name) == context.watched.get(name)
-        return asked and getattr(before, section).get(name) == getattr(estate, section)[name]
-
+    keeps = partial(_keeps, estate, before, had, context)
     for name, balancer in estate.balancers.items():
         place = f"balancers/{name}"
         if keeps("balancers", name):
@@ -59,7 +56,6 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
             made = None if keep else adapter_for(section, name, entry).build(name, entry, context)
             entries[place] = had.entries[place] if made is None else made
     faults = _faults(estate, context, before, had)
-    hosts = _hosts(estate, base, before, had)
     own = Own(estate, context, hosts)
     checks = CheckSources(estate, context, hosts, databases, own.concealed)
     entries |= _checks(estate, checks, before, had)
@@ -94,6 +90,19 @@ def _checks(estate: Estate, made: CheckSources, before: Estate | None, had: Outs
         f"checks/{name}": had.entries[f"checks/{name}"] if known.get(name) == check else [made.build(name, check)]
         for name, check in estate.checks.items()
     }
+
+
+def _keeps(
+    estate: Estate, before: Estate | None, had: Outside, context: AdapterContext, section: str, name: str
+) -> bool:
+    """Whether the adapter of an entry can be taken over: nothing that it was built from is different."""
+    if before is None or before.polling != estate.polling:
+        return False
+    entry = getattr(estate, section)[name]
+    if entry.through and estate.hosts != before.hosts:
+        return False
+    asked = section != "monitors" or watched(before).get(name) == context.watched.get(name)
+    return asked and bool(getattr(before, section).get(name) == entry)
 
 
 def _hosts(estate: Estate, base: Path, before: Estate | None, had: Outside) -> SshConnections:

@@ -17,6 +17,7 @@ from adapters.balancers import haproxy_socket
 from adapters.balancers.haproxy_address import RuntimeApi, Socket
 from adapters.balancers.haproxy_parse import Intake
 from adapters.context import AdapterContext
+from adapters.net.tunnel import Tunnel
 from state.config_files.findings import refuse
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import BalancerEntry
@@ -41,6 +42,11 @@ class HaproxyOptions(BalancerEntry):
     socket: Socket = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999", "/run/haproxy-master.sock@1"])
 
     @property
+    def through(self) -> Sequence[str]:
+        host = RuntimeApi.of(self.socket).host
+        return (host,) if host else ()
+
+    @property
     def goes_without(self) -> Sequence[str]:
         return ("tls",) if RuntimeApi.of(self.socket).plain else ()
 
@@ -58,9 +64,9 @@ OPTIONS = HaproxyOptions
 class HAProxy:
     """One HAProxy process behind one socket; fulfils Balancer, CanSetWeight and CanSetState."""
 
-    def __init__(self, name: str, socket: str) -> None:
+    def __init__(self, name: str, socket: str, via: Tunnel | None = None) -> None:
         self.name = name
-        self._api = RuntimeApi.of(socket)
+        self._api, self._via = RuntimeApi.of(socket), via
         self._intake = Intake()
         self._reading, self._acting = asyncio.Lock(), asyncio.Lock()  # never more than two connections
 
@@ -70,10 +76,32 @@ class HAProxy:
         if not await _taken(self._reading, deadline):
             raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer earlier queries within {deadline:g} s")
         try:
+            place = await self._place(deadline)
             line, left = self._api.line(*commands), max(0.0, end - time.monotonic())
-            return await haproxy_socket.read(self._api.place, line, left, last=self._api.at_master)
+            return await haproxy_socket.read(place, line, left, last=self._api.at_master)
+        except ReadFailure as failure:
+            raise self._told(failure) from failure
         finally:
             self._reading.release()
+
+    def _told(self, failure: ReadFailure) -> ReadFailure:
+        """Behind a host, a socket that is not there looks like a connection that ends at once."""
+        if self._via is None or failure.trouble not in (Trouble.EMPTY, Trouble.UNREACHABLE):
+            return failure
+        if failure.message.startswith(f"{self._via.name}: "):  # there is no way to the host itself
+            return failure
+        message = f"{self._via.name}: nothing answers at {self._api.place}, or this account may not open it there"
+        return ReadFailure(Trouble.UNREACHABLE, message)
+
+    async def _place(self, deadline: float) -> haproxy_socket.Address:
+        """Where the socket is reached from here. Raises ReadFailure when the host between does not lead there."""
+        if self._via is None or not isinstance(self._api.place, str):
+            return self._api.place
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._via.forward(self._api.place)
+        except TimeoutError as error:
+            raise ReadFailure(Trouble.TIMEOUT, f"{self._via.name}: no way there within {deadline:g} s") from error
 
     async def identify(self, *, deadline: float) -> Identity:
         """Host, version and process (pid and start). Raises ReadFailure."""
@@ -158,9 +186,12 @@ class HAProxy:
         if not await _taken(self._acting, deadline - (time.monotonic() - began)):
             raise EffectRefused(f"HAProxy did not answer earlier commands within {deadline:g} s", "unreachable")
         try:
+            place = await self._place(deadline - (time.monotonic() - began))
             left = deadline - (time.monotonic() - began)
             line = self._api.line(f"set server {target} {what}")
-            message = await haproxy_socket.act(self._api.place, line, left, last=self._api.at_master)
+            message = await haproxy_socket.act(place, line, left, last=self._api.at_master)
+        except ReadFailure as error:
+            raise EffectRefused(error.message, "unreachable") from error
         finally:
             self._acting.release()
         if message:
@@ -200,5 +231,4 @@ def _process(info: dict[str, str]) -> str:
 
 def build(name: str, options: HaproxyOptions, context: AdapterContext) -> HAProxy:
     """The adapter for one estate entry; connects to nothing yet."""
-    del context
-    return HAProxy(name, options.socket)
+    return HAProxy(name, options.socket, context.way(RuntimeApi.of(options.socket).host))

@@ -17,12 +17,11 @@ NOBODY = "recovery-check/no-such-server"
 
 async def examine(name: str, options: HaproxyOptions, context: AdapterContext, *, deadline: float) -> list[Diagnosis]:
     """The answers about one balancer."""
-    del context
     subject, api, end = Subject(f"balancers/{name}"), RuntimeApi.of(options.socket), time.monotonic() + deadline
     found: list[Diagnosis | None] = []
     if not isinstance(api.place, str):
         found.append(await look_at_name(subject, api.place[0], deadline=deadline))
-    edge = HAProxy(name, options.socket)
+    edge = HAProxy(name, options.socket, context.way(api.host))
     try:
         began = time.monotonic()
         info = process_info(await edge.ask("show info", deadline=_left(end)))

@@ -37,6 +37,8 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.chunks.append(data)
         self.size += len(data)
+        if len(self.chunks) == 1 and data.startswith(NO_WORKER) and data.endswith(b"\n"):
+            self.connection_lost(None)  # the master may keep the connection open after this line
         if self.size > MAX_ANSWER and self.transport is not None:
             self.chunks.clear()
             self.connection_lost(OSError(f"the answer is longer than {MAX_ANSWER >> 20} MiB"))

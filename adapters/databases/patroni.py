@@ -249,35 +249,22 @@ def build(name: str, options: PatroniOptions, context: AdapterContext) -> tuple[
 
 def cluster_of(name: str, options: PatroniOptions, context: AdapterContext) -> PatroniCluster:
     """The cluster of one estate entry. Raises ConfigError as `build` does."""
-    ca, client = context.path(options.ca), _client(name, options, context)
+    ca, client, via = context.path(options.ca), context.client(options.cert, options.key), context.way(options.via)
     access = Access(
         user=options.user,
         database=options.database,
         password=context.secret(options.password),
         tls=_tls(name, ca, client) if options.tls == "verify-full" else None,
+        via=via,
     )
     credential = _credential(options, context)
     servers, managers = [], []
     for node, each in options.nodes.items():
         servers.append(PostgresNode(node, *split_address(each.postgres), access))
-        reader = HttpReader(each.api, ca=ca, client=client)
-        actor = HttpActor(Origin.of(each.api), ca, credential, client=client)
+        reader = HttpReader(each.api, ca=ca, client=client, via=via)
+        actor = HttpActor(Origin.of(each.api), ca, credential, client=client, via=via)
         managers.append(PatroniNode(node, reader, actor))
     return PatroniCluster(name, options.scope, servers, managers)
-
-
-def _client(name: str, options: PatroniOptions, context: AdapterContext) -> ClientCertificate | None:
-    """The certificate that is shown, with a key that is nobody else's. Raises ConfigError."""
-    if options.cert is None or options.key is None:
-        return None
-    client = ClientCertificate(context.base / options.cert, context.private(options.key))
-    try:
-        tls_context(None, client=client)
-    except OSError as error:
-        message = f"{client.cert}, {client.key}: {error.strerror or error}"
-        expected = "a certificate and its key in PEM, without a passphrase"
-        raise misconfigured(f"databases.{name}.cert", message, expected) from error
-    return client
 
 
 def _tls(name: str, ca: Path | None, client: ClientCertificate | None) -> ssl.SSLContext:

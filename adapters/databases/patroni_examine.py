@@ -50,9 +50,12 @@ async def _node(
     """The answers about one node, and its role by its manager; empty when that is not known."""
     host, port = split_address(entry.postgres)
     end = time.monotonic() + deadline
-    found: list[Diagnosis | None] = [await look_at_name(subject, host, deadline=deadline)]
+    found: list[Diagnosis | None] = []
+    via = cluster.manager(node).reader.via
+    if via is None:
+        found.append(await look_at_name(subject, host, deadline=deadline))
     if options.tls == "verify-full" and not host.startswith("/"):
-        looked = look_at_certificate(subject, host, port, time.time(), deadline=_left(end), postgres=True)
+        looked = look_at_certificate(subject, host, port, time.time(), deadline=_left(end), postgres=True, via=via)
         found.append(await looked)
     manager = cluster.manager(node)
     (server_found, server), (http_found, page) = await asyncio.gather(

@@ -12,6 +12,7 @@ from adapters.net.origin import BaseUrl, Origin
 from state.config_files.findings import Finding, refuse
 from state.estate.addresses import is_loopback, wrong_address
 from state.estate.model import DatabaseEntry, DatabaseNode, Name, SecretRef
+from state.estate.values import HostName
 
 LONGEST_FOLDER = 80
 """Bytes of the folder of a PostgreSQL socket: `/.s.PGSQL.5432` is added, and the kernel takes 107."""
@@ -53,7 +54,8 @@ class PatroniOptions(DatabaseEntry):
 
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
     is down by design. Server names are node names. `cert` and `key` are files of a client certificate, for servers and
-    managers alike. `tls: plain` is plain text to the servers; to another machine it needs `waive.tls`, as http does.
+    managers alike, `via` a host that leads to them. `tls: plain` is plain text to the servers; to another machine it
+    needs `waive.tls`, as http does.
     """
 
     scope: Name
@@ -64,9 +66,14 @@ class PatroniOptions(DatabaseEntry):
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    via: HostName | None = None
     api_user: str | None = None
     api_password: SecretRef | None = None
     nodes: Mapping[Name, PatroniNodeEntry]
+
+    @property
+    def through(self) -> Sequence[str]:
+        return () if self.via is None else (self.via,)
 
     @property
     def goes_without(self) -> Sequence[str]:

@@ -21,6 +21,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 from asyncpg.prepared_stmt import PreparedStatement
 
+from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from state.units import time_limit
@@ -71,17 +72,20 @@ ENDED = (
     ConnectionError,
 )
 """How a connection says that the server ended it; also in the middle of the driver's own protocol."""
+BEHIND = "localhost"
+"""What a server's Unix socket on another host is called to the driver, which takes a path for one of this host."""
 HISTORY = "select pg_read_file($1, 0, 65536, true)"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to log in to every node of a cluster. `tls` None is plain text, for loopback addresses only."""
+    """How to log in to every node of a cluster. `tls` None is plain text; `via` is a host that leads to the servers."""
 
     user: str
     database: str
     password: Secret | None = None
     tls: ssl.SSLContext | None = None
+    via: Tunnel | None = None
 
 
 class PostgresNode:
@@ -178,17 +182,22 @@ class PostgresNode:
     async def session(
         self, access: Access | None, *, deadline: float, read_only: bool
     ) -> asyncpg.Connection[asyncpg.Record]:
-        """A new connection, by another account if one is given; its TLS is that of the node. Raises what asyncpg and
-        the system raise."""
-        own = self._access
+        """A new connection, by another account if one is given; its TLS and the way to it are those of the node. Raises
+        what asyncpg and the system raise, and ReadFailure for the host that leads there."""
+        own, local = self._access, self._host.startswith("/")
         access = own if access is None else access
+        loop: Any = None
+        if own.via is not None:
+            remote = f"{self._host}/.s.PGSQL.{self._port}" if local else _netloc(self._host, self._port)
+            loop = LoopThrough(await own.via.forward(remote))
         return await asyncpg.connect(
-            host=self._host,
+            host=BEHIND if local and loop is not None else self._host,
             port=self._port,
+            loop=loop,
             user=access.user,
             password="" if access.password is None else access.password.reveal(),
             database=access.database,
-            ssl=False if own.tls is None else own.tls,
+            ssl=False if own.tls is None or local else own.tls,
             direct_tls=False,
             target_session_attrs=SessionAttribute.any,
             passfile="/dev/null",
@@ -212,6 +221,10 @@ class PostgresNode:
                 return None
             self._forks[timeline] = parse_fork(text)
         return self._forks[timeline]
+
+
+def _netloc(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_lsn(text: str) -> int:

@@ -12,11 +12,13 @@ from adapters.net.origin import BaseUrl, Credential, Origin, locate
 from state.config_files.findings import refuse
 from state.config_files.paths import Path
 from state.estate.model import MonitorEntry, SecretRef
+from state.estate.values import HostName
 
 
 class Endpoint(MonitorEntry):
     """How to reach a monitor: `ca` is a file of certificates, `user` with `password` or `token` a credential.
 
+    `cert` and `key` are files of a client certificate, `via` a host that leads there.
     http is for loopback addresses, and for other machines with `waive.tls`.
     """
 
@@ -24,6 +26,9 @@ class Endpoint(MonitorEntry):
     user: str | None = None
     password: SecretRef | None = None
     token: SecretRef | None = None
+    cert: str | None = None
+    key: str | None = None
+    via: HostName | None = None
 
     @model_validator(mode="after")
     def _one_credential(self) -> Endpoint:
@@ -33,6 +38,17 @@ class Endpoint(MonitorEntry):
             present = "password" if self.user is None else "user"
             refuse(type(self), [((present,), getattr(self, present), "user and password together")])
         return self
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Endpoint:
+        if (self.cert is None) != (self.key is None):
+            present = "key" if self.cert is None else "cert"
+            refuse(type(self), [((present,), getattr(self, present), "cert and key together")])
+        return self
+
+    @property
+    def through(self) -> Sequence[str]:
+        return () if self.via is None else (self.via,)
 
     @property
     def urls(self) -> Mapping[Path, str]:
@@ -66,7 +82,14 @@ class Endpoint(MonitorEntry):
         """A reader of one origin with this credential, which tells caches that it wants no stored answer, unless
         `cached` ones will do. Raises ConfigError."""
         headers = {"Accept": accept} if cached else {"Accept": accept, "Cache-Control": "no-cache"}
-        return HttpReader(origin, ca=context.path(self.ca), credential=self.credential(context), headers=headers)
+        return HttpReader(
+            origin,
+            ca=context.path(self.ca),
+            credential=self.credential(context),
+            headers=headers,
+            client=context.client(self.cert, self.key),
+            via=context.way(self.via),
+        )
 
 
 class Single(Endpoint):

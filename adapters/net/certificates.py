@@ -12,8 +12,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from adapters.net.origin import tls_context
+from adapters.net.tunnel import Tunnel
 from state.diagnosis.judging import ends
 from state.diagnosis.model import Asked, Diagnosis, Subject
+from state.errors import ReadFailure
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 """PostgreSQL's request for TLS on a connection (manual, "Message Formats")."""
@@ -21,24 +23,35 @@ _EXPLICIT_VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
 
 
 async def look_at_certificate(
-    subject: Subject, host: str, port: int, now: float, *, deadline: float, postgres: bool = False
+    subject: Subject,
+    host: str,
+    port: int,
+    now: float,
+    *,
+    deadline: float,
+    postgres: bool = False,
+    via: Tunnel | None = None,
 ) -> Diagnosis | None:
     """Until when the certificate is valid; None where no certificate comes, of which other answers tell."""
     try:
         async with asyncio.timeout(deadline):
-            der = await _certificate(host, port, postgres=postgres)
+            der = await _certificate(host, port, postgres=postgres, via=via)
         end = None if der is None else not_after(der)
-    except (OSError, ValueError, IndexError, EOFError):  # ssl.SSLError is an OSError, a timeout too
+    except (OSError, ValueError, IndexError, EOFError, ReadFailure):  # ssl.SSLError is an OSError, a timeout too
         return None
     return None if end is None else ends(subject, Asked.CERTIFICATE, "the server's certificate", end, now)
 
 
-async def _certificate(host: str, port: int, *, postgres: bool) -> bytes | None:
+async def _certificate(host: str, port: int, *, postgres: bool, via: Tunnel | None) -> bytes | None:
     context = tls_context(None, verified=False)
-    if not postgres:
-        _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
+    if via is not None:
+        netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        reader, writer = await asyncio.open_unix_connection(await via.forward(netloc))
     else:
         reader, writer = await asyncio.open_connection(host, port)
+    if not postgres:
+        await writer.start_tls(context, server_hostname=host)
+    else:
         writer.write(SSL_REQUEST)
         if await reader.readexactly(1) != b"S":
             writer.close()

@@ -46,10 +46,12 @@ async def look_at_http(
     """What one GET tells: name, certificate, whether it is answered, the clock. And the answer, if it is usable; to a
     `probe` every answer is, also the beginning of one. `what` stands before the address."""
     origin, end = reader.origin, time.monotonic() + deadline
-    found = [await look_at_name(subject, origin.host, deadline=deadline)]
+    found: list[Diagnosis | None] = []
+    if reader.via is None:  # its host asks other name servers
+        found.append(await look_at_name(subject, origin.host, deadline=deadline))
     before = time.time()
     if origin.scheme == "https":
-        looked = look_at_certificate(subject, origin.host, origin.port, before, deadline=_left(end))
+        looked = look_at_certificate(subject, origin.host, origin.port, before, deadline=_left(end), via=reader.via)
         found.append(await looked)
     reply: Reply | None = None
     began, before = time.monotonic(), time.time()

@@ -15,8 +15,9 @@ from aiohttp.tracing import Trace
 
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
 from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
+from adapters.net.tunnel import Tunnel, TunnelConnector
 from adapters.secrets import Secret
-from state.errors import EffectRefused, EffectUnknown
+from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.units import time_limit
 
 MAX_ANSWER = 64 << 10
@@ -27,14 +28,15 @@ PROMPT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class HttpActor:
-    """Acts on one origin with its own credential and headers; `unix` is the socket to use in place of host and
-    port."""
+    """Acts on one origin with its own credential and headers; `unix` is the socket to use in place of host and port,
+    `via` a host that leads to them."""
 
     origin: Origin
     ca: Path | None = None
     credential: Credential | None = None
     unix: str | None = None
     client: ClientCertificate | None = None
+    via: Tunnel | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     secret_headers: Mapping[str, Secret] = field(default_factory=dict)
 
@@ -56,6 +58,8 @@ class HttpActor:
                 message = f"no connection to {where} within {min(deadline, PROMPT):g} s"
                 raise EffectRefused(message, "unreachable") from error
             raise EffectUnknown(f"{where} did not answer within {time_limit(deadline)}", "timeout") from error
+        except ReadFailure as error:  # the host that leads there
+            raise EffectRefused(f"no connection to {where}: {error.message}", "unreachable") from error
         except UnusableAnswer as error:
             raise EffectUnknown(f"{where}: {error}", error.code) from error
         except (aiohttp.ClientError, OSError) as error:  # it may contain the request with its credential
@@ -87,10 +91,12 @@ class HttpActor:
 
     def _connector(self, progress: _Progress) -> aiohttp.BaseConnector:
         connector: _Prompt
+        tls = None if self.unix is not None else context_for(self.origin, self.ca, self.client)
         if self.unix is not None:
             connector = _PromptUnix(self.unix, force_close=True)
+        elif self.via is not None:
+            connector = _PromptTunnel(self.via, self.origin, tls, force_close=True)
         else:
-            tls = context_for(self.origin, self.ca, self.client)
             connector = _PromptTcp(ssl=True if tls is None else tls, force_close=True)
         connector.progress = progress
         return connector
@@ -124,6 +130,10 @@ class _Prompt(aiohttp.BaseConnector):
 
 
 class _PromptTcp(_Prompt, aiohttp.TCPConnector):
+    pass
+
+
+class _PromptTunnel(_Prompt, TunnelConnector):
     pass
 
 

@@ -15,6 +15,7 @@ import aiohttp
 
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, trouble, whole
 from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
+from adapters.net.tunnel import Tunnel, TunnelConnector
 from state.errors import ReadFailure, Trouble
 from state.units import time_limit
 
@@ -27,7 +28,8 @@ SHOWN = 200
 
 
 class HttpReader:
-    """GETs from one origin over at most two kept connections; `unix` is a socket in place of host and port."""
+    """GETs from one origin over at most two kept connections; `unix` is a socket in place of host and port, `via`
+    a host that leads to them."""
 
     def __init__(
         self,
@@ -38,12 +40,14 @@ class HttpReader:
         headers: Mapping[str, str] | None = None,
         unix: str | None = None,
         client: ClientCertificate | None = None,
+        via: Tunnel | None = None,
     ) -> None:
         self.origin = Origin.of(url)
         self._ca = ca
         self._credential = credential
         self._unix = unix
         self._certificate = client
+        self.via = via
         self._headers = {"Accept-Encoding": "gzip", **(headers or {})}
         self._session: aiohttp.ClientSession | None = None
 
@@ -113,6 +117,8 @@ class HttpReader:
         if self._unix is not None:
             return aiohttp.UnixConnector(self._unix, limit=MAX_CONNECTIONS, keepalive_timeout=KEPT_SECONDS)
         tls = context_for(self.origin, self._ca, self._certificate)
+        if self.via is not None:
+            return TunnelConnector(self.via, self.origin, tls, limit=MAX_CONNECTIONS, keepalive_timeout=KEPT_SECONDS)
         return aiohttp.TCPConnector(
             ssl=True if tls is None else tls,
             limit=MAX_CONNECTIONS,

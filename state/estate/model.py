@@ -103,6 +103,11 @@ class Adapted(Entry):
         return models.get(kind, only) if isinstance(kind, str) else only
 
     @property
+    def through(self) -> Sequence[str]:
+        """The hosts that lead to it."""
+        return ()
+
+    @property
     def goes_without(self) -> Sequence[str]:
         """The names of the waivers that this entry needs; an adapter refuses the address that needs one it lacks."""
         return ()

@@ -6,6 +6,7 @@ check of a file finds every problem.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
@@ -15,6 +16,7 @@ from state.config_files.literal_secrets import shown
 from state.config_files.located import Located
 from state.config_files.paths import Path, at, select
 from state.config_files.references import defined
+from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
 from state.estate.addresses import is_ip
 from state.units import parse_duration
@@ -23,6 +25,7 @@ MOST_WATCHED = 1_000
 """Services and databases of one estate: each is judged several times a second, on every reading anew."""
 LONGEST_CHAIN = 32
 """Services one below the other, each needing the next one."""
+_BEHIND = re.compile(r"ssh://([^/]*)/")
 _MOST_CYCLES = 10
 _LONGEST_SECONDS = 366 * 86_400.0
 _SHORTEST_POLL = 0.05
@@ -31,7 +34,7 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
-    for rule in (_names, _size, _cycles, _accounts, _answers, _limits):
+    for rule in (_names, _size, _cycles, _accounts, _answers, _hosts, _limits):
         yield from rule(located)
 
 
@@ -113,6 +116,16 @@ def _answers(located: Located) -> Iterator[tuple[Path, Problem]]:
         for path, value in select(record, ("expect", "*"), base):
             if version and isinstance(value, str) and not is_ip(value, version):
                 yield path, located.problem(path, shown((), value), f"an IPv{version} address")
+
+
+def _hosts(located: Located) -> Iterator[tuple[Path, Problem]]:
+    """`ssh://HOST/path` names a host of the estate."""
+    hosts = defined(located.data, "hosts")
+    for path, value in select(located.data, ("balancers", "*", "socket")):
+        found = _BEHIND.match(value) if isinstance(value, str) else None
+        if found is not None and found[1] not in hosts:
+            there = one_of(hosts) if hosts else "none is defined below hosts"
+            yield path, located.problem(path, repr(found[1][:60]), f"a host: {there}", nearest(found[1], hosts))
 
 
 def _limits(located: Located) -> Iterator[tuple[Path, Problem]]:

@@ -1,4 +1,5 @@
-"""Which protections the estate waives for what a plan uses: its targets, and what its checks read."""
+"""Which protections the estate waives for what a plan uses: its targets, what its checks read, and the hosts that
+lead there."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Iterator
 
 from state.api.card import CardWarning, WarningKind
 from state.changes.traffic import services_of
-from state.estate.model import Estate
+from state.estate.model import Adapted, Estate
 from state.estate.waivers import ReasonedWaivers
 from state.planning.plan import Draft
 from state.runs.steps import PlannedStep
@@ -16,9 +17,12 @@ def waived(draft: Draft, estate: Estate) -> tuple[CardWarning, ...]:
     """One warning for each waiver of each entry that a step names or reads, in the order of the estate."""
     used = {name for step in draft.steps for name in _names(step, estate)}
     sections = (estate.databases, estate.balancers, estate.zones, estate.monitors)
-    entries: list[tuple[str, ReasonedWaivers]] = [
-        (name, entry.waive) for section in sections for name, entry in section.items() if name in used
+    targets: list[tuple[str, Adapted]] = [
+        (name, entry) for section in sections for name, entry in section.items() if name in used
     ]
+    ways = {host for _, entry in targets for host in entry.through}
+    entries: list[tuple[str, ReasonedWaivers]] = [(name, entry.waive) for name, entry in targets]
+    entries += [(name, host.waive) for name, host in estate.hosts.items() if name in ways]
     entries += [each for step in draft.steps for each in _own(step, estate)]
     found = [
         CardWarning(WarningKind.WAIVED, name, reason, what)
