@@ -117,7 +117,9 @@ class PatroniCluster:
         """What the manager reports. Raises ReadFailure, also when it manages another cluster."""
         reading = await self._managers[node].read(deadline=deadline)
         if reading.scope != self._scope:
-            raise ReadFailure(Trouble.ERROR, f"{node} belongs to {reading.scope}, not to {self._scope}")
+            raise ReadFailure(
+                Trouble.ERROR, f"{node} says it is a member of scope {reading.scope}, not of {self._scope}"
+            )
         return reading
 
     async def identify(self, *, deadline: float) -> Identity:

@@ -90,7 +90,7 @@ def _identity(
     said = f"says it is member {name or 'without a name'} of scope {its_scope}"
     if its_scope != scope or (name and name != node):
         way_out = f"name the scope and the node as Patroni does, or correct the address of {node}"
-        return "", [subject.fails(Asked.IDENTIFIED, said, way_out)]
+        return "", [subject.fails(Asked.IDENTIFIED, f"{said}, not member {node} of scope {scope}", way_out)]
     found = [subject.passes(Asked.IDENTIFIED, f"Patroni {patroni.get('version', '?')} {said}")]
     if server is not None and (unlike := _unlike(own, role, server)):
         way_out = f"let `postgres` and `api` of {node} lead to the same host"

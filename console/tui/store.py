@@ -14,6 +14,8 @@ from state.api.messages import Hello
 from state.api.views.header import HeaderView, SourceRow
 from state.api.wire import UNREADABLE
 from state.capabilities import topics
+from state.errors import Trouble
+from state.text import cut_middle
 from state.world.freshness import Freshness, freshness
 
 V = TypeVar("V")
@@ -55,6 +57,8 @@ class Age(NamedTuple):
     limit: float
     lost: bool = False
     """Whether the engine that told the value is lost, for `seconds`: then nothing of it may be shown."""
+    why: str = ""
+    """What its source said instead at the last attempt: `denied: …`; empty when it answered, or nothing is known."""
 
     @property
     def freshness(self) -> Freshness:
@@ -77,6 +81,15 @@ class Age(NamedTuple):
 
 
 FRESH = Age(0.0, 1.0)
+WHY = 110
+"""So many cells of a source's message are shown as the reason for a missing value."""
+
+
+def _why(row: SourceRow) -> str:
+    """A timeout says it all; of the others the source's own message tells what to repair."""
+    if not row.message or row.trouble in ("", Trouble.TIMEOUT):
+        return row.trouble
+    return f"{row.trouble}: {cut_middle(row.message, WHY)}"
 
 
 def _ignore(_topic: str, _broken: Exception) -> None:
@@ -229,8 +242,8 @@ class Store:
         if row is None:
             return Age(None, 1.0)
         if row.mono is None or row.mono - self.mono > AHEAD:  # never read, or read by an engine before a restart
-            return Age(None, row.limit)
-        return Age(self.since(row.mono), row.limit)
+            return Age(None, row.limit, why=_why(row))
+        return Age(self.since(row.mono), row.limit, why=_why(row))
 
     def oldest(self, sources: Iterable[str]) -> Age:
         """The age a value from several sources must admit to: the oldest in its limits."""

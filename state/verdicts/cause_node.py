@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from state.api.views.causes import Cause, Forecast, ForecastKind
+from state.errors import Trouble
 from state.health import Health
+from state.text import cut_middle
 from state.units import megabytes
 from state.verdicts.cause_parts import database_cause
+from state.verdicts.evidence import SHOWN
 from state.verdicts.lag import past_fork
 from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import manager_role
 from state.world.readings import PostgresReading
+
+TRY = "recovery check --connect tries them."
 
 
 def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
@@ -116,6 +121,11 @@ def _sessions(cluster: ClusterVerdict, name: str, full: NodeFinding | None) -> C
 def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
     name, manager, seen = node.facts.node, node.facts.patroni, node.facts.postgres_seen
     since = seen.mono if seen is not None else None
+    if seen is not None and seen.error is not None and seen.error.trouble is Trouble.DENIED:
+        said = cut_middle(seen.error.message.removeprefix(f"PostgreSQL {name}: "), SHOWN)
+        what = f"PostgreSQL {name} refuses this engine: {said}"
+        steps = f"By hand: are the password, the rights and the pg_hba.conf for this engine at {name} right? {TRY}"
+        return database_cause(cluster, f"{name}/refused", Health.WARN, what, steps, since=since)
     if manager is not None and manager_role(manager.role, manager.state):
         what = f"PostgreSQL {name} does not answer here, its Patroni says {manager.state}"
         steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."

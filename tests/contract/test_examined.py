@@ -168,8 +168,8 @@ async def test_who_may_switch_over(
 @pytest.mark.parametrize(
     ("own", "told"),
     [
-        (member(scope="batman"), "says it is member n1 of scope batman"),
-        (member(name="n7"), "says it is member n7 of scope orders"),
+        (member(scope="batman"), "says it is member n1 of scope batman, not member n1 of scope orders"),
+        (member(name="n7"), "says it is member n7 of scope orders, not member n1 of scope orders"),
         ({"role": "primary"}, "the answer at `api` is not Patroni's"),
     ],
 )

@@ -69,6 +69,9 @@ def test_ages() -> None:
     assert with_age(Age(3, 5), "13.2 MB", now).plain == "13.2 MB"
     assert with_age(Age(12, 5), "13.2 MB", now).plain == "~ 12 s; 13.2 MB"
     assert with_age(Age(60, 5), "13.2 MB", now).plain == "no data since 07:02:12Z"
+    refused = Age(None, 5, why="denied: password refused for role recovery")
+    assert with_age(refused, "13.2 MB", now).plain == "no data yet (denied: password refused for role recovery)"
+    assert with_age(Age(9, 5, lost=True, why="denied: x"), "13.2 MB", now).plain == "engine lost 00:09"
 
 
 def test_texts_are_not_markup() -> None:

@@ -7,6 +7,7 @@ import pytest
 from adapters.registry import kinds
 from state.api.views.causes import Cause, NextKind, SubjectKind
 from state.config_files.located import Located
+from state.errors import Trouble
 from state.estate.parse import parse_estate
 from state.health import Health
 from state.verdicts.judge import Judge
@@ -166,6 +167,17 @@ def test_a_node_whose_patroni_is_silent_and_whose_server_stops_answering_is_one_
     fail(world, f"postgres:orders/{node}")
     causes = [c for c in told(world)[0].causes if c.name != "catalog"]
     assert [(c.name, c.what, c.health) for c in causes] == [("orders", says, Health.WARN)]
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_a_server_that_refuses_this_engine_is_not_called_down(world: World, node: str) -> None:
+    blackhole(world, f"patroni:orders/{node}", 3.5)
+    fail(world, f"postgres:orders/{node}", Trouble.DENIED, f"PostgreSQL {node}: password authentication failed")
+    (cause,) = [c for c in told(world)[0].causes if c.name == "orders"]
+    assert cause.what == f"PostgreSQL {node} refuses this engine: password authentication failed"
+    assert cause.next is not None
+    assert "check --connect" in cause.next.message
+    assert "start" not in cause.next.message
 
 
 def test_no_release_is_blamed_for_errors_counted_during_a_switchover(world: World) -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from adapters.balancers.haproxy import HaproxyOptions
+from adapters.files.located_yaml import parse_yaml
+from adapters.registry import kinds
 from console.card_text import card_sections, plain_card
 from console.tui.dialogs.card_rows import card_rows
 from console.tui.glyphs import FAIL, UNICODE
 from console.tui.parts.facts import LabelledText
 from state.api.card import CardWarning, WarningKind
+from state.errors import ConfigError
+from state.estate.hosts import HostWaivers, SshHost
 from state.estate.model import Estate, MonitorEntry
+from state.estate.parse import parse_estate
 from state.estate.waivers import Waivers
 from state.health import Health
 from state.planning.plan import Draft
@@ -77,3 +85,25 @@ def test_what_the_checks_of_a_service_read() -> None:
 def test_a_card_that_does_not_use_it_says_nothing() -> None:
     estate = waiving("databases", "orders")
     assert not [w for w in asyncio.run(preview(DRAIN, estate=estate)).warnings if w.kind is WarningKind.WAIVED]
+
+
+def test_the_host_that_leads_to_a_target() -> None:
+    host = SshHost(address="10.1.0.5", waive=HostWaivers(host_key=REASON))
+    edge = HaproxyOptions(kind="haproxy", site="east", socket="ssh://edge1/run/haproxy.sock")
+    entries = {**ESTATE.balancers, "edge-east": edge}
+    estate = ESTATE.model_copy(update={"balancers": entries, "hosts": {"edge1": host, "unused": host}})
+    card = asyncio.run(preview(DRAIN, estate=estate))
+    assert CardWarning(WarningKind.WAIVED, "edge1", REASON, "host_key") in card.warnings
+    assert "unused" not in {warning.subject for warning in card.warnings}
+
+
+def test_a_host_that_the_estate_does_not_have_is_refused_with_the_nearest_one() -> None:
+    text = """estate: e
+environment: lab
+sites: {east: {}}
+hosts: {edge1: {address: 10.1.0.5}}
+balancers:
+  edge: {kind: haproxy, site: east, socket: "ssh://egde1/run/haproxy.sock"}
+"""
+    with pytest.raises(ConfigError, match=r"'egde1', expected a host: edge1; did you mean 'edge1'"):
+        parse_estate(parse_yaml(text, "e.yaml"), kinds())

@@ -111,10 +111,10 @@ def put(world: World, key: str, value: Reading, *, age: float = 0.5, limit: floa
     world.observed[key] = Observed(key, limit, value, WALL + NOW - age, NOW - age)
 
 
-def fail(world: World, key: str, trouble: Trouble = Trouble.TIMEOUT) -> None:
+def fail(world: World, key: str, trouble: Trouble = Trouble.TIMEOUT, message: str = "gave up") -> None:
     """The newest read of a source gave nothing; the former value stays."""
     seen = world.observed.get(key, Observed(key, 3.0))
-    world.observed[key] = seen.failed(ReadError(trouble, "gave up", WALL + NOW))
+    world.observed[key] = seen.failed(ReadError(trouble, message, WALL + NOW))
 
 
 def blackhole(world: World, key: str, seconds: float = 12.0) -> None:

@@ -47,9 +47,10 @@ def unless_withheld(age: Age, value: Text) -> Text:
 
 
 def with_age(age: Age, value: Text | str, wall: float, separator: str = "; ") -> Text:
-    """A value after the mark of its age; for a value that is far too old only the mark."""
+    """A value after the mark of its age; for a value that is far too old only the mark, and why there is none."""
     if age.withheld:
-        return age_text(age, wall)
+        why = "" if age.lost or not age.why else f" ({age.why})"
+        return joined(age_text(age, wall), (why, UNKNOWN))
     return joined(value) if age.fresh else joined(age_text(age, wall), value, separator=separator)
 
 

@@ -96,7 +96,8 @@ def oldest(store: Store) -> tuple[Text, ...]:
         return (cell("all sources fresh", MUTED), cell(""))
     message = "never read" if age.seconds is None else f"{ago(age.seconds)} old"
     style = UNKNOWN if age.withheld else STALE
-    return (cell(f"~ {name} {message}", style), cell(f"~ {message}", style))
+    why = f" ({age.why.partition(':')[0]})" if age.why else ""
+    return (cell(f"~ {name} {message}{why}", style), cell(f"~ {message}{why}", style), cell(f"~ {message}", style))
 
 
 def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
