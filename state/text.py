@@ -57,6 +57,19 @@ def clean(outside: str, limit: int = DEFAULT_LIMIT) -> str:
     return "".join(shown)
 
 
+def paragraphs(text: str) -> tuple[str, ...]:
+    """Text of several lines as paragraphs: lines that follow each other are one, but those of a list (`- `)."""
+    found: list[str] = []
+    ended = True
+    for line in map(str.strip, text.splitlines()):
+        if line and not ended and not line.startswith("- "):
+            found[-1] = f"{found[-1]} {line}"
+        elif line:
+            found.append(line)
+        ended = not line
+    return tuple(found)
+
+
 def decode(shown: str) -> str:
     """What was received, from what `clean` showed; the marker of a cut text is kept.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import time
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ from adapters.context import AdapterContext
 from adapters.net.tunnel import Tunnel
 from state.config_files.findings import refuse
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate.model import BalancerEntry
+from state.estate.model import BalancerEntry, HandStep
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
 from state.world.readings import BalancerReading, Server
@@ -56,6 +57,20 @@ class HaproxyOptions(BalancerEntry):
             message = "a loopback address: the runtime API has no encryption (waive: {tls: the reason} allows it)"
             refuse(type(self), [(("socket",), self.socket, message)])
         return self
+
+    def read_by_hand(self, backend: str) -> HandStep:
+        return self._by_hand(super().read_by_hand(backend).what, f"show servers state {backend}", "show stat")
+
+    def set_by_hand(self, backend: str, server: str, setting: str) -> HandStep:
+        what = super().set_by_hand(backend, server, setting).what
+        return self._by_hand(what, f"set server {backend}/{server} {setting}")
+
+    def _by_hand(self, what: str, *commands: str) -> HandStep:
+        api = RuntimeApi.of(self.socket)
+        place = api.place if isinstance(api.place, str) else "tcp:{}:{}".format(*api.place)
+        where = f"on {api.host}: " if api.host else ""
+        sent = f"echo {shlex.quote(api.line(*commands).decode())} | socat stdio {shlex.quote(place)}"
+        return HandStep(f"{where}{what}", sent)
 
 
 OPTIONS = HaproxyOptions

@@ -11,7 +11,7 @@ from adapters.context import split_address
 from adapters.net.origin import BaseUrl, Origin
 from state.config_files.findings import Finding, refuse
 from state.estate.addresses import is_loopback, wrong_address
-from state.estate.model import DatabaseEntry, DatabaseNode, Name, SecretRef
+from state.estate.model import DatabaseEntry, DatabaseNode, HandStep, Name, SecretRef
 from state.estate.values import HostName
 
 LONGEST_FOLDER = 80
@@ -78,6 +78,17 @@ class PatroniOptions(DatabaseEntry):
     @property
     def goes_without(self) -> Sequence[str]:
         return ("tls",) if any(self._plain()) else ()
+
+    def read_by_hand(self) -> HandStep:
+        return HandStep(super().read_by_hand().what, f"patronictl list {self.scope}")
+
+    def switch_over_by_hand(self, to: str | None) -> HandStep:
+        chosen = f" --candidate {to}" if to else ""
+        return HandStep(super().switch_over_by_hand(to).what, f"patronictl switchover {self.scope}{chosen}")
+
+    def restart_by_hand(self, node: str) -> HandStep:
+        sent = f"patronictl restart --role replica {self.scope} {node}"
+        return HandStep(super().restart_by_hand(node).what, sent)
 
     @model_validator(mode="after")
     def _certificate_with_its_key(self) -> PatroniOptions:

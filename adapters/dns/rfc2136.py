@@ -20,7 +20,7 @@ from pydantic import Field
 
 from adapters.context import AdapterContext, Polled, split_address
 from state.errors import ReadFailure, Trouble
-from state.estate.model import DnsRecord, Entry, SecretRef, ZoneEntry
+from state.estate.model import DnsRecord, Entry, HandStep, SecretRef, ZoneEntry
 from state.estate.values import HostPort
 from state.world.readings import DnsReading
 
@@ -41,6 +41,14 @@ class Rfc2136Options(ZoneEntry):
 
     servers: tuple[HostPort, ...] = Field(min_length=1)
     key: Key | None = None
+
+    def read_by_hand(self, zone: str, record: str) -> Sequence[HandStep]:
+        kinds = dict.fromkeys(each.type for each in self.records if each.name == record)
+        places = [(server, split_address(server), kind) for server in self.servers for kind in kinds or ("A",)]
+        return [
+            HandStep(f"{server}: {record} {kind}", f"dig +norecurse +short @{host} -p {port} {record}.{zone} {kind}")
+            for server, (host, port), kind in places
+        ]
 
     @property
     def asked(self) -> tuple[str, ...]:

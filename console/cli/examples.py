@@ -33,6 +33,7 @@ EXAMPLES: Mapping[str, str] = {
     "db switchover": "recovery db switchover orders n2 --plan-only",
     "runbook list": "recovery runbook list",
     "runbook show": "recovery runbook show roll-back-release",
+    "runbook new": "recovery runbook new patch-night --from loop",
     "runbook lint": "recovery runbook lint runbooks/drain-server.yaml --estate recovery.yaml",
     "run list": "recovery run list --json",
     "run show": "recovery run show R-7",

@@ -94,19 +94,30 @@ def report(found: Checked, good: str, *, as_json: bool) -> int:
     problems = found.problems
     if as_json:
         told = [asdict(problem) for problem in problems]
-        say_json({"ok": not problems, "problems": told, "runbooks": found.runbooks})
+        notes = list(found.notes)
+        say_json({"ok": not problems, "problems": told, "runbooks": found.runbooks, "notes": notes})
     elif problems:
         for problem in problems:
             complain(neutral(str(problem)))
         complain(counted(len(problems), "problem"))
     else:
         say(f"{good}, {counted(found.runbooks, 'runbook')}")
+        for note in found.notes:
+            say(neutral(f"  {note}"))
     return ExitCode.USAGE if problems else ExitCode.DONE
 
 
 @click.command()
-def schema() -> int:
+@click.option("--runbook", is_flag=True, help="Of a runbook file instead.")
+def schema(runbook: bool) -> int:
     """Print the JSON Schema of an estate file, for completion in editors."""
+    if runbook:
+        from state.changes.registry import change_kinds
+        from state.checks.registry import check_kinds
+        from state.runbooks.schema import runbook_schema
+
+        say_json(runbook_schema(change_kinds(), check_kinds()))
+        return ExitCode.DONE
     from adapters.registry import kinds
     from state.estate.schema import estate_schema
 

@@ -33,6 +33,7 @@ class RunProgress:
     def __init__(self) -> None:
         self._run = ""
         self._steps: dict[str, str] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def news(self, run: RunRow, steps: list[StepRow]) -> list[str]:
         """Lines for everything that changed."""
@@ -46,6 +47,7 @@ class RunProgress:
                 self._steps[step.key] = line
                 took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""
                 lines.append(f"  {step.index + 1}. {step.title}: {line}{took}")
+                lines += self._words(step)
         state = f"{run.id} {run.word}" + (f": {run.message}" if run.message else "")
         if run.question:
             state += f"; it asks: {run.question} ({', '.join(run.options)}); answer with recovery run decide"
@@ -53,6 +55,20 @@ class RunProgress:
             self._run = state
             lines.append(state)
         return lines
+
+    def _words(self, step: StepRow) -> list[str]:
+        """What its author says to people, each once for an instance."""
+        new = [(label, texts) for label, texts in _told_with(step) if texts and (step.key, label) not in self._told]
+        self._told |= {(step.key, label) for label, _ in new}
+        return [f"       {label}: {' '.join(texts)}" for label, texts in new]
+
+
+def _told_with(step: StepRow) -> list[tuple[str, tuple[str, ...]]]:
+    """The author's words that belong to a step as it is now."""
+    if step.state in (StepState.RUNNING, StepState.WAITING):
+        return [("why", step.why), ("look for", step.look_for)]
+    failed = step.state in (StepState.FAILED, StepState.NOT_DONE)
+    return [("if it fails", step.if_it_fails)] if failed else []
 
 
 def steps_of(view: RunbooksView, run: str) -> list[StepRow]:

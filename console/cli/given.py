@@ -6,7 +6,7 @@ this host, on the best candidate, on whichever question is open.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,3 +37,18 @@ def _given(
             f"it is empty; {out}give {parameter.make_metavar(context).strip('[].')}", context, parameter
         )
     return cast(context, value)
+
+
+def named_values(params: Sequence[str]) -> dict[str, str]:
+    """Parameters of a runbook, written `name=value`. Raises UsageError."""
+    values: dict[str, str] = {}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
+        if not value:
+            raise click.UsageError(f"the parameter {name} is empty; leave it out to take its default")
+        if name in values:
+            raise click.UsageError(f"the parameter {name} is given twice")
+        values[name] = value
+    return values

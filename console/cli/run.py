@@ -9,6 +9,7 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.following import follow_run, steps_of, ways_on
+from console.cli.given import named_values
 from console.cli.groups import Listing
 from console.cli.look import SeenView, gather, heading
 from console.cli.numbers import SECONDS
@@ -113,17 +114,7 @@ def _step_lines(steps: list[StepRow]) -> list[str]:
 @acting_options
 def start(estate: str | None, runbook: str, params: tuple[str, ...], manner: Manner) -> int:
     """Start a runbook."""
-    values = {}
-    for param in params:
-        name, equals, value = param.partition("=")
-        if not equals or not name:
-            raise click.UsageError(f"a parameter is written NAME=VALUE, not {param!r}")
-        if not value:
-            raise click.UsageError(f"the parameter {name} is empty; leave it out to take its default")
-        if name in values:
-            raise click.UsageError(f"the parameter {name} is given twice")
-        values[name] = value
-    return act(estate, PlanRunbook(runbook, values), manner)
+    return act(estate, PlanRunbook(runbook, named_values(params)), manner)
 
 
 @run.command()

@@ -31,7 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),
     "traffic": ("console.cli.traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
     "db": ("console.cli.db:db", "Database clusters: show, switchover."),
-    "runbook": ("console.cli.runbook:runbook", "The library of runbooks: list, show, lint."),
+    "runbook": ("console.cli.runbook:runbook", "The library of runbooks: list, show, lint, new."),
     "run": ("console.cli.run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
     "journal": ("console.cli.journal:journal", "What happened: tail, verify, export."),
     "stop": ("console.cli.run:stop_everything", "Start nothing new in any run, at once."),

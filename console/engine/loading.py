@@ -17,6 +17,7 @@ from state.estate.parse import parse_estate
 from state.runbooks.books import calls
 from state.runbooks.model import Runbook
 from state.runbooks.parse import lint_runbook, structure_of
+from state.runbooks.related import unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,16 @@ class Loaded:
     runbooks: Mapping[str, Runbook]
     warnings: Mapping[str, tuple[str, ...]]
     broken: Mapping[str, tuple[Problem, ...]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which runbooks do not apply to this estate, and why."""
+        return tuple(note for name in self.runbooks for note in self.notes_of(name))
+
+    def notes_of(self, name: str) -> tuple[str, ...]:
+        """The same of one of them."""
+        why = unfit(self.runbooks[name], self.estate, self.runbooks)
+        return (f"{name} does not apply here: {why}",) if why else ()
 
 
 def load(estate_file: Path) -> Loaded:
@@ -88,10 +99,11 @@ def _leave_out_callers(found: dict[str, Runbook], broken: dict[str, tuple[Proble
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Every problem that was found, and how many runbooks were looked at."""
+    """Every problem that was found, how many runbooks were looked at, and which of them do not apply here and why."""
 
     problems: tuple[Problem, ...]
     runbooks: int
+    notes: tuple[str, ...] = ()
 
 
 def checked(estate_file: Path) -> Checked:
@@ -101,7 +113,7 @@ def checked(estate_file: Path) -> Checked:
     except ConfigError as error:
         return Checked(error.problems, 0)
     found = tuple(problem for problems in loaded.broken.values() for problem in problems)
-    return Checked(found, len(loaded.runbooks) + len(loaded.broken))
+    return Checked(found, len(loaded.runbooks) + len(loaded.broken), loaded.notes)
 
 
 def checked_runbooks(estate_file: Path) -> Checked:
@@ -118,7 +130,8 @@ def checked_runbook(estate_file: Path, runbook: Path) -> Checked:
     try:
         estate = parse_estate(read_yaml(estate_file), kinds())
         files, _ = _files(estate_file, estate)
-        lint_runbook(read_yaml(runbook), estate, change_kinds(), check_kinds(), _structures(files))
+        books = _structures(files)
+        linted, _ = lint_runbook(read_yaml(runbook), estate, change_kinds(), check_kinds(), books)
     except ConfigError as error:
         return Checked(error.problems, 1)
-    return Checked((), 1)
+    return Checked((), 1, Loaded(estate, {**books, linted.runbook: linted}, {}, {}).notes_of(linted.runbook))

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.changes.hands import switchover_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.changes.sight import describe, look, world_of
 from state.config_files.suggestions import not_found
@@ -195,4 +196,8 @@ def _switchover(args: SwitchoverArgs, estate: Estate, outside: Outside) -> Switc
     return Switchover(ChangeSpec("database.switchover", args.model_dump()), args, estate, database)
 
 
-KINDS = (ChangeKind("database.switchover", "Switch a database over", SwitchoverArgs, Risk.B3, _switchover),)
+KINDS = (
+    ChangeKind(
+        "database.switchover", "Switch a database over", SwitchoverArgs, Risk.B3, _switchover, switchover_by_hand
+    ),
+)

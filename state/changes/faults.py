@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.changes.hands import fault_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import NotFound
@@ -116,6 +117,6 @@ def _lift(args: LiftArgs, estate: Estate, outside: Outside) -> SetFault:
 
 
 KINDS = (
-    ChangeKind("fault.inject", "Inject a fault", InjectArgs, Risk.B1, _inject),
-    ChangeKind("fault.lift", "Lift a fault", LiftArgs, Risk.B1, _lift),
+    ChangeKind("fault.inject", "Inject a fault", InjectArgs, Risk.B1, _inject, fault_by_hand),
+    ChangeKind("fault.lift", "Lift a fault", LiftArgs, Risk.B1, _lift, fault_by_hand),
 )

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from state.api.card import CardWarning, Diff, Rule
 from state.errors import Refusal
-from state.estate.model import Estate
+from state.estate.model import Estate, HandStep
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 
@@ -143,9 +143,18 @@ class Speaks(Protocol):
         """What it has said so far, as lines: cleaned, bounded, without secrets."""
 
 
+Hands = Callable[[Any, Estate], Sequence[HandStep]]
+"""How a change is made without this product, from its arguments."""
+
+
+def none_known(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """No command is known."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeKind:
-    """A registered kind: its name, title, argument model, risk class and builder.
+    """A registered kind: its name, title, argument model, risk class, builder, and how it is made by hand.
 
     `build` raises NotFound when the arguments name something the estate does not have.
     """
@@ -155,3 +164,4 @@ class ChangeKind:
     args: type[BaseModel]
     risk: Risk
     build: Callable[[Any, Estate, Outside], Change]
+    by_hand: Hands = none_known

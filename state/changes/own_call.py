@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from state.api.card import Diff
+from state.changes.hands import call_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.changes.own import OwnArgs, OwnEffect, entry_of, values_for
 from state.errors import EffectUnknown, ReadFailure, Trouble, UnsuitableArgument
@@ -109,4 +110,4 @@ def build(args: CallArgs, estate: Estate, outside: Outside) -> SendCall:
     return SendCall(args, entry, outside.http_calls[args.call], undo)
 
 
-KINDS = (ChangeKind(KIND, "Send a call of the estate", CallArgs, Risk.B3, build),)
+KINDS = (ChangeKind(KIND, "Send a call of the estate", CallArgs, Risk.B3, build, call_by_hand),)

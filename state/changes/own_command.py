@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from state.api.card import Diff
+from state.changes.hands import command_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.changes.own import OwnArgs, OwnEffect, entry_of, values_for
 from state.errors import ReadFailure, Trouble, UnsuitableArgument
@@ -115,4 +116,4 @@ def build(args: CommandArgs, estate: Estate, outside: Outside) -> RunCommand:
     return RunCommand(args, entry, outside.commands[args.command], undo)
 
 
-KINDS = (ChangeKind(KIND, "Run a command of the estate", CommandArgs, Risk.B3, build),)
+KINDS = (ChangeKind(KIND, "Run a command of the estate", CommandArgs, Risk.B3, build, command_by_hand),)

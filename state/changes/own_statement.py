@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from state.api.card import Diff
+from state.changes.hands import statement_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.changes.own import OwnArgs, OwnEffect, entry_of, values_for
 from state.estate.arguments import filled
@@ -82,4 +83,4 @@ def build(args: StatementArgs, estate: Estate, outside: Outside) -> RunStatement
     return RunStatement(args, entry, target, cluster, undo)
 
 
-KINDS = (ChangeKind(KIND, "Run a statement of the estate", StatementArgs, Risk.B3, build),)
+KINDS = (ChangeKind(KIND, "Run a statement of the estate", StatementArgs, Risk.B3, build, statement_by_hand),)

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.changes.hands import restart_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.changes.sight import Sight, describe, look, world_of
 from state.config_files.suggestions import not_found
@@ -154,4 +155,6 @@ def _restart(args: RestartArgs, estate: Estate, outside: Outside) -> Restart:
     return Restart(ChangeSpec("database.restart", args.model_dump()), args, estate, database)
 
 
-KINDS = (ChangeKind("database.restart", "Restart PostgreSQL of a standby", RestartArgs, Risk.B2, _restart),)
+KINDS = (
+    ChangeKind("database.restart", "Restart PostgreSQL of a standby", RestartArgs, Risk.B2, _restart, restart_by_hand),
+)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.changes.hands import drain_by_hand, flip_by_hand, maint_by_hand, ready_by_hand, weight_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
@@ -381,9 +382,23 @@ def _flip(args: FlipArgs, estate: Estate, outside: Outside) -> Flip:
 
 
 KINDS = (
-    ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight),
-    ChangeKind("server.drain", "Drain a server", ServerArgs, Risk.B1, _state("server.drain", "drain")),
-    ChangeKind("server.maint", "Put a server into maintenance", ServerArgs, Risk.B1, _state("server.maint", "maint")),
-    ChangeKind("server.ready", "Return a server to rotation", ServerArgs, Risk.B1, _state("server.ready", "ready")),
-    ChangeKind("backend.flip", "Flip a backend to another colour", FlipArgs, Risk.B2, _flip),
+    ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight, weight_by_hand),
+    ChangeKind("server.drain", "Drain a server", ServerArgs, Risk.B1, _state("server.drain", "drain"), drain_by_hand),
+    ChangeKind(
+        "server.maint",
+        "Put a server into maintenance",
+        ServerArgs,
+        Risk.B1,
+        _state("server.maint", "maint"),
+        maint_by_hand,
+    ),
+    ChangeKind(
+        "server.ready",
+        "Return a server to rotation",
+        ServerArgs,
+        Risk.B1,
+        _state("server.ready", "ready"),
+        ready_by_hand,
+    ),
+    ChangeKind("backend.flip", "Flip a backend to another colour", FlipArgs, Risk.B2, _flip, flip_by_hand),
 )

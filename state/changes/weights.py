@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from state.api.card import Diff
+from state.changes.hands import weights_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.changes.traffic import BackendArgs, BackendChange, balancer_of, shape
 from state.errors import EffectRefused, EffectUnknown
@@ -90,4 +91,6 @@ def _weights(args: WeightsArgs, estate: Estate, outside: Outside) -> SetWeights:
     return SetWeights(spec, args, estate, balancer_of(outside, args.balancer))
 
 
-KINDS = (ChangeKind("backend.weights", "Set the weights of a backend", WeightsArgs, Risk.B2, _weights),)
+KINDS = (
+    ChangeKind("backend.weights", "Set the weights of a backend", WeightsArgs, Risk.B2, _weights, weights_by_hand),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from state.checks.hands import alerts_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.estate.model import Estate, Name
 from state.estate.severities import known_severities
@@ -27,4 +28,4 @@ def no_alerts(args: NoAlerts, world: World, estate: Estate, now_mono: float) -> 
     return answered(verdict.health is Health.PASS, verdict.message)
 
 
-KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts, ("monitors",)),)
+KINDS = (CheckKind("alerts.none", "no alert fires", NoAlerts, no_alerts, ("monitors",), by_hand=alerts_by_hand),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from state.checks.hands import database_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
 from state.estate.model import Bytes, Estate, Name
@@ -143,8 +144,12 @@ def _votes(cluster: ClusterVerdict) -> list[str]:
 
 
 KINDS = (
-    CheckKind("database.one-primary", "exactly one node accepts writes", OneDatabase, one_primary),
-    CheckKind("database.caught-up", "standbys have applied the primary's WAL", CaughtUp, caught_up),
-    CheckKind("database.leader", "node leads the cluster", Leader, leader),
-    CheckKind("database.streaming", "every standby streams", OneDatabase, streaming),
+    CheckKind(
+        "database.one-primary", "exactly one node accepts writes", OneDatabase, one_primary, by_hand=database_by_hand
+    ),
+    CheckKind(
+        "database.caught-up", "standbys have applied the primary's WAL", CaughtUp, caught_up, by_hand=database_by_hand
+    ),
+    CheckKind("database.leader", "node leads the cluster", Leader, leader, by_hand=database_by_hand),
+    CheckKind("database.streaming", "every standby streams", OneDatabase, streaming, by_hand=database_by_hand),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from state.checks.hands import dns_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name
@@ -47,4 +48,6 @@ def answers_as_expected(args: RecordArgs, world: World, estate: Estate, now_mono
     return answered(True, *evidence)
 
 
-KINDS = (CheckKind("dns.answers", "every server answers as expected", RecordArgs, answers_as_expected),)
+KINDS = (
+    CheckKind("dns.answers", "every server answers as expected", RecordArgs, answers_as_expected, by_hand=dns_by_hand),
+)

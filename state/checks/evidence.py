@@ -6,6 +6,7 @@ the evidence still has the other parts. A run keeps the evidence in the journal.
 
 from __future__ import annotations
 
+from state.checks.hands import database_by_hand, recorded_alerts_by_hand, service_by_hand, traffic_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, unknown
 from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name
@@ -171,8 +172,12 @@ def _recorded(complete: bool, lines: list[str]) -> Answer:
 
 
 KINDS = (
-    CheckKind("evidence.database", "state of a database, recorded", RecordedDatabase, database),
-    CheckKind("evidence.backend", "state of a backend, recorded", RecordedBackend, backend),
-    CheckKind("evidence.service", "figures of a service, recorded", RecordedService, service, ("monitors",)),
-    CheckKind("evidence.alerts", "alerts, recorded", RecordedAlerts, alerts, ("monitors",)),
+    CheckKind(
+        "evidence.database", "state of a database, recorded", RecordedDatabase, database, by_hand=database_by_hand
+    ),
+    CheckKind("evidence.backend", "state of a backend, recorded", RecordedBackend, backend, by_hand=traffic_by_hand),
+    CheckKind(
+        "evidence.service", "figures of a service, recorded", RecordedService, service, ("monitors",), service_by_hand
+    ),
+    CheckKind("evidence.alerts", "alerts, recorded", RecordedAlerts, alerts, ("monitors",), recorded_alerts_by_hand),
 )

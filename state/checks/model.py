@@ -6,13 +6,13 @@ change accepts only readings younger than the step: see `ask`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from state.estate.model import Estate
+from state.estate.model import Estate, HandStep
 from state.health import Health
 from state.verdicts.evidence import younger_than
 from state.world.world import World
@@ -37,7 +37,8 @@ class CheckKind:
     """A registered kind: name, title, argument model, and the pure function over (args, world, estate, now).
 
     The function gets a world with only the readings that count. Names the estate does not have raise NotFound.
-    `reads` are the sections of the estate that it reads besides what its arguments name.
+    `reads` are the sections of the estate that it reads besides what its arguments name. `by_hand` is how it is read
+    without this product.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class CheckKind:
     args: type[CheckArgs]
     judge: Callable[[Any, World, Estate, float], Answer]
     reads: tuple[str, ...] = ()
+    by_hand: Callable[[Any, Estate], Sequence[HandStep]] = lambda _args, _estate: ()
 
     def ask(
         self, args: BaseModel, world: World, estate: Estate, now_mono: float, not_before_mono: float = float("-inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from state.checks.hands import service_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name, Ratio
@@ -68,6 +69,15 @@ def _known(estate: Estate, service: str) -> None:
 
 
 KINDS = (
-    CheckKind("service.healthy", "service within its objectives", Healthy, healthy, ("monitors",)),
-    CheckKind("service.errors-below", "service answers with few errors", ErrorsBelow, errors_below, ("monitors",)),
+    CheckKind(
+        "service.healthy", "service within its objectives", Healthy, healthy, ("monitors",), by_hand=service_by_hand
+    ),
+    CheckKind(
+        "service.errors-below",
+        "service answers with few errors",
+        ErrorsBelow,
+        errors_below,
+        ("monitors",),
+        by_hand=service_by_hand,
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from state.checks.hands import traffic_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name
@@ -101,8 +102,10 @@ def _describe(server: Server) -> str:
 
 
 KINDS = (
-    CheckKind("server.serving", "server takes traffic", OneServer, serving),
-    CheckKind("server.drained", "server takes no new connections and is empty", Drained, drained),
-    CheckKind("backend.floor", "enough servers serve", Floor, floor),
-    CheckKind("backend.active", "one server takes all traffic", OneServer, active),
+    CheckKind("server.serving", "server takes traffic", OneServer, serving, by_hand=traffic_by_hand),
+    CheckKind(
+        "server.drained", "server takes no new connections and is empty", Drained, drained, by_hand=traffic_by_hand
+    ),
+    CheckKind("backend.floor", "enough servers serve", Floor, floor, by_hand=traffic_by_hand),
+    CheckKind("backend.active", "one server takes all traffic", OneServer, active, by_hand=traffic_by_hand),
 )

@@ -7,7 +7,7 @@ sizes bytes, ratios 0 to 1. An entry with a `kind` is an instance of that adapte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
@@ -134,6 +134,13 @@ class DatabaseNode(Entry):
     site: SiteName
 
 
+class HandStep(NamedTuple):
+    """How something is done or read without this product: what, and the command, empty where none is known."""
+
+    what: str
+    command: str = ""
+
+
 class DatabaseEntry(Adapted):
     """A replicated database cluster under a manager, and the bytes of data it may lose.
 
@@ -146,12 +153,32 @@ class DatabaseEntry(Adapted):
     frontends: Mapping[Name, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
 
+    def read_by_hand(self) -> HandStep:
+        """How its members, their roles and their lag are read."""
+        return HandStep("ask the manager of the cluster for its members, their roles and their lag")
+
+    def switch_over_by_hand(self, to: str | None) -> HandStep:
+        """How its leader role is handed over."""
+        return HandStep(f"hand the leader role to {to or 'the best candidate'} with the cluster's own manager")
+
+    def restart_by_hand(self, node: str) -> HandStep:
+        """How a person restarts the server of a standby."""
+        return HandStep(f"restart PostgreSQL of {node}, which must be a standby, with the cluster's own manager")
+
 
 class BalancerEntry(Adapted):
     """A load balancer."""
 
     section = "balancers"
     site: SiteName
+
+    def read_by_hand(self, backend: str) -> HandStep:
+        """How the servers of a backend are read: state, weight, sessions."""
+        return HandStep(f"look at the servers of {backend}: state, weight and sessions")
+
+    def set_by_hand(self, backend: str, server: str, setting: str) -> HandStep:
+        """How a server is set: `weight 50`, `state drain`."""
+        return HandStep(f"set {server} of {backend} to {setting}")
 
 
 class ProbeEntry(Entry):
@@ -196,6 +223,10 @@ class ZoneEntry(Adapted):
 
     section = "zones"
     records: tuple[DnsRecord, ...] = ()
+
+    def read_by_hand(self, zone: str, record: str) -> Sequence[HandStep]:
+        """How a record is read at every server."""
+        return [HandStep(f"ask every server of {zone} for {record}")]
 
     @property
     def asked(self) -> tuple[str, ...]:

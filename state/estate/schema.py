@@ -33,7 +33,7 @@ _QUANTITIES: dict[Any, JsonSchemaValue] = {
 }
 
 
-class _AsWritten(GenerateJsonSchema):
+class AsWritten(GenerateJsonSchema):
     """Quantities as people write them; defaults of quantities are in base units and left out."""
 
     def function_before_schema(self, schema: BeforeValidatorFunctionSchema) -> JsonSchemaValue:
@@ -44,26 +44,28 @@ class _AsWritten(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
 def estate_schema(kinds: Kinds) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of an estate file with the options of these adapters."""
-    schema = Estate.model_json_schema(schema_generator=_AsWritten)
+    schema = Estate.model_json_schema(schema_generator=AsWritten)
     definitions = schema["$defs"]
     for common in ADAPTED.values():
         variants = list(_variants(common.section, kinds, definitions))
         if variants:
             description = definitions[common.__name__].get("description", "")
             definitions[common.__name__] = {"description": description, "oneOf": variants}
-    tidy: dict[str, Any] = _tidy(schema)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **tidy}
+    return {"$schema": DRAFT, **tidy(schema)}
 
 
-def _tidy(node: Any) -> Any:
+def tidy(node: Any) -> Any:
     """Without limits in base units, which do not apply to text; keys of mappings must be names."""
     if isinstance(node, list):
-        return [_tidy(item) for item in node]
+        return [tidy(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {k: _tidy(v) for k, v in node.items() if not (k in {"gt", "ge", "lt", "le"} and isinstance(v, int | float))}
+    kept = {k: tidy(v) for k, v in node.items() if not (k in {"gt", "ge", "lt", "le"} and isinstance(v, int | float))}
     return {**kept, "additionalProperties": False} if "patternProperties" in kept else kept
 
 
@@ -73,7 +75,7 @@ def _variants(section: str, kinds: Kinds, definitions: dict[str, Any]) -> Iterat
         if role != section:
             continue
         prefix = f"{section}-{kind}-"
-        entry = model.model_json_schema(schema_generator=_AsWritten, ref_template=f"#/$defs/{prefix}{{model}}")
+        entry = model.model_json_schema(schema_generator=AsWritten, ref_template=f"#/$defs/{prefix}{{model}}")
         definitions.update({prefix + name: value for name, value in entry.pop("$defs", {}).items()})
         entry["properties"]["kind"] = {"const": kind}
         del entry["title"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,10 +16,11 @@ from state.planning.plan import Draft
 from state.runbooks.books import whole, whole_hash
 from state.runbooks.expand import Concrete, expand
 from state.runbooks.model import Runbook
+from state.runbooks.outline import outline, outline_lines, words_of
 from state.runbooks.params import substitute
 from state.runbooks.related import any_node, candidates, default_of, followed, initial, led_by, related, unfit
 from state.runbooks.scope import Leaders, Scope
-from state.runbooks.steps import Step, placed
+from state.runbooks.steps import placed
 from state.runs.steps import PlannedStep
 
 
@@ -76,6 +77,7 @@ class Library:
 
     def _row(self, name: str, runbook: Runbook) -> RunbookRow:
         steps = [s for _, s in placed(runbook.steps) if not s.inner]
+        outlined = list(outline_lines(runbook.steps))
         every = [s for s in whole(runbook, self._runbooks) if s.kind == "change"]
         return RunbookRow(
             name=name,
@@ -86,7 +88,8 @@ class Library:
             params=tuple(self._param(p, runbook) for p in runbook.params),
             lint="",
             last="never run",
-            outline=tuple(outline_lines(runbook.steps)),
+            outline=tuple(line for line, _ in outlined),
+            words=tuple(words_of(step) for _, step in outlined),
             warnings=self._warnings.get(name, ()),
             acts=tuple(dict.fromkeys(s.what for s in every)),
             applies=unfit(runbook, self._estate, self._runbooks),
@@ -172,30 +175,6 @@ def _planned(concrete: Concrete, index: int) -> PlannedStep:
         look_for=look_for,
         if_it_fails=if_it_fails,
     )
-
-
-def outline(step: Step) -> str:
-    """One step in a line."""
-    if step.title:
-        return step.title
-    if step.kind == "wait":
-        return f"wait {step.limit:.0f} s"
-    if step.decide is not None:
-        return step.decide.question
-    if step.each is not None:
-        return f"for each of {step.each if isinstance(step.each, str) else ', '.join(map(str, step.each))}"
-    if step.runbook is not None:
-        return f"as in {step.runbook}"
-    return f"{step.what} " + " ".join(str(v) for v in step.args.values() if v is not None)
-
-
-def outline_lines(steps: Sequence[Step], indent: str = "") -> Iterator[str]:
-    """Every step in a line, those inside another one below it."""
-    for step in steps:
-        asked = f", if {step.when.check}" if step.when is not None else ""
-        if not step.parallel:
-            yield f"{indent}{outline(step)}{asked}"
-        yield from outline_lines(step.inner, f"{indent}  " if step.steps else indent)
 
 
 def _titled(runbook: Runbook, params: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.runs.offers import offers
+from state.text import paragraphs
 from state.views.context import Contribution, ViewContext
 from state.views.waiting import waiting_runs
 
@@ -107,9 +108,9 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         samples=planned.samples if planned.do == "check" else 0,
         question=planned.question if step.asks else "",
         options=tuple(planned.answers) if step.asks else (),
-        why="" if run.ended else planned.why,
-        look_for="" if run.ended else planned.look_for,
-        if_it_fails="" if run.ended else planned.if_it_fails,
+        why=() if run.ended else paragraphs(planned.why),
+        look_for=() if run.ended else paragraphs(planned.look_for),
+        if_it_fails=() if run.ended else paragraphs(planned.if_it_fails),
         output=step.said,
     )
 

@@ -125,8 +125,9 @@ ELSEWHERE = {
     "demo": "tests/lab/test_lab_bonds.py",
     "console": "tests/terminal/test_console.py",
     "bridge": "tests/scenarios/test_cli_host.py",
+    "runbook new": "tests/unit/test_runbook_files_made.py",
 }
-"""Verbs that start, end or carry processes: where these are tested."""
+"""Verbs that start, end or carry processes, or write files: where these are tested."""
 CELLS = [(name, column) for name, row in MATRIX.items() for column in row.codes]
 
 

@@ -257,6 +257,11 @@ def traffic(mono: float, wall: float) -> TrafficView:
     )  # fmt: skip
 
 
+WHY = ("Both sites serve blue now. Only a person can tell whether that was the cause: figures lag by their window.",)
+LOOK_FOR = ("checkout below 1 % on Overview for a minute.", "- no new kind of alert")
+IF_IT_FAILS = ("Answer no: the traffic goes back to green. Then look at what checkout needs before anything else.",)
+
+
 def runbooks(mono: float, wall: float) -> RunbooksView:
     started = wall - 75
     run = RunRow(
@@ -285,7 +290,8 @@ def runbooks(mono: float, wall: float) -> RunbooksView:
         step("r-41", 2, "shift-traffic", StepState.DONE, "blue 0 → 100, green 100 → 0",
              evidence=("read back 1: blue weight 100", "read back 2 after 2 s: blue weight 100")),
         step("r-41", 3, "judge", StepState.WAITING, "a person decides", kind="decision",
-             question="Did the error ratio fall?", options=("yes", "no")),
+             question="Did the error ratio fall?", options=("yes", "no"), why=WHY, look_for=LOOK_FOR,
+             if_it_fails=IF_IT_FAILS),
         step("r-41", 4, "drain-green", StepState.PENDING),
         step("r-40", 1, "check-standby", StepState.DONE, "n2 is 0 B behind", kind="check"),
         step("r-40", 2, "promote", StepState.UNKNOWN, "no answer within 10 s; reading the target"),

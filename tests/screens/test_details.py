@@ -267,3 +267,25 @@ async def test_of_a_lost_engine_it_is_not_said_that_there_is_nothing() -> None:
         st.app._announce()
         await st.until(lambda: "no run is open" not in st.text, "the claim gone")
         await st.sees("not known: engine lost")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_words_of_the_step_at_work_are_beside_it_whole(size: tuple[int, int]) -> None:
+    async with stage(size=size) as st:
+        await st.press("3")
+        await st.sees("judge  waiting", "why", "look for", "- no new kind of alert", "if fails", "Answer no", "else.")
+        view = st.front.view("runbooks")
+        ended = {key: replace(step, why=(), look_for=(), if_it_fails=()) for key, step in view.steps.items()}
+        st.front.show("runbooks", replace(view, steps=ended))
+        await st.until(lambda: "figures lag" not in st.text, "the words are gone with the run")
+
+
+async def test_what_does_not_apply_says_why_and_cannot_be_started() -> None:
+    async with stage(size=(120, 40)) as st:
+        view = st.front.view("runbooks")
+        row = replace(view.library["rollback-release"], applies="the estate has no service")
+        st.front.show("runbooks", replace(view, library={"rollback-release": row}, runs={}, steps={}, order=()))
+        await st.press("3")
+        await st.sees("not here", "it does not apply to this estate: the estate has no service")
+        await st.press("s")
+        await st.sees("rollback-release does not apply to this estate")

@@ -12,8 +12,11 @@ import pytest
 
 from adapters.files.read import read_yaml
 from adapters.registry import kinds
+from state.changes.registry import change_kinds
+from state.checks.registry import check_kinds
 from state.estate.parse import parse_estate
 from state.estate.schema import estate_schema
+from state.runbooks.schema import runbook_schema
 
 CONFIG = Path(__file__).parents[2] / "config"
 TYPES: dict[str, Any] = {
@@ -35,6 +38,9 @@ class Checker:
             if key in schema and not fits(sum(not [*self.errors(each, value)] for each in schema[key])):
                 yield f"{path} {key}"
         yield from (f"{path} {rule}" for rule, holds in self.scalar_rules(schema, value) if not holds)
+        for each in schema.get("allOf", ()):
+            if not [*self.errors(each["if"], value)]:
+                yield from self.errors(each["then"], value, path)
         if isinstance(value, dict):
             yield from self.object_errors(schema, value, path)
         if isinstance(value, list) and isinstance(schema.get("items"), dict):
@@ -103,6 +109,42 @@ def test_mistakes_show_while_typing(
     assert finding in [*Checker(schema).errors(schema, data)]
 
 
-def test_every_reference_leads_somewhere(schema: dict[str, Any]) -> None:
-    named = set(re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema)))
-    assert named <= set(schema["$defs"])
+@pytest.fixture(scope="module")
+def of_runbooks() -> dict[str, Any]:
+    return runbook_schema(change_kinds(), check_kinds())
+
+
+def test_the_shipped_schema_of_runbooks_is_current(of_runbooks: dict[str, Any]) -> None:
+    shipped = (CONFIG / "runbook.schema.json").read_text()
+    wanted = "write it anew with: recovery schema --runbook > config/runbook.schema.json"
+    assert json.loads(shipped) == of_runbooks, wanted
+
+
+@pytest.mark.parametrize("path", sorted((CONFIG / "runbooks").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_runbooks_are_valid(of_runbooks: dict[str, Any], path: Path) -> None:
+    assert [*Checker(of_runbooks).errors(of_runbooks, read_yaml(path).data)] == []
+
+
+@pytest.mark.parametrize(
+    ("step", "finding"),
+    [
+        ({"id": "a", "check": "service.healty"}, ".check enum"),
+        ({"id": "a", "check": "service.healthy", "with": {"servce": "x"}}, ".with.servce unknown"),
+        ({"id": "a", "change": "server.weight", "with": {"balancer": "b", "weight": "many"}}, ".with.weight anyOf"),
+        ({"id": "a", "wait": 5}, ".wait anyOf"),
+        ({"id": "a", "wate": "5s"}, ".wate unknown"),
+        ({"id": "a", "each": ["x"], "steps": [{"id": "b", "check": "nothing"}]}, ".check enum"),
+        ({"id": "a", "wait": "5s", "when": {"check": "service.healthy", "with": {"x": 1}}}, ".when"),
+    ],
+)
+def test_mistakes_in_runbooks_show_while_typing(
+    of_runbooks: dict[str, Any], step: dict[str, Any], finding: str
+) -> None:
+    found = [*Checker(of_runbooks).errors(of_runbooks, {"runbook": "r", "title": "R", "steps": [step]})]
+    assert any(finding in each for each in found), found
+
+
+def test_every_reference_leads_somewhere(schema: dict[str, Any], of_runbooks: dict[str, Any]) -> None:
+    for each in (schema, of_runbooks):
+        named = set(re.findall(r'"#/\$defs/([^"]+)"', json.dumps(each)))
+        assert named <= set(each["$defs"])

@@ -134,6 +134,8 @@ class StartRun(Effect):
     def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, RunbookRow):
             return "select a runbook in the library first (Tab)"
+        if ctx.row.applies:
+            return f"{ctx.row.name} does not apply to this estate: {ctx.row.applies}"
         return f"the runbook is invalid: {ctx.row.lint}" if ctx.row.lint else None
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:

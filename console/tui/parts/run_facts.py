@@ -11,10 +11,18 @@ from state.api.run_states import StepState, UndoState
 from state.api.views.runbooks import RunbookRow, RunRow, StepRow
 from state.units import clock, megabytes, utc, utc_date
 
+AT_WORK = frozenset({StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN})
+HELD = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
+
 
 def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
-    """The state of a run, and the messages of its steps, newest first."""
-    told: list[Row] = [joined((f"{row.id} {row.title}", "bold"))]
+    """What its author says to the step it is at; the state of a run, and the messages of its steps, newest first."""
+    mine = [s for s in steps if s.run == row.id]
+    told: list[Row] = []
+    now = current_step(row, mine)
+    if now is not None and (words := words_of(now)):
+        told += [joined((now.title or now.step, "bold"), (f"  {now.state.value}", MUTED)), *words]
+    told.append(joined((f"{row.id} {row.title}", "bold")))
     if row.question:
         told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
     told += [
@@ -24,11 +32,35 @@ def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
         fact("started", f"{utc_date(row.started_at)} by {row.actor}"),
         fact("runbook", f"{row.runbook} {row.hash[:8]} for {row.service or 'no service'}"),
     ]
-    begun = [s for s in steps if s.run == row.id and s.started_at and s.state is not StepState.PENDING]
+    begun = [s for s in mine if s.started_at and s.state is not StepState.PENDING]
     for step in sorted(begun, key=lambda step: step.started_at or 0.0, reverse=True):
         message = "; ".join(part for part in (measured(step), step.message, *step.evidence) if part)
         told.append(fact(utc(step.started_at or 0.0), f"{step.step} {step.state.value}: {message}"))
     return told
+
+
+def current_step(run: RunRow, steps: Iterable[StepRow]) -> StepRow | None:
+    """The step that a run is at: what moves or waits, else what holds it, else what comes next."""
+    ordered = sorted(steps, key=lambda step: (step.index, step.instance))
+    held = run.steps_of.get("retry", ())
+    at_work = (step for step in ordered if step.state in AT_WORK)
+    holding = (step for step in ordered if step.name in held)
+    ahead = (step for step in ordered if step.state is StepState.PENDING)
+    return next((step for found in (at_work, holding, ahead) for step in found), None)
+
+
+def words_of(step: StepRow) -> list[Row]:
+    """What its author says to the person beside it; when it did not succeed, first what to do then."""
+    failed = step.state in HELD
+    told = [
+        ("why", step.why, ""),
+        ("look for", step.look_for, ""),
+        ("if fails", step.if_it_fails, WARN if failed else ""),
+    ]
+    rows: list[Row] = []
+    for label, texts, style in reversed(told) if failed else told:
+        rows += [fact(label if not place else "", text, style) for place, text in enumerate(texts)]
+    return rows
 
 
 def _undo(row: RunRow) -> list[Row]:
@@ -48,6 +80,7 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
     """The state of a step, and all of its evidence."""
     head = joined((row.title or row.step, "bold"), (f"  {row.kind}, owner {row.owner or 'none'}", MUTED))
     told: list[Row] = [head, fact("state", f"{row.state.value}: {row.message}" if row.message else row.state.value)]
+    told += words_of(row)
     if loss := lost(row):
         told.append(fact("measured", loss))
     told += [fact("evidence", message) for message in row.evidence]
@@ -88,8 +121,10 @@ def runbook_detail(row: RunbookRow) -> list[Row]:
     ]
     if row.lint:
         told.append(fact("refused", row.lint, FAIL))
+    if row.applies:
+        told.append(fact("not here", f"it does not apply to this estate: {row.applies}"))
     told += [fact("warning", message, WARN) for message in row.warnings]
-    if not row.lint:
+    if not (row.lint or row.applies):
         told.append(fact("start", "s asks for the parameters, then shows what would happen"))
     told.append(fact("last run", row.last or "never"))
     for param in row.params:

@@ -14,7 +14,15 @@ from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.mirror import Touched
 from console.tui.parts.facts import Row
 from console.tui.parts.feed import Feed
-from console.tui.parts.run_facts import in_a_row, measured, run_detail, runbook_detail, step_detail
+from console.tui.parts.run_facts import (
+    current_step,
+    in_a_row,
+    measured,
+    run_detail,
+    runbook_detail,
+    step_detail,
+    words_of,
+)
 from console.tui.screens.base import Detail, MainScreen
 from console.tui.store import FRESH, Age
 from console.tui.text import cell, joined, state_text
@@ -61,7 +69,9 @@ class RunbooksScreen(MainScreen):
     RunbooksScreen #runs { height: 5; }
     RunbooksScreen #steps { height: 1fr; min-height: 4; }
     RunbooksScreen #bottom { height: 7; }
+    RunbooksScreen.-guided #bottom { height: 10; }
     RunbooksScreen.-tall #bottom { height: 12; }
+    RunbooksScreen.-guided #library { width: 24; }
     RunbooksScreen #library { width: 34; height: 1fr; }
     RunbooksScreen #bottom Detail { width: 1fr; height: 1fr; }
     RunbooksScreen.-wide #library { width: 1fr; }
@@ -140,6 +150,8 @@ class RunbooksScreen(MainScreen):
         self.steps.show(order, None if name != self._run_shown else touched)
         self._run_shown = name
         self._follow(order)
+        now = current_step(run, order.values()) if run is not None else None
+        self.set_class(now is not None and bool(words_of(now)), "-guided")
         self.steps.table.set_empty("this run has no steps yet" if run else "no run is selected")
         note = self._progress(run) if run is not None else cell("")
         self.steps.table.set_title(f"Steps of {name}" if name else "Steps", note)
@@ -230,6 +242,8 @@ class RunbooksScreen(MainScreen):
     def _runbook(self, key: str, row: RunbookRow, _age: Age) -> TableRow:
         sign = state_text("refused" if row.lint else "warn" if row.warnings else "ok", self.glyphs)
         message = cell(row.lint, FAIL) if row.lint else cell(row.title)
+        if row.applies:
+            sign, message = cell("not here", MUTED), cell(f"not here: {row.applies}", MUTED)
         return TableRow(
             key,
             (

@@ -43,7 +43,7 @@ class RunbookRow:
     """One runbook of the library with its pinned hash. `lint` not empty = why it cannot be started.
 
     `acts` are the kinds of its changes, also in the runbooks inside it. `applies` not empty = why this estate has
-    nothing for it: that is no mistake in the file.
+    nothing for it: that is no mistake in the file. `words` are the author's words to each line of `outline`.
     """
 
     name: str
@@ -58,6 +58,7 @@ class RunbookRow:
     warnings: tuple[str, ...] = ()
     acts: tuple[str, ...] = ()
     applies: str = ""
+    words: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ class StepRow:
     """One step instance of a run: `evidence` is what was read, as text; `figures` what was measured (bytes).
 
     `timeout` is its limit in seconds; of a check, `passes` were in a row and `samples` are needed. `question` and
-    `options` are of a decision that waits. `why`, `look_for` and `if_it_fails` are its author's words, of runs that
-    have not ended. `output` is what the target of a change said, the newest last.
+    `options` are of a decision that waits. `why`, `look_for` and `if_it_fails` are its author's words, one text a
+    paragraph, of runs that have not ended. `output` is what the target of a change said, the newest last.
     """
 
     key: str
@@ -133,9 +134,9 @@ class StepRow:
     samples: int = 0
     question: str = ""
     options: tuple[str, ...] = ()
-    why: str = ""
-    look_for: str = ""
-    if_it_fails: str = ""
+    why: tuple[str, ...] = ()
+    look_for: tuple[str, ...] = ()
+    if_it_fails: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
 
     @property

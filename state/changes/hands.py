@@ -1,0 +1,98 @@
+"""How each change is made without this product: for the page that a person follows when the console is down."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from state.estate.arguments import filled
+from state.estate.model import Estate, HandStep
+from state.estate.own import LOCAL
+
+
+def weight_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """One server's weight."""
+    return _set(args, estate, {args.server: f"weight {args.weight}"})
+
+
+def drain_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """Out of rotation."""
+    return _set(args, estate, {args.server: "state drain"})
+
+
+def maint_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """Out of all traffic."""
+    return _set(args, estate, {args.server: "state maint"})
+
+
+def ready_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """Back into rotation."""
+    return _set(args, estate, {args.server: "state ready"})
+
+
+def flip_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """First the destination takes traffic, then the others get none; those that the estate does not name are read."""
+    traffic = [s.traffic for s in estate.services.values() if s.traffic and s.traffic.backend == args.backend]
+    others = dict.fromkeys(colour for each in traffic for colour in each.colours if colour != args.to)
+    look = estate.balancers[args.balancer].read_by_hand(args.backend)
+    first = _set(args, estate, {args.to: "weight 100"})
+    rest = _set(args, estate, dict.fromkeys(others, "weight 0"))
+    check = HandStep(f"{look.what}: {args.to} must be up before the others lose their weight", look.command)
+    return [*first, check, *(rest or [HandStep("set every other server to weight 0")])]
+
+
+def weights_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """Each weight of its own, the highest first."""
+    ordered = sorted(args.weights.items(), key=lambda pair: -pair[1])
+    return _set(args, estate, {server: f"weight {weight}" for server, weight in ordered})
+
+
+def switchover_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """Members first: a switchover is for a cluster that is well."""
+    entry = estate.databases[args.database]
+    return [entry.read_by_hand(), entry.switch_over_by_hand(args.to)]
+
+
+def restart_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """Members first: only a standby is restarted."""
+    entry = estate.databases[args.database]
+    return [entry.read_by_hand(), entry.restart_by_hand(args.node)]
+
+
+def command_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """The command as a shell takes it, with the values that are known; and the one that reads."""
+    entry = estate.commands[args.command]
+    where = "here, as the engine's account" if entry.on == LOCAL else f"on {entry.on}"
+    given = {**{name: f"${{{name}}}" for name in entry.params}, **args.args}
+    steps = [HandStep(f"run {args.command} {where}", shlex.join(str(filled(text, given)) for text in entry.argv))]
+    if entry.read is not None:
+        read = shlex.join(str(filled(text, given)) for text in entry.read.argv)
+        done = ", ".join(str(code) for code in entry.read.done)
+        proven = "its output must differ from before" if entry.read.changed else f"it is done at exit code {done}"
+        steps.append(HandStep(f"read what is so: {proven}", read))
+    return steps
+
+
+def call_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """What is sent, and where to; credentials are not shown."""
+    entry = estate.http_calls[args.call]
+    return [
+        HandStep(f"send {entry.method} {entry.url} with its headers and body as {args.call} of the estate has them")
+    ]
+
+
+def statement_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """The statement, in one transaction at the primary."""
+    entry = estate.sql_calls[args.statement]
+    return [HandStep(f"at the primary of {entry.database}, in one transaction: {entry.statement}")]
+
+
+def fault_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """Laboratories only."""
+    return [HandStep(f"in the laboratory: fault {args.fault}")]
+
+
+def _set(args: Any, estate: Estate, settings: Mapping[str, str]) -> list[HandStep]:
+    balancer = estate.balancers[args.balancer]
+    return [balancer.set_by_hand(args.backend, server, setting) for server, setting in settings.items()]
