@@ -227,12 +227,27 @@ class SshConnections:
 
 
 def private_folder() -> Path:
-    """A new folder of this account alone, in the runtime folder where there is one."""
+    """A new folder of this account alone, in the runtime folder where there is one. What processes left that are gone
+    is removed."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     parent = runtime if runtime and os.access(runtime, os.W_OK) and len(runtime) < 50 else None
-    folder = Path(tempfile.mkdtemp(prefix="recovery-ssh-", dir=parent))
+    for left in Path(parent or tempfile.gettempdir()).glob("recovery-ssh-*-*"):
+        owner = left.name.split("-")[2]  # a process that was killed could not remove it
+        if owner.isdecimal() and left.stat().st_uid == os.geteuid() and not _lives(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"recovery-ssh-{os.getpid()}-", dir=parent))
     folder.chmod(stat.S_IRWXU)
     return folder
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _options(said: Sequence[str]) -> list[str]:

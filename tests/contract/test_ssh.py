@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -151,3 +152,18 @@ async def test_the_folder_is_private_and_gone_afterwards(connections: SshConnect
     assert folder.stat().st_mode & 0o777 == 0o700
     await connections.close()
     assert not folder.exists()
+
+
+async def test_what_a_killed_process_left_is_removed_by_the_next_one(
+    connections: SshConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        left, kept = (Path(runtime, f"recovery-ssh-{pid}-x") for pid in (gone.pid, os.getpid()))
+        left.mkdir()
+        kept.mkdir()
+        connections.to("app1")
+        assert (left.exists(), kept.exists()) == (False, True)
+        await connections.close()
