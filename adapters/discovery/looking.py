@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,10 +71,3 @@ def _way_out(error: ReadFailure) -> str:
         Trouble.UNREACHABLE: "see that it runs and that this host may reach it, then --update",
     }
     return ways.get(error.trouble, "")
-
-
-class Gate:
-    """Not too many questions at once."""
-
-    def __init__(self) -> None:
-        self.turn = asyncio.Semaphore(MOST_AT_ONCE)

@@ -9,10 +9,11 @@ from typing import Any
 
 from adapters.files.located_yaml import parse_yaml
 from state.discovery.proposal import Basis, Keys, Note, OpenPoint, Proposal, Withheld
-from state.text import clean
+from state.text import clean, is_clean
 
 WIDTH = 110
 _BARE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./%+-]*")
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
 _YAML_1_1 = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 SCHEMA = "# yaml-language-server: $schema=schema.json"
 
@@ -26,7 +27,16 @@ def scalar(value: Any) -> str:
     text = str(value)
     if _BARE.fullmatch(text) and text.lower() not in _YAML_1_1 and parse_yaml(text, "").data == text:
         return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted if is_clean(quoted) else _UNSAFE.sub(_escaped, quoted)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A character as YAML escapes it; half of a surrogate pair is none, and no estate can hold it."""
+    code = ord(found[0])
+    if 0xD800 <= code <= 0xDFFF:
+        return "\\uFFFD"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def flow(value: Any) -> str:

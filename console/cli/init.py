@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.cli.numbers import SECONDS
+from console.cli.reach import host_option, json_option, run_there
 from console.cli.shown import complain, neutral, note, say, say_json, say_json_line
 from console.cli.streams import ENDS
 from state.errors import ExitCode
 
 if TYPE_CHECKING:
-    from console.cli.init_work import Found
-    from state.discovery.answers import Answers, Question
+    from console.cli.init_work import Discovered
+    from state.discovery.answers import Answers, InitQuestion
 
 ESTATE_FILE = "recovery.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class InitManner:
     """How `init` was called."""
 
     yes: bool
@@ -54,7 +55,8 @@ class Manner:
 @click.option("--yes", is_flag=True, help="Take every proposal; each is marked `proposed, confirm`.")
 @click.option("--plan-only", is_flag=True, help="Print the estate, write nothing.")
 @click.option("--within", type=SECONDS, default=5.0, metavar="SECONDS", help="How long one question may take.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
+@host_option
 @click.option("--events", is_flag=True, help="Progress as JSON, one object a line.")
 def init(addresses: tuple[str, ...], output: str, name: str, ca: str, within: float, **options: Any) -> int:
     """Write an estate from what runs: ask ADDRESS and propose every entry, each with its reason.
@@ -71,12 +73,14 @@ def init(addresses: tuple[str, ...], output: str, name: str, ca: str, within: fl
     Without ADDRESS the usual places of this host are looked at. Nothing is sent that could act, and no credential.
     Exit code 3 when an address gave nothing.
     """
+    if (code := run_there()) is not None:
+        return code
     from adapters.discovery.looking import Looking
     from console.cli.init_work import estate_name, look
     from state.discovery.names import valid
 
     given = _pairs(options.pop("answers"))
-    manner = Manner(**options)
+    manner = InitManner(**options)
     file = Path(output).expanduser() / ESTATE_FILE
     named = name or estate_name()
     if not valid(named):
@@ -102,7 +106,7 @@ def _pairs(answers: tuple[str, ...]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _tell_found(found: Found, manner: Manner) -> None:
+def _tell_found(found: Discovered, manner: InitManner) -> None:
     from adapters.discovery.asking import USUAL_PLACES
     from console.cli.init_told import fact_line, kind_of
 
@@ -115,7 +119,7 @@ def _tell_found(found: Found, manner: Manner) -> None:
             note(fact_line(fact))
 
 
-def _nothing(found: Found, file: Path, manner: Manner) -> int:
+def _nothing(found: Discovered, file: Path, manner: InitManner) -> int:
     """No address gave anything: nothing is written, and the reasons are told."""
     from console.cli.init_told import document
 
@@ -131,7 +135,7 @@ def _nothing(found: Found, file: Path, manner: Manner) -> int:
     return ExitCode.UNKNOWN
 
 
-def _write(found: Found, file: Path, name: str, given: dict[str, str], manner: Manner) -> int:
+def _write(found: Discovered, file: Path, name: str, given: dict[str, str], manner: InitManner) -> int:
     from console.cli.init_told import document, report_lines
     from console.cli.init_work import draft, write
 
@@ -164,7 +168,9 @@ def _prove(file: Path) -> None:
         raise ConfigError(problems)
 
 
-def _answers(found: Found, name: str, given: dict[str, str], manner: Manner) -> tuple[Answers, list[Question]]:
+def _answers(
+    found: Discovered, name: str, given: dict[str, str], manner: InitManner
+) -> tuple[Answers, list[InitQuestion]]:
     """The answers, and the questions that were left to their proposals."""
     from console.cli.init_work import services_of, to_ask
     from state.discovery.answers import WrongAnswer
@@ -183,7 +189,7 @@ def _answers(found: Found, name: str, given: dict[str, str], manner: Manner) -> 
     return answers, []
 
 
-def _ask(question: Question, answers: Answers, services: list[str]) -> Answers:
+def _ask(question: InitQuestion, answers: Answers, services: list[str]) -> Answers:
     """One answer from the person, asked again until it can be taken. An empty line takes the proposal as confirmed."""
     from state.discovery.answers import WrongAnswer, answered
 

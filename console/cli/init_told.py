@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.files.estate_text import point_lines
-from console.cli.init_work import Drafted, Found
+from console.cli.init_work import Discovered, Drafted
 from console.cli.shown import neutral
-from state.discovery.answers import Question
+from state.discovery.answers import InitQuestion
 from state.discovery.found import Fact, FoundAlerting, FoundBalancer, FoundCluster, FoundMetrics, FoundZone
 from state.text import clean
 from state.units import counted
@@ -98,7 +98,7 @@ def next_lines(drafted: Drafted, file: Path) -> Iterator[str]:
 
 
 def document(
-    found: Found, drafted: Drafted | None, file: Path, asked: Sequence[Question], *, written: bool
+    found: Discovered, drafted: Drafted | None, file: Path, asked: Sequence[InitQuestion], *, written: bool
 ) -> dict[str, Any]:
     """All of it for scripts, and for the console's wizard."""
     told: dict[str, Any] = {

@@ -18,7 +18,7 @@ from adapters.files.runbook_copies import RunbookCopy, copies
 from adapters.registry import kinds
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
-from state.discovery.answers import Answers, Question, answered, questions
+from state.discovery.answers import Answers, InitQuestion, answered, questions
 from state.discovery.found import Fact, FoundBalancer, Unreached
 from state.discovery.names import made_valid
 from state.discovery.proposal import Proposal
@@ -32,7 +32,7 @@ SECRETS_MODE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Discovered:
     """What stands at the addresses; `looked` is whether the usual places were looked at instead of addresses."""
 
     facts: Sequence[Fact]
@@ -62,11 +62,11 @@ class Drafted:
     """Files that were there already and were not touched."""
 
 
-async def look(addresses: Sequence[str], looking: Looking) -> Found:
+async def look(addresses: Sequence[str], looking: Looking) -> Discovered:
     """Ask the addresses, or look at the usual places of this host."""
     if addresses:
-        return Found(await discover(list(dict.fromkeys(addresses)), looking), False)
-    return Found(await look_around(looking), True)
+        return Discovered(await discover(list(dict.fromkeys(addresses)), looking), False)
+    return Discovered(await look_around(looking), True)
 
 
 def account() -> str:
@@ -87,7 +87,7 @@ def estate_name() -> str:
     return made_valid(socket.gethostname().partition(".")[0].lower(), fallback="estate")
 
 
-def to_ask(found: Found, name: str, given: Mapping[str, str]) -> tuple[Answers, list[Question]]:
+def to_ask(found: Discovered, name: str, given: Mapping[str, str]) -> tuple[Answers, list[InitQuestion]]:
     """The answers so far, and what is still to be asked. Raises WrongAnswer."""
     base = first_answers()
     proposal, placing = propose(found.facts, base, name, account())
@@ -96,12 +96,12 @@ def to_ask(found: Found, name: str, given: Mapping[str, str]) -> tuple[Answers, 
     return answers, [q for q in questions(answers, services, placing.homeless) if q.key not in given]
 
 
-def services_of(found: Found, name: str) -> list[str]:
+def services_of(found: Discovered, name: str) -> list[str]:
     """The services that would be proposed."""
     return list(propose(found.facts, first_answers(), name, account())[0].section("services"))
 
 
-def draft(found: Found, answers: Answers, name: str, now: float) -> Drafted:
+def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted:
     """The estate that would be written, with its runbooks. Raises ConfigError when `check` would refuse it."""
     proposal, _ = propose(found.facts, answers, name, account())
     sources = [fact.address for fact in found.facts if not isinstance(fact, Unreached)]
@@ -118,7 +118,7 @@ def _lint(estate: Estate):  # type: ignore[no-untyped-def]
     return lambda located: lint_runbook(located, estate, change_kinds(), check_kinds())
 
 
-def servers_of(found: Found, estate: Estate) -> dict[str, list[str]]:
+def servers_of(found: Discovered, estate: Estate) -> dict[str, list[str]]:
     """The servers of each service, as the balancers have them now."""
     known: dict[str, list[str]] = {}
     for fact in found.facts:

@@ -15,7 +15,7 @@ MOST_RTO = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class InitQuestion:
     """One question: `proposal` is what is taken when nobody answers."""
 
     key: str
@@ -50,24 +50,24 @@ class WrongAnswer(ValueError):
         self.key = key
 
 
-def questions(base: Answers, services: Collection[str], homeless: Collection[str]) -> list[Question]:
+def questions(base: Answers, services: Collection[str], homeless: Collection[str]) -> list[InitQuestion]:
     """What to ask about these services; `homeless` is what no name places in a site."""
     owner = ", ".join(base.owners)
     asked = []
     if services:
         names = ", ".join(list(services)[:6]) + (", …" if len(services) > 6 else "")
         asked = [
-            Question("owners", "Who owns the services (names of people, the first is you)?", owner),
-            Question("tier1", f"Which services are recovered first, tier 1 ({names})? Names, all or none", "none"),
-            Question("tier3", "Which can wait, tier 3? All others are tier 2. Names, all or none", "none"),
-            Question("rto", "Time to recover tier 1, 2 and 3?", " ".join(base.rto)),
-            Question("rpo", "Data that may be lost (0B, 1MB)? Empty: what each cluster tolerates", base.rpo),
+            InitQuestion("owners", "Who owns the services (names of people, the first is you)?", owner),
+            InitQuestion("tier1", f"Which services are recovered first, tier 1 ({names})? Names, all or none", "none"),
+            InitQuestion("tier3", "Which can wait, tier 3? All others are tier 2. Names, all or none", "none"),
+            InitQuestion("rto", "Time to recover tier 1, 2 and 3?", " ".join(base.rto)),
+            InitQuestion("rpo", "Data that may be lost (0B, 1MB)? Empty: what each cluster tolerates", base.rpo),
         ]
     else:
-        asked = [Question("owners", "Who operates this (names of people, the first is you)?", owner)]
+        asked = [InitQuestion("owners", "Who operates this (names of people, the first is you)?", owner)]
     if homeless:
         names = ", ".join(list(homeless)[:4]) + (", …" if len(homeless) > 4 else "")
-        asked.append(Question("site", f"Site of {names}: no name tells it", base.site))
+        asked.append(InitQuestion("site", f"Site of {names}: no name tells it", base.site))
     return asked
 
 

@@ -1,0 +1,155 @@
+"""Whatever is found, what `recovery init` proposes is an estate that is accepted, and says where each value is from."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+
+from adapters.files.estate_text import render
+from adapters.files.located_yaml import parse_yaml
+from adapters.registry import kinds
+from state.discovery.answers import Answers
+from state.discovery.found import (
+    Fact,
+    FoundBackend,
+    FoundBalancer,
+    FoundCluster,
+    FoundFamily,
+    FoundMember,
+    FoundMetrics,
+    FoundServer,
+)
+from state.discovery.names import colours_in, made_valid, role_in, service_in, site_in, valid
+from state.discovery.proposal import Proposal
+from state.discovery.propose import propose
+from state.estate.model import Estate
+from state.estate.parse import parse_estate
+from state.text import is_clean
+from tests.support.random_facts import NAMES, facts
+
+
+def proposed(found: list[Fact]) -> tuple[Proposal, Estate, str]:
+    proposal, _ = propose(found, Answers(("ada",)), "shop", "ada")
+    text = render(proposal, ["made here"])
+    return proposal, parse_estate(parse_yaml(text, "estate"), kinds()), text
+
+
+@settings(max_examples=100, deadline=None)
+@given(facts)
+def test_any_facts_give_an_accepted_estate_in_clean_text(found: list[Fact]) -> None:
+    proposal, estate, text = proposed(found)
+    assert all(is_clean(line) for line in text.splitlines())
+    assert parse_yaml(text, "estate").data == proposal.tree, "what is written is what was proposed"
+    assert proposed(found)[2] == text, "the same facts give the same estate"
+    for held in proposal.withheld:
+        assert held.path[1] not in getattr(estate, held.path[0])
+        assert held.why
+
+
+@settings(max_examples=300, deadline=None)
+@given(NAMES)
+def test_any_name_becomes_a_valid_one(name: str) -> None:
+    assert valid(made_valid(name))
+    assert made_valid(name) == name or not valid(name) or len(name) > 63 or name[-1] in "-._"
+    assert valid(made_valid(name, {made_valid(name)}))
+    assert made_valid(name, {made_valid(name)}) != made_valid(name)
+
+
+def test_names_of_sites_are_places_only() -> None:
+    told = {
+        "pg-east-1": "east",
+        "db1.dc2.example.org": "dc2",
+        "fra1-db01": "fra1",
+        "ip-10-0-0-1.eu-west-1.compute": "eu-west-1",
+        "node_az_a": "az-a",
+        "northwind": "",
+        "checkout": "",
+        "n1": "",
+        "feast-1": "",
+    }
+    assert {name: site_in(name) for name in told} == told
+
+
+def test_colours_need_words_for_them_or_an_idle_half() -> None:
+    assert colours_in(["blue", "green"], []) == ("blue", "green")
+    assert colours_in(["a", "b"], []) is None
+    assert colours_in(["a", "b"], ["b"]) == ("a", "b")
+    assert colours_in(["a", "b"], ["a", "b"]) is None, "with both idle nothing tells which one serves"
+    assert colours_in(["web1", "web2"], ["web2"]) is None
+    assert colours_in(["blue", "green", "grey"], []) is None
+
+
+def test_roles_and_services_are_read_from_names() -> None:
+    assert [role_in(name) for name in ("pg_rw", "pgprimary", "db-replicas", "pg_rw_ro", "orders")] == [
+        "primary",
+        "primary",
+        "standby",
+        "",
+        "",
+    ]
+    assert [service_in(name) for name in ("bk_checkout", "checkout-backend", "be", "backend-a", "api")] == [
+        "checkout",
+        "checkout",
+        "be",
+        "a",
+        "api",
+    ]
+
+
+def server(name: str, *, serving: bool = True, weight: int = 1, backup: bool = False) -> FoundServer:
+    return FoundServer(name, "10.0.0.1:80", weight, serving, True, backup)
+
+
+def balancer(name: str, *backends: FoundBackend) -> FoundBalancer:
+    return FoundBalancer(f"/run/{name}.sock", f"/run/{name}.sock", backends, version="2.8")
+
+
+def test_the_floor_is_half_of_what_serves_where_fewest_do() -> None:
+    for serving, floor in ((0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (10, 5)):
+        servers = tuple(server(f"s{n}") for n in range(serving)) or (server("s0", serving=False),)
+        _, estate, _ = proposed([balancer("edge", FoundBackend("shop", servers))])
+        traffic = estate.services["shop"].traffic
+        assert traffic is not None
+        assert traffic.floor == floor
+    east = balancer("east", FoundBackend("shop", tuple(server(f"s{n}") for n in range(10))))
+    west = balancer("west", FoundBackend("shop", tuple(server(f"s{n}") for n in range(3))))
+    _, estate, _ = proposed([east, west])
+    assert estate.services["shop"].traffic is not None
+    assert estate.services["shop"].traffic.floor == 2
+    assert estate.services["shop"].traffic.balancers == ("east", "west")
+    assert set(estate.sites) == {"east", "west"}
+
+
+def member(name: str, host: str, *, encrypted: bool | None = True, api: str = "") -> FoundMember:
+    return FoundMember(
+        name, "leader", "running", host, 5432, api or f"https://{host}:8008", answered="", encrypted=encrypted
+    )
+
+
+def test_plain_text_to_another_machine_is_withheld_with_its_reason() -> None:
+    plain = FoundCluster("http://10.0.0.1:8008", "orders", (member("n1", "10.0.0.1", api="http://10.0.0.1:8008"),))
+    _, estate, text = proposed([plain])
+    assert not estate.databases
+    assert "# not written: Patroni of n1 answers over http" in text
+    assert '#   nodes: {n1: {site: main, postgres: "10.0.0.1:5432", api: "http://10.0.0.1:8008"}}' in text
+    bare = FoundCluster("https://10.0.0.1:8008", "orders", (member("n1", "10.0.0.1", encrypted=False),))
+    assert "PostgreSQL offers no TLS" in proposed([bare])[2]
+
+
+def test_a_database_and_a_service_of_one_name_get_two() -> None:
+    shop = balancer("edge", FoundBackend("orders", (server("s1"), server("s2"))))
+    cluster = FoundCluster("https://10.0.0.1:8008", "orders", (member("n1", "10.0.0.9"),))
+    _, estate, _ = proposed([shop, cluster])
+    assert list(estate.services) == ["orders"]
+    assert list(estate.databases) == ["orders-db"]
+
+
+def test_figures_are_joined_by_name_and_what_has_none_is_said() -> None:
+    shop = balancer("edge", FoundBackend("bk_checkout", (server("s1"),)), FoundBackend("other", (server("s1"),)))
+    family = FoundFamily("prometheus", "job", "code", ("Check-Out", "grafana"), durations=True)
+    proposal, estate, text = proposed([shop, FoundMetrics("http://127.0.0.1:9090", families=(family,))])
+    metrics = estate.services["checkout"].metrics
+    assert metrics is not None
+    assert metrics.service == "Check-Out"
+    assert "# guessed: Check-Out is the label nearest to bk_checkout" in text
+    assert list(estate.services) == ["checkout", "other"], "what monitors is no service of anybody"
+    assert any(point.where == "services.other" and "no metrics" in point.what for point in proposal.open)
