@@ -41,6 +41,8 @@ USUAL_PLACES = (*SOCKETS, CONFIGURATION, *URLS)
 """Where this host is looked at when no address was given."""
 KINDS = "a Patroni, Prometheus or Alertmanager URL, a socket of HAProxy (path or host:port), a haproxy.cfg, dns://server/zone"
 SECONDS_IN_ALL = 120.0
+WORKER = re.compile(r"@[1-9][0-9]{0,3}$")
+"""How a worker behind a master's socket is named."""
 
 
 async def discover(addresses: Sequence[str], looking: Looking) -> list[Fact]:
@@ -115,8 +117,22 @@ async def _bounded(address: str, work: Awaitable[list[Fact]]) -> list[Fact]:
 
 async def _path(path: Path, looking: Looking) -> list[Fact]:
     if _is_socket(path):
+        return [await _behind(str(path), looking)]
+    if WORKER.search(str(path)):
         return [await find_balancer(str(path), looking)]
     return [await asyncio.to_thread(read_configuration, path, looking)]
+
+
+async def _behind(socket: str, looking: Looking) -> Fact:
+    """The process behind a socket, or behind its master's: the current worker."""
+    try:
+        return await find_balancer(socket, looking)
+    except ReadFailure as error:
+        if error.trouble is not Trouble.ERROR:
+            raise
+        with suppress(ReadFailure):
+            return await find_balancer(f"{socket}@1", looking)
+        raise
 
 
 async def _host_port(address: str, looking: Looking) -> list[Fact]:

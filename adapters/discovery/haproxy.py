@@ -12,9 +12,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.balancers import haproxy_socket
 from adapters.balancers.haproxy import HAProxy
-from adapters.context import split_address
 from adapters.discovery.looking import Looking
 from state.discovery.found import FoundBackend, FoundBalancer, FoundServer
 from state.discovery.haproxy_cfg import parse_haproxy_cfg
@@ -32,7 +30,7 @@ async def find_balancer(socket: str, looking: Looking) -> FoundBalancer:
     balancer = HAProxy(socket, socket)
     reading = await balancer.read(deadline=looking.deadline)
     facts = (await balancer.identify(deadline=looking.deadline)).facts
-    modes, backups = await _details(socket, looking)
+    modes, backups = await _details(balancer, looking)
     backends: dict[str, list[FoundServer]] = {}
     for each in reading.servers.values():
         if not each.backend.startswith(INTERNAL):
@@ -44,7 +42,7 @@ async def find_balancer(socket: str, looking: Looking) -> FoundBalancer:
         backends=tuple(FoundBackend(n, tuple(servers), modes.get(n, "")) for n, servers in backends.items()),
         node=str(facts.get("host", "")),
         version=reading.version,
-        level=await _level(socket, looking),
+        level=await _level(balancer, looking),
     )
 
 
@@ -61,27 +59,23 @@ def _server(each: Server, backup: bool) -> FoundServer:
     )
 
 
-async def _details(socket: str, looking: Looking) -> tuple[Mapping[str, str], frozenset[str]]:
+async def _details(balancer: HAProxy, looking: Looking) -> tuple[Mapping[str, str], frozenset[str]]:
     """The mode of each backend, and which servers are backups. Raises ReadFailure."""
-    answer = await haproxy_socket.read(_address(socket), b"show stat -1 6 -1", looking.deadline)
+    answer = await balancer.ask("show stat -1 6 -1", deadline=looking.deadline)
     rows = list(csv.DictReader(io.StringIO(answer.decode("utf-8", "replace").removeprefix("# "))))
     modes = {row["pxname"]: row.get("mode") or "" for row in rows if row.get("type") == _BACKEND}
     spare = (row for row in rows if row.get("type") == _SERVER and row.get("bck") == "1")
     return modes, frozenset(f"{row['pxname']}/{row['svname']}" for row in spare)
 
 
-async def _level(socket: str, looking: Looking) -> str:
+async def _level(balancer: HAProxy, looking: Looking) -> str:
     """What the socket allows, empty where it is not told."""
     try:
-        answer = await haproxy_socket.read(_address(socket), b"show cli level", looking.deadline)
+        answer = await balancer.ask("show cli level", deadline=looking.deadline)
     except ReadFailure:
         return ""
     word = answer.decode("utf-8", "replace").strip()
     return word if word in ("user", "operator", "admin") else ""
-
-
-def _address(socket: str) -> haproxy_socket.Address:
-    return socket if socket.startswith("/") else split_address(socket)
 
 
 def read_configuration(path: Path, looking: Looking) -> FoundBalancer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,24 +173,23 @@ def _answers(
     found: Discovered, name: str, given: dict[str, str], manner: InitManner
 ) -> tuple[Answers, list[InitQuestion]]:
     """The answers, and the questions that were left to their proposals."""
-    from console.cli.init_work import services_of, to_ask
+    from console.cli.init_work import to_ask
     from state.discovery.answers import WrongAnswer
 
     try:
-        answers, asked = to_ask(found, name, given)
+        answers, asked, services = to_ask(found, name, given)
     except WrongAnswer as error:
         raise click.BadParameter(neutral(str(error)), param_hint="--answer") from error
     if manner.yes or manner.plan_only or not asked:
         return answers, asked
     if not sys.stdin.isatty():
         raise click.UsageError("no terminal to ask at: --yes takes every proposal, --answer KEY=VALUE answers one")
-    services = services_of(found, name)
     for question in asked:
         answers = _ask(question, answers, services)
     return answers, []
 
 
-def _ask(question: InitQuestion, answers: Answers, services: list[str]) -> Answers:
+def _ask(question: InitQuestion, answers: Answers, services: Sequence[str]) -> Answers:
     """One answer from the person, asked again until it can be taken. An empty line takes the proposal as confirmed."""
     from state.discovery.answers import WrongAnswer, answered
 

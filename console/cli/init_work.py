@@ -6,7 +6,7 @@ import os
 import pwd
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from adapters.discovery.asking import discover, look_around
@@ -16,16 +16,13 @@ from adapters.files.fresh_files import write_new
 from adapters.files.located_yaml import parse_yaml
 from adapters.files.runbook_copies import RunbookCopy, copies
 from adapters.registry import kinds
-from state.changes.registry import change_kinds
-from state.checks.registry import check_kinds
 from state.discovery.answers import Answers, InitQuestion, answered, questions
-from state.discovery.found import Fact, FoundBalancer, Unreached
+from state.discovery.found import Fact, Unreached
 from state.discovery.names import made_valid
 from state.discovery.proposal import Proposal
 from state.discovery.propose import propose
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
-from state.runbooks.parse import lint_runbook
 from state.units import utc
 
 SECRETS_MODE = 0o700
@@ -87,18 +84,15 @@ def estate_name() -> str:
     return made_valid(socket.gethostname().partition(".")[0].lower(), fallback="estate")
 
 
-def to_ask(found: Discovered, name: str, given: Mapping[str, str]) -> tuple[Answers, list[InitQuestion]]:
-    """The answers so far, and what is still to be asked. Raises WrongAnswer."""
+def to_ask(found: Discovered, name: str, given: Mapping[str, str]) -> tuple[Answers, list[InitQuestion], Sequence[str]]:
+    """The answers so far, what is still to be asked, and the services this is about: also those that would be left out
+    without a reason for plain text. Raises WrongAnswer."""
     base = first_answers()
-    proposal, placing = propose(found.facts, base, name, account())
+    proposal, placing = propose(found.facts, replace(base, waive="as it will be answered"), name, account())
     services = list(proposal.section("services"))
     answers = answered(base, given, services)
-    return answers, [q for q in questions(answers, services, placing.homeless) if q.key not in given]
-
-
-def services_of(found: Discovered, name: str) -> list[str]:
-    """The services that would be proposed."""
-    return list(propose(found.facts, first_answers(), name, account())[0].section("services"))
+    asked = questions(answers, services, placing.homeless, proposal.plain)
+    return answers, [question for question in asked if question.key not in given], services
 
 
 def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted:
@@ -111,20 +105,7 @@ def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted
     ]
     text = render(proposal, head)
     estate = parse_estate(parse_yaml(text, "the proposed estate"), kinds())
-    return Drafted(proposal, text, estate, copies(estate, servers_of(found, estate), _lint(estate)))
-
-
-def _lint(estate: Estate):  # type: ignore[no-untyped-def]
-    return lambda located: lint_runbook(located, estate, change_kinds(), check_kinds())
-
-
-def servers_of(found: Discovered, estate: Estate) -> dict[str, list[str]]:
-    """The servers of each service, as the balancers have them now."""
-    known: dict[str, list[str]] = {}
-    for fact in found.facts:
-        for backend in fact.backends if isinstance(fact, FoundBalancer) else ():
-            known.setdefault(backend.name, []).extend(server.name for server in backend.servers)
-    return {name: known.get(s.traffic.backend, []) for name, s in estate.services.items() if s.traffic is not None}
+    return Drafted(proposal, text, estate, list(copies(estate)))
 
 
 def write(drafted: Drafted, file: Path) -> bool:

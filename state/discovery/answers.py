@@ -9,7 +9,7 @@ from state.config_files.suggestions import nearest
 from state.discovery.names import valid
 from state.units import parse_duration, parse_size
 
-KEYS = ("owners", "tier1", "tier3", "rto", "rpo", "site", "environment")
+KEYS = ("owners", "tier1", "tier3", "rto", "rpo", "site", "environment", "waive")
 ENVIRONMENTS = ("production", "staging", "drill")
 MOST_RTO = 366 * 86_400.0
 
@@ -35,6 +35,8 @@ class Answers:
     """Empty: that of each database by what its manager tolerates, and none for services."""
     site: str = "main"
     environment: str = "production"
+    waive: str = ""
+    """Why plain text to other machines is accepted; without a reason what needs it is left out."""
     asked: frozenset[str] = field(default=frozenset())
 
     def tier(self, service: str) -> int:
@@ -50,8 +52,10 @@ class WrongAnswer(ValueError):
         self.key = key
 
 
-def questions(base: Answers, services: Collection[str], homeless: Collection[str]) -> list[InitQuestion]:
-    """What to ask about these services; `homeless` is what no name places in a site."""
+def questions(
+    base: Answers, services: Collection[str], homeless: Collection[str], plain: Collection[str]
+) -> list[InitQuestion]:
+    """What to ask about these services; `homeless` is what no name places, `plain` what answers without TLS."""
     owner = ", ".join(base.owners)
     asked = []
     if services:
@@ -68,6 +72,10 @@ def questions(base: Answers, services: Collection[str], homeless: Collection[str
     if homeless:
         names = ", ".join(list(homeless)[:4]) + (", …" if len(homeless) > 4 else "")
         asked.append(InitQuestion("site", f"Site of {names}: no name tells it", base.site))
+    if plain:
+        names = ", ".join(list(plain)[:4]) + (", …" if len(plain) > 4 else "")
+        text = f"{names}: plain text to another machine. Why is that accepted (shown in red)? Empty: leave them out"
+        asked.append(InitQuestion("waive", text, base.waive))
     return asked
 
 
@@ -95,6 +103,8 @@ def _take(base: Answers, key: str, text: str, services: Collection[str]) -> Answ
         return replace(base, rto=_times(words), asked=asked)
     if key == "rpo":
         return replace(base, rpo=_size(text), asked=asked)
+    if key == "waive":
+        return replace(base, waive=_reason(text), asked=asked)
     if key == "environment":
         if text not in ENVIRONMENTS:
             raise WrongAnswer(key, f"one of {', '.join(ENVIRONMENTS)}")
@@ -124,6 +134,12 @@ def _times(words: list[str]) -> tuple[str, str, str]:
     if len(limits) != len(words) or len(words) not in (1, 3) or not all(0 < each <= MOST_RTO for each in limits):
         raise WrongAnswer("rto", message)
     return (words[0], words[-2] if len(words) == 3 else words[0], words[-1])
+
+
+def _reason(text: str) -> str:
+    if text and not (10 <= len(text) <= 200 and text.isprintable()):
+        raise WrongAnswer("waive", "a reason in one line of 10 to 200 letters, or nothing")
+    return text
 
 
 def _size(text: str) -> str:

@@ -57,6 +57,8 @@ class Proposal:
     notes: dict[Keys, Note] = field(default_factory=dict)
     withheld: list[Withheld] = field(default_factory=list)
     open: list[OpenPoint] = field(default_factory=list)
+    plain: list[str] = field(default_factory=list)
+    """Entries that go in plain text to another machine."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Files of secrets that the estate names, and what belongs into each."""
 
@@ -77,6 +79,21 @@ class Proposal:
     def withhold(self, path: Keys, value: Any, why: str, way_out: str) -> None:
         """Leave an entry out of the estate and say so."""
         self.withheld.append(Withheld(path, value, why, way_out))
+
+    def goes_plain(self, path: Keys, entry: Tree, why: str, waive: str) -> bool:
+        """Take in an entry that is in plain text: with the reason that a person gave it may be written, else it is
+        withheld. Whether it may be written."""
+        where = ".".join(path[:2])
+        self.plain.append(where)
+        if waive:
+            entry["waive"] = {"tls": waive}
+            self.notes[(*path, "waive")] = Note(Basis.ASKED, why)
+            self.say(where, f"{why}; waived by the reason that was given", "TLS, where it can be had")
+            return True
+        way_out = "TLS; or waive: {tls: the reason} (--answer waive=REASON writes it)"
+        self.withhold(path, entry, why, way_out)
+        self.say(where, why, way_out)
+        return False
 
     def say(self, where: str, what: str, way_out: str = "") -> None:
         """Something that is not known, once."""

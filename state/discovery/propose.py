@@ -16,7 +16,14 @@ from state.discovery.found import Fact, FoundAlerting, FoundBalancer, FoundClust
 from state.discovery.names import made_valid, same_service, service_in, valid
 from state.discovery.placing import Placing
 from state.discovery.proposal import Basis, Note, Proposal, listed
-from state.discovery.propose_monitors import Figures, figures_for, names_of, propose_alerting, propose_metrics
+from state.discovery.propose_monitors import (
+    Figures,
+    figures_for,
+    in_plain_text,
+    names_of,
+    propose_alerting,
+    propose_metrics,
+)
 from state.discovery.propose_zones import propose_zones
 from state.estate.rules import MOST_WATCHED
 
@@ -36,13 +43,13 @@ def propose(facts: Sequence[Fact], answers: Answers, name: str, account: str) ->
     balancers = traffic.named(traffic.merged(_of(facts, FoundBalancer)))
     metrics = list({each.address: each for each in _of(facts, FoundMetrics)}.values())
     frontends, backends = _parted(proposal, balancers, clusters)
-    usable = traffic.propose_balancers(proposal, balancers, placing)
-    figures = names_of(metrics)
+    usable = traffic.propose_balancers(proposal, balancers, placing, answers.waive)
+    figures = names_of([each for each in metrics if answers.waive or not in_plain_text(each.address)])
     used = _services(proposal, backends, usable, figures, answers)
     databases.propose_databases(proposal, clusters, frontends, answers, placing, proposal.section("services"))
-    propose_metrics(proposal, metrics, used)
+    propose_metrics(proposal, metrics, used, answers.waive)
     alerting = {each.address: each for each in _of(facts, FoundAlerting)}
-    propose_alerting(proposal, list(alerting.values()))
+    propose_alerting(proposal, list(alerting.values()), answers.waive)
     binds = [bind for each in balancers.values() for bind in each.binds]
     propose_zones(proposal, _of(facts, FoundZone), proposal.section("services"), binds)
     _people(proposal, answers, account)

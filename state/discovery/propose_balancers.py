@@ -50,6 +50,13 @@ def named(balancers: Sequence[FoundBalancer]) -> dict[str, FoundBalancer]:
     return names
 
 
+def is_plain(balancer: FoundBalancer) -> bool:
+    """Whether its runtime API is a TCP socket of another machine."""
+    socket = balancer.socket
+    beyond = not is_loopback(socket.rpartition(":")[0].strip("[]"))
+    return bool(socket) and not socket.startswith("/") and not wrong_address(socket) and beyond
+
+
 def unusable(balancer: FoundBalancer) -> tuple[str, str]:
     """Why an estate cannot have this socket, and the way out; empty when it can."""
     socket = balancer.socket
@@ -62,13 +69,12 @@ def unusable(balancer: FoundBalancer) -> tuple[str, str]:
         return "", ""
     if wrong_address(socket):
         return f"{socket} is no address host:port", "a socket on a path"
-    if not is_loopback(socket.rpartition(":")[0].strip("[]")):
-        why = "its runtime API is at an address of another machine: it has no encryption and asks for no password"
-        return why, "an engine on that host, with a socket on a path"
     return "", ""
 
 
-def propose_balancers(proposal: Proposal, balancers: Mapping[str, FoundBalancer], placing: Placing) -> list[str]:
+def propose_balancers(
+    proposal: Proposal, balancers: Mapping[str, FoundBalancer], placing: Placing, waive: str
+) -> list[str]:
     """Write the balancers; returns the names of those that are in the estate."""
     usable = []
     for name, each in balancers.items():
@@ -79,6 +85,9 @@ def propose_balancers(proposal: Proposal, balancers: Mapping[str, FoundBalancer]
         if why:
             proposal.withhold(path, entry, why, way_out)
             proposal.say(f"balancers.{name}", f"{each.address}: {why}", way_out)
+            continue
+        plain = f"{each.socket} is a runtime API of another machine: no encryption, no password"
+        if is_plain(each) and not proposal.goes_plain(path, entry, plain, waive):
             continue
         usable.append(name)
         if each.from_file:

@@ -20,7 +20,6 @@ _DATABASE_WORDS = re.compile(
 )
 _DATABASE_PORTS = ("5432", "5433", "6432")
 _LEADERS = frozenset({"leader", "standby_leader"})
-_CLEAR = "plain text to another machine, and its answers carry the cluster's state and a credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +115,26 @@ def _propose(
     path = ("databases", name)
     entry: Tree = {"kind": "patroni", "scope": cluster.scope}
     nodes = _nodes(proposal, cluster, name, placing)
-    loopback = _all_loopback(nodes)
-    plain = [n for n, node in nodes.items() if node["api"].startswith("http:")]
-    offered = [member.encrypted for member in cluster.members if member.name in nodes]
-    bare = loopback and (bool(plain) or False in offered)
+    wire = _wire(cluster, nodes)
     rpo = _rpo(cluster, answers)
     entry |= {"rpo": rpo[0], "database": "postgres", "user": READER, "password": {"file": f"secrets/{name}-postgres"}}
-    entry["tls"] = "loopback" if bare else "verify-full"
+    entry["tls"] = wire.tls
     if cluster.ca:
         entry["ca"] = cluster.ca
     if fronts := _frontends(proposal, name, frontends):
         entry["frontends"] = fronts
     entry["nodes"] = nodes
-    why, way_out = _refused(cluster, name, nodes, bare=bare, plain=plain, unencrypted=False in offered)
+    why, way_out = _refused(cluster, nodes)
     if why:
         proposal.withhold(path, entry, why, way_out)
         proposal.say(f"databases.{name}", why, way_out)
         return
+    if wire.plain and not proposal.goes_plain(path, entry, wire.plain, answers.waive):
+        return
     proposal.put(path, entry, Basis.MEASURED, f"{cluster.address}, Patroni {cluster.version or 'of unknown version'}")
-    _say_of(proposal, cluster, name, frontends, rpo, bare=bare)
+    proposal.put((*path, "tls"), wire.tls, wire.basis, wire.how)
+    proposal.put((*path, "rpo"), *rpo)
+    _say_of(proposal, cluster, name, frontends)
 
 
 def _say_of(
@@ -142,21 +142,8 @@ def _say_of(
     cluster: FoundCluster,
     name: str,
     frontends: Sequence[Frontend],
-    rpo: tuple[str, Basis, str],
-    *,
-    bare: bool,
 ) -> None:
     path = ("databases", name)
-    if not bare and not any(member.encrypted for member in cluster.members):
-        text = "no server was asked whether it offers TLS"
-        proposal.put((*path, "tls"), "verify-full", Basis.UNKNOWN, text)
-    elif bare:
-        proposal.put((*path, "tls"), "loopback", Basis.MEASURED, "plain text, on loopback addresses only")
-    else:
-        proposal.put(
-            (*path, "tls"), "verify-full", Basis.MEASURED, "the servers offer TLS; whose certificate: not read"
-        )
-    proposal.put((*path, "rpo"), *rpo)
     proposal.put((*path, "user"), READER, Basis.PROPOSED, "the reading role, see docs/security.md")
     password = f"secrets/{name}-postgres"
     proposal.secrets[password] = f"the password of the PostgreSQL role {READER} of {name}"
@@ -216,17 +203,37 @@ def _nodes(proposal: Proposal, cluster: FoundCluster, name: str, placing: Placin
     return nodes
 
 
-def _all_loopback(nodes: Tree) -> bool:
-    return bool(nodes) and all(
-        is_loopback(node["postgres"].rpartition(":")[0].strip("[]")) and is_loopback(host_and_scheme(node["api"])[0])
-        for node in nodes.values()
-    )
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """How the servers are reached: the value of `tls` and why; `plain` says what goes unencrypted to others."""
+
+    tls: str
+    basis: Basis
+    how: str
+    plain: str = ""
 
 
-def _refused(
-    cluster: FoundCluster, name: str, nodes: Tree, *, bare: bool, plain: Sequence[str], unencrypted: bool
-) -> tuple[str, str]:
-    """Why the entry cannot be in an estate, and the way out."""
+def _wire(cluster: FoundCluster, nodes: Tree) -> _Wire:
+    offered = {member.name: member.encrypted for member in cluster.members if member.name in nodes}
+    bare = [name for name, encrypted in offered.items() if encrypted is False]
+    http = [name for name, node in nodes.items() if node["api"].startswith("http:")]
+    far_servers = [n for n, node in nodes.items() if not is_loopback(node["postgres"].rpartition(":")[0].strip("[]"))]
+    far_apis = [name for name, node in nodes.items() if not is_loopback(host_and_scheme(node["api"])[0])]
+    if not far_servers and not far_apis and (bare or http):
+        return _Wire("loopback", Basis.MEASURED, "plain text, on loopback addresses only")
+    clear = [name for name in http if name in far_apis]
+    said = f"Patroni of {listed(clear)} answers over http" if clear else ""
+    if bare:
+        servers = f"PostgreSQL of {listed(bare)} offers no TLS" if far_servers else ""
+        both = "; ".join(each for each in (servers, said) if each)
+        return _Wire("plain", Basis.MEASURED, "a server offers no TLS", both)
+    if any(offered.values()):
+        return _Wire("verify-full", Basis.MEASURED, "the servers offer TLS; whose certificate: not read", said)
+    return _Wire("verify-full", Basis.UNKNOWN, "no server told whether it offers TLS", said)
+
+
+def _refused(cluster: FoundCluster, nodes: Tree) -> tuple[str, str]:
+    """Why the entry cannot be in an estate at all, and the way out."""
     if not nodes:
         return "none of its members can be written", "give the address of a member whose cluster lists them"
     left = [member.name for member in cluster.members if member.name not in nodes]
@@ -235,13 +242,6 @@ def _refused(
         return why, "give the members names and addresses that can be written, or add them by hand"
     if not valid(cluster.scope):
         return f"its scope is no name that an estate can hold: {cluster.scope}", "it cannot be read in this version"
-    if plain and not bare:
-        return (
-            f"Patroni of {listed(plain)} answers over http: {_CLEAR}",
-            "give its REST API a certificate (restapi.certfile)",
-        )
-    if unencrypted and not bare:
-        return "PostgreSQL offers no TLS, so its password would be readable", "set ssl = on with a certificate"
     return "", ""
 
 

@@ -37,25 +37,21 @@ class Figures:
         return BY_NAME[self.family.family].proxies
 
 
-def _plain(url: str) -> bool:
+def in_plain_text(url: str) -> bool:
     host, scheme = host_and_scheme(url)
     return scheme == "http" and not is_loopback(host)
 
 
 def _reached(url: str, ca: str) -> Tree:
-    entry: Tree = {"url": url}
-    if _plain(url):
-        entry["plaintext"] = True
-    elif ca:
-        entry["ca"] = ca
-    return entry
+    return {"url": url, "ca": ca} if ca else {"url": url}
 
 
-def _say_plain(proposal: Proposal, name: str, url: str) -> None:
-    if _plain(url):
-        path = ("monitors", name, "plaintext")
-        proposal.notes[path] = Note(Basis.MEASURED, "it answers over http: everybody on the way can read and change it")
-        proposal.say(f"monitors.{name}", f"{url} answers in plain text", "https, where the server can")
+def _may_write(proposal: Proposal, name: str, entry: Tree, waive: str) -> bool:
+    """Whether a monitor may be written as it is reached."""
+    if not in_plain_text(entry["url"]):
+        return True
+    why = f"{entry['url']} answers in plain text: who is on the way can read and change it"
+    return proposal.goes_plain(("monitors", name), entry, why, waive)
 
 
 def names_of(metrics: Sequence[FoundMetrics]) -> list[Figures]:
@@ -72,17 +68,21 @@ def names_of(metrics: Sequence[FoundMetrics]) -> list[Figures]:
     return found
 
 
-def propose_metrics(proposal: Proposal, metrics: Sequence[FoundMetrics], used: Iterable[str]) -> None:
+def propose_metrics(proposal: Proposal, metrics: Sequence[FoundMetrics], used: Iterable[str], waive: str) -> None:
     """Write a monitor for each family that a service uses; a Prometheus without one gives nothing here, and says so."""
-    wanted, figures = set(used), names_of(metrics)
-    at = 0
-    for server in metrics:
+    wanted = set(used)
+    kept = [server for server in metrics if waive or not in_plain_text(server.address)]
+    figures, at = names_of(kept), 0
+    for place, server in enumerate(each for each in metrics if each not in kept):
+        name = f"prometheus-{place + 1}" if kept or place else "prometheus"
+        _may_write(proposal, name, {"kind": "prometheus", **_reached(server.address, server.ca)}, waive)
+    for server in kept:
         mine = figures[at : at + len(server.families)]
         at += len(server.families)
         for each in mine:
             title = BY_NAME[each.family.family].title
             if each.monitor in wanted:
-                _propose_family(proposal, server, each, title)
+                _propose_family(proposal, server, each, title, waive)
             else:
                 text = f"it has metrics of {title}, but no service of this estate by their labels"
                 proposal.say(server.address, text, "metrics: {monitors: [...], service: LABEL} where one is")
@@ -96,7 +96,7 @@ def propose_metrics(proposal: Proposal, metrics: Sequence[FoundMetrics], used: I
             )
 
 
-def _propose_family(proposal: Proposal, server: FoundMetrics, each: Figures, title: str) -> None:
+def _propose_family(proposal: Proposal, server: FoundMetrics, each: Figures, title: str, waive: str) -> None:
     family, known = each.family, BY_NAME[each.family.family]
     path = ("monitors", each.monitor)
     entry: Tree = {"kind": "prometheus", **_reached(server.address, server.ca)}
@@ -109,8 +109,8 @@ def _propose_family(proposal: Proposal, server: FoundMetrics, each: Figures, tit
     labels, guessed = _labels(family)
     if labels:
         entry["labels"] = labels
+    _may_write(proposal, each.monitor, entry, waive)
     proposal.put(path, entry, Basis.MEASURED, _pace(family, title))
-    _say_plain(proposal, each.monitor, server.address)
     if guessed:
         proposal.notes[(*path, "labels")] = Note(Basis.GUESSED, guessed)
     where = f"monitors.{each.monitor}"
@@ -158,7 +158,7 @@ def figures_for(service: str, backend: str, figures: Sequence[Figures]) -> tuple
     return [], ""
 
 
-def propose_alerting(proposal: Proposal, alerting: Sequence[FoundAlerting]) -> None:
+def propose_alerting(proposal: Proposal, alerting: Sequence[FoundAlerting], waive: str) -> None:
     """Write every Alertmanager; members of one cluster get the same `cluster`."""
     clusters: dict[frozenset[str], str] = {}
     taken: list[str] = []
@@ -167,8 +167,9 @@ def propose_alerting(proposal: Proposal, alerting: Sequence[FoundAlerting]) -> N
         taken.append(name)
         path = ("monitors", name)
         entry: Tree = {"kind": "alertmanager", **_reached(each.address, each.ca)}
+        if not _may_write(proposal, name, entry, waive):
+            continue
         proposal.put(path, entry, Basis.MEASURED, f"Alertmanager {each.version or 'of unknown version'}")
-        _say_plain(proposal, name, each.address)
         if len(each.peers) > 1:
             cluster = clusters.setdefault(frozenset(each.peers), f"alerting-{len(clusters) + 1}")
             proposal.put((*path, "cluster"), cluster, Basis.MEASURED, f"a cluster of {len(each.peers)}")

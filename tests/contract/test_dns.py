@@ -32,7 +32,6 @@ options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.ke
   recursion no; dnssec-validation no; notify no; empty-zones-enable no; }};
 controls {{ }};
 key "recovery." {{ algorithm hmac-sha256; secret "{key}"; }};
-zone "lab.test" {{ type primary; file "{root}/zone.db"; }};
 zone "lab.test" {{ type primary; file "{root}/zone.db"; allow-transfer {{ any; }}; }};
 zone "closed.test" {{ type primary; file "{root}/zone.db"; allow-transfer {{ none; }}; }};
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adapters.files.estate_text import render
 from adapters.files.located_yaml import parse_yaml
@@ -26,20 +27,22 @@ from state.estate.parse import parse_estate
 from state.text import is_clean
 from tests.support.random_facts import NAMES, facts
 
+REASON = "VLAN 12 has these hosts only"
 
-def proposed(found: list[Fact]) -> tuple[Proposal, Estate, str]:
-    proposal, _ = propose(found, Answers(("ada",)), "shop", "ada")
+
+def proposed(found: list[Fact], waive: str = "") -> tuple[Proposal, Estate, str]:
+    proposal, _ = propose(found, Answers(("ada",), waive=waive), "shop", "ada")
     text = render(proposal, ["made here"])
     return proposal, parse_estate(parse_yaml(text, "estate"), kinds()), text
 
 
 @settings(max_examples=100, deadline=None)
-@given(facts)
-def test_any_facts_give_an_accepted_estate_in_clean_text(found: list[Fact]) -> None:
-    proposal, estate, text = proposed(found)
+@given(facts, st.sampled_from(["", REASON]))
+def test_any_facts_give_an_accepted_estate_in_clean_text(found: list[Fact], waive: str) -> None:
+    proposal, estate, text = proposed(found, waive)
     assert all(is_clean(line) for line in text.splitlines())
     assert parse_yaml(text, "estate").data == proposal.tree, "what is written is what was proposed"
-    assert proposed(found)[2] == text, "the same facts give the same estate"
+    assert proposed(found, waive)[2] == text, "the same facts give the same estate"
     for held in proposal.withheld:
         assert held.path[1] not in getattr(estate, held.path[0])
         assert held.why
@@ -130,9 +133,26 @@ def test_plain_text_to_another_machine_is_withheld_with_its_reason() -> None:
     _, estate, text = proposed([plain])
     assert not estate.databases
     assert "# not written: Patroni of n1 answers over http" in text
+    assert "# way out: TLS; or waive: {tls: the reason}" in text
     assert '#   nodes: {n1: {site: main, postgres: "10.0.0.1:5432", api: "http://10.0.0.1:8008"}}' in text
     bare = FoundCluster("https://10.0.0.1:8008", "orders", (member("n1", "10.0.0.1", encrypted=False),))
-    assert "PostgreSQL offers no TLS" in proposed([bare])[2]
+    assert "PostgreSQL of n1 offers no TLS" in proposed([bare])[2]
+
+
+def test_plain_text_is_written_with_the_reason_that_a_person_gave() -> None:
+    plain = FoundCluster("http://10.0.0.1:8008", "orders", (member("n1", "10.0.0.1", api="http://10.0.0.1:8008"),))
+    bare = FoundCluster("https://10.0.0.2:8008", "stock", (member("n1", "10.0.0.2", encrypted=False),))
+    server = FoundMetrics("http://10.0.0.3:9090", families=(FoundFamily("prometheus", "job", "code", ("shop",)),))
+    proposal, estate, text = proposed([plain, bare, server], REASON)
+    assert {name: each.tls for name, each in estate.databases.items()} == {  # type: ignore[attr-defined]
+        "orders": "verify-full",
+        "stock": "plain",
+    }
+    assert [each.waive.tls for each in (*estate.databases.values(), *estate.monitors.values())] == [REASON] * 3
+    assert list(estate.services) == ["shop"]
+    assert not proposal.withheld
+    assert text.count(f'waive: {{tls: "{REASON}"}}') == text.count("# asked: ") == 3
+    assert not proposed([server])[1].services, "without its monitor nobody could judge it"
 
 
 def test_a_database_and_a_service_of_one_name_get_two() -> None:
