@@ -30,6 +30,7 @@ class InitManner:
     """How `init` was called."""
 
     yes: bool
+    update: bool
     plan_only: bool
     as_json: bool
     events: bool
@@ -54,6 +55,7 @@ class InitManner:
 @click.option("--ca", default="", metavar="FILE", help="Certificates to trust; the estate will name this file.")
 @click.option("--answer", "answers", multiple=True, metavar="KEY=VALUE", help="Answer a question beforehand.")
 @click.option("--yes", is_flag=True, help="Take every proposal; each is marked `proposed, confirm`.")
+@click.option("--update", is_flag=True, help="Add what is new to the estate that is there; see the difference first.")
 @click.option("--plan-only", is_flag=True, help="Print the estate, write nothing.")
 @click.option("--within", type=SECONDS, default=5.0, metavar="SECONDS", help="How long one question may take.")
 @json_option
@@ -72,7 +74,8 @@ def init(addresses: tuple[str, ...], output: str, name: str, ca: str, within: fl
       dns://SERVER/ZONE           a zone
 
     Without ADDRESS the usual places of this host are looked at. Nothing is sent that could act, and no credential.
-    Exit code 3 when an address gave nothing.
+    With --update the addresses of the estate that is there are asked again. What is new is added, with comments and
+    order kept; expectations and names stay as they are. Exit code 3 when an address gave nothing.
     """
     if (code := run_there()) is not None:
         return code
@@ -86,16 +89,23 @@ def init(addresses: tuple[str, ...], output: str, name: str, ca: str, within: fl
     named = name or estate_name()
     if not valid(named):
         raise click.BadParameter("letters, digits, dot, dash and underscore, at most 63", param_hint="--name")
-    if file.exists() and not manner.plan_only:
-        raise click.UsageError(f"{file} is there already: -o DIR for another folder")
+    if file.exists() and not (manner.plan_only or manner.update):
+        raise click.UsageError(f"{file} is there already: --update, or -o DIR for another folder")
+    if manner.update and not file.is_file():
+        raise click.UsageError(f"{file} is not there: without --update it is written")
     if ca and not Path(ca).is_absolute():
         ca = str(Path(ca).absolute())
     if ca and not Path(ca).is_file():
         raise click.BadParameter(f"{ca} is no file", param_hint="--ca")
-    found = asyncio.run(look(addresses, Looking(within, ca, Path(), manner.step)))
-    _tell_found(found, manner)
+    looking = Looking(within, ca, Path(), manner.step)
+    if manner.update:
+        from console.cli.init_update import update
+
+        return update(file, addresses, looking, given, manner)
+    found = asyncio.run(look(addresses, looking))
+    tell_found(found, manner)
     if found.empty:
-        return _nothing(found, file, manner)
+        return nothing_found(found, file, manner)
     return _write(found, file, named, given, manner)
 
 
@@ -107,7 +117,8 @@ def _pairs(answers: tuple[str, ...]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _tell_found(found: Discovered, manner: InitManner) -> None:
+def tell_found(found: Discovered, manner: InitManner) -> None:
+    """One line for each address."""
     from adapters.discovery.asking import USUAL_PLACES
     from console.cli.init_told import fact_line, kind_of
 
@@ -120,7 +131,7 @@ def _tell_found(found: Discovered, manner: InitManner) -> None:
             note(fact_line(fact))
 
 
-def _nothing(found: Discovered, file: Path, manner: InitManner) -> int:
+def nothing_found(found: Discovered, file: Path, manner: InitManner) -> int:
     """No address gave anything: nothing is written, and the reasons are told."""
     from console.cli.init_told import document
 
@@ -140,7 +151,7 @@ def _write(found: Discovered, file: Path, name: str, given: dict[str, str], mann
     from console.cli.init_told import document, report_lines
     from console.cli.init_work import draft, write
 
-    answers, asked = _answers(found, name, given, manner)
+    answers, asked = answers_of(found, name, given, manner)
     drafted = draft(found, answers, name, time.time())
     if not manner.plan_only and not write(drafted, file):
         raise click.UsageError(f"{file} was written by somebody else meanwhile: nothing was changed")
@@ -169,10 +180,10 @@ def _prove(file: Path) -> None:
         raise ConfigError(problems)
 
 
-def _answers(
-    found: Discovered, name: str, given: dict[str, str], manner: InitManner
+def answers_of(
+    found: Discovered, name: str, given: dict[str, str], manner: InitManner, written: Sequence[str] = ()
 ) -> tuple[Answers, list[InitQuestion]]:
-    """The answers, and the questions that were left to their proposals."""
+    """The answers, and the questions that were left to their proposals. `written` are questions that a file answers."""
     from console.cli.init_work import to_ask
     from state.discovery.answers import WrongAnswer
 
@@ -180,6 +191,7 @@ def _answers(
         answers, asked, services = to_ask(found, name, given)
     except WrongAnswer as error:
         raise click.BadParameter(neutral(str(error)), param_hint="--answer") from error
+    asked = [question for question in asked if question.key not in written]
     if manner.yes or manner.plan_only or not asked:
         return answers, asked
     if not sys.stdin.isatty():

@@ -38,6 +38,7 @@ class Figures:
 
 
 def in_plain_text(url: str) -> bool:
+    """Whether what answers there is read in plain text from another machine."""
     host, scheme = host_and_scheme(url)
     return scheme == "http" and not is_loopback(host)
 
