@@ -1,27 +1,27 @@
-"""Changes to balancers: weight, drain, ready and the blue-green flip, over any adapter that has the capability.
+"""Changes to balancers: weight and the blue-green flip, over any adapter that has the capability.
 
 The engine checks the floor itself: a balancer lets the last server be drained, and answers 503 afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.api.card import CardWarning, Diff, Rule, WarningKind
-from state.changes.hands import drain_by_hand, flip_by_hand, maint_by_hand, ready_by_hand, weight_by_hand
+from state.api.card import Diff, Rule
+from state.changes.hands import flip_by_hand, weight_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.model import Estate, Name
-from state.ports.balancer import Balancer, CanSetState, CanSetWeight, ServerState
+from state.ports.balancer import Balancer, CanSetWeight, ServerState
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
-from state.verdicts.traffic import ServerEffect, admin_state, after_effect, floor_after, state_word
+from state.verdicts.traffic import ServerEffect, after_effect, floor_after, state_word
 from state.world.readings import Server
 
 
@@ -200,75 +200,6 @@ class SetWeight(BackendChange):
         return ReadBack(finding, evidence, leaves=self.leaves((server,)))
 
 
-STATE_VERBS: Mapping[ServerState, tuple[str, str]] = {
-    "drain": ("Drain", "drain {}"),
-    "maint": ("Put into maintenance", "put {} into maintenance"),
-    "ready": ("Return to rotation", "return {} to rotation"),
-}
-"""The words of a title and of a verb for each state."""
-
-
-class SetState(BackendChange):
-    """Take one server out of rotation (drain), out of all traffic (maint), or back (ready)."""
-
-    def __init__(
-        self, spec: ChangeSpec, args: ServerArgs, estate: Estate, balancer: Balancer, state: ServerState
-    ) -> None:
-        super().__init__(spec, args, estate, balancer)
-        self.server, self.state = args.server, state
-        title, verb = STATE_VERBS[state]
-        self.title = f"{title} {self.name}/{args.server}"
-        self.verb = verb.format(args.server)
-
-    async def preview(self, *, deadline: float) -> Preview:
-        """State before and after, sessions that continue, and who serves afterwards."""
-        servers = await self.servers(deadline)
-        server = self.one(servers, self.server)
-        effects = {self.server: ServerEffect(state=self.state)}
-        subject = f"{self.name}/{self.server}"
-        open_ones = self.state != "ready" and server.sessions
-        going_on = f"{server.sessions} sessions continue until they end" if open_ones else ""
-        return Preview(
-            verb=self.verb,
-            diffs=(Diff(subject, state_word(server), self.state),),
-            facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects),),
-            warnings=(CardWarning(WarningKind.EFFECT, subject, going_on),) if going_on else (),
-            sessions_cut=0,
-            undo=ChangeSpec(f"server.{self._before_it(server)}", self.spec.args),
-            already=self._reached(server),
-            leaves=self.would_leave(effects),
-        )
-
-    def _reached(self, server: Server) -> bool:
-        """Whether it has the state; maintenance hides whether it is drained as well."""
-        if self.state == "maint":
-            return server.maintenance
-        return server.drained == (self.state == "drain") and not server.maintenance
-
-    def _before_it(self, server: Server) -> ServerState:
-        """The state an undo gives back; where nothing would change, the opposite of what was asked for."""
-        if self._reached(server):
-            return "drain" if self.state == "ready" else "ready"
-        return cast("ServerState", admin_state(server))
-
-    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
-        """Send the state once."""
-        if not isinstance(self.balancer, CanSetState):
-            raise EffectRefused(f"{self.balancer.name} cannot change server states")
-        return await self.balancer.set_state(self.backend, self.server, self.state, deadline=deadline)
-
-    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """Done when the admin state shows it."""
-        server = self.one(await self.servers(deadline), self.server)
-        evidence = (f"{self.name}/{self.server} reads {state_word(server)}, {server.sessions} sessions",)
-        if self._reached(server):
-            return ReadBack(Finding.DONE, evidence, leaves=self.leaves((server,)))
-        before = facts["servers"].get(self.server, [None, None])[1]
-        finding = Finding.NOT_DONE if state_word(server) == before else Finding.PARTIAL
-        return ReadBack(finding, evidence, leaves=self.leaves((server,)))
-
-
 class Flip(BackendChange):
     """Blue-green: one server takes all traffic, the others stay up at weight 0. The new server takes traffic first."""
 
@@ -366,13 +297,6 @@ def _spec(kind: str, args: BaseModel) -> ChangeSpec:
     return ChangeSpec(kind, args.model_dump())
 
 
-def _state(kind: str, state: ServerState) -> Callable[[ServerArgs, Estate, Outside], SetState]:
-    def build(args: ServerArgs, estate: Estate, outside: Outside) -> SetState:
-        return SetState(_spec(kind, args), args, estate, balancer_of(outside, args.balancer), state)
-
-    return build
-
-
 def _weight(args: WeightArgs, estate: Estate, outside: Outside) -> SetWeight:
     return SetWeight(_spec("server.weight", args), args, estate, balancer_of(outside, args.balancer))
 
@@ -383,22 +307,5 @@ def _flip(args: FlipArgs, estate: Estate, outside: Outside) -> Flip:
 
 KINDS = (
     ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight, weight_by_hand),
-    ChangeKind("server.drain", "Drain a server", ServerArgs, Risk.B1, _state("server.drain", "drain"), drain_by_hand),
-    ChangeKind(
-        "server.maint",
-        "Put a server into maintenance",
-        ServerArgs,
-        Risk.B1,
-        _state("server.maint", "maint"),
-        maint_by_hand,
-    ),
-    ChangeKind(
-        "server.ready",
-        "Return a server to rotation",
-        ServerArgs,
-        Risk.B1,
-        _state("server.ready", "ready"),
-        ready_by_hand,
-    ),
     ChangeKind("backend.flip", "Flip a backend to another colour", FlipArgs, Risk.B2, _flip, flip_by_hand),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,15 @@ def entries() -> list[Sealed]:
     return [sealed(line) for line in FORMER.read_bytes().splitlines()]
 
 
+def as_told(now: Any, then: Any) -> Any:
+    """What is said now, as far as it could be said then: without the fields that are new, at any depth."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {key: as_told(value, then[key]) for key, value in now.items() if key in then}
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [as_told(a, b) for a, b in zip(now, then, strict=True)]
+    return now
+
+
 def test_its_chain_verifies() -> None:
     lines = FORMER.read_bytes().splitlines()
     assert verify_export(lines).ok
@@ -45,7 +55,7 @@ def test_every_entry_reads_as_its_kind_and_writes_back_what_it_said(entries: lis
         body = unseal(entry).body
         assert not isinstance(body, Foreign | Unreadable)
         now, then = json.loads(canonical(body.as_json())), json.loads(entry.payload)
-        assert {k: v for k, v in now.items() if k in then} == then
+        assert as_told(now, then) == then
         assert not set(now) - set(then) - {"leaves", "differences", "undo", "class", "more", "nodes", "passes", "found"}
 
 
