@@ -93,7 +93,7 @@ def next_lines(drafted: Drafted, file: Path) -> Iterator[str]:
     for name, what in drafted.proposal.secrets.items():
         yield f"  {file.parent / name}: put {neutral(what)} there, mode 0600"
     yield f"  confirm what is marked `proposed, confirm` in {file}"
-    yield f"  recovery check {file}"
+    yield f"  recovery check --connect {file}"
     yield f"  recovery console --estate {file}"
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,18 +19,16 @@ from adapters.files.located_yaml import parse_yaml
 from adapters.files.read import read_yaml
 from adapters.files.yaml_splice import CannotSplice
 from adapters.registry import kinds
+from console.cli.init_asking import InitManner, answers_of, nothing_found, tell_found
 from console.cli.init_told import document
 from console.cli.init_work import Discovered, account, first_answers, look
 from console.cli.shown import complain, neutral, note, say, say_json
 from state.discovery.found import FoundCluster
 from state.discovery.merging import SECTIONS, Merging, in_names_of, merge
-from state.discovery.proposal import Keys, Proposal
+from state.discovery.proposal import Keys, OpenPoint, Proposal
 from state.discovery.propose import propose
 from state.errors import ExitCode
 from state.estate.parse import parse_estate
-
-if TYPE_CHECKING:
-    from console.cli.init import InitManner
 
 ANSWERED = ("owners", "site", "environment")
 """Questions that a file has answered for everything that is in it."""
@@ -38,8 +36,6 @@ ANSWERED = ("owners", "site", "environment")
 
 def update(file: Path, addresses: Sequence[str], looking: Looking, given: Mapping[str, str], manner: InitManner) -> int:
     """Ask what the file names, or these addresses; show the difference; write it when that is wanted."""
-    from console.cli.init import answers_of, nothing_found, tell_found
-
     located = read_yaml(file)
     parse_estate(located, kinds())
     data = located.data
@@ -121,7 +117,7 @@ def _finish(file: Path, found: Discovered, merging: Merging, proposal: Proposal,
     if not (manner.as_json or manner.events):
         for line in said:
             say(line)
-        for line in point_lines(proposal.open):
+        for line in point_lines(_about(found, merging, proposal)):
             note(f"  {neutral(line)}")
     text = _merged(file, merging)
     wanted = bool(merging.edits) and not manner.plan_only and _confirmed(manner, len(merging.edits))
@@ -135,6 +131,13 @@ def _finish(file: Path, found: Discovered, merging: Merging, proposal: Proposal,
     elif wanted:
         say(f"{file}: {len(merging.edits)} changes written")
     return ExitCode.UNKNOWN if found.silent else ExitCode.DONE
+
+
+def _about(found: Discovered, merging: Merging, proposal: Proposal) -> list[OpenPoint]:
+    """What is not known about what would be added; what is in the file is known to whoever wrote it."""
+    new = {".".join(edit.path[:2]) for edit in merging.edits}
+    silent = {each.address for each in found.silent}
+    return [point for point in proposal.open if point.where in silent or ".".join(point.where.split(".")[:2]) in new]
 
 
 def _merged(file: Path, merging: Merging) -> str:

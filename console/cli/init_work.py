@@ -23,7 +23,7 @@ from state.discovery.proposal import Proposal
 from state.discovery.propose import propose
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
-from state.units import utc
+from state.units import utc_date
 
 SECRETS_MODE = 0o700
 
@@ -99,10 +99,8 @@ def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted
     """The estate that would be written, with its runbooks. Raises ConfigError when `check` would refuse it."""
     proposal, _ = propose(found.facts, answers, name, account())
     sources = [fact.address for fact in found.facts if not isinstance(fact, Unreached)]
-    head = [
-        f"Written by `recovery init` on {utc(now)} from {', '.join(sources)}.",
-        "Yours from now on: change what you want.",
-    ]
+    head = [f"Written by `recovery init` on {utc_date(now)} from", *(f"  {source}" for source in sources)]
+    head.append("Yours from now on: change what you want.")
     text = render(proposal, head)
     estate = parse_estate(parse_yaml(text, "the proposed estate"), kinds())
     return Drafted(proposal, text, estate, list(copies(estate)))

@@ -52,7 +52,7 @@ class Differs:
 
 
 @dataclass(frozen=True, slots=True)
-class NotLive:
+class Unseen:
     """An entry of the file that was not seen where it was looked for."""
 
     path: Keys
@@ -67,7 +67,7 @@ class Merging:
 
     edits: list[Edit] = field(default_factory=list)
     differs: list[Differs] = field(default_factory=list)
-    not_seen: list[NotLive] = field(default_factory=list)
+    not_seen: list[Unseen] = field(default_factory=list)
     notes: dict[Keys, Note] = field(default_factory=dict)
 
 
@@ -106,7 +106,7 @@ def _database(merging: Merging, name: str, written: Tree, live: Tree, clusters: 
                 merging.edits += _moved((*here, key), before.get(key), entry[key], members.get(node))
                 if members.get(node) is None or members[node].answered:
                     merging.differs.append(Differs((*here, key), before.get(key), entry[key]))
-    merging.not_seen += [NotLive((*path, "nodes", node)) for node in written["nodes"] if node not in live["nodes"]]
+    merging.not_seen += [Unseen((*path, "nodes", node)) for node in written["nodes"] if node not in live["nodes"]]
     fronts = written.get("frontends")
     for backend, role in live.get("frontends", {}).items():
         if not fronts:
@@ -161,7 +161,7 @@ def _services_not_seen(merging: Merging, data: Mapping[str, Any], tree: Mapping[
     for name, service in (data.get("services") or {}).items():
         traffic = service.get("traffic")
         if traffic and name not in live and set(traffic["balancers"]) <= looked:
-            merging.not_seen.append(NotLive(("services", name)))
+            merging.not_seen.append(Unseen(("services", name)))
 
 
 def _sites(merging: Merging, data: Mapping[str, Any], tree: Mapping[str, Any]) -> None:

@@ -153,7 +153,7 @@ def _floor(serving: Serving) -> tuple[int, Basis, str]:
     if least == 0:
         return floor, Basis.PROPOSED, "nothing serves now"
     where = " on each balancer" if len(counts) > 1 else ""
-    return floor, Basis.PROPOSED, f"{least} serve now{where}"
+    return floor, Basis.PROPOSED, f"{least} {'serves' if least == 1 else 'serve'} now{where}"
 
 
 def _counted(backend: FoundBackend) -> int:

@@ -17,7 +17,7 @@ from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from state.discovery.answers import Answers
 from state.discovery.found import Fact, FoundBackend, FoundBalancer, FoundCluster, FoundMember, FoundServer
-from state.discovery.merging import Differs, Merging, Moved, NewEntry, NewItem, NotLive, merge
+from state.discovery.merging import Differs, Merging, Moved, NewEntry, NewItem, Unseen, merge
 from state.discovery.propose import propose
 
 MINE = """\
@@ -132,8 +132,8 @@ def test_a_member_that_confirmed_itself_moves_another_one_does_not() -> None:
 def test_an_incident_does_not_become_the_expectation() -> None:
     one = FoundCluster("https://10.0.0.1:8008", "orders", (member("n1", "10.0.0.1"),))
     merging, text = merged(edge(backend("other", "s1")), one)
-    assert NotLive(("databases", "money", "nodes", "n2")) in merging.not_seen
-    assert NotLive(("services", "till")) in merging.not_seen
+    assert Unseen(("databases", "money", "nodes", "n2")) in merging.not_seen
+    assert Unseen(("services", "till")) in merging.not_seen
     assert "floor: 2" in text
     assert "n2:" in text
 
