@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.discovery.asking import discover
-from adapters.discovery.looking import Looking
 from adapters.lab.client import LabClient
 from console.cli.ending import run_to_code
 from console.cli.init_update import addresses_of
 from console.cli.verbs import recovery
 from state.api.views.overview import OverviewView
-from state.discovery.found import FoundMetrics
 from state.health import Health
 from tests.support.real_engine import engine_home, read_estate, until
 
