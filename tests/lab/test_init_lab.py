@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from adapters.discovery.asking import discover
+from adapters.discovery.looking import Looking
 from adapters.lab.client import LabClient
 from console.cli.ending import run_to_code
 from console.cli.init_update import addresses_of
 from console.cli.verbs import recovery
 from state.api.views.overview import OverviewView
+from state.discovery.found import FoundMetrics
 from state.health import Health
 from tests.support.real_engine import engine_home, read_estate, until
 
@@ -24,6 +27,12 @@ async def test_what_init_writes_of_the_lab_is_green_with_evidence(
 ) -> None:
     known = read_estate(lab.estate)
     addresses = addresses_of(known)[-6:]  # one member tells of the others
+
+    async def scraped() -> bool:
+        facts = await discover([known["monitors"]["prometheus"]["url"]], Looking(deadline=60))
+        return any(isinstance(fact, FoundMetrics) and fact.families for fact in facts)
+
+    await until(scraped, 60, "a young Prometheus has no series yet")
     words = [
         "init",
         *addresses,
