@@ -93,6 +93,7 @@ class Switchover:
             undo=ChangeSpec("database.switchover", {"database": self.name, "to": leader}) if leader else None,
             already=already,
             leaves=(Setting(self.targets, "leader", candidate),) if candidate else (),
+            renews=frozenset({"leader", "timeline", leader}),  # the old leader starts anew as a standby
         )
 
     def _best(self, cluster: ClusterVerdict) -> str:

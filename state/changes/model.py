@@ -57,8 +57,9 @@ class Preview:
     `verb` says what is done, without the target. `facts` is everything relied on (JSON values; hashed into the
     fingerprint, handed to `read_back`). `rules` are the preconditions with their verdicts. `downtime` says what does
     not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when unknown. `already` =
-    the target state is reached, nothing would be sent. `leaves` are the settings that it would make. `services` are
-    touched besides those that its target says.
+    the target state is reached, nothing would be sent. `leaves` are the settings that it would make. `renews` are the
+    facts of the target's identity that are others afterwards, such as since when a server runs. `services` are touched
+    besides those that its target says.
     """
 
     verb: str
@@ -73,6 +74,7 @@ class Preview:
     undo: ChangeSpec | None = None
     already: bool = False
     leaves: tuple[Setting, ...] = ()
+    renews: frozenset[str] = frozenset()
     services: tuple[str, ...] = ()
 
     @property

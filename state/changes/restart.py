@@ -80,6 +80,7 @@ class Restart:
             warnings=self._warnings(cluster),
             downtime=f"{self.node} answers nobody while it restarts",
             sessions_cut=server.sessions if server else None,
+            renews=frozenset({self.node}),
         )
 
     def _rules(self, sight: Sight, cluster: ClusterVerdict) -> tuple[Rule, ...]:

@@ -58,15 +58,19 @@ class Plan:
 def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
     """Fix identity, facts and deadline of each change into its step: the author's deadline, else that of its kind.
 
-    Facts stay open where an earlier step of the same plan changes the same target; identity is always fixed.
+    Where an earlier step of the same plan changes the same target, facts stay open, and of its identity what that step
+    makes anew; the rest of the identity is always fixed.
     """
     pinned: dict[str, PlannedStep] = {}
+    renewed: dict[str, frozenset[str]] = {}
     for one, earlier in in_order(seen):
         facts = None if earlier else dict(one.preview.facts)
         risk = one.change.risk.value
+        anew = frozenset[str]().union(*(renewed.get(target, ()) for target in one.change.targets))
+        renewed |= {target: renewed.get(target, frozenset()) | one.preview.renews for target in one.change.targets}
         pinned[one.step.id] = replace(
             one.step,
-            identity=dict(one.identity.facts),
+            identity={name: value for name, value in one.identity.facts.items() if name not in anew},
             facts=facts,
             risk=risk,
             timeout=one.step.timeout or one.change.timeout,

@@ -201,6 +201,8 @@ class _Expansion:
             found = items_of(step, scope)
         except Unresolved as error:
             raise _refused(place.runbook, (*path, "each"), repr(step.each), error.expected, error.close) from error
+        if not found.items and step.if_none == "skip":
+            return
         if not found.items:
             raise _refused(place.runbook, (*path, "each"), str(step.each), "something to go over, but there is none")
         name = f"{place.prefix}{step.id}"
@@ -258,6 +260,8 @@ class _Expansion:
 
     def resolved(self) -> tuple[Concrete, ...]:
         """The list, its answers as ids. Raises ConfigError for two steps of one id: an author may write dots too."""
+        if not self._steps:
+            raise _refused(self._runbook, ("steps",), "", "at least one step; every loop goes over nothing here")
         ids = [step.id for step in self._steps]
         twice = next((each for index, each in enumerate(ids) if each in ids[:index]), None)
         if twice is not None:

@@ -149,7 +149,7 @@ class Lint:
                     yield from self._steps(step.steps, (*path, "steps"), bound)
 
     def _items(self, path: Path, step: Step, *, opened: bool, items: tuple[Any, ...]) -> Iterator[LintFinding]:
-        if not items and not opened:
+        if not items and not opened and step.if_none == "refuse":
             message = "something to go over, but there is none in this estate"
             yield path, self._located.problem(path, repr(step.each), message)
         for index, item in enumerate(items if isinstance(step.each, tuple) else ()):

@@ -78,6 +78,24 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def asked(runbook: Runbook) -> frozenset[str]:
+    """Every `${name}` without which it cannot be carried out, of parameters that are required or used: all but what
+    loops go over that are left out where there is nothing."""
+    found = {
+        name
+        for path, step in placed(runbook.steps)
+        for where, name in named_in(step, path)
+        if where != (*path, "each") or step.if_none == "refuse"
+    }
+    while True:
+        heads = {name.partition(".")[0] for name in found} | {n for n, spec in runbook.params.items() if spec.required}
+        specs = [spec for name, spec in runbook.params.items() if name in heads]
+        more = {name for spec in specs for name in (*spec.derived, spec.of) if name} - found
+        if not more:
+            return frozenset(found | heads)
+        found |= more
+
+
 def placeholders(runbook: Runbook) -> list[tuple[Path, str]]:
     """Every `${name}` of a runbook, with its path in the file."""
     found = placeholders_in(runbook.service, ("service",))

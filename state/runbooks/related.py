@@ -10,7 +10,7 @@ from state.config_files.suggestions import nearest, one_of
 from state.errors import BadArguments, ConfigError, Problem
 from state.estate.model import Estate
 from state.runbooks.fields import needed_databases
-from state.runbooks.model import Runbook, placeholders
+from state.runbooks.model import Runbook, asked
 from state.runbooks.names import names_for
 from state.runbooks.params import NAMES, ParamSpec, substitute
 from state.runbooks.scope import Leaders, Scope, Unresolved
@@ -59,7 +59,7 @@ def candidates(runbook: Runbook, name: str, estate: Estate) -> tuple[str, ...]:
         for other in runbook.params.values()
         if other.of == name and (other.required or other.default is not None or other.kind in FIRST_IS_DEFAULT)
     ]
-    fields = [each for _, each in placeholders(runbook) if each.partition(".")[0] == name and each != name]
+    fields = [each for each in asked(runbook) if each.partition(".")[0] == name and each != name]
 
     def fits(value: str) -> bool:
         scope = Scope(estate, {name: value}, {name: spec.kind}, any_node(estate))
@@ -79,10 +79,12 @@ def _has(scope: Scope, name: str) -> bool:
 
 def unfit(runbook: Runbook, estate: Estate, books: Mapping[str, Runbook], depth: int = 0) -> str:
     """Why a runbook does not apply to an estate at all: it lacks what the runbook is for. Empty when it applies."""
+    used = asked(runbook)
     for name, spec in runbook.params.items():
         if spec.kind not in NAMES or (names := names_for(estate, spec.kind, {})) is None or spec.choices:
             continue
-        wanted = spec.required or spec.default is not None or (spec.of and spec.kind in FIRST_IS_DEFAULT)
+        by_itself = spec.default is not None and (not spec.derived or name in used)
+        wanted = spec.required or by_itself or (spec.of and spec.kind in FIRST_IS_DEFAULT)
         if wanted and not names:
             return f"the estate has no {spec.kind}"
         if names and not candidates(runbook, name, estate):
@@ -96,9 +98,9 @@ def unfit(runbook: Runbook, estate: Estate, books: Mapping[str, Runbook], depth:
 
 def _asked(runbook: Runbook, name: str) -> str:
     """What the runbook asks of a parameter's value."""
-    asked: list[str] = [spec.kind for spec in runbook.params.values() if spec.of == name]
-    asked += [each.partition(".")[2] for _, each in placeholders(runbook) if each.startswith(f"{name}.")]
-    return f"a {' and a '.join(dict.fromkeys(asked))}"
+    found: list[str] = [spec.kind for spec in runbook.params.values() if spec.of == name]
+    found += [each.partition(".")[2] for each in sorted(asked(runbook)) if each.startswith(f"{name}.")]
+    return f"a {' and a '.join(dict.fromkeys(found))}"
 
 
 def followed(

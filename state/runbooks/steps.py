@@ -69,8 +69,8 @@ class Condition(Entry):
 class Step(Entry):
     """One step. `for` is how long a check is repeated, `samples` how many passes in a row it needs.
 
-    A loop (`each`) carries out its `steps` once for each item, which is `${as}` in them. A `runbook` is carried out
-    in place of the step, `with` its parameters.
+    A loop (`each`) carries out its `steps` once for each item, which is `${as}` in them; over nothing it is refused, or
+    with `if_none: skip` left out. A `runbook` is carried out in place of the step, `with` its parameters.
     """
 
     id: Name
@@ -88,6 +88,7 @@ class Step(Entry):
     pace: Seconds | None = None
     at_once: int = Field(default=1, ge=1, le=50)
     stop_after: int = Field(default=1, ge=1, le=MOST_STEPS)
+    if_none: Literal["refuse", "skip"] = "refuse"
     steps: Annotated[tuple[Step, ...], Field(max_length=MOST_STEPS)] = ()
     when: Condition | None = None
     timeout: Seconds | None = None
@@ -145,8 +146,8 @@ class Step(Entry):
     @model_validator(mode="after")
     def _inside(self) -> Step:
         given = self.model_fields_set
-        if {"item", "order", "pace", "at_once", "stop_after", "steps"} & given and self.each is None:
-            raise ValueError("as, order, pace, at_once, stop_after and steps on each only")
+        if {"item", "order", "pace", "at_once", "stop_after", "if_none", "steps"} & given and self.each is None:
+            raise ValueError("as, order, pace, at_once, stop_after, if_none and steps on each only")
         if self.each is not None and not self.steps:
             raise ValueError("steps: what is done for each item")
         if any(step.kind in ("parallel", "each", "runbook") for step in self.parallel):
