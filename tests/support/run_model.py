@@ -41,6 +41,7 @@ class Instance:
     until: float = NEVER
     outcome: str = ""
     left: bool = False
+    ruled: bool = False
     choice: str = ""
     began: float = 0.0
     """When it began, by the wall clock."""
@@ -96,7 +97,23 @@ class Model:
         at = self.at[step["id"]]
         if at.state in ("unknown", "pending", "running", "waiting"):
             return False
-        return at.left or at.state in ("done", "skipped") or (step["policy"] == "continue" and at.state != "stopped")
+        if at.left or at.state in ("done", "skipped"):
+            return True
+        return at.state != "stopped" and (step["policy"] == "continue" or self.tolerated(step))
+
+    def fails_item(self, step: dict[str, Any]) -> bool:
+        at = self.at[step["id"]]
+        return step["policy"] != "continue" and at.state in ("failed", "not-done") and not at.left
+
+    def tolerated(self, step: dict[str, Any]) -> bool:
+        """It failed in an item of a loop that goes on: fewer than `stop_after` items failed up to it."""
+        same = [s for s in self.steps if s["loop"] and s["loop"] == step["loop"] and s["item"] <= step["item"]]
+        return len({s["item"] for s in same if self.fails_item(s)}) < step["stop_after"] if same else False
+
+    def abandoned(self, step: dict[str, Any]) -> bool:
+        """Another step of its item failed, and the loop goes on."""
+        same = [s for s in self.steps if s["loop"] and (s["loop"], s["item"]) == (step["loop"], step["item"])]
+        return any(self.fails_item(s) and self.tolerated(s) for s in same if s is not step)
 
     def standing(self) -> list[dict[str, Any]]:
         first = next((s for s in self.steps if not self.settled(s)), None)
@@ -125,8 +142,20 @@ class Model:
         return "waiting" if self.state == "running" and self.asking() else self.state
 
     def unmet(self) -> list[str]:
-        asked = [s for s in self.steps if s["do"] in ("check", "change", "decide") and self.at[s["id"]].state != "done"]
-        return [f"T-{s['id']} ({self.at[s['id']].state})" for s in asked]
+        wrong = [s for s in self.steps if s["do"] != "wait" and self._lacks(s)]
+        return [f"{s['title']} ({self.at[s['id']].state})" for s in wrong]
+
+    def _lacks(self, step: dict[str, Any]) -> bool:
+        """It counts against the run: not done, unless a condition that was read left it out."""
+        at = self.at[step["id"]]
+        if step["do"] == "when" and at.choice == "unknown":
+            return True
+        if at.state == "done" or not at.ruled:
+            return at.state != "done"
+        place = self.steps.index(step)
+        did = [n for n, s in enumerate(self.steps[:place]) if s["do"] == "change" and self.at[s["id"]].state == "done"]
+        proved = [n for n, s in enumerate(self.steps) if s["do"] == "check" and self.at[s["id"]].state == "done"]
+        return step["do"] == "check" and bool(did) and not any(n > did[-1] for n in proved)
 
     def undo_state(self) -> str:
         if self.undone:
@@ -164,7 +193,9 @@ class Model:
 
     def last_line(self) -> str:
         if self.state == "done":
-            return f"not verified: {', '.join(self.unmet())}" if self.unmet() else "every step is done and verified"
+            ruled = sum(at.ruled for at in self.at.values())
+            well = "every step is done and verified" + (f"; {ruled} left out, as conditions say" if ruled else "")
+            return f"not verified: {', '.join(self.unmet())}" if self.unmet() else well
         return self.why
 
     def told(self) -> dict[str, Any]:
@@ -245,13 +276,15 @@ class Model:
         self.at[step["id"]].choice = choice
 
     def _answered(self, step: dict[str, Any]) -> None:
-        meaning = step["options"][self.at[step["id"]].choice]
+        choice = self.at[step["id"]].choice
+        meaning, ruled = step["options"][choice], step["do"] == "when" and choice != "unknown"
         self._end(step, "done")
         if meaning == "stop":
             self.stopping = True
         elif meaning != "continue":
             ids = [s["id"] for s in self.steps]
-            between = self.steps[ids.index(step["id"]) + 1 : ids.index(meaning)]
+            to = ids.index(meaning) if meaning else len(ids)
+            between = self.steps[ids.index(step["id"]) + 1 : to]
             for other in self.steps:
                 same = step["group"] and other["group"] == step["group"] and other is not step
                 answered = (
@@ -259,6 +292,7 @@ class Model:
                 )  # that one counts too
                 if (other in between or same) and not self.settled(other) and not answered:
                     self._leave_out(other)
+                    self.at[other["id"]].ruled = ruled
 
     def _leave_out(self, step: dict[str, Any]) -> None:
         at = self.at[step["id"]]
@@ -312,14 +346,25 @@ class Model:
     def _due(self, step: dict[str, Any]) -> None:
         at = self.at[step["id"]]
         if at.state == "unknown":
-            at.outcome = "done" if self.world.weights.get(step["id"], 0) else "not-done"
+            at.outcome = "done" if self.world.weights.get(step["target"], 0) else "not-done"
+        if step["do"] == "when":
+            return self._told_by(step)
         self._end(step, "failed" if step["do"] == "decide" else at.outcome)
+
+    def _told_by(self, step: dict[str, Any]) -> None:
+        """A condition has its answer: what it means is done at once."""
+        at = self.at[step["id"]]
+        if step["options"][at.outcome] == "pause":
+            self._end(step, "failed")
+        else:
+            at.choice = at.outcome
+            self._answered(step)
 
     def _end(self, step: dict[str, Any], state: str) -> None:
         at = self.at[step["id"]]
         at.state, at.until = state, NEVER
         if at.effect and state == "done":
-            self.done_effects.append(step["id"])
+            self.done_effects.append(step["target"])
 
     def follow(self) -> None:
         """Begin, stop and end what the rules say, until nothing more follows at this instant."""
@@ -341,13 +386,7 @@ class Model:
             return self._stop_what_can(standing)
         pending = [s for s in standing if self.at[s["id"]].state == "pending"]
         reading = any(at.reread and at.state == "unknown" for at in ats)
-        if pending and self.state != "paused" and not reading:
-            if self.confirm and any(s["grave"] for s in pending):
-                self.state = "paused"
-                return True
-            blind = self.world.blind  # changes of a group read their target before one of them acts
-            for step in sorted(pending, key=lambda s: s["do"] != "change"):
-                self._begin(step, blind)
+        if pending and self.state != "paused" and not reading and self._begin_all(pending):
             return True
         if any(at.state in ("running", "waiting", "unknown", "pending") for at in ats):
             return False
@@ -359,17 +398,35 @@ class Model:
             self._policy(self.held()[0])
         return True
 
+    def _begin_all(self, pending: list[dict[str, Any]]) -> bool:
+        """Begin what can begin; of changes, which all have one target here, one at a time."""
+        if lost := [s for s in pending if self.abandoned(s)]:
+            for step in lost:
+                self._leave_out(step)
+            return True
+        if self.confirm and any(s["grave"] for s in pending):
+            self.state = "paused"
+            return True
+        acting = [
+            s for s in self.standing() if s["do"] == "change" and self.at[s["id"]].state in ("running", "unknown")
+        ]
+        first = [s for s in pending if s["do"] == "change"][: 0 if acting else 1]
+        others = [s for s in pending if s["do"] != "change"]
+        for step in [*first, *others]:  # what looks at the same time sees what the change made of the target
+            self._begin(step, self.world.blind)
+        return bool(first or others)
+
     def _stop_what_can(self, standing: list[dict[str, Any]]) -> bool:
         ats = [self.at[step["id"]] for step in standing]
         for step, at in zip(standing, ats, strict=True):
-            if at.state == "waiting" or (at.state == "running" and step["do"] in ("wait", "check")):
+            if at.state == "waiting" or (at.state == "running" and step["do"] in ("wait", "check", "when")):
                 self._end(step, "stopped")
         if not any(at.state in ("running", "unknown") for at in ats):
             self.state, self.why = "stopped", "stopped"
         return False
 
     def _policy(self, step: dict[str, Any]) -> None:
-        self.why = f"T-{step['id']}: "
+        self.why = f"{step['title']}: "
         if step["policy"] == "pause":
             self.state = "paused"
             return
@@ -391,10 +448,14 @@ class Model:
             passes = not self.world.blind and self.world.weights.get(step["server"], 0) > 0
             at.outcome = "done" if passes else "failed"
             at.until = now + (LOOK + EVERY * (step["samples"] - 1) if passes else step["seconds"])
+        elif step["do"] == "when":
+            serves = self.world.weights.get(step["server"], 0) > 0
+            at.outcome = "unknown" if self.world.blind else "pass" if serves else "fail"
+            at.until = now + (step["seconds"] if self.world.blind else LOOK)
         elif blind:
             self._end(step, "failed")
         else:
             at.effect = True
-            at.outcome = self.world.send(step["id"], 5)
+            at.outcome = self.world.send(step["target"], 5)
             at.state = "unknown" if at.outcome == "unknown" else "running"
             at.until = NEVER if at.outcome == "unknown" else now + CHANGE

@@ -1,4 +1,4 @@
-"""A run of six steps with a group, disturbed at every one of its journal entries: killed, stopped, its disk full.
+"""A run with a group, a loop and conditions, disturbed at each of its journal entries: killed, stopped, its disk full.
 
 The adapters are in memory, the journal is the real one. Whatever happens in between: an intent is durable before its
 effect, nothing is sent twice, and the run ends as its runbook and its people say.
@@ -21,11 +21,16 @@ from state.errors import JournalUnavailable, Refused
 from state.journal.format import Sealed, unseal, verify
 from state.runs.events import EffectIntended, RunStopRequested
 from state.runs.model import Run
-from tests.support.run_books import ask, book, check, group, weight
+from tests.support.run_books import SHOP, ask, book, check, group, weight
 from tests.support.small_estate import COMMANDER, OBSERVER, RESPONDER, Small, small
 from tests.support.virtual_time import VirtualLoop, run_virtual
 
-WEIGHTS = {"w1": ("s1", 5), "w2": ("s2", 6), "w3": ("s3", 7)}
+
+def asked(server: str, **answers: str) -> dict[str, Any]:
+    """A condition: whether a server serves."""
+    return {"check": "server.serving", "with": {**SHOP, "server": server}, "for": "5s", **answers}
+
+
 STEPS = book(
     weight("w1", "s1", 5),
     group(
@@ -33,12 +38,15 @@ STEPS = book(
         weight("w2", "s2", 6),
         check("c", "server.serving", "s1", **{"for": "5s"}),
     ),
-    {"id": "rest", "wait": "5s"},
-    weight("w3", "s3", 7),
-    check("proof", "server.serving", "s3", **{"for": "5s"}),
-)
-ENTRIES = 40
+    {"id": "rest", "wait": "5s", "when": asked("s1", failed="stop")},
+    {"id": "roll", "each": ["s3", "s4"], "steps": [
+        weight("w", "${item}", 7), check("proof", "server.serving", "${item}", **{"for": "5s"}),
+    ]},
+    weight("never", "s5", 1, when=asked("s5", failed="skip")),
+)  # fmt: skip
+ENTRIES = 60
 """More than the run has; each trial says whether it came that far."""
+ENDED = "every step is done and verified; 1 left out, as conditions say"
 
 
 class Disk(SqliteJournal):
@@ -71,7 +79,7 @@ class Target(MemoryBalancer):
     """Counts what it is told, and looks whether the intent is on the disk."""
 
     def __init__(self, journal: Path) -> None:
-        super().__init__("edge", {"shop": {"blue": 100, "s1": 0, "s2": 0, "s3": 0}})
+        super().__init__("edge", {"shop": {"blue": 100, **dict.fromkeys(("s1", "s2", "s3", "s4", "s5"), 0)}})
         self.told: Counter[str] = Counter()
         self.cut, self.unrecorded, self._journal = False, 0, journal
 
@@ -173,7 +181,7 @@ class Killed(Trial):
             await self.attend(40)
             run = self.run
             assert run is not None
-            assert (run.state, run.message) == ("done", "every step is done and verified")
+            assert (run.state, run.message) == ("done", ENDED)
             assert (await self.lab.engine.journal_verify()).problem == ""
         self.proven()
         assert (await self.target.read(deadline=1)).servers["shop/s3"].weight == 7
@@ -196,7 +204,7 @@ class Full(Trial):
             await starting
             run = self.run
             assert run is not None
-            assert (run.state, run.message) == ("done", "every step is done and verified")
+            assert (run.state, run.message) == ("done", ENDED)
             assert (await self.lab.engine.journal_verify()).problem == ""
         self.proven()
 
@@ -251,12 +259,12 @@ def sweep(kind: type[Trial], place: Path, points: Sequence[int], *, kept: bool) 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_killed_at_every_entry(tmp_path: Path, kept: bool) -> None:
-    assert 20 < sweep(Killed, tmp_path, range(1, ENTRIES), kept=kept) < ENTRIES - 1
+    assert 35 < sweep(Killed, tmp_path, range(1, ENTRIES), kept=kept) < ENTRIES - 1
 
 
 def test_disk_full_at_every_entry(tmp_path: Path) -> None:
-    assert 20 < sweep(Full, tmp_path, range(1, ENTRIES), kept=False) < ENTRIES - 1
+    assert 35 < sweep(Full, tmp_path, range(1, ENTRIES), kept=False) < ENTRIES - 1
 
 
 def test_stopped_at_every_entry(tmp_path: Path) -> None:
-    assert 20 < sweep(Stopped, tmp_path, range(1, ENTRIES), kept=True) < ENTRIES - 1
+    assert 35 < sweep(Stopped, tmp_path, range(1, ENTRIES), kept=True) < ENTRIES - 1

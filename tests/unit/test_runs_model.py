@@ -100,8 +100,9 @@ class Life:
         assert isinstance(loop, VirtualLoop)
         self.clocks = Clocks(loop)
         await self._start()
+        self.target.mode = self.chance.choice(("well", "well", "refuses", "loses"))
         await self.lab.submit(await self.lab.preview(PlanRunbook("case")))
-        self.models = [Model(self.steps, World(), self.clocks.mono())]
+        self.models = [Model(self.steps, World(self.target.mode), self.clocks.mono())]
         try:
             for _ in range(actions):
                 await self._rest(self.chance.choice((0.0, 0.0, 10.0, 30.0)))
