@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench torture lock snapshots clean
+.PHONY: help demo test check bench torture lock snapshots man clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@echo "Installing into $(VENV) (once) …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q console state adapters
+	@$(BIN)/python -m compileall -q recovery_console.py console state adapters
 	@touch $@
 
 demo: $(STAMP) ## A laboratory of real components and the console on it; ARGS="--headless --json" plays the story
@@ -40,6 +40,9 @@ torture: $(STAMP) ## The long programmes: crash sweeps, hostile corpus, soaks, f
 
 snapshots: $(STAMP) ## Renew the pinned pictures of the screens
 	@$(BIN)/python -m pytest tests/screens --snapshot-update
+
+man: $(STAMP) ## Renew the man page, docs/recovery.1
+	@$(BIN)/python -m console.cli.manual > docs/recovery.1.new && mv docs/recovery.1.new docs/recovery.1
 
 lock: $(STAMP) ## Pin every dependency anew, with hashes
 	@$(BIN)/python -m pip install --quiet pip-tools

@@ -156,6 +156,7 @@ async def _start(
     arguments = ["--dir", str(client.directory), "--detach", "--bond", str(bond.reading), *options.arguments()]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",
         "-m",
         "adapters.lab.supervisor",
         *arguments,

@@ -34,10 +34,12 @@ def _place(estate: str | None, quiet: bool = False) -> EnginePlace:
 @click.option("--metrics", type=PORT, metavar="PORT", help="Serve /metrics on 127.0.0.1:PORT.")
 def run(estate: str | None, group: str, metrics: int | None) -> int:
     """Run the engine in the foreground, as a service manager expects."""
+    from console.cli.installation import installation
     from console.engine.process import main
 
     if host_of():
         raise click.UsageError("a service manager runs it on its own host; from here: engine start --host")
+    installation().require_own()
     place = _place(estate)
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
@@ -53,11 +55,13 @@ def start(estate: str | None, as_json: bool) -> int:
     Before it, every target is asked without effect for a few seconds (see check --connect). What is no pass is printed;
     it does not prevent the start.
     """
+    from console.cli.installation import installation
     from console.engine.connecting import before_start
     from console.engine.control import start as start_engine
 
     if (code := run_there()) is not None:
         return code
+    installation().require_own()
     place = _place(estate, quiet=as_json)
     for row in before_start(place.file, BEFORE_START):
         note(f"{row.health.value.upper()} {neutral(row.target)} {row.asked}: {diagnosis_text(row)}")

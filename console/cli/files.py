@@ -42,11 +42,13 @@ def check(file: Path | None, connect: bool, within: float | None, as_json: bool)
     Without FILE: the estate that the other verbs would use. With --connect every target is asked as well, with the
     estate's secrets and without effect: exit code 1 when an answer fails, 3 when one is unknown.
     """
+    from console.cli.installation import installation
     from console.engine.loading import checked
     from console.places import find
 
     if (code := run_there()) is not None:
         return code
+    installation().require_own()
     estate = find(str(file) if file else None, "FILE").file
     if estate is None:
         raise NotFound("the running engine does not report its estate file: give FILE")

@@ -54,8 +54,10 @@ def init(addresses: tuple[str, ...], output: str, name: str, ca: str, within: fl
         return code
     from adapters.discovery.looking import Looking
     from console.cli.init_work import estate_name, look
+    from console.cli.installation import installation
     from state.discovery.names import valid
 
+    installation().require_own()
     given = _pairs(options.pop("answers"))
     manner = InitManner(**options)
     file = Path(output).expanduser() / ESTATE_FILE

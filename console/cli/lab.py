@@ -20,6 +20,7 @@ from state.errors import EffectUnknown, ExitCode, NotFound, ReadFailure, Recover
 
 if TYPE_CHECKING:
     from adapters.lab.client import LabClient
+    from adapters.lab.options import LabOptions
     from adapters.lab.progress import LabProgress
 
 MOST_RATE = 100_000.0  # orders a second
@@ -31,6 +32,26 @@ class LabTrouble(RecoveryError):
 
     title = "Lab"
     kind = "lab"
+
+
+class LabExtraMissing(LabTrouble):
+    """The packages of the extra `lab` are not installed."""
+
+    kind = "no-extra"
+    exit_code = ExitCode.USAGE
+
+
+def require_extra(options: LabOptions) -> None:
+    """Raises LabExtraMissing with the command that brings what the lab needs and this Python does not have."""
+    from adapters.lab.process.binaries import missing_packages
+
+    if lacking := missing_packages(options):
+        from console.cli.installation import installation
+
+        raise LabExtraMissing(
+            f"{', '.join(lacking)} of the extra [lab] {'is' if len(lacking) == 1 else 'are'} not installed: "
+            f"{installation().bring('lab')}"
+        )
 
 
 class LabAbsent(LabTrouble):
@@ -86,6 +107,7 @@ def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: 
         options = LabOptions(embedded=embedded, without=frozenset(without), nodes=nodes, rate=rate)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    require_extra(options)
     with lab_errors():
         client = ask(start_lab(directory, options, print_progress))
     if as_json:

@@ -83,8 +83,22 @@ class Verbs(Suggesting):
             formatter.write_dl([(name, message) for name, (_, message) in VERBS.items()])
 
 
+def _version(context: click.Context, _param: click.Parameter, asked: bool) -> None:
+    """`--version`: the version, and exit code 2 where this is installed over other programs."""
+    if not asked or context.resilient_parsing:
+        return
+    from importlib import metadata
+
+    from console.cli.installation import DISTRIBUTION, installation
+    from console.cli.shown import say
+
+    say(f"recovery, version {metadata.version(DISTRIBUTION)}")
+    installation().require_own()
+    context.exit()
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="recovery-console", prog_name="recovery")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="The version.")
 def recovery() -> None:
     """A terminal command center for recovery.
 

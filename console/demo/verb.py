@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.lab import lab_errors, print_progress
+from console.cli.lab import lab_errors, print_progress, require_extra
 from console.cli.reach import ask
 from console.cli.shown import note, say, say_json
 from console.cli.streams import ENDS
@@ -54,6 +54,9 @@ def demo(headless: bool, as_json: bool, embedded: bool, keep: bool, ascii_only: 
         raise click.UsageError("--json needs --headless")
     if not headless:
         require_terminal()
+    from adapters.lab.options import LabOptions
+
+    require_extra(LabOptions(embedded=embedded))
     with lab_errors():
         if headless:
             return ask(_headless(embedded=embedded, keep=keep, as_json=as_json))

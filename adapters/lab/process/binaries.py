@@ -128,6 +128,12 @@ def missing(options: LabOptions, found: dict[str, Binary]) -> list[str]:
     return [name for name in names if options.wants(name) and name not in found]
 
 
+def missing_packages(options: LabOptions) -> list[str]:
+    """Python packages of the extra `lab` that the options ask for and this Python does not have."""
+    wanted = ("patroni", "pysyncobj", "psycopg2") if options.wants("postgres") else ()
+    return [name for name in wanted if importlib.util.find_spec(name) is None]
+
+
 def patroni_version() -> str | None:
     """The installed version of Patroni, or None when it or its raft library is absent."""
     if importlib.util.find_spec("pysyncobj") is None or importlib.util.find_spec("psycopg2") is None:

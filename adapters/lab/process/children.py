@@ -21,7 +21,7 @@ def unprivileged(argv: list[str]) -> list[str]:
 
 def python(module: str, *arguments: str) -> list[str]:
     """The command that runs a module with this interpreter."""
-    return [sys.executable, "-m", module, *arguments]
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 class Children:

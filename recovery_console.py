@@ -1,0 +1,41 @@
+"""Where the program starts: `recovery` is `recovery_console:main`.
+
+The packages have common names, and a folder of `PYTHONPATH` may have a `state` or `console` of its own. This module has
+a name that nothing else has, and looks where the others come from before it imports one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import PathFinder
+
+PACKAGES = ("console", "adapters", "state")
+USAGE = 2  # `state.errors.ExitCode.USAGE`, which cannot be imported yet
+
+
+def main() -> None:
+    """Run one verb and exit with its code; with 2 where a package of another program stands before ours."""
+    if line := foreign(os.path.dirname(os.path.abspath(__file__))):
+        sys.stderr.write(f"{line}\n")
+        sys.exit(USAGE)
+    from console.cli import main as run
+
+    run()
+
+
+def foreign(home: str) -> str:
+    """The line that says which package would be imported from elsewhere than `home`, or nothing."""
+    for name in PACKAGES:
+        found = PathFinder.find_spec(name)
+        places = [] if found is None else list(found.submodule_search_locations or [str(found.origin)])
+        own = os.path.join(home, name)
+        if not any(os.path.realpath(place) == os.path.realpath(own) for place in places):
+            seen = ascii(places[0]) if places else "nowhere"
+            way = (
+                "unset PYTHONPATH"
+                if os.environ.get("PYTHONPATH")
+                else "install it apart: pipx install recovery-console"
+            )
+            return f"recovery: Installation: its package {name} is found at {seen}, not at {own!a}; {way}"
+    return ""
