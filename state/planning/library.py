@@ -108,7 +108,7 @@ class Library:
                 if spec.of:
                     belongs[value] = related(self._estate, spec.kind, leader.kind, value)
                 follows[value] = self._following(runbook, name, value, belongs.get(value, ()))
-        choices = spec.choices or able or self._known(spec.kind)
+        choices = () if spec.many else spec.choices or able or self._known(spec.kind)
         return Param(name, spec.kind, default, choices, spec.required, spec.title, of, follows, belongs)
 
     def _following(self, runbook: Runbook, name: str, value: str, names: tuple[str, ...]) -> str:

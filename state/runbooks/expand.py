@@ -73,7 +73,9 @@ def expand(
 def scope_of(runbook: Runbook, params: Mapping[str, Any], estate: Estate, leaders: Leaders) -> Scope:
     """What `${…}` stands for in a runbook with these parameters. Raises ConfigError."""
     values = values_of(runbook, followed(runbook, params, estate, leaders))
-    return Scope(estate, values, {name: spec.kind for name, spec in runbook.params.items()}, leaders)
+    kinds: dict[str, str] = {name: spec.kind for name, spec in runbook.params.items()}
+    lists = frozenset(name for name, spec in runbook.params.items() if spec.many)
+    return Scope(estate, values, kinds, leaders, lists=lists)
 
 
 @dataclass(slots=True)

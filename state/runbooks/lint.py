@@ -201,7 +201,11 @@ class Lint:
         if kind is None or args[name] is None:
             return
         for _, used in placeholders_in(all_written[name], path):
-            declared = scope.meaning(used).kind
+            declared, many, _ = scope.meaning(used)
+            if many:
+                message = f"one {kind}, not many: a loop goes over them"
+                yield path, self._located.problem(path, shown(path, all_written[name]), message)
+                return
             if declared in NAMES and declared != kind and {declared, kind} != {"server", "colour"}:
                 message = f"a parameter of kind {kind}, not {declared}"
                 yield path, self._located.problem(path, shown(path, all_written[name]), message)

@@ -29,7 +29,8 @@ class LintParams:
     def scope(self, leaders: Leaders) -> Scope:
         """What the parameters stand for, once all of them were looked at."""
         kinds: dict[str, str] = {name: spec.kind for name, spec in self._runbook.params.items()}
-        return Scope(self._estate, self._values, kinds, leaders, frozenset(self._sampled))
+        lists = frozenset(name for name, spec in self._runbook.params.items() if spec.many)
+        return Scope(self._estate, self._values, kinds, leaders, frozenset(self._sampled), lists)
 
     def problems(self, name: str) -> Iterator[LintFinding]:
         """The parameter's own name, default and choices."""
@@ -109,7 +110,7 @@ class LintParams:
         able = candidates(self._runbook, name, self._estate)
         names = names_for(self._estate, spec.kind, {}) if spec.kind in NAMES else ()
         known = [*spec.choices, *able, *sorted(names or ()), "x"]
-        return _SAMPLES.get(spec.kind, known[0])
+        return (known[0],) if spec.many else _SAMPLES.get(spec.kind, known[0])
 
     def _unknown(self, path: tuple[str | int, ...], value: str, kind: str, names: Collection[str]) -> LintFinding:
         message = f"a {kind} of the estate: {one_of(names)}" if names else f"a {kind}, but the estate has none"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from state.config_files.explain import NAME_PATTERN, NAME_RULE
 from state.config_files.paths import Path
@@ -52,7 +52,7 @@ class ParamSpec(Entry):
 
     `required` without a default: a value must be given. Not required and without a default: no value is passed on.
     `of` is the parameter it follows: its value belongs to the service or database that is given there. A default such
-    as `${service.backend}` is derived from another parameter.
+    as `${service.backend}` is derived from another parameter. `many`: several names with commas between, for a loop.
     """
 
     kind: ParamKind
@@ -61,6 +61,13 @@ class ParamSpec(Entry):
     choices: tuple[str, ...] = ()
     required: bool = False
     of: str = ""
+    many: bool = False
+
+    @model_validator(mode="after")
+    def _many_names(self) -> ParamSpec:
+        if self.many and (self.kind not in NAMES or self.of or self.choices or self.default is not None):
+            raise ValueError("many: for names that are given, without of, choices and default")
+        return self
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -72,17 +79,21 @@ class ParamSpec(Entry):
         """What a valid value is."""
         if self.choices:
             return one_of(self.choices)
+        if self.many:
+            return f"one or more names, each a {self.kind}, with commas between"
         quantity = _QUANTITIES.get(self.kind)
         if quantity is not None:
             return UNITS[quantity]
         return {"number": "a number", "text": "text", "choice": "one of its choices"}.get(self.kind, f"a {self.kind}")
 
 
-def convert(spec: ParamSpec, value: Any) -> str | int | float:
-    """The typed value: text, a number, or seconds; a size stays text, as its argument reads it.
+def convert(spec: ParamSpec, value: Any) -> str | int | float | tuple[str, ...]:
+    """The typed value: text, a number, seconds, or many names; a size stays text, as its argument reads it.
 
     Raises ValueError saying what was expected.
     """
+    if spec.many and isinstance(value, str):
+        return _names(spec, value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(spec.expected)
     text = str(value)
@@ -101,6 +112,17 @@ def convert(spec: ParamSpec, value: Any) -> str | int | float:
     if spec.kind == "choice" and not spec.choices:
         raise ValueError("a parameter that has choices")
     return text
+
+
+def _names(spec: ParamSpec, text: str) -> tuple[str, ...]:
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"at most {_LONGEST_TEXT} characters")
+    names = [name.strip() for name in text.split(",")]
+    if not all(re.fullmatch(NAME_PATTERN, name) for name in names):
+        raise ValueError(f"{spec.expected}; {NAME_RULE}")
+    if len(set(names)) < len(names):
+        raise ValueError("each name once")
+    return tuple(names)
 
 
 def _size(text: str) -> str:
@@ -160,4 +182,6 @@ def substitute(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _as_text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

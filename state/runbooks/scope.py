@@ -34,7 +34,7 @@ class Unresolved(KeyError):
 class Scope(Mapping[str, Any]):
     """Values by name, with the fields of the estate's objects behind them: `scope["service.backend"]`.
 
-    `open` are the names whose value is not known before a run; `many` those with several values.
+    `open` are the names whose value is not known before a run; `lists` those that stand for several values.
     """
 
     estate: Estate
@@ -42,6 +42,7 @@ class Scope(Mapping[str, Any]):
     kinds: Mapping[str, str]
     leaders: Leaders
     open: frozenset[str] = field(default=frozenset())
+    lists: frozenset[str] = field(default=frozenset())
 
     def with_item(self, name: str, kind: str, value: Any, *, unknown: bool) -> Scope:
         """The same inside a loop: one more name."""
@@ -63,7 +64,7 @@ class Scope(Mapping[str, Any]):
                 f"a parameter: {one_of(known)}" if known else "a parameter, but none is declared",
                 nearest(head, known),
             )
-        found = Meaning(self.kinds.get(head, ""))
+        found = Meaning(self.kinds.get(head, ""), head in self.lists)
         for part in name[len(head) + 1 :].split(".") if name != head else ():
             step = self._field(found, part)
             found = Meaning(step.kind, step.many, found.live or step.live)
@@ -86,6 +87,8 @@ class Scope(Mapping[str, Any]):
         self.meaning(name)
         head = self.head(name)
         values, kind = (self.given[head],), self.kinds.get(head, "")
+        if head in self.lists:
+            values = tuple(self.given[head] or ())
         for part in name[len(head) + 1 :].split(".") if name != head else ():
             step = FIELDS[kind][part]
             values = self._values(step, part, values[0]) if values and values[0] is not None else ()
