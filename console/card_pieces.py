@@ -106,8 +106,20 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
         yield CardPiece(label, ", ".join(f"{f.subject} (tier {f.figures['tier']:.0f})" for f in dependents))
     yield from map(_undo, card.undo)
     yield from (CardPiece("does", fact.value, fact.subject) for fact in acts)
+    yield from _conditions(card.of(FactKind.CONDITION))
     for fact in card.of(FactKind.ALREADY):
         yield CardPiece("does nothing", f"already done, nothing is sent ({fact.value})", fact.subject)
+
+
+def _conditions(facts: Iterable[Fact]) -> Iterable[CardPiece]:
+    """Each condition in a line: what follows from each of its answers."""
+    meanings = {"continue": "goes on", "stop": "stops the run", "pause": "pauses", "": "leaves out the rest"}
+    asked: dict[str, list[str]] = {}
+    for fact in facts:
+        means = meanings.get(fact.value) or f"leads to {fact.value}"
+        asked.setdefault(fact.subject, []).append(f"{fact.name} {means}")
+    for subject, answers in asked.items():
+        yield CardPiece("condition", f"{subject}: {', '.join(answers)}", name=subject)
 
 
 def _loss(loss: DataLoss, held: float) -> CardPiece:

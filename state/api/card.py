@@ -65,6 +65,9 @@ class FactKind(StrEnum):
     """Subject: a target. Value: what is done to it."""
     ALREADY = "already"
     """Subject: a target. Value: what is already done."""
+    CONDITION = "condition"
+    """Subject: the title of a condition. Name: an answer, pass, fail or unknown. Value: what it means: continue, stop,
+    pause, or the title of the step it leads to, empty for the end."""
     IDENTITY = "identity"
     """Subject: a target. Name and value: one part of its verified identity."""
     SERVICE = "service"

@@ -72,6 +72,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         diffs=tuple(diff for one in acting for diff in one.preview.diffs if diff.before != diff.after),
         facts=(
             *_deeds(seen, acting),
+            *_conditions(draft),
             *_services(draft, touched, context.estate),
             *_dependents(touched, context.estate),
             *_identities(seen, context.age),
@@ -138,6 +139,15 @@ def _deeds(seen: Sequence[Seen], acting: Sequence[Seen]) -> Iterable[Fact]:
             yield Fact(FactKind.DOES, one.change.name, one.preview.verb)
         else:
             yield Fact(FactKind.ALREADY, one.change.name, one.change.verb)
+
+
+def _conditions(draft: Draft) -> Iterable[Fact]:
+    """What each answer of each condition means for what would be done."""
+    titles = {step.id: step.title for step in draft.steps}
+    for step in draft.steps:
+        if step.do == "when":
+            for answer, meaning in step.options:
+                yield Fact(FactKind.CONDITION, step.title, titles.get(meaning, meaning), name=answer)
 
 
 def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:

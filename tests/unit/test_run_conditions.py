@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.balancers.memory import MemoryBalancer
+from console.card_text import plain_card
 from state.api.requests import PlanRetry, PlanRunbook, Skip
 from state.errors import EffectRefused, ReadFailure, Trouble
 from tests.support.run_books import SHOP, book, check, started, told, until, weight
@@ -149,6 +150,14 @@ async def test_without_a_stop_rule_the_first_failure_applies_the_policy() -> Non
         assert (await ended(lab, run))[0] == "failed"
         await until(lambda: lab.engine.view("runbooks").runs[run].undo.value == "done", 20)
         assert await lab.weights() == {"blue": 100, "a": 0, "b": 0, "c": 0}
+
+
+async def test_the_card_says_what_each_answer_means() -> None:
+    step = weight("w", "a", 5, title="Give a its part", when=when("blue", failed="skip", unknown="stop"))
+    async with lab_of(step, PROOF) as lab:
+        text = "\n".join(plain_card(await lab.preview(PlanRunbook("case"))))
+        after = "server.serving edge shop blue"
+        assert f"Whether to: Give a its part: pass goes on, fail leads to {after}, unknown stops the run" in text
 
 
 async def test_the_card_lists_every_change_of_a_loop() -> None:
