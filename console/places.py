@@ -78,6 +78,10 @@ class EnginePlace:
         return self.state / "engine.log"
 
 
+class NoEstate(NotFound):
+    """There is no estate here at all: none is named, none is in this folder, and no engine runs."""
+
+
 def find(wanted: str | None = None, option: str = "--estate") -> EnginePlace:
     """The place of the estate that is meant, and in `chosen` why.
 
@@ -100,13 +104,15 @@ def find(wanted: str | None = None, option: str = "--estate") -> EnginePlace:
     beside = Path("config") / ESTATE_FILE
     if beside.is_file():
         return of_file(beside, "in ./config")
-    names = ", ".join(sorted(path.parent.name for path in running))
-    raise NotFound(
-        f"several engines run here: {names}; choose with --estate NAME"
-        if running
-        else f"no estate: give --estate FILE, set $RECOVERY_ESTATE, or change to a folder with {ESTATE_FILE}"
-        + "".join(f"; {_of_another(folder)}" for folder in _others())
+    if running:
+        names = ", ".join(sorted(path.parent.name for path in running))
+        raise NotFound(f"several engines run here: {names}; choose with --estate NAME")
+    others = list(_others())
+    message = (
+        f"no estate: give --estate FILE, set $RECOVERY_ESTATE, or change to a folder with {ESTATE_FILE};"
+        " `recovery init` writes one from what runs"
     )
+    raise (NotFound if others else NoEstate)(message + "".join(f"; {_of_another(folder)}" for folder in others))
 
 
 def of_file(file: Path, chosen: str) -> EnginePlace:

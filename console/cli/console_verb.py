@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
@@ -27,15 +28,35 @@ def console(estate: str | None, observe: bool, ascii_only: bool, mouse: bool, th
         with FarEngine(host_of(), estate=estate, observe=observe) as path:
             return open_console(str(path), ascii_only=ascii_only, mouse=mouse, theme=theme)
     from console.engine.control import ensure
-    from console.places import find
+    from console.places import NoEstate, find
 
-    place = find(estate)
+    try:
+        place = find(estate)
+    except NoEstate:
+        file = first_estate(ascii_only=ascii_only, mouse=mouse, theme=theme)
+        if file is None:
+            raise
+        place = find(str(file))
     if not estate:
         note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
     if not observe:
         ensure(place, tell=note)
     socket = place.observe if observe else socket_of(place, acting=False)
     return open_console(os.fspath(socket), ascii_only=ascii_only, mouse=mouse, theme=theme)
+
+
+def first_estate(*, ascii_only: bool, mouse: bool, theme: str) -> Path | None:
+    """The pages for somebody without an estate; None where no screens can be drawn, or nothing is to be opened."""
+    from console.tui import wizard
+    from console.tui.terminal.capabilities import UnsuitableTerminal
+
+    try:
+        file = wizard.run(ascii_only=ascii_only, mouse=mouse, theme=theme)
+    except UnsuitableTerminal:
+        return None
+    if file is None:
+        raise click.exceptions.Exit(0)
+    return file
 
 
 def open_console(socket: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -53,8 +54,28 @@ def registered_verb(name: str, place: str, help_line: str) -> Iterator[None]:
         del VERBS[name]
 
 
+def _without_estate() -> bool:
+    """Whether there is no estate here at all."""
+    from console.places import NoEstate, find
+    from state.errors import RecoveryError
+
+    try:
+        find()
+    except NoEstate:
+        return True
+    except RecoveryError:
+        return False
+    return False
+
+
 class Verbs(Suggesting):
     """A group that knows its verbs by name and imports them when needed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The words after `recovery`; with none, on a terminal without any estate, the console: it helps to a first."""
+        if not args and sys.stdin.isatty() and sys.stderr.isatty() and _without_estate():
+            args = ["console"]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
