@@ -14,7 +14,7 @@ from console.cli.verbs import VERBS
 from tests.support.verbs import by_path
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SPAN = re.compile(r"`(?:\.venv/bin/)?recovery ([^`]+)`")
 LINE = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?recovery (.+)$")
 NUMBERS = {"PORT": "9187", "S": "5", "SECONDS": "5", "SEQ": "7", "ORDERS": "20"}
