@@ -170,8 +170,12 @@ class Lint:
                 invalid.add(where)
                 # The sample is not the value of the run, which is checked when it is given.
                 name = str(where[len(base)]) if len(where) > len(base) else ""
+                used = placeholders_in(written_args.get(name), ())
                 if not self._open(written_args.get(name), scope):
                     yield where, problem
+                elif any(scope.meaning(each).many for _, each in used):
+                    many = f"one {name}, not many: a loop goes over them"
+                    yield where, self._located.problem(where, shown(where, written_args[name]), many)
         if not invalid:
             yield from self._own_values(base, written_args, args, scope)
         for name in written_args:
@@ -201,11 +205,7 @@ class Lint:
         if kind is None or args[name] is None:
             return
         for _, used in placeholders_in(all_written[name], path):
-            declared, many, _ = scope.meaning(used)
-            if many:
-                message = f"one {kind}, not many: a loop goes over them"
-                yield path, self._located.problem(path, shown(path, all_written[name]), message)
-                return
+            declared = scope.meaning(used).kind
             if declared in NAMES and declared != kind and {declared, kind} != {"server", "colour"}:
                 message = f"a parameter of kind {kind}, not {declared}"
                 yield path, self._located.problem(path, shown(path, all_written[name]), message)

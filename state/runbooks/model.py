@@ -29,6 +29,7 @@ class Runbook(Entry):
     params: Mapping[Name, ParamSpec] = Field(default_factory=dict)
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=MOST_STEPS)]
     _located: Located | None = PrivateAttr(default=None)
+    _asked: frozenset[str] | None = PrivateAttr(default=None)
 
     @property
     def hash(self) -> str:
@@ -41,6 +42,29 @@ class Runbook(Entry):
     def located(self) -> Located:
         """The file it came from; without a file, an empty one, so that findings can still be reported."""
         return self._located or Located({}, f"runbook {self.runbook}")
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """Every `${name}` without which it cannot be carried out, of parameters that are required or used: all but what
+        loops go over that are left out where there is nothing."""
+        if self._asked is None:
+            self._asked = self._named()
+        return self._asked
+
+    def _named(self) -> frozenset[str]:
+        found = {
+            name
+            for path, step in placed(self.steps)
+            for where, name in named_in(step, path)
+            if where != (*path, "each") or step.if_none == "refuse"
+        }
+        while True:
+            heads = {name.partition(".")[0] for name in found} | {n for n, spec in self.params.items() if spec.required}
+            specs = [spec for name, spec in self.params.items() if name in heads]
+            more = {name for spec in specs for name in (*spec.derived, spec.of) if name} - found
+            if not more:
+                return frozenset(found | heads)
+            found |= more
 
     def placed(self, located: Located) -> Runbook:
         """The same runbook with its file."""
@@ -76,24 +100,6 @@ def values_of(runbook: Runbook, params: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise (BadArguments if params else ConfigError)(tuple(problems))
     return values
-
-
-def asked(runbook: Runbook) -> frozenset[str]:
-    """Every `${name}` without which it cannot be carried out, of parameters that are required or used: all but what
-    loops go over that are left out where there is nothing."""
-    found = {
-        name
-        for path, step in placed(runbook.steps)
-        for where, name in named_in(step, path)
-        if where != (*path, "each") or step.if_none == "refuse"
-    }
-    while True:
-        heads = {name.partition(".")[0] for name in found} | {n for n, spec in runbook.params.items() if spec.required}
-        specs = [spec for name, spec in runbook.params.items() if name in heads]
-        more = {name for spec in specs for name in (*spec.derived, spec.of) if name} - found
-        if not more:
-            return frozenset(found | heads)
-        found |= more
 
 
 def placeholders(runbook: Runbook) -> list[tuple[Path, str]]:

@@ -10,7 +10,7 @@ from state.config_files.suggestions import nearest, one_of
 from state.errors import BadArguments, ConfigError, Problem
 from state.estate.model import Estate
 from state.runbooks.fields import needed_databases
-from state.runbooks.model import Runbook, asked
+from state.runbooks.model import Runbook
 from state.runbooks.names import names_for
 from state.runbooks.params import NAMES, ParamSpec, substitute
 from state.runbooks.scope import Leaders, Scope, Unresolved
@@ -59,7 +59,7 @@ def candidates(runbook: Runbook, name: str, estate: Estate) -> tuple[str, ...]:
         for other in runbook.params.values()
         if other.of == name and (other.required or other.default is not None or other.kind in FIRST_IS_DEFAULT)
     ]
-    fields = [each for each in asked(runbook) if each.partition(".")[0] == name and each != name]
+    fields = [each for each in runbook.asked if each.partition(".")[0] == name and each != name]
 
     def fits(value: str) -> bool:
         scope = Scope(estate, {name: value}, {name: spec.kind}, any_node(estate))
@@ -79,7 +79,7 @@ def _has(scope: Scope, name: str) -> bool:
 
 def unfit(runbook: Runbook, estate: Estate, books: Mapping[str, Runbook], depth: int = 0) -> str:
     """Why a runbook does not apply to an estate at all: it lacks what the runbook is for. Empty when it applies."""
-    used = asked(runbook)
+    used = runbook.asked
     for name, spec in runbook.params.items():
         if spec.kind not in NAMES or (names := names_for(estate, spec.kind, {})) is None or spec.choices:
             continue
@@ -99,7 +99,7 @@ def unfit(runbook: Runbook, estate: Estate, books: Mapping[str, Runbook], depth:
 def _asked(runbook: Runbook, name: str) -> str:
     """What the runbook asks of a parameter's value."""
     found: list[str] = [spec.kind for spec in runbook.params.values() if spec.of == name]
-    found += [each.partition(".")[2] for each in sorted(asked(runbook)) if each.startswith(f"{name}.")]
+    found += [each.partition(".")[2] for each in sorted(runbook.asked) if each.startswith(f"{name}.")]
     return f"a {' and a '.join(dict.fromkeys(found))}"
 
 

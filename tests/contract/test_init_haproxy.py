@@ -26,6 +26,7 @@ from state.estate.model import Estate
 from state.estate.parse import parse_estate
 from tests.contract.components import haproxies, serving
 from tests.support.haproxy_shapes import Shape, running, shapes
+from tests.support.shipped_library import held_against
 
 SHAPES = shapes()
 
@@ -92,6 +93,8 @@ async def test_the_file_alone_gives_the_estate_a_person_would_keep(shape: Shape)
         assert not estate.services, "a service without a balancer of the estate would be a promise without evidence"
         return
     assert_kept(proposal, estate, shape)
+    without = held_against(estate)
+    assert not estate.services or "maintenance-on" not in without, "the shipped runbooks apply to what was found"
     text = render(proposal, [])
     assert "not-for-anybody" not in text, "what stands in userlists and statistics is no part of an estate"
 

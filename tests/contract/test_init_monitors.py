@@ -22,6 +22,7 @@ from tests.contract.alertmanagers import alertmanagers, named, post_alerts
 from tests.contract.components import serving
 from tests.contract.histories import started
 from tests.contract.test_prometheus_live import pages
+from tests.support.shipped_library import held_against
 
 LOOKING = Looking(deadline=60)
 SCRAPES = """
@@ -60,6 +61,7 @@ def accepted(facts: list[Fact]) -> tuple[Estate, str, list[str]]:
     proposal, _ = propose(facts, Answers(("ada",)), "shop", "ada")
     text = render(proposal, [])
     estate = parse_estate(parse_yaml(text, "estate"), kinds())
+    held_against(estate)
     return estate, text, [f"{point.where}: {point.what}" for point in proposal.open]
 
 

@@ -21,6 +21,7 @@ from state.text import is_clean
 from tests.contract.components import serving
 from tests.contract.patroni_clusters import CLUSTERS, served
 from tests.contract.web import canned
+from tests.support.shipped_library import held_against
 
 LOOKING = Looking(deadline=60)
 
@@ -53,6 +54,8 @@ async def test_every_shape_gives_an_estate_that_is_accepted(name: str) -> None:
     assert all(is_clean(line) for line in text.splitlines())
     held = [each for each in proposal.withheld if each.path[0] == "databases"]
     assert len(estate.databases) + len(held) == 1
+    without = held_against(estate)
+    assert ("switch-database" in without) is not bool(estate.databases)
     for each in held:
         assert each.why
         assert each.way_out, "what is not written says how it could be"

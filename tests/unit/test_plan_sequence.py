@@ -14,10 +14,12 @@ from state.changes.registry import build, change_kinds
 from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_statements import SqlCallEntry
+from state.planning.plan import Draft, Seen, pin
 from state.ports.balancer import ServerState
 from state.ports.faults import FaultStatus
 from state.ports.outside import Outside
 from state.ports.target import Identity
+from state.runs.steps import PlannedStep
 from tests.support.cards import MemoryDatabase
 from tests.support.run_books import book
 from tests.support.small_estate import small
@@ -107,6 +109,30 @@ async def test_after_a_planned_switchover_the_next_one_claims_nothing_about_loss
     second = await back.preview(deadline=1)
     assert (second.diffs[0].before, second.diffs[0].after, second.already) == ("n2", "n1", False)
     assert second.loss_bytes is None
+
+
+async def test_what_an_earlier_step_makes_anew_does_not_refuse_a_later_one_and_all_else_does() -> None:
+    """A rolling restart: each restart gives a server another start, and the switchover gives the cluster a leader."""
+    database = MemoryDatabase()
+    outside = Outside((), {}, {"orders": database})
+    identity = Identity("orders", {"system id": "1", "leader": "n1", "timeline": "3", "n1": "a", "n2": "b", "n3": "c"})
+    plan: list[Seen] = []
+    for index, (kind, args) in enumerate(
+        (
+            ("database.restart", {"node": "n2"}),
+            ("database.restart", {"node": "n3"}),
+            ("database.switchover", {"to": "n2"}),
+            ("database.restart", {"node": "n1"}),
+        )
+    ):
+        spec = ChangeSpec(kind, {"database": "orders", **args})
+        change = build(spec, ESTATE, outside)
+        step = PlannedStep(f"s{index}", index, "change", kind, 0.0, kind, dict(spec.args))
+        plan.append(Seen(step, change, identity, await change.preview(deadline=1)))
+    pinned = pin(Draft("case", tuple(one.step for one in plan)), plan)
+    told = [sorted(set(identity.facts) - set(step.identity or {})) for step in pinned]
+    assert told == [[], ["n2"], ["n2", "n3"], ["leader", "n1", "n2", "n3", "timeline"]]
+    assert all(step.identity and step.identity["system id"] == "1" for step in pinned)
 
 
 class OffInjector:

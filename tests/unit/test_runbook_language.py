@@ -297,3 +297,63 @@ def test_the_only_name_that_fits_is_the_default_and_of_two_none() -> None:
 
 def test_stand_ins_for_roles_are_nodes() -> None:
     assert any_node(ESTATES)("orders") == "n1"
+
+
+def test_a_loop_over_nothing_is_refused_or_left_out_as_its_author_says() -> None:
+    text = (
+        "runbook: case\ntitle: Case\nparams:\n  service: {kind: service, required: true}\nsteps:\n"
+        "  - {id: first, wait: 1s}\n"
+        "  - id: bases\n    each: ${service.databases}\n    IF\n    steps:\n"
+        '      - {id: one, check: database.one-primary, with: {database: "${item}"}}\n'
+        "  - {id: last, wait: 1s}\n"
+    )
+    skips, refuses = text.replace("IF", "if_none: skip"), text.replace("    IF\n", "")
+    assert ids(laid_out(skips, service="help")) == ["first", "last"]
+    assert ids(laid_out(skips, service="shop")) == ["first", "bases.orders.one", "last"]
+    with pytest.raises(ConfigError, match="something to go over, but there is none"):
+        laid_out(refuses, service="help")
+    without = Estate.model_validate({**TREE, "services": {"help": TREE["services"]["help"]}})
+    assert unfit(lint(refuses, without), without, {}) == "no service of the estate has a databases"
+    assert unfit(lint(skips, without), without, {}) == "", "what may be left out is not asked for"
+    only = skips.replace("  - {id: first, wait: 1s}\n", "").replace("  - {id: last, wait: 1s}\n", "")
+    with pytest.raises(ConfigError, match="at least one step"):
+        laid_out(only, service="help")
+
+
+def test_what_is_derived_is_asked_for_only_where_something_uses_it() -> None:
+    text = (
+        "runbook: case\ntitle: Case\nservice: ${service}\nparams:\n"
+        '  service: {kind: service, default: "${database.service}"}\n'
+        "  database: {kind: database, required: true}\n"
+        'steps:\n  - {id: a, check: database.one-primary, with: {database: "${database}"}}\n'
+        "  - id: works\n    each: ${service}\n    if_none: skip\n    steps:\n"
+        '      - {id: healthy, check: service.healthy, with: {service: "${item}"}}\n'
+    )
+    alone = Estate.model_validate({**TREE, "services": {}})
+    assert unfit(lint(text, alone), alone, {}) == ""
+    found = expand(lint(text, alone), {}, alone, {}, any_node(alone))
+    assert (ids(found), found.service) == (["a"], "")
+    assert ids(laid_out(text)) == ["a", "works.shop.healthy"]
+    used = text + '  - {id: b, check: service.healthy, with: {service: "${service}"}}\n'
+    assert unfit(lint(used, alone), alone, {}) == "the estate has no service"
+
+
+MANY = (
+    "runbook: case\ntitle: Case\nparams:\n  servers: {kind: server, many: true, required: true}\nsteps:\n"
+    "  - id: all\n    each: ${servers}\n    as: server\n    steps:\n"
+    '      - {id: d, title: "One of ${servers}", check: server.drained, '
+    'with: {balancer: e1, backend: shop, server: "${server}"}}\n'
+)
+
+
+def test_a_parameter_of_many_names_is_gone_over_by_a_loop() -> None:
+    found = laid_out(MANY, servers="blue, green")
+    assert ids(found) == ["all.blue.d", "all.green.d"]
+    assert [each.step.args["server"] for each in found.steps] == ["blue", "green"]
+    assert found.steps[0].step.title == "One of blue, green"
+    for wrong, said in (("blue,,green", "one or more names"), ("blue,blue", "each name once"), ("-x", "one or more")):
+        with pytest.raises(ConfigError, match=said):
+            laid_out(MANY, servers=wrong)
+    assert "one server, not many" in problem(MANY.replace('"${server}"}}', '"${servers}"}}'))
+    assert "many: for names" in problem(MANY.replace("kind: server, many", "kind: number, many"))
+    assert "if_none" in problem(f"{HEAD}  - {{id: a, wait: 1s, if_none: skip}}\n")
