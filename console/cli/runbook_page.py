@@ -101,7 +101,7 @@ def _what(step: Concrete, numbers: Mapping[str, int], estate: Estate) -> Iterato
         yield ""
         yield from (f"- {_said(label)}: {_leads(meaning, numbers)}" for label, meaning in step.options)
     else:
-        yield from _commands(written.what, written.args, estate)
+        yield from _commands(step, numbers, estate)
         if step.do == "check":
             again = f" {written.samples} times in a row, {clock(written.every)} apart," if written.samples > 1 else ""
             yield f"It has to hold{again} within {clock(written.limit)}."
@@ -116,7 +116,8 @@ def _leads(meaning: str, numbers: Mapping[str, int]) -> str:
     return plain.get(meaning) or f"go on at {numbers[meaning]}"
 
 
-def _commands(kind: str, args: Mapping[str, Any], estate: Estate) -> Iterator[str]:
+def _commands(step: Concrete, numbers: Mapping[str, int], estate: Estate) -> Iterator[str]:
+    kind, args = step.step.what, step.step.args
     changes, checks = change_kinds(), check_kinds()
     known = changes.get(kind) or checks.get(kind)
     assert known is not None, "a step of a valid runbook has a known kind"
@@ -126,12 +127,17 @@ def _commands(kind: str, args: Mapping[str, Any], estate: Estate) -> Iterator[st
     except (NotFound, KeyError):  # a name that this estate does not list
         hands = ()
     given = ", ".join(f"{name} {value}" for name, value in args.items() if value is not None)
+    for name, source, wanted in step.late:
+        given += f", {name} as written down at {numbers[source]} ({wanted})"
     for each in hands or [HandStep(f"no command is known here for {kind}: {given}")]:
         yield ""
         yield f"- {_said(each.what)}"
         if each.command:
             yield from ("", "  ```sh", f"  {clean(each.command)}", "  ```")
     yield ""
+    for name, figure in step.step.capture.items():
+        yield f"Write down {figure} ({name})."
+        yield ""
 
 
 def _said(text: str) -> str:

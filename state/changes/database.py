@@ -158,7 +158,7 @@ class Switchover:
         if sight.servers.get(old) is None:
             return ReadBack(Finding.UNKNOWN, (f"{now} leads; the old leader {old} does not answer yet", *evidence))
         lost, message = await self._loss(now, server.timeline if server else None, deadline)
-        return ReadBack(Finding.DONE, (*evidence, message), {"lost_bytes": lost})
+        return ReadBack(Finding.DONE, (*evidence, message), {"lost_bytes": lost, "leader": now})
 
     async def _written_by(self, node: str, deadline: float) -> int | None:
         try:
@@ -197,8 +197,15 @@ def _switchover(args: SwitchoverArgs, estate: Estate, outside: Outside) -> Switc
     return Switchover(ChangeSpec("database.switchover", args.model_dump()), args, estate, database)
 
 
+FIGURES = {"leader": "node", "lost_bytes": "number"}
 KINDS = (
     ChangeKind(
-        "database.switchover", "Switch a database over", SwitchoverArgs, Risk.B3, _switchover, switchover_by_hand
+        "database.switchover",
+        "Switch a database over",
+        SwitchoverArgs,
+        Risk.B3,
+        _switchover,
+        switchover_by_hand,
+        FIGURES,
     ),
 )

@@ -92,7 +92,7 @@ class ReadBack:
 
     finding: Finding
     evidence: tuple[str, ...]
-    figures: Mapping[str, float | None] = field(default_factory=dict)
+    figures: Mapping[str, str | float | None] = field(default_factory=dict)
     leaves: tuple[Setting, ...] = ()
 
 
@@ -158,6 +158,8 @@ def none_known(args: Any, estate: Estate) -> Sequence[HandStep]:
 class ChangeKind:
     """A registered kind: its name, title, argument model, risk class, builder, and how it is made by hand.
 
+    `figures` are what its outcome has when it is done, with the kind of parameter each is: a runbook may capture them.
+
     `build` raises NotFound when the arguments name something the estate does not have.
     """
 
@@ -167,3 +169,4 @@ class ChangeKind:
     risk: Risk
     build: Callable[[Any, Estate, Outside], Change]
     by_hand: Hands = none_known
+    figures: Mapping[str, str] = field(default_factory=dict)

@@ -49,7 +49,9 @@ def one_primary(args: OneDatabase, world: World, estate: Estate, now_mono: float
     writers = [n.node for n in cluster.facts.writers]
     if len(writers) > 1:
         return unknown(f"{' and '.join(writers)} both accepted writes when read; a switchover may be under way")
-    return answered(len(writers) == 1, f"{writers[0]} alone accepts writes" if writers else "no node accepts writes")
+    if not writers:
+        return answered(False, "no node accepts writes")
+    return answered(True, f"{writers[0]} alone accepts writes", primary=writers[0])
 
 
 def leader(args: Leader, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -145,7 +147,12 @@ def _votes(cluster: ClusterVerdict) -> list[str]:
 
 KINDS = (
     CheckKind(
-        "database.one-primary", "exactly one node accepts writes", OneDatabase, one_primary, by_hand=database_by_hand
+        "database.one-primary",
+        "exactly one node accepts writes",
+        OneDatabase,
+        one_primary,
+        by_hand=database_by_hand,
+        figures={"primary": "node"},
     ),
     CheckKind(
         "database.caught-up", "standbys have applied the primary's WAL", CaughtUp, caught_up, by_hand=database_by_hand

@@ -6,8 +6,8 @@ change accepts only readings younger than the step: see `ask`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -20,10 +20,11 @@ from state.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A check's verdict and its evidence as text."""
+    """A check's verdict, its evidence as text, and what it read: numbers and names that a runbook may capture."""
 
     health: Health
     evidence: tuple[str, ...]
+    figures: Mapping[str, str | float] = field(default_factory=dict)
 
 
 class CheckArgs(BaseModel):
@@ -38,7 +39,7 @@ class CheckKind:
 
     The function gets a world with only the readings that count. Names the estate does not have raise NotFound.
     `reads` are the sections of the estate that it reads besides what its arguments name. `by_hand` is how it is read
-    without this product.
+    without this product. `figures` are what its answers have when they pass, with the kind of parameter each is.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class CheckKind:
     judge: Callable[[Any, World, Estate, float], Answer]
     reads: tuple[str, ...] = ()
     by_hand: Callable[[Any, Estate], Sequence[HandStep]] = lambda _args, _estate: ()
+    figures: Mapping[str, str] = field(default_factory=dict)
 
     def ask(
         self, args: BaseModel, world: World, estate: Estate, now_mono: float, not_before_mono: float = float("-inf")
@@ -61,6 +63,6 @@ def unknown(*evidence: str) -> Answer:
     return Answer(Health.UNKNOWN, evidence)
 
 
-def answered(passed: bool, *evidence: str) -> Answer:
+def answered(passed: bool, *evidence: str, **figures: str | float) -> Answer:
     """Pass or fail, from fresh evidence."""
-    return Answer(Health.PASS if passed else Health.FAIL, evidence)
+    return Answer(Health.PASS if passed else Health.FAIL, evidence, figures)

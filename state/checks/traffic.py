@@ -58,7 +58,8 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
     if server is None:
         return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
     out = server.drained or server.maintenance or server.weight == 0
-    return answered(out and server.sessions + server.queued <= args.sessions, _describe(server))
+    left = server.sessions + server.queued
+    return answered(out and left <= args.sessions, _describe(server), sessions=left)
 
 
 def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -67,7 +68,9 @@ def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
     if isinstance(servers, Answer):
         return servers
     count = sum(s.serving for s in servers)
-    return answered(count >= args.at_least, f"{args.balancer}/{args.backend}: {count} serve, at least {args.at_least}")
+    active = next((name for name, share in shares(servers).items() if share == 1.0), "")
+    message = f"{args.balancer}/{args.backend}: {count} serve, at least {args.at_least}"
+    return answered(count >= args.at_least, message, serving=count, active=active)
 
 
 def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -104,8 +107,20 @@ def _describe(server: Server) -> str:
 KINDS = (
     CheckKind("server.serving", "server takes traffic", OneServer, serving, by_hand=traffic_by_hand),
     CheckKind(
-        "server.drained", "server takes no new connections and is empty", Drained, drained, by_hand=traffic_by_hand
+        "server.drained",
+        "server takes no new connections and is empty",
+        Drained,
+        drained,
+        by_hand=traffic_by_hand,
+        figures={"sessions": "number"},
     ),
-    CheckKind("backend.floor", "enough servers serve", Floor, floor, by_hand=traffic_by_hand),
+    CheckKind(
+        "backend.floor",
+        "enough servers serve",
+        Floor,
+        floor,
+        by_hand=traffic_by_hand,
+        figures={"serving": "number", "active": "server"},
+    ),
     CheckKind("backend.active", "one server takes all traffic", OneServer, active, by_hand=traffic_by_hand),
 )

@@ -30,6 +30,7 @@ from state.policy import nonce
 from state.policy.authority import CONFIRM_BY_RISK
 from state.ports.target import UNREADABLE
 from state.runs.fold import RunHistory
+from state.runs.steps import PlannedStep
 from state.units import megabytes
 
 JOURNAL = "journal"
@@ -81,7 +82,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         ),
         rules=rules,
         refusals=tuple(dict.fromkeys(rule.refusal for rule in rules if not rule.passed)),
-        warnings=(*waived(draft, context.estate), *_warnings(seen, acting)),
+        warnings=(*waived(draft, context.estate), *_warnings(seen, acting, draft.steps)),
         verified_by=tuple(dict.fromkeys(s.title for s in draft.steps if s.do == "check")),
     )
 
@@ -215,10 +216,16 @@ def _preconditions(seen: Sequence[Seen]) -> list[Rule]:
     return list(dict.fromkeys(rule for one in first for rule in one.preview.rules))
 
 
-def _warnings(seen: Sequence[Seen], acting: Sequence[Seen]) -> tuple[CardWarning, ...]:
+def _warnings(seen: Sequence[Seen], acting: Sequence[Seen], steps: Sequence[PlannedStep]) -> tuple[CardWarning, ...]:
     """What would refuse later steps as the earlier ones leave things, and the warnings of each change."""
     later = [one for one, earlier in in_order(seen) if earlier and not one.preview.already]
     refusing = [rule for one in later for rule in one.preview.rules if not rule.passed]
     found = [CardWarning(WarningKind.LATER, r.subject, r.fact, r.rule) for r in refusing]
     found += [warning for one in acting for warning in one.preview.warnings]
+    titles = {step.id: step.title for step in steps}
+    for step in (each for each in steps if each.late and each.do == "change"):
+        told = ", ".join(f"{name} after {titles[source]}" for name, source, _ in step.late)
+        found.append(
+            CardWarning(WarningKind.UNKNOWN, step.title, f"{told}; it has a card of its own when it is reached")
+        )
     return tuple(dict.fromkeys(found))

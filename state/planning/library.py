@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from state.api.views.runbooks import Param, RunbookRow
+from state.changes.registry import change_kind
 from state.checks.registry import check_kinds
 from state.config_files.arguments import arguments
 from state.config_files.suggestions import not_found
@@ -142,7 +143,7 @@ def require_answerable(steps: Sequence[PlannedStep]) -> None:
     """Raises UnsuitableArgument for a check that could never be asked with what its parameters were given."""
     checks = check_kinds()
     for step in steps:
-        if step.do in ("check", "when") and step.what in checks:
+        if step.do in ("check", "when") and step.what in checks and not step.late:
             arguments(step.what, checks[step.what].args, step.args)
 
 
@@ -171,6 +172,9 @@ def _planned(concrete: Concrete, index: int) -> PlannedStep:
         loop=concrete.loop,
         item=concrete.item,
         stop_after=concrete.stop_after,
+        risk=change_kind(step.what).risk.value if concrete.late and concrete.do == "change" else "B0",
+        capture=dict(step.capture),
+        late=concrete.late,
         why=why,
         look_for=look_for,
         if_it_fails=if_it_fails,

@@ -18,6 +18,7 @@ from state.planning.roles import leaders_of
 from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
 from state.ports.target import Identity, Setting
+from state.runs.captured import filled
 from state.runs.fold import RunHistory
 from state.runs.model import Run
 from state.runs.offers import held_steps, named, offers
@@ -67,8 +68,11 @@ class Planner:
             fact = f"{name} is {run.shown_state().value} and stands at {standing}"
             way_out = f"Retry {names}" if names else "Only a step that failed or is not done can be retried"
             raise Refused("step-held", f"{wanted} is not to be retried: {fact}" if wanted else fact, way_out)
-        title = f"Retry {last.step.title} in {name}"
-        return Draft(title, (last.step,), run.runbook, run.hash, run.service, run.budget, (name, last.key))
+        step = filled(run, last.step)
+        if isinstance(step, str):
+            raise Refused("step-held", f"{last.key} is not to be sent: {step}", f"Skip {last.key}, or stop {name}")
+        title = f"Retry {step.title} in {name}"
+        return Draft(title, (step,), run.runbook, run.hash, run.service, run.budget, (name, last.key))
 
     def undo(self, run: Run) -> Draft:
         """Undo everything a run did, last step first."""
@@ -93,7 +97,8 @@ class Planner:
         """Read every target of a draft now, at the same time; then, one by one, what follows an earlier change of its
         target, as that one would leave it. Raises Refused when a target cannot be identified or read.
         """
-        changes = [(s, self.build(ChangeSpec(s.what, s.args))) for s in draft.steps if s.do == "change"]
+        known = [s for s in draft.steps if s.do == "change" and not s.late]  # others have a card when they are reached
+        changes = [(s, self.build(ChangeSpec(s.what, s.args))) for s in known]
         later = [
             change if earlier and isinstance(change, CanFollow) else None
             for (_, change), earlier in zip(changes, follows([c for _, c in changes]), strict=True)

@@ -168,7 +168,7 @@ class Submissions:
             raise Refused("facts-changed", _what_moved(plan.steps, steps), "Preview again to see the new facts")
         self._require_going(halts)
         if plan.draft.retry_of is not None:
-            return await self._retry(caller, plan.draft, steps[0])
+            return await self._retry(caller, plan.draft, steps[0], plan.targets)
         return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets, halts)
 
     async def _require_order(self, draft: Draft, request: PlanRunbook) -> None:
@@ -222,17 +222,19 @@ class Submissions:
         self._executor.start(run)
         return Accepted(run_id, f"{run_id} started: {draft.title}")
 
-    async def _retry(self, caller: Caller, draft: Draft, step: PlannedStep) -> Accepted:
+    async def _retry(self, caller: Caller, draft: Draft, step: PlannedStep, targets: Sequence[str]) -> Accepted:
         run_id, key = draft.retry_of or ("", "")
         run = self._history.runs[run_id]
         if self._planner.retry(run_id, key).retry_of != draft.retry_of:
             raise Refused("step-order", f"{key} of {run_id} was retried meanwhile", f"Look at {run_id}")
         reason = f"{caller.person} retries; before: {run.latest(step.id).message}"
-        retried = StepRetried(step.identity, step.facts, reason)
+        retried = StepRetried(step.identity, step.facts, reason, step.args)
         if step.risk == "B3":
             self._executor.confirmed(run_id)
+        more = [target for target in targets if target not in run.targets]  # of a step whose target was not known
         await self._journal.append_all(
             [
+                *([self._leases.next_lease(run_id, caller.person, (*run.targets, *more))] if more else []),
                 Event(retried, caller.person, caller.session, run=run_id, step=key),
                 Event(RunResumed(f"{caller.person} retries {step.id}"), caller.person, caller.session, run=run_id),
             ]

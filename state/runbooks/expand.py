@@ -17,7 +17,7 @@ from state.estate.model import Estate
 from state.runbooks.model import Runbook, values_of
 from state.runbooks.params import placeholders_in, substitute
 from state.runbooks.related import followed
-from state.runbooks.scope import Leaders, Scope, Unresolved
+from state.runbooks.scope import Captured, Leaders, Scope, Unresolved
 from state.runbooks.steps import CONTINUE, MOST_DEPTH, MOST_STEPS, NEXT, PAUSE, SKIP, STOP, Condition, Step
 
 STILL_LEADS = "database.leader"
@@ -35,6 +35,7 @@ class Concrete:
 
     `options` are what answers mean: continue, stop, pause, or the id of a later step; empty for the end of the run.
     `loop` and `item` say in which item of which loop it is; the loop goes on until `stop_after` of its items failed.
+    `late` are arguments that an earlier step captures: their name, that step's id and the name there.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Concrete:
     loop: str = ""
     item: int = 0
     stop_after: int = 1
+    late: tuple[tuple[str, str, str], ...] = ()
 
 
 class Expanded(NamedTuple):
@@ -124,6 +126,9 @@ class _Expansion:
                 self._condition(step, step.when, scope, before, (*path, index, "when"))
             self._step(step, scope, place, (*path, index))
             after.position = len(self._steps)
+            for each in (step, *step.parallel):  # known to the steps after it
+                here = Captured(source=f"{place.prefix}{each.id}")
+                scope = scope.with_captured(each.id, dict.fromkeys(each.capture, here))
 
     def _step(self, step: Step, scope: Scope, place: _Place, path: Path) -> None:
         match step.kind:
@@ -156,7 +161,8 @@ class _Expansion:
         missing = [item for item in place.items if item not in title]
         if title and missing:
             title = f"{title} ({', '.join(missing)})"
-        update: dict[str, Any] = {"args": _text(place.runbook, (*path, "with"), step.args, scope), "title": title}
+        args, late = _split(step.args, scope)
+        update: dict[str, Any] = {"args": _text(place.runbook, (*path, "with"), args, scope), "title": title}
         if step.decide is not None:
             question = _text(place.runbook, (*path, "decide", "question"), step.decide.question, scope)
             update["decide"] = step.decide.model_copy(update={"question": question})
@@ -176,6 +182,7 @@ class _Expansion:
                 loop=place.loop,
                 item=place.item,
                 stop_after=place.stop_after,
+                late=late,
             )
         )
 
@@ -282,6 +289,21 @@ class _Expansion:
         if meaning.position <= index:
             raise self._unsound(label, "an answer that leads to a later step")
         return label, self._steps[meaning.position].id if meaning.position < len(self._steps) else ""
+
+
+def _split(args: Mapping[str, Any], scope: Scope) -> tuple[dict[str, Any], tuple[tuple[str, str, str], ...]]:
+    """The arguments that are known now, and those that an earlier step captures; `args.host` is one inside `args`."""
+    known: dict[str, Any] = {}
+    late: list[tuple[str, str, str]] = []
+    for name, written in args.items():
+        if isinstance(written, Mapping):
+            known[name], inner = _split(written, scope)
+            late += [(f"{name}.{each}", source, wanted) for each, source, wanted in inner]
+        elif (of := scope.late(written)) is not None:
+            late.append((name, *of))
+        else:
+            known[name] = written
+    return known, tuple(late)
 
 
 class LoopItems(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from state.config_files.explain import explain
 from state.config_files.literal_secrets import shown
@@ -19,7 +19,9 @@ from state.estate.model import Estate
 from state.runbooks.books import Books
 from state.runbooks.expand import TooMuch, expand, items_of
 from state.runbooks.jumps import LintFinding, id_findings, jump_findings
+from state.runbooks.kinds import StepKinds
 from state.runbooks.lint_calls import call_findings
+from state.runbooks.lint_captures import capture_findings, captured_by, late_findings
 from state.runbooks.lint_params import LintParams
 from state.runbooks.model import Runbook
 from state.runbooks.names import argument_kind, declared_values, names_for
@@ -30,11 +32,11 @@ from state.runbooks.steps import Step, named_in, placed
 
 
 class Lint:
-    """The errors of one runbook that has a valid structure. `models` are the argument models of all step kinds, `books`
-    the other runbooks of the library."""
+    """The errors of one runbook that has a valid structure. `kinds` are all of checks and changes, `books` the
+    other runbooks of the library."""
 
-    def __init__(self, runbook: Runbook, estate: Estate, models: Mapping[str, type[BaseModel]], books: Books) -> None:
-        self._runbook, self._estate, self._models = runbook, estate, models
+    def __init__(self, runbook: Runbook, estate: Estate, kinds: StepKinds, books: Books) -> None:
+        self._runbook, self._estate, self._kinds = runbook, estate, kinds
         self._books = {**books, runbook.runbook: runbook}
         self._located = runbook.located
 
@@ -86,14 +88,20 @@ class Lint:
         except Unresolved as error:
             yield path, self._located.problem(path, repr(f"${{{name[:60]}}}"), error.expected, error.close)
 
-    def _names(self, steps: tuple[Step, ...], under: Path, scope: Scope) -> Iterator[LintFinding]:
+    def _names(
+        self, steps: tuple[Step, ...], under: Path, scope: Scope, *, together: bool = False
+    ) -> Iterator[LintFinding]:
         """Every `${…}` stands for something; loops have an item of their own."""
         for index, step in enumerate(steps):
             path = (*under, index)
             outer = [*named_in(step, path)]
             for where, name in outer:
                 yield from self._meant(where, name, scope)
-            yield from self._names(step.parallel, (*path, "parallel"), scope)
+                yield from late_findings(self._located, step, path, where, name, scope)
+            yield from self._names(step.parallel, (*path, "parallel"), scope, together=True)
+            yield from capture_findings(self._located, step, path, scope, self._kinds)
+            if not together:
+                scope = captured_by(step, scope, self._kinds, self._estate)
             if step.each is None:
                 continue
             if step.item in scope.given or "." in step.item:
@@ -147,6 +155,7 @@ class Lint:
                 for item in found.items:
                     bound = scope.with_item(step.item, found.kind, item, unknown=opened)
                     yield from self._steps(step.steps, (*path, "steps"), bound)
+            scope = captured_by(step, scope, self._kinds, self._estate)
 
     def _items(self, path: Path, step: Step, *, opened: bool, items: tuple[Any, ...]) -> Iterator[LintFinding]:
         if not items and not opened and step.if_none == "refuse":
@@ -157,9 +166,9 @@ class Lint:
                 yield (*path, index), self._located.problem((*path, index), repr(item), "each item once")
 
     def _arguments(self, base: Path, kind: str, written_args: Mapping[str, Any], scope: Scope) -> Iterator[LintFinding]:
-        model = self._models.get(kind)
-        if model is None:
+        if kind not in self._kinds:
             return
+        model = self._kinds[kind].args
         args = substitute(written_args, scope)
         written = written_for(model, args, bare_numbers=True)
         invalid: set[Path] = set()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from state.config_files.explain import explain
 from state.config_files.located import Located
@@ -17,21 +17,11 @@ from state.errors import ConfigError, Problem
 from state.estate.model import Estate
 from state.estate.parse import first_of_each, secret_problems
 from state.runbooks.books import Books
+from state.runbooks.kinds import StepKinds
 from state.runbooks.lint import Lint
 from state.runbooks.model import Runbook
 from state.runbooks.steps import MOST_DEPTH
 from state.runbooks.warnings import lint_warnings
-
-
-class StepKind(Protocol):
-    """A kind of change or check, as a file needs it."""
-
-    @property
-    def args(self) -> type[BaseModel]: ...
-
-
-StepKinds = Mapping[str, StepKind]
-"""Kinds by name."""
 
 
 def lint_runbook(
@@ -55,9 +45,7 @@ def lint_runbook(
     except (ValidationError, RecursionError) as error:
         findings += explain(located, error, written) if isinstance(error, ValidationError) else [_too_deep(located)]
     if runbook is not None:
-        models: dict[str, type[BaseModel]] = {name: check.args for name, check in check_kinds.items()}
-        models |= {name: change.args for name, change in change_kinds.items()}
-        findings += Lint(runbook, estate, models, books).problems()
+        findings += Lint(runbook, estate, {**check_kinds, **change_kinds}, books).problems()
     problems = first_of_each(findings, hidden)
     if problems or runbook is None:
         raise ConfigError(problems)

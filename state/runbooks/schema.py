@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from state.estate.schema import DRAFT, AsWritten, tidy
+from state.runbooks.kinds import StepKinds
 from state.runbooks.model import Runbook
-from state.runbooks.parse import StepKinds
 
 PLACEHOLDER = {"type": "string", "pattern": r"\$\{"}
 

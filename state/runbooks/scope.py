@@ -22,6 +22,15 @@ class Meaning(NamedTuple):
     live: bool = False
 
 
+class Captured(NamedTuple):
+    """A figure of a step that runs before it is used: its kind, that step's id in the run, and a sample where uses are
+    only looked at."""
+
+    kind: str = ""
+    source: str = ""
+    sample: Any = None
+
+
 class Unresolved(KeyError):
     """A name in `${…}` that stands for nothing: what was expected, and the nearest name."""
 
@@ -43,6 +52,7 @@ class Scope(Mapping[str, Any]):
     leaders: Leaders
     open: frozenset[str] = field(default=frozenset())
     lists: frozenset[str] = field(default=frozenset())
+    captured: Mapping[str, Mapping[str, Captured]] = field(default_factory=dict)
 
     def with_item(self, name: str, kind: str, value: Any, *, unknown: bool) -> Scope:
         """The same inside a loop: one more name."""
@@ -51,6 +61,18 @@ class Scope(Mapping[str, Any]):
             self, given={**self.given, name: value}, kinds={**self.kinds, name: kind}, open=frozenset(opened)
         )
 
+    def with_captured(self, step: str, values: Mapping[str, Captured]) -> Scope:
+        """The same after a step whose figures have names: `${step.name}`."""
+        return replace(self, captured={**self.captured, step: values}) if values else self
+
+    def late(self, written: Any) -> tuple[str, str] | None:
+        """The step and name of a captured value, where it is all that is written."""
+        if not isinstance(written, str) or not written.startswith("${") or not written.endswith("}"):
+            return None
+        step, _, name = written[2:-1].partition(".")
+        known = self.captured.get(step, {})
+        return (known[name].source, name) if name in known else None
+
     def head(self, name: str) -> str:
         """The parameter or item that a name begins with."""
         return name if name in self.given else name.partition(".")[0]
@@ -58,8 +80,10 @@ class Scope(Mapping[str, Any]):
     def meaning(self, name: str) -> Meaning:
         """What a name is. Raises Unresolved."""
         head = self.head(name)
+        if head in self.captured:
+            return Meaning(self._captured(head, name).kind)
         if head not in self.given:
-            known = [*self.given]
+            known = [*self.given, *self.captured]
             raise Unresolved(
                 f"a parameter: {one_of(known)}" if known else "a parameter, but none is declared",
                 nearest(head, known),
@@ -69,6 +93,12 @@ class Scope(Mapping[str, Any]):
             step = self._field(found, part)
             found = Meaning(step.kind, step.many, found.live or step.live)
         return found
+
+    def _captured(self, step: str, name: str) -> Captured:
+        values, wanted = self.captured[step], name.partition(".")[2]
+        if wanted not in values:
+            raise Unresolved(f"what {step} captures: {one_of(values)}", nearest(wanted, values))
+        return values[wanted]
 
     def _field(self, of: Meaning, name: str) -> EstateField:
         fields = FIELDS.get(of.kind, {})
@@ -80,12 +110,17 @@ class Scope(Mapping[str, Any]):
 
     def is_open(self, name: str) -> bool:
         """Whether its value is known only when the run starts."""
-        return self.head(name) in self.open
+        return self.head(name) in self.open or self.head(name) in self.captured
 
     def all(self, name: str) -> tuple[Any, ...]:
         """Every value that a name stands for, in the estate's order; empty when there is none. Raises Unresolved."""
         self.meaning(name)
         head = self.head(name)
+        if head in self.captured:
+            sample = self._captured(head, name).sample
+            if sample is None:
+                raise Unresolved("a parameter: what a step captures is an argument of a later step, alone")
+            return (sample,)
         values, kind = (self.given[head],), self.kinds.get(head, "")
         if head in self.lists:
             values = tuple(self.given[head] or ())

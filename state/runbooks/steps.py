@@ -70,7 +70,8 @@ class Step(Entry):
     """One step. `for` is how long a check is repeated, `samples` how many passes in a row it needs.
 
     A loop (`each`) carries out its `steps` once for each item, which is `${as}` in them; over nothing it is refused, or
-    with `if_none: skip` left out. A `runbook` is carried out in place of the step, `with` its parameters.
+    with `if_none: skip` left out. A `runbook` is carried out in place of the step, `with` its parameters. `capture`
+    names figures of a check or change for the steps after it.
     """
 
     id: Name
@@ -90,6 +91,7 @@ class Step(Entry):
     stop_after: int = Field(default=1, ge=1, le=MOST_STEPS)
     if_none: Literal["refuse", "skip"] = "refuse"
     steps: Annotated[tuple[Step, ...], Field(max_length=MOST_STEPS)] = ()
+    capture: Annotated[Mapping[Name, Name], Field(max_length=10)] = Field(default_factory=dict)
     when: Condition | None = None
     timeout: Seconds | None = None
     owner: Role | None = None
@@ -139,6 +141,8 @@ class Step(Entry):
             raise ValueError("no timeout here: a wait, a group and a check with for: already have a limit")
         if self.on_failure == "undo" and kind in {"decide", "wait"}:
             raise ValueError("undo on checks, changes and groups only")
+        if self.capture and not self.what:
+            raise ValueError("capture on checks and changes only")
         if kind == "runbook" and "on_failure" in given:
             raise ValueError("no on_failure here: the steps of the runbook have their own")
         return self

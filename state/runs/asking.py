@@ -9,6 +9,7 @@ from state.checks.model import Answer
 from state.clock import Clock
 from state.health import Health
 from state.journal.events import Body
+from state.runs.captured import filled
 from state.runs.events import ConditionAnswered, RunStopRequested, StepEnded, StepSkipped
 from state.runs.model import Run, StepRun
 from state.runs.steps import PlannedStep
@@ -39,7 +40,11 @@ class Asking:
 
         A pass is the first answer from younger readings once the pace allows it. Unknown is never a pass.
         """
-        planned, began = step.step, self._clock.mono()
+        known = filled(run, step.step)
+        if isinstance(known, str):
+            await self._record(run, step, StepEnded(StepState.FAILED, known))
+            return
+        planned, began = known, self._clock.mono()
         passed = due = began
         best, answer = 0, Answer(Health.UNKNOWN, ("no reading yet",))
         while not (run.stopping or step.left_out):
@@ -66,7 +71,8 @@ class Asking:
     async def _check_ended(self, run: Run, step: StepRun, state: StepState, message: str, answer: Answer) -> None:
         if state is StepState.DONE:
             message = f"pass, {step.passes} of {step.step.samples} in a row"
-        await self._record(run, step, StepEnded(state, message, answer.evidence, step.passes))
+        figures = answer.figures if state is StepState.DONE else {}
+        await self._record(run, step, StepEnded(state, message, answer.evidence, step.passes, figures=figures))
 
     async def condition(self, run: Run, step: StepRun) -> None:
         """Ask until so many equal answers in a row, each from younger readings; what they mean is done, then it ends.
@@ -97,7 +103,10 @@ class Asking:
 
     async def _answered(self, run: Run, step: StepRun) -> tuple[str, Answer]:
         """The word of the answer; unknown when there were not so many equal ones before its limit."""
-        planned, began = step.step, self._clock.mono()
+        known = filled(run, step.step)
+        if isinstance(known, str):
+            return UNKNOWN, Answer(Health.UNKNOWN, (known,))
+        planned, began = known, self._clock.mono()
         since = due = began
         word, count, answer = "", 0, Answer(Health.UNKNOWN, ("no reading yet",))
         while not (run.stopping or step.left_out):

@@ -20,6 +20,7 @@ from state.journal.events import Body, Event
 from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
 from state.ports.target import Identity, Receipt
+from state.runs.captured import filled, told_of
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, StepEnded
 from state.runs.fault_points import Reach
 from state.runs.model import Run, StepRun
@@ -75,10 +76,14 @@ class Effects:
     def targets(self, step: StepRun) -> set[str]:
         """What a step changes; nothing unless it is a change."""
         planned = step.step
-        return set(self._build(ChangeSpec(planned.what, planned.args)).targets) if planned.do == "change" else set()
+        if planned.do != "change" or planned.late:  # what is not known yet is not sent yet
+            return set()
+        return set(self._build(ChangeSpec(planned.what, planned.args)).targets)
 
     async def perform(self, run: Run, step: StepRun) -> None:
         """Carry out one change step; afterwards its state is the outcome."""
+        if step.step.late:
+            return await self._hold(run, step)
         try:
             change = self._build(ChangeSpec(step.step.what, step.step.args))
             read_at = self._clock.mono()
@@ -100,6 +105,15 @@ class Effects:
             await self._end(run, step, StepState.FAILED, f"nothing was sent: its readings took over {PREVIEW_AGE:g} s")
         else:
             await self._act(run, step, change, identity, preview, read_at)
+
+    async def _hold(self, run: Run, step: StepRun) -> None:
+        """What was not known when the run was confirmed is shown on a card of its own before anything is sent."""
+        known = filled(run, step.step)
+        if isinstance(known, str):
+            await self._end(run, step, StepState.FAILED, f"nothing was sent: {known}")
+            return
+        told = told_of(run, step.step)
+        await self._end(run, step, StepState.STOPPED, f"{told}: retry shows what it would do, nothing was sent")
 
     async def _act(
         self, run: Run, step: StepRun, change: Change, identity: Identity, preview: Preview, read_at: float

@@ -87,13 +87,14 @@ class StepStarted(Said):
 @dataclass(frozen=True, slots=True)
 class StepEnded(Body):
     """A step instance is over; `evidence` is what was read, `passes` a check's passes in a row. `found` are settings
-    that were as the change wants them already."""
+    that were as the change wants them already, `figures` what a check read."""
 
     state: StepState
     message: str = field(metadata=WORDS)
     evidence: tuple[str, ...] = ()
     passes: int = 0
     found: tuple[Setting, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
@@ -118,11 +119,13 @@ class StepSkipped(Body):
 @event("step.retried", starts=True)
 @dataclass(frozen=True, slots=True)
 class StepRetried(Body):
-    """A new instance of a step that is proven not done, pinned to what was read now."""
+    """A new instance of a step that is proven not done, pinned to what was read now; `args` where they were confirmed
+    anew."""
 
     identity: Mapping[str, str] | None
     facts: Mapping[str, Any] | None
     reason: str
+    args: Mapping[str, Any] | None = None
 
     @property
     def line(self) -> str:

@@ -128,6 +128,7 @@ def _lease(history: RunHistory, recorded: Recorded, body: LeaseTaken) -> None:
     run = history.runs.get(recorded.event.run)
     if run is not None:
         run.epoch = body.epoch
+        run.targets = body.targets
 
 
 def _moved(state: RunState) -> Reducer:
@@ -205,7 +206,7 @@ def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> Non
     step = history.instance(recorded)
     if step.step.do == "decide" and step.choice and body.state is StepState.FAILED:
         return  # it was answered in time: the answer counts
-    step.evidence = body.evidence or step.evidence
+    step.evidence, step.figures = body.evidence or step.evidence, body.figures or step.figures
     if step.started is not None:
         step.seconds = recorded.instant.since(step.started)
     if step.state is not StepState.SKIPPED:
@@ -228,6 +229,8 @@ def _retried(history: RunHistory, recorded: Recorded, body: StepRetried) -> None
     if old.state is not StepState.DONE and old.intent is None:
         old.state, old.passes = StepState.SUPERSEDED, 0
     planned = replace(old.step, identity=body.identity, facts=body.facts)
+    if body.args is not None:
+        planned = replace(planned, args=body.args, late=())
     run.instances[old.step.id].append(StepRun(planned, len(run.instances[old.step.id]) + 1))
 
 

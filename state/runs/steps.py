@@ -16,6 +16,8 @@ class PlannedStep:
     None when an earlier step of the same run is expected to change them. `timeout` is its limit: the deadline
     of a change, the length of a wait. `options` are pairs, since the journal sorts keys and people choose by order.
     `loop` and `item` say in which item of which loop it is; the loop goes on until `stop_after` of its items failed.
+    `capture` are names for its figures. `late` are arguments that an earlier step captures: their name, that step's id
+    and the name there; `args` does not have them until they are known.
     `why`, `look_for` and `if_it_fails` are for the person beside it.
     """
 
@@ -39,6 +41,8 @@ class PlannedStep:
     loop: str = ""
     item: int = 0
     stop_after: int = 1
+    capture: Mapping[str, str] = field(default_factory=dict)
+    late: tuple[tuple[str, str, str], ...] = ()
     why: str = ""
     look_for: str = ""
     if_it_fails: str = ""

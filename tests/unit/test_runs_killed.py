@@ -1,4 +1,4 @@
-"""A run with a group, a loop and conditions, disturbed at each of its journal entries: killed, stopped, its disk full.
+"""A run with a group, a loop, conditions and a value known late, killed, stopped or without disk at each journal entry.
 
 The adapters are in memory, the journal is the real one. Whatever happens in between: an intent is durable before its
 effect, nothing is sent twice, and the run ends as its runbook and its people say.
@@ -43,8 +43,10 @@ STEPS = book(
         weight("w", "${item}", 7), check("proof", "server.serving", "${item}", **{"for": "5s"}),
     ]},
     weight("never", "s5", 1, when=asked("s5", failed="skip")),
+    {"id": "look", "check": "backend.floor", "with": {**SHOP, "at_least": 1}, "capture": {"count": "serving"}},
+    {"id": "late", "change": "server.weight", "with": {**SHOP, "server": "s6", "weight": "${look.count}"}},
 )  # fmt: skip
-ENTRIES = 60
+ENTRIES = 75
 """More than the run has; each trial says whether it came that far."""
 ENDED = "every step is done and verified; 1 left out, as conditions say"
 
@@ -79,7 +81,7 @@ class Target(MemoryBalancer):
     """Counts what it is told, and looks whether the intent is on the disk."""
 
     def __init__(self, journal: Path) -> None:
-        super().__init__("edge", {"shop": {"blue": 100, **dict.fromkeys(("s1", "s2", "s3", "s4", "s5"), 0)}})
+        super().__init__("edge", {"shop": {"blue": 100, **dict.fromkeys(("s1", "s2", "s3", "s4", "s5", "s6"), 0)}})
         self.told: Counter[str] = Counter()
         self.cut, self.unrecorded, self._journal = False, 0, journal
 
@@ -184,7 +186,8 @@ class Killed(Trial):
             assert (run.state, run.message) == ("done", ENDED)
             assert (await self.lab.engine.journal_verify()).problem == ""
         self.proven()
-        assert (await self.target.read(deadline=1)).servers["shop/s3"].weight == 7
+        found = (await self.target.read(deadline=1)).servers
+        assert (found["shop/s3"].weight, found["shop/s6"].weight) == (7, 5)
 
 
 class Full(Trial):
@@ -259,12 +262,12 @@ def sweep(kind: type[Trial], place: Path, points: Sequence[int], *, kept: bool) 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_killed_at_every_entry(tmp_path: Path, kept: bool) -> None:
-    assert 35 < sweep(Killed, tmp_path, range(1, ENTRIES), kept=kept) < ENTRIES - 1
+    assert 45 < sweep(Killed, tmp_path, range(1, ENTRIES), kept=kept) < ENTRIES - 1
 
 
 def test_disk_full_at_every_entry(tmp_path: Path) -> None:
-    assert 35 < sweep(Full, tmp_path, range(1, ENTRIES), kept=False) < ENTRIES - 1
+    assert 45 < sweep(Full, tmp_path, range(1, ENTRIES), kept=False) < ENTRIES - 1
 
 
 def test_stopped_at_every_entry(tmp_path: Path) -> None:
-    assert 35 < sweep(Stopped, tmp_path, range(1, ENTRIES), kept=True) < ENTRIES - 1
+    assert 45 < sweep(Stopped, tmp_path, range(1, ENTRIES), kept=True) < ENTRIES - 1
