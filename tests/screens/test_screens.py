@@ -161,7 +161,8 @@ async def test_filter_go_to_and_back() -> None:
         await st.sees("catalog")
         await st.press("colon", *"west/checkout/gr", "enter")
         await st.sees("Servers of edge-west/checkout", "MAINT")
-        assert st.app.screen.selected().key == "edge-west/checkout/green"  # type: ignore[attr-defined]
+        key = "edge-west/checkout/green"
+        await st.until(lambda: st.app.screen.selected().key == key, "the server is selected")  # type: ignore[attr-defined]
 
 
 async def test_ascii_only_and_no_colour_still_tell_everything() -> None:
