@@ -81,7 +81,7 @@ FIELDS: Mapping[str, Mapping[str, EstateField]] = {
         "colours": EstateField(
             "colour", _of_service(lambda s: tuple(s.traffic.colours) if s.traffic else ()), many=True
         ),
-        "floor": EstateField("number", _of_service(lambda s: (s.traffic.floor,) if s.traffic else ())),
+        "floor": EstateField("number", _of_service(lambda s: (max(1, s.traffic.floor),) if s.traffic else ())),
         "database": EstateField("database", lambda e, name: needed_databases(e, name)[:1]),
         "databases": EstateField("database", needed_databases, many=True),
         "sites": EstateField("site", _sites, many=True),

@@ -122,7 +122,7 @@ class Lint:
         service = self._runbook.service
         if service is not None and not self._open(service, scope):
             value, names = substitute(service, scope), self._estate.services
-            if value not in names:
+            if value not in (None, *names):  # a database may have no service that needs it
                 yield self._unknown(("service",), str(value), "service", names)
 
     def _limits(self) -> Iterator[LintFinding]:

@@ -59,7 +59,7 @@ def test_every_entry_reads_as_its_kind_and_writes_back_what_it_said(entries: lis
         assert (
             not set(now)
             - set(then)
-            - {"leaves", "differences", "undo", "class", "more", "nodes", "passes", "found", "output"}
+            - {"leaves", "differences", "undo", "class", "more", "nodes", "passes", "found", "output", "figures"}
         )
 
 

@@ -26,8 +26,8 @@ SAMPLE = (FIXTURES / "runbook.yaml").read_text()
 GIVEN = {
     "roll-back-release": {"service": "checkout", "to": "blue"},
     "drain-server": {"service": "catalog", "server": "a"},
-    "capture-evidence": {"service": "checkout"},
-    "evacuate-site": {"service": "catalog", "site": "east", "servers": "a"},
+    "capture-evidence": {"service": "catalog"},
+    "evacuate-site": {"service": "catalog", "site": "east", "servers": "a,b"},
     "maintenance-off": {"service": "catalog", "server": "a"},
     "maintenance-on": {"service": "catalog", "server": "a"},
     "restart-instance": {"node": "n2"},
