@@ -29,30 +29,41 @@ class OwnArgs(BaseModel):
 
 
 class OwnEffect:
-    """The common part of a command, a call and a statement. `effect` is the one that `read_back` is about."""
+    """The common part of a command, a call and a statement. `effect` is the one that `read_back` is about.
 
-    def __init__(self, spec: ChangeSpec, section: str, name: str, entry: OwnChange) -> None:
-        self.spec = spec
-        self.name = f"{section}/{name}"
-        self.targets: tuple[str, ...] = (self.name,)
+    What undoes it acts on the same thing, and so does what it undoes: `group` names them all.
+    """
+
+    def __init__(
+        self, spec: ChangeSpec, section: str, entry: OwnChange, undo: ChangeSpec | None, group: Sequence[str]
+    ) -> None:
+        self.spec, self.undo = spec, undo
+        self._section = section
+        self.name = _named(section, spec)
+        self.targets: tuple[str, ...] = tuple(f"{section}/{each}" for each in group)
         self.risk = Risk(entry.risk)
         self.settle, self.quiet, self.timeout = entry.settle, entry.quiet, entry.timeout
         self._own = entry
         self.effect = ""
-        self._followed = False
+        self._earlier: bool | None = None
 
     def follow(self, left: Sequence[Setting]) -> None:
-        """Preview as if an earlier change of the same plan had done this very thing; fulfils CanFollow."""
-        self._followed = any(self.would_leave() == (setting,) for setting in left)
+        """Preview as if an earlier change of the same plan had done, or undone, this very thing; fulfils CanFollow."""
+        for setting in left:
+            if setting == _done(self._section, self.spec):
+                self._earlier = True
+            elif self.undo is not None and setting == _done(self._section, self.undo):
+                self._earlier = False
+
+    def reached(self, *, done: bool) -> bool:
+        """Whether there is nothing to do: as it is read now, or as earlier changes of the plan leave it."""
+        return done if self._earlier is None else self._earlier
 
     def would_leave(self) -> tuple[Setting, ...]:
         """What it leaves, as far as the estate says it: that it is done with these values."""
-        values = " ".join(f"{name}={value}" for name, value in sorted(self.spec.args["args"].items()))
-        return (Setting((self.name, values), "done", "yes"),)
+        return (_done(self._section, self.spec),)
 
-    def previewed(
-        self, *, verb: str, facts: Mapping[str, Any], diff: Diff, undo: ChangeSpec | None, already: bool, read: bool
-    ) -> Preview:
+    def previewed(self, *, verb: str, facts: Mapping[str, Any], diff: Diff, already: bool, read: bool) -> Preview:
         """Its preview; where nothing is `read`, with a warning."""
         safe = self._own.loses_data is False
         return Preview(
@@ -64,7 +75,7 @@ class OwnEffect:
             downtime=self._own.downtime or NOT_KNOWN,
             loss_bytes=0 if safe else None,
             loss_note="" if safe else NOT_KNOWN,
-            undo=undo,
+            undo=self.undo,
             already=already,
             leaves=self.would_leave(),
             services=self._own.services,
@@ -73,6 +84,24 @@ class OwnEffect:
     def unread(self) -> ReadBack:
         """The finding of a change that nothing can prove."""
         return ReadBack(Finding.NOT_VERIFIED, (f"{self.name}: {UNREAD}",))
+
+
+def _named(section: str, spec: ChangeSpec) -> str:
+    """`commands/restart` of a change that says `command: restart`."""
+    return f"{section}/{next(value for key, value in spec.args.items() if key != 'args')}"
+
+
+def _done(section: str, spec: ChangeSpec) -> Setting:
+    values = " ".join(f"{name}={value}" for name, value in sorted(spec.args["args"].items()))
+    return Setting((_named(section, spec), values), "done", "yes")
+
+
+def related_names(name: str, undone_by: Mapping[str, str]) -> tuple[str, ...]:
+    """A command and those that undo it or are undone by it, also over several; by name, for each of them the same."""
+    found = {name}
+    while more := {each for pair in undone_by.items() if found & set(pair) for each in pair} - found:
+        found |= more
+    return tuple(sorted(found))
 
 
 def entry_of(what: str, name: str, entries: Mapping[str, E]) -> E:

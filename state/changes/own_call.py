@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from state.api.card import Diff
 from state.changes.hands import call_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.own import OwnArgs, OwnEffect, entry_of, values_for
+from state.changes.own import OwnArgs, OwnEffect, entry_of, related_names, values_for
 from state.errors import EffectUnknown, ReadFailure, Trouble, UnsuitableArgument
 from state.estate.arguments import UnfitValue, filled, filled_path
 from state.estate.model import Estate, Name
@@ -30,9 +30,11 @@ class CallArgs(OwnArgs):
 class SendCall(OwnEffect):
     """Send one request."""
 
-    def __init__(self, args: CallArgs, entry: HttpCallEntry, target: CanCall, undo: ChangeSpec | None) -> None:
-        super().__init__(ChangeSpec(KIND, args.model_dump()), "http_calls", args.call, entry)
-        self._entry, self._target, self._undo = entry, target, undo
+    def __init__(
+        self, args: CallArgs, entry: HttpCallEntry, target: CanCall, undo: ChangeSpec | None, group: Sequence[str]
+    ) -> None:
+        super().__init__(ChangeSpec(KIND, args.model_dump()), "http_calls", entry, undo, group)
+        self._entry, self._target = entry, target
         values = values_for(KIND, entry.params, args.args)
         try:
             self._path = _path(filled_path(entry.url, values))
@@ -66,8 +68,7 @@ class SendCall(OwnEffect):
             verb=self.verb,
             facts=facts,
             diff=diff,
-            undo=self._undo,
-            already=finding is Finding.DONE or (self._followed and finding is not Finding.NOT_VERIFIED),
+            already=finding is not Finding.NOT_VERIFIED and self.reached(done=finding is Finding.DONE),
             read=finding is not Finding.NOT_VERIFIED,
         )
 
@@ -107,7 +108,8 @@ def build(args: CallArgs, estate: Estate, outside: Outside) -> SendCall:
     if entry.undo is not None:
         values = values_for(KIND, entry.params, args.args)
         undo = ChangeSpec(KIND, {"call": entry.undo.call, "args": filled(entry.undo.args, values)})
-    return SendCall(args, entry, outside.http_calls[args.call], undo)
+    undone_by = {name: each.undo.call for name, each in estate.http_calls.items() if each.undo is not None}
+    return SendCall(args, entry, outside.http_calls[args.call], undo, related_names(args.call, undone_by))
 
 
 KINDS = (ChangeKind(KIND, "Send a call of the estate", CallArgs, Risk.B3, build, call_by_hand),)

@@ -9,7 +9,7 @@ from typing import Any
 from state.api.card import Diff
 from state.changes.hands import command_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.own import OwnArgs, OwnEffect, entry_of, values_for
+from state.changes.own import OwnArgs, OwnEffect, entry_of, related_names, values_for
 from state.errors import ReadFailure, Trouble, UnsuitableArgument
 from state.estate.arguments import UnfitValue, filled, filled_argv
 from state.estate.model import Estate, Name
@@ -31,9 +31,16 @@ class CommandArgs(OwnArgs):
 class RunCommand(OwnEffect):
     """Run one command."""
 
-    def __init__(self, args: CommandArgs, entry: CommandEntry, target: CanRunCommand, undo: ChangeSpec | None) -> None:
-        super().__init__(ChangeSpec(KIND, args.model_dump()), "commands", args.command, entry)
-        self._entry, self._target, self._undo = entry, target, undo
+    def __init__(
+        self,
+        args: CommandArgs,
+        entry: CommandEntry,
+        target: CanRunCommand,
+        undo: ChangeSpec | None,
+        group: Sequence[str],
+    ) -> None:
+        super().__init__(ChangeSpec(KIND, args.model_dump()), "commands", entry, undo, group)
+        self._entry, self._target = entry, target
         self._output: Output | None = None
         values = values_for(KIND, entry.params, args.args)
 
@@ -72,12 +79,12 @@ class RunCommand(OwnEffect):
             facts["reading"] = [answer.code, answer.said]
             return self._shown(facts, Diff(self.name, str(answer), "another output"), already=False)
         facts["reading"] = finding.value
-        already = finding is Finding.DONE or self._followed
+        already = self.reached(done=finding is Finding.DONE)
         after = "exit code " + " or ".join(map(str, self._entry.read.done))
         return self._shown(facts, Diff(self.name, str(answer), after), already=already)
 
     def _shown(self, facts: Mapping[str, Any], diff: Diff, *, already: bool, read: bool = True) -> Preview:
-        return self.previewed(verb=self.verb, facts=facts, diff=diff, undo=self._undo, already=already, read=read)
+        return self.previewed(verb=self.verb, facts=facts, diff=diff, already=already, read=read)
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
         """Run it once."""
@@ -113,7 +120,8 @@ def build(args: CommandArgs, estate: Estate, outside: Outside) -> RunCommand:
     if entry.undo is not None:
         values = values_for(KIND, entry.params, args.args)
         undo = ChangeSpec(KIND, {"command": entry.undo.command, "args": filled(entry.undo.args, values)})
-    return RunCommand(args, entry, outside.commands[args.command], undo)
+    undone_by = {name: each.undo.command for name, each in estate.commands.items() if each.undo is not None}
+    return RunCommand(args, entry, outside.commands[args.command], undo, related_names(args.command, undone_by))
 
 
 KINDS = (ChangeKind(KIND, "Run a command of the estate", CommandArgs, Risk.B3, build, command_by_hand),)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from state.api.card import Diff
 from state.changes.hands import statement_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.own import OwnArgs, OwnEffect, entry_of, values_for
+from state.changes.own import OwnArgs, OwnEffect, entry_of, related_names, values_for
 from state.estate.arguments import filled
 from state.estate.model import Estate, Name
 from state.estate.own_statements import SqlCallEntry
@@ -33,10 +33,16 @@ class RunStatement(OwnEffect):
     """Run one statement."""
 
     def __init__(
-        self, args: StatementArgs, entry: SqlCallEntry, target: CanTransact, cluster: Database, undo: ChangeSpec | None
+        self,
+        args: StatementArgs,
+        entry: SqlCallEntry,
+        target: CanTransact,
+        cluster: Database,
+        undo: ChangeSpec | None,
+        group: Sequence[str],
     ) -> None:
-        super().__init__(ChangeSpec(KIND, args.model_dump()), "sql_calls", args.statement, entry)
-        self._entry, self._target, self._cluster, self._undo = entry, target, cluster, undo
+        super().__init__(ChangeSpec(KIND, args.model_dump()), "sql_calls", entry, undo, group)
+        self._entry, self._target, self._cluster = entry, target, cluster
         values = values_for(KIND, entry.params, args.args)
         self._values = tuple(filled(each, values) for each in entry.values)
         text = " ".join(entry.statement.split())
@@ -55,7 +61,6 @@ class RunStatement(OwnEffect):
             verb=self.verb,
             facts={"statement": self._entry.statement, "values": list(self._values)},
             diff=Diff(self.name, "not run", f"run and recorded in {self._entry.record}"),
-            undo=self._undo,
             already=False,
             read=True,
         )
@@ -80,7 +85,8 @@ def build(args: StatementArgs, estate: Estate, outside: Outside) -> RunStatement
         values = values_for(KIND, entry.params, args.args)
         undo = ChangeSpec(KIND, {"statement": entry.undo.statement, "args": filled(entry.undo.args, values)})
     target, cluster = outside.sql_calls[args.statement], outside.databases[entry.database]
-    return RunStatement(args, entry, target, cluster, undo)
+    undone_by = {name: each.undo.statement for name, each in estate.sql_calls.items() if each.undo is not None}
+    return RunStatement(args, entry, target, cluster, undo, related_names(args.statement, undone_by))
 
 
 KINDS = (ChangeKind(KIND, "Run a statement of the estate", StatementArgs, Risk.B3, build, statement_by_hand),)
