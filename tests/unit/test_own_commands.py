@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from state.api.card import WarningKind
-from state.api.requests import PlanUndo
+from state.api.requests import PlanRunbook, PlanUndo
+from state.changes.model import Finding
+from state.changes.own import related_names
 from state.changes.own_command import CommandArgs, build
-from state.errors import RecoveryError, UnsuitableArgument
+from state.errors import RecoveryError, Refused, UnsuitableArgument
 from state.estate.model import Estate
 from state.journal.events import Body
 from state.journal.format import unseal_any
 from state.ports.outside import Outside
 from state.runs.events import EffectAnswered
 from tests.support.own_estate import own, run_command, script
+from tests.support.run_books import book
 from tests.support.small_estate import ESTATE, Small
 
 SET = "open('state', 'w').write(sys.argv[1]); print('set to', sys.argv[1])"
@@ -67,6 +70,35 @@ async def test_a_command_is_done_when_its_reading_says_so_and_is_undone_by_anoth
         assert back.refusals == ()
         assert await ended(lab, (await lab.submit(back)).run) == "done"
         assert (tmp_path / "state").read_text() == "old"
+
+
+async def test_a_command_and_what_undoes_it_fit_into_one_run_and_into_no_two_at_once(tmp_path: Path) -> None:
+    here = {"set": {"to": "new"}, "back": {"to": "old"}}
+    steps = [
+        {"id": name, "change": "command.run", "with": {"command": name, "args": args}} for name, args in here.items()
+    ]
+    (tmp_path / "state").write_text("old")
+    asked = {"id": "q", "decide": {"question": "Go?", "options": {"go": "continue"}}, "timeout": 300}
+    held_book = {**book(steps[0], asked), "runbook": "held"}
+    async with own(tmp_path, book(*steps), held_book, commands=commands(tmp_path)) as lab:
+        card = await lab.preview(PlanRunbook("case"))
+        run = (await lab.submit(card)).run
+        assert await ended(lab, run) == "done", "what set changes does not refuse what takes it back"
+        assert (tmp_path / "state").read_text() == "old"
+        assert [each.finding for each in lab.engine.history.runs[run].all_steps()] == [Finding.DONE, Finding.DONE]
+        held = (await lab.submit(await lab.preview(PlanRunbook("held")))).run
+        assert await ended(lab, held) == "waiting"
+        with pytest.raises(Refused, match=held):
+            await lab.submit(await lab.preview(run_command("back", to="old")))
+
+
+def test_what_undoes_each_other_is_one_group_also_over_several() -> None:
+    pairs = {"on": "off", "off": "on", "all-on": "off", "start": "stop"}
+    assert {name: related_names(name, pairs) for name in ("on", "off", "all-on")} == dict.fromkeys(
+        ("on", "off", "all-on"), ("all-on", "off", "on")
+    )
+    assert related_names("stop", pairs) == ("start", "stop")
+    assert related_names("alone", pairs) == ("alone",)
 
 
 async def test_without_a_reading_nothing_is_called_done(tmp_path: Path) -> None:
