@@ -59,12 +59,16 @@ def unreached(address: str, error: ReadFailure) -> Unreached:
 
 def _way_out(error: ReadFailure) -> str:
     message = error.message
-    if "TLS refused" in message and "wrong version number" in message:
+    if "TLS refused" in message and "wrong version number" in message.lower().replace("_", " "):
         return "it speaks no TLS: http:// in place of https://"
     if "TLS refused" in message:
         return "--ca FILE with the certificate of its authority, and the name that its certificate has"
     if "Permission denied" in message:
         return "a right to the socket: its group, or `mode 660 group NAME` on the line stats socket"
+    if "No such file" in message:
+        return (
+            "the path on the line `stats socket` of haproxy.cfg; where HAProxy runs in a chroot, as seen from outside"
+        )
     ways = {
         Trouble.DENIED: "it asks for a credential, which recovery init never sends: write this entry by hand",
         Trouble.TIMEOUT: "see that this host may reach it, then --update",

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from console.cli.shown import complain, neutral, say_json
+from console.cli.shown import complain, neutral, note, say_json
 from console.cli.streams import ENDS, OUTPUT_CLOSED, UNWRITTEN
 from state.errors import ConfigError, ExitCode, RecoveryError, Refused
 
@@ -46,6 +46,10 @@ def run_to_code(group: click.Group, argv: Sequence[str]) -> int:
         ENDS.flush()
     except click.exceptions.Exit as ended:
         code = ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_asked:  # the group alone: its help, as it is laid out
+        note(help_asked.format_message())
+        code = int(ExitCode.USAGE)
+        ENDS.flush()
     except BrokenPipeError:
         ENDS.drop(sys.stdout)
         code = OUTPUT_CLOSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import socket
@@ -23,6 +24,7 @@ from state.discovery.proposal import Proposal
 from state.discovery.propose import propose
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
+from state.estate.schema import estate_schema
 from state.units import utc_date
 
 SECRETS_MODE = 0o700
@@ -107,11 +109,13 @@ def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted
 
 
 def write(drafted: Drafted, file: Path) -> bool:
-    """Write the estate, its runbooks and the empty folder of its secrets; False when the estate is there already.
+    """Write the estate, its schema for editors, its runbooks and the empty folder of its secrets; False when the estate is there already.
     Nothing that is there is replaced. Raises OSError."""
     if not write_new(file, drafted.text):
         return False
     drafted.written.append(file)
+    if write_new(file.parent / "schema.json", f"{json.dumps(estate_schema(kinds()), indent=2, ensure_ascii=False)}\n"):
+        drafted.written.append(file.parent / "schema.json")
     folder = file.parent / "runbooks"
     folder.mkdir(exist_ok=True)
     for each in drafted.runbooks:

@@ -83,3 +83,10 @@ def test_a_wrong_word_gets_the_nearest_right_one(
 ) -> None:
     assert run_to_code(recovery, argv) == 2
     assert right in capsys.readouterr().err
+
+
+def test_recovery_alone_shows_its_help_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_to_code(recovery, []) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("Usage: recovery")
+    assert len(said) > 20

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.discovery.looking import unreached
 from adapters.files.estate_text import render
 from adapters.files.located_yaml import parse_yaml
 from adapters.registry import kinds
@@ -22,6 +24,7 @@ from state.discovery.found import (
 from state.discovery.names import colours_in, made_valid, role_in, service_in, site_in, valid
 from state.discovery.proposal import Proposal
 from state.discovery.propose import propose
+from state.errors import ReadFailure, Trouble
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
 from state.text import is_clean
@@ -173,3 +176,16 @@ def test_figures_are_joined_by_name_and_what_has_none_is_said() -> None:
     assert "# guessed: Check-Out is the label nearest to bk_checkout" in text
     assert list(estate.services) == ["checkout", "other"], "what monitors is no service of anybody"
     assert any(point.where == "services.other" and "no metrics" in point.what for point in proposal.open)
+
+
+@pytest.mark.parametrize(
+    ("message", "way_out"),
+    [
+        ("h:1: TLS refused: WRONG_VERSION_NUMBER", "http:// in place of https://"),
+        ("h:1: TLS refused: self-signed certificate", "--ca FILE"),
+        ("HAProxy: No such file or directory", "stats socket"),
+        ("HAProxy: Permission denied", "a right to the socket"),
+    ],
+)
+def test_an_address_that_gives_nothing_names_the_way_out(message: str, way_out: str) -> None:
+    assert way_out in unreached("a", ReadFailure(Trouble.UNREACHABLE, message)).way_out
