@@ -109,8 +109,8 @@ def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted
 
 
 def write(drafted: Drafted, file: Path) -> bool:
-    """Write the estate, its schema for editors, its runbooks and the empty folder of its secrets; False when the estate is there already.
-    Nothing that is there is replaced. Raises OSError."""
+    """Write the estate, its schema for editors, its runbooks and the empty folder of its secrets; False when the estate
+    is there already. Nothing that is there is replaced. Raises OSError."""
     if not write_new(file, drafted.text):
         return False
     drafted.written.append(file)
