@@ -59,6 +59,10 @@ class OwnEffect:
         """Whether there is nothing to do: as it is read now, or as earlier changes of the plan leave it."""
         return done if self._earlier is None else self._earlier
 
+    def before(self, read: str) -> str:
+        """What stands before it on the card: what is read now, unless an earlier change of the plan takes it back."""
+        return "taken back by an earlier step" if self._earlier is False else read
+
     def would_leave(self) -> tuple[Setting, ...]:
         """What it leaves, as far as the estate says it: that it is done with these values."""
         return (_done(self._section, self.spec),)

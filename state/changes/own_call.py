@@ -63,7 +63,7 @@ class SendCall(OwnEffect):
             if finding is Finding.UNKNOWN:
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: the reading call says neither: {answer}")
             facts["reading"] = finding.value
-            diff = Diff(self.name, str(answer), str(self._entry.read.done))
+            diff = Diff(self.name, self.before(str(answer)), str(self._entry.read.done))
         return self.previewed(
             verb=self.verb,
             facts=facts,

@@ -81,7 +81,7 @@ class RunCommand(OwnEffect):
         facts["reading"] = finding.value
         already = self.reached(done=finding is Finding.DONE)
         after = "exit code " + " or ".join(map(str, self._entry.read.done))
-        return self._shown(facts, Diff(self.name, str(answer), after), already=already)
+        return self._shown(facts, Diff(self.name, self.before(str(answer)), after), already=already)
 
     def _shown(self, facts: Mapping[str, Any], diff: Diff, *, already: bool, read: bool = True) -> Preview:
         return self.previewed(verb=self.verb, facts=facts, diff=diff, already=already, read=read)
