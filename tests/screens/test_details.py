@@ -253,10 +253,10 @@ async def test_a_detail_leads_to_screens_by_digit_and_says_of_other_keys_that_th
         assert isinstance(st.app.screen, DetailDialog)
         await st.press("2")
         await st.until(lambda: st.app.current_mode == "replication", "the screen")
-        assert not isinstance(st.app.screen, DetailDialog)
+        await st.until(lambda: not isinstance(st.app.screen, DetailDialog), "without the detail")
         await st.press("9")
         await st.until(lambda: st.app.current_mode == "journal", "back")
-        assert not isinstance(st.app.screen, DetailDialog)
+        await st.until(lambda: not isinstance(st.app.screen, DetailDialog), "without the detail")
 
 
 async def test_of_a_lost_engine_it_is_not_said_that_there_is_nothing() -> None:
