@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -248,9 +249,14 @@ async def test_a_detail_leads_to_screens_by_digit_and_says_of_other_keys_that_th
         await st.press("j")
         await st.settle()
         assert "does nothing" not in st.text
-        await st.press("v")
+        for _ in range(60):  # keys that come in one burst are a paste, and a busy machine may make one of two keys
+            await st.press("v")
+            await asyncio.sleep(0.5)
+            if "v does nothing here" in st.text:
+                break
         await st.sees("v does nothing here")
         assert isinstance(st.app.screen, DetailDialog)
+        await asyncio.sleep(0.5)
         await st.press("2")
         await st.until(lambda: st.app.current_mode == "replication", "the screen")
         await st.until(lambda: not isinstance(st.app.screen, DetailDialog), "without the detail")
