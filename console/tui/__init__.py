@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,18 +17,9 @@ def run(path: str, *, ascii_only: bool = False, mouse: bool = False, theme: str 
     Raises UnsuitableTerminal (see `console.tui.terminal.capabilities`). Prints the journal's head at the end, so that
     it is in the terminal's history.
     """
-    from console.tui.terminal.capabilities import SIGNAL_EXIT_BASE, decide, prepare
+    from console.tui.terminal.capabilities import SIGNAL_EXIT_BASE, this_terminal
 
-    err, stdin = sys.__stderr__, sys.__stdin__
-    terminal = decide(
-        os.environ,
-        encoding=err.encoding if err is not None else None,
-        interactive=err is not None and err.isatty() and stdin is not None and stdin.isatty(),
-        ascii_only=ascii_only,
-        mouse=mouse,
-        theme=theme,
-    )
-    prepare(terminal, os.environ)
+    terminal = this_terminal(ascii_only=ascii_only, mouse=mouse, theme=theme)
     import asyncio
 
     # Importing makes much and frees nothing; the app looks for garbage again once it has settled.

@@ -12,11 +12,19 @@ import pytest
 from adapters.context import AdapterContext
 from state.estate.model import Polling
 from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
+from tests.support.sshd import Sshd, running_sshd
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> AdapterContext:
     return AdapterContext(tmp_path, Polling())
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    """A server of ssh of its own for each file: its tests count sessions."""
+    with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as folder, running_sshd(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

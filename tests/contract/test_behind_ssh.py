@@ -39,13 +39,7 @@ from tests.contract.components import (
 )
 from tests.contract.web import canned
 from tests.support.certificates import Authority
-from tests.support.sshd import Sshd, running_sshd
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as folder, running_sshd(Path(folder)) as server:
-        yield server
+from tests.support.sshd import Sshd
 
 
 @pytest.fixture

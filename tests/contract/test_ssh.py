@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,9 @@ from adapters.net.ssh import SshConnection, SshConnections
 from state.errors import ReadFailure, Trouble
 from state.estate.hosts import HostWaivers, SshHost
 from tests.contract.components import free_port
-from tests.support.sshd import Sshd, running_sshd
+from tests.support.sshd import Sshd
 
 HOSTILE = ["; echo no", "a\nb", "$(id)", "`id`", "--help", "-x", "'\"\\", "*", "~", "", "grün ☃", "$HOME", "a & b"]
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as folder, running_sshd(Path(folder)) as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ settings from the environment while being imported."""
 from __future__ import annotations
 
 import codecs
+import os
+import sys
 from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
@@ -73,3 +75,18 @@ def _is_utf8(encoding: str | None) -> bool:
         return codecs.lookup(encoding or "ascii").name == "utf-8"
     except LookupError:
         return False
+
+
+def this_terminal(*, ascii_only: bool, mouse: bool, theme: str) -> Terminal:
+    """The terminal of this process, with its environment prepared for the screens. Raises UnsuitableTerminal."""
+    err, stdin = sys.__stderr__, sys.__stdin__
+    terminal = decide(
+        os.environ,
+        encoding=err.encoding if err is not None else None,
+        interactive=err is not None and err.isatty() and stdin is not None and stdin.isatty(),
+        ascii_only=ascii_only,
+        mouse=mouse,
+        theme=theme,
+    )
+    prepare(terminal, os.environ)
+    return terminal

@@ -5,8 +5,6 @@ The screens hold no driver and ask no target: the child does, and tells what it 
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 
@@ -15,18 +13,9 @@ def run(*, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> Pa
 
     Raises UnsuitableTerminal.
     """
-    from console.tui.terminal.capabilities import decide, prepare
+    from console.tui.terminal.capabilities import this_terminal
 
-    err, stdin = sys.__stderr__, sys.__stdin__
-    terminal = decide(
-        os.environ,
-        encoding=err.encoding if err is not None else None,
-        interactive=err is not None and err.isatty() and stdin is not None and stdin.isatty(),
-        ascii_only=ascii_only,
-        mouse=mouse,
-        theme=theme,
-    )
-    prepare(terminal, os.environ)
+    terminal = this_terminal(ascii_only=ascii_only, mouse=mouse, theme=theme)
     from console.tui.wizard.app import WizardApp
 
     app = WizardApp(terminal)
