@@ -11,11 +11,11 @@ STAMP := $(VENV)/installed
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements-dev.lock
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Install one, or: make PYTHON=/path/to/python"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Cannot make $(VENV): on Debian, apt install python3-venv"; exit 2; }
 	@echo "Installing into $(VENV) (once) …" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q recovery_console.py console state adapters
 	@touch $@
@@ -26,11 +26,12 @@ demo: $(STAMP) ## A laboratory of real components and the console on it; ARGS="-
 test: $(STAMP) ## All tests but the long programmes; ARGS are handed to pytest
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
-check: $(STAMP) ## Format, lint, types, import rules
+check: $(STAMP) ## Format, lint, types, import rules, packages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -P .ci/supply.py
 
 bench: $(STAMP) ## Performance figures as ratios against yardsticks taken in the same run
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -44,10 +45,13 @@ snapshots: $(STAMP) ## Renew the pinned pictures of the screens
 man: $(STAMP) ## Renew the man page, docs/recovery.1
 	@$(BIN)/python -m console.cli.manual > docs/recovery.1.new && mv docs/recovery.1.new docs/recovery.1
 
-lock: $(STAMP) ## Pin every dependency anew, with hashes
-	@$(BIN)/python -m pip install --quiet pip-tools
-	@$(BIN)/pip-compile --quiet --extra lab --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
-		--no-emit-options --no-header --output-file requirements.lock pyproject.toml
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-options --no-header
+
+lock: $(STAMP) ## Pin every dependency anew, with hashes, and list those of production
+	@$(COMPILE) --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --constraint requirements.lock --extra lab --output-file requirements-lab.lock pyproject.toml
+	@$(COMPILE) --constraint requirements-lab.lock --extra lab --extra dev --output-file requirements-dev.lock pyproject.toml
+	@$(BIN)/python -P .ci/supply.py --write
 
 clean: ## Remove what was installed and cached here
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
