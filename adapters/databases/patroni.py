@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adapters.context import AdapterContext, Polled, misconfigured, split_address
+from adapters.databases.patroni_identity import MemberName
 from adapters.databases.patroni_options import PatroniOptions
 from adapters.databases.patroni_parse import Dynamic, parse_config, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
@@ -26,7 +27,8 @@ from adapters.net.http_read import HttpReader
 from adapters.net.origin import ClientCertificate, Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.ports.target import Identity, Receipt, began
-from state.world.readings import PatroniMember, PatroniReading, PostgresReading
+from state.verdicts.votes import STANDBY_LEADER
+from state.world.readings import PatroniReading, PostgresReading
 
 KIND = "patroni"
 OPTIONS = PatroniOptions
@@ -37,25 +39,34 @@ R = TypeVar("R")
 class PatroniNode:
     """One member's REST API."""
 
-    def __init__(self, node: str, reader: HttpReader, actor: HttpActor) -> None:
+    def __init__(self, node: str, scope: str, api: str, reader: HttpReader, actor: HttpActor) -> None:
         self.node = node
+        self._scope = scope
+        self.name = MemberName(node, api)
         self.reader = reader
         self._actor = actor
         self._dynamic = Dynamic()
         self._config_at = float("-inf")
 
     async def read(self, *, deadline: float) -> PatroniReading:
-        """What the member reports about itself, and the cluster as its store has it. Raises ReadFailure.
+        """What the member reports about itself, and the cluster as its store has it. Raises ReadFailure, also when it
+        is a member of another cluster or another member.
 
         When only the cluster view fails (store unreachable), the reading comes without members.
         """
         end = time.monotonic() + deadline
         where = f"Patroni {self.node}"
         own = parse_object(await self.reader.get("/patroni", deadline=deadline), where)
-        members = await self._members(end)
+        cluster = await self.cluster(end)
+        members = parse_members(cluster) if cluster is not None else ()
         if time.monotonic() - self._config_at > CONFIG_SECONDS:
             await self._read_config(end)
-        return parse_node(self.node, own, members, self._dynamic, time.time())
+        reading = parse_node(self.node, own, members, self._dynamic, time.time())
+        if reading.scope != self._scope:
+            message = f"{self.node} says it is a member of scope {reading.scope}, not of {self._scope}"
+            raise ReadFailure(Trouble.ERROR, message)
+        await self.name.prove(own, cluster)
+        return reading
 
     async def switch_over(self, leader: str, candidate: str, deadline: float) -> Reply:
         """Request the switchover, once."""
@@ -82,12 +93,13 @@ class PatroniNode:
     async def close(self) -> None:
         await self.reader.close()
 
-    async def _members(self, end: float) -> tuple[PatroniMember, ...]:
+    async def cluster(self, end: float) -> dict[str, Any] | None:
+        """The cluster as its store has it, asked until `end` (monotonic seconds); None when it is not told."""
         try:
             body = await self.reader.get("/cluster", deadline=max(0.0, end - time.monotonic()))
-            return parse_members(parse_object(body, f"Patroni {self.node}"))
+            return parse_object(body, f"Patroni {self.node}")
         except ReadFailure:
-            return ()
+            return None
 
     async def _read_config(self, end: float) -> None:
         try:
@@ -114,13 +126,8 @@ class PatroniCluster:
         return await self._servers[node].read(deadline=deadline)
 
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading:
-        """What the manager reports. Raises ReadFailure, also when it manages another cluster."""
-        reading = await self._managers[node].read(deadline=deadline)
-        if reading.scope != self._scope:
-            raise ReadFailure(
-                Trouble.ERROR, f"{node} says it is a member of scope {reading.scope}, not of {self._scope}"
-            )
-        return reading
+        """What the manager reports. Raises ReadFailure."""
+        return await self._managers[node].read(deadline=deadline)
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier, leader, its timeline, and each node's server process.
@@ -133,7 +140,7 @@ class PatroniCluster:
             asyncio.gather(*(_attempt(self.read_node(node, deadline=deadline)) for node in self.nodes)),
         )
         read = [each for each in members if each is not None]
-        leaders = [each.node for each in read if each.role in ("primary", "standby_leader")]
+        leaders = [each.node for each in read if each.role in ("primary", STANDBY_LEADER)]
         if len(leaders) != 1:
             who = " and ".join(leaders) or "no node that answers"
             raise ReadFailure(Trouble.ERROR, f"{self.name}: {who} says it leads")
@@ -265,7 +272,7 @@ def cluster_of(name: str, options: PatroniOptions, context: AdapterContext) -> P
         servers.append(PostgresNode(node, *split_address(each.postgres), access))
         reader = HttpReader(each.api, ca=ca, client=client, via=via)
         actor = HttpActor(Origin.of(each.api), ca, credential, client=client, via=via)
-        managers.append(PatroniNode(node, reader, actor))
+        managers.append(PatroniNode(node, options.scope, each.api, reader, actor))
     return PatroniCluster(name, options.scope, servers, managers)
 
 

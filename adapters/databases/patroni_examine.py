@@ -16,11 +16,12 @@ from adapters.databases.postgres_examine import SeenServer, look_at_server
 from adapters.net.certificates import look_at_certificate
 from adapters.net.examined import look_at_http, look_at_name
 from state.diagnosis.model import Asked, Diagnosis, Subject
-from state.errors import EffectRefused, EffectUnknown, ReadFailure
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.verdicts.votes import STANDBY_LEADER, manager_role
 
 SAME_START = 2.0
 """Seconds by which two readings of one process' start may differ."""
-LEADS = ("primary", "standby_leader")
+LEADS = ("primary", STANDBY_LEADER)
 
 
 async def examine(name: str, options: PatroniOptions, context: AdapterContext, *, deadline: float) -> list[Diagnosis]:
@@ -67,31 +68,50 @@ async def _node(
     if page is not None:
         try:
             own = parse_object(page.body, f"Patroni {node}")
-            role, told = _identity(subject, node, options.scope, own, server)
+            cluster_page = await manager.cluster(end)
+            role, told = await _identity(subject, manager, options.scope, own, cluster_page, server)
             found += told
             found.append(await _may_switch_over(subject, manager, options, _left(end)))
-            found += await _members(subject, manager, node, options, _left(end))
+            found += _members(subject, cluster_page, options)
         except ReadFailure as failure:
             found.append(subject.failure(failure, at=Asked.IDENTIFIED))
     return [each for each in found if each is not None], role
 
 
-def _identity(
-    subject: Subject, node: str, scope: str, own: dict[str, Any], server: SeenServer | None
+async def _identity(
+    subject: Subject,
+    manager: PatroniNode,
+    scope: str,
+    own: dict[str, Any],
+    cluster: dict[str, Any] | None,
+    server: SeenServer | None,
 ) -> tuple[str, list[Diagnosis]]:
     """Whether it is this member of this cluster, and manages the server that answers at the node's other address."""
     patroni = own.get("patroni") if isinstance(own.get("patroni"), dict) else {}
     assert isinstance(patroni, dict)
-    name, its_scope = str(patroni.get("name") or ""), str(patroni.get("scope") or "")
+    node, its_scope = manager.node, str(patroni.get("scope") or "")
     role = NODE_ROLES.get(str(own.get("role")), str(own.get("role") or ""))
     if not its_scope or not role:
         way_out = "let `api` lead to Patroni's REST API"
         return "", [subject.fails(Asked.IDENTIFIED, "the answer at `api` is not Patroni's", way_out)]
-    said = f"says it is member {name or 'without a name'} of scope {its_scope}"
-    if its_scope != scope or (name and name != node):
-        way_out = f"name the scope and the node as Patroni does, or correct the address of {node}"
+    way_out = f"name the scope and the node as Patroni does, or correct the address of {node}"
+    try:
+        said = f"{await manager.name.prove(own, cluster)} of scope {its_scope}"
+    except ReadFailure as failure:
+        if failure.trouble is Trouble.EMPTY:
+            way_out = "give `api` as GET /cluster has it (api_url), or update Patroni to 3.2"
+            return "", [subject.unknown(Asked.IDENTIFIED, failure.message, way_out)]
+        return "", [subject.fails(Asked.IDENTIFIED, f"{failure.message}, not member {node} of scope {scope}", way_out)]
+    if its_scope != scope:
         return "", [subject.fails(Asked.IDENTIFIED, f"{said}, not member {node} of scope {scope}", way_out)]
     found = [subject.passes(Asked.IDENTIFIED, f"Patroni {patroni.get('version', '?')} {said}")]
+    if own.get("pause") is True:
+        way_out = f"when the maintenance is over: patronictl resume {scope}"
+        found.append(subject.warns(Asked.ROLE, "Patroni is paused: nothing fails over by itself", way_out))
+    state = str(own.get("state") or "unknown")
+    if not manager_role(str(own.get("role")), state):
+        reason = f"its server does not run: Patroni says {state}"
+        return "", [*found, subject.fails(Asked.ROLE, reason, "read the logs of Patroni and PostgreSQL there")]
     if server is not None and (unlike := _unlike(own, role, server)):
         way_out = f"let `postgres` and `api` of {node} lead to the same host"
         found.append(
@@ -113,7 +133,7 @@ def _unlike(own: dict[str, Any], role: str, server: SeenServer) -> str:
         started = server.started_at
     if abs(started - server.started_at) > SAME_START:
         return "they began at different times"
-    if role in LEADS and server.in_recovery and role != "standby_leader":
+    if role in LEADS and server.in_recovery and role != STANDBY_LEADER:
         return "Patroni says primary, the server is a standby"
     return ""
 
@@ -153,12 +173,12 @@ async def _may_switch_over(
     return subject.unknown(Asked.RIGHTS, reason, "look at Patroni's log")
 
 
-async def _members(
-    subject: Subject, manager: PatroniNode, node: str, options: PatroniOptions, deadline: float
-) -> Sequence[Diagnosis]:
+def _members(subject: Subject, cluster: dict[str, Any] | None, options: PatroniOptions) -> Sequence[Diagnosis]:
     """Members of the cluster that the estate does not have, as this one knows them."""
-    body = await manager.reader.get("/cluster", deadline=deadline)
-    names = {member.name for member in parse_members(parse_object(body, f"Patroni {node}"))}
+    if cluster is None:
+        reason = "the members are not told: Patroni does not read its store (DCS)"
+        return (subject.unknown(Asked.NAME, reason, "repair the store, then ask again"),)
+    names = {member.name for member in parse_members(cluster)}
     missing = sorted(names - set(options.nodes) - {""})
     if not missing:
         return ()

@@ -98,9 +98,6 @@ def parse_node(
     role, scope = _text(answer.get("role")), _text(patroni.get("scope"))
     if not role or not scope:
         raise ReadFailure(Trouble.ERROR, f"{node}: the answer is not Patroni's")
-    name = _text(patroni.get("name"))
-    if name and name != node:
-        raise ReadFailure(Trouble.ERROR, f"{node} says it is member {name} of scope {scope}")
     seen = answer.get("dcs_last_seen")
     age = max(0.0, now - seen) if isinstance(seen, int | float) and seen > 0 else None
     return PatroniReading(

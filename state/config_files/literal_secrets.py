@@ -52,8 +52,13 @@ def literal_secrets(data: Any, path: Path = ()) -> Iterator[Path]:
         yield path
     elif isinstance(data, str | int | float) and not isinstance(data, bool):
         name = next((step for step in reversed(path) if isinstance(step, str)), "")
-        if data != "" and names_a_secret(name):
+        if data != "" and names_a_secret(name) and not _is_a_code(data):
             yield path
+
+
+def _is_a_code(data: str | int | float) -> bool:
+    """Whether it is a number as an exit code is one, which `pass` and `fail` of a check name."""
+    return isinstance(data, int) and 0 <= data <= 255
 
 
 def shown(path: Path, value: Any) -> str:
@@ -67,6 +72,8 @@ def shown(path: Path, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
+    if isinstance(value, int) and _is_a_code(value):
+        return text
     if any(names_a_secret(step) for step in path) or may_contain_a_secret(text):
         return HIDDEN
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

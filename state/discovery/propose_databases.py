@@ -174,10 +174,14 @@ def _say_state(proposal: Proposal, cluster: FoundCluster, name: str) -> None:
     if not roles & _LEADERS:
         proposal.say(where, "no member leads now", "the cluster is as it was found; look at it before anything else")
     if "standby_leader" in roles:
-        text = "a standby cluster: it follows another one, which is not in this estate"
-        proposal.say(where, text, "give the address of the cluster it follows as well")
+        text = "a standby cluster: it follows a primary of another cluster, and this version does not judge how well"
+        proposal.say(where, text, "watch it where it is followed; the other cluster is an entry of its own")
     if cluster.paused:
-        proposal.say(where, "Patroni is paused: nothing fails over by itself", f"patronictl resume {cluster.scope}")
+        proposal.say(
+            where,
+            "Patroni is paused: nothing fails over by itself",
+            f"when the maintenance is over: patronictl resume {cluster.scope}",
+        )
 
 
 def _nodes(proposal: Proposal, cluster: FoundCluster, name: str, placing: Placing) -> Tree:

@@ -8,7 +8,14 @@ from dataclasses import replace
 from state.api.views.causes import Cause
 from state.health import Health
 from state.units import megabytes
-from state.verdicts.cause_leader import agent_cause, lost_cause, outside_cause, store_cause, unled_cause
+from state.verdicts.cause_leader import (
+    agent_cause,
+    lost_cause,
+    outside_cause,
+    standby_cluster_cause,
+    store_cause,
+    unled_cause,
+)
 from state.verdicts.cause_node import node_cause
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.evidence import rank
@@ -50,6 +57,8 @@ def _lead(cluster: ClusterVerdict) -> list[Cause]:
         found.append(_blocked(cluster))
     if cluster.facts.outsider:
         found.append(outside_cause(cluster))
+    elif cluster.facts.standby_leader:
+        found.append(standby_cluster_cause(cluster))
     elif cluster.unled:
         found.append(unled_cause(cluster))
     elif cluster.store is not None:
@@ -77,8 +86,8 @@ def _strangers(cluster: ClusterVerdict, names: list[str]) -> Cause:
 
 def _own_fault(cluster: ClusterVerdict) -> list[NodeVerdict]:
     """The nodes whose state is a fault of their own: without a primary, no standby can be near it."""
-    nodes = list(cluster.nodes.values())
-    return [n for n in nodes if n.facts.postgres is None or n.state == "replay paused"] if cluster.unled else nodes
+    nodes, unled = list(cluster.nodes.values()), cluster.unled or bool(cluster.facts.standby_leader)
+    return [n for n in nodes if n.facts.postgres is None or n.state == "replay paused"] if unled else nodes
 
 
 def _split(cluster: ClusterVerdict) -> Cause:

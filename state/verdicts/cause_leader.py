@@ -115,6 +115,17 @@ def outside_cause(cluster: ClusterVerdict) -> Cause:
     return database_cause(cluster, "outside", Health.UNKNOWN, what, steps, title="add it to the estate")
 
 
+def standby_cluster_cause(cluster: ClusterVerdict) -> Cause:
+    """By its own manager it leads a standby cluster: that nobody writes is its purpose, and a failover would end it."""
+    leader = cluster.facts.standby_leader
+    what = f"standby cluster, led by {leader}: it follows a primary elsewhere, which is not judged here"
+    steps = (
+        "No failover is needed for this. How far it is behind is told by the primary that it follows; on"
+        f" {leader}, the view pg_stat_wal_receiver names it."
+    )
+    return database_cause(cluster, "standby-cluster", Health.UNKNOWN, what, steps, title="ask its primary")
+
+
 def agent_cause(cluster: ClusterVerdict, node: NodeFacts) -> Cause:
     """A primary without its manager goes on writing while another node is promoted: the lock ends by itself."""
     name, seen = node.node, node.patroni_seen

@@ -13,7 +13,7 @@ from state.verdicts.lag import past_fork
 from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import manager_role
-from state.world.readings import PostgresReading
+from state.world.readings import PatroniReading, PostgresReading
 
 TRY = "recovery check --connect tries them."
 
@@ -135,10 +135,25 @@ def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
     else:
         what = f"{name} does not answer" if node.facts.patroni_seen is None else f"{name} is down or cut off"
         start = "Start its Patroni (systemctl start patroni); it starts PostgreSQL and follows the leader by itself."
+        if manager is not None:
+            what = f"PostgreSQL {name} does not run, its Patroni says {manager.state}"
+            start = _kept_down(manager)
         if _wrote(cluster, node):
             start = (
                 f"It accepted writes before {cluster.leader} led, and its last commits may exist nowhere else: where"
                 f" they matter, copy its data directory first, because following discards them. {start}"
             )
-        steps = f"By hand on {name}: is the host up? {start}"
+        steps = f"By hand on {name}: {'' if manager is not None else 'is the host up? '}{start}"
     return database_cause(cluster, f"{name}/silent", Health.WARN, what, steps, since=since)
+
+
+def _kept_down(manager: PatroniReading) -> str:
+    """Of a node whose manager runs and its server does not: who starts it, and where the reason is."""
+    if manager.paused:
+        return (
+            "Patroni is paused and starts nothing: read PostgreSQL's log, then start the server with Patroni"
+            " (patronictl restart), or end the pause when the maintenance is over (patronictl resume)."
+        )
+    return (
+        "Patroni's log says why it does not start PostgreSQL; it tries again by itself. Read PostgreSQL's log as well."
+    )

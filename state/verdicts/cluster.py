@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
-from state.verdicts.votes import PRIMARY, manager_role
+from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading, Server
 from state.world.world import World
@@ -91,6 +91,17 @@ class ClusterFacts:
         }
         name = named.pop() if len(named) == 1 else ""
         return name if name and name not in self.nodes else ""
+
+    @property
+    def standby_leader(self) -> str:
+        """The node that leads a standby cluster by its own manager: it follows a primary elsewhere, and no node writes.
+
+        Empty when no manager says so, or a node accepts writes.
+        """
+        if self.writers:
+            return ""
+        led = [n for n, r in self.managers.items() if r is not None and r.role == STANDBY_LEADER]
+        return led[0] if len(led) == 1 else ""
 
     @property
     def none_writes(self) -> bool:

@@ -79,6 +79,8 @@ def node_verdict(
         state = _standby_state(node, lag)
         if facts.outsider and not facts.writers:
             findings.append((Health.UNKNOWN, f"lag unknown: {facts.outsider} leads and is not read"))
+        elif facts.standby_leader:
+            findings.append((Health.UNKNOWN, "lag unknown: its standby cluster follows a primary elsewhere"))
         elif (lost is not None or facts.none_writes) and _waits(node):
             findings.append(_waiting(node, lost.node if lost is not None else "a primary"))
         else:

@@ -81,7 +81,8 @@ def cluster_verdict(
     risk = data_risk(facts, candidate, sync, split=split is not None)
     leader = facts.outsider if facts.outsider and not facts.writers else _leader(nodes)
     paused = any(m is not None and m.paused for m in facts.managers.values())
-    unled = lost is None and not facts.writers and leader != CONFLICT and _any_server(facts)
+    led = bool(facts.writers or facts.standby_leader) or leader == CONFLICT
+    unled = lost is None and not led and _any_server(facts)
     findings = _findings(facts, nodes, leader, split, lost, sync, risk, paused)
     full = sessions_finding(primary) if primary is not None else None
     if full is not None and full[0] is Health.FAIL:
@@ -147,6 +148,8 @@ def _lead_findings(
         return [(Health.FAIL, f"no node accepts writes: primary {lost.node}, {no_data_reason(seen)}")]
     if facts.outsider:
         return [(Health.UNKNOWN, _outside(facts))]
+    if facts.standby_leader:
+        return [(Health.UNKNOWN, f"standby cluster, led by {facts.standby_leader}: it follows a primary elsewhere")]
     if leader == CONFLICT:
         return [(Health.UNKNOWN, f"{CONFLICT}: the witnesses do not agree on the leader")]
     return [_no_primary(facts, leader)] if facts.primary is None else []

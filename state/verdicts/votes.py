@@ -11,6 +11,8 @@ PRIMARY = "primary"
 STANDBY = "standby"
 CONFLICT = "CONFLICT"
 UNKNOWN = "unknown"
+STANDBY_LEADER = "standby_leader"
+"""The role of the node that leads a standby cluster, in Patroni's word; its server is a standby."""
 
 _ROLES = {
     "primary": PRIMARY,
@@ -20,7 +22,7 @@ _ROLES = {
     "standby": STANDBY,
     "sync_standby": STANDBY,
     "quorum_standby": STANDBY,
-    "standby_leader": STANDBY,
+    STANDBY_LEADER: STANDBY,
 }
 _ALIVE = frozenset({"running", "streaming", "in archive recovery"})
 

@@ -169,7 +169,7 @@ async def test_who_may_switch_over(
     ("own", "told"),
     [
         (member(scope="batman"), "says it is member n1 of scope batman, not member n1 of scope orders"),
-        (member(name="n7"), "says it is member n7 of scope orders, not member n1 of scope orders"),
+        (member(name="n7"), "n1 says it is member n7 of scope orders, not member n1 of scope orders"),
         ({"role": "primary"}, "the answer at `api` is not Patroni's"),
     ],
 )
@@ -184,6 +184,20 @@ async def test_another_member_or_cluster_is_told_as_it_calls_itself(
 async def test_a_member_that_the_estate_lacks_warns(context: AdapterContext) -> None:
     async with manager(member(), (400, ""), credential=True, context=context, names=("n1", "n4")) as found:
         assert (Health.WARN, "the cluster also has n4, which the estate does not have") in of(found, Asked.NAME)
+
+
+@pytest.mark.parametrize("state", ["stopped", "crashed", "creating replica", "waiting for leader to bootstrap"])
+async def test_a_member_whose_server_does_not_run_follows_nobody(context: AdapterContext, state: str) -> None:
+    own = {**member(role="replica"), "state": state}
+    async with manager(own, (400, ""), credential=True, context=context) as found:
+        said = of(found, Asked.ROLE)
+        assert (Health.FAIL, f"its server does not run: Patroni says {state}") in said
+        assert not [text for health, text in said if health is Health.PASS]
+
+
+async def test_a_pause_is_told(context: AdapterContext) -> None:
+    async with manager(member(pause=True), (400, ""), credential=True, context=context) as found:
+        assert (Health.WARN, "Patroni is paused: nothing fails over by itself") in of(found, Asked.ROLE)
 
 
 async def test_prometheus_tells_its_build_and_which_services_it_lacks(tmp_path: Path) -> None:

@@ -30,9 +30,23 @@ def entry(api: str, **given: Any) -> PatroniOptions:
     return PatroniOptions.model_validate({**fields, **given})
 
 
+def _at(url: str, answer: Any) -> None:
+    """Let the cluster's list have n1 at this server, as Patroni tells its members' addresses."""
+    if isinstance(answer, tuple):
+        for row in answer[1]["members"]:
+            if row["name"] == "n1":
+                row["api_url"] = f"{url}/patroni"
+
+
+def told_by(name: str) -> dict[str, Any]:
+    """What a newer Patroni tells of itself."""
+    return {**primary_302(), "patroni": {"version": "4.1.5", "scope": "orders", "name": name}}
+
+
 @asynccontextmanager
 async def cluster(context: AdapterContext, answers: dict[str, Any]) -> AsyncIterator[tuple[PatroniCluster, Canned]]:
     async with canned(answers) as server:
+        _at(server.url, answers.get("GET /cluster"))
         (context.base / "pw").write_text("api-s3cret\n")
         (context.base / "pw").chmod(0o600)
         database, sources = build(
@@ -91,7 +105,7 @@ async def test_trap_08_patroni_4_parses(context: AdapterContext) -> None:
 
 async def test_credentials_go_with_the_post_and_not_with_readings(context: AdapterContext) -> None:
     answers: dict[str, Any] = {
-        "GET /patroni": (200, primary_302()),
+        "GET /patroni": (200, told_by("n1")),
         "POST /switchover": (200, 'Successfully switched over to "n2"'),
     }
     async with cluster(context, answers) as (database, server):
@@ -105,7 +119,7 @@ async def test_credentials_go_with_the_post_and_not_with_readings(context: Adapt
 
 
 async def test_store_unreachable_still_gives_the_nodes_own_word(context: AdapterContext) -> None:
-    async with cluster(context, {"GET /patroni": (200, primary_302()), "GET /cluster": b""}) as (database, _):
+    async with cluster(context, {"GET /patroni": (200, told_by("n1")), "GET /cluster": b""}) as (database, _):
         reading = await database.read_member("n1", deadline=1)
     assert (reading.role, reading.members, reading.maximum_lag) == ("primary", (), None)
 
@@ -220,9 +234,66 @@ async def test_nobody_there_is_certain(context: AdapterContext) -> None:
 
 
 async def test_two_leaders_have_no_identity(context: AdapterContext) -> None:
-    async with cluster(context, {"GET /patroni": (200, primary_302())}) as (database, _):
+    one, two = ({"GET /patroni": (200, told_by(name))} for name in ("n1", "n2"))
+    async with canned(one) as first, canned(two) as second:
+        nodes = {
+            name: {"site": "east", "postgres": "127.0.0.1:1", "api": server.url}
+            for name, server in (("n1", first), ("n2", second))
+        }
+        database, sources = build("orders", entry(first.url, nodes=nodes), context)
         with pytest.raises(ReadFailure, match="n1 and n2"):
-            await database.identify(deadline=1)
+            await database.identify(deadline=60)
+        for source in sources:
+            await source.close()
+
+
+def _listed(**at: str) -> dict[str, Any]:
+    """GET /cluster with members by name, each at an address."""
+    return {"members": [{"name": n, "role": "replica", "state": "running", "api_url": url} for n, url in at.items()]}
+
+
+@pytest.mark.parametrize("own", ["{url}/patroni", "http://localhost:{port}/patroni"])
+async def test_a_member_without_a_name_is_known_by_its_address(context: AdapterContext, own: str) -> None:
+    """Patroni before 3.2 tells no name; its cluster tells whose API is where, in any spelling of the address."""
+    answers: dict[str, Any] = {"GET /patroni": (200, primary_302()), "GET /cluster": (200, _listed())}
+    async with canned(answers) as server:
+        url = own.format(url=server.url, port=server.port)
+        answers["GET /cluster"] = (200, _listed(n1=url, n2="http://10.255.255.1:8008/patroni"))
+        database, sources = build("orders", entry(server.url), context)
+        assert (await database.read_member("n1", deadline=60)).role == "primary"
+        with pytest.raises(ReadFailure, match="the cluster lists n1 at the address of n2"):
+            await database.read_member("n2", deadline=60)
+        answers["GET /cluster"] = b""
+        assert (await database.read_member("n1", deadline=60)).members == (), "the same server process as before"
+        answers["GET /patroni"] = (200, {**primary_302(), "postmaster_start_time": "2026-11-24 00:00:00+00:00"})
+        with pytest.raises(ReadFailure, match="tells no name"):
+            await database.read_member("n1", deadline=60)
+        for source in sources:
+            await source.close()
+
+
+@pytest.mark.parametrize(
+    ("rows", "trouble", "said"),
+    [
+        ({}, Trouble.EMPTY, "tells no name"),
+        ({"n1": "http://10.255.255.1:8008/patroni"}, Trouble.EMPTY, "tells no name"),
+        ({"n2": "{url}/patroni"}, Trouble.ERROR, "the cluster lists n2 at the address of n1"),
+        ({"n1": "{url}/patroni", "n2": "{url}/patroni"}, Trouble.ERROR, "the cluster lists n1 and n2"),
+        ({"n1": "no address", "n2": ""}, Trouble.EMPTY, "tells no name"),
+    ],
+)
+async def test_what_nothing_names_is_not_read(
+    context: AdapterContext, rows: dict[str, str], trouble: Trouble, said: str
+) -> None:
+    answers: dict[str, Any] = {"GET /patroni": (200, primary_302())}
+    async with canned(answers) as server:
+        answers["GET /cluster"] = (200, _listed(**{name: url.format(url=server.url) for name, url in rows.items()}))
+        database, sources = build("orders", entry(server.url), context)
+        with pytest.raises(ReadFailure, match=said) as refused:
+            await database.read_member("n1", deadline=60)
+        assert refused.value.trouble is trouble
+        for source in sources:
+            await source.close()
 
 
 async def test_it_fulfils_the_ports(context: AdapterContext) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -195,3 +196,30 @@ def test_a_primary_with_free_sessions_passes(world: World) -> None:
     senders = (sender("n2"), sender("n3"))
     put(world, "postgres:orders/n1", primary("n1", 100 * MB, senders=senders, sessions=50, sessions_limit=97))
     assert causes(world) == []
+
+
+def test_a_standby_cluster_is_not_told_to_fail_over(world: World) -> None:
+    """Nobody writes in it by design, and a failover would end the only copy's following (patroni/patroni#657)."""
+    rows = tuple(replace(m, role="standby_leader" if m.name == "n1" else "replica") for m in manager("n1", "n1").members)
+    for node in NODES:
+        put(world, f"postgres:orders/{node}", standby(node, 100 * MB))
+        role = "standby_leader" if node == "n1" else "replica"
+        put(world, f"patroni:orders/{node}", manager(node, "n1", role=role, members=rows))
+    (cause,) = causes(world)
+    assert cause.health is Health.UNKNOWN, "how far it is behind is not read here"
+    assert cause.what == "standby cluster, led by n1: it follows a primary elsewhere, which is not judged here"
+    assert cause.next is not None
+    assert "patronictl failover" not in cause.next.message
+    (place,) = [p for p in overview(look(world)).recover.values() if p.name == "orders"]
+    assert (place.health, place.message) == (Health.UNKNOWN, cause.what)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_server_that_is_kept_down_is_not_a_host_that_is_gone(world: World, paused: bool) -> None:
+    blackhole(world, "postgres:orders/n3")
+    put(world, "patroni:orders/n3", manager("n3", "n1", state="stopped", paused=paused))
+    (cause,) = [c for c in causes(world) if c.key.endswith("n3/silent")]
+    assert cause.what == "PostgreSQL n3 does not run, its Patroni says stopped"
+    assert cause.next is not None
+    assert "Start its Patroni" not in cause.next.message
+    assert ("is paused and starts nothing" in cause.next.message) is paused
