@@ -16,8 +16,8 @@ from adapters.discovery import alertmanager, patroni, prometheus
 from adapters.discovery.dns import find_zone, zone_address
 from adapters.discovery.haproxy import find_balancer, read_configuration
 from adapters.discovery.looking import Looking, answer_of, as_json, unreached
+from adapters.discovery.plain_address import has_a_credential, without_credential
 from adapters.monitors.alertmanager import STATUS
-from state.config_files.literal_secrets import contains_a_secret
 from state.discovery.found import Fact, FoundBalancer, Unreached
 from state.discovery.names import service_in
 from state.errors import ReadFailure, Trouble
@@ -47,8 +47,8 @@ WORKER = re.compile(r"@[1-9][0-9]{0,3}$")
 
 async def discover(addresses: Sequence[str], looking: Looking) -> list[Fact]:
     """What stands at these addresses, in their order; one that gives nothing is an `Unreached`. Never raises for it."""
-    zones = [each for each in addresses if each.startswith("dns://")]
-    others = [each for each in addresses if not each.startswith("dns://")]
+    zones = [each for each in addresses if each.startswith("dns://") and not has_a_credential(each)]
+    others = [each for each in addresses if each not in zones]
     found = [fact for facts in await asyncio.gather(*(_one(each, looking) for each in others)) for fact in facts]
     names = [service_in(b.name) for fact in found if isinstance(fact, FoundBalancer) for b in fact.backends]
     for address in zones:
@@ -78,10 +78,10 @@ def _is_socket(path: Path) -> bool:
 
 
 async def _one(address: str, looking: Looking) -> list[Fact]:
-    if contains_a_secret(address) or re.search(r"//[^/]*@", address):
-        hidden = re.sub(r"//[^/]*@", "//…@", address)
+    if has_a_credential(address):
         text = "an address with a password or user in it is not used"
-        return [Unreached(hidden, Trouble.DENIED, text, "the address without it; recovery init needs no credential")]
+        way_out = "the address without it; recovery init needs no credential"
+        return [Unreached(without_credential(address), Trouble.DENIED, text, way_out)]
     if address.startswith(("http://", "https://")):
         return await _bounded(address, _url(address.rstrip("/"), looking))
     if address.startswith("ssh://"):
@@ -157,7 +157,8 @@ async def _url(url: str, looking: Looking) -> list[Fact]:
     except ValueError as error:
         raise ReadFailure(Trouble.ERROR, "an address of scheme, host, port and path only is expected") from error
     try:
-        own = as_json(await answer_of(reader, "/patroni", looking))
+        first = await answer_of(reader, "/patroni", looking)
+        own = as_json(first)
         if patroni.is_patroni(own):
             return [await patroni.find_cluster(url, reader, own, looking)]
         status = as_json(await answer_of(reader, STATUS, looking))
@@ -167,6 +168,8 @@ async def _url(url: str, looking: Looking) -> list[Fact]:
             return [await prometheus.find_metrics(url, reader, looking)]
     finally:
         await reader.close()
+    if first is not None and first.status in (401, 403):
+        raise ReadFailure(Trouble.DENIED, f"answer {first.status}: not allowed without a credential")
     raise ReadFailure(Trouble.ERROR, "what answers there is neither Patroni nor Prometheus nor Alertmanager")
 
 

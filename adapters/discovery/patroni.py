@@ -14,6 +14,7 @@ from typing import Any
 
 from adapters.databases.patroni_parse import MEMBER_ROLES, parse_config, parse_members, parse_object
 from adapters.discovery.looking import MOST_AT_ONCE, Looking, answer_of, as_json
+from adapters.discovery.plain_address import has_a_credential
 from adapters.net.http_read import HttpReader
 from state.discovery.found import FoundCluster, FoundMember
 from state.errors import ReadFailure, Trouble
@@ -75,7 +76,9 @@ def _members(cluster: Mapping[str, Any]) -> tuple[FoundMember, ...]:
 
 
 def _base(url: str) -> str:
-    """Where the API begins: Patroni tells the address of its page `/patroni`."""
+    """Where the API begins: Patroni tells the address of its page `/patroni`. Nothing of one with a credential."""
+    if has_a_credential(url):
+        return ""
     return url.removesuffix("/").removesuffix("/patroni")
 
 

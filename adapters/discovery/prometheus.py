@@ -48,6 +48,7 @@ async def find_metrics(url: str, reader: HttpReader, looking: Looking) -> FoundM
         version=version,
         families=tuple(families),
         dotted=await _dotted(api, looking),
+        balancers=await _balancers(api, looking),
         ca=looking.ca if url.startswith("https:") else "",
     )
 
@@ -124,6 +125,16 @@ async def _version(reader: HttpReader, looking: Looking) -> str:
         return ""
     data = answer.get("data") if isinstance(answer, dict) else None
     return str(data.get("version", "")) if isinstance(data, dict) else ""
+
+
+async def _balancers(api: PromApi, looking: Looking) -> tuple[str, ...]:
+    """HAProxy's own figures of its processes: of its built-in exporter (`haproxy_process_…`) and the older one."""
+    names = one_of("__name__", ("haproxy_process_start_time_seconds", "haproxy_process_uptime_seconds", "haproxy_up"))
+    try:
+        rows = await api.query(f"count by (instance) ({{{names}}})", deadline=looking.deadline)
+    except ReadFailure:
+        return ()
+    return tuple(sorted(row.labels.get("instance", "") for row in rows))
 
 
 async def _dotted(api: PromApi, looking: Looking) -> tuple[str, ...]:

@@ -13,9 +13,13 @@ _LONGEST = 60
 
 _NAME = re.compile(
     r"(?:^|[_-]|(?<=[a-z])(?=[A-Z]))"
-    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credential|authorization|bearer)s?$",
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|credential|authorization|bearer"
+    r"|(?:access|account|api|app|auth|encryption|license|master|private|secret|shared|signing|ssh|ssl|tls|tsig)[_-]?key)s?$",
     re.IGNORECASE,
 )
+"""Names of secrets. `key` alone is the file of a client certificate, or a name that somebody chose."""
+_LATER = re.compile(r"\$\{[^{}]*\}")
+"""A value that is filled in when it is used is none yet."""
 _LABELLED = re.compile(r"(?:pass(?:word|wd|phrase)|pwd|secret|token|api_?key)s?['\"]?\s*[=:]", re.IGNORECASE)
 _TEXTS = (
     re.compile(r"\w://[^\s/@]*:[^\s@]*@"),  # a password inside an address
@@ -48,12 +52,19 @@ def literal_secrets(data: Any, path: Path = ()) -> Iterator[Path]:
     elif isinstance(data, list):
         for index, value in enumerate(data):
             yield from literal_secrets(value, (*path, index))
+    elif isinstance(data, str) and _LATER.fullmatch(data):
+        return
     elif isinstance(data, str) and contains_a_secret(data):
         yield path
     elif isinstance(data, str | int | float) and not isinstance(data, bool):
         name = next((step for step in reversed(path) if isinstance(step, str)), "")
-        if data != "" and names_a_secret(name) and not _is_a_code(data):
+        if data != "" and (names_a_secret(name) or _is_tsig_key(path)) and not _is_a_code(data):
             yield path
+
+
+def _is_tsig_key(path: Path) -> bool:
+    """Whether it stands where a zone's key is: elsewhere `key` is a file or a name."""
+    return len(path) == 3 and path[0] == "zones" and path[2] == "key"
 
 
 def _is_a_code(data: str | int | float) -> bool:
@@ -74,7 +85,7 @@ def shown(path: Path, value: Any) -> str:
     text = str(value)
     if isinstance(value, int) and _is_a_code(value):
         return text
-    if any(names_a_secret(step) for step in path) or may_contain_a_secret(text):
+    if any(names_a_secret(step) for step in path) or _is_tsig_key(path) or may_contain_a_secret(text):
         return HIDDEN
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return repr(cut) if isinstance(value, str) else cut

@@ -126,6 +126,8 @@ class FoundMetrics:
     families: tuple[FoundFamily, ...] = ()
     dotted: tuple[str, ...] = ()
     """Metrics of HTTP whose names have dots, which cannot be asked for by name here."""
+    balancers: tuple[str, ...] = ()
+    """The HAProxy processes that it scrapes, as it names them."""
     ca: str = ""
 
 

@@ -48,6 +48,7 @@ def propose(facts: Sequence[Fact], answers: Answers, name: str, account: str) ->
     used = _services(proposal, backends, usable, figures, answers)
     databases.propose_databases(proposal, clusters, frontends, answers, placing, proposal.section("services"))
     propose_metrics(proposal, metrics, used, answers.waive)
+    _missing_balancers(proposal, metrics, len([each for each in balancers.values() if not each.from_file]))
     alerting = {each.address: each for each in _of(facts, FoundAlerting)}
     propose_alerting(proposal, list(alerting.values()), answers.waive)
     binds = [bind for each in balancers.values() for bind in each.binds]
@@ -57,6 +58,15 @@ def propose(facts: Sequence[Fact], answers: Answers, name: str, account: str) ->
     _depends(proposal)
     proposal.tree = {key: proposal.tree[key] for key in ORDER if key in proposal.tree} | {"runbooks": ["runbooks"]}
     return proposal, placing
+
+
+def _missing_balancers(proposal: Proposal, metrics: Sequence[FoundMetrics], known: int) -> None:
+    """A HAProxy of which no address was given takes its share of the traffic whatever is set on the others."""
+    scraped = {each for server in metrics for each in server.balancers}
+    if len(scraped) > known:
+        names = listed(sorted(scraped))
+        text = f"Prometheus has figures of {len(scraped)} HAProxy processes ({names}), {known} answered here"
+        proposal.say("balancers", text, "the socket of every other one as well: each serves clients of its own")
 
 
 def _of(facts: Sequence[Fact], kind: type[F]) -> list[F]:

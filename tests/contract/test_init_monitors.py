@@ -53,6 +53,7 @@ def page(spent: float) -> str:
         f'envoy_cluster_upstream_rq_xx{{envoy_cluster_name="catalog",envoy_response_code_class="2"}} {int(spent)}'
     )
     lines += [f'haproxy_backend_http_responses_total{{proxy="bk_pay",code="{c}xx"}} {int(spent)}' for c in (2, 5)]
+    lines.append(f"haproxy_process_start_time_seconds {int(time.time())}")
     lines += [f"nginx_http_requests_total {int(spent)}", f"go_gc_cycles_total {int(spent)}"]
     return "\n".join(lines) + "\n"
 

@@ -12,9 +12,10 @@ from adapters.files.estate_text import render
 from adapters.files.located_yaml import parse_yaml
 from adapters.registry import kinds
 from state.discovery.answers import Answers
-from state.discovery.found import Fact, FoundCluster, Unreached
+from state.discovery.found import Fact, FoundBalancer, FoundCluster, FoundMetrics, Unreached
 from state.discovery.proposal import Proposal
 from state.discovery.propose import propose
+from state.errors import Trouble
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
 from state.text import is_clean
@@ -139,3 +140,50 @@ async def test_nothing_that_is_asked_could_act_or_has_a_credential() -> None:
         assert web.asked
         assert {line.partition(" ")[0] for line, _, _ in web.asked} == {"GET"}
         assert not [headers for _, headers, _ in web.asked if "authorization" in headers]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:{port}/?token=hunter2",
+        "http://u:hunter2@127.0.0.1:{port}",
+        "http://u:hun/hunter2@127.0.0.1:{port}",
+        "u:hunter2@127.0.0.1:{port}",
+        "dns://k:hunter2@127.0.0.1/shop.example",
+        "https://hunter2@127.0.0.1:{port}/patroni",
+    ],
+)
+async def test_an_address_with_a_credential_is_neither_asked_nor_told(address: str) -> None:
+    async with canned({}) as web:
+        facts = await discover([address.format(port=web.port)], LOOKING)
+        assert not web.asked
+    (fact,) = facts
+    assert isinstance(fact, Unreached)
+    assert "hunter2" not in render(propose(facts, Answers(("ada",)), "shop", "ada")[0], []) + str(fact)
+    assert "127.0.0.1" in fact.address
+
+
+async def test_a_credential_in_what_a_cluster_lists_is_left_out() -> None:
+    async with canned({}) as web:
+        web.answers.update(served(CLUSTERS["3.0 of three"], web.url, 1))
+        _, body = web.answers["GET /cluster"]  # type: ignore[misc]
+        body["members"][1]["api_url"] = "http://admin:hunter2@127.0.0.1:8008/patroni"
+        facts = await discover([web.url], LOOKING)
+    text = render(propose(facts, Answers(("ada",)), "shop", "ada")[0], [])
+    assert "hunter2" not in text
+    assert "Patroni tells no address of its API" in text
+
+
+async def test_what_asks_for_a_credential_says_so() -> None:
+    async with canned({"GET /patroni": (401, "Unauthorized")}) as web:
+        (fact,) = await discover([web.url], LOOKING)
+    assert isinstance(fact, Unreached)
+    assert (fact.trouble, fact.message) == (Trouble.DENIED, "answer 401: not allowed without a credential")
+    assert "never sends" in fact.way_out
+
+
+def test_balancers_that_only_metrics_know_are_told() -> None:
+    metrics = FoundMetrics("https://prom:9090", balancers=("edge1:8404", "edge2:8404"))
+    one = FoundBalancer("/run/a.sock", "/run/a.sock", (), node="edge1", level="admin")
+    (told,) = [p for p in propose([metrics, one], Answers(("ada",)), "shop", "ada")[0].open if p.where == "balancers"]
+    assert told.what == "Prometheus has figures of 2 HAProxy processes (edge1:8404, edge2:8404), 1 answered here"

@@ -200,11 +200,11 @@ def test_a_primary_with_free_sessions_passes(world: World) -> None:
 
 def test_a_standby_cluster_is_not_told_to_fail_over(world: World) -> None:
     """Nobody writes in it by design, and a failover would end the only copy's following (patroni/patroni#657)."""
-    rows = tuple(replace(m, role="standby_leader" if m.name == "n1" else "replica") for m in manager("n1", "n1").members)
+    roles = {"n1": "standby_leader", "n2": "replica", "n3": "replica"}
+    rows = tuple(replace(m, role=roles[m.name]) for m in manager("n1", "n1").members)
     for node in NODES:
         put(world, f"postgres:orders/{node}", standby(node, 100 * MB))
-        role = "standby_leader" if node == "n1" else "replica"
-        put(world, f"patroni:orders/{node}", manager(node, "n1", role=role, members=rows))
+        put(world, f"patroni:orders/{node}", manager(node, "n1", role=roles[node], members=rows))
     (cause,) = causes(world)
     assert cause.health is Health.UNKNOWN, "how far it is behind is not read here"
     assert cause.what == "standby cluster, led by n1: it follows a primary elsewhere, which is not judged here"

@@ -234,6 +234,27 @@ def test_a_literal_secret_is_refused_and_never_repeated(old: str, new: str) -> N
     assert problems_of(refused.value, line)
 
 
+OWN = """
+checks:
+  codes: {command: {argv: [/bin/true], pass: [0, 3], fail: [1]}}
+commands:
+  purge:
+    argv: [/bin/true, "${key}", "${tag}"]
+    params: {key: {kind: text}, tag: {kind: text}}
+    risk: B1
+    undo: {command: purge, args: {key: "${key}", tag: "${tag}"}}
+"""
+
+
+def test_what_only_looks_like_a_secret_is_accepted() -> None:
+    """A client's key is a file, `pass` of a check has exit codes, a value that is filled in later is none yet."""
+    text, _ = replaced(small(), "    password: {file: secrets/postgres}", "    cert: cc.pem\n    key: secrets/ck.pem")
+    read = estate(text + OWN)
+    assert read.databases["orders"].key == "secrets/ck.pem"  # type: ignore[attr-defined]
+    assert read.checks["codes"].command is not None
+    assert read.checks["codes"].command.passes == (0, 3)
+
+
 @pytest.mark.parametrize("text", ["", "just words", "[a, b]", "5"])
 def test_what_is_no_mapping(text: str) -> None:
     with pytest.raises(ConfigError, match="a mapping that begins with `estate: <name>`"):

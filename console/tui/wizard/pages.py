@@ -90,7 +90,7 @@ class AddressPage(WizardPage):
             [
                 "",
                 cell("There is no estate here yet. Say where something runs to find the rest.", TITLE),
-                cell("One address of each kind is enough, several are separated by blanks:", MUTED),
+                cell("Every HAProxy, one member of a Patroni cluster, …; several are separated by blanks:", MUTED),
                 "",
                 *(joined((f"  {address:<30}", ""), (what, MUTED)) for address, what in EXAMPLES),
                 "",
