@@ -68,6 +68,12 @@ class FoundServer:
         """Whether it takes no traffic by somebody's setting, not because it is down."""
         return self.weight == 0 or self.disabled
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it is kept ready without traffic, as the other colour is. One that is drained or in maintenance is
+        out for some work, and tells nothing about what it is for."""
+        return self.weight == 0 and not self.disabled
+
 
 @dataclass(frozen=True, slots=True)
 class FoundBackend:
@@ -76,6 +82,8 @@ class FoundBackend:
     name: str
     servers: tuple[FoundServer, ...]
     mode: str = ""
+    by_role: bool = False
+    """Whether its servers are checked for the role of a database, as Patroni tells it (`/primary`, `/replica`)."""
 
     @property
     def measured(self) -> bool:

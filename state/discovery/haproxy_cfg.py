@@ -33,6 +33,15 @@ _WITH_VALUE = frozenset(_WITH_VALUE_WORDS.split())
 _NUMBERS = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 _WORD = re.compile(r"""(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s#"'\\])+""")
 
+ROLE_PAGES = frozenset(
+    f"/{page}"
+    for page in (
+        "primary", "master", "leader", "read-write", "replica", "read-only", "standby-leader", "standby_leader",
+        "synchronous", "sync", "read-only-sync", "asynchronous", "async", "quorum", "read-only-quorum",
+    )
+)  # fmt: skip
+"""Pages of Patroni that tell whether a member has a role (its documentation, "Health check endpoints")."""
+
 
 @dataclass(slots=True)
 class _Section:
@@ -42,6 +51,7 @@ class _Section:
     name: str = ""
     mode: str = ""
     checked: bool = False
+    by_role: bool = False
     disabled: bool = False
     default_weight: int = 1
     servers: dict[str, FoundServer] = field(default_factory=dict)
@@ -110,7 +120,7 @@ def parse_haproxy_cfg(text: str, address: str) -> FoundBalancer | None:
     if not read.known:
         return None
     backends = tuple(
-        FoundBackend(name, tuple(_settled(proxy)), proxy.mode or "tcp")
+        FoundBackend(name, tuple(_settled(proxy)), proxy.mode or "tcp", proxy.by_role)
         for name, proxy in read.proxies.items()
         if proxy.servers
     )
@@ -146,12 +156,22 @@ def _take(read: _Read, section: _Section, words: Sequence[str]) -> None:
             options = _options(words[1:])
             section.checked = section.checked or options.checked
             section.default_weight = options.weight
+        elif first in ("option", "http-check"):
+            section.by_role = section.by_role or _asks_for_a_role(words)
         elif first == "bind":
             read.binds |= dict.fromkeys(_addresses(second))
         elif section.kind != "frontend":
             _take_server(section, words)
     elif section.kind in ("backend", "listen") and first in ("disabled", "enabled"):
         section.disabled = first == "disabled"
+
+
+def _asks_for_a_role(words: Sequence[str]) -> bool:
+    """Whether a line sets a health check that asks a database for its role, or whether it is one."""
+    if tuple(words[:2]) == ("option", "pgsql-check"):
+        return True
+    sends = tuple(words[:2]) in (("option", "httpchk"), ("http-check", "send"))
+    return sends and any(word.partition("?")[0] in ROLE_PAGES for word in words[2:])
 
 
 def _take_server(section: _Section, words: Sequence[str]) -> None:

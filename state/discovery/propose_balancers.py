@@ -172,7 +172,7 @@ def _colours(proposal: Proposal, service: str, serving: Serving) -> None:
     if len(names) != 1:
         return
     members = list(next(iter(names)))
-    idle = {s.name for servers in main.values() for s in servers if s.idle}
+    idle = {s.name for servers in main.values() for s in servers if s.waiting}
     pair = colours_in(members, idle)
     if pair is not None and all(valid(each) for each in pair):
         how = f"{listed(sorted(idle))} is idle" if len(idle) == 1 else "their names"

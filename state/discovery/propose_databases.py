@@ -18,6 +18,7 @@ READER = "recovery"
 _DATABASE_WORDS = re.compile(
     r"(?:^|[^a-z])(?:pg|postgres|postgresql|pgsql|psql|patroni|pgbouncer)(?:rw|ro|primary|replicas?|master|standby)?\d*(?:[^a-z]|$)"
 )
+_DATABASE_SHORT = re.compile(r"(?:^|[^a-z])(?:db|database|mysql|mariadb)(?:[^a-z]|$)")
 _DATABASE_PORTS = ("5432", "5433", "6432")
 _LEADERS = frozenset({"leader", "standby_leader"})
 
@@ -65,8 +66,13 @@ def is_database(backend: FoundBackend) -> bool:
 
 
 def _looks_like_database(backend: FoundBackend) -> bool:
+    """By how its servers are checked, by their ports or names, or by its own name."""
+    if backend.by_role or _DATABASE_WORDS.search(backend.name.lower()):
+        return True
     ported = all(server.address.rpartition(":")[2] in _DATABASE_PORTS for server in backend.servers)
-    return ported or _DATABASE_WORDS.search(backend.name.lower()) is not None
+    named = all(_DATABASE_WORDS.search(server.name.lower()) for server in backend.servers)
+    short = backend.mode != "http" and _DATABASE_SHORT.search(backend.name.lower()) is not None
+    return ported or named or short
 
 
 def _role(backend: FoundBackend, members: dict[str, FoundMember], by_host: dict[str, FoundMember]) -> tuple[str, str]:

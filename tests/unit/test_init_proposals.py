@@ -21,6 +21,7 @@ from state.discovery.found import (
     FoundMetrics,
     FoundServer,
 )
+from state.discovery.haproxy_cfg import parse_haproxy_cfg
 from state.discovery.names import colours_in, made_valid, role_in, service_in, site_in, valid
 from state.discovery.proposal import Proposal
 from state.discovery.propose import propose
@@ -189,3 +190,64 @@ def test_figures_are_joined_by_name_and_what_has_none_is_said() -> None:
 )
 def test_an_address_that_gives_nothing_names_the_way_out(message: str, way_out: str) -> None:
     assert way_out in unreached("a", ReadFailure(Trouble.UNREACHABLE, message)).way_out
+
+
+def test_a_server_that_is_drained_for_work_is_no_idle_colour() -> None:
+    """A pair of equal servers is not blue and green because one of them is out for maintenance."""
+    pair = (server("a"), FoundServer("b", "10.0.0.2:80", weight=100, serving=False, up=True, disabled=True))
+    assert "colours" not in proposed([balancer("edge", FoundBackend("catalog", pair))])[2]
+    waiting = (server("a"), server("b", serving=False, weight=0))
+    assert "colours: {a: a, b: b}" in proposed([balancer("edge", FoundBackend("catalog", waiting))])[2]
+
+
+ROLE_CHECKS = {
+    "patroni's own template": """
+listen batman
+    bind *:5000
+    option httpchk OPTIONS /master
+    http-check expect status 200
+    default-server inter 3s fall 3 rise 2 on-marked-down shutdown-sessions
+    server postgresql_10.0.0.1_6543 10.0.0.1:6543 maxconn 100 check port 8008
+    server postgresql_10.0.0.2_6543 10.0.0.2:6543 maxconn 100 check port 8008
+""",
+    "by a method": """
+backend writes
+    mode tcp
+    option httpchk GET /primary
+    server a 10.0.0.1:7000 check port 8008
+""",
+    "by http-check send": """
+backend reads
+    option httpchk
+    http-check send meth OPTIONS uri /replica?lag=1MB
+    server a 10.0.0.1:7000 check port 8008
+""",
+    "by pgsql-check": """
+backend ledger
+    option pgsql-check user haproxy
+    server a 10.0.0.1:7000 check
+""",
+    "by the names of its servers": """
+backend main
+    server pg1 10.0.0.1:7000 check
+    server pg2 10.0.0.2:7000 check
+""",
+    "by a short name": "backend db_rw\n    mode tcp\n    server a 10.0.0.1:7000 check\n",
+}
+
+
+@pytest.mark.parametrize("text", ROLE_CHECKS.values(), ids=list(ROLE_CHECKS))
+def test_the_way_to_a_database_is_no_service(text: str) -> None:
+    """Of such a backend one server is up by design: a floor of its own would be broken for ever."""
+    fact = parse_haproxy_cfg("global\n    stats socket /run/h.sock level admin\n" + text, "/etc/haproxy/haproxy.cfg")
+    assert fact is not None
+    proposal, estate, _ = proposed([fact])
+    assert not estate.services
+    assert any("looks like the way to a database" in point.what for point in proposal.open)
+
+
+def test_a_page_of_an_application_is_no_role() -> None:
+    text = "backend shop\n    mode http\n    option httpchk GET /health\n    server db-admin 10.0.0.1:80 check\n"
+    fact = parse_haproxy_cfg("global\n    stats socket /run/h.sock level admin\n" + text, "/etc/haproxy/haproxy.cfg")
+    assert fact is not None
+    assert set(proposed([fact])[1].services) == {"shop"}
