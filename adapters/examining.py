@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.context import AdapterContext
+from adapters.net.answers_read import MALFORMED
 from adapters.net.examined import look_at_secrets
 from adapters.net.ssh import SshConnection, SshConnections
 from adapters.registry import adapter_for, examiner_of
@@ -105,6 +106,9 @@ async def _within(
     except TimeoutError:
         reason = f"the examination did not end within {deadline * 2:g} s"
         return [subject.unknown(Asked.REACHED, reason, "try --within with more seconds")]
+    except MALFORMED as error:
+        reason = f"its answer is not as expected ({type(error).__name__})"
+        return [subject.unknown(Asked.IDENTIFIED, reason, "see what answers at this address")]
     except ConfigError as error:
         problem = error.problems[0]
         reason = f"{problem.file}: {problem.value}"

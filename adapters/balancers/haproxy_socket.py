@@ -18,6 +18,9 @@ SEVERITY = re.compile(rb"\[(?:[a-z]+|[0-7])\]: ?")
 """What stands before a message when the socket has `severity-output`."""
 NO_WORKER = b"Can't find the target PID"
 """What the master answers when it has no such worker, as after a reload that failed."""
+UNKNOWN = b"Unknown command"
+"""How an answer to a foreign command begins. A master may keep the connection open after it."""
+MASTER = "of a master's socket the estate needs the worker, as in `socket: /run/haproxy-master.sock@1`"
 Address = str | tuple[str, int]
 
 
@@ -81,6 +84,7 @@ async def read(address: Address, line: bytes, deadline: float, *, last: bool = F
 
     `last` says that no line follows, which the master's socket waits for before it closes.
     """
+    connection: _Connection | None = None
     try:
         async with asyncio.timeout(deadline):
             connection = await _connect(address)
@@ -89,6 +93,8 @@ async def read(address: Address, line: bytes, deadline: float, *, last: bool = F
             finally:
                 _abort(connection)
     except TimeoutError as error:
+        if connection is not None and b"".join(connection.chunks[:1]).startswith(UNKNOWN):
+            raise ReadFailure(Trouble.ERROR, f"HAProxy does not know the command; {MASTER}") from error
         raise ReadFailure(Trouble.TIMEOUT, f"HAProxy did not answer within {time_limit(deadline)}") from error
     except PermissionError as error:
         raise ReadFailure(Trouble.DENIED, f"HAProxy socket: {error.strerror}") from error

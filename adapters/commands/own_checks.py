@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from math import isnan
@@ -13,6 +12,7 @@ from adapters.context import keep_nothing
 from adapters.databases.postgres import PostgresNode
 from adapters.databases.statements import first_column
 from adapters.monitors.promql import PromApi, QuerySeries
+from adapters.net.answers_read import read_json
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
 from state.estate.conditions import ValueCondition, all_fit
@@ -70,7 +70,7 @@ class HttpSource:
                 return judged(self._name, False, error.message)
             raise
         try:
-            data: Any = json.loads(reply.body) if reply.body else None
+            data: Any = read_json(reply.body) if reply.body else None
         except ValueError:
             data = None
         passed = self._entry.passes.answered(reply.status, data)

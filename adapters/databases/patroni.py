@@ -7,7 +7,6 @@ after its caller has disconnected. Only a complete 200, 202, 400 or 412 is trust
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import time
 from collections.abc import Awaitable, Sequence
@@ -21,6 +20,7 @@ from adapters.databases.patroni_identity import MemberName
 from adapters.databases.patroni_options import PatroniOptions
 from adapters.databases.patroni_parse import Dynamic, parse_config, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
+from adapters.net.answers_read import read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
@@ -87,7 +87,7 @@ class PatroniNode:
 
     async def history(self, deadline: float) -> list[Any]:
         """Rows of timeline, the position where it ended, and why. Raises ReadFailure."""
-        rows = json.loads(await self.reader.get("/history", deadline=deadline))
+        rows = read_json(await self.reader.get("/history", deadline=deadline))
         return rows if isinstance(rows, list) else []
 
     async def close(self) -> None:

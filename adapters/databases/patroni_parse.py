@@ -5,11 +5,11 @@ Source: Patroni documentation, "Patroni REST API"; shapes compared between 3.0.2
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.net.answers_read import read_json
 from state.errors import ReadFailure, Trouble
 from state.world.readings import PatroniMember, PatroniReading
 
@@ -23,7 +23,7 @@ MEMBER_ROLES = {"master": "leader", "primary": "leader"}
 def parse_object(body: bytes, where: str) -> dict[str, Any]:
     """A JSON object. Raises ReadFailure."""
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
     except ValueError as error:
         raise ReadFailure(Trouble.ERROR, f"{where}: the answer is not JSON") from error
     if not isinstance(answer, dict):

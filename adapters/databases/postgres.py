@@ -8,7 +8,6 @@ The role needs `pg_monitor`. The fork point of a timeline is in its history file
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 from asyncpg.prepared_stmt import PreparedStatement
 
+from adapters.net.answers_read import read_json
 from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
@@ -279,10 +279,10 @@ def _reading(node: str, row: asyncpg.Record, timeline: int | None, fork: int | N
 def _senders(text: str) -> tuple[WalSender, ...]:
     if text == "[]":
         return ()
-    rows: list[list[Any]] = json.loads(text)
+    rows: list[list[Any]] = read_json(text)
     return tuple(WalSender(row[0] or "", row[1] or "", row[2] or "", *row[3:7]) for row in rows)
 
 
 @lru_cache(maxsize=64)  # slots of an idle cluster read the same every time
 def _slots(text: str) -> tuple[ReplicationSlot, ...]:
-    return () if text == "[]" else tuple(ReplicationSlot(*row) for row in json.loads(text))
+    return () if text == "[]" else tuple(ReplicationSlot(*row) for row in read_json(text))

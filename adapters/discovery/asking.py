@@ -18,6 +18,7 @@ from adapters.discovery.haproxy import find_balancer, read_configuration
 from adapters.discovery.looking import Looking, answer_of, as_json, unreached
 from adapters.discovery.plain_address import has_a_credential, without_credential
 from adapters.monitors.alertmanager import STATUS
+from adapters.net.answers_read import MALFORMED
 from state.discovery.found import Fact, FoundBalancer, Unreached
 from state.discovery.names import service_in
 from state.errors import ReadFailure, Trouble
@@ -113,6 +114,9 @@ async def _bounded(address: str, work: Awaitable[list[Fact]]) -> list[Fact]:
         return [Unreached(address, Trouble.TIMEOUT, text, "see how it is, then --update")]
     except ReadFailure as error:
         return [unreached(address, error)]
+    except MALFORMED as error:
+        text = f"its answer is not as expected ({type(error).__name__})"
+        return [Unreached(address, Trouble.ERROR, text, "see what answers at this address; write this entry by hand")]
 
 
 async def _path(path: Path, looking: Looking) -> list[Fact]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.net.answers_read import read_json
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from state.discovery.found import Unreached
@@ -47,7 +47,7 @@ async def answer_of(reader: HttpReader, path: str, looking: Looking) -> Reply | 
 def as_json(reply: Reply | None) -> Any:
     """The JSON of an answer, None where it is no JSON."""
     try:
-        return None if reply is None else json.loads(reply.body)
+        return None if reply is None else read_json(reply.body)
     except ValueError:
         return None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 from urllib.parse import quote
 
 from adapters.context import AdapterContext
+from adapters.net.answers_read import read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
@@ -72,7 +72,7 @@ class LabFaults:
         finally:
             await reader.close()  # asked so rarely that no connection is kept
         try:
-            answer = json.loads(body)
+            answer = read_json(body)
         except ValueError as error:
             raise ReadFailure(Trouble.ERROR, "the laboratory's answer is not JSON") from error
         if not isinstance(answer, dict):
@@ -98,7 +98,7 @@ def _judge(reply: Reply, done: str) -> Receipt:
 
 def _text(reply: Reply) -> str:
     try:
-        return str(json.loads(reply.text)["error"])
+        return str(read_json(reply.text)["error"])
     except (ValueError, KeyError, TypeError):
         return reply.text or f"answer {reply.status}"
 

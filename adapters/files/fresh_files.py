@@ -21,11 +21,21 @@ def write_new(path: Path, text: str, mode: int = 0o644) -> bool:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Give a file another text, durably; before, it has its former one. Its mode stays. Raises OSError."""
+    """Give a file another text, durably; before, it has its former one. Its mode, owner and group stay. Raises OSError,
+    also where this account cannot give a file to them."""
     target = path.resolve()
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
-    _write(fresh, text, target.stat().st_mode & 0o777)
-    fresh.replace(target)
+    was = target.stat()
+    _write(fresh, text, was.st_mode & 0o777)
+    try:
+        made = fresh.stat()
+        if (made.st_uid, made.st_gid) != (was.st_uid, was.st_gid):
+            os.chown(fresh, was.st_uid, was.st_gid)
+            fresh.chmod(was.st_mode & 0o777)
+        fresh.replace(target)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def _write(path: Path, text: str, mode: int) -> None:

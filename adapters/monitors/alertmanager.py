@@ -5,7 +5,6 @@ Source: Alertmanager, api/v2/openapi.yaml, `GET /alerts`, `/silences` and `/stat
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from adapters.monitors.alert_rows import REPLICA_LABELS, alert_of, instant
 from adapters.monitors.endpoint import Single
 from adapters.monitors.lasting import LastingAlerts
 from adapters.monitors.watchdog import Confirmations, clock_of
+from adapters.net.answers_read import read_json
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
 from state.estate.model import Seconds
@@ -127,7 +127,7 @@ class Alertmanager:
         """A list of objects, and the server's time (epoch seconds). Raises ReadFailure."""
         page = await self._reader.page(path, deadline=deadline)
         try:
-            rows = json.loads(page.body)
+            rows = read_json(page.body)
         except ValueError as error:
             raise self._strange() from error
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -140,7 +140,7 @@ class Alertmanager:
         self._asked = time.monotonic()
         self._status_due = self._asked + STATUS_EVERY
         with suppress(ReadFailure, ValueError, KeyError, TypeError, AttributeError):
-            status = json.loads(await self._reader.get(STATUS, deadline=deadline))
+            status = read_json(await self._reader.get(STATUS, deadline=deadline))
             self._peers = frozenset(str(peer["name"]) for peer in status["cluster"].get("peers") or ())
             self._started = instant(status["uptime"])
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from adapters.context import AdapterContext
 from adapters.monitors.alertmanager import PATH, STATUS, AlertmanagerOptions
+from adapters.net.answers_read import read_json
 from adapters.net.examined import look_at_http
 from adapters.net.http_read import HttpReader
 from state.diagnosis.model import Asked, Diagnosis, Subject
@@ -29,7 +28,7 @@ async def examine(
 
 def _identity(subject: Subject, body: bytes) -> Diagnosis:
     try:
-        status = json.loads(body)
+        status = read_json(body)
         version, cluster = str(status["versionInfo"]["version"]), status["cluster"]
         peers, state = len(cluster.get("peers") or ()), str(cluster["status"])
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -43,7 +42,7 @@ def _identity(subject: Subject, body: bytes) -> Diagnosis:
 
 async def _watchdog(subject: Subject, reader: HttpReader, watchdog: str, deadline: float) -> Diagnosis:
     try:
-        rows = json.loads(await reader.get(PATH, deadline=deadline))
+        rows = read_json(await reader.get(PATH, deadline=deadline))
         names = {str(row["labels"]["alertname"]) for row in rows}
     except ReadFailure as failure:
         return subject.failure(failure, at=Asked.ROLE)

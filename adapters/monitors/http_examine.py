@@ -1,4 +1,4 @@
-"""Whether each probed page answers, with any status: what a status means, the objectives decide."""
+"""Whether each probed page answers, and whether the engine would judge its answer as a failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from adapters.context import AdapterContext
 from adapters.monitors.http import HttpOptions
 from adapters.net.examined import look_at_http
 from adapters.net.origin import locate
-from state.diagnosis.model import Diagnosis, Subject
+from state.diagnosis.model import Asked, Diagnosis, Subject
+from state.world.readings import ProbeReading
 
 
 async def examine(name: str, options: HttpOptions, context: AdapterContext, *, deadline: float) -> list[Diagnosis]:
@@ -19,7 +20,11 @@ async def examine(name: str, options: HttpOptions, context: AdapterContext, *, d
         origin, path = locate(url)
         reader = options.reader(origin, context, "*/*", cached=True)
         try:
-            found, _ = await look_at_http(subject.part(part), reader, path, deadline=deadline, probe=True)
+            found, answer = await look_at_http(subject.part(part), reader, path, deadline=deadline, probe=True)
+            if answer is not None and not ProbeReading(part, answer.status, 0.0).ok:
+                way_out = "let `url` lead to the page that tells of the service's health"
+                reason = f"answer {answer.status} is a failure of the service"
+                found.append(subject.part(part).fails(Asked.IDENTIFIED, reason, way_out))
             return found
         finally:
             await reader.close()

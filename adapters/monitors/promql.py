@@ -5,7 +5,6 @@ Source: Prometheus documentation, "HTTP API" and "Querying basics".
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUESTS, SPECIAL, Naming
 from adapters.monitors.histograms import QUANTILE
 from adapters.monitors.processes import BURST, FEW, KEPT, OFTEN, SAME, STARTED
+from adapters.net.answers_read import read_json
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
@@ -80,7 +80,7 @@ class PromApi:
         path = "/api/v1/metadata"
         reply = await self._reader.fetch(_target(path, (("metric", metric),)), deadline=deadline)
         try:
-            told = json.loads(self._reader.usable(reply, path).body)["data"].get(metric) or ()
+            told = read_json(self._reader.usable(reply, path).body)["data"].get(metric) or ()
             return frozenset(str(each["type"]).lower() for each in told)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
@@ -90,7 +90,7 @@ class PromApi:
         if why := _refusal(reply):
             raise ReadFailure(Trouble.ERROR, f"{self.name} answered {reply.status}: {why}")
         try:
-            answer = json.loads(self._reader.usable(reply, path).body)
+            answer = read_json(self._reader.usable(reply, path).body)
             if answer["status"] != "success":
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
             missing = [each for each in answer.get("warnings") or () if not each.startswith(REMARK)]
@@ -115,7 +115,7 @@ def _refusal(reply: Reply) -> str:
     if reply.status < BAD or reply.status in DENIED:
         return ""
     with suppress(ValueError, KeyError, TypeError):
-        answer = json.loads(reply.body)
+        answer = read_json(reply.body)
         if answer["status"] == "error":
             return str(answer["error"])[:SHOWN]
     starts = reply.status == UNAVAILABLE

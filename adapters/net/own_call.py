@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from adapters.net.answers_read import read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
@@ -51,7 +51,7 @@ class OwnCall:
 
     def _answer(self, reply: Reply) -> CallAnswer:
         try:
-            data = json.loads(reply.body) if reply.body else None
+            data = read_json(reply.body) if reply.body else None
         except ValueError:
             data = None
         return CallAnswer(reply.status, data, clean(self._hide(reply.text), LONGEST))

@@ -94,19 +94,30 @@ def merge(data: Mapping[str, Any], proposal: Proposal, clusters: list[FoundClust
 
 def _database(merging: Merging, name: str, written: Tree, live: Tree, clusters: list[FoundCluster]) -> None:
     path: Keys = ("databases", name)
+    renamed: set[str] = set()
     members = {m.name: m for each in clusters if each.scope == live["scope"] for m in each.members}
     for node, entry in live["nodes"].items():
         here = (*path, "nodes", node)
         before = written["nodes"].get(node)
         if before is None:
-            merging.edits.append(NewEntry(here, entry))
+            former = _former_name(written["nodes"], live["nodes"], entry)
+            if former:
+                merging.differs.append(Differs((*path, "nodes", former), former, node))
+                renamed.add(former)
+            else:
+                merging.edits.append(NewEntry(here, entry))
             continue
         for key in ("postgres", "api"):
             if before.get(key) != entry[key]:
                 merging.edits += _moved((*here, key), before.get(key), entry[key], members.get(node))
                 if members.get(node) is None or members[node].answered:
                     merging.differs.append(Differs((*here, key), before.get(key), entry[key]))
-    merging.not_seen += [Unseen((*path, "nodes", node)) for node in written["nodes"] if node not in live["nodes"]]
+    gone = [node for node in written["nodes"] if node not in live["nodes"] and node not in renamed]
+    merging.not_seen += [Unseen((*path, "nodes", node)) for node in gone]
+    _frontends(merging, path, written, live)
+
+
+def _frontends(merging: Merging, path: Keys, written: Tree, live: Tree) -> None:
     fronts = written.get("frontends")
     for backend, role in live.get("frontends", {}).items():
         if not fronts:
@@ -116,6 +127,12 @@ def _database(merging: Merging, name: str, written: Tree, live: Tree, clusters: 
             merging.edits.append(NewEntry((*path, "frontends", backend), role))
         elif fronts[backend] != role:
             merging.differs.append(Differs((*path, "frontends", backend), fronts[backend], role))
+
+
+def _former_name(written: Tree, live: Tree, entry: Tree) -> str:
+    """The node of the file that stands at the address of a live one, and is not live under its own name."""
+    same = (n for n, w in written.items() if w.get("postgres") == entry["postgres"] or w.get("api") == entry["api"])
+    return next((name for name in same if name not in live), "")
 
 
 def _moved(path: Keys, old: Any, new: Any, member: FoundMember | None) -> Iterator[Moved]:

@@ -88,6 +88,8 @@ def _wrong(spec: ArgSpec, value: Any) -> str:
     text = str(value)
     if "\0" in text:
         return "text without NUL"
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        return "text in UTF-8"
     if len(text) > LONGEST:
         return f"at most {LONGEST} characters"
     fits = not spec.choices or text in spec.choices

@@ -22,7 +22,7 @@ from state.runbooks.jumps import LintFinding, id_findings, jump_findings
 from state.runbooks.kinds import StepKinds
 from state.runbooks.lint_calls import call_findings
 from state.runbooks.lint_captures import capture_findings, captured_by, late_findings
-from state.runbooks.lint_params import LintParams
+from state.runbooks.lint_params import IN_QUOTES, LintParams
 from state.runbooks.model import Runbook
 from state.runbooks.names import argument_kind, declared_values, names_for
 from state.runbooks.params import NAMES, placeholders_in, substitute
@@ -199,6 +199,10 @@ class Lint:
         if specs is None:
             return
         given = written.get("args", {})
+        for name, value in given.items():
+            if name in specs and specs[name].kind != "number" and isinstance(value, int | float):
+                where = (*base, "args", name)
+                yield where, self._located.problem(where, shown(where, value), f"{specs[name].expected}, {IN_QUOTES}")
         for problem in unfit_values(specs, args.get("args", {})):
             path = (*base, "args", problem.place) if problem.place in given else (*base, "args")
             if not self._open(given.get(problem.place), scope):

@@ -18,6 +18,9 @@ from state.runbooks.scope import Leaders, Scope, Unresolved
 _SAMPLES: Mapping[str, Any] = {"number": 1, "duration": 1.0, "size": "1MB"}
 
 
+IN_QUOTES = "in quotes: unquoted, YAML reads a number and may change how it is written"
+
+
 class LintParams:
     """The parameters one after the other; afterwards `scope` has a value for each of them."""
 
@@ -62,7 +65,7 @@ class LintParams:
     def _default(self, name: str, spec: ParamSpec, names: Collection[str] | None) -> Iterator[LintFinding]:
         path = ("params", name, "default")
         if spec.kind not in ("number", "size", "duration") and not isinstance(spec.default, str):
-            message = f"{spec.expected}, in quotes: unquoted, YAML reads a number and may change how it is written"
+            message = f"{spec.expected}, {IN_QUOTES}"
             yield path, self._located.problem(path, shown(path, spec.default), message)
         try:
             self._values[name] = value = convert(spec, spec.default)

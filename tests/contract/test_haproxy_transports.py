@@ -17,6 +17,9 @@ import pytest
 
 from adapters.balancers.haproxy import OPTIONS, HAProxy, HaproxyOptions
 from adapters.balancers.haproxy_address import RuntimeApi
+from adapters.discovery.asking import discover
+from adapters.discovery.looking import Looking
+from state.discovery.found import FoundBalancer
 from state.errors import EffectRefused, ReadFailure, Trouble
 from tests.contract.components import answers, free_port, haproxies, listens, serving, wait_for
 
@@ -95,6 +98,17 @@ async def test_the_masters_socket_leads_to_its_worker_and_after_a_reload_to_the_
     assert after.process != seen.process
     assert after.servers["app/green"].weight == 0, "what was set at run time is lost with the worker"
     assert "process was" in identity.difference(await reached(lambda: edge.identify(deadline=60)))
+
+
+async def test_a_master_without_its_worker_named_is_told_from_a_silent_one(master: Master) -> None:
+    """HAProxy 2.6 answers a foreign command at its master's socket and leaves the connection open."""
+    await reached(lambda: HAProxy("edge", f"{master.socket}@1").read(deadline=60))
+    with pytest.raises(ReadFailure) as failure:
+        await reached(lambda: HAProxy("edge", str(master.socket)).read(deadline=2))
+    assert failure.value.trouble is Trouble.ERROR
+    (fact,) = await discover([str(master.socket)], Looking(deadline=5))
+    assert isinstance(fact, FoundBalancer)
+    assert fact.socket == f"{master.socket}@1"
 
 
 async def test_a_worker_that_is_not_there_is_no_reading_and_nothing_is_sent(master: Master) -> None:

@@ -25,7 +25,10 @@ CONFIG = {"ttl": 20, "maximum_lag_on_failover": 33554432}
 
 
 def entry(api: str, **given: Any) -> PatroniOptions:
-    nodes = {name: {"site": "east", "postgres": "127.0.0.1:1", "api": api} for name in ("n1", "n2")}
+    nodes = {
+        "n1": {"site": "east", "postgres": "127.0.0.1:1", "api": api},
+        "n2": {"site": "east", "postgres": "127.0.0.1:2", "api": api.replace("127.0.0.1", "localhost")},
+    }
     fields: dict[str, Any] = {"kind": "patroni", "scope": "orders", "user": "u", "tls": "loopback", "nodes": nodes}
     return PatroniOptions.model_validate({**fields, **given})
 
@@ -237,8 +240,8 @@ async def test_two_leaders_have_no_identity(context: AdapterContext) -> None:
     one, two = ({"GET /patroni": (200, told_by(name))} for name in ("n1", "n2"))
     async with canned(one) as first, canned(two) as second:
         nodes = {
-            name: {"site": "east", "postgres": "127.0.0.1:1", "api": server.url}
-            for name, server in (("n1", first), ("n2", second))
+            name: {"site": "east", "postgres": f"127.0.0.1:{port}", "api": server.url}
+            for name, server, port in (("n1", first, 1), ("n2", second, 2))
         }
         database, sources = build("orders", entry(first.url, nodes=nodes), context)
         with pytest.raises(ReadFailure, match="n1 and n2"):

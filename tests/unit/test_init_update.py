@@ -129,6 +129,15 @@ def test_a_member_that_confirmed_itself_moves_another_one_does_not() -> None:
     )
 
 
+def test_a_member_with_another_name_at_the_same_address_is_no_second_one() -> None:
+    """A member that was renamed would stand in the file twice, and be acted on under the wrong name."""
+    renamed = (member("n1", "10.0.0.1"), member("n2b", "10.0.0.2"))
+    merging, text = merged(SAME[0], FoundCluster("https://10.0.0.1:8008", "orders", renamed))
+    assert text == MINE
+    assert merging.differs == [Differs(("databases", "money", "nodes", "n2"), "n2", "n2b")]
+    assert not merging.not_seen
+
+
 def test_an_incident_does_not_become_the_expectation() -> None:
     one = FoundCluster("https://10.0.0.1:8008", "orders", (member("n1", "10.0.0.1"),))
     merging, text = merged(edge(backend("other", "s1")), one)
