@@ -49,6 +49,14 @@ def _position(xlog: Mapping[str, Any]) -> int | None:
     return max((each for each in (_integer(xlog.get(name)) for name in names) if each is not None), default=None)
 
 
+def _nofailover(tags: Mapping[str, Any]) -> bool:
+    """Whether a member may not lead: by the tag, or by a priority of 0 or less (Patroni documentation, "Tags")."""
+    if "nofailover" in tags:
+        return tags["nofailover"] is not False
+    priority = _integer(tags.get("failover_priority"))
+    return priority is not None and priority <= 0
+
+
 def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
     """The members of `GET /cluster`; a lag that is not a number (`unknown`) is None, never 0."""
     members = cluster.get("members")
@@ -62,6 +70,7 @@ def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
             state=_text(row.get("state")),
             timeline=_integer(row.get("timeline")),
             lag=_integer(row.get("lag")),
+            nofailover=_nofailover(_mapping(row.get("tags"))),
         )
         for row in rows
     )

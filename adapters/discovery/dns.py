@@ -9,6 +9,7 @@ import dns.asyncquery
 import dns.exception
 import dns.message
 import dns.name
+import dns.rcode
 import dns.rdatatype
 import dns.xfr
 import dns.zone
@@ -66,6 +67,9 @@ async def _ask(server: str, name: dns.name.Name, kind: str, looking: Looking) ->
         raise ReadFailure(Trouble.UNREACHABLE, f"{server}: {str(error) or type(error).__name__}") from error
     except dns.exception.DNSException as error:
         raise ReadFailure(Trouble.ERROR, f"{server}: {str(error) or type(error).__name__}") from error
+    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        trouble = Trouble.DENIED if answer.rcode() in (dns.rcode.REFUSED, dns.rcode.NOTAUTH) else Trouble.ERROR
+        raise ReadFailure(trouble, f"{server} answers {dns.rcode.to_text(answer.rcode())} for {name.to_text(True)}")
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
@@ -9,13 +10,21 @@ from state.errors import NotFound
 
 _LONGEST = 64  # matching is quadratic in the length, and no name is longer
 _LISTED = 8
+_DIGITS = re.compile(r"[0-9]+")
 
 
 def nearest(name: str, names: Collection[str]) -> str:
-    """The most similar of the names, empty when none is close."""
+    """The most similar of the names, empty when none is close. A name that differs by its digits alone is a sibling and
+    no slip of the pen: to act on it instead would be to act on another one."""
+    digitless = _DIGITS.sub("", name.casefold())
     by_fold = {each.casefold(): each for each in names}
+    by_fold = {fold: each for fold, each in by_fold.items() if fold == name.casefold() or not _sibling(fold, digitless)}
     close = get_close_matches(name[:_LONGEST].casefold(), by_fold, n=1)
     return by_fold[close[0]] if close else ""
+
+
+def _sibling(fold: str, digitless: str) -> bool:
+    return any(sign.isdigit() for sign in fold) and _DIGITS.sub("", fold) == digitless
 
 
 def one_of(names: Collection[str]) -> str:

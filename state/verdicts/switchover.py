@@ -11,6 +11,7 @@ from state.units import megabytes
 from state.verdicts.lag import received
 from state.verdicts.node import DCS_OLD
 from state.verdicts.replication import ClusterVerdict
+from state.world.readings import PatroniMember
 
 DEFAULT_MAXIMUM_LAG = 1_048_576
 """Patroni's default maximum_lag_on_failover, bytes."""
@@ -36,10 +37,18 @@ def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...
 
 def switchover_unknowns(cluster: ClusterVerdict, to: str) -> tuple[str, ...]:
     """What is not known beforehand and may still make Patroni refuse."""
-    unknown = [f"whether {to} carries the tag nofailover"] if to else ["which node Patroni would choose"]
+    unknown = [] if to else ["which node Patroni would choose"]
+    if to and not _listed(cluster, to):
+        unknown.append(f"whether {to} carries the tag nofailover")
     if all(m is None or m.dcs_age is None for m in cluster.facts.managers.values()):
         unknown.append("when the DCS was last seen")
     return tuple(unknown)
+
+
+def _listed(cluster: ClusterVerdict, node: str) -> list[PatroniMember]:
+    """What the managers that answer list of a node."""
+    readings = [m for m in cluster.facts.managers.values() if m is not None]
+    return [row for reading in readings for row in reading.members if row.name == node]
 
 
 def _dcs_obstacles(cluster: ClusterVerdict) -> list[Refusal]:
@@ -65,6 +74,9 @@ def _candidate_obstacles(cluster: ClusterVerdict, to: str) -> list[Refusal]:
     if node is None:
         names = ", ".join(cluster.nodes)
         return [Refusal("known-node", f"{to} is not a node of {cluster.facts.name}", f"Choose one of {names}")]
+    if any(row.nofailover for row in _listed(cluster, to)):
+        fact = f"{to} carries the tag nofailover: Patroni does not let it lead"
+        return [Refusal("may-lead", fact, "Choose another node")]
     if cluster.leader == to:
         return [Refusal("not-the-leader", f"{to} leads already", "Choose another node")]
     reading = node.facts.postgres

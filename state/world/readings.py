@@ -76,6 +76,8 @@ class PatroniMember:
     state: str
     timeline: int | None
     lag: int | None
+    nofailover: bool = False
+    """Whether it carries the tag by which Patroni never lets it lead."""
 
 
 @dataclass(frozen=True, slots=True)

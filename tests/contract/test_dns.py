@@ -33,6 +33,7 @@ options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.ke
 controls {{ }};
 key "recovery." {{ algorithm hmac-sha256; secret "{key}"; }};
 zone "lab.test" {{ type primary; file "{root}/zone.db"; allow-transfer {{ any; }}; }};
+zone "shut.test" {{ type primary; file "{root}/zone.db"; allow-query {{ none; }}; }};
 zone "closed.test" {{ type primary; file "{root}/zone.db"; allow-transfer {{ none; }}; }};
 """
 MANY = "\n".join(f"many 30 A 10.0.{n // 250}.{n % 250 + 1}" for n in range(95))
@@ -186,3 +187,13 @@ async def test_init_says_that_a_zone_is_not_there(named: int) -> None:
     (fact,) = await discover(["dns://127.0.0.1"], Looking())
     assert isinstance(fact, Unreached)
     assert "dns://server/zone" in fact.message
+
+
+async def test_a_zone_that_may_not_be_asked_is_not_called_missing(named: int) -> None:
+    refused, missing = await discover(
+        [f"dns://127.0.0.1:{named}/shut.test", f"dns://127.0.0.1:{named}/other.test"], Looking(deadline=60)
+    )
+    assert isinstance(refused, Unreached)
+    assert (refused.trouble, "REFUSED" in refused.message) == (Trouble.DENIED, True)
+    assert isinstance(missing, Unreached)
+    assert "REFUSED" in missing.message, "a server without recursion refuses what it has not"

@@ -313,7 +313,15 @@ def test_trap_07_reasons_of_the_cluster(world: World) -> None:
     assert [r.rule for r in switchover_obstacles(judge(world), "n7")][-1] == "known-node"
     blackhole(world, "postgres:orders/n2")
     assert [r.rule for r in switchover_obstacles(judge(world), "n2")][-1] == "candidate-answers"
-    assert "nofailover" in switchover_unknowns(judge(world), "n2")[0]
+    assert switchover_unknowns(judge(world), "n2") == (), "its tags are listed"
+    assert "nofailover" in switchover_unknowns(judge(world), "n7")[0]
+
+
+def test_who_may_not_lead_by_patronis_tags_is_refused(world: World) -> None:
+    rows = tuple(replace(row, nofailover=row.name == "n2") for row in manager("n1", "n1").members)
+    put(world, "patroni:orders/n3", manager("n3", "n1", members=rows))
+    assert [r.rule for r in switchover_obstacles(judge(world), "n2")] == ["may-lead"]
+    assert switchover_obstacles(judge(world), "n3") == ()
 
 
 @settings(max_examples=60, deadline=None)
