@@ -153,7 +153,7 @@ class Effects:
             receipt, unknown = await self._apply(change, preview, named, limit)
         self._reach("after_effect")
         output = step.heard() if step.heard is not None else ()
-        await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown, output))
+        await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown, output, receipt.changed))
         self._reach("after_receipt")
         quiet = change.quiet if receipt.changed else min(change.quiet, 1.0)
         answer = Answered.NOTHING_SENT if not receipt.changed else Answered.UNKNOWN if unknown else Answered.WELL

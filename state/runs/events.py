@@ -152,12 +152,14 @@ class EffectIntended(Body):
 @event("effect.answered")
 @dataclass(frozen=True, slots=True)
 class EffectAnswered(Body):
-    """What the target answered; `unknown` when the answer proves nothing. `output` is what it said meanwhile."""
+    """What the target answered; `unknown` when the answer proves nothing. `output` is what it said meanwhile, `sent` is
+    false where it is certain that nothing reached it."""
 
     code: str
     message: str = field(metadata=WORDS)
     unknown: bool = False
     output: tuple[str, ...] = ()
+    sent: bool = True
 
     @property
     def line(self) -> str:

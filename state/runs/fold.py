@@ -12,9 +12,11 @@ from typing import Any
 
 from state.api.requests import PlanUndo
 from state.api.run_states import RunState, StepState
+from state.changes.model import Finding
 from state.config_files.suggestions import not_found
 from state.journal.events import Body, Recorded
 from state.journal.projection import FoldSetting, Projection
+from state.ports.target import Setting
 from state.runs.events import (
     ConditionAnswered,
     DecisionAsked,
@@ -183,7 +185,7 @@ def _intended(history: RunHistory, recorded: Recorded, body: EffectIntended) -> 
 
 def _answered(history: RunHistory, recorded: Recorded, body: EffectAnswered) -> None:
     step = history.instance(recorded)
-    step.answered = body.code
+    step.answered, step.sent = body.code, body.sent
     step.output = body.output or step.output
     if step.state is not StepState.SKIPPED:
         step.message = body.message
@@ -206,11 +208,24 @@ def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> Non
     step = history.instance(recorded)
     if step.step.do == "decide" and step.choice and body.state is StepState.FAILED:
         return  # it was answered in time: the answer counts
+    if body.state is StepState.DONE and step.step.do == "change" and step.intent is None:
+        _found_done(history.runs[recorded.event.run], step, body.found)
     step.evidence, step.figures = body.evidence or step.evidence, body.figures or step.figures
     if step.started is not None:
         step.seconds = recorded.instant.since(step.started)
     if step.state is not StepState.SKIPPED:
         step.state, step.message, step.passes = body.state, body.message, body.passes
+
+
+def _found_done(run: Run, step: StepRun, found: tuple[Setting, ...]) -> None:
+    """What an earlier instance sent reads done at its retry: it may be the run's own doing, which its undo takes back.
+
+    A reading of "not done" proves nothing for ever: what was sent may have been at work still.
+    """
+    before = reversed(run.instances[step.step.id][: step.instance - 1])
+    earlier = next((each for each in before if each.intent is not None and each.sent), None)
+    if earlier is not None:
+        earlier.finding, earlier.leaves = Finding.DONE, found
 
 
 def _skipped(history: RunHistory, recorded: Recorded, body: StepSkipped) -> None:
