@@ -42,7 +42,7 @@ class CardContext:
     """What a card shows besides the changes themselves.
 
     `build` makes the change that undoes another, `rules` are the verdicts of policy, `age` the seconds since the
-    readings began, `now_wall` seconds since 1970.
+    readings began, `now_wall` seconds since 1970. `warnings` are those about the plan as a whole.
     """
 
     estate: Estate
@@ -51,6 +51,7 @@ class CardContext:
     rules: tuple[Rule, ...]
     age: float
     now_wall: float
+    warnings: tuple[CardWarning, ...] = ()
 
 
 def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContext) -> Card:
@@ -82,7 +83,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         ),
         rules=rules,
         refusals=tuple(dict.fromkeys(rule.refusal for rule in rules if not rule.passed)),
-        warnings=(*waived(draft, context.estate), *_warnings(seen, acting, draft.steps)),
+        warnings=(*waived(draft, context.estate), *context.warnings, *_warnings(seen, acting, draft.steps)),
         verified_by=tuple(dict.fromkeys(s.title for s in draft.steps if s.do == "check")),
     )
 

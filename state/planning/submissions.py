@@ -23,6 +23,7 @@ from state.planning.card import CardContext, make_card
 from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of
 from state.planning.planner import Planner
 from state.planning.undoing import RULE as NEWER
+from state.planning.undoing import left_behind
 from state.policy.authority import ACTING, ROLES_BY_RISK, require_risk, require_role
 from state.policy.rules import judged, with_names
 from state.runs.effects import fact_difference
@@ -93,6 +94,7 @@ class Submissions:
             rules=(*left, *self._rules(caller, draft, seen)),
             age=now - began,
             now_wall=self._clock.wall(),
+            warnings=left_behind(self._history.run(request.run)) if isinstance(request, PlanUndo) else (),
         )
         card = make_card(secrets.token_hex(6), draft, seen, context)
         steps, risk = pin(draft, seen), risk_of(seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from state.api.card import Rule
+from state.api.card import CardWarning, Rule, WarningKind
 from state.changes.model import Change, ChangeSpec, Finding, OfEffect, ReadBack
 from state.errors import NotFound, ReadFailure
 from state.planning.plan import Seen
@@ -47,9 +47,16 @@ async def still_as_left(
     return Rule(RULE, True, f"what it changes is as {run.id} left it")
 
 
+def left_behind(run: Run) -> tuple[CardWarning, ...]:
+    """What the run did and its undo does not take back."""
+    return tuple(
+        CardWarning(WarningKind.EFFECT, title, "not taken back: no change undoes it") for title in run.lasting()
+    )
+
+
 def _effects(run: Run) -> list[StepRun]:
     """The steps of a run that changed something."""
-    return [step for step in run.all_steps() if step.finding in (Finding.DONE, Finding.PARTIAL, Finding.NOT_VERIFIED)]
+    return [step for step in run.all_steps() if step.acted]
 
 
 def _keys(step: StepRun) -> list[SettingKey]:
@@ -62,7 +69,8 @@ def _differences(step: StepRun, left: dict[SettingKey, Setting], now: ReadBack) 
     """What was left and is otherwise now; what cannot be read counts as different."""
     if now.finding is Finding.UNKNOWN or not step.leaves:
         if now.finding is Finding.UNKNOWN or now.finding is not step.finding:
-            yield f"{step.step.title} {step.state.value}, now it reads {'; '.join(now.evidence) or now.finding.value}"
+            left_it = "" if step.finding is None else step.finding.value
+            yield f"{step.step.title} {left_it}, now it reads {'; '.join(now.evidence) or now.finding.value}"
         return
     present = {key_of(s): s.value for s in now.leaves}
     for key, setting in left.items():

@@ -340,5 +340,6 @@ def last_line(run: Run) -> str:
     unmet = run.unmet()
     ruled = sum(run.latest(step.id).ruled for step in run.steps)
     if not unmet:
-        return "every step is done and verified" + (f"; {ruled} left out, as conditions say" if ruled else "")
+        behind = f"; not taken back, no change undoes it: {', '.join(run.leaves_behind)}" if run.leaves_behind else ""
+        return "every step is done and verified" + (f"; {ruled} left out, as conditions say" if ruled else "") + behind
     return f"not verified: {', '.join(f'{s.step.title} ({s.state.value})' for s in unmet)}"

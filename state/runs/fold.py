@@ -122,6 +122,7 @@ def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
     undone = history.runs.get(str(body.request.get("run"))) if body.request.get("do") == PlanUndo.do else None
     if undone is not None:
         run.undo_of, undone.undone_by = undone.id, run.id
+        run.leaves_behind = tuple(undone.lasting())
         undone.undoing = undone.undo_refused = False
 
 

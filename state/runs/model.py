@@ -99,6 +99,11 @@ class StepRun:
         return waits or self.state is StepState.WAITING
 
     @property
+    def acted(self) -> bool:
+        """It changed something, or may have."""
+        return self.finding in (Finding.DONE, Finding.PARTIAL, Finding.NOT_VERIFIED)
+
+    @property
     def undo(self) -> ChangeSpec | None:
         """The change that undoes its effect: when it is done, not verified, or partly done unless that needs another
         way."""
@@ -109,7 +114,9 @@ class StepRun:
 
 @dataclass(slots=True)
 class Run:
-    """One run: its pinned steps, their instances, and its state. What waits for people follows from its steps."""
+    """One run: its pinned steps, their instances, and its state. What waits for people follows from its steps.
+
+    `leaves_behind`: of an undo, the steps of the undone run that no change undoes."""
 
     id: str
     title: str
@@ -129,6 +136,7 @@ class Run:
     undoing: bool = False
     undo_refused: bool = False
     undo_of: str = ""
+    leaves_behind: tuple[str, ...] = ()
     undone_by: str = ""
     undone: bool = False
     ended_at: float | None = None
@@ -211,6 +219,12 @@ class Run:
     def reference(self, step: StepRun) -> str:
         """The name of its effect for targets, which keep it longer than a journal lasts: no other run has it."""
         return f"{self.id}/{step.key}@{rfc3339(self.started.at) or self.started.at}"
+
+    def lasting(self) -> list[str]:
+        """The titles of the steps that changed something and that no change undoes."""
+        kept = dict.fromkeys(s.step.id for s in self.all_steps() if s.acted and s.undo is None)
+        undone = {s.step.id for s in self.all_steps() if s.undo is not None}
+        return [self.latest(step).step.title for step in kept if step not in undone]
 
     def undos(self) -> list[ChangeSpec]:
         """What undoes everything the run did, last effect first."""

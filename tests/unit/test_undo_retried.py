@@ -82,6 +82,24 @@ async def test_after_a_restart_it_is_undone_too_and_never_over_a_newer_change(tm
         assert [refusal.rule for refusal in card.refusals] == ["newer-change"]
 
 
+async def test_what_no_change_undoes_is_said_on_the_undo_s_card_and_at_its_end(tmp_path: Path) -> None:
+    commands = shop(tmp_path)
+    restart = {key: value for key, value in commands["set-version"].items() if key != "undo"}
+    (tmp_path / "b.broken").unlink()
+    step = {"id": "b", "change": "command.run", "title": "Restart b"}
+    steps = book(STEPS["steps"][0], step | {"with": {"command": "restart", "args": {"app": "b", "version": "v3"}}})
+    async with own(tmp_path, steps, commands={**commands, "restart": restart}) as lab:
+        run = await started(lab)
+        assert await lab.ended(run, 60) == "done"
+        card = await lab.preview(PlanUndo(run))
+        assert [(each.subject, each.message) for each in card.warnings] == [
+            ("Restart b", "not taken back: no change undoes it")
+        ]
+        back = (await lab.submit(card)).run
+        assert await lab.ended(back, 60) == "done"
+        assert "not taken back, no change undoes it: Restart b" in lab.engine.history.runs[back].message
+
+
 async def test_what_was_never_sent_is_not_the_run_s_and_stays(tmp_path: Path) -> None:
     """It could not be started: what reads done later is another one's doing."""
     async with own(tmp_path, STEPS, commands=shop(tmp_path, str(tmp_path / "nowhere"))) as lab:
