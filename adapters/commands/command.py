@@ -34,12 +34,14 @@ class LocalPlace:
         """Which machine it is."""
         return {"runs on": f"this machine ({platform.node()})", "as": str(os.geteuid())}
 
-    async def started(self, argv: Sequence[str], effect: str, output: KeptOutput, *, deadline: float) -> Ended:
+    async def started(
+        self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
+    ) -> Ended:
         """Run a command. Raises OSError when it cannot be started."""
         passed = {name: os.environ[name] for name in (*PASSED_ON, *self._allowed) if name in os.environ}
         told = {name: secret.reveal() for name, secret in self._secrets.items()}
         environment = {**passed, **told, **({EFFECT: effect} if effect else {})}
-        return await run_process(argv, environment, self._folder, output, deadline=deadline)
+        return await run_process(argv, environment, self._folder, said, deadline=deadline, errors=errors)
 
 
 class HostPlace:
@@ -56,7 +58,9 @@ class HostPlace:
         port = f":{host.port}" if host.port else ""
         return {"runs on": f"{self._connection.name} ({account}{host.address}{port})", "host key": proven}
 
-    async def started(self, argv: Sequence[str], effect: str, output: KeptOutput, *, deadline: float) -> Ended:
+    async def started(
+        self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
+    ) -> Ended:
         """Run a command. Raises ReadFailure when there is no connection: then nothing was started."""
         await self._connection.connect(deadline=deadline)
         passed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -66,7 +70,9 @@ class HostPlace:
         else:
             limit = ["timeout", "-k", str(KILL_AFTER), f"{max(1.0, deadline):.0f}"]
             remote = ["env", *([f"{EFFECT}={effect}"] if effect else []), *limit, *argv]
-        return await run_process(self._connection.argv(remote), passed, self._folder, output, deadline=deadline)
+        return await run_process(
+            self._connection.argv(remote), passed, self._folder, said, deadline=deadline, errors=errors
+        )
 
 
 class OwnCommand:
@@ -114,9 +120,9 @@ class OwnCommand:
 
     async def read(self, argv: Sequence[str], *, effect: str, deadline: float) -> Exited:
         """Run a command that only reads. Raises ReadFailure when it did not end by itself."""
-        output = self.output()
+        output, errors = self.output(), self.output()
         try:
-            ended = await self._place.started(argv, effect, output, deadline=deadline)
+            ended = await self._place.started(argv, effect, output, errors, deadline=deadline)
         except (OSError, ValueError) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} cannot be started: {_reason(error)}") from error
         if ended.code is None:
@@ -124,8 +130,8 @@ class OwnCommand:
         if ended.code < 0:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} ended by {_signal(-ended.code)}")
         if self._remote and ended.code == SSH_ENDED:
-            raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: ssh ended with {SSH_ENDED}: {output.line()}")
-        return Exited(ended.code, output.line())
+            raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: ssh ended with {SSH_ENDED}: {errors.line()}")
+        return Exited(ended.code, output.line(), errors.line(), output.whole)
 
 
 def _last(output: KeptOutput) -> str:

@@ -77,6 +77,12 @@ class KeptOutput:
         """All of it in one line, for a reading."""
         return " ".join(self.lines())[:LONGEST_LINE]
 
+    @property
+    def whole(self) -> bool:
+        """Whether that line is all of it."""
+        few = self._head.count(b"\n") < MOST_FIRST + MOST_LAST
+        return few and self.size < LONGEST_LINE and len(self.line()) < LONGEST_LINE
+
     def _shown(self, data: bytes) -> list[str]:
         text = self._concealed.hide(data.decode(errors="replace"))
         return [clean(line.rstrip("\r"), LONGEST_LINE) for line in text.removesuffix("\n").split("\n")] if text else []

@@ -39,45 +39,60 @@ class Ended:
 
 
 async def run_process(
-    argv: Sequence[str], environment: Mapping[str, str], folder: Path, output: KeptOutput, *, deadline: float
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    output: KeptOutput,
+    *,
+    deadline: float,
+    errors: KeptOutput | None = None,
 ) -> Ended:
-    """Run a program to its end. Raises OSError when it cannot be started; cancelled, it kills everything."""
+    """Run a program to its end; `errors` takes its stderr, `output` both where there is none.
+
+    Raises OSError when it cannot be started; cancelled, it kills everything."""
     mark = secrets.token_hex(8)
-    reading, writing = os.pipe()
+    kept = [output] if errors is None else [output, errors]
+    pipes = [os.pipe() for _ in kept]
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=writing,
-            stderr=writing,
+            stdout=pipes[0][1],
+            stderr=pipes[-1][1],
             cwd=folder,
             env={**environment, MARK: mark},
             start_new_session=True,
             preexec_fn=ends_with_this_process(),
         )
     except BaseException:
-        os.close(reading)
+        for reading, _ in pipes:
+            os.close(reading)
         raise
     finally:
-        os.close(writing)
+        for _, writing in pipes:
+            os.close(writing)
     notice, gone = min(NOTICE, deadline * 0.2), min(GONE, deadline * 0.1)
-    pump = asyncio.create_task(_pump(reading, output), name=f"output of {argv[0]}")
+    pumps = [
+        asyncio.create_task(_pump(reading, each), name=f"output of {argv[0]}")
+        for (reading, _), each in zip(pipes, kept, strict=True)
+    ]
     try:
         async with asyncio.timeout(deadline - notice - gone):
             await process.wait()
     except TimeoutError:
-        return await _cut_off(process, mark, output, notice, gone)
+        return await _cut_off(process, mark, kept[-1], notice, gone)
     except BaseException:
         _kill(process.pid, mark)
         raise
     else:
-        await asyncio.wait({pump}, timeout=LINGER)
-        if not pump.done():
-            output.notes.append("a process that it started still runs and holds its output, which is read no longer")
+        _, open_still = await asyncio.wait(pumps, timeout=LINGER)
+        if open_still:
+            kept[-1].notes.append("a process that it started still runs and holds its output, which is read no longer")
         return Ended(process.returncode)
     finally:
-        pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
         with contextlib.suppress(ProcessLookupError):
             if process.returncode is None:
                 process.kill()

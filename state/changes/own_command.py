@@ -76,7 +76,9 @@ class RunCommand(OwnEffect):
         if finding is Finding.UNKNOWN:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the reading command says neither: {answer}")
         if self._entry.read.changed:
-            facts["reading"] = [answer.code, answer.said]
+            if not answer.whole:
+                raise ReadFailure(Trouble.ERROR, f"{self.name}: the reading command says too much to be compared")
+            facts["reading"] = [answer.code, answer.said, answer.warned]
             return self._shown(facts, Diff(self.name, str(answer), "another output"), already=False)
         facts["reading"] = finding.value
         already = self.reached(done=finding is Finding.DONE)
@@ -97,13 +99,20 @@ class RunCommand(OwnEffect):
             return self.unread()
         answer = await self._target.read(self._reading, effect=self.effect, deadline=deadline)
         finding = self._exit_says(answer)
-        if (
-            self._entry.read.changed
-            and finding is Finding.DONE
-            and list(facts["reading"]) == [answer.code, answer.said]
-        ):
-            return ReadBack(Finding.NOT_DONE, (f"{self.name}: as before, {answer}",))
+        if self._entry.read.changed and finding is Finding.DONE:
+            return self._compared(answer, *facts["reading"])
         return ReadBack(finding, (f"{self.name}: {answer}",))
+
+    def _compared(self, answer: Exited, code: int, said: str, warned: str) -> ReadBack:
+        """Done by another stdout than before. What it says on stderr is no reading: with something new there, the
+        stdout may be another one because it could not look."""
+        if answer.warned not in ("", warned):
+            return ReadBack(Finding.UNKNOWN, (f"{self.name}: its stderr is new: {answer}",))
+        if not answer.whole:
+            return ReadBack(Finding.UNKNOWN, (f"{self.name}: it says too much to be compared",))
+        if (answer.code, answer.said) == (code, said):
+            return ReadBack(Finding.NOT_DONE, (f"{self.name}: as before, {answer}",))
+        return ReadBack(Finding.DONE, (f"{self.name}: {answer}",))
 
     def _exit_says(self, answer: Exited) -> Finding:
         read = self._entry.read

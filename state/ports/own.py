@@ -19,13 +19,17 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """How a command ended: its exit code and its output in one line, cleaned and bounded."""
+    """How a command ended: its exit code, and in one line each its stdout and its stderr, cleaned and bounded. `whole`:
+    nothing of stdout was left out."""
 
     code: int
     said: str
+    warned: str = ""
+    whole: bool = True
 
     def __str__(self) -> str:
-        return f"exit code {self.code}" + (f": {self.said}" if self.said else "")
+        told = f"exit code {self.code}" + (f": {self.said}" if self.said else "")
+        return f"{told} (stderr: {self.warned})" if self.warned else told
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,10 @@ OPEN = (StepState.PENDING, StepState.RUNNING, StepState.WAITING, StepState.UNKNO
 class StepRun:
     """One instance of a step. A retry makes a new instance; the old one keeps its evidence.
 
-    `passes` are a check's passes in a row. `finding` is the outcome of its effect as it was last read, None before:
-    by this instance, or by a retry that found it done and sent nothing. `sent` is false where it is certain that
-    nothing reached the target. `leaves` are the settings that its effect left. `output` is what its target said, as recorded; `heard` says it while
-    the effect is under way.
+    `passes` are a check's passes in a row. `finding` is the outcome of its effect as it was last read, None before: by
+    this instance, or by a retry that found it done and sent nothing. `sent` is false where it is certain that nothing
+    reached the target. `leaves` are the settings that its effect left. `output` is what its target said, as recorded;
+    `heard` says it while the effect is under way.
     `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading. `decided` is
     the entry that answered it or left it out: the first one counts. `choice` is that answer, of a condition pass, fail
     or unknown. `ruled`: a condition left it out, by an answer that was read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from state.journal.format import unseal_any
 from state.ports.outside import Outside
 from state.runs.events import EffectAnswered
 from tests.support.own_estate import own, run_command, script
-from tests.support.run_books import book
+from tests.support.run_books import book, until
 from tests.support.small_estate import ESTATE, Small
 
 SET = "open('state', 'w').write(sys.argv[1]); print('set to', sys.argv[1])"
@@ -152,6 +153,45 @@ async def test_done_by_another_output_than_before(tmp_path: Path) -> None:
         for name, state in (("nothing", "failed"), ("restart", "done")):
             run = (await lab.submit(await lab.preview(run_command(name)))).run
             assert await ended(lab, run) == state
+
+
+def changed(folder: Path, act: str, look: str) -> dict[str, Any]:
+    """A command `c` that is done when the stdout of its reading is another one."""
+    reading = {"argv": ["/bin/sh", "-c", look], "changed": True, "not_done": []}
+    return {"c": {"argv": ["/bin/sh", "-c", act], "risk": "B1", "quiet": "200ms", "settle": "50ms", "read": reading}}
+
+
+UNRESOLVED = "sudo: unable to resolve host app1: Temporary failure in name resolution"
+
+
+async def test_what_a_reading_says_on_stderr_is_no_other_output(tmp_path: Path) -> None:
+    """The command failed and did nothing; its reading prints a warning that it did not print before."""
+    look = f"echo 4711; [ ! -e noise ] || echo '{UNRESOLVED}' >&2"
+    async with own(tmp_path, commands=changed(tmp_path, "touch noise; exit 1", look)) as lab:
+        run = (await lab.submit(await lab.preview(run_command("c")))).run
+        step = lab.engine.history.runs[run].latest("change")
+        await until(lambda: step.state.value != "running", 60)
+        await asyncio.sleep(2)
+        assert (step.state.value, step.finding) == ("unknown", None)
+        (tmp_path / "noise").unlink()
+        assert await ended(lab, run) == "failed"
+        assert step.finding is Finding.NOT_DONE
+
+
+async def test_a_warning_that_was_there_before_hinders_no_reading(tmp_path: Path) -> None:
+    (tmp_path / "pid").write_text("1")
+    look = f"cat pid; echo '{UNRESOLVED}' >&2"
+    async with own(tmp_path, commands=changed(tmp_path, "printf 2 > pid", look)) as lab:
+        card = await lab.preview(run_command("c"))
+        assert card.diffs[0].before == f"exit code 0: 1 (stderr: {UNRESOLVED})"
+        run = (await lab.submit(card)).run
+        assert await ended(lab, run) == "done"
+
+
+async def test_an_output_that_is_longer_than_what_is_compared_refuses_the_plan(tmp_path: Path) -> None:
+    async with own(tmp_path, commands=changed(tmp_path, "true", "seq 1000")) as lab:
+        with pytest.raises(Refused, match="says too much to be compared"):
+            await lab.preview(run_command("c"))
 
 
 async def test_a_command_that_does_not_end_is_unknown_until_it_is_read_and_all_it_started_is_killed(

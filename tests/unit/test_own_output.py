@@ -75,6 +75,15 @@ async def test_a_hundred_megabytes_are_read_to_the_end_and_little_is_kept(tmp_pa
     assert sum(map(len, output.lines())) < 64_000
 
 
+async def test_stderr_is_kept_apart_where_it_is_asked_for(tmp_path: Path) -> None:
+    output, errors = kept(), kept()
+    code = "import sys; print('x' * 300_000); print('told', file=sys.stderr); print('y')"
+    run_apart = run_process([PYTHON, "-c", code], {}, tmp_path, output, deadline=60, errors=errors)
+    assert await run_apart == Ended(0)
+    assert (output.lines()[-1], errors.lines()) == ("y", ("told",))
+    assert (output.whole, errors.whole) == (False, True)
+
+
 async def test_what_holds_the_output_open_is_not_waited_for_and_is_said(tmp_path: Path) -> None:
     output = kept()
     code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
