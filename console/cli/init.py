@@ -24,7 +24,7 @@ ESTATE_FILE = "recovery.yaml"
 @click.command()
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
 @click.option("-o", "--output", default=".", metavar="DIR", help="Where recovery.yaml and runbooks/ are written.")
-@click.option("--name", default="", metavar="NAME", help="The estate's name; else that of this host.")
+@click.option("--name", default="", metavar="NAME", help="The estate's name; else that of DIR, else of this host.")
 @click.option("--ca", default="", metavar="FILE", help="Certificates to trust; the estate will name this file.")
 @click.option("--answer", "answers", multiple=True, metavar="KEY=VALUE", help="Answer a question beforehand.")
 @click.option("--yes", is_flag=True, help="Take every proposal; each is marked `proposed, confirm`.")
@@ -61,7 +61,7 @@ def init(addresses: tuple[str, ...], output: str, name: str, ca: str, within: fl
     given = _pairs(options.pop("answers"))
     manner = InitManner(**options)
     file = Path(output).expanduser() / ESTATE_FILE
-    named = name or estate_name()
+    named = name or estate_name(output)
     if not valid(named):
         raise click.BadParameter("letters, digits, dot, dash and underscore, at most 63", param_hint="--name")
     if file.exists() and not (manner.plan_only or manner.update):

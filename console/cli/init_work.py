@@ -81,9 +81,11 @@ def first_answers() -> Answers:
     return Answers(owners=(made_valid(account(), fallback="operator"),))
 
 
-def estate_name() -> str:
-    """A name for the estate: that of this host."""
-    return made_valid(socket.gethostname().partition(".")[0].lower(), fallback="estate")
+def estate_name(folder: str) -> str:
+    """A name for the estate: that of the folder it is written to where one is given, else that of this host."""
+    host = made_valid(socket.gethostname().partition(".")[0].lower(), fallback="estate")
+    given = Path(folder).expanduser()
+    return host if given == Path() else made_valid(given.resolve().name, fallback=host)
 
 
 def to_ask(found: Discovered, name: str, given: Mapping[str, str]) -> tuple[Answers, list[InitQuestion], Sequence[str]]:

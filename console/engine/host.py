@@ -11,11 +11,14 @@ import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
-from console.places import EnginePlace
+from adapters.journals.small_file import replace_file
+from console.places import EnginePlace, of_file
 from state.api.messages import API_VERSION
-from state.errors import ConfigError, Problem, Refused
+from state.errors import ConfigError, Problem, RecoveryError, Refused
 
 PR_SET_DUMPABLE = 4  # prctl(2)
+OWNER = "estate.path"
+"""The file in the state folder that names the estate file whose journal is there."""
 FILES = 8192
 """Files and connections this process may have open, if the host allows so many: sources and consoles use them."""
 
@@ -82,6 +85,37 @@ class EngineLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def claim_state(place: EnginePlace) -> None:
+    """The state folder belongs to this estate file from now on. Raises Refused while another file of the same name has
+    it: a journal is of one estate, and runs of another one would be continued here. OSError from the kernel."""
+    former = _owner(place.state / OWNER)
+    if former is not None and _is_another(former, place):
+        raise Refused(
+            "one estate per journal",
+            f"{place.journal} belongs to {former}, which also says `estate: {place.estate}`",
+            f"Give this one another name in {place.file}; or rename that file, when this one takes its place",
+        )
+    if former != place.file:
+        replace_file(place.state / OWNER, f"{json.dumps(str(place.file))}\n")
+
+
+def _owner(known: Path) -> Path | None:
+    try:
+        named = json.loads(known.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return Path(named) if isinstance(named, str) else None
+
+
+def _is_another(former: Path, place: EnginePlace) -> bool:
+    """Whether an estate file is there, is not the one of this place, and still has its name."""
+    assert place.file is not None
+    try:
+        return not former.samefile(place.file) and of_file(former, "").estate == place.estate
+    except (OSError, RecoveryError):
+        return False
 
 
 def write_index(place: EnginePlace, environment: str) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.engine.control import listens
-from console.engine.host import EngineLock, harden, make_private, write_index
+from console.engine.host import EngineLock, claim_state, harden, make_private, write_index
 from console.engine.log import log_to
 from console.engine.report import StartReport, notify_systemd, watched_by_systemd
 from console.places import EnginePlace, of_file
@@ -243,6 +243,7 @@ def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None
                 f"another process already listens in {place.runtime}",
                 "Attach with `recovery console`, or end it with `recovery engine stop`",
             )
+        claim_state(place)
         log_to(place.log)
         asyncio.run(serve(place, options, report))
     finally:

@@ -58,6 +58,17 @@ def test_it_writes_an_estate_that_check_accepts(
     assert "switch-database.yaml" not in names, "there is no database"
 
 
+def test_the_estate_has_the_name_of_its_folder(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(config, "-o", tmp_path / "eu shop!", "--plan-only") == 0
+    assert "\nestate: eu-shop" in capsys.readouterr().out
+    monkeypatch.setattr("socket.gethostname", lambda: "ops1.shop.example")
+    monkeypatch.chdir(tmp_path)
+    assert init(config, "--plan-only") == 0
+    assert "\nestate: ops1" in capsys.readouterr().out
+
+
 def test_what_is_there_is_never_replaced(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "shop"
     (out / "runbooks").mkdir(parents=True)
