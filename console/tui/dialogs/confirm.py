@@ -52,7 +52,7 @@ class ConfirmDialog(Dialog[str]):
     """Asks for a confirmation and sends it once it was typed. Subclasses show what is to be read before."""
 
     keys_: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "cancel, nothing is sent"), ("↑↓", "scroll"))
-    what = "the question"
+    what = "this card"
     """The name of what expires."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll(-1)", show=False),
