@@ -132,10 +132,12 @@ class EffectUnknown(RecoveryError):
     hint = "Read the target before you send anything again."
     exit_code = ExitCode.OUTCOME_UNKNOWN
 
-    def __init__(self, message: str, code: str = "no-answer") -> None:
+    def __init__(self, message: str, code: str = "no-answer", *, over: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.over = over
+        """Whether the target has finished with it: what it has not done by now it will not do."""
 
 
 class Refused(RecoveryError):

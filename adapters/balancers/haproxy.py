@@ -11,6 +11,7 @@ import re
 import shlex
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import Field, model_validator
 
@@ -77,12 +78,13 @@ OPTIONS = HaproxyOptions
 
 
 class HAProxy:
-    """One HAProxy process behind one socket; fulfils Balancer, CanSetWeight and CanSetState."""
+    """One HAProxy process behind one socket; fulfils Balancer, KnowsTheWay, CanSetWeight and CanSetState."""
 
     def __init__(self, name: str, socket: str, via: Tunnel | None = None) -> None:
         self.name = name
         self._api, self._via = RuntimeApi.of(socket), via
         self._intake = Intake()
+        self._pid = self._listener = 0
         self._reading, self._acting = asyncio.Lock(), asyncio.Lock()  # never more than two connections
 
     async def ask(self, *commands: str, deadline: float) -> bytes:
@@ -93,11 +95,24 @@ class HAProxy:
         try:
             place = await self._place(deadline)
             line, left = self._api.line(*commands), max(0.0, end - time.monotonic())
-            return await haproxy_socket.read(place, line, left, last=self._api.at_master)
+            return await haproxy_socket.read(place, line, left, last=self._api.at_master, heard=self._heard)
         except ReadFailure as failure:
             raise self._told(failure) from failure
         finally:
             self._reading.release()
+
+    @property
+    def direct(self) -> bool:
+        """Whether HAProxy itself, or the master that started it, listens where commands go: fulfils KnowsTheWay."""
+        pid = self._pid
+        return bool(pid) and self._via is None and self._listener in (pid, parent_of(pid))
+
+    def _heard(self, listener: int) -> None:
+        self._listener = listener
+
+    def _knows(self, info: dict[str, str]) -> dict[str, str]:
+        self._pid = int(info["Pid"]) if info["Pid"].isdigit() else 0
+        return info
 
     def _told(self, failure: ReadFailure) -> ReadFailure:
         """Behind a host, a socket that is not there looks like a connection that ends at once."""
@@ -120,7 +135,7 @@ class HAProxy:
 
     async def identify(self, *, deadline: float) -> Identity:
         """Host, version and process (pid and start). Raises ReadFailure."""
-        info = process_info(await self.ask("show info", deadline=deadline))
+        info = self._knows(process_info(await self.ask("show info", deadline=deadline)))
         return Identity(
             self.name,
             {
@@ -138,7 +153,7 @@ class HAProxy:
         second = answer.find(b"\n\n", first + 2)
         if first < 0 or second < 0:
             raise ReadFailure(Trouble.ERROR, "HAProxy answered fewer commands than were sent")
-        info = process_info(answer[:first])
+        info = self._knows(process_info(answer[:first]))
         await asyncio.sleep(0)  # a large answer was just assembled: let other tasks run
         states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
         servers = await self._intake.take(states, stats)
@@ -238,6 +253,14 @@ def process_info(answer: bytes) -> dict[str, str]:
     if not info["Start_time_sec"].isdigit():
         raise ReadFailure(Trouble.ERROR, "HAProxy does not report when it started")
     return info
+
+
+def parent_of(pid: int) -> int:
+    """The process that started another one of this machine; 0 when that is not known."""
+    try:
+        return int(Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _process(info: dict[str, str]) -> str:

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
+from collections.abc import Callable
 
+from adapters.net.late import forget_soon
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.units import time_limit
 
 MAX_ANSWER = 64 << 20
+CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 PROMPT = 2.0
 """Seconds within which a command must have its connection; later, nothing is sent."""
 SEVERITY = re.compile(rb"\[(?:[a-z]+|[0-7])\]: ?")
@@ -79,15 +84,20 @@ def _abort(connection: _Connection) -> None:
         connection.closed.cancel()
 
 
-async def read(address: Address, line: bytes, deadline: float, *, last: bool = False) -> bytes:
+async def read(
+    address: Address, line: bytes, deadline: float, *, last: bool = False, heard: Callable[[int], None] | None = None
+) -> bytes:
     """The answer to a query that changes nothing. Raises ReadFailure.
 
-    `last` says that no line follows, which the master's socket waits for before it closes.
+    `last` says that no line follows, which the master's socket waits for before it closes. `heard` is told the process
+    that listens at the other end of a Unix socket, as the kernel names it; 0 where it does not.
     """
     connection: _Connection | None = None
     try:
         async with asyncio.timeout(deadline):
             connection = await _connect(address)
+            if heard is not None:
+                heard(_listener(connection))
             try:
                 answer = await _answer(connection, line, last)
             finally:
@@ -120,6 +130,8 @@ async def act(address: Address, line: bytes, deadline: float, *, last: bool = Fa
     try:
         async with asyncio.timeout_at(soon):
             connection = await _connect(address)
+        if connection.transport is not None:
+            forget_soon(connection.transport)
         if loop.time() >= soon:  # this process was suspended: the connection came before the timer fired
             _abort(connection)
             raise TimeoutError
@@ -140,6 +152,15 @@ async def act(address: Address, line: bytes, deadline: float, *, last: bool = Fa
     if not answer.endswith(b"\n"):
         raise EffectUnknown("HAProxy closed the connection without a complete answer", "reset")
     return _message(answer).decode("utf-8", "replace").strip()
+
+
+def _listener(connection: _Connection) -> int:
+    """The process that listens at the other end of a Unix socket (unix(7), SO_PEERCRED)."""
+    peer: socket.socket | None = connection.transport.get_extra_info("socket") if connection.transport else None
+    if peer is None or peer.family != socket.AF_UNIX:
+        return 0
+    pid: int = CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[0]
+    return pid
 
 
 def _message(answer: bytes) -> bytes:

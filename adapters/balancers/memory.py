@@ -32,7 +32,9 @@ OPTIONS = MemoryOptions
 
 
 class MemoryBalancer:
-    """Fulfils Balancer, CanSetWeight and CanSetState on values of its own. Every server is up."""
+    """Fulfils Balancer, KnowsTheWay, CanSetWeight and CanSetState on values of its own. Every server is up."""
+
+    direct = True
 
     def __init__(self, name: str, backends: Mapping[str, Mapping[str, int]]) -> None:
         self.name = name

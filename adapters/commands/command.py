@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapters.commands.output import Concealed, KeptOutput
-from adapters.commands.process import Ended, run_process
+from adapters.commands.process import Ended, marked, run_process, title_of
 from adapters.net.ssh import SshConnection
 from adapters.secrets import Secret
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
@@ -33,6 +35,11 @@ class LocalPlace:
     async def facts(self, *, deadline: float) -> dict[str, str]:
         """Which machine it is."""
         return {"runs on": f"this machine ({platform.node()})", "as": str(os.geteuid())}
+
+    async def at_work(self, effect: str) -> Sequence[str]:
+        """The living processes of an effect, also of one that an earlier engine started."""
+        found = await asyncio.to_thread(marked, EFFECT, effect)
+        return [f"process {pid} ({title_of(pid)})" for pid in found]
 
     async def started(
         self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
@@ -58,11 +65,18 @@ class HostPlace:
         port = f":{host.port}" if host.port else ""
         return {"runs on": f"{self._connection.name} ({account}{host.address}{port})", "host key": proven}
 
+    async def at_work(self, effect: str) -> Sequence[str]:
+        """What runs there is not seen from here: only time tells."""
+        del effect
+        return ()
+
     async def started(
         self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
     ) -> Ended:
         """Run a command. Raises ReadFailure when there is no connection: then nothing was started."""
+        began = time.monotonic()
         await self._connection.connect(deadline=deadline)
+        deadline = max(1.0, deadline - (time.monotonic() - began))
         passed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         remote = list(argv)
         if self._connection.host.environment == "send":
@@ -96,6 +110,10 @@ class OwnCommand:
             facts["identity"] = answer.said
         return Identity(self.name, facts)
 
+    async def at_work(self, effect: str) -> Sequence[str]:
+        """Processes of an effect that live, as far as they can be seen from here."""
+        return await self._place.at_work(effect) if effect else ()
+
     async def run(self, argv: Sequence[str], output: Output, *, effect: str, deadline: float) -> Receipt:
         """Run it once. Raises EffectRefused when it was not started, EffectUnknown for everything but an expected exit
         code."""
@@ -108,14 +126,16 @@ class OwnCommand:
             raise EffectRefused(f"{argv[0]} cannot be started: {_reason(error)}", "not-started") from error
         if ended.code is None:
             there = "; what it started on the host may still run" if self._remote else ""
-            raise EffectUnknown(f"did not end within {deadline:g} s{there}", "timeout")
+            raise EffectUnknown(
+                f"did not end within {deadline:g} s{there}", "timeout", over=ended.gone and not self._remote
+            )
         if ended.code < 0:
-            raise EffectUnknown(f"ended by {_signal(-ended.code)}", "signal")
+            raise EffectUnknown(f"ended by {_signal(-ended.code)}", "signal", over=not self._remote)
         if self._remote and ended.code == SSH_ENDED:
             raise EffectUnknown(f"ssh ended with {SSH_ENDED}: the connection was lost, or the command says so", "ssh")
         said = str(Exited(ended.code, _last(output)))
         if ended.code not in self._expect:
-            raise EffectUnknown(said, f"exit-{ended.code}")
+            raise EffectUnknown(said, f"exit-{ended.code}", over=True)
         return Receipt(f"exit-{ended.code}", said)
 
     async def read(self, argv: Sequence[str], *, effect: str, deadline: float) -> Exited:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from adapters.commands.output import KeptOutput
 from adapters.net.child_process import ends_with_this_process
+from state.text import clean
 
 MARK = "RECOVERY_CALL"
 """The variable that marks a process and what it starts."""
@@ -32,10 +33,11 @@ CHUNK = 1 << 16
 @dataclass(frozen=True, slots=True)
 class Ended:
     """`code` is the exit code, negative for a signal, None when it was killed at its limit. `killed`: what it had
-    started and was killed with it."""
+    started and was killed with it. `gone`: none of it lives any more."""
 
     code: int | None
     killed: int = 0
+    gone: bool = True
 
 
 async def run_process(
@@ -111,18 +113,18 @@ async def _cut_off(
     killed = _kill(process.pid, mark)
     loop = asyncio.get_running_loop()
     until = loop.time() + gone
-    while (left := marked(mark)) and loop.time() < until:
+    while (left := marked(MARK, mark)) and loop.time() < until:
         for pid in left:
             _signal(pid)
         await asyncio.sleep(0.02)
     said = f"did not end in time: it was killed with {killed} processes" if killed else "was asked to end at its limit"
     output.notes.append(f"{said}; {len(left)} could not be killed" if left else said)
-    return Ended(None, killed)
+    return Ended(None, killed, gone=not left)
 
 
 def _kill(group: int, mark: str) -> int:
     """Kill a session and everything that carries the mark; how many processes that were."""
-    found = marked(mark)
+    found = marked(MARK, mark)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
     for pid in found:
@@ -135,14 +137,21 @@ def _signal(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def marked(mark: str) -> list[int]:
-    """The living processes with this mark in their environment, as far as this account may look."""
-    wanted, found = f"{MARK}={mark}".encode(), []
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if name.isdigit():
+def title_of(pid: int) -> str:
+    """A process in a word, cleaned: the name of its program."""
+    with contextlib.suppress(OSError):
+        return clean(Path("/proc", str(pid), "comm").read_text(errors="replace").strip(), 40)
+    return "ended"
+
+
+def marked(name: str, mark: str) -> list[int]:
+    """The living processes with this variable in their environment, as far as this account may look."""
+    wanted, found = f"{name}={mark}".encode(), []
+    for pid in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if pid.isdigit():
             with contextlib.suppress(OSError):
-                if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0") and _alive(name):
-                    found.append(int(name))
+                if wanted in Path("/proc", pid, "environ").read_bytes().split(b"\0") and _alive(pid):
+                    found.append(int(pid))
     return found
 
 

@@ -227,7 +227,7 @@ def judge(reply: Reply, candidate: str) -> Receipt:
         raise EffectRefused(message or "not allowed", f"denied-{status}")
     if status == 503:
         code = "failed-503" if message.lower().endswith("failed") else "status-unknown-503"
-        raise EffectUnknown(message or "no reason given", code)
+        raise EffectUnknown(message or "no reason given", code, over=code == "failed-503")
     raise EffectUnknown(f"answer {status}: {message}", f"answer-{status}")
 
 

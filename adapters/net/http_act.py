@@ -14,6 +14,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
+from adapters.net.late import forget_soon
 from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
 from adapters.net.tunnel import Tunnel, TunnelConnector
 from adapters.secrets import Secret
@@ -86,7 +87,9 @@ class HttpActor:
         ):
             reply = await whole(response, MAX_ANSWER)
         if 300 <= reply.status < 400:
-            raise EffectUnknown(f"{self.origin.netloc} answered {reply.status}, a redirect: not followed", "redirect")
+            raise EffectUnknown(
+                f"{self.origin.netloc} answered {reply.status}, a redirect: not followed", "redirect", over=True
+            )
         return reply
 
     def _connector(self, progress: _Progress) -> aiohttp.BaseConnector:
@@ -125,6 +128,8 @@ class _Prompt(aiohttp.BaseConnector):
         if asyncio.get_running_loop().time() >= self.progress.until:
             connection.close()
             raise TimeoutError
+        if connection.transport is not None:
+            forget_soon(connection.transport)
         self.progress.connected = True
         return connection
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.hands import switchover_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.sight import describe, look, world_of
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
+from state.changes.sight import at_work, describe, look, world_of
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, ReadFailure
 from state.estate.model import Estate, Name
@@ -46,6 +46,7 @@ class Switchover:
         self.title = f"Switch {args.database} over" + (f" to {args.to}" if args.to else "")
         self.verb = f"hand the leader role to {args.to or 'the best candidate'}"
         self.entry = estate.databases[args.database]
+        self._delivery, self._ttl = estate.policies.delivery, 0.0
         self._written: int | None = None
         self._led = ""
 
@@ -57,6 +58,13 @@ class Switchover:
         for setting in left:
             if setting.place == self.targets:
                 self._led = setting.value
+
+    @property
+    def late(self) -> Late:
+        """The leader carries it out in its next loop; one that has another name then refuses it (412)."""
+        return Late(
+            self._delivery, at_work(self._ttl), "Patroni: dynamic configuration, ttl; REST API, POST /switchover"
+        )
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier and leader, over the connection that will act."""
@@ -139,6 +147,7 @@ class Switchover:
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Which node accepts writes now, on which timeline, as the servers and the managers report."""
         sight = await look(self.database, deadline)
+        self._ttl = max(self._ttl, sight.ttl)
         old, wanted, timeline = facts["leader"], facts["candidate"], facts["timeline"] or 0
         evidence = tuple(describe(n, sight) for n in self.database.nodes)
         writable = sight.writable

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.hands import fault_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import NotFound
 from state.estate.model import Estate, Name
@@ -40,6 +40,7 @@ class SetFault:
     settle = 0.5
     quiet = 2.0
     timeout = 60.0
+    late = Late(0.0, 0.0, "laboratories only: the control socket carries out one request after the other")
 
     def __init__(self, spec: ChangeSpec, fault: str, seconds: float, injector: FaultInjector, *, on: bool) -> None:
         self.spec, self.fault, self.seconds, self.injector, self.on = spec, fault, seconds, injector, on

@@ -96,13 +96,31 @@ class ReadBack:
     leaves: tuple[Setting, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """How long a target may still carry out what was sent, where no answer says that it has finished with it.
+
+    `delivery` is the seconds in which the request may still lie on its way, `work` those in which the target may be at
+    it then; None is the limit of the step. `source` says where this is written. Until they are over, "not done" is not
+    believed. What comes later still amends the record (`effect.amended`).
+    """
+
+    delivery: float
+    work: float | None
+    source: str
+
+    def after(self, limit: float) -> float:
+        """Seconds after it was sent; `limit` is that of the step."""
+        return self.delivery + (limit if self.work is None else self.work)
+
+
 class Change(Protocol):
     """One effect, bound to its targets.
 
     `targets` are lease keys, `name` is what a B3 confirmation types, `verb` says what it does without the target's
     name. `settle` is the seconds before the second read;
-    `quiet` the seconds a reading of "not done" must be stable after an unanswered effect before it is accepted,
-    because some targets continue after the caller's timeout. `timeout` is the deadline of `apply`.
+    `quiet` the seconds a reading of "not done" must be stable before it is accepted; without an answer it is accepted
+    only when `late` is over as well. `timeout` is the deadline of `apply`.
     """
 
     spec: ChangeSpec
@@ -114,6 +132,9 @@ class Change(Protocol):
     settle: float
     quiet: float
     timeout: float
+
+    @property
+    def late(self) -> Late: ...
 
     async def identify(self, *, deadline: float) -> Identity: ...
     async def preview(self, *, deadline: float) -> Preview: ...

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import CardWarning, Diff, WarningKind
-from state.changes.model import ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.model import ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import UnsuitableArgument
 from state.estate.arguments import ArgSpec, UnfitValue, Value, valid_values
@@ -35,9 +35,15 @@ class OwnEffect:
     """
 
     def __init__(
-        self, spec: ChangeSpec, section: str, entry: OwnChange, undo: ChangeSpec | None, group: Sequence[str]
+        self,
+        spec: ChangeSpec,
+        section: str,
+        entry: OwnChange,
+        undo: ChangeSpec | None,
+        group: Sequence[str],
+        late: Late,
     ) -> None:
-        self.spec, self.undo = spec, undo
+        self.spec, self.undo, self.late = spec, undo, late
         self._section = section
         self.name = _named(section, spec)
         self.targets: tuple[str, ...] = tuple(f"{section}/{each}" for each in group)

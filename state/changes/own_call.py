@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from state.api.card import Diff
 from state.changes.hands import call_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.own import OwnArgs, OwnEffect, entry_of, related_names, values_for
 from state.errors import EffectUnknown, ReadFailure, Trouble, UnsuitableArgument
 from state.estate.arguments import UnfitValue, filled, filled_path
@@ -19,6 +19,8 @@ from state.ports.own import CallAnswer, CanCall
 from state.ports.target import Identity, Receipt
 
 KIND = "http.call"
+BETWEEN = (408, 502, 503, 504)
+"""Answers of a proxy that has none from the target, which may still be at it; so are those from 520 on."""
 
 
 class CallArgs(OwnArgs):
@@ -31,9 +33,16 @@ class SendCall(OwnEffect):
     """Send one request."""
 
     def __init__(
-        self, args: CallArgs, entry: HttpCallEntry, target: CanCall, undo: ChangeSpec | None, group: Sequence[str]
+        self,
+        args: CallArgs,
+        entry: HttpCallEntry,
+        target: CanCall,
+        undo: ChangeSpec | None,
+        group: Sequence[str],
+        delivery: float,
     ) -> None:
-        super().__init__(ChangeSpec(KIND, args.model_dump()), "http_calls", entry, undo, group)
+        late = Late(delivery, None, "the estate: timeout says how long the target may be at it")
+        super().__init__(ChangeSpec(KIND, args.model_dump()), "http_calls", entry, undo, group, late)
         self._entry, self._target = entry, target
         values = values_for(KIND, entry.params, args.args)
         try:
@@ -76,7 +85,8 @@ class SendCall(OwnEffect):
         """Send it once. An answer that was not expected proves nothing."""
         answer = await self._target.send(self._entry.method, self._path, self._body, effect=effect, deadline=deadline)
         if not self._entry.expect.answered(answer.status, answer.data):
-            raise EffectUnknown(f"{answer}, expected {self._entry.expect}", f"status-{answer.status}")
+            over = 400 <= answer.status < 520 and answer.status not in BETWEEN
+            raise EffectUnknown(f"{answer}, expected {self._entry.expect}", f"status-{answer.status}", over=over)
         return Receipt(f"status-{answer.status}", str(answer))
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
@@ -109,7 +119,8 @@ def build(args: CallArgs, estate: Estate, outside: Outside) -> SendCall:
         values = values_for(KIND, entry.params, args.args)
         undo = ChangeSpec(KIND, {"call": entry.undo.call, "args": filled(entry.undo.args, values)})
     undone_by = {name: each.undo.call for name, each in estate.http_calls.items() if each.undo is not None}
-    return SendCall(args, entry, outside.http_calls[args.call], undo, related_names(args.call, undone_by))
+    group = related_names(args.call, undone_by)
+    return SendCall(args, entry, outside.http_calls[args.call], undo, group, estate.policies.delivery)
 
 
 KINDS = (ChangeKind(KIND, "Send a call of the estate", CallArgs, Risk.B3, build, call_by_hand),)

@@ -8,12 +8,12 @@ from typing import Any
 
 from state.api.card import Diff
 from state.changes.hands import command_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.own import OwnArgs, OwnEffect, entry_of, related_names, values_for
 from state.errors import ReadFailure, Trouble, UnsuitableArgument
 from state.estate.arguments import UnfitValue, filled, filled_argv
 from state.estate.model import Estate, Name
-from state.estate.own import CommandEntry
+from state.estate.own import LOCAL, CommandEntry
 from state.ports.outside import Outside
 from state.ports.own import CanRunCommand, Exited, Output
 from state.ports.target import Identity, Receipt
@@ -38,8 +38,10 @@ class RunCommand(OwnEffect):
         target: CanRunCommand,
         undo: ChangeSpec | None,
         group: Sequence[str],
+        delivery: float,
     ) -> None:
-        super().__init__(ChangeSpec(KIND, args.model_dump()), "commands", entry, undo, group)
+        late = Late(0.0 if entry.on == LOCAL else delivery, None, "the estate: at its timeout a command is ended")
+        super().__init__(ChangeSpec(KIND, args.model_dump()), "commands", entry, undo, group, late)
         self._entry, self._target = entry, target
         self._output: Output | None = None
         values = values_for(KIND, entry.params, args.args)
@@ -94,14 +96,21 @@ class RunCommand(OwnEffect):
         return await self._target.run(self._argv, self._output, effect=effect, deadline=deadline)
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """What the reading command says; without one, nothing is proven."""
+        """What the reading command says; without one, nothing is proven. Not done only when nothing of it runs."""
         if self._entry.read is None:
             return self.unread()
+        at_work = await self._target.at_work(self.effect)  # first: what ends after this is seen by the reading
         answer = await self._target.read(self._reading, effect=self.effect, deadline=deadline)
-        finding = self._exit_says(answer)
-        if self._entry.read.changed and finding is Finding.DONE:
-            return self._compared(answer, *facts["reading"])
-        return ReadBack(finding, (f"{self.name}: {answer}",))
+        found = self._exit_says(answer)
+        read = ReadBack(found, (f"{self.name}: {answer}",))
+        if self._entry.read.changed and found is Finding.DONE:
+            read = self._compared(answer, *facts["reading"])
+        if read.finding is Finding.NOT_DONE and at_work:
+            return ReadBack(Finding.UNKNOWN, (*read.evidence, self._runs(at_work)))
+        return read
+
+    def _runs(self, processes: Sequence[str]) -> str:
+        return f"{self.name}: {', '.join(processes)} still runs and may do it; to have an outcome, wait or end it"
 
     def _compared(self, answer: Exited, code: int, said: str, warned: str) -> ReadBack:
         """Done by another stdout than before. What it says on stderr is no reading: with something new there, the
@@ -130,7 +139,8 @@ def build(args: CommandArgs, estate: Estate, outside: Outside) -> RunCommand:
         values = values_for(KIND, entry.params, args.args)
         undo = ChangeSpec(KIND, {"command": entry.undo.command, "args": filled(entry.undo.args, values)})
     undone_by = {name: each.undo.command for name, each in estate.commands.items() if each.undo is not None}
-    return RunCommand(args, entry, outside.commands[args.command], undo, related_names(args.command, undone_by))
+    group = related_names(args.command, undone_by)
+    return RunCommand(args, entry, outside.commands[args.command], undo, group, estate.policies.delivery)
 
 
 KINDS = (ChangeKind(KIND, "Run a command of the estate", CommandArgs, Risk.B3, build, command_by_hand),)

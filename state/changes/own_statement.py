@@ -7,7 +7,7 @@ from typing import Any
 
 from state.api.card import Diff
 from state.changes.hands import statement_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.own import OwnArgs, OwnEffect, entry_of, related_names, values_for
 from state.estate.arguments import filled
 from state.estate.model import Estate, Name
@@ -21,6 +21,8 @@ KIND = "sql.call"
 RECORDED = {True: Finding.DONE, False: Finding.NOT_DONE, None: Finding.UNKNOWN}
 SAID = {True: "its effect is recorded", False: "its effect is not recorded", None: "its transaction is still open"}
 LONGEST_VERB = 200
+LOCKED = Late(0.0, 0.0, "PostgreSQL: a transaction keeps its advisory lock until it has ended")
+"""It holds the lock of its effect from its first statement on; "not recorded" is said only when that is free."""
 
 
 class StatementArgs(OwnArgs):
@@ -41,7 +43,7 @@ class RunStatement(OwnEffect):
         undo: ChangeSpec | None,
         group: Sequence[str],
     ) -> None:
-        super().__init__(ChangeSpec(KIND, args.model_dump()), "sql_calls", entry, undo, group)
+        super().__init__(ChangeSpec(KIND, args.model_dump()), "sql_calls", entry, undo, group, LOCKED)
         self._entry, self._target, self._cluster = entry, target, cluster
         values = values_for(KIND, entry.params, args.args)
         self._values = tuple(filled(each, values) for each in entry.values)

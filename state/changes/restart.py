@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.hands import restart_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.sight import Sight, describe, look, world_of
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
+from state.changes.sight import Sight, at_work, describe, look, world_of
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate, Name
@@ -50,6 +50,7 @@ class Restart:
         self.title = f"Restart PostgreSQL of {self.name}"
         self.verb = f"restart PostgreSQL of {args.node}"
         self.entry = estate.databases[args.database]
+        self._delivery, self._ttl = estate.policies.delivery, 0.0
         self._led = ""
 
     def follow(self, left: Sequence[Setting]) -> None:
@@ -57,6 +58,11 @@ class Restart:
         for setting in left:
             if setting.place == self.targets and setting.name == "leader":
                 self._led = setting.value
+
+    @property
+    def late(self) -> Late:
+        """The node carries it out at once, after a checkpoint; as a primary it refuses it."""
+        return Late(self._delivery, at_work(self._ttl), "Patroni: dynamic configuration, ttl; REST API, POST /restart")
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier, leader and each node's server process."""
@@ -127,6 +133,7 @@ class Restart:
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Since when its own server runs, and whether it streams as a standby."""
         sight = await look(self.database, deadline)
+        self._ttl = max(self._ttl, sight.ttl)
         server = sight.servers.get(self.node)
         evidence = (f"{describe(self.node, sight)}, {_since(server)}",)
         if server is None or facts["started"] is None:

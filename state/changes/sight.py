@@ -12,6 +12,11 @@ from state.world.observed import Observed
 from state.world.readings import PatroniReading, PostgresReading, Reading
 from state.world.world import World
 
+DEFAULT_TTL = 30.0
+"""Patroni's `ttl` where none was read: a loop with all its tries is shorter (ttl >= loop_wait + 2 * retry_timeout)."""
+CHECKPOINT = 30.0
+"""Seconds for the checkpoint before a server is stopped: meanwhile nothing else shows that it is about to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -29,6 +34,16 @@ class Sight:
     def leaders(self) -> tuple[str, ...]:
         """Nodes whose manager says they lead."""
         return tuple(n for n, m in self.members.items() if m is not None and m.role in ("primary", "leader"))
+
+    @property
+    def ttl(self) -> float:
+        """The longest `ttl` that a manager has; 0 when none says it."""
+        return max((m.ttl or 0.0 for m in self.members.values() if m is not None), default=0.0)
+
+
+def at_work(ttl: float) -> float:
+    """Seconds a manager may be at a request before its servers show it."""
+    return max(ttl, DEFAULT_TTL) + CHECKPOINT
 
 
 async def look(database: Database, deadline: float) -> Sight:

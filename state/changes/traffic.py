@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import Diff, Rule
 from state.changes.hands import flip_by_hand, weight_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.model import Estate, Name
-from state.ports.balancer import Balancer, CanSetWeight, ServerState
+from state.ports.balancer import Balancer, CanSetWeight, KnowsTheWay, ServerState
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
@@ -86,6 +86,7 @@ class BackendChange:
 
     def __init__(self, spec: ChangeSpec, args: BackendArgs, estate: Estate, balancer: Balancer) -> None:
         self.spec = spec
+        self._delivery = estate.policies.delivery
         self.balancer = balancer
         self.backend = args.backend
         self.service, self.floor = floor_of(estate, args.balancer, args.backend)
@@ -94,6 +95,12 @@ class BackendChange:
         self.targets: tuple[str, ...] = (self.name,)
         self.title = self.verb = ""
         self._before: dict[str, ServerEffect] = {}
+
+    @property
+    def late(self) -> Late:
+        """A command takes effect while it is read, and one that came later is answered after it."""
+        direct = isinstance(self.balancer, KnowsTheWay) and self.balancer.direct
+        return Late(0.0 if direct else self._delivery, 0.0, "HAProxy management guide 9.3")
 
     def follow(self, left: Sequence[Setting]) -> None:
         """Preview as if earlier changes of the same plan had set these; fulfils CanFollow."""
@@ -255,7 +262,7 @@ class Flip(BackendChange):
         await balancer.set_weight(self.backend, self.to, int(facts["weight"]), deadline=deadline)
         if not self.one(await self.servers(deadline), self.to).serving:
             raise EffectUnknown(
-                f"{self.name}/{self.to} has its weight but does not serve; the others keep their weights"
+                f"{self.name}/{self.to} has its weight but does not serve; the others keep their weights", over=True
             )
         receipt = Receipt("silent", "no other server has a weight")
         for server in await self.servers(deadline):
@@ -264,7 +271,7 @@ class Flip(BackendChange):
                     receipt = await balancer.set_weight(self.backend, server.name, 0, deadline=deadline)
                 except EffectRefused as error:  # this one was refused, the earlier ones were not
                     message = f"{self.to} has its weight, {server.name} was not set to 0: {error.message}"
-                    raise EffectUnknown(message, "half-way") from error
+                    raise EffectUnknown(message, "half-way", over=True) from error
         return receipt
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:

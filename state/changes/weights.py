@@ -70,7 +70,9 @@ class SetWeights(BackendChange):
             except EffectRefused as error:
                 if not sent:
                     raise
-                raise EffectUnknown(f"{sent} was set, {name} was not: {error.message}", "half-way") from error
+                raise EffectUnknown(
+                    f"{sent} was set, {name} was not: {error.message}", "half-way", over=True
+                ) from error
             sent = name
         return receipt
 

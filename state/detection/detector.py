@@ -22,7 +22,7 @@ from state.health import Health
 from state.journal.events import Body, Event, Observation, Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
-from state.runs.events import EffectEnded, EffectIntended, StepEnded
+from state.runs.events import EffectAmended, EffectEnded, EffectIntended, StepEnded
 from state.verdicts.drift import Difference, SettingKey, difference, drifts, key_of
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
@@ -133,6 +133,10 @@ class Detector:
         self._under_way.pop(body.effect, None)
         if body.finding is Finding.NOT_DONE:
             return  # it left nothing of its own
+        self._expect(body.leaves, recorded)
+
+    @_take.register
+    def _(self, body: EffectAmended, recorded: Recorded) -> None:
         self._expect(body.leaves, recorded)
 
     @_take.register
@@ -299,6 +303,7 @@ DETECTOR = Projection(
         SplitBrainCleared,
         EffectIntended,
         EffectEnded,
+        EffectAmended,
         StepEnded,
         DriftDetected,
     ),

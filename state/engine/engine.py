@@ -39,6 +39,7 @@ from state.planning.planner import Planner
 from state.planning.submissions import Submissions
 from state.policy.authority import ACTING, require_role
 from state.ports.outside import Outside
+from state.runs.amending import Amending
 from state.runs.control import RunControls
 from state.runs.effects import Effects
 from state.runs.executor import Executor
@@ -106,6 +107,7 @@ class Engine:
         self.executor.undoer = self.plans
         self._stops = Stops(self.history, self.journal, self.executor, self._actor)
         self.controls = RunControls(self.history, self.journal, self.executor, self._stops)
+        self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
         self.attached = Attached(clock, self._move)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._keeper = Keeper(store, self.journal, note=self._note, checked=self._topics.checked, moved=self._move)
@@ -137,7 +139,7 @@ class Engine:
         await self._stops.recall()
         await self.plans.tell_not_undone()
         self._poller.start()
-        lasting = (self._tick(), self._keeper.beat(), self._keeper.watch(), self._reload.watch())
+        lasting = (self.amending.watch(), self._tick(), self._keeper.beat(), self._keeper.watch(), self._reload.watch())
         self._tasks = [asyncio.create_task(each) for each in lasting]
         for run in self.history.open():
             self.executor.start(run, restarted=True)

@@ -256,10 +256,12 @@ class ConfirmPolicy(Entry):
 
 
 class Policies(Entry):
-    """Rules of this estate."""
+    """Rules of this estate. `delivery` is how long a request may lie between the engine and a target, in a proxy or in
+    the network, and still be delivered: until then "not done" is not believed where no answer came."""
 
     confirm: ConfirmPolicy = ConfirmPolicy()
     second_person: tuple[Literal["B2", "B3"], ...] = ()
+    delivery: Seconds = 60.0
 
 
 class Estate(Entry):

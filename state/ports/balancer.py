@@ -22,6 +22,15 @@ class Balancer(Protocol):
 
 
 @runtime_checkable
+class KnowsTheWay(Protocol):
+    """Knows whether something between here and the balancer could hold a command back and deliver it later."""
+
+    @property
+    def direct(self) -> bool:
+        """Nothing could, proven by what answered last."""
+
+
+@runtime_checkable
 class CanSetWeight(Protocol):
     """Sets an absolute weight, 0 to 256."""
 

@@ -92,5 +92,8 @@ class CanRunCommand(Protocol):
         """Run it once. Raises EffectRefused when it was not started, EffectUnknown for an unexpected exit code and
         when it did not end within the deadline."""
 
+    async def at_work(self, effect: str) -> Sequence[str]:
+        """Processes of an effect that live, as far as they can be seen from here."""
+
     async def read(self, argv: Sequence[str], *, effect: str, deadline: float) -> Exited:
         """Run a command that only reads. Raises ReadFailure when it did not end by itself."""

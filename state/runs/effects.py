@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -33,6 +34,9 @@ LATE = 0.25
 
 PREVIEW_AGE = 5.0
 """The greatest age in seconds of the readings before an effect when the effect is sent."""
+
+CLOCKS_AGREE = 2.0
+"""Seconds by which the age of an intent may differ by the monotonic and by the wall clock."""
 
 INTERRUPTED, UNREADABLE = "interrupted", "unreadable"
 """The codes of an effect whose answer was not received because the engine ended, and of a target that could not be read
@@ -64,6 +68,35 @@ class Answered(Enum):
     UNKNOWN = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What became of sending: the receipt, whether it proves nothing, and whether the target may still be at it."""
+
+    receipt: Receipt
+    unknown: bool = False
+    open: bool = False
+
+    @property
+    def proves(self) -> Answered:
+        """What the answer proves."""
+        if not self.receipt.changed:
+            return Answered.NOTHING_SENT
+        return Answered.UNKNOWN if self.unknown else Answered.WELL
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An effect whose outcome is read: how long "not done" must hold, what the answer proves, and when it can have
+    been sent at the latest, None when the target has finished with it."""
+
+    change: Change
+    facts: Mapping[str, Any]
+    quiet: float
+    started: float
+    answer: Answered
+    sent: float | None
+
+
 class Effects:
     """Performs and reconciles the change steps of runs."""
 
@@ -72,6 +105,7 @@ class Effects:
         self._journal = journal
         self._clock = clock
         self._reach = reach
+        self._born = clock.mono()
 
     def targets(self, step: StepRun) -> set[str]:
         """What a step changes; nothing unless it is a change."""
@@ -139,69 +173,87 @@ class Effects:
             return
         await self._record(run, step, intent)
         self._reach("after_intent")
+        sent: float | None = None
         if self._clock.mono() - read_at > PREVIEW_AGE:  # this process was suspended meanwhile
-            receipt, unknown = (
-                Receipt("held", f"not sent: its readings are over {PREVIEW_AGE:g} s old", changed=False),
-                False,
-            )
+            reply = _held(f"its readings are over {PREVIEW_AGE:g} s old")
         elif run.stopping or step.state is StepState.SKIPPED:  # while the intent was written
-            why = "stopped" if run.stopping else "skipped"
-            receipt, unknown = Receipt("held", f"not sent: {why}", changed=False), False
+            reply = _held("stopped" if run.stopping else "skipped")
         else:
             step.heard = change.heard if isinstance(change, Speaks) else None
-            named, limit = run.reference(step), step.step.timeout or change.timeout
-            receipt, unknown = await self._apply(change, preview, named, limit)
+            sent = self._clock.mono()
+            reply = await self._apply(change, preview, run.reference(step), _limit(step, change))
         self._reach("after_effect")
-        output = step.heard() if step.heard is not None else ()
-        await self._record(run, step, EffectAnswered(receipt.code, receipt.message, unknown, output, receipt.changed))
+        output, sent = step.heard() if step.heard is not None else (), sent if reply.open else None
+        receipt, until = reply.receipt, self._until(step, change, sent)
+        answered = EffectAnswered(receipt.code, receipt.message, reply.unknown, output, receipt.changed, until)
+        await self._record(run, step, answered)
         self._reach("after_receipt")
         quiet = change.quiet if receipt.changed else min(change.quiet, 1.0)
-        answer = Answered.NOTHING_SENT if not receipt.changed else Answered.UNKNOWN if unknown else Answered.WELL
-        await self._conclude(run, step, change, preview.facts, quiet=quiet, started=started, answer=answer)
+        trial = Trial(change, preview.facts, quiet, started, reply.proves, sent)
+        await self._conclude(run, step, trial)
 
-    async def _apply(self, change: Change, preview: Preview, effect: str, deadline: float) -> tuple[Receipt, bool]:
+    def _until(self, step: StepRun, change: Change, sent: float | None) -> float | None:
+        """By the wall clock, until when what was sent may be carried out; None when it is over."""
+        if sent is None:
+            return None
+        left = sent + change.late.after(_limit(step, change)) - self._clock.mono()
+        return self._clock.wall() + left if left > 0 else None
+
+    async def _apply(self, change: Change, preview: Preview, effect: str, deadline: float) -> Sending:
         """Send once. The deadline is the author's; an adapter that does not keep it is cut off soon afterwards."""
         try:
             async with asyncio.timeout(deadline + LATE):
-                return await change.apply(preview.facts, effect=effect, deadline=deadline), False
+                return Sending(await change.apply(preview.facts, effect=effect, deadline=deadline))
         except EffectRefused as error:
-            return Receipt(error.code, f"refused: {error.message}", changed=False), False
+            return Sending(Receipt(error.code, f"refused: {error.message}", changed=False))
         except EffectUnknown as error:
-            return Receipt(error.code, f"no reliable answer: {error.message}"), True
+            receipt = Receipt(error.code, f"no reliable answer: {error.message}")
+            return Sending(receipt, unknown=True, open=not error.over)
         except (TimeoutError, ReadFailure, NotFound) as error:
-            return Receipt("no-answer", f"no reliable answer: {error or 'deadline passed'}"), True
+            receipt = Receipt("no-answer", f"no reliable answer: {error or 'deadline passed'}")
+            return Sending(receipt, unknown=True, open=True)
 
     async def reconcile(self, run: Run, step: StepRun) -> None:
         """Classify an effect that was intended before a crash, by reading; nothing is sent."""
         intent = step.intent
         assert intent is not None, "only a step with an intent is in doubt"
+        sent = self._sent_before(step)
         if step.answered != INTERRUPTED:  # recorded once, even when reading has to start again
-            answer = EffectAnswered(INTERRUPTED, "interrupted; reading the target", unknown=True)
+            until: float | None = None
+            with suppress(NotFound):  # then it is recorded first, and raised below
+                until = self._until(step, self._build(intent.change), sent)
+            answer = EffectAnswered(INTERRUPTED, "interrupted; reading the target", unknown=True, until=until)
             await self._record(run, step, answer)
         change, now = self._build(intent.change), self._clock.mono()
-        await self._conclude(run, step, change, intent.facts, quiet=change.quiet, started=now, answer=Answered.UNKNOWN)
+        await self._conclude(run, step, Trial(change, intent.facts, change.quiet, now, Answered.UNKNOWN, sent))
 
-    async def _conclude(
-        self,
-        run: Run,
-        step: StepRun,
-        change: Change,
-        facts: Mapping[str, Any],
-        *,
-        quiet: float,
-        started: float,
-        answer: Answered,
-    ) -> None:
+    def _sent_before(self, step: StepRun) -> float:
+        """The latest monotonic instant at which an effect can have been sent of which only the intent is known.
+
+        It is sent soon after its intent or not at all, and no later than its engine lived. Where the two clocks do not
+        agree on the age of the intent, as after a reboot of the machine, now counts.
+        """
+        now, intended = self._clock.mono(), step.intended
+        if intended is None:
+            return now
+        age = now - intended.mono
+        if age < 0 or abs(self._clock.wall() - intended.at - age) > CLOCKS_AGREE:
+            return now
+        sent = intended.mono + PREVIEW_AGE
+        return min(sent, now if intended.mono >= self._born else self._born)
+
+    async def _conclude(self, run: Run, step: StepRun, trial: Trial) -> None:
+        change, answer = trial.change, trial.answer
         if isinstance(change, OfEffect):
             change.effect = run.reference(step)
-        found = await self._settle(run, step, change, facts, quiet)
+        found = await self._settle(run, step, trial)
         if found.finding is Finding.NOT_VERIFIED and answer is Answered.NOTHING_SENT:
             found = replace(found, finding=Finding.NOT_DONE)
         self._reach("before_outcome")
         state, message = STATES[found.finding], _outcome_message(found, step)
         if found.finding is Finding.NOT_VERIFIED and answer is Answered.UNKNOWN:
             state, message = StepState.FAILED, f"outcome unknown, and nothing can be read: {step.message}"
-        seconds = round(self._clock.mono() - started, 3)
+        seconds = round(self._clock.mono() - trial.started, 3)
         evidence = _shortened(found.evidence)
         outcome = EffectEnded(
             step.effect, state, found.finding, evidence, found.figures, seconds, message, found.leaves
@@ -210,29 +262,30 @@ class Effects:
         self._reach("after_outcome")
         await self._end(run, step, state, message, found.evidence)
 
-    async def _settle(
-        self, run: Run, step: StepRun, change: Change, facts: Mapping[str, Any], quiet: float
-    ) -> ReadBack:
-        """Read until one finding has been stable: done for `settle`, anything else for `quiet` seconds."""
+    async def _settle(self, run: Run, step: StepRun, trial: Trial) -> ReadBack:
+        """Read until one finding has been stable: done for `settle`, anything else for `quiet` seconds, and no longer
+        than the target may still be at it."""
+        change, limit = trial.change, _limit(step, trial.change)
         since, last, pause, doubted = self._clock.mono(), Finding.UNKNOWN, 0.1, step.state is StepState.UNKNOWN
         while True:
-            found = await self._read_back(change, facts)
+            found = await self._read_back(change, trial.facts)
+            step.evidence = _shortened(found.evidence)  # shown while it is in doubt
             now = self._clock.mono()
+            over = trial.sent is None or now >= trial.sent + change.late.after(limit)
             if found.finding is not last:
                 since, last, pause = now, found.finding, 0.1
             self._reach("during_read_back")
-            hold = change.settle if found.finding is Finding.DONE else max(quiet, change.settle)
-            if found.finding is Finding.NOT_VERIFIED:
-                return found
-            if found.finding is not Finding.UNKNOWN and now - since >= hold:
+            done, readable = found.finding is Finding.DONE, found.finding is not Finding.NOT_VERIFIED
+            hold = change.settle if done else max(trial.quiet, change.settle) if readable else 0.0
+            if found.finding is not Finding.UNKNOWN and now - since >= hold and (done or over):
                 return found
             if found.finding is Finding.UNKNOWN and now - since > 2.0 and not doubted:
                 doubted = True
                 message = "; ".join(found.evidence) or "the target cannot be read"
                 await self._record(run, step, EffectAnswered(UNREADABLE, message, unknown=True))
-            left = hold - (now - since) if found.finding is not Finding.UNKNOWN else pause
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.5, 2.0 if found.finding is Finding.UNKNOWN else 0.5)
+            left = hold - (now - since)
+            await asyncio.sleep(min(pause, left) if left > 0 and found.finding is not Finding.UNKNOWN else pause)
+            pause = min(pause * 1.5, 2.0 if found.finding is Finding.UNKNOWN or left <= 0 else 0.5)
 
     async def _read_back(self, change: Change, facts: Mapping[str, Any]) -> ReadBack:
         try:
@@ -258,6 +311,15 @@ class Effects:
     async def _record(self, run: Run, step: StepRun, body: Body) -> None:
         """An entry in the name of the person who confirmed the run."""
         await self._journal.append(Event(body, run.actor, run=run.id, step=step.key))
+
+
+def _limit(step: StepRun, change: Change) -> float:
+    """The deadline of a change: its runbook's, else its own."""
+    return step.step.timeout or change.timeout
+
+
+def _held(why: str) -> Sending:
+    return Sending(Receipt("held", f"not sent: {why}", changed=False))
 
 
 def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:

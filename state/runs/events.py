@@ -11,6 +11,7 @@ from state.changes.model import ChangeSpec, Finding
 from state.journal.events import WORDS, Body, Said, event
 from state.ports.target import Setting
 from state.runs.steps import PlannedStep
+from state.units import utc
 
 
 @event("run.started", starts=True)
@@ -153,18 +154,21 @@ class EffectIntended(Body):
 @dataclass(frozen=True, slots=True)
 class EffectAnswered(Body):
     """What the target answered; `unknown` when the answer proves nothing. `output` is what it said meanwhile, `sent` is
-    false where it is certain that nothing reached it."""
+    false where it is certain that nothing reached it. `until` is when it can no longer be carried out, by the wall
+    clock; None when it is over."""
 
     code: str
     message: str = field(metadata=WORDS)
     unknown: bool = False
     output: tuple[str, ...] = ()
     sent: bool = True
+    until: float | None = None
 
     @property
     def line(self) -> str:
-        """Code and answer."""
-        return f"{self.code}: {self.message}" if self.message else self.code
+        """Code and answer, and until when it may still be carried out."""
+        said = f"{self.code}: {self.message}" if self.message else self.code
+        return said if self.until is None else f"{said}; it may be carried out until {utc(self.until)}"
 
 
 @event("effect.ended")
@@ -185,6 +189,26 @@ class EffectEnded(Body):
     def line(self) -> str:
         """State, duration and evidence."""
         return f"{self.state.value} after {self.seconds:.1f} s: {'; '.join(self.evidence)}"
+
+
+@event("effect.amended")
+@dataclass(frozen=True, slots=True)
+class EffectAmended(Body):
+    """What is read of an effect after its outcome was recorded: it came late, or somebody else did the same since.
+    `former` is the finding that was recorded."""
+
+    effect: str
+    former: Finding
+    state: StepState
+    finding: Finding
+    evidence: tuple[str, ...]
+    message: str = field(metadata=WORDS)
+    leaves: tuple[Setting, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """What it was and what is read now."""
+        return f"{self.message}: {'; '.join(self.evidence)}"
 
 
 @event("decision.asked")

@@ -21,6 +21,7 @@ from state.runs.events import (
     ConditionAnswered,
     DecisionAsked,
     DecisionMade,
+    EffectAmended,
     EffectAnswered,
     EffectEnded,
     EffectIntended,
@@ -180,13 +181,14 @@ def _step_started(history: RunHistory, recorded: Recorded, body: StepStarted) ->
 
 def _intended(history: RunHistory, recorded: Recorded, body: EffectIntended) -> None:
     step = history.instance(recorded)
-    step.intent = body
+    step.intent, step.intended = body, recorded.instant
     step.effect = body.effect
 
 
 def _answered(history: RunHistory, recorded: Recorded, body: EffectAnswered) -> None:
     step = history.instance(recorded)
-    step.answered, step.sent = body.code, body.sent
+    step.answered, step.sent, step.unanswered = body.code, body.sent, body.unknown
+    step.until = step.until if body.until is None else body.until
     step.output = body.output or step.output
     if step.state is not StepState.SKIPPED:
         step.message = body.message
@@ -195,7 +197,7 @@ def _answered(history: RunHistory, recorded: Recorded, body: EffectAnswered) -> 
 
 def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None:
     step = history.instance(recorded)
-    step.finding = body.finding
+    step.finding, step.outcome = body.finding, recorded.instant
     step.evidence = body.evidence
     step.figures, step.leaves = body.figures, body.leaves
     if step.state is not StepState.SKIPPED:
@@ -203,6 +205,17 @@ def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None
         step.message = body.message
     if body.state is StepState.DONE:
         history.durations.setdefault(step.step.what, []).append(body.seconds)
+
+
+def _amended(history: RunHistory, recorded: Recorded, body: EffectAmended) -> None:
+    run, step = history.runs[recorded.event.run], history.instance(recorded)
+    step.amended, step.finding, step.evidence = body.former, body.finding, body.evidence
+    step.leaves = body.leaves or step.leaves
+    step.message = body.message
+    if step.state is not StepState.SKIPPED:
+        step.state = body.state
+    if run.ended:
+        run.message = f"{run.message}; amended: {step.step.title}: {body.message}"
 
 
 def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> None:
@@ -283,6 +296,7 @@ REDUCERS: Mapping[type[Body], Reducer] = {
     EffectIntended: _intended,
     EffectAnswered: _answered,
     EffectEnded: _outcome,
+    EffectAmended: _amended,
     StepEnded: _step_ended,
     StepSkipped: _skipped,
     StepRetried: _retried,

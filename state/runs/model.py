@@ -38,6 +38,8 @@ class StepRun:
     this instance, or by a retry that found it done and sent nothing. `sent` is false where it is certain that nothing
     reached the target. `leaves` are the settings that its effect left. `output` is what its target said, as recorded;
     `heard` says it while the effect is under way.
+    `intended` is when its intent was recorded, `outcome` when its outcome was; `unanswered`: no answer told what became
+    of it, and until the wall time `until` it may be carried out. `amended` is the finding that a later one corrected.
     `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading. `decided` is
     the entry that answered it or left it out: the first one counts. `choice` is that answer, of a condition pass, fail
     or unknown. `ruled`: a condition left it out, by an answer that was read.
@@ -57,6 +59,11 @@ class StepRun:
     effect: str = ""
     intent: EffectIntended | None = None
     sent: bool = True
+    intended: Instant | None = None
+    until: float | None = None
+    unanswered: bool = False
+    outcome: Instant | None = None
+    amended: Finding | None = None
     finding: Finding | None = None
     answered: str = ""
     choice: str = ""

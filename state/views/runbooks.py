@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.api.run_states import UndoState
+from state.api.run_states import StepState, UndoState
 from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.runs.offers import offers
 from state.text import paragraphs
+from state.units import utc
 from state.views.context import Contribution, ViewContext
 from state.views.waiting import waiting_runs
 
@@ -100,7 +101,7 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         seconds=step.seconds,
         started_mono=step.started_mono,
         timeout=planned.timeout,
-        message=step.message,
+        message=_said(step),
         evidence=step.evidence,
         effect=effect,
         figures={k: float(v) for k, v in step.figures.items() if isinstance(v, int | float)},
@@ -113,6 +114,13 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         if_it_fails=() if run.ended else paragraphs(planned.if_it_fails),
         output=step.said,
     )
+
+
+def _said(step: StepRun) -> str:
+    """What is said of a step; of an effect in doubt also when "not done" can be believed."""
+    if step.state is not StepState.UNKNOWN or step.until is None:
+        return step.message
+    return f"{step.message}; it may be carried out until {utc(step.until)}: no retry before"
 
 
 def _with_last(row: RunbookRow, history: RunHistory) -> RunbookRow:

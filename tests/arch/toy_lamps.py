@@ -23,7 +23,7 @@ from console.tui.widgets.table import LineTable
 from state.api.requests import PlanChange
 from state.api.topics import Topic
 from state.capabilities import Capability
-from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Preview, ReadBack, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Diff, Finding, Late, Preview, ReadBack, Risk
 from state.health import Health
 from state.journal.events import WORDS, Body, Event, Recorded, event
 from state.journal.projection import FoldSetting, Projection
@@ -84,6 +84,7 @@ class LampArgs(BaseModel):
 
 class LightLamp:
     risk, settle, quiet, timeout, verb = Risk.B1, 0.05, 0.1, 1.0, "light"
+    late = Late(0.0, 0.0, "a switch has no way to go")
 
     def __init__(self, args: LampArgs) -> None:
         self.lamp, self.spec = args.lamp, ChangeSpec("lamp.light", args.model_dump())

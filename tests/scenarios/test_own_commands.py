@@ -103,7 +103,7 @@ def tree(**sections: Any) -> Tree:
     me = {"accounts": [getpass.getuser()], "roles": ["responder", "commander"]}
     confirm = {"arm": "20ms", "plan_expires": "2m"}
     base = {"estate": "own", "environment": "lab", "sites": {"east": {}}, "people": {"me": me}, "runbooks": []}
-    return {**base, "policies": {"confirm": confirm}, **sections}
+    return {**base, "policies": {"confirm": confirm, "delivery": "2s"}, **sections}
 
 
 def hosts(sshd: Sshd) -> dict[str, Any]:
@@ -129,7 +129,7 @@ async def test_a_restart_over_ssh_goes_on_when_the_engine_is_killed_and_is_found
 
 
 async def test_a_restart_here_ends_with_the_engine_and_is_found_half_done(app: App) -> None:
-    with engine_home(tree(commands=app.commands("local"))) as engine:
+    with engine_home(tree(commands=app.commands("local", timeout="10s"))) as engine:
         await engine.start()
         app.hold()
         run = await engine.act("command.run", command="restart", args={})

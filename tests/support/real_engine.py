@@ -47,7 +47,7 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
     Without all of them the lab's runbooks do not fit, so then there are none.
     """
     tree = read_estate(lab.estate)
-    tree["policies"] = {"confirm": {"arm": "20ms", "plan_expires": "2m"}, "second_person": []}
+    tree["policies"] = {"confirm": {"arm": "20ms", "plan_expires": "2m"}, "second_person": [], "delivery": "1s"}
     for database in tree["databases"].values():
         database["password"] = {"file": str(lab.directory / "secrets" / "postgres")}
         database["api_password"] = {"file": str(lab.directory / "secrets" / "patroni")}

@@ -64,7 +64,7 @@ ESTATE: Mapping[str, Any] = {
         }
     },
     "balancers": {"edge": {"kind": "memory", "site": "east"}},
-    "policies": {"confirm": {"arm": "10ms", "plan_expires": "30s"}},
+    "policies": {"confirm": {"arm": "10ms", "plan_expires": "30s"}, "delivery": "200ms"},
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapters.commands.output import FIRST, LAST, Concealed, KeptOutput
-from adapters.commands.process import Ended, marked, run_process
+from adapters.commands.process import MARK, Ended, marked, run_process
 from adapters.secrets import Secret
 from tests.support.own_estate import PYTHON
 
@@ -143,7 +143,7 @@ async def test_its_environment_is_what_it_was_given(tmp_path: Path) -> None:
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     starter = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom adapters.commands.output import Concealed, KeptOutput\n"
-        "from adapters.commands.process import run_process\n"
+        "from adapters.commands.process import MARK, run_process\n"
         'code = \'import os, time; open("pid", "w").write(str(os.getpid())); time.sleep(600)\'\n'
         "argv = [sys.executable, '-c', code]\n"
         f"asyncio.run(run_process(argv, {{}}, Path({str(tmp_path)!r}), KeptOutput(Concealed(())), deadline=600))"
@@ -161,4 +161,4 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def test_nothing_carries_a_mark_that_was_never_given() -> None:
-    assert marked("0" * 16) == []
+    assert marked(MARK, "0" * 16) == []
