@@ -13,6 +13,7 @@ from adapters.net.tunnel import Tunnel
 from adapters.secrets import Secret
 from state.errors import ConfigError, Problem
 from state.estate.model import Polling, SecretRef
+from state.host.trust import require_ours
 from state.world.readings import Reading
 
 
@@ -82,6 +83,7 @@ class AdapterContext:
         if cert is None or key is None:
             return None
         client = ClientCertificate(self.base / cert, self.base / key)
+        require_ours(client.cert)
         secrets.require_private(client.key)
         try:
             tls_context(None, client=client)
@@ -92,8 +94,11 @@ class AdapterContext:
         return client
 
     def path(self, name: str | None) -> Path | None:
-        """A file of the estate; relative names start at the estate's folder."""
-        return None if name is None else self.base / name
+        """A file of the estate; relative names start at the estate's folder. Raises ConfigError unless it is ours."""
+        if name is None:
+            return None
+        require_ours(self.base / name)
+        return self.base / name
 
     def source(
         self,

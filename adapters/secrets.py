@@ -9,8 +9,10 @@ import subprocess
 from pathlib import Path
 from typing import NoReturn
 
+from adapters.files.programs import program_of
 from state.errors import ConfigError, Problem
 from state.estate.model import SecretRef
+from state.host.trust import require_ours
 
 COMMAND_SECONDS = 5.0
 OF_THE_MANAGER = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
@@ -64,6 +66,7 @@ def _refused(place: str, value: str, expected: str) -> ConfigError:
 
 def _from_file(name: str, base: Path) -> str:
     path = base / name
+    require_ours(path)
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -76,6 +79,7 @@ def _from_file(name: str, base: Path) -> str:
 
 def require_private(path: Path) -> None:
     """Raise ConfigError unless a file is this account's or root's alone."""
+    require_ours(path)
     try:
         _require_private(path, path.stat())
     except OSError as error:
@@ -88,8 +92,6 @@ def _require_private(path: Path, status: os.stat_result) -> None:
     if status.st_mode & (OPEN_TO_OTHERS & ~GROUP_READS if _is_credential(path) else OPEN_TO_OTHERS):
         mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
         raise _refused(str(path), mode, "mode 0600 or stricter, no rights for group and others")
-    if status.st_uid not in (os.geteuid(), 0):
-        raise _refused(str(path), f"owner {status.st_uid}", f"owner {os.geteuid()} or root")
 
 
 def _is_credential(path: Path) -> bool:
@@ -120,9 +122,17 @@ def _text(content: bytes, place: str) -> str:
 def _from_command(argv: tuple[str, ...], base: Path) -> str:
     place = f"command {argv[0]}"
     env = {name: value for name, value in os.environ.items() if name not in OF_THE_MANAGER}
+    program = program_of(argv[0], base)
     try:
         done = subprocess.run(
-            argv, cwd=base, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=COMMAND_SECONDS
+            argv,
+            executable=program,
+            cwd=base,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise _refused(place, f"still running after {COMMAND_SECONDS:g} s", "a secret on its output") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from adapters.commands.building import Own, statements
 from adapters.commands.check_sources import CheckSources
 from adapters.context import AdapterContext
-from adapters.net.ssh import SshConnections
+from adapters.net.ssh import SshConnections, require_files
 from adapters.registry import adapter_for
 from state.estate.model import Estate
 from state.ports.balancer import Balancer
@@ -109,6 +109,7 @@ def _hosts(estate: Estate, base: Path, before: Estate | None, had: Outside) -> S
     """The connections to hosts, with those that are open when the hosts are the same."""
     if before is not None and before.hosts == estate.hosts and isinstance(had.connections, SshConnections):
         return had.connections
+    require_files(estate.hosts, base)
     return SshConnections(dict(estate.hosts), base)
 
 

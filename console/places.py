@@ -5,25 +5,25 @@ running engine writes `engine.json` into its runtime directory; who can read it 
 
 Sessions of cron, su and sudo lack XDG_RUNTIME_DIR. There the engine's lock in its state folder names its process and
 its runtime directory, and the kernel's list of sockets has the others. Only what this account or root owns is used; of
-an engine of another account only its place is reported.
+an engine of another account only its place is reported (`state.host.trust`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import pwd
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from state.errors import ConfigError, NotFound, Problem
+from state.host.processes import held_lock
+from state.host.trust import SYSTEM, engine_account, offence, require_ours
 
-SYSTEM = Path("/run/recovery")
 SESSIONS = Path("/run/user")
 INDEX = "engine.json"
 LOCK = "engine.lock"
@@ -43,13 +43,15 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class EnginePlace:
-    """One estate's engine on this host. `file` is None when only a running engine's index was found."""
+    """One estate's engine on this host. `file` is None when only a running engine's index was found; `by_itself`: the
+    file was found in the current folder, and nobody has named it."""
 
     estate: str
     file: Path | None
     runtime: Path
     state: Path
     chosen: str
+    by_itself: bool = False
 
     @property
     def engine(self) -> Path:
@@ -94,16 +96,16 @@ def find(wanted: str | None = None, option: str = "--estate") -> EnginePlace:
             return _named(named, why)
     here = Path(ESTATE_FILE)
     if here.is_file():
-        return of_file(here, "in this folder")
+        return replace(of_file(here, "in this folder"), by_itself=True)
     lab = lab_directory()
-    if (lab / LAB_MARK).is_file() and (lab / LAB_ESTATE).is_file():
+    if (lab / LAB_MARK).is_file() and (lab / LAB_ESTATE).is_file() and offence(lab) is None:
         return of_file(lab / LAB_ESTATE, "the running lab")
     running = list(_indexes())
     if len(running) == 1:
         return _of_index(running[0], "the only engine on this host")
     beside = Path("config") / ESTATE_FILE
     if beside.is_file():
-        return of_file(beside, "in ./config")
+        return replace(of_file(beside, "in ./config"), by_itself=True)
     if running:
         names = ", ".join(sorted(path.parent.name for path in running))
         raise NotFound(f"several engines run here: {names}; choose with --estate NAME")
@@ -116,8 +118,9 @@ def find(wanted: str | None = None, option: str = "--estate") -> EnginePlace:
 
 
 def of_file(file: Path, chosen: str) -> EnginePlace:
-    """The place of an estate file. Raises ConfigError when it cannot be read or names no estate."""
+    """The place of an estate file. Raises ConfigError when it is not ours, cannot be read or names no estate."""
     file = file.absolute()
+    require_ours(file)
     try:
         found = _NAME.search(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
@@ -180,19 +183,9 @@ def running_estates() -> list[str]:
 
 
 def lock_holder(place: EnginePlace) -> int | None:
-    """The engine process that has the estate's lock, ready or not; None when none has, or this account cannot see it.
-
-    The kernel releases the lock with the process, so a process that is written there and has no lock is not meant.
-    """
-    try:
-        with place.lock.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.readline())
-    except (OSError, ValueError):
-        return None
-    return None
+    """The engine process that has the estate's lock, ready or not; None when none has, or it cannot be seen."""
+    held = held_lock(place.lock)
+    return None if held is None else held.pid
 
 
 def no_engine(place: EnginePlace) -> str:
@@ -244,33 +237,26 @@ def _others() -> Iterator[Path]:
 
 
 def _usable(folder: Path) -> bool:
-    """Whether a runtime directory may be used: this account or root owns it, so no other account made it up."""
-    try:
-        return folder.lstat().st_uid in (os.getuid(), 0) and os.access(folder, os.X_OK)
-    except OSError:
-        return False
+    """Whether a runtime directory may be used: no other account made it up, or root gave it to that account."""
+    return isinstance(engine_account(folder, SYSTEM), int) and os.access(folder, os.X_OK)
 
 
 def _of_lock(state: Path) -> Path | None:
-    """The runtime directory of the engine that has the lock in a state folder, while its process lives."""
-    try:
-        pid, runtime = (state / LOCK).read_text(encoding="utf-8").split("\n")[:2]
-        os.kill(int(pid), 0)
-    except (OSError, ValueError):
+    """The runtime directory of the engine that has the lock in a state folder."""
+    held = held_lock(state / LOCK)
+    if held is None or not held.runtime:
         return None
-    folder = Path(runtime)
-    return folder if runtime and (folder / ENGINE_SOCKET).exists() and _usable(folder) else None
+    folder = Path(held.runtime)
+    return folder if (folder / ENGINE_SOCKET).exists() and _usable(folder) else None
 
 
 def _roots() -> Iterator[Path]:
-    """Where runtime directories may be, system first. One below /tmp counts only when this account owns it."""
+    """Where runtime directories may be, system first."""
     yield SYSTEM
     session = _session()
     if session is not None:
         yield session / "recovery"
-    own = _own_temporary()
-    if own.is_dir() and not own.is_symlink() and own.stat().st_uid == os.getuid():
-        yield own
+    yield _own_temporary()
 
 
 def _own_temporary() -> Path:
@@ -278,9 +264,10 @@ def _own_temporary() -> Path:
 
 
 def _named_session() -> Path | None:
-    """What XDG_RUNTIME_DIR names. After su it may still be that of the account before, which this one cannot enter."""
-    named = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(named) if named and os.access(named, os.R_OK | os.X_OK) else None
+    """What XDG_RUNTIME_DIR names. After su it may still be that of the account before, which is not ours to use."""
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    usable = os.path.isabs(named) and os.access(named, os.R_OK | os.X_OK) and offence(named) is None
+    return Path(named) if usable else None
 
 
 def _session() -> Path | None:
@@ -289,20 +276,20 @@ def _session() -> Path | None:
     if named is not None:
         return named
     usual = SESSIONS / str(os.getuid())
-    return usual if usual.is_dir() and _usable(usual) else None
+    return usual if usual.is_dir() and offence(usual) is None else None
 
 
 def _indexes() -> Iterator[Path]:
     """The index files of engines, those in the usual places first."""
-    found = [index for root in _roots() for index in sorted(root.glob(f"*/{INDEX}"))]
+    found = [index for root in _roots() for index in sorted(root.glob(f"*/{INDEX}")) if _usable(index.parent)]
     found += [folder / INDEX for folder in _elsewhere() if (folder / INDEX).is_file()]
     yield from dict.fromkeys(found)
 
 
 def _elsewhere() -> Iterator[Path]:
     """Runtime directories of running engines of this account that its environment does not lead to."""
-    states = _states()
-    for lock in sorted(states.glob(f"*/{LOCK}")) if states is not None else ():
+    kept = states()
+    for lock in sorted(kept.glob(f"*/{LOCK}")) if kept is not None else ():
         if (folder := _of_lock(lock.parent)) is not None:
             yield folder
     if _named_session() is None:
@@ -314,7 +301,7 @@ def _runtime(name: str) -> Path:
     folders = os.environ.get("RUNTIME_DIRECTORY")
     if folders:
         return Path(folders.split(":")[0])
-    known = [root / name for root in _roots() if (root / name / INDEX).is_file()]
+    known = [root / name for root in _roots() if (root / name / INDEX).is_file() and _usable(root / name)]
     running = [folder for folder in _elsewhere() if folder.name == name]
     for folder in (*running, *known):
         return folder
@@ -328,16 +315,16 @@ def _state(name: str) -> Path:
     folders = os.environ.get("STATE_DIRECTORY")
     if folders:
         return Path(folders.split(":")[0])
-    states = _states()
-    if states is None:
+    kept = states()
+    if kept is None:
         raise NotFound(f"account {os.getuid()} has no home directory for the journal: set HOME or XDG_STATE_HOME")
-    return states / name
+    return kept / name
 
 
-def _states() -> Path | None:
+def states() -> Path | None:
     """Where the states of this account's engines are; None for an account without a home."""
-    named = os.environ.get("XDG_STATE_HOME")
-    if named:
+    named = os.environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(named):
         return Path(named) / "recovery"
     try:
         return Path.home() / ".local" / "state" / "recovery"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import platform
 import signal
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from adapters.commands.output import Concealed, KeptOutput
 from adapters.commands.process import Ended, marked, run_process, title_of
+from adapters.files.programs import program_of
 from adapters.net.ssh import SshConnection
 from adapters.secrets import Secret
-from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.errors import ConfigError, EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.ports.own import Exited, Output
 from state.ports.target import Identity, Receipt
 
@@ -44,11 +46,16 @@ class LocalPlace:
     async def started(
         self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
     ) -> Ended:
-        """Run a command. Raises OSError when it cannot be started."""
+        """Run a command. Raises OSError when it cannot be started, or somebody else could have replaced it."""
         passed = {name: os.environ[name] for name in (*PASSED_ON, *self._allowed) if name in os.environ}
         told = {name: secret.reveal() for name, secret in self._secrets.items()}
         environment = {**passed, **told, **({EFFECT: effect} if effect else {})}
-        return await run_process(argv, environment, self._folder, said, deadline=deadline, errors=errors)
+        try:
+            program = program_of(argv[0], self._folder, passed.get("PATH"))
+        except ConfigError as error:
+            raise PermissionError(errno.EACCES, str(error)) from error
+        words = [program, *argv[1:]]
+        return await run_process(words, environment, self._folder, said, deadline=deadline, errors=errors)
 
 
 class HostPlace:

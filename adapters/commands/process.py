@@ -17,6 +17,7 @@ from pathlib import Path
 
 from adapters.commands.output import KeptOutput
 from adapters.net.child_process import ends_with_this_process
+from state.host.processes import HeldProcess
 from state.text import clean
 
 MARK = "RECOVERY_CALL"
@@ -115,7 +116,7 @@ async def _cut_off(
     until = loop.time() + gone
     while (left := marked(MARK, mark)) and loop.time() < until:
         for pid in left:
-            _signal(pid)
+            _signal(pid, mark)
         await asyncio.sleep(0.02)
     said = f"did not end in time: it was killed with {killed} processes" if killed else "was asked to end at its limit"
     output.notes.append(f"{said}; {len(left)} could not be killed" if left else said)
@@ -128,13 +129,15 @@ def _kill(group: int, mark: str) -> int:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
     for pid in found:
-        _signal(pid)
+        _signal(pid, mark)
     return len(found)
 
 
-def _signal(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
+def _signal(pid: int, mark: str) -> None:
+    """Kill a process that carries the mark: looked at again once it is held, its number may be another one's by now."""
+    with contextlib.suppress(ProcessLookupError, PermissionError), HeldProcess(pid) as process:
+        if _carries(pid, MARK, mark):
+            process.send(signal.SIGKILL)
 
 
 def title_of(pid: int) -> str:
@@ -146,13 +149,16 @@ def title_of(pid: int) -> str:
 
 def marked(name: str, mark: str) -> list[int]:
     """The living processes with this variable in their environment, as far as this account may look."""
-    wanted, found = f"{name}={mark}".encode(), []
-    for pid in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if pid.isdigit():
-            with contextlib.suppress(OSError):
-                if wanted in Path("/proc", pid, "environ").read_bytes().split(b"\0") and _alive(pid):
-                    found.append(int(pid))
-    return found
+    pids = os.listdir("/proc") if os.path.isdir("/proc") else ()
+    return [int(pid) for pid in pids if pid.isdigit() and _carries(int(pid), name, mark)]
+
+
+def _carries(pid: int, name: str, mark: str) -> bool:
+    """Whether a process lives and has this variable in its environment."""
+    with contextlib.suppress(OSError):
+        wanted = f"{name}={mark}".encode()
+        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and _alive(str(pid))
+    return False
 
 
 def _alive(pid: str) -> bool:

@@ -1,4 +1,4 @@
-"""Estate and runbook files on disk; a file that every account may change is refused. Failures are ConfigError."""
+"""Estate and runbook files on disk; what another account may change is refused. Failures are ConfigError."""
 
 from __future__ import annotations
 
@@ -9,26 +9,34 @@ from pathlib import Path
 from adapters.files.located_yaml import parse_yaml, refuse
 from state.config_files.located import START, Located
 from state.errors import ConfigError, Problem
+from state.host.trust import require_ours, require_private_folder
 
 LARGEST = 1_000_000
 """The most bytes a file may have."""
 
 
 def read_yaml(path: Path) -> Located:
-    """A YAML file as data with places. Raises ConfigError with the place of every finding."""
+    """A YAML file of ours as data with places. Raises ConfigError with the place of every finding."""
+    require_ours(path)
+    return parse_yaml(_text(path), str(path))
+
+
+def read_shipped(path: Path) -> Located:
+    """The same of a file that is part of the program: whoever may change it may change the program."""
     return parse_yaml(_text(path), str(path))
 
 
 def runbook_paths(estate_file: Path, listed: tuple[str, ...]) -> tuple[Path, ...]:
     """The runbook files an estate lists: `*.yaml` and `*.yml` of folders, and files, relative to the estate's file.
 
-    Raises ConfigError when one of them does not exist.
+    Raises ConfigError when one of them does not exist, or when somebody else may put files into a folder.
     """
     found: dict[Path, None] = {}
     problems: list[Problem] = []
     for entry in listed:
         place = estate_file.parent / entry
         if place.is_dir():
+            require_private_folder(place.resolve())
             found |= dict.fromkeys(sorted(p for p in place.iterdir() if p.suffix in {".yaml", ".yml"}))
         elif place.is_file():
             found[place] = None
@@ -50,21 +58,13 @@ def _text(path: Path) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    """The file's content, if not everybody may change it. Checked on the open file: it cannot be replaced meanwhile."""
+    """The content of a regular file."""
     try:
         # Not blocking, so that a named pipe in place of the file cannot stop this process.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            folder = os.stat(path.resolve().parent)
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 refuse(str(path), START, "a regular file")
-            if status.st_mode & stat.S_IWOTH:
-                mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
-                refuse(str(path), START, "a file that not everybody may write (chmod o-w)", mode)
-            if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
-                mode = f"folder mode {stat.S_IMODE(folder.st_mode):04o}"
-                refuse(str(path), START, "a folder where not everybody may replace files (chmod o-w)", mode)
             raw = file.read(LARGEST + 1)
     except OSError as error:
         refuse(str(path), START, f"a readable file: {(error.strerror or 'it cannot be read').lower()}")

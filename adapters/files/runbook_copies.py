@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import adapters
-from adapters.files.read import read_yaml
+from adapters.files.read import read_shipped
 from state.estate.model import Estate
 from state.runbooks.parse import structure_of
 from state.runbooks.related import unfit
@@ -29,7 +29,7 @@ def copies(estate: Estate) -> Iterator[RunbookCopy]:
     that alone is copied too."""
     linked = _linked(estate)
     paths = sorted(SHIPPED.glob("*.yaml"))
-    found = {path: structure_of(read_yaml(path)) for path in paths}
+    found = {path: structure_of(read_shipped(path)) for path in paths}
     books = {book.runbook: book for book in found.values() if book is not None}
     for path, book in found.items():
         if book is not None:

@@ -25,6 +25,7 @@ from adapters.lab.options import LabOptions, default_directory
 from adapters.lab.process.directory import LOG, PROGRESS, is_locked
 from adapters.lab.progress import LabProgress
 from adapters.lab.waiting import until
+from state.host.trust import offence
 from state.units import time_limit
 
 START_LIMIT = 90.0  # seconds
@@ -38,7 +39,10 @@ class LabClient:
     LabUnknownError when no reliable answer comes."""
 
     def __init__(self, directory: Path | None = None) -> None:
+        """Raises LabError for a directory that somebody else could have made up."""
         self.directory = (directory or default_directory()).absolute()
+        if (found := offence(self.directory)) is not None:
+            raise LabError(str(found))
 
     @property
     def estate(self) -> Path:

@@ -14,12 +14,13 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapters.net.child_process import ends_with_this_process
 from state.errors import ReadFailure, Trouble
 from state.estate.hosts import SshHost
+from state.host.trust import offence, require_ours
 from state.text import clean
 
 LONGEST_SOCKET = 88
@@ -200,6 +201,14 @@ class SshConnection:
         return ["ssh", "-F", config, "-M", "-N", "-S", str(self._control), *options, "--", host.address]
 
 
+def require_files(hosts: Mapping[str, SshHost], base: Path) -> None:
+    """Raise ConfigError unless the files that decide who is reached, and as whom, are ours."""
+    for host in hosts.values():
+        for name in (host.identity, host.certificate, host.known_hosts, host.config):
+            if name is not None:
+                require_ours(base / name)
+
+
 class SshConnections:
     """The kept connections of one engine, by host; their sockets are in one private folder."""
 
@@ -230,24 +239,15 @@ def private_folder() -> Path:
     """A new folder of this account alone, in the runtime folder where there is one. What processes left that are gone
     is removed."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    parent = runtime if runtime and os.access(runtime, os.W_OK) and len(runtime) < 50 else None
+    fits = runtime and os.access(runtime, os.W_OK) and len(runtime) < 50 and offence(runtime) is None
+    parent = runtime if fits else None
     for left in Path(parent or tempfile.gettempdir()).glob("recovery-ssh-*-*"):
         owner = left.name.split("-")[2]  # a process that was killed could not remove it
-        if owner.isdecimal() and left.stat().st_uid == os.geteuid() and not _lives(int(owner)):
+        if owner.isdecimal() and left.lstat().st_uid == os.geteuid() and not os.path.exists(f"/proc/{owner}"):
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"recovery-ssh-{os.getpid()}-", dir=parent))
     folder.chmod(stat.S_IRWXU)
     return folder
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _options(said: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ import click
 from console.cli.reach import estate_option, socket_of
 from console.client.engine_errors import EngineUnreachable
 from console.client.far import READY
+from console.client.peer import connect_engine
 from console.places import find, no_engine
 from state.errors import ExitCode
 
@@ -28,12 +29,12 @@ def bridge(estate: str | None, observe: bool) -> int:
     """Carry bytes between stdin and stdout and the engine's socket, until either side ends."""
     place = find(estate)
     path = place.observe if observe else socket_of(place, acting=False)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
-        try:
-            engine.connect(os.fspath(path))
-        except OSError as error:
-            gone = isinstance(error, FileNotFoundError | ConnectionRefusedError)
-            raise EngineUnreachable(no_engine(place) if gone else f"{path}: {error.strerror}") from error
+    try:
+        engine = connect_engine(path)
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+        raise EngineUnreachable(no_engine(place) if gone else f"{path}: {error.strerror}") from error
+    with engine:
         os.write(1, READY)
         carry(engine, 0, 1)
     return ExitCode.DONE

@@ -10,7 +10,7 @@ import click
 from console.tui.terminal.lean import lean
 
 with lean():
-    from console.cli.reach import estate_option, host_of, socket_of
+    from console.cli.reach import estate_option, host_of, socket_of, used_estate
     from console.cli.shown import complain, note
 
 
@@ -27,7 +27,7 @@ def console(estate: str | None, observe: bool, ascii_only: bool, mouse: bool, th
 
         with FarEngine(host_of(), estate=estate, observe=observe) as path:
             return open_console(str(path), ascii_only=ascii_only, mouse=mouse, theme=theme)
-    from console.engine.control import ensure
+    from console.engine.control import listens, start
     from console.places import NoEstate, find
 
     try:
@@ -37,12 +37,17 @@ def console(estate: str | None, observe: bool, ascii_only: bool, mouse: bool, th
         if file is None:
             raise
         place = find(str(file))
+    used = used_estate(place)
     if not estate:
-        note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
-    if not observe:
-        ensure(place, tell=note)
+        note(used)
+    if not observe and not listens(place):
+        from console.cli.trusted import require_yes
+
+        require_yes(place)
+        start(place, tell=note)
     socket = place.observe if observe else socket_of(place, acting=False)
-    return open_console(os.fspath(socket), ascii_only=ascii_only, mouse=mouse, theme=theme)
+    notice = used if place.by_itself else ""
+    return open_console(os.fspath(socket), ascii_only=ascii_only, mouse=mouse, theme=theme, notice=notice)
 
 
 def first_estate(*, ascii_only: bool, mouse: bool, theme: str) -> Path | None:
@@ -59,13 +64,15 @@ def first_estate(*, ascii_only: bool, mouse: bool, theme: str) -> Path | None:
     return file
 
 
-def open_console(socket: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "") -> int:
-    """Run the screens on a socket; returns their exit code."""
+def open_console(
+    socket: str, *, ascii_only: bool = False, mouse: bool = False, theme: str = "", notice: str = ""
+) -> int:
+    """Run the screens on a socket, with a notice at their begin; returns their exit code."""
     from console import tui
     from console.tui.terminal.capabilities import UnsuitableTerminal
 
     try:
-        return tui.run(socket, ascii_only=ascii_only, mouse=mouse, theme=theme)
+        return tui.run(socket, ascii_only=ascii_only, mouse=mouse, theme=theme, notice=notice)
     except UnsuitableTerminal as error:
         complain(str(error))
         return error.exit_code

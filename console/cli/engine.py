@@ -7,8 +7,9 @@ import click
 from console.cli.files import diagnosis_text
 from console.cli.groups import Reporting
 from console.cli.numbers import PORT
-from console.cli.reach import ask, client_of, estate_option, host_of, json_option, run_there
+from console.cli.reach import ask, client_of, estate_option, host_of, json_option, run_there, used_estate
 from console.cli.shown import neutral, note, say, say_json
+from console.cli.trusted import require_yes
 from console.places import EnginePlace, find
 from state.errors import ExitCode, NotFound
 
@@ -24,7 +25,7 @@ def engine() -> None:
 def _place(estate: str | None, quiet: bool = False) -> EnginePlace:
     place = find(estate)
     if not quiet:
-        note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
+        note(used_estate(place))
     return place
 
 
@@ -43,6 +44,7 @@ def run(estate: str | None, group: str, metrics: int | None) -> int:
     place = _place(estate)
     if place.file is None:
         raise NotFound(f"the estate file of {place.estate} is not known here: give --estate FILE")
+    require_yes(place)
     return main(["--estate", str(place.file), "--group", group, "--metrics", str(metrics or 0)])
 
 
@@ -63,6 +65,7 @@ def start(estate: str | None, as_json: bool) -> int:
         return code
     installation().require_own()
     place = _place(estate, quiet=as_json)
+    require_yes(place)
     for row in before_start(place.file, BEFORE_START):
         note(f"{row.health.value.upper()} {neutral(row.target)} {row.asked}: {diagnosis_text(row)}")
     pid = start_engine(place, tell=note)

@@ -49,7 +49,8 @@ def check(file: Path | None, connect: bool, within: float | None, as_json: bool)
     if (code := run_there()) is not None:
         return code
     installation().require_own()
-    estate = find(str(file) if file else None, "FILE").file
+    place = find(str(file) if file else None, "FILE")
+    estate = place.file
     if estate is None:
         raise NotFound("the running engine does not report its estate file: give FILE")
     if within is not None and not connect:
@@ -57,8 +58,10 @@ def check(file: Path | None, connect: bool, within: float | None, as_json: bool)
     files = checked(estate)
     if not connect or files.problems:
         return report(files, f"{estate}: valid", as_json=as_json)
+    from console.cli.trusted import require_yes
     from console.engine.connecting import connect_all
 
+    require_yes(place)
     found = connect_all(estate, within or WITHIN)
     if as_json:
         numbers = {health.value: number for health, number in counts(found).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from console.cli.init_asking import InitManner, answers_of, nothing_found, tell_
 from console.cli.numbers import SECONDS
 from console.cli.reach import host_option, json_option, run_there
 from console.cli.shown import note, say, say_json
-from state.errors import ExitCode
+from console.cli.trusted import remember
+from state.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from console.cli.init_work import Discovered
@@ -103,6 +105,8 @@ def _write(found: Discovered, file: Path, name: str, given: dict[str, str], mann
     written = not manner.plan_only
     if written:
         _prove(file)
+        with contextlib.suppress(ConfigError):  # an account without a home is asked when it uses the file
+            remember(file)
     told = document(found, drafted, file, asked, written=written)
     if manner.events:
         manner.event("done", **told)
@@ -119,7 +123,6 @@ def _write(found: Discovered, file: Path, name: str, given: dict[str, str], mann
 def _prove(file: Path) -> None:
     """Read what was written as every verb will. Raises ConfigError, also for a folder that everybody may write."""
     from console.engine.loading import checked
-    from state.errors import ConfigError
 
     if problems := checked(file).problems:
         raise ConfigError(problems)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from console.cli.shown import note
+from console.cli.shown import neutral, note
 from console.cli.streams import ENDS
 from console.client.engine_client import EngineClient
 from console.client.engine_errors import EngineUnreachable
@@ -68,10 +68,15 @@ def client_of(estate: str | None, *, quiet: bool = False, acting: bool = False) 
         return EngineClient(str(path))
     place = find(estate)
     if not (quiet or estate):
-        note(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
+        note(used_estate(place))
     if not (place.engine.exists() or place.observe.exists()):
         raise EngineUnreachable(no_engine(place))
     return EngineClient(str(socket_of(place, acting=acting)))
+
+
+def used_estate(place: EnginePlace) -> str:
+    """Which estate is used and why, as one line that is safe to show."""
+    return neutral(f"estate {place.estate}: {place.file or place.runtime} ({place.chosen})")
 
 
 def run_there() -> int | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from console.client.engine_errors import EngineUnreachable, told_error
+from console.client.peer import require_account, require_engine_folder
 from console.client.permission import no_permission
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
 from state.api.wire import UNREADABLE, revive
@@ -209,14 +210,19 @@ class EngineClient:
     async def _open(
         self, method: str, target: str, request: Mapping[str, Any] | None, deadline: float = ACT_DEADLINE
     ) -> AsyncIterator[tuple[asyncio.StreamReader, int, dict[str, str]]]:
-        """Connect, send, read the head. EngineUnreachable until connected, _Unanswered from then on."""
+        """Connect, send, read the head. EngineUnreachable until connected, _Unanswered from then on.
+
+        Nothing is sent to a process of a foreign account: Refused.
+        """
         async with AsyncExitStack() as stack:
             try:
+                account = require_engine_folder(self.path)
                 async with asyncio.timeout(CONNECT_DEADLINE):
                     reader, writer = await asyncio.open_unix_connection(self.path, limit=HEAD_LIMIT)
             except (OSError, TimeoutError) as broken:
                 raise EngineUnreachable(_why(broken, self.path)) from broken
             stack.push_async_callback(_close, writer)
+            require_account(writer.get_extra_info("socket"), account, self.path)
             try:
                 writer.write(_encode(method, target, request))
                 await writer.drain()

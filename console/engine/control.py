@@ -6,23 +6,23 @@ through a pipe, so a person sees its errors where the start was requested.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from console.client.peer import connect_engine, peer_of
 from console.places import EnginePlace, lock_holder, no_engine, read_index
 from state.errors import ExitCode, NotFound, RecoveryError, Refused
+from state.host.processes import HeldProcess, end_holder
 
 START_DEADLINE = 60.0
+PROBE = 1.0
 STOP_DEADLINE = 30.0
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Engines that this process started. They keep running after it, so nothing here waits for them."""
@@ -62,15 +62,13 @@ def status(place: EnginePlace) -> EngineStatus:
 
 
 def listens(place: EnginePlace) -> bool:
-    """Whether a process accepts connections on one of the sockets."""
+    """Whether an engine accepts connections on one of the sockets. Raises Refused for one of a foreign account."""
     for path in (place.engine, place.observe):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(1.0)
-            try:
-                probe.connect(str(path))
-            except OSError:
-                continue
-            return True
+        try:
+            with connect_engine(path, PROBE):
+                return True
+        except OSError:
+            continue
     return False
 
 
@@ -175,56 +173,32 @@ def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
             )
 
 
-class _Process:
-    """A process, held so that its number cannot come to mean another one. Close it, or use it with `with`."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._descriptor = os.pidfd_open(pid)
-
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-    def ends_within(self, seconds: float) -> bool:
-        return bool(select.select([self._descriptor], [], [], seconds)[0])
-
-    def terminate(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._descriptor, signal.SIGTERM)
-
-
-def _listener(place: EnginePlace) -> _Process | None:
+def _listener(place: EnginePlace) -> HeldProcess | None:
     """The process that listens on one of the sockets, as the kernel names it; None when nobody listens."""
     for path in (place.engine, place.observe):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(1.0)
-            try:
-                probe.connect(str(path))
-                peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-                return _Process(struct.unpack("3i", peer)[0])
-            except OSError:
-                continue
+        try:
+            with connect_engine(path, PROBE) as probe:
+                return HeldProcess(peer_of(probe).pid)
+        except OSError:
+            continue
     return None
 
 
 def terminate(place: EnginePlace) -> None:
-    """End an engine by signal, but only the process that has the estate's lock."""
+    """End an engine by signal, but only the process that has the estate's lock and proves to be what it wrote there.
+
+    Raises EngineNotStopped.
+    """
+    ended = end_holder(place.lock, signal.SIGTERM, STOP_DEADLINE)
+    if ended:
+        return
     holder = lock_holder(place)
-    if holder is None:
-        return
-    try:
-        process = _Process(holder)
-    except ProcessLookupError:
-        return
-    with process:
-        if lock_holder(place) != holder:  # it ended before it was held
-            return
-        process.terminate()
-        if not process.ends_within(STOP_DEADLINE):
-            raise EngineNotStopped(f"process {holder} got SIGTERM and still runs after {STOP_DEADLINE:.0f} s")
+    if ended is None:
+        raise EngineNotStopped(
+            f"{place.lock} names process {holder}, which is not proven to be the engine: it got no signal; find out"
+            f" what it is (ps -fp {holder}) and end it by hand"
+        )
+    raise EngineNotStopped(f"process {holder} got SIGTERM and still runs after {STOP_DEADLINE:.0f} s")
 
 
 class EngineNotStopped(RecoveryError):

@@ -35,7 +35,7 @@ async def keep_door(door: ApiServer, place: EnginePlace, environment: str) -> No
         try:
             if len(lost) == 2 and await asyncio.to_thread(listens, place):
                 raise OSError(f"another process listens in {place.runtime}")
-            make_private(place.runtime, 0o700)
+            make_private(place.runtime)
             await door.reopen()
             write_index(place, environment)
             log.warning("the sockets in %s were removed; they are made anew", place.runtime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -15,6 +16,8 @@ from adapters.journals.small_file import replace_file
 from console.places import EnginePlace, of_file
 from state.api.messages import API_VERSION
 from state.errors import ConfigError, Problem, RecoveryError, Refused
+from state.host.processes import HeldLock, parsed_lock
+from state.host.trust import require_ours, require_private_folder
 
 PR_SET_DUMPABLE = 4  # prctl(2)
 OWNER = "estate.path"
@@ -36,19 +39,28 @@ def harden() -> None:
         libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def make_private(folder: Path, mode: int) -> None:
-    """Make a private folder. Raises ConfigError when another account owns it or it cannot be made."""
+def make_private(folder: Path) -> None:
+    """Make a folder for this account alone, with those above it that are missing; one that is there is judged.
+
+    What is made is looked at again afterwards: below /tmp another account may have been faster. Nobody can change what
+    has passed. Raises ConfigError when it is not ours, somebody else may write into it, or it cannot be made.
+    """
+    require_ours(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        own = folder.lstat()
-        above = folder.parent.lstat()
+        for each in (*reversed(folder.parents), folder):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir(mode=0o700)
     except OSError as error:
         raise ConfigError(
             (Problem(str(folder), 0, 0, error.strerror or "", "a folder that this account can create"),)
         ) from error
-    for path, stat in ((folder, own), (folder.parent, above)):
-        if stat.st_uid not in (os.getuid(), 0):
-            raise ConfigError((Problem(str(path), 0, 0, f"owner {stat.st_uid}", f"owner {os.getuid()} or root"),))
+    require_private_folder(folder)
+
+
+def require_own_files(folder: Path) -> None:
+    """Raise ConfigError unless every file in a private folder is ours: journal, its companions, log and lock."""
+    for each in sorted(folder.iterdir()):
+        require_ours(each)
 
 
 class EngineLock:
@@ -65,19 +77,18 @@ class EngineLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            told = os.read(descriptor, 4096).decode("utf-8", "replace").split("\n")
-            holder, runtime = told[0] or "unknown", "".join(told[1:2])
+            held = parsed_lock(os.read(descriptor, 8192), os.fstat(descriptor).st_uid)
             os.close(descriptor)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise Refused(
                 "one engine per estate",
-                f"an engine for {estate} already runs on this host, process {holder}"
-                + (f", in {runtime}" if runtime else ""),
+                f"an engine for {estate} already runs on this host, process "
+                + ("unknown" if held is None else f"{held.pid}, in {held.runtime}" if held.runtime else str(held.pid)),
                 "Attach with `recovery console`, or end it with `recovery engine stop`",
             ) from error
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n{self._runtime}\n".encode())
+        os.write(descriptor, HeldLock.text(self._runtime).encode())
         self._descriptor = descriptor
 
     def release(self) -> None:

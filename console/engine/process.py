@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.engine.control import listens
-from console.engine.host import EngineLock, claim_state, harden, make_private, write_index
+from console.engine.host import EngineLock, claim_state, harden, make_private, require_own_files, write_index
 from console.engine.log import log_to
 from console.engine.report import StartReport, notify_systemd, watched_by_systemd
 from console.places import EnginePlace, of_file
@@ -232,8 +232,9 @@ def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None
     if starter_left(options):
         return
     harden()
-    make_private(place.state, 0o700)
-    make_private(place.runtime, 0o700)
+    make_private(place.state)
+    require_own_files(place.state)
+    make_private(place.runtime)
     lock = EngineLock(place.lock, place.runtime)
     lock.take(place.estate)
     try:

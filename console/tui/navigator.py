@@ -5,7 +5,6 @@ Dialogs are imported when they are first opened: none of them is needed for the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from state.api.requests import ControlRequest, PlanRequest
     from state.api.views.runbooks import Param
 
-NOTICE_SECONDS = 12.0
 MOST_TYPED = 30
 """Forms whose input is kept."""
 
@@ -84,8 +82,7 @@ class Navigator(Navigation):
 
     def say(self, message: str) -> None:
         """A notice in the last line."""
-        self._recent.notice = message
-        self._recent.notice_until = time.monotonic() + NOTICE_SECONDS
+        self._recent.tell(message)
         if self.front is not None:
             self.front.paint_chrome()
 

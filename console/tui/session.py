@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from state.api.topics import Topic
     from state.api.views.runbooks import Param
 
+NOTICE_SECONDS = 12.0
+
 FormValues = Mapping[str, str]
 Then = Callable[[FormValues], None]
 Check = Callable[[FormValues], str | None]
@@ -89,6 +91,10 @@ class Recent:
         self.notice = ""
         self.notice_until = 0.0
         """On this process's monotonic clock."""
+
+    def tell(self, message: str) -> None:
+        """A notice for the last line, from now on."""
+        self.notice, self.notice_until = message, time.monotonic() + NOTICE_SECONDS
 
     @property
     def notice_now(self) -> str:

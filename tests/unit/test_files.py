@@ -145,7 +145,8 @@ def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "e.yaml"
     path.write_text("a: 1\n")
     path.chmod(0o666)
-    assert "found mode 0666, expected a file that not everybody may write (chmod o-w)" in refusal(path)
+    assert f"{path}: found file with mode 0666, which everybody may write" in refusal(path)
+    assert f"chmod go-w {path}" in refusal(path)
 
 
 def test_a_folder_where_everybody_may_replace_the_file_is_refused(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_a_folder_where_everybody_may_replace_the_file_is_refused(tmp_path: Path
     path.parent.mkdir()
     path.write_text("a: 1\n")
     path.parent.chmod(0o777)
-    assert "found folder mode 0777" in refusal(path)
+    assert f"{path.parent}: found folder with mode 0777" in refusal(path)
     path.parent.chmod(0o1777)
     assert read_yaml(path).data == {"a": 1}
 

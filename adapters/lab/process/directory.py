@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from adapters.lab.errors import LabError
+from state.host.trust import offence
 
 LOCK = "lab.lock"
 PROGRESS = "progress.jsonl"
@@ -25,6 +26,8 @@ def scratch() -> Path:
 
 def prepare_directory(directory: Path) -> None:
     """Create the directory for this user alone. Raises LabError when others own it or may write to it."""
+    if (found := offence(directory)) is not None:
+        raise LabError(str(found))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022 or directory.is_symlink():

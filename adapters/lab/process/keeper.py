@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import shutil
 import signal
@@ -27,6 +26,7 @@ from pathlib import Path
 from adapters.bond import starter_gone
 from adapters.lab.process.directory import LOCK, LOG, PROGRESS
 from adapters.lab.process.processes import command_of, descendants, postgres_family, send, shared_segment
+from state.host.processes import end_holder, is_held
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -152,24 +152,10 @@ def remove_files(directory: Path, root: Path) -> None:
 def end_engine(directory: Path) -> None:
     """Wait until the engine of this lab has ended, which has a bond of its own; SIGKILL it when it does not."""
     ending = time.monotonic() + ENGINE_ENDING
-    while (engine := _engine(directory)) is not None:
-        if engine and time.monotonic() > ending:
-            send([engine], signal.SIGKILL)
+    while is_held(directory / ENGINE_LOCK):
+        if time.monotonic() > ending and end_holder(directory / ENGINE_LOCK, signal.SIGKILL, GRACE) is None:
+            return  # another process than the one that was recorded: it is not ours to end
         time.sleep(0.05)
-
-
-def _engine(directory: Path) -> int | None:
-    """The process that has locked the engine's file in a lab's directory: 0 before it has written which, else None."""
-    try:
-        with (directory / ENGINE_LOCK).open(encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                named = file.readline().strip()
-                return int(named) if named.isdecimal() else 0
-    except OSError:
-        return None
-    return None
 
 
 def forget(directory: Path) -> None:

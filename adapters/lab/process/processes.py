@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterable
 from pathlib import Path
+
+from state.host.processes import HeldProcess
 
 
 def _stat(pid: int) -> tuple[str, str, int] | None:
@@ -48,21 +51,25 @@ def descendants(root: int) -> list[int]:
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal each process; those already gone are skipped."""
+    """Signal each of the lab's processes, as they were just listed; those already gone are skipped."""
     for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
+        with contextlib.suppress(ProcessLookupError), HeldProcess(pid) as process:
+            process.send(number)
 
 
 def postmaster_of(data: Path) -> int | None:
-    """The pid in `postmaster.pid` when that process lives and is a PostgreSQL server, else None."""
+    """The pid in `postmaster.pid` when that process lives and is the PostgreSQL server of these data, else None.
+
+    The file may be old: a server works in its data directory, and no other process does.
+    """
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
-    return pid if command_of(pid) == "postgres" and state_of(pid) != "zombie" else None
+    with contextlib.suppress(OSError):
+        if command_of(pid) == "postgres" and os.path.samefile(f"/proc/{pid}/cwd", data):
+            return pid if state_of(pid) != "zombie" else None
+    return None
 
 
 def postgres_family(data: Path) -> list[int]:

@@ -1,0 +1,144 @@
+"""Signals to processes that this one did not start: only to one that is proven to be the one that is meant.
+
+A number names a process only until it ends; a file that has the number may be old, or another account's. So the process
+is held by a descriptor first, then compared with what was recorded of it (account, start, command), and the signal goes
+to the descriptor: from there on the number may mean whatever it likes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import select
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessProof:
+    """What tells one process from every other: account, start in clock ticks since boot, digest of its command."""
+
+    uid: int
+    started: int
+    command: str
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessProof | None:
+        """Of a process as the kernel shows it; None when it is gone."""
+        try:
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return None
+        uid = next(int(line.split()[2]) for line in status.splitlines() if line.startswith("Uid:"))
+        return cls(uid, int(stat.rpartition(")")[2].split()[19]), hashlib.sha256(command).hexdigest()[:32])
+
+
+class HeldProcess:
+    """A process, held so that its number cannot come to mean another one. Close it, or use it with `with`.
+
+    Raises ProcessLookupError when there is none.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def __enter__(self) -> HeldProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def is_the(self, recorded: ProcessProof) -> bool:
+        """Whether it is the process that was recorded."""
+        return ProcessProof.of(self.pid) == recorded
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end."""
+        return bool(select.select([self._descriptor], [], [], seconds)[0])
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it, if it lives."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, number)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLock:
+    """What the process that holds a lock has written into its file; `recorded` is None where it wrote no proof."""
+
+    pid: int
+    runtime: str
+    recorded: ProcessProof | None
+
+    @staticmethod
+    def text(runtime: Path) -> str:
+        """What this process writes about itself."""
+        me = ProcessProof.of(os.getpid())
+        assert me is not None, "this process lives"
+        return f"{os.getpid()}\n{runtime}\n{me.started} {me.command}\n"
+
+
+def held_lock(path: Path) -> HeldLock | None:
+    """Who holds the lock on a file; None when nobody does, it has not said so yet, or this account may not look.
+
+    The kernel releases the lock with the process, so a process that is written there and has no lock is not meant. The
+    account of the process is the file's owner: no other one could have locked what only its owner may open.
+    """
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return parsed_lock(file.read(8192), os.fstat(file.fileno()).st_uid)
+    except OSError:
+        return None
+    return None
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock on a file, also before it has written which."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def parsed_lock(content: bytes, owner: int) -> HeldLock | None:
+    """The content of a lock's file that `owner` has; None where it names no process."""
+    pid, runtime, proof, *_ = [*content.decode("utf-8", "replace").split("\n"), "", ""]
+    if not pid.isascii() or not pid.isdecimal() or len(pid) > 10:
+        return None
+    started, _, command = proof.partition(" ")
+    known = started.isascii() and started.isdecimal() and len(started) < 20
+    return HeldLock(int(pid), runtime, ProcessProof(owner, int(started), command) if known else None)
+
+
+def end_holder(path: Path, number: signal.Signals, seconds: float) -> bool | None:
+    """Signal the process that holds the lock on a file and wait for its end; whether it ended in time.
+
+    None when the process that the file names is not proven to be the one that wrote it: it gets no signal.
+    """
+    held = held_lock(path)
+    if held is None:
+        return True
+    try:
+        process = HeldProcess(held.pid)
+    except ProcessLookupError:
+        return True
+    with process:
+        if held.recorded is None or not process.is_the(held.recorded):
+            return None
+        if held_lock(path) != held:  # it ended before it was held
+            return True
+        process.send(number)
+        return process.ends_within(seconds)
