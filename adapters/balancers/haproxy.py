@@ -78,7 +78,7 @@ OPTIONS = HaproxyOptions
 
 
 class HAProxy:
-    """One HAProxy process behind one socket; fulfils Balancer, KnowsTheWay, CanSetWeight and CanSetState."""
+    """One HAProxy process behind one socket; fulfils Balancer, KnowsTheWay, CanSetWeight, CanSetState and ActsAt."""
 
     def __init__(self, name: str, socket: str, via: Tunnel | None = None) -> None:
         self.name = name
@@ -86,6 +86,10 @@ class HAProxy:
         self._intake = Intake()
         self._pid = self._listener = 0
         self._reading, self._acting = asyncio.Lock(), asyncio.Lock()  # never more than two connections
+
+    def acts_at(self) -> tuple[str, ...]:
+        """Its runtime API."""
+        return (self._api.seen_by_all("" if self._via is None else f"{self._via.name} "),)
 
     async def ask(self, *commands: str, deadline: float) -> bytes:
         """One query at a time; waiting counts towards the deadline. Raises ReadFailure."""

@@ -11,6 +11,7 @@ one. Source: HAProxy management guide, section 9.4 "Master CLI".
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Annotated
@@ -57,6 +58,13 @@ class RuntimeApi:
             return cls(split_address(rest), host, worker)
         except ValueError:
             raise ValueError("an absolute path, host:port, or ssh://HOST/path") from None
+
+    def seen_by_all(self, through: str = "") -> str:
+        """The same for every account and every way to write it; `through` is what leads to another host."""
+        if isinstance(self.place, str):
+            return f"haproxy {through}{self.place if through else os.path.realpath(self.place)}"
+        host, port = self.place
+        return f"haproxy {through}{'loopback' if is_loopback(host) else host.lower()}:{port}"
 
     @property
     def plain(self) -> bool:

@@ -26,6 +26,7 @@ from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import ClientCertificate, Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.estate.addresses import is_loopback
 from state.ports.target import Identity, Receipt, began
 from state.verdicts.votes import STANDBY_LEADER
 from state.world.readings import PatroniReading, PostgresReading
@@ -47,6 +48,13 @@ class PatroniNode:
         self._actor = actor
         self._dynamic = Dynamic()
         self._config_at = float("-inf")
+
+    @property
+    def acts_at(self) -> str:
+        """Its address, the same for every account of this host."""
+        origin, via = self.reader.origin, self.reader.via
+        host = "loopback" if via is None and is_loopback(origin.host) else origin.host.lower()
+        return f"patroni {f'{via.name} ' if via is not None else ''}{host}:{origin.port}"
 
     async def read(self, *, deadline: float) -> PatroniReading:
         """What the member reports about itself, and the cluster as its store has it. Raises ReadFailure, also when it
@@ -111,7 +119,7 @@ class PatroniNode:
 
 
 class PatroniCluster:
-    """Fulfils Database, CanSwitchOver, CanRestart, CanTellFork and HasServers."""
+    """Fulfils Database, CanSwitchOver, CanRestart, CanTellFork, ActsAt and HasServers."""
 
     def __init__(self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]) -> None:
         self.name = name
@@ -120,6 +128,10 @@ class PatroniCluster:
         self._scope = scope
         self._servers = {server.node: server for server in servers}
         self._managers = {manager.node: manager for manager in managers}
+
+    def acts_at(self) -> tuple[str, ...]:
+        """The API of every member: a switchover is asked of any."""
+        return tuple(manager.acts_at for manager in self._managers.values())
 
     async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
         """What the PostgreSQL server reports. Raises ReadFailure."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.files.read import runbook_paths
 from adapters.wiring import wire
 from console.engine.loading import Loaded, load
+from console.engine.seats import Seats, seat_of, seats_of
 from state.engine.setup import FilesNow, Setup
 from state.errors import ConfigError
 from state.planning.library import Library
@@ -21,22 +22,30 @@ Touched = tuple[tuple[str, int, int, int], ...]
 class FilesOfEstate:
     """An estate file with its runbooks. Implements `state.engine.setup.EstateFiles`."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, seats: Seats) -> None:
+        """`seats` are held for what is loaded: no second engine of this host acts there."""
         self._file = file
+        self._seats = seats
         self._listed: tuple[str, ...] = ("runbooks",)
         self._broken: frozenset[str] = frozenset()
         self._last: tuple[Touched, FilesNow] | None = None
 
     def first(self) -> Setup:
-        """What an engine starts with. Raises ConfigError; an invalid runbook must not prevent the start."""
+        """What an engine starts with. Raises ConfigError; an invalid runbook must not prevent the start. Raises Refused
+        where another engine of this host acts."""
         loaded, digest = self._read()
-        return self._setup(loaded, digest, wire(loaded.estate, self._file.parent))
+        self._seats.hold([seat_of(self._file)])
+        outside = wire(loaded.estate, self._file.parent)
+        self._seats.hold(seats_of(self._file, outside))
+        return self._setup(loaded, digest, outside)
 
     def load(self, now: Setup) -> Setup:
-        """What a running engine takes."""
+        """What a running engine takes. What it gives up it holds until the next time: this one may still be refused."""
         loaded, digest = self._read()
         self._require_whole(loaded)
-        return self._setup(loaded, digest, wire(loaded.estate, self._file.parent, (now.estate, now.outside)))
+        outside = wire(loaded.estate, self._file.parent, (now.estate, now.outside))
+        self._seats.hold([*seats_of(self._file, now.outside), *seats_of(self._file, outside)])
+        return self._setup(loaded, digest, outside)
 
     def _read(self) -> tuple[Loaded, str]:
         """Everything with its digest. What is written meanwhile is read again; a writer without end is told later."""

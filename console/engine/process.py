@@ -120,11 +120,13 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
     """The engine with everything it reaches; stopped and closed at the end. Raises RecoveryError."""
     from adapters.journals.sqlite import SqliteJournal
     from console.engine.files import FilesOfEstate
+    from console.engine.seats import Seats
     from state.engine.engine import Engine
 
     assert place.file is not None
     report.doing(f"reading {place.file}")
-    files = FilesOfEstate(place.file)
+    seats = Seats()
+    files = FilesOfEstate(place.file, seats)
     setup = files.first()
     estate = setup.estate
     report.doing(f"connecting: {len(estate.databases)} databases, {len(estate.balancers)} balancers")
@@ -147,6 +149,7 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
         yield engine
     finally:
         await engine.stop()
+        seats.release()
 
 
 async def ended(engine: Engine, ending: asyncio.Event) -> None:

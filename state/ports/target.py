@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from state.units import rfc3339
 
@@ -28,6 +29,17 @@ class Identity:
             if other.facts.get(name) != value:
                 return f"{self.target}: {name} was {value}, is {other.facts.get(name, UNREADABLE)}"
         return ""
+
+
+@runtime_checkable
+class ActsAt(Protocol):
+    """A target that says where its effects go, in the same words for everybody on this host who could send them there.
+
+    Two engines that act at one place do not see each other's runs: each counts the other's servers as serving.
+    """
+
+    def acts_at(self) -> tuple[str, ...]:
+        """Every place, as kind and address."""
 
 
 def began(epoch: float) -> str:

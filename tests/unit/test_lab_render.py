@@ -129,5 +129,5 @@ def test_one_lab_in_a_directory(tmp_path: Path) -> None:
 
 def test_a_directory_that_others_may_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(LabError, match="that only this user owns"):
+    with pytest.raises(LabError, match="chmod go-w"):
         prepare_directory(tmp_path)
