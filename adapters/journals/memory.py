@@ -27,6 +27,9 @@ class MemoryJournal:
         found = [e for e in self._entries if e.seq > after]
         return found if limit < 0 else found[:limit]
 
+    def forget(self) -> None:
+        """Nothing was read from elsewhere."""
+
     def head(self) -> tuple[int, bytes]:
         """The last entry's seq and hash."""
         return (self._entries[-1].seq, self._entries[-1].hash) if self._entries else (0, GENESIS)

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
-from adapters.journals.head_file import HeadFile
+from adapters.journals.head_file import heads_of
+from adapters.journals.layout import AFTER, as_nothing, entries_of, foreign, prepare, require_entries
 from state.errors import JournalUnavailable
 from state.journal.format import Sealed
 
@@ -24,7 +25,6 @@ BUSY = 1.0
 """Seconds to wait for another program that has locked the file; none should."""
 TRIES = 5
 """So often a read is begun again when the files change under it."""
-ROWS = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
 AS_IT_STANDS = "mode=ro&immutable=1"
 """No log is looked for and no lock taken: right while there is no log, and nothing is written meanwhile."""
 WITH_LOG = "mode=ro&readonly_shm=1"
@@ -55,11 +55,13 @@ def require_content(path: Path) -> None:
 class JournalFile:
     """A journal read straight from its file, without its engine and while one writes. It changes nothing.
 
-    Raises JournalUnavailable when the file cannot be read or is no journal.
+    `foreign` is what of it is not of this program, empty when nothing. Raises JournalUnavailable when the file cannot
+    be read or is no journal.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, runtime: Path | None = None) -> None:
+        self.path, self.foreign = path, ""
+        self._heads = heads_of(path, runtime)
         self._left = contextlib.ExitStack()
         self._open()
         try:
@@ -70,20 +72,21 @@ class JournalFile:
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Entries with seq > after, in order."""
-        return [Sealed(*row) for row in self._read(ROWS, after, limit)]
+        return list(entries_of(self._read(AFTER, after, limit)))
 
     def head(self) -> int:
         """The seq of the last entry; 0 when there is none."""
         return int(self._read("SELECT max(seq) FROM entries")[0][0] or 0)
 
     def missing(self) -> str:
-        """What was recorded once and is not in this file; empty when nothing is known to be missing."""
+        """What was recorded once and is not in this file, or what is in it that is no part of a journal; empty when
+        nothing is known of either."""
 
         def hash_of(seq: int) -> bytes | None:
             rows = self.rows(seq - 1, 1)
             return rows[0].hash if rows and rows[0].seq == seq else None
 
-        return HeadFile(self.path).missing(hash_of)
+        return self.foreign or next(filter(None, (head.missing(hash_of) for head in self._heads)), "")
 
     def close(self) -> None:
         """Close the file."""
@@ -103,6 +106,10 @@ class JournalFile:
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY)
             self._left.callback(self._db.close)
             self._db.execute("PRAGMA query_only=ON")
+            prepare(self._db)
+            require_entries(self._db, self.path)
+            self.foreign = foreign(self._db, self.path)
+            self._db.text_factory = as_nothing
         except (OSError, sqlite3.Error) as error:
             self.close()
             raise JournalUnavailable(f"{self.path}: {error}") from error

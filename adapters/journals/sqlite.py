@@ -1,9 +1,9 @@
 """The journal in SQLite: write-ahead log, `synchronous=FULL`, updates and deletes refused by trigger.
 
 Before each append, and at each look in between, the files must still be those that were opened (same inode, linked,
-not cut short, writable, written by no other program) and the disk must have space; otherwise JournalUnavailable, and
-no effect starts. A checkpoint by a backup program changes no entry: then the chain is read again from the disk and
-checked, and appending goes on.
+not cut short, writable, as they were left by the last append) and the disk must have space; otherwise
+JournalUnavailable, and no effect starts. A checkpoint by a backup program changes no entry: then everything is read
+again from the disk and checked, and appending goes on.
 """
 
 from __future__ import annotations
@@ -12,103 +12,111 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from stat import S_IWGRP, S_IWOTH, S_IWUSR
 
-from adapters.journals.head_file import HeadFile
-from adapters.journals.reading import BUSY, ROWS, JournalFile, beside, require_content
+from adapters.journals.disk import Disk, DiskState
+from adapters.journals.head_file import heads_of
+from adapters.journals.layout import AFTER, as_nothing, entries_of, foreign, make, prepare, require_entries
+from adapters.journals.layout import made as statements_of
+from adapters.journals.reading import BUSY, JournalFile, beside, require_content
 from adapters.journals.stops_file import StopsFile
 from state.errors import JournalUnavailable
-from state.journal.format import GENESIS, Sealed, verify
+from state.journal.format import GENESIS, Sealed, Verifier
 
 FREE_FLOOR = 16 * 1024 * 1024
 """Bytes that must be free before an append, so that ending and stopping can still be recorded."""
-
-CHECKED = 200_000
-"""Entries up to which the chain is checked before an append, in one to two seconds; a longer journal stays
-unavailable until the engine starts again."""
-
+AT_ONCE = 20_000
+"""Entries that are checked before an append when another program touched the files; a longer journal is checked by the
+next look, and until then nothing is appended."""
+PAGE = 2000
+"""Entries read at a time."""
 WRITABLE = S_IWUSR | S_IWGRP | S_IWOTH
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    seq INTEGER PRIMARY KEY, header BLOB NOT NULL, hash BLOB NOT NULL, salt BLOB NOT NULL, payload BLOB NOT NULL
-) STRICT;
-CREATE TRIGGER IF NOT EXISTS entries_keep BEFORE DELETE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-"""
-
-
-Stamps = tuple[tuple[int, int], tuple[int, int]]
-"""Size and time of change of the file and of its log: equal while nobody writes."""
+INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
+WROTE = "another program wrote to the journal"
 
 
 class SqliteJournal:
     """A `state.journal.store.JournalStore` in one file. Raises JournalUnavailable when it cannot be opened.
 
-    The engine's loop appends and its journal thread looks, one at a time.
+    `runtime` is a folder apart from the journal's: the last entry is named there too, so that an older copy of the
+    journal's whole folder is known. The engine's loop appends and its journal thread looks, one at a time.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runtime: Path | None = None) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             require_content(path)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(SCHEMA)
-            self._version = self._data_version()
-            # The newest entries are in the log until a checkpoint; both are read through the index.
-            self._inodes = {file: os.stat(file).st_ino for file in (path, beside(path, "-wal"), beside(path, "-shm"))}
-            self._seen = self._stamps()
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+            self._open()
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
         self._busy = threading.Lock()
         self._last = self.head()
-        self._head_file, self._stops = HeadFile(path), StopsFile(path)
-        self._told: tuple[int, bytes] | None = None
-        self.missing = self._head_file.missing(self._hash_of)
+        self._heads, self._stops = heads_of(path, runtime), StopsFile(path)
+        self.missing = next(filter(None, (each.missing(self._hash_of) for each in self._heads)), "")
+        self._name()
+        self._tell_head()
+
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=BUSY)
+        try:
+            prepare(self._db)
+            if not statements_of(self._db):
+                self._db.execute("PRAGMA journal_mode=WAL")
+                make(self._db)
+            require_entries(self._db, self.path)
+            self._foreign = foreign(self._db, self.path)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._db.text_factory = as_nothing
+            self._version = self._data_version()
+            # The newest entries are in the log until a checkpoint; both are read through the index.
+            log, index = beside(self.path, "-wal"), beside(self.path, "-shm")
+            self._inodes = {file: os.stat(file).st_ino for file in (self.path, log, index)}
+            self._disk = Disk(self.path, log)
+            self._seen = self._disk.see()
+        except BaseException:
+            self._db.close()
+            raise
 
     def append(self, entries: Sequence[Sealed]) -> None:
         """Commit all entries in one durable transaction."""
         with self._busy:
-            self._append(entries)
+            self._guard()
+            self._insert([(e.seq, e.header, e.hash, e.salt, e.payload) for e in entries])
+            self._last = (entries[-1].seq, entries[-1].hash)
+            self._require_last()
+            self._name()
 
     def look(self) -> None:
         """Whether what was recorded is there, and the next entry could be. Raises JournalUnavailable."""
         with self._busy:
-            self._guard()
-            self._tell_head()
-
-    def _append(self, entries: Sequence[Sealed]) -> None:
-        self._guard()
-        rows = [(e.seq, e.header, e.hash, e.salt, e.payload) for e in entries]
-        insert = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
-        try:
-            if len(rows) == 1:  # one statement is a transaction of its own
-                self._db.execute(insert, rows[0])
-            else:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany(insert, rows)
-                self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise JournalUnavailable(f"{self.path}: {error}") from error
-        self._last = (entries[-1].seq, entries[-1].hash)
-        with contextlib.suppress(OSError):  # whatever took the file away is told at the next look
-            self._seen = self._stamps()
+            touched = self._touched()
+            if touched is None or self._last[0] <= AT_ONCE:
+                self._guard()
+                self._tell_head()
+                return
+        self._check(touched[1])  # a long journal: nothing is appended meanwhile, and nobody waits
+        with self._busy:
+            if self._touched() == touched:
+                self._version, self._seen = touched
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Entries with seq > after, in order."""
         try:
-            return list(self._rows(after, limit))
+            return list(entries_of(self._db.execute(AFTER, (after, limit))))
         except sqlite3.Error as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def forget(self) -> None:
+        """Forget what was read: what is read from now on comes from the disk."""
+        with self._busy, contextlib.suppress(sqlite3.Error):
+            self._db.execute("PRAGMA shrink_memory")
 
     def head(self) -> tuple[int, bytes]:
         """The last entry's seq and hash."""
@@ -116,7 +124,7 @@ class SqliteJournal:
             row = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
         except sqlite3.Error as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
-        return (int(row[0]), bytes(row[1])) if row else (0, GENESIS)
+        return (int(row[0]), row[1] if type(row[1]) is bytes else b"") if row else (0, GENESIS)
 
     def keep_stops(self, runs: Sequence[str]) -> bool:
         """Name runs whose stop is not recorded in `journal.stops`; whether that is durable."""
@@ -135,6 +143,31 @@ class SqliteJournal:
             except JournalUnavailable:
                 self._save()
             self._db.close()
+            self._disk.close()
+            for head in self._heads:
+                head.close()
+
+    def _insert(self, rows: Sequence[tuple[int, bytes, bytes, bytes, bytes]]) -> None:
+        try:
+            if len(rows) == 1:  # one statement is a transaction of its own
+                kept = self._db.execute(INSERT, rows[0]).rowcount
+            else:
+                self._db.execute("BEGIN IMMEDIATE")
+                kept = sum(self._db.execute(INSERT, row).rowcount for row in rows)
+                self._db.execute("COMMIT" if kept == len(rows) else "ROLLBACK")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise JournalUnavailable(f"{self.path}: {error}") from error
+        if kept != len(rows):
+            raise JournalUnavailable(f"{self.path}: {WROTE}: of {len(rows)} new entries it kept {kept}")
+
+    def _require_last(self) -> None:
+        """What was just written must be the last entry. Afterwards the files are known as this append has left them."""
+        if self.head() != self._last:
+            raise JournalUnavailable(f"{self.path}: {WROTE}: entry {self._last[0]} is not there after it was written")
+        with contextlib.suppress(OSError):  # whatever took a file away is told at the next look
+            self._seen = self._disk.see()
 
     def _save(self) -> None:
         """A copy of what is still readable, `journal.saved-NUMBER.db`, unless there is no way to make one."""
@@ -146,64 +179,87 @@ class SqliteJournal:
         except sqlite3.Error:  # no room, or the disk has lost part of it: half a copy helps nobody
             saved.unlink(missing_ok=True)
 
+    def _name(self) -> None:
+        """Name the last entry outside of the journal."""
+        if not self.missing:
+            for head in self._heads:
+                head.write(*self._last)
+
     def _tell_head(self) -> None:
-        if not self.missing and self._told != self._last:
-            self._head_file.write(*self._last)
-            self._told = self._last
+        if not self.missing:
+            for head in self._heads:
+                head.keep()
 
     def _guard(self) -> None:
+        self._require_files()
+        touched = self._touched()
+        if touched is None:
+            return
+        if self._last[0] > AT_ONCE:
+            raise JournalUnavailable(f"{self.path}: {WROTE}, or touched it: it is being read again from the disk")
+        self._check(touched[1])
+        self._version, self._seen = touched
+
+    def _require_files(self) -> None:
+        if self._foreign:
+            raise JournalUnavailable(self._foreign)
         try:
             for file, inode in self._inodes.items():
                 if os.stat(file).st_ino != inode:
                     raise JournalUnavailable(f"{file}: another file has replaced the journal")
-            seen, room = self._stamps(), os.statvfs(self.path)
+            room = os.statvfs(self.path)
             writable = os.stat(self.path).st_mode & WRITABLE and os.access(self.path, os.W_OK)
         except OSError as error:
             message = f"{error.filename}: {error.strerror}; the open file was removed"
             raise JournalUnavailable(message) from error
         if not writable:
             raise JournalUnavailable(f"{self.path}: the journal was made read-only")
-        if seen[0][0] < self._seen[0][0]:
-            raise JournalUnavailable(f"{self.path}: cut short, {seen[0][0]} bytes of {self._seen[0][0]}")
         if room.f_bavail * room.f_frsize < FREE_FLOOR:
             free = room.f_bavail * room.f_frsize // 1_000_000
             raise JournalUnavailable(f"{self.path}: disk full, {free} MB free of at least {FREE_FLOOR // 1_000_000}")
+
+    def _touched(self) -> tuple[int, DiskState] | None:
+        """The files as they are, when they are not as the last append has left them."""
         try:
-            version = self._data_version()
-            if (version, seen) != (self._version, self._seen):
-                self._check()
-                self._version, self._seen = version, seen
-        except sqlite3.Error as error:
+            version, seen = self._data_version(), self._disk.see()
+        except (sqlite3.Error, OSError) as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
+        return None if (version, seen) == (self._version, self._seen) else (version, seen)
 
-    def _check(self) -> None:
-        """Another program changed a file: what was recorded must still be there, and nothing more. It is read through
-        another connection: this one may still remember what the disk has no more."""
-        count, head = self._last
-        if count <= CHECKED:
-            with contextlib.closing(JournalFile(self.path)) as stored:
-                found = verify(stored.rows())
-            if found.ok and (found.entries, found.head) == (count, head):
-                return
-        raise JournalUnavailable(f"{self.path}: another program wrote to the journal")
+    def _check(self, seen: DiskState) -> None:
+        """Another program changed a file: what was recorded must still be there, and nothing more. It is read by other
+        means than this connection: that may still remember what the disk has no more."""
+        then = self._seen
+        if seen.file[1] < then.file[1]:
+            raise JournalUnavailable(f"{self.path}: cut short, {seen.file[1]} bytes of {then.file[1]}")
+        same = seen.frames.header == then.frames.header
+        if same and (seen.frames.frames < then.frames.frames or seen.log[1] < then.frames.size):
+            raise JournalUnavailable(f"{self.path}: its log is cut short, {seen.log[1]} bytes of {then.frames.size}")
+        problem = ""
+        try:
+            problem = self._disk.broken() or self._stored()
+        except OSError as error:
+            problem = str(error)
+        if not (problem or same) and seen.frames.header:
+            problem = "its log was begun anew"
+        if problem or (same and seen.frames != then.frames):
+            raise JournalUnavailable(f"{self.path}: {WROTE}: {problem or 'its log has more than was written'}")
 
-    def _rows(self, after: int, limit: int) -> Iterator[Sealed]:
-        return (Sealed(*row) for row in self._db.execute(ROWS, (after, limit)))
+    def _stored(self) -> str:
+        """What is wrong with the entries that the disk has; empty when they are those that were recorded."""
+        (count, head), verifier = self._last, Verifier()
+        with contextlib.closing(JournalFile(self.path)) as stored:
+            if stored.foreign:
+                raise JournalUnavailable(stored.foreign)
+            while verifier.feed(page := stored.rows(verifier.entries, PAGE)) and page:
+                time.sleep(0)  # this may be a thread beside the loop
+        found = verifier.finish(head)
+        problem = found.problem or ("" if found.entries == count else f"it has {found.entries} entries, not {count}")
+        return problem
 
     def _hash_of(self, seq: int) -> bytes | None:
         found = self.rows(seq - 1, 1)
         return found[0].hash if found and found[0].seq == seq else None
 
-    def _stamps(self) -> Stamps:
-        def stamp(path: Path) -> tuple[int, int]:
-            seen = os.stat(path)
-            return seen.st_size, seen.st_mtime_ns
-
-        return stamp(self.path), stamp(beside(self.path, "-wal"))
-
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
-
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")

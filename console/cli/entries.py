@@ -138,27 +138,31 @@ def read_journal(
     except EngineUnreachable:
         if host_of():
             raise
-        path = find(estate).journal
+        place = find(estate)
+        path = place.journal
         if not path.is_file():
-            _require_never_there(path)
+            _require_never_there(path, place.runtime)
             raise
-        return _from_file(path, work, f"no engine answers; read from {path}")
+        return _from_file(path, work, f"no engine answers; read from {path}", place.runtime)
 
 
-def _require_never_there(path: Path) -> None:
+def _require_never_there(path: Path, runtime: Path) -> None:
     """Raises JournalUnavailable when a journal was there and is gone."""
-    from adapters.journals.head_file import HeadFile
+    from adapters.journals.head_file import heads_of
     from adapters.journals.reading import require_content
 
     require_content(path)
-    if gone := HeadFile(path).missing(lambda _: None):
-        raise JournalUnavailable(f"{path} does not exist; {gone}")
+    for head in heads_of(path, runtime):
+        if gone := head.missing(lambda _: None):
+            raise JournalUnavailable(f"{path} does not exist; {gone}")
 
 
-def _from_file(path: Path, work: Callable[[Entries], Coroutine[Any, Any, T]], how: str) -> T:
+def _from_file(
+    path: Path, work: Callable[[Entries], Coroutine[Any, Any, T]], how: str, runtime: Path | None = None
+) -> T:
     from adapters.journals.reading import JournalFile
 
-    with closing(JournalFile(path)) as file:
+    with closing(JournalFile(path, runtime)) as file:
         entries = FileEntries(file)
         note(f"{how}: {ask(_last_of(entries))}")
         return ask(work(entries))

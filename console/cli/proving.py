@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from tempfile import mkstemp
+from stat import S_ISFIFO, S_ISREG
 from typing import BinaryIO
 
 from console.cli.entries import read_journal
@@ -14,8 +15,8 @@ from state.errors import ExitCode, JournalUnavailable, NotFound, UnsuitableArgum
 from state.units import counted
 
 SQLITE = b"SQLite format 3\x00"
-BEGINS = b'{"hash":"'
-"""The first bytes of every export."""
+DESCRIPTORS = ("/dev/fd", "/proc/self/fd", "/dev")
+"""Where a pipe is an open end that the shell gave: `<(…)`, /dev/stdin."""
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes of a line of an export: more than any entry has."""
 
@@ -24,7 +25,7 @@ def proof_of(estate: str | None, stored: Path | None, known: str, *, quiet: bool
     """What the engine's journal, or a file, proves. Raises NotFound for a file that cannot be read."""
     if stored is not None:
         try:
-            with stored.open("rb") as file:
+            with _opened(stored) as file:
                 if not _is_journal(stored, file.peek(len(SQLITE))):
                     return _exported(file, known)
         except OSError as error:
@@ -33,6 +34,18 @@ def proof_of(estate: str | None, stored: Path | None, known: str, *, quiet: bool
         return read_journal(estate, lambda entries: entries.verify(known), quiet=quiet, file=stored)
     except JournalUnavailable as error:
         return ChainProof(str(error), "", 0, "", 0, 0)
+
+
+def _opened(stored: Path) -> BufferedReader:
+    """A file or a pipe; nothing is waited for and nothing without an end is read. Raises OSError, NotFound."""
+    descriptor = os.open(stored, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    mode = os.fstat(descriptor).st_mode
+    piped = S_ISFIFO(mode) and str(stored.parent) in DESCRIPTORS
+    if not (S_ISREG(mode) or piped):
+        os.close(descriptor)
+        raise NotFound(f"{stored} is no file: name an export or a copy of a journal.db")
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "rb")
 
 
 def _is_journal(stored: Path, first: bytes) -> bool:
@@ -73,24 +86,18 @@ def proof_code(proof: ChainProof) -> ExitCode:
 
 
 def write_export(output: Path, raw: bytes) -> None:
-    """Write an export with mode 0600, complete or not at all. Only an older export is replaced: a mistyped name must
-    not cost a journal. Raises UnsuitableArgument and OSError."""
-    there = output.resolve()
-    if there.exists() and not there.is_file():  # a pipe or device: nothing is kept there
-        there.write_bytes(raw)
-        return
-    if there.exists():
-        with there.open("rb") as file:
-            first = file.read(len(BEGINS))
-        if _is_journal(there, first) or not BEGINS.startswith(first):
-            raise UnsuitableArgument(f"{output} is there and is no export of a journal: it is left as it is")
-    descriptor, fresh = mkstemp(prefix=f".{there.name}.", dir=there.parent)  # with mode 0600
+    """Write an export to a new file with mode 0600, complete or not at all; no link is followed and nothing is
+    replaced. Raises UnsuitableArgument and OSError."""
+    how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(output, how, 0o600)
+    except FileExistsError as error:
+        raise UnsuitableArgument(f"{output} is there and is left as it is: name a new file") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(fresh, there)
     except OSError:
-        os.unlink(fresh)
+        os.unlink(output)
         raise

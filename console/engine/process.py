@@ -134,7 +134,7 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
     engine = Engine(
         estate,
         setup.outside,
-        SqliteJournal(place.journal),
+        SqliteJournal(place.journal, place.runtime),
         HostClock(),
         setup.library,
         node=socket.gethostname(),

@@ -131,9 +131,8 @@ class Engine:
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, continue the runs that had not ended."""
-        async for entries in self._keeper.pages():
-            for entry in entries:
-                self._fold(unseal_any(entry))
+        await self._keeper.fold(self._fold)
+        self.journal.unread = self.history.hidden or self.journal.unread
         await self._keeper.verify()
         await self._note(EngineStarted(f"engine started, pid {self.pid}"))
         await self._stops.recall()

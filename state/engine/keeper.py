@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from state.engine.events import Heartbeat
 from state.errors import JournalUnavailable
-from state.journal.events import Said
+from state.journal.events import Recorded, Said
 from state.journal.exports import export_line
-from state.journal.format import Sealed, Verification, Verifier
+from state.journal.format import Sealed, Verification, Verifier, unseal_any
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.units import counted
@@ -47,6 +47,15 @@ class Keeper:
             after = entries[-1].seq
             await asyncio.sleep(0)
 
+    async def fold(self, take: Callable[[Recorded], None]) -> None:
+        """Hand every entry to `take`, as far as they can be read."""
+        try:
+            async for entries in self.pages():
+                for entry in entries:
+                    take(unseal_any(entry))
+        except JournalUnavailable as error:
+            self._journal.unread = str(error)
+
     async def export(self) -> AsyncIterator[bytes]:
         """Entries as an offline verifier reads them."""
         async for entries in self.pages():
@@ -58,6 +67,7 @@ class Keeper:
         with `known`. While the journal is not valid, nothing starts."""
         async with self._verifying:  # two checks at the same time would check entries twice
             if afresh:
+                self._store.forget()
                 self._verifier = Verifier(known)
             verifier, head, seq = self._verifier, self._journal.head, self._journal.seq
             try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from state.journal.format import Sealed, Verification, Verifier, canonical
 
@@ -19,6 +18,9 @@ OTHER_FILES = {
     b"\xfe\xff": "it was rewritten in UTF-16: export it again with -o FILE",
 }
 """What a file that is no export begins with."""
+BOM = b"\xef\xbb\xbf"
+MOST_EMPTY = 1000
+"""Empty lines that may be behind the last entry."""
 
 
 def export_line(entry: Sealed) -> bytes:
@@ -52,19 +54,22 @@ def verify_export(lines: Iterable[bytes], *, known: str = "") -> Verification:
 
 class _Lines:
     """The entries of an export up to the first line that is none, which is then `broken`; `torn` when it is the last
-    one and not ended. Empty lines are skipped."""
+    one and not ended. Behind the last entry there may be empty lines."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines, self.broken, self.torn = lines, "", False
 
     def __iter__(self) -> Iterator[Sealed]:
+        empty = 0
         for number, line in enumerate(self._lines, 1):
             if self.broken:
                 self.torn = False
                 return
-            if not line.strip():
-                continue
-            entry = _entry(line)
+            if not line.strip(b"\r\n"):
+                empty += 1
+                if empty < MOST_EMPTY:
+                    continue
+            entry = None if empty else _entry(line.removeprefix(BOM) if number == 1 else line)
             if entry is None:
                 other = next((what for magic, what in OTHER_FILES.items() if line.startswith(magic)), "")
                 self.broken = f"line {number} is not a journal entry" + (f": {other}" if other else "")
@@ -74,12 +79,15 @@ class _Lines:
 
 
 def _entry(line: bytes) -> Sealed | None:
+    """The entry of a line; None for all bytes but those that `export_line` makes of it: what is written in another way
+    might be read in another way."""
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
     try:
-        raw = json.loads(line, object_pairs_hook=_once)
+        raw = json.loads(line)
         seq = raw["seq"]
         if type(seq) is not int:
             return None
-        return Sealed(
+        entry = Sealed(
             seq,
             raw["header"].encode("ascii"),
             bytes.fromhex(raw["hash"]),
@@ -88,11 +96,4 @@ def _entry(line: bytes) -> Sealed | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are unique: of two values for one name another reader might take the other."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return made
+    return entry if export_line(entry) == line else None

@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from state.errors import UnsuitableArgument
+from state.journal.erasures import MARK, Erasures
 from state.journal.events import Erased, Event, Foreign, Recorded, read_body
 from state.units import counted
 
@@ -154,13 +155,16 @@ def known_head(text: str) -> str:
 class Verifier:
     """Checks a chain piece by piece, so that a long one need not be in memory, nor checked at once.
 
-    `known` is the beginning of the hash of an entry that is looked for: of a head that was stored elsewhere.
+    `known` is the beginning of the hash of an entry that is looked for: of a head that was stored elsewhere. `after` is
+    an entry (number and hash) that is known to be valid: what follows it is checked.
     """
 
-    def __init__(self, known: str = "") -> None:
-        self.entries, self.head, self.problem = 0, GENESIS, ""
+    def __init__(self, known: str = "", after: tuple[int, bytes] = (0, GENESIS)) -> None:
+        self.entries, self.head = after
+        self.problem = ""
         self._known, self._seen = known, 0
-        self._begins, self._erased = 1, 0
+        self._first = self.entries + 1
+        self._begins, self._erasures = self._first, Erasures()
 
     def feed(self, entries: Iterable[Sealed]) -> bool:
         """Check the next entries; False from the first invalid one on."""
@@ -181,10 +185,12 @@ class Verifier:
             return f"entry {entry.seq} does not follow from entry {place - 1}"
         if not entry.header.startswith(b"[%d," % place):
             return f"the header of entry {entry.seq} has another number"
-        if not entry.payload:
-            self._erased += 1
+        if not (entry.payload or entry.salt):
+            self._erasures.erased(place, entry.header)
         elif entry.header[-66:-2] != sha256(entry.salt + entry.payload).hexdigest().encode():
             return f"the payload of entry {entry.seq} is not the one that was recorded"
+        elif MARK in entry.header:
+            self._erasures.retained(entry.header, entry.payload)
         self.entries, self.head = place, chained
         if self._known and chained.hex().startswith(self._known):
             self._seen = place
@@ -193,12 +199,17 @@ class Verifier:
     def finish(self, head: bytes | None = None) -> Verification:
         """The result; `head` is the hash the chain must end with, when known."""
         valid = self.entries - self._begins + 1
-        if not self.problem and self._begins > 1:
+        if not self.problem and self._begins > self._first:
             begins = f"it begins at entry {self._begins}: what was before is not proven"
             self.problem = f"{begins}; from there on {counted(valid, 'entry is', 'entries are')} valid"
         if not self.problem and head is not None and head != self.head:
             self.problem = f"the chain ends at entry {self.entries} with another hash than the known head"
-        return Verification(max(valid, 0), self.head, self.problem, erased=self._erased, known=self._seen)
+        problem, (first, count) = self.problem, self._erasures.unrecorded()
+        if not problem and count:
+            others = f", and of {counted(count - 1, 'other', 'others')}" if count > 1 else ""
+            problem = f"the payload of entry {first}{others} was erased, and no entry of the journal says so"
+        erased = self._erasures.count
+        return Verification(max(valid, 0), self.head, problem, erased=erased, known=self._seen)
 
 
 def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verification:

@@ -26,6 +26,9 @@ class JournalStore(Protocol):
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Stored entries with seq > after, in order; limit -1 = all."""
 
+    def forget(self) -> None:
+        """Forget what was read, so that what is read from now on comes from where it is stored."""
+
     def head(self) -> tuple[int, bytes]:
         """The last (seq, hash); (0, GENESIS) when empty."""
 

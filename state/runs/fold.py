@@ -54,6 +54,7 @@ class RunHistory:
         """The number of changes of runs without an entry."""
         self._count = 0
         self._erased: set[str] = set()
+        self._hidden: dict[tuple[str, str], int] = {}
 
     def next_id(self) -> str:
         """The name of the next run."""
@@ -93,6 +94,7 @@ class RunHistory:
         """Apply one entry. Raises LookupError, TypeError, ValueError or AttributeError for one that does not fit."""
         run, started = recorded.event.run, recorded.kind == RunStarted.kind
         self._count += started
+        self._hide(recorded)
         if recorded.erased and started:
             self._erased.add(run)
         if run in self._erased:
@@ -102,6 +104,27 @@ class RunHistory:
         elif recorded.kind == RunEnded.kind:
             self.runs[run].state = RunState.STOPPED
             self.runs[run].message = "its outcome was erased by retention"
+        elif recorded.kind == EffectIntended.kind:
+            step = self.instance(recorded)
+            step.state, step.message = StepState.UNKNOWN, "its intent was erased: what was sent is not known"
+
+    def _hide(self, recorded: Recorded) -> None:
+        """Follow, by their headers, the intents and runs whose payload is gone until their end."""
+        run, step = recorded.event.run, recorded.event.step
+        if recorded.kind == EffectEnded.kind:
+            self._hidden.pop((run, step), None)
+        elif recorded.kind == RunEnded.kind:
+            self._hidden.pop((run, ""), None)
+        elif recorded.erased and recorded.kind in (EffectIntended.kind, RunStarted.kind):
+            self._hidden[run, "" if recorded.kind == RunStarted.kind else step] = recorded.seq
+
+    @property
+    def hidden(self) -> str:
+        """What may have been sent and nobody can tell any more, since its entry was erased; empty when nothing."""
+        for (run, step), seq in self._hidden.items():
+            what = f"an intent of {run} without an outcome" if step else f"the beginning of {run}, which has not ended"
+            return f"entry {seq}, {what}, was erased: what was sent is not known"
+        return ""
 
 
 def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:

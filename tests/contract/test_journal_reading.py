@@ -136,20 +136,19 @@ def test_a_log_that_has_everything_is_read_once_its_journal_is_not_empty(state: 
         assert verify(file.rows()).entries == 20
 
 
-def test_an_export_replaces_nothing_but_an_older_export(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_export_replaces_nothing(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     killed(state)
     before = listing(state)
     export = ["journal", "export", "--estate", str(state.parent), "-o"]
     for name in ("journal.db", "journal.db-wal", "journal.db-shm", "journal.head", "../recovery.yaml"):
         assert run_to_code(recovery, [*export, str(state / name)]) == 2
-        assert "is no export of a journal" in capsys.readouterr().err
+        assert "is left as it is: name a new file" in capsys.readouterr().err
         assert listing(state) == before
-    older = state.parent / "export"
-    older.write_bytes(b'{"hash":"of yesterday"}\n')
-    assert run_to_code(recovery, [*export, str(older)]) == 0
-    assert run_to_code(recovery, ["journal", "verify", "--file", str(older)]) == 0
+    fresh = state.parent / "export"
+    assert run_to_code(recovery, [*export, str(fresh)]) == 0
+    assert run_to_code(recovery, ["journal", "verify", "--file", str(fresh)]) == 0
     assert "45 entries" in capsys.readouterr().out
-    assert older.stat().st_mode & 0o777 == 0o600
+    assert fresh.stat().st_mode & 0o777 == 0o600
     assert sorted(each.name for each in state.parent.iterdir()) == ["LAB.json", "export", "recovery.yaml", "state"]
 
 

@@ -13,6 +13,7 @@ from state.engine.events import Heartbeat
 from state.errors import JournalUnavailable, Refused
 from state.journal.events import Event
 from state.journal.format import GENESIS, Sealer
+from tests.support.retained import retained
 from tests.support.small_estate import COMMANDER, flip, small
 
 WAITING = {
@@ -109,8 +110,12 @@ async def test_an_entry_of_another_version_is_shown_and_nothing_starts():
 async def test_runs_erased_by_retention_neither_stop_the_engine_nor_give_their_name_away():
     store, target = Edited(), balancer()
     await flipped(store, target)
-    for seq in range(1, len(store.rows()) + 1):
-        store.edit(seq, payload=b"", salt=b"")
+    count = len(store.rows())
+    for seq, entry in enumerate(retained(store.rows(), range(1, count + 1)), 1):
+        if seq > count:
+            store.append([entry])
+        else:
+            store.edit(seq, payload=entry.payload, salt=entry.salt)
     async with small(store=store, balancer=target) as lab:
         assert lab.engine.view("header").effects == ""
         assert lab.engine.history.open() == []

@@ -13,6 +13,7 @@ from state.engine.events import Heartbeat
 from state.journal.events import Event
 from state.journal.exports import export_line, verify_export
 from state.journal.format import GENESIS, Sealed, Sealer, canonical, unseal, verify
+from tests.support.retained import retained
 
 SEALER = Sealer("host", "boot")
 
@@ -92,9 +93,22 @@ def test_with_the_known_head_truncation_and_replacement_are_found_too(forged, me
 def test_clean_chains_verify_also_when_a_payload_was_erased_by_retention():
     entries = chain()
     assert verify(entries, head=entries[-1].hash).ok
-    erased = [replace(e, payload=b"", salt=b"") if e.seq == 5 else e for e in entries]
-    assert verify(erased, head=entries[-1].hash).ok
+    erased = retained(entries, {5, 6, 9})
+    found = verify(erased, head=erased[-1].hash)
+    assert (found.problem, found.erased) == ("", 3)
     assert unseal(erased[4]).erased
+
+
+def test_an_erasure_that_no_entry_tells_is_named():
+    entries = chain()
+    erased = retained(entries, {5, 6})
+    for seq in (4, 7):  # one that was kept, and one behind those that were erased
+        taken = [replace(e, payload=b"", salt=b"") if e.seq == seq else e for e in erased]
+        assert f"the payload of entry {seq} was erased" in verify(taken).problem
+    assert "of entry 5, and of 1 other was erased" in verify(erased[:-1]).problem
+    silenced = [*erased[:-1], replace(erased[-1], payload=b"", salt=b"")]
+    assert "of entry 5, and of 2 others was erased" in verify(silenced).problem
+    assert verify([replace(e, payload=b"") if e.seq == 5 else e for e in entries]).problem  # its salt is still there
 
 
 def test_an_export_verifies_anywhere_and_a_torn_last_line_is_torn():

@@ -17,8 +17,9 @@ from state.engine.events import Heartbeat
 from state.errors import UnsuitableArgument
 from state.journal.events import Event
 from state.journal.exports import export_line, verify_export
-from state.journal.format import GENESIS, Sealed, Sealer, known_head, verify
+from state.journal.format import GENESIS, Sealed, Sealer, canonical, known_head, verify
 from state.views.journal import chain_proof
+from tests.support.retained import retained
 from tests.support.small_estate import small
 
 
@@ -36,7 +37,7 @@ WHOLE = b"".join(LINES)
 
 
 def without_payload(line: bytes) -> bytes:
-    return json.dumps({**json.loads(line), "payload": "", "salt": ""}).encode() + b"\n"
+    return canonical({**json.loads(line), "payload": "", "salt": ""}) + b"\n"
 
 
 def twice_named(line: bytes) -> bytes:
@@ -47,7 +48,14 @@ def twice_named(line: bytes) -> bytes:
 MOVED = [*LINES[:4], LINES[5], LINES[4], *LINES[6:]]
 DOUBLED = [*LINES[:4], twice_named(LINES[4]), *LINES[5:]]
 PARTLY = [*map(without_payload, LINES[:5]), *LINES[5:]]
-NO_LINE = "line 1 is not a journal entry"
+NO_LINE, NO_FIFTH = "line 1 is not a journal entry", "line 5 is not a journal entry"
+RETAINED = b"".join(export_line(entry) + b"\n" for entry in retained(ENTRIES, {1, 2, 3, 4, 5}))
+
+
+def line_changed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    """The export with another fifth line, written as the program writes lines."""
+    return b"".join([*LINES[:4], canonical(change(json.loads(LINES[4]))) + b"\n", *LINES[5:]])
+
 
 EXPORTS: dict[str, tuple[bytes, int, str]] = {
     "whole": (WHOLE, 0, "valid: 12 entries, head"),
@@ -55,8 +63,23 @@ EXPORTS: dict[str, tuple[bytes, int, str]] = {
     "BOM": (b"\xef\xbb\xbf" + WHOLE, 0, "valid: 12 entries, head"),
     "last newline lost": (WHOLE[:-1], 0, "valid: 12 entries, head"),
     "blank line at the end": (WHOLE + b"\n", 0, "valid: 12 entries, head"),
-    "some without payload": (b"".join(PARTLY), 0, "; 5 of them without payload"),
-    "all without payload": (b"".join(map(without_payload, LINES)), 0, "; 12 of them without payload"),
+    "some without payload": (b"".join(PARTLY), 1, "of entry 1, and of 4 others was erased, and no entry"),
+    "all without payload": (b"".join(map(without_payload, LINES)), 1, "of entry 1, and of 11 others was erased"),
+    "some erased by retention": (RETAINED, 0, "; 5 of them without payload"),
+    "upper-case digits": (line_changed(lambda told: {**told, "hash": told["hash"].upper()}), 1, NO_FIFTH),
+    "blanks between digits": (line_changed(lambda told: {**told, "salt": " " + told["salt"]}), 1, NO_FIFTH),
+    "another name": (line_changed(lambda told: {**told, "note": 1}), 1, NO_FIFTH),
+    "a number as text": (line_changed(lambda told: {**told, "seq": "5"}), 1, NO_FIFTH),
+    "true for a number": (line_changed(lambda told: {**told, "seq": True}), 1, NO_FIFTH),
+    "5.0": (WHOLE.replace(b'"seq":5}', b'"seq":5.0}'), 1, NO_FIFTH),
+    "a huge number": (WHOLE.replace(b'"seq":5}', b'"seq":' + b"5" * 100_000 + b"}"), 1, NO_FIFTH),
+    "NaN": (WHOLE.replace(b'"seq":5}', b'"seq":NaN}'), 1, NO_FIFTH),
+    "a surrogate": (line_changed(lambda told: {**told, "payload": told["payload"] + "\ud800"}), 1, NO_FIFTH),
+    "deep": (WHOLE.replace(b'"seq":5}', b'"seq":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), 1, NO_FIFTH),
+    "blanks": (WHOLE.replace(b'"seq":5}', b'"seq": 5}'), 1, NO_FIFTH),
+    "escaped otherwise": (WHOLE.replace(b'"seq":5}', b'"s\\u0065q":5}'), 1, NO_FIFTH),
+    "an empty line between": (b"".join([*LINES[:4], b"\n", *LINES[4:]]), 1, "line 6 is not a journal entry"),
+    "empty lines without end": (WHOLE + b"\n" * 5000, 1, "is not a journal entry"),
     "empty": (b"", 1, "there is no entry"),
     "newlines only": (b"\n\n", 1, "there is no entry"),
     "one line of text": (b"hello\n", 1, NO_LINE),

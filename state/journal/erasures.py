@@ -1,0 +1,89 @@
+"""Erased payloads against what the journal says was erased.
+
+Retention records what it erases before it does (`journal.retained`): the kinds of entries, up to which entry of each,
+and those that were kept although they were old enough. The newest such entry counts for the kinds that it names. A
+payload that is gone and that no entry names was taken away by something else.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from state.journal.events import WORDS, Body, event
+
+
+@event("journal.retained")
+@dataclass(frozen=True, slots=True)
+class JournalRetained(Body):
+    """Payloads were erased by policy.
+
+    `policy`: seconds by class of entries. `upto`: of which kinds, up to which entry. `kept`: ranges (first, last) of
+    entries in between that were not erased, `why` the reasons with their numbers. `erased` is how many this entry's
+    retention erases.
+    """
+
+    policy: Mapping[str, float]
+    upto: Mapping[str, int]
+    kept: tuple[tuple[int, int], ...]
+    why: Mapping[str, int]
+    erased: int
+    message: str = field(metadata=WORDS)
+
+
+MARK = b',"journal.retained",'
+"""In the header of every entry of that kind."""
+
+
+class Erasures:
+    """Counts payloads that are gone, and tells which of them no entry accounts for."""
+
+    def __init__(self) -> None:
+        self.seqs = array("Q")
+        self._kinds = array("H")
+        self._numbers: dict[str, int] = {}
+        self._claims: dict[str, tuple[int, list[int], list[int]]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many entries are without payload."""
+        return len(self.seqs)
+
+    def erased(self, seq: int, header: bytes) -> None:
+        """An entry without payload."""
+        kind = _kind(header)
+        self.seqs.append(seq)
+        self._kinds.append(self._numbers.setdefault(kind, min(len(self._numbers), 65_535)))
+
+    def retained(self, header: bytes, payload: bytes) -> None:
+        """An entry that may tell what was erased."""
+        if _kind(header) != JournalRetained.kind:
+            return
+        try:
+            told = json.loads(payload)
+            kept = sorted((int(first), int(last)) for first, last in told["kept"])
+            firsts, lasts = [first for first, _ in kept], [last for _, last in kept]
+            self._claims |= {str(kind): (int(upto), firsts, lasts) for kind, upto in told["upto"].items()}
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return  # it accounts for nothing
+
+    def unrecorded(self) -> tuple[int, int]:
+        """The first entry whose payload is gone and that no entry accounts for, and how many such there are."""
+        names = {number: kind for kind, number in self._numbers.items()}
+        first = count = 0
+        for seq, number in zip(self.seqs, self._kinds, strict=True):
+            upto, firsts, lasts = self._claims.get(names[number], (0, [], []))
+            place = bisect_right(firsts, seq) - 1
+            if seq > upto or (place >= 0 and seq <= lasts[place]):
+                first, count = first or seq, count + 1
+        return first, count
+
+
+def _kind(header: bytes) -> str:
+    try:
+        return str(json.loads(header)[7])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
