@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import shlex
 import shutil
 import stat
 import tempfile
@@ -21,6 +20,7 @@ from adapters.net.child_process import ends_with_this_process
 from state.errors import ReadFailure, Trouble
 from state.estate.hosts import SshHost
 from state.host.trust import offence, require_ours
+from state.shell_words import for_a_forced_command, for_any_shell
 from state.text import clean
 
 LONGEST_SOCKET = 88
@@ -62,12 +62,13 @@ class SshConnection:
     def argv(self, remote: Sequence[str]) -> list[str]:
         """The local command that runs a command on the host over the kept connection.
 
-        Each argument is quoted for the shell that sshd starts: it reaches the remote argv as it is. Raises ValueError
-        for NUL, which no argument can have.
+        Each argument reaches the remote argv as it is, whatever the shell of the account. Raises ValueError for NUL,
+        which no argument can have, and with `environment: send` for signs that shells read differently.
         """
         if any("\0" in each for each in remote):
             raise ValueError("an argument contains NUL")
-        return [*self._through(), "--", self.host.address, shlex.join(remote)]
+        text = for_a_forced_command if self.host.environment == "send" else for_any_shell
+        return [*self._through(), "--", self.host.address, text(remote)]
 
     async def connect(self, *, deadline: float) -> None:
         """Have a connection. Raises ReadFailure with what ssh said; nothing was run on the host then."""

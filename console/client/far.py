@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 
 from state.errors import ExitCode, RecoveryError
+from state.shell_words import for_any_shell
 from state.text import clean
 
 HOST = re.compile(
@@ -85,7 +86,7 @@ def ssh_command(address: str, command: list[str], *options: str) -> list[str]:
     """The ssh command that runs `command` there. Raises FarAddressError."""
     host, port = _place(address)
     settings = [word for option in (*OPTIONS, *options) for word in ("-o", option)]
-    return ["ssh", "-T", *settings, *port, "--", host, shlex.join(command)]
+    return ["ssh", "-T", *settings, *port, "--", host, for_any_shell(command)]
 
 
 def bridge_command(estate: str | None, *, observe: bool) -> list[str]:

@@ -44,6 +44,32 @@ async def test_every_argument_reaches_the_remote_argv_as_text(connections: SshCo
         app.argv(["printf", "a\0b"])
 
 
+@pytest.mark.parametrize("shell", ["fish", "tcsh", "zsh"])
+async def test_no_login_shell_reads_an_argument(shell: str, sshd: Sshd) -> None:
+    evil = [*HOSTILE, f"\\'\"; touch {sshd.folder}/INJECTED; #", f"a\ntouch {sshd.folder}/INJECTED\nb", "a!b"]
+    as_that_shell = sshd.folder / f"as-{shell}"  # as sshd starts the shell of an account
+    as_that_shell.write_text(f'#!/bin/sh\nexec {shell} -c "$SSH_ORIGINAL_COMMAND"\n')
+    as_that_shell.chmod(0o755)
+    sshd.force(str(as_that_shell))
+    made = SshConnections({"app1": sshd.host}, sshd.folder)
+    try:
+        await made.to("app1").connect(deadline=60)
+        code, out = await run(made.to("app1"), ["printf", "[%s]\n", *evil])
+    finally:
+        await made.close()
+        sshd.allow()
+    assert (code, out) == (0, "".join(f"[{each}]\n" for each in evil))
+    assert not (sshd.folder / "INJECTED").exists()
+
+
+async def test_with_sent_variables_what_shells_read_differently_is_refused(sshd: Sshd) -> None:
+    send = SshConnections({"app1": sshd.host.model_copy(update={"environment": "send"})}, sshd.folder).to("app1")
+    assert send.argv(["/opt/restart", "a b", "x"])[-1] == "/opt/restart 'a b' x"
+    for text in ("it's", "a\\b", "a!b", "a\nb"):
+        with pytest.raises(ValueError, match="environment: send"):
+            send.argv(["/opt/restart", text])
+
+
 async def test_all_commands_share_one_connection_and_it_ends_with_close(
     connections: SshConnections, sshd: Sshd
 ) -> None:

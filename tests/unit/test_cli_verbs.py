@@ -37,6 +37,7 @@ from state.errors import (
     UnsuitableArgument,
 )
 from state.health import Health
+from state.shell_words import for_any_shell
 from tests.support.cards import card
 from tests.support.front_desk import CARD, HEADER
 
@@ -238,9 +239,11 @@ def test_what_is_no_time_is_bad_input_with_the_forms(text: str) -> None:
         instant(text)
 
 
-def test_the_far_command_is_quoted() -> None:
-    command = ssh_command("ssh://ada@bastion2:2222", bridge_command("a; rm -rf /", observe=True))
-    assert command[-3:] == ["--", "ada@bastion2", "recovery bridge --estate 'a; rm -rf /' --observe"]
+def test_the_far_command_is_text_for_any_shell() -> None:
+    words = bridge_command("a; rm -rf /", observe=True)
+    command = ssh_command("ssh://ada@bastion2:2222", words)
+    assert command[-3:] == ["--", "ada@bastion2", for_any_shell(words)]
+    assert ";" not in command[-1]
     assert command[command.index("-p") + 1] == "2222"
 
 
