@@ -93,6 +93,8 @@ class OwnStatement:
                 await session.execute("select pg_advisory_xact_lock($1)", _lock(effect))
                 await session.execute(f"insert into {self._record} (effect) values ($1)", effect)  # noqa: S608
                 changed = _count(await _run(session, statement, values))
+                if not session.is_in_transaction():
+                    raise EffectUnknown("the statement ended the transaction itself", "ended")
                 if rows is not None and changed != rows:
                     raise EffectRefused(f"{changed} rows instead of {rows}; taken back", "rows")
                 committing = True

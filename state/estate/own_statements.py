@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
@@ -12,13 +11,10 @@ from state.config_files.findings import Finding, refuse
 from state.estate.arguments import Value
 from state.estate.entry import Entry, Name, SecretRef
 from state.estate.own import OwnChange
+from state.estate.sql_text import SqlText, Unended
 from state.estate.values import DatabaseName, StatementName
 
 Table = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?$")]
-_CONTROL = re.compile(
-    r"\s*(begin|start|commit|end|rollback|abort|savepoint|release|prepare|set|reset)\b", re.IGNORECASE
-)
-_PLACE = re.compile(r"\$([0-9]+)")
 
 
 class UndoStatement(Entry):
@@ -52,13 +48,22 @@ class SqlCallEntry(OwnChange):
         return self
 
     def _findings(self) -> Iterator[Finding]:
-        if _CONTROL.match(self.statement):
+        try:
+            text = SqlText(self.statement)
+        except Unended as error:
+            yield ("statement",), self.statement, f"a statement that ends: {error} does not"
+            return
+        if text.ends_transaction:
             yield ("statement",), self.statement, "one statement that changes data: the engine begins and ends it"
+        elif text.several:
+            yield ("statement",), self.statement, "one statement: PostgreSQL takes no second one in the same text"
+        elif text.stands_alone:
+            yield ("statement",), self.statement, "a statement that PostgreSQL takes within a transaction"
         if "${" in self.statement:
             yield ("statement",), self.statement, "$1, $2, … and `values`: parameters are no part of the text"
-        places = {int(number) for number in _PLACE.findall(self.statement)}
-        if places != set(range(1, len(self.values) + 1)):
-            yield ("values",), self.values, f"as many values as the statement has places: {len(places)}"
+        if text.places != set(range(1, len(self.values) + 1)):
+            named = ", ".join(f"${place}" for place in sorted(text.places)) or "none"
+            yield ("values",), list(self.values), f"one value for each place in the statement ({named})"
         yield from self.undeclared(*((("values", index), each) for index, each in enumerate(self.values)))
         if self.undo is not None:
             yield from self.undeclared((("undo", "args"), self.undo.args))

@@ -87,6 +87,13 @@ async def test_what_fails_is_taken_back_with_its_record(
     assert await paused(servers) == ()
 
 
+@pytest.mark.parametrize("statement", ["commit", "rollback"])
+async def test_a_statement_that_ends_the_transaction_is_never_done(pause: OwnStatement, statement: str) -> None:
+    with pytest.raises(EffectUnknown, match="ended the transaction itself"):
+        await pause.transact(statement, [], None, effect=f"R-{statement}", deadline=60)
+    assert await pause.recorded(f"R-{statement}", deadline=60) is (statement == "commit")
+
+
 @pytest.mark.parametrize("value", ["'; drop table jobs; --", "$1", "billing' or 'x'='x", "\\", "ü\n"])
 async def test_a_value_is_no_part_of_the_statement(
     pause: OwnStatement, servers: Sequence[PostgresNode], value: str
