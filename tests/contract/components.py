@@ -171,7 +171,7 @@ class Pair:
     primary: int
     standby: int
 
-    def psql(self, port: int, sql: str) -> None:
+    def psql(self, port: int, sql: str, database: str = "postgres") -> None:
         as_user(
             self.bin / "psql",
             "-h",
@@ -180,6 +180,8 @@ class Pair:
             str(port),
             "-U",
             "postgres",
+            "-d",
+            database,
             "-qv",
             "ON_ERROR_STOP=1",
             "-c",
