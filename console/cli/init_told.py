@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from adapters.files.estate_text import point_lines
+from console.cli.documents import documents
 from console.cli.init_work import Discovered, Drafted
 from console.cli.shown import neutral
 from state.discovery.answers import InitQuestion
-from state.discovery.found import Fact, FoundAlerting, FoundBalancer, FoundCluster, FoundMetrics, FoundZone
+from state.discovery.found import Fact, FoundAlerting, FoundBalancer, FoundCluster, FoundMetrics, FoundZone, Unreached
 from state.text import clean
 from state.units import counted
 
@@ -55,6 +57,11 @@ def fact_line(fact: Fact) -> str:
     return clean(f"{fact.address}: {text}")
 
 
+def way_out(fact: Fact) -> str:
+    """What to do about an address that gave nothing, empty where nothing is known."""
+    return clean(fact.way_out) if isinstance(fact, Unreached) else ""
+
+
 def summary(drafted: Drafted) -> str:
     """How many entries of each kind."""
     counts = ((len(drafted.proposal.section(name)), *words) for name, words in SECTIONS.items())
@@ -91,10 +98,17 @@ def next_lines(drafted: Drafted, file: Path) -> Iterator[str]:
     """What to do next."""
     yield "Next:"
     for name, what in drafted.proposal.secrets.items():
-        yield f"  {file.parent / name}: put {neutral(what)} there, mode 0600"
+        yield f"  {neutral(what)}: {hand_over(file.parent / name)}, type it, Enter, Ctrl+D"
     yield f"  confirm what is marked `proposed, confirm` in {file}"
     yield f"  recovery check --connect {file}"
     yield f"  recovery console --estate {file}"
+    if (folder := documents()) is not None:
+        yield f"  docs/ is {folder}"
+
+
+def hand_over(secret: Path) -> str:
+    """The command that takes a secret from the keyboard into a file that only its owner reads."""
+    return f"install -m 600 /dev/stdin {shlex.quote(str(secret))}"
 
 
 def document(
@@ -104,7 +118,10 @@ def document(
     told: dict[str, Any] = {
         "file": str(file),
         "written": written,
-        "found": [{"address": clean(f.address), "kind": kind_of(f), "line": fact_line(f)} for f in found.facts],
+        "found": [
+            {"address": clean(f.address), "kind": kind_of(f), "line": fact_line(f), "way_out": way_out(f)}
+            for f in found.facts
+        ],
         "questions": [{"key": q.key, "text": clean(q.text), "proposal": q.proposal} for q in asked],
     }
     if drafted is None:
@@ -121,7 +138,10 @@ def document(
             {"where": clean(point.where), "what": clean(point.what), "way_out": clean(point.way_out)}
             for point in proposal.open
         ],
-        "secrets": [{"file": name, "what": clean(what), "mode": "0600"} for name, what in proposal.secrets.items()],
+        "secrets": [
+            {"file": name, "what": clean(what), "mode": "0600", "by": hand_over(file.parent / name)}
+            for name, what in proposal.secrets.items()
+        ],
         "runbooks": [{"name": c.name, "copied": bool(c.text), "why": clean(c.why)} for c in drafted.runbooks],
         "files": [str(path) for path in drafted.written],
         "next": list(next_lines(drafted, file)),

@@ -17,6 +17,7 @@ from adapters.files.fresh_files import write_new
 from adapters.files.located_yaml import parse_yaml
 from adapters.files.runbook_copies import RunbookCopy, copies
 from adapters.registry import kinds
+from console.cli.documents import documents
 from state.discovery.answers import Answers, InitQuestion, answered, questions
 from state.discovery.found import Fact, Unreached
 from state.discovery.names import made_valid
@@ -105,6 +106,8 @@ def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted
     sources = [fact.address for fact in found.facts if not isinstance(fact, Unreached)]
     head = [f"Written by `recovery init` on {utc_date(now)} from", *(f"  {source}" for source in sources)]
     head.append("Yours from now on: change what you want.")
+    if (folder := documents()) is not None:
+        head.append(f"docs/ is {folder}")
     text = render(proposal, head)
     estate = parse_estate(parse_yaml(text, "the proposed estate"), kinds())
     return Drafted(proposal, text, estate, list(copies(estate)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adapters.files.read import read_yaml, runbook_paths
 from adapters.registry import kinds
+from console.cli.documents import documents
 from state.config_files.explain import NAME_PATTERN, NAME_RULE
 from state.config_files.suggestions import not_found
 from state.errors import BadArguments, NotFound, Problem
@@ -18,7 +19,7 @@ HEAD = """\
 # yaml-language-server: $schema=runbook.schema.json
 # (recovery schema --runbook > runbook.schema.json, beside this file: completion and checks in your editor)
 #
-# Say here what this is for, and when it is the wrong tool. Every key: docs/runbooks.md.
+# Say here what this is for, and when it is the wrong tool. Every key: {docs}/runbooks.md.
 runbook: {name}
 title: {name}
 description: >-
@@ -157,11 +158,15 @@ def write_new(estate_file: Path, name: str, template: str) -> Path:
     path = folder / f"{name}.yaml"
     if name in paths or path.exists():
         raise BadArguments((Problem("argument", 0, 0, repr(name), f"another name; {paths.get(name, path)} exists"),))
-    text = TEMPLATES[template].replace("{name}", name) if template in TEMPLATES else _copy(paths, name, template)
+    text = _filled(TEMPLATES[template], name) if template in TEMPLATES else _copy(paths, name, template)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     return path
+
+
+def _filled(text: str, name: str) -> str:
+    return text.replace("{name}", name).replace("{docs}", str(documents() or "docs"))
 
 
 def _copy(paths: Mapping[str, Path], name: str, template: str) -> str:

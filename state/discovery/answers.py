@@ -65,7 +65,11 @@ def questions(
             InitQuestion("tier1", f"Which services are recovered first, tier 1 ({names})? Names, all or none", "none"),
             InitQuestion("tier3", "Which can wait, tier 3? All others are tier 2. Names, all or none", "none"),
             InitQuestion("rto", "Time to recover tier 1, 2 and 3?", " ".join(base.rto)),
-            InitQuestion("rpo", "Data that may be lost (0B, 1MB)? Empty: what each cluster tolerates", base.rpo),
+            InitQuestion(
+                "rpo",
+                "Data that may be lost (0B, 1MB)? Empty: 0B for services, for clusters what each tolerates",
+                base.rpo,
+            ),
         ]
     else:
         asked = [InitQuestion("owners", "Who operates this (names of people, the first is you)?", owner)]

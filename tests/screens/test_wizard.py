@@ -90,6 +90,16 @@ async def test_what_gives_nothing_is_said_and_can_be_corrected(tmp_path: Path, c
     assert sorted(tmp_path.iterdir()) == [config]
 
 
+async def test_what_gives_nothing_is_told_with_its_way_out_on_every_page() -> None:
+    found = [{"kind": "", "line": "https://10.1.0.9:9090: nothing: TLS refused", "way_out": "http://10.1.0.9:9090"}]
+    app = WizardApp(Terminal())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await page(pilot, AddressPage)
+        app.show(QuestionsPage(app.glyphs, 80, {"found": found, "summary": "1 service"}, {}), 3)
+        await page(pilot, QuestionsPage)
+        assert "nothing: TLS refused → http://10.1.0.9:9090" in shown(app)
+
+
 async def test_leaving_ends_the_child(tmp_path: Path, config: Path) -> None:
     async def silent(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(600)
@@ -111,13 +121,15 @@ async def test_leaving_ends_the_child(tmp_path: Path, config: Path) -> None:
 
 
 async def test_a_secret_that_is_missing_is_asked_for_before_it_is_opened(tmp_path: Path) -> None:
-    secret = {"file": "secrets/pg", "what": "the password", "mode": "0600"}
+    by = "install -m 600 /dev/stdin x/secrets/pg"
+    secret = {"file": "secrets/pg", "what": "the password", "mode": "0600", "by": by}
     done = {"file": str(tmp_path / "recovery.yaml"), "secrets": [secret]}
     app = WizardApp(Terminal())
     async with app.run_test(size=(80, 24)) as pilot:
         await page(pilot, AddressPage)
         app.show(WrittenPage(app.glyphs, 80, done), 4)
         await page(pilot, WrittenPage)
+        assert by in shown(app)
         await pilot.press("enter")
         await until(pilot, lambda: "put the secret into" in shown(app))
         (tmp_path / "secrets").mkdir()

@@ -185,3 +185,21 @@ def test_events_are_one_object_a_line(config: Path, tmp_path: Path, capsys: pyte
 def test_a_bad_name_is_refused(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert init(config, "-o", tmp_path / "shop", "--yes", "--name", "a b") == 2
     assert "--name" in capsys.readouterr().err
+
+
+def test_what_it_writes_says_where_the_documents_are(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(config, "-o", tmp_path / "shop", "--yes") == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  docs/ is "))
+    folder = line.removeprefix("  docs/ is ")
+    assert (Path(folder) / "security.md").is_file()
+    assert f"# docs/ is {folder}\n" in (tmp_path / "shop" / "recovery.yaml").read_text()
+
+
+def test_an_address_that_gives_nothing_has_its_way_out_for_scripts(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(config, "ftp://x", "-o", tmp_path / "shop", "--yes", "--json") == 3
+    silent = [each for each in told(capsys)["found"] if not each["kind"]]
+    assert [bool(each["way_out"]) for each in silent] == [True]

@@ -6,6 +6,8 @@ Nothing is downloaded: the wheel is unpacked as pip does it, and its dependencie
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -43,6 +45,8 @@ def site(wheel: Path, tmp_path: Path) -> Path:
     site = next((tmp_path / "env").glob("lib/python*/site-packages"))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
+    (data,) = site.glob("*.data/data")
+    shutil.copytree(data, tmp_path / "env", dirs_exist_ok=True)  # as installers do with it
     (site / "dependencies.pth").write_text(f"{DEPENDENCIES}\n")
     return site
 
@@ -73,6 +77,9 @@ def distribution(site: Path, name: str, package: str) -> None:
 def test_the_wheel_has_what_an_operator_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "recovery_console-0.1.0.data/data/share/man/man1/recovery.1" in names
+    documents = "recovery_console-0.1.0.data/data/share/doc/recovery-console/"
+    pages = ("estate.md", "runbooks.md", "security.md", "products/haproxy.md")
+    assert {f"{documents}{each}" for each in pages} <= names
     assert {"config/systemd/recovery-engine@.service", "config/schema.json", "config/recovery.yaml"} <= names
     tops = {name.partition("/")[0].partition("-")[0] for name in names}
     assert tops == {"adapters", "config", "console", "state", "recovery_console.py", "recovery_console"}
@@ -85,6 +92,12 @@ def test_the_wheel_works_in_an_environment_of_its_own(site: Path, tmp_path: Path
     checked = recovery(python, "check", str(file))
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "_recovery_completion" in recovery(python, "completion", "bash").stdout
+    file.write_text(ESTATE.replace("[]", "[runbooks]"))
+    (tmp_path / "runbooks").mkdir()
+    assert recovery(python, "runbook", "new", "mine", "--estate", str(file)).returncode == 0
+    (named,) = re.findall(r"Every key: (\S+)\.\n", (tmp_path / "runbooks" / "mine.yaml").read_text())
+    assert "recovery-console" in named
+    assert Path(named).is_file()
     said = recovery(python, "init", str(tmp_path / "nothing.sock"), "-o", str(tmp_path / "new"), "--yes")
     assert said.returncode == 3, said.stderr
 

@@ -44,10 +44,10 @@ def cascade_rows(row: ServiceRow, view: OverviewView, glyphs: Glyphs) -> list[Ro
         message: Text = joined("  " * depth, sign, (f"  {name}", "bold"), why)
         told.append(fact("needs" if not told else "", message))
     if not told:
-        told.append(fact("needs", "nothing else"))
+        told.append(fact("needs", "the estate names nothing (depends_on)"))
     above = dependents(row.name, view)
     waiting = [f"{name} ({view.services[name].health.value})" for name in above]
-    told.append(fact("unblocks", ", ".join(waiting) or "nothing: no service needs it"))
+    told.append(fact("unblocks", ", ".join(waiting) or "nothing: no service names it"))
     return told
 
 

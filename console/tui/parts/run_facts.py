@@ -27,7 +27,7 @@ def run_detail(row: RunRow, steps: Iterable[StepRow]) -> list[Row]:
         told.append(fact("asks", f"{row.question} ({' / '.join(row.options)})", WARN))
     told += [
         fact("state", f"{row.word}: {row.message}" if row.message else row.word),
-        fact("now safe", ", ".join(row.next_actions) or "nothing: it is over"),
+        fact("possible", ", ".join(row.next_actions) or "no key: it is over"),
         *_undo(row),
         fact("started", f"{utc_date(row.started_at)} by {row.actor}"),
         fact("runbook", f"{row.runbook} {row.hash[:8]} for {row.service or 'no service'}"),
@@ -91,7 +91,7 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
         took = "" if row.seconds is None else f", took {clock(row.seconds)} of {clock(row.timeout)}"
         told.append(fact("started", f"{utc_date(row.started_at)}{took}"))
     if run is not None:
-        told.append(fact("now safe", ", ".join(run.next_actions) or "nothing: the run is over"))
+        told.append(fact("possible", ", ".join(run.next_actions) or "no key: the run is over"))
     return told
 
 

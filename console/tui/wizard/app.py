@@ -20,8 +20,16 @@ from console.tui.terminal.capabilities import Terminal
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
-from console.tui.wizard.child import InitEnded, run_init, safe
-from console.tui.wizard.pages import AddressPage, LookingPage, QuestionsPage, WizardPage, WrittenPage
+from console.tui.wizard.child import InitEnded, run_init
+from console.tui.wizard.pages import (
+    MOST_SILENT,
+    AddressPage,
+    LookingPage,
+    QuestionsPage,
+    WizardPage,
+    WrittenPage,
+    silent,
+)
 
 USAGE = 2
 NOTHING_FOUND = "nothing was found, so nothing was written; correct the addresses and look again"
@@ -139,8 +147,8 @@ class WizardApp(TerminalApp):
             return
         page = AddressPage(self.glyphs, self.size.width, self._addresses)
         self.show(page, 1)
-        silent = [safe(each["line"]) for each in ended.done.get("found", ()) if not each.get("kind")]
-        page.refuse(". ".join([*silent[:3], NOTHING_FOUND]) if ended.done else _reason(ended.said))
+        told = [*silent(ended.done, self.glyphs)[:MOST_SILENT], NOTHING_FOUND]
+        page.refuse(". ".join(told) if ended.done else _reason(ended.said))
 
     def _write(self, page: QuestionsPage) -> None:
         answers = dict(self._answers)

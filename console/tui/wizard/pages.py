@@ -40,6 +40,16 @@ def wrapped(text: str, width: int, style: str = "", indent: int = 0) -> list[Tex
     return [cell(" " * indent + each, style) for each in lines]
 
 
+def silent(done: Event, glyphs: Glyphs) -> list[str]:
+    """The addresses that gave nothing, each with its way out."""
+    told = []
+    for each in done.get("found", ()):
+        if not each.get("kind"):
+            way_out = f" {glyphs.arrow} {safe(each['way_out'])}" if each.get("way_out") else ""
+            told.append(safe(each["line"]) + way_out)
+    return told
+
+
 class WizardPage(VerticalScroll, can_focus=False):
     """One page; `keys` are told in the last line."""
 
@@ -188,8 +198,7 @@ class QuestionsPage(WizardPage):
 
     def _silent(self) -> Iterable[Text]:
         """The addresses that gave nothing."""
-        silent = [safe(each["line"]) for each in self._done.get("found", ()) if not each.get("kind")]
-        for line in silent[:MOST_SILENT]:
+        for line in silent(self._done, self.glyphs)[:MOST_SILENT]:
             yield from wrapped(line, self.room, WARN)
 
     @property
@@ -227,8 +236,8 @@ class WrittenPage(WizardPage, can_focus=True):
         yield from wrapped(safe(done.get("summary", "")), self.room, indent=2)
         for each in done.get("secrets", ()):
             yield ""
-            yield from wrapped(f"Put {safe(each['what'])} into", self.room, WARN)
-            yield cell(f"  {safe(self.file.parent / str(each['file']))}   mode {safe(each['mode'])}")
+            yield from wrapped(f"Put {safe(each['what'])} there: type it, Enter, Ctrl+D", self.room, WARN)
+            yield from wrapped(safe(each["by"]), self.room, indent=2)
         yield from self._listed("Not written, only as comments in the file:", done.get("withheld", ()), "path", "why")
         yield from self._listed("Not known, or not done:", done.get("open", ()), "where", "what")
         yield ""
