@@ -20,8 +20,8 @@ NEAR = 1.0
 """Seconds by which instants of earlier engines may differ: they are told by the wall clock."""
 UNRECORDED = frozenset({"stopping"})
 """A stop counts also when it cannot be recorded."""
-PASSING = frozenset({"message"})
-"""Of an open run and its steps: what a check reads just now, and why nothing goes on."""
+PASSING = frozenset({"message", "evidence"})
+"""Of an open run and its steps: what is read just now, and why nothing goes on."""
 
 
 def refolded(engine: Engine, store: JournalStore) -> Folds:
