@@ -16,12 +16,24 @@ USAGE = 2  # `state.errors.ExitCode.USAGE`, which cannot be imported yet
 
 def main() -> None:
     """Run one verb and exit with its code; with 2 where a package of another program stands before ours."""
+    leave_current_folder()
     if line := foreign(os.path.dirname(os.path.abspath(__file__))):
         sys.stderr.write(f"{line}\n")
         sys.exit(USAGE)
     from console.cli import main as run
 
     run()
+
+
+def leave_current_folder() -> None:
+    """Look for code and programs nowhere in the current folder, here and in all that is started from here.
+
+    What `PYTHONPATH` and `PATH` name by no absolute path would be another program wherever this is typed.
+    """
+    sys.path[:] = [each for each in sys.path if os.path.isabs(each)]
+    for name in ("PATH", "PYTHONPATH"):
+        if name in os.environ:
+            os.environ[name] = os.pathsep.join(filter(os.path.isabs, os.environ[name].split(os.pathsep)))
 
 
 def foreign(home: str) -> str:

@@ -48,6 +48,8 @@ class RecoveryError(Exception):
     title = "Error"
     kind = "error"
     hint = ""
+    multiline = False
+    """Whether line ends in the message are the program's own, and not of a name that it quotes."""
     exit_code = ExitCode.FAILED
 
 
@@ -65,8 +67,9 @@ class Problem:
 
     def __str__(self) -> str:
         near = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        file = self.file.replace("\n", "\\n")  # each problem is one line
         found = f"found {self.value}, " if self.value else ""
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        place = f"{file}:{self.line}:{self.column}" if self.line else file
         return f"{place}: {found}expected {self.expected}{near}"
 
 
@@ -92,6 +95,7 @@ class ConfigError(RecoveryError):
 
     title = "Configuration refused"
     kind = "config"
+    multiline = True
     exit_code = ExitCode.USAGE
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:

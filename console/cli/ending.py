@@ -117,7 +117,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _expected(error: RecoveryError) -> Failure:
-    lines, title = tuple(neutral(line) for line in str(error).split("\n")), neutral(error.title)
+    said = str(error).split("\n") if error.multiline else [str(error)]
+    lines, title = tuple(map(neutral, said)), neutral(error.title)
     after, facts = neutral(error.hint), {}
     if isinstance(error, ConfigError):
         lines = lines if len(lines) == 1 else ("", *(f"  {line}" for line in lines))

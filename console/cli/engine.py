@@ -72,7 +72,7 @@ def start(estate: str | None, as_json: bool) -> int:
     if as_json:
         say_json({"estate": place.estate, "pid": pid, "log": str(place.log), "socket": str(place.engine)})
     else:
-        say(f"process {pid}, log {place.log}")
+        say(neutral(f"process {pid}, log {place.log}"))
     return ExitCode.DONE
 
 
@@ -132,7 +132,7 @@ def status(estate: str | None = None, as_json: bool = False) -> int:
         )
     else:
         pid = f", process {seen.pid}" if seen.pid else ""
-        say(f"{place.estate}: {seen.message}{pid}")
-        say(f"  estate {place.file or 'file not known'} ({place.chosen})")
-        say(f"  sockets {place.runtime}, state {place.state}")
+        say(neutral(f"{place.estate}: {seen.message}{pid}"))
+        say(neutral(f"  estate {place.file or 'file not known'} ({place.chosen})"))
+        say(neutral(f"  sockets {place.runtime}, state {place.state}"))
     return ExitCode.DONE if seen.running else ExitCode.UNREACHABLE

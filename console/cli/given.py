@@ -6,6 +6,7 @@ this host, on the best candidate, on whichever question is open.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -31,12 +32,26 @@ def _given(
     """The value as its type, unless it is empty. Raises BadParameter."""
     empty = value == "" or (isinstance(value, tuple | list) and "" in value)
     source = context.get_parameter_source(str(parameter.name))
+    words = value if isinstance(value, tuple | list) else [value]
+    path = isinstance(parameter.type, click.Path)
+    if source is ParameterSource.COMMANDLINE and not all(_possible(word, path=path) for word in words):
+        raise click.BadParameter("it has bytes that are not UTF-8, or NUL", context, parameter)
     if empty and source is ParameterSource.COMMANDLINE and not context.resilient_parsing:
         out = "" if parameter.required else "leave it out, or "
         raise click.BadParameter(
             f"it is empty; {out}give {parameter.make_metavar(context).strip('[].')}", context, parameter
         )
     return cast(context, value)
+
+
+def _possible(value: Any, *, path: bool) -> bool:
+    """Whether a word is text without NUL; a path may have bytes that are none."""
+    if not isinstance(value, str):
+        return True
+    try:
+        return b"\0" not in (os.fsencode(value) if path else value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def named_values(params: Sequence[str]) -> dict[str, str]:

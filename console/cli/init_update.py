@@ -129,7 +129,7 @@ def _finish(file: Path, found: Discovered, merging: Merging, proposal: Proposal,
     elif manner.as_json:
         say_json(told)
     elif wanted:
-        say(f"{file}: {len(merging.edits)} changes written")
+        say(neutral(f"{file}: {len(merging.edits)} changes written"))
     return ExitCode.UNKNOWN if found.silent else ExitCode.DONE
 
 

@@ -14,7 +14,7 @@ from console.cli.entries import PAGE, Entries, EntryFilter, instant, known_kind,
 from console.cli.groups import Tailing
 from console.cli.numbers import Whole
 from console.cli.reach import estate_option, json_option
-from console.cli.shown import complain, note, say, say_json, say_json_line
+from console.cli.shown import complain, neutral, note, say, say_json, say_json_line
 from console.cli.streams import ENDS, OUTPUT_CLOSED
 from state.api.messages import ChainProof
 from state.api.views.journal import JournalRow
@@ -161,5 +161,5 @@ def export(estate: str | None, output: Path | None) -> int:
         write_export(output, raw)
     except OSError as error:
         raise click.FileError(str(output), error.strerror) from error
-    note(f"{counted(raw.count(NEWLINE), 'entry', 'entries')} written to {output}")
+    note(neutral(f"{counted(raw.count(NEWLINE), 'entry', 'entries')} written to {output}"))
     return ExitCode.DONE

@@ -31,6 +31,7 @@ class LabTrouble(RecoveryError):
     """The lab could not carry out the request."""
 
     title = "Lab"
+    multiline = True
     kind = "lab"
 
 
@@ -113,7 +114,7 @@ def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: 
     if as_json:
         say_json({"directory": str(client.directory), "estate": str(client.estate)})
         return ExitCode.DONE
-    say(f"lab in {client.directory}; estate {client.estate}")
+    say(neutral(f"lab in {client.directory}; estate {client.estate}"))
     say("next: recovery engine start · recovery console · recovery lab fault inject bad-release · recovery lab down")
     return ExitCode.DONE
 
@@ -149,8 +150,8 @@ def status(directory: Path | None, as_json: bool) -> int:
 @json_option
 def down(directory: Path | None, as_json: bool) -> int:
     """Stop the lab's engine and the lab; none of its processes, files and journals stays."""
-    client = _client(directory)
     with lab_errors():
+        client = _client(directory)
         end_engine(client)
         ask(client.down())
     forget(client.directory)

@@ -35,7 +35,10 @@ def host_option(verb: F) -> F:
 def estate_option(verb: F) -> F:
     """`--estate FILE|NAME` and `--host ssh://HOST`: which engine is meant."""
     estate = click.option(
-        "--estate", metavar="FILE|NAME", help="The estate's file, its folder, or the estate name of a running engine."
+        "--estate",
+        metavar="FILE|NAME",
+        type=click.Path(),
+        help="The estate's file, its folder, or the estate name of a running engine.",
     )
     return estate(host_option(verb))
 

@@ -11,7 +11,7 @@ from console.cli.given import named_values
 from console.cli.groups import Listing
 from console.cli.look import SeenView, gather
 from console.cli.reach import ask, client_of, estate_option, json_option, run_there
-from console.cli.shown import NOTHING, say, say_json, table
+from console.cli.shown import NOTHING, neutral, say, say_json, table
 from state.api.views.runbooks import RunbookRow, RunbooksView
 from state.api.wire import named
 from state.config_files.suggestions import not_found
@@ -136,7 +136,7 @@ def new(estate: str | None, as_json: bool, name: str, template: str) -> int:
     if as_json:
         say_json({"file": str(path)})
         return ExitCode.DONE
-    say(f"{path}: written; recovery runbook lint {path} checks it, recovery engine reload loads it")
+    say(neutral(f"{path}: written; recovery runbook lint {path} checks it, recovery engine reload loads it"))
     return ExitCode.DONE
 
 

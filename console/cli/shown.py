@@ -9,11 +9,15 @@ from typing import Any
 
 from console.cli.streams import ENDS
 from state.api.views.header import HeaderView, SourceRow
-from state.text import cells, clean, is_clean
+from state.text import cells, clean, cut_middle, is_clean
 from state.units import ago
 from state.world.freshness import Freshness, freshness
 
 NOTHING = "-"
+WIDEST = 64
+"""Cells of a column but the last one: more than any name of an estate."""
+LONGEST = 240
+"""Cells of the last column."""
 
 
 def neutral(text: str) -> str:
@@ -22,13 +26,18 @@ def neutral(text: str) -> str:
 
 
 def say(line: str = "") -> None:
-    """One line of the answer."""
-    ENDS.write(sys.stdout, f"{line}\n")
+    """One line of the answer. What could act on a terminal never leaves here, whoever forgot to clean it."""
+    ENDS.write(sys.stdout, f"{_safe(line)}\n")
 
 
 def note(line: str) -> None:
-    """One line besides the answer, on stderr."""
-    ENDS.write(sys.stderr, f"{line}\n")
+    """One line besides the answer, on stderr, as safe."""
+    ENDS.write(sys.stderr, f"{_safe(line)}\n")
+
+
+def _safe(text: str) -> str:
+    """A text of our own with line ends. A text from outside is cleaned before, so that it makes no line of its own."""
+    return text if is_clean(text) else "\n".join(map(neutral, text.split("\n")))
 
 
 def complain(line: str) -> None:
@@ -48,8 +57,12 @@ def say_json_line(value: Any) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> list[str]:
-    """Aligned columns two blanks apart; the columns named in `right` hold numbers."""
-    body = [list(row) for row in rows]
+    """Aligned columns two blanks apart; the columns named in `right` hold numbers.
+
+    No cell widens its column beyond what a name needs: a longer one loses its middle, and is whole with `--json`.
+    """
+    limits = [WIDEST] * (len(head) - 1) + [LONGEST]
+    body = [[cut_middle(cell, limit) for cell, limit in zip(row, limits, strict=True)] for row in rows]
     widths = [max(cells(row[at]) for row in [list(head), *body]) for at in range(len(head))]
     numbers = {at for at, name in enumerate(head) if name in set(right)}
     return [_line(row, widths, numbers) for row in [list(head), *body]]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from console.cli.reach import json_option
+from console.cli.reach import host_option, json_option, run_there
 from console.cli.shown import neutral, note, say, say_json
 from console.places import EnginePlace, find, states
 from state.errors import ConfigError, ExitCode, NotFound, Problem, Refused
@@ -88,12 +88,15 @@ def _read() -> list[tuple[str, int]]:
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@host_option
 @json_option
 def trust(file: Path | None, as_json: bool) -> int:
     """Let an estate's file run what it names, where it is found without being named.
 
     Without FILE: that of the estate in this folder. Asked once of each account; who owns the file may change it.
     """
+    if (code := run_there()) is not None:
+        return code
     place = find(str(file) if file else None, "FILE")
     if place.file is None:
         raise NotFound(f"the file of {place.estate} is not known here: give FILE")

@@ -16,7 +16,7 @@ import click
 
 from console.cli.lab import lab_errors, print_progress, require_extra
 from console.cli.reach import ask
-from console.cli.shown import note, say, say_json
+from console.cli.shown import neutral, note, say, say_json
 from console.cli.streams import ENDS
 from console.places import EnginePlace, of_file
 from state.errors import ExitCode
@@ -119,7 +119,7 @@ def _with_console(*, embedded: bool, keep: bool, ascii_only: bool, mouse: bool) 
     directory = default_directory()
     ours = not is_locked(directory)
     if not ours:
-        note(f"a lab already runs in {directory}: it is used, and keeps running afterwards")
+        note(neutral(f"a lab already runs in {directory}: it is used, and keeps running afterwards"))
     stage_of = staged(directory, embedded=embedded, keep=keep or not ours)
     with asyncio.Runner() as runner:
         stage = runner.run(stage_of.__aenter__())
@@ -154,8 +154,8 @@ async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterato
         if keep and started:
             of_lab.let_go()
             of_engine.let_go()
-            note(f"kept: attach with recovery console --estate {lab.estate}")
-            note(f"      end with recovery lab down --dir {directory}")
+            note(neutral(f"kept: attach with recovery console --estate {lab.estate}"))
+            note(neutral(f"      end with recovery lab down --dir {directory}"))
         elif of_lab.held:
             note("-- stop the engine and the lab")
             await asyncio.shield(tear_down(lab, of_lab, of_engine))

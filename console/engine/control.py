@@ -33,6 +33,7 @@ class EngineNotStarted(RecoveryError):
 
     title = "Engine not started"
     kind = "engine-not-started"
+    multiline = True
 
     def __init__(self, message: str, title: str = title, exit_code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(message)

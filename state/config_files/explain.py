@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -11,10 +12,12 @@ from pydantic_core import ErrorDetails
 from state.config_files.literal_secrets import shown
 from state.config_files.located import Located
 from state.config_files.paths import Path, at
-from state.config_files.quantities import Written
+from state.config_files.quantities import UNITS, Written
 from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
+from state.units import parse_duration
 
+DAY = 86_400.0
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 NAME_RULE = "a name of letters, digits, dot, dash and underscore, at most 63 characters"
 
@@ -90,6 +93,13 @@ _LIMITS = {
 }
 
 
+def _limit(value: Any, unit: str | None) -> str:
+    """A limit as it would be written in the file."""
+    if unit == UNITS[parse_duration] and value >= DAY:
+        return f"{value / DAY:g}d"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _expected(error: ErrorDetails, unit: str | None) -> tuple[str, list[str]]:
     """The expected value as text, and the valid names where it is a choice."""
     kind, context = error["type"], error.get("ctx", {})
@@ -97,7 +107,7 @@ def _expected(error: ErrorDetails, unit: str | None) -> tuple[str, list[str]]:
         return _SHAPES[kind], []
     if kind in _LIMITS:
         name, message = _LIMITS[kind]
-        limit = message.format(f"{context[name]:g}" if isinstance(context[name], float) else context[name])
+        limit = message.format(_limit(context[name], unit))
         return (f"{unit}, {limit}" if unit else limit), []
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", context["expected"])

@@ -12,8 +12,12 @@ from state.units import parse_duration, parse_ratio, parse_size
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Names become part of commands to targets: only letters, digits, dot, dash and underscore are allowed."""
 
-Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+MOST_SECONDS = 366 * 86_400.0
+"""The longest duration that an estate may name: a year."""
+MOST_BYTES = 1 << 60
+MOST_SERVERS = 10_000
+Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=MOST_SECONDS)]
+Bytes = Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=MOST_BYTES)]
 Ratio = Annotated[float, BeforeValidator(parse_ratio), Field(ge=0, le=1)]
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
-from state.estate.entry import Bytes, Entry, Name, Ratio, Seconds, SecretRef
+from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
@@ -45,7 +45,7 @@ class ServiceTrafficEntry(Entry):
 
     balancers: tuple[BalancerName, ...]
     backend: Name
-    floor: int = Field(default=1, ge=0)
+    floor: int = Field(default=1, ge=0, le=MOST_SERVERS)
     colours: Mapping[Name, str] = Field(default_factory=dict)
 
 

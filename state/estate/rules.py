@@ -27,7 +27,6 @@ LONGEST_CHAIN = 32
 """Services one below the other, each needing the next one."""
 _BEHIND = re.compile(r"ssh://([^/]*)/")
 _MOST_CYCLES = 10
-_LONGEST_SECONDS = 366 * 86_400.0
 _SHORTEST_POLL = 0.05
 _SHORTEST_ARM = 0.5
 
@@ -146,9 +145,6 @@ def _limits(located: Located) -> Iterator[tuple[Path, Problem]]:
         found.append(
             (("policies", "confirm", "arm"), "at least 500ms in production: a key pressed too early must not confirm")
         )
-    for pattern in (("services", "*", "rto"), ("policies", "confirm", "plan_expires")):
-        longest = (p for p, _ in select(data, pattern) if _seconds(data, p, 0.0) > _LONGEST_SECONDS)
-        found += [(path, "at most 366d") for path in longest]
     for path, message in found:
         yield path, located.problem(path, shown(path, at(data, path)), message)
     if production and at(data, ("faults",)) is not None:

@@ -13,7 +13,7 @@ from state.config_files.explain import NAME_PATTERN, NAME_RULE
 from state.config_files.paths import Path
 from state.config_files.quantities import UNITS
 from state.config_files.suggestions import one_of
-from state.estate.model import Entry
+from state.estate.entry import MOST_SECONDS, Entry
 from state.units import parse_duration, parse_size
 
 ParamKind = Literal[
@@ -140,7 +140,7 @@ def _number(text: str) -> int | float:
         value = float(text)
         if not math.isfinite(value):
             raise ValueError
-        return int(text) if re.fullmatch(r"[-+]?[0-9]+", text) else value
+        return int(text) if re.fullmatch(r"[-+]?[0-9]{1,18}", text) else value
     except ValueError:
         raise ValueError("a number") from None
 
@@ -150,8 +150,8 @@ def _duration(text: str) -> float:
         seconds = parse_duration(text)
     except ValueError:
         raise ValueError(UNITS[parse_duration]) from None
-    if not 0 < seconds < math.inf:
-        raise ValueError("a duration above zero")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ValueError("a duration above zero, at most 366d")
     return seconds
 
 

@@ -38,7 +38,11 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
         ("rto: 15m", "rto: soon", "found 'soon', expected a duration"),
         ("rto: 15m", "rto: 0s", "found '0s', expected a duration such as 500ms, 5s, 15m, 1h30m or 1d, more than 0"),
         ("rto: 15m", f"rto: {'9' * 400}d", "expected a duration"),
-        ("rto: 15m", "rto: 9999d", "found '9999d', expected at most 366d"),
+        (
+            "rto: 15m",
+            "rto: 9999d",
+            "found '9999d', expected a duration such as 500ms, 5s, 15m, 1h30m or 1d, at most 366",
+        ),
         ("rpo: 1MB", "rpo: 1", "found 1, expected a size such as 512B, 64kB, 1.5MB or 2GB"),
         ("rpo: 1MB", "rpo: {a: b}", "found a mapping, expected a size"),
         ("rpo: 1MB", f"rpo: {'9' * 400}MB", "expected a size"),
