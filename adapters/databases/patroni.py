@@ -20,6 +20,7 @@ from adapters.databases.patroni_identity import MemberName
 from adapters.databases.patroni_options import PatroniOptions
 from adapters.databases.patroni_parse import Dynamic, parse_config, parse_members, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
+from adapters.databases.postgres_lease import engine_name
 from adapters.net.answers_read import read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
@@ -264,12 +265,13 @@ def build(name: str, options: PatroniOptions, context: AdapterContext) -> tuple[
 
     Raises ConfigError for a secret or a file of certificates that cannot be used.
     """
-    cluster = cluster_of(name, options, context)
+    cluster = cluster_of(name, options, context, engine_name())
     return cluster, _sources(name, cluster, context)
 
 
-def cluster_of(name: str, options: PatroniOptions, context: AdapterContext) -> PatroniCluster:
-    """The cluster of one estate entry. Raises ConfigError as `build` does."""
+def cluster_of(name: str, options: PatroniOptions, context: AdapterContext, engine: str = "") -> PatroniCluster:
+    """The cluster of one estate entry; with the name of an engine, the servers' leases are its own. Raises ConfigError
+    as `build` does."""
     ca, client, via = context.path(options.ca), context.client(options.cert, options.key), context.way(options.via)
     access = Access(
         user=options.user,
@@ -281,7 +283,7 @@ def cluster_of(name: str, options: PatroniOptions, context: AdapterContext) -> P
     credential = _credential(options, context)
     servers, managers = [], []
     for node, each in options.nodes.items():
-        servers.append(PostgresNode(node, *split_address(each.postgres), access))
+        servers.append(PostgresNode(node, *split_address(each.postgres), access, engine))
         reader = HttpReader(each.api, ca=ca, client=client, via=via)
         actor = HttpActor(Origin.of(each.api), ca, credential, client=client, via=via)
         managers.append(PatroniNode(node, options.scope, each.api, reader, actor))

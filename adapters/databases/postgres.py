@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 from asyncpg.prepared_stmt import PreparedStatement
 
+from adapters.databases.postgres_lease import Lease
 from adapters.net.answers_read import read_json
 from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
@@ -91,8 +92,10 @@ class Access:
 class PostgresNode:
     """One server. Every connection parameter is explicit, so the environment has no influence."""
 
-    def __init__(self, node: str, host: str, port: int, access: Access) -> None:
+    def __init__(self, node: str, host: str, port: int, access: Access, engine: str = "") -> None:
+        """With the name of an `engine`, the kept connection has the server's lease, or tells who has it."""
         self.node = node
+        self._lease = Lease(engine) if engine else None
         self._host, self._port, self._access = host, port, access
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statement: PreparedStatement[asyncpg.Record] | None = None
@@ -170,14 +173,18 @@ class PostgresNode:
                 raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} returned no row")
             timeline = _timeline(row)
             fork = await self._fork(connection, timeline) if row["reads_files"] else None
+            other = "" if self._lease is None else await self._lease.other(connection)
         except BaseException:
             connection.terminate()
             raise
         self._connection, self._statement = connection, statement
-        return _reading(self.node, row, timeline, fork)
+        return replace(_reading(self.node, row, timeline, fork), other_engine=other)
 
     async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:
-        return await self.session(None, deadline=deadline, read_only=True)
+        connection = await self.session(None, deadline=deadline, read_only=True)
+        if self._lease is not None:
+            await self._lease.begin(connection, deadline)
+        return connection
 
     async def session(
         self, access: Access | None, *, deadline: float, read_only: bool

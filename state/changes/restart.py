@@ -24,6 +24,7 @@ from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting, began
 from state.verdicts.guarantee import sender_of
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
+from state.verdicts.switchover import STOP_THE_OTHER
 from state.world.readings import PostgresReading
 
 
@@ -106,6 +107,7 @@ class Restart:
                 "single-primary", one, f"{primary if one else 'not exactly one node'} accepts writes",
                 "Bring the cluster to one primary first", "database administrator", source=source,
             ),
+            *([Rule("one-engine", False, cluster.rival, STOP_THE_OTHER, source=source)] if cluster.rival else []),
         )  # fmt: skip
 
     def _warnings(self, cluster: ClusterVerdict) -> tuple[CardWarning, ...]:

@@ -35,6 +35,9 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
     found += [each for node in _own_fault(cluster) if (each := node_cause(cluster, node)) is not None]
     if strangers := cluster.facts.strangers - {cluster.facts.outsider}:
         found.append(_strangers(cluster, sorted(strangers)))
+    if cluster.rival:
+        steps = "Nothing is changed here by this engine. End one of the two: recovery engine stop on its host."
+        found.append(database_cause(cluster, "rival", Health.WARN, f"another engine: {cluster.rival}", steps))
     if cluster.paused:
         steps = "By hand, when the maintenance is over: patronictl resume"
         found.append(

@@ -55,6 +55,17 @@ class ClusterVerdict:
         return "changed its leader" if self.unled or self.leader == CONFLICT else ""
 
     @property
+    def rivals(self) -> Mapping[str, str]:
+        """The engine that has the lease of a server in place of this one, by node, from fresh readings."""
+        servers = {node: facts.postgres for node, facts in self.facts.nodes.items()}
+        return {node: seen.other_engine for node, seen in servers.items() if seen is not None and seen.other_engine}
+
+    @property
+    def rival(self) -> str:
+        """The same as text: empty when there is none."""
+        return "; ".join(f"{engine} has the lease of {node}" for node, engine in self.rivals.items())
+
+    @property
     def timeline(self) -> int | None:
         """The timeline of the node that accepts writes, by its own WAL; None without exactly one."""
         primary = self.facts.primary
@@ -128,6 +139,8 @@ def _findings(
         found.append((Health.FAIL, sync.message))
     if risk.health is Health.FAIL:
         found.append((Health.WARN, f"a failover could lose {risk.message}"))
+    if rivals := [n.postgres.other_engine for n in facts.nodes.values() if n.postgres and n.postgres.other_engine]:
+        found.append((Health.WARN, f"another engine acts here: {', '.join(sorted(set(rivals)))}"))
     if paused:
         found.append((Health.WARN, "Patroni is paused: no automatic failover"))
     if any(m is not None and m.failsafe for m in facts.managers.values()):

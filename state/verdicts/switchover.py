@@ -17,6 +17,9 @@ DEFAULT_MAXIMUM_LAG = 1_048_576
 """Patroni's default maximum_lag_on_failover, bytes."""
 
 ADMINISTRATOR = "database administrator"
+STOP_THE_OTHER = (
+    "End one of the two: recovery engine stop on its host. Where that host is gone the lease ends in half a minute"
+)
 
 
 def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...]:
@@ -25,6 +28,8 @@ def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...
     found: list[Refusal] = []
     if cluster.split is not None:
         found.append(Refusal("single-primary", cluster.split.message, "Fence one of the two nodes first", "commander"))
+    if cluster.rival:
+        found.append(Refusal("one-engine", f"{name}: {cluster.rival}", STOP_THE_OTHER, ADMINISTRATOR))
     if cluster.facts.primary is None and cluster.split is None:
         found.append(Refusal("known-leader", f"{name}: {cluster.message}", "A switchover needs a leader that answers"))
     if cluster.paused and not to:

@@ -43,6 +43,7 @@ class PostgresReading:
     standby. `receive_lsn` and `replay_lsn` are None on a primary; `write_lsn` is None on a standby.
     `fork_lsn` is where the node's timeline left its parent (from its history file), if it did.
     `sessions` are the clients connected now, `sessions_limit` how many an ordinary role can have; None = not told.
+    `other_engine` has the lease of this server: another engine's name and address; empty when this one has it.
     """
 
     node: str
@@ -65,6 +66,7 @@ class PostgresReading:
     slots: tuple[ReplicationSlot, ...] = ()
     sessions: int | None = None
     sessions_limit: int | None = None
+    other_engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
