@@ -77,6 +77,10 @@ async def _view(side: Side, request: web.Request) -> web.StreamResponse:
     return answer(named(side.service.view(_topic(request.match_info["topic"]))))
 
 
+async def _run(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer(named(await side.service.run_view(request.match_info["run"])))
+
+
 async def _journal(side: Side, request: web.Request) -> web.StreamResponse:
     after, limit = _number(request, "after", 0), _number(request, "limit", 100)
     rows = side.service.journal_rows(after, min(limit, MOST_ROWS))
@@ -134,6 +138,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", STREAM, False, _stream),
     Route("GET", LOOK, False, _look),
     Route("GET", "/v1/view/{topic}", False, _view),
+    Route("GET", "/v1/runs/{run}", False, _run),
     Route("GET", "/v1/journal", False, _journal),
     Route("GET", "/v1/journal/verify", False, _verify),
     Route("GET", "/v1/journal/export", False, _export),

@@ -32,6 +32,11 @@ NUMBERS = ("user_version", "application_id")
 """Numbers in the file's header that are 0 in a journal."""
 AFTER = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
 
+HAVING = (
+    "SELECT seq, header, hash, salt, payload FROM entries"
+    " WHERE instr(header, ?) > 0 AND instr(payload, ?) > 0 ORDER BY seq"
+)
+
 
 def make(db: sqlite3.Connection) -> None:
     """Make the tables, all or none. Raises sqlite3.Error."""

@@ -14,6 +14,7 @@ class MemoryJournal:
         self.missing = ""
         self._entries: list[Sealed] = []
         self._stops: tuple[str, ...] = ()
+        self._checkpoint = ""
 
     def append(self, entries: Sequence[Sealed]) -> None:
         """Keep the entries."""
@@ -26,6 +27,24 @@ class MemoryJournal:
         """Entries with seq > after, in order."""
         found = [e for e in self._entries if e.seq > after]
         return found if limit < 0 else found[:limit]
+
+    def some(self, seqs: Sequence[int]) -> Sequence[Sealed]:
+        """Those entries."""
+        wanted = set(seqs)
+        return [e for e in self._entries if e.seq in wanted]
+
+    def having(self, header: bytes, payload: bytes = b"") -> Sequence[Sealed]:
+        """Entries with these bytes."""
+        return [e for e in self._entries if header in e.header and payload in e.payload]
+
+    def keep_checkpoint(self, text: str) -> bool:
+        """Keep it."""
+        self._checkpoint = text
+        return True
+
+    def kept_checkpoint(self) -> str:
+        """What was kept last."""
+        return self._checkpoint
 
     def forget(self) -> None:
         """Nothing was read from elsewhere."""

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.journals.head_file import heads_of
-from adapters.journals.layout import AFTER, as_nothing, entries_of, foreign, prepare, require_entries
+from adapters.journals.layout import AFTER, HAVING, as_nothing, entries_of, foreign, prepare, require_entries
 from state.errors import JournalUnavailable
 from state.journal.format import Sealed
 
@@ -74,6 +74,10 @@ class JournalFile:
         """Entries with seq > after, in order."""
         return list(entries_of(self._read(AFTER, after, limit)))
 
+    def having(self, header: bytes, payload: bytes) -> Sequence[Sealed]:
+        """Entries with these bytes in their header, and in their payload."""
+        return list(entries_of(self._read(HAVING, header, payload)))
+
     def head(self) -> int:
         """The seq of the last entry; 0 when there is none."""
         return int(self._read("SELECT max(seq) FROM entries")[0][0] or 0)
@@ -122,7 +126,7 @@ class JournalFile:
         shutil.copyfile(beside(self.path, "-wal"), beside(copy, "-wal"))
         return copy
 
-    def _read(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+    def _read(self, query: str, *values: int | bytes) -> list[tuple[Any, ...]]:
         """What the files have at one moment: they are opened anew when they changed since."""
         trouble: sqlite3.Error | None = None
         for _ in range(TRIES):

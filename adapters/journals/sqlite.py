@@ -22,6 +22,7 @@ from adapters.journals.head_file import heads_of
 from adapters.journals.layout import AFTER, as_nothing, entries_of, foreign, make, prepare, require_entries
 from adapters.journals.layout import made as statements_of
 from adapters.journals.reading import BUSY, JournalFile, beside, require_content
+from adapters.journals.small_file import keep_text, kept_text
 from adapters.journals.stops_file import StopsFile
 from state.errors import JournalUnavailable
 from state.journal.format import GENESIS, Sealed, Verifier
@@ -35,6 +36,7 @@ PAGE = 2000
 """Entries read at a time."""
 WRITABLE = S_IWUSR | S_IWGRP | S_IWOTH
 INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
+SOME = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq IN ({}) ORDER BY seq"
 WROTE = "another program wrote to the journal"
 
 
@@ -112,6 +114,27 @@ class SqliteJournal:
             return list(entries_of(self._db.execute(AFTER, (after, limit))))
         except sqlite3.Error as error:
             raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def some(self, seqs: Sequence[int]) -> Sequence[Sealed]:
+        """Those entries, in order."""
+        marks = ", ".join("?" * len(seqs))
+        try:
+            return list(entries_of(self._db.execute(SOME.format(marks), seqs)))
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{self.path}: {error}") from error
+
+    def having(self, header: bytes, payload: bytes = b"") -> Sequence[Sealed]:
+        """Entries with these bytes, read by another connection: this one is not held up meanwhile."""
+        with contextlib.closing(JournalFile(self.path)) as stored:
+            return stored.having(header, payload)
+
+    def keep_checkpoint(self, text: str) -> bool:
+        """Keep it in `journal.checkpoint`."""
+        return keep_text(self.path.with_suffix(".checkpoint"), text)
+
+    def kept_checkpoint(self) -> str:
+        """What `journal.checkpoint` has."""
+        return kept_text(self.path.with_suffix(".checkpoint"))
 
     def forget(self) -> None:
         """Forget what was read: what is read from now on comes from the disk."""

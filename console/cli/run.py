@@ -69,10 +69,8 @@ def _took(seconds: float | None) -> str:
 def show(estate: str | None, as_json: bool, run_id: str) -> int:
     """One run with its steps, evidence and the verbs that are safe now."""
     seen: SeenView[RunbooksView] = ask(gather(client_of(estate, quiet=as_json), "runbooks"))
-    row = seen.view.runs.get(run_id)
-    if row is None:
-        raise not_found("run", run_id, seen.view.order)
-    steps = steps_of(seen.view, run_id)
+    view = seen.view if run_id in seen.view.runs else ask(client_of(estate, quiet=True).run(run_id))
+    row, steps = view.runs[run_id], steps_of(view, run_id)
     if as_json:
         say_json({"run": named(row), "steps": named(steps)})
         return ExitCode.DONE

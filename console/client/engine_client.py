@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from state.api.card import Card
     from state.api.requests import ControlRequest, PlanRequest, Submission
     from state.api.views.journal import JournalRow
+    from state.api.views.runbooks import RunbooksView
 
 T = TypeVar("T")
 CONNECT_DEADLINE = 3.0
@@ -94,6 +95,12 @@ class EngineClient:
         if known is None:
             raise NotFound(f"no topic {topic}; there are {', '.join(topics())}")
         return _revive(known.view_type, await self._ask(f"/v1/view/{quote(topic, safe='')}"))
+
+    async def run(self, run: str) -> RunbooksView:
+        """One run with its steps, also one that ended long ago. Raises NotFound."""
+        from state.api.views.runbooks import RunbooksView
+
+        return _revive(RunbooksView, await self._ask(f"/v1/runs/{quote(run, safe='')}", deadline=EXPORT_DEADLINE))
 
     async def look(self, screen: str) -> None:
         """Tell which topic's screen this console shows now."""

@@ -10,6 +10,7 @@ from state.api.card import Card
 from state.api.messages import Accepted, ChainProof, Hello
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
+from state.api.views.runbooks import RunbooksView
 
 
 class EngineService(Protocol):
@@ -42,6 +43,9 @@ class EngineService(Protocol):
     async def preview(self, caller: Caller, request: PlanRequest) -> Card: ...
     async def submit(self, caller: Caller, request: Submission) -> Accepted: ...
     async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted: ...
+    async def run_view(self, run: str) -> RunbooksView:
+        """One run with its steps, also one that ended long ago. Raises NotFound."""
+
     async def stop_all(self, caller: Caller) -> Accepted: ...
 
     async def reload(self, caller: Caller) -> Accepted:

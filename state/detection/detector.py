@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import singledispatchmethod
 
@@ -20,6 +20,7 @@ from state.detection.follow import calm, remembered
 from state.estate.model import Estate
 from state.health import Health
 from state.journal.events import Body, Event, Observation, Recorded
+from state.journal.needed import About
 from state.journal.projection import FoldSetting, Projection
 from state.ports.target import Setting
 from state.runs.events import EffectAmended, EffectEnded, EffectIntended, StepEnded
@@ -101,10 +102,10 @@ class Detector:
             self._forget(f"{recorded.event.run}/{recorded.event.step}")
 
     def _forget(self, effect: str) -> None:
-        """An outcome was erased: the effect is over, and the settings of its targets are no longer known."""
-        targets = self._under_way.pop(effect, None)
-        kept = {k: v for k, v in self._expected.items() if targets and "/".join(k[0][:2]) not in targets}
-        self._expected = kept
+        """An outcome was erased: the effect is over. Retention erases intents first, and only where later effects say
+        what the settings are now; where the intent is still there, those of its targets are not known any more."""
+        targets = self._under_way.pop(effect, ())
+        self._expected = {k: v for k, v in self._expected.items() if "/".join(k[0][:2]) not in targets}
 
     @singledispatchmethod
     def _take(self, body: Body, recorded: Recorded) -> None:
@@ -293,6 +294,30 @@ class Detector:
             self._tell(ServiceRecovered(name, round(took, 3), rto, message, more), now_mono, "service", name)
 
 
+def _subjects(recorded: Recorded) -> Iterator[About]:
+    """Of each setting, service and database the newest entry; of an effect its intent, until it has ended."""
+    match recorded.body:
+        case ServiceImpaired() | ServiceRecovered() as told:
+            yield About((recorded.kind, told.service))
+        case SplitBrainDetected() | SplitBrainCleared() as told:
+            yield About(("split", told.database), closes=isinstance(told, SplitBrainCleared))
+        case EffectIntended() as intent:
+            yield About(("effect", intent.effect))
+        case DriftDetected() as drift:
+            yield from (About(("drift", drift.balancer, each.backend)) for each in drift.differences)
+        case StepEnded(found=settings):
+            yield from (About(("setting", key_of(setting))) for setting in settings)
+        case _ if recorded.kind == EffectEnded.kind:
+            yield from _ended(recorded)
+
+
+def _ended(recorded: Recorded) -> Iterator[About]:
+    yield About(("effect", f"{recorded.event.run}/{recorded.event.step}"), closes=True)
+    ended = recorded.body
+    if isinstance(ended, EffectEnded) and ended.finding is not Finding.NOT_DONE:
+        yield from (About(("setting", key_of(setting))) for setting in ended.leaves)
+
+
 DETECTOR = Projection(
     Detector,
     Detector,
@@ -310,4 +335,5 @@ DETECTOR = Projection(
     Detector.fold,
     Detector.on_reading,
     Detector.notice,
+    _subjects,
 )

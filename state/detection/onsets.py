@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from state.detection.events import ServiceRecovered
 from state.health import Health
 from state.journal.events import Event, Recorded
-from state.journal.projection import FoldSetting, Projection
+from state.journal.projection import FoldSetting, Projection, about_nothing
 
 GRACE = 5.0
 """Seconds for which a trouble may be absent and still be the same one: a single good sample does not end it."""
@@ -55,4 +55,4 @@ class Onsets:
         return found[0] if found is not None else None
 
 
-ONSETS = Projection(Onsets, Onsets, (ServiceRecovered,), Onsets.fold, None, Onsets.notice)
+ONSETS = Projection(Onsets, Onsets, (ServiceRecovered,), Onsets.fold, None, Onsets.notice, about_nothing)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import singledispatchmethod
 
 from state.detection.events import SplitBrainCleared, SplitBrainDetected
 from state.detection.observations import LeaderChanged, NodeBack, NodeLost, WriterBack, WriterLost
 from state.journal.events import Body, Recorded
+from state.journal.needed import About
 from state.journal.projection import FoldSetting, Projection
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.votes import PRIMARY
@@ -73,9 +75,28 @@ class Remembrance:
         self._keep(body.database, split=())
 
 
+def _subjects(recorded: Recorded) -> Iterator[About]:
+    """A node that was lost while it wrote, until it is back; of the rest the newest."""
+    match recorded.body:
+        case LeaderChanged(database):
+            yield About(("leader", database))
+        case NodeLost(_, nodes):
+            for each in nodes:
+                if each.role == PRIMARY:
+                    yield About(("lost", each.database, each.node))
+        case NodeBack(_, nodes):
+            for again in nodes:
+                yield About(("lost", again.database, again.node), closes=True)
+        case WriterLost() | WriterBack() as told:
+            yield About(("writer", told.database), closes=isinstance(told, WriterBack))
+        case SplitBrainDetected() | SplitBrainCleared() as told:
+            yield About(("split", told.database), closes=isinstance(told, SplitBrainCleared))
+
+
 REMEMBRANCE = Projection(
     Remembrance,
     Remembrance,
     (LeaderChanged, NodeLost, NodeBack, WriterLost, WriterBack, SplitBrainDetected, SplitBrainCleared),
     Remembrance.fold,
+    subjects=_subjects,
 )

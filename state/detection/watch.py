@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from state.detection.alerts import Alerts
 from state.detection.families import Family, Look
+from state.detection.follow import NORMAL
 from state.detection.nodes import Leaders, Nodes, Standbys, Writers
 from state.detection.restarts import Restarts
 from state.detection.sources import Sources, Unjudged
 from state.journal.events import Body, Event, Recorded
+from state.journal.needed import About
 from state.journal.projection import FoldSetting, Projection
+
+FAMILIES: tuple[type[Family], ...] = (Nodes, Leaders, Writers, Standbys, Sources, Unjudged, Alerts)
+"""All but the balancers, which have one more thing to know."""
+WITH_BALANCERS: tuple[type[Family], ...] = (*FAMILIES, Restarts)
+FAMILY_OF: Mapping[type[Body], type[Family]] = {body: each for each in WITH_BALANCERS for body in each.bodies}
 
 
 class NightWatch:
@@ -22,16 +31,7 @@ class NightWatch:
         self._setting = setting
         self._began = setting.clock.mono()
         self._restarts = Restarts()
-        self._families: tuple[Family, ...] = (
-            Nodes(),
-            Leaders(),
-            Writers(),
-            Standbys(),
-            Sources(),
-            Unjudged(),
-            Alerts(),
-            self._restarts,
-        )
+        self._families: tuple[Family, ...] = (*(each() for each in FAMILIES), self._restarts)
         self._by_body: dict[type[Body], Family] = {body: family for family in self._families for body in family.bodies}
         self._waiting: dict[Family, int] = dict.fromkeys(self._families, 0)
 
@@ -56,4 +56,12 @@ class NightWatch:
         return noticed
 
 
-WATCH = Projection(NightWatch, NightWatch, (), NightWatch.fold, notice=NightWatch.notice)
+def _subjects(recorded: Recorded) -> Iterator[About]:
+    """What was told last of each subject, until that is what is normal."""
+    family = FAMILY_OF.get(type(recorded.body))
+    if family is not None:
+        for told in family().told(recorded.body, recorded.at):
+            yield About((family.__name__, told.subject), closes=told.value == NORMAL)
+
+
+WATCH = Projection(NightWatch, NightWatch, (), NightWatch.fold, notice=NightWatch.notice, subjects=_subjects)

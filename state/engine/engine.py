@@ -11,8 +11,9 @@ from typing import Any
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
-from state.api.requests import ControlRequest, PlanRequest, Submission
+from state.api.requests import ControlRequest, PlanRequest, PlanUndo, Submission
 from state.api.views.journal import JournalRow
+from state.api.views.runbooks import RunbooksView
 from state.capabilities import load_events, parts
 from state.changes.model import Change, ChangeSpec
 from state.checks.model import Answer, unknown
@@ -25,6 +26,7 @@ from state.engine.keeper import Keeper
 from state.engine.life import GAP
 from state.engine.poller import Poller
 from state.engine.reload import Pending, Reload
+from state.engine.restoring import Restoring
 from state.engine.setup import EstateFiles, Setup
 from state.engine.topics import Topics
 from state.errors import JournalUnavailable, NotFound, Refused
@@ -40,6 +42,7 @@ from state.planning.submissions import Submissions
 from state.policy.authority import ACTING, require_role
 from state.ports.outside import Outside
 from state.runs.amending import Amending
+from state.runs.archive import Archive
 from state.runs.control import RunControls
 from state.runs.effects import Effects
 from state.runs.executor import Executor
@@ -50,6 +53,7 @@ from state.runs.steps import PlannedStep
 from state.runs.stops import Stops
 from state.verdicts.judge import Judge
 from state.views.journal import chain_proof, journal_row
+from state.views.runbooks import view_of
 from state.views.trends import observe_trends
 from state.world.observed import Observed
 from state.world.readings import Reading
@@ -85,10 +89,8 @@ class Engine:
         files: EstateFiles | None = None,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
-        self.boot = secrets.token_hex(8)
-        self._checks = check_kinds()
-        self.world = World()
-        self._store = store
+        self.boot, self._checks = secrets.token_hex(8), check_kinds()
+        self.world, self._store = World(), store
         self._actor = f"engine@{node}"
         load_events()
         judge = self._judge = Judge(estate, self.world)
@@ -110,7 +112,10 @@ class Engine:
         self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
         self.attached = Attached(clock, self._move)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
-        self._keeper = Keeper(store, self.journal, note=self._note, checked=self._topics.checked, moved=self._move)
+        self._restoring = Restoring(store, self.journal, self.folds, self._fold)
+        self._archive = Archive(store, setting)
+        keeper = (store, self.journal, self._restoring)
+        self._keeper = Keeper(*keeper, note=self._note, checked=self._topics.checked, moved=self._move)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(
             setup or Setup(estate, outside, library),
@@ -131,14 +136,15 @@ class Engine:
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, continue the runs that had not ended."""
-        await self._keeper.fold(self._fold)
+        begun = await self._restoring.restore()
         self.journal.unread = self.history.hidden or self.journal.unread
-        await self._keeper.verify()
+        await self._keeper.begin(begun)
         await self._note(EngineStarted(f"engine started, pid {self.pid}"))
         await self._stops.recall()
         await self.plans.tell_not_undone()
         self._poller.start()
-        lasting = (self.amending.watch(), self._tick(), self._keeper.beat(), self._keeper.watch(), self._reload.watch())
+        keeping = (self._keeper.prove(), self._keeper.beat(), self._keeper.watch())
+        lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch())
         self._tasks = [asyncio.create_task(each) for each in lasting]
         for run in self.history.open():
             self.executor.start(run, restarted=True)
@@ -157,6 +163,8 @@ class Engine:
         if self.outside.connections is not None:
             await self.outside.connections.close()
         await self._note(EngineStopped("engine stopped"))
+        await self._restoring.save()
+        self._archive.close()
         self._store.close()
 
     def hello(self, caller: Caller) -> Hello:
@@ -209,6 +217,8 @@ class Engine:
 
     async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         """Read the targets and show a card; nothing is changed."""
+        if isinstance(request, PlanUndo) and self.history.let_go(request.run):
+            self.history.hold(await self._archive.find(request.run))
         return await self.plans.preview(caller, request)
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
@@ -219,6 +229,13 @@ class Engine:
         except Refused as error:
             await self._note(RequestRefused(f"{caller.person or caller.account}: {error}"), caller)
             raise
+
+    async def run_view(self, run: str) -> RunbooksView:
+        """One run with its steps, also one that ended long ago. Raises NotFound."""
+        if not self.history.let_go(run):
+            return view_of(self.history.run(run))
+        found = {each.id: each for each in await self._archive.find(run)}
+        return view_of(found[run] if run in found else self.history.run(run))
 
     async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted:
         """Pause, resume, skip, stop or decide."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from state.engine.events import Heartbeat
+from state.engine.restoring import Restoring
 from state.errors import JournalUnavailable
-from state.journal.events import Recorded, Said
+from state.journal.events import Said
 from state.journal.exports import export_line
-from state.journal.format import Sealed, Verification, Verifier, unseal_any
+from state.journal.format import Sealed, Verification, Verifier
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.units import counted
@@ -19,42 +20,54 @@ HEARTBEAT = 60.0
 """Seconds between journal heartbeats, which prove that the engine was running."""
 LOOK = 1.0
 """Seconds between two looks at the stored journal, and between attempts to write one that could not be written."""
-PAGE = 2000
-"""Journal entries handled before other tasks run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPace:
+    """Entries handled before other tasks run, and the seconds that these have at least."""
+
+    entries: int
+    pause: float = 0.0
+
+
+AT_ONCE, BESIDE = ReadingPace(2000), ReadingPace(500, 0.005)
+"""For somebody who waits, and for nobody."""
 
 
 class Keeper:
     """The journal's checks. `note` records an entry that nothing depends on, `checked` hears up to which entry the
-    chain was checked, `moved` that what is shown of the journal may have changed."""
+    chain was checked and from which on, `moved` that what is shown of the journal may have changed."""
 
     def __init__(
         self,
         store: JournalStore,
         journal: Journal,
+        restoring: Restoring,
         *,
         note: Callable[[Said], Awaitable[None]],
-        checked: Callable[[int], None],
+        checked: Callable[[int, int], None],
         moved: Callable[[], None],
     ) -> None:
-        self._store, self._journal = store, journal
+        self._store, self._journal, self._restoring = store, journal, restoring
         self._note, self._checked, self._moved = note, checked, moved
-        self._verifier, self._verifying = Verifier(), asyncio.Lock()
+        self._verifier, self._first, self._verifying = Verifier(), 1, asyncio.Lock()
 
-    async def pages(self, after: int = 0) -> AsyncIterator[Sequence[Sealed]]:
+    async def pages(self, after: int = 0, pace: ReadingPace = AT_ONCE) -> AsyncIterator[Sequence[Sealed]]:
         """The journal in pieces; other tasks run in between. Raises JournalUnavailable."""
-        while entries := self._store.rows(after, PAGE):
+        while entries := self._store.rows(after, pace.entries):
             yield entries
             after = entries[-1].seq
-            await asyncio.sleep(0)
+            await asyncio.sleep(pace.pause)
 
-    async def fold(self, take: Callable[[Recorded], None]) -> None:
-        """Hand every entry to `take`, as far as they can be read."""
-        try:
-            async for entries in self.pages():
-                for entry in entries:
-                    take(unseal_any(entry))
-        except JournalUnavailable as error:
-            self._journal.unread = str(error)
+    async def begin(self, after: tuple[int, bytes]) -> None:
+        """Verify what follows an entry up to which a checkpoint was believed."""
+        self._verifier, self._first = Verifier(after=after), after[0] + 1
+        await self.verify()
+
+    async def prove(self) -> None:
+        """Verify what is before it too, beside everything else."""
+        if self._first > 1:
+            await self.verify(afresh=True, pace=BESIDE)
 
     async def export(self) -> AsyncIterator[bytes]:
         """Entries as an offline verifier reads them."""
@@ -62,23 +75,23 @@ class Keeper:
             for entry in entries:
                 yield export_line(entry)
 
-    async def verify(self, *, afresh: bool = False, known: str = "") -> Verification:
+    async def verify(self, *, afresh: bool = False, known: str = "", pace: ReadingPace = AT_ONCE) -> Verification:
         """Check what was recorded since the last check, or everything, and then look for the entry whose hash begins
         with `known`. While the journal is not valid, nothing starts."""
         async with self._verifying:  # two checks at the same time would check entries twice
             if afresh:
                 self._store.forget()
-                self._verifier = Verifier(known)
+                self._verifier, self._first = Verifier(known), 1
             verifier, head, seq = self._verifier, self._journal.head, self._journal.seq
             try:
-                async for entries in self.pages(verifier.entries):
+                async for entries in self.pages(verifier.entries, pace):
                     if not verifier.feed(e for e in entries if e.seq <= seq):
                         break
                 found = verifier.finish(head)
             except JournalUnavailable as error:
                 found = replace(verifier.finish(), problem=str(error))
             self._journal.chain = found.problem
-            self._checked(seq)
+            self._checked(seq, self._first)
         self._moved()
         return found
 
@@ -110,4 +123,7 @@ class Keeper:
         while True:
             await asyncio.sleep(HEARTBEAT)
             await self._note(Heartbeat("running"))
-            await self.verify()
+            if not self._verifying.locked():  # a long check does not hold up the next heartbeat
+                await self.verify()
+            if self._restoring.due:
+                await self._restoring.save()

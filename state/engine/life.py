@@ -6,7 +6,7 @@ from collections import deque
 
 from state.engine.events import ClockJumped, EngineSuspended
 from state.journal.events import Event, Observation, Recorded
-from state.journal.projection import FoldSetting, Projection
+from state.journal.projection import FoldSetting, Projection, about_nothing
 
 GAP = 5.0
 """Seconds between two ticks after which this process counts as suspended; what was read before is then too old."""
@@ -63,4 +63,4 @@ class Life:
         return True
 
 
-LIFE = Projection(Life, Life, (EngineSuspended, ClockJumped), Life.fold, notice=Life.notice)
+LIFE = Projection(Life, Life, (EngineSuspended, ClockJumped), Life.fold, notice=Life.notice, subjects=about_nothing)

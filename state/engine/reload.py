@@ -11,7 +11,7 @@ from state.engine.events import EstateReloaded
 from state.engine.setup import FIXED, Differences, EstateFiles, Setup, differences, stands_on
 from state.errors import Refused
 from state.journal.events import Event, Recorded
-from state.journal.projection import FoldSetting, Projection
+from state.journal.projection import FoldSetting, Projection, about_nothing
 from state.journal.writer import Journal
 from state.planning.submissions import Submissions
 from state.runs.fold import RunHistory
@@ -43,7 +43,7 @@ class Pending:
         return news
 
 
-PENDING = Projection(Pending, Pending, (EstateReloaded,), Pending.fold)
+PENDING = Projection(Pending, Pending, (EstateReloaded,), Pending.fold, subjects=about_nothing)
 
 
 def contribute(context: ViewContext) -> Contribution:

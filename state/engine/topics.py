@@ -40,12 +40,14 @@ class Topics:
         self._library, self._context = library.rows(), None
         self._built.clear()
 
-    def checked(self, seq: int) -> None:
-        """The journal was just checked up to an entry, with the result that it has."""
+    def checked(self, seq: int, first: int) -> None:
+        """The journal was just checked from an entry up to another, with the result that it has."""
         journal = self._journal
         done = f"chain verified to entry {seq}" if seq else NOT_VERIFIED
+        if first > 1:
+            done = f"chain verified from entry {first} to {seq}, those before it are being checked"
         self._verified = journal.problem or done
-        self._verified_seq = 0 if journal.doubt else seq
+        self._verified_seq = 0 if journal.doubt or first > 1 else seq
 
     def view(self, topic: str, version: int) -> Any:
         """The topic at a version of everything. Raises NotFound."""

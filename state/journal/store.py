@@ -26,6 +26,19 @@ class JournalStore(Protocol):
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Stored entries with seq > after, in order; limit -1 = all."""
 
+    def some(self, seqs: Sequence[int]) -> Sequence[Sealed]:
+        """Those stored entries, in order; `seqs` is in order too."""
+
+    def having(self, header: bytes, payload: bytes = b"") -> Sequence[Sealed]:
+        """Stored entries with these bytes in their header, and in their payload. Looks through all of them: it is
+        called from another thread than the loop's."""
+
+    def keep_checkpoint(self, text: str) -> bool:
+        """Keep what lets an engine start without reading every entry; whether it is kept."""
+
+    def kept_checkpoint(self) -> str:
+        """What was kept last, empty when nothing is."""
+
     def forget(self) -> None:
         """Forget what was read, so that what is read from now on comes from where it is stored."""
 

@@ -206,7 +206,7 @@ def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
 def _durations(acting: Sequence[Seen], history: RunHistory) -> Iterable[Fact]:
     """How long changes of these kinds took before, from intent to the last reading."""
     for kind in dict.fromkeys(one.step.what for one in acting):
-        took = history.durations.get(kind, [])
+        took = history.took(kind)
         figures = {"median": median(took), "worst": max(took), "count": len(took)} if took else {"count": 0}
         yield Fact(FactKind.HISTORY, kind, source=JOURNAL, figures=figures)
 

@@ -6,7 +6,8 @@ from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,19 +43,27 @@ from state.runs.model import Run, StepRun
 Reducer = Callable[["RunHistory", Recorded, Any], None]
 
 
+HELD = 200
+"""Ended runs that are held in memory, the newest ones; the others are read from the journal when they are asked for."""
+SLACK = 50
+"""So many more are held before the oldest ones are let go."""
+
+
 class RunHistory:
-    """All runs of a journal, oldest first, with instants on this engine's monotonic clock."""
+    """The runs of a journal, oldest first, with instants on this engine's monotonic clock: all that are open, the
+    newest that have ended, and those that an undo or a card needs."""
 
     def __init__(self, setting: FoldSetting) -> None:
         self.mono = setting.mono
         self.runs: dict[str, Run] = {}
-        self.durations: dict[str, list[float]] = {}
         self.epoch = 0
         self.unrecorded = 0
         """The number of changes of runs without an entry."""
         self._count = 0
         self._erased: set[str] = set()
         self._hidden: dict[tuple[str, str], int] = {}
+        self._leased = 0
+        self._asked: set[str] = set()
 
     def next_id(self) -> str:
         """The name of the next run."""
@@ -85,6 +94,42 @@ class RunHistory:
             raise not_found("run", name, list(reversed(self.runs)))
         return found
 
+    def let_go(self, name: str) -> bool:
+        """Whether a run is one of this journal that is not in memory."""
+        return name not in self.runs and 0 < number_of(name) <= self._count
+
+    def hold(self, runs: Iterable[Run]) -> None:
+        """Take runs into memory that were read from the journal; they stay until the engine ends."""
+        found = {run.id: run for run in runs if run.id not in self.runs}
+        self._asked |= set(found)
+        self.runs = dict(sorted({**self.runs, **found}.items(), key=lambda each: number_of(each[0])))
+        self.unrecorded += 1
+
+    def _release(self) -> None:
+        """Let the oldest go of those that have ended, but not what an undo or the card of a runbook still needs."""
+        if len(self.runs) <= HELD + SLACK:
+            return
+        proven: dict[tuple[str, str], str] = {}
+        for run in self.runs.values():
+            if run.state is RunState.DONE and not run.unmet():
+                proven[run.runbook, run.hash] = run.id
+        needed = {run.undone_by for run in self.runs.values()} | set(proven.values()) | self._asked
+        free = [r.id for r in self.runs.values() if r.ended and not r.undoing and r.id not in needed]
+        for name in free[: max(0, len(self.runs) - HELD)]:
+            del self.runs[name]
+
+    def needs(self) -> Iterator[int]:
+        """The entries that this follows from."""
+        if self._leased:
+            yield self._leased
+        for run in self.runs.values():
+            yield from run.entries
+
+    def took(self, change: str) -> list[float]:
+        """How long changes of a kind took, of the runs in memory."""
+        steps = (step for run in self.runs.values() for step in run.all_steps())
+        return [step.took for step in steps if step.step.what == change and step.took is not None]
+
     def instance(self, recorded: Recorded) -> StepRun:
         """The step instance that an entry is about. Raises LookupError or ValueError."""
         step, _, number = recorded.event.step.partition("#")
@@ -93,11 +138,14 @@ class RunHistory:
     def fold(self, recorded: Recorded) -> None:
         """Apply one entry. Raises LookupError, TypeError, ValueError or AttributeError for one that does not fit."""
         run, started = recorded.event.run, recorded.kind == RunStarted.kind
-        self._count += started
+        if started:
+            self._count = max(self._count + 1, number_of(run))
         self._hide(recorded)
         if recorded.erased and started:
             self._erased.add(run)
-        if run in self._erased:
+        if run in self._erased or (not started and self.let_go(run)):
+            if recorded.kind == LeaseTaken.kind and not recorded.erased:
+                REDUCERS[LeaseTaken](self, recorded, recorded.body)
             return
         if not recorded.erased:
             REDUCERS[type(recorded.body)](self, recorded, recorded.body)
@@ -107,6 +155,10 @@ class RunHistory:
         elif recorded.kind == EffectIntended.kind:
             step = self.instance(recorded)
             step.state, step.message = StepState.UNKNOWN, "its intent was erased: what was sent is not known"
+        if run in self.runs:
+            self.runs[run].entries.append(recorded.seq)
+        if recorded.kind == RunEnded.kind:
+            self._release()
 
     def _hide(self, recorded: Recorded) -> None:
         """Follow, by their headers, the intents and runs whose payload is gone until their end."""
@@ -127,6 +179,12 @@ class RunHistory:
         return ""
 
 
+def number_of(name: str) -> int:
+    """The number of a run by its name; 0 for what is no name of a run."""
+    found = re.fullmatch(r"R-([1-9][0-9]{0,17})", name)
+    return int(found[1]) if found else 0
+
+
 def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
     run = Run(
         id=recorded.event.run,
@@ -144,14 +202,17 @@ def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
     run.instances = {s.id: [StepRun(s, 1)] for s in body.steps}
     history.runs[run.id] = run
     undone = history.runs.get(str(body.request.get("run"))) if body.request.get("do") == PlanUndo.do else None
+    if body.request.get("do") == PlanUndo.do:
+        run.undo_of = str(body.request.get("run"))
     if undone is not None:
-        run.undo_of, undone.undone_by = undone.id, run.id
+        undone.undone_by = run.id
         run.leaves_behind = tuple(undone.lasting())
         undone.undoing = undone.undo_refused = False
 
 
 def _lease(history: RunHistory, recorded: Recorded, body: LeaseTaken) -> None:
-    history.epoch = max(history.epoch, body.epoch)
+    if body.epoch > history.epoch:
+        history.epoch, history._leased = body.epoch, recorded.seq
     run = history.runs.get(recorded.event.run)
     if run is not None:
         run.epoch = body.epoch
@@ -227,7 +288,7 @@ def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None
         step.state = body.state
         step.message = body.message
     if body.state is StepState.DONE:
-        history.durations.setdefault(step.step.what, []).append(body.seconds)
+        step.took = body.seconds
 
 
 def _amended(history: RunHistory, recorded: Recorded, body: EffectAmended) -> None:
@@ -328,4 +389,4 @@ REDUCERS: Mapping[type[Body], Reducer] = {
     ConditionAnswered: _condition,
 }
 
-RUNS = Projection(RunHistory, RunHistory, tuple(REDUCERS), RunHistory.fold)
+RUNS = Projection(RunHistory, RunHistory, tuple(REDUCERS), RunHistory.fold, needs=RunHistory.needs)

@@ -42,7 +42,8 @@ class StepRun:
     of it, and until the wall time `until` it may be carried out. `amended` is the finding that a later one corrected.
     `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading. `decided` is
     the entry that answered it or left it out: the first one counts. `choice` is that answer, of a condition pass, fail
-    or unknown. `ruled`: a condition left it out, by an answer that was read.
+    or unknown. `ruled`: a condition left it out, by an answer that was read. `took` are the seconds of an effect that
+    is done.
     """
 
     step: PlannedStep
@@ -51,6 +52,7 @@ class StepRun:
     started: Instant | None = None
     started_mono: float | None = None
     seconds: float | None = None
+    took: float | None = None
     message: str = ""
     evidence: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
@@ -123,7 +125,9 @@ class StepRun:
 class Run:
     """One run: its pinned steps, their instances, and its state. What waits for people follows from its steps.
 
-    `leaves_behind`: of an undo, the steps of the undone run that no change undoes."""
+    `leaves_behind`: of an undo, the steps of the undone run that no change undoes. `entries` are the numbers of the
+    entries that it follows from.
+    """
 
     id: str
     title: str
@@ -149,6 +153,7 @@ class Run:
     ended_at: float | None = None
     elapsed: float | None = None
     instances: dict[str, list[StepRun]] = field(default_factory=dict)
+    entries: list[int] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:

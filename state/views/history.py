@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from state.api.views.history import BLOCK, POINTS, STEP, HistoryBlock, HistoryView
 from state.journal.events import Event, Recorded
-from state.journal.projection import FoldSetting, Projection
+from state.journal.projection import FoldSetting, Projection, about_nothing
 from state.views.context import ViewContext
 from state.world.observed import Observed
 from state.world.readings import MetricsReading, Reading
@@ -127,4 +127,4 @@ def build(context: ViewContext) -> HistoryView:
     return context.memory.keep("history", context.of(History).view)
 
 
-HISTORY = Projection(History, History, (), History.fold, History.on_reading, History.notice)
+HISTORY = Projection(History, History, (), History.fold, History.on_reading, History.notice, subjects=about_nothing)

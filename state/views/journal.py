@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from heapq import merge
 
 from state.api.messages import ChainProof
 from state.api.views.journal import JournalRow, JournalView
 from state.journal.events import OBSERVED, Recorded, origin_of
 from state.journal.format import Verification
+from state.journal.needed import About
 from state.journal.projection import FoldSetting, Projection
 from state.verdicts.cause_parts import hand
 from state.views.context import Alarm, Contribution, ViewContext
@@ -83,4 +85,11 @@ def contribute(context: ViewContext) -> Contribution:
     return Contribution(alarms=(Alarm(doubt, hand("by hand", steps)),) if doubt else ())
 
 
-TAIL = Projection(JournalTail, JournalTail, (), JournalTail.fold)
+def _subjects(recorded: Recorded) -> Iterable[About]:
+    if recorded.kind == HEARTBEAT:
+        yield About(HEARTBEAT)
+    else:
+        yield About(origin_of(recorded.kind) == OBSERVED, newest=KEPT)
+
+
+TAIL = Projection(JournalTail, JournalTail, (), JournalTail.fold, subjects=_subjects)

@@ -32,6 +32,12 @@ def build(context: ViewContext) -> RunbooksView:
     return context.memory.keep("runbooks", view)
 
 
+def view_of(run: Run) -> RunbooksView:
+    """One run alone."""
+    steps = {row.key: row for row in step_rows(run)}
+    return RunbooksView(order=(run.id,), library={}, runs={run.id: run_row(run)}, steps=steps)
+
+
 def kept_runs(history: RunHistory) -> list[Run]:
     """Every open run and every one whose announced undo has not happened, then the newest others."""
     newest = list(history.runs.values())[::-1]

@@ -14,11 +14,15 @@ from adapters.journals.memory import MemoryJournal
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
 from state.api.requests import PlanChange, PlanRequest, PlanRunbook
+from state.api.run_states import RunState, StepState
 from state.engine.engine import Engine
 from state.estate.model import Estate
+from state.journal.events import Instant
 from state.planning.library import Library
 from state.ports.outside import Outside
 from state.ports.target import UNREADABLE, Identity, began
+from state.runs.model import Run, StepRun
+from state.runs.steps import PlannedStep
 from state.world.readings import PatroniReading, PostgresReading
 from tests.support.small_estate import COMMANDER, runbook
 from tests.unit.verdict_world import ESTATE, MB, WALL, manager, primary, standby
@@ -99,6 +103,16 @@ class MemoryDatabase:
         return manager(node, "n1", timeline=7, maximum_lag=100 * MB)
 
 
+def past(number: int, change: str, took: Sequence[float]) -> Run:
+    """A run of changes of a kind that took so long."""
+    steps = tuple(PlannedStep(f"s{n}", n, "change", change, 10.0, what=change) for n in range(len(took)))
+    run = Run(f"R-{number}", "earlier", "ada", steps, Instant(1.0, 1.0, "b"), 1.0, state=RunState.DONE)
+    run.instances = {
+        step.id: [StepRun(step, 1, StepState.DONE, took=each)] for step, each in zip(steps, took, strict=True)
+    }
+    return run
+
+
 async def preview(
     request: PlanRequest,
     *,
@@ -113,7 +127,7 @@ async def preview(
     outside = Outside((), balancers, {"orders": MemoryDatabase(behind)})
     library = Library({"roll-back": runbook(ROLL_BACK_STEPS)}, estate, {})
     engine = Engine(estate, outside, MemoryJournal(), StillClock(), library, node="test", pid=1, uid=0)
-    engine.history.durations.update(took or {})
+    engine.history.hold(past(number, kind, seconds) for number, (kind, seconds) in enumerate((took or {}).items(), 1))
     return await engine.plans.preview(caller, request)
 
 

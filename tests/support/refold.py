@@ -37,7 +37,7 @@ def differences(engine: Engine, store: JournalStore) -> list[str]:
     """Everything in which the live states and those of the journal differ."""
     told = refolded(engine, store)
     live, fresh = engine.history, told.of(RunHistory)
-    found = [*_differ("epoch", live.epoch, fresh.epoch), *_differ("durations", live.durations, fresh.durations)]
+    found = [*_differ("epoch", live.epoch, fresh.epoch), *_differ("leased", live._leased, fresh._leased)]
     found += _differ("next id", live.next_id(), fresh.next_id())
     found += _differ("runs", list(live.runs), list(fresh.runs))
     for name, run in live.runs.items():
