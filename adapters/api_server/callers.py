@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import socket
 import struct
+import time
 from asyncio import BaseTransport
+from functools import lru_cache
 
 from state.api.caller import Caller
 from state.api.service import EngineService
+from state.policy.authority import ACTING
 
+ASK_AGAIN = 300.0
+"""Seconds for which the name of an account is kept."""
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 def account_of(uid: int) -> str:
-    """The account's name, or the uid where the host has no name for it."""
+    """The account's name, or the uid where the host has no name for it; asked for once in a while only, since the
+    answer may come from a directory on the network."""
+    return _account(uid, int(time.monotonic() / ASK_AGAIN))
+
+
+@lru_cache(maxsize=1024)
+def _account(uid: int, period: int) -> str:
+    del period
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
 
 
-def uid_of(transport: BaseTransport | None) -> int:
-    """The account of one connection. Raises ConnectionError when it is closed or has no credentials."""
-    return _peer(transport)[1]
+def uid_at(peer: socket.socket) -> int:
+    """The account at the other end of a socket. Raises OSError."""
+    uid: int = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1]
+    return uid
+
+
+def may_act(uid: int, service: EngineService) -> bool:
+    """Whether an account may act, or is that of this process."""
+    return uid == os.getuid() or not set(ACTING).isdisjoint(service.who(uid, account_of(uid))[1])
 
 
 def caller_of(transport: BaseTransport | None, service: EngineService, *, read_only: bool) -> Caller:

@@ -13,9 +13,11 @@ from aiohttp import web
 
 from adapters.api_server.answers import HEADERS, BadRequest, answer
 from adapters.api_server.callers import caller_of
+from adapters.api_server.room import Room, Seat, Share
 from adapters.api_server.stream import run_stream
+from adapters.api_server.throttle import Throttle
 from state.api.caller import Caller
-from state.api.requests import read_control, read_plan, read_submission
+from state.api.requests import Stop, read_control, read_plan, read_submission
 from state.api.service import EngineService
 from state.api.wire import named, plain
 from state.capabilities import topics
@@ -27,6 +29,7 @@ LOOK = "/v1/look"
 """Tells which screen a console shows: nothing is kept of it but what the header lists while the console is attached."""
 LONGEST_WORD = 40  # characters of a name in a query
 MOST_ROWS = 1000  # journal rows in one answer
+ROWS_AT_ONCE = 100  # journal rows read before other tasks run
 EXPORT_CHUNK = 256 * 1024  # bytes
 LONGEST_NUMBER = 40  # digits
 BODY_DEADLINE = 10.0  # seconds a request's body may take to arrive
@@ -38,20 +41,38 @@ class Side:
 
     service: EngineService
     read_only: bool
+    room: Room
+    throttle: Throttle
 
     def caller(self, request: web.Request) -> Caller:
         """Who asks, as the kernel reports it."""
         return caller_of(request.transport, self.service, read_only=self.read_only)
 
+    def seat(self, request: web.Request) -> Seat:
+        """The connection's place in the room. Raises ConnectionResetError when it was closed."""
+        found = self.room.seat(request.protocol)
+        if found is None:
+            raise ConnectionResetError("the caller has closed the connection")
+        return found
+
+    async def admit(self, request: web.Request) -> None:
+        """Let a request through that stops nothing. Raises BadRequest."""
+        seat = self.seat(request)
+        if seat.share is Share.STOPPING:
+            raise BadRequest("this account has too many connections open: this one can only stop runs", 503)
+        await self.throttle.admit(seat)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route; `acts` routes exist on the engine's socket only."""
+    """One route; `acts` routes exist on the engine's socket only. `stops`: it may stop something, and decides itself
+    what is let through."""
 
     method: str
     path: str
     acts: bool
     serve: Callable[[Side, web.Request], Awaitable[web.StreamResponse]]
+    stops: bool = False
 
 
 async def _hello(side: Side, request: web.Request) -> web.StreamResponse:
@@ -83,31 +104,40 @@ async def _run(side: Side, request: web.Request) -> web.StreamResponse:
 
 async def _journal(side: Side, request: web.Request) -> web.StreamResponse:
     after, limit = _number(request, "after", 0), _number(request, "limit", 100)
-    rows = side.service.journal_rows(after, min(limit, MOST_ROWS))
-    return answer({"value": [plain(row) for row in rows]})
+    left, made = min(limit, MOST_ROWS), list[Any]()
+    while left > 0 and (rows := side.service.journal_rows(after, min(left, ROWS_AT_ONCE))):
+        made += [plain(row) for row in rows]
+        after, left = rows[-1].seq, left - len(rows)
+        await asyncio.sleep(0)
+    return answer({"value": made})
 
 
 async def _verify(side: Side, request: web.Request) -> web.StreamResponse:
     asked = request.query.get("head")
-    proof = await side.service.journal_verify("" if asked is None else known_head(asked))
+    known = "" if asked is None else known_head(asked)
+    async with side.throttle.reading(side.seat(request)):
+        proof = await side.throttle.alone(request, side.service.journal_verify(known))
     return answer({"value": plain(proof), "problem": proof.problem})
 
 
 async def _export(side: Side, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/x-ndjson"})
-    await response.prepare(request)
-    buffer = bytearray()
-    async for entry in side.service.journal_export():
-        buffer += entry + b"\n"
-        if len(buffer) >= EXPORT_CHUNK:
-            await response.write(bytes(buffer))
-            buffer.clear()
-    await response.write(bytes(buffer))
+    async with side.throttle.reading(side.seat(request)):
+        await response.prepare(request)
+        buffer = bytearray()
+        async for entry in side.service.journal_export():
+            buffer += entry + b"\n"
+            if len(buffer) >= EXPORT_CHUNK:
+                await response.write(bytes(buffer))
+                buffer.clear()
+        await response.write(bytes(buffer))
     return response
 
 
 async def _preview(side: Side, request: web.Request) -> web.StreamResponse:
-    return answer({"value": plain(await side.service.preview(side.caller(request), read_plan(await _body(request))))})
+    with side.throttle.preview(side.seat(request).uid):
+        card = await side.service.preview(side.caller(request), read_plan(await _body(request)))
+    return answer({"value": plain(card)})
 
 
 async def _submit(side: Side, request: web.Request) -> web.StreamResponse:
@@ -118,6 +148,8 @@ async def _submit(side: Side, request: web.Request) -> web.StreamResponse:
 
 async def _control(side: Side, request: web.Request) -> web.StreamResponse:
     run, control = request.match_info["run"], read_control(await _body(request))
+    if not isinstance(control, Stop):
+        await side.admit(request)
     return answer({"value": plain(await side.service.control(side.caller(request), run, control))})
 
 
@@ -144,8 +176,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/journal/export", False, _export),
     Route("POST", "/v1/preview", True, _preview),
     Route("POST", "/v1/submit", True, _submit),
-    Route("POST", "/v1/runs/{run}/control", True, _control),
-    Route("POST", "/v1/stop", True, _stop),
+    Route("POST", "/v1/runs/{run}/control", True, _control, stops=True),
+    Route("POST", "/v1/stop", True, _stop, stops=True),
     Route("POST", "/v1/reload", True, _reload),
     Route("POST", "/v1/shutdown", True, _shut_down),
 )

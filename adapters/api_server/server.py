@@ -5,24 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import grp
+import logging
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
-from adapters.api_server.admission import ConnectionLimiter
+from adapters.api_server.accepting import Accepting
 from adapters.api_server.answers import errors_as_json
+from adapters.api_server.callers import account_of, may_act
+from adapters.api_server.room import IDLE, Room
 from adapters.api_server.routes import ROUTES, STREAM, Route, Side
+from adapters.api_server.stream import STALLED
+from adapters.api_server.throttle import Throttle
 from state.api.service import EngineService
 from state.errors import ConfigError, Problem
 
 BODY_LIMIT = 64 * 1024
 PATH_LIMIT = 100  # bytes; the kernel takes 107, see unix(7), and a temporary name must fit too
 ENDING = 0.5  # seconds open streams get when the engine ends
-IDLE = 30.0  # seconds a connection may stay open without a complete request
+TELL_AGAIN = 60.0  # seconds between two lines of the log about one account
+LOOK = 0.5  # seconds between two looks for connections that wait too long
+BACKLOG = 1024  # connections the kernel keeps until they are accepted
+
+log = logging.getLogger("recovery.door")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class ApiServer:
         self._service = service
         self.sockets = sockets
         self._doors: list[_Door] = []
+        self._watching: asyncio.Task[None] | None = None
         self.streams = 0
 
     async def start(self) -> None:
@@ -55,6 +66,7 @@ class ApiServer:
         gid = _group(self.sockets.group) if self.sockets.group else None
         await self._open(self.sockets.engine, 0o600 if gid is None else 0o660, gid, read_only=False)
         await self._open(self.sockets.observe, 0o666, None, read_only=True)
+        self._watching = asyncio.create_task(self._watch(), name="connections that wait too long")
 
     def lost(self) -> list[Path]:
         """The sockets that were removed or replaced: nobody reaches the engine through them any more."""
@@ -64,10 +76,12 @@ class ApiServer:
         """Make the lost sockets anew; connections that are open stay. Raises OSError from the kernel."""
         for door in self._doors:
             if not door.in_place():
-                await door.listen()
+                door.listen()
 
     async def stop(self) -> None:
         """Close both, end the streams, remove the sockets."""
+        if self._watching is not None:
+            self._watching.cancel()
         for door in self._doors:
             door.close()
         for door in self._doors:
@@ -76,7 +90,8 @@ class ApiServer:
 
     async def _open(self, path: Path, mode: int, gid: int | None, *, read_only: bool) -> None:
         app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
-        side = Side(self._service, read_only)
+        room = Room()
+        side = Side(self._service, read_only, room, Throttle(room, os.getuid()))
         for route in ROUTES:
             if not (read_only and route.acts):
                 app.router.add_route(route.method, route.path, partial(self._serve, route, side))
@@ -85,16 +100,34 @@ class ApiServer:
         )
         await runner.setup()
         assert runner.server is not None, "a runner that was set up has a server"
-        self._doors.append(door := _Door(path, mode, gid, runner, ConnectionLimiter(runner.server)))
-        await door.listen()
+        acts = partial(may_act, service=self._service)
+        self._doors.append(door := _Door(path, mode, gid, runner, room, acts))
+        door.listen()
 
     async def _serve(self, route: Route, side: Side, request: web.Request) -> web.StreamResponse:
         streams = route.path == STREAM
         self.streams += streams
+        side.room.begin(request.protocol)
         try:
+            if not (route.stops and side.seat(request).acts):
+                await side.admit(request)
             return await route.serve(side, request)
         finally:
+            side.room.end(request.protocol)
             self.streams -= streams
+
+    async def _watch(self) -> None:
+        """Drop who does not finish its request or does not read its answer; each account is named once a minute."""
+        told: dict[int, float] = {}
+        while True:
+            await asyncio.sleep(LOOK)
+            now = asyncio.get_running_loop().time()
+            for door in self._doors:
+                for handler, seat, why in door.room.overdue(STALLED):
+                    door.room.leave(handler)
+                    if now - told.get(seat.uid, float("-inf")) > TELL_AGAIN:
+                        told[seat.uid] = now
+                        log.warning("a connection of the account %s was dropped: %s", account_of(seat.uid), why)
 
 
 @dataclass(slots=True)
@@ -105,16 +138,21 @@ class _Door:
     mode: int
     gid: int | None
     runner: web.AppRunner
-    limiter: ConnectionLimiter
-    listening: asyncio.Server | None = None
+    room: Room
+    acts: Callable[[int], bool]
+    accepting: Accepting | None = None
     inode: int = 0
 
-    async def listen(self) -> None:
+    def listen(self) -> None:
         made = bind(self.path, self.mode, self.gid)
-        if self.listening is not None:
-            self.listening.close()
+        if self.accepting is not None:
+            self.accepting.close()
         self.inode = self.path.stat().st_ino
-        self.listening = await asyncio.get_running_loop().create_unix_server(self.limiter, sock=made)
+        made.setblocking(False)
+        made.listen(BACKLOG)
+        assert self.runner.server is not None, "a runner that was set up has a server"
+        self.accepting = Accepting(made, self.room, self.runner.server, self.acts)
+        self.accepting.start()
 
     def in_place(self) -> bool:
         try:
@@ -123,8 +161,8 @@ class _Door:
             return False
 
     def close(self) -> None:
-        if self.listening is not None:
-            self.listening.close()
+        if self.accepting is not None:
+            self.accepting.close()
         if self.in_place():  # what another program has put there is not ours to remove
             self.path.unlink(missing_ok=True)
 

@@ -21,10 +21,11 @@ from state.checks.registry import check_kinds
 from state.clock import Clock
 from state.config_files.arguments import arguments
 from state.engine.attached import Attached
-from state.engine.events import EngineStarted, EngineStopped, RequestRefused
+from state.engine.events import EngineStarted, EngineStopped
 from state.engine.keeper import Keeper
 from state.engine.life import GAP
 from state.engine.poller import Poller
+from state.engine.refusals import Refusals
 from state.engine.reload import Pending, Reload
 from state.engine.restoring import Restoring
 from state.engine.setup import EstateFiles, Setup
@@ -116,6 +117,7 @@ class Engine:
         self._archive = Archive(store, setting)
         keeper = (store, self.journal, self._restoring)
         self._keeper = Keeper(*keeper, note=self._note, checked=self._topics.checked, moved=self._move)
+        self._refusals = Refusals(self._note, clock)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(
             setup or Setup(estate, outside, library),
@@ -162,6 +164,7 @@ class Engine:
         await self._poller.close()
         if self.outside.connections is not None:
             await self.outside.connections.close()
+        await self._refusals.record(all_of_them=True)
         await self._note(EngineStopped("engine stopped"))
         await self._restoring.save()
         self._archive.close()
@@ -227,7 +230,7 @@ class Engine:
         try:
             return await self.plans.submit(caller, request)
         except Refused as error:
-            await self._note(RequestRefused(f"{caller.person or caller.account}: {error}"), caller)
+            await self._refusals.refused(caller, error)
             raise
 
     async def run_view(self, run: str) -> RunbooksView:
@@ -344,6 +347,7 @@ class Engine:
             self._noticed += [(now, event) for event in self._notice(now)]
             await self._record_noticed()
             await self._stops.record()
+            await self._refusals.record()
             self._content += 1
             if self.history.moving or now - self._woken >= TELEMETRY or self.folds.urgent:
                 self._move()

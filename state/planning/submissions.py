@@ -34,8 +34,8 @@ from state.runs.leases import Leases
 from state.runs.model import Run
 from state.runs.steps import PlannedStep
 
-MOST_OPEN = 64
-"""The most plans kept; the oldest is dropped for a new one."""
+MOST_OPEN = 16
+"""The most plans kept of one person; the oldest one of that person is dropped for a new one."""
 
 
 class Submissions:
@@ -99,8 +99,9 @@ class Submissions:
         card = make_card(secrets.token_hex(6), draft, seen, context)
         steps, risk = pin(draft, seen), risk_of(seen)
         self._require_current(renewals)
-        while len(self._open) >= MOST_OPEN:
-            del self._open[next(iter(self._open))]
+        mine = [name for name, plan in self._open.items() if plan.person == caller.person]
+        for oldest in mine[: max(0, len(mine) - MOST_OPEN + 1)]:
+            del self._open[oldest]
         self._open[card.plan] = Plan(draft, caller.person, steps, risk, targets_of(seen), now, card)
         return card
 

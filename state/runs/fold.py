@@ -106,14 +106,16 @@ class RunHistory:
         self.unrecorded += 1
 
     def _release(self) -> None:
-        """Let the oldest go of those that have ended, but not what an undo or the card of a runbook still needs."""
+        """Let the oldest go of those that have ended, but not what an undo or the card of a runbook still needs,
+        nor what a later reading may amend."""
         if len(self.runs) <= HELD + SLACK:
             return
         proven: dict[tuple[str, str], str] = {}
         for run in self.runs.values():
             if run.state is RunState.DONE and not run.unmet():
                 proven[run.runbook, run.hash] = run.id
-        needed = {run.undone_by for run in self.runs.values()} | set(proven.values()) | self._asked
+        amendable = {run.id for run in self.runs.values() for step in run.all_steps() if step.unanswered}
+        needed = {run.undone_by for run in self.runs.values()} | set(proven.values()) | self._asked | amendable
         free = [r.id for r in self.runs.values() if r.ended and not r.undoing and r.id not in needed]
         for name in free[: max(0, len(self.runs) - HELD)]:
             del self.runs[name]
