@@ -12,6 +12,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -92,10 +93,11 @@ class Accepting:
         self._room.take(handler, uid, acts=acts)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: handler, peer))
         self._coming.add(task)
-        task.add_done_callback(self._came)
+        task.add_done_callback(partial(self._came, handler))
 
-    def _came(self, task: asyncio.Task[object]) -> None:
+    def _came(self, handler: web.RequestHandler, task: asyncio.Task[object]) -> None:
         self._coming.discard(task)
+        self._room.came(handler)
         if not task.cancelled() and task.exception() is not None:
             log.debug("a connection was lost while it was accepted: %s", task.exception())
 

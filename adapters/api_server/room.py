@@ -62,7 +62,8 @@ class Bucket:
 class Seat:
     """One connection: whose it is, what for, and since when it waits for a request (None: one is being answered).
 
-    `unread` are the bytes of answers that wait for it since `unread_since`; `made`: its transport was there.
+    `unread` are the bytes of answers that wait for it since `unread_since`; `made`: its connection was made, so without
+    a transport it is closed.
     """
 
     uid: int
@@ -121,6 +122,11 @@ class Room:
                     self.leave(oldest)
         self._seats[handler] = Seat(uid, acts, share, self._now())
 
+    def came(self, handler: web.RequestHandler) -> None:
+        """Its connection is made, or was lost meanwhile."""
+        if (seat := self._seats.get(handler)) is not None:
+            seat.made = True
+
     def leave(self, handler: web.RequestHandler) -> None:
         """End a connection."""
         self._seats.pop(handler, None)
@@ -144,9 +150,7 @@ class Room:
     def forget_closed(self) -> None:
         """Seats of connections that are closed are free again."""
         for handler, seat in list(self._seats.items()):
-            if handler.transport is not None:
-                seat.made = True
-            elif seat.made or self._now() - (seat.waits_since or 0.0) > HEADER:
+            if seat.made and handler.transport is None:
                 del self._seats[handler]
 
     def overdue(self, stalled: float) -> Iterator[tuple[web.RequestHandler, Seat, str]]:

@@ -15,8 +15,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,15 @@ def test_an_account_that_may_act_always_gets_a_connection_to_stop_on() -> None:
     assert shares(room, made) == {Share.ALL: MOST_OF_ACTOR, Share.STOPPING: KEPT}
     assert room.seat(made[-1]) is not None, "the newest one stays"
     assert sum(h.transport.aborted for h in made) == 100 - KEPT
+
+
+def test_connections_that_are_closed_take_no_room() -> None:
+    room = Room(Clock())
+    for _ in range(MOST_OF_ACTOR * 3):
+        [each] = admitted(room, 99, acts=True)
+        room.came(each)
+        assert shares(room, [each]) == {Share.ALL: 1}
+        each.transport = None
 
 
 def test_who_connects_again_and_again_is_turned_away_before_anything_is_made_for_it() -> None:
@@ -402,3 +412,40 @@ def stalled_console(engine: RealEngine) -> Iterator[subprocess.Popen[str]]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.mark.torture
+async def test_figures_under_2000_hostile_connections() -> None:
+    """Preview p95 at most twice that of an idle engine, stop within a second; printed."""
+    with engine_home(tree()) as engine:
+        await engine.start()
+        if IS_ROOT:
+            open_the_way(engine.place.runtime)
+        await engine.act("command.run", command="long", args={})
+        idle = await previews(engine)
+        with (
+            foreign(HOLD, engine.place.observe, 2000, HALF) as holding,
+            foreign(FLOOD, engine.place.observe, 600, HELLO) as flooding,
+            stalled_console(engine),
+        ):
+            await said(holding)
+            await said(flooding)
+            attacked = await previews(engine)
+            stops = [await timed(engine.client.stop_all()) for _ in range(20)]
+    worst = max(stops) * 1e3
+    told = f"preview p95 {idle * 1e3:.1f} ms idle, {attacked * 1e3:.1f} ms attacked; stop at most {worst:.0f} ms"
+    print(told)
+    assert max(stops) <= 1.0, told
+    assert attacked <= 2 * idle, told
+
+
+async def previews(engine: RealEngine) -> float:
+    """The 95th percentile of 200 previews, in seconds."""
+    taken = sorted([await timed(engine.client.preview(LONG)) for _ in range(200)])
+    return taken[int(len(taken) * 0.95)]
+
+
+async def timed(work: Awaitable[object]) -> float:
+    began = time.monotonic()
+    await work
+    return time.monotonic() - began
