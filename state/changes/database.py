@@ -63,7 +63,9 @@ class Switchover:
     def late(self) -> Late:
         """The leader carries it out in its next loop; one that has another name then refuses it (412)."""
         return Late(
-            self._delivery, at_work(self._ttl), "Patroni: dynamic configuration, ttl; REST API, POST /switchover"
+            self._delivery,
+            at_work(self._ttl, self.entry.checkpoint),
+            "Patroni: dynamic configuration, ttl; REST API, POST /switchover",
         )
 
     async def identify(self, *, deadline: float) -> Identity:

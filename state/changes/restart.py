@@ -63,7 +63,11 @@ class Restart:
     @property
     def late(self) -> Late:
         """The node carries it out at once, after a checkpoint; as a primary it refuses it."""
-        return Late(self._delivery, at_work(self._ttl), "Patroni: dynamic configuration, ttl; REST API, POST /restart")
+        return Late(
+            self._delivery,
+            at_work(self._ttl, self.entry.checkpoint),
+            "Patroni: dynamic configuration, ttl; REST API, POST /restart",
+        )
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier, leader and each node's server process."""

@@ -14,8 +14,6 @@ from state.world.world import World
 
 DEFAULT_TTL = 30.0
 """Patroni's `ttl` where none was read: a loop with all its tries is shorter (ttl >= loop_wait + 2 * retry_timeout)."""
-CHECKPOINT = 30.0
-"""Seconds for the checkpoint before a server is stopped: meanwhile nothing else shows that it is about to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,9 @@ class Sight:
         return max((m.ttl or 0.0 for m in self.members.values() if m is not None), default=0.0)
 
 
-def at_work(ttl: float) -> float:
-    """Seconds a manager may be at a request before its servers show it."""
-    return max(ttl, DEFAULT_TTL) + CHECKPOINT
+def at_work(ttl: float, checkpoint: float) -> float:
+    """Seconds a manager may be at a request before its servers show it; `ttl` is 0 where it was not read."""
+    return (ttl or DEFAULT_TTL) + checkpoint
 
 
 async def look(database: Database, deadline: float) -> Sight:

@@ -145,11 +145,13 @@ class DatabaseEntry(Adapted):
     """A replicated database cluster under a manager, and the bytes of data it may lose.
 
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
-    is down by design. Server names are node names.
+    is down by design. Server names are node names. `checkpoint` is how long the one may take that a manager makes
+    before it stops a server: meanwhile nothing shows that it is about to.
     """
 
     section = "databases"
     rpo: Bytes = 0
+    checkpoint: Seconds = 30.0
     frontends: Mapping[Name, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
 

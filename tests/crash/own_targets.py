@@ -20,7 +20,7 @@ s.sendall(sys.argv[2].encode() + b"\\n")
 said = s.recv(4096).decode()
 sys.exit(0 if said.startswith(sys.argv[3]) else 1)
 """
-QUICK = {"risk": "B1", "quiet": "1s", "settle": "200ms", "timeout": "20s"}
+QUICK = {"risk": "B1", "quiet": "1s", "settle": "200ms", "timeout": "12s"}
 LIMIT = 30.0
 
 

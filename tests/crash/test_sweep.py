@@ -116,7 +116,7 @@ def switchover(lab: LabClient, truth: Truth) -> Target:
 
     return Target(
         "database.switchover", args, ("databases",), read, lambda was: (True, was[1] + 1),
-        seconds=40.0, risky=True, prepare=whole,
+        seconds=60.0, risky=True, prepare=whole,
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def restart(lab: LabClient, truth: Truth) -> Target:
         started = await truth.started(args["node"])
         return None if started is None else started > began[-1]
 
-    return Target("database.restart", args, ("databases",), read, lambda was: True, seconds=40.0, prepare=whole)
+    return Target("database.restart", args, ("databases",), read, lambda was: True, seconds=60.0, prepare=whole)
 
 
 def inject(lab: LabClient, truth: Truth) -> Target:

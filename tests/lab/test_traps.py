@@ -142,7 +142,7 @@ async def test_trap_06_five_answers_five_outcomes_and_each_was_sent_once(lab: La
                     seen.add((await engine.row(run)).state)
                     return not seen.isdisjoint({"paused", "done", "failed"})
 
-                await until(settled, 60)
+                await until(settled, 180)
                 step = await engine.step(run)
                 [answer] = [e.body.code for e in engine.entries() if isinstance(e.body, EffectAnswered)]
                 return step.state, step.message, answer, seen, recorder.effects

@@ -49,6 +49,7 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
     tree = read_estate(lab.estate)
     tree["policies"] = {"confirm": {"arm": "20ms", "plan_expires": "2m"}, "second_person": [], "delivery": "1s"}
     for database in tree["databases"].values():
+        database["checkpoint"] = "1s"
         database["password"] = {"file": str(lab.directory / "secrets" / "postgres")}
         database["api_password"] = {"file": str(lab.directory / "secrets" / "patroni")}
     for zone in tree["zones"].values():
