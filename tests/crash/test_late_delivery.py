@@ -87,7 +87,7 @@ async def test_a_switchover_delivered_later_than_promised_amends_the_record(lab:
             run = await begun(engine, relays, to)
             engine.kill()
             await engine.start()
-            assert (await engine.settled(run, 240)).state == "paused"
+            assert (await engine.settled(run, 240)).state == "failed"
             assert found(engine, run) == [Finding.NOT_DONE]
 
             async def amended() -> bool:

@@ -25,11 +25,25 @@ class LateRelay:
     waiting: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: the client may be gone long before its bytes arrive."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection. Not a coroutine: asyncio reports the cancellation of a task that it made itself."""
+        self._tasks.add(task := asyncio.create_task(self._serve(reader, writer)))
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self) -> None:
+        """End what is still held."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._carry(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The client may be gone long before its bytes arrive."""
         with contextlib.suppress(OSError):
             first = await reader.read(CHUNK)
             if first.startswith(self.held):
@@ -42,12 +56,12 @@ class LateRelay:
             there, back = await asyncio.open_connection("127.0.0.1", self.port)
             back.write(first)
             onward = asyncio.create_task(_copy(reader, back))
-            with contextlib.suppress(OSError):
+            try:
                 await _copy(there, writer)
-            onward.cancel()
-            back.close()
-        writer.close()
-        self._tasks.discard(task)
+            finally:
+                onward.cancel()
+                await asyncio.gather(onward, return_exceptions=True)
+                back.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,14 +74,13 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def late_relay(port: int, delay: float) -> AsyncIterator[LateRelay]:
     """A relay on a port of its own."""
     relay = LateRelay(port, delay)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(relay.accept, "127.0.0.1", 0)
     relay.at = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield relay
     finally:
         server.close()
-        for task in relay._tasks:
-            task.cancel()
+        await relay.end()
 
 
 @dataclass
