@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from adapters.commands.building import place_of, secrets_of
 from adapters.commands.command import OwnCommand
-from adapters.commands.output import Concealed
+from adapters.commands.concealed import Concealed
 from adapters.commands.own_checks import CommandSource, HttpSource, PromqlSource, SqlSource
 from adapters.context import AdapterContext, Polled, misconfigured
 from adapters.databases.statements import HasServers

@@ -11,7 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adapters.commands.output import Concealed, KeptOutput
+from adapters.commands.concealed import Concealed
+from adapters.commands.output import KeptOutput
 from adapters.commands.process import Ended, marked, run_process, title_of
 from adapters.files.programs import program_of
 from adapters.net.ssh import SshConnection

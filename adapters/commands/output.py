@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
-from urllib.parse import quote
-
-from adapters.secrets import Secret
+from adapters.commands.concealed import Concealed
 from state.text import clean
 
 FIRST, LAST = 8 << 10, 24 << 10
 """Bytes that are kept of the beginning and of the end."""
 MOST_FIRST, MOST_LAST = 20, 60
 LONGEST_LINE = 400
-HIDDEN = "***"
-
-
-class Concealed:
-    """Replaces secrets in text from outside, also as they look in an address or a Basic header."""
-
-    def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._secrets = tuple(secrets)
-
-    def __add__(self, other: Concealed) -> Concealed:
-        return Concealed((*self._secrets, *other._secrets))
-
-    def hide(self, text: str) -> str:
-        """The text without them."""
-        for secret in self._secrets:
-            plain = secret.reveal()
-            if not plain:
-                continue
-            for shape in (plain, quote(plain, safe=""), base64.b64encode(plain.encode()).decode()):
-                text = text.replace(shape, HIDDEN)
-        return text
 
 
 class KeptOutput:

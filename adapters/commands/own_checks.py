@@ -25,6 +25,8 @@ SHOWN = 3
 """So many series or rows are named."""
 LONGEST = 300
 MOST_BYTES = 1 << 20
+MOST_SHOWN = 4096
+"""So much of an answer is looked at for what is shown of it."""
 
 
 def judged(name: str, fits: bool | None, message: str) -> OwnCheckReading:
@@ -75,7 +77,7 @@ class HttpSource:
             data = None
         passed = self._entry.passes.answered(reply.status, data)
         failed = None if self._entry.fails is None else self._entry.fails.answered(reply.status, data)
-        said = self._hide(reply.text)[:80] if not passed else ""
+        said = self._hide(reply.text[:MOST_SHOWN])[:80] if not passed else ""
         answered = f"answered {reply.status}" + (f": {said}" if said else "")
         return judged(self._name, told_apart(passed, failed), f"{answered}, wanted {self._entry.passes}")
 

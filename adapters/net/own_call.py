@@ -14,6 +14,8 @@ from state.ports.target import Identity
 from state.text import clean
 
 LONGEST = 400
+MOST = 4096
+"""So much of an answer is looked at for what is shown of it."""
 IDEMPOTENCY = "Idempotency-Key"
 """The header with the id of the effect: a target that knows it carries the same request out once."""
 
@@ -32,7 +34,7 @@ class OwnCall:
             value = found(answer.data, field) if 200 <= answer.status < 300 else None
             if not isinstance(value, str | int | float) or isinstance(value, bool) or value == "":
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: the identity call has no {field}: {answer}")
-            facts["identity"] = clean(self._hide(str(value)), LONGEST)
+            facts["identity"] = clean(self._hide(str(value)[:MOST]), LONGEST)
         return Identity(self.name, facts)
 
     async def send(self, method: str, path: str, body: Any, *, effect: str, deadline: float) -> CallAnswer:
@@ -54,4 +56,4 @@ class OwnCall:
             data = read_json(reply.body) if reply.body else None
         except ValueError:
             data = None
-        return CallAnswer(reply.status, data, clean(self._hide(reply.text), LONGEST))
+        return CallAnswer(reply.status, data, clean(self._hide(reply.text[:MOST]), LONGEST))

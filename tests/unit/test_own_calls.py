@@ -21,7 +21,7 @@ from state.runs.events import EffectAnswered
 from tests.support.own_estate import own
 from tests.support.small_estate import ESTATE, Small
 
-TOKEN = "Bearer s3cret-of-the-deployer"
+TOKEN = "Bearer s3cret-of-the-d3ploy"
 
 
 class Deployer:
