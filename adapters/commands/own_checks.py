@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from math import isnan
 from typing import Any
 
 from adapters.commands.command import OwnCommand
@@ -15,7 +13,7 @@ from adapters.monitors.promql import PromApi, QuerySeries
 from adapters.net.answers_read import read_json
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
-from state.estate.conditions import ValueCondition, all_fit
+from state.estate.conditions import ValueCondition, all_fit, no_number
 from state.estate.own_checks import CommandCheck, HttpCheck, PromqlCheck, SqlCheck, fits_any, told_apart
 from state.health import Health
 from state.text import clean
@@ -47,7 +45,8 @@ class PromqlSource:
         """Every series must fit. Raises ReadFailure without any."""
         rows = await self._api.query(self._entry.query, deadline=deadline, look_back=self._entry.look_back)
         if not rows:
-            raise ReadFailure(Trouble.EMPTY, f"{self._api.name} has no series for it")
+            young = f"younger than {self._entry.look_back:g} s"
+            raise ReadFailure(Trouble.EMPTY, f"{self._api.name} has no series for it that is {young}")
         values = tuple(row.value for row in rows)
         fits = by_values(self._entry.passes, self._entry.fails, values)
         wrong = [row for row in rows if not self._entry.passes.fits(row.value)] or rows
@@ -95,11 +94,10 @@ class SqlSource:
         rows = await first_column(self._servers, self._entry.query, deadline=deadline)
         if not rows:
             raise ReadFailure(Trouble.EMPTY, "the query gives no row")
-        values = tuple(float(each) if isinstance(each, Decimal) else each for each in rows)
-        wrong = [each for each in values if not self._entry.passes.fits(each)] or list(values)
+        wrong = [each for each in rows if not self._entry.passes.fits(each)] or list(rows)
         said = ", ".join(str(each) for each in wrong[:SHOWN])
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        fits = by_values(self._entry.passes, self._entry.fails, values)
+        fits = by_values(self._entry.passes, self._entry.fails, rows)
         return judged(self._name, fits, f"{said}{more}, wanted {self._entry.passes}")
 
 
@@ -121,7 +119,7 @@ class CommandSource:
 
 def by_values(passes: ValueCondition, fails: ValueCondition | None, values: tuple[Any, ...]) -> bool | None:
     """Pass when all values pass; a value that is no number is neither. None is unknown."""
-    if any(value is None or (isinstance(value, float) and isnan(value)) for value in values):
+    if any(value is None or no_number(value) for value in values):
         return False if fails is not None and fits_any(fails, values) else None
     return told_apart(all_fit(passes, values), None if fails is None else fits_any(fails, values))
 

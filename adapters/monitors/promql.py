@@ -6,6 +6,7 @@ Source: Prometheus documentation, "HTTP API" and "Querying basics".
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUESTS, SPECIAL, Naming
 from adapters.monitors.histograms import QUANTILE
 from adapters.monitors.processes import BURST, FEW, KEPT, OFTEN, SAME, STARTED
+from adapters.monitors.watchdog import clock_of
 from adapters.net.answers_read import read_json
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
@@ -64,9 +66,10 @@ class PromApi:
         self._reader = reader
 
     async def query(self, expression: str, *, deadline: float, look_back: float | None = None) -> list[QuerySeries]:
-        """An instant query, without samples older than `look_back` seconds. Raises ReadFailure."""
+        """An instant query, without samples older than `look_back` seconds: the server leaves them out, but not where
+        the expression asks for a range; then series that end earlier are left out here. Raises ReadFailure."""
         limit = {} if look_back is None else {"lookback_delta": f"{look_back:g}s"}
-        return await self._ask("/api/v1/query", {"query": expression, **limit}, deadline)
+        return await self._ask("/api/v1/query", {"query": expression, **limit}, deadline, look_back)
 
     async def query_range(
         self, expression: str, start: float, end: float, step: float, *, deadline: float
@@ -85,7 +88,9 @@ class PromApi:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
 
-    async def _ask(self, path: str, parameters: dict[str, str], deadline: float) -> list[QuerySeries]:
+    async def _ask(
+        self, path: str, parameters: dict[str, str], deadline: float, look_back: float | None = None
+    ) -> list[QuerySeries]:
         reply = await self._reader.fetch(_target(path, tuple(parameters.items())), deadline=deadline)
         if why := _refusal(reply):
             raise ReadFailure(Trouble.ERROR, f"{self.name} answered {reply.status}: {why}")
@@ -96,7 +101,11 @@ class PromApi:
             missing = [each for each in answer.get("warnings") or () if not each.startswith(REMARK)]
             if missing or answer.get("isPartial") is True:
                 raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
-            return [_series(row) for row in answer["data"]["result"] or ()]
+            rows = [_series(row) for row in answer["data"]["result"] or ()]
+            if look_back is None or answer["data"].get("resultType") != "matrix":
+                return rows
+            since = clock_of(reply.date, time.time()) - look_back
+            return [row for row in rows if row.points and row.points[-1][0] >= since]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
 

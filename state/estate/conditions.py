@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from pydantic import StrictBool, model_validator
+from pydantic import StrictBool, StrictInt, model_validator
 
 from state.estate.arguments import Value
 from state.estate.entry import Entry
 
 BOUNDS = ("above", "at_least", "below", "at_most")
+Bound = StrictInt | float
+"""A number as it is written: a large whole one loses nothing."""
 
 
 class Limits(Entry):
@@ -19,10 +22,10 @@ class Limits(Entry):
 
     equals: Value | StrictBool | None = None
     one_of: tuple[Value, ...] = ()
-    above: float | None = None
-    at_least: float | None = None
-    below: float | None = None
-    at_most: float | None = None
+    above: Bound | None = None
+    at_least: Bound | None = None
+    below: Bound | None = None
+    at_most: Bound | None = None
 
     @property
     def empty(self) -> bool:
@@ -31,16 +34,16 @@ class Limits(Entry):
 
     def fits(self, value: Any) -> bool:
         """Whether a value fulfils them. None, NaN and a value of another type fulfil none."""
-        if value is None or (isinstance(value, float) and math.isnan(value)):
+        if value is None or no_number(value):
             return False
         if self.equals is not None and not _same(self.equals, value):
             return False
         if self.one_of and not any(_same(each, value) for each in self.one_of):
             return False
-        bounds = {name: limit for name in BOUNDS if (limit := getattr(self, name)) is not None}
+        bounds = {name: _beside(limit, value) for name in BOUNDS if (limit := getattr(self, name)) is not None}
         if not bounds:
             return True
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             return False
         held = {
             "above": lambda limit: value > limit,
@@ -52,7 +55,9 @@ class Limits(Entry):
 
     def __str__(self) -> str:
         said = [
-            f"{name.replace('_', ' ')} {getattr(self, name):g}" for name in BOUNDS if getattr(self, name) is not None
+            f"{name.replace('_', ' ')} {_written(limit)}"
+            for name in BOUNDS
+            if (limit := getattr(self, name)) is not None
         ]
         if self.equals is not None:
             said.append(f"equals {self.equals}")
@@ -115,4 +120,20 @@ def all_fit(condition: Limits, values: Iterable[Any]) -> bool:
 def _same(wanted: Any, value: Any) -> bool:
     """Equal, and of one kind: a number never equals a text or a truth value."""
     kinds = (bool, str)
-    return all(isinstance(wanted, kind) == isinstance(value, kind) for kind in kinds) and bool(wanted == value)
+    if any(isinstance(wanted, kind) != isinstance(value, kind) for kind in kinds):
+        return False
+    return bool(_beside(wanted, value) == value)
+
+
+def no_number(value: Any) -> bool:
+    """Whether it is NaN."""
+    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
+
+
+def _beside(wanted: Any, value: Any) -> Any:
+    """What is wanted, to be compared with a value: beside a decimal number, `0.1` is the one that was written."""
+    return Decimal(repr(wanted)) if isinstance(value, Decimal) and isinstance(wanted, float) else wanted
+
+
+def _written(limit: Bound) -> str:
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.balancers.memory import MemoryBalancer
+from adapters.commands.own_checks import SqlSource
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.statements import OwnStatement, first_column
 from adapters.journals.memory import MemoryJournal
@@ -18,6 +19,8 @@ from state.api.requests import PlanChange
 from state.engine.engine import Engine
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.estate.model import DatabaseEntry, Estate
+from state.estate.own_checks import SqlCheck
+from state.health import Health
 from state.planning.library import Library
 from state.ports.outside import Outside
 from tests.contract.components import PASSWORD, Pair
@@ -138,6 +141,14 @@ async def test_a_check_reads_and_cannot_write(servers: Sequence[PostgresNode]) -
     assert await first_column(servers, "select count(*) from jobs", deadline=60) == (2,)
     with pytest.raises(ReadFailure, match="read-only"):
         await first_column(servers, "update jobs set paused = true returning 1", deadline=60)
+
+
+@pytest.mark.parametrize("query", ["select 9007199254740993::numeric", "select sum(9007199254740993::bigint)"])
+async def test_a_large_number_equals_no_other_one(servers: Sequence[PostgresNode], query: str) -> None:
+    for equals, health in ((9007199254740992, Health.FAIL), (9007199254740993, Health.PASS)):
+        check = SqlCheck.model_validate({"database": "orders", "query": query, "pass": {"equals": equals}})
+        reading = await SqlSource("c", check, servers).read(deadline=60)
+        assert (reading.health, reading.message) == (health, f"9007199254740993, wanted equals {equals}")
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import pytest
 from aiohttp import web
 
 from adapters.commands.own_checks import by_values
+from adapters.files.located_yaml import parse_yaml
 from adapters.monitors.prometheus import PrometheusOptions
 from state.api.requests import PlanRunbook
 from state.config_files.located import Located
 from state.errors import ConfigError
 from state.estate.conditions import ValueCondition
-from state.estate.own_checks import OwnCheck
+from state.estate.own_checks import OwnCheck, SqlCheck
 from state.estate.parse import parse_estate
 from state.health import Health
 from tests.support.own_estate import own, script
@@ -94,6 +97,15 @@ async def until(holds: Callable[[], bool], told: Callable[[], str] = str) -> Non
         (BELOW, None, ("0",), False),
         (ValueCondition(equals="ok"), None, ("ok", "ok"), True),
         (ValueCondition(above=0), ValueCondition(above=0), (1,), False),
+        (ValueCondition(equals=9007199254740992), None, (Decimal(9007199254740993),), False),
+        (ValueCondition(equals=9007199254740993), None, (Decimal(9007199254740993),), True),
+        (ValueCondition(at_least=9007199254740993), None, (9007199254740992,), False),
+        (ValueCondition(at_least=9007199254740993), None, (Decimal(9007199254740992),), False),
+        (ValueCondition(equals=0.1), None, (Decimal("0.1"),), True),
+        (ValueCondition(at_least=0.1, at_most=0.1), None, (Decimal("0.1"), Decimal("0.10")), True),
+        (ValueCondition(one_of=("1", 2)), None, (Decimal(1),), False),
+        (BELOW, None, (Decimal("NaN"),), None),
+        (BELOW, ABOVE, (Decimal("Infinity"),), False),
     ],
 )
 def test_values_are_told_apart_and_no_number_never_passes(
@@ -121,8 +133,35 @@ async def test_promql_passes_when_all_series_fit_and_is_unknown_without_any(
         prometheus.series(1)
         await reads(lab, "queue", Health.PASS)
         prometheus.series()
-        await reads(lab, "queue", Health.UNKNOWN, "prom has no series for it")
+        await reads(lab, "queue", Health.UNKNOWN, "prom has no series for it that is younger than 120 s")
         assert "lookback_delta=120s" in prometheus.asked[-1]
+
+
+async def test_a_range_that_ended_longer_ago_than_the_look_back_is_no_series(
+    tmp_path: Path, answering: tuple[Answering, str]
+) -> None:
+    prometheus, url = answering
+
+    def ranges(**ended_ago: float) -> None:
+        rows = [
+            {"metric": {"queue": name}, "values": [[time.time() - ago - 15, "1"], [time.time() - ago, "1"]]}
+            for name, ago in ended_ago.items()
+        ]
+        prometheus.body = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": rows}})
+
+    monitor = PrometheusOptions(kind="prometheus", url=url)
+    asked = {"monitor": "prom", "query": "one[10m]", "pass": {"equals": 1}, "look_back": "60s"}
+    async with own(tmp_path, checks={"one": quick(promql=asked)}, monitors={"prom": monitor}) as lab:
+        ranges(a=200, b=5)
+        await reads(lab, "one", Health.PASS)
+        ranges(a=200, b=70)
+        await reads(lab, "one", Health.UNKNOWN, "prom has no series for it that is younger than 60 s")
+
+
+def test_a_large_bound_of_an_estate_is_the_number_that_was_written() -> None:
+    text = "{database: orders, query: q, pass: {at_least: 9007199254740993, below: 1.5e300}}"
+    passes = SqlCheck.model_validate(parse_yaml(text, "").data).passes
+    assert (passes.at_least, str(passes)) == (9007199254740993, "at least 9007199254740993, below 1.5e+300")
 
 
 async def test_http_is_judged_by_status_and_field(tmp_path: Path, answering: tuple[Answering, str]) -> None:
