@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from textual import events
 
-from console.tui.dialogs.fields import completions, shared_beginning
+from console.tui.dialogs.fields import Choice, chosen_by, completions, shared_beginning
 from console.tui.dialogs.form import FormDialog
 from console.tui.screens.base import MainScreen
 from state.api.requests import PlanChange
@@ -82,6 +82,47 @@ async def test_a_name_that_does_not_exist_is_not_taken(typed: str) -> None:
         await st.sees("Tab completes")
         await st.press(*typed, "enter")
         await st.sees("server is required" if not typed else "server must be a name it may have")
+
+
+FEW = Param("node", "node", "n2", ("n1", "n3", "n2"), True)
+
+
+def test_what_is_typed_is_the_beginning_of_a_choice() -> None:
+    names = ("n1", "n3", "n2", "orders", "old")
+    assert chosen_by(names, 2, "n3") == 1
+    assert chosen_by(names, 0, "n1") == 0
+    assert [chosen_by(names, at, "n") for at in (-1, 0, 1, 2, 4)] == [0, 1, 2, 0, 0]
+    assert chosen_by(names, 0, "nn") == 1, "a letter again goes on"
+    assert chosen_by(names, 0, "ol") == 4
+    assert [chosen_by(names, 0, typed) for typed in ("n9", "x", "n3x", "3")] == [None] * 4
+
+
+def key(letter: str, at: float) -> events.Key:
+    made = events.Key(letter, letter if len(letter) == 1 else None)
+    made.time = at
+    return made
+
+
+async def test_a_name_of_several_letters_chooses_that_one_and_one_that_is_none_is_said() -> None:
+    answers: list[Mapping[str, str] | None] = []
+    async with stage() as st:
+        form = FormDialog("Restart", (FEW,))
+        st.app.push_screen(form, answers.append)
+        await st.sees("[n2]")
+        field = form.query_one(Choice)
+        for round_, (typed, chosen) in enumerate((("n3", "n3"), ("n1", "n1"), ("n9", "n1"), ("N2", "n2"))):
+            for place, letter in enumerate(typed):
+                field.on_key(key(letter, 1000.0 + 10 * round_ + 0.4 * place))
+            assert (field.value, field.unfit) == (chosen, "n9" if typed == "n9" else "")
+        for place, letter in enumerate("n9"):
+            field.on_key(key(letter, 9000.0 + 1.5 * place))
+        assert (field.value, field.unfit) == ("n1", "9"), "later than a second: a beginning of its own"
+        await st.sees("none of these begins with 9")
+        await st.press("enter")
+        await st.sees("node is none of these: n1, n3, n2")
+        assert answers == []
+        await st.press("right", "enter")
+        assert answers == [{"node": "n3"}]
 
 
 BELONGS = {"shop": ("orders",), "help": ("tickets", "wiki")}

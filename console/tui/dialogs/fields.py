@@ -19,6 +19,8 @@ from state.text import cells
 MOST_SIDE_BY_SIDE = 6
 """More choices than this, or wider ones, are completed instead of shown side by side."""
 WIDEST = 56
+TOGETHER = 1.0
+"""Seconds: letters that come sooner after one another are the beginning of one word."""
 MEANINGS = {
     "service": "a service of this estate",
     "database": "a database of this estate",
@@ -59,8 +61,19 @@ def shared_beginning(words: Sequence[str]) -> str:
     return low[:same]
 
 
+def chosen_by(choices: Sequence[str], at: int, typed: str) -> int | None:
+    """The place of the choice that begins with what was typed, None without one; of one letter, also of one that is
+    repeated, the next such choice after `at`."""
+    words = [word.casefold() for word in choices]
+    fitting = [place for place, word in enumerate(words) if word.startswith(typed)]
+    if len(typed) > 1 and fitting:
+        return at if at in fitting else fitting[0]
+    after = [*range(at + 1, len(words)), *range(at + 1)]
+    return next((each for each in after if words[each].startswith(typed[0])), None) if len(set(typed)) == 1 else None
+
+
 class Choice(Lines, can_focus=True):
-    """One of several words; left and right choose, a letter goes to the next word that begins with it."""
+    """One of several words; left and right choose, what is typed goes to the next word that begins with it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "turn(-1)", show=False),
@@ -74,6 +87,9 @@ class Choice(Lines, can_focus=True):
         self._choices = tuple(choices)
         self._changed = changed
         self._at = self._choices.index(chosen) if chosen in self._choices else -1
+        self.unfit = ""
+        """What was typed, where no word begins with it."""
+        self._typed, self._typed_at, self._before = "", 0.0, self._at
         self._rows: list[int] = []
         """The choice on each line; empty while all are on one."""
 
@@ -84,6 +100,7 @@ class Choice(Lines, can_focus=True):
     @value.setter
     def value(self, chosen: str) -> None:
         self._at = self._choices.index(chosen) if chosen in self._choices else -1
+        self._typed = self.unfit = ""
         self._paint()
 
     def on_mount(self) -> None:
@@ -96,12 +113,24 @@ class Choice(Lines, can_focus=True):
         self._paint()
 
     def on_key(self, event: events.Key) -> None:
+        """Letters that come within a second are one beginning of a word. Where it fits none, the word from before
+        stands again, and what was typed is `unfit`."""
         letter = (event.character or "").casefold()
-        after = [*range(self._at + 1, len(self._choices)), *range(self._at + 1)]
-        found = next((each for each in after if letter and self._choices[each].casefold().startswith(letter)), None)
-        if event.is_printable and letter != " " and found is not None:
-            event.stop()
-            self._choose(found)
+        if event.key == "backspace" and self._typed:
+            self._at = self._before
+            self._chosen("")
+        if not event.is_printable or letter == " ":
+            self._typed = ""
+            return
+        if event.time - self._typed_at > TOGETHER:
+            self._typed, self._before = "", self._at
+        if not (letter.isalnum() or self._typed or chosen_by(self._choices, self._at, letter) is not None):
+            return  # a sign that is no name: another widget may have it
+        event.stop()
+        self._typed, self._typed_at = self._typed + letter, event.time
+        found = chosen_by(self._choices, self._at, self._typed)
+        self._at = self._before if found is None else found
+        self._chosen(self._typed if found is None else "")
 
     def on_resize(self) -> None:
         self._paint()
@@ -123,7 +152,11 @@ class Choice(Lines, can_focus=True):
         self._choose((start + step) % len(self._choices))
 
     def _choose(self, place: int) -> None:
-        self._at = place
+        self._at, self._typed = place, ""
+        self._chosen("")
+
+    def _chosen(self, unfit: str) -> None:
+        self.unfit = unfit
         self._paint()
         self._changed()
 

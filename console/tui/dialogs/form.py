@@ -123,6 +123,8 @@ class FormDialog(Dialog[dict[str, str]]):
     def _note(self, name: str) -> Text:
         param, field = self._params[name], self._fields[name]
         told = joined((meaning(param), MUTED))
+        if isinstance(field, Choice) and field.unfit:
+            return joined((f"none of these begins with {field.unfit}", FAIL))
         if not isinstance(field, NameInput) or not field.has_focus or field.value in (names := self._names(name)):
             return told
         found = completions(names, field.value)
@@ -152,10 +154,13 @@ class FormDialog(Dialog[dict[str, str]]):
             return
         answers = {name: value.strip() for name, value in self.typed.items()}
         for name, value in answers.items():
+            field = self._fields[name]
             wrong = self._wrong(self._params[name], value, self._names(name))
+            if isinstance(field, Choice) and field.unfit:
+                wrong = f"is none of these: {', '.join(self._names(name))}; nothing begins with {field.unfit}"
             if wrong:
                 self._refuse(f"{name} {wrong}")
-                self._fields[name].focus()
+                field.focus()
                 return
         given = {name: value for name, value in answers.items() if value or self._params[name].required}
         reason = self._check(given)
