@@ -18,6 +18,7 @@ from state.ports.target import Setting
 
 E = TypeVar("E", bound=OwnChange)
 NOT_KNOWN = "not known: the estate does not say"
+LONGEST_SUBJECT = 80
 UNREAD = "the estate names no reading of it"
 
 
@@ -31,7 +32,8 @@ class OwnArgs(BaseModel):
 class OwnEffect:
     """The common part of a command, a call and a statement. `effect` is the one that `read_back` is about.
 
-    What undoes it acts on the same thing, and so does what it undoes: `group` names them all.
+    What undoes it acts on the same thing, and so does what it undoes: `group` names them all. `subject` is what its row
+    on a card is about: its name, and the values that tell it from another one of this name.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class OwnEffect:
         self.spec, self.undo, self.late = spec, undo, late
         self._section = section
         self.name = _named(section, spec)
+        told = " ".join(str(value) for value in spec.args["args"].values())
+        self.subject = f"{self.name} {told}"[:LONGEST_SUBJECT].rstrip()
         self.targets: tuple[str, ...] = tuple(f"{section}/{each}" for each in group)
         self.risk = Risk(entry.risk)
         self.settle, self.quiet, self.timeout = entry.settle, entry.quiet, entry.timeout

@@ -65,14 +65,14 @@ class SendCall(OwnEffect):
         """What would be sent, and what the reading call answers now."""
         facts: dict[str, Any] = {"request": [self._entry.method, self._path], "body": self._body}
         if self._entry.read is None:
-            diff, finding = Diff(self.name, "not read", "not verified"), Finding.NOT_VERIFIED
+            diff, finding = Diff(self.subject, "not read", "not verified"), Finding.NOT_VERIFIED
         else:
             answer = await self._target.read(self._reading, deadline=deadline)
             finding = self._says(answer)
             if finding is Finding.UNKNOWN:
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: the reading call says neither: {answer}")
             facts["reading"] = finding.value
-            diff = Diff(self.name, self.before(str(answer)), str(self._entry.read.done))
+            diff = Diff(self.subject, self.before(str(answer)), str(self._entry.read.done))
         return self.previewed(
             verb=self.verb,
             facts=facts,

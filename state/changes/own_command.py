@@ -72,7 +72,7 @@ class RunCommand(OwnEffect):
         """What would be started, and what the reading command says now."""
         facts: dict[str, Any] = {"argv": list(self._argv)}
         if self._entry.read is None:
-            return self._shown(facts, Diff(self.name, "not read", "not verified"), already=False, read=False)
+            return self._shown(facts, Diff(self.subject, "not read", "not verified"), already=False, read=False)
         answer = await self._target.read(self._reading, effect="", deadline=deadline)
         finding = self._exit_says(answer)
         if finding is Finding.UNKNOWN:
@@ -81,11 +81,11 @@ class RunCommand(OwnEffect):
             if not answer.whole:
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: the reading command says too much to be compared")
             facts["reading"] = [answer.code, answer.said, answer.warned]
-            return self._shown(facts, Diff(self.name, str(answer), "another output"), already=False)
+            return self._shown(facts, Diff(self.subject, str(answer), "another output"), already=False)
         facts["reading"] = finding.value
         already = self.reached(done=finding is Finding.DONE)
         after = "exit code " + " or ".join(map(str, self._entry.read.done))
-        return self._shown(facts, Diff(self.name, self.before(str(answer)), after), already=already)
+        return self._shown(facts, Diff(self.subject, self.before(str(answer)), after), already=already)
 
     def _shown(self, facts: Mapping[str, Any], diff: Diff, *, already: bool, read: bool = True) -> Preview:
         return self.previewed(verb=self.verb, facts=facts, diff=diff, already=already, read=read)

@@ -62,7 +62,7 @@ class RunStatement(OwnEffect):
         return self.previewed(
             verb=self.verb,
             facts={"statement": self._entry.statement, "values": list(self._values)},
-            diff=Diff(self.name, "not run", f"run and recorded in {self._entry.record}"),
+            diff=Diff(self.subject, "not run", f"run and recorded in {self._entry.record}"),
             already=False,
             read=True,
         )

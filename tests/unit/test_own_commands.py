@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from console.card_pieces import Part
+from console.card_text import card_sections
 from state.api.card import WarningKind
 from state.api.requests import PlanRunbook, PlanUndo
 from state.changes.model import Finding
@@ -91,6 +93,30 @@ async def test_a_command_and_what_undoes_it_fit_into_one_run_and_into_no_two_at_
         assert await ended(lab, held) == "waiting"
         with pytest.raises(Refused, match=held):
             await lab.submit(await lab.preview(run_command("back", to="old")))
+
+
+async def test_each_step_of_one_command_has_a_row_of_its_own_on_the_card(tmp_path: Path) -> None:
+    app = {"kind": "choice", "choices": ["a", "b", "c"]}
+    entry = {
+        "argv": ["/usr/bin/touch", "${app}.${version}"],
+        "params": {"app": app, "version": {"kind": "text"}},
+        "risk": "B1",
+        "read": {"argv": ["/usr/bin/test", "-e", "${app}.${version}"]},
+    }
+    steps = [
+        {
+            "id": each,
+            "change": "command.run",
+            "with": {"command": "set-version", "args": {"app": each, "version": "v2"}},
+        }
+        for each in ("a", "b", "c")
+    ]
+    async with own(tmp_path, book(*steps), commands={"set-version": entry}) as lab:
+        card = await lab.preview(PlanRunbook("case"))
+        rows = next(s for s in card_sections(card) if s.part is Part.DIFFS).lines
+        assert [(row.label, row.before, row.text) for row in rows] == [
+            (f"commands/set-version {each} v2", "exit code 1", "exit code 0") for each in ("a", "b", "c")
+        ]
 
 
 def test_what_undoes_each_other_is_one_group_also_over_several() -> None:
