@@ -12,6 +12,15 @@ from state.units import ago, megabytes
 
 WAIVED = "waived"
 """The label of a protection that is waived: red, though nothing fails."""
+RISKS = {
+    "B1": "small effect",
+    "B2": "wide effect",
+    "B3": "may lose data or availability",
+}
+WARNING = "warning"
+"""The label of what the plan warns of, and of what would refuse a later step."""
+TOLD = (WAIVED, WARNING)
+"""Labels that say themselves how bad it is."""
 WAIVERS = {"tls": "plain text, no TLS", "host_key": "the ssh host's key is not verified"}
 
 
@@ -67,9 +76,9 @@ def pieces_of(card: Card, held: float) -> dict[Part, list[CardPiece]]:
     """The pieces of a card."""
     refused = [CardPiece("REFUSED", str(each), health=Health.FAIL) for each in card.refusals]
     return {
-        Part.TOP: [*refused, *_waived(card), *_top(card, held)],
+        Part.TOP: [*refused, *_waived(card), *_warnings(card), *_top(card, held)],
         Part.DIFFS: [CardPiece(d.subject, _with_unit(d.after, d.unit), before=d.before) for d in card.diffs],
-        Part.RULES: [*_rules(card), *(_warning(each) for each in card.warnings if each.kind is not WarningKind.WAIVED)],
+        Part.RULES: list(_rules(card)),
         Part.PROOF: list(_proof(card, held)),
     }
 
@@ -80,6 +89,13 @@ def _waived(card: Card) -> Iterable[CardPiece]:
         if each.kind is WarningKind.WAIVED:
             value = f"{WAIVERS.get(each.rule, each.rule)}: {each.message}"
             yield CardPiece(WAIVED, value, each.subject, each.rule, health=Health.FAIL)
+
+
+def _warnings(card: Card) -> Iterable[CardPiece]:
+    """What would refuse a later step, then every other warning: before anybody has read enough to type."""
+    others = [each for each in card.warnings if each.kind is not WarningKind.WAIVED]
+    for each in sorted(others, key=lambda each: each.kind is not WarningKind.LATER):
+        yield _warning(each)
 
 
 def _top(card: Card, held: float) -> Iterable[CardPiece]:
@@ -107,7 +123,10 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
     yield from map(_undo, card.undo)
     yield from (CardPiece("does", fact.value, fact.subject) for fact in acts)
     yield from _conditions(card.of(FactKind.CONDITION))
-    for fact in card.of(FactKind.ALREADY):
+    already = card.of(FactKind.ALREADY)
+    if not (acts or already):
+        yield CardPiece("does", f"{_nothing(card)}: it reads, and asks people")
+    for fact in already:
         yield CardPiece("does nothing", f"already done, nothing is sent ({fact.value})", fact.subject)
 
 
@@ -164,7 +183,7 @@ def _warning(warning: CardWarning) -> CardPiece:
         value = f"not verified afterwards: {value}"
     elif warning.kind is WarningKind.LATER:
         value = f"{warning.rule} would refuse a later step: {value}; what happens before it may change that"
-    return CardPiece("warning", value, warning.subject, f"{warning.kind} {warning.rule}", health=Health.WARN)
+    return CardPiece(WARNING, value, warning.subject, f"{warning.kind} {warning.rule}", health=Health.WARN)
 
 
 def _proof(card: Card, held: float) -> Iterable[CardPiece]:
@@ -189,6 +208,17 @@ def _runbook(fact: Fact, held: float) -> CardPiece:
     return CardPiece(
         "runbook", f"{value}this version last ran to its end", name=fact.subject, health=Health.PASS, tail=tail
     )
+
+
+def risk_words(card: Card) -> str:
+    """The risk class of a card in words: `B2: wide effect`."""
+    return f"{card.risk}: {RISKS.get(card.risk) or _nothing(card)}"
+
+
+def _nothing(card: Card) -> str:
+    """What a card without an effect says; a change whose arguments are not known yet comes with a later card."""
+    late = any(each.kind is WarningKind.UNKNOWN for each in card.warnings)
+    return "changes nothing before its next card" if late else "changes nothing"
 
 
 def since(age: float) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from console.card_pieces import WAIVED, CardMark, CardPiece, Part, pieces_of, since
+from console.card_pieces import TOLD, CardMark, CardPiece, Part, pieces_of, risk_words, since
 from state.api.card import Card, FactKind
 from state.health import Health
 from state.text import cells
@@ -61,13 +61,13 @@ def card_sections(card: Card, former: Card | None = None, held: float = 0.0) -> 
 def plain_card(card: Card) -> list[str]:
     """The card for a terminal without a screen."""
     marks = {Health.PASS: "ok", Health.WARN: "WARN", Health.FAIL: "FAIL", Health.UNKNOWN: "UNKNOWN"}
-    lines = [f"{card.title}   risk {card.risk}"]
+    lines = [f"{card.title}   risk {risk_words(card)}"]
     for section in card_sections(card):
         if section.part:
             lines.append(", ".join(text for text in (str(section.part), section.note) if text))
         width = max(cells(line.label) for line in section.lines)
         for line in section.lines:
-            health = f"   [{marks[line.health]}]" if line.health and line.label != WAIVED else ""
+            health = f"   [{marks[line.health]}]" if line.health and line.label not in TOLD else ""
             text = f"{line.before} → {line.text}" if line.before else line.text
             lines.append(f"  {line.label}{' ' * (width - cells(line.label))}  {text}{health}")
     return lines

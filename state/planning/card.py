@@ -24,6 +24,7 @@ from state.changes.model import Change, ChangeSpec
 from state.changes.traffic import services_of
 from state.estate.model import Estate
 from state.health import Health
+from state.planning.elsewhere import elsewhere
 from state.planning.plan import Draft, Seen, fingerprint, in_order, may_act, pin, risk_of
 from state.planning.waived import waived
 from state.policy import nonce
@@ -83,7 +84,12 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         ),
         rules=rules,
         refusals=tuple(dict.fromkeys(rule.refusal for rule in rules if not rule.passed)),
-        warnings=(*waived(draft, context.estate), *context.warnings, *_warnings(seen, acting, draft.steps)),
+        warnings=(
+            *waived(draft, context.estate),
+            *context.warnings,
+            *_warnings(seen, acting, draft.steps),
+            *elsewhere(seen, acting, context.estate),
+        ),
         verified_by=tuple(dict.fromkeys(s.title for s in draft.steps if s.do == "check")),
     )
 

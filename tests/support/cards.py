@@ -121,11 +121,12 @@ async def preview(
     behind: int = 0,
     took: Mapping[str, list[float]] | None = None,
     estate: Estate = ESTATE,
+    book: Mapping[str, Any] = ROLL_BACK_STEPS,
 ) -> Card:
     """The card of a request, from the engine's own planner."""
     balancers = {name: StillBalancer(name, weights or {"blue": 100, "green": 100}) for name in SITES}
     outside = Outside((), balancers, {"orders": MemoryDatabase(behind)})
-    library = Library({"roll-back": runbook(ROLL_BACK_STEPS)}, estate, {})
+    library = Library({book["runbook"]: runbook(dict(book))}, estate, {})
     engine = Engine(estate, outside, MemoryJournal(), StillClock(), library, node="test", pid=1, uid=0)
     engine.history.hold(past(number, kind, seconds) for number, (kind, seconds) in enumerate((took or {}).items(), 1))
     return await engine.plans.preview(caller, request)

@@ -9,6 +9,7 @@ import pytest
 from console.card_pieces import CardMark, Part
 from console.card_text import card_sections, plain_card
 from state.api.card import Card, CardWarning, Confirm, Diff, Fact, FactKind, Rule, Undo, WarningKind
+from state.api.requests import PlanRequest, PlanRunbook
 from state.api.wire import named, plain, revive
 from state.errors import Refusal, Refused
 from state.estate.model import Person, Service
@@ -133,7 +134,8 @@ def test_facts_that_differ_in_one_word_are_not_one() -> None:
 
 def test_loss_downtime_and_undo_come_first_and_ids_last() -> None:
     made = card(Confirm.NONCE_AND_NAME)
-    assert [label for label, _ in lines(made, Part.TOP)] == ["loss", "downtime", "acts on", "affects", "undo", "does"]
+    told = [label for label, _ in lines(made, Part.TOP) if label != "warning"]
+    assert told == ["loss", "downtime", "acts on", "affects", "undo", "does"]
     assert [section.part for section in card_sections(made)] == list(Part)
     assert lines(made, Part.PROOF)[-1] == ("orders", "n3 unreadable")
     loss = next(line for line in card_sections(made)[0].lines if line.label == "loss")
@@ -156,10 +158,11 @@ def test_a_later_card_says_what_is_new_changed_and_gone() -> None:
     assert told["x weight"].difference == "CHANGED, was: 0 → 1"
     assert told["z weight"].mark is CardMark.NEW
     assert told["y weight"].mark is CardMark.GONE
-    warnings = [line for line in card_sections(now, former)[2].lines if line.label == "warning"]
+    warnings = [line for line in card_sections(now, former)[0].lines if line.label == "warning"]
     assert [(line.mark, line.text) for line in warnings] == [
         (CardMark.NEW, "not known beforehand: the tide"),
         (CardMark.GONE, "edge-east/checkout/blue: 12 sessions continue until they end"),
+        (CardMark.GONE, "edge-west is not touched: what goes from there to blue of checkout goes on"),
     ]
 
 
@@ -172,8 +175,48 @@ def test_nobody_knows_is_said() -> None:
 
 def test_a_rule_of_a_later_step_is_a_warning() -> None:
     warning = CardWarning(WarningKind.LATER, "edge", "0 of 2 would serve", "floor")
-    told = dict(lines(card(warnings=(warning,)), Part.RULES))
-    assert told["warning"].startswith("edge: floor would refuse a later step: 0 of 2 would serve")
+    slow = CardWarning(WarningKind.EFFECT, "edge", "12 sessions continue")
+    told = lines(card(warnings=(slow, warning)), Part.TOP)
+    assert told[0][0] == "warning"
+    assert told[0][1].startswith("edge: floor would refuse a later step: 0 of 2 would serve")
+    assert told[1] == ("warning", "edge: 12 sessions continue")
+    refused = card(warnings=(slow, warning), refusals=(Refusal("floor", "none would serve", ""),))
+    assert [label for label, _ in lines(refused, Part.TOP)][:3] == ["REFUSED", "warning", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [(DRAIN, "B1: small effect"), (ROLL_BACK, "B2: wide effect"), (SWITCH, "B3: may lose data or availability")],
+)
+async def test_the_class_is_said_in_words(request_: PlanRequest, told: str) -> None:
+    weights = {"blue": 100, "green": 0} if request_ is ROLL_BACK else None
+    assert plain_card(await preview(request_, weights=weights))[0].endswith(f"   risk {told}")
+
+
+def test_a_card_without_an_effect_says_that_it_changes_nothing() -> None:
+    made = replace(card(), risk="B0", facts=(), diffs=(), undo=(), warnings=())
+    assert ("does", "changes nothing: it reads, and asks people") in lines(made, Part.TOP)
+    assert plain_card(made)[0].endswith("risk B0: changes nothing")
+    late = replace(made, warnings=(CardWarning(WarningKind.UNKNOWN, "Flip", "to after Ask"),))
+    assert ("does", "changes nothing before its next card: it reads, and asks people") in lines(late, Part.TOP)
+
+
+async def test_a_server_that_another_balancer_still_sends_to_is_told() -> None:
+    told = "edge-west is not touched: what goes from there to blue of checkout goes on"
+    assert ("warning", told) in lines(await preview(DRAIN), Part.TOP)
+    alone = ESTATE.model_copy(update={"services": {}})
+    assert told not in dict(lines(await preview(DRAIN, estate=alone), Part.TOP)).values()
+    book = {
+        "runbook": "both",
+        "title": "Drain on both",
+        "service": "checkout",
+        "steps": [
+            {"id": edge, "change": "server.drain", "with": {"balancer": edge, "backend": "checkout", "server": "blue"}}
+            for edge in ("edge-east", "edge-west")
+        ],
+    }
+    both = await preview(PlanRunbook("both"), book=book)
+    assert "not touched" not in " ".join(plain_card(both))
 
 
 def test_a_runbook_says_whether_this_version_was_run() -> None:
@@ -186,8 +229,8 @@ def test_a_runbook_says_whether_this_version_was_run() -> None:
 
 def test_a_plain_card_names_rules_and_verdicts() -> None:
     told = plain_card(card(rules=(Rule("floor", True, "2 would serve", subject="edge"),)))
-    assert told[0] == "Drain edge-east/checkout/blue   risk B1"
-    assert "  floor    edge: 2 would serve   [ok]" in told
+    assert told[0] == "Drain edge-east/checkout/blue   risk B1: small effect"
+    assert "  floor  edge: 2 would serve   [ok]" in told
 
 
 def test_a_refusal_is_an_error_and_back() -> None:

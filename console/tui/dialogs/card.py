@@ -9,6 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
+from console.card_pieces import risk_words
 from console.tui.dialogs.card_rows import card_rows
 from console.tui.dialogs.confirm import ConfirmDialog
 from console.tui.glyphs import KEY
@@ -41,6 +42,7 @@ class CardDialog(ConfirmDialog):
         super().__init__(card.confirmation, lambda typed: send(card, typed), clock_)
         self.card = card
         self.title_ = f"{card.title}  {card.risk}"
+        self.stake = risk_words(card)
         self._former = former
 
     def rows(self) -> list[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from console.card_pieces import WAIVED, CardMark, Part
+from console.card_pieces import TOLD, CardMark, Part
 from console.card_text import CardLine, Section, card_sections
 from console.tui.glyphs import FAIL, MUTED, TITLE, UNKNOWN, WARN, Glyphs
 from console.tui.parts.facts import Flow, Heading, Row, fact
@@ -47,7 +47,7 @@ def _lines(section: Section, glyphs: Glyphs) -> list[Row]:
         if line in flowing:
             continue
         style = "" if line.health is None else STYLES.get(line.health, "")
-        signed = line.health is not None and not rules and line.label != WAIVED
+        signed = line.health is not None and not rules and line.label not in TOLD
         sign = joined(state_text(line.health.value, glyphs), " ") if signed and line.health else cell("")
         text = joined(_mark(line, CardMark.NEW, CardMark.GONE), sign, (line.text, style))
         rows.append(fact("" if line.label == last else line.label, text, width=width, mark=style or MUTED))

@@ -52,6 +52,8 @@ class ConfirmDialog(Dialog[str]):
     """Asks for a confirmation and sends it once it was typed. Subclasses show what is to be read before."""
 
     keys_: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "cancel, nothing is sent"), ("↑↓", "scroll"))
+    stake = ""
+    """What a yes may do, in words."""
     what = "this card"
     """The name of what expires."""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -138,7 +140,8 @@ class ConfirmDialog(Dialog[str]):
 
     def paint_ask(self) -> None:
         """The lines that say what to type and for how long."""
-        self._rule.set_title("Refused" if self.refused else "Confirm", self._expiry())
+        title = "Refused" if self.refused else f"Confirm {self.stake}".rstrip()
+        self._rule.set_title(title, self._expiry())
         self._question.show([*self._said, *self._ask()])
         self.query_one(".keys", Lines).show([keys_line(self.keys_now())])
         self.query_one(Cancel).show([cell("[ Leave ]" if self._sending or self._unknown else "[ Cancel ]")])

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from console.tui.glyphs import MUTED, TITLE, UNICODE, Glyphs
 from console.tui.widgets.lines import Drawn, Lines, same_text
+from state.text import cells, cut_middle
 
 
 def title_line(title: str, note: Text | str, glyphs: Glyphs) -> Text:
@@ -27,16 +28,24 @@ class TitleRule(Lines):
 
     def __init__(self, title: str, note: Text | str = "", glyphs: Glyphs = UNICODE) -> None:
         super().__init__()
-        self._glyphs = glyphs
+        self._glyphs, self._title = glyphs, title
         self.set_title(title, note)
 
     def set_title(self, title: str, note: Text | str = "") -> None:
         """Change title and note; both must be clean."""
+        self._title = title
+        self.show([self._line(title, note)])
+
+    def _line(self, title: str, note: Text | str = "") -> Text:
         line = Text(self._glyphs.rule, MUTED, end="", no_wrap=True)
-        self.show([line.append_text(title_line(title, note, self._glyphs))])
+        return line.append_text(title_line(title, note, self._glyphs))
 
     def rows(self, width: int) -> list[Text]:
+        """The line to the right edge. A title alone that is too long is cut in its middle: its end says the most."""
         line = self._lines[0].copy()
+        alone = self._line("").cell_len + cells(self._title)
+        if line.cell_len > width and line.cell_len == alone:
+            line = self._line(cut_middle(self._title, max(0, width - self._line("").cell_len), self._glyphs.ellipsis))
         line.append(self._glyphs.rule * max(0, width - line.cell_len), MUTED)
         return [line]
 
