@@ -177,7 +177,7 @@ def _next(step: NextStep) -> str:
     if step.kind is NextKind.RUNBOOK:
         given = "".join(f" {name}={value}" for name, value in step.arguments.items())
         return f"{step.message} recovery run start {step.name}{given}"
-    return f"{step.message} recovery run show {step.name}" if step.kind is NextKind.RUN else step.message
+    return f"{step.title}: {step.message} recovery run show {step.name}" if step.kind is NextKind.RUN else step.message
 
 
 def _recover(seen: SeenView[OverviewView]) -> list[str]:

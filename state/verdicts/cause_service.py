@@ -188,7 +188,7 @@ def _figures(made: Cause, service: Service, name: str, verdict: ServiceVerdict, 
     colours = service.traffic.colours
     colour = next((c for c, release in colours.items() if release == bad.release), "")
     said = f"{percent(bad.error_ratio or 0.0)} of requests fail on release {bad.release}"
-    what = f"{said}{f' ({colour})' if colour else ''}"
+    what = f"{said}{f' ({colour})' if colour else ''}{_of_all(verdict, bad)}"
     other = _other_colour(service, colour, world, now_mono)
     if not colour or not other:
         return replace(made, what=what)
@@ -196,6 +196,14 @@ def _figures(made: Cause, service: Service, name: str, verdict: ServiceVerdict, 
     arguments = {"service": name, "backend": service.traffic.backend, "to": other}
     step = NextStep(NextKind.CHANGE, FLIP, arguments, "r", f"roll back to {colours[other]}", message)
     return replace(made, what=what, next=step)
+
+
+def _of_all(verdict: ServiceVerdict, bad: ReleaseTraffic) -> str:
+    """The service's own figure, where that of its release is another one: what is judged is the service."""
+    whole = verdict.traffic.error_ratio if verdict.traffic is not None else None
+    if whole is None or percent(whole) == percent(bad.error_ratio or 0.0):
+        return ""
+    return f", {percent(whole)} of all"
 
 
 def _bad_release(service: Service, verdict: ServiceVerdict) -> ReleaseTraffic | None:

@@ -104,13 +104,16 @@ def _step(
     library: Mapping[str, RunbookRow],
 ) -> NextStep | None:
     """A run that is under way comes before a new one; the runbook that proves a change before the bare change."""
-    if step is None or step.kind is not NextKind.CHANGE:
-        return step
+    if step is None:
+        return None
     for each in reversed(runs.get(name, ())):
         run = history.runs[each]
-        if run.service == name:
-            word = "asks" if run.shown_state() in ASKS else run.shown_state().value
-            return NextStep(NextKind.RUN, run.id, {}, "d", f"{run.id} {word}", f"{run.id} {run.title}: {word}.")
+        acts = step.kind is NextKind.CHANGE or any(planned.do == "change" for planned in run.steps)
+        if run.service == name and acts:
+            word = "asks" if run.shown_state() in ASKS else f"is {run.shown_state().value}"
+            return NextStep(NextKind.RUN, run.id, {}, "d", f"{run.id} {word}", f"{run.title}.")
+    if step.kind is not NextKind.CHANGE:
+        return step
     for row in library.values():
         params = {p.name: p for p in row.params}
         needed = {p.name for p in row.params if p.required and not p.default}

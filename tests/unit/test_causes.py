@@ -6,9 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from console.tui.parts.sentence import step_text
 from state.api.views.causes import ForecastKind, NextKind, SubjectKind
 from state.api.views.runbooks import Param, RunbookRow
 from state.health import Health
+from state.journal.events import Instant
+from state.runs.fold import RunHistory
+from state.runs.model import Run, StepRun
+from state.runs.steps import PlannedStep
 from state.views.header import build as header
 from state.world.observed import Observed
 from state.world.readings import AlertsReading, MetricsReading, ReleaseTraffic, ServiceTraffic
@@ -224,6 +229,37 @@ def test_a_bad_release_leads_to_the_runbook_that_flips_it_back(world: World) -> 
     step = header(context).causes[0].next
     assert step is not None
     assert (step.kind, step.name, step.arguments) == (NextKind.RUNBOOK, "back", {"service": "checkout"})
+
+
+@pytest.mark.parametrize(("do", "leads"), [("change", True), ("check", False)])
+@pytest.mark.parametrize("blue_up", [True, False])
+def test_a_run_that_acts_for_the_service_is_its_next_step_whatever_else_fits(
+    world: World, do: str, leads: bool, blue_up: bool
+) -> None:
+    """Also once its flip is made, and no release is left that another one could replace."""
+    read = ServiceTraffic("checkout", 50.0, 0.106, 0.05, scraping=SCRAPED)
+    put(world, "metrics:prometheus", MetricsReading({"checkout": read}))
+    for site in ("east", "west"):
+        put(world, f"balancer:edge-{site}", balancer(f"edge-{site}", server("blue", 100, up=blue_up)))
+    context = look(world)
+    step = PlannedStep(id="flip", index=0, do=do, title="Flip", timeout=5.0, what="backend.flip")
+    run = Run("R-3", "Roll a release back", "ada", (step,), Instant(1, 0.0, "boot"), 0.0, service="checkout")
+    run.instances["flip"] = [StepRun(step, 1)]
+    context.of(RunHistory).runs["R-3"] = run
+    cause = header(context).causes[0]
+    assert cause.next is not None
+    assert (cause.next.kind is NextKind.RUN, cause.next.key == "d") == (leads, leads)
+    if leads:
+        assert step_text(cause.next).plain == "d R-3 is running: Roll a release back."
+
+
+def test_two_figures_of_one_service_say_what_each_is_of(world: World) -> None:
+    releases = (ReleaseTraffic("v42", 15.0, 0.106, 0.4), ReleaseTraffic("v41", 35.0, 0.008, 0.4))
+    read = MetricsReading({"checkout": ServiceTraffic("checkout", 50.0, 0.037, 0.05, releases, scraping=SCRAPED)})
+    for monitor in ("prometheus", "apps"):
+        put(world, f"metrics:{monitor}", read)
+    (cause,) = (each for each in told(world)[0].causes if each.name == "checkout")
+    assert cause.what == "10.6% of requests fail on release v42 (green), 3.7% of all"
 
 
 def test_a_release_is_not_rolled_back_to_one_that_is_down(world: World) -> None:
