@@ -7,6 +7,7 @@ RecoveryError
 ├── EffectUnknown      bytes may have left and no trustworthy answer came: never failure, never success
 ├── Refused            a rule of the engine forbids the request; has a Refusal: rule, fact, what to do, who may
 ├── EngineFailed       a defect of the engine while it answered; what was asked for is not known
+│   └── ViewFailed     one view could not be built; the others go on
 ├── JournalUnavailable intent cannot be made durable, so no effect may start
 └── NotFound           the request names something that does not exist here
 """
@@ -192,6 +193,16 @@ class EngineFailed(RecoveryError):
     kind = "engine-error"
     hint = "The reason is in its log (engine.log in the state folder, or the service manager's)."
     exit_code = ExitCode.UNKNOWN
+
+
+class ViewFailed(EngineFailed):
+    """The view of one topic could not be built: of what it shows nothing is known now."""
+
+    kind = "view-failed"
+
+    def __init__(self, topic: str, message: str) -> None:
+        super().__init__(f"the view {topic} cannot be built ({message}): nothing that it shows is known now")
+        self.topic = topic
 
 
 class BadArguments(ConfigError):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import web
 
 from adapters.api_server.answers import HEADERS, encode
 from state.api.service import EngineService
 from state.api.wire import Differ
+from state.errors import ViewFailed
 
 AT_MOST_EVERY = 0.25  # seconds between two batches
 TICK = 1.0  # seconds between two ticks; after a longer pause a console counts the engine as lost
@@ -44,10 +46,18 @@ def _batch(service: EngineService, differs: Sequence[Differ]) -> bytes:
     """A tick, then one frame for every topic that changed."""
     lines = [encode({"tick": {"mono": service.mono(), "wall": time.time()}})]
     for differ in differs:
-        frame = differ.frame(service.view(differ.topic))
+        frame = _frame(service, differ)
         if frame is not None:
             lines.append(encode(frame))
     return b"\n".join(lines) + b"\n"
+
+
+def _frame(service: EngineService, differ: Differ) -> dict[str, Any] | None:
+    """What changed of one topic; of one that cannot be built, why."""
+    try:
+        return differ.frame(service.view(differ.topic))
+    except ViewFailed as failure:
+        return differ.failed(str(failure))
 
 
 async def _send(request: web.Request, response: web.StreamResponse, batch: bytes) -> bool:

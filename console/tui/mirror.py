@@ -7,6 +7,7 @@ from typing import Any
 
 from state.api.topics import Topic
 from state.api.wire import UNREADABLE, Mirror
+from state.text import clean
 
 Touched = Mapping[str, frozenset[str]] | None
 """Keys of the changed rows per table; None when anything may have changed."""
@@ -23,6 +24,8 @@ class LazyMirror:
         self._view: Any = None
         self._waiting: _Waiting | None = None
         self._touched: dict[str, set[str]] | None = None
+        self.failure = ""
+        """Why the engine has no view of it now; empty while it has one."""
 
     def restart(self) -> None:
         """A new stream begins: the last view stays until a new one is complete."""
@@ -30,6 +33,11 @@ class LazyMirror:
 
     def apply(self, frame: Mapping[str, Any]) -> None:
         """Take one frame. Raises TypeError on what has not the shape of one."""
+        if "failed" in frame:
+            self.restart()
+            self._view, self.failure = None, clean(str(frame["failed"]))
+            return
+        self.failure = ""
         if self._waiting is None:
             self._waiting = _Waiting()
         self._waiting.merge(frame)

@@ -177,6 +177,10 @@ class Store:
             self.on_unreadable(name, broken)
             return mirror.view()
 
+    def failure(self, topic: str) -> str:
+        """Why the engine has no view of a topic now; empty while it has one."""
+        return self._mirrors[topic].failure
+
     def take_touched(self, topic: str) -> Touched:
         """The keys of a topic's rows that changed since the last call; for the screen that shows it."""
         return self._mirrors[topic].take_touched()

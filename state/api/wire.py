@@ -2,7 +2,8 @@
 
 A topic is a frozen dataclass. Its fields are either keyed tables (`Mapping[str, Row]`), compared row by row, or
 anything else, compared whole. A stream line is {"topic", "set": {...}, "rows": {table: {key: row}}, "gone":
-{table: [keys]}}. Every text is made safe once, here, when a console decodes it (see `state.text`).
+{table: [keys]}}, or {"topic", "failed": why} for a view that could not be built; the next one is whole. Every text is
+made safe once, here, when a console decodes it (see `state.text`).
 """
 
 from __future__ import annotations
@@ -145,15 +146,27 @@ class Differ:
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
+        self._failure = ""
+        self._forget()
+
+    def _forget(self) -> None:
         self._last: Any = None
         self._whole: dict[str, Plain] = {}
         self._rows: dict[str, dict[str, tuple[Any, Plain]]] = {}
+
+    def failed(self, why: str) -> dict[str, Plain] | None:
+        """That there is no view now, once for each reason; the next view is sent whole."""
+        if why == self._failure:
+            return None
+        self._failure = why
+        self._forget()
+        return {"topic": self.topic, "failed": why}
 
     def frame(self, view: Any) -> dict[str, Plain] | None:
         """The change from the last call, or None when nothing changed."""
         if view is self._last:
             return None
-        self._last = view
+        self._last, self._failure = view, ""
         changed: dict[str, Plain] = {}
         rows: dict[str, Plain] = {}
         gone: dict[str, Plain] = {}

@@ -12,10 +12,12 @@ from state.errors import ReadFailure, Trouble
 from state.ports.source import Source
 from state.world.observed import Observed, ReadError
 from state.world.readings import Reading
+from state.world.shapes import misfit
 from state.world.world import World
 
 SLOWEST = 5.0
 """Seconds between attempts to read a source that keeps failing."""
+LONGEST_PLACE = 200
 
 OnObserved = Callable[[str, Observed[Reading], Observed[Reading]], None]
 """Called with the source key, the observation before and the one now."""
@@ -76,6 +78,7 @@ class Poller:
             try:
                 async with asyncio.timeout(source.deadline + 0.25):
                     value = await source.read()
+                _require_fitting(source.key, value, before.value)
                 now = before.succeeded(value, at, started)
                 failures = 0
             except ReadFailure as error:
@@ -94,3 +97,11 @@ class Poller:
             pause = min(source.every * 1.5 ** min(failures, 8), SLOWEST) if failures > 1 else source.every
             took = self._clock.mono() - started
             await asyncio.sleep(max(0.05, pause - took) * random.uniform(0.95, 1.05))  # noqa: S311
+
+
+def _require_fitting(key: str, value: Reading, before: Reading | None) -> None:
+    """Raise ReadFailure for an answer with a value of another kind: behind this point every value is what it seems."""
+    where = misfit(value, before)
+    if where is not None:
+        place = f" at {where.lstrip('.')[:LONGEST_PLACE]}" if where else ""
+        raise ReadFailure(Trouble.ERROR, f"{key}: the answer has a value of another kind than it must{place}")

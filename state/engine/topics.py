@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from state.capabilities import topics
 from state.clock import Clock
 from state.engine.attached import Attached
-from state.errors import NotFound
+from state.errors import NotFound, ViewFailed
 from state.journal.projection import Folds
 from state.journal.writer import Journal
 from state.planning.library import Library
 from state.verdicts.judge import Judge
 from state.views.context import JournalState, Reads, ViewContext
+from state.views.header import HEADER, bare
 from state.views.memory import Memory
 
 Basis = tuple[Any, ...]
 """What a view was built from: it is valid while this is equal."""
 NOT_VERIFIED = "chain not verified yet"
+LONGEST_REASON = 300
 
 
 class Topics:
@@ -33,6 +36,7 @@ class Topics:
         self._memory = Memory()
         self._built: dict[str, tuple[Reads, Basis, Any]] = {}
         self._context: tuple[int, JournalState, ViewContext] | None = None
+        self._failed: dict[str, tuple[int, ViewFailed]] = {}
         self._verified, self._verified_seq = NOT_VERIFIED, 0
 
     def renew(self, library: Library) -> None:
@@ -50,18 +54,41 @@ class Topics:
         self._verified_seq = 0 if journal.doubt or first > 1 else seq
 
     def view(self, topic: str, version: int) -> Any:
-        """The topic at a version of everything. Raises NotFound."""
+        """The topic at a version of everything. Raises NotFound, and ViewFailed for one that cannot be built.
+
+        A header that cannot be built is replaced by one that says so: it is what every screen shows.
+        """
         built = self._built.get(topic)
         if built is not None and built[1] == self._basis(built[0], version):
             return built[2]
         known = self._topics.get(topic)
         if known is None:
             raise NotFound(f"no topic {topic}; there are {', '.join(self._topics)}")
-        context = self._look(version)
-        context.reads = Reads()
-        view = known.builder(context)
+        failed = self._failed.get(topic)
+        if failed is not None and failed[0] == version and topic != HEADER:
+            raise failed[1]
+        try:
+            context = self._look(version)
+            context.reads = Reads()
+            view = known.builder(context)
+        except Exception as error:  # boundary: one view that cannot be built must not blind the others
+            failure = self._told(topic, version, error)
+            if topic == HEADER:
+                return bare(self._judge.estate, self._state(), failure)
+            raise failure from error
+        self._failed.pop(topic, None)
         self._built[topic] = (context.reads, self._basis(context.reads, version), view)
         return view
+
+    def _told(self, topic: str, version: int, error: Exception) -> ViewFailed:
+        """Log a failure once, and remember it for this version."""
+        failure = ViewFailed(topic, f"{type(error).__name__}: {error}"[:LONGEST_REASON])
+        known = self._failed.get(topic)
+        if known is None or str(known[1]) != str(failure):
+            asyncio.get_running_loop().call_exception_handler({"message": str(failure), "exception": error})
+        self._failed[topic] = version, failure
+        self._built.pop(topic, None)
+        return failure
 
     def _basis(self, reads: Reads, version: int) -> Basis:
         """What may have changed of a view's reads: the world and changing states at each version, others by entries."""
@@ -79,7 +106,8 @@ class Topics:
         state = self._state()
         if self._context is None or self._context[:2] != (version, state):
             judgement = self._judge.at(self._clock.mono())
-            look = ViewContext(judgement, self._folds, state, self._library, self._memory, self._attached.rows)
+            failed = tuple(str(each) for topic, (_, each) in self._failed.items() if topic != HEADER)
+            look = ViewContext(judgement, self._folds, state, self._library, self._memory, self._attached.rows, failed)
             self._context = (version, state, look)
         return self._context[2]
 

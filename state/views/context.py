@@ -77,9 +77,11 @@ class ViewContext:
         library: Mapping[str, RunbookRow],
         memory: Memory,
         consoles: Mapping[str, ConsoleRow] | None = None,
+        failed: tuple[str, ...] = (),
     ) -> None:
         self.consoles = consoles or {}
         """The attached consoles."""
+        self._failed = failed
         self.estate, self.library, self.memory = judgement.estate, library, memory
         self._judgement, self._folds, self._journal = judgement, folds, journal
         self.reads = Reads()
@@ -139,9 +141,11 @@ class ViewContext:
 
     @property
     def causes(self) -> tuple[Cause, ...]:
-        """Everything that is wrong, the worst first: what the readings show, and the alarms of every capability."""
+        """Everything that is wrong, the worst first: what the readings show, views that could not be built, and the
+        alarms of every capability."""
         found = self.picture.causes
-        told = [_as_cause(alarm) for each in self.contributions for alarm in each.alarms]
+        told = [as_cause(Alarm(each)) for each in self._failed]
+        told += [as_cause(alarm) for each in self.contributions for alarm in each.alarms]
         loud, quiet = [c for c in found if c.loud], [c for c in found if not c.loud]
         return tuple(sorted((*loud, *told, *quiet), key=lambda cause: -rank(cause.health)))
 
@@ -156,8 +160,8 @@ class ViewContext:
         return tuple(contribute(self) for contribute in parts("contributions"))
 
 
-def _as_cause(alarm: Alarm) -> Cause:
-    """What a capability reports in its own words."""
+def as_cause(alarm: Alarm) -> Cause:
+    """What is reported in whole words."""
     key, said = f"alarm/{alarm.message}", alarm.message
     return Cause(key, SubjectKind.OTHER, "", Health.WARN, None, said, said, (), None, alarm.next, (), True)
 

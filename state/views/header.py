@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from state.api.views.header import DataRisk, HeaderView, SourceRow
+from state.errors import ViewFailed
+from state.estate.model import Estate
 from state.verdicts.clocks import most_urgent
 from state.verdicts.evidence import rank
-from state.views.context import ViewContext
+from state.views.context import Alarm, JournalState, ViewContext, as_cause
 from state.world.world import World
+
+HEADER = "header"
+"""The topic that every screen shows."""
 
 
 def build(context: ViewContext) -> HeaderView:
@@ -34,7 +39,28 @@ def build(context: ViewContext) -> HeaderView:
         journal_verified_seq=journal.verified_seq,
         estate_change=next((each.estate_change for each in added if each.estate_change is not None), None),
     )
-    return context.memory.keep("header", view)
+    return context.memory.keep(HEADER, view)
+
+
+def bare(estate: Estate, journal: JournalState, failure: ViewFailed) -> HeaderView:
+    """What stands in the header when it could not be built: that, and what the journal says of itself. Without its
+    sources every value on every screen is withheld."""
+    return HeaderView(
+        estate=estate.estate,
+        environment=estate.environment,
+        rto=None,
+        risk=None,
+        running=(),
+        effects=journal.unavailable,
+        journal_seq=journal.seq,
+        journal_head=journal.head,
+        journal_verified=journal.verified,
+        alarms=(str(failure),),
+        sources={},
+        causes=(as_cause(Alarm(str(failure))),),
+        journal_doubt=journal.doubt,
+        journal_verified_seq=journal.verified_seq,
+    )
 
 
 def worst_risk(risks: Iterable[DataRisk]) -> DataRisk | None:

@@ -52,6 +52,7 @@ class FakeFront:
         self.may_act = may_act
         self.card = card()
         self.refusal: RecoveryError | None = None
+        self.failing: dict[str, RecoveryError] = {}
         self.previews: list[PlanRequest] = []
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
         self.version = 1
@@ -64,9 +65,22 @@ class FakeFront:
     def show(self, topic: str, view: Any) -> None:
         """Another view of one topic; every console hears of it."""
         self.views = {**self.views, topic: view}
+        self._move()
+
+    def _move(self) -> None:
         self.version += 1
         self._moved.set()
         self._moved = asyncio.Event()
+
+    def fail(self, topic: str, failure: RecoveryError) -> None:
+        """The view of one topic cannot be built from now on."""
+        self.failing[topic] = failure
+        self._move()
+
+    def mend(self, topic: str) -> None:
+        """It can be built again."""
+        del self.failing[topic]
+        self._move()
 
     def hello(self, caller: Caller) -> Hello:
         roles = ("commander", "responder") if self.may_act else ("observer",)
@@ -79,6 +93,8 @@ class FakeFront:
         return "u1", ("commander",)
 
     def view(self, topic: str) -> Any:
+        if topic in self.failing:
+            raise self.failing[topic]
         return self.views[topic] if topic in self.views else empty_view(topic)
 
     async def changed(self, seen: int) -> int:

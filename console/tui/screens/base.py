@@ -44,6 +44,9 @@ HUGE = 180
 """Columns from which a screen has three columns: tables at the left, what they lead to at the right."""
 
 
+BROKEN_VIEW = fact("by hand", "the engine's log (engine.log in the state folder) has the whole of it: please report it")
+
+
 def fitting_classes(width: int, height: int) -> list[str]:
     """The classes that tell a style sheet how much room there is."""
     pairs = ((width, WIDTHS), (height, HEIGHTS))
@@ -68,6 +71,9 @@ class MainScreen(Living, Screen[None]):
     DEFAULT_CSS = """
     MainScreen { layout: vertical; }
     MainScreen #body { height: 1fr; }
+    MainScreen #failure { height: 1fr; display: none; }
+    MainScreen.-failed #failure { display: block; }
+    MainScreen.-failed #body { display: none; }
     MainScreen LineTable { scrollbar-gutter: stable; }
     MainScreen.-tiny Detail, MainScreen.-tiny .second { display: none; }
     """
@@ -80,7 +86,7 @@ class MainScreen(Living, Screen[None]):
         self.feeds: list[Feed[Any]] = []
         self.filters: dict[str, str] = {}
         rows = [""] if self._tiny else ["", ""]
-        self._top, self._bottom = Lines(rows), Lines(rows)
+        self._top, self._bottom, self._failure = Lines(rows), Lines(rows), Facts(id="failure")
         self._status: list[Text] = []
         self._mounted_whole = False
         self._resumed = False
@@ -120,6 +126,7 @@ class MainScreen(Living, Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield self._top
+        yield self._failure
         with Vertical(id="body"):
             yield from self.body()
         yield self._bottom
@@ -252,7 +259,10 @@ class MainScreen(Living, Screen[None]):
             return
         with self.app.batch_update():
             self.paint_chrome()
-            if self.topic.name in changed.topics and self.store.view(self.topic.name) is not None:
+            if self.topic.name not in changed.topics:
+                return
+            self._paint_failure()
+            if self.store.view(self.topic.name) is not None:
                 self.paint(self.store.take_touched(self.topic.name))
                 self.paint_detail()
 
@@ -288,10 +298,18 @@ class MainScreen(Living, Screen[None]):
             return
         with self.app.batch_update():
             self.paint_chrome()
+            self._paint_failure()
             if self.store.view(self.topic.name) is not None:
                 self.store.take_touched(self.topic.name)
                 self.paint(None)
             self.paint_detail()
+
+    def _paint_failure(self) -> None:
+        """In place of a body of which the engine has no view, why: what stood there is known no more."""
+        message = self.store.failure(self.topic.name)
+        self.set_class(bool(message), "-failed")
+        if message:
+            self._failure.show([cell(message, UNKNOWN), fact("meanwhile", "the other screens go on"), BROKEN_VIEW])
 
     def tick(self) -> None:
         """Once a second, when in front and ready: what shows a clock or an age."""
