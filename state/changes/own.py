@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ from state.errors import UnsuitableArgument
 from state.estate.arguments import ArgSpec, UnfitValue, Value, valid_values
 from state.estate.model import Name
 from state.estate.own import OwnChange
-from state.ports.target import Setting
+from state.ports.target import Identity, Setting
 
 E = TypeVar("E", bound=OwnChange)
 NOT_KNOWN = "not known: the estate does not say"
@@ -56,6 +58,13 @@ class OwnEffect:
         self._own = entry
         self.effect = ""
         self._earlier: bool | None = None
+
+    def defined(self, identity: Identity) -> Identity:
+        """The identity of its target together with that of its definition: what was confirmed is what is sent, also
+        where the estate was changed while a run had it still to do."""
+        written = json.dumps(self._own.model_dump(mode="json"), sort_keys=True)
+        digest = hashlib.sha256(written.encode()).hexdigest()[:12]
+        return Identity(identity.target, {**identity.facts, "definition": digest})
 
     def follow(self, left: Sequence[Setting]) -> None:
         """Preview as if an earlier change of the same plan had done, or undone, this very thing; fulfils CanFollow."""

@@ -59,7 +59,7 @@ class SendCall(OwnEffect):
     async def identify(self, *, deadline: float) -> Identity:
         """The origin, and what its identity call says."""
         field = "" if self._entry.identity is None else self._entry.identity.field
-        return await self._target.identify(self._identifying, field, deadline=deadline)
+        return self.defined(await self._target.identify(self._identifying, field, deadline=deadline))
 
     async def preview(self, *, deadline: float) -> Preview:
         """What would be sent, and what the reading call answers now."""

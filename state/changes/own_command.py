@@ -66,7 +66,7 @@ class RunCommand(OwnEffect):
 
     async def identify(self, *, deadline: float) -> Identity:
         """Where it runs, and what its identity command says."""
-        return await self._target.identify(self._identifying, deadline=deadline)
+        return self.defined(await self._target.identify(self._identifying, deadline=deadline))
 
     async def preview(self, *, deadline: float) -> Preview:
         """What would be started, and what the reading command says now."""

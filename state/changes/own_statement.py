@@ -54,7 +54,7 @@ class RunStatement(OwnEffect):
 
     async def identify(self, *, deadline: float) -> Identity:
         """The cluster and its leader."""
-        return await self._cluster.identify(deadline=deadline)
+        return self.defined(await self._cluster.identify(deadline=deadline))
 
     async def preview(self, *, deadline: float) -> Preview:
         """What would be run; it is prepared at the primary, and not run."""

@@ -3,7 +3,7 @@ lead there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from state.api.card import CardWarning, WarningKind
 from state.changes.traffic import services_of
@@ -11,6 +11,9 @@ from state.estate.model import Adapted, Estate
 from state.estate.waivers import ReasonedWaivers
 from state.planning.plan import Draft
 from state.runs.steps import PlannedStep
+
+OF_ALERTS = ("alerts.none", "evidence.alerts")
+"""Checks that read every monitor of alerts."""
 
 
 def waived(draft: Draft, estate: Estate) -> tuple[CardWarning, ...]:
@@ -36,8 +39,13 @@ def _names(step: PlannedStep, estate: Estate) -> Iterator[str]:
     """Names in the arguments of a step, and what judges the services that it touches."""
     args = [value for value in step.args.values() if isinstance(value, str)]
     yield from args
+    if step.what in OF_ALERTS:
+        yield from (name for name, entry in estate.monitors.items() if entry.kind == "alertmanager")
     touched = services_of(estate, str(step.args.get("balancer", "")), str(step.args.get("backend", "")))
-    for service in (*touched, *args):
+    judged = _with_needs(args, estate) if step.do == "check" else args
+    for service in (*touched, *judged):
+        yield service  # what it depends on may be a database
+        yield from _probing(service, estate)
         entry = estate.services.get(service)
         if entry is not None and entry.metrics is not None:
             yield from entry.metrics.monitors
@@ -49,6 +57,24 @@ def _names(step: PlannedStep, estate: Estate) -> Iterator[str]:
     statement = estate.sql_calls.get(str(step.args.get("statement")))
     if statement is not None:
         yield statement.database
+
+
+def _with_needs(names: Iterable[str], estate: Estate) -> Iterator[str]:
+    """Names, and of services among them everything that they depend on: their health is judged by it."""
+    waiting, seen = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            yield name
+            waiting += estate.services[name].depends_on if name in estate.services else ()
+
+
+def _probing(service: str, estate: Estate) -> Iterator[str]:
+    """The monitors that probe a service."""
+    for name, entry in estate.monitors.items():
+        if any(probe.service == service for probe in entry.probes.values()):
+            yield name
 
 
 def _asked(check: str, estate: Estate) -> Iterator[str]:

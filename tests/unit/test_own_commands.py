@@ -301,6 +301,18 @@ def test_a_dash_is_a_value_where_it_is_no_option(argv: list[str], spec: dict[str
     assert built(argv, "-rf", **spec).verb.endswith("-rf")
 
 
+async def test_another_definition_is_another_target(tmp_path: Path) -> None:
+    """A later step of a run is pinned by its identity alone: what was confirmed must be what is sent, also after the
+    estate was changed and the engine started again."""
+    first = commands(tmp_path)
+    told = []
+    for changed in ({}, {"argv": ["/bin/false"]}, {"risk": "B3"}, {"expect": [0, 7]}):
+        async with own(tmp_path, commands={**first, "set": {**first["set"], **changed}}) as lab:
+            card = await lab.preview(run_command("set", to="new"))
+            told.append(str(next(fact for fact in card.facts if "definition" in str(fact))))
+    assert len(set(told)) == 4
+
+
 def test_what_is_unknown_is_named() -> None:
     with pytest.raises(RecoveryError, match="command"):
         build(CommandArgs(command="c2", args={}), Estate.model_validate(ESTATE), Outside((), {}, {}))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from adapters.balancers.haproxy import HaproxyOptions
 from adapters.files.located_yaml import parse_yaml
+from adapters.monitors.alertmanager import OPTIONS as AlertmanagerOptions
+from adapters.monitors.http import HttpOptions
 from adapters.registry import kinds
 from console.card_text import card_sections, plain_card
 from console.tui.dialogs.card_rows import card_rows
@@ -80,6 +83,29 @@ def test_what_the_checks_of_a_service_read() -> None:
     assert isinstance(ESTATE.monitors[monitor], MonitorEntry)
     card = asyncio.run(preview(FLIP_TO_BLUE, estate=waiving("monitors", monitor)))
     assert [w.subject for w in card.warnings if w.kind is WarningKind.WAIVED] == [monitor]
+
+
+def test_what_judges_a_service_counts_whatever_it_depends_on() -> None:
+    """The health of a service is judged by its probes, and by the services and databases below it."""
+    probing = HttpOptions(
+        kind="http",
+        targets={"one": {"site": "east", "service": "checkout", "url": "http://10.9.9.9/health"}},
+        waive={"tls": REASON},
+    )
+    alerts = AlertmanagerOptions(kind="alertmanager", url="http://10.9.9.8:9093", waive={"tls": REASON})
+    below = waiving("databases", "orders").databases
+    monitors = {**ESTATE.monitors, "outside": probing, "alerts": alerts}
+    estate = ESTATE.model_copy(update={"monitors": monitors, "databases": below})
+
+    def told(what: str, **args: Any) -> set[str]:
+        step = PlannedStep(id="s", index=0, do="check", title="s", timeout=1.0, what=what, args=args)
+        return {warning.subject for warning in waived(Draft("case", (step,)), estate)}
+
+    assert told("service.healthy", service="catalog") == {"orders", "outside"}
+    assert told("service.healthy", service="checkout") == {"orders", "outside"}
+    assert told("alerts.none", severity="critical") == {"alerts"}
+    assert told("evidence.alerts") == {"alerts"}
+    assert told("backend.floor", backend="none", balancer="edge-east", at_least=1) == set()
 
 
 def test_a_card_that_does_not_use_it_says_nothing() -> None:
