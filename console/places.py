@@ -44,7 +44,7 @@ _NAME = re.compile(
 @dataclass(frozen=True, slots=True)
 class EnginePlace:
     """One estate's engine on this host. `file` is None when only a running engine's index was found; `by_itself`: the
-    file was found in the current folder, and nobody has named it."""
+    file was found in the current folder, or named by another account's engine, and nobody here has named it."""
 
     estate: str
     file: Path | None
@@ -336,7 +336,10 @@ def _of_index(index: Path, chosen: str) -> EnginePlace:
     content = _read(index) or {}
     file = content.get("file")
     state = Path(str(content.get("state") or _state(index.parent.name)))
-    return EnginePlace(index.parent.name, Path(str(file)) if file else None, index.parent, state, chosen)
+    told_by_another = index.stat().st_uid not in (os.geteuid(), 0)
+    return EnginePlace(
+        index.parent.name, Path(str(file)) if file else None, index.parent, state, chosen, by_itself=told_by_another
+    )
 
 
 def _read(index: Path) -> dict[str, Any] | None:

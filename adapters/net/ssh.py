@@ -248,6 +248,7 @@ def private_folder() -> Path:
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"recovery-ssh-{os.getpid()}-", dir=parent))
     folder.chmod(stat.S_IRWXU)
+    require_ours(folder)  # whoever could rename it would be at the other end of every connection
     return folder
 
 

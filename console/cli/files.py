@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from console.cli.numbers import SECONDS
-from console.cli.reach import host_option, json_option, run_there
-from console.cli.shown import complain, neutral, say, say_json
+from console.cli.reach import host_option, json_option, run_there, used_estate
+from console.cli.shown import complain, neutral, note, say, say_json
 from state.diagnosis.model import Diagnosis, counts, exit_code
 from state.errors import ExitCode, NotFound
 from state.text import cells
@@ -61,6 +61,8 @@ def check(file: Path | None, connect: bool, within: float | None, as_json: bool)
     from console.cli.trusted import require_yes
     from console.engine.connecting import connect_all
 
+    if place.by_itself and not as_json:
+        note(used_estate(place))
     require_yes(place)
     found = connect_all(estate, within or WITHIN)
     if as_json:
@@ -107,8 +109,8 @@ def report(found: Checked, good: str, *, as_json: bool) -> int:
         complain(counted(len(problems), "problem"))
     else:
         say(f"{good}, {counted(found.runbooks, 'runbook')}")
-        for note in found.notes:
-            say(neutral(f"  {note}"))
+        for each in found.notes:
+            say(neutral(f"  {each}"))
     return ExitCode.USAGE if problems else ExitCode.DONE
 
 

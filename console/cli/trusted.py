@@ -57,7 +57,8 @@ def require_yes(place: EnginePlace) -> None:
     if not place.by_itself or place.file is None or is_known(place.file):
         return
     file = str(place.file)
-    fact = f"{file} ({place.chosen}) was found and not named, and {account_name(os.geteuid())} has not used it before"
+    me = account_name(os.geteuid())
+    fact = f"{file} ({place.chosen}) was found and not named here, and {me} has not used it before"
     if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
         note(neutral(f"{fact}."))
         note("Its engine runs the programs that it names, as this account, and reads the secrets that it names.")

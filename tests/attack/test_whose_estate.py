@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,27 @@ def test_a_person_at_a_terminal_is_asked_once(answer: str, code: int, bait: Path
         terminal.press(f"{answer}\r")
         assert terminal.ended(60) == code
     assert mark.exists() == (answer == "y")
+
+
+def test_an_estate_that_was_found_is_named_on_the_screen(tmp_path: Path) -> None:
+    """The path stands in the last line when the console starts."""
+    (tmp_path / "recovery.yaml").write_text(
+        "estate: found\nenvironment: drill\nsites: {here: {}}\nrunbooks: []\n"
+        "people: {me: {accounts: [root], roles: [commander]}}\n"
+    )
+    with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as home:
+        environment = {"XDG_STATE_HOME": home, "XDG_RUNTIME_DIR": home, "HOME": home}
+        argv = ["sh", "-c", f"cd {tmp_path} && exec {RECOVERY} console"]
+        with Terminal(argv, env=environment, size=(200, 40)) as terminal:
+            terminal.wait("Use it?", 60)
+            terminal.press("y\r")
+            terminal.wait("1 Overview", 90)
+            terminal.wait(f"estate found: {tmp_path}/recovery.yaml (in this folder)", 60)
+        stopped = subprocess.run(
+            [RECOVERY, "engine", "stop", "--estate", "found"],
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+        assert stopped.returncode == 0, stopped.stderr

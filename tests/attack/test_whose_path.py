@@ -15,11 +15,14 @@ from adapters.files.programs import program_of
 from adapters.files.read import read_yaml, runbook_paths
 from adapters.lab.client import LabClient
 from adapters.lab.errors import LabError
-from adapters.net.ssh import require_files
+from adapters.lab.process.directory import scratch
+from adapters.net.ssh import private_folder, require_files
 from adapters.secrets import resolve
+from console import places
+from console.cli.trusted import require_yes
 from console.engine.host import make_private, require_own_files
 from console.places import find
-from state.errors import ConfigError, RecoveryError
+from state.errors import ConfigError, RecoveryError, Refused
 from state.estate.hosts import SshHost
 from state.estate.model import Polling, SecretRef
 from state.host.trust import engine_account, offence, require_private_folder
@@ -231,3 +234,36 @@ def test_a_lab_of_a_stranger_is_neither_asked_nor_ended(place: Path, monkeypatch
     with pytest.raises(RecoveryError) as refused:
         find()
     assert "bait" not in str(refused.value)
+
+
+def test_the_file_that_another_accounts_engine_names_is_not_named_by_anybody_here(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root gave an account a folder of the system; what its index says starts nothing without a yes."""
+    if not ROOT:
+        return
+    system = place / "system"
+    (system / "shop").mkdir(parents=True)
+    (system / "shop" / "engine.json").write_text(f'{{"file": "{place}/a/b/file", "state": "/nowhere"}}')
+    monkeypatch.setattr(places, "SYSTEM", system)
+    monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place / "a"))
+    assert find("shop").by_itself is False
+    give_away(system / "shop")
+    found = find("shop")
+    assert (found.file, found.by_itself) == (place / "a" / "b" / "file", True)
+    with pytest.raises(Refused, match="recovery trust"):
+        require_yes(found)
+
+
+def test_no_folder_of_sockets_is_made_where_somebody_could_rename_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "a").chmod(0o777)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place / "a"))
+    monkeypatch.setattr("tempfile.tempdir", str(place / "a"))
+    with pytest.raises(ConfigError, match="chmod go-w"):
+        private_folder()
+    assert scratch() == Path("/tmp")
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    assert private_folder().parent == place

@@ -19,9 +19,10 @@ LONGEST = 24
 
 def scratch() -> Path:
     """Where labs keep what lasts as long as they do: the folder for temporary files, unless paths of sockets below it
-    could become too long."""
+    could become too long, or somebody else could rename what is in it."""
     usual = Path(tempfile.gettempdir())
-    return usual if len(os.fsencode(usual)) <= LONGEST else Path("/tmp")  # noqa: S108 - what is made there is 0700
+    fits = len(os.fsencode(usual)) <= LONGEST and offence(usual) is None
+    return usual if fits else Path("/tmp")  # noqa: S108 - what is made there is 0700
 
 
 def prepare_directory(directory: Path) -> None:
