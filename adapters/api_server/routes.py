@@ -161,6 +161,11 @@ async def _reload(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.reload(side.caller(request)))})
 
 
+async def _retain(side: Side, request: web.Request) -> web.StreamResponse:
+    dry_run = (await _body(request)).get("dry_run") is not False
+    return answer({"value": plain(await side.service.journal_retain(side.caller(request), dry_run=dry_run))})
+
+
 async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.shut_down(side.caller(request)))})
 
@@ -179,6 +184,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/runs/{run}/control", True, _control, stops=True),
     Route("POST", "/v1/stop", True, _stop, stops=True),
     Route("POST", "/v1/reload", True, _reload),
+    Route("POST", "/v1/journal/retain", True, _retain),
     Route("POST", "/v1/shutdown", True, _shut_down),
 )
 

@@ -46,6 +46,15 @@ def make(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
+def erase(db: sqlite3.Connection, seqs: Sequence[int]) -> None:
+    """Erase the payloads and salts of entries, all or none. Raises sqlite3.Error."""
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("DROP TRIGGER entries_stay")
+    db.executemany("UPDATE entries SET payload = x'', salt = x'' WHERE seq = ?", [(seq,) for seq in seqs])
+    db.execute(STATEMENTS[STAY])
+    db.execute("COMMIT")
+
+
 def made(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
     """The statements of the file by type and name. Raises sqlite3.Error."""
     found = db.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from state.journal.format import GENESIS, Sealed
 
@@ -36,6 +37,11 @@ class MemoryJournal:
     def having(self, header: bytes, payload: bytes = b"") -> Sequence[Sealed]:
         """Entries with these bytes."""
         return [e for e in self._entries if header in e.header and payload in e.payload]
+
+    def erase(self, seqs: Sequence[int]) -> None:
+        """Erase them."""
+        wanted = set(seqs)
+        self._entries = [replace(e, payload=b"", salt=b"") if e.seq in wanted else e for e in self._entries]
 
     def keep_checkpoint(self, text: str) -> bool:
         """Keep it."""

@@ -19,7 +19,7 @@ from stat import S_IWGRP, S_IWOTH, S_IWUSR
 
 from adapters.journals.disk import Disk, DiskState
 from adapters.journals.head_file import heads_of
-from adapters.journals.layout import AFTER, as_nothing, entries_of, foreign, make, prepare, require_entries
+from adapters.journals.layout import AFTER, as_nothing, entries_of, erase, foreign, make, prepare, require_entries
 from adapters.journals.layout import made as statements_of
 from adapters.journals.reading import BUSY, JournalFile, beside, require_content
 from adapters.journals.small_file import keep_text, kept_text
@@ -127,6 +127,22 @@ class SqliteJournal:
         """Entries with these bytes, read by another connection: this one is not held up meanwhile."""
         with contextlib.closing(JournalFile(self.path)) as stored:
             return stored.having(header, payload)
+
+    def erase(self, seqs: Sequence[int]) -> None:
+        """Erase payloads and salts: the trigger against it is away within the transaction only, and the freed bytes are
+        overwritten. Of no entries: empty the log, which still has them."""
+        with self._busy:
+            self._guard()
+            try:
+                if seqs:
+                    erase(self._db, seqs)
+                else:
+                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise JournalUnavailable(f"{self.path}: {error}") from error
+            self._require_last()
 
     def keep_checkpoint(self, text: str) -> bool:
         """Keep it in `journal.checkpoint`."""

@@ -50,6 +50,7 @@ EXAMPLES: Mapping[str, str] = {
     "journal tail": "recovery journal tail -f --run R-7 --since 30m",
     "journal show": "recovery journal show 412 --json",
     "journal verify": "recovery journal verify --file journal.jsonl --head 9f2c41d8aa01bb37",
+    "journal retain": "recovery journal retain --dry-run",
     "journal export": "recovery journal export -o journal.jsonl",
     "stop": "recovery stop --estate eu-shop",
     "bridge": "ssh bastion2 recovery bridge --observe",

@@ -13,13 +13,13 @@ import click
 from console.cli.entries import PAGE, Entries, EntryFilter, instant, known_kind, newest, read_journal
 from console.cli.groups import Tailing
 from console.cli.numbers import Whole
-from console.cli.reach import estate_option, json_option
+from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import complain, neutral, note, say, say_json, say_json_line
 from console.cli.streams import ENDS, OUTPUT_CLOSED
 from state.api.messages import ChainProof
 from state.api.views.journal import JournalRow
 from state.api.wire import named
-from state.errors import ExitCode, NotFound
+from state.errors import ExitCode, NotFound, Refused
 from state.journal.events import DECIDED, OBSERVED
 from state.units import counted, utc_date
 
@@ -138,6 +138,30 @@ def verify(estate: str | None, as_json: bool, stored: Path | None, head: str | N
     else:
         say(message)
     return code
+
+
+@journal.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be erased, and erase nothing.")
+@click.option("--yes", is_flag=True, help="For scripts: erase without asking.")
+@estate_option
+@json_option
+def retain(estate: str | None, as_json: bool, dry_run: bool, yes: bool) -> int:
+    """Erase the details of old entries by the estate's policies.retain.
+
+    Headers, hashes and commitments stay: the chain is still valid. What was erased, and what was kept and why, is an
+    entry of its own.
+    """
+    client = client_of(estate, quiet=as_json, acting=True)
+    found = ask(client.journal_retain(dry_run=True))
+    if not (dry_run or not found.erased):
+        if not yes and not (sys.stdin.isatty() and click.confirm(f"{found.message}: erase?", err=True)):
+            raise Refused("confirmation", "nothing was erased", "Answer on a terminal, or give --yes")
+        found = ask(client.journal_retain(dry_run=False))
+    if as_json:
+        say_json(named(found))
+    else:
+        say(("would be: " if found.dry_run and found.erased else "") + found.message)
+    return ExitCode.DONE
 
 
 @journal.command()

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from console.client.engine_errors import EngineUnreachable, told_error
 from console.client.peer import require_account, require_engine_folder
 from console.client.permission import no_permission
-from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
+from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
 from state.api.wire import UNREADABLE, revive
 from state.capabilities import topics
 from state.errors import EffectUnknown, EngineFailed, NotFound, RecoveryError, Refused
@@ -148,6 +148,11 @@ class EngineClient:
     async def journal_export(self) -> bytes:
         """Every entry's stored bytes, one a line, oldest first. For a file, never for a screen."""
         return await self._fetch("GET", "/v1/journal/export", None, EXPORT_DEADLINE)
+
+    async def journal_retain(self, *, dry_run: bool) -> Retained:
+        """Erase the details of old entries by policy, or say what that would erase."""
+        answer = await self._ask("/v1/journal/retain", {"dry_run": dry_run}, EXPORT_DEADLINE)
+        return _revive(Retained, answer["value"])
 
     async def stream(self, topics: Sequence[str]) -> AsyncGenerator[Mapping[str, Any]]:
         """Lines of one connection until it ends. Raises EngineUnreachable when it breaks or has no more lines."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 API_VERSION = 2
@@ -29,6 +30,17 @@ class Accepted:
 
     run: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What retention erased, or would erase: how many payloads, and of the entries that are old enough how many are
+    kept, by the reason."""
+
+    erased: int
+    kept: Mapping[str, int]
+    message: str
+    dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from state.api.caller import Caller
 from state.api.card import Card
-from state.api.messages import Accepted, ChainProof, Hello
+from state.api.messages import Accepted, ChainProof, Hello, Retained
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
@@ -59,6 +59,9 @@ class EngineService(Protocol):
 
     async def journal_verify(self, known: str = "") -> ChainProof:
         """Whether the chain is valid from its first entry on, and has an entry whose hash begins with `known`."""
+
+    async def journal_retain(self, caller: Caller, *, dry_run: bool) -> Retained:
+        """Erase the details of old entries by the estate's policy, or say what that would erase."""
 
     async def shut_down(self, caller: Caller) -> Accepted:
         """End the engine once every open run has reached a safe point."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from state.api.caller import Caller
 from state.api.card import Card
-from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
+from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
 from state.api.requests import ControlRequest, PlanRequest, PlanUndo, Submission
 from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
@@ -28,6 +28,7 @@ from state.engine.poller import Poller
 from state.engine.refusals import Refusals
 from state.engine.reload import Pending, Reload
 from state.engine.restoring import Restoring
+from state.engine.retaining import Retaining
 from state.engine.setup import EstateFiles, Setup
 from state.engine.topics import Topics
 from state.errors import JournalUnavailable, NotFound, Refused
@@ -118,6 +119,7 @@ class Engine:
         keeper = (store, self.journal, self._restoring)
         self._keeper = Keeper(*keeper, note=self._note, checked=self._topics.checked, moved=self._move)
         self._refusals = Refusals(self._note, clock)
+        self._retaining = Retaining(store, self.journal, self.folds, clock, self._keeper.whole)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(
             setup or Setup(estate, outside, library),
@@ -301,6 +303,12 @@ class Engine:
     async def journal_verify(self, known: str = "") -> ChainProof:
         """Whether the stored journal is whole, valid and readable, up to the head this engine knows."""
         return chain_proof(await self._keeper.answer(known), known)
+
+    async def journal_retain(self, caller: Caller, *, dry_run: bool) -> Retained:
+        """Erase the details of old entries by the policy of the estate in force. Raises Refused."""
+        require_role(caller, ("commander",), "erasing details of entries")
+        person = caller.person or caller.account
+        return await self._retaining.retain(self.estate, person, caller.session, dry_run=dry_run)
 
     def _ask(self, step: PlannedStep, not_before: float) -> Answer:
         kind = self._checks[step.what]

@@ -95,6 +95,10 @@ class Keeper:
         self._moved()
         return found
 
+    async def whole(self) -> Verification:
+        """Verify every entry once more."""
+        return await self.verify(afresh=True)
+
     async def answer(self, known: str = "") -> Verification:
         """What is wrong with the journal as it is stored, from its first entry on and up to the head this engine knows,
         and the entry whose hash begins with `known`."""

@@ -7,7 +7,7 @@ sizes bytes, ratios 0 to 1. An entry with a `kind` is an instance of that adapte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
@@ -242,6 +242,11 @@ class FaultsEntry(Adapted):
     section = "faults"
 
 
+DAY = 86_400.0
+Age = Annotated[Seconds, Field(ge=DAY)]
+"""Seconds, a day or more: what is younger may be needed to understand what is going on."""
+
+
 class Polling(Entry):
     """How often sources are read, how long one read may take, and when a value is old (seconds)."""
 
@@ -257,6 +262,14 @@ class ConfirmPolicy(Entry):
     plan_expires: Seconds = 120.0
 
 
+class RetainPolicy(Entry):
+    """After what age the details of journal entries may be erased, by class (seconds); None = never."""
+
+    heartbeats: Age | None = None
+    observed: Age | None = None
+    decided: Age | None = None
+
+
 class Policies(Entry):
     """Rules of this estate. `delivery` is how long a request may lie between the engine and a target, in a proxy or in
     the network, and still be delivered: until then "not done" is not believed where no answer came."""
@@ -264,6 +277,7 @@ class Policies(Entry):
     confirm: ConfirmPolicy = ConfirmPolicy()
     second_person: tuple[Literal["B2", "B3"], ...] = ()
     delivery: Seconds = 60.0
+    retain: RetainPolicy = RetainPolicy()
 
 
 class Estate(Entry):

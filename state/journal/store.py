@@ -33,6 +33,10 @@ class JournalStore(Protocol):
         """Stored entries with these bytes in their header, and in their payload. Looks through all of them: it is
         called from another thread than the loop's."""
 
+    def erase(self, seqs: Sequence[int]) -> None:
+        """Erase the payloads and salts of these entries, all or none; of none: let nothing erased stay anywhere. May be
+        called from another thread than `append`. Raises JournalUnavailable."""
+
     def keep_checkpoint(self, text: str) -> bool:
         """Keep what lets an engine start without reading every entry; whether it is kept."""
 

@@ -84,6 +84,11 @@ class Journal:
         """The runs whose stop an earlier engine could not record."""
         return self._store.kept_stops()
 
+    async def erase(self, seqs: Sequence[int]) -> None:
+        """Erase the payloads of these entries, in the journal's thread; of none: let nothing erased stay in its log.
+        Raises JournalUnavailable."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.erase, seqs)
+
     async def look(self) -> None:
         """See whether the store would refuse the next entry, so that it is known before an effect is asked for."""
         try:

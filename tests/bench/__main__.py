@@ -18,6 +18,7 @@ from tests.bench.setting import Cores, Peers, Setting
 
 GOALS = {
     "9": "journal",
+    "long-journal": "long_journal",
     "7": "haproxy_intake",
     "6": "poll",
     "10": "traffic",

@@ -9,7 +9,7 @@ from typing import Any
 
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
-from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
+from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState, StepState
 from state.api.views.header import HeaderView, SourceRow
@@ -149,6 +149,12 @@ class Desk:
 
     async def reload(self, caller: Caller) -> Accepted:
         return await self._acted("reload", caller)
+
+    async def journal_retain(self, caller: Caller, *, dry_run: bool) -> Retained:
+        return Retained(0, {}, (await self._acted("retain", caller)).message, dry_run)
+
+    async def run_view(self, run: str) -> RunbooksView:
+        return RunbooksView((), {}, {}, {})
 
     async def shut_down(self, caller: Caller) -> Accepted:
         return await self._acted("shutdown", caller)
