@@ -309,7 +309,7 @@ async def test_another_definition_is_another_target(tmp_path: Path) -> None:
     for changed in ({}, {"argv": ["/bin/false"]}, {"risk": "B3"}, {"expect": [0, 7]}):
         async with own(tmp_path, commands={**first, "set": {**first["set"], **changed}}) as lab:
             card = await lab.preview(run_command("set", to="new"))
-            told.append(str(next(fact for fact in card.facts if "definition" in str(fact))))
+            told.append(str(next(fact for fact in card.facts if fact.name == "definition").value))
     assert len(set(told)) == 4
 
 

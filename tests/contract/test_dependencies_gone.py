@@ -1,19 +1,24 @@
-"""Name resolution is down: targets that are given as addresses need none, the others say what is wrong."""
+"""Without name resolution targets that are given as addresses are reached, and the others say what is wrong; without
+the vault a running engine keeps what it has read."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from adapters.balancers.haproxy import HAProxy
+from adapters.context import AdapterContext
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.net.http_act import HttpActor
 from adapters.net.http_read import HttpReader
-from adapters.net.origin import Origin
-from state.errors import EffectRefused, ReadFailure
+from adapters.net.origin import Credential, Origin
+from state.errors import ConfigError, EffectRefused, ReadFailure
+from state.estate.model import Polling, SecretRef
 
 INFO = b"Name: HAProxy\nVersion: 2.6.12\nPid: 7\nStart_time_sec: 1700000000\n\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
@@ -69,3 +74,17 @@ async def test_a_name_is_an_error_of_its_target_and_nothing_was_sent(asked: list
         await node.read(deadline=5.0)
     await node.close()
     assert {"prometheus.example", "patroni.example", "db.example"} <= set(asked)
+
+
+async def test_a_vault_that_is_gone_after_the_start_is_not_missed(tmp_path: Path, port: int) -> None:
+    vault = tmp_path / "vault"
+    vault.write_text(f"#!{sys.executable}\nprint('s3cret')\n")
+    vault.chmod(0o700)
+    context, reference = AdapterContext(tmp_path, Polling()), SecretRef(command=(str(vault),))
+    secret = context.secret(reference)
+    assert secret is not None
+    vault.unlink()
+    actor = HttpActor(Origin.of(f"http://127.0.0.1:{port}"), credential=Credential(secret, "recovery"))
+    assert (await actor.send("POST", "/", {}, deadline=5.0)).status == 200
+    with pytest.raises(ConfigError):  # who starts now is told
+        AdapterContext(tmp_path, Polling()).secret(reference)
