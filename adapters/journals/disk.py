@@ -98,10 +98,12 @@ class Disk:
     def _place(log: LogState, number: int) -> int:
         return HEADER + (number - 1) * (FRAME + log.page)
 
-    def broken(self) -> str:
-        """Which frame of the log is not as it was written, by its sum: after a crash SQLite would leave out everything
-        from there on. Empty when none is. Raises OSError."""
+    def broken(self, known: LogState) -> str:
+        """Which frame of the log, which is known to be so, is not as it was written, by its sum: after a crash SQLite
+        would leave out everything from there on. Empty when none is. Raises OSError."""
         log = self._committed(LogState())
+        if log.frames < known.frames:
+            return f"frame {log.frames + 1} of the log is not as it was written"
         if not log.header:
             return ""
         content = os.pread(self._log, log.size, 0)

@@ -276,7 +276,7 @@ class SqliteJournal:
             raise JournalUnavailable(f"{self.path}: its log is cut short, {seen.log[1]} bytes of {then.frames.size}")
         problem = ""
         try:
-            problem = self._disk.broken() or self._stored()
+            problem = self._disk.broken(seen.frames) or self._stored()
         except OSError as error:
             problem = str(error)
         if not (problem or same) and seen.frames.header:
