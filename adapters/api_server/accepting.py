@@ -31,12 +31,19 @@ log = logging.getLogger("recovery.door")
 
 
 class Accepting:
-    """One listening socket. `acts` tells whether an account may act, `make` makes the handler of a connection."""
+    """One listening socket. `acts` tells whether an account may act, `make` makes the handler of a connection, `whose`
+    tells the account at the other end."""
 
     def __init__(
-        self, listening: socket.socket, room: Room, make: Callable[[], web.RequestHandler], acts: Callable[[int], bool]
+        self,
+        listening: socket.socket,
+        room: Room,
+        make: Callable[[], web.RequestHandler],
+        acts: Callable[[int], bool],
+        whose: Callable[[socket.socket], int] = uid_at,
     ) -> None:
-        self._listening, self._room, self._make, self._acts = listening, room, make, acts
+        self._listening, self._room, self._make = listening, room, make
+        self._acts, self._whose = acts, whose
         self._loop = asyncio.get_running_loop()
         self._resting: asyncio.TimerHandle | None = None
         self._coming: set[asyncio.Task[object]] = set()
@@ -81,7 +88,7 @@ class Accepting:
             self._trouble = ""
         try:
             peer.setblocking(False)
-            uid = uid_at(peer)
+            uid = self._whose(peer)
             acts = self._acts(uid)
             if why := self._room.full(uid, acts=acts):
                 self._turn_away(peer, uid, why)

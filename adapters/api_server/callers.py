@@ -19,6 +19,10 @@ ASK_AGAIN = 300.0
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
+NOT_KNOWN = -1
+"""In place of an account, where the kernel names none: over TCP."""
+
+
 def account_of(uid: int) -> str:
     """The account's name, or the uid where the host has no name for it; asked for once in a while only, since the
     answer may come from a directory on the network."""
@@ -28,6 +32,8 @@ def account_of(uid: int) -> str:
 @lru_cache(maxsize=1024)
 def _account(uid: int, period: int) -> str:
     del period
+    if uid == NOT_KNOWN:
+        return "that is not known"
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +15,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from adapters.api_server.accepting import Accepting
+from adapters.api_server.answers import errors_as_json
+from adapters.api_server.callers import NOT_KNOWN
+from adapters.api_server.dropping import drop_overdue
+from adapters.api_server.room import Room
+from adapters.api_server.throttle import Throttle
 from adapters.api_server.verdict_metrics import verdicts
 from state.api.run_states import RunState
 from state.api.service import EngineService
@@ -21,6 +30,7 @@ from state.api.wire import columns, is_table
 from state.capabilities import topics
 
 LOOPBACK = "127.0.0.1"
+BACKLOG = 128
 
 
 @dataclass(slots=True)
@@ -102,27 +112,48 @@ def _one(name: str, message: str, value: float) -> Metric:
 
 
 class MetricsServer:
-    """`GET /metrics` on loopback."""
+    """`GET /metrics` on loopback. Over TCP the kernel names no account: all who ask share the room of one."""
 
     def __init__(self, metrics: EngineMetrics, port: int) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(metrics)
         self._port = port
         self._runner: web.AppRunner | None = None
+        self._room = Room()
+        self._throttle = Throttle(self._room, os.getuid())
+        self._accepting: Accepting | None = None
+        self._dropping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        app = web.Application()
+        listening = socket.create_server((LOOPBACK, self._port), backlog=BACKLOG)
+        listening.setblocking(False)
+        app = web.Application(middlewares=[errors_as_json])
         app.router.add_get("/metrics", self._serve)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
-        await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+        assert self._runner.server is not None, "a runner that was set up has a server"
+        self._accepting = Accepting(listening, self._room, self._runner.server, lambda _: False, lambda _: NOT_KNOWN)
+        self._accepting.start()
+        self._dropping = asyncio.create_task(drop_overdue([self._room]), name="late at /metrics")
 
     async def stop(self) -> None:
         """Stop listening."""
+        if self._accepting is not None and self._dropping is not None:
+            self._accepting.close()
+            self._dropping.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     async def _serve(self, request: web.Request) -> web.Response:
+        self._room.begin(request.protocol)
+        try:
+            if (seat := self._room.seat(request.protocol)) is not None:
+                await self._throttle.admit(seat)
+            return self._scraped()
+        finally:
+            self._room.end(request.protocol)
+
+    def _scraped(self) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import grp
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -17,10 +16,10 @@ from aiohttp import web
 
 from adapters.api_server.accepting import Accepting
 from adapters.api_server.answers import errors_as_json
-from adapters.api_server.callers import account_of, may_act
+from adapters.api_server.callers import may_act
+from adapters.api_server.dropping import drop_overdue
 from adapters.api_server.room import IDLE, Room
 from adapters.api_server.routes import ROUTES, STREAM, Route, Side
-from adapters.api_server.stream import STALLED
 from adapters.api_server.throttle import Throttle
 from state.api.service import EngineService
 from state.errors import ConfigError, Problem
@@ -28,11 +27,7 @@ from state.errors import ConfigError, Problem
 BODY_LIMIT = 64 * 1024
 PATH_LIMIT = 100  # bytes; the kernel takes 107, see unix(7), and a temporary name must fit too
 ENDING = 0.5  # seconds open streams get when the engine ends
-TELL_AGAIN = 60.0  # seconds between two lines of the log about one account
-LOOK = 0.5  # seconds between two looks for connections that wait too long
 BACKLOG = 1024  # connections the kernel keeps until they are accepted
-
-log = logging.getLogger("recovery.door")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ class ApiServer:
         gid = _group(self.sockets.group) if self.sockets.group else None
         await self._open(self.sockets.engine, 0o600 if gid is None else 0o660, gid, read_only=False)
         await self._open(self.sockets.observe, 0o666, None, read_only=True)
-        self._watching = asyncio.create_task(self._watch(), name="connections that wait too long")
+        self._watching = asyncio.create_task(drop_overdue([door.room for door in self._doors]), name="late")
 
     def lost(self) -> list[Path]:
         """The sockets that were removed or replaced: nobody reaches the engine through them any more."""
@@ -115,19 +110,6 @@ class ApiServer:
         finally:
             side.room.end(request.protocol)
             self.streams -= streams
-
-    async def _watch(self) -> None:
-        """Drop who does not finish its request or does not read its answer; each account is named once a minute."""
-        told: dict[int, float] = {}
-        while True:
-            await asyncio.sleep(LOOK)
-            now = asyncio.get_running_loop().time()
-            for door in self._doors:
-                for handler, seat, why in door.room.overdue(STALLED):
-                    door.room.leave(handler)
-                    if now - told.get(seat.uid, float("-inf")) > TELL_AGAIN:
-                        told[seat.uid] = now
-                        log.warning("a connection of the account %s was dropped: %s", account_of(seat.uid), why)
 
 
 @dataclass(slots=True)

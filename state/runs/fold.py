@@ -300,6 +300,8 @@ def _amended(history: RunHistory, recorded: Recorded, body: EffectAmended) -> No
     step.message = body.message
     if step.state is not StepState.SKIPPED:
         step.state = body.state
+    if run.undone and body.finding is Finding.DONE:  # what came late was not undone with the rest
+        run.undone, run.undone_by = False, ""
     if run.ended:
         run.message = f"{run.message}; amended: {step.step.title}: {body.message}"
 
