@@ -120,7 +120,7 @@ class Accepting:
 
 def _busy(why: str) -> bytes:
     message, code = f"{why}; close some of them", int(ExitCode.UNREACHABLE)
-    content = {"kind": "unreachable", "title": "Engine busy", "message": message, "exit_code": code}
+    content = {"kind": "busy", "title": "Engine busy", "message": message, "exit_code": code}
     body = json.dumps(content).encode()
     head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return b"HTTP/1.1 503 Service Unavailable\r\n" + head.encode() + body

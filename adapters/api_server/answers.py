@@ -54,6 +54,19 @@ class BadRequest(RecoveryError):
         self.status = status
 
 
+class EngineBusy(RecoveryError):
+    """An account asks for more than its share; what it asked for was not done."""
+
+    title = "Engine busy"
+    kind = "busy"
+    hint = "Ask less often, close connections, or wait for what is under way."
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, message: str, status: int = 429) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def encode(value: Any) -> bytes:
     """One line of JSON, ASCII only, so that no text can break the line or the terminal that prints it."""
     return json.dumps(value, separators=(",", ":")).encode()
@@ -66,7 +79,7 @@ def answer(value: Any, status: int = 200) -> web.Response:
 
 def failure(error: RecoveryError) -> web.Response:
     """An error as JSON: kind, title, message, exit code; where a rule refused the refusal, for a file its problems."""
-    status = error.status if isinstance(error, BadRequest) else 400
+    status = error.status if isinstance(error, BadRequest | EngineBusy) else 400
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), status)
     refusal = error.refusal if isinstance(error, Refused) else Refusal("", "", error.hint)
     return answer(

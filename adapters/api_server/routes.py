@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.api_server.answers import HEADERS, BadRequest, answer
+from adapters.api_server.answers import HEADERS, BadRequest, EngineBusy, answer
 from adapters.api_server.callers import caller_of
 from adapters.api_server.room import Room, Seat, Share
 from adapters.api_server.stream import run_stream
@@ -56,10 +56,10 @@ class Side:
         return found
 
     async def admit(self, request: web.Request) -> None:
-        """Let a request through that stops nothing. Raises BadRequest."""
+        """Let a request through that stops nothing. Raises EngineBusy."""
         seat = self.seat(request)
         if seat.share is Share.STOPPING:
-            raise BadRequest("this account has too many connections open: this one can only stop runs", 503)
+            raise EngineBusy("this account has too many connections open: this one can only stop runs", 503)
         await self.throttle.admit(seat)
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from adapters.api_server.answers import BadRequest
+from adapters.api_server.answers import EngineBusy
 from adapters.api_server.room import MOST_UNREAD, Bucket, Room, Seat
 
 R = TypeVar("R")
@@ -28,7 +28,6 @@ MOST_READINGS = 4
 """Expensive readings at a time of all accounts that may only look; of one account there is one."""
 GONE = 0.25
 """Seconds between two looks whether somebody still waits for an expensive answer."""
-TOO_MANY = 429
 
 
 class Throttle:
@@ -43,7 +42,7 @@ class Throttle:
         self._one = asyncio.Lock()
 
     async def admit(self, seat: Seat) -> None:
-        """Let a request through. Raises BadRequest (429), after a while, where there are too many."""
+        """Let a request through. Raises EngineBusy (429), after a while, where there are too many."""
         if seat.uid == self._own:
             return
         rate, most = ACTING_RATE if seat.acts else LOOKING
@@ -51,16 +50,16 @@ class Throttle:
         bucket = self._buckets.setdefault(seat.uid, Bucket(rate, most, most, now))
         if not bucket.take(now):
             await asyncio.sleep(PENALTY)
-            raise BadRequest(f"more than {rate:.0f} requests a second of this account: ask less often", TOO_MANY)
+            raise EngineBusy(f"more than {rate:.0f} requests a second of this account: ask less often")
         if self._room.unread(seat.uid) > MOST_UNREAD:
             await asyncio.sleep(PENALTY)
-            raise BadRequest("this account does not read the answers it asked for: read them first", TOO_MANY)
+            raise EngineBusy("this account does not read the answers it asked for: read them first")
 
     @contextmanager
     def preview(self, uid: int) -> Iterator[None]:
-        """One preview. Raises BadRequest (429) for one too many at a time."""
+        """One preview. Raises EngineBusy (429) for one too many at a time."""
         if self._previews[uid] >= MOST_PREVIEWS:
-            raise BadRequest(f"{MOST_PREVIEWS} previews of this account are under way: wait for one of them", TOO_MANY)
+            raise EngineBusy(f"{MOST_PREVIEWS} previews of this account are under way: wait for one of them")
         self._previews[uid] += 1
         try:
             yield
@@ -69,11 +68,11 @@ class Throttle:
 
     @asynccontextmanager
     async def reading(self, seat: Seat) -> AsyncIterator[None]:
-        """One expensive reading. Raises BadRequest (429) for a second one of an account, and where there are many."""
+        """One expensive reading. Raises EngineBusy (429) for a second one of an account, and where there are many."""
         if self._reading[seat.uid]:
-            raise BadRequest("a verification or export of this account is under way: wait for it", TOO_MANY)
+            raise EngineBusy("a verification or export of this account is under way: wait for it")
         if not seat.acts and self._looking >= MOST_READINGS:
-            raise BadRequest(f"{self._looking} verifications and exports are under way: try again later", TOO_MANY)
+            raise EngineBusy(f"{self._looking} verifications and exports are under way: try again later")
         self._reading[seat.uid] += 1
         self._looking += not seat.acts
         try:

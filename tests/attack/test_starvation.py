@@ -27,7 +27,7 @@ import pytest
 
 from adapters.api_server import ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
 from adapters.api_server.accepting import Accepting
-from adapters.api_server.answers import BadRequest
+from adapters.api_server.answers import EngineBusy
 from adapters.api_server.room import (
     HEADER,
     IDLE,
@@ -205,7 +205,7 @@ async def test_an_account_has_one_expensive_reading_and_few_previews_at_a_time()
     assert seat is not None
     throttle = Throttle(room, own=-1)
     async with throttle.reading(seat):
-        with pytest.raises(BadRequest, match="wait for it"):
+        with pytest.raises(EngineBusy, match="wait for it"):
             async with throttle.reading(seat):
                 pass
     async with throttle.reading(seat):
@@ -213,7 +213,7 @@ async def test_an_account_has_one_expensive_reading_and_few_previews_at_a_time()
     with ExitStack() as stack:
         for _ in range(MOST_PREVIEWS):
             stack.enter_context(throttle.preview(1))
-        with pytest.raises(BadRequest, match="previews of this account are under way"):
+        with pytest.raises(EngineBusy, match="previews of this account are under way"):
             stack.enter_context(throttle.preview(1))
         stack.enter_context(throttle.preview(2))
 
@@ -228,7 +228,7 @@ async def test_requests_too_many_are_answered_late(monkeypatch: pytest.MonkeyPat
     for _ in range(int(most)):
         await throttle.admit(seat)
     for _ in range(100):
-        with pytest.raises(BadRequest, match="requests a second"):
+        with pytest.raises(EngineBusy, match="requests a second"):
             await throttle.admit(seat)
     clock.now += 1.0
     for _ in range(int(rate)):
