@@ -51,7 +51,8 @@ def offence(path: str | os.PathLike[str], owners: Collection[int] | None = None)
     """
     allowed = frozenset(owners) if owners is not None else frozenset((os.geteuid(), 0))
     here, links = "/", 0
-    waiting = _parts(os.path.join(os.getcwd(), path))
+    named = os.fspath(path)
+    waiting = _parts(named if os.path.isabs(named) else os.path.join(os.getcwd(), named))
     if (found := _judged(here, os.lstat(here), allowed)) is not None:
         return found
     while waiting:

@@ -267,3 +267,15 @@ def test_no_folder_of_sockets_is_made_where_somebody_could_rename_it(
     assert scratch() == Path("/tmp")
     monkeypatch.setattr("tempfile.tempdir", str(place))
     assert private_folder().parent == place
+
+
+def test_a_whole_path_is_judged_from_anywhere_also_where_this_folder_is_gone(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "gone").mkdir()
+    monkeypatch.chdir(place / "gone")
+    (place / "gone").rmdir()
+    assert offence(place / "a" / "b" / "file") is None
+    (place / "a").chmod(0o777)
+    assert offence(place / "a" / "b" / "file") is not None
+    monkeypatch.chdir(place)
