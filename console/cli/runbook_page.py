@@ -27,7 +27,9 @@ POLICIES = {
 HOW = (
     "Follow it from top to bottom, one person acting and one reading along. Write down the time of each step and what"
     " you saw. When an answer is missing, that is not a pass: read again, or stop. Never send a change a second time"
-    " before you have read whether the first one happened."
+    " before you have read whether the first one happened. Here nothing refuses you, nothing goes back by itself, and"
+    " nobody retries or skips a step for you: where a step speaks of that, it is about the console. What must hold"
+    " before a command is sent stands above the command."
 )
 
 
@@ -121,15 +123,17 @@ def _commands(step: Concrete, numbers: Mapping[str, int], estate: Estate) -> Ite
     changes, checks = change_kinds(), check_kinds()
     known = changes.get(kind) or checks.get(kind)
     assert known is not None, "a step of a valid runbook has a known kind"
-    yield f"{'Do' if kind in changes else 'Read'}: {known.title}."
+    fields: Mapping[str, Any] = {}
     try:
-        hands: Sequence[HandStep] = known.by_hand(arguments(kind, known.args, args), estate)
+        model = arguments(kind, known.args, args)
+        fields = {name: args.get(name, getattr(model, name)) for name in type(model).model_fields}
+        hands: Sequence[HandStep] = known.by_hand(model, estate)
     except (NotFound, KeyError):  # a name that this estate does not list
         hands = ()
-    given = ", ".join(f"{name} {value}" for name, value in args.items() if value is not None)
-    for name, source, wanted in step.late:
-        given += f", {name} as written down at {numbers[source]} ({wanted})"
-    for each in hands or [HandStep(f"no command is known here for {kind}: {given}")]:
+    given = [*_given(fields or args), *(f"{n} as written down at {numbers[at]} ({what})" for n, at, what in step.late)]
+    against = f" with {', '.join(given)}" if given else ""
+    yield f"{'Do' if kind in changes else 'Read'}: {known.title}{_said(against)}."
+    for each in hands or [HandStep(f"no command is known here for {kind}")]:
         yield ""
         yield f"- {_said(each.what)}"
         if each.command:
@@ -138,6 +142,16 @@ def _commands(step: Concrete, numbers: Mapping[str, int], estate: Estate) -> Ite
     for name, figure in step.step.capture.items():
         yield f"Write down {figure} ({name})."
         yield ""
+
+
+def _given(args: Mapping[str, Any]) -> Iterator[str]:
+    """The values that a change gets, and that a check is held against: `at least 3`."""
+    for name, value in args.items():
+        if isinstance(value, Mapping):
+            yield from _given(value)
+        elif value is not None and value != ():
+            told = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield f"{name.replace('_', ' ')} {told}"
 
 
 def _said(text: str) -> str:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from state.changes.floors import floor_of
 from state.estate.arguments import filled
 from state.estate.model import Estate, HandStep
 from state.estate.own import LOCAL
@@ -13,17 +14,18 @@ from state.estate.own import LOCAL
 
 def weight_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """One server's weight."""
-    return _set(args, estate, {args.server: f"weight {args.weight}"})
+    guard = [] if args.weight else _floor(args, estate, args.server)
+    return guard + _set(args, estate, {args.server: f"weight {args.weight}"})
 
 
 def drain_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """Out of rotation."""
-    return _set(args, estate, {args.server: "state drain"})
+    return _floor(args, estate, args.server) + _set(args, estate, {args.server: "state drain"})
 
 
 def maint_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """Out of all traffic."""
-    return _set(args, estate, {args.server: "state maint"})
+    return _floor(args, estate, args.server) + _set(args, estate, {args.server: "state maint"})
 
 
 def ready_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
@@ -36,7 +38,7 @@ def flip_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     traffic = [s.traffic for s in estate.services.values() if s.traffic and s.traffic.backend == args.backend]
     others = dict.fromkeys(colour for each in traffic for colour in each.colours if colour != args.to)
     look = estate.balancers[args.balancer].read_by_hand(args.backend)
-    first = _set(args, estate, {args.to: "weight 100"})
+    first = [*_floor(args, estate, *others), *_set(args, estate, {args.to: "weight 100"})]
     rest = _set(args, estate, dict.fromkeys(others, "weight 0"))
     check = HandStep(f"{look.what}: {args.to} must be up before the others lose their weight", look.command)
     return [*first, check, *(rest or [HandStep("set every other server to weight 0")])]
@@ -45,7 +47,10 @@ def flip_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
 def weights_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """Each weight of its own, the highest first."""
     ordered = sorted(args.weights.items(), key=lambda pair: -pair[1])
-    return _set(args, estate, {server: f"weight {weight}" for server, weight in ordered})
+    emptied = [server for server, weight in ordered if not weight]
+    return (_floor(args, estate, *emptied) if emptied else []) + _set(
+        args, estate, {server: f"weight {weight}" for server, weight in ordered}
+    )
 
 
 def switchover_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
@@ -96,3 +101,13 @@ def fault_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
 def _set(args: Any, estate: Estate, settings: Mapping[str, str]) -> list[HandStep]:
     balancer = estate.balancers[args.balancer]
     return [balancer.set_by_hand(args.backend, server, setting) for server, setting in settings.items()]
+
+
+def _floor(args: Any, estate: Estate, *without: str) -> list[HandStep]:
+    """What no command of a balancer looks after: how many servers must still serve, read before anything is sent."""
+    service, floor = floor_of(estate, args.balancer, args.backend)
+    look = estate.balancers[args.balancer].read_by_hand(args.backend)
+    whose = f", the floor of {service}" if service else ""
+    rest = f"without {', '.join(without)}" if without else "afterwards"
+    least = f"{rest} at least {floor} of {args.backend} must serve{whose}; if not, do not send what follows"
+    return [HandStep(f"before anything is sent, {look.what}: {least}", look.command)]

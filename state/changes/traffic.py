@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import Diff, Rule
+from state.changes.floors import floor_of
 from state.changes.hands import flip_by_hand, weight_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
@@ -49,20 +50,6 @@ class FlipArgs(BackendArgs):
     """And the server (colour) that is to take its traffic."""
 
     to: Name
-
-
-def services_of(estate: Estate, balancer: str, backend: str) -> tuple[str, ...]:
-    """The services of a backend."""
-    entries = ((name, service.traffic) for name, service in estate.services.items())
-    return tuple(n for n, t in entries if t and t.backend == backend and balancer in t.balancers)
-
-
-def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
-    """How many servers of a backend must serve, and the service that needs most; one when no service uses it."""
-    floors = [(s.traffic.floor, name) for name, s in estate.services.items() if s.traffic]
-    known = services_of(estate, balancer, backend)
-    floor, name = max(((f, n) for f, n in floors if n in known), default=(1, ""))
-    return name, floor
 
 
 def backends_of(estate: Estate, balancer: str) -> tuple[str, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from state.estate.model import Estate, HandStep
+from state.estate.own import LOCAL
+from state.estate.own_checks import HttpCheck, PromqlCheck, SqlCheck
 from state.units import percent
 
 
@@ -59,3 +62,26 @@ def dns_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
         *zone.read_by_hand(args.zone, args.record),
         HandStep(f"each must answer {', '.join(expected)} and nothing else"),
     ]
+
+
+def own_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """The question of the estate as it stands there, and what passes; credentials are not shown."""
+    entry = estate.checks[args.check]
+    if entry.promql is not None:
+        return [HandStep(f"ask {entry.promql.monitor}, {_passes(entry.promql)}: {entry.promql.query}")]
+    if entry.http is not None:
+        command = f"curl -sS -i {shlex.quote(entry.http.url)}"
+        return [HandStep(f"get {entry.http.url} with its headers, {_passes(entry.http)}", command)]
+    if entry.sql is not None:
+        return [HandStep(f"at the primary of {entry.sql.database}, {_passes(entry.sql)}: {entry.sql.query}")]
+    assert entry.command is not None, "a check asks exactly one thing"
+    where = "here, as the engine's account" if entry.command.on == LOCAL else f"on {entry.command.on}"
+    codes = " or ".join(map(str, entry.command.passes))
+    fails = " or ".join(map(str, entry.command.fails))
+    said = f"exit code {codes} passes, {fails} fails, any other one tells nothing"
+    return [HandStep(f"run {where}: {said}", shlex.join(entry.command.argv))]
+
+
+def _passes(asked: PromqlCheck | HttpCheck | SqlCheck) -> str:
+    fails = f", and fails with {asked.fails}" if asked.fails is not None else ""
+    return f"which passes with {asked.passes}{fails}"

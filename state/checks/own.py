@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from state.checks.hands import own_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind
 from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name
@@ -23,4 +24,4 @@ def own_check(args: OwnCheckArgs, world: World, estate: Estate, now_mono: float)
     return Answer(health, (message,))
 
 
-KINDS = (CheckKind("own.check", "a check of the estate passes", OwnCheckArgs, own_check),)
+KINDS = (CheckKind("own.check", "a check of the estate passes", OwnCheckArgs, own_check, by_hand=own_by_hand),)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from state.changes.traffic import services_of
+from state.changes.floors import services_of
 from state.checks.registry import check_kinds
 from state.estate.model import Estate
 from state.planning.library import Library

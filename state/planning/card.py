@@ -20,8 +20,8 @@ from state.api.card import (
     WarningKind,
 )
 from state.api.run_states import RunState
+from state.changes.floors import services_of
 from state.changes.model import Change, ChangeSpec
-from state.changes.traffic import services_of
 from state.estate.model import Estate
 from state.health import Health
 from state.planning.elsewhere import elsewhere

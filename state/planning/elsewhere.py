@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from state.api.card import CardWarning, WarningKind
-from state.changes.traffic import services_of
+from state.changes.floors import services_of
 from state.estate.model import Estate
 from state.planning.plan import Seen
 

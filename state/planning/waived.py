@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from state.api.card import CardWarning, WarningKind
-from state.changes.traffic import services_of
+from state.changes.floors import services_of
 from state.estate.model import Adapted, Estate
 from state.estate.waivers import ReasonedWaivers
 from state.planning.plan import Draft

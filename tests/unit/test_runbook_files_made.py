@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from console.cli.runbook_page import page
 from console.cli.verbs import recovery
 from console.engine.loading import checked, load
 from state.errors import BadArguments, ConfigError, NotFound
+from state.estate.own_checks import OwnCheck
 from tests.support.small_estate import runbook
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -80,6 +82,71 @@ def test_the_page_of_a_database_has_the_managers_commands(printed: Callable[...,
     text = printed("switch-database", to="n2")
     assert "patronictl switchover orders --candidate n2" in text
     assert "select pg_is_in_recovery()" in text
+
+
+def test_the_page_says_what_a_check_is_held_against(printed: Callable[..., str], estate: Path) -> None:
+    text = printed("drain-server", service="catalog", server="a", remain="3")
+    assert "Read: enough servers serve with balancer edge-east, backend catalog, at least 3." in text
+    assert "Read: server takes no new connections and is empty with" in text
+    assert "server a, sessions 0." in text
+    text = printed("switch-database", to="n3", behind="4MB")
+    assert "Read: standbys have applied the primary's WAL with database orders, node n3, bytes 4MB." in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "sent"),
+    [
+        ("server.drain", {"server": "a"}, "state drain"),
+        ("server.maint", {"server": "a"}, "state maint"),
+        ("server.weight", {"server": "a", "weight": 0}, "weight 0"),
+        ("backend.weights", {"weights": {"a": 0, "b": 100}}, "weight 0"),
+        ("backend.flip", {"to": "a"}, "weight 100"),
+    ],
+)
+def test_the_floor_is_read_before_what_no_rule_guards_by_hand(
+    estate: Path, kind: str, args: dict[str, Any], sent: str
+) -> None:
+    loaded = load(estate)
+    step = {"id": "a", "change": kind, "with": {"balancer": "edge-east", "backend": "catalog", **args}}
+    text = "\n".join(page(runbook({"runbook": "x", "title": "T", "steps": [step]}), {}, loaded.estate, loaded.runbooks))
+    floor = loaded.estate.services["catalog"].traffic
+    assert floor is not None
+    least = f"at least {floor.floor} of catalog must serve, the floor of catalog; if not, do not send what follows"
+    assert text.index(least) < text.index(f"{sent}' | socat")
+
+
+def test_the_shipped_pages_say_nothing_that_only_the_engine_does(estate: Path) -> None:
+    for file in sorted((CONFIG / "runbooks").glob("*.yaml")):
+        prose = [line for line in file.read_text().splitlines() if not line.strip().startswith("#")]
+        assert not [line for line in prose if "Refused below" in line or "othing was sent" in line], file.name
+
+
+OWN = {
+    "up": {"promql": {"monitor": "prometheus", "query": "min(up)", "pass": {"at_least": 1}}},
+    "web": {"http": {"url": "https://a.example/health?x=1", "pass": {"status": [200]}}},
+    "queue": {"sql": {"database": "orders", "query": "select count(*) from q", "pass": {"at_most": 5}}},
+    "job": {"command": {"argv": ["/usr/bin/test", "-e", "a b"], "fail": [1, 3]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("up", "ask prometheus, which passes with at least 1: min(up)"),
+        ("web", "curl -sS -i 'https://a.example/health?x=1'"),
+        ("web", "which passes with status 200"),
+        ("queue", "at the primary of orders, which passes with at most 5: select count(*) from q"),
+        ("job", "/usr/bin/test -e 'a b'"),
+        ("job", "exit code 0 passes, 1 or 3 fails, any other one tells nothing"),
+    ],
+)
+def test_the_page_has_the_question_of_an_own_check(estate: Path, name: str, told: str) -> None:
+    loaded = load(estate)
+    checks = {key: OwnCheck.model_validate(value) for key, value in OWN.items()}
+    step = {"id": "a", "check": "own.check", "with": {"check": name}}
+    with_checks = loaded.estate.model_copy(update={"checks": checks})
+    text = page(runbook({"runbook": "x", "title": "T", "steps": [step]}), {}, with_checks, loaded.runbooks)
+    assert told in "\n".join(text)
 
 
 def test_the_page_tells_where_answers_lead(printed: Callable[..., str]) -> None:
