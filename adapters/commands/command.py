@@ -32,6 +32,9 @@ KILL_AFTER = 2
 class LocalPlace:
     """This machine, as the engine's account, in the folder of the estate."""
 
+    runs_anything = False
+    """It runs what is asked for, or says that it cannot; nothing stands between."""
+
     def __init__(self, folder: Path, allowed: Sequence[str], secrets: Mapping[str, Secret]) -> None:
         self._folder, self._allowed, self._secrets = folder, allowed, secrets
 
@@ -64,6 +67,11 @@ class HostPlace:
 
     def __init__(self, folder: Path, connection: SshConnection) -> None:
         self._folder, self._connection = folder, connection
+
+    @property
+    def runs_anything(self) -> bool:
+        """A login shell stands between; it runs whatever is asked for, unless a forced command does."""
+        return self._connection.host.environment != "send"
 
     async def facts(self, *, deadline: float) -> dict[str, str]:
         """Which host it is, and whether that is proven."""
@@ -148,7 +156,7 @@ class OwnCommand:
 
     async def read(self, argv: Sequence[str], *, effect: str, deadline: float) -> Exited:
         """Run a command that only reads. Raises ReadFailure when it did not end by itself."""
-        output, errors = self.output(), self.output()
+        output, errors, began = self.output(), self.output(), time.monotonic()
         try:
             ended = await self._place.started(argv, effect, output, errors, deadline=deadline)
         except (OSError, ValueError) as error:
@@ -159,7 +167,18 @@ class OwnCommand:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} ended by {_signal(-ended.code)}")
         if self._remote and ended.code == SSH_ENDED:
             raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: ssh ended with {SSH_ENDED}: {errors.line()}")
+        if ended.code != 0 and self._place.runs_anything:
+            await self._require_true(deadline - (time.monotonic() - began))
         return Exited(ended.code, output.line(), errors.line(), output.whole)
+
+    async def _require_true(self, left: float) -> None:
+        """A locked account or a forced command ends everything with a code of its own, most often 1: unless `true`
+        ends with 0 there, the command that reads was never run. Raises ReadFailure."""
+        output = self.output()
+        ended = await self._place.started(["true"], "", output, deadline=max(1.0, left))
+        if ended.code != 0:
+            why = "no answer" if ended.code is None else str(Exited(ended.code, output.line()))
+            raise ReadFailure(Trouble.DENIED, f"{self.name}: the account there runs nothing: true gave {why}")
 
 
 def _last(output: KeptOutput) -> str:

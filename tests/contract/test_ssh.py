@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.commands.command import HostPlace, OwnCommand
+from adapters.commands.concealed import Concealed
 from adapters.net.ssh import SshConnection, SshConnections
 from state.errors import ReadFailure, Trouble
 from state.estate.hosts import HostWaivers, SshHost
@@ -60,6 +62,33 @@ async def test_no_login_shell_reads_an_argument(shell: str, sshd: Sshd) -> None:
         sshd.allow()
     assert (code, out) == (0, "".join(f"[{each}]\n" for each in evil))
     assert not (sshd.folder / "INJECTED").exists()
+
+
+def reading(sshd: Sshd, hosts: SshConnections) -> OwnCommand:
+    return OwnCommand("commands/c", HostPlace(sshd.folder, hosts.to("app1")), (0,), Concealed(()))
+
+
+async def test_an_account_that_runs_nothing_is_no_reading(sshd: Sshd) -> None:
+    """A locked account, or the forced command of a key for tunnels, gives 1 for everything."""
+    for forced in ("/bin/false", "echo This account is currently not available.; exit 1"):
+        sshd.force(forced)
+        made = SshConnections({"app1": sshd.host}, sshd.folder)
+        try:
+            with pytest.raises(ReadFailure, match="the account there runs nothing: true gave exit code 1") as failed:
+                await reading(sshd, made).read(["test", "-e", "/"], effect="", deadline=60)
+            assert failed.value.trouble is Trouble.DENIED
+        finally:
+            await made.close()
+            sshd.allow()
+
+
+async def test_an_exit_code_of_the_command_itself_is_believed(sshd: Sshd) -> None:
+    made = SshConnections({"app1": sshd.host}, sshd.folder)
+    try:
+        answer = await reading(sshd, made).read(["test", "-e", "/nowhere"], effect="", deadline=60)
+        assert answer.code == 1
+    finally:
+        await made.close()
 
 
 async def test_with_sent_variables_what_shells_read_differently_is_refused(sshd: Sshd) -> None:
