@@ -75,7 +75,8 @@ class FactKind(StrEnum):
     DEPENDENT = "dependent"
     """Subject: a service. Value: what it depends on. Figures: tier."""
     HISTORY = "history"
-    """Subject: a kind of change. Figures: count; median and worst in seconds, read-back included, when count > 0."""
+    """Subject: a kind of change, of the estate's own ones with its name. Figures: count; median and worst in seconds,
+    read-back included, when count > 0."""
     RUNBOOK = "runbook"
     """Subject: a runbook. Value: its hash. Age: since this very hash ran to its end; None when it never did."""
 

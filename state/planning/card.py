@@ -69,7 +69,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         fingerprint=fingerprint(draft, pin(draft, seen)),
         confirmation=_confirmation(draft, seen, loss, context.estate),
         loss=loss,
-        downtime=tuple(Downtime(o.change.name, o.preview.downtime, o.step.what) for o in acting if o.preview.downtime),
+        downtime=tuple(Downtime(o.change.name, o.preview.downtime, o.step.deed) for o in acting if o.preview.downtime),
         sessions_cut=None if None in sessions else sum(s for s in sessions if s is not None),
         undo=tuple(_undo(one, context.build) for one in acting),
         diffs=tuple(diff for one in acting for diff in one.preview.diffs if diff.before != diff.after),
@@ -210,11 +210,11 @@ def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
 
 
 def _durations(acting: Sequence[Seen], history: RunHistory) -> Iterable[Fact]:
-    """How long changes of these kinds took before, from intent to the last reading."""
-    for kind in dict.fromkeys(one.step.what for one in acting):
-        took = history.took(kind)
+    """How long such changes took before, from intent to the last reading."""
+    for deed in dict.fromkeys(one.step.deed for one in acting):
+        took = history.took(deed)
         figures = {"median": median(took), "worst": max(took), "count": len(took)} if took else {"count": 0}
-        yield Fact(FactKind.HISTORY, kind, source=JOURNAL, figures=figures)
+        yield Fact(FactKind.HISTORY, deed, source=JOURNAL, figures=figures)
 
 
 def _preconditions(seen: Sequence[Seen]) -> list[Rule]:

@@ -127,10 +127,10 @@ class RunHistory:
         for run in self.runs.values():
             yield from run.entries
 
-    def took(self, change: str) -> list[float]:
-        """How long changes of a kind took, of the runs in memory."""
+    def took(self, deed: str) -> list[float]:
+        """How long changes took that did the same (`PlannedStep.deed`), of the runs in memory."""
         steps = (step for run in self.runs.values() for step in run.all_steps())
-        return [step.took for step in steps if step.step.what == change and step.took is not None]
+        return [step.took for step in steps if step.step.deed == deed and step.took is not None]
 
     def instance(self, recorded: Recorded) -> StepRun:
         """The step instance that an entry is about. Raises LookupError or ValueError."""

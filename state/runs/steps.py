@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+OWN = {"command.run": "command", "http.call": "call", "sql.call": "statement"}
+"""The kinds of the estate's own, and the argument that says which one of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
@@ -51,3 +54,9 @@ class PlannedStep:
     def answers(self) -> Mapping[str, str]:
         """What each answer means: continue, stop, pause, or the id of a later step; empty for the end of the run."""
         return dict(self.options)
+
+    @property
+    def deed(self) -> str:
+        """What it does, as far as it takes the same time again: its kind, and of the estate's own ones which one."""
+        which = self.args.get(OWN.get(self.what, ""))
+        return f"{self.what} {which}" if which else self.what

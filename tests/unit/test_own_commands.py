@@ -10,7 +10,7 @@ import pytest
 
 from console.card_pieces import Part
 from console.card_text import card_sections
-from state.api.card import WarningKind
+from state.api.card import FactKind, WarningKind
 from state.api.requests import PlanRunbook, PlanUndo
 from state.changes.model import Finding
 from state.changes.own import related_names
@@ -117,6 +117,21 @@ async def test_each_step_of_one_command_has_a_row_of_its_own_on_the_card(tmp_pat
         assert [(row.label, row.before, row.text) for row in rows] == [
             (f"commands/set-version {each} v2", "exit code 1", "exit code 0") for each in ("a", "b", "c")
         ]
+
+
+async def test_how_long_another_command_took_is_not_on_the_card(tmp_path: Path) -> None:
+    entry = {"risk": "B1", "quiet": "200ms", "settle": "50ms"}
+    entries = {
+        "quick": {**entry, "argv": ["/usr/bin/touch", "quick"], "read": {"argv": ["/usr/bin/test", "-e", "quick"]}},
+        "slow": {**entry, "argv": ["/usr/bin/touch", "slow"], "read": {"argv": ["/usr/bin/test", "-e", "slow"]}},
+    }
+    async with own(tmp_path, commands=entries) as lab:
+        assert await ended(lab, (await lab.submit(await lab.preview(run_command("quick")))).run) == "done"
+        (tmp_path / "quick").unlink()
+        for name, count in (("slow", 0), ("quick", 1)):
+            card = await lab.preview(run_command(name))
+            facts = card.of(FactKind.HISTORY)
+            assert [(fact.subject, fact.figures["count"]) for fact in facts] == [(f"command.run {name}", count)]
 
 
 def test_what_undoes_each_other_is_one_group_also_over_several() -> None:
