@@ -77,10 +77,18 @@ def labels_of(key: bytes) -> tuple[str, dict[str, str]]:
     found = SERIES.fullmatch(key) or INSIDE.fullmatch(key)
     if found is None:
         raise ValueError("a series cannot be read")
-    pairs = [(_text(label), _text(value)) for label, value in LABEL.findall(found[2] or b"")]
+    pairs = [(_text(label), _text(value)) for label, value in _terms(found[2] or b"")]
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a label occurs twice")
     return _text(found[1]), dict(pairs)
+
+
+def _terms(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Label and value of each term. At its place only: a search would look at white space again and again."""
+    place = 0
+    while found := LABEL.match(text, place):
+        yield found[1], found[2]
+        place = found.end() + 1  # the comma
 
 
 def _text(written: bytes) -> str:

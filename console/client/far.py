@@ -29,7 +29,7 @@ from state.text import clean
 
 HOST = re.compile(
     r"ssh://((?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?)"
-    r"(?:([A-Za-z0-9][A-Za-z0-9.-]*)|\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?)\])(?::([0-9]{1,5}))?/?"
+    r"(?:([A-Za-z0-9][A-Za-z0-9.-]*)|\[([0-9A-Fa-f:.]{0,45}:[0-9A-Fa-f:.]{0,45}(?:%[A-Za-z0-9._-]+)?)\])(?::([0-9]{1,5}))?/?"
 )
 LAST_PORT = 65_535
 READY = b"recovery-bridge ready\n"

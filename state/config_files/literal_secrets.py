@@ -22,7 +22,7 @@ _LATER = re.compile(r"\$\{[^{}]*\}")
 """A value that is filled in when it is used is none yet."""
 _LABELLED = re.compile(r"(?:pass(?:word|wd|phrase)|pwd|secret|token|api_?key)s?['\"]?\s*[=:]", re.IGNORECASE)
 _TEXTS = (
-    re.compile(r"\w://[^\s/@]*:[^\s@]*@"),  # a password inside an address
+    re.compile(r"\w://[^\s/@:]{0,200}:[^\s@]{0,200}@"),  # a password inside an address
     re.compile(r"(?:\b|_)(?:password|passwd|pwd|secret|token|api_?key)\s*=\s*[^\s&]", re.IGNORECASE),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     re.compile(r"^(?:Bearer|Basic)\s+\S{8,}", re.IGNORECASE),

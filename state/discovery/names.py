@@ -29,7 +29,7 @@ _STANDBY = re.compile(
     r"(?:^|[^a-z]|pg|postgres|postgresql)(?:ro|replica|replicas|standby|standbys|slave|read|reader|reads|readonly)(?:[^a-z]|$)"
 )
 _AFFIX = re.compile(
-    r"^(?:bk|be|bck|backend|back|srv|app|svc|service)[-_.]+|[-_.]+(?:bk|be|bck|backend|back|pool|servers?)$"
+    r"^(?:bk|be|bck|backend|back|srv|app|svc|service)[-_.]+|(?<![-_.])[-_.]+(?:bk|be|bck|backend|back|pool|servers?)$"
 )
 _TOO_PLAIN = frozenset(
     {"admin", "haproxy", "stats", "socket", "sock", "stat", "info", "api", "runtime", "ctl", "control"}

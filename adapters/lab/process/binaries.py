@@ -19,7 +19,7 @@ from pathlib import Path
 
 from adapters.lab.options import LabOptions
 
-VERSION = re.compile(r"(\d+(?:\.\d+)+)")
+VERSION = re.compile(r"(\d{1,9}(?:\.\d{1,9}){1,9})")
 VERSION_FLAG = {"haproxy": "-v", "named": "-v"}
 SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin")  # daemons live outside the PATH of plain users
 
