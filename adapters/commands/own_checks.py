@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from adapters.commands.command import OwnCommand
@@ -10,18 +11,21 @@ from adapters.context import keep_nothing
 from adapters.databases.postgres import PostgresNode
 from adapters.databases.statements import first_column
 from adapters.monitors.promql import PromApi, QuerySeries
-from adapters.net.answers_read import read_json
+from adapters.net.answers_read import Ambiguous, read_json
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
-from state.estate.conditions import ValueCondition, all_fit, no_number
-from state.estate.own_checks import CommandCheck, HttpCheck, PromqlCheck, SqlCheck, fits_any, told_apart
+from state.estate.conditions import Limits, found, shown
+from state.estate.own_checks import CommandCheck, HttpCheck, PromqlCheck, SqlCheck, by_answer, by_values, told_apart
 from state.health import Health
 from state.text import clean
 from state.world.readings import OwnCheckReading
 
 SHOWN = 3
 """So many series or rows are named."""
+SHOWN_TEXT = 80
 LONGEST = 300
+CASTS = {str: " (cast it: ::numeric)", timedelta: " (cast it: extract(epoch from …))"}
+"""How a query makes a number of what is none."""
 MOST_BYTES = 1 << 20
 MOST_SHOWN = 4096
 """So much of an answer is looked at for what is shown of it."""
@@ -70,15 +74,33 @@ class HttpSource:
             if self._entry.unreachable == "fail" and error.trouble in (Trouble.UNREACHABLE, Trouble.TIMEOUT):
                 return judged(self._name, False, error.message)
             raise
-        try:
-            data: Any = read_json(reply.body) if reply.body else None
-        except ValueError:
-            data = None
-        passed = self._entry.passes.answered(reply.status, data)
-        failed = None if self._entry.fails is None else self._entry.fails.answered(reply.status, data)
-        said = self._hide(reply.text[:MOST_SHOWN])[:80] if not passed else ""
-        answered = f"answered {reply.status}" + (f": {said}" if said else "")
-        return judged(self._name, told_apart(passed, failed), f"{answered}, wanted {self._entry.passes}")
+        data, unread = _json(reply.body)
+        fits = by_answer(self._entry.passes, self._entry.fails, reply.status, data, readable=not unread)
+        told = self._fields(reply.status, data, unread)
+        if not told and not self._entry.passes.about(reply.status):
+            told = self._shown(reply.text)
+        answered = f"answered {reply.status}" + (f": {told}" if told else "")
+        return judged(self._name, fits, f"{answered}, wanted {self._entry.passes}")
+
+    def _fields(self, status: int, data: Any, unread: str) -> str:
+        """What the fields are that count at this status."""
+        both = [each for each in (self._entry.passes, self._entry.fails) if each is not None and each.field]
+        asked = [each for each in both if each.about(status)]
+        if asked and unread:
+            return self._shown(unread)
+        return ", ".join(
+            {each.field: f"{each.field} {self._is(each, found(data, each.field))}" for each in asked}.values()
+        )
+
+    def _is(self, condition: Limits, value: Any) -> str:
+        """`is 0`, and what that is where it cannot be compared."""
+        if value is None:
+            return "has no value"
+        unlike = condition.unlike(value)
+        return f"is {self._shown(shown(value))}" + (f" ({unlike})" if unlike else "")
+
+    def _shown(self, text: str) -> str:
+        return self._hide(text[:MOST_SHOWN])[:SHOWN_TEXT]
 
 
 class SqlSource:
@@ -95,10 +117,15 @@ class SqlSource:
         if not rows:
             raise ReadFailure(Trouble.EMPTY, "the query gives no row")
         wrong = [each for each in rows if not self._entry.passes.fits(each)] or list(rows)
-        said = ", ".join(str(each) for each in wrong[:SHOWN])
+        said = ", ".join(self._told(each) for each in wrong[:SHOWN])
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         fits = by_values(self._entry.passes, self._entry.fails, rows)
         return judged(self._name, fits, f"{said}{more}, wanted {self._entry.passes}")
+
+    def _told(self, value: Any) -> str:
+        unlike = self._entry.passes.unlike(value)
+        cast = CASTS.get(type(value), "") if unlike else ""
+        return (f"{shown(value)} is {unlike}" if unlike and value is not None else shown(value)) + cast
 
 
 class CommandSource:
@@ -112,16 +139,18 @@ class CommandSource:
     async def read(self, *, deadline: float) -> OwnCheckReading:
         """By its exit code. Raises ReadFailure when it did not end by itself."""
         answer = await self._target.read(self._entry.argv, effect="", deadline=deadline)
-        return judged(
-            self._name, told_apart(answer.code in self._entry.passes, answer.code in self._entry.fails), str(answer)
-        )
+        passed, failed = answer.code in self._entry.passes, answer.code in self._entry.fails
+        return judged(self._name, told_apart(passed, failed, has_fail=True), str(answer))
 
 
-def by_values(passes: ValueCondition, fails: ValueCondition | None, values: tuple[Any, ...]) -> bool | None:
-    """Pass when all values pass; a value that is no number is neither. None is unknown."""
-    if any(value is None or no_number(value) for value in values):
-        return False if fails is not None and fits_any(fails, values) else None
-    return told_apart(all_fit(passes, values), None if fails is None else fits_any(fails, values))
+def _json(body: bytes) -> tuple[Any, str]:
+    """The data of an answer, and why there is none."""
+    try:
+        return read_json(body), ""
+    except Ambiguous as error:
+        return None, str(error)
+    except ValueError:
+        return None, f"no JSON: {body[:MOST_SHOWN].decode(errors='replace')}" if body.strip() else "no content"
 
 
 def _labels(row: QuerySeries) -> str:

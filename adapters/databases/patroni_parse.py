@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.net.answers_read import read_json
+from adapters.net.answers_read import Ambiguous, read_json
 from state.errors import ReadFailure, Trouble
 from state.world.readings import PatroniMember, PatroniReading
 
@@ -24,6 +24,8 @@ def parse_object(body: bytes, where: str) -> dict[str, Any]:
     """A JSON object. Raises ReadFailure."""
     try:
         answer = read_json(body)
+    except Ambiguous as error:
+        raise ReadFailure(Trouble.ERROR, f"{where}: {error}") from error
     except ValueError as error:
         raise ReadFailure(Trouble.ERROR, f"{where}: the answer is not JSON") from error
     if not isinstance(answer, dict):

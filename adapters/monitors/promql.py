@@ -18,7 +18,7 @@ from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUE
 from adapters.monitors.histograms import QUANTILE
 from adapters.monitors.processes import BURST, FEW, KEPT, OFTEN, SAME, STARTED
 from adapters.monitors.watchdog import clock_of
-from adapters.net.answers_read import read_json
+from adapters.net.answers_read import Ambiguous, read_json
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
@@ -36,6 +36,8 @@ OWN_LOOK_BACK = 30.0
 BAD, UNAVAILABLE, DENIED = 400, 503, (401, 403)
 SHOWN = 200
 """So many characters of an error are told."""
+SINGLE = {"scalar": "write vector(…)", "string": "no condition fits it"}
+"""Results that are none of series, and what to do."""
 REMARK = "PromQL info"
 """How a warning begins that takes nothing away. Every other says that series were left out of the result (PromQL), or
 that the data of a store is missing (remote read, Thanos), as `isPartial` does (VictoriaMetrics)."""
@@ -101,11 +103,17 @@ class PromApi:
             missing = [each for each in answer.get("warnings") or () if not each.startswith(REMARK)]
             if missing or answer.get("isPartial") is True:
                 raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
+            if (single := answer["data"].get("resultType")) in SINGLE:
+                raise ReadFailure(
+                    Trouble.ERROR, f"{self.name}: the query gives a {single}, no series: {SINGLE[single]}"
+                )
             rows = [_series(row) for row in answer["data"]["result"] or ()]
             if look_back is None or answer["data"].get("resultType") != "matrix":
                 return rows
             since = clock_of(reply.date, time.time()) - look_back
             return [row for row in rows if row.points and row.points[-1][0] >= since]
+        except Ambiguous as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.net.answers_read import read_json
+from adapters.net.answers_read import Ambiguous, read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
@@ -52,8 +52,11 @@ class OwnCall:
             raise ReadFailure(trouble, f"{self.name}: {error.message}") from error
 
     def _answer(self, reply: Reply) -> CallAnswer:
+        data, why = None, ""
         try:
             data = read_json(reply.body) if reply.body else None
+        except Ambiguous as error:
+            why = f"{error}: "
         except ValueError:
             data = None
-        return CallAnswer(reply.status, data, clean(self._hide(reply.text[:MOST]), LONGEST))
+        return CallAnswer(reply.status, data, clean(self._hide(f"{why}{reply.text[:MOST]}"), LONGEST))

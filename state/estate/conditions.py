@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +23,7 @@ class Limits(Entry):
     """What a value must be: every given condition holds. Numbers fulfil the bounds, nothing else does."""
 
     equals: Value | StrictBool | None = None
-    one_of: tuple[Value, ...] = ()
+    one_of: tuple[Value | StrictBool, ...] = ()
     above: Bound | None = None
     at_least: Bound | None = None
     below: Bound | None = None
@@ -34,16 +36,15 @@ class Limits(Entry):
 
     def fits(self, value: Any) -> bool:
         """Whether a value fulfils them. None, NaN and a value of another type fulfil none."""
-        if value is None or no_number(value):
-            return False
+        return self.told(value) is True
+
+    def told(self, value: Any) -> bool | None:
+        """Whether a value fulfils them; None where it cannot be compared."""
+        if self.unlike(value):
+            return None
         if self.equals is not None and not _same(self.equals, value):
             return False
         if self.one_of and not any(_same(each, value) for each in self.one_of):
-            return False
-        bounds = {name: _beside(limit, value) for name in BOUNDS if (limit := getattr(self, name)) is not None}
-        if not bounds:
-            return True
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             return False
         held = {
             "above": lambda limit: value > limit,
@@ -51,18 +52,25 @@ class Limits(Entry):
             "below": lambda limit: value < limit,
             "at_most": lambda limit: value <= limit,
         }
-        return all(held[name](limit) for name, limit in bounds.items())
+        return all(held[name](_beside(limit, value)) for name, limit in self._bounds())
+
+    def unlike(self, value: Any) -> str:
+        """What the value is where it cannot be compared, `a text, not a number`; empty where it can."""
+        groups = [[kind_of(self.equals)] if self.equals is not None else [], [kind_of(each) for each in self.one_of]]
+        groups.append([NUMBER] if self._bounds() else [])
+        kind = kind_of(value)
+        wanted = next((group for group in groups if group and kind not in group), None)
+        return "" if wanted is None else f"{kind}, not {' or '.join(dict.fromkeys(wanted))}"
+
+    def _bounds(self) -> list[tuple[str, Bound]]:
+        return [(name, limit) for name in BOUNDS if (limit := getattr(self, name)) is not None]
 
     def __str__(self) -> str:
-        said = [
-            f"{name.replace('_', ' ')} {_written(limit)}"
-            for name in BOUNDS
-            if (limit := getattr(self, name)) is not None
-        ]
+        said = [f"{name.replace('_', ' ')} {_written(limit)}" for name, limit in self._bounds()]
         if self.equals is not None:
-            said.append(f"equals {self.equals}")
+            said.append(f"equals {shown(self.equals)}")
         if self.one_of:
-            said.append(f"one of {', '.join(map(str, self.one_of))}")
+            said.append(f"one of {', '.join(map(shown, self.one_of))}")
         return ", ".join(said)
 
 
@@ -91,8 +99,11 @@ class AnswerCondition(Limits):
 
     def answered(self, status: int, data: Any) -> bool:
         """Whether an answer fulfils it."""
-        right = status in self.status if self.status else 200 <= status < 300
-        return right and (not self.field or self.fits(found(data, self.field)))
+        return self.about(status) and (not self.field or self.fits(found(data, self.field)))
+
+    def about(self, status: int) -> bool:
+        """Whether the status is one that it wants."""
+        return status in self.status if self.status else 200 <= status < 300
 
     def __str__(self) -> str:
         which = f"status {' or '.join(map(str, self.status))}" if self.status else "status 2xx"
@@ -111,23 +122,50 @@ def found(data: Any, field: str) -> Any:
     return data
 
 
-def all_fit(condition: Limits, values: Iterable[Any]) -> bool:
-    """Whether every value fulfils it; no value fulfils nothing."""
-    known = list(values)
-    return bool(known) and all(condition.fits(value) for value in known)
+NUMBER = "a number"
+KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "true or false"),
+    ((int, float, Decimal), NUMBER),
+    (str, "a text"),
+    (Mapping, "a mapping"),
+    ((bytes, bytearray), "bytes"),
+    (Sequence, "a list"),
+    (datetime.timedelta, "an interval"),
+    ((datetime.date, datetime.time), "a time"),
+)
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a value in words; only values of one kind can be compared."""
+    if value is None:
+        return "no value"
+    if value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    return next((said for kinds, said in KINDS if isinstance(value, kinds)), f"of type {type(value).__name__}")
+
+
+def shown(value: Any) -> str:
+    """A value as it is written in JSON; a text without quotes where that reads as nothing else."""
+    if isinstance(value, str):
+        plain = (
+            value.strip() == value and value not in ("", "true", "false", "null") and kind_of(_read(value)) != NUMBER
+        )
+        return value if plain else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool | int | float | list | dict | None):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _read(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _same(wanted: Any, value: Any) -> bool:
     """Equal, and of one kind: a number never equals a text or a truth value."""
-    kinds = (bool, str)
-    if any(isinstance(wanted, kind) != isinstance(value, kind) for kind in kinds):
-        return False
-    return bool(_beside(wanted, value) == value)
-
-
-def no_number(value: Any) -> bool:
-    """Whether it is NaN."""
-    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
+    return kind_of(wanted) == kind_of(value) and bool(_beside(wanted, value) == value)
 
 
 def _beside(wanted: Any, value: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from state.config_files.findings import Finding, refuse
-from state.estate.conditions import AnswerCondition, ValueCondition
+from state.estate.conditions import AnswerCondition, ValueCondition, found
 from state.estate.entry import Entry, Seconds, SecretRef
 from state.estate.own import LOCAL, Argv, ExitCode, wrong_programs
 from state.estate.own_calls import HeaderName, HeaderValue, needed_by, wrong_urls
@@ -103,14 +103,33 @@ class OwnCheck(Entry):
                 yield ("command", "fail"), self.command.fails, "other exit codes than those of pass"
 
 
-def told_apart(passed: bool, failed: bool | None) -> bool | None:
-    """Pass or fail from two conditions; None is unknown. Without a second one (`failed` None), what does not pass
-    fails; what fits both fails."""
-    if failed is None:
-        return passed
-    return False if failed else True if passed else None
+def told_apart(passed: bool | None, failed: bool | None, *, has_fail: bool) -> bool | None:
+    """Pass or fail from two conditions, each of which may be unknown. Without a second one, what does not pass fails;
+    what fits both fails. None is unknown."""
+    if failed:
+        return False
+    if passed is None or failed is None:
+        return None
+    return True if passed else None if has_fail else False
 
 
-def fits_any(condition: ValueCondition, values: tuple[Any, ...]) -> bool:
-    """Whether one of the values fulfils a condition."""
-    return any(condition.fits(value) for value in values)
+def by_values(passes: ValueCondition, fails: ValueCondition | None, values: Sequence[Any]) -> bool | None:
+    """Pass when all values pass; one that cannot be compared is neither. None is unknown."""
+    told = [passes.told(value) for value in values]
+    failed = fails is not None and any(fails.fits(value) for value in values)
+    return told_apart(None if None in told or not told else all(told), failed, has_fail=fails is not None)
+
+
+def by_answer(
+    passes: AnswerCondition, fails: AnswerCondition | None, status: int, data: Any, *, readable: bool
+) -> bool | None:
+    """The same of an answer over HTTP; a field of what is not readable cannot be compared."""
+
+    def told(condition: AnswerCondition) -> bool | None:
+        if not condition.about(status) or not condition.field:
+            return condition.about(status)
+        return condition.told(found(data, condition.field)) if readable else None
+
+    failed = told(fails) if fails is not None else False
+    absent = fails is not None and readable and found(data, fails.field) is None
+    return told_apart(told(passes), False if failed is None and absent else failed, has_fail=fails is not None)

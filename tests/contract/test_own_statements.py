@@ -151,6 +151,27 @@ async def test_a_large_number_equals_no_other_one(servers: Sequence[PostgresNode
         assert (reading.health, reading.message) == (health, f"9007199254740993, wanted equals {equals}")
 
 
+@pytest.mark.parametrize(
+    ("query", "condition", "health", "said"),
+    [
+        ("select '5'::text", {"at_least": 5}, Health.UNKNOWN, '"5" is a text, not a number (cast it: ::numeric)'),
+        ("select interval '5 s'", {"at_most": 10}, Health.UNKNOWN, "0:00:05 is an interval, not a number (cast it"),
+        ("select 'd'::bytea", {"equals": "d"}, Health.UNKNOWN, "is bytes, not a text"),
+        ("select true", {"equals": 1}, Health.UNKNOWN, "true is true or false, not a number"),
+        ("select 5", {"at_least": 6}, Health.FAIL, "5, wanted at least 6"),
+        ("select '5'::numeric", {"at_least": 5}, Health.PASS, "5"),
+        ("select null::int", {"at_least": 5}, Health.UNKNOWN, "null"),
+    ],
+)
+async def test_a_value_of_another_type_is_unknown_and_named(
+    servers: Sequence[PostgresNode], query: str, condition: dict[str, Any], health: Health, said: str
+) -> None:
+    entry = SqlCheck.model_validate({"database": "orders", "query": query, "pass": condition})
+    reading = await SqlSource("c", entry, servers).read(deadline=60)
+    assert reading.health is health
+    assert said in reading.message
+
+
 @pytest.fixture
 async def lab(servers: Sequence[PostgresNode], pause: OwnStatement, tmp_path: Path) -> AsyncIterator[Small]:
     entry = {

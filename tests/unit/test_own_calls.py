@@ -222,3 +222,12 @@ def test_conditions_hold_for_fitting_values_only() -> None:
     assert not deep.answered(200, {"a": []})
     assert not deep.answered(200, None)
     assert AnswerCondition(status=(404,)).answered(404, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("5", "a text, not a number"), ([1], "a list, not a number"), ({}, "a mapping, not a number"), (5, "")],
+)
+def test_what_cannot_be_compared_is_named(value: Any, said: str) -> None:
+    assert ValueCondition(at_least=0).unlike(value) == said
+    assert str(ValueCondition(equals="5", one_of=(True, "a b", ""))) == 'equals "5", one of true, a b, ""'

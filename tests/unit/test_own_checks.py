@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from adapters.commands.own_checks import by_values
 from adapters.files.located_yaml import parse_yaml
 from adapters.monitors.prometheus import PrometheusOptions
 from state.api.requests import PlanRunbook
 from state.config_files.located import Located
 from state.errors import ConfigError
 from state.estate.conditions import ValueCondition
-from state.estate.own_checks import OwnCheck, SqlCheck
+from state.estate.own_checks import OwnCheck, SqlCheck, by_values
 from state.estate.parse import parse_estate
 from state.health import Health
 from tests.support.own_estate import own, script
@@ -94,7 +94,12 @@ async def until(holds: Callable[[], bool], told: Callable[[], str] = str) -> Non
         (BELOW, None, (0, NAN), None),
         (BELOW, ABOVE, (9, NAN), False),
         (BELOW, None, (0, None), None),
-        (BELOW, None, ("0",), False),
+        (BELOW, None, ("0",), None),
+        (BELOW, None, (timedelta(0),), None),
+        (BELOW, None, (True,), None),
+        (ValueCondition(equals="d"), None, (b"d",), None),
+        (ValueCondition(one_of=(1, "a")), None, ("b",), False),
+        (ValueCondition(equals=5), None, ("5",), None),
         (ValueCondition(equals="ok"), None, ("ok", "ok"), True),
         (ValueCondition(above=0), ValueCondition(above=0), (1,), False),
         (ValueCondition(equals=9007199254740992), None, (Decimal(9007199254740993),), False),
@@ -105,6 +110,7 @@ async def until(holds: Callable[[], bool], told: Callable[[], str] = str) -> Non
         (ValueCondition(at_least=0.1, at_most=0.1), None, (Decimal("0.1"), Decimal("0.10")), True),
         (ValueCondition(one_of=("1", 2)), None, (Decimal(1),), False),
         (BELOW, None, (Decimal("NaN"),), None),
+        (BELOW, None, (10**400,), False),
         (BELOW, ABOVE, (Decimal("Infinity"),), False),
     ],
 )
@@ -176,11 +182,81 @@ async def test_http_is_judged_by_status_and_field(tmp_path: Path, answering: tup
         app.body = '{"queue": {"free": 12}}'
         await reads(lab, "room", Health.PASS)
         app.body = '{"queue": {"free": 9}}'
-        await reads(lab, "room", Health.FAIL, 'answered 200: {"queue": {"free": 9}}, wanted status 2xx, queue.free')
+        await reads(
+            lab, "room", Health.FAIL, "answered 200: queue.free is 9, wanted status 2xx, queue.free at least 10"
+        )
         app.body, app.status = '{"queue": {"free": 12}}', 503
         await reads(lab, "room", Health.FAIL, "answered 503")
         await reads(lab, "gone", Health.FAIL)
         await reads(lab, "mute", Health.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("body", "condition", "health", "said"),
+    [
+        (
+            '{"state": "failed", "state": "ok"}',
+            {"field": "state", "equals": "ok"},
+            Health.UNKNOWN,
+            "the key state twice",
+        ),
+        ('{"lag": NaN}', {"field": "lag", "at_most": 1}, Health.UNKNOWN, "NaN, which is no number"),
+        ("[" * 100_000, {"field": "a", "at_most": 1}, Health.UNKNOWN, "nested too deeply"),
+        ("<html>Log in", {"field": "a", "equals": "ok"}, Health.UNKNOWN, "no JSON: <html>Log in"),
+        ("", {"field": "a", "equals": "ok"}, Health.UNKNOWN, "no content"),
+        ('{"lag": "5"}', {"field": "lag", "at_most": 9}, Health.UNKNOWN, 'lag is "5" (a text, not a number)'),
+        ('{"lag": null}', {"field": "lag", "at_most": 9}, Health.UNKNOWN, "lag has no value"),
+        (
+            json.dumps({"long": "x" * 500, "z": 0}),
+            {"field": "z", "equals": 1},
+            Health.FAIL,
+            "answered 200: z is 0, wanted status 2xx, z equals 1",
+        ),
+        (
+            '{"ok": true}',
+            {"field": "ok", "equals": False},
+            Health.FAIL,
+            "ok is true, wanted status 2xx, ok equals false",
+        ),
+        ('{"a": "x"}', {"field": "a", "equals": ""}, Health.FAIL, 'a is x, wanted status 2xx, a equals ""'),
+    ],
+)
+async def test_an_answer_that_cannot_be_compared_is_unknown_and_says_why(
+    tmp_path: Path,
+    answering: tuple[Answering, str],
+    body: str,
+    condition: dict[str, Any],
+    health: Health,
+    said: str,
+) -> None:
+    app, url = answering
+    app.body = body
+    async with own(tmp_path, checks={"c": quick(http={"url": f"{url}/", "pass": condition})}) as lab:
+        await reads(lab, "c", health, said)
+
+
+async def test_what_says_twice_whether_it_fails_does_not_pass(tmp_path: Path, answering: tuple[Answering, str]) -> None:
+    app, url = answering
+    check = quick(http={"url": f"{url}/", "fail": {"field": "down", "equals": True}})
+    async with own(tmp_path, checks={"c": check}) as lab:
+        app.body = '{"down": true, "down": false}'
+        await reads(lab, "c", Health.UNKNOWN, "the key down twice")
+        app.body = '{"down": "yes"}'
+        await reads(lab, "c", Health.UNKNOWN, "down is yes (a text, not true or false)")
+        app.body = "{}"
+        await reads(lab, "c", Health.PASS)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("scalar", r"a scalar, no series: write vector("), ("string", "a string")])
+async def test_a_query_without_series_says_what_it_gives(
+    tmp_path: Path, answering: tuple[Answering, str], kind: str, said: str
+) -> None:
+    prometheus, url = answering
+    prometheus.body = json.dumps({"status": "success", "data": {"resultType": kind, "result": [1.0, "1"]}})
+    monitor = PrometheusOptions(kind="prometheus", url=url)
+    check = quick(promql={"monitor": "prom", "query": "time()", "pass": {"above": 0}})
+    async with own(tmp_path, checks={"c": check}, monitors={"prom": monitor}) as lab:
+        await reads(lab, "c", Health.UNKNOWN, said)
 
 
 async def test_a_command_is_judged_by_its_exit_code(tmp_path: Path) -> None:
