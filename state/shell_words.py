@@ -19,11 +19,13 @@ READ_DIFFERENTLY = re.compile(r"['\\!\u2018-\u201b\x00-\x1f\x7f]")
 """Signs that shells read differently even within single quotes."""
 
 
-def for_any_shell(words: Sequence[str]) -> str:
-    """Text by which every shell starts these very words: as they are, or written out for the POSIX shell /bin/sh."""
-    if all(map(PLAIN.fullmatch, words)):
+def for_any_shell(words: Sequence[str], sign: str = "") -> str:
+    """Text by which every shell starts these very words: as they are, or written out for the POSIX shell /bin/sh. A
+    `sign` is the first line of its output then: an account that never comes so far gives none."""
+    if not sign and all(map(PLAIN.fullmatch, words)):
         return " ".join(words)
-    line = f"exec {shlex.join(words)}".encode(errors="surrogateescape")
+    first = f"printf '%s\\n' {shlex.quote(sign)} && " if sign else ""
+    line = f"{first}exec {shlex.join(words)}".encode(errors="surrogateescape")
     octal = "".join(chr(byte) if byte in KEPT else f"\\0{byte:03o}" for byte in line)
     return f"/bin/sh -c '{SCRIPT}' '{octal}'"
 

@@ -9,8 +9,10 @@ import platform
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from adapters.commands.begun import Begun
 from adapters.commands.concealed import Concealed
 from adapters.commands.output import KeptOutput
 from adapters.commands.process import Ended, marked, run_process, title_of
@@ -27,13 +29,11 @@ SSH_ENDED = 255
 """The exit code of ssh itself, when the connection failed; a command's own is no different."""
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "HOME", "USER", "LOGNAME", "TZ")
 KILL_AFTER = 2
+NOT_BEGUN = "the account there did not start it (locked, expired, or with a forced command)"
 
 
 class LocalPlace:
     """This machine, as the engine's account, in the folder of the estate."""
-
-    runs_anything = False
-    """It runs what is asked for, or says that it cannot; nothing stands between."""
 
     def __init__(self, folder: Path, allowed: Sequence[str], secrets: Mapping[str, Secret]) -> None:
         self._folder, self._allowed, self._secrets = folder, allowed, secrets
@@ -68,11 +68,6 @@ class HostPlace:
     def __init__(self, folder: Path, connection: SshConnection) -> None:
         self._folder, self._connection = folder, connection
 
-    @property
-    def runs_anything(self) -> bool:
-        """A login shell stands between; it runs whatever is asked for, unless a forced command does."""
-        return self._connection.host.environment != "send"
-
     async def facts(self, *, deadline: float) -> dict[str, str]:
         """Which host it is, and whether that is proven."""
         host = self._connection.host
@@ -94,15 +89,19 @@ class HostPlace:
         await self._connection.connect(deadline=deadline)
         deadline = max(1.0, deadline - (time.monotonic() - began))
         passed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        remote = list(argv)
         if self._connection.host.environment == "send":
             passed |= {EFFECT: effect} if effect else {}
-        else:
-            limit = ["timeout", "-k", str(KILL_AFTER), f"{max(1.0, deadline):.0f}"]
-            remote = ["env", *([f"{EFFECT}={effect}"] if effect else []), *limit, *argv]
-        return await run_process(
-            self._connection.argv(remote), passed, self._folder, said, deadline=deadline, errors=errors
-        )
+            local = self._connection.argv(argv)
+            return await run_process(local, passed, self._folder, said, deadline=deadline, errors=errors)
+        limit = ["timeout", "-k", str(KILL_AFTER), f"{max(1.0, deadline):.0f}"]
+        remote = ["env", *([f"{EFFECT}={effect}"] if effect else []), *limit, *argv]
+        begun = Begun(said)
+        try:
+            local = self._connection.argv(remote, begun.sign)
+            ended = await run_process(local, passed, self._folder, begun, deadline=deadline, errors=errors)
+        finally:
+            begun.close()
+        return replace(ended, begun=begun.begun)
 
 
 class OwnCommand:
@@ -150,13 +149,15 @@ class OwnCommand:
         if self._remote and ended.code == SSH_ENDED:
             raise EffectUnknown(f"ssh ended with {SSH_ENDED}: the connection was lost, or the command says so", "ssh")
         said = str(Exited(ended.code, _last(output)))
+        if not ended.begun:
+            raise EffectUnknown(f"{NOT_BEGUN}: {said}", "not-begun")
         if ended.code not in self._expect:
             raise EffectUnknown(said, f"exit-{ended.code}", over=True)
         return Receipt(f"exit-{ended.code}", said)
 
     async def read(self, argv: Sequence[str], *, effect: str, deadline: float) -> Exited:
         """Run a command that only reads. Raises ReadFailure when it did not end by itself."""
-        output, errors, began = self.output(), self.output(), time.monotonic()
+        output, errors = self.output(), self.output()
         try:
             ended = await self._place.started(argv, effect, output, errors, deadline=deadline)
         except (OSError, ValueError) as error:
@@ -167,18 +168,10 @@ class OwnCommand:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} ended by {_signal(-ended.code)}")
         if self._remote and ended.code == SSH_ENDED:
             raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: ssh ended with {SSH_ENDED}: {errors.line()}")
-        if ended.code != 0 and self._place.runs_anything:
-            await self._require_true(deadline - (time.monotonic() - began))
+        if not ended.begun:
+            told = Exited(ended.code, output.line(), errors.line())
+            raise ReadFailure(Trouble.DENIED, f"{self.name}: {NOT_BEGUN}: {told}")
         return Exited(ended.code, output.line(), errors.line(), output.whole)
-
-    async def _require_true(self, left: float) -> None:
-        """A locked account or a forced command ends everything with a code of its own, most often 1: unless `true`
-        ends with 0 there, the command that reads was never run. Raises ReadFailure."""
-        output = self.output()
-        ended = await self._place.started(["true"], "", output, deadline=max(1.0, left))
-        if ended.code != 0:
-            why = "no answer" if ended.code is None else str(Exited(ended.code, output.line()))
-            raise ReadFailure(Trouble.DENIED, f"{self.name}: the account there runs nothing: true gave {why}")
 
 
 def _last(output: KeptOutput) -> str:

@@ -14,8 +14,8 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from adapters.commands.output import KeptOutput
 from adapters.net.child_process import ends_with_this_process
 from state.host.processes import HeldProcess
 from state.text import clean
@@ -31,24 +31,34 @@ GONE = 1.0
 CHUNK = 1 << 16
 
 
+class TakesOutput(Protocol):
+    """Takes what a process says, and `notes` about it."""
+
+    notes: list[str]
+
+    def add(self, data: bytes) -> None:
+        """Take what came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """`code` is the exit code, negative for a signal, None when it was killed at its limit. `killed`: what it had
-    started and was killed with it. `gone`: none of it lives any more."""
+    started and was killed with it. `gone`: none of it lives any more. `begun`: it is known to have been started."""
 
     code: int | None
     killed: int = 0
     gone: bool = True
+    begun: bool = True
 
 
 async def run_process(
     argv: Sequence[str],
     environment: Mapping[str, str],
     folder: Path,
-    output: KeptOutput,
+    output: TakesOutput,
     *,
     deadline: float,
-    errors: KeptOutput | None = None,
+    errors: TakesOutput | None = None,
 ) -> Ended:
     """Run a program to its end; `errors` takes its stderr, `output` both where there is none.
 
@@ -103,7 +113,7 @@ async def run_process(
 
 
 async def _cut_off(
-    process: asyncio.subprocess.Process, mark: str, output: KeptOutput, notice: float, gone: float
+    process: asyncio.subprocess.Process, mark: str, output: TakesOutput, notice: float, gone: float
 ) -> Ended:
     """Ask it to end, then kill all that is left."""
     with contextlib.suppress(ProcessLookupError):
@@ -165,7 +175,7 @@ def _alive(pid: str) -> bool:
     return Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
 
 
-async def _pump(descriptor: int, output: KeptOutput) -> None:
+async def _pump(descriptor: int, output: TakesOutput) -> None:
     """Read the output to its end, so that a full pipe never holds the process."""
     reader = asyncio.StreamReader(limit=CHUNK)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(

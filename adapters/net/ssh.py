@@ -59,16 +59,17 @@ class SshConnection:
         self._lock = asyncio.Lock()
         self._forwards: dict[str, str] = {}
 
-    def argv(self, remote: Sequence[str]) -> list[str]:
-        """The local command that runs a command on the host over the kept connection.
+    def argv(self, remote: Sequence[str], sign: str = "") -> list[str]:
+        """The local command that runs a command on the host over the kept connection. A `sign` is the first line of its
+        output, unless the host takes forced commands.
 
         Each argument reaches the remote argv as it is, whatever the shell of the account. Raises ValueError for NUL,
         which no argument can have, and with `environment: send` for signs that shells read differently.
         """
         if any("\0" in each for each in remote):
             raise ValueError("an argument contains NUL")
-        text = for_a_forced_command if self.host.environment == "send" else for_any_shell
-        return [*self._through(), "--", self.host.address, text(remote)]
+        text = for_a_forced_command(remote) if self.host.environment == "send" else for_any_shell(remote, sign)
+        return [*self._through(), "--", self.host.address, text]
 
     async def connect(self, *, deadline: float) -> None:
         """Have a connection. Raises ReadFailure with what ssh said; nothing was run on the host then."""

@@ -33,7 +33,7 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
-    for rule in (_names, _size, _cycles, _accounts, _answers, _hosts, _limits):
+    for rule in (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _limits):
         yield from rule(located)
 
 
@@ -125,6 +125,28 @@ def _hosts(located: Located) -> Iterator[tuple[Path, Problem]]:
         if found is not None and found[1] not in hosts:
             there = one_of(hosts) if hosts else "none is defined below hosts"
             yield path, located.problem(path, repr(found[1][:60]), f"a host: {there}", nearest(found[1], hosts))
+
+
+def _codes(located: Located) -> Iterator[tuple[Path, Problem]]:
+    """Where only forced commands run, nothing tells a reading's own code 1 from that of a refused account."""
+    sends = {str(p[1]) for p, value in select(located.data, ("hosts", "*", "environment")) if value == "send"}
+    message = "codes other than 1: where only forced commands run, a locked or refused account ends with 1 as well"
+    for base, entry in select(located.data, ("commands", "*")):
+        if isinstance(entry, dict) and entry.get("on") in sends and isinstance(entry.get("read"), dict):
+            yield from _without_one(located, (*base, "read"), {"done": [0], "not_done": [1]}, message)
+    for base, entry in select(located.data, ("checks", "*", "command")):
+        if isinstance(entry, dict) and entry.get("on") in sends:
+            yield from _without_one(located, base, {"pass": [0], "fail": [1]}, message)
+
+
+def _without_one(
+    located: Located, base: Path, keys: dict[str, list[int]], message: str
+) -> Iterator[tuple[Path, Problem]]:
+    for key, default in keys.items():
+        codes = at(located.data, base).get(key, default)
+        if isinstance(codes, list) and 1 in codes:
+            path = (*base, key)
+            yield path, located.problem(path, f"{key}: {codes}"[:60], message)
 
 
 def _limits(located: Located) -> Iterator[tuple[Path, Problem]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from state.api.requests import PlanRunbook, PlanUndo
 from state.changes.model import Finding
 from state.changes.own import related_names
 from state.changes.own_command import CommandArgs, build
-from state.errors import RecoveryError, Refused, UnsuitableArgument
+from state.config_files.located import Located
+from state.errors import ConfigError, RecoveryError, Refused, UnsuitableArgument
 from state.estate.model import Estate
+from state.estate.parse import parse_estate
 from state.journal.events import Body
 from state.journal.format import unseal_any
 from state.ports.outside import Outside
@@ -25,6 +28,7 @@ from tests.support.own_estate import own, run_command, script
 from tests.support.run_books import book, until
 from tests.support.small_estate import ESTATE, Small
 
+BARE = {"estate": "own", "environment": "lab", "sites": {}, "people": {}}
 SET = "open('state', 'w').write(sys.argv[1]); print('set to', sys.argv[1])"
 IS = "sys.exit(0 if os.path.exists('state') and open('state').read() == sys.argv[1] else 1)"
 
@@ -331,3 +335,24 @@ async def test_another_definition_is_another_target(tmp_path: Path) -> None:
 def test_what_is_unknown_is_named() -> None:
     with pytest.raises(RecoveryError, match="command"):
         build(CommandArgs(command="c2", args={}), Estate.model_validate(ESTATE), Outside((), {}, {}))
+
+
+@pytest.mark.parametrize(
+    ("sections", "place"),
+    [
+        ({"commands": {"c": {"argv": ["true"], "on": "app", "read": {"argv": ["true"]}}}}, "not_done: [1]"),
+        (
+            {"commands": {"c": {"argv": ["true"], "on": "app", "read": {"argv": ["a"], "done": [1], "not_done": []}}}},
+            "done: [1]",
+        ),
+        ({"checks": {"c": {"command": {"argv": ["true"], "on": "app"}}}}, "fail: [1]"),
+    ],
+)
+def test_where_only_forced_commands_run_exit_code_1_says_nothing(sections: dict[str, Any], place: str) -> None:
+    def parsed(environment: str) -> None:
+        hosts = {"app": {"address": "app.example", "environment": environment}}
+        parse_estate(Located({**BARE, "hosts": hosts, **sections}, "own.yaml"), {})
+
+    with pytest.raises(ConfigError, match=re.escape(f"{place}, expected codes other than 1")):
+        parsed("send")
+    parsed("env")

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.balancers.haproxy import HaproxyOptions
 from adapters.files.located_yaml import parse_yaml
-from adapters.monitors.alertmanager import OPTIONS as AlertmanagerOptions
+from adapters.monitors import alertmanager
 from adapters.monitors.http import HttpOptions
 from adapters.registry import kinds
 from console.card_text import card_sections, plain_card
@@ -92,7 +92,7 @@ def test_what_judges_a_service_counts_whatever_it_depends_on() -> None:
         targets={"one": {"site": "east", "service": "checkout", "url": "http://10.9.9.9/health"}},
         waive={"tls": REASON},
     )
-    alerts = AlertmanagerOptions(kind="alertmanager", url="http://10.9.9.8:9093", waive={"tls": REASON})
+    alerts = alertmanager.OPTIONS(kind="alertmanager", url="http://10.9.9.8:9093", waive={"tls": REASON})
     below = waiving("databases", "orders").databases
     monitors = {**ESTATE.monitors, "outside": probing, "alerts": alerts}
     estate = ESTATE.model_copy(update={"monitors": monitors, "databases": below})
