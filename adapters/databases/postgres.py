@@ -22,6 +22,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.databases.postgres_lease import Lease
 from adapters.net.answers_read import read_json
+from adapters.net.tls_reasons import tls_refusal
 from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
@@ -135,8 +136,9 @@ class PostgresNode:
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
             raise ReadFailure(Trouble.DENIED, f"PostgreSQL {self.node}: {error}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            message = f"PostgreSQL {self.node}: {str(error) or type(error).__name__}"
-            reached = not isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
+            refused = tls_refusal(error)
+            message = f"PostgreSQL {self.node}: {refused or str(error) or type(error).__name__}"
+            reached = refused or not isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
             raise ReadFailure(Trouble.ERROR if reached else Trouble.UNREACHABLE, message) from error
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import asyncpg
 
 from adapters.databases.postgres import Access, PostgresNode
+from adapters.net.tls_reasons import tls_refusal
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.arguments import Value
 from state.ports.target import Receipt
@@ -172,4 +173,6 @@ def _lock(effect: str) -> int:
 
 
 def _said(error: BaseException) -> str:
+    if refused := tls_refusal(error):
+        return refused
     return clean(str(error).splitlines()[0] if str(error) else type(error).__name__, 300)

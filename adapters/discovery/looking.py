@@ -10,6 +10,7 @@ from typing import Any
 from adapters.net.answers_read import read_json
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
+from state.diagnosis.tls import tls_way_out
 from state.discovery.found import Unreached
 from state.errors import ReadFailure, Trouble
 
@@ -59,10 +60,8 @@ def unreached(address: str, error: ReadFailure) -> Unreached:
 
 def _way_out(error: ReadFailure) -> str:
     message = error.message
-    if "TLS refused" in message and "wrong version number" in message.lower().replace("_", " "):
-        return "it speaks no TLS: http:// in place of https://"
-    if "TLS refused" in message:
-        return "--ca FILE with the certificate of its authority, and the name that its certificate has"
+    if way_out := tls_way_out(message, "--ca FILE"):
+        return way_out
     if "Permission denied" in message:
         return "a right to the socket: its group, or `mode 660 group NAME` on the line stats socket"
     if "No such file" in message:

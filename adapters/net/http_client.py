@@ -6,7 +6,6 @@ HTTP itself (RFC 9112) is aiohttp's: framing, kept connections, TLS. This module
 from __future__ import annotations
 
 import os
-import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from adapters.net.origin import Origin, printable
+from adapters.net.tls_reasons import tls_refusal
 from state.errors import Trouble
 
 GZIP = 16 + zlib.MAX_WBITS
@@ -131,13 +131,15 @@ def _oversize(cap: int) -> UnusableAnswer:
 
 def trouble(error: aiohttp.ClientError | OSError) -> Trouble:
     """Whether a request did not reach its server, or was answered in a way that is of no use."""
-    refused = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
+    refused = isinstance(error, aiohttp.ClientSSLError) or bool(tls_refusal(error))
     lost = isinstance(error, aiohttp.ClientConnectionError | ConnectionError)
     return Trouble.UNREACHABLE if lost and not refused else Trouble.ERROR
 
 
 def reason(error: aiohttp.ClientError | OSError) -> str:
     """Why a request failed, in short. Not aiohttp's own message, which may quote the request and the answer."""
+    if refused := tls_refusal(error):
+        return refused
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed before an answer"
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -145,8 +147,6 @@ def reason(error: aiohttp.ClientError | OSError) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the answer is not valid HTTP: {error.message.partition(':')[0]}"
     cause = error.__cause__ if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS refused: {getattr(cause, 'verify_message', '') or cause.reason or type(cause).__name__}"
     if isinstance(cause, OSError):
         known = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror
         return known or str(cause) or "the connection was closed"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from state.diagnosis.tls import tls_way_out
 from state.errors import ExitCode, ReadFailure, Trouble
 from state.health import Health
 from state.text import cut_middle
@@ -68,6 +69,8 @@ class Subject:
 
     def failure(self, failure: ReadFailure, *, at: Asked = Asked.REACHED) -> Diagnosis:
         """Why there was no usable answer. No answer in time says nothing: unknown, not failed."""
+        if way_out := tls_way_out(failure.message):
+            return self.fails(at, failure.message, way_out)
         match failure.trouble:
             case Trouble.DENIED:
                 way_out = "give the account what it is refused, or name another one in the estate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,13 @@ from pydantic import ValidationError
 from adapters.context import AdapterContext, split_address
 from adapters.databases.patroni import PatroniOptions, build
 from adapters.databases.postgres import Access, PostgresNode
+from adapters.databases.postgres_examine import look_at_server
 from adapters.net.origin import ClientCertificate, tls_context
 from adapters.secrets import Secret
+from state.diagnosis.model import Asked, Diagnosis, Subject
 from state.errors import ConfigError, ReadFailure, Trouble
 from state.estate.model import Polling
+from state.health import Health
 from tests.contract.components import PASSWORD, Pair, kill_pair, make_primary, postgres_with_tls
 from tests.support.certificates import Authority, Certified
 
@@ -78,6 +82,45 @@ async def test_no_certificate_or_that_of_another_name_is_denied(secured: tuple[P
         await certified(secured, files).read(deadline=60)
     assert failure.value.trouble is Trouble.DENIED
     await asyncio.sleep(0.1)  # the refused connection says good-bye over TLS, as it does in an engine that goes on
+
+
+async def test_refused_tls_names_the_way_out(secured: tuple[Pair, Authority], folder: Path, pair: Pair) -> None:
+    server, authority = secured
+    other = Authority(Path(tempfile.mkdtemp(dir=folder)))
+
+    async def answer(tls: ssl.SSLContext, *, host: str = "127.0.0.1", port: int = server.primary) -> Diagnosis:
+        node = PostgresNode("a", host, port, Access("recovery", "postgres", Secret(PASSWORD), tls))
+        async with asyncio.timeout(120):
+            while True:  # until a change of its certificate is in force
+                found, seen = await look_at_server(Subject("databases/x/a"), node, host, deadline=60)
+                if seen is None:
+                    break
+                await asyncio.sleep(0.1)
+        assert [(each.asked, each.health) for each in found] == [(Asked.REACHED, Health.FAIL)]
+        return found[0]
+
+    def shows(days: float) -> None:
+        issued = authority.issue("server", days=days)
+        for name, file in (("cert_file", issued.cert), ("key_file", issued.key)):
+            server.psql(server.primary, f"alter system set ssl_{name} = '{file}'")
+        server.psql(server.primary, "select pg_reload_conf()")
+
+    private = await answer(tls_context(other.ca))
+    assert "TLS refused: certificate signature failure" in private.reason
+    assert private.next.startswith("`ca` of the entry")
+    named = await answer(tls_context(authority.ca), host="localhost")
+    assert "mismatch" in named.reason
+    assert named.next.startswith("give its address by a name that its certificate has")
+    none = await answer(tls_context(authority.ca), port=pair.primary)
+    assert "TLS refused: the server has none" in none.reason
+    assert none.next.startswith("let it have TLS")
+    shows(-1)
+    try:
+        ended = await answer(tls_context(authority.ca))
+    finally:
+        shows(100)
+    assert "TLS refused: certificate has expired" in ended.reason
+    assert ended.next == "renew its certificate there: it has ended"
 
 
 NODE = {"site": "east", "postgres": "10.1.0.11:5432", "api": "https://10.1.0.11:8008"}

@@ -6,18 +6,23 @@ import asyncio
 import ssl
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from adapters.net.examined import look_at_http
 from adapters.net.http_act import HttpActor
 from adapters.net.http_read import HttpReader
 from adapters.net.origin import Credential, Origin
 from adapters.secrets import Secret
+from state.diagnosis.model import Asked, Subject
 from state.errors import EffectRefused, ReadFailure, Trouble
+from state.health import Health
 
 
 @dataclass(frozen=True)
@@ -103,3 +108,40 @@ async def test_any_other_certificate_is_refused_before_a_credential_is_sent(
     assert failure.value.trouble is Trouble.ERROR
     assert refusal.value.code == "unreachable"
     assert heard == []
+
+
+@contextmanager
+def wanting(made: Certificate) -> Iterator[str]:
+    """An HTTPS server that wants a certificate of its clients, as Patroni's is made."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.cert))
+    context.load_cert_chain(made.cert, made.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Nothing: each refused client is one."""
+
+    with Quiet(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_a_server_that_wants_a_client_certificate_is_named_as_such(ours: Certificate) -> None:
+    """With TLS 1.3 the refusal comes after the handshake, as an error of the system to the client."""
+    with wanting(ours) as url:
+        async with asyncio.timeout(120):
+            while True:  # it may have closed the connection before its alert is read
+                reader = HttpReader(url, ca=ours.cert)
+                found, _ = await look_at_http(Subject("databases/x/a"), reader, "/patroni", deadline=60)
+                await reader.close()
+                (answer,) = [each for each in found if each.asked is Asked.REACHED]
+                assert "not permitted" not in answer.reason
+                if "TLS" in answer.reason:
+                    break
+    assert answer.health is Health.FAIL
+    assert "TLS refused: the server says certificate required" in answer.reason
+    assert answer.next == "it asks for a client certificate: cert and key of the entry"
