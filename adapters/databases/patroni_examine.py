@@ -35,9 +35,9 @@ async def examine(name: str, options: PatroniOptions, context: AdapterContext, *
     finally:
         for node in cluster.nodes:
             await cluster.close_member(node)
-    found = [diagnosis for diagnoses, _ in answers for diagnosis in diagnoses]
-    roles = {node: role for node, (_, role) in zip(cluster.nodes, answers, strict=True) if role}
-    return [*found, *_as_a_whole(subject, roles, len(cluster.nodes))]
+    found = [diagnosis for diagnoses, _, _ in answers for diagnosis in diagnoses]
+    told = {node: (role, proven) for node, (_, role, proven) in zip(cluster.nodes, answers, strict=True) if role}
+    return [*found, *_as_a_whole(subject, told, len(cluster.nodes))]
 
 
 async def _node(
@@ -47,8 +47,9 @@ async def _node(
     entry: PatroniNodeEntry,
     options: PatroniOptions,
     deadline: float,
-) -> tuple[list[Diagnosis], str]:
-    """The answers about one node, and its role by its manager; empty when that is not known."""
+) -> tuple[list[Diagnosis], str, bool]:
+    """The answers about one node, its role by its manager (empty when that is not known), and whether its server
+    answered too."""
     host, port = split_address(entry.postgres)
     end = time.monotonic() + deadline
     found: list[Diagnosis | None] = []
@@ -75,7 +76,7 @@ async def _node(
             found += _members(subject, cluster_page, options)
         except ReadFailure as failure:
             found.append(subject.failure(failure, at=Asked.IDENTIFIED))
-    return [each for each in found if each is not None], role
+    return [each for each in found if each is not None], role, server is not None
 
 
 async def _identity(
@@ -186,15 +187,20 @@ def _members(subject: Subject, cluster: dict[str, Any] | None, options: PatroniO
     return (subject.warns(Asked.NAME, reason, "add it below nodes: a leader there would not be seen"),)
 
 
-def _as_a_whole(subject: Subject, roles: dict[str, str], nodes: int) -> list[Diagnosis]:
-    """Exactly one node leads."""
-    leaders = [node for node, role in roles.items() if role in LEADS]
+def _as_a_whole(subject: Subject, told: dict[str, tuple[str, bool]], nodes: int) -> list[Diagnosis]:
+    """Exactly one node leads, by its manager and its server."""
+    leaders = [node for node, (role, _) in told.items() if role in LEADS]
+    unread = [node for node, (_, proven) in told.items() if not proven]
     if len(leaders) == 1:
-        return [subject.passes(Asked.ROLE, f"{leaders[0]} leads, {len(roles) - 1} of {nodes - 1} others follow")]
+        said = f"{leaders[0]} leads, {len(told) - 1} of {nodes - 1} others follow"
+        if not unread:
+            return [subject.passes(Asked.ROLE, said)]
+        reason = f"{said}, by Patroni's word alone: PostgreSQL of {', '.join(unread)} was not reached"
+        return [subject.unknown(Asked.ROLE, reason, "let this host reach it at `postgres`, then ask again")]
     if len(leaders) > 1:
         way_out = "look at the cluster now: patronictl list"
         return [subject.fails(Asked.ROLE, f"{' and '.join(leaders)} say that they lead", way_out)]
-    reason = f"no node that answers leads ({len(roles)} of {nodes} told their role)"
+    reason = f"no node that answers leads ({len(told)} of {nodes} told their role)"
     return [subject.unknown(Asked.ROLE, reason, "look at the cluster: patronictl list")]
 
 

@@ -96,9 +96,9 @@ def propose_balancers(
             proposal.say(f"balancers.{name}", text, f"recovery init {each.socket}, with a right to that socket")
         else:
             proposal.put(path, entry, Basis.MEASURED, f"HAProxy {each.version} on {each.node or 'a host of no name'}")
-        if each.level == "user":
-            text = "its socket is at level user: servers can be read, drained by nobody"
-            proposal.say(f"balancers.{name}", text, "a socket with level admin")
+        if each.level in ("user", "operator"):  # HAProxy's own default is operator
+            text = f"its socket is at level {each.level}: servers can be read, and drained by nobody"
+            proposal.say(f"balancers.{name}", text, "level admin at the end of the line stats socket")
     return usable
 
 
@@ -150,10 +150,22 @@ def _floor(serving: Serving) -> tuple[int, Basis, str]:
     floor = 1 if least < 3 else (least + 1) // 2
     if not serving.measured:
         return floor, Basis.GUESSED, f"{least} in rotation by the file; what serves now is not known"
+    return floor, Basis.PROPOSED, _serves_now(serving, least, len(counts))
+
+
+def _serves_now(serving: Serving, least: int, balancers: int) -> str:
+    """What serves, as far as it is known: without a health check nobody knows."""
+    everyone = [server for backend in serving.on.values() for server in backend.servers]
+    spare = list(dict.fromkeys(server.name for server in everyone if server.backup and server.serving))
     if least == 0:
-        return floor, Basis.PROPOSED, "nothing serves now"
-    where = " on each balancer" if len(counts) > 1 else ""
-    return floor, Basis.PROPOSED, f"{least} {'serves' if least == 1 else 'serve'} now{where}"
+        return f"no main server serves now, {listed(spare)} does as backup" if spare else "nothing serves now"
+    where = " on each balancer" if balancers > 1 else ""
+    main = [server for server in everyone if not server.backup and _takes(server)]
+    blind = list(dict.fromkeys(server.name for server in main if not server.checked))
+    if len(blind) == len({server.name for server in main}):
+        return f"{least} in rotation{where}, none of them is checked"
+    but = f"; {listed(blind)} without a check" if blind else ""
+    return f"{least} {'serves' if least == 1 else 'serve'} now{where}{but}"
 
 
 def _counted(backend: FoundBackend) -> int:

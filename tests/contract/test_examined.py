@@ -195,6 +195,13 @@ async def test_a_member_whose_server_does_not_run_follows_nobody(context: Adapte
         assert not [text for health, text in said if health is Health.PASS]
 
 
+async def test_a_role_without_its_server_is_patronis_word_alone(context: AdapterContext) -> None:
+    async with manager(member(), (400, ""), credential=False, context=context) as found:
+        whole = [row for row in found if row.target == "databases/orders"]
+        assert [(row.asked, row.health) for row in whole] == [(Asked.ROLE, Health.UNKNOWN)]
+        assert "n1 leads, 0 of 0 others follow, by Patroni's word alone: PostgreSQL of n1" in whole[0].reason
+
+
 async def test_a_pause_is_told(context: AdapterContext) -> None:
     async with manager(member(pause=True), (400, ""), credential=True, context=context) as found:
         assert (Health.WARN, "Patroni is paused: nothing fails over by itself") in of(found, Asked.ROLE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,6 +126,29 @@ def test_the_floor_is_half_of_what_serves_where_fewest_do() -> None:
     assert estate.services["shop"].traffic.floor == 2
     assert estate.services["shop"].traffic.balancers == ("east", "west")
     assert set(estate.sites) == {"east", "west"}
+
+
+@pytest.mark.parametrize(
+    ("servers", "comment"),
+    [
+        ([FoundServer("a", serving=True, checked=False)], "1 in rotation, none of them is checked"),
+        ([server("a"), FoundServer("b", serving=True, checked=False)], "2 serve now; b without a check"),
+        ([server("a", serving=False), server("sorry", backup=True)], "no main server serves now, sorry does as backup"),
+        ([server("a", serving=False), server("sorry", serving=False, backup=True)], "nothing serves now"),
+        ([server("a"), server("sorry", backup=True)], "1 serves now"),
+    ],
+)
+def test_the_comment_of_a_floor_says_what_is_known(servers: list[FoundServer], comment: str) -> None:
+    _, _, text = proposed([balancer("edge", FoundBackend("shop", tuple(servers)))])
+    (line,) = [each for each in text.splitlines() if each.strip().startswith("floor:")]
+    assert line.endswith(comment)
+
+
+@pytest.mark.parametrize(("level", "said"), [("user", True), ("operator", True), ("admin", False), ("", False)])
+def test_a_socket_that_changes_nothing_is_said(level: str, said: bool) -> None:
+    fact = replace(balancer("edge", FoundBackend("shop", (server("a"),))), level=level)
+    told = [point.what for point in proposed([fact])[0].open if "drained by nobody" in point.what]
+    assert told == ([f"its socket is at level {level}: servers can be read, and drained by nobody"] if said else [])
 
 
 def member(name: str, host: str, *, encrypted: bool | None = True, api: str = "") -> FoundMember:
