@@ -63,6 +63,8 @@ class Navigator(Navigation):
         self._trail: list[Followed] = []
         self._typed: dict[str, dict[str, str]] = {}
         """What was typed into forms that led to nothing yet, by their title."""
+        self._asked: Callable[[], None] | None = None
+        """Opens the form again whose answers are being used, for what they lead to and cannot be."""
 
     @property
     def _recent(self) -> Recent:
@@ -90,9 +92,10 @@ class Navigator(Navigation):
 
     def preview(self, request: PlanRequest, former: Card | None = None) -> None:
         self.say("asking the engine what would happen")
-        self._app.run_worker(self._preview(request, former), group="preview", exclusive=True, exit_on_error=False)
+        looking = self._preview(request, former, self._asked)
+        self._app.run_worker(looking, group="preview", exclusive=True, exit_on_error=False)
 
-    async def _preview(self, request: PlanRequest, former: Card | None) -> None:
+    async def _preview(self, request: PlanRequest, former: Card | None, asked: Callable[[], None] | None) -> None:
         from console.tui.dialogs.base import TextDialog
         from console.tui.dialogs.card import CardDialog
 
@@ -101,7 +104,8 @@ class Navigator(Navigation):
             card = await self._client.preview(request)
         except RecoveryError as refused:
             self.say("")
-            self._app.push_screen(TextDialog(refused.title, [cell(str(refused), FAIL), cell(refused.hint)]))
+            reason = TextDialog(refused.title, [cell(str(refused), FAIL), cell(refused.hint)])
+            self._app.push_screen(reason, lambda _: asked() if asked is not None and self.front is not None else None)
             return
         if mode != self._app.current_mode or self.front is None:
             self.say(f"the plan {card.title} is not shown: you have left its screen")
@@ -128,11 +132,17 @@ class Navigator(Navigation):
         self._app.push_screen(QuestionDialog(Question(title, tuple(facts)), send))
 
     def ask(
-        self, title: str, params: Sequence[Param], then: Then, check: Check | None = None, over: Over = still_open
+        self,
+        title: str,
+        params: Sequence[Param],
+        then: Then,
+        check: Check | None = None,
+        over: Over = still_open,
+        about: Sequence[tuple[str, str]] = (),
     ) -> None:
         from console.tui.dialogs.form import FormDialog, no_check
 
-        form = FormDialog(title, params, self._typed.pop(title, None), check or no_check, over)
+        form = FormDialog(title, params, self._typed.pop(title, None), check or no_check, over, about)
 
         def left(given: Mapping[str, str] | None) -> None:
             # Kept until something was accepted: a form that is opened again after a refusal has it.
@@ -140,7 +150,9 @@ class Navigator(Navigation):
             while len(self._typed) > MOST_TYPED:
                 self._typed.pop(next(iter(self._typed)))
             if given is not None:
+                self._asked = lambda: self.ask(title, params, then, check, over, about)
                 then(given)
+                self._asked = None
             else:
                 self.say(f"nothing was sent, your input is kept: {title}")
 

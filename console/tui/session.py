@@ -45,10 +45,16 @@ class Navigation(Protocol):
 
     def preview(self, request: PlanRequest) -> None: ...
     def ask(
-        self, title: str, params: Sequence[Param], then: Then, check: Check | None = None, over: Over = still_open
+        self,
+        title: str,
+        params: Sequence[Param],
+        then: Then,
+        check: Check | None = None,
+        over: Over = still_open,
+        about: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """A form; `check` says why answers are not valid, `over` why it cannot be sent any more. What was typed is kept
-        until a request was accepted."""
+        """A form below labelled facts; `check` says why answers are not valid, `over` why it cannot be sent any more.
+        What was typed is kept until a request was accepted."""
 
     def confirm(self, title: str, facts: Sequence[tuple[str, str]], send: Callable[[], Any]) -> None: ...
     def send_control(self, run: str, request: ControlRequest) -> Any: ...

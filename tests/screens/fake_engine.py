@@ -53,6 +53,7 @@ class FakeFront:
         self.card = card()
         self.refusal: RecoveryError | None = None
         self.failing: dict[str, RecoveryError] = {}
+        self.unplanned: RecoveryError | None = None
         self.previews: list[PlanRequest] = []
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
         self.version = 1
@@ -116,6 +117,8 @@ class FakeFront:
 
     async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         self.previews.append(request)
+        if self.unplanned is not None:
+            raise self.unplanned
         return self.card
 
     def _accept(self, verb: str, request: Mapping[str, Any]) -> Accepted:

@@ -12,9 +12,10 @@ from console.tui.dialogs.fields import Choice, chosen_by, completions, shared_be
 from console.tui.dialogs.form import FormDialog
 from console.tui.screens.base import MainScreen
 from state.api.requests import PlanChange
-from state.api.run_states import RunState
+from state.api.run_states import RunState, StepState
 from state.api.views.header import WaitingRun
 from state.api.views.runbooks import Param
+from state.errors import NotFound
 from tests.screens.fake_engine import stage
 
 WAITING = WaitingRun("r-41", "Roll back", RunState.WAITING, "judge", 1, "ada", "Did it fall?", "", 0.0, 300.0)
@@ -190,3 +191,36 @@ async def test_a_dialog_closes_once_and_behind_what_is_in_front_of_it() -> None:
         await st.settle()
         assert answers == [{"service": "help"}]
         assert isinstance(st.app.screen, MainScreen)
+
+
+async def test_a_question_says_what_it_is_about_and_has_one_line_for_each_answer() -> None:
+    async with stage(size=(80, 24)) as st:
+        st.front.show("header", replace(st.front.view("header"), waiting={"r-41": WAITING}))
+        await st.sees("r-41 asks ada")
+        view = st.front.view("runbooks")
+        step = next(each for each in view.steps.values() if each.run == "r-41" and each.state is StepState.WAITING)
+        told = replace(step, why=("A drained server stays drained.",), look_for=("Its sessions.",))
+        st.front.show("runbooks", replace(view, steps={**view.steps, step.key: told}))
+        await st.press("D")
+        run = view.runs["r-41"]
+        await st.sees(f"r-41: {step.title}", run.question, "A drained server stays drained.", "Its sessions.")
+        assert step.name not in st.text
+        rows = [row.strip() for row in st.text.splitlines()]
+        for option in run.options:
+            assert any(row.endswith(f"[ ] {option}") for row in rows), st.text
+        await st.press("down", "down")
+        await st.sees(f"[x] {run.options[1]}")
+        await st.press("enter")
+        await st.sees("this card expires in", run.options[1])
+
+
+async def test_what_the_engine_cannot_find_leads_back_to_the_form() -> None:
+    async with stage() as st:
+        st.front.unplanned = NotFound("no server of edge-east/checkout a")
+        await st.press("4", "tab", "w", "backspace", *"77", "enter")
+        await st.sees("no server of edge-east/checkout a")
+        await st.press("escape")
+        await st.sees("Weight of", "77")
+        st.front.unplanned = None
+        await st.press("enter")
+        await st.sees("Cancel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
@@ -33,6 +34,12 @@ def named_step(ctx: ActionContext, verb: str) -> StepRow | None:
     if isinstance(ctx.row, StepRow):
         return ctx.row if ctx.row.name in names else None
     return step_at(ctx, f"{run.id}/{names[0]}") if run is not None and names else None
+
+
+def labelled_words(step: StepRow) -> Iterator[tuple[str, str]]:
+    """What a step's author says to the person beside it; the label stands at the first text of each."""
+    for label, texts in (("why", step.why), ("look for", step.look_for), ("if fails", step.if_it_fails)):
+        yield from ((label if not place else "", text) for place, text in enumerate(texts))
 
 
 def not_now(ctx: ActionContext, verb: str) -> str | None:
@@ -117,13 +124,11 @@ class DecideRun(RunControl):
             request = Decide(answers["choice"], asked.name)
             self.propose(ctx, navigator, request, (("question", question), ("answer", answers["choice"])))
 
-        choice = Param("choice", "choice", "", options, True)
-        navigator.ask(
-            f"{run.id} asks ({asked.name}): {question}",
-            (choice,),
-            then,
-            over=self.over(ctx, asked, "this question is over"),
-        )
+        about = [("asks", question), *labelled_words(asked)]
+        title = f"{run.id}: {asked.title or asked.step}"
+        choice = Param("choice", "answer", "", options, True)
+        over = self.over(ctx, asked, "this question is over")
+        navigator.ask(title, (choice,), then, over=over, about=about)
 
 
 class StartRun(Effect):

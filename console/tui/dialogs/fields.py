@@ -21,6 +21,8 @@ MOST_SIDE_BY_SIDE = 6
 WIDEST = 56
 TOGETHER = 1.0
 """Seconds: letters that come sooner after one another are the beginning of one word."""
+ANSWER = "answer"
+"""The kind of what answers a question: each on a line of its own."""
 MEANINGS = {
     "service": "a service of this estate",
     "database": "a database of this estate",
@@ -36,6 +38,7 @@ MEANINGS = {
     "whole": "a whole number",
     "text": "your own words; they are recorded in the journal",
     "choice": "one of these",
+    ANSWER: "one of these; it is asked once more before it counts",
 }
 
 
@@ -73,7 +76,8 @@ def chosen_by(choices: Sequence[str], at: int, typed: str) -> int | None:
 
 
 class Choice(Lines, can_focus=True):
-    """One of several words; left and right choose, what is typed goes to the next word that begins with it."""
+    """One of several words; left and right choose, what is typed goes to the next word that begins with it. `stacked`:
+    one a line, and up and down choose too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "turn(-1)", show=False),
@@ -82,8 +86,16 @@ class Choice(Lines, can_focus=True):
     ]
     DEFAULT_CSS = "Choice { height: auto; } Choice:focus { text-style: bold; }"
 
-    def __init__(self, choices: Sequence[str], chosen: str, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        choices: Sequence[str],
+        chosen: str,
+        changed: Callable[[], None] = lambda: None,
+        *,
+        stacked: bool = False,
+    ) -> None:
         super().__init__()
+        self._stacked = stacked
         self._choices = tuple(choices)
         self._changed = changed
         self._at = self._choices.index(chosen) if chosen in self._choices else -1
@@ -115,6 +127,12 @@ class Choice(Lines, can_focus=True):
     def on_key(self, event: events.Key) -> None:
         """Letters that come within a second are one beginning of a word. Where it fits none, the word from before
         stands again, and what was typed is `unfit`."""
+        if self._stacked and event.key in ("up", "down"):
+            place = self._at + (1 if event.key == "down" else -1)
+            if 0 <= place < len(self._choices):
+                event.stop()
+                self._choose(place)
+            return
         letter = (event.character or "").casefold()
         if event.key == "backspace" and self._typed:
             self._at = self._before
@@ -169,7 +187,7 @@ class Choice(Lines, can_focus=True):
         ]
         line, width = joined(*parts), max(8, self.size.width or WIDEST)
         self._rows = []
-        if line.cell_len <= width:
+        if line.cell_len <= width and not self._stacked:
             self.show([line])
             return
         shown: list[Text] = []
@@ -207,6 +225,8 @@ def field_of(param: Param, value: str, changed: Callable[[], None]) -> Choice | 
     placeholder = "required" if param.required else "optional"
     if not param.choices:
         return Input(value, placeholder=placeholder, compact=True)
+    if param.kind == ANSWER:
+        return Choice(param.choices, value, changed, stacked=True)
     if param.kind == "choice" and len(param.choices) <= MOST_SIDE_BY_SIDE:
         return Choice(param.choices, value, changed)
     side_by_side = sum(cells(word) + 2 for word in param.choices) <= WIDEST

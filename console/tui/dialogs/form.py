@@ -15,6 +15,7 @@ from textual.widgets import Input
 from console.tui.dialogs.base import Dialog
 from console.tui.dialogs.fields import Choice, NameInput, completions, field_of, meaning
 from console.tui.glyphs import FAIL, MUTED
+from console.tui.parts.facts import Facts, fact
 from console.tui.session import Over, still_open
 from console.tui.text import cell, joined
 from console.tui.widgets.lines import Lines
@@ -45,6 +46,7 @@ class FormDialog(Dialog[dict[str, str]]):
     FormDialog .meaning { height: 1; margin: 0 0 0 18; }
     FormDialog Input { height: 1; border: none; padding: 0; width: 1fr; }
     FormDialog .label { width: 18; }
+    FormDialog #about { height: auto; margin: 0 0 1 0; }
     FormDialog #wrong { height: auto; padding: 0 1; }
     """
 
@@ -55,14 +57,17 @@ class FormDialog(Dialog[dict[str, str]]):
         before: Mapping[str, str] | None = None,
         check: Check = no_check,
         over: Over = still_open,
+        about: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """`before` is what was typed when the form was open last; `over` says when it cannot be sent any more."""
+        """`before` is what was typed when the form was open last; `over` says when it cannot be sent any more; `about`
+        are labelled facts that are read before."""
         super().__init__()
         self.title_ = title
         self._params = {param.name: param for param in params}
         self._before = dict(before or {})
         self._check = check
         self._over = over
+        self._about = [fact(label, text) for label, text in about]
         self._fields: dict[str, Choice | Input] = {}
         self._notes: dict[str, Lines] = {}
         self._led: dict[str, str] = {}
@@ -80,7 +85,8 @@ class FormDialog(Dialog[dict[str, str]]):
             self._notes[name] = Lines([""], classes="meaning")
             label = Lines([cell(f" {name[:LABEL_WIDTH]}", "bold")], classes="label")
             rows += [Horizontal(label, field, classes="field"), self._notes[name]]
-        yield VerticalScroll(*rows, can_focus=False)
+        told: list[Widget] = [Facts(self._about, id="about")] if self._about else []
+        yield VerticalScroll(*told, *rows, can_focus=False)
         yield Lines([""], id="wrong")
 
     def on_mount(self) -> None:
