@@ -105,7 +105,8 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
         yield _loss(card.loss, held)
         yield from (_downtime(each, card) for each in card.downtime)
         if card.sessions_cut is None and not card.downtime:
-            yield CardPiece("downtime", "none; how many sessions are cut is not known", health=Health.UNKNOWN)
+            yield CardPiece("downtime", "none")
+            yield CardPiece("sessions", "how many are cut is not known", health=Health.UNKNOWN)
         elif not card.downtime:
             yield CardPiece("downtime", f"none; {card.sessions_cut or 'no'} sessions are cut")
         elif card.sessions_cut is not None:

@@ -11,6 +11,7 @@ from adapters.net.examined import look_at_name
 from state.diagnosis.model import Asked, Diagnosis, Subject
 from state.errors import ReadFailure, Trouble
 
+TRIED = "tried with a server that is not there"
 NOBODY = "recovery-check/no-such-server"
 """A server that no HAProxy has. `set server` names it with nothing to set: the level is judged before the name."""
 
@@ -45,7 +46,7 @@ async def _level(subject: Subject, edge: HAProxy, deadline: float) -> Diagnosis:
         reason = "may read and may not act: the socket's level is below admin"
         way_out = "for drain, weight and flip: `stats socket … level admin`"
         return subject.warns(Asked.RIGHTS, reason, way_out)
-    return subject.passes(Asked.RIGHTS, f"may read and act, level admin (a command for nobody: {said.splitlines()[0]})")
+    return subject.passes(Asked.RIGHTS, f"may read and act, level admin ({TRIED}: {said.splitlines()[0]})")
 
 
 def _failure(subject: Subject, socket: str, failure: ReadFailure) -> Diagnosis:

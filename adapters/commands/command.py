@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import platform
+import pwd
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ class LocalPlace:
 
     async def facts(self, *, deadline: float) -> dict[str, str]:
         """Which machine it is."""
-        return {"runs on": f"this machine ({platform.node()})", "as": str(os.geteuid())}
+        return {"runs on": f"this machine ({platform.node()})", "as": _account()}
 
     async def at_work(self, effect: str) -> Sequence[str]:
         """The living processes of an effect, also of one that an earlier engine started."""
@@ -60,6 +61,14 @@ class LocalPlace:
             raise PermissionError(errno.EACCES, str(error)) from error
         words = [program, *argv[1:]]
         return await run_process(words, environment, self._folder, said, deadline=deadline, errors=errors)
+
+
+def _account() -> str:
+    """The engine's account by its name, and by its number where it has none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 class HostPlace:

@@ -162,7 +162,7 @@ async def _may_switch_over(
     if answer.status == 401:
         reason, way_out = (
             f"{account} may not switch over: {answer.text}",
-            "name api_user and api_password as in restapi",
+            "let api_user and api_password be username and password of restapi.authentication in Patroni",
         )
         if options.api_user is None:
             return subject.warns(Asked.RIGHTS, reason, way_out)

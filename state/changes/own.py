@@ -80,7 +80,7 @@ class OwnEffect:
 
     def before(self, read: str) -> str:
         """What stands before it on the card: what is read now, unless an earlier change of the plan takes it back."""
-        return "taken back by an earlier step" if self._earlier is False else read
+        return "not done, since an earlier step takes it back" if self._earlier is False else read
 
     def would_leave(self) -> tuple[Setting, ...]:
         """What it leaves, as far as the estate says it: that it is done with these values."""

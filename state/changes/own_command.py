@@ -84,8 +84,9 @@ class RunCommand(OwnEffect):
             return self._shown(facts, Diff(self.subject, str(answer), "another output"), already=False)
         facts["reading"] = finding.value
         already = self.reached(done=finding is Finding.DONE)
-        after = "exit code " + " or ".join(map(str, self._entry.read.done))
-        return self._shown(facts, Diff(self.subject, self.before(str(answer)), after), already=already)
+        now = f"{'done' if finding is Finding.DONE else 'not done'} ({answer})"
+        after = f"done (exit code {' or '.join(map(str, self._entry.read.done))})"
+        return self._shown(facts, Diff(self.subject, self.before(now), after), already=already)
 
     def _shown(self, facts: Mapping[str, Any], diff: Diff, *, already: bool, read: bool = True) -> Preview:
         return self.previewed(verb=self.verb, facts=facts, diff=diff, already=already, read=read)

@@ -207,7 +207,8 @@ class Effects:
         except EffectRefused as error:
             return Sending(Receipt(error.code, f"refused: {error.message}", changed=False))
         except EffectUnknown as error:
-            receipt = Receipt(error.code, f"no reliable answer: {error.message}")
+            said = error.message if error.over else f"no reliable answer: {error.message}"
+            receipt = Receipt(error.code, said)
             return Sending(receipt, unknown=True, open=not error.over)
         except (TimeoutError, ReadFailure, NotFound) as error:
             receipt = Receipt("no-answer", f"no reliable answer: {error or 'deadline passed'}")

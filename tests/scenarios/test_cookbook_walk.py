@@ -36,7 +36,7 @@ async def test_the_walk_shows_the_page_asks_and_takes_it_away_though_the_engine_
             planned = run_verb("run", "start", "announce", "page=shop", "--plan-only", "--estate", str(estate))
             assert planned.returncode == 0, planned.stderr
             assert b"Show the maintenance page" in planned.stdout
-            assert b"taken back by an earlier step" in planned.stdout, "the card shows both commands"
+            assert b"since an earlier step takes it back" in planned.stdout, "the card shows both commands"
             assert not page.exists(), "a plan changes nothing"
             run = await engine.submit(await engine.plan(PlanRunbook("announce", {"page": "shop"})))
             assert await engine.died(LIMIT) == -signal.SIGKILL

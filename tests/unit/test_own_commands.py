@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import re
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,9 @@ async def test_a_command_is_done_when_its_reading_says_so_and_is_undone_by_anoth
     async with own(tmp_path, commands=commands(tmp_path)) as lab:
         card = await lab.preview(run_command("set", to="new"))
         assert card.risk == "B1"
-        assert [(d.before, d.after) for d in card.diffs] == [("exit code 1", "exit code 0")]
+        assert [(d.before, d.after) for d in card.diffs] == [("not done (exit code 1)", "done (exit code 0)")]
+        account = next(f.value for f in card.of(FactKind.IDENTITY) if f.name == "as")
+        assert account == pwd.getpwuid(os.geteuid()).pw_name
         assert card.warnings == ()
         run = (await lab.submit(card)).run
         assert await ended(lab, run) == "done"
@@ -119,7 +123,8 @@ async def test_each_step_of_one_command_has_a_row_of_its_own_on_the_card(tmp_pat
         card = await lab.preview(PlanRunbook("case"))
         rows = next(s for s in card_sections(card) if s.part is Part.DIFFS).lines
         assert [(row.label, row.before, row.text) for row in rows] == [
-            (f"commands/set-version {each} v2", "exit code 1", "exit code 0") for each in ("a", "b", "c")
+            (f"commands/set-version {each} v2", "not done (exit code 1)", "done (exit code 0)")
+            for each in ("a", "b", "c")
         ]
 
 
@@ -159,6 +164,15 @@ async def test_without_a_reading_nothing_is_called_done(tmp_path: Path) -> None:
         assert (tmp_path / "state").read_text() == "new"
         assert (row.word, row.verified, step.state.value) == ("unproven", False, "not-verified")
         assert "not verified" in row.message
+
+
+async def test_how_it_ended_is_no_missing_answer(tmp_path: Path) -> None:
+    broken = script(tmp_path, "broken", "sys.exit(4)")
+    look = {"argv": [script(tmp_path, "look", "sys.exit(1)")], "not_done": [1]}
+    async with own(tmp_path, commands={"broken": {"argv": [broken], "risk": "B1", "quiet": "1s", "read": look}}) as lab:
+        run = (await lab.submit(await lab.preview(run_command("broken")))).run
+        assert await ended(lab, run) == "failed"
+        assert lab.engine.history.runs[run].latest("change").message == "not done: exit code 4"
 
 
 async def test_a_failure_without_a_reading_has_an_unknown_outcome_and_stops_the_run(tmp_path: Path) -> None:
