@@ -17,11 +17,10 @@ from state.planning.plan import Draft
 from state.runbooks.books import whole, whole_hash
 from state.runbooks.expand import Concrete, expand
 from state.runbooks.model import Runbook
-from state.runbooks.outline import outline, outline_lines, words_of
+from state.runbooks.outline import blanks, outline, outline_lines, words_of
 from state.runbooks.params import substitute
 from state.runbooks.related import any_node, candidates, default_of, followed, initial, led_by, related, unfit
 from state.runbooks.scope import Leaders, Scope
-from state.runbooks.steps import placed
 from state.runs.steps import PlannedStep
 
 
@@ -77,14 +76,13 @@ class Library:
         return tuple(asked)
 
     def _row(self, name: str, runbook: Runbook) -> RunbookRow:
-        steps = [s for _, s in placed(runbook.steps) if not s.inner]
         outlined = list(outline_lines(runbook.steps))
         every = [s for s in whole(runbook, self._runbooks) if s.kind == "change"]
         return RunbookRow(
             name=name,
-            title=runbook.title,
+            title=blanks(runbook.title),
             hash=whole_hash(runbook, self._runbooks),
-            steps=len(steps),
+            steps=len(outlined),
             changes=len(every),
             params=tuple(self._param(p, runbook) for p in runbook.params),
             lint="",

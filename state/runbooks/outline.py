@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from state.runbooks.steps import Step
 from state.text import paragraphs
+
+PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 
 
 def outline(step: Step) -> str:
@@ -28,11 +31,16 @@ def outline_lines(steps: Sequence[Step], indent: str = "") -> Iterator[tuple[str
     for step in steps:
         asked = f", if {step.when.check}" if step.when is not None else ""
         if not step.parallel:
-            yield f"{indent}{outline(step)}{asked}", step
+            yield blanks(f"{indent}{outline(step)}{asked}"), step
         yield from outline_lines(step.inner, f"{indent}  " if step.steps else indent)
 
 
 def words_of(step: Step) -> tuple[str, ...]:
     """What its author says to people, labelled."""
     labelled = zip(("why", "look for", "if it fails"), step.prose, strict=True)
-    return tuple(f"{label}: {' '.join(paragraphs(text))}" for label, text in labelled if text)
+    return tuple(blanks(f"{label}: {' '.join(paragraphs(text))}") for label, text in labelled if text)
+
+
+def blanks(text: str) -> str:
+    """A text before its parameters have values: `${server}` is `<server>`."""
+    return PLACEHOLDER.sub(r"<\1>", text)

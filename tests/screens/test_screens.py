@@ -12,6 +12,7 @@ import textual._time
 from console.tui.app import tabs
 from console.tui.terminal.capabilities import Terminal
 from console.tui.widgets.table import LineTable
+from state.api.run_states import StepState
 from state.health import Health
 from state.text import cells
 from tests.screens.fake_engine import stage
@@ -222,3 +223,22 @@ async def test_a_process_that_pauses_for_an_instant_goes_on_showing(monkeypatch:
             mail = replace(view.recover["service/mail"], health=health, message="mails stay in the queue")
             st.front.show("overview", replace(view, recover={**view.recover, "service/mail": mail}))
             await st.sees(f"{health.name}     mail")
+
+
+async def test_on_a_low_terminal_the_steps_of_a_run_have_the_room_and_differ() -> None:
+    """Titles of steps differ at their end; who looks through the library has that at its full height."""
+    async with stage(size=(80, 24)) as st:
+        view = st.front.view("runbooks")
+        first = next(row for row in view.steps.values() if row.run == "r-41")
+        edges = [f"Stop sending new sessions to a on edge-{number}" for number in range(7)]
+        steps = {
+            f"r-41/s{place}#1": replace(
+                first, key=f"r-41/s{place}#1", step=f"s{place}", index=place, title=title, state=StepState.PENDING
+            )
+            for place, title in enumerate(edges)
+        }
+        st.front.show("runbooks", replace(view, steps=steps))
+        await st.press("3")
+        await st.sees(*(f"on edge-{number}" for number in range(7)))
+        await st.press("tab", "tab")
+        await st.until(lambda: "on edge-6" not in st.text, "the library at its full height")

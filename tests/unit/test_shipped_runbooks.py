@@ -142,3 +142,13 @@ def test_evacuating_takes_only_what_it_was_told() -> None:
     )
     asked = [each for each in steps.steps if each.do == "decide"]
     assert [each.id for each in asked] == ["addresses.e.away"], "only the balancers of the site are asked about"
+
+
+def test_before_it_has_values_a_runbook_is_told_in_plain_words() -> None:
+    for seed in (1, 2, 3):
+        for row in Library(books(), random_estate(seed), {}).rows().values():
+            told = " ".join((row.title, *row.outline, *(text for words in row.words for text in words)))
+            assert "${" not in told, row.name
+            assert row.steps == len(row.outline), row.name
+    row = Library(books(), random_estate(1), {}).rows()["drain-server"]
+    assert "<server>" in " ".join((*row.outline, *(text for words in row.words for text in words)))

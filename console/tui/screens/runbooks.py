@@ -43,7 +43,7 @@ RUNS = (
 )
 STEPS = (
     Column("state", "state", 10),
-    Column("step", "step", 22, grow=44, cut="end"),
+    Column("step", "step", 22, grow=44),
     Column("time", "time", 5, align="right", grow=15),
     Column("message", "evidence", 23, flex=1, cut="end", wish=40),
     Column("kind", "does", 8),
@@ -58,6 +58,10 @@ LIBRARY = (
     Column("hash", "hash", 8),
 )
 NO_RUN = "no run yet: choose a runbook in the library, s starts it"
+TALL = 32
+"""Rows of a terminal from which steps and library have room beside each other."""
+CHROME, FRAME, LEAST, UNGUIDED, GUIDED = 5, 2, 6, 7, 10
+"""Rows: of header and footer, of a table's title and heads, and of the library with the texts beside it."""
 MOVING = frozenset({StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN})
 
 
@@ -152,9 +156,22 @@ class RunbooksScreen(MainScreen):
         self._follow(order)
         now = current_step(run, order.values()) if run is not None else None
         self.set_class(now is not None and bool(words_of(now)), "-guided")
+        self._share_height(len(order))
         self.steps.table.set_empty("this run has no steps yet" if run else "no run is selected")
         note = self._progress(run) if run is not None else cell("")
         self.steps.table.set_title(f"Steps of {name}" if name else "Steps", note)
+
+    def _share_height(self, steps: int) -> None:
+        """On a low terminal the steps of a run come before the library, unless a person looks through that."""
+        bottom = self.query_one("#bottom").styles
+        if self._idle or self.app.size.height >= TALL or self.has_class("-tiny"):
+            bottom.clear_rule("height")
+            return
+        most = GUIDED if self.has_class("-guided") else UNGUIDED
+        runs = len(self.runs.table.shown_keys()) + FRAME
+        room = self.app.size.height - CHROME - min(max(runs, 3), 5)
+        least = most if self.focused is self.library.table else LEAST
+        bottom.height = max(least, min(most, room - steps - FRAME))
 
     def _follow(self, order: Mapping[str, StepRow]) -> None:
         """Keep the step that moves in sight, unless a person is looking through the steps."""
@@ -270,6 +287,11 @@ class RunbooksScreen(MainScreen):
         """Another run under the cursor: its steps."""
         if message.table.id == "runs" and self.ready:
             self._paint_steps(frozenset())
+
+    def on_descendant_focus(self) -> None:
+        """Who looks through the library has it at its full height."""
+        if self.ready:
+            self._share_height(len(self.steps.table.shown_keys()))
 
     def detail_rows(self) -> list[Row]:
         row = self.selected()
