@@ -30,6 +30,7 @@ SSH_ENDED = 255
 """The exit code of ssh itself, when the connection failed; a command's own is no different."""
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "HOME", "USER", "LOGNAME", "TZ")
 KILL_AFTER = 2
+HELD = "what it started on the host may still run, and over ssh it has not ended while that holds its output"
 NOT_BEGUN = "the account there did not start it (locked, expired, or with a forced command)"
 
 
@@ -149,7 +150,7 @@ class OwnCommand:
         except (OSError, ValueError) as error:
             raise EffectRefused(f"{argv[0]} cannot be started: {_reason(error)}", "not-started") from error
         if ended.code is None:
-            there = "; what it started on the host may still run" if self._remote else ""
+            there = f"; {HELD}" if self._remote else ""
             raise EffectUnknown(
                 f"did not end within {deadline:g} s{there}", "timeout", over=ended.gone and not self._remote
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from adapters.commands.concealed import Concealed
 from state.text import clean
 
@@ -9,6 +11,8 @@ FIRST, LAST = 8 << 10, 24 << 10
 """Bytes that are kept of the beginning and of the end."""
 MOST_FIRST, MOST_LAST = 20, 60
 LONGEST_LINE = 400
+BREAKS = (b"\n", b"\r")
+BREAK = re.compile(rb"[\n\r]")
 
 
 class KeptOutput:
@@ -43,8 +47,9 @@ class KeptOutput:
                 told = [*told[:MOST_FIRST], f"… {left_out} lines left out", *told[-MOST_LAST:]]
             return (*told, *self.notes)
         # What is cut through may be a part of a secret: only whole lines are shown.
-        head = bytes(self._head).rpartition(b"\n")[0]
-        tail = tail.partition(b"\n")[2]
+        head = bytes(self._head)[: max(map(self._head.rfind, BREAKS)) + 1]
+        begun = BREAK.search(tail)
+        tail = tail[begun.end() :] if begun else b""
         note = f"… {self.size} bytes in all, most of them left out"
         return (*self._shown(head)[:MOST_FIRST], note, *self._shown(tail)[-MOST_LAST:], *self.notes)
 
@@ -55,9 +60,16 @@ class KeptOutput:
     @property
     def whole(self) -> bool:
         """Whether that line is all of it."""
-        few = self._head.count(b"\n") < MOST_FIRST + MOST_LAST
+        few = self._head.count(b"\n") < MOST_FIRST + MOST_LAST and b"\r" not in self._head.replace(b"\r\n", b"")
         return few and self.size < LONGEST_LINE and len(self.line()) < LONGEST_LINE
 
     def _shown(self, data: bytes) -> list[str]:
         text = self._concealed.hide(data.decode(errors="replace"))
-        return [clean(line.rstrip("\r"), LONGEST_LINE) for line in text.removesuffix("\n").split("\n")] if text else []
+        return (
+            [clean(_left_on_screen(line), LONGEST_LINE) for line in text.removesuffix("\n").split("\n")] if text else []
+        )
+
+
+def _left_on_screen(line: str) -> str:
+    """What a terminal shows at the end of a line that was written over, as progress bars are."""
+    return line.rstrip("\r").rpartition("\r")[2]

@@ -45,6 +45,7 @@ class RunStatement(OwnEffect):
     ) -> None:
         super().__init__(ChangeSpec(KIND, args.model_dump()), "sql_calls", entry, undo, group, LOCKED)
         self._entry, self._target, self._cluster = entry, target, cluster
+        self._answered = ""
         values = values_for(KIND, entry.params, args.args)
         self._values = tuple(filled(each, values) for each in entry.values)
         text = " ".join(entry.statement.split())
@@ -62,21 +63,27 @@ class RunStatement(OwnEffect):
         return self.previewed(
             verb=self.verb,
             facts={"statement": self._entry.statement, "values": list(self._values)},
-            diff=Diff(self.subject, "not run", f"run and recorded in {self._entry.record}"),
+            diff=Diff(self.subject, "not run", f"run and recorded in {self._entry.record}, {self._rows()}"),
             already=False,
             read=True,
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
         """One transaction, once."""
-        return await self._target.transact(
+        receipt = await self._target.transact(
             self._entry.statement, self._values, self._entry.rows, effect=effect, deadline=deadline
         )
+        self._answered = receipt.message
+        return receipt
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Whether the effect is recorded at the primary."""
         recorded = await self._target.recorded(self.effect, deadline=deadline)
-        return ReadBack(RECORDED[recorded], (f"{self.name}: {SAID[recorded]} in {self._entry.record}",))
+        said = f"{self.name}: {SAID[recorded]} in {self._entry.record}"
+        return ReadBack(RECORDED[recorded], (f"{said}: {self._answered}" if recorded and self._answered else said,))
+
+    def _rows(self) -> str:
+        return "however many rows it changes" if self._entry.rows is None else f"with {self._entry.rows} rows"
 
 
 def build(args: StatementArgs, estate: Estate, outside: Outside) -> RunStatement:

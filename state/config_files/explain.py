@@ -30,7 +30,35 @@ def explain(
     found = error.errors(include_url=False)
     if open_at:
         found = [e for e in found if e["type"] != "extra_forbidden" or not _below(e["loc"], open_at)]
-    return [_explain_one(located, each, written, under) for each in found]
+    told: list[tuple[Path, Problem]] = []
+    wanted: dict[Path, list[str]] = {}
+    for each in found:
+        path = _written_at(located, each, under)
+        if path is None:
+            told.append(_explain_one(located, each, written, under))
+        else:
+            wanted.setdefault(path, []).append(_expected(each, None)[0])
+    return told + [(path, _of_one_kind(located, path, kinds)) for path, kinds in wanted.items()]
+
+
+def _written_at(located: Located, error: ErrorDetails, under: Path) -> Path | None:
+    """Where the value is that fits none of several kinds; None for other findings. The path of such a finding ends with
+    the kind."""
+    path: Path = (*under, *error["loc"])
+    if error["type"] not in _SHAPES or not path or not isinstance(path[-1], str):
+        return None
+    around = at(located.data, path[:-1])
+    return None if around is None or (isinstance(around, dict) and path[-1] in around) else path[:-1]
+
+
+def _of_one_kind(located: Located, path: Path, kinds: list[str]) -> Problem:
+    """One finding in place of one for each kind."""
+    names = dict.fromkeys("text" if each.startswith("text") else each for each in kinds)
+    if "a number" in names:
+        names.pop("a whole number", None)
+    *others, last = names
+    expected = f"{', '.join(others)} or {last}" if others else last
+    return located.problem(path, shown(path, at(located.data, path)), expected)
 
 
 def _below(path: Path, places: Collection[Path]) -> bool:

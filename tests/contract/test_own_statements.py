@@ -172,28 +172,33 @@ async def test_a_value_of_another_type_is_unknown_and_named(
     assert said in reading.message
 
 
-@pytest.fixture
-async def lab(servers: Sequence[PostgresNode], pause: OwnStatement, tmp_path: Path) -> AsyncIterator[Small]:
-    entry = {
+def entry_of(**more: Any) -> dict[str, Any]:
+    return {
         "database": "orders",
         "user": "recovery",
         "statement": PAUSE,
         "values": ["${job}"],
         "params": {"job": {"kind": "name"}},
         "record": "own_effects",
-        "rows": 1,
         "risk": "B1",
         "quiet": "200ms",
         "settle": "50ms",
+        **more,
     }
+
+
+@pytest.fixture
+async def lab(servers: Sequence[PostgresNode], pause: OwnStatement, tmp_path: Path) -> AsyncIterator[Small]:
+    calls = {"pause": entry_of(rows=1), "pause-any": entry_of()}
     cluster = DatabaseEntry.model_validate({"kind": "memory", "nodes": {"n1": {"site": "east"}}})
-    model = Estate.model_validate({**ESTATE, "sql_calls": {"pause": entry}}).model_copy(
-        update={"databases": {"orders": cluster}}
-    )
+    model = Estate.model_validate({**ESTATE, "sql_calls": calls}).model_copy(update={"databases": {"orders": cluster}})
     balancer = MemoryBalancer("edge", {"shop": {"blue": 100}})
     store = MemoryJournal()
     outside = Outside(
-        (BalancerSource(balancer),), {"edge": balancer}, {"orders": MemoryDatabase()}, sql_calls={"pause": pause}
+        (BalancerSource(balancer),),
+        {"edge": balancer},
+        {"orders": MemoryDatabase()},
+        sql_calls=dict.fromkeys(calls, pause),
     )
     engine = Engine(model, outside, store, RealClock(), Library({}, model, {}), node="test", pid=1, uid=0)
     await engine.start()
@@ -207,8 +212,18 @@ async def test_a_statement_is_a_change(lab: Small, servers: Sequence[PostgresNod
     assert await lab.ended(run, 60) == "done"
     assert await paused(servers) == ("mail",)
     step = lab.engine.history.runs[run].latest("change")
-    assert step.evidence == ("sql_calls/pause: its effect is recorded in own_effects",)
+    assert card.diffs[0].after == "run and recorded in own_effects, with 1 rows"
+    assert step.evidence == ("sql_calls/pause: its effect is recorded in own_effects: committed, 1 rows",)
     card = await lab.preview(PlanChange("sql.call", {"statement": "pause", "args": {"job": "nobody"}}))
     run = (await lab.submit(card)).run
     assert await lab.ended(run, 60) == "failed"
     assert lab.engine.history.runs[run].latest("change").state.value == "not-done"
+
+
+async def test_how_many_rows_it_changed_stays_in_its_result(lab: Small) -> None:
+    card = await lab.preview(PlanChange("sql.call", {"statement": "pause-any", "args": {"job": "nobody"}}))
+    assert card.diffs[0].after == "run and recorded in own_effects, however many rows it changes"
+    run = (await lab.submit(card)).run
+    assert await lab.ended(run, 60) == "done"
+    (said,) = lab.engine.history.runs[run].latest("change").evidence
+    assert said.endswith("is recorded in own_effects: committed, 0 rows")

@@ -332,6 +332,24 @@ def test_a_check_that_is_not_sound_is_refused(check: dict[str, Any], said: str) 
         parse_estate(Located({**ESTATE, "checks": {"c": check}}, "own.yaml"), {})
 
 
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ({"equals": [1]}, "found a list, expected text, a number or true or false"),
+        ({"equals": {"a": 1}}, "found a mapping, expected text, a number or true or false"),
+        ({"one_of": [{"a": 1}, "b"]}, "found a mapping, expected text, a number or true or false"),
+        ({"one_of": True}, "found true, expected a list"),
+    ],
+)
+def test_a_value_of_no_fitting_kind_is_named_once(condition: dict[str, Any], said: str) -> None:
+    check = {"http": {"url": "https://a.example/", "pass": {"field": "x", **condition}}}
+    with pytest.raises(ConfigError) as refused:
+        parse_estate(Located({**ESTATE, "checks": {"c": check}}, "own.yaml"), {})
+    told = [line for line in str(refused.value).splitlines() if "expected text" in line or "expected a list" in line]
+    assert told == [f"own.yaml:1:1: {said}"]
+    assert "found nothing" not in str(refused.value)
+
+
 def test_a_service_names_checks_that_there_are() -> None:
     shop = {**ESTATE["services"]["shop"], "objectives": {"checks": ["flog"]}}
     checks = {"flag": OwnCheck.model_validate(quick(command={"argv": ["true"]})).model_dump(exclude_unset=True)}

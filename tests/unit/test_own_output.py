@@ -35,6 +35,18 @@ def test_lines_are_cleaned_and_a_last_one_without_an_end_counts() -> None:
     assert output.lines() == ("one", r"two \x1b[2J\u202ethree", "four")
 
 
+def test_of_a_line_that_is_written_over_the_last_part_is_kept() -> None:
+    output = kept()
+    output.add(b"begin\n" + b"".join(b"\rdone %d%%" % n for n in range(101)) + b"\r\nend\r\n")
+    assert output.lines() == ("begin", "done 100%", "end")
+    assert not output.whole, "it cannot be compared with another output"
+    for number in range(20_000):
+        output.add(b"\rdone %d of 20000" % (number + 1))
+    lines = output.lines()
+    assert lines[:3] == ("begin", "done 100%", "end")
+    assert lines[-1] == "done 20000 of 20000"
+
+
 @pytest.mark.parametrize("shape", ["tr0ub4dor&3", "tr0ub4dor%263", "dHIwdWI0ZG9yJjM="])
 def test_a_secret_is_hidden_in_every_shape(shape: str) -> None:
     output = kept(SECRET)

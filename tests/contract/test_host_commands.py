@@ -1,7 +1,9 @@
-"""Accounts that run nothing, over a real sshd: what they answer is no answer of the command."""
+"""Commands on a host, over a real sshd: what an account that runs nothing answers is no answer of the command."""
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,17 @@ async def test_what_a_login_shell_says_before_it_is_kept_and_the_command_is_read
     assert (answer.code, answer.said, answer.warned) == (1, "hello not so", "there")
     assert "it's done" in receipt.message
     assert " ".join(output.lines()).count("hello") == 1
+
+
+async def test_what_holds_the_output_of_a_command_is_named(sshd: Sshd) -> None:
+    made = SshConnections({"app1": sshd.host}, sshd.folder)
+    command = OwnCommand("commands/x", HostPlace(sshd.folder, made.to("app1")), (0,), Concealed(()))
+    output = command.output()
+    try:
+        with pytest.raises(EffectUnknown, match="has not ended while that holds its output"):
+            await command.run(["/bin/sh", "-c", "sleep 30 & echo $!"], output, effect="R-1", deadline=4)
+    finally:
+        await made.close()
+        for pid in filter(str.isdigit, output.lines()):
+            os.kill(int(pid), signal.SIGKILL)
+    assert output.lines()[0].isdigit(), "it had ended at once"
