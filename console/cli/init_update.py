@@ -24,7 +24,7 @@ from console.cli.init_told import document
 from console.cli.init_work import Discovered, account, first_answers, look
 from console.cli.shown import complain, neutral, note, say, say_json
 from state.discovery.found import FoundCluster
-from state.discovery.merging import SECTIONS, Merging, in_names_of, merge
+from state.discovery.merging import SECTIONS, Merging, in_names_of, left_out, merge
 from state.discovery.proposal import Keys, OpenPoint, Proposal
 from state.discovery.propose import propose
 from state.errors import ExitCode
@@ -97,16 +97,18 @@ def new_entries(found: Discovered, data: Mapping[str, Any], name: str, reason: s
         (section, key): entry
         for section in SECTIONS
         for key, entry in tree.get(section, {}).items()
-        if key not in (data.get(section) or {})
+        if key not in (data.get(section) or {}) and not left_out(data, (section, key))
     }
 
 
 def lines_of(merging: Merging) -> Iterator[str]:
-    """The difference, one line each: added, moved, kept though it differs, not seen."""
+    """The difference, one line each: added, moved, kept though it differs, left out, not seen."""
     for edit in merging.edits:
         yield from lines_of_edit(edit, merging.notes)
     for each in merging.differs:
         yield f"= {'.'.join(each.path)}: stays {flow(each.written)}; live it is {flow(each.live)}"
+    for path in merging.left_out:
+        yield f"x {'.'.join(path)}: live, and left out as init.leave_out says"
     for missing in merging.not_seen:
         yield f"? {'.'.join(missing.path)}: in the file, not seen live; it stays"
 

@@ -63,9 +63,11 @@ Edit = NewEntry | NewItem | Moved
 
 @dataclass(slots=True)
 class Merging:
-    """The difference between a file and what is live. `notes` are those of the proposal under the names of the file."""
+    """The difference between a file and what is live. `notes` are those of the proposal under the names of the file;
+    `left_out` is what the file says shall not be added."""
 
     edits: list[Edit] = field(default_factory=list)
+    left_out: list[Keys] = field(default_factory=list)
     differs: list[Differs] = field(default_factory=list)
     not_seen: list[Unseen] = field(default_factory=list)
     notes: dict[Keys, Note] = field(default_factory=dict)
@@ -86,10 +88,18 @@ def merge(data: Mapping[str, Any], proposal: Proposal, clusters: list[FoundClust
                 _service(merging, name, written[name], entry)
             elif section == "zones":
                 _zone(merging, name, written[name], entry)
+    merging.left_out = [edit.path for edit in merging.edits if left_out(data, edit.path)]
+    merging.edits = [edit for edit in merging.edits if not left_out(data, edit.path)]
     _services_not_seen(merging, data, tree)
     _sites(merging, data, tree)
     _owners(merging, data, tree)
     return merging
+
+
+def left_out(data: Mapping[str, Any], path: Keys) -> bool:
+    """Whether the file says that this shall not be added: `init.leave_out` names it, or what it is in."""
+    here = ".".join(path)
+    return any(f"{here}.".startswith(f"{each}.") for each in (data.get("init") or {}).get("leave_out") or ())
 
 
 def _database(merging: Merging, name: str, written: Tree, live: Tree, clusters: list[FoundCluster]) -> None:

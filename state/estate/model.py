@@ -280,6 +280,15 @@ class Policies(Entry):
     retain: RetainPolicy = RetainPolicy()
 
 
+LEFT_OUT = r"^(services|databases|balancers|zones|monitors)\.[A-Za-z0-9][A-Za-z0-9._-]{0,300}$"
+
+
+class InitWishes(Entry):
+    """What `recovery init --update` shall not add: paths such as `services.static`."""
+
+    leave_out: tuple[Annotated[str, Field(pattern=LEFT_OUT)], ...] = ()
+
+
 class Estate(Entry):
     """The whole estate. Keys of every mapping are names other entries refer to."""
 
@@ -301,3 +310,4 @@ class Estate(Entry):
     runbooks: tuple[str, ...] = ("runbooks",)
     policies: Policies = Policies()
     faults: FaultsEntry | None = None
+    init: InitWishes = InitWishes()

@@ -247,6 +247,22 @@ def test_the_verb_shows_the_difference_and_writes_it_when_told(
     assert file.read_text() == before
 
 
+def test_what_the_estate_leaves_out_does_not_come_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, cfg = tmp_path / "recovery.yaml", tmp_path / "haproxy.cfg"
+    backends = "".join(f"backend {name}\n  server s 10.0.0.1:80 check\n" for name in ("bk_checkout", "static", "mail"))
+    cfg.write_text(config(backends))
+    file.write_text(MINE + "init: {leave_out: [services.static]}\n")
+    words = ["init", str(cfg), "-o", str(tmp_path), "--update", "--yes"]
+    assert run_to_code(recovery, words) == 0
+    said = capsys.readouterr().out
+    assert "x services.static: live, and left out as init.leave_out says" in said
+    assert "+ services.mail" in said
+    assert "  static:" not in file.read_text()
+    assert "  mail:" in file.read_text()
+    file.write_text(MINE + "init: {leave_out: [service.static]}\n")
+    assert run_to_code(recovery, words) == 2
+
+
 def test_without_addresses_the_verb_asks_what_the_estate_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
