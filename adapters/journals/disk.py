@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from struct import unpack
@@ -44,12 +44,18 @@ class LogState:
 
 @dataclass(frozen=True, slots=True)
 class DiskState:
-    """Both files: number, size and times of each, the beginning of the file, and the log."""
+    """Both files: number, size and time of each, the beginning of the file, and the log. `changed` are the times of
+    change of their inodes: nobody can set them back, but an account like root also changes them when it reads."""
 
     file: tuple[int, ...]
     log: tuple[int, ...]
     first: bytes
     frames: LogState
+    changed: tuple[int, int]
+
+    def is_as(self, other: DiskState) -> bool:
+        """Whether nothing was written in between, as far as reading both has shown."""
+        return replace(self, changed=other.changed) == other
 
 
 class Disk:
@@ -70,10 +76,11 @@ class Disk:
         file, log = os.fstat(self._file), os.fstat(self._log)
         self._known = self._committed(self._known)
         return DiskState(
-            (file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns),
-            (log.st_ino, log.st_size, log.st_mtime_ns, log.st_ctime_ns),
+            (file.st_ino, file.st_size, file.st_mtime_ns),
+            (log.st_ino, log.st_size, log.st_mtime_ns),
             os.pread(self._file, FIRST, 0),
             self._known,
+            (file.st_ctime_ns, log.st_ctime_ns),
         )
 
     def _committed(self, known: LogState) -> LogState:

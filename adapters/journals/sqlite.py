@@ -57,6 +57,7 @@ class SqliteJournal:
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
         self._busy = threading.Lock()
+        self._refused: tuple[tuple[int, DiskState] | None, str] = (None, "")
         self._last = self.head()
         self._heads, self._stops = heads_of(path, runtime), StopsFile(path)
         self.missing = next(filter(None, (each.missing(self._hash_of) for each in self._heads)), "")
@@ -98,15 +99,19 @@ class SqliteJournal:
     def look(self) -> None:
         """Whether what was recorded is there, and the next entry could be. Raises JournalUnavailable."""
         with self._busy:
+            self._require_files()
             touched = self._touched()
-            if touched is None or self._last[0] <= AT_ONCE:
+            if touched is None or self._last[0] <= AT_ONCE or self._is_refused(touched):
                 self._guard()
                 self._tell_head()
                 return
-        self._check(touched[1])  # a long journal: nothing is appended meanwhile, and nobody waits
+        try:
+            self._check(touched[1])  # a long journal: nothing is appended meanwhile, and nobody waits
+        except JournalUnavailable as error:
+            self._refused = (touched, str(error))
+            raise
         with self._busy:
-            if self._touched() == touched:
-                self._version, self._seen = touched
+            self._accept(touched)
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Entries with seq > after, in order."""
@@ -234,10 +239,28 @@ class SqliteJournal:
         touched = self._touched()
         if touched is None:
             return
+        if self._is_refused(touched):
+            raise JournalUnavailable(self._refused[1])
         if self._last[0] > AT_ONCE:
             raise JournalUnavailable(f"{self.path}: {WROTE}, or touched it: it is being read again from the disk")
         self._check(touched[1])
-        self._version, self._seen = touched
+        if not self._accept(touched):
+            raise JournalUnavailable(f"{self.path}: {WROTE} while it was read")
+
+    def _is_refused(self, touched: tuple[int, DiskState]) -> bool:
+        """Whether these files were read and are not those that were recorded."""
+        before = self._refused[0]
+        return before is not None and before[0] == touched[0] and before[1].is_as(touched[1])
+
+    def _accept(self, checked: tuple[int, DiskState]) -> bool:
+        """The files were checked: they count as they are now, unless something was written meanwhile."""
+        now = self._touched()
+        if now is None:
+            return True
+        if now[0] != checked[0] or not now[1].is_as(checked[1]):
+            return False
+        self._version, self._seen = now
+        return True
 
     def _require_files(self) -> None:
         if self._foreign:

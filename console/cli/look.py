@@ -140,6 +140,8 @@ def heading(seen: SeenView[Any]) -> list[str]:
     header, hello = seen.header, seen.hello
     who = f"{hello.person or 'unknown'} ({', '.join(hello.roles) or 'no role'})"
     head = f"journal {header.journal_seq} {header.journal_head[:8]}"
+    if header.journal_erased:
+        head += f" ({header.journal_erased} without payload)"
     lines = [f"{hello.environment.upper()} {hello.estate}   {utc(hello.wall)}   you: {who}   {head}"]
     risk = seen.risk
     if risk is not None:

@@ -35,8 +35,9 @@ AT_ONCE, BESIDE = ReadingPace(2000), ReadingPace(500, 0.005)
 
 
 class Keeper:
-    """The journal's checks. `note` records an entry that nothing depends on, `checked` hears up to which entry the
-    chain was checked and from which on, `moved` that what is shown of the journal may have changed."""
+    """The journal's checks. `note` records an entry that nothing depends on, `moved` hears that what is shown of the
+    journal may have changed, `checked` up to which entry the chain was checked, from which on, and how many of these
+    are without payload."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Keeper:
         restoring: Restoring,
         *,
         note: Callable[[Said], Awaitable[None]],
-        checked: Callable[[int, int], None],
+        checked: Callable[[int, int, int], None],
         moved: Callable[[], None],
     ) -> None:
         self._store, self._journal, self._restoring = store, journal, restoring
@@ -91,7 +92,7 @@ class Keeper:
             except JournalUnavailable as error:
                 found = replace(verifier.finish(), problem=str(error))
             self._journal.chain = found.problem
-            self._checked(seq, self._first)
+            self._checked(seq, self._first, found.erased)
         self._moved()
         return found
 
@@ -115,10 +116,8 @@ class Keeper:
         while True:
             await asyncio.sleep(LOOK)
             before = self._journal.failing
-            if before:
+            if await self._journal.look() and before:
                 await self._note(Heartbeat("running; the journal can be written again"))
-            else:
-                await self._journal.look()
             if self._journal.failing != before:
                 self._moved()
 

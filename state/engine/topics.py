@@ -37,20 +37,24 @@ class Topics:
         self._built: dict[str, tuple[Reads, Basis, Any]] = {}
         self._context: tuple[int, JournalState, ViewContext] | None = None
         self._failed: dict[str, tuple[int, ViewFailed]] = {}
-        self._verified, self._verified_seq = NOT_VERIFIED, 0
+        self._verified, self._verified_seq, self._erased = NOT_VERIFIED, 0, 0
 
     def renew(self, library: Library) -> None:
         """Another estate and other runbooks: no view of before is valid."""
         self._library, self._context = library.rows(), None
         self._built.clear()
 
-    def checked(self, seq: int, first: int) -> None:
-        """The journal was just checked from an entry up to another, with the result that it has."""
+    def checked(self, seq: int, first: int, erased: int) -> None:
+        """The journal was just checked from an entry up to another, with the result that it has; so many of these are
+        without payload."""
         journal = self._journal
         done = f"chain verified to entry {seq}" if seq else NOT_VERIFIED
         if first > 1:
             done = f"chain verified from entry {first} to {seq}, those before it are being checked"
+        if erased:
+            done += f", {erased} of them without payload"
         self._verified = journal.problem or done
+        self._erased = erased
         self._verified_seq = 0 if journal.doubt or first > 1 else seq
 
     def view(self, topic: str, version: int) -> Any:
@@ -114,5 +118,11 @@ class Topics:
     def _state(self) -> JournalState:
         journal = self._journal
         return JournalState(
-            journal.seq, journal.head.hex(), journal.unavailable, journal.doubt, self._verified, self._verified_seq
+            journal.seq,
+            journal.head.hex(),
+            journal.unavailable,
+            journal.doubt,
+            self._verified,
+            self._verified_seq,
+            self._erased,
         )

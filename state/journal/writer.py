@@ -89,12 +89,15 @@ class Journal:
         Raises JournalUnavailable."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.erase, seqs)
 
-    async def look(self) -> None:
-        """See whether the store would refuse the next entry, so that it is known before an effect is asked for."""
+    async def look(self) -> bool:
+        """See whether the store would refuse the next entry, so that it is known before an effect is asked for; whether
+        it would take it. What failed before has failed until an entry is durable."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._store.look)
         except JournalUnavailable as error:
             self.failing = str(error)
+            return False
+        return True
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()

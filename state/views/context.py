@@ -37,6 +37,7 @@ class JournalState:
     doubt: str = ""
     verified: str = ""
     verified_seq: int = 0
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)

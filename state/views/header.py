@@ -37,6 +37,7 @@ def build(context: ViewContext) -> HeaderView:
         consoles=context.consoles,
         journal_doubt=journal.doubt,
         journal_verified_seq=journal.verified_seq,
+        journal_erased=journal.erased,
         estate_change=next((each.estate_change for each in added if each.estate_change is not None), None),
     )
     return context.memory.keep(HEADER, view)

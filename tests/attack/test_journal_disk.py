@@ -14,11 +14,11 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.reading import JournalFile
-from adapters.journals.sqlite import SqliteJournal
+from adapters.journals.sqlite import AT_ONCE, SqliteJournal
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from state.engine.events import Heartbeat
-from state.errors import JournalUnavailable
+from state.errors import JournalUnavailable, RecoveryError
 from state.journal.events import Event
 from state.journal.format import GENESIS, Sealed, Sealer
 from tests.support.small_estate import COMMANDER, flip, small
@@ -259,6 +259,57 @@ def test_the_newest_entry_cut_off_the_log_of_a_killed_engine_is_known(
     attack(killed / "journal.db")
     with closing(SqliteJournal(killed / "journal.db")) as after:
         assert "entry 11 was recorded" in after.missing
+
+
+def a_long_one(folder: Path) -> SqliteJournal:
+    """A journal that takes too long to be read before an append."""
+    store, sealer, head = SqliteJournal(folder / "journal.db"), Sealer("h", "b"), GENESIS
+    made: list[Sealed] = []
+    for seq in range(1, AT_ONCE + 10):
+        made.append(sealer.seal(Event(Heartbeat("x"), "e"), seq=seq, previous=head, at=1.0, mono=1.0))
+        head = made[-1].hash
+    store.append(made)
+    return store
+
+
+def test_a_long_journal_that_was_touched_is_read_again_beside_the_loop_and_goes_on(tmp_path: Path) -> None:
+    store = a_long_one(tmp_path)
+    told(store.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with pytest.raises(JournalUnavailable, match="it is being read again"):
+        filled(store, 1)
+    store.look()
+    filled(store, 1)
+    store.close()
+
+
+def test_a_long_journal_that_was_changed_stays_refused_and_says_why(tmp_path: Path) -> None:
+    store = a_long_one(tmp_path)
+    erased(store.path)
+    with pytest.raises(JournalUnavailable, match="it is being read again"):
+        filled(store, 1)
+    for _ in range(2):
+        with pytest.raises(JournalUnavailable, match="the payload of entry 3 was erased"):
+            store.look()
+        with pytest.raises(JournalUnavailable, match="the payload of entry 3 was erased"):
+            filled(store, 1)
+    store.close()
+
+
+async def test_an_engine_on_a_long_journal_goes_on_after_a_backup_has_touched_it(tmp_path: Path) -> None:
+    a_long_one(tmp_path).close()
+    store = SqliteJournal(tmp_path / "journal.db")
+    async with small(store=store) as lab:
+        told(store.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        async with asyncio.timeout(60):
+            card = await lab.preview(flip("green"))
+            while True:
+                try:
+                    run = (await lab.submit(card)).run
+                    break
+                except RecoveryError:  # until the next look
+                    await asyncio.sleep(0.2)
+                    card = await lab.preview(flip("green"))
+            assert await lab.ended(run, 50) == "done"
 
 
 async def test_an_erased_intent_is_not_nothing_sent(tmp_path: Path) -> None:

@@ -363,6 +363,8 @@ async def test_retention_erases_what_is_old_and_not_needed_and_says_so_before(tm
         assert done.erased >= told.erased  # what was recorded meanwhile may have taken another one's place
         proof = await lab.engine.journal_verify()
         assert (proof.problem, proof.erased) == ("", done.erased)
+        assert f", {done.erased} of them without payload" in lab.engine.view("journal").verified
+        assert lab.engine.view("header").journal_erased == done.erased
         row = next(row for row in lab.engine.journal_rows(last, 1000) if row.kind == "journal.retained")
         assert f"{done.erased} payloads erased by policy" in row.message
         assert "still count" in row.message

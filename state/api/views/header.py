@@ -89,8 +89,8 @@ class HeaderView:
     `causes` is everything that is wrong, at its root, the worst first; its first entry is the sentence under the tabs.
     `alarms` is the detail of those that cannot be left alone. `waiting` are the runs that need a person, by their id;
     `consoles` the attached consoles. `journal_doubt` says why recorded entries cannot be trusted,
-    `journal_verified_seq` up to which entry the chain is verified, `estate_change` that the files are not those that
-    are loaded.
+    `journal_verified_seq` up to which entry the chain is verified, `journal_erased` how many of these are without
+    payload, `estate_change` that the files are not those that are loaded.
     """
 
     estate: str
@@ -109,4 +109,5 @@ class HeaderView:
     causes: tuple[Cause, ...] = ()
     journal_doubt: str = ""
     journal_verified_seq: int = 0
+    journal_erased: int = 0
     estate_change: EstateChange | None = None
