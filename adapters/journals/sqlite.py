@@ -57,6 +57,7 @@ class SqliteJournal:
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
         self._busy = threading.Lock()
+        self._suspect = False
         self._refused: tuple[tuple[int, DiskState] | None, str] = (None, "")
         self._last = self.head()
         self._heads, self._stops = heads_of(path, runtime), StopsFile(path)
@@ -100,18 +101,39 @@ class SqliteJournal:
         """Whether what was recorded is there, and the next entry could be. Raises JournalUnavailable."""
         with self._busy:
             self._require_files()
-            touched = self._touched()
-            if touched is None or self._last[0] <= AT_ONCE or self._is_refused(touched):
+            touched, suspect = self._touched(), self._suspect
+            if self._last[0] <= AT_ONCE or not (touched or suspect) or (touched and self._is_refused(touched)):
                 self._guard()
                 self._tell_head()
                 return
+            last, broken = self._last, "" if touched else self._disk.broken(self._seen.frames)
+        if touched:
+            self._read_again(touched)  # nothing is appended meanwhile, and nobody waits
+        else:
+            self._prove(last, broken)  # entries are appended meanwhile
+
+    def _read_again(self, touched: tuple[int, DiskState]) -> None:
         try:
-            self._check(touched[1])  # a long journal: nothing is appended meanwhile, and nobody waits
+            self._check(touched[1])
         except JournalUnavailable as error:
             self._refused = (touched, str(error))
             raise
         with self._busy:
             self._accept(touched)
+
+    def _prove(self, last: tuple[int, bytes], broken: str) -> None:
+        """The entries up to this one are those that were recorded. If not, none is appended any more."""
+        try:
+            problem = broken or self._stored(last, growing=True)
+        except JournalUnavailable as error:
+            problem = str(error)
+        with self._busy:
+            self._suspect = False
+            if problem:
+                self._foreign = f"{self.path}: {WROTE}: {problem}"
+                raise JournalUnavailable(self._foreign)
+            self._guard()
+            self._suspect = False  # reading it changes times too, for root
 
     def rows(self, after: int = 0, limit: int = -1) -> Sequence[Sealed]:
         """Entries with seq > after, in order."""
@@ -241,6 +263,9 @@ class SqliteJournal:
             return
         if self._is_refused(touched):
             raise JournalUnavailable(self._refused[1])
+        if self._last[0] > AT_ONCE and touched[0] == self._version and touched[1].is_as(self._seen):
+            self._seen, self._suspect = touched[1], True  # only looked at, as it seems: the next look reads it
+            return
         if self._last[0] > AT_ONCE:
             raise JournalUnavailable(f"{self.path}: {WROTE}, or touched it: it is being read again from the disk")
         self._check(touched[1])
@@ -299,7 +324,7 @@ class SqliteJournal:
             raise JournalUnavailable(f"{self.path}: its log is cut short, {seen.log[1]} bytes of {then.frames.size}")
         problem = ""
         try:
-            problem = self._disk.broken(seen.frames) or self._stored()
+            problem = self._disk.broken(seen.frames) or self._stored(self._last)
         except OSError as error:
             problem = str(error)
         if not (problem or same) and seen.frames.header:
@@ -307,17 +332,18 @@ class SqliteJournal:
         if problem or (same and seen.frames != then.frames):
             raise JournalUnavailable(f"{self.path}: {WROTE}: {problem or 'its log has more than was written'}")
 
-    def _stored(self) -> str:
-        """What is wrong with the entries that the disk has; empty when they are those that were recorded."""
-        (count, head), verifier = self._last, Verifier()
+    def _stored(self, last: tuple[int, bytes], *, growing: bool = False) -> str:
+        """What is wrong with the entries that the disk has up to the last one, and with more than these unless they are
+        `growing`; empty when they are those that were recorded."""
+        (count, head), verifier = last, Verifier()
         with contextlib.closing(JournalFile(self.path)) as stored:
             if stored.foreign:
                 raise JournalUnavailable(stored.foreign)
-            while verifier.feed(page := stored.rows(verifier.entries, PAGE)) and page:
+            while verifier.feed(page := stored.rows(verifier.entries, min(PAGE, count - verifier.entries))) and page:
                 time.sleep(0)  # this may be a thread beside the loop
+            there = count if growing else stored.head()
         found = verifier.finish(head)
-        problem = found.problem or ("" if found.entries == count else f"it has {found.entries} entries, not {count}")
-        return problem
+        return found.problem or ("" if there == count else f"its last entry is {there}, not {count}")
 
     def _hash_of(self, seq: int) -> bytes | None:
         found = self.rows(seq - 1, 1)

@@ -295,6 +295,41 @@ def test_a_long_journal_that_was_changed_stays_refused_and_says_why(tmp_path: Pa
     store.close()
 
 
+def test_a_long_journal_that_was_only_looked_at_goes_on_and_is_read_again_all_the_same(tmp_path: Path) -> None:
+    store = a_long_one(tmp_path)
+    store.path.chmod(0o640)
+    store.path.chmod(0o600)
+    filled(store, 1)
+    store.look()
+    filled(store, 1)
+    store.close()
+
+
+def test_bytes_of_a_long_journal_that_were_changed_with_their_times_set_back_are_found_by_the_next_look(
+    tmp_path: Path,
+) -> None:
+    store = a_long_one(tmp_path)
+    told(store.path, "PRAGMA wal_checkpoint(FULL)")
+    store.look()
+    payload = store.rows(99, 1)[0].hash
+
+    def one_bit() -> None:
+        content = store.path.read_bytes()
+        at = content.index(payload)
+        with store.path.open("r+b") as file:
+            file.seek(at)
+            file.write(bytes([content[at] ^ 1]))
+
+    keeping_times(store.path, one_bit)
+    filled(store, 1)  # nothing but the times of the inode shows it
+    for _ in range(2):
+        with pytest.raises(JournalUnavailable, match="entry 100"):
+            store.look()
+        with pytest.raises(JournalUnavailable, match="entry 100"):
+            filled(store, 1)
+    store.close()
+
+
 async def test_an_engine_on_a_long_journal_goes_on_after_a_backup_has_touched_it(tmp_path: Path) -> None:
     a_long_one(tmp_path).close()
     store = SqliteJournal(tmp_path / "journal.db")
