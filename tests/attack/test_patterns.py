@@ -19,18 +19,22 @@ import state
 from adapters.monitors.exposition import Exposition
 from adapters.monitors.sample_lines import labels_of
 from adapters.monitors.scrape import ScrapeOptions
+from state.config_files.explain import NAME_PATTERN
 from tests.support.regex_steps import SUSPECT, Matcher, worst_growth
 
 ROOT = Path(__file__).parents[2]
 SEARCHING = ("search", "findall", "finditer", "sub", "subn", "split")
 PLACED = ("match", "fullmatch")
 TAKES_A_PATTERN = {f"re.{name}" for name in (*SEARCHING, *PLACED, "compile")}
+NAME = "the pattern of a name, tested below"
 MADE_LATER = {
     "adapters/monitors/exposition.py": "`#`, blanks, a name and a word: tested below",
     "state/discovery/names.py": "words of sites between letters",
-    "state/runbooks/params.py": "the pattern of a name, which is a literal elsewhere",
+    "state/runbooks/params.py": NAME,
+    "console/places.py": NAME,
+    "console/cli/runbook_new.py": NAME,
     "state/estate/arguments.py": "a pattern of the estate's author, on a text of bounded length",
-    "adapters/monitors/figures.py": "a pattern of the estate's author, on a code of bounded length",
+    "adapters/monitors/figures.py": "literals that are escaped, one of them: tested below",
 }
 """Where patterns are not literals at the top of a module."""
 
@@ -129,9 +133,11 @@ def test_the_matcher_finds_what_python_finds() -> None:
     assert compared > 1000
 
 
-def test_the_pattern_of_a_metrics_type_is_linear() -> None:
+def test_patterns_that_are_texts_are_linear() -> None:
     naming = ScrapeOptions(targets={}, kind="scrape")
     assert worst_growth(Exposition(naming, ["shop"], 30.0)._type, anywhere=True)[0] < SUSPECT
+    for text in (NAME_PATTERN, naming.failed, naming.told):
+        assert worst_growth(re.compile(text), anywhere=False)[0] < SUSPECT
 
 
 def test_white_space_among_labels_is_looked_at_once() -> None:
