@@ -201,6 +201,8 @@ async def test_a_question_says_what_it_is_about_and_has_one_line_for_each_answer
         step = next(each for each in view.steps.values() if each.run == "r-41" and each.state is StepState.WAITING)
         told = replace(step, why=("A drained server stays drained.",), look_for=("Its sessions.",))
         st.front.show("runbooks", replace(view, steps={**view.steps, step.key: told}))
+        await st.press("3")
+        await st.sees("A drained server stays drained.")
         await st.press("D")
         run = view.runs["r-41"]
         await st.sees(f"r-41: {step.title}", run.question, "A drained server stays drained.", "Its sessions.")

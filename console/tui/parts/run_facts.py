@@ -9,7 +9,7 @@ from console.tui.parts.facts import LABEL_WIDTH, Row, fact
 from console.tui.text import joined
 from state.api.run_states import StepState, UndoState
 from state.api.views.runbooks import RunbookRow, RunRow, StepRow
-from state.units import clock, megabytes, utc, utc_date
+from state.units import clock, counted, megabytes, utc, utc_date
 
 AT_WORK = frozenset({StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN})
 HELD = frozenset({StepState.FAILED, StepState.NOT_DONE, StepState.STOPPED})
@@ -116,9 +116,8 @@ def lost(row: StepRow) -> str:
 
 def runbook_detail(row: RunbookRow) -> list[Row]:
     """Everything about a runbook of the library."""
-    told: list[Row] = [
-        joined((row.title, "bold"), (f"  {row.steps} steps, {row.changes} changes, {row.hash[:8]}", MUTED))
-    ]
+    size = f"{counted(row.steps, 'step')}, {counted(row.changes, 'change')}"
+    told: list[Row] = [joined((row.title, "bold"), (f"  {size}, {row.hash[:8]}", MUTED))]
     if row.lint:
         told.append(fact("refused", row.lint, FAIL))
     if row.applies:

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from console.tui.actions.runbooks import run_of
 from console.tui.glyphs import FAIL, MUTED, UNKNOWN, WARN
 from console.tui.mirror import Touched
-from console.tui.parts.facts import Row
+from console.tui.parts.facts import Row, wrap_rows
 from console.tui.parts.feed import Feed
 from console.tui.parts.run_facts import (
     current_step,
@@ -62,6 +62,8 @@ TALL = 32
 """Rows of a terminal from which steps and library have room beside each other."""
 CHROME, FRAME, LEAST, UNGUIDED, GUIDED = 5, 2, 6, 7, 10
 """Rows: of header and footer, of a table's title and heads, and of the library with the texts beside it."""
+NAMES = 24
+"""Columns of the library beside the words of a step."""
 MOVING = frozenset({StepState.RUNNING, StepState.WAITING, StepState.UNKNOWN})
 
 
@@ -102,6 +104,7 @@ class RunbooksScreen(MainScreen):
         self.library = Feed[RunbookRow](library, self.store, self._runbook)
         self._run_shown = ""
         self._idle = False
+        self._words: list[Row] = []
         yield runs
         yield steps
         yield Horizontal(library, Detail(), id="bottom")
@@ -155,14 +158,16 @@ class RunbooksScreen(MainScreen):
         self._run_shown = name
         self._follow(order)
         now = current_step(run, order.values()) if run is not None else None
-        self.set_class(now is not None and bool(words_of(now)), "-guided")
+        self._words = words_of(now) if now is not None else []
+        self.set_class(bool(self._words), "-guided")
         self._share_height(len(order))
         self.steps.table.set_empty("this run has no steps yet" if run else "no run is selected")
         note = self._progress(run) if run is not None else cell("")
         self.steps.table.set_title(f"Steps of {name}" if name else "Steps", note)
 
     def _share_height(self, steps: int) -> None:
-        """On a low terminal the steps of a run come before the library, unless a person looks through that."""
+        """On a low terminal the steps of a run come before the library, unless a person looks through that. The words
+        beside the step at work stay whole, as far as they ever were."""
         bottom = self.query_one("#bottom").styles
         if self._idle or self.app.size.height >= TALL or self.has_class("-tiny"):
             bottom.clear_rule("height")
@@ -170,7 +175,10 @@ class RunbooksScreen(MainScreen):
         most = GUIDED if self.has_class("-guided") else UNGUIDED
         runs = len(self.runs.table.shown_keys()) + FRAME
         room = self.app.size.height - CHROME - min(max(runs, 3), 5)
-        least = most if self.focused is self.library.table else LEAST
+        width = self.app.size.width
+        beside = width // 2 if self.has_class("-wide") else width - NAMES
+        words = wrap_rows(self._words, beside - 4, self.app.console)
+        least = most if self.focused is self.library.table else min(most, max(LEAST, len(words) + 1))
         bottom.height = max(least, min(most, room - steps - FRAME))
 
     def _follow(self, order: Mapping[str, StepRow]) -> None:
