@@ -29,7 +29,7 @@ from state.engine.refusals import Refusals
 from state.engine.reload import Pending, Reload
 from state.engine.restoring import Restoring
 from state.engine.retaining import Retaining
-from state.engine.setup import EstateFiles, Setup
+from state.engine.setup import EstateFiles, Setup, closed
 from state.engine.topics import Topics
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
@@ -278,7 +278,7 @@ class Engine:
         self._topics.renew(setup.library)
         closing = self._poller.renew(setup.outside.sources)
         self._move()
-        return _closed(closing, before, setup.outside)
+        return closed(closing, before, setup.outside)
 
     async def shut_down(self, caller: Caller) -> Accepted:
         """End this engine; open runs keep their state and continue when an engine starts again."""
@@ -393,10 +393,3 @@ class Engine:
             await self.journal.append(Event(body, actor, session))
         except JournalUnavailable:
             return
-
-
-async def _closed(sources: Coroutine[Any, Any, None], before: Outside, now: Outside) -> None:
-    """Close what another setup no longer uses."""
-    await sources
-    if before.connections is not None and before.connections is not now.connections:
-        await before.connections.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -136,3 +136,10 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _texts(each)
+
+
+async def closed(sources: Coroutine[Any, Any, None], before: Outside, now: Outside) -> None:
+    """Close what another setup no longer uses."""
+    await sources
+    if before.connections is not None and before.connections is not now.connections:
+        await before.connections.close()
