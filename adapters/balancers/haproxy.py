@@ -33,6 +33,8 @@ READ_ALL = ("show info", "show servers state", "show stat -1 4 -1")
 PRODUCT = re.compile(r"HAProxy|hapee(-[a-z0-9]+)?")
 """What `show info` calls itself: HAProxy, or HAProxy Enterprise (`hapee-lb`)."""
 STATES = ("ready", "drain", "maint")
+LONGEST_INFO = 64 << 10
+"""Bytes of an answer to `show info`."""
 
 
 class HaproxyOptions(BalancerEntry):
@@ -155,7 +157,7 @@ class HAProxy:
         answer = await self.ask(*READ_ALL, deadline=deadline)
         first = answer.find(b"\n\n")
         second = answer.find(b"\n\n", first + 2)
-        if first < 0 or second < 0:
+        if first < 0 or second < 0 or first > LONGEST_INFO:
             raise ReadFailure(Trouble.ERROR, "HAProxy answered fewer commands than were sent")
         info = self._knows(process_info(answer[:first]))
         await asyncio.sleep(0)  # a large answer was just assembled: let other tasks run
@@ -245,12 +247,12 @@ async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
 
 
 def _text(answer: bytes) -> str:
-    return answer.decode("utf-8", "replace").strip()[:300]
+    return answer[:1200].decode("utf-8", "replace").strip()[:300]
 
 
 def process_info(answer: bytes) -> dict[str, str]:
     """The lines of `show info`, also of HAProxy Enterprise. Raises ReadFailure when the answer is not HAProxy's."""
-    pairs = (line.partition(": ") for line in answer.decode("utf-8", "replace").splitlines())
+    pairs = (line.partition(": ") for line in answer[:LONGEST_INFO].decode("utf-8", "replace").splitlines())
     info = {name: value for name, colon, value in pairs if colon}
     if not PRODUCT.fullmatch(info.get("Name", "")) or not {"Version", "Pid", "Start_time_sec"} <= info.keys():
         raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_text(answer)[:80]}")

@@ -28,6 +28,8 @@ AGENT_ENABLED = 0x04
 SLICE_SECONDS = 0.003
 LOOK_EVERY = 128
 SEGMENT = 256 << 10
+LONGEST_LINE = 64 << 10
+SOME = 10_000
 
 
 class _State(NamedTuple):
@@ -82,10 +84,16 @@ async def _lines(text: bytes, pace: _Pace) -> list[bytes]:
     while start < end:
         cut = text.find(b"\n", start + SEGMENT)
         stop = end if cut < 0 else cut
+        if stop - start > SEGMENT + LONGEST_LINE:
+            raise ValueError("a line that is too long")
         lines += text[start:stop].split(b"\n")
         start = stop + 1
         await pace.pause()
-    return [line for line in lines if line]
+    found: list[bytes] = []
+    for place in range(0, len(lines), SOME):
+        found += (line for line in lines[place : place + SOME] if line)
+        await pace.pause()
+    return found
 
 
 class Intake:

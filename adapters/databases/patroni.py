@@ -35,6 +35,8 @@ from state.world.readings import PatroniReading, PostgresReading
 KIND = "patroni"
 OPTIONS = PatroniOptions
 CONFIG_SECONDS = 30.0
+LARGEST = 256 << 10
+"""Bytes of an answer: a cluster of a thousand members has fewer, and reading them at once takes a few milliseconds."""
 R = TypeVar("R")
 
 
@@ -65,7 +67,7 @@ class PatroniNode:
         """
         end = time.monotonic() + deadline
         where = f"Patroni {self.node}"
-        own = parse_object(await self.reader.get("/patroni", deadline=deadline), where)
+        own = parse_object(await self.reader.get("/patroni", deadline=deadline, cap=LARGEST), where)
         cluster = await self.cluster(end)
         members = parse_members(cluster) if cluster is not None else ()
         if time.monotonic() - self._config_at > CONFIG_SECONDS:
@@ -96,7 +98,7 @@ class PatroniNode:
 
     async def history(self, deadline: float) -> list[Any]:
         """Rows of timeline, the position where it ended, and why. Raises ReadFailure."""
-        rows = read_json(await self.reader.get("/history", deadline=deadline))
+        rows = read_json(await self.reader.get("/history", deadline=deadline, cap=LARGEST))
         return rows if isinstance(rows, list) else []
 
     async def close(self) -> None:
@@ -105,14 +107,14 @@ class PatroniNode:
     async def cluster(self, end: float) -> dict[str, Any] | None:
         """The cluster as its store has it, asked until `end` (monotonic seconds); None when it is not told."""
         try:
-            body = await self.reader.get("/cluster", deadline=max(0.0, end - time.monotonic()))
+            body = await self.reader.get("/cluster", deadline=max(0.0, end - time.monotonic()), cap=LARGEST)
             return parse_object(body, f"Patroni {self.node}")
         except ReadFailure:
             return None
 
     async def _read_config(self, end: float) -> None:
         try:
-            body = await self.reader.get("/config", deadline=max(0.0, end - time.monotonic()))
+            body = await self.reader.get("/config", deadline=max(0.0, end - time.monotonic()), cap=LARGEST)
             self._dynamic = parse_config(parse_object(body, f"Patroni {self.node}"))
         except ReadFailure:
             return

@@ -30,6 +30,8 @@ from state.units import time_limit
 from state.world.readings import PostgresReading, ReplicationSlot, WalSender
 
 CLOSE_SECONDS = 0.5
+LARGEST = 256 << 10
+"""Characters of all rows of senders or slots."""
 
 # The timeline of a writable node comes from its WAL file name: the control file keeps the old one until the next
 # checkpoint after a promotion.
@@ -288,10 +290,17 @@ def _reading(node: str, row: asyncpg.Record, timeline: int | None, fork: int | N
 def _senders(text: str) -> tuple[WalSender, ...]:
     if text == "[]":
         return ()
-    rows: list[list[Any]] = read_json(text)
+    rows: list[list[Any]] = read_json(_bounded(text))
     return tuple(WalSender(row[0] or "", row[1] or "", row[2] or "", *row[3:7]) for row in rows)
+
+
+def _bounded(text: str) -> str:
+    """Raises ValueError for more rows than a server can have."""
+    if len(text) > LARGEST:
+        raise ValueError(f"rows of {len(text)} characters")
+    return text
 
 
 @lru_cache(maxsize=64)  # slots of an idle cluster read the same every time
 def _slots(text: str) -> tuple[ReplicationSlot, ...]:
-    return () if text == "[]" else tuple(ReplicationSlot(*row) for row in read_json(text))
+    return () if text == "[]" else tuple(ReplicationSlot(*row) for row in read_json(_bounded(text)))

@@ -12,6 +12,7 @@ from typing import Any
 
 from state.api.views.overview import Suppression
 from state.estate.severities import Severities
+from state.verdicts.evidence import rank
 from state.world.readings import Alert
 
 NAMING = ("service", "job", "instance")
@@ -32,15 +33,30 @@ SEPARATOR = b"\xff"
 Rows = Sequence[Mapping[str, Any]]
 
 
-def alert_of(
+def alerts_of(
+    rows: Rows, silences: Mapping[str, Any], severities: Severities, replica_labels: Sequence[str]
+) -> list[Alert]:
+    """Every row as an alert. Raises one of MALFORMED for a row of another form."""
+    names = {fingerprint: row for row in rows if isinstance(fingerprint := row.get("fingerprint"), str)}
+    return [_alert_of(row, names, silences, severities, replica_labels) for row in rows]
+
+
+def worst_of(alerts: Sequence[Alert], most: int) -> tuple[Sequence[Alert], int]:
+    """So many alerts, the worst and newest of them, and how many are left out."""
+    if len(alerts) <= most:
+        return alerts, 0
+    ordered = sorted(alerts, key=lambda each: (each.suppressed is not None, -rank(each.health), -each.started_at))
+    return ordered[:most], len(alerts) - most
+
+
+def _alert_of(
     row: Mapping[str, Any],
-    rows: Rows,
+    others: Mapping[str, Mapping[str, Any]],
     silences: Mapping[str, Any],
     severities: Severities,
     replica_labels: Sequence[str],
 ) -> Alert:
-    """A row as an alert; `rows` has those that may inhibit it. Raises ValueError, KeyError, TypeError, AttributeError
-    for a row of another form."""
+    """A row as an alert; `others` has by fingerprint those that may inhibit it."""
     labels = {str(name): str(value) for name, value in row["labels"].items()}
     copy = {name: labels.pop(name) for name in sorted(replica_labels) if name in labels}
     notes = row.get("annotations") or {}
@@ -50,7 +66,7 @@ def alert_of(
     state, fingerprint = row["status"]["state"], row.get("fingerprint") or ""
     if not isinstance(state, str) or not isinstance(fingerprint, str):
         raise TypeError("state and fingerprint are texts")
-    suppressed = _suppression(row["status"], rows, silences)
+    suppressed = _suppression(row["status"], others, silences)
     if suppressed is None and state == "suppressed":
         suppressed = Suppression("suppressed", "", None, "")
     return Alert(
@@ -88,7 +104,9 @@ def name_of(labels: Mapping[str, str]) -> str:
     return "(no name)" if best is None else f"(no name, {best}={labels[best]})"
 
 
-def _suppression(status: Mapping[str, Any], rows: Rows, silences: Mapping[str, Any]) -> Suppression | None:
+def _suppression(
+    status: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], silences: Mapping[str, Any]
+) -> Suppression | None:
     """What suppresses an alert: the silence that ends last, else the alerts that inhibit it, else its mute times."""
     if silenced := status.get("silencedBy"):
         known = [silences[each] for each in silenced if each in silences and _ends(silences[each])]
@@ -98,7 +116,7 @@ def _suppression(status: Mapping[str, Any], rows: Rows, silences: Mapping[str, A
         comment, author = str(last.get("comment", "")), str(last.get("createdBy", ""))
         return Suppression("silenced", author, instant(last["endsAt"]), comment)
     if inhibited := status.get("inhibitedBy"):
-        names = [name_of(row["labels"]) for row in rows if row.get("fingerprint") in inhibited]
+        names = [name_of(others[each]["labels"]) for each in inhibited if each in others]
         return Suppression("inhibited", ", ".join(dict.fromkeys(names)), None, "")
     if muted := status.get("mutedBy"):
         return Suppression("muted", ", ".join(map(str, muted)), None, "")

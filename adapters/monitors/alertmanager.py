@@ -8,16 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pydantic import Field
 
 from adapters.context import AdapterContext, Polled
-from adapters.monitors.alert_rows import REPLICA_LABELS, alert_of, instant
+from adapters.monitors.alert_rows import REPLICA_LABELS, alerts_of, instant, worst_of
 from adapters.monitors.endpoint import Single
 from adapters.monitors.lasting import LastingAlerts
 from adapters.monitors.watchdog import Confirmations, clock_of
-from adapters.net.answers_read import read_json
+from adapters.net.answers_read import MALFORMED, SMALL, read_json, understood, worked
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
 from state.estate.model import Seconds
@@ -36,6 +37,10 @@ SENT_AGAIN = 120.0
 """Seconds after its start within which an Alertmanager has every alert again: it keeps none, and a Prometheus sends
 each again after a minute and its interval of evaluation, a minute too unless set."""
 
+MANY = 100
+"""Alerts of an answer from which on they are taken beside the event loop."""
+MOST = 1000
+"""Alerts that are kept of an answer, the worst ones: everything behind this is done for each of them."""
 REMEMBERED = 86_400.0
 """Seconds for which a watchdog alert that was seen is missed; after that its Prometheus is gone for good."""
 COMMON = ("alertname", "severity")
@@ -93,17 +98,21 @@ class Alertmanager:
             await self._ask_status(_left(until))
         try:
             severities, replicas = self._options.severities, self._options.replica_labels
-            alerts = [alert_of(row, rows, silences, severities, replicas) for row in rows]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            taken = partial(alerts_of, rows, silences, severities, replicas)
+            alerts = await worked(taken, large=len(rows) > MANY)
+        except MALFORMED as error:
             raise self._strange() from error
         return self._reading(alerts, clock, asked)
 
     def _reading(self, alerts: Sequence[Alert], clock: float, now: float) -> AlertsReading:
-        dogs = [alert for alert in alerts if alert.labels.get("alertname") == self._options.watchdog]
+        dogs = [alert for alert in alerts if alert.labels.get("alertname") == self._options.watchdog][:MOST]
         active = [dog for dog in dogs if dog.state == "active" and dog.suppressed is None]
         proof = [dog for dog in active if self._confirmed(dog, clock, now)]
         self._confirmations.keep({_copy(dog) for dog in active})
-        others, several = self._lasting.take([alert for alert in alerts if alert not in dogs], now)
+        kept, omitted = worst_of(
+            [each for each in alerts if each.labels.get("alertname") != self._options.watchdog], MOST
+        )
+        others, several = self._lasting.take(kept, now)
         self._dogs |= {dog.fingerprint: (_told(dog), clock) for dog in proof}
         proven = frozenset(dog.fingerprint for dog in proof)
         lost = {each: seen for each, seen in self._dogs.items() if each not in proven and clock - seen[1] < REMEMBERED}
@@ -115,7 +124,7 @@ class Alertmanager:
             self._status_due = min(self._status_due, self._asked + STATUS_SOON)
         if lost and self._started is not None and 0 <= clock - self._started < SENT_AGAIN:
             lost = {}  # it started a moment ago, and what it lacks may still come
-        return AlertsReading(others, bool(proof), doubtful, self._peers, awaited, proven, lost, several)
+        return AlertsReading(others, bool(proof), doubtful, self._peers, awaited, proven, lost, several, omitted)
 
     def _confirmed(self, dog: Alert, clock: float, now: float) -> bool:
         if dog.updated_at is None:
@@ -126,21 +135,22 @@ class Alertmanager:
     async def _ask(self, path: str, deadline: float) -> tuple[list[dict[str, Any]], float]:
         """A list of objects, and the server's time (epoch seconds). Raises ReadFailure."""
         page = await self._reader.page(path, deadline=deadline)
+        clock = clock_of(page.date, time.time())
         try:
-            rows = read_json(page.body)
+            rows = await understood(page.body, lambda data: data)
         except ValueError as error:
             raise self._strange() from error
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise self._strange()
-        return rows, clock_of(page.date, time.time())
+        return rows, clock
 
     async def _ask_status(self, deadline: float) -> None:
         """When it started, and the names of the members of its cluster: the same on every member. What has none, stays
         on its own."""
         self._asked = time.monotonic()
         self._status_due = self._asked + STATUS_EVERY
-        with suppress(ReadFailure, ValueError, KeyError, TypeError, AttributeError):
-            status = read_json(await self._reader.get(STATUS, deadline=deadline))
+        with suppress(ReadFailure, *MALFORMED):
+            status = read_json(await self._reader.get(STATUS, deadline=deadline, cap=SMALL))
             self._peers = frozenset(str(peer["name"]) for peer in status["cluster"].get("peers") or ())
             self._started = instant(status["uptime"])
 

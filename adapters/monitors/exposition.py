@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from adapters.monitors.few_requests import FewRequests, ScrapeStep
 from adapters.monitors.figures import FALLING_SHARE, FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUESTS, LONGER, Naming
-from adapters.monitors.page import EOF, UnreadableLine, check_page
+from adapters.monitors.page import EOF, UnreadableLine, check_page, pieces
 from adapters.monitors.processes import OFTEN, STARTED, ProcessWatch, plausible, usual_rate
 from adapters.monitors.sample_lines import SampleLine, labels_of, samples
 from state.errors import ReadFailure, Trouble
@@ -84,7 +84,8 @@ class Exposition:
         """
         body = body.removeprefix(BOM)
         check_page(body, media)
-        if self.naming.counts_up([kind.decode().lower() for kind in self._type.findall(body)]) is False:
+        kinds = [found for start, end in pieces(body) for found in self._type.findall(body, start, end)]
+        if self.naming.counts_up([kind.decode().lower() for kind in kinds]) is False:
             raise ReadFailure(Trouble.ERROR, f"{self.naming.requests} is a gauge and no counter: check `requests`")
         try:
             values, stamps, started = self._values(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from state.errors import ReadFailure, Trouble
 
@@ -21,6 +22,8 @@ STRANGE = re.compile(
 )
 """A line that begins neither like a comment nor like a sample, whose name may be quoted (Prometheus 3)."""
 PIECE = 64 << 10
+LONGEST_LINE = 64 << 10
+"""Bytes of a line: a search in it holds up every other thread."""
 SHOWN = 40
 
 
@@ -33,15 +36,21 @@ class UnreadableLine(ValueError):
         super().__init__(self.message)
 
 
-def _strange(body: bytes) -> re.Match[bytes] | None:
-    """The first line that is neither comment nor sample. In pieces, since a search holds up every other thread."""
+def pieces(body: bytes) -> Iterator[tuple[int, int]]:
+    """Where pieces of whole lines begin and end. Raises UnreadableLine for a line that is too long."""
     start = 0
     while start < len(body):
         end = body.find(b"\n", start + PIECE) + 1 or len(body)
-        if found := STRANGE.search(body, start, end):
-            return found
+        if end - start > PIECE + LONGEST_LINE:
+            number = body.count(b"\n", 0, start + PIECE) + 1
+            raise UnreadableLine(number, b"it has more than %d bytes: " % LONGEST_LINE + body[start + PIECE :][:SHOWN])
+        yield start, end
         start = end
-    return None
+
+
+def _strange(body: bytes) -> re.Match[bytes] | None:
+    """The first line that is neither comment nor sample. In pieces, since a search holds up every other thread."""
+    return next((found for start, end in pieces(body) if (found := STRANGE.search(body, start, end))), None)
 
 
 def check_page(body: bytes, media: str) -> None:
@@ -52,9 +61,12 @@ def check_page(body: bytes, media: str) -> None:
         raise ReadFailure(
             Trouble.ERROR, "the answer is in Protocol Buffers, which was not asked for: only text is read"
         )
-    if media == HTML or body.lstrip()[:SHOWN].lower().startswith(PAGES):
+    if media == HTML or body[:PIECE].lstrip()[:SHOWN].lower().startswith(PAGES):
         raise ReadFailure(Trouble.ERROR, "the answer is an HTML page, not metrics (a login page?)")
-    strange = _strange(body)
+    try:
+        strange = _strange(body)
+    except UnreadableLine as error:
+        raise ReadFailure(Trouble.ERROR, error.message) from error
     if strange is not None:
         number = body.count(b"\n", 0, strange.start()) + 1
         if number > 1 and strange.end() == len(body):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from adapters.monitors.figures import FALLS_AT_LEAST, FALLS_LOOKED_AT, FEW_REQUE
 from adapters.monitors.histograms import QUANTILE
 from adapters.monitors.processes import BURST, FEW, KEPT, OFTEN, SAME, STARTED
 from adapters.monitors.watchdog import clock_of
-from adapters.net.answers_read import Ambiguous, read_json
+from adapters.net.answers_read import MALFORMED, Ambiguous, read_json, understood
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure, Trouble
@@ -34,6 +34,8 @@ PLACES = 50
 OWN_LOOK_BACK = 30.0
 """Seconds; samples that come more rarely are looked for in a range, since an instant may lie past the look-back."""
 BAD, UNAVAILABLE, DENIED = 400, 503, (401, 403)
+MOST_SERIES = 10_000
+"""Series of an answer: each is looked at on the event loop."""
 SHOWN = 200
 """So many characters of an error are told."""
 SINGLE = {"scalar": "write vector(…)", "string": "no condition fits it"}
@@ -96,26 +98,31 @@ class PromApi:
         reply = await self._reader.fetch(_target(path, tuple(parameters.items())), deadline=deadline)
         if why := _refusal(reply):
             raise ReadFailure(Trouble.ERROR, f"{self.name} answered {reply.status}: {why}")
+        since = None if look_back is None else clock_of(reply.date, time.time()) - look_back
         try:
-            answer = read_json(self._reader.usable(reply, path).body)
-            if answer["status"] != "success":
-                raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
-            missing = [each for each in answer.get("warnings") or () if not each.startswith(REMARK)]
-            if missing or answer.get("isPartial") is True:
-                raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
-            if (single := answer["data"].get("resultType")) in SINGLE:
-                raise ReadFailure(
-                    Trouble.ERROR, f"{self.name}: the query gives a {single}, no series: {SINGLE[single]}"
-                )
-            rows = [_series(row) for row in answer["data"]["result"] or ()]
-            if look_back is None or answer["data"].get("resultType") != "matrix":
-                return rows
-            since = clock_of(reply.date, time.time()) - look_back
-            return [row for row in rows if row.points and row.points[-1][0] >= since]
+            return await understood(self._reader.usable(reply, path).body, partial(self._rows, since=since))
         except Ambiguous as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: {error}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except MALFORMED as error:
             raise ReadFailure(Trouble.ERROR, f"{self.name}: the answer is not Prometheus'") from error
+
+    def _rows(self, answer: Any, *, since: float | None) -> list[QuerySeries]:
+        """The series of an answer, of a range those with a sample since an instant (epoch seconds)."""
+        if answer["status"] != "success":
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {answer.get('error', 'no success')}")
+        missing = [each for each in answer.get("warnings") or () if not each.startswith(REMARK)]
+        if missing or answer.get("isPartial") is True:
+            raise ReadFailure(Trouble.ERROR, f"{self.name} answered in part: {'; '.join(missing) or 'no reason'}")
+        data = answer["data"]
+        if (single := data.get("resultType")) in SINGLE:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: the query gives a {single}, no series: {SINGLE[single]}")
+        told = data["result"] or ()
+        if len(told) > MOST_SERIES:
+            raise ReadFailure(Trouble.ERROR, f"{self.name} answered with {len(told)} series, more than {MOST_SERIES}")
+        rows = [_series(row) for row in told]
+        if since is None or single != "matrix":
+            return rows
+        return [row for row in rows if row.points and row.points[-1][0] >= since]
 
     async def close(self) -> None:
         await self._reader.close()
@@ -143,7 +150,10 @@ def _series(row: dict[str, Any]) -> QuerySeries:
     if "value" not in row and "values" not in row and ("histogram" in row or "histograms" in row):
         raise ReadFailure(Trouble.ERROR, "the metric is a native histogram, which is not read")
     pairs = row["values"] if "values" in row else [row["value"]]
-    return QuerySeries(dict(row["metric"]), tuple((float(at), float(value)) for at, value in pairs))
+    labels = dict(row["metric"])
+    if not all(isinstance(each, str) for pair in labels.items() for each in pair):
+        raise TypeError("labels are texts")
+    return QuerySeries(labels, tuple((float(at), float(value)) for at, value in pairs))
 
 
 def text_of(value: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from adapters.monitors.page import NAME, QUOTED, UnreadableLine
+from adapters.monitors.page import NAME, QUOTED, UnreadableLine, pieces
 
 TERM = rb"\s*+(" + NAME + rb"|" + QUOTED + rb")\s*+=\s*+(" + QUOTED + rb")\s*+"
 LABEL = re.compile(TERM)
@@ -34,13 +34,16 @@ class SampleLine(NamedTuple):
 def samples(body: bytes, names: tuple[str, ...]) -> Iterator[SampleLine]:
     """Every sample of these metrics. Raises UnreadableLine for a line of them that cannot be read."""
     starts = tuple(name.encode() + end for name in names for end in (b"{", b" ", b"\t"))
-    for number, raw in enumerate(body.split(b"\n"), 1):
-        try:
-            found = _sample(raw, starts, names)
-        except ValueError as error:
-            raise UnreadableLine(number, raw) from error
-        if found is not None:
-            yield SampleLine(number, *found)
+    number = 0
+    for start, end in pieces(body):
+        for raw in body[start:end].removesuffix(b"\n").split(b"\n"):
+            number += 1
+            try:
+                found = _sample(raw, starts, names)
+            except ValueError as error:
+                raise UnreadableLine(number, raw) from error
+            if found is not None:
+                yield SampleLine(number, *found)
 
 
 def _sample(raw: bytes, starts: tuple[bytes, ...], names: tuple[str, ...]) -> tuple[bytes, float, float | None] | None:

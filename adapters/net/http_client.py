@@ -5,6 +5,7 @@ HTTP itself (RFC 9112) is aiohttp's: framing, kept connections, TLS. This module
 
 from __future__ import annotations
 
+import asyncio
 import os
 import zlib
 from collections.abc import Mapping
@@ -20,6 +21,10 @@ from state.errors import Trouble
 
 GZIP = 16 + zlib.MAX_WBITS
 COMPRESSIONS = ("br", "deflate", "zstd", "compress", "lz4", "xz", "bzip2")
+SLICE = 64 << 10
+"""Bytes that are decompressed before other tasks run."""
+MOST_MEMBERS = 1000
+"""Parts of a gzip stream: each costs as much as a slice, however little is in it."""
 MAX_HEADER = 64 << 10
 """The longest header of an answer in bytes. Content security policies and cookies pass the 8 KiB of aiohttp."""
 
@@ -97,31 +102,41 @@ async def whole(answer: aiohttp.ClientResponse, cap: int, *, decode: bool = True
             break
     content = b"".join(pieces)
     if decode and content and "Content-Encoding" in headers:
-        content = _decoded(content, headers["Content-Encoding"].lower(), cap)
+        content = await _decoded(content, headers["Content-Encoding"].lower(), cap)
     location = headers.get("Location", "") if 300 <= answer.status < 400 else ""
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return Reply(answer.status, content, location, media, headers.get("Date", ""))
 
 
-def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
-    """The content of a body. aiohttp accepts a truncated gzip stream, so it is decoded here."""
+async def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
+    """The content of a body. aiohttp accepts a truncated gzip stream, so it is decoded here, a slice at a time."""
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip"):
         known = f" ({encoding})" if encoding in COMPRESSIONS else ""
         raise UnusableAnswer(f"the answer is compressed{known} in a way that was not asked for", "encoding")
     content = bytearray()
+    member, begun, members = zlib.decompressobj(GZIP), False, 1
     try:
-        while body:  # RFC 1952: a stream is one member or several
-            member = zlib.decompressobj(GZIP)
-            content += member.decompress(body, cap + 1 - len(content))
-            if len(content) > cap:
-                raise _oversize(cap)
-            if not member.eof:
-                raise UnusableAnswer("the gzip stream of the answer is cut short", "encoding")
-            body = member.unused_data
+        for start in range(0, len(body), SLICE):
+            rest, held = body[start : start + SLICE], False
+            while rest or held:  # RFC 1952: a stream is one member or several
+                begun = True
+                piece = member.decompress(rest, SLICE)
+                content += piece
+                rest, held = member.unconsumed_tail, len(piece) == SLICE
+                if len(content) > cap:
+                    raise _oversize(cap)
+                if member.eof:
+                    rest, held, begun = member.unused_data, False, False
+                    member, members = zlib.decompressobj(GZIP), members + 1
+                if members > MOST_MEMBERS:
+                    raise UnusableAnswer(f"the gzip stream has more than {MOST_MEMBERS} parts", "encoding")
+                await asyncio.sleep(0)
     except zlib.error as error:
         raise UnusableAnswer("the answer is not valid gzip", "encoding") from error
+    if begun:
+        raise UnusableAnswer("the gzip stream of the answer is cut short", "encoding")
     return bytes(content)
 
 

@@ -133,6 +133,12 @@ def _doubts(
             waits += [until] if (until := _awaited(heard)) is not None else []
         doubts += _lost(members, heard)
         doubts += [f"{key.partition(':')[2]}: {SEVERAL}" for key in members if (r := answers[key]) and r.several]
+        left_out = max(reading.omitted for reading in heard)
+        doubts += (
+            [f"{members[0].partition(':')[2]}: {left_out} more alerts, less bad or older, are not listed"]
+            if left_out
+            else []
+        )
     return notes, doubts, waits
 
 

@@ -307,7 +307,8 @@ class AlertsReading:
     Sources with a common member of `cluster` are one Alertmanager in several processes. `awaited`: it started so lately
     that its watchdog alert may still come, at the latest at this time of its own clock (epoch seconds). `watchdogs` are
     the fingerprints of those that prove it, `lost` those that did so before: their labels, and until when. `several`:
-    its answers come from several Alertmanagers by turns, each with alerts of its own.
+    its answers come from several Alertmanagers by turns, each with alerts of its own. `omitted` is how many more alerts
+    it has than are kept here.
     """
 
     alerts: tuple[Alert, ...]
@@ -318,6 +319,7 @@ class AlertsReading:
     watchdogs: frozenset[str] = frozenset()
     lost: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     several: bool = False
+    omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

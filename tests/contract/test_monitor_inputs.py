@@ -48,7 +48,7 @@ def answer(body: bytes | str, *fields: str, status: str = "200 OK") -> bytes:
         ((422, {"status": "error", "error": "too many samples"}), "prom answered 422: too many samples$"),
         ((400, {"status": "error", "error": "no org id"}), "no org id"),
         (answer('{"status":"success","data":{"resu'), "not Prometheus'"),
-        ((200, {"status": "success", "data": {"resultType": "scalar", "result": [1, "2"]}}), "not Prometheus'"),
+        ((200, {"status": "success", "data": {"resultType": "scalar", "result": [1, "2"]}}), "gives a scalar"),
         (
             (200, {"status": "success", "data": {"result": []}, "warnings": ["No StoreAPIs matched for this query"]}),
             "in part: No StoreAPIs matched",
