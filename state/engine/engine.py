@@ -132,11 +132,9 @@ class Engine:
             moved=self._move,
         )
         self._version = self._content = 0
-        self._woken = clock.mono()
-        self._moved = asyncio.Event()
+        self._moved, self.ended = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.ended = asyncio.Event()
-        self.lag, self._ticked = 0.0, clock.mono()
+        self.lag, self._ticked, self._woken = 0.0, clock.mono(), clock.mono()
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, continue the runs that had not ended."""
