@@ -10,13 +10,13 @@ def write_new(path: Path, text: str, mode: int = 0o644) -> bool:
     """Write a file that is not there yet, complete or not at all; False when something is there. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    _write(fresh, text, mode)
     try:
+        _write(fresh, text, mode)
         os.link(fresh, path)  # unlike a rename, it never replaces
     except FileExistsError:
         return False
     finally:
-        fresh.unlink()
+        fresh.unlink(missing_ok=True)
     return True
 
 
@@ -26,8 +26,8 @@ def replace_text(path: Path, text: str) -> None:
     target = path.resolve()
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     was = target.stat()
-    _write(fresh, text, was.st_mode & 0o777)
     try:
+        _write(fresh, text, was.st_mode & 0o777)
         made = fresh.stat()
         if (made.st_uid, made.st_gid) != (was.st_uid, was.st_gid):
             os.chown(fresh, was.st_uid, was.st_gid)

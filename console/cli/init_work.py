@@ -114,19 +114,24 @@ def draft(found: Discovered, answers: Answers, name: str, now: float) -> Drafted
 
 
 def write(drafted: Drafted, file: Path) -> bool:
-    """Write the estate, its schema for editors, its runbooks and the empty folder of its secrets; False when the estate
-    is there already. Nothing that is there is replaced. Raises OSError."""
-    if not write_new(file, drafted.text):
+    """Write runbooks, the schema for editors, the empty folder of secrets, and last the estate that names them; False
+    when the estate is there already. Nothing that is there is replaced, and what was interrupted can be begun again.
+    Raises OSError."""
+    if file.exists() or file.is_symlink():
         return False
-    drafted.written.append(file)
-    if write_new(file.parent / "schema.json", f"{json.dumps(estate_schema(kinds()), indent=2, ensure_ascii=False)}\n"):
-        drafted.written.append(file.parent / "schema.json")
+    file.parent.mkdir(parents=True, exist_ok=True)
     folder = file.parent / "runbooks"
     folder.mkdir(exist_ok=True)
+    written: list[Path] = []
     for each in drafted.runbooks:
         if each.text:
             path = folder / f"{each.name}.yaml"
-            (drafted.written if write_new(path, each.text) else drafted.kept).append(path)
+            (written if write_new(path, each.text) else drafted.kept).append(path)
     if drafted.proposal.secrets:
         (file.parent / "secrets").mkdir(mode=SECRETS_MODE, exist_ok=True)
+    if write_new(file.parent / "schema.json", f"{json.dumps(estate_schema(kinds()), indent=2, ensure_ascii=False)}\n"):
+        written.insert(0, file.parent / "schema.json")
+    if not write_new(file, drafted.text):
+        return False
+    drafted.written += [file, *written]
     return True

@@ -203,3 +203,18 @@ def test_an_address_that_gives_nothing_has_its_way_out_for_scripts(
     assert init(config, "ftp://x", "-o", tmp_path / "shop", "--yes", "--json") == 3
     silent = [each for each in told(capsys)["found"] if not each["kind"]]
     assert [bool(each["way_out"]) for each in silent] == [True]
+
+
+def test_an_interrupted_init_can_be_begun_again(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The estate is written last: what names runbooks is there only when they are."""
+    out = tmp_path / "shop"
+    out.mkdir()
+    (out / "runbooks").symlink_to(tmp_path / "nowhere" / "at-all")
+    assert init(config, "-o", out, "--yes", "--name", "shop") not in (0, 3)
+    assert [path.name for path in out.iterdir()] == ["runbooks"]
+    (out / "runbooks").unlink()
+    capsys.readouterr()
+    assert init(config, "-o", out, "--yes", "--name", "shop") == 0
+    assert run_to_code(recovery, ["check", str(out / "recovery.yaml")]) == 0
