@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from adapters import secrets
@@ -64,10 +65,17 @@ class AdapterContext:
     polling: Polling
     watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: Hosts | None = None
+    _one: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _read: dict[SecretRef, Secret] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def secret(self, ref: SecretRef | None) -> Secret | None:
-        """The secret behind a reference. Raises ConfigError."""
-        return None if ref is None else secrets.resolve(ref, self.base)
+        """The secret behind a reference, read once for all that name it. Raises ConfigError."""
+        if ref is None:
+            return None
+        with self._one:
+            if ref not in self._read:
+                self._read[ref] = secrets.resolve(ref, self.base)
+            return self._read[ref]
 
     def way(self, host: str | None) -> Tunnel | None:
         """The way through a host of the estate; None for no host. Raises ConfigError for an unknown one."""

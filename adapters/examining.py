@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.context import AdapterContext
 from adapters.net.answers_read import MALFORMED
-from adapters.net.examined import look_at_secrets
+from adapters.net.examined import look_at_secrets, secrets_in
 from adapters.net.ssh import SshConnection, SshConnections
 from adapters.registry import adapter_for, examiner_of
 from adapters.wiring import watched
@@ -33,12 +33,13 @@ SLACK = 0.5
 """Seconds that an examination may take beyond its deadline, to say what it found."""
 
 
-async def examine_estate(estate: Estate, base: Path, *, deadline: float) -> list[Diagnosis]:
-    """Every answer, by target. Each target has the deadline in seconds; secrets of commands have their own."""
+async def examine_estate(estate: Estate, base: Path, *, deadline: float, commands: bool = True) -> list[Diagnosis]:
+    """Every answer, by target. Each target has the deadline in seconds; secrets of commands have their own. What needs
+    a secret of a command is left out when those are not to be run."""
     hosts = SshConnections(dict(estate.hosts), base)
     context = AdapterContext(base, estate.polling, watched(estate), hosts)
     jobs = [
-        _entry(Subject(f"{section}/{name}"), section, name, entry, context, estate, deadline)
+        _entry(Subject(f"{section}/{name}"), section, name, entry, context, estate, deadline, commands)
         for section in ("databases", "balancers", "zones", "monitors")
         for name, entry in getattr(estate, section).items()
     ]
@@ -81,9 +82,12 @@ async def _entry(
     context: AdapterContext,
     estate: Estate,
     deadline: float,
+    commands: bool,
 ) -> list[Diagnosis]:
     """The answers about one entry. Without its secrets nothing is asked of it."""
-    found = await look_at_secrets(subject, entry, context.base)
+    if not commands and any(ref.command for _, ref in secrets_in(entry)):
+        return []
+    found = await look_at_secrets(subject, entry, context)
     found += _waived(subject, entry.waive)
     if any(each.next and each.asked is Asked.FILES for each in found):
         return found

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hmac
 import os
 import stat
-import subprocess
 from pathlib import Path
 from typing import NoReturn
 
+from adapters.confined.run import run_confined
 from adapters.files.programs import program_of
+from adapters.files.regular import opened
 from state.errors import ConfigError, Problem
 from state.estate.model import SecretRef
 from state.host.trust import require_ours
 
 COMMAND_SECONDS = 5.0
-OF_THE_MANAGER = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
-"""Variables with which the service manager hears this process, and no process that it starts."""
 GROUP_READS = stat.S_IRGRP
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MAX_BYTES = 64 * 1024
@@ -68,7 +67,7 @@ def _from_file(name: str, base: Path) -> str:
     path = base / name
     require_ours(path)
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             status = os.fstat(file.fileno())
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -121,35 +120,25 @@ def _text(content: bytes, place: str) -> str:
 
 def _from_command(argv: tuple[str, ...], base: Path) -> str:
     place = f"command {argv[0]}"
-    env = {name: value for name, value in os.environ.items() if name not in OF_THE_MANAGER}
     program = program_of(argv[0], base)
     try:
-        done = subprocess.run(
-            argv,
-            executable=program,
-            cwd=base,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise _refused(place, f"still running after {COMMAND_SECONDS:g} s", "a secret on its output") from None
+        done = run_confined(program, argv, base, seconds=COMMAND_SECONDS, most=MAX_BYTES)
     except OSError as error:
         raise _refused(place, error.strerror or "not started", "a command that can be started") from error
-    if done.returncode:
-        raise _refused(place, f"exit code {done.returncode}", "exit code 0")
-    return _text(done.stdout, place)
+    if done.code is None and len(done.output) <= MAX_BYTES:
+        raise _refused(place, f"still running after {COMMAND_SECONDS:g} s", "a secret on its output")
+    if done.code and len(done.output) <= MAX_BYTES:
+        raise _refused(place, f"exit code {done.code}", "exit code 0")
+    return _text(done.output, place)
 
 
 def resolve(ref: SecretRef, base: Path) -> Secret:
     """Read the secret once; relative files and commands start at `base`, the folder of the estate file.
 
     A file must belong to this account or root and give no rights to group and others (systemd's credentials may show
-    that the group reads); a command runs without a shell
-    and has 5 s. Raises ConfigError naming the place and what is wrong with it, never the content. Blocks: call it
-    before the event loop runs or in a thread.
+    that the group reads); a command runs without a shell, with few variables of the environment, and has 5 s. Raises
+    ConfigError naming the place and what is wrong with it, never the content. Blocks: call it before the event loop
+    runs or in a thread.
     """
     used = [name for name in ("file", "env", "command") if getattr(ref, name) is not None]
     if len(used) != 1:

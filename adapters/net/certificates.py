@@ -11,7 +11,7 @@ import struct
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from adapters.net.origin import tls_context
+from adapters.net.origin import unproven_context
 from adapters.net.tunnel import Tunnel
 from state.diagnosis.judging import ends
 from state.diagnosis.model import Asked, Diagnosis, Subject
@@ -43,7 +43,7 @@ async def look_at_certificate(
 
 
 async def _certificate(host: str, port: int, *, postgres: bool, via: Tunnel | None) -> bytes | None:
-    context = tls_context(None, verified=False)
+    context = unproven_context()
     if via is not None:
         netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         reader, writer = await asyncio.open_unix_connection(await via.forward(netloc))

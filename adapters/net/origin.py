@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,9 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from adapters.files.regular import bounded, opened
 from adapters.secrets import Secret
 from state.estate.addresses import is_loopback
 from state.estate.values import HttpUrl
+
+LONGEST_CA = 4 << 20
+"""Bytes of a file of certificates: those of a whole system have half a million."""
 
 
 def printable(text: str) -> bool:
@@ -111,22 +116,37 @@ class ClientCertificate:
 
 
 @lru_cache(maxsize=32)
-def tls_context(ca: Path | None, *, verified: bool = True, client: ClientCertificate | None = None) -> ssl.SSLContext:
-    """TLS with host name and chain verified. Only for loopback addresses may verification be left out.
+def tls_context(ca: Path | None, *, client: ClientCertificate | None = None) -> ssl.SSLContext:
+    """TLS with host name and chain verified, on loopback too: there another account may listen while a service is down.
 
     Raises OSError for a file that cannot be used, also for a key with a passphrase: nobody is asked for one.
     """
-    context = ssl.create_default_context(cafile=ca)
-    if not verified:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    context = ssl.create_default_context(cadata=None if ca is None else _authorities(ca))
     if client is not None:
+        for each in (client.cert, client.key):
+            opened(each).close()
         context.load_cert_chain(client.cert, client.key, password="")
     return context
 
 
+def _authorities(ca: Path) -> str:
+    try:
+        text = bounded(ca, LONGEST_CA).decode("ascii", "ignore")  # comments may have other letters
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(ca)) from error
+    if "-----BEGIN" not in text:  # without any, those of the system would be believed
+        raise OSError(errno.EINVAL, "no certificate in PEM", str(ca))
+    return text
+
+
+def unproven_context() -> ssl.SSLContext:
+    """TLS that verifies nothing: for a look at a certificate, over a connection that sends and believes nothing."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def context_for(origin: Origin, ca: Path | None, client: ClientCertificate | None = None) -> ssl.SSLContext | None:
-    """The TLS an origin needs; without a CA of its own, a loopback origin is not verified."""
-    if origin.scheme == "http":
-        return None
-    return tls_context(ca, verified=ca is not None or not origin.loopback, client=client)
+    """The TLS an origin needs, None for plain text."""
+    return None if origin.scheme == "http" else tls_context(ca, client=client)

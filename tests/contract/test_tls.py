@@ -84,11 +84,14 @@ async def test_a_certificate_of_the_given_ca_is_trusted(ours: Certificate) -> No
     assert len(heard) == 2
 
 
-async def test_without_a_ca_this_machine_is_believed(ours: Certificate) -> None:
-    async with listening(ours, []) as url:
+async def test_without_a_ca_this_machine_is_not_believed_either(ours: Certificate) -> None:
+    heard: list[bytes] = []
+    async with listening(ours, heard) as url:
         reader = HttpReader(url)
-        assert await reader.get("/x", deadline=2) == b"ok"
+        with pytest.raises(ReadFailure, match="TLS refused: self-signed certificate"):
+            await reader.get("/x", deadline=60)
         await reader.close()
+    assert heard == []
 
 
 @pytest.mark.parametrize("wrong", ["other ca", "other host"])

@@ -137,6 +137,7 @@ def test_29_whose_watchdog_a_command_inherits_nothing_of_the_service_manager(
 ) -> None:
     for name in ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("KEPT", "kept")
-    show = 'echo "$KEPT.$NOTIFY_SOCKET.$WATCHDOG_PID.$WATCHDOG_USEC"'
-    assert resolve(SecretRef(command=("sh", "-c", show)), tmp_path).reveal() == "kept..."
+    monkeypatch.setenv("LOGNAME", "kept")
+    monkeypatch.setenv("OTHER_PASSWORD", "not passed on")
+    show = 'echo "$LOGNAME.$NOTIFY_SOCKET.$WATCHDOG_PID.$WATCHDOG_USEC.$OTHER_PASSWORD"'
+    assert resolve(SecretRef(command=("sh", "-c", show)), tmp_path).reveal() == "kept...."
