@@ -16,7 +16,7 @@ from console.tui.widgets.lines import Lines
 from console.tui.wizard.app import WizardApp
 from console.tui.wizard.child import run_init
 from console.tui.wizard.pages import AddressPage, LookingPage, QuestionsPage, WizardPage, WrittenPage
-from state.text import is_clean
+from state.text import cells, is_clean
 
 SHOP = """
 global
@@ -63,6 +63,10 @@ async def test_from_an_address_to_a_written_estate(
     async with app.run_test(size=size) as pilot:
         await page(pilot, AddressPage)
         assert "There is no estate here yet" in shown(app)
+        told = [
+            line for lines in app.screen.query(AddressPage).first().query(Lines) for line in lines.plain.split("\n")
+        ]
+        assert max(map(cells, told)) <= size[0] - 2, "nothing is cut at the edge"
         await pilot.press(*str(config), "enter")
         await page(pilot, QuestionsPage)
         assert "Found: 1 service, 1 balancer." in shown(app)

@@ -19,6 +19,7 @@ from console.tui.wizard.child import Event, safe
 
 MOST_SILENT = 3
 """Addresses that gave nothing, told above the questions; all are in the file."""
+WHICH = "Every HAProxy, one member of a Patroni cluster, …; several are separated by blanks:"
 EXAMPLES = (
     ("https://10.1.0.11:8008", "a member of a Patroni cluster"),
     ("/run/haproxy/admin.sock", "HAProxy's runtime API, or its haproxy.cfg"),
@@ -100,7 +101,7 @@ class AddressPage(WizardPage):
             [
                 "",
                 cell("There is no estate here yet. Say where something runs to find the rest.", TITLE),
-                cell("Every HAProxy, one member of a Patroni cluster, …; several are separated by blanks:", MUTED),
+                *wrapped(WHICH, self.room, MUTED),
                 "",
                 *(joined((f"  {address:<30}", ""), (what, MUTED)) for address, what in EXAMPLES),
                 "",
