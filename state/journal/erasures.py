@@ -1,7 +1,7 @@
 """Erased payloads against what the journal says was erased.
 
 Retention records what it erases before it does (`journal.retained`): the kinds of entries, up to which entry of each,
-and those that were kept although they were old enough. The newest such entry counts for the kinds that it names. A
+and those that were kept although they were old enough. Each such entry counts for as long as the journal lasts. A
 payload that is gone and that no entry names was taken away by something else.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from state.journal.events import WORDS, Body, event
@@ -38,6 +38,19 @@ MARK = b',"journal.retained",'
 """In the header of every entry of that kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One entry's word on a kind: all up to `upto` was erased, but what lies in the ranges that were kept."""
+
+    upto: int
+    firsts: Sequence[int]
+    lasts: Sequence[int]
+
+    def covers(self, seq: int) -> bool:
+        place = bisect_right(self.firsts, seq) - 1
+        return seq <= self.upto and not (place >= 0 and seq <= self.lasts[place])
+
+
 class Erasures:
     """Counts payloads that are gone, and tells which of them no entry accounts for."""
 
@@ -45,7 +58,8 @@ class Erasures:
         self.seqs = array("Q")
         self._kinds = array("H")
         self._numbers: dict[str, int] = {}
-        self._claims: dict[str, tuple[int, list[int], list[int]]] = {}
+        self._claims: dict[str, list[_Claim]] = {}
+        """Of each kind what every entry tells: what one erased stays erased, whatever a later one says."""
 
     @property
     def count(self) -> int:
@@ -66,18 +80,18 @@ class Erasures:
             told = json.loads(payload)
             kept = sorted((int(first), int(last)) for first, last in told["kept"])
             firsts, lasts = [first for first, _ in kept], [last for _, last in kept]
-            self._claims |= {str(kind): (int(upto), firsts, lasts) for kind, upto in told["upto"].items()}
+            told_now = {str(kind): _Claim(int(upto), firsts, lasts) for kind, upto in told["upto"].items()}
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return  # it accounts for nothing
+        for kind, claim in told_now.items():
+            self._claims.setdefault(kind, []).append(claim)
 
     def unrecorded(self) -> tuple[int, int]:
         """The first entry whose payload is gone and that no entry accounts for, and how many such there are."""
         names = {number: kind for kind, number in self._numbers.items()}
         first = count = 0
         for seq, number in zip(self.seqs, self._kinds, strict=True):
-            upto, firsts, lasts = self._claims.get(names[number], (0, [], []))
-            place = bisect_right(firsts, seq) - 1
-            if seq > upto or (place >= 0 and seq <= lasts[place]):
+            if not any(claim.covers(seq) for claim in self._claims.get(names[number], ())):
                 first, count = first or seq, count + 1
         return first, count
 
