@@ -21,6 +21,8 @@ class EngineStopped(Said, Observation):
 class Heartbeat(Said, Observation):
     """The engine was running at this time."""
 
+    fleeting = True
+
 
 @event("engine.suspended")
 @dataclass(frozen=True, slots=True)

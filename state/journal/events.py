@@ -19,12 +19,14 @@ class Body:
     """The content of an entry of one kind.
 
     `starts`: it starts something, so it is not recorded while the journal is in doubt; ends, stops and outcomes are
-    always recorded.
+    always recorded. `fleeting`: only the newest entry of its kind says anything, so that states may be made without
+    the others.
     """
 
     __slots__ = ()
     kind: ClassVar[str] = ""
     starts: ClassVar[bool] = False
+    fleeting: ClassVar[bool] = False
 
     @property
     def line(self) -> str:
