@@ -9,10 +9,11 @@ from threading import Lock
 from typing import Protocol
 
 from adapters import secrets
+from adapters.concealed import Concealed
 from adapters.net.origin import ClientCertificate, tls_context
 from adapters.net.tunnel import Tunnel
 from adapters.secrets import Secret
-from state.errors import ConfigError, Problem
+from state.errors import ConfigError, Problem, ReadFailure
 from state.estate.model import Polling, SecretRef
 from state.host.trust import require_ours
 from state.world.readings import Reading
@@ -38,10 +39,15 @@ class Polled:
     limit: float
     ask: ReadSource
     end: Callable[[], Awaitable[None]] = keep_nothing
+    hide: Callable[[str], str] = str
 
     async def read(self) -> Reading:
-        """One reading within the deadline. Raises ReadFailure."""
-        return await self.ask(deadline=self.deadline)
+        """One reading within the deadline. Raises ReadFailure, in whose text no secret of the estate is: a target may
+        say what it was sent."""
+        try:
+            return await self.ask(deadline=self.deadline)
+        except ReadFailure as failure:
+            raise ReadFailure(failure.trouble, self.hide(failure.message)) from failure.__cause__
 
     async def close(self) -> None:
         """Close what the source has open; never raises, never waits long."""
@@ -76,6 +82,10 @@ class AdapterContext:
             if ref not in self._read:
                 self._read[ref] = secrets.resolve(ref, self.base)
             return self._read[ref]
+
+    def hide(self, text: str) -> str:
+        """A text without the secrets that were read here."""
+        return Concealed(self._read.values()).hide(text)
 
     def way(self, host: str | None) -> Tunnel | None:
         """The way through a host of the estate; None for no host. Raises ConfigError for an unknown one."""
@@ -116,7 +126,7 @@ class AdapterContext:
     ) -> Polled:
         """A source with the estate's polling settings."""
         pace = self.polling
-        return Polled(key, pace.every, pace.deadline, pace.stale_after, ask, end)
+        return Polled(key, pace.every, pace.deadline, pace.stale_after, ask, end, self.hide)
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ async def examine_estate(estate: Estate, base: Path, *, deadline: float, command
         jobs.append(_faults(estate, context, deadline))
     jobs += [_host(hosts.to(name), host, deadline) for name, host in estate.hosts.items()]
     try:
-        return in_reading_order(diagnosis for found in await asyncio.gather(*jobs) for diagnosis in found)
+        answers = [diagnosis for found in await asyncio.gather(*jobs) for diagnosis in found]
+        return in_reading_order(replace(each, reason=context.hide(each.reason)) for each in answers)
     finally:
         await hosts.close()
 
@@ -87,7 +89,7 @@ async def _entry(
     """The answers about one entry. Without its secrets nothing is asked of it."""
     if not commands and any(ref.command for _, ref in secrets_in(entry)):
         return []
-    found = await look_at_secrets(subject, entry, context)
+    found = await look_at_secrets(subject, entry, context.secret)
     found += _waived(subject, entry.waive)
     if any(each.next and each.asked is Asked.FILES for each in found):
         return found

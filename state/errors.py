@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from state.hiding import without_secrets
+
 
 class ExitCode(IntEnum):
     """What every verb of the command line returns to scripts."""
@@ -112,6 +114,7 @@ class ReadFailure(RecoveryError):
     exit_code = ExitCode.UNKNOWN
 
     def __init__(self, trouble: Trouble, message: str) -> None:
+        message = without_secrets(message)
         super().__init__(message)
         self.trouble = trouble
         self.message = message
@@ -124,6 +127,7 @@ class EffectRefused(RecoveryError):
     kind = "refused-by-target"
 
     def __init__(self, message: str, code: str = "refused") -> None:
+        message = without_secrets(message)
         super().__init__(message)
         self.message = message
         self.code = code
@@ -138,6 +142,7 @@ class EffectUnknown(RecoveryError):
     exit_code = ExitCode.OUTCOME_UNKNOWN
 
     def __init__(self, message: str, code: str = "no-answer", *, over: bool = False) -> None:
+        message = without_secrets(message)
         super().__init__(message)
         self.message = message
         self.code = code
@@ -201,6 +206,7 @@ class ViewFailed(EngineFailed):
     kind = "view-failed"
 
     def __init__(self, topic: str, message: str) -> None:
+        message = without_secrets(message)
         super().__init__(f"the view {topic} cannot be built ({message}): nothing that it shows is known now")
         self.topic = topic
 

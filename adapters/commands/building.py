@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from adapters.commands.command import HostPlace, LocalPlace, OwnCommand
-from adapters.commands.concealed import Concealed
+from adapters.concealed import Concealed
 from adapters.context import AdapterContext, misconfigured
 from adapters.databases.postgres import Access
 from adapters.databases.statements import HasServers, OwnStatement

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from adapters.commands.building import place_of, secrets_of
 from adapters.commands.command import OwnCommand
-from adapters.commands.concealed import Concealed
 from adapters.commands.own_checks import CommandSource, HttpSource, PromqlSource, SqlSource
+from adapters.concealed import Concealed
 from adapters.context import AdapterContext, Polled, misconfigured
 from adapters.databases.statements import HasServers
 from adapters.monitors.endpoint import Single
@@ -47,7 +47,15 @@ class CheckSources:
         else:
             assert entry.command is not None, "a check asks exactly one thing"
             source = self._command(name, entry.command)
-        return Polled(check_key(name), entry.every, entry.timeout, entry.stale_after, source.read, source.close)
+        return Polled(
+            check_key(name),
+            entry.every,
+            entry.timeout,
+            entry.stale_after,
+            source.read,
+            source.close,
+            self._concealed.hide,
+        )
 
     def _promql(self, name: str, check: PromqlCheck) -> PromqlSource:
         entry = self._estate.monitors[check.monitor]

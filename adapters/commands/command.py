@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.commands.begun import Begun
-from adapters.commands.concealed import Concealed
 from adapters.commands.output import KeptOutput
 from adapters.commands.process import Ended, marked, run_process, title_of
+from adapters.concealed import Concealed
 from adapters.files.programs import program_of
 from adapters.net.ssh import SshConnection
 from adapters.secrets import Secret

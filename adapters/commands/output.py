@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adapters.commands.concealed import Concealed
+from adapters.concealed import Concealed
 from state.text import clean
 
 FIRST, LAST = 8 << 10, 24 << 10

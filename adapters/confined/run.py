@@ -23,7 +23,7 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "HOME", "USER", "LOGNAME", "TZ", "XDG_RUN
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ProgramAnswer:
     """`code` is the exit code, None at the limit of time. `output` is cut behind the limit of bytes."""
 
     code: int | None
@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
-def run_confined(program: str, argv: Sequence[str], folder: Path, *, seconds: float, most: int) -> Answered:
+def run_confined(program: str, argv: Sequence[str], folder: Path, *, seconds: float, most: int) -> ProgramAnswer:
     """Run a program to its end, and everything that it started. It gets no input, and its stderr is not read. Blocks.
 
     Raises OSError when it cannot be started.
@@ -65,7 +65,7 @@ def run_confined(program: str, argv: Sequence[str], folder: Path, *, seconds: fl
             process.wait()
     if code == warden.NOT_STARTED:
         raise FileNotFoundError(2, "cannot be started", program)
-    return Answered(None if code == warden.LATE else code, output)
+    return ProgramAnswer(None if code == warden.LATE else code, output)
 
 
 def _read(descriptor: int, until: float, most: int) -> bytes:

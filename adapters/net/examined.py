@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-from adapters.context import AdapterContext
 from adapters.net.certificates import look_at_certificate
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
@@ -69,14 +68,14 @@ async def look_at_http(
     return [each for each in found if each is not None], reply
 
 
-async def look_at_secrets(subject: Subject, entry: BaseModel, context: AdapterContext) -> list[Diagnosis]:
+async def look_at_secrets(subject: Subject, entry: BaseModel, read: Callable[[SecretRef], object]) -> list[Diagnosis]:
     """Each secret that an entry names: whether it can be read, with the right mode and owner."""
-    return [await asyncio.to_thread(_look_at, subject, place, ref, context) for place, ref in secrets_in(entry)]
+    return [await asyncio.to_thread(_look_at, subject, place, ref, read) for place, ref in secrets_in(entry)]
 
 
-def _look_at(subject: Subject, place: str, ref: SecretRef, context: AdapterContext) -> Diagnosis:
+def _look_at(subject: Subject, place: str, ref: SecretRef, read: Callable[[SecretRef], object]) -> Diagnosis:
     try:
-        context.secret(ref)
+        read(ref)
     except ConfigError as error:
         problem = error.problems[0]
         return subject.fails(Asked.FILES, f"{place}: {problem.file}: {problem.value}", f"it must be {problem.expected}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+from adapters.concealed import Concealed
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, whole
 from adapters.net.late import forget_soon
 from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
@@ -22,6 +23,8 @@ from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.units import time_limit
 
 MAX_ANSWER = 64 << 10
+MOST_SAID = 4000
+"""Characters of an answer to a request with a credential that are kept: they are for people."""
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 PROMPT = 3.0
 """Seconds within which a request must have its connection; later, nothing is sent."""
@@ -90,7 +93,12 @@ class HttpActor:
             raise EffectUnknown(
                 f"{self.origin.netloc} answered {reply.status}, a redirect: not followed", "redirect", over=True
             )
-        return reply
+        return reply if self.credential is None else self._unsaid(reply, self.credential)
+
+    @staticmethod
+    def _unsaid(reply: Reply, credential: Credential) -> Reply:
+        """The answer without the credential, which a target may say again."""
+        return replace(reply, body=Concealed([credential.secret]).hide(reply.text[:MOST_SAID]).encode())
 
     def _connector(self, progress: _Progress) -> aiohttp.BaseConnector:
         connector: _Prompt

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from adapters.commands.command import HostPlace, OwnCommand
-from adapters.commands.concealed import Concealed
 from adapters.commands.own_checks import CommandSource
+from adapters.concealed import Concealed
 from adapters.net.ssh import SshConnections
 from state.errors import EffectUnknown, ReadFailure
 from state.estate.own_checks import CommandCheck

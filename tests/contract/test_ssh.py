@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters.commands.command import HostPlace, OwnCommand
-from adapters.commands.concealed import Concealed
+from adapters.concealed import Concealed
 from adapters.net.ssh import SshConnection, SshConnections
 from state.errors import ReadFailure, Trouble
 from state.estate.hosts import HostWaivers, SshHost

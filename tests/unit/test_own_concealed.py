@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from adapters.commands.concealed import Concealed
 from adapters.commands.output import FIRST, KeptOutput
+from adapters.concealed import Concealed
 from adapters.secrets import Secret
 
 LONG = 'Tr0ub4dor&3/"ü+\\cor rect%horse'

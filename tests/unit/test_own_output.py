@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.commands.concealed import Concealed
 from adapters.commands.output import FIRST, LAST, KeptOutput
 from adapters.commands.process import MARK, Ended, marked, run_process
+from adapters.concealed import Concealed
 from adapters.secrets import Secret
 from tests.support.own_estate import PYTHON
 
@@ -155,7 +155,7 @@ async def test_its_environment_is_what_it_was_given(tmp_path: Path) -> None:
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     starter = (
-        "import asyncio, sys\nfrom pathlib import Path\nfrom adapters.commands.concealed import Concealed\n"
+        "import asyncio, sys\nfrom pathlib import Path\nfrom adapters.concealed import Concealed\n"
         "from adapters.commands.output import KeptOutput\n"
         "from adapters.commands.process import MARK, run_process\n"
         'code = \'import os, time; open("pid", "w").write(str(os.getpid())); time.sleep(600)\'\n'
