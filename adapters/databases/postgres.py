@@ -21,13 +21,14 @@ from asyncpg.connect_utils import SessionAttribute
 from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.databases.postgres_lease import Lease
-from adapters.net.answers_read import read_json
+from adapters.net.answers_read import MALFORMED, read_json
 from adapters.net.tls_reasons import tls_refusal
 from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from state.units import time_limit
 from state.world.readings import PostgresReading, ReplicationSlot, WalSender
+from state.world.shapes import misfit
 
 CLOSE_SECONDS = 0.5
 LARGEST = 256 << 10
@@ -142,6 +143,9 @@ class PostgresNode:
             message = f"PostgreSQL {self.node}: {refused or str(error) or type(error).__name__}"
             reached = refused or not isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
             raise ReadFailure(Trouble.ERROR if reached else Trouble.UNREACHABLE, message) from error
+        except MALFORMED as error:
+            message = f"PostgreSQL {self.node}: its answer is not as expected ({type(error).__name__})"
+            raise ReadFailure(Trouble.ERROR, message) from error
 
     async def close(self) -> None:
         """Close the connection; a server that does not answer is given half a second."""
@@ -182,7 +186,7 @@ class PostgresNode:
             connection.terminate()
             raise
         self._connection, self._statement = connection, statement
-        return replace(_reading(self.node, row, timeline, fork), other_engine=other)
+        return _fitting(replace(_reading(self.node, row, timeline, fork), other_engine=other))
 
     async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:
         connection = await self.session(None, deadline=deadline, read_only=True)
@@ -232,6 +236,13 @@ class PostgresNode:
                 return None
             self._forks[timeline] = parse_fork(text)
         return self._forks[timeline]
+
+
+def _fitting(reading: PostgresReading) -> PostgresReading:
+    """The reading, whose values a server may have given any type. Raises TypeError."""
+    if (where := misfit(reading)) is not None:
+        raise TypeError(f"a value of another kind at {where}")
+    return reading
 
 
 def _netloc(host: str, port: int) -> str:

@@ -16,6 +16,7 @@ import dns.zone
 
 from adapters.context import split_address
 from adapters.discovery.looking import Looking
+from adapters.dns.asking_servers import ask_server
 from state.discovery.found import FoundRecord, FoundZone
 from state.errors import ReadFailure, Trouble
 
@@ -60,7 +61,7 @@ async def _ask(server: str, name: dns.name.Name, kind: str, looking: Looking) ->
     query = dns.message.make_query(name, kind, flags=0)
     try:
         async with asyncio.timeout(looking.deadline):
-            answer, _ = await dns.asyncquery.udp_with_fallback(query, host, port=port)
+            answer = await ask_server(query, host, port)
     except (TimeoutError, dns.exception.Timeout) as error:
         raise ReadFailure(Trouble.TIMEOUT, f"{server} did not answer within {looking.deadline:g} s") from error
     except (OSError, EOFError, ValueError) as error:

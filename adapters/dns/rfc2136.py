@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import dns.asyncquery
 import dns.exception
 import dns.flags
 import dns.message
@@ -19,6 +18,7 @@ import dns.rdatatype
 from pydantic import Field
 
 from adapters.context import AdapterContext, Polled, split_address
+from adapters.dns.asking_servers import ask_server
 from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord, Entry, HandStep, SecretRef, ZoneEntry
 from state.estate.values import HostPort
@@ -98,7 +98,7 @@ class NameServer:
 
     async def _ask(self, name: dns.name.Name, kind: str) -> dns.message.Message:
         query = dns.message.make_query(name, kind, flags=0)
-        answer, _ = await dns.asyncquery.udp_with_fallback(query, self._host, port=self._port)
+        answer = await ask_server(query, self._host, self._port)
         code = answer.rcode()
         if code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH):
             raise ReadFailure(Trouble.DENIED, f"{self.server}: {dns.rcode.to_text(code)} for {name}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import dns.asyncquery
 import dns.exception
 import dns.message
 import dns.name
@@ -13,6 +12,7 @@ import dns.tsig
 import dns.tsigkeyring
 
 from adapters.context import AdapterContext, split_address
+from adapters.dns.asking_servers import ask_server
 from adapters.dns.rfc2136 import Key, NameServer, Rfc2136Options
 from adapters.net.examined import look_at_name
 from adapters.secrets import Secret
@@ -66,7 +66,7 @@ async def _key(
         query = dns.message.make_query(dns.name.from_text(zone), "SOA", flags=0)
         query.use_tsig(dns.tsigkeyring.from_text({key.name: secret.reveal()}), algorithm=f"{key.algorithm}.")
         async with asyncio.timeout(deadline):
-            answer, _ = await dns.asyncquery.udp_with_fallback(query, host, port=port)
+            answer = await ask_server(query, host, port)
     except (TimeoutError, dns.exception.Timeout, OSError, EOFError):
         reason = f"the key {key.name} could not be tried: no answer to a signed question"
         return subject.unknown(Asked.CREDENTIAL, reason, "ask again")

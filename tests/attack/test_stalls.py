@@ -6,17 +6,20 @@ import asyncio
 import gzip
 import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dns.message
 import pytest
 
 from adapters.balancers.haproxy import HAProxy
 from adapters.balancers.haproxy_parse import STAT_HEADER, STATE_HEADER
 from adapters.databases.postgres import _senders
+from adapters.dns.asking_servers import ask_server
 from adapters.monitors.alertmanager import MOST, Alertmanager, AlertmanagerOptions
 from adapters.monitors.exposition import Exposition
 from adapters.monitors.promql import PromApi
@@ -256,3 +259,37 @@ async def test_rows_of_postgres_are_bounded() -> None:
             _senders("[" + "[]," * 2_000_000 + "[]]")
         await asyncio.sleep(0)
     held(beat, "senders")
+
+
+def dns_answer(number: bytes, kind: int, records: int, labels: int) -> bytes:
+    """An answer to the question for the A record of `a.`: names of so many labels that point to one another."""
+    question = b"\x01a\x00" + struct.pack("!HH", 1, 1)
+    first = b"\x01a" * labels + b"\0" + struct.pack("!HHIH", 1, 1, 60, 4) + bytes(4)
+    place = struct.pack("!H", 0xC000 | (12 + len(question)))
+    rows = b"".join(place + struct.pack("!HHIH", kind, 1, 60, 2) + place for _ in range(records))
+    return number + struct.pack("!HHHHH", 0x8400, 1, records + 1, 0, 0) + question + first + rows
+
+
+@pytest.mark.parametrize(("records", "labels"), [(18, 120), (249, 120), (4600, 120), (249, 3)])
+async def test_an_answer_of_a_name_server_holds_nothing(records: int, labels: int) -> None:
+    """64 kB of names that point to one another took 20 s."""
+    loop = asyncio.get_running_loop()
+
+    class Server(asyncio.DatagramProtocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, address: Any) -> None:
+            self.transport.sendto(dns_answer(data[:2], 2, records, labels)[:65_000], address)
+
+    transport, _ = await loop.create_datagram_endpoint(Server, local_addr=("127.0.0.1", 0))
+    query = dns.message.make_query("a.", "A", flags=0)
+    async with heartbeat() as beat:
+        try:
+            answer = await ask_server(query, *transport.get_extra_info("sockname"))
+            assert len(answer.answer) == 2
+        except ReadFailure as failure:
+            assert (records > 249, "is not read" in failure.message) == (True, True)  # noqa: PT017
+        finally:
+            transport.close()
+    held(beat, f"{records} records of {labels} labels")
