@@ -47,7 +47,8 @@ class Offence:
 def offence(path: str | os.PathLike[str], owners: Collection[int] | None = None) -> Offence | None:
     """Why a path is not ours, or None. `owners` are the accounts that may own it: this one and root unless told.
 
-    What is not there is nobody's: the walk ends at it.
+    What is not there is nobody's, and the walk ends at it: but not in a folder like /tmp, where anybody could put it
+    there before it is used.
     """
     allowed = frozenset(owners) if owners is not None else frozenset((os.geteuid(), 0))
     here, links = "/", 0
@@ -64,8 +65,10 @@ def offence(path: str | os.PathLike[str], owners: Collection[int] | None = None)
         try:
             seen = os.lstat(each)
             target = os.readlink(each) if stat.S_ISLNK(seen.st_mode) else None
+        except FileNotFoundError:
+            return _open_to_all(each, here)
         except OSError:
-            return None  # not there, or closed to this account: then it cannot be opened either
+            return None  # closed to this account: then it cannot be opened either
         if (found := _judged(each, seen, allowed)) is not None:
             return found
         if target is None:
@@ -108,6 +111,8 @@ def engine_account(folder: str | os.PathLike[str], system: Path = SYSTEM) -> int
             seen = os.stat(folder)
         except OSError as error:
             return Offence(os.fspath(folder), error.strerror or "unreadable", "recovery engine start")
+        if seen.st_uid not in (os.geteuid(), 0):
+            return Offence(os.fspath(folder), f"folder of {account_name(seen.st_uid)}", "recovery engine start")
         return _writable(os.fspath(folder), seen) or seen.st_uid
     if Path(folder).parent != system or offence(system, (0,)) is not None:
         return found
@@ -130,6 +135,13 @@ def account_name(uid: int) -> str:
 def _parts(path: str) -> list[str]:
     """The components, the last one first."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _open_to_all(path: str, folder: str) -> Offence | None:
+    """Why what is missing in a folder may be somebody else's when it is looked for again."""
+    if os.lstat(folder).st_mode & stat.S_IWOTH:
+        return Offence(path, "not there, in a folder where everybody could make it", f"ls -l {shlex.quote(path)}")
+    return None
 
 
 def _judged(path: str, seen: os.stat_result, allowed: frozenset[int]) -> Offence | None:
