@@ -11,7 +11,7 @@ import pytest
 from adapters.lab.client import LabClient
 from adapters.lab.options import LabOptions
 from adapters.lab.process.binaries import discover, missing
-from tests.support.real_engine import RealEngine, engine_home, lab_estate, shared_lab
+from tests.support.real_engine import SHARED_ENGINES, RealEngine, engine_home, lab_estate, shared_lab
 
 MONITORS = ("prometheus", "alertmanager")
 IN_CI = os.environ.get("CI") == "true"
@@ -47,9 +47,18 @@ def monitors(lab: LabClient) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(lab: LabClient) -> Iterator[RealEngine]:
-    """The real engine on the whole lab, with a journal of its own."""
-    with engine_home(lab_estate(lab)) as running:
-        asyncio.run(running.start())
-        yield running
-        running.end()
+def shared_engine(lab: LabClient) -> Iterator[RealEngine]:
+    """A module's engine on the whole lab, with a journal of its own."""
+    with engine_home(lab_estate(lab)) as engine:
+        SHARED_ENGINES.append(engine)
+        yield engine
+        SHARED_ENGINES.remove(engine)
+        engine.end()
+
+
+@pytest.fixture
+def engine(shared_engine: RealEngine) -> RealEngine:
+    """The module's engine, running: a test with an engine of its own may have ended it."""
+    if not shared_engine.alive:
+        asyncio.run(shared_engine.start())
+    return shared_engine

@@ -5,8 +5,7 @@ One cell is one test; what needs no lab is proven elsewhere (docs/reliability.md
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,15 +22,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("monitors")]
 MONITORS = ("engine-prometheus", "engine-alertmanager")
 NODES = ("n1", "n2", "n3")
 WEIGHT = {"balancer": "edge-east", "backend": "catalog", "server": "b"}
-
-
-@pytest.fixture(scope="module")
-def engine(lab: LabClient) -> Iterator[RealEngine]:
-    """The real engine on the whole lab, with a journal of its own."""
-    with engine_home(lab_estate(lab)) as running:
-        asyncio.run(running.start())
-        yield running
-        running.end()
 
 
 @asynccontextmanager

@@ -59,13 +59,10 @@ async def test_what_init_writes_of_the_lab_is_green_with_evidence(
     assert "colours" not in tree["services"]["catalog"]["traffic"], "a and b both serve"
     records = {record["name"]: record["expect"] for record in tree["zones"]["lab.test"]["records"]}
     assert records["checkout"] == sorted(known["zones"]["lab.test"]["records"][0]["expect"])
-    assert document["secrets"] == [
-        {
-            "file": "secrets/orders-postgres",
-            "what": "the password of the PostgreSQL role recovery of orders",
-            "mode": "0600",
-        }
-    ]
+    (secret,) = document["secrets"]
+    assert (secret["file"], secret["mode"]) == ("secrets/orders-postgres", "0600")
+    assert secret["what"] == "the password of the PostgreSQL role recovery of orders"
+    assert secret["by"].startswith("install -m 600 /dev/stdin ")
     database["password"] = {"file": str(lab.directory / "secrets" / "postgres")}
     tree["runbooks"] = []
     with engine_home(tree) as engine:

@@ -147,7 +147,7 @@ async def test_trap_06_five_answers_five_outcomes_and_each_was_sent_once(lab: La
                 [answer] = [e.body.code for e in engine.entries() if isinstance(e.body, EffectAnswered)]
                 return step.state, step.message, answer, seen, recorder.effects
 
-    told = dict(zip(ANSWERS, await asyncio.gather(*map(ask, ANSWERS)), strict=True))
+    told = {code: await ask(code) for code in ANSWERS}
     for code, (state, message, answer, seen, effects) in told.items():
         assert state == "not-done", message
         assert answer == code

@@ -239,9 +239,18 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float, message: C
     return time.monotonic() - began
 
 
+SHARED_ENGINES: list[RealEngine] = []
+"""Engines that the tests of a module share."""
+
+
 @contextmanager
 def engine_home(tree: Tree) -> Iterator[RealEngine]:
-    """An engine, not yet started, in a folder of its own; killed and gone afterwards."""
+    """An engine, not yet started, in a folder of its own; killed and gone afterwards.
+
+    No two engines act at one place: the one that tests of a module share ends before, and starts again for the next.
+    """
+    for shared in SHARED_ENGINES:
+        shared.end()
     with folder() as path:
         engine = RealEngine(path, tree)
         try:
