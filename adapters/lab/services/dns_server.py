@@ -119,7 +119,7 @@ class DnsServer:
     async def start(self, host: str, port: int) -> None:
         """Listen on UDP and TCP. Raises OSError when the address is taken."""
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(host, port))
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: _ZoneDatagrams(self), local_addr=(host, port))
         self._server = await asyncio.start_server(self._stream, host, port, reuse_address=True)
 
     async def stop(self) -> None:
@@ -189,7 +189,7 @@ class DnsServer:
                 reply.set_rcode(dns.rcode.NXDOMAIN)
 
 
-class _Datagrams(asyncio.DatagramProtocol):
+class _ZoneDatagrams(asyncio.DatagramProtocol):
     def __init__(self, server: DnsServer) -> None:
         self._server = server
         self._transport: asyncio.DatagramTransport | None = None
