@@ -10,9 +10,9 @@ from typing import NoReturn
 
 from adapters.confined.run import run_confined
 from adapters.files.programs import program_of
-from adapters.files.regular import opened
 from state.errors import ConfigError, Problem
 from state.estate.model import SecretRef
+from state.host.regular import opened
 from state.host.trust import require_ours
 
 COMMAND_SECONDS = 5.0

@@ -22,6 +22,7 @@ from typing import Any
 
 from state.errors import ConfigError, NotFound, Problem
 from state.host.processes import held_lock
+from state.host.regular import bounded
 from state.host.trust import SYSTEM, engine_account, offence, require_ours
 
 SESSIONS = Path("/run/user")
@@ -30,6 +31,8 @@ LOCK = "engine.lock"
 ENGINE_SOCKET = "engine.sock"
 LAB_DIRECTORY = "recovery-lab"
 LAB_MARK = "LAB.json"
+LARGEST = 1_000_000
+"""The most bytes of a file that is read here."""
 ESTATE_FILE = "recovery.yaml"
 LAB_ESTATE = "estate.yaml"
 _LISTENS = "00010000"  # __SO_ACCEPTCON in the flags of /proc/net/unix
@@ -122,7 +125,7 @@ def of_file(file: Path, chosen: str) -> EnginePlace:
     file = file.absolute()
     require_ours(file)
     try:
-        found = _NAME.search(file.read_text(encoding="utf-8-sig"))
+        found = _NAME.search(bounded(file, LARGEST).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError((Problem(str(file), 0, 0, "", f"a readable estate file ({_reason(error)})"),)) from error
     name = found[1] if found is not None else _name_in(file)
@@ -289,7 +292,7 @@ def _indexes() -> Iterator[Path]:
 def _elsewhere() -> Iterator[Path]:
     """Runtime directories of running engines of this account that its environment does not lead to."""
     kept = states()
-    for lock in sorted(kept.glob(f"*/{LOCK}")) if kept is not None else ():
+    for lock in sorted(kept.glob(f"*/{LOCK}")) if kept is not None and offence(kept) is None else ():
         if (folder := _of_lock(lock.parent)) is not None:
             yield folder
     if _named_session() is None:
@@ -344,7 +347,7 @@ def _of_index(index: Path, chosen: str) -> EnginePlace:
 
 def _read(index: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = json.loads(bounded(index, LARGEST))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

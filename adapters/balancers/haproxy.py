@@ -91,7 +91,7 @@ class HAProxy:
 
     def acts_at(self) -> tuple[str, ...]:
         """Its runtime API."""
-        return (self._api.seen_by_all("" if self._via is None else f"{self._via.name} "),)
+        return self._api.seen_by_all("" if self._via is None else f"{self._via.name} ")
 
     async def ask(self, *commands: str, deadline: float) -> bytes:
         """One query at a time; waiting counts towards the deadline. Raises ReadFailure."""

@@ -11,6 +11,7 @@ one. Source: HAProxy management guide, section 9.4 "Master CLI".
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -59,12 +60,14 @@ class RuntimeApi:
         except ValueError:
             raise ValueError("an absolute path, host:port, or ssh://HOST/path") from None
 
-    def seen_by_all(self, through: str = "") -> str:
+    def seen_by_all(self, through: str = "") -> tuple[str, ...]:
         """The same for every account and every way to write it; `through` is what leads to another host."""
-        if isinstance(self.place, str):
-            return f"haproxy {through}{self.place if through else os.path.realpath(self.place)}"
-        host, port = self.place
-        return f"haproxy {through}{'loopback' if is_loopback(host) else host.lower()}:{port}"
+        if not isinstance(self.place, str):
+            host, port = self.place
+            return (f"haproxy {through}{'loopback' if is_loopback(host) else host.lower()}:{port}",)
+        if through:
+            return (f"haproxy {through}{self.place}",)
+        return (f"haproxy {os.path.realpath(self.place)}", *_entry(self.place))
 
     @property
     def plain(self) -> bool:
@@ -80,6 +83,15 @@ class RuntimeApi:
         """Commands as one line. At the master's socket each of them names its worker."""
         prefix = f"@{self.worker} " if self.worker else ""
         return ";".join(f"{prefix}{command}" for command in commands).encode()
+
+
+def _entry(path: str) -> tuple[str, ...]:
+    """A socket whatever way leads there: hard links and mounts have the same device and inode. None while there is no
+    socket; HAProxy makes another one at its start, so the path counts too."""
+    with contextlib.suppress(OSError):
+        seen = os.stat(path)
+        return (f"haproxy socket {seen.st_dev}:{seen.st_ino}",)
+    return ()
 
 
 def _usable(text: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from adapters.journals.small_file import replace_file
 from state.errors import JournalUnavailable
+from state.host.regular import opened
 
 LINE = re.compile(r"([0-9]{1,18}) ([0-9a-f]{64})\n")
 LONGEST = 128
@@ -34,7 +35,7 @@ class HeadFile:
     def missing(self, hash_of: Callable[[int], bytes | None]) -> str:
         """Why a journal is not the one that was recorded, empty when it is. `hash_of` is the hash of an entry of it."""
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path) as file:
                 found = LINE.fullmatch(file.read(LONGEST).decode("ascii", "replace"))
         except FileNotFoundError:
             return ""

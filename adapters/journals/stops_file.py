@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.journals.small_file import replace_file
+from state.host.regular import opened
 
 RUN = re.compile(r"R-[0-9]{1,18}")
 LONGEST = 65_536
@@ -33,7 +34,7 @@ class StopsFile:
     def kept(self) -> tuple[str, ...]:
         """The runs that are named."""
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path) as file:
                 lines = file.read(LONGEST).decode("ascii", "replace").splitlines()
         except OSError:
             return ()

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from adapters.files.regular import bounded, opened
 from adapters.secrets import Secret
 from state.estate.addresses import is_loopback
 from state.estate.values import HttpUrl
+from state.host.regular import bounded, opened
 
 LONGEST_CA = 4 << 20
 """Bytes of a file of certificates: those of a whole system have half a million."""

@@ -16,7 +16,7 @@ from adapters.files.estate_merge import lines_of_edit, merged_text
 from adapters.files.estate_text import flow, point_lines
 from adapters.files.fresh_files import replace_text
 from adapters.files.located_yaml import parse_yaml
-from adapters.files.read import read_yaml
+from adapters.files.read import LARGEST, read_yaml
 from adapters.files.yaml_splice import CannotSplice
 from adapters.registry import kinds
 from console.cli.init_asking import InitManner, answers_of, nothing_found, tell_found
@@ -29,6 +29,7 @@ from state.discovery.proposal import Keys, OpenPoint, Proposal
 from state.discovery.propose import propose
 from state.errors import ExitCode
 from state.estate.parse import parse_estate
+from state.host.regular import bounded
 
 ANSWERED = ("owners", "site", "environment")
 """Questions that a file has answered for everything that is in it."""
@@ -144,7 +145,7 @@ def _about(found: Discovered, merging: Merging, proposal: Proposal) -> list[Open
 
 def _merged(file: Path, merging: Merging) -> str:
     """The text as it would be, valid as `check` would say. Raises ConfigError."""
-    before = file.read_bytes().decode("utf-8-sig")
+    before = bounded(file, LARGEST).decode("utf-8-sig")
     try:
         text = merged_text(before, merging)
     except CannotSplice as error:

@@ -19,6 +19,7 @@ from console.cli.reach import host_option, json_option, run_there
 from console.cli.shown import neutral, note, say, say_json
 from console.places import EnginePlace, find, states
 from state.errors import ConfigError, ExitCode, NotFound, Problem, Refused
+from state.host.regular import bounded
 from state.host.trust import account_name, require_ours
 
 KEPT = "known-estates.json"
@@ -80,8 +81,7 @@ def _read() -> list[tuple[str, int]]:
         return []
     require_ours(kept)
     try:
-        with kept.open("rb") as file:
-            content = json.loads(file.read(LARGEST))
+        content = json.loads(bounded(kept, LARGEST))
         return [(str(path), int(uid)) for path, uid in content]
     except (OSError, ValueError, TypeError):
         return []

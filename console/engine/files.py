@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from adapters.files.read import runbook_paths
+from adapters.files.read import LARGEST, runbook_paths
 from adapters.wiring import wire
 from console.engine.loading import Loaded, load
 from console.engine.seats import Seats, seat_of, seats_of
 from state.engine.setup import FilesNow, Setup
 from state.errors import ConfigError
+from state.host.regular import bounded
 from state.planning.library import Library
 from state.ports.outside import Outside
 from state.runbooks.books import whole_hash
@@ -107,7 +108,7 @@ class FilesOfEstate:
         digest = hashlib.sha256()
         for path in self._paths(listed):
             try:
-                content = path.read_bytes()
+                content = bounded(path, LARGEST)
             except OSError:
                 content = b""
             digest.update(f"{path.name}\0{len(content)}\0".encode() + content)

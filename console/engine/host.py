@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import resource
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from console.places import EnginePlace, of_file
 from state.api.messages import API_VERSION
 from state.errors import ConfigError, Problem, RecoveryError, Refused
 from state.host.processes import HeldLock, parsed_lock
+from state.host.regular import bounded
 from state.host.trust import require_ours, require_private_folder
 
 PR_SET_DUMPABLE = 4  # prctl(2)
@@ -73,7 +75,10 @@ class EngineLock:
 
     def take(self, estate: str) -> None:
         """Lock it. Raises Refused naming the process that has it, OSError when the file cannot be opened."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a regular file", str(self._path))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -114,8 +119,8 @@ def claim_state(place: EnginePlace) -> None:
 
 def _owner(known: Path) -> Path | None:
     try:
-        named = json.loads(known.read_bytes())
-    except (FileNotFoundError, ValueError):
+        named = json.loads(bounded(known, 8192))
+    except (OSError, ValueError):
         return None
     return Path(named) if isinstance(named, str) else None
 

@@ -16,6 +16,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from state.host.regular import opened
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessProof:
@@ -91,7 +93,7 @@ def held_lock(path: Path) -> HeldLock | None:
     account of the process is the file's owner: no other one could have locked what only its owner may open.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -104,7 +106,7 @@ def held_lock(path: Path) -> HeldLock | None:
 def is_held(path: Path) -> bool:
     """Whether a process holds the lock on a file, also before it has written which."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
