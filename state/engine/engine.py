@@ -139,9 +139,10 @@ class Engine:
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, continue the runs that had not ended."""
         begun = await self._restoring.restore()
-        self.journal.unread = self.history.hidden or self.journal.unread
+        self.journal.unread = self.history.doubt or self.journal.unread
         await self._keeper.begin(begun)
-        await self._note(EngineStarted(f"engine started, pid {self.pid}"))
+        told = ("engine started", f"pid {self.pid}", self._restoring.refused)
+        await self._note(EngineStarted(", ".join(filter(None, told))))
         await self._stops.recall()
         await self.plans.tell_not_undone()
         self._poller.start()

@@ -66,9 +66,9 @@ class Keeper:
         await self.verify()
 
     async def prove(self) -> None:
-        """Verify what is before it too, beside everything else."""
+        """Verify what is before it too, and that the checkpoint left nothing out, beside everything else."""
         if self._first > 1:
-            await self.verify(afresh=True, pace=BESIDE)
+            await self.verify(afresh=True, pace=BESIDE, hear=self._restoring.compare)
 
     async def export(self) -> AsyncIterator[bytes]:
         """Entries as an offline verifier reads them."""
@@ -76,9 +76,16 @@ class Keeper:
             for entry in entries:
                 yield export_line(entry)
 
-    async def verify(self, *, afresh: bool = False, known: str = "", pace: ReadingPace = AT_ONCE) -> Verification:
+    async def verify(
+        self,
+        *,
+        afresh: bool = False,
+        known: str = "",
+        pace: ReadingPace = AT_ONCE,
+        hear: Callable[[Sequence[Sealed]], None] | None = None,
+    ) -> Verification:
         """Check what was recorded since the last check, or everything, and then look for the entry whose hash begins
-        with `known`. While the journal is not valid, nothing starts."""
+        with `known`. While the journal is not valid, nothing starts. `hear` gets the entries too."""
         async with self._verifying:  # two checks at the same time would check entries twice
             if afresh:
                 self._store.forget()
@@ -88,10 +95,14 @@ class Keeper:
                 async for entries in self.pages(verifier.entries, pace):
                     if not verifier.feed(e for e in entries if e.seq <= seq):
                         break
+                    if hear is not None:
+                        hear(entries)
                 found = verifier.finish(head)
             except JournalUnavailable as error:
                 found = replace(verifier.finish(), problem=str(error))
             self._journal.chain = found.problem
+            if hear is not None and found.ok:
+                self._journal.unread = self._journal.unread or self._restoring.left_out
             self._checked(seq, self._first, found.erased)
         self._moved()
         return found

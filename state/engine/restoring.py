@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
+from state.engine.left_out import LeftOut, runs_left_out
 from state.errors import JournalUnavailable
 from state.journal.checkpoint import Checkpoint, digest_of, read_checkpoint
 from state.journal.events import EVENTS, Recorded
@@ -39,11 +40,13 @@ def telling(entries: Sequence[Sealed]) -> Iterator[Sealed]:
 
 class Restoring:
     """Makes the states of an engine from its journal, and checkpoints of them. `fold` applies an entry as the engine
-    does."""
+    does. `refused` is why a checkpoint that fits was not believed, empty otherwise."""
 
     def __init__(self, store: JournalStore, journal: Journal, folds: Folds, fold: Callable[[Recorded], None]) -> None:
         self._store, self._journal, self._folds, self._fold = store, journal, folds, fold
         self._saved = 0
+        self._left_out: LeftOut | None = None
+        self.refused = ""
 
     async def restore(self) -> tuple[int, bytes]:
         """Make the states. The entry up to which a checkpoint was believed, (0, GENESIS) without one: what follows it
@@ -73,6 +76,11 @@ class Restoring:
         entries = await self._some(found.seqs)
         if not found.fits(entries):
             return 0, GENESIS
+        hidden = await asyncio.to_thread(runs_left_out, self._store, found)
+        if hidden:
+            self.refused = f"journal.checkpoint left out {hidden}: every entry was read instead"
+            return 0, GENESIS
+        self._left_out = LeftOut(found)
         needs = {name: frozenset(seqs) for name, seqs in found.needs.items()}
         for number, entry in enumerate(entries):
             problem = self._folds.restore(unseal_any(entry), needs)
@@ -81,6 +89,16 @@ class Restoring:
             if number % PAGE == 0:
                 await asyncio.sleep(0)
         return found.seq, found.hash
+
+    def compare(self, entries: Sequence[Sealed]) -> None:
+        """Hold the next entries of the journal, from the first one on, against the checkpoint that was believed."""
+        if self._left_out is not None:
+            self._left_out.take(entries)
+
+    @property
+    def left_out(self) -> str:
+        """What that checkpoint left out, once every entry was compared; empty when nothing."""
+        return "" if self._left_out is None else self._left_out.problem
 
     async def _some(self, seqs: Sequence[int]) -> list[Sealed]:
         found: list[Sealed] = []

@@ -6,7 +6,6 @@ from them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,6 +38,7 @@ from state.runs.events import (
     StepStarted,
 )
 from state.runs.model import Run, StepRun
+from state.runs.names import number_of, second
 
 Reducer = Callable[["RunHistory", Recorded, Any], None]
 
@@ -62,6 +62,7 @@ class RunHistory:
         self._count = 0
         self._erased: set[str] = set()
         self._hidden: dict[tuple[str, str], int] = {}
+        self._twice = ""
         self._leased = 0
         self._asked: set[str] = set()
 
@@ -116,6 +117,7 @@ class RunHistory:
                 proven[run.runbook, run.hash] = run.id
         amendable = {run.id for run in self.runs.values() for step in run.all_steps() if step.unanswered}
         needed = {run.undone_by for run in self.runs.values()} | set(proven.values()) | self._asked | amendable
+        needed.add(f"R-{self._count}")  # the next name follows from it
         free = [r.id for r in self.runs.values() if r.ended and not r.undoing and r.id not in needed]
         for name in free[: max(0, len(self.runs) - HELD)]:
             del self.runs[name]
@@ -141,7 +143,7 @@ class RunHistory:
         """Apply one entry. Raises LookupError, TypeError, ValueError or AttributeError for one that does not fit."""
         run, started = recorded.event.run, recorded.kind == RunStarted.kind
         if started:
-            self._count = max(self._count + 1, number_of(run))
+            self._begin(run, recorded.seq)
         self._hide(recorded)
         if recorded.erased and started:
             self._erased.add(run)
@@ -162,6 +164,11 @@ class RunHistory:
         if recorded.kind == RunEnded.kind:
             self._release()
 
+    def _begin(self, run: str, seq: int) -> None:
+        if 0 < number_of(run) <= self._count:
+            self._twice = self._twice or second(run, seq)
+        self._count = max(self._count + 1, number_of(run))
+
     def _hide(self, recorded: Recorded) -> None:
         """Follow, by their headers, the intents and runs whose payload is gone until their end."""
         run, step = recorded.event.run, recorded.event.step
@@ -173,18 +180,13 @@ class RunHistory:
             self._hidden[run, "" if recorded.kind == RunStarted.kind else step] = recorded.seq
 
     @property
-    def hidden(self) -> str:
-        """What may have been sent and nobody can tell any more, since its entry was erased; empty when nothing."""
+    def doubt(self) -> str:
+        """Why these runs cannot be trusted: what may have been sent and nobody can tell any more, since its entry was
+        erased, or two runs of one name; empty when nothing is wrong."""
         for (run, step), seq in self._hidden.items():
             what = f"an intent of {run} without an outcome" if step else f"the beginning of {run}, which has not ended"
             return f"entry {seq}, {what}, was erased: what was sent is not known"
-        return ""
-
-
-def number_of(name: str) -> int:
-    """The number of a run by its name; 0 for what is no name of a run."""
-    found = re.fullmatch(r"R-([1-9][0-9]{0,17})", name)
-    return int(found[1]) if found else 0
+        return self._twice
 
 
 def _started(history: RunHistory, recorded: Recorded, body: RunStarted) -> None:
