@@ -28,9 +28,12 @@ def main() -> None:
 def leave_current_folder() -> None:
     """Look for code and programs nowhere in the current folder, here and in all that is started from here.
 
-    What `PYTHONPATH` and `PATH` name by no absolute path would be another program wherever this is typed.
+    What `PYTHONPATH` and `PATH` name by no absolute path would be another program wherever this is typed. Python has
+    made such pieces absolute before this runs.
     """
-    sys.path[:] = [each for each in sys.path if os.path.isabs(each)]
+    pieces = os.environ.get("PYTHONPATH", "").split(os.pathsep) if "PYTHONPATH" in os.environ else []
+    relative = {os.path.abspath(piece or ".") for piece in pieces if not os.path.isabs(piece)}
+    sys.path[:] = [each for each in sys.path if os.path.isabs(each) and os.path.abspath(each) not in relative]
     for name in ("PATH", "PYTHONPATH"):
         if name in os.environ:
             os.environ[name] = os.pathsep.join(filter(os.path.isabs, os.environ[name].split(os.pathsep)))

@@ -12,6 +12,7 @@ one. Source: HAProxy management guide, section 9.4 "Master CLI".
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class RuntimeApi:
         """The same for every account and every way to write it; `through` is what leads to another host."""
         if not isinstance(self.place, str):
             host, port = self.place
-            return (f"haproxy {through}{'loopback' if is_loopback(host) else host.lower()}:{port}",)
+            return (f"haproxy {through}{_host(host)}:{port}",)
         if through:
             return (f"haproxy {through}{self.place}",)
         return (f"haproxy {os.path.realpath(self.place)}", *_entry(self.place))
@@ -83,6 +84,16 @@ class RuntimeApi:
         """Commands as one line. At the master's socket each of them names its worker."""
         prefix = f"@{self.worker} " if self.worker else ""
         return ";".join(f"{prefix}{command}" for command in commands).encode()
+
+
+def _host(host: str) -> str:
+    """One name of a host whatever way it is written: this one by a wildcard or a mapped address, too."""
+    name = host.lower().rstrip(".")
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(name)
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return "loopback" if mapped.is_loopback or mapped.is_unspecified else str(mapped)
+    return "loopback" if is_loopback(name) else name
 
 
 def _entry(path: str) -> tuple[str, ...]:

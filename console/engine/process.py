@@ -145,9 +145,11 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
         files=files,
     )
     await engine.start()
+    letting_go = asyncio.create_task(seats.let_go())
     try:
         yield engine
     finally:
+        letting_go.cancel()
         await engine.stop()
         seats.release()
 

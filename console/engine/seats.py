@@ -8,6 +8,8 @@ Who holds it the kernel says (SO_PEERCRED). Networks of containers are hosts of 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import hashlib
 import socket
@@ -24,6 +26,9 @@ from state.text import clean
 RULE = "one engine per target"
 PREFIX = "\0recovery/engine/"
 LONGEST_COMMAND = 120
+BACKLOG = 64
+EVERY = 1.0
+"""Seconds between two times at which those who asked are let go."""
 
 
 def seats_of(file: Path, outside: Outside) -> Iterator[str]:
@@ -60,6 +65,15 @@ class Seats:
             self._held.pop(name).close()
         self._held |= taken
 
+    async def let_go(self) -> None:
+        """As long as the engine lives: end the connections of those who asked, so that the next one is told too."""
+        while True:
+            for held in self._held.values():
+                with contextlib.suppress(OSError):
+                    for _ in range(BACKLOG):
+                        held.accept()[0].close()
+            await asyncio.sleep(EVERY)
+
     def release(self) -> None:
         """Hold nothing."""
         self.hold(())
@@ -73,7 +87,8 @@ def _bound(name: str) -> socket.socket:
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         held.bind(_address(name))
-        held.listen(1)  # only so that the kernel tells others who holds it; nobody is answered
+        held.listen(BACKLOG)  # only so that the kernel tells others who holds it; nobody is answered
+        held.setblocking(False)
     except OSError as error:
         held.close()
         if error.errno != errno.EADDRINUSE:

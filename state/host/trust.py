@@ -166,7 +166,8 @@ def _writable(path: str, seen: os.stat_result) -> Offence | None:
 
 
 def _alone(path: str, seen: os.stat_result) -> bool:
-    """Whether the group's right to write is nobody's but the owner's, this account's and root's."""
+    """Whether the group is the owner's own one, and its right to write nobody's but the owner's, this account's and
+    root's."""
     import grp
     import pwd
 
@@ -177,8 +178,10 @@ def _alone(path: str, seen: os.stat_result) -> bool:
     else:
         return False  # the group's bits are the mask of a list, which may name anybody
     try:
-        named = grp.getgrgid(seen.st_gid).gr_mem
-        members = {pwd.getpwnam(name).pw_uid for name in named}
+        group = grp.getgrgid(seen.st_gid)
+        if group.gr_name != pwd.getpwuid(seen.st_uid).pw_name:
+            return False  # not the owner's own group: a directory service need not list who else is in it
+        members = {pwd.getpwnam(name).pw_uid for name in group.gr_mem}
     except KeyError:
         return False
     members |= {each.pw_uid for each in pwd.getpwall() if each.pw_gid == seen.st_gid}

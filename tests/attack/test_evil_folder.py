@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,9 +58,13 @@ VERBS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("decoy", [False, True], ids=["modules", "packages too"])
 @pytest.mark.parametrize("path", [None, "", ":", ".", "./", ":/nowhere"])
-def test_every_verb_in_an_evil_folder_runs_its_own_code(path: str | None, folder: Path) -> None:
-    """`PYTHONPATH` may name the current folder too, by an empty piece."""
+def test_every_verb_in_an_evil_folder_runs_its_own_code(path: str | None, decoy: bool, folder: Path) -> None:
+    """`PYTHONPATH` may name the current folder too, by an empty piece. Packages of our names there are no way out: the
+    program must start, and with its own."""
+    for package in PACKAGES if not decoy else ():
+        shutil.rmtree(folder / "evil" / package)
     (folder / "recovery.yaml").write_text(ESTATE)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"XDG_STATE_HOME": str(folder / "s"), "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
@@ -82,6 +87,9 @@ def test_every_verb_in_an_evil_folder_runs_its_own_code(path: str | None, folder
         assert not (folder / "imported").exists(), (argv, (folder / "imported").read_text(), done.stderr)
         assert not (folder / "started").exists(), (argv, done.stderr)
         assert "Traceback" not in done.stderr, (argv, done.stderr)
+        assert "Installation" not in done.stderr, "the packages of the current folder were looked at"
+        if argv in (["--version"], ["--help"], ["schema"]):
+            assert done.returncode == 0, (argv, done.stderr)
 
 
 def test_the_trap_bites(folder: Path) -> None:

@@ -80,6 +80,13 @@ PACKAGED = ["console/cli/runbook_new.py", "adapters/files/runbook_copies.py"]
 """They read files of the package itself."""
 
 
+@pytest.mark.parametrize(
+    "way", ["0.0.0.0:9", "[::]:9", "[::ffff:127.0.0.1]:9", "localhost.:9", "LOCALHOST:9", "[::1]:9"]
+)
+def test_this_host_by_any_name_is_one_place(way: str) -> None:
+    assert RuntimeApi.of(way).seen_by_all() == RuntimeApi.of("127.0.0.1:9").seen_by_all()
+
+
 def test_one_socket_by_two_names_is_one_place(tmp_path: Path) -> None:
     first, second = tmp_path / "a.sock", tmp_path / "b.sock"
     with socket.socket(socket.AF_UNIX) as listener:
