@@ -348,7 +348,7 @@ def _of_index(index: Path, chosen: str) -> EnginePlace:
 def _read(index: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(bounded(index, LARGEST))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -33,6 +33,8 @@ READ_ALL = ("show info", "show servers state", "show stat -1 4 -1")
 PRODUCT = re.compile(r"HAProxy|hapee(-[a-z0-9]+)?")
 """What `show info` calls itself: HAProxy, or HAProxy Enterprise (`hapee-lb`)."""
 STATES = ("ready", "drain", "maint")
+LONGEST_COUNT = 18
+"""Digits of a number of a process or a time."""
 LONGEST_INFO = 64 << 10
 """Bytes of an answer to `show info`."""
 
@@ -117,7 +119,7 @@ class HAProxy:
         self._listener = listener
 
     def _knows(self, info: dict[str, str]) -> dict[str, str]:
-        self._pid = int(info["Pid"]) if info["Pid"].isdigit() else 0
+        self._pid = int(info["Pid"]) if _is_count(info["Pid"]) else 0
         return info
 
     def _told(self, failure: ReadFailure) -> ReadFailure:
@@ -246,6 +248,11 @@ async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
         return False
 
 
+def _is_count(text: str) -> bool:
+    """Whether it is a number as HAProxy writes one: other signs are digits too, as the raised 2."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_COUNT
+
+
 def _text(answer: bytes) -> str:
     return answer[:1200].decode("utf-8", "replace").strip()[:300]
 
@@ -256,7 +263,7 @@ def process_info(answer: bytes) -> dict[str, str]:
     info = {name: value for name, colon, value in pairs if colon}
     if not PRODUCT.fullmatch(info.get("Name", "")) or not {"Version", "Pid", "Start_time_sec"} <= info.keys():
         raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_text(answer)[:80]}")
-    if not info["Start_time_sec"].isdigit():
+    if not _is_count(info["Start_time_sec"]):
         raise ReadFailure(Trouble.ERROR, "HAProxy does not report when it started")
     return info
 

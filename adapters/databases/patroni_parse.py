@@ -12,6 +12,7 @@ from typing import Any
 from adapters.net.answers_read import Ambiguous, read_json
 from state.errors import ReadFailure, Trouble
 from state.world.readings import PatroniMember, PatroniReading
+from state.world.shapes import LARGEST
 
 DEFAULT_MAXIMUM_LAG = 1_048_576
 DEFAULT_TTL = 30.0
@@ -34,7 +35,8 @@ def parse_object(body: bytes, where: str) -> dict[str, Any]:
 
 
 def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A number that can be one of bytes, seconds or a timeline; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST else None
 
 
 def _text(value: Any) -> str:
@@ -110,7 +112,7 @@ def parse_node(
     if not role or not scope:
         raise ReadFailure(Trouble.ERROR, f"{node}: the answer is not Patroni's")
     seen = answer.get("dcs_last_seen")
-    age = max(0.0, now - seen) if isinstance(seen, int | float) and seen > 0 else None
+    age = max(0.0, now - seen) if isinstance(seen, int | float) and 0 < seen < LARGEST else None
     return PatroniReading(
         node=node,
         scope=scope,

@@ -63,7 +63,7 @@ def _peers(status: Mapping[str, Any]) -> tuple[str, ...]:
 def _others(url: str, status: Mapping[str, Any]) -> list[str]:
     """Where other members may answer: at their address of gossip, with the scheme and port of this one."""
     scheme, _, rest = url.partition("://")
-    port = rest.rpartition(":")[2] if rest.rpartition(":")[2].isdigit() else ""
+    port = rest.rpartition(":")[2] if rest.rpartition(":")[2].isdecimal() else ""
     found = []
     for peer in status["cluster"].get("peers") or ():
         host = str(peer.get("address", "") if isinstance(peer, dict) else "").rpartition(":")[0]

@@ -31,7 +31,11 @@ def zone_address(text: str) -> tuple[str, str]:
     server, slash, zone = text.removeprefix("dns://").partition("/")
     if not slash or not zone.strip("./ "):
         raise ValueError("an address dns://server/zone")
-    if not server.rpartition(":")[2].isdigit() or server.endswith("]") or (server.count(":") > 1 and "]" not in server):
+    if (
+        not server.rpartition(":")[2].isdecimal()
+        or server.endswith("]")
+        or (server.count(":") > 1 and "]" not in server)
+    ):
         server = f"[{server.strip('[]')}]:53" if ":" in server else f"{server}:53"
     split_address(server)
     return server, zone.strip(".").strip("/")

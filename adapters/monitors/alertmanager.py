@@ -93,7 +93,8 @@ class Alertmanager:
         silences: Mapping[str, Any] = {}
         if self._any(rows, "silencedBy"):
             with suppress(ReadFailure):  # then a silence is told without its author and end
-                silences = {row["id"]: row for row in (await self._ask(SILENCES, _left(until)))[0] if "id" in row}
+                told = (await self._ask(SILENCES, _left(until)))[0]
+                silences = {name: row for row in told if isinstance(name := row.get("id"), str)}
         if time.monotonic() >= self._status_due:
             await self._ask_status(_left(until))
         try:

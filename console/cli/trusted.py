@@ -83,7 +83,7 @@ def _read() -> list[tuple[str, int]]:
     try:
         content = json.loads(bounded(kept, LARGEST))
         return [(str(path), int(uid)) for path, uid in content]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return []
 
 

@@ -332,7 +332,7 @@ async def _lines(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> As
 def _parse(raw: bytes) -> Any:
     try:
         content = json.loads(raw)
-    except ValueError as broken:
+    except (ValueError, RecursionError) as broken:
         raise EngineUnreachable("the engine's answer is not JSON") from broken
     if not isinstance(content, dict):
         raise EngineUnreachable("the engine's answer is not a JSON object")

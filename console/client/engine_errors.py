@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
-from state.api.wire import revive
+from state.api.wire import UNREADABLE, revive
 from state.errors import (
     BadArguments,
     ConfigError,
@@ -51,11 +52,20 @@ class EngineError(RecoveryError):
         self.exit_code = exit_code
 
 
+def _problems(told: Any) -> tuple[Problem, ...]:
+    """The problems of an answer; none where they are not as an engine writes them."""
+    try:
+        made = tuple(revive(Problem, each) for each in told or ())
+        return made if all(str(each) for each in made) else ()
+    except UNREADABLE:
+        return ()
+
+
 def told_error(status: int, body: bytes) -> RecoveryError:
     """The engine's error as the exception it was there."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         answer = {}
@@ -63,12 +73,11 @@ def told_error(status: int, body: bytes) -> RecoveryError:
     kind, message, code = texts["kind"], texts["message"], answer.get("exit_code")
     if kind == Refused.kind:
         return Refused(texts["rule"], texts["fact"], texts["way_out"], texts["who"])
-    if kind == EngineFailed.kind or code not in set(ExitCode):
+    if kind == EngineFailed.kind or not isinstance(code, int) or code not in set(ExitCode):
         return EngineFailed(message or f"the engine answered {status} and no error of its own")
     if kind == ReadFailure.kind:
         return ReadFailure(Trouble.ERROR, message)
-    if problems := answer.get("problems"):
-        listed = tuple(revive(Problem, each) for each in problems)
+    if listed := _problems(answer.get("problems")):
         return BadArguments(listed) if kind == BadArguments.kind else ConfigError(listed)
     if kind in SIMPLE:
         return SIMPLE[kind](message)

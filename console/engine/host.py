@@ -120,7 +120,7 @@ def claim_state(place: EnginePlace) -> None:
 def _owner(known: Path) -> Path | None:
     try:
         named = json.loads(bounded(known, 8192))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return Path(named) if isinstance(named, str) else None
 

@@ -195,8 +195,8 @@ def _options(options: Sequence[str], weight: int = 1) -> FoundServer:
     while place < len(options):
         word = options[place]
         after = options[place + 1] if place + 1 < len(options) else ""
-        if word == "weight" and after.isdigit():
-            found = replace(found, weight=min(256, int(after)))
+        if word == "weight" and after.isdecimal():
+            found = replace(found, weight=min(256, int(after)) if len(after) < 10 else 256)
         elif word == "backup":
             found = replace(found, backup=True)
         elif word == "disabled":
@@ -233,7 +233,7 @@ def _socket(word: str) -> str:
     if word.startswith(("fd@", "abns@", "abnsz@", "sockpair@", "unix@")):
         return ""
     host, colon, port = re.sub(r"^(?:ipv4|ipv6|tcp4?6?)@", "", word).rpartition(":")
-    if not colon or not port.isdigit():
+    if not colon or not port.isdecimal():
         return ""
     host = host.strip("[]")
     if host in ("", "*", "0.0.0.0", "::"):  # noqa: S104 - it is read, nothing listens here

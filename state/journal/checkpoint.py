@@ -66,7 +66,7 @@ def read_checkpoint(text: str) -> Checkpoint | None:
             return None
         needs = {str(name): _numbers(ranges, seq) for name, ranges in told["needs"].items()}
         return Checkpoint(str(told["rules"]), seq, bytes.fromhex(told["hash"]), needs, bytes.fromhex(told["digest"]))
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError):
+    except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError):
         return None
 
 

@@ -81,7 +81,7 @@ class Erasures:
             kept = sorted((int(first), int(last)) for first, last in told["kept"])
             firsts, lasts = [first for first, _ in kept], [last for _, last in kept]
             told_now = {str(kind): _Claim(int(upto), firsts, lasts) for kind, upto in told["upto"].items()}
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return  # it accounts for nothing
         for kind, claim in told_now.items():
             self._claims.setdefault(kind, []).append(claim)

@@ -1,0 +1,95 @@
+"""Inputs as they should be, for every parser of bytes from outside."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import dns.message
+import dns.rrset
+
+from adapters.balancers.haproxy_parse import STAT_HEADER, STATE_HEADER
+from state.api.wire import Differ
+from tests.screens import fake_views
+
+QUERY = dns.message.make_query("www.example.test", "A", flags=0, id=7)
+DNS_SEED = dns.message.make_response(QUERY)
+DNS_SEED.answer.append(dns.rrset.from_text("www.example.test.", 60, "IN", "A", "192.0.2.1", "192.0.2.2"))
+DNS_SEED.answer.append(dns.rrset.from_text("example.test.", 60, "IN", "SOA", "a. b. 7 1 2 3 4"))
+
+ROW: Mapping[str, Any] = {
+    "in_recovery": False, "system_id": "7", "wal_timeline": "00000001", "received_tli": None, "receiver_state": None,
+    "checkpoint_timeline": 1, "recovery_timeline": None, "version": "15.4 (Debian)", "started_at": 1.0,
+    "address": "10.0.0.1", "port": 5432, "write_lsn": 1, "receive_lsn": None, "replay_lsn": None, "replay_pause": None,
+    "replay_age": None, "synchronous_standby_names": "", "synchronous_commit": "on", "senders": "[]", "slots": "[]",
+    "sessions": 1, "sessions_limit": 90, "reads_files": False,
+}  # fmt: skip
+
+
+def as_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def frames() -> tuple[bytes, ...]:
+    views = fake_views.incident()
+    made = [Differ(name).frame(view) for name, view in views.items()]
+    more = ({"tick": {"mono": 1.0, "wall": 2.0}}, {"topic": "traffic", "failed": "TypeError"})
+    return tuple(as_json(each) for each in (*made, *more) if each is not None)
+
+
+SERVER = b"3 shop 1 blue 10.0.0.1 2 0 100 1 5 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"
+STAT = b"shop,blue,0,0,0,0,,0,0,0,,0,,0,0,0,0,UP,1,1,0,0,0,1,0,,1,3,1,,0,,2,0,,0,L4OK,,0,0,0,0,0,0,"
+
+
+def haproxy_seed() -> bytes:
+    info = b"Name: HAProxy\nVersion: 2.6.12\nPid: 7\nStart_time_sec: 1700000000\nnode: a\n"
+    return info + b"\n1\n" + STATE_HEADER + b"\n" + SERVER + b"\n\n" + STAT_HEADER + b"\n" + STAT + b"\n\n"
+
+
+MEMBER = {
+    "name": "n1", "role": "leader", "state": "running", "api_url": "http://127.0.0.1:1/patroni", "host": "a", "port": 5,
+    "timeline": 1, "lag": 0,
+}  # fmt: skip
+PATRONI = {
+    "state": "running", "role": "primary", "postmaster_start_time": "2026", "server_version": 150004, "timeline": 1,
+    "xlog": {"location": 100}, "database_system_identifier": "7", "dcs_last_seen": 1764000000, "members": [MEMBER],
+    "patroni": {"version": "4.0", "scope": "shop", "name": "n1"}, "ttl": 30, "loop_wait": 10,
+}  # fmt: skip
+ALERT = {
+    "labels": {"alertname": "Disk", "severity": "critical", "replica": "a"}, "annotations": {"summary": "full"},
+    "startsAt": "2026-11-27T10:00:00Z", "updatedAt": "2026-11-27T10:00:00Z", "fingerprint": "0f", "id": "s1",
+    "endsAt": "2026-11-28T10:00:00Z", "comment": "c", "createdBy": "u",
+    "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": ["0f"], "mutedBy": ["x"]},
+}  # fmt: skip
+PROM = {"status": "success", "warnings": [], "data": {"resultType": "matrix", "up": [{"type": "gauge"}], "result": [
+    {"metric": {"service": "shop"}, "values": [[1764000000.5, "2"], [1764000001.5, "NaN"]]},
+    {"metric": {}, "value": [1, "1e3"]}]}}  # fmt: skip
+PAGE = (
+    b'# TYPE http_requests_total counter\nhttp_requests_total{service="shop",code="200",p="/a\\"b"} 1 1700000000000\n'
+    b'{"http_requests_total",service="shop",code="500"} 2e3\nprocess_start_time_seconds 1.7e9\n'
+    b'http_request_duration_seconds_bucket{service="shop",le="+Inf"} 1 # {trace="x"} 0.1\n# EOF\n'
+)
+CFG = (
+    b"global\n  stats socket /run/h.sock mode 600 level admin\ndefaults\n  mode http\nbackend shop\n"
+    b"  server-template s 1-3 app:80 check\n  server blue 10.0.0.1:80 check weight 10 backup\nlisten x\n bind *:1\n"
+)
+PLAN = {
+    "kind": "change",
+    "change": "server.weight",
+    "args": {"balancer": "edge", "weight": 1},
+    "plan": "p",
+    "typed": {},
+}
+ENTRY = (
+    b'[1,"n",1700000000.5,1.5,"boot","ada","s1","run.started","","R-1","","00"]\n'
+    b'{"words":"engine started","title":"t","steps":[]}'
+)
+LINE_SEED = b'{"hash":"%s","header":"[]","payload":"{}","salt":"%s","seq":1}\n' % (b"00" * 32, b"11" * 16)
+CHECKPOINT = b'{"seq":1,"rules":"a","hash":"00","needs":{"a":[[1,1]]},"digest":"00"}'
+PROBLEMS = b'{"kind":"config","problems":[["f",1,1,"v","e",""]],"exit_code":2}'
+CLUSTER = {**PATRONI, "cluster": {"peers": [{"name": "a", "address": "b:1"}]}}
+HISTORY = b'[[1, 25623960, "no recovery target"]]'
+GZIP = gzip.compress(b"hello", mtime=0)
+SENDERS = as_json({"senders": '[["a","b","c",1,2,3,0.5]]', "slots": '[["a","physical",true,1,"reserved"]]'})
