@@ -57,6 +57,11 @@ def clean(outside: str, limit: int = DEFAULT_LIMIT) -> str:
     return "".join(shown)
 
 
+def cut(outside: str, limit: int) -> str:
+    """The beginning of a text as it is, with the same marker when there was more: for what is kept, not shown."""
+    return outside if len(outside) <= limit else f"{outside[:limit]}…(+{len(outside) - limit})"
+
+
 def paragraphs(text: str) -> tuple[str, ...]:
     """Text of several lines as paragraphs: lines that follow each other are one, but those of a list (`- `)."""
     found: list[str] = []

@@ -12,6 +12,7 @@ from typing import Any
 
 from state.api.views.overview import Suppression
 from state.estate.severities import Severities
+from state.text import cut
 from state.verdicts.evidence import rank
 from state.world.readings import Alert
 
@@ -29,6 +30,11 @@ REPLICA_LABELS = (
 Cortex, and Thanos' ruler in three spellings."""
 FNV_START, FNV_PRIME, FNV_BITS = 14695981039346656037, 1099511628211, 64
 SEPARATOR = b"\xff"
+
+LONGEST = 1000
+"""Letters that are kept of each text of an alert."""
+LONGEST_FINGERPRINT = 24
+"""It has 16 digits. A longer one is replaced by that of the labels."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -66,17 +72,18 @@ def _alert_of(
     state, fingerprint = row["status"]["state"], row.get("fingerprint") or ""
     if not isinstance(state, str) or not isinstance(fingerprint, str):
         raise TypeError("state and fingerprint are texts")
+    own = fingerprint if len(fingerprint) <= LONGEST_FINGERPRINT else ""
     suppressed = _suppression(row["status"], others, silences)
     if suppressed is None and state == "suppressed":
         suppressed = Suppression("suppressed", "", None, "")
     return Alert(
-        name=name_of(labels),
+        name=cut(name_of(labels), LONGEST),
         state=state,
-        severity=severity,
+        severity=cut(severity, LONGEST),
         started_at=instant(row["startsAt"]),
-        summary=str(notes.get("summary") or notes.get("description") or ""),
-        fingerprint=fingerprint if fingerprint and not copy else fingerprint_of(tuple(sorted(labels.items()))),
-        labels=labels,
+        summary=cut(str(notes.get("summary") or notes.get("description") or ""), LONGEST),
+        fingerprint=own if own and not copy else fingerprint_of(tuple(sorted(labels.items()))),
+        labels={name: cut(value, LONGEST) for name, value in labels.items()},
         health=health,
         mapped=mapped,
         suppressed=suppressed,
@@ -114,12 +121,12 @@ def _suppression(
             return Suppression("silenced", "", None, "")
         last = max(known, key=lambda silence: instant(silence["endsAt"]))
         comment, author = str(last.get("comment", "")), str(last.get("createdBy", ""))
-        return Suppression("silenced", author, instant(last["endsAt"]), comment)
+        return Suppression("silenced", cut(author, LONGEST), instant(last["endsAt"]), cut(comment, LONGEST))
     if inhibited := status.get("inhibitedBy"):
         names = [name_of(others[each]["labels"]) for each in inhibited if each in others]
-        return Suppression("inhibited", ", ".join(dict.fromkeys(names)), None, "")
+        return Suppression("inhibited", cut(", ".join(dict.fromkeys(names)), LONGEST), None, "")
     if muted := status.get("mutedBy"):
-        return Suppression("muted", ", ".join(map(str, muted)), None, "")
+        return Suppression("muted", cut(", ".join(map(str, muted)), LONGEST), None, "")
     return None
 
 

@@ -9,12 +9,15 @@ from state.detection.families import Family, Look, after, before, lasted, named
 from state.detection.follow import NORMAL, Pace, Shift, Told
 from state.detection.observations import AlertFired, AlertResolved, EndedAlert, FiringAlert
 from state.journal.events import Observation
+from state.text import cut
 from state.verdicts.alerts import KnownAlert, alerts_verdict
 from state.world.readings import AlertsReading
 
 FIRING, SUPPRESSED = "firing", "suppressed"
 MOST = 200
 """Alerts in one entry; further ones follow in the next."""
+SUMMARY = 500
+"""Letters of a summary in an entry."""
 
 
 class Alerts(Family):
@@ -77,7 +80,7 @@ def _fact(known: KnownAlert) -> FiringAlert:
         alert.severity,
         FIRING if alert.suppressed is None else SUPPRESSED,
         alert.started_at,
-        alert.summary,
+        cut(alert.summary, SUMMARY),
         known.sources,
         "" if alert.suppressed is None else alert.suppressed.text,
     )

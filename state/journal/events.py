@@ -129,6 +129,16 @@ class Unreadable(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class TooLarge(Body):
+    """What was noticed and did not fit into an entry; only its size was recorded."""
+
+    @property
+    def line(self) -> str:
+        """That it was not recorded."""
+        return "what was noticed is too large for one entry; only its size is recorded"
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened, before it is sealed."""
 

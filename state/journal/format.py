@@ -18,14 +18,29 @@ from typing import Any
 
 from state.errors import UnsuitableArgument
 from state.journal.erasures import MARK, Erasures
-from state.journal.events import Erased, Event, Foreign, Recorded, read_body
+from state.journal.events import (
+    OBSERVED,
+    Body,
+    Erased,
+    Event,
+    Foreign,
+    Observation,
+    Recorded,
+    TooLarge,
+    Unreadable,
+    origin_of,
+    read_body,
+)
+from state.journal.shortening import LIMITS, SHORTENED, shortened
 from state.units import counted
 
 FOREIGN = "foreign"
 """The kind of an entry whose bytes cannot be read."""
 
-TOO_LARGE = b'"words":"payload too large"'
-"""What replaces a payload that was too large."""
+TOO_LARGE = "payload too large"
+"""The words that replace a payload that was too large."""
+ALTERED = (b'"words":"%s"' % TOO_LARGE.encode(), b'"%s":' % SHORTENED.encode())
+"""In a payload that may not be what was asked for."""
 
 GENESIS = bytes(32)
 """The previous hash of the first entry."""
@@ -34,7 +49,8 @@ LAST_INSTANT = 1e12
 """Seconds no clock shows; what says so, or is not a number at all, is not an entry."""
 
 MAX_PAYLOAD = 256 * 1024
-"""The most bytes of a payload; a larger one is replaced by its size and hash before sealing."""
+"""The most bytes of a payload. The texts of a larger observation are shortened before sealing; anything else is
+replaced by its size and hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +101,7 @@ class Sealer:
         """Make an entry of an event, chained to the hash before it; `payload` when it was encoded before."""
         payload = payload or canonical(event.body.as_json())
         if len(payload) > MAX_PAYLOAD:
-            digest = sha256(payload).hexdigest()
-            payload = canonical({"words": "payload too large", "bytes": len(payload), "sha256": digest})
+            payload = _smaller(event, payload)
         salt = secrets.token_bytes(16)
         commitment = sha256(salt + payload).hexdigest()
         header = canonical(
@@ -110,10 +125,26 @@ class Sealer:
 
 def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Sealer) -> Recorded:
     """An entry just sealed, as `unseal` would read it back, without parsing it again."""
-    if TOO_LARGE in sealed.payload:
-        event = replace(event, body=read_body(event.kind, json.loads(sealed.payload)))
-    hexed = sealed.hash.hex()
-    return Recorded(sealed.seq, round(at, 6), round(mono, 6), sealer.boot, sealer.node, hexed, event.kind, event)
+    kind, hexed = event.kind, sealed.hash.hex()
+    if any(each in sealed.payload for each in ALTERED):
+        event = replace(event, body=_body(kind, json.loads(sealed.payload)))
+    return Recorded(sealed.seq, round(at, 6), round(mono, 6), sealer.boot, sealer.node, hexed, kind, event)
+
+
+def _smaller(event: Event, payload: bytes) -> bytes:
+    if isinstance(event.body, Observation):
+        for letters in LIMITS:
+            short = canonical(shortened(event.body.as_json(), letters))
+            if len(short) <= MAX_PAYLOAD:
+                return short
+    return canonical({"words": TOO_LARGE, "bytes": len(payload), "sha256": sha256(payload).hexdigest()})
+
+
+def _body(kind: str, raw: dict[str, Any]) -> Body:
+    """A body as its bytes say; an observation that was too large says nothing, and nothing depends on it."""
+    body = read_body(kind, raw)
+    large = raw.get("words") == TOO_LARGE and raw.keys() == {"words", "bytes", "sha256"}
+    return TooLarge() if large and isinstance(body, Unreadable) and origin_of(kind) == OBSERVED else body
 
 
 def unseal(sealed: Sealed) -> Recorded:
@@ -127,7 +158,7 @@ def unseal(sealed: Sealed) -> Recorded:
     texts, times = (node, boot, *names), (at, mono)
     if not (isinstance(raw, dict) and all(isinstance(t, str) for t in texts) and all(map(_is_instant, times))):
         raise ValueError("not an entry")
-    body = read_body(kind, raw) if sealed.payload else Erased()
+    body = _body(kind, raw) if sealed.payload else Erased()
     event = Event(body, actor, session, incident, run, step)
     return Recorded(sealed.seq, at, mono, boot, node, sealed.hash.hex(), kind, event)
 

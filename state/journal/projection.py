@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from state.clock import Clock
 from state.estate.model import Estate
 from state.journal.checkpoint import RECENT, RULES
-from state.journal.events import Body, Event, Foreign, Recorded, Unreadable
+from state.journal.events import Body, Event, Foreign, Recorded, TooLarge, Unreadable
 from state.journal.needed import About, Needed, Recently
 from state.verdicts.judge import Judge
 from state.world.observed import Observed
@@ -114,7 +114,8 @@ class Folds:
         elif isinstance(recorded.body, Unreadable):
             problem = f"entry {recorded.seq} cannot be read as {recorded.kind}"
         self._recently.take(recorded.seq, recorded.at)
-        for projection in (*self._all, *self._by_kind.get(recorded.kind, ())):
+        silent = isinstance(recorded.body, TooLarge)
+        for projection in self._all if silent else (*self._all, *self._by_kind.get(recorded.kind, ())):
             if only is not None and projection.name not in only:
                 continue
             self._folded[projection.state] += 1  # also where it breaks half way

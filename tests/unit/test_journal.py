@@ -9,11 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.engine.events import Heartbeat
-from state.journal.events import Event
+from adapters.monitors.alert_rows import alerts_of
+from state.capabilities import load_events, parts
+from state.detection.observations import AlertFired, FiringAlert
+from state.engine.events import Heartbeat, RequestRefused
+from state.estate.model import Estate
+from state.estate.severities import Severities
+from state.journal.events import Event, TooLarge
 from state.journal.exports import export_line, verify_export
-from state.journal.format import GENESIS, Sealed, Sealer, canonical, unseal, verify
+from state.journal.format import GENESIS, MAX_PAYLOAD, Sealed, Sealer, canonical, recorded, unseal, verify
+from state.journal.projection import Folds, FoldSetting
+from state.runs.events import RunStarted
+from state.verdicts.judge import Judge
+from state.world.world import World
 from tests.support.retained import retained
+from tests.support.small_estate import ESTATE, RealClock
 
 SEALER = Sealer("host", "boot")
 
@@ -148,11 +158,63 @@ def _meaning(line: bytes) -> object:
         return line
 
 
-def test_nan_cannot_be_recorded_and_a_huge_payload_is_replaced_by_its_hash():
+def test_nan_cannot_be_recorded_and_a_huge_decision_is_replaced_by_its_hash():
     with pytest.raises(ValueError, match="Out of range"):
         canonical({"x": float("nan")})
-    event = Event(Heartbeat("x" * 300_000), "ada")
+    event = Event(RequestRefused("x" * 300_000), "ada")
     sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=time.time(), mono=1.0)
     assert b'"bytes":3000' in sealed.payload
-    assert unseal(sealed).body == Heartbeat("payload too large")
+    assert unseal(sealed).body == RequestRefused("payload too large")
     assert verify([sealed]).ok
+
+
+def firing(number: int, text: str) -> AlertFired:
+    alerts = [FiringAlert(f"{n:016x}", text, text, "firing", 1.0, text, ("alerts:am",)) for n in range(number)]
+    return AlertFired(f"{number} alerts: {text}", tuple(alerts))
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "n" * 1_000_000), (50, "Реплика " * 300), (200, "\U0001f4a3" * 220)])
+def test_a_huge_observation_keeps_every_fact_and_the_beginnings_of_its_texts(number: int, text: str) -> None:
+    event = Event(firing(number, text), "engine@h")
+    sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=1.0, mono=1.0)
+    assert len(sealed.payload) <= MAX_PAYLOAD
+    read = unseal(sealed)
+    assert read == recorded(sealed, event, at=1.0, mono=1.0, sealer=SEALER)
+    assert isinstance(read.body, AlertFired)
+    assert [each.fingerprint for each in read.body.alerts] == [f"{n:016x}" for n in range(number)]
+    assert all(each.summary.startswith(text[:8]) and "…(+" in each.summary for each in read.body.alerts)
+    assert verify([sealed]).ok
+
+
+def test_an_observation_that_cannot_be_shortened_is_no_doubt_and_a_decision_is() -> None:
+    event = Event(firing(20_000, "x"), "engine@h")
+    sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=1.0, mono=1.0)
+    for entry in (unseal(sealed), recorded(sealed, event, at=1.0, mono=1.0, sealer=SEALER)):
+        assert (entry.body, entry.kind) == (TooLarge(), "alert.fired")
+        assert _folds().fold(entry) == ""
+    event = Event(RunStarted("x" * 300_000, "", "", "", None, (), {}, (), "x"), "ada", run="R-1")
+    sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=1.0, mono=1.0)
+    for entry in (unseal(sealed), recorded(sealed, event, at=1.0, mono=1.0, sealer=SEALER)):
+        assert _folds().fold(entry) == "entry 1 cannot be read as run.started"
+
+
+def test_no_text_of_an_alert_is_kept_without_end() -> None:
+    long = "n" * 1_000_000
+    row = {
+        "labels": {"alertname": long, "severity": long, "instance": long},
+        "annotations": {"summary": long},
+        "fingerprint": long,
+        "startsAt": "2026-11-27T16:00:00Z",
+        "status": {"state": "suppressed", "silencedBy": ["s"]},
+    }
+    silences = {"s": {"endsAt": "2026-11-27T17:00:00Z", "comment": long, "createdBy": long}}
+    [alert] = alerts_of([row], silences, Severities(), ())
+    assert len(repr(alert)) < 10_000
+    assert alert.fingerprint == alerts_of([{**row, "fingerprint": ""}], silences, Severities(), ())[0].fingerprint
+
+
+def _folds() -> Folds:
+    load_events()
+    estate = Estate.model_validate(ESTATE)
+    setting = FoldSetting(estate, Judge(estate, World()), RealClock(), "b", "engine@h")
+    return Folds(tuple(parts("projections")), setting)

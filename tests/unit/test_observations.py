@@ -207,7 +207,10 @@ def test_an_alert_whose_only_source_is_silent_is_not_resolved(night: Night) -> N
 
 
 def test_a_thousand_alerts_at_once_are_few_entries_with_all_of_them(night: Night) -> None:
-    night.put(ALERTS, AlertsReading(tuple(alert(f"{n:04}") for n in range(1000)), True))
+    night.put(
+        ALERTS,
+        AlertsReading(tuple(replace(alert(f"{n:04}"), summary="Реплика отстаёт " * 50) for n in range(1000)), True),
+    )
     night.sleep(10)
     fired = night.bodies(AlertFired)
     assert len(fired) == 5
