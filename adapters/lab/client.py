@@ -41,7 +41,7 @@ class LabClient:
     def __init__(self, directory: Path | None = None) -> None:
         """Raises LabError for a directory that somebody else could have made up."""
         self.directory = (directory or default_directory()).absolute()
-        if (found := offence(self.directory)) is not None:
+        if (found := offence(self.directory, to_make=True)) is not None:
             raise LabError(str(found))
 
     @property

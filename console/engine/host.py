@@ -47,7 +47,7 @@ def make_private(folder: Path) -> None:
     What is made is looked at again afterwards: below /tmp another account may have been faster. Nobody can change what
     has passed. Raises ConfigError when it is not ours, somebody else may write into it, or it cannot be made.
     """
-    require_ours(folder)
+    require_ours(folder, to_make=True)
     try:
         for each in (*reversed(folder.parents), folder):
             with contextlib.suppress(FileExistsError):

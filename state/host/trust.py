@@ -44,11 +44,13 @@ class Offence:
         return f"{self.path}: {self.found}; {self.way_out}"
 
 
-def offence(path: str | os.PathLike[str], owners: Collection[int] | None = None) -> Offence | None:
+def offence(
+    path: str | os.PathLike[str], owners: Collection[int] | None = None, *, to_make: bool = False
+) -> Offence | None:
     """Why a path is not ours, or None. `owners` are the accounts that may own it: this one and root unless told.
 
     What is not there is nobody's, and the walk ends at it: but not in a folder like /tmp, where anybody could put it
-    there before it is used.
+    there before it is used, unless it is `to_make`: judged again when it is made.
     """
     allowed = frozenset(owners) if owners is not None else frozenset((os.geteuid(), 0))
     here, links = "/", 0
@@ -66,7 +68,7 @@ def offence(path: str | os.PathLike[str], owners: Collection[int] | None = None)
             seen = os.lstat(each)
             target = os.readlink(each) if stat.S_ISLNK(seen.st_mode) else None
         except FileNotFoundError:
-            return _open_to_all(each, here)
+            return None if to_make else _open_to_all(each, here)
         except OSError:
             return None  # closed to this account: then it cannot be opened either
         if (found := _judged(each, seen, allowed)) is not None:
@@ -82,9 +84,9 @@ def offence(path: str | os.PathLike[str], owners: Collection[int] | None = None)
     return None
 
 
-def require_ours(path: str | os.PathLike[str]) -> None:
+def require_ours(path: str | os.PathLike[str], *, to_make: bool = False) -> None:
     """Raise ConfigError unless a path is ours."""
-    if (found := offence(path)) is not None:
+    if (found := offence(path, to_make=to_make)) is not None:
         raise ConfigError((found.problem(),))
 
 

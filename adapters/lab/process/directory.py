@@ -27,9 +27,11 @@ def scratch() -> Path:
 
 def prepare_directory(directory: Path) -> None:
     """Create the directory for this user alone. Raises LabError when others own it or may write to it."""
-    if (found := offence(directory)) is not None:
+    if (found := offence(directory, to_make=True)) is not None:
         raise LabError(str(found))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (found := offence(directory)) is not None:
+        raise LabError(str(found))
     status = directory.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022 or directory.is_symlink():
         raise LabError(f"{directory} must be a directory, no symbolic link, that only this user owns and may write")
