@@ -10,9 +10,11 @@ import gc
 import json
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -215,8 +217,12 @@ def main(name: str, arguments: list[str]) -> None:
     import atheris  # type: ignore[import-not-found]
 
     parser = BY_NAME[name]
-    atheris.Setup([sys.argv[0], *arguments, str(CORPUS / name)], lambda data: tried(parser, data) and None)
-    atheris.Fuzz()
+    with tempfile.TemporaryDirectory() as folder:  # what it finds interesting goes there, what raises is printed
+        for number, seed in enumerate((*parser.seeds, *kept(parser))):
+            Path(folder, str(number)).write_bytes(seed)
+        atheris.instrument_all()
+        atheris.Setup([sys.argv[0], *arguments, folder], lambda data: tried(parser, data) and None)
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":
