@@ -119,7 +119,7 @@ class Engine:
         keeper = (store, self.journal, self._restoring)
         self._keeper = Keeper(*keeper, note=self._note, checked=self._topics.checked, moved=self._move)
         self._refusals = Refusals(self._note, clock)
-        self._retaining = Retaining(store, self.journal, self.folds, clock, self._keeper.whole)
+        self._retaining = Retaining(store, self.journal, self.folds, clock, self.boot, self._keeper.whole)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(
             setup or Setup(estate, outside, library),

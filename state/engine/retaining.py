@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 
 from state.api.messages import Retained
 from state.clock import Clock
-from state.engine.events import Heartbeat
+from state.engine.ages import DAY, Ages
+from state.engine.events import ClockJumped, Heartbeat
 from state.errors import JournalUnavailable, Refused
 from state.estate.model import Estate
 from state.journal.checkpoint import RECENT
 from state.journal.erasures import JournalRetained
-from state.journal.events import OBSERVED, Event, origin_of
-from state.journal.format import MAX_PAYLOAD, Sealed, Verification, canonical, unseal_any
+from state.journal.events import OBSERVED, Event, Recorded, origin_of
+from state.journal.format import FOREIGN, MAX_PAYLOAD, Verification, canonical, unseal_any
 from state.journal.projection import Folds
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.units import counted
 
-DAY = 86_400.0
 PART = 1000
 """Entries that are read or erased before other tasks run."""
 HEARTBEATS, OBSERVATIONS, DECISIONS = "heartbeats", "observed", "decided"
@@ -61,9 +61,11 @@ class Retaining:
         journal: Journal,
         folds: Folds,
         clock: Clock,
+        boot: str,
         verify: Callable[[], Awaitable[Verification]],
     ) -> None:
         self._store, self._journal, self._folds, self._clock = store, journal, folds, clock
+        self._boot = boot
         self._verify = verify
         self._busy = asyncio.Lock()
 
@@ -94,11 +96,16 @@ class Retaining:
 
     async def _find(self, policy: Mapping[str, float]) -> _Found:
         needed = {seq for name, seqs in self._folds.needed().items() if name != RECENT for seq in seqs}
-        found, now, after, last = _Found(), self._clock.wall(), 0, self._journal.seq
+        jumps = await asyncio.to_thread(self._store.having, canonical(ClockJumped.kind))
+        ages = Ages(map(unseal_any, jumps), self._clock.wall(), self._clock.mono(), self._boot)
+        found, after, last = _Found(), 0, self._journal.seq
         while entries := self._store.rows(after, PART):
             for entry in entries:
+                recorded = unseal_any(entry)
+                if recorded.kind != FOREIGN:
+                    ages.follow(recorded)
                 if entry.seq <= last and entry.payload:
-                    _judge(entry, policy, now, needed, found)
+                    _judge(recorded, policy, ages.of(recorded), needed, found)
             after = entries[-1].seq
             await asyncio.sleep(0)
         return found
@@ -117,18 +124,17 @@ def _class_of(kind: str) -> str:
     return OBSERVATIONS if origin_of(kind) == OBSERVED else DECISIONS
 
 
-def _judge(entry: Sealed, policy: Mapping[str, float], now: float, needed: set[int], found: _Found) -> None:
-    recorded = unseal_any(entry)
-    age = policy.get(_class_of(recorded.kind))
-    if age is None:
+def _judge(recorded: Recorded, policy: Mapping[str, float], age: float, needed: set[int], found: _Found) -> None:
+    least = policy.get(_class_of(recorded.kind))
+    if least is None:
         return
-    if recorded.kind == JournalRetained.kind or entry.seq in needed or now - recorded.at < age:
-        found.kept.append((entry.seq, recorded.kind))
-        if now - recorded.at >= age:
+    if recorded.kind == JournalRetained.kind or recorded.seq in needed or age < least:
+        found.kept.append((recorded.seq, recorded.kind))
+        if age >= least:
             found.why[RECORDS if recorded.kind == JournalRetained.kind else NEEDED] += 1
         return
-    found.erase.append(entry.seq)
-    found.upto[recorded.kind] = entry.seq
+    found.erase.append(recorded.seq)
+    found.upto[recorded.kind] = recorded.seq
 
 
 def _told(policy: Mapping[str, float], found: _Found) -> JournalRetained:

@@ -8,7 +8,7 @@ from typing import Any
 
 from state.text import cut
 
-LIMITS = (400, 100, 32, 24)
+LIMITS = (400, 200, 100, 64, 32, 24)
 """Letters that stay of each text; the first that makes an entry small enough is taken. By the last one a fingerprint
 of an alert stays whole."""
 SHORTENED = "shortened"

@@ -345,7 +345,7 @@ YEARS = {**ESTATE, "policies": {**ESTATE["policies"], "retain": AGES}}
 
 async def test_retention_erases_what_is_old_and_not_needed_and_says_so_before(tmp_path: Path) -> None:
     """What counts is kept: an engine then knows the same, and each payload that is gone is accounted for."""
-    year = Year(8, every=3600.0, began=time.time() - 400 * 86_400.0)
+    year = Year(8, every=4200.0, began=time.time() - 400 * 86_400.0)
     store = SqliteJournal(tmp_path / "journal.db")
     store.append([*year.entries(8000), *year.finish()])
     last = year.seq
@@ -393,7 +393,7 @@ async def test_retention_erases_what_is_old_and_not_needed_and_says_so_before(tm
 
 
 async def test_an_entry_that_was_kept_and_is_erased_behind_retentions_back_is_named(tmp_path: Path) -> None:
-    year = Year(8, every=3600.0, began=time.time() - 400 * 86_400.0)
+    year = Year(8, every=10_800.0, began=time.time() - 400 * 86_400.0)
     store = Touched()
     store.append([*year.entries(3000), *year.finish()])
     async with small(store=store, balancer=balancer(), estate=YEARS) as lab:
