@@ -14,9 +14,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from adapters.journals.small_file import replace_file
+from adapters.journals.small_file import content_of, replace_file
 from state.errors import JournalUnavailable
-from state.host.regular import opened
 
 LINE = re.compile(r"([0-9]{1,18}) ([0-9a-f]{64})\n")
 LONGEST = 128
@@ -35,8 +34,7 @@ class HeadFile:
     def missing(self, hash_of: Callable[[int], bytes | None]) -> str:
         """Why a journal is not the one that was recorded, empty when it is. `hash_of` is the hash of an entry of it."""
         try:
-            with opened(self.path) as file:
-                found = LINE.fullmatch(file.read(LONGEST).decode("ascii", "replace"))
+            found = LINE.fullmatch(content_of(self.path, LONGEST).decode("ascii", "replace"))
         except FileNotFoundError:
             return ""
         except OSError as error:
@@ -71,7 +69,7 @@ class HeadFile:
                 return
             self.close()
             replace_file(self.path, self._named)
-            self._open = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._open = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise JournalUnavailable(f"{self.path}: {error.strerror}") from error
 

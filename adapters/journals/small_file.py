@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 
 def replace_file(path: Path, text: str) -> None:
     """Make a file have this text, durably and for its owner alone; before, it has its former one. Raises OSError."""
     fresh = path.with_name(f"{path.name}-new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+    fresh.unlink(missing_ok=True)  # what a killed engine left, or a pipe or a link that waits there
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def content_of(path: Path, most: int) -> bytes:
+    """The beginning of a regular file. A named pipe in its place would wait for a writer for ever. Raises OSError, also
+    for what is no regular file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file: look who put it there, and remove it", str(path))
+        return file.read(most)
 
 
 LARGEST = 64 * 1024 * 1024
@@ -32,7 +45,6 @@ def keep_text(path: Path, text: str) -> bool:
 def kept_text(path: Path) -> str:
     """The text of a file, empty when it cannot be read."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            return file.read(LARGEST).decode("ascii", "replace")
+        return content_of(path, LARGEST).decode("ascii", "replace")
     except OSError:
         return ""

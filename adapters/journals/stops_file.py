@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.journals.small_file import replace_file
-from state.host.regular import opened
+from adapters.journals.small_file import content_of, replace_file
 
 RUN = re.compile(r"R-[0-9]{1,18}")
 LONGEST = 65_536
@@ -34,8 +33,7 @@ class StopsFile:
     def kept(self) -> tuple[str, ...]:
         """The runs that are named."""
         try:
-            with opened(self.path) as file:
-                lines = file.read(LONGEST).decode("ascii", "replace").splitlines()
+            lines = content_of(self.path, LONGEST).decode("ascii", "replace").splitlines()
         except OSError:
             return ()
         return tuple(line for line in lines if RUN.fullmatch(line))

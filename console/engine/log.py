@@ -57,7 +57,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         def closed(path: str, flags: int) -> int:
-            return os.open(path, flags, 0o600)
+            return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o600)  # a pipe would wait for its reader
 
         return open(self.baseFilename, "a", encoding="utf-8", opener=closed)
 

@@ -6,6 +6,8 @@ import os
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.reading import JournalFile
+from adapters.journals.small_file import keep_text, kept_text
 from adapters.journals.sqlite import AT_ONCE, SqliteJournal
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
@@ -25,6 +28,7 @@ from tests.support.small_estate import COMMANDER, flip, small
 
 Attack = Callable[[Path], None]
 FRAME = 24
+ROOT = Path(__file__).parents[2]
 
 
 def filled(store: SqliteJournal, count: int) -> None:
@@ -457,3 +461,52 @@ def test_what_is_no_file_ends_with_an_error(
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert "is no file" in said
+
+
+NOT_REGULAR: dict[str, Callable[[Path], None]] = {
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+    "link to zeros": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+def alone(code: str, path: Path) -> "subprocess.CompletedProcess[str]":
+    """Run in a process of its own, which can be ended when it waits."""
+    command = [sys.executable, "-c", code, str(path)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, cwd=ROOT)
+
+
+def put(path: Path, kind: str) -> None:
+    path.unlink(missing_ok=True)
+    NOT_REGULAR[kind](path)
+
+
+@pytest.mark.parametrize("kind", NOT_REGULAR)
+@pytest.mark.parametrize("name", ["journal.head", "journal.stops", "journal.checkpoint"])
+def test_what_is_no_regular_file_beside_the_journal_holds_nobody_up(name: str, kind: str, tmp_path: Path) -> None:
+    """Run where the test may end it: a pipe that is opened to be read waits for its writer for ever."""
+    store = SqliteJournal(tmp_path / "journal.db")
+    store.append([Sealer("h", "b").seal(Event(Heartbeat("x"), "e"), seq=1, previous=GENESIS, at=1.0, mono=1.0)])
+    store.close()
+    put(tmp_path / name, kind)
+    code = (
+        "import sys; from pathlib import Path; from adapters.journals.sqlite import SqliteJournal;"
+        "s = SqliteJournal(Path(sys.argv[1])); print(s.missing, s.kept_stops(), s.kept_checkpoint())"
+    )
+    done = alone(code, tmp_path / "journal.db")
+    assert done.returncode == 0, done.stderr
+    assert (str(tmp_path / name) in done.stdout) == (name == "journal.head")
+
+
+def test_a_log_that_is_a_pipe_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "engine.log")
+    code = "import sys; from pathlib import Path; from console.engine.log import log_to; log_to(Path(sys.argv[1]))"
+    done = alone(code, tmp_path / "engine.log")
+    assert "No such device or address" in done.stderr
+
+
+@pytest.mark.parametrize("kind", NOT_REGULAR)
+def test_what_lies_where_a_file_beside_the_journal_is_made_is_not_written_to(kind: str, tmp_path: Path) -> None:
+    put(tmp_path / "journal.checkpoint-new", kind)
+    assert keep_text(tmp_path / "journal.checkpoint", "new") == (kind != "folder")
+    assert kept_text(tmp_path / "journal.checkpoint") == ("" if kind == "folder" else "new")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.monitors.alert_rows import alerts_of
 from state.capabilities import load_events, parts
-from state.detection.observations import AlertFired, FiringAlert
+from state.detection.observations import AlertFired, FiringAlert, ServiceUnknown, UnjudgedService
 from state.engine.events import Heartbeat, RequestRefused
 from state.estate.model import Estate
 from state.estate.severities import Severities
@@ -184,6 +184,17 @@ def test_a_huge_observation_keeps_every_fact_and_the_beginnings_of_its_texts(num
     assert [each.fingerprint for each in read.body.alerts] == [f"{n:016x}" for n in range(number)]
     assert all(each.summary.startswith(text[:8]) and "…(+" in each.summary for each in read.body.alerts)
     assert verify([sealed]).ok
+
+
+def test_a_thousand_services_without_evidence_are_one_entry_with_all_their_names() -> None:
+    names = [f"service-of-a-name-that-is-as-long-as-a-name-may-be-in-an-es-{n:04}" for n in range(1000)]
+    unknown_now = tuple(UnjudgedService(name, "prometheus: the answer is broken HTTP; " * 7, 1.0) for name in names)
+    event = Event(ServiceUnknown("1000 services are unknown", unknown_now), "engine@h")
+    sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=1.0, mono=1.0)
+    read = unseal(sealed)
+    assert _folds().fold(read) == ""
+    assert isinstance(read.body, ServiceUnknown)
+    assert [each.service for each in read.body.services] == names
 
 
 def test_an_observation_that_cannot_be_shortened_is_no_doubt_and_a_decision_is() -> None:
