@@ -20,13 +20,14 @@ class Body:
 
     `starts`: it starts something, so it is not recorded while the journal is in doubt; ends, stops and outcomes are
     always recorded. `fleeting`: only the newest entry of its kind says anything, so that states may be made without
-    the others.
+    the others. `tells`: keys of its bytes from which nothing follows, to be shortened where it is too large.
     """
 
     __slots__ = ()
     kind: ClassVar[str] = ""
     starts: ClassVar[bool] = False
     fleeting: ClassVar[bool] = False
+    tells: ClassVar[tuple[str, ...]] = ()
 
     @property
     def line(self) -> str:

@@ -31,7 +31,7 @@ from state.journal.events import (
     origin_of,
     read_body,
 )
-from state.journal.shortening import LIMITS, SHORTENED, shortened
+from state.journal.shortening import LIMITS, SHORTENED, shortened, told_shorter
 from state.units import counted
 
 FOREIGN = "foreign"
@@ -49,8 +49,8 @@ LAST_INSTANT = 1e12
 """Seconds no clock shows; what says so, or is not a number at all, is not an entry."""
 
 MAX_PAYLOAD = 256 * 1024
-"""The most bytes of a payload. The texts of a larger observation are shortened before sealing; anything else is
-replaced by its size and hash."""
+"""The most bytes of a payload. The texts of a larger observation are shortened before sealing, and what a larger
+outcome only tells; anything else is replaced by its size and hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,12 @@ def recorded(sealed: Sealed, event: Event, *, at: float, mono: float, sealer: Se
 
 
 def _smaller(event: Event, payload: bytes) -> bytes:
-    if isinstance(event.body, Observation):
-        for letters in LIMITS:
-            short = canonical(shortened(event.body.as_json(), letters))
-            if len(short) <= MAX_PAYLOAD:
-                return short
+    body = event.body
+    for letters in LIMITS if body.tells or isinstance(body, Observation) else ():
+        told = body.as_json()
+        short = canonical(told_shorter(told, body.tells, letters) if body.tells else shortened(told, letters))
+        if len(short) <= MAX_PAYLOAD:
+            return short
     return canonical({"words": TOO_LARGE, "bytes": len(payload), "sha256": sha256(payload).hexdigest()})
 
 

@@ -3,7 +3,7 @@ beginnings of its texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from state.text import cut
@@ -15,9 +15,24 @@ SHORTENED = "shortened"
 """The key under which an entry says how many letters that are."""
 
 
+MOST = 100
+"""Lines that stay of what an outcome tells."""
+
+
 def shortened(body: Mapping[str, Any], letters: int) -> Mapping[str, Any]:
     """The same values with texts of so many letters; how many are left out stands behind each."""
     return {**{key: _short(value, letters) for key, value in body.items()}, SHORTENED: letters}
+
+
+def told_shorter(body: Mapping[str, Any], keys: Collection[str], letters: int) -> Mapping[str, Any]:
+    """The same values; under these keys fewer lines, with texts of so many letters."""
+    told = {key: _short(_first(value), letters) for key, value in body.items() if key in keys}
+    return {**body, **told, SHORTENED: letters}
+
+
+def _first(value: Any) -> Any:
+    long = isinstance(value, list | tuple) and len(value) > MOST
+    return [*value[:MOST], f"…(+{len(value) - MOST})"] if long else value
 
 
 def _short(value: Any, letters: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from state.api.run_states import RunState, StepState
 from state.changes.model import ChangeSpec, Finding
@@ -90,6 +90,7 @@ class StepEnded(Body):
     """A step instance is over; `evidence` is what was read, `passes` a check's passes in a row. `found` are settings
     that were as the change wants them already, `figures` what a check read."""
 
+    tells: ClassVar[tuple[str, ...]] = ("words", "evidence")
     state: StepState
     message: str = field(metadata=WORDS)
     evidence: tuple[str, ...] = ()
@@ -157,6 +158,7 @@ class EffectAnswered(Body):
     false where it is certain that nothing reached it. `until` is when it can no longer be carried out, by the wall
     clock; None when it is over."""
 
+    tells: ClassVar[tuple[str, ...]] = ("words", "output")
     code: str
     message: str = field(metadata=WORDS)
     unknown: bool = False
@@ -176,6 +178,7 @@ class EffectAnswered(Body):
 class EffectEnded(Body):
     """The outcome as read from the target, `figures` measured meanwhile, and the settings that the effect left."""
 
+    tells: ClassVar[tuple[str, ...]] = ("words", "evidence")
     effect: str
     state: StepState
     finding: Finding
@@ -197,6 +200,7 @@ class EffectAmended(Body):
     """What is read of an effect after its outcome was recorded: it came late, or somebody else did the same since.
     `former` is the finding that was recorded."""
 
+    tells: ClassVar[tuple[str, ...]] = ("words", "evidence")
     effect: str
     former: Finding
     state: StepState

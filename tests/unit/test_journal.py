@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.monitors.alert_rows import alerts_of
+from state.api.run_states import StepState
 from state.capabilities import load_events, parts
+from state.changes.model import Finding
 from state.detection.observations import AlertFired, FiringAlert, ServiceUnknown, UnjudgedService
 from state.engine.events import Heartbeat, RequestRefused
 from state.estate.model import Estate
@@ -19,7 +21,8 @@ from state.journal.events import Event, TooLarge
 from state.journal.exports import export_line, verify_export
 from state.journal.format import GENESIS, MAX_PAYLOAD, Sealed, Sealer, canonical, recorded, unseal, verify
 from state.journal.projection import Folds, FoldSetting
-from state.runs.events import RunStarted
+from state.ports.target import Setting
+from state.runs.events import EffectEnded, RunStarted
 from state.verdicts.judge import Judge
 from state.world.world import World
 from tests.support.retained import retained
@@ -195,6 +198,20 @@ def test_a_thousand_services_without_evidence_are_one_entry_with_all_their_names
     assert _folds().fold(read) == ""
     assert isinstance(read.body, ServiceUnknown)
     assert [each.service for each in read.body.services] == names
+
+
+def test_an_outcome_with_endless_evidence_keeps_what_follows_from_it() -> None:
+    leaves = (Setting(("edge", "shop", "blue"), "weight", "1" * 500),)
+    lines = tuple(f"server {n}: " + "\U0001f4a3" * 500 for n in range(5000))
+    body = EffectEnded("e1", StepState.DONE, Finding.DONE, lines, {"node": "n" * 500}, 1.0, "done " * 100_000, leaves)
+    event = Event(body, "ada", run="R-1", step="s1")
+    sealed = SEALER.seal(event, seq=1, previous=GENESIS, at=1.0, mono=1.0)
+    read = unseal(sealed)
+    assert read == recorded(sealed, event, at=1.0, mono=1.0, sealer=SEALER)
+    assert isinstance(read.body, EffectEnded)
+    assert (read.body.state, read.body.leaves, read.body.figures) == (StepState.DONE, leaves, {"node": "n" * 500})
+    assert len(read.body.evidence) == 101
+    assert read.body.evidence[-1] == "…(+4900)"
 
 
 def test_an_observation_that_cannot_be_shortened_is_no_doubt_and_a_decision_is() -> None:
