@@ -7,10 +7,10 @@ happen twice and its name be given twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Sequence
 
 from state.journal.checkpoint import Checkpoint
-from state.journal.format import Sealed, canonical
+from state.journal.format import Sealed
 from state.journal.store import JournalStore
 from state.runs.events import LeaseTaken, RunEnded, RunStarted
 from state.runs.fold import HELD, RUNS
@@ -19,23 +19,51 @@ from state.runs.names import number_of, second
 OF_RUNS = frozenset(body.kind for body in RUNS.kinds)
 MARK = b',"R-'
 """In the header of every entry about a run."""
+PAGE = 2000
+"""Entries read at a time."""
 
 
 def runs_left_out(store: JournalStore, checkpoint: Checkpoint) -> str:
     """Which run it should name and does not, before anything of it is believed: one that has not ended, with every
     entry about it; the newest; as many as are held. Empty when none. Raises JournalUnavailable."""
     needed = frozenset(checkpoint.needs[RUNS.name])
-    started = _of_kind(store, RunStarted.kind, checkpoint.seq)
-    ended = {run for run, _ in _of_kind(store, RunEnded.kind, checkpoint.seq)}
+    started, ended = _begun_and_ended(store, checkpoint.seq)
     last = max(started, key=lambda each: number_of(each[0]), default=None)
     for run, seq in started:
         if run not in ended or (run, seq) == last:
-            for entry in store.having(canonical(run)):
-                kind, about = _about(entry)
-                if entry.seq <= checkpoint.seq and about == run and kind in OF_RUNS and entry.seq not in needed:
-                    return f"{run}, entry {entry.seq}"
+            missing = _missing(store, run, seq, ended.get(run, checkpoint.seq), needed)
+            if missing:
+                return f"{run}, entry {missing}"
     held = sum(seq in needed for _, seq in started)
     return f"{min(HELD, len(started)) - held} of the newest runs" if held < min(HELD, len(started)) else ""
+
+
+def _begun_and_ended(store: JournalStore, last: int) -> tuple[list[tuple[str, int]], dict[str, int]]:
+    """Every run with the entry that begins it, and the entries that end one: the journal is looked through once."""
+    started: list[tuple[str, int]] = []
+    ended: dict[str, int] = {}
+    for entry in store.having(b',"run.'):
+        kind, run = _about(entry)
+        if entry.seq <= last and kind == RunStarted.kind:
+            started.append((run, entry.seq))
+        elif entry.seq <= last and kind == RunEnded.kind:
+            ended[run] = entry.seq
+    return started, ended
+
+
+def _missing(store: JournalStore, run: str, first: int, last: int, needed: Container[int]) -> int:
+    """The first entry about a run, from one entry to another, that is not among these; 0 when there is none."""
+    after = first - 1
+    while entries := store.rows(after, max(0, min(PAGE, last - after))):
+        for entry in entries:
+            if entry.seq not in needed and MARK in entry.header:
+                kind, about = _about(entry)
+                if about == run and kind in OF_RUNS:
+                    return entry.seq
+        after = entries[-1].seq
+        if after >= last:
+            break
+    return 0
 
 
 class LeftOut:
@@ -75,17 +103,6 @@ class LeftOut:
         if not missing:
             return self._twice
         return f"journal.checkpoint leaves out {missing}: remove that file and start the engine again"
-
-
-def _of_kind(store: JournalStore, kind: str, last: int) -> list[tuple[str, int]]:
-    return list(_runs(store.having(canonical(kind)), kind, last))
-
-
-def _runs(entries: Sequence[Sealed], kind: str, last: int) -> Iterator[tuple[str, int]]:
-    for entry in entries:
-        found, run = _about(entry)
-        if found == kind and entry.seq <= last:
-            yield run, entry.seq
 
 
 def _about(entry: Sealed) -> tuple[str, str]:
