@@ -149,8 +149,8 @@ async def test_counters_move_when_requests_fail(haproxy: RunningHAProxy) -> None
 
 async def test_a_server_that_fails_its_checks_is_not_up(haproxy: RunningHAProxy) -> None:
     edge = HAProxy("edge", str(haproxy.socket))
-    for _ in range(100):
-        gone = (await edge.read(deadline=2)).servers["broken/gone"]
+    for _ in range(1200):
+        gone = (await edge.read(deadline=60)).servers["broken/gone"]
         if not gone.up:
             break
         await asyncio.sleep(0.05)

@@ -19,7 +19,7 @@ from tests.support.small_estate import COMMANDER, OBSERVER, STRANGER, RealClock,
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.02)
 

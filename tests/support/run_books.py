@@ -42,7 +42,7 @@ async def started(lab: Small) -> str:
     return (await lab.submit(await lab.preview(PlanRunbook("case")))).run
 
 
-async def until(holds: Callable[[], Any], seconds: float = 8.0) -> None:
+async def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for something to hold."""
     async with asyncio.timeout(seconds):
         while not holds():
