@@ -38,10 +38,10 @@ def is_known(file: Path) -> bool:
 
 
 def remember(file: Path) -> None:
-    """Say yes to an estate's file. Raises ConfigError where this account has no place for it."""
+    """Say yes to an estate's file; what is not there any more is forgotten. Raises ConfigError where this account has no place for it."""
     from console.engine.host import make_private
 
-    kept, known = kept_in(), _read()
+    kept, known = kept_in(), [each for each in _read() if os.path.exists(each[0])]
     if kept is None:
         raise ConfigError((Problem("HOME", 0, 0, "nothing", "a folder of this account for what it trusts"),))
     make_private(kept.parent)
