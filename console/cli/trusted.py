@@ -38,7 +38,8 @@ def is_known(file: Path) -> bool:
 
 
 def remember(file: Path) -> None:
-    """Say yes to an estate's file; what is not there any more is forgotten. Raises ConfigError where this account has no place for it."""
+    """Say yes to an estate's file; what is not there any more is forgotten. Raises ConfigError where this account has
+    no place for it."""
     from console.engine.host import make_private
 
     kept, known = kept_in(), [each for each in _read() if os.path.exists(each[0])]
