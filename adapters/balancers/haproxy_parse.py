@@ -191,7 +191,7 @@ class Intake:
             up=state.operational != STOPPED,
             sessions=int(parts[4] or 0),
             queued=int(parts[2] or 0),
-            check=check,
+            check=check.removeprefix("* "),  # so it is written while the next check is under way
             requests=int(parts[7] or 0),
             errors_5xx=int(parts[43] or 0),
             agent=state.agent,

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 TICK = 1e-6
 """Seconds that a turn of the loop takes, so that time never stands still."""
+PATIENCE = 60.0
+"""Real seconds in which a thread must have ended."""
 BEGAN = 1_795_000_000.0
 """Seconds since 1970 at which virtual time begins."""
 
@@ -21,8 +23,11 @@ class _Jumping(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
-        if not ready:
-            assert timeout is not None, "nothing is left that could wake the loop"
+        if not ready and timeout is None:  # only a thread can wake the loop
+            ready = super().select(PATIENCE)
+            assert ready, "nothing is left that could wake the loop"
+        elif not ready:
+            assert timeout is not None
             self.passed += max(0.0, timeout)
         self.passed += TICK
         return ready
