@@ -136,6 +136,8 @@ def _unlike(own: dict[str, Any], role: str, server: SeenServer) -> str:
         return "they began at different times"
     if role in LEADS and server.in_recovery and role != STANDBY_LEADER:
         return "Patroni says primary, the server is a standby"
+    if role not in LEADS and not server.in_recovery:
+        return f"Patroni says {role}, the server accepts writes"
     return ""
 
 
