@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from pathlib import Path
+
+from state.host.regular import opened
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -20,12 +20,8 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def content_of(path: Path, most: int) -> bytes:
-    """The beginning of a regular file. A named pipe in its place would wait for a writer for ever. Raises OSError, also
-    for what is no regular file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file: look who put it there, and remove it", str(path))
+    """The beginning of a regular file that is no link. Raises OSError, also for what is none."""
+    with opened(path, links=False, otherwise="is no regular file: look who put it there, and remove it") as file:
         return file.read(most)
 
 

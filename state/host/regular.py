@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def opened(path: Path) -> BinaryIO:
-    """A regular file for reading. Raises OSError, also for what is none."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+def opened(path: Path, *, links: bool = True, otherwise: str = "not a regular file") -> BinaryIO:
+    """A regular file for reading, through a link or not. Raises OSError, also for what is none: `otherwise` says so."""
+    how = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    descriptor = os.open(path, how if links else how | os.O_NOFOLLOW)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        raise OSError(errno.EINVAL, otherwise, str(path))
     return open(descriptor, "rb")
 
 

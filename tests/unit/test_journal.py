@@ -25,6 +25,7 @@ from state.ports.target import Setting
 from state.runs.events import EffectEnded, RunStarted
 from state.verdicts.judge import Judge
 from state.world.world import World
+from tests.attack.tampering import rehashed
 from tests.support.retained import retained
 from tests.support.small_estate import ESTATE, RealClock
 
@@ -43,18 +44,6 @@ def chain(n: int = 12) -> list[Sealed]:
 
 def flip(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-def rehashed(entries: list[Sealed], start: int) -> list[Sealed]:
-    """What a forger without the anchor would do: hash everything onward anew."""
-    from hashlib import sha256
-
-    fixed = entries[:start]
-    head = fixed[-1].hash if fixed else GENESIS
-    for entry in entries[start:]:
-        head = sha256(head + entry.header).digest()
-        fixed.append(replace(entry, hash=head))
-    return fixed
 
 
 TAMPERINGS = {
