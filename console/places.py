@@ -161,6 +161,21 @@ def read_index(place: EnginePlace) -> dict[str, Any] | None:
     return _read(place.index)
 
 
+def other_file(place: EnginePlace) -> Path | None:
+    """The estate file of the engine that wrote the index here, when it is another one than that of this place.
+
+    The same file is the same path, or the same file by another path. Equal content is not enough: what a file names is
+    looked up beside it.
+    """
+    told = (read_index(place) or {}).get("file")
+    if place.file is None or not isinstance(told, str) or Path(told) == place.file:
+        return None
+    try:
+        return None if place.file.samefile(told) else Path(told)
+    except OSError:  # it is gone, or closed to this account
+        return Path(told)
+
+
 def _named(named: str, why: str) -> EnginePlace:
     path = Path(named)
     with contextlib.suppress(RuntimeError):  # ~ of an account without a home stays as it is

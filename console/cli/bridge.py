@@ -28,7 +28,7 @@ CHUNK = 64 * 1024
 def bridge(estate: str | None, observe: bool) -> int:
     """Carry bytes between stdin and stdout and the engine's socket, until either side ends."""
     place = find(estate)
-    path = place.observe if observe else socket_of(place, acting=False)
+    path = socket_of(place, acting=False, observe=observe)
     try:
         engine = connect_engine(path)
     except OSError as error:

@@ -45,7 +45,7 @@ def console(estate: str | None, observe: bool, ascii_only: bool, mouse: bool, th
 
         require_yes(place)
         start(place, tell=note)
-    socket = place.observe if observe else socket_of(place, acting=False)
+    socket = socket_of(place, acting=False, observe=observe)
     notice = used if place.by_itself else ""
     return open_console(os.fspath(socket), ascii_only=ascii_only, mouse=mouse, theme=theme, notice=notice)
 

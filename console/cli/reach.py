@@ -13,6 +13,7 @@ from console.cli.shown import neutral, note
 from console.cli.streams import ENDS
 from console.client.engine_client import EngineClient
 from console.client.engine_errors import EngineUnreachable
+from console.engine.control import require_same_file
 from console.places import EnginePlace, find, no_engine
 
 T = TypeVar("T")
@@ -109,8 +110,14 @@ def without_host(argv: tuple[str, ...]) -> list[str]:
     return kept
 
 
-def socket_of(place: EnginePlace, *, acting: bool) -> os.PathLike[str]:
-    """The socket for a purpose. Acting always names the engine's, so that a missing permission is reported as such."""
+def socket_of(place: EnginePlace, *, acting: bool, observe: bool = False) -> os.PathLike[str]:
+    """The socket for a purpose. Acting always names the engine's, so that a missing permission is reported as such.
+
+    Raises Refused when the engine there is of another estate file.
+    """
+    require_same_file(place)
+    if observe:
+        return place.observe
     open_to_us = acting or not place.observe.exists() or os.access(place.engine, os.R_OK | os.W_OK)
     return place.engine if open_to_us else place.observe
 

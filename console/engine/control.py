@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,9 +18,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from console.client.peer import connect_engine, peer_of
-from console.places import EnginePlace, lock_holder, no_engine, read_index
+from console.places import EnginePlace, lock_holder, no_engine, other_file, read_index
 from state.errors import ExitCode, NotFound, RecoveryError, Refused
 from state.host.processes import HeldProcess, end_holder
+from state.text import clean
 
 START_DEADLINE = 60.0
 PROBE = 1.0
@@ -63,14 +65,38 @@ def status(place: EnginePlace) -> EngineStatus:
 
 
 def listens(place: EnginePlace) -> bool:
-    """Whether an engine accepts connections on one of the sockets. Raises Refused for one of a foreign account."""
+    """Whether an engine accepts connections on one of the sockets. Raises Refused for one of a foreign account, and for
+    one of another estate file."""
+    if (connected := _connected(place)) is None:
+        return False
+    connected.close()
+    return True
+
+
+def require_same_file(place: EnginePlace) -> None:
+    """Raise Refused when the engine that listens here is of another estate file with the same name."""
+    if other_file(place) is not None:
+        listens(place)
+
+
+def _connected(place: EnginePlace) -> socket.socket | None:
+    """A connection to the place's engine; None when nobody listens. Raises Refused."""
     for path in (place.engine, place.observe):
         try:
-            with connect_engine(path, PROBE):
-                return True
+            connected = connect_engine(path, PROBE)
         except OSError:
             continue
-    return False
+        if (other := other_file(place)) is None:
+            return connected
+        with connected:
+            pid = peer_of(connected).pid
+        raise Refused(
+            "same estate file",
+            f"the engine in {place.runtime}, process {pid}, is that of {clean(str(other))}, not of"
+            f" {clean(str(place.file))}: both say `estate: {place.estate}`",
+            f"To use that engine, name it: --estate {place.estate}; to have one of this file, give it another name",
+        )
+    return None
 
 
 def start(
@@ -176,13 +202,13 @@ def stop(place: EnginePlace, *, tell: Callable[[str], None]) -> None:
 
 def _listener(place: EnginePlace) -> HeldProcess | None:
     """The process that listens on one of the sockets, as the kernel names it; None when nobody listens."""
-    for path in (place.engine, place.observe):
+    if (probe := _connected(place)) is None:
+        return None
+    with probe:
         try:
-            with connect_engine(path, PROBE) as probe:
-                return HeldProcess(peer_of(probe).pid)
+            return HeldProcess(peer_of(probe).pid)
         except OSError:
-            continue
-    return None
+            return None
 
 
 def terminate(place: EnginePlace) -> None:

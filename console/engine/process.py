@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.engine.control import listens
+from console.engine.control import listens, require_same_file
 from console.engine.host import EngineLock, claim_state, harden, make_private, require_own_files, write_index
 from console.engine.log import log_to
 from console.engine.report import StartReport, notify_systemd, watched_by_systemd
@@ -66,6 +66,8 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
     async with contextlib.AsyncExitStack() as stack:
         engine = await stack.enter_async_context(running_engine(place, report))
         reload_on_hangup(engine)
+        write_index(place, engine.estate.environment)  # before the sockets: who connects finds whose they are
+        stack.callback(place.index.unlink, missing_ok=True)
         door = ApiServer(engine, Sockets(place.runtime, options.group))
         stack.push_async_callback(door.stop)
         await door.start()
@@ -73,8 +75,6 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
             metrics = MetricsServer(EngineMetrics(engine, lag, lambda: door.streams), options.metrics)
             stack.push_async_callback(metrics.stop)
             await metrics.start()
-        write_index(place, engine.estate.environment)
-        stack.callback(place.index.unlink, missing_ok=True)
         keeping = keep_door(door, place, engine.estate.environment)
         for watching in (watch_loop(lag), log_outages(engine), keeping):
             stack.callback(asyncio.create_task(watching).cancel)
@@ -240,6 +240,7 @@ def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None
     make_private(place.state)
     require_own_files(place.state)
     make_private(place.runtime)
+    require_same_file(place)
     lock = EngineLock(place.lock, place.runtime)
     lock.take(place.estate)
     try:
