@@ -17,7 +17,7 @@ from functools import partial
 from aiohttp import web
 
 from adapters.api_server.callers import account_of, uid_at
-from adapters.api_server.room import Room
+from adapters.api_server.room import Room, Standing
 from state.errors import ExitCode
 
 IN_A_TURN = 64
@@ -31,19 +31,19 @@ log = logging.getLogger("recovery.door")
 
 
 class Accepting:
-    """One listening socket. `acts` tells whether an account may act, `make` makes the handler of a connection, `whose`
-    tells the account at the other end."""
+    """One listening socket. `whose` tells the account at the other end, `standing` what that is to the estate, `make`
+    makes the handler of a connection."""
 
     def __init__(
         self,
         listening: socket.socket,
         room: Room,
         make: Callable[[], web.RequestHandler],
-        acts: Callable[[int], bool],
+        standing: Callable[[int], Standing],
         whose: Callable[[socket.socket], int] = uid_at,
     ) -> None:
         self._listening, self._room, self._make = listening, room, make
-        self._acts, self._whose = acts, whose
+        self._standing, self._whose = standing, whose
         self._loop = asyncio.get_running_loop()
         self._resting: asyncio.TimerHandle | None = None
         self._coming: set[asyncio.Task[object]] = set()
@@ -89,15 +89,15 @@ class Accepting:
         try:
             peer.setblocking(False)
             uid = self._whose(peer)
-            acts = self._acts(uid)
-            if why := self._room.full(uid, acts=acts):
+            standing = self._standing(uid)
+            if why := self._room.full(uid, standing):
                 self._turn_away(peer, uid, why)
                 return
         except OSError:
             peer.close()
             return
         handler = self._make()
-        self._room.take(handler, uid, acts=acts)
+        self._room.take(handler, uid, standing)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: handler, peer))
         self._coming.add(task)
         task.add_done_callback(partial(self._came, handler))

@@ -10,6 +10,7 @@ import time
 from asyncio import BaseTransport
 from functools import lru_cache
 
+from adapters.api_server.room import Standing
 from state.api.caller import Caller
 from state.api.service import EngineService
 from state.policy.authority import ACTING
@@ -46,9 +47,12 @@ def uid_at(peer: socket.socket) -> int:
     return uid
 
 
-def may_act(uid: int, service: EngineService) -> bool:
-    """Whether an account may act, or is that of this process."""
-    return uid == os.getuid() or not set(ACTING).isdisjoint(service.who(uid, account_of(uid))[1])
+def standing_of(uid: int, service: EngineService) -> Standing:
+    """What an account is to the estate; that of this process may act."""
+    person, roles = service.who(uid, account_of(uid))
+    if uid == os.getuid() or not set(ACTING).isdisjoint(roles):
+        return Standing.ACTS
+    return Standing.NAMED if person and roles else Standing.STRANGER
 
 
 def caller_of(transport: BaseTransport | None, service: EngineService, *, read_only: bool) -> Caller:

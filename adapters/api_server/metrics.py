@@ -19,7 +19,7 @@ from adapters.api_server.accepting import Accepting
 from adapters.api_server.answers import errors_as_json
 from adapters.api_server.callers import NOT_KNOWN
 from adapters.api_server.dropping import drop_overdue
-from adapters.api_server.room import Room
+from adapters.api_server.room import Room, Standing
 from adapters.api_server.throttle import Throttle
 from adapters.api_server.verdict_metrics import verdicts
 from state.api.run_states import RunState
@@ -133,7 +133,9 @@ class MetricsServer:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         assert self._runner.server is not None, "a runner that was set up has a server"
-        self._accepting = Accepting(listening, self._room, self._runner.server, lambda _: False, lambda _: NOT_KNOWN)
+        self._accepting = Accepting(
+            listening, self._room, self._runner.server, lambda _: Standing.STRANGER, lambda _: NOT_KNOWN
+        )
         self._accepting.start()
         self._dropping = asyncio.create_task(drop_overdue([self._room]), name="late at /metrics")
 

@@ -1,8 +1,8 @@
 """Who gets a connection of a socket: an account that opens too many blocks itself, not the engine and nobody else.
 
 Every connection uses a file descriptor and memory; without them the engine can neither read its sources nor be stopped.
-So accounts that may not act share a part of the room, and each account that may act always gets a connection on which
-it can stop everything: the newest ones of a few that are kept for it.
+So strangers share a part of the room, people of the estate who may only look share another one, and each account that
+may act always gets a connection on which it can stop everything: the newest ones of a few that are kept for it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from aiohttp import web
 MOST_OF_ACTOR, MOST_OF_ACTORS = 128, 192
 """The most connections of one account that may act, and of all those together."""
 MOST_OF_OTHER, MOST_OF_OTHERS = 24, 96
-"""The same of the accounts that may only look."""
+"""The same of the strangers: accounts of no person of the estate."""
+MOST_OF_NAMED = 96
+"""Besides them the accounts of all people who may only look; one of them has no more than a stranger."""
 KEPT = 8
 """Connections besides these for each account that may act, on which it can only stop."""
 PER_SECOND, AT_ONCE = 40.0, 120.0
-"""New connections of one account that may only look: on average, and after a pause."""
+"""New connections of one account that may not act: on average, and after a pause."""
 HEADER = 10.0
 """Seconds a new connection may take for its first complete request."""
 IDLE = 30.0
@@ -30,6 +32,14 @@ KEPT_FOR = 2.0
 """Seconds for the one request of a connection that was kept free."""
 MOST_UNREAD = 8 << 20
 """Bytes of answers that one account has asked for and not read; with more it gets no further answer."""
+
+
+class Standing(Enum):
+    """What an account is to the estate."""
+
+    ACTS = "accounts that may act"
+    NAMED = "accounts of people who may only look"
+    STRANGER = "accounts of no person of this estate"
 
 
 class Share(Enum):
@@ -67,13 +77,18 @@ class Seat:
     """
 
     uid: int
-    acts: bool
+    standing: Standing
     share: Share
     waits_since: float | None
     served: int = 0
     unread: int = 0
     unread_since: float = 0.0
     made: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether it is of an account that may act."""
+        return self.standing is Standing.ACTS
 
     def limit(self) -> float:
         """Seconds it may wait for a request."""
@@ -94,9 +109,9 @@ class Room:
         """The seat of an open connection."""
         return self._seats.get(handler)
 
-    def full(self, uid: int, *, acts: bool) -> str:
+    def full(self, uid: int, standing: Standing) -> str:
         """Why this account gets no further connection now; empty when it gets one, if only to stop."""
-        if acts:
+        if standing is Standing.ACTS:
             return ""
         now = self._now()
         if len(self._coming) > MOST_OF_OTHERS * 8:
@@ -106,21 +121,22 @@ class Room:
             return f"it opens more than {PER_SECOND:.0f} connections a second"
         if self._count(uid, Share.ALL) >= MOST_OF_OTHER:
             return f"it has {MOST_OF_OTHER} connections open"
-        if sum(not seat.acts for seat in self._seats.values()) >= MOST_OF_OTHERS:
-            return f"accounts that may only look have {MOST_OF_OTHERS} connections open"
+        most = MOST_OF_NAMED if standing is Standing.NAMED else MOST_OF_OTHERS
+        if sum(seat.standing is standing for seat in self._seats.values()) >= most:
+            return f"{standing.value} have {most} connections open"
         return ""
 
-    def take(self, handler: web.RequestHandler, uid: int, *, acts: bool) -> None:
+    def take(self, handler: web.RequestHandler, uid: int, standing: Standing) -> None:
         """Give a connection its seat; the oldest of those kept for stopping makes room for a new one."""
         share = Share.ALL
-        if acts:
+        if standing is Standing.ACTS:
             actors = sum(seat.acts and seat.share is Share.ALL for seat in self._seats.values())
             if self._count(uid, Share.ALL) >= MOST_OF_ACTOR or actors >= MOST_OF_ACTORS:
                 share = Share.STOPPING
                 kept = [h for h, s in self._seats.items() if s.uid == uid and s.share is Share.STOPPING]
                 for oldest in kept[: max(0, len(kept) - KEPT + 1)]:
                     self.leave(oldest)
-        self._seats[handler] = Seat(uid, acts, share, self._now())
+        self._seats[handler] = Seat(uid, standing, share, self._now())
 
     def came(self, handler: web.RequestHandler) -> None:
         """Its connection is made, or was lost meanwhile."""

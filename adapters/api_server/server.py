@@ -16,9 +16,9 @@ from aiohttp import web
 
 from adapters.api_server.accepting import Accepting
 from adapters.api_server.answers import errors_as_json
-from adapters.api_server.callers import may_act
+from adapters.api_server.callers import standing_of
 from adapters.api_server.dropping import drop_overdue
-from adapters.api_server.room import IDLE, Room
+from adapters.api_server.room import IDLE, Room, Standing
 from adapters.api_server.routes import ROUTES, STREAM, Route, Side
 from adapters.api_server.throttle import Throttle
 from state.api.service import EngineService
@@ -95,8 +95,8 @@ class ApiServer:
         )
         await runner.setup()
         assert runner.server is not None, "a runner that was set up has a server"
-        acts = partial(may_act, service=self._service)
-        self._doors.append(door := _Door(path, mode, gid, runner, room, acts))
+        standing = partial(standing_of, service=self._service)
+        self._doors.append(door := _Door(path, mode, gid, runner, room, standing))
         door.listen()
 
     async def _serve(self, route: Route, side: Side, request: web.Request) -> web.StreamResponse:
@@ -121,7 +121,7 @@ class _Door:
     gid: int | None
     runner: web.AppRunner
     room: Room
-    acts: Callable[[int], bool]
+    standing: Callable[[int], Standing]
     accepting: Accepting | None = None
     inode: int = 0
 
@@ -133,7 +133,7 @@ class _Door:
         made.setblocking(False)
         made.listen(BACKLOG)
         assert self.runner.server is not None, "a runner that was set up has a server"
-        self.accepting = Accepting(made, self.room, self.runner.server, self.acts)
+        self.accepting = Accepting(made, self.room, self.runner.server, self.standing)
         self.accepting.start()
 
     def in_place(self) -> bool:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from adapters.api_server.answers import EngineBusy
-from adapters.api_server.room import MOST_UNREAD, Bucket, Room, Seat
+from adapters.api_server.room import MOST_UNREAD, Bucket, Room, Seat, Standing
 
 R = TypeVar("R")
 LOOKING, ACTING_RATE = (20.0, 60.0), (100.0, 300.0)
@@ -25,7 +25,7 @@ PENALTY = 1.0
 MOST_PREVIEWS = 8
 """Previews of one account at a time: each reads all of its targets."""
 MOST_READINGS = 4
-"""Expensive readings at a time of all accounts that may only look; of one account there is one."""
+"""Expensive readings at a time of all strangers, and of all people who may only look; of one account there is one."""
 GONE = 0.25
 """Seconds between two looks whether somebody still waits for an expensive answer."""
 
@@ -37,7 +37,7 @@ class Throttle:
         self._room, self._own, self._now = room, own, now
         self._buckets: dict[int, Bucket] = {}
         self._reading: Counter[int] = Counter()
-        self._looking = 0
+        self._looking: Counter[Standing] = Counter()
         self._previews: Counter[int] = Counter()
         self._one = asyncio.Lock()
 
@@ -71,15 +71,15 @@ class Throttle:
         """One expensive reading. Raises EngineBusy (429) for a second one of an account, and where there are many."""
         if self._reading[seat.uid]:
             raise EngineBusy("a verification or export of this account is under way: wait for it")
-        if not seat.acts and self._looking >= MOST_READINGS:
-            raise EngineBusy(f"{self._looking} verifications and exports are under way: try again later")
+        if not seat.acts and self._looking[seat.standing] >= MOST_READINGS:
+            raise EngineBusy(f"{MOST_READINGS} verifications and exports are under way: try again later")
         self._reading[seat.uid] += 1
-        self._looking += not seat.acts
+        self._looking[seat.standing] += 1
         try:
             yield
         finally:
             self._reading[seat.uid] -= 1
-            self._looking -= not seat.acts
+            self._looking[seat.standing] -= 1
 
     async def alone(self, request: web.Request, work: Awaitable[R]) -> R:
         """Do it when no other one is done, as long as somebody waits for it. Raises ConnectionResetError."""

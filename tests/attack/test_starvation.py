@@ -6,19 +6,16 @@ Whoever may act still can, whoever may look still can, and stopping works under 
 from __future__ import annotations
 
 import asyncio
-import errno
 import getpass
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +23,10 @@ import aiohttp
 import pytest
 
 from adapters.api_server import ApiServer, EngineMetrics, LoopLag, MetricsServer, Sockets
-from adapters.api_server.accepting import Accepting
-from adapters.api_server.answers import EngineBusy
 from adapters.api_server.room import (
-    HEADER,
-    IDLE,
-    KEPT,
-    MOST_OF_ACTOR,
     MOST_OF_OTHER,
-    MOST_OF_OTHERS,
-    Room,
-    Share,
 )
-from adapters.api_server.throttle import LOOKING, MOST_PREVIEWS, Throttle
+from adapters.api_server.throttle import LOOKING
 from state.api.requests import PlanChange, Submission
 from state.engine.events import RequestRefused
 from state.engine.refusals import WINDOW
@@ -53,189 +41,6 @@ from tests.support.small_estate import RESPONDER, STRANGER, RealClock, change, s
 HALF = "GET /v1/hello HTTP/1.1\\r\\nHost: "
 HELLO = "GET /v1/hello HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n"
 VERIFY = "GET /v1/journal/verify HTTP/1.1\\r\\nHost: e\\r\\n\\r\\n"
-
-
-class Clock:
-    """A monotonic clock that is turned by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Wire:
-    """A transport as far as a room looks at it."""
-
-    unread = 0
-    aborted = False
-
-    def get_write_buffer_size(self) -> int:
-        return self.unread
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-class Handler:
-    """A connection as far as a room looks at it."""
-
-    def __init__(self) -> None:
-        self.transport: Any = Wire()
-
-
-def admitted(room: Room, uid: int, *, acts: bool, times: int = 1) -> list[Handler]:
-    """What gets a seat of so many attempts."""
-    made: list[Handler] = []
-    for _ in range(times):
-        if not room.full(uid, acts=acts):
-            made.append(Handler())
-            room.take(made[-1], uid, acts=acts)
-    return made
-
-
-def shares(room: Room, handlers: list[Handler]) -> Counter[Share]:
-    seats = (room.seat(h) for h in handlers)
-    return Counter(seat.share for seat in seats if seat is not None)
-
-
-def test_accounts_that_only_look_share_a_part_of_the_room() -> None:
-    room = Room(Clock())
-    first = admitted(room, 1, acts=False, times=100)
-    assert len(first) == MOST_OF_OTHER
-    others = [len(admitted(room, uid, acts=False, times=100)) for uid in range(2, 20)]
-    assert len(first) + sum(others) == MOST_OF_OTHERS
-    assert shares(room, admitted(room, 99, acts=True, times=MOST_OF_ACTOR)) == {Share.ALL: MOST_OF_ACTOR}
-
-
-def test_an_account_that_may_act_always_gets_a_connection_to_stop_on() -> None:
-    room = Room(Clock())
-    made = admitted(room, 99, acts=True, times=MOST_OF_ACTOR + 100)
-    assert shares(room, made) == {Share.ALL: MOST_OF_ACTOR, Share.STOPPING: KEPT}
-    assert room.seat(made[-1]) is not None, "the newest one stays"
-    assert sum(h.transport.aborted for h in made) == 100 - KEPT
-
-
-def test_connections_that_are_closed_take_no_room() -> None:
-    room = Room(Clock())
-    for _ in range(MOST_OF_ACTOR * 3):
-        [each] = admitted(room, 99, acts=True)
-        room.came(each)
-        assert shares(room, [each]) == {Share.ALL: 1}
-        each.transport = None
-
-
-def test_who_connects_again_and_again_is_turned_away_before_anything_is_made_for_it() -> None:
-    clock = Clock()
-    room = Room(clock)
-    turned_away = 0
-    for _ in range(1000):
-        turned_away += bool(room.full(7, acts=False))
-        clock.now += 0.001
-    assert turned_away > 800
-
-
-def test_half_a_request_an_idle_connection_and_an_unread_answer_end() -> None:
-    clock = Clock()
-    room = Room(clock)
-    half, idle, unread, busy = admitted(room, 1, acts=False, times=4)
-    for each in (idle, unread, busy):
-        room.begin(each)
-    for each in (idle, unread):
-        room.end(each)
-    unread.transport.unread = 5000
-    assert list(room.overdue(5.0)) == []
-    clock.now += 6.0
-    assert [h for h, _, _ in room.overdue(5.0)] == [unread]
-    clock.now += HEADER - 5.0
-    assert {id(h): why for h, _, why in room.overdue(5.0)}.keys() == {id(unread), id(half)}
-    clock.now += IDLE
-    assert id(busy) not in {id(h) for h, _, _ in room.overdue(5.0)}, "a stream is no idle connection"
-    assert id(idle) in {id(h) for h, _, _ in room.overdue(5.0)}
-
-
-async def test_where_there_is_no_descriptor_it_is_said_once_and_accepted_later(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("adapters.api_server.accepting.NO_ROOM", 0.05)
-
-    class Exhausted(socket.socket):
-        left = 5
-
-        def accept(self) -> Any:
-            if self.left:
-                self.left -= 1
-                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            return super().accept()
-
-    listening = Exhausted(socket.AF_UNIX)
-    listening.bind(str(tmp_path / "s"))
-    listening.setblocking(False)
-    listening.listen(8)
-    came: list[int] = []
-
-    def make() -> Any:
-        came.append(1)
-        return asyncio.Protocol()
-
-    room = Room()
-    accepting = Accepting(listening, room, make, lambda _uid: True)
-    accepting.start()
-    with socket.socket(socket.AF_UNIX) as client:
-        client.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(client, str(tmp_path / "s"))
-
-        async def accepted() -> bool:
-            return bool(came)
-
-        await until(accepted, 60)
-        await asyncio.sleep(0.05)
-    accepting.close()
-    lines = [r.message for r in caplog.records if r.name == "recovery.door"]
-    assert lines == [
-        "no connection is accepted: Too many open files; tried again every second",
-        "connections are accepted again",
-    ]
-
-
-async def test_an_account_has_one_expensive_reading_and_few_previews_at_a_time() -> None:
-    room = Room()
-    [one] = admitted(room, 1, acts=False)
-    seat = room.seat(one)
-    assert seat is not None
-    throttle = Throttle(room, own=-1)
-    async with throttle.reading(seat):
-        with pytest.raises(EngineBusy, match="wait for it"):
-            async with throttle.reading(seat):
-                pass
-    async with throttle.reading(seat):
-        pass
-    with ExitStack() as stack:
-        for _ in range(MOST_PREVIEWS):
-            stack.enter_context(throttle.preview(1))
-        with pytest.raises(EngineBusy, match="previews of this account are under way"):
-            stack.enter_context(throttle.preview(1))
-        stack.enter_context(throttle.preview(2))
-
-
-async def test_requests_too_many_are_answered_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.api_server.throttle.PENALTY", 0.0)
-    clock, room = Clock(), Room()
-    [one] = admitted(room, 1, acts=False)
-    seat = room.seat(one)
-    assert seat is not None
-    throttle, (rate, most) = Throttle(room, own=-1, now=clock), LOOKING
-    for _ in range(int(most)):
-        await throttle.admit(seat)
-    for _ in range(100):
-        with pytest.raises(EngineBusy, match="requests a second"):
-            await throttle.admit(seat)
-    clock.now += 1.0
-    for _ in range(int(rate)):
-        await throttle.admit(seat)
-    own = Throttle(room, own=1, now=clock)
-    for _ in range(1000):
-        await own.admit(seat)
 
 
 class Ahead(RealClock):
