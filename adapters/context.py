@@ -54,6 +54,9 @@ class Polled:
         await self.end()
 
 
+CA = "a file of CA certificates in PEM"
+
+
 class Hosts(Protocol):
     """The ways to the hosts of an estate. `to` raises KeyError for an unknown one."""
 
@@ -111,12 +114,18 @@ class AdapterContext:
             raise misconfigured(f"{client.cert}, {client.key}", message, expected) from error
         return client
 
-    def path(self, name: str | None) -> Path | None:
-        """A file of the estate; relative names start at the estate's folder. Raises ConfigError unless it is ours."""
-        if name is None:
+    def authorities(self, entry: str, ca: str | None) -> Path | None:
+        """The file of CA certificates that an entry names; relative names start at the estate's folder. Raises
+        ConfigError unless it is ours and of use."""
+        if ca is None:
             return None
-        require_ours(self.base / name)
-        return self.base / name
+        file = self.base / ca
+        require_ours(file)
+        try:
+            tls_context(file)
+        except OSError as error:  # ssl.SSLError is one
+            raise misconfigured(f"{entry}.ca", f"{file}: {error.strerror or error}", CA) from error
+        return file
 
     def source(
         self,

@@ -58,7 +58,7 @@ class Own:
             parts = urlsplit(each.url)
             actor = HttpActor(
                 Origin.of(f"{parts.scheme}://{parts.netloc}"),
-                ca=self._context.path(each.ca),
+                ca=self._context.authorities(f"http_calls.{name}", each.ca),
                 headers=each.headers,
                 secret_headers=secrets_of(each.secret_headers, self._context),
             )

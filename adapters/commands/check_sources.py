@@ -61,13 +61,13 @@ class CheckSources:
         entry = self._estate.monitors[check.monitor]
         if entry.kind != "prometheus" or not isinstance(entry, Single):
             raise misconfigured(f"checks.{name}.promql.monitor", check.monitor, "a monitor of kind prometheus")
-        return PromqlSource(name, check, PromApi(check.monitor, entry.reader(entry.url, self._context)))
+        return PromqlSource(name, check, PromApi(check.monitor, entry.reader(check.monitor, entry.url, self._context)))
 
     def _http(self, name: str, check: HttpCheck) -> HttpSource:
         origin, path = locate(check.url)
         secret = {key: value.reveal() for key, value in secrets_of(check.secret_headers, self._context).items()}
         headers = {"Cache-Control": "no-cache", **check.headers, **secret}
-        reader = HttpReader(origin, ca=self._context.path(check.ca), headers=headers)
+        reader = HttpReader(origin, ca=self._context.authorities(f"checks.{name}.http", check.ca), headers=headers)
         return HttpSource(name, check, reader, path, self._concealed.hide)
 
     def _sql(self, name: str, check: SqlCheck) -> SqlSource:

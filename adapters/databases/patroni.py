@@ -7,15 +7,13 @@ after its caller has disconnected. Only a complete 200, 202, 400 or 412 is trust
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.context import AdapterContext, Polled, misconfigured, split_address
+from adapters.context import AdapterContext, Polled, split_address
 from adapters.databases.patroni_identity import MemberName
 from adapters.databases.patroni_options import PatroniOptions
 from adapters.databases.patroni_parse import Dynamic, parse_config, parse_members, parse_node, parse_object
@@ -25,7 +23,7 @@ from adapters.net.answers_read import read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
-from adapters.net.origin import ClientCertificate, Credential, Origin, tls_context
+from adapters.net.origin import Credential, Origin, tls_context
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.addresses import is_loopback
 from state.ports.target import Identity, Receipt, began
@@ -274,12 +272,13 @@ def build(name: str, options: PatroniOptions, context: AdapterContext) -> tuple[
 def cluster_of(name: str, options: PatroniOptions, context: AdapterContext, engine: str = "") -> PatroniCluster:
     """The cluster of one estate entry; with the name of an engine, the servers' leases are its own. Raises ConfigError
     as `build` does."""
-    ca, client, via = context.path(options.ca), context.client(options.cert, options.key), context.way(options.via)
+    ca = context.authorities(f"databases.{name}", options.ca)
+    client, via = context.client(options.cert, options.key), context.way(options.via)
     access = Access(
         user=options.user,
         database=options.database,
         password=context.secret(options.password),
-        tls=_tls(name, ca, client) if options.tls == "verify-full" else None,
+        tls=tls_context(ca, client=client) if options.tls == "verify-full" else None,
         via=via,
     )
     credential = _credential(options, context)
@@ -290,14 +289,6 @@ def cluster_of(name: str, options: PatroniOptions, context: AdapterContext, engi
         actor = HttpActor(Origin.of(each.api), ca, credential, client=client, via=via)
         managers.append(PatroniNode(node, options.scope, each.api, reader, actor))
     return PatroniCluster(name, options.scope, servers, managers)
-
-
-def _tls(name: str, ca: Path | None, client: ClientCertificate | None) -> ssl.SSLContext:
-    try:
-        return tls_context(ca, client=client)
-    except OSError as error:  # ssl.SSLError is one
-        message = error.strerror or str(error)
-        raise misconfigured(f"databases.{name}.ca", f"{ca}: {message}", "a file of CA certificates") from error
 
 
 def _credential(options: PatroniOptions, context: AdapterContext) -> Credential | None:

@@ -6,9 +6,8 @@ Columns of `show stat`: HAProxy management guide, section 9.1 "CSV format".
 from __future__ import annotations
 
 import csv
+import errno
 import io
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from adapters.discovery.looking import Looking
 from state.discovery.found import FoundBackend, FoundBalancer, FoundServer
 from state.discovery.haproxy_cfg import parse_haproxy_cfg
 from state.errors import ReadFailure, Trouble
+from state.host.regular import bounded
 from state.world.readings import Server
 
 LARGEST_FILE = 16 << 20
@@ -90,16 +90,10 @@ def read_configuration(path: Path, looking: Looking) -> FoundBalancer:
 
 
 def _text(path: Path) -> str:
-    """A file's text. Not blocking, so that a named pipe in its place cannot stop this process."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ReadFailure(Trouble.ERROR, f"{path} is no regular file")
-            raw = file.read(LARGEST_FILE + 1)
+        return bounded(path, LARGEST_FILE).decode("utf-8", "replace")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise ReadFailure(Trouble.ERROR, f"{path} is larger than {LARGEST_FILE >> 20} MiB") from error
         denied = isinstance(error, PermissionError)
         raise ReadFailure(Trouble.DENIED if denied else Trouble.ERROR, f"{path}: {error.strerror}") from error
-    if len(raw) > LARGEST_FILE:
-        raise ReadFailure(Trouble.ERROR, f"{path} is larger than {LARGEST_FILE >> 20} MiB")
-    return raw.decode("utf-8", "replace")

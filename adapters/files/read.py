@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import errno
 from pathlib import Path
 
 from adapters.files.located_yaml import parse_yaml, refuse
 from state.config_files.located import START, Located
 from state.errors import ConfigError, Problem
+from state.host.regular import bounded
 from state.host.trust import require_ours, require_private_folder
 
 LARGEST = 1_000_000
@@ -60,14 +60,8 @@ def _text(path: Path) -> str:
 def _bytes(path: Path) -> bytes:
     """The content of a regular file."""
     try:
-        # Not blocking, so that a named pipe in place of the file cannot stop this process.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                refuse(str(path), START, "a regular file")
-            raw = file.read(LARGEST + 1)
+        return bounded(path, LARGEST)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            refuse(str(path), START, f"at most {LARGEST:,} bytes", "a larger file")
         refuse(str(path), START, f"a readable file: {(error.strerror or 'it cannot be read').lower()}")
-    if len(raw) > LARGEST:
-        refuse(str(path), START, f"at most {LARGEST:,} bytes", "a larger file")
-    return raw

@@ -183,5 +183,5 @@ def _left(until: float) -> float:
 
 def build(name: str, options: AlertmanagerOptions, context: AdapterContext) -> Sequence[Polled]:
     """The source `alerts:{name}`."""
-    server = Alertmanager(name, options.reader(options.url, context), options)
+    server = Alertmanager(name, options.reader(name, options.url, context), options)
     return [context.source(f"alerts:{name}", server.read, server.close)]

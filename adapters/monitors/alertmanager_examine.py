@@ -15,7 +15,7 @@ async def examine(
     name: str, options: AlertmanagerOptions, context: AdapterContext, *, deadline: float
 ) -> list[Diagnosis]:
     """The answers about one server."""
-    subject, reader = Subject(f"monitors/{name}"), options.reader(options.url, context)
+    subject, reader = Subject(f"monitors/{name}"), options.reader(name, options.url, context)
     try:
         found, reply = await look_at_http(subject, reader, STATUS, deadline=deadline)
         if reply is not None:

@@ -77,14 +77,14 @@ class Endpoint(MonitorEntry):
         return None if secret is None else Credential(secret, self.user)
 
     def reader(
-        self, origin: str, context: AdapterContext, accept: str = "application/json", *, cached: bool = False
+        self, name: str, origin: str, context: AdapterContext, accept: str = "application/json", *, cached: bool = False
     ) -> HttpReader:
-        """A reader of one origin with this credential, which tells caches that it wants no stored answer, unless
-        `cached` ones will do. Raises ConfigError."""
+        """A reader of one origin with the credential of the monitor `name`, which tells caches that it wants no stored
+        answer, unless `cached` ones will do. Raises ConfigError."""
         headers = {"Accept": accept} if cached else {"Accept": accept, "Cache-Control": "no-cache"}
         return HttpReader(
             origin,
-            ca=context.path(self.ca),
+            ca=context.authorities(f"monitors.{name}", self.ca),
             credential=self.credential(context),
             headers=headers,
             client=context.client(self.cert, self.key),

@@ -64,6 +64,6 @@ def build(name: str, options: HttpOptions, context: AdapterContext) -> Sequence[
     sources = []
     for key, target in options.targets.items():
         origin, path = locate(target.url)
-        probe = HttpProbe(key, options.reader(origin, context, "*/*", cached=True), path)
+        probe = HttpProbe(key, options.reader(name, origin, context, "*/*", cached=True), path)
         sources.append(context.source(f"probe:{name}/{key}", probe.read, probe.close))
     return sources

@@ -18,7 +18,7 @@ async def examine(name: str, options: HttpOptions, context: AdapterContext, *, d
 
     async def target(part: str, url: str) -> list[Diagnosis]:
         origin, path = locate(url)
-        reader = options.reader(origin, context, "*/*", cached=True)
+        reader = options.reader(name, origin, context, "*/*", cached=True)
         try:
             found, answer = await look_at_http(subject.part(part), reader, path, deadline=deadline, probe=True)
             if answer is not None and not ProbeReading(part, answer.status, 0.0).ok:

@@ -272,6 +272,6 @@ def _past(rows: Sequence[QuerySeries], naming: Naming) -> tuple[PastPoint, ...]:
 
 def build(name: str, options: PrometheusOptions, context: AdapterContext) -> Sequence[Polled]:
     """The source `metrics:{name}`."""
-    reader = options.reader(options.url, context)
+    reader = options.reader(name, options.url, context)
     server = Prometheus(name, reader, options, context.watched.get(name, ()))
     return [context.source(f"metrics:{name}", server.read, server.close)]

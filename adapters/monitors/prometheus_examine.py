@@ -24,7 +24,7 @@ async def examine(
     name: str, options: PrometheusOptions, context: AdapterContext, *, deadline: float
 ) -> list[Diagnosis]:
     """The answers about one server."""
-    subject, reader = Subject(f"monitors/{name}"), options.reader(options.url, context)
+    subject, reader = Subject(f"monitors/{name}"), options.reader(name, options.url, context)
     try:
         found, reply = await look_at_http(subject, reader, "/api/v1/query?query=vector(1)", deadline=deadline)
         if reply is not None:

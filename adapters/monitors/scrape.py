@@ -245,7 +245,7 @@ def build(name: str, options: ScrapeOptions, context: AdapterContext) -> Sequenc
     for key, target in options.targets.items():
         origin, path = locate(target.url)
         answers = Exposition(options, services, options.scraping(every).window)
-        reader = options.reader(origin, context, ACCEPT)
+        reader = options.reader(name, origin, context, ACCEPT)
         targets.append(_Scraped(key, reader, path, answers, SHARE / len(options.targets)))
     scrape = Scrape(name, targets, options, services, every)
     return [context.source(f"metrics:{name}", scrape.read, scrape.close)]

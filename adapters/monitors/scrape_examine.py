@@ -22,7 +22,7 @@ async def examine(name: str, options: ScrapeOptions, context: AdapterContext, *,
 
     async def target(part: str, url: str) -> tuple[list[Diagnosis], set[str]]:
         origin, path = locate(url)
-        reader = options.reader(origin, context, ACCEPT)
+        reader = options.reader(name, origin, context, ACCEPT)
         try:
             found, page = await look_at_http(subject.part(part), reader, path, deadline=deadline)
         finally:

@@ -81,6 +81,40 @@ def test_a_file_without_certificates_does_not_mean_those_of_the_system(tmp_path:
         tls_context(tmp_path / "ca.pem")
 
 
+ENTRIES = {
+    "databases.orders": "kind: patroni, scope: o, user: r, ca: {ca}, nodes: {{a: {{site: here, "
+    'postgres: "db:5432", api: "https://db:8008"}}}}',
+    "monitors.edge": 'kind: prometheus, url: "https://m", ca: {ca}',
+    "http_calls.flags": 'title: Flags, url: "https://f/", method: POST, ca: {ca}, risk: B1',
+    "checks.up.http": 'url: "https://c/", ca: {ca}',
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("ca", ["pipe", "folder", "missing", "empty"])
+def test_what_is_no_file_of_certificates_is_told_with_entry_key_and_file(tmp_path: Path, entry: str, ca: str) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").touch()
+    (tmp_path / "recovery.yaml").write_text(estate_with(entry, ENTRIES[entry].format(ca=ca)))
+    loaded = load(tmp_path / "recovery.yaml").estate
+    refusal = in_time(lambda: wire(loaded, tmp_path))
+    assert isinstance(refusal, ConfigError)
+    [problem] = refusal.problems
+    assert problem.file == f"{entry}.ca"
+    assert problem.value.startswith(f"{tmp_path / ca}: ")
+    assert problem.expected == "a file of CA certificates in PEM"
+
+
+def estate_with(entry: str, content: str) -> str:
+    """An estate with one entry, whose path is given with dots."""
+    tree = f"{{{content}}}"
+    section, *names = entry.split(".")
+    for name in reversed(names):
+        tree = f"{{{name}: {tree}}}"
+    return f"estate: once\nenvironment: lab\nsites: {{here: {{}}}}\nrunbooks: []\n{section}: {tree}\n"
+
+
 @pytest.mark.parametrize("place", ["/dev/zero", "/dev/tty", "/proc/self/mem"])
 def test_a_device_is_no_secret(tmp_path: Path, place: str) -> None:
     (tmp_path / "link").symlink_to(place)

@@ -27,6 +27,7 @@ from state.estate.hosts import SshHost
 from state.estate.model import Polling, SecretRef
 from state.host.trust import engine_account, offence, require_private_folder
 from tests.attack.strangers import ROOT, STRANGER, give_away
+from tests.support.certificates import Authority
 
 
 @pytest.fixture
@@ -134,7 +135,8 @@ def test_what_is_not_there_is_nobodys(place: Path) -> None:
 
 def test_what_an_estate_names_must_be_ours(place: Path) -> None:
     context = AdapterContext(place / "a", Polling())
-    for name in ("secret", "ca.pem", "id", "known_hosts", "program"):
+    Authority(place / "a")
+    for name in ("secret", "id", "known_hosts", "program"):
         (place / "a" / name).write_text("x")
         (place / "a" / name).chmod(0o700)
     host = SshHost(address="h", identity="id", known_hosts="known_hosts")
@@ -142,7 +144,7 @@ def test_what_an_estate_names_must_be_ours(place: Path) -> None:
         "estate": lambda: read_yaml(place / "a" / "b" / "file"),
         "runbooks": lambda: runbook_paths(place / "a" / "recovery.yaml", ("b",)),
         "secret": lambda: resolve(SecretRef(file="secret"), place / "a"),
-        "certificate": lambda: context.path("ca.pem"),
+        "certificate": lambda: context.authorities("monitors.edge", "ca.pem"),
         "host": lambda: require_files({"h": host}, place / "a"),
         "program": lambda: program_of("./program", place / "a"),
         "program of PATH": lambda: program_of("program", place, str(place / "a")),

@@ -170,7 +170,7 @@ def test_the_file_of_something_else_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert "no configuration of HAProxy" in capsys.readouterr().err
     os.mkfifo(tmp_path / "pipe")
     assert init(tmp_path / "pipe", "-o", tmp_path / "shop", "--yes") == 3
-    assert "no regular file" in capsys.readouterr().err
+    assert "not a regular file" in capsys.readouterr().err
 
 
 def test_events_are_one_object_a_line(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
