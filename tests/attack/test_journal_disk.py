@@ -6,9 +6,7 @@ import os
 import shutil
 import sqlite3
 import struct
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,33 +14,14 @@ import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.reading import JournalFile
-from adapters.journals.small_file import keep_text, kept_text
-from adapters.journals.sqlite import AT_ONCE, SqliteJournal
+from adapters.journals.sqlite import SqliteJournal
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
-from state.engine.events import Heartbeat
-from state.errors import JournalUnavailable, RecoveryError
-from state.journal.events import Event
-from state.journal.format import GENESIS, Sealed, Sealer
+from state.errors import JournalUnavailable
+from tests.attack.journal_files import Attack, by_name, erased, filled, keeping_times, told
 from tests.support.small_estate import COMMANDER, flip, small
 
-Attack = Callable[[Path], None]
 FRAME = 24
-ROOT = Path(__file__).parents[2]
-
-
-def filled(store: SqliteJournal, count: int) -> None:
-    sealer, (seq, head) = Sealer("h", "b"), store.head()
-    for at in range(seq + 1, seq + count + 1):
-        entry = sealer.seal(Event(Heartbeat("x" * 600), "e"), seq=at, previous=head, at=1.0, mono=1.0)
-        store.append([entry])
-        head = entry.hash
-
-
-def told(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        for statement in statements:
-            other.execute(statement)
 
 
 def swallowing(journal: Path) -> None:
@@ -78,16 +57,6 @@ def labelled(journal: Path) -> None:
     told(journal, "PRAGMA application_id = 7")
 
 
-def erased(journal: Path) -> None:
-    told(
-        journal,
-        "DROP TRIGGER entries_stay",
-        "UPDATE entries SET payload = x'', salt = x'' WHERE seq = 3",
-        "CREATE TRIGGER entries_stay BEFORE UPDATE ON entries\n"
-        "    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
-    )
-
-
 FOREIGN: dict[Attack, str] = {
     swallowing: "trigger swallow",
     forgetting: "trigger forget",
@@ -98,10 +67,6 @@ FOREIGN: dict[Attack, str] = {
     labelled: "application_id",
     erased: "entry 3",
 }
-
-
-def by_name(attack: Attack) -> str:
-    return attack.__name__
 
 
 @pytest.fixture
@@ -199,12 +164,6 @@ def test_a_value_of_another_type_is_a_bad_entry(tmp_path: Path, column: str, val
     assert code == 1
 
 
-def keeping_times(path: Path, work: Callable[[], None]) -> None:
-    seen = path.stat()
-    work()
-    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-
-
 def last_frames_cut(journal: Path) -> None:
     log = journal.with_name(journal.name + "-wal")
     page = struct.unpack(">I", log.read_bytes()[8:12])[0]
@@ -263,92 +222,6 @@ def test_the_newest_entry_cut_off_the_log_of_a_killed_engine_is_known(
     attack(killed / "journal.db")
     with closing(SqliteJournal(killed / "journal.db")) as after:
         assert "entry 11 was recorded" in after.missing
-
-
-def a_long_one(folder: Path) -> SqliteJournal:
-    """A journal that takes too long to be read before an append."""
-    store, sealer, head = SqliteJournal(folder / "journal.db"), Sealer("h", "b"), GENESIS
-    made: list[Sealed] = []
-    for seq in range(1, AT_ONCE + 10):
-        made.append(sealer.seal(Event(Heartbeat("x"), "e"), seq=seq, previous=head, at=1.0, mono=1.0))
-        head = made[-1].hash
-    store.append(made)
-    return store
-
-
-def test_a_long_journal_that_was_touched_is_read_again_beside_the_loop_and_goes_on(tmp_path: Path) -> None:
-    store = a_long_one(tmp_path)
-    told(store.path, "PRAGMA wal_checkpoint(TRUNCATE)")
-    with pytest.raises(JournalUnavailable, match="it is being read again"):
-        filled(store, 1)
-    store.look()
-    filled(store, 1)
-    store.close()
-
-
-def test_a_long_journal_that_was_changed_stays_refused_and_says_why(tmp_path: Path) -> None:
-    store = a_long_one(tmp_path)
-    erased(store.path)
-    with pytest.raises(JournalUnavailable, match="it is being read again"):
-        filled(store, 1)
-    for _ in range(2):
-        with pytest.raises(JournalUnavailable, match="the payload of entry 3 was erased"):
-            store.look()
-        with pytest.raises(JournalUnavailable, match="the payload of entry 3 was erased"):
-            filled(store, 1)
-    store.close()
-
-
-def test_a_long_journal_that_was_only_looked_at_goes_on_and_is_read_again_all_the_same(tmp_path: Path) -> None:
-    store = a_long_one(tmp_path)
-    store.path.chmod(0o640)
-    store.path.chmod(0o600)
-    filled(store, 1)
-    store.look()
-    filled(store, 1)
-    store.close()
-
-
-def test_bytes_of_a_long_journal_that_were_changed_with_their_times_set_back_are_found_by_the_next_look(
-    tmp_path: Path,
-) -> None:
-    store = a_long_one(tmp_path)
-    told(store.path, "PRAGMA wal_checkpoint(FULL)")
-    store.look()
-    payload = store.rows(99, 1)[0].hash
-
-    def one_bit() -> None:
-        content = store.path.read_bytes()
-        at = content.index(payload)
-        with store.path.open("r+b") as file:
-            file.seek(at)
-            file.write(bytes([content[at] ^ 1]))
-
-    keeping_times(store.path, one_bit)
-    filled(store, 1)  # nothing but the times of the inode shows it
-    for _ in range(2):
-        with pytest.raises(JournalUnavailable, match="entry 100"):
-            store.look()
-        with pytest.raises(JournalUnavailable, match="entry 100"):
-            filled(store, 1)
-    store.close()
-
-
-async def test_an_engine_on_a_long_journal_goes_on_after_a_backup_has_touched_it(tmp_path: Path) -> None:
-    a_long_one(tmp_path).close()
-    store = SqliteJournal(tmp_path / "journal.db")
-    async with small(store=store) as lab:
-        told(store.path, "PRAGMA wal_checkpoint(TRUNCATE)")
-        async with asyncio.timeout(60):
-            card = await lab.preview(flip("green"))
-            while True:
-                try:
-                    run = (await lab.submit(card)).run
-                    break
-                except RecoveryError:  # until the next look
-                    await asyncio.sleep(0.2)
-                    card = await lab.preview(flip("green"))
-            assert await lab.ended(run, 50) == "done"
 
 
 async def test_an_erased_intent_is_not_nothing_sent(tmp_path: Path) -> None:
@@ -410,103 +283,3 @@ def test_an_older_copy_of_the_whole_folder_is_known_by_the_runtime_folder(tmp_pa
         head.unlink()
     with closing(SqliteJournal(state / "journal.db", runtime)) as store:
         assert store.missing == ""
-
-
-def _entries(count: int) -> list[Sealed]:
-    sealer, head, made = Sealer("h", "b"), GENESIS, []
-    for seq in range(1, count + 1):
-        made.append(sealer.seal(Event(Heartbeat("x"), "e"), seq=seq, previous=head, at=1.0, mono=1.0))
-        head = made[-1].hash
-    return made
-
-
-def test_an_export_is_a_new_file_of_its_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    state = tmp_path / "state"
-    state.mkdir()
-    (tmp_path / "LAB.json").write_text("{}")
-    (tmp_path / "recovery.yaml").write_text("estate: shop\n")
-    with closing(SqliteJournal(state / "journal.db")) as store:
-        store.append(_entries(5))
-    export = ["journal", "export", "--estate", str(tmp_path), "-o"]
-    victim = tmp_path / "victim"
-    (tmp_path / "link").symlink_to(victim)
-    before = os.umask(0)
-    try:
-        assert run_to_code(recovery, [*export, str(tmp_path / "link")]) != 0
-        assert not victim.exists()
-        assert run_to_code(recovery, [*export, str(tmp_path / "fresh")]) == 0
-        assert (tmp_path / "fresh").stat().st_mode & 0o777 == 0o600
-        content = (tmp_path / "fresh").read_bytes()
-        assert run_to_code(recovery, [*export, str(tmp_path / "fresh")]) != 0
-        assert "name a new file" in capsys.readouterr().err
-        assert (tmp_path / "fresh").read_bytes() == content
-    finally:
-        os.umask(before)
-
-
-def fifo(folder: Path) -> Path:
-    os.mkfifo(folder / "pipe")
-    return folder / "pipe"
-
-
-@pytest.mark.parametrize(
-    "file",
-    [lambda _: Path("/dev/zero"), lambda _: Path("/dev/null"), lambda folder: folder, fifo],
-    ids=["zero", "null", "folder", "fifo"],
-)
-def test_what_is_no_file_ends_with_an_error(
-    file: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_to_code(recovery, ["journal", "verify", "--file", str(file(tmp_path))]) in (1, 2)
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    assert "is no file" in said
-
-
-NOT_REGULAR: dict[str, Callable[[Path], None]] = {
-    "pipe": os.mkfifo,
-    "folder": Path.mkdir,
-    "link to zeros": lambda path: path.symlink_to("/dev/zero"),
-}
-
-
-def alone(code: str, path: Path) -> "subprocess.CompletedProcess[str]":
-    """Run in a process of its own, which can be ended when it waits."""
-    command = [sys.executable, "-c", code, str(path)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, cwd=ROOT)
-
-
-def put(path: Path, kind: str) -> None:
-    path.unlink(missing_ok=True)
-    NOT_REGULAR[kind](path)
-
-
-@pytest.mark.parametrize("kind", NOT_REGULAR)
-@pytest.mark.parametrize("name", ["journal.head", "journal.stops", "journal.checkpoint"])
-def test_what_is_no_regular_file_beside_the_journal_holds_nobody_up(name: str, kind: str, tmp_path: Path) -> None:
-    """Run where the test may end it: a pipe that is opened to be read waits for its writer for ever."""
-    store = SqliteJournal(tmp_path / "journal.db")
-    store.append([Sealer("h", "b").seal(Event(Heartbeat("x"), "e"), seq=1, previous=GENESIS, at=1.0, mono=1.0)])
-    store.close()
-    put(tmp_path / name, kind)
-    code = (
-        "import sys; from pathlib import Path; from adapters.journals.sqlite import SqliteJournal;"
-        "s = SqliteJournal(Path(sys.argv[1])); print(s.missing, s.kept_stops(), s.kept_checkpoint())"
-    )
-    done = alone(code, tmp_path / "journal.db")
-    assert done.returncode == 0, done.stderr
-    assert (str(tmp_path / name) in done.stdout) == (name == "journal.head")
-
-
-def test_a_log_that_is_a_pipe_holds_nobody_up(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "engine.log")
-    code = "import sys; from pathlib import Path; from console.engine.log import log_to; log_to(Path(sys.argv[1]))"
-    done = alone(code, tmp_path / "engine.log")
-    assert "No such device or address" in done.stderr
-
-
-@pytest.mark.parametrize("kind", NOT_REGULAR)
-def test_what_lies_where_a_file_beside_the_journal_is_made_is_not_written_to(kind: str, tmp_path: Path) -> None:
-    put(tmp_path / "journal.checkpoint-new", kind)
-    assert keep_text(tmp_path / "journal.checkpoint", "new") == (kind != "folder")
-    assert kept_text(tmp_path / "journal.checkpoint") == ("" if kind == "folder" else "new")

@@ -127,7 +127,7 @@ ELSEWHERE = {
     "bridge": "tests/scenarios/test_cli_host.py",
     "runbook new": "tests/unit/test_runbook_files_made.py",
     "trust": "tests/attack/test_whose_estate.py",
-    "journal retain": "tests/attack/test_journal_year.py",
+    "journal retain": "tests/attack/test_journal_retention.py",
 }
 """Verbs that start, end or carry processes, or write files: where these are tested."""
 CELLS = [(name, column) for name, row in MATRIX.items() for column in row.codes]

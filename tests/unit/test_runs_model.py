@@ -22,7 +22,8 @@ from state.api.requests import Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, 
 from state.capabilities import added
 from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure, Refused, Trouble
 from tests.support.random_book import CAPABILITY, SERVERS, random_steps, runbook_of
-from tests.support.run_model import Model, World
+from tests.support.run_model import Model
+from tests.support.run_seen import World
 from tests.support.small_estate import COMMANDER, RESPONDER, Small, small
 from tests.support.virtual_time import VirtualLoop, run_virtual
 
