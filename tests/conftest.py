@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.support.virtual_time import VirtualLoop
 
 ROOT = Path(__file__).parent
 ON_THE_LAB = ("lab", "scenarios", "crash")
@@ -17,6 +21,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SCRUBBED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], object]]:
+    """Tests with the mark `virtual_time` run on it, all others on the machine's."""
+    virtual = item.get_closest_marker("virtual_time") is not None
+    return {"loop": VirtualLoop if virtual else asyncio.new_event_loop}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,14 +36,14 @@ from state.planning.submissions import MOST_OPEN
 from tests.support.foreign import FLOOD, HOLD, IS_ROOT, foreign, said
 from tests.support.front_desk import Desk
 from tests.support.real_engine import RealEngine, Tree, engine_home, until
-from tests.support.small_estate import RESPONDER, STRANGER, RealClock, change, small
+from tests.support.small_estate import RESPONDER, STRANGER, LoopClock, change, small
 
 HALF = "GET /v1/hello HTTP/1.1\\r\\nHost: "
 HELLO = "GET /v1/hello HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n"
 VERIFY = "GET /v1/journal/verify HTTP/1.1\\r\\nHost: e\\r\\n\\r\\n"
 
 
-class Ahead(RealClock):
+class Ahead(LoopClock):
     """The machine's clock, turned forward by hand."""
 
     ahead = 0.0

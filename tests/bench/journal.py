@@ -20,7 +20,7 @@ from state.journal.writer import Journal
 from state.runs.events import EffectIntended
 from tests.bench.figures import Figure, Pairs, Target, in_turn, quantile
 from tests.bench.setting import PYTHON, ROOT, Setting
-from tests.support.small_estate import RealClock
+from tests.support.small_estate import LoopClock
 
 GOAL = "9"
 SEALER = Sealer("bench", "0123456789abcdef")
@@ -49,7 +49,7 @@ def one_by_one(path: Path, events: int) -> list[float]:
 
     async def append_all() -> list[float]:
         store = SqliteJournal(path)
-        journal = Journal(store, SEALER, RealClock())
+        journal = Journal(store, SEALER, LoopClock())
         taken = []
         for number in range(events):
             started = time.perf_counter()
@@ -66,7 +66,7 @@ def at_once(path: Path, events: int, producers: int) -> float:
 
     async def append_all() -> float:
         store = SqliteJournal(path)
-        journal = Journal(store, SEALER, RealClock())
+        journal = Journal(store, SEALER, LoopClock())
 
         async def produce(share: int) -> None:
             for number in range(share):
@@ -181,12 +181,12 @@ APPENDER = """
 import asyncio, sys
 from pathlib import Path
 from tests.bench.journal import SEALER, event
-from tests.support.small_estate import RealClock
+from tests.support.small_estate import LoopClock
 from adapters.journals.sqlite import SqliteJournal
 from state.journal.writer import Journal
 
 async def main():
-    journal = Journal(SqliteJournal(Path(sys.argv[1])), SEALER, RealClock())
+    journal = Journal(SqliteJournal(Path(sys.argv[1])), SEALER, LoopClock())
     async def produce():
         for number in range(10**9):
             recorded = await journal.append(event(number))

@@ -23,7 +23,7 @@ from tests.bench.figures import Figure, Pairs, Target, in_turn
 from tests.bench.servers import free_range, postgres, role
 from tests.bench.setting import Setting
 from tests.contract.components import PASSWORD, Pair
-from tests.support.small_estate import RealClock
+from tests.support.small_estate import LoopClock
 
 GOAL = "6"
 CONNECTIONS, TARGETS, EVERY = 16, 16, 0.06
@@ -81,7 +81,7 @@ class Fetched(Counted):
 async def polled(sources: Sequence[Sampled | Fetched], seconds: float) -> float:
     """CPU microseconds per sample, polled as the engine does: deadlines, back-off, jitter, marks of age."""
     world = World()
-    poller = Poller(sources, world, RealClock(), lambda key, before, now: None)
+    poller = Poller(sources, world, LoopClock(), lambda key, before, now: None)
     poller.start()
     await asyncio.sleep(0.8)
     before, counted = cpu(), sum(source.count for source in sources)

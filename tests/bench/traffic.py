@@ -37,7 +37,7 @@ from tests.bench.figures import Figure, Pairs, Target, missing, quantile
 from tests.bench.journal import event
 from tests.bench.servers import Balancer, free_range, haproxy, role
 from tests.bench.setting import Setting
-from tests.support.small_estate import COMMANDER, ESTATE, RealClock
+from tests.support.small_estate import COMMANDER, ESTATE, LoopClock
 
 GOAL = "10"
 BACKENDS, SERVERS = 100, 10
@@ -80,7 +80,7 @@ async def running(balancer: Balancer, folder: Path) -> AsyncIterator[tuple[Engin
     source = Polled("balancer:edge", 1.0, 0.9, 3.0, adapter.read)
     outside = Outside((source,), {"edge": adapter}, {})
     store = SqliteJournal(folder / "journal.db")
-    engine = Engine(estate, outside, store, RealClock(), Library({}, estate, {}), node="bench", pid=1, uid=0)
+    engine = Engine(estate, outside, store, LoopClock(), Library({}, estate, {}), node="bench", pid=1, uid=0)
     await engine.start()
     try:
         yield engine, adapter
@@ -135,7 +135,7 @@ async def one_change(journal: Journal, adapter: HAProxy, number: int) -> float:
 
 async def the_change(setting: Setting, balancer: Balancer, folder: Path, socat: str) -> list[Figure]:
     store = SqliteJournal(folder / "bare.db")
-    journal, adapter = Journal(store, Sealer("bench", "0"), RealClock()), HAProxy("edge", str(balancer.runtime))
+    journal, adapter = Journal(store, Sealer("bench", "0"), LoopClock()), HAProxy("edge", str(balancer.runtime))
     await adapter.read(deadline=DEADLINE)
     p50, p99, size, number = Pairs(), Pairs(), setting.pick(400, 100), 0
     for _ in range(setting.pick(9, 5)):

@@ -20,7 +20,7 @@ from state.journal.events import Body, Event
 from state.journal.events import event as registered
 from state.journal.format import GENESIS, Sealer, verify
 from state.journal.writer import Journal
-from tests.support.small_estate import RealClock
+from tests.support.small_estate import LoopClock
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -31,7 +31,7 @@ def store(request, tmp_path):
 
 
 def writer(store) -> Journal:
-    return Journal(store, Sealer("host", "boot"), RealClock())
+    return Journal(store, Sealer("host", "boot"), LoopClock())
 
 
 @registered("test.noted")
@@ -204,11 +204,11 @@ FULL_DISK = """
     from state.engine.events import Heartbeat
     from state.journal.events import Event
     from state.journal.writer import Journal
-    from tests.support.small_estate import RealClock
+    from tests.support.small_estate import LoopClock
 
     async def main(folder):
         store = SqliteJournal(folder / "j.db")
-        journal = Journal(store, Sealer("h", "b"), RealClock())
+        journal = Journal(store, Sealer("h", "b"), LoopClock())
         await journal.append(Event(Heartbeat("running"), "ada"))
         with (folder / "filler").open("wb") as filler:
             filler.write(b"x" * 20_000_000)
@@ -250,10 +250,10 @@ KILLED = """
     from state.engine.events import Heartbeat
     from state.journal.events import Event
     from state.journal.writer import Journal
-    from tests.support.small_estate import RealClock
+    from tests.support.small_estate import LoopClock
 
     async def main():
-        journal = Journal(SqliteJournal(Path(sys.argv[1])), Sealer("h", "b"), RealClock())
+        journal = Journal(SqliteJournal(Path(sys.argv[1])), Sealer("h", "b"), LoopClock())
         while True:
             recorded = await journal.append(Event(Heartbeat("running"), "ada"))
             os.write(1, b"%d\\n" % recorded.seq)

@@ -25,7 +25,7 @@ from state.planning.library import Library
 from state.ports.outside import Outside
 from tests.contract.components import PASSWORD, Pair
 from tests.support.cards import MemoryDatabase
-from tests.support.small_estate import ESTATE, BalancerSource, RealClock, Small
+from tests.support.small_estate import ESTATE, BalancerSource, LoopClock, Small
 
 TABLES = """
 drop table if exists own_effects; drop table if exists jobs;
@@ -200,7 +200,7 @@ async def lab(servers: Sequence[PostgresNode], pause: OwnStatement, tmp_path: Pa
         {"orders": MemoryDatabase()},
         sql_calls=dict.fromkeys(calls, pause),
     )
-    engine = Engine(model, outside, store, RealClock(), Library({}, model, {}), node="test", pid=1, uid=0)
+    engine = Engine(model, outside, store, LoopClock(), Library({}, model, {}), node="test", pid=1, uid=0)
     await engine.start()
     yield Small(engine, balancer, store)
     await engine.stop()

@@ -15,7 +15,7 @@ from console.client.engine_client import EngineClient
 from state.engine.attached import MOST, Attached
 from state.errors import RecoveryError
 from tests.screens.fake_engine import serving
-from tests.support.small_estate import COMMANDER, OBSERVER, STRANGER, RealClock, small
+from tests.support.small_estate import COMMANDER, OBSERVER, STRANGER, LoopClock, small
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -63,7 +63,7 @@ async def test_what_is_no_name_is_refused(screen: str) -> None:
 
 def test_the_list_is_bounded_keeps_known_screens_only_and_no_account_speaks_for_another() -> None:
     told: list[int] = []
-    attached = Attached(RealClock(), lambda: told.append(1))
+    attached = Attached(LoopClock(), lambda: told.append(1))
     key = attached.come(COMMANDER, "c1", "traffic")
     attached.look(replace(STRANGER), "c1", "journal")
     assert attached.rows[key].screen == "traffic"

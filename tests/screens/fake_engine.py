@@ -34,7 +34,7 @@ from state.errors import RecoveryError, Refused
 from tests.screens.fake_views import LATE, SCENES
 from tests.support.cards import card
 from tests.support.empty_views import empty_view
-from tests.support.small_estate import RealClock
+from tests.support.small_estate import LoopClock
 
 SWITCH_SECONDS = 0.06
 """Textual holds drawing back for 50 ms when the screen changes."""
@@ -58,7 +58,7 @@ class FakeFront:
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
         self.version = 1
         self._moved = asyncio.Event()
-        self.attached = Attached(RealClock(), self._tell_consoles)
+        self.attached = Attached(LoopClock(), self._tell_consoles)
 
     def _tell_consoles(self) -> None:
         self.show("header", replace(self.views["header"], consoles=self.attached.rows))

@@ -32,7 +32,7 @@ from state.world.readings import BalancerReading, PatroniReading, PostgresReadin
 from tests.support.cards import MemoryDatabase
 from tests.support.real_engine import folder
 from tests.support.run_books import ask, check, weight
-from tests.support.small_estate import BalancerSource, RealClock, runbook
+from tests.support.small_estate import BalancerSource, LoopClock, runbook
 from tests.unit.verdict_world import MB, manager, primary, standby
 
 T = TypeVar("T")
@@ -209,7 +209,7 @@ async def acting_site(roles: Sequence[str] = ("commander", "responder")) -> Asyn
         library = Library({str(b["runbook"]): runbook(b) for b in BOOKS}, estate, {})
         setup = Setup(estate, outside, library)
         engine = Engine(
-            estate, outside, MemoryJournal(), RealClock(), library,
+            estate, outside, MemoryJournal(), LoopClock(), library,
             node="test", pid=os.getpid(), uid=os.getuid() + 1, setup=setup, files=SameFiles(),
         )  # fmt: skip
         await engine.start()

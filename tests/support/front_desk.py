@@ -23,7 +23,7 @@ from state.engine.attached import Attached
 from state.health import Health
 from tests.support.cards import card
 from tests.support.empty_views import empty_view
-from tests.support.small_estate import RealClock
+from tests.support.small_estate import LoopClock
 
 CARD = card(Confirm.NONCE, nonce="AB2C", arm=0.05)
 SOURCES = {"pg:n1": SourceRow("pg:n1", 1.0, 3.0, "", "")}
@@ -76,7 +76,7 @@ class Desk:
         self.problem = ""
         self.version = 0
         self.moved = asyncio.Event()
-        self.attached = Attached(RealClock(), lambda: self.touch(consoles=self.attached.rows))
+        self.attached = Attached(LoopClock(), lambda: self.touch(consoles=self.attached.rows))
         self.views: dict[str, Any] = {
             "header": HEADER,
             "overview": OverviewView(

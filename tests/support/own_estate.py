@@ -21,7 +21,7 @@ from state.journal.store import JournalStore
 from state.planning.library import Library
 from state.ports.outside import Outside
 from state.runs.fault_points import Reach, ignore_point
-from tests.support.small_estate import ESTATE, BalancerSource, RealClock, Small, runbook
+from tests.support.small_estate import ESTATE, BalancerSource, LoopClock, Small, runbook
 
 PYTHON = sys.executable
 
@@ -62,7 +62,7 @@ async def own(
         connections=hosts,
     )
     library = Library({b["runbook"]: runbook(b) for b in runbooks}, model, {})
-    engine = Engine(model, outside, store, RealClock(), library, node="test", pid=1, uid=0, reach=reach)
+    engine = Engine(model, outside, store, LoopClock(), library, node="test", pid=1, uid=0, reach=reach)
     await engine.start()
     try:
         yield Small(engine, balancer, store)

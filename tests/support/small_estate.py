@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from state.ports.outside import Outside
 from state.runbooks.model import Runbook
 from state.runs.fault_points import Reach, ignore_point
 from state.world.readings import BalancerReading
+from tests.support.virtual_time import VirtualLoop
 
 COMMANDER = Caller(1000, "ada", "ada", ("commander", "responder"), "s1", read_only=False)
 RESPONDER = Caller(1001, "ben", "ben", ("responder",), "s2", read_only=False)
@@ -31,14 +33,21 @@ OBSERVER = Caller(1000, "ada", "ada", ("commander", "responder"), "s3", read_onl
 STRANGER = Caller(4242, "mallory", "", (), "s4", read_only=False)
 
 
-class RealClock:
-    """The machine's clocks."""
+class LoopClock:
+    """The clocks that the running loop goes by: those of the machine, or those of a loop on virtual time."""
+
+    def __init__(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        self._virtual = loop if isinstance(loop, VirtualLoop) else None
 
     def mono(self) -> float:
-        return time.monotonic()
+        return time.monotonic() if self._virtual is None else self._virtual.mono()
 
     def wall(self) -> float:
-        return time.time()
+        return time.time() if self._virtual is None else self._virtual.wall()
 
 
 ESTATE: Mapping[str, Any] = {
@@ -100,18 +109,15 @@ class Small:
         return card
 
     async def submit(self, card: Card, caller: Caller = COMMANDER, **typed: str) -> Accepted:
-        import asyncio
-
         await asyncio.sleep(card.confirmation.arm)
         request = Submission(card.plan, card.fingerprint, replace(card.confirmation.typed, **typed))
         return await self.engine.submit(caller, request)
 
     async def ended(self, run: str, seconds: float = 8.0) -> str:
         """Wait for a run to end or to need somebody; its state."""
-        import asyncio
-
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while loop.time() < until:
             found = self.engine.history.runs[run]
             if found.ended or found.shown_state().value in ("paused", "waiting"):
                 return found.shown_state().value
@@ -154,7 +160,7 @@ async def small(
     outside = Outside((BalancerSource(balancer, every=every),), {"edge": balancer}, {})
     books = {b["runbook"]: runbook(b) for b in runbooks}
     library = Library(books, model, {})
-    engine = Engine(model, outside, store, clock or RealClock(), library, node="test", pid=1, uid=0, reach=reach)
+    engine = Engine(model, outside, store, clock or LoopClock(), library, node="test", pid=1, uid=0, reach=reach)
     await engine.start()
     try:
         yield Small(engine, balancer, store)

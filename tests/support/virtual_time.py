@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,10 +20,12 @@ class _Jumping(selectors.DefaultSelector):
     """Never waits: the time that it should have waited has passed."""
 
     passed = 0.0
+    threads = 0
+    """Threads that work for the loop: meanwhile no time passes."""
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
-        if not ready and timeout is None:  # only a thread can wake the loop
+        if not ready and (timeout is None or (self.threads and timeout > 0)):  # only a thread can wake the loop
             ready = super().select(PATIENCE)
             assert ready, "nothing is left that could wake the loop"
         elif not ready:
@@ -42,6 +44,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.passed
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Work in a thread, during which virtual time stands still."""
+        self._jumping.threads += 1
+        working = super().run_in_executor(executor, func, *args)
+        working.add_done_callback(self._came_back)
+        return working
+
+    def _came_back(self, _working: asyncio.Future[Any]) -> None:
+        self._jumping.threads -= 1
 
     def mono(self) -> float:
         """Monotonic seconds."""

@@ -24,7 +24,9 @@ from state.runbooks.parse import lint_runbook
 from state.runbooks.related import any_node
 from state.runs.offers import offers
 from tests.support.run_books import SHOP, ask, book, check, started, told, until, weight
-from tests.support.small_estate import COMMANDER, ESTATE, RealClock, change, flip, small
+from tests.support.small_estate import COMMANDER, ESTATE, LoopClock, change, flip, small
+
+pytestmark = pytest.mark.virtual_time
 
 CONFIG = Path(__file__).parents[2] / "config"
 CASES = Path(__file__).parents[1] / "fixtures" / "cases"
@@ -48,13 +50,13 @@ def lint(text: str, estate: Estate | None = None):
     return lint_runbook(parse_yaml(text, "case.yaml"), estate, change_kinds(), check_kinds())
 
 
-class Shifted(RealClock):
+class Shifted(LoopClock):
     """A machine whose wall clock is set while it runs."""
 
     off = 0.0
 
     def wall(self):
-        return time.time() + self.off
+        return super().wall() + self.off
 
 
 async def test_r05_timeout_of_a_decision_never_comes():

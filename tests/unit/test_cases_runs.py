@@ -12,6 +12,8 @@ from state.ports.target import Receipt
 from tests.support.run_books import ask, book, check, group, started, told, until, weight
 from tests.support.small_estate import COMMANDER, RESPONDER, change, small
 
+pytestmark = pytest.mark.virtual_time
+
 YES_NO = {"yes": "continue", "no": "stop"}
 
 

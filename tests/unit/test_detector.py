@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
+
 from adapters.journals.memory import MemoryJournal
 from state.detection.detector import FLAPS, STEADY, Detector
 from state.detection.events import ServiceImpaired, ServiceRecovered
@@ -19,7 +21,9 @@ from state.journal.projection import FoldSetting
 from state.runs.events import EffectEnded
 from state.verdicts.judge import Judge
 from tests.support.refold import differences
-from tests.support.small_estate import ESTATE, RealClock, change, small
+from tests.support.small_estate import ESTATE, LoopClock, change, small
+
+pytestmark = pytest.mark.virtual_time
 
 ESTATE_ = Estate.model_validate(ESTATE)
 
@@ -48,7 +52,7 @@ class Told:
 
 def noticing() -> tuple[Detector, Told]:
     judge = Told()
-    return Detector(FoldSetting(ESTATE_, cast("Judge", judge), RealClock(), "boot", "engine")), judge
+    return Detector(FoldSetting(ESTATE_, cast("Judge", judge), LoopClock(), "boot", "engine")), judge
 
 
 def looks(detector: Detector, since: float, count: int = STEADY + 3) -> list[Event]:

@@ -26,6 +26,8 @@ from state.errors import EffectUnknown, JournalUnavailable, NotFound, ReadFailur
 from state.journal.format import verify
 from tests.support.small_estate import COMMANDER, OBSERVER, RESPONDER, STRANGER, change, flip, small
 
+pytestmark = pytest.mark.virtual_time
+
 
 async def test_a_flip_happens_once_and_the_journal_shows_intent_before_outcome():
     async with small() as lab:

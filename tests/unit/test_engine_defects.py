@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from adapters.balancers.memory import MemoryBalancer
 from state.capabilities import added
 from tests.support.defects import DEFECT, ODD, told_by
 from tests.support.run_books import until
 from tests.support.small_estate import change, small
+
+pytestmark = pytest.mark.virtual_time
 
 
 async def test_a_defect_in_judging_is_logged_once_and_the_engine_goes_on() -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from adapters.balancers.memory import MemoryBalancer
 from state.detection.events import DriftDetected
 from state.ports.target import Receipt
-from tests.support.small_estate import Small, change, small
+from tests.support.small_estate import LoopClock, Small, change, small
+
+pytestmark = pytest.mark.virtual_time
 
 
 async def settled(lab: Small) -> None:
@@ -68,8 +72,20 @@ async def test_who_confirms_what_is_there_already_accepts_it() -> None:
         assert lab.engine.view("header").alarms == ()
 
 
+class Restartable(MemoryBalancer):
+    """Forgets what was set when it restarts, as a balancer without a state file does."""
+
+    def __init__(self) -> None:
+        super().__init__("edge", {"shop": {"blue": 100, "green": 0}})
+        self._started = LoopClock().wall() - 3600.0
+
+    def restart(self) -> None:
+        self._started = LoopClock().wall()
+        self._servers = {k: replace(s, weight=s.configured_weight) for k, s in self._servers.items()}
+
+
 async def test_what_an_effect_left_is_known_again_after_a_restart() -> None:
-    async with small() as lab:
+    async with small(balancer=Restartable()) as lab:
         await by_engine(lab, 10)
         store, balancer = lab.store, lab.balancer
     await balancer.set_weight("shop", "green", 99, deadline=1)
@@ -78,16 +94,8 @@ async def test_what_an_effect_left_is_known_again_after_a_restart() -> None:
         assert detected(lab) == ["edge: changed from outside, green weight 10 → 99"]
 
 
-class Restartable(MemoryBalancer):
-    """Forgets what was set when it restarts, as a balancer without a state file does."""
-
-    def restart(self) -> None:
-        self._started += 7
-        self._servers = {k: replace(s, weight=s.configured_weight) for k, s in self._servers.items()}
-
-
 async def test_a_restart_stays_the_cause_and_is_recorded_once_when_one_server_is_set_again() -> None:
-    edge = Restartable("edge", {"shop": {"blue": 100, "green": 0}})
+    edge = Restartable()
     async with small(balancer=edge) as lab:
         for server, weight in (("green", 10), ("blue", 80)):
             card = await lab.preview(change("server.weight", server=server, weight=weight))
@@ -106,7 +114,7 @@ async def test_a_restart_stays_the_cause_and_is_recorded_once_when_one_server_is
 
 
 async def test_a_restart_while_no_engine_ran_is_not_called_a_change_from_outside() -> None:
-    edge = Restartable("edge", {"shop": {"blue": 100, "green": 0}})
+    edge = Restartable()
     async with small(balancer=edge) as lab:
         await by_engine(lab, 10)
         store = lab.store

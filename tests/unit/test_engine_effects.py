@@ -12,7 +12,9 @@ from state.errors import EffectRefused, NotFound, Refused
 from state.journal.events import Event, read_body
 from state.journal.format import Sealer, unseal
 from state.runs.events import StepSkipped
-from tests.support.small_estate import COMMANDER, RESPONDER, RealClock, change, flip, small
+from tests.support.small_estate import COMMANDER, RESPONDER, LoopClock, change, flip, small
+
+pytestmark = pytest.mark.virtual_time
 
 SHOP = {"balancer": "edge", "backend": "shop"}
 
@@ -77,7 +79,7 @@ async def test_a_change_that_only_an_earlier_step_makes_real_counts_in_how_a_pla
 
 
 async def test_after_a_standstill_no_confirmation_counts_whoever_is_first():
-    class Jumping(RealClock):
+    class Jumping(LoopClock):
         ahead = 0.0
 
         def mono(self) -> float:

@@ -16,6 +16,8 @@ from state.journal.format import GENESIS, Sealer
 from tests.support.retained import retained
 from tests.support.small_estate import COMMANDER, flip, small
 
+pytestmark = pytest.mark.virtual_time
+
 WAITING = {
     "runbook": "wait",
     "title": "Wait",

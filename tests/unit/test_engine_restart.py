@@ -11,6 +11,8 @@ from state.errors import Refused
 from state.runs.fault_points import FAULT_POINTS
 from tests.support.small_estate import COMMANDER, change, flip, small
 
+pytestmark = pytest.mark.virtual_time
+
 SHOP = {"balancer": "edge", "backend": "shop"}
 
 

@@ -22,6 +22,8 @@ from state.runs.events import (
 )
 from tests.support.small_estate import COMMANDER, RESPONDER, flip, small
 
+pytestmark = pytest.mark.virtual_time
+
 SHOP = {"balancer": "edge", "backend": "shop"}
 
 

@@ -28,6 +28,8 @@ from tests.support.run_books import until
 from tests.support.small_estate import small
 from tests.unit.night import ALERTS, Night, alert, calm_night
 
+pytestmark = pytest.mark.virtual_time
+
 HOSTILE = 'Disk"} 1\nup{x="\x1b]0;owned\x07\u202eevil\u2028\x9b31m\x00[@click=app.quit]'
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from state.runs.events import EffectAnswered, EffectIntended
 from tests.support.run_books import SHOP, book, check, group, started, told, until
 from tests.support.small_estate import Small, small
+
+pytestmark = pytest.mark.virtual_time
 
 
 def drain(step: str, server: str) -> dict[str, object]:

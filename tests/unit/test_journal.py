@@ -27,7 +27,7 @@ from state.verdicts.judge import Judge
 from state.world.world import World
 from tests.attack.tampering import rehashed
 from tests.support.retained import retained
-from tests.support.small_estate import ESTATE, RealClock
+from tests.support.small_estate import ESTATE, LoopClock
 
 SEALER = Sealer("host", "boot")
 
@@ -233,5 +233,5 @@ def test_no_text_of_an_alert_is_kept_without_end() -> None:
 def _folds() -> Folds:
     load_events()
     estate = Estate.model_validate(ESTATE)
-    setting = FoldSetting(estate, Judge(estate, World()), RealClock(), "b", "engine@h")
+    setting = FoldSetting(estate, Judge(estate, World()), LoopClock(), "b", "engine@h")
     return Folds(tuple(parts("projections")), setting)

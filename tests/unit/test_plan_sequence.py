@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from adapters.balancers.memory import MemoryBalancer
 from state.api.card import WarningKind
 from state.api.requests import PlanRunbook, PlanUndo
@@ -24,6 +26,8 @@ from tests.support.cards import MemoryDatabase
 from tests.support.run_books import book
 from tests.support.small_estate import small
 from tests.unit.verdict_world import ESTATE
+
+pytestmark = pytest.mark.virtual_time
 
 SHOP = {"balancer": "edge", "backend": "shop"}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from state.engine.poller import Poller
 from state.world.readings import ProbeReading
 from state.world.world import World
-from tests.support.small_estate import RealClock
+from tests.support.small_estate import LoopClock
 
 
 @dataclass
@@ -31,7 +31,7 @@ class SlowSource:
 
 async def test_a_value_is_no_younger_than_the_question_for_it() -> None:
     world, heard = World(), asyncio.Event()
-    poller = Poller([SlowSource()], world, RealClock(), lambda key, before, now: heard.set())
+    poller = Poller([SlowSource()], world, LoopClock(), lambda key, before, now: heard.set())
     poller.start()
     try:
         await asyncio.wait_for(heard.wait(), 10)

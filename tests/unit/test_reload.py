@@ -27,12 +27,13 @@ from tests.support.small_estate import (
     RESPONDER,
     STRANGER,
     BalancerSource,
-    RealClock,
+    LoopClock,
     Small,
     flip,
     runbook,
 )
 
+pytestmark = pytest.mark.virtual_time
 _WEIGHT = {"balancer": "edge", "backend": "shop", "server": "green", "weight": 20}
 WAITING: Mapping[str, Any] = {
     "runbook": "ask",
@@ -101,7 +102,7 @@ async def running(files: Files) -> AsyncIterator[Small]:
     store = Keeping()
     of_files = {"setup": setup, "files": files}
     engine = Engine(
-        setup.estate, setup.outside, store, RealClock(), setup.library, node="test", pid=1, uid=0, **of_files
+        setup.estate, setup.outside, store, LoopClock(), setup.library, node="test", pid=1, uid=0, **of_files
     )
     await engine.start()
     try:

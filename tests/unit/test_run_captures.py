@@ -11,6 +11,8 @@ from tests.support.run_books import SHOP, check, started, told, until
 from tests.support.small_estate import COMMANDER, RESPONDER, Small
 from tests.unit.test_run_conditions import Edge, ended, lab_of
 
+pytestmark = pytest.mark.virtual_time
+
 FLOOR = {"id": "look", "check": "backend.floor", "with": {**SHOP, "at_least": 1}, "for": "3s"}
 LOOK = {**FLOOR, "capture": {"was": "active", "count": "serving"}}
 USE = {"id": "use", "change": "server.weight", "with": {**SHOP, "server": "${look.was}", "weight": 50}}

@@ -15,6 +15,8 @@ from state.errors import EffectRefused, ReadFailure, Trouble
 from tests.support.run_books import SHOP, book, check, started, told, until, weight
 from tests.support.small_estate import COMMANDER, Small, small
 
+pytestmark = pytest.mark.virtual_time
+
 
 class Edge(MemoryBalancer):
     """Says nothing about its servers while it is blind, and refuses changes of some."""

@@ -13,6 +13,8 @@ from state.errors import EffectRefused
 from tests.support.run_books import book, started, until, weight
 from tests.support.small_estate import COMMANDER, small
 
+pytestmark = pytest.mark.virtual_time
+
 
 class Refusing(MemoryBalancer):
     """Refuses every weight."""

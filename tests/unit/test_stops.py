@@ -16,6 +16,8 @@ from state.runs.events import RunStopRequested
 from tests.support.run_books import book, started, until, weight
 from tests.support.small_estate import RESPONDER, Small, small
 
+pytestmark = pytest.mark.virtual_time
+
 LONG = book(weight("one", "green", 1), {"id": "rest", "wait": "2s"}, weight("two", "green", 2))
 
 

@@ -8,6 +8,8 @@ from state.errors import Refused
 from tests.support.run_books import book, check, started, until, weight
 from tests.support.small_estate import change, small
 
+pytestmark = pytest.mark.virtual_time
+
 FAILS_LATER = check("c", "server.drained", "blue", on_failure="undo", **{"for": "1s"})
 
 

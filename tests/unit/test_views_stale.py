@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
 from state.api.requests import PlanRunbook
@@ -23,6 +25,8 @@ from state.runs.fold import RunHistory
 from state.runs.model import Run
 from state.views.context import ViewContext
 from tests.support.small_estate import change, small
+
+pytestmark = pytest.mark.virtual_time
 
 UNDOING: Mapping[str, Any] = {
     "runbook": "careful",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from state.api.requests import Decide
 from state.api.run_states import RunState
 from tests.support.small_estate import COMMANDER, small
 from tests.unit.test_engine_safety import asking, started, until
+
+pytestmark = pytest.mark.virtual_time
 
 
 async def test_a_question_is_in_the_header_with_whom_it_asks_and_its_clock_until_it_is_answered() -> None:
