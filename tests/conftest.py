@@ -1,9 +1,9 @@
-"""What every test runs under: a clean environment, no colour surprises, no estate of the machine's own."""
+"""What every test runs under: a clean environment and home, no colour surprises, no estate of the machine's own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,16 @@ ROOT = Path(__file__).parent
 ON_THE_LAB = ("lab", "scenarios", "crash")
 """Folders whose tests share one laboratory."""
 SCRUBBED = ("NO_COLOR", "COLORTERM", "RECOVERY_ESTATE", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSERVICE")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests and their engines remember is not remembered for this account."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from console.cli.trusted import kept_in
 from state.capabilities import load_events, topics
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
@@ -122,3 +125,14 @@ def test_a_contract_holds_between_the_packages():
         [str(Path(sys.executable).parent / "lint-imports")], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_no_file_of_tests_is_longer_than_400_lines(path: Path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_what_tests_remember_is_not_remembered_for_this_account():
+    kept = kept_in()
+    assert kept is not None
+    assert not kept.is_relative_to(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local")

@@ -22,10 +22,12 @@ Answer = Callable[[bytes], bytes | None]
 
 @dataclass
 class Recorder:
-    """What passed. `on_effect` is called before a command that changes something is let through."""
+    """What passed. `on_effect` is called before a command that changes something is let through. `answer` is what such
+    a command is answered with here, `told` what a question is."""
 
     on_effect: Callable[[str], None] = lambda command: None
     answer: Answer = lambda command: None
+    told: Answer = lambda question: None
     effects: list[str] = field(default_factory=list)
     chunks: int = 0
 
@@ -90,7 +92,7 @@ async def _relay(
     try:
         while chunk := await reader.read(65536):
             recorder.saw(chunk)
-            said = recorder.answer(chunk) if chunk.startswith(CHANGING) else None
+            said = (recorder.answer if chunk.startswith(CHANGING) else recorder.told)(chunk)
             if said is not None:
                 if said:
                     writer.write(said)

@@ -125,34 +125,44 @@ ANSWERS = {
 }
 
 
+IN_DOUBT = ("failed-503", "status-unknown-503", "reset")
+"""Answers after which it could still happen, as long as Patroni's leader lock lives."""
+SHORT_LOCK = http(200, json.dumps({"ttl": 3, "loop_wait": 1, "retry_timeout": 1}))
+"""What Patroni says of itself, but for all but one answer: of what never reached it nothing can come late."""
+
+
 async def test_trap_06_five_answers_five_outcomes_and_each_was_sent_once(lab: LabClient, truth: Truth) -> None:
     """Patroni never hears of it: what the caller is told comes from here, what is true from the servers."""
     leader, timeline = await truth.writer()
     to = next(name for name in sorted(await truth.postgres()) if name != leader)
+    recorder, tree = Recorder(), lab_estate(lab, "databases")
 
-    async def ask(code: str) -> tuple[str, str, str, set[str], list[str]]:
-        recorder = Recorder(answer=lambda command: ANSWERS[code] if b"/switchover" in command else None)
-        tree, seen = lab_estate(lab, "databases"), set[str]()
-        async with recorded(truth, tree, recorder):
-            with engine_home(tree) as engine:
-                await engine.start()
-                run = await engine.act("database.switchover", database="orders", to=to)
+    async def ask(engine: RealEngine, code: str) -> tuple[str, str, str, set[str], list[str]]:
+        recorder.answer = lambda command: ANSWERS[code] if b"/switchover" in command else None
+        recorder.told = lambda question: SHORT_LOCK if code != IN_DOUBT[0] and b" /config " in question else None
+        recorder.effects.clear()
+        seen = set[str]()
+        run = await engine.act("database.switchover", database="orders", to=to)
 
-                async def settled() -> bool:
-                    seen.add((await engine.row(run)).state)
-                    return not seen.isdisjoint({"paused", "done", "failed"})
+        async def settled() -> bool:
+            seen.add((await engine.row(run)).state)
+            return not seen.isdisjoint({"paused", "done", "failed"})
 
-                await until(settled, 180)
-                step = await engine.step(run)
-                [answer] = [e.body.code for e in engine.entries() if isinstance(e.body, EffectAnswered)]
-                return step.state, step.message, answer, seen, recorder.effects
+        await until(settled, 180)
+        step = await engine.step(run)
+        mine = [e for e in engine.entries() if e.event.run == run]
+        [answer] = [e.body.code for e in mine if isinstance(e.body, EffectAnswered)]
+        return step.state, step.message, answer, seen, [*recorder.effects]
 
-    told = {code: await ask(code) for code in ANSWERS}
+    async with recorded(truth, tree, recorder):
+        with engine_home(tree) as engine:
+            await engine.start()
+            told = {code: await ask(engine, code) for code in ANSWERS}
     for code, (state, message, answer, seen, effects) in told.items():
         assert state == "not-done", message
         assert answer == code
         assert effects == ["POST /switchover HTTP/1.1"]
-        assert ("unknown" in seen) == (code in ("failed-503", "status-unknown-503", "reset")), (code, seen)
+        assert ("unknown" in seen) == (code in IN_DOUBT), (code, seen)
     assert len({message for _, message, _, _, _ in told.values()}) == len(ANSWERS)
     assert await truth.writer() == (leader, timeline)
 
@@ -342,7 +352,7 @@ async def test_trap_17_any_byte_and_any_line_of_the_journal_counts(lab: LabClien
         head = json.loads(lines[-1])["hash"]
         assert verify_export(lines, known=head).known == len(lines)
         for number, line in enumerate(lines):
-            for at in range(0, len(line), 3):
+            for at in range(number % 11, len(line), 11):
                 changed = line[:at] + bytes([line[at] ^ 1]) + line[at + 1 :]
                 found = verify_export([*lines[:number], changed, *lines[number + 1 :]], known=head)
                 said = found.problem or found.torn
