@@ -11,8 +11,8 @@ import pytest
 from tests.support.virtual_time import VirtualLoop
 
 ROOT = Path(__file__).parent
-ON_THE_LAB = ("lab", "scenarios", "crash")
-"""Folders whose tests share one laboratory."""
+OF_LABS = "lab"
+"""The folder whose tests start laboratories of their own: never beside the one that all others share."""
 SCRUBBED = ("NO_COLOR", "COLORTERM", "RECOVERY_ESTATE", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSERVICE")
 
 
@@ -40,7 +40,8 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `-n`: what shares a laboratory stays in one process, the rest of a file too."""
+    """Under `-n`: what uses a laboratory stays in one process, and so does the rest of each file."""
     for item in items:
         place = item.path.relative_to(ROOT)
-        item.add_marker(pytest.mark.xdist_group("lab" if place.parts[0] in ON_THE_LAB else str(place)))
+        labs = place.parts[0] == OF_LABS or "lab" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("lab" if labs else str(place)))

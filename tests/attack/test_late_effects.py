@@ -159,6 +159,7 @@ class Late(MemoryBalancer):
         raise EffectUnknown("no answer", "timeout")
 
 
+@pytest.mark.virtual_time
 async def test_nobody_makes_the_opposite_change_while_one_may_still_come() -> None:
     balancer = Late()
     async with small(balancer=balancer, estate={**ESTATE, "policies": promising("6s")}) as lab:
@@ -171,6 +172,7 @@ async def test_nobody_makes_the_opposite_change_while_one_may_still_come() -> No
         assert outcomes(lab) == [Finding.DONE]
 
 
+@pytest.mark.virtual_time
 async def test_another_effect_on_the_same_target_ends_the_looking_after() -> None:
     """What is read then would be the other one's: it must not be counted for the first."""
     balancer = Late()
@@ -186,6 +188,7 @@ async def test_another_effect_on_the_same_target_ends_the_looking_after() -> Non
         task.cancel()
 
 
+@pytest.mark.virtual_time
 async def test_the_next_engine_looks_after_what_the_former_one_gave_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("state.runs.amending.LOOK", 0.2)
     balancer, store, estate = Late(), MemoryJournal(), {**ESTATE, "policies": promising("100ms")}

@@ -77,7 +77,8 @@ def shared_lab() -> Iterator[LabClient]:
     if not _SHARED:
         stack = ExitStack()
         place = stack.enter_context(folder())
-        _SHARED.append((stack.enter_context(running_lab(place / "lab")), stack))
+        long = "long-name-" * 12  # a Unix socket in there would be too long
+        _SHARED.append((stack.enter_context(running_lab(place / long)), stack))
     _USERS.append(user)
     client, stack = _SHARED[0]
     try:
