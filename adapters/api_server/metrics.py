@@ -57,6 +57,7 @@ class EngineMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         yield _one("recovery_loop_lag_seconds", "How late the event loop was at the last measurement.", self._lag.last)
         yield _one("recovery_loop_lag_worst_seconds", "The most it was late since the start.", self._lag.worst)
+        yield _one("recovery_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
         yield _one("recovery_streams", "Consoles attached to the stream.", self._streams())
         header: HeaderView = self._service.view("header")
         yield _one("recovery_journal_seq", "Sequence number of the newest journal entry.", header.journal_seq)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -333,4 +334,5 @@ async def test_metrics_on_loopback(desk: Desk) -> None:
         await server.stop()
     assert "recovery_loop_lag_worst_seconds 0.5" in text
     assert "recovery_streams 3.0" in text
+    assert re.search(r"^recovery_tasks [1-9]", text, re.MULTILINE)
     assert 'recovery_source_failing{source="pg:n1",trouble=""} 0.0' in text

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
@@ -100,10 +100,38 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+class EngineProcess(Protocol):
+    """A running engine as tests hold it: `subprocess.Popen`, or one of a nursery."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def send_signal(self, sig: int, /) -> None: ...
+
+
+Starter = Callable[[Sequence[str], Mapping[str, str], Path], EngineProcess]
+"""Starts an engine with arguments and an environment; what it says goes to a file."""
+
+
+def as_program(argv: Sequence[str], environment: Mapping[str, str], said: Path) -> EngineProcess:
+    """As people start it."""
+    with said.open("wb") as saying:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "console.engine.process", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=saying,
+            env=environment,
+            cwd="/",
+        )
+
+
 class RealEngine:
     """One estate's engine process and the console's way to it. The journal stays when the process is killed."""
 
-    def __init__(self, home: Path, tree: Tree) -> None:
+    def __init__(self, home: Path, tree: Tree, starter: Starter = as_program) -> None:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / "LAB.json").write_text("{}")
         file = home / "estate.yaml"
@@ -111,7 +139,8 @@ class RealEngine:
             YAML(typ="safe", pure=True).dump(tree, out)
         self.place = of_file(file, "test")
         self.client = EngineClient(str(self.place.engine))
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: EngineProcess | None = None
+        self._starter = starter
         self._said = home / "engine.err"
 
     async def start(self, point: str = "", metrics: int = 0) -> None:
@@ -120,25 +149,8 @@ class RealEngine:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RECOVERY_")}
         if point:
             environment["RECOVERY_FAULT_POINT"] = point
-        with self._said.open("wb") as said:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "console.engine.process",
-                    "--estate",
-                    str(self.place.file),
-                    "--detached",
-                    "--metrics",
-                    str(metrics),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                env=environment,
-                cwd="/",
-            )
+        argv = ["--estate", str(self.place.file), "--detached", "--metrics", str(metrics)]
+        self.process = self._starter(argv, environment, self._said)
         end = time.monotonic() + START_LIMIT
         while not (self.place.index.exists() and listens(self.place)):
             assert self.process.poll() is None, f"the engine ended: {self._said.read_text()}"
@@ -211,14 +223,15 @@ class RealEngine:
         await until(still, seconds, lambda: f"{run} is {row.state}: {row.message}")
         return row
 
-    def entries(self) -> list[Recorded]:
-        """What is durable in the journal now, read past the engine."""
-        return [unseal(entry) for entry in self.sealed()]
+    def entries(self, after: int = 0) -> list[Recorded]:
+        """What is durable in the journal now, read past the engine; only what follows an entry, if named."""
+        return [unseal(entry) for entry in self.sealed(after)]
 
-    def sealed(self) -> list[Sealed]:
+    def sealed(self, after: int = 0) -> list[Sealed]:
         """The journal's entries as stored."""
         with closing(sqlite3.connect(f"file:{self.place.journal}?mode=ro", uri=True, timeout=5)) as db:
-            rows = db.execute("SELECT seq, header, hash, salt, payload FROM entries ORDER BY seq").fetchall()
+            query = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDER BY seq"
+            rows = db.execute(query, (after,)).fetchall()
         return [Sealed(*row) for row in rows]
 
     def kinds(self, run: str = "") -> list[str]:
@@ -245,7 +258,7 @@ SHARED_ENGINES: list[RealEngine] = []
 
 
 @contextmanager
-def engine_home(tree: Tree) -> Iterator[RealEngine]:
+def engine_home(tree: Tree, starter: Starter = as_program) -> Iterator[RealEngine]:
     """An engine, not yet started, in a folder of its own; killed and gone afterwards.
 
     No two engines act at one place: the one that tests of a module share ends before, and starts again for the next.
@@ -253,7 +266,7 @@ def engine_home(tree: Tree) -> Iterator[RealEngine]:
     for shared in SHARED_ENGINES:
         shared.end()
     with folder() as path:
-        engine = RealEngine(path, tree)
+        engine = RealEngine(path, tree, starter)
         try:
             yield engine
         finally:
