@@ -31,12 +31,16 @@ PHASES = ("nothing durable", "intended", "answered", "ended")
 
 @dataclass
 class Tally:
-    """What was counted at one kind of target; `seconds` is from a restart (or, if that is later, from when the target
-    could be read and could no longer do what it was asked for) until the run was settled."""
+    """What was counted at one kind of target.
+
+    `starts` are the seconds until the next engine served; `seconds` those from then until the run was settled, or, if
+    that is later, from when the target could be read and could no longer do what it was asked for.
+    """
 
     kills: int = 0
     phases: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
+    starts: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     slowest: str = ""
     """What was settled last of all."""
@@ -48,16 +52,20 @@ class Tally:
         self.kills += other.kills
         self.phases += other.phases
         self.states += other.states
+        self.starts += other.starts
         self.seconds += other.seconds
 
     def __str__(self) -> str:
         found = ", ".join(f"{state} {n}" for state, n in self.states.most_common())
         held = ", ".join(f"{phase} {self.phases[phase]}" for phase in PHASES)
-        middle, most = (median(self.seconds), max(self.seconds)) if self.seconds else (0.0, 0.0)
         return (
             f"{self.kills} kills; killed with: {held}; {len(self.seconds)} changes found: {found}; "
-            f"settled after {middle:.1f} s (median), {most:.1f} s (longest: {self.slowest})"
+            f"served after {_spread(self.starts)}; settled after {_spread(self.seconds)}, the last: {self.slowest}"
         )
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"{median(seconds):.1f} s (median), {max(seconds):.1f} s (longest)" if seconds else "-"
 
 
 class Ledger:
@@ -128,11 +136,11 @@ class Killing:
         self.recorder.effects.clear()
         run = await self.engine.act(order.kind, **order.args)
         early = self.chance.random() < EARLY
-        began = await self._kill(run, self.lane.sending if early else self.lane.longest)
+        await self._kill(run, self.lane.sending if early else self.lane.longest)
         while most > 1 and self.chance.random() < AGAIN:
             most -= 1
-            began = await self._kill(run, self.lane.again)
-        seconds, message = await self._settled(run, began)
+            await self._kill(run, self.lane.again)
+        seconds, message = await self._settled(run)
         state = str((await self.engine.step(run)).state)
         if seconds > max(self.tally.seconds, default=0.0):
             self.tally.slowest = f"{order.kind} {state}, {message}"
@@ -144,19 +152,20 @@ class Killing:
             await self.engine.client.control(run, Stop("the kills go on"))
             await self.engine.settled(run, 60.0)
 
-    async def _kill(self, run: str, longest: float) -> float:
-        """Kill it somewhere in the next seconds, start the next one; when that was, by the wall clock."""
+    async def _kill(self, run: str, longest: float) -> None:
+        """Kill it somewhere in the next seconds, start the next one."""
         await asyncio.sleep(self.chance.uniform(0.0, longest))
         self.engine.kill()
         self.tally.kills += 1
         self.tally.phases[self._ledger.phase(run)] += 1
-        began = time.time()
+        began = time.monotonic()
         await self.engine.start()
-        return began
+        self.tally.starts.append(time.monotonic() - began)
 
-    async def _settled(self, run: str, began: float) -> tuple[float, str]:
-        """Wait for it; how long it took, and of what that is made."""
-        blind, served = [began], time.time()
+    async def _settled(self, run: str) -> tuple[float, str]:
+        """Wait for it; how long it took since everything needed was there, and since when that was."""
+        served = time.time()
+        blind = [served]
 
         async def look() -> None:
             while True:
@@ -172,10 +181,10 @@ class Killing:
             await asyncio.gather(looking, return_exceptions=True)
         over = time.time()
         self._ledger.read()
-        until = self._ledger.until.get(run, 0.0)
+        until = max(served, self._ledger.until.get(run, 0.0))
         message = (
-            f"served after {served - began:.1f} s, readable after {blind[-1] - began:.1f} s, "
-            f"final after {max(0.0, until - began):.1f} s, settled after {over - began:.1f} s"
+            f"settled {over - served:.1f} s after the start, readable after {blind[-1] - served:.1f} s, "
+            f"final after {until - served:.1f} s"
         )
         return max(0.0, over - max(blind[-1], until)), message
 

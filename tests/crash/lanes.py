@@ -22,8 +22,8 @@ class Order(NamedTuple):
 
 
 class Lane(Protocol):
-    """One target. Within `longest` seconds after its submission a change has come to its end, within `sending` its effect
-    was sent; within `again` seconds after its start the next engine knows what became of it."""
+    """One target. Within `longest` seconds after its submission a change has come to its end, within `sending` its
+    effect was sent; within `again` seconds after its start the next engine knows what became of it."""
 
     name: str
     sections: tuple[str, ...]
