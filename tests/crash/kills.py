@@ -34,7 +34,7 @@ class Tally:
     """What was counted at one kind of target.
 
     `starts` are the seconds until the next engine served; `seconds` those from then until the run was settled, or, if
-    that is later, from when the target could be read and could no longer do what it was asked for.
+    that is later, from when the target could be read and, of what is not done, could no longer do it.
     """
 
     kills: int = 0
@@ -140,8 +140,7 @@ class Killing:
         while most > 1 and self.chance.random() < AGAIN:
             most -= 1
             await self._kill(run, self.lane.again)
-        seconds, message = await self._settled(run)
-        state = str((await self.engine.step(run)).state)
+        state, seconds, message = await self._settled(run)
         if seconds > max(self.tally.seconds, default=0.0):
             self.tally.slowest = f"{order.kind} {state}, {message}"
         self.tally.seconds.append(seconds)
@@ -162,15 +161,16 @@ class Killing:
         await self.engine.start()
         self.tally.starts.append(time.monotonic() - began)
 
-    async def _settled(self, run: str) -> tuple[float, str]:
-        """Wait for it; how long it took since everything needed was there, and since when that was."""
+    async def _settled(self, run: str) -> tuple[str, float, str]:
+        """Wait for it; the state, how long it took since everything needed was there, and since when that was."""
         served = time.time()
         blind = [served]
 
         async def look() -> None:
             while True:
+                at = time.time()
                 if not await self.lane.readable():
-                    blind.append(time.time())
+                    blind.append(at)
                 await asyncio.sleep(0.2)
 
         looking = asyncio.create_task(look())
@@ -181,12 +181,13 @@ class Killing:
             await asyncio.gather(looking, return_exceptions=True)
         over = time.time()
         self._ledger.read()
-        until = max(served, self._ledger.until.get(run, 0.0))
+        state = str((await self.engine.step(run)).state)
+        until = served if state == "done" else max(served, self._ledger.until.get(run, 0.0))
         message = (
             f"settled {over - served:.1f} s after the start, readable after {blind[-1] - served:.1f} s, "
             f"final after {until - served:.1f} s"
         )
-        return max(0.0, over - max(blind[-1], until)), message
+        return state, max(0.0, over - max(blind[-1], until)), message
 
     async def _judge(self, run: str, order: Order, state: str) -> None:
         """The step's state against the target, and what was sent."""

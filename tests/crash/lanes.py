@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from adapters.lab.client import LabClient
@@ -86,7 +87,7 @@ class Cluster:
 
     name = "Patroni"
     sections: tuple[str, ...] = ("databases",)
-    sending, longest, again = 0.6, 7.0, 5.0
+    sending, longest, again = 2.0, 7.0, 5.0
 
     def __init__(self, lab: LabClient, truth: Truth) -> None:
         self._lab, self._truth = lab, truth
@@ -103,11 +104,21 @@ class Cluster:
         return Order("database.switchover", {"database": "orders", "to": to}, (leader, timeline), (to, timeline + 1))
 
     async def truth(self) -> tuple[str, int]:
-        return await self._truth.writer()
+        found: list[tuple[str, int]] = []
+
+        async def told() -> bool:
+            found[:] = self._writers(await self._truth.postgres())
+            return len(found) == 1
+
+        await until(told, 120, lambda: f"writers: {found}")
+        return found[0]
 
     async def readable(self) -> bool:
-        found = await self._truth.postgres()
-        return len(found) == 3 and sum(timeline is not None for timeline in found.values()) == 1
+        nodes = await self._truth.postgres()
+        return len(nodes) == len(self._lab.description()["nodes"]) and len(self._writers(nodes)) == 1
+
+    def _writers(self, nodes: Mapping[str, int | None]) -> list[tuple[str, int]]:
+        return [(name, timeline) for name, timeline in nodes.items() if timeline is not None]
 
     async def restore(self) -> None:
         """Whoever leads, the cluster is whole once every standby streams; the next to use it waits for that."""

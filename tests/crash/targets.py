@@ -9,6 +9,8 @@ import asyncpg
 
 from adapters.lab.client import LabClient
 
+LIMIT = 60.0
+"""Seconds in which a balancer answers on a machine that is very busy."""
 FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08  # srv_admin_state, HAProxy management guide, "show servers state"
 
 
@@ -28,7 +30,7 @@ class Truth:
         reader, writer = await asyncio.open_unix_connection(str(self.socket(site)))
         try:
             writer.write(command.encode() + b"\n")
-            return (await asyncio.wait_for(reader.read(), 5)).decode()
+            return (await asyncio.wait_for(reader.read(), LIMIT)).decode()
         finally:
             writer.close()
             await writer.wait_closed()

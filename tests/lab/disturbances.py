@@ -24,6 +24,8 @@ STORM = 400
 """Alerts that begin at once."""
 FEW_BYTES = 4096
 """What a file may grow to while the disk is full, for this process."""
+PAUSE = (0.5, 3.0)
+"""Seconds between two runs: within an hour there are more than an engine holds in memory."""
 OVER = ("done", "failed", "stopped")
 
 
@@ -108,7 +110,7 @@ class Work:
                     await self._reload()
             except RecoveryError as refused:
                 self.counts[f"{type(refused).__name__}"] += 1
-            await asyncio.sleep(self._chance.uniform(1.0, 6.0))
+            await asyncio.sleep(self._chance.uniform(*PAUSE))
 
     def _request(self) -> PlanRequest:
         site, server = self._chance.choice(("east", "west")), self._chance.choice(("a", "b"))

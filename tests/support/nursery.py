@@ -20,6 +20,7 @@ from pathlib import Path
 
 LEFT_OUT = ("adapters.lab",)
 """Packages that no engine imports at its start."""
+READY = b"ready\n"
 
 
 class Forked:
@@ -84,6 +85,8 @@ def nursery() -> Iterator[Nursery]:
     argv = [sys.executable, "-P", __file__]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/") as process:
         try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == READY, "the nursery did not start"
             yield Nursery(process)
         finally:
             process.kill()
@@ -113,6 +116,8 @@ def _become_engine(argv: Sequence[str], environment: Mapping[str, str], said: st
 def _serve() -> None:
     """Fork for each line; the next line says that the number of the child is held, and it may be reaped."""
     _import_all()
+    sys.stdout.buffer.write(READY)
+    sys.stdout.flush()
     for line in sys.stdin.buffer:
         wanted = json.loads(line)
         pid = os.fork()
