@@ -11,6 +11,7 @@ from statistics import median
 
 from adapters.lab.client import LabClient
 from state.api.requests import Stop
+from state.errors import Refused
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended
 from tests.crash.lanes import Lane, Order
 from tests.crash.recorder import Recorder
@@ -134,7 +135,7 @@ class Killing:
     async def _one(self, most: int) -> None:
         order = await self.lane.order(self.chance)
         self.recorder.effects.clear()
-        run = await self.engine.act(order.kind, **order.args)
+        run = await self._begin(order)
         early = self.chance.random() < EARLY
         await self._kill(run, self.lane.sending if early else self.lane.longest)
         while most > 1 and self.chance.random() < AGAIN:
@@ -150,6 +151,17 @@ class Killing:
         if row.state not in ("done", "failed", "stopped"):
             await self.engine.client.control(run, Stop("the kills go on"))
             await self.engine.settled(run, 60.0)
+
+    async def _begin(self, order: Order) -> str:
+        """Submit it; on a busy machine the target may not be read in time, then nothing was begun."""
+        end = time.monotonic() + 120
+        while True:
+            try:
+                return await self.engine.act(order.kind, **order.args)
+            except Refused:
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.5)
 
     async def _kill(self, run: str, longest: float) -> None:
         """Kill it somewhere in the next seconds, start the next one."""
