@@ -11,12 +11,22 @@ import sys
 from importlib.machinery import PathFinder
 
 PACKAGES = ("console", "adapters", "state")
+TLS_SETTINGS = (
+    "SSLKEYLOGFILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "OPENSSL_CONF",
+    "OPENSSL_CONF_INCLUDE",
+    "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
+)
 USAGE = 2  # `state.errors.ExitCode.USAGE`, which cannot be imported yet
 
 
 def main() -> None:
     """Run one verb and exit with its code; with 2 where a package of another program stands before ours."""
     leave_current_folder()
+    leave_tls_settings()
     if line := foreign(os.path.dirname(os.path.abspath(__file__))):
         sys.stderr.write(f"{line}\n")
         sys.exit(USAGE)
@@ -37,6 +47,16 @@ def leave_current_folder() -> None:
     for name in ("PATH", "PYTHONPATH"):
         if name in os.environ:
             os.environ[name] = os.pathsep.join(filter(os.path.isabs, os.environ[name].split(os.pathsep)))
+
+
+def leave_tls_settings() -> None:
+    """Whom TLS believes and what it writes down is said by the estate alone, here and in all that is started from here.
+
+    OpenSSL and Python obey these variables without a word: keys of every connection in a file, authorities and code of
+    whoever set them.
+    """
+    for name in TLS_SETTINGS:
+        os.environ.pop(name, None)
 
 
 def foreign(home: str) -> str:

@@ -16,7 +16,8 @@ from functools import partial
 
 from aiohttp import web
 
-from adapters.api_server.callers import account_of, uid_at
+from adapters.api_server.accounts import ACCOUNTS
+from adapters.api_server.callers import uid_at
 from adapters.api_server.room import Room, Standing
 from state.errors import ExitCode
 
@@ -109,7 +110,7 @@ class Accepting:
             log.debug("a connection was lost while it was accepted: %s", task.exception())
 
     def _turn_away(self, peer: socket.socket, uid: int, why: str) -> None:
-        account = account_of(uid)
+        account = ACCOUNTS.name(uid)
         with contextlib.suppress(OSError):
             peer.send(_busy(f"the account {account} gets no further connection: {why}"))
         peer.close()

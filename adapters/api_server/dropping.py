@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from adapters.api_server.callers import account_of
+from adapters.api_server.accounts import ACCOUNTS
 from adapters.api_server.room import Room
 from adapters.api_server.stream import STALLED
 
@@ -29,4 +29,4 @@ async def drop_overdue(rooms: Sequence[Room]) -> None:
                 room.leave(handler)
                 if now - told.get(seat.uid, float("-inf")) > TELL_AGAIN:
                     told[seat.uid] = now
-                    log.warning("a connection of the account %s was dropped: %s", account_of(seat.uid), why)
+                    log.warning("a connection of the account %s was dropped: %s", ACCOUNTS.name(seat.uid), why)

@@ -16,8 +16,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from adapters.api_server.accepting import Accepting
+from adapters.api_server.accounts import NOT_KNOWN
 from adapters.api_server.answers import errors_as_json
-from adapters.api_server.callers import NOT_KNOWN
 from adapters.api_server.dropping import drop_overdue
 from adapters.api_server.room import Room, Standing
 from adapters.api_server.throttle import Throttle

@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from adapters.api_server.accepting import Accepting
+from adapters.api_server.accounts import ACCOUNTS
 from adapters.api_server.answers import errors_as_json
 from adapters.api_server.callers import standing_of
 from adapters.api_server.dropping import drop_overdue
@@ -27,6 +28,7 @@ from state.errors import ConfigError, Problem
 BODY_LIMIT = 64 * 1024
 PATH_LIMIT = 100  # bytes; the kernel takes 107, see unix(7), and a temporary name must fit too
 ENDING = 0.5  # seconds open streams get when the engine ends
+WHO = 0.7  # seconds a request waits for the name of its account, once; without it, it is a stranger's
 BACKLOG = 1024  # connections the kernel keeps until they are accepted
 
 
@@ -59,6 +61,7 @@ class ApiServer:
     async def start(self) -> None:
         """Open both sockets. Raises ConfigError for an invalid path or group, OSError from the kernel."""
         gid = _group(self.sockets.group) if self.sockets.group else None
+        ACCOUNTS.expect(self._service.accounts())
         await self._open(self.sockets.engine, 0o600 if gid is None else 0o660, gid, read_only=False)
         await self._open(self.sockets.observe, 0o666, None, read_only=True)
         self._watching = asyncio.create_task(drop_overdue([door.room for door in self._doors]), name="late")
@@ -104,6 +107,8 @@ class ApiServer:
         self.streams += streams
         side.room.begin(request.protocol)
         try:
+            if (seat := side.room.seat(request.protocol)) is not None:
+                await ACCOUNTS.known(seat.uid, WHO)
             if not (route.stops and side.seat(request).acts):
                 await side.admit(request)
             return await route.serve(side, request)

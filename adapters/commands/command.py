@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import platform
 import pwd
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from adapters.commands.begun import Begun
 from adapters.commands.output import KeptOutput
-from adapters.commands.process import Ended, marked, run_process, title_of
+from adapters.commands.process import Ended, NotStarted, marked, run_process, title_of
 from adapters.concealed import Concealed
 from adapters.files.programs import program_of
 from adapters.net.ssh import SshConnection
@@ -46,20 +45,26 @@ class LocalPlace:
 
     async def at_work(self, effect: str) -> Sequence[str]:
         """The living processes of an effect, also of one that an earlier engine started."""
-        found = await asyncio.to_thread(marked, EFFECT, effect)
+        try:
+            found = await asyncio.to_thread(marked, EFFECT, effect)
+        except OSError as error:
+            return [f"it cannot be seen whether it goes on ({_reason(error)})"]
         return [f"process {pid} ({title_of(pid)})" for pid in found]
 
     async def started(
         self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
     ) -> Ended:
-        """Run a command. Raises OSError when it cannot be started, or somebody else could have replaced it."""
+        """Run a command. Raises NotStarted when it cannot be started, or somebody else could have replaced it.
+
+        Raises OSError when it was started and is lost from sight.
+        """
         passed = {name: os.environ[name] for name in (*PASSED_ON, *self._allowed) if name in os.environ}
         told = {name: secret.reveal() for name, secret in self._secrets.items()}
         environment = {**passed, **told, **({EFFECT: effect} if effect else {})}
         try:
             program = program_of(argv[0], self._folder, passed.get("PATH"))
         except ConfigError as error:
-            raise PermissionError(errno.EACCES, str(error)) from error
+            raise NotStarted(error) from error
         words = [program, *argv[1:]]
         return await run_process(words, environment, self._folder, said, deadline=deadline, errors=errors)
 
@@ -94,7 +99,10 @@ class HostPlace:
     async def started(
         self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
     ) -> Ended:
-        """Run a command. Raises ReadFailure when there is no connection: then nothing was started."""
+        """Run a command. Raises ReadFailure when there is no connection: then nothing was started.
+
+        Raises NotStarted and OSError as on this machine.
+        """
         began = time.monotonic()
         await self._connection.connect(deadline=deadline)
         deadline = max(1.0, deadline - (time.monotonic() - began))
@@ -147,8 +155,10 @@ class OwnCommand:
             ended = await self._place.started(argv, effect, output, deadline=deadline)
         except ReadFailure as error:
             raise EffectRefused(error.message, "unreachable") from error
-        except (OSError, ValueError) as error:
-            raise EffectRefused(f"{argv[0]} cannot be started: {_reason(error)}", "not-started") from error
+        except (NotStarted, ValueError) as error:
+            raise EffectRefused(f"{argv[0]} cannot be started: {error}", "not-started") from error
+        except OSError as error:
+            raise EffectUnknown(f"{argv[0]} was started, then: {_reason(error)}", "lost-sight") from error
         if ended.code is None:
             there = f"; {HELD}" if self._remote else ""
             raise EffectUnknown(
@@ -170,8 +180,10 @@ class OwnCommand:
         output, errors = self.output(), self.output()
         try:
             ended = await self._place.started(argv, effect, output, errors, deadline=deadline)
-        except (OSError, ValueError) as error:
-            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} cannot be started: {_reason(error)}") from error
+        except (NotStarted, ValueError) as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} cannot be started: {error}") from error
+        except OSError as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]}: {_reason(error)}") from error
         if ended.code is None:
             raise ReadFailure(Trouble.TIMEOUT, f"{self.name}: {argv[0]} did not end within {deadline:g} s")
         if ended.code < 0:
@@ -196,5 +208,5 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
 import signal
@@ -29,6 +30,34 @@ NOTICE = 2.0
 GONE = 1.0
 """Seconds between the kill and the limit: until then everything is gone; a tenth of the limit where that is less."""
 CHUNK = 1 << 16
+
+
+OF_EXEC = frozenset(
+    {
+        errno.ENOENT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOEXEC,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.E2BIG,
+        errno.ETXTBSY,
+        errno.EINVAL,
+        errno.ELIBBAD,
+        errno.EIO,
+        errno.ENODEV,
+    }
+)
+"""How the system refuses to make a child another program (execve(2)); no other step has these."""
+
+
+class NotStarted(Exception):
+    """The program was not started, for certain; the message is the reason."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__((error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__)
 
 
 class TakesOutput(Protocol):
@@ -62,32 +91,15 @@ async def run_process(
 ) -> Ended:
     """Run a program to its end; `errors` takes its stderr, `output` both where there is none.
 
-    Raises OSError when it cannot be started; cancelled, it kills everything."""
+    Raises NotStarted when it was not started for certain, and OSError for what fails later: then it may have run.
+    Cancelled, it kills everything."""
     mark = secrets.token_hex(8)
     kept = [output] if errors is None else [output, errors]
-    pipes = [os.pipe() for _ in kept]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=pipes[0][1],
-            stderr=pipes[-1][1],
-            cwd=folder,
-            env={**environment, MARK: mark},
-            start_new_session=True,
-            preexec_fn=ends_with_this_process(),
-        )
-    except BaseException:
-        for reading, _ in pipes:
-            os.close(reading)
-        raise
-    finally:
-        for _, writing in pipes:
-            os.close(writing)
+    process, reading = await _with_pipes(argv, {**environment, MARK: mark}, folder, len(kept), mark)
     notice, gone = min(NOTICE, deadline * 0.2), min(GONE, deadline * 0.1)
     pumps = [
-        asyncio.create_task(_pump(reading, each), name=f"output of {argv[0]}")
-        for (reading, _), each in zip(pipes, kept, strict=True)
+        asyncio.create_task(_pump(descriptor, each), name=f"output of {argv[0]}")
+        for descriptor, each in zip(reading, kept, strict=True)
     ]
     try:
         async with asyncio.timeout(deadline - notice - gone):
@@ -110,6 +122,68 @@ async def run_process(
             if process.returncode is None:
                 process.kill()
         await process.wait()
+
+
+def opened_pipe() -> tuple[int, int]:
+    """A pipe. Raises NotStarted where there is no descriptor left."""
+    try:
+        return os.pipe()
+    except OSError as error:
+        raise NotStarted(error) from error
+
+
+async def _with_pipes(
+    argv: Sequence[str], environment: Mapping[str, str], folder: Path, count: int, mark: str
+) -> tuple[asyncio.subprocess.Process, list[int]]:
+    """Start it; the ends of one or two pipes from which its output is read."""
+    pipes: list[tuple[int, int]] = []
+    try:
+        for _ in range(count):
+            pipes.append(opened_pipe())
+        process = await _start(argv, environment, folder, (pipes[0][1], pipes[-1][1]), mark)
+    except BaseException:
+        for reading, _ in pipes:
+            os.close(reading)
+        raise
+    finally:
+        for _, writing in pipes:
+            os.close(writing)
+    return process, [reading for reading, _ in pipes]
+
+
+async def _start(
+    argv: Sequence[str], environment: Mapping[str, str], folder: Path, outputs: tuple[int, int], mark: str
+) -> asyncio.subprocess.Process:
+    """Start it. What fails is told by what the child said of itself before it became the program: no error alone tells
+    whether there is one, since watching over it can fail too."""
+    told, tell = opened_pipe()
+    bind = ends_with_this_process()
+
+    def begin() -> None:
+        bind()
+        os.write(tell, b"+")
+
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=outputs[0],
+            stderr=outputs[1],
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=begin,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        os.set_blocking(told, False)
+        with contextlib.suppress(BlockingIOError):
+            if os.read(told, 1) and getattr(error, "errno", None) not in OF_EXEC:
+                _kill_all(marked(MARK, mark), mark)
+                raise OSError(errno.ECHILD, f"it was started and is not followed ({error})") from error
+        raise NotStarted(error) from error
+    finally:
+        os.close(told)
+        os.close(tell)
 
 
 async def _cut_off(
@@ -135,9 +209,15 @@ async def _cut_off(
 
 def _kill(group: int, mark: str) -> int:
     """Kill a session and everything that carries the mark; how many processes that were."""
-    found = marked(MARK, mark)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+    try:
+        found = marked(MARK, mark)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    return _kill_all(found, mark)
+
+
+def _kill_all(found: Sequence[int], mark: str) -> int:
     for pid in found:
         _signal(pid, mark)
     return len(found)
@@ -158,14 +238,15 @@ def title_of(pid: int) -> str:
 
 
 def marked(name: str, mark: str) -> list[int]:
-    """The living processes with this variable in their environment, as far as this account may look."""
+    """The living processes with this variable in their environment, as far as this account may look. Raises OSError
+    where nobody can look now: for want of descriptors, say."""
     pids = os.listdir("/proc") if os.path.isdir("/proc") else ()
     return [int(pid) for pid in pids if pid.isdigit() and _carries(int(pid), name, mark)]
 
 
 def _carries(pid: int, name: str, mark: str) -> bool:
-    """Whether a process lives and has this variable in its environment."""
-    with contextlib.suppress(OSError):
+    """Whether a process lives and has this variable in its environment. Raises OSError as `marked` does."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         wanted = f"{name}={mark}".encode()
         return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and _alive(str(pid))
     return False

@@ -10,16 +10,15 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import shutil
-import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapters.net.child_process import ends_with_this_process
-from state.errors import ReadFailure, Trouble
+from adapters.net.socket_folder import SocketFolder
+from state.errors import ConfigError, ReadFailure, Trouble
 from state.estate.hosts import SshHost
-from state.host.trust import offence, require_ours
+from state.host.trust import require_ours
 from state.shell_words import for_a_forced_command, for_any_shell
 from state.text import clean
 
@@ -49,12 +48,12 @@ ALWAYS = (
 
 
 class SshConnection:
-    """A kept connection to one host. `folder` is private to this process (0700); relative files start at `base`."""
+    """A kept connection to one host. `sockets` are private to this process; relative files start at `base`."""
 
-    def __init__(self, name: str, host: SshHost, folder: Path, base: Path) -> None:
+    def __init__(self, name: str, host: SshHost, sockets: SocketFolder, base: Path) -> None:
         self.name, self.host = name, host
-        self._folder, self._base = folder, base
-        self._control = folder / hashlib.sha256(name.encode()).hexdigest()[:12]
+        self._sockets, self._base = sockets, base
+        self._key = hashlib.sha256(name.encode()).hexdigest()[:12]
         self._master: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
         self._forwards: dict[str, str] = {}
@@ -78,6 +77,10 @@ class SshConnection:
                 return
             await self._end()
             try:
+                self._sockets.stand()
+            except (OSError, ConfigError) as error:
+                raise ReadFailure(Trouble.ERROR, f"{self.name}: no folder for the sockets of ssh: {error}") from error
+            try:
                 async with asyncio.timeout(deadline):
                     await self._start()
             except TimeoutError as error:
@@ -94,7 +97,7 @@ class SshConnection:
         async with self._lock:
             if remote in self._forwards:
                 return self._forwards[remote]
-            local = str(self._folder / f"f{hashlib.sha256(f'{self.name} {remote}'.encode()).hexdigest()[:12]}")
+            local = str(self._sockets.path / f"f{hashlib.sha256(f'{self.name} {remote}'.encode()).hexdigest()[:12]}")
             code, said = await self._control_command("forward", ["-L", f"{local}:{remote}"], deadline)
             if code != 0:
                 raise ReadFailure(Trouble.ERROR, f"{self.name}: ssh does not forward {remote}: {said or code}")
@@ -106,12 +109,16 @@ class SshConnection:
         async with self._lock:
             await self._end()
 
+    @property
+    def _control(self) -> Path:
+        return self._sockets.path / self._key
+
     def _alive(self) -> bool:
         return self._master is not None and self._master.returncode is None and self._control.exists()
 
     async def _start(self) -> None:
         if len(os.fsencode(self._control)) > LONGEST_SOCKET:
-            message = f"{self.name}: the path of the control socket is too long: {self._folder}"
+            message = f"{self.name}: the path of the control socket is too long: {self._control}"
             raise ReadFailure(Trouble.ERROR, message)
         with tempfile.TemporaryFile() as said:
             try:
@@ -216,15 +223,13 @@ class SshConnections:
 
     def __init__(self, hosts: dict[str, SshHost], base: Path) -> None:
         self._hosts, self._base = hosts, base
-        self._folder: Path | None = None
+        self._sockets = SocketFolder()
         self._open: dict[str, SshConnection] = {}
 
     def to(self, name: str) -> SshConnection:
         """The connection to a host of the estate, not yet made. Raises KeyError for an unknown one."""
         if name not in self._open:
-            if self._folder is None:
-                self._folder = private_folder()
-            self._open[name] = SshConnection(name, self._hosts[name], self._folder, self._base)
+            self._open[name] = SshConnection(name, self._hosts[name], self._sockets, self._base)
         return self._open[name]
 
     async def close(self) -> None:
@@ -232,25 +237,7 @@ class SshConnections:
         for connection in self._open.values():
             await connection.close()
         self._open.clear()
-        if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-            self._folder = None
-
-
-def private_folder() -> Path:
-    """A new folder of this account alone, in the runtime folder where there is one. What processes left that are gone
-    is removed."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    fits = runtime and os.access(runtime, os.W_OK) and len(runtime) < 50 and offence(runtime) is None
-    parent = runtime if fits else None
-    for left in Path(parent or tempfile.gettempdir()).glob("recovery-ssh-*-*"):
-        owner = left.name.split("-")[2]  # a process that was killed could not remove it
-        if owner.isdecimal() and left.lstat().st_uid == os.geteuid() and not os.path.exists(f"/proc/{owner}"):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"recovery-ssh-{os.getpid()}-", dir=parent))
-    folder.chmod(stat.S_IRWXU)
-    require_ours(folder)  # whoever could rename it would be at the other end of every connection
-    return folder
+        await asyncio.to_thread(self._sockets.remove)
 
 
 def _options(said: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from adapters.files.read import LARGEST, runbook_paths
@@ -111,5 +112,5 @@ class FilesOfEstate:
                 content = bounded(path, LARGEST)
             except OSError:
                 content = b""
-            digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+            digest.update(os.fsencode(path.name) + f"\0{len(content)}\0".encode() + content)
         return digest.hexdigest()

@@ -21,6 +21,9 @@ class EngineService(Protocol):
     def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
         """Person and roles of an operating-system account; ('', ()) when the estate does not know it."""
 
+    def accounts(self) -> Sequence[str]:
+        """The accounts that the estate names, by name or number."""
+
     def view(self, topic: str) -> Any:
         """The topic's current view; the same object as before when nothing in it changed."""
 

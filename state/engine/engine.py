@@ -193,6 +193,10 @@ class Engine:
                 return name, tuple(person.roles)
         return "", ()
 
+    def accounts(self) -> Sequence[str]:
+        """Those of all people."""
+        return [account for person in self.estate.people.values() for account in person.accounts]
+
     def attach(self, caller: Caller, console: str, screen: str) -> str:
         """A console follows the stream; answers with its key, empty when it is not listed."""
         return self.attached.come(caller, console, screen)

@@ -83,7 +83,13 @@ class Reload:
     async def watch(self) -> None:
         """Announce changed files until cancelled."""
         while self._files is not None:
-            await self.look(self._files)
+            try:
+                await self.look(self._files)
+            except Exception as error:  # noqa: BLE001 boundary: no file may end the looking at files
+                before = self._pending.change
+                at = self._journal.clock.wall() if before is None else before.at
+                if self._pending.announce(EstateChange(at, f"the files cannot be looked at ({type(error).__name__})")):
+                    self._moved()
             await asyncio.sleep(LOOK_EVERY)
 
     async def look(self, files: EstateFiles) -> None:

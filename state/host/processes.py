@@ -13,10 +13,15 @@ import hashlib
 import os
 import select
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from state.errors import NotFound
 from state.host.regular import opened
+
+AGAIN = 0.02
+"""Seconds between two looks at a process that cannot be held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +48,29 @@ class ProcessProof:
 class HeldProcess:
     """A process, held so that its number cannot come to mean another one. Close it, or use it with `with`.
 
-    Raises ProcessLookupError when there is none.
+    A kernel may have no descriptors of processes (before Linux 5.3, in some containers), or none left: then it is
+    looked at again right before each use. Raises ProcessLookupError when there is none.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._descriptor = os.pidfd_open(pid)
+        self._descriptor: int | None = None
+        self._seen: ProcessProof | None = None
+        try:
+            self._descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            raise
+        except OSError as error:
+            self._seen = ProcessProof.of(pid)
+            if self._seen is None:
+                raise ProcessLookupError(error.errno, f"no process {pid}") from error
 
     def __enter__(self) -> HeldProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def is_the(self, recorded: ProcessProof) -> bool:
         """Whether it is the process that was recorded."""
@@ -62,12 +78,40 @@ class HeldProcess:
 
     def ends_within(self, seconds: float) -> bool:
         """Wait for its end."""
-        return bool(select.select([self._descriptor], [], [], seconds)[0])
+        if self._descriptor is not None:
+            return bool(select.select([self._descriptor], [], [], seconds)[0])
+        until = time.monotonic() + seconds
+        while self._lives():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(AGAIN)
+        return True
 
     def send(self, number: signal.Signals) -> None:
         """Signal it, if it lives."""
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._descriptor, number)
+            if self._descriptor is not None:
+                signal.pidfd_send_signal(self._descriptor, number)
+            elif self._lives():
+                os.kill(self.pid, number)
+
+    def _lives(self) -> bool:
+        """Without a descriptor: whether the number still means this process, and that has not ended."""
+        now = ProcessProof.of(self.pid)
+        return (
+            now is not None
+            and self._seen is not None
+            and (now.uid, now.started) == (self._seen.uid, self._seen.started)
+            and not ended(self.pid)
+        )
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits for whoever started it to ask how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +126,10 @@ class HeldLock:
     def text(runtime: Path) -> str:
         """What this process writes about itself."""
         me = ProcessProof.of(os.getpid())
-        assert me is not None, "this process lives"
+        if me is None:
+            raise NotFound(
+                "/proc does not show this process: it must be mounted, and show an account its own processes"
+            )
         return f"{os.getpid()}\n{runtime}\n{me.started} {me.command}\n"
 
 

@@ -31,7 +31,7 @@ class Journal:
     def __init__(self, store: JournalStore, sealer: Sealer, clock: Clock) -> None:
         self._store = store
         self._sealer = sealer
-        self._clock = clock
+        self.clock = clock
         self.seq, self.head = store.head()
         self.failing = self.chain = self.unread = ""
         self.missing = store.missing
@@ -104,7 +104,7 @@ class Journal:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             sealed = self._seal(batch)
-            started = self._clock.mono()
+            started = self.clock.mono()
             try:
                 if self._cost > SLOW:
                     await loop.run_in_executor(self._thread, self._store.append, [entry for entry, _ in sealed])
@@ -127,14 +127,14 @@ class Journal:
                 self.on_recorded(entry)
 
     def _took(self, started: float) -> None:
-        self._cost = 0.9 * self._cost + 0.1 * (self._clock.mono() - started)
+        self._cost = 0.9 * self._cost + 0.1 * (self.clock.mono() - started)
 
     def _seal(self, batch: list[Waiting]) -> list[tuple[Sealed, Recorded]]:
         seq, head = self.seq, self.head
         sealed: list[tuple[Sealed, Recorded]] = []
         for event, payload, _ in batch:
             seq += 1
-            at, mono = self._clock.wall(), self._clock.mono()
+            at, mono = self.clock.wall(), self.clock.mono()
             entry = self._sealer.seal(event, seq=seq, previous=head, at=at, mono=mono, payload=payload)
             head = entry.hash
             sealed.append((entry, recorded(entry, event, at=at, mono=mono, sealer=self._sealer)))

@@ -26,6 +26,7 @@ BOUNDARIES = {
     "console/cli/__init__.py",
     "state/engine/engine.py",
     "state/engine/poller.py",
+    "state/engine/reload.py",
     "state/engine/topics.py",
     "state/runs/executor.py",
 }

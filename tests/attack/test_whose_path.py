@@ -16,7 +16,8 @@ from adapters.files.read import read_yaml, runbook_paths
 from adapters.lab.client import LabClient
 from adapters.lab.errors import LabError
 from adapters.lab.process.directory import scratch
-from adapters.net.ssh import private_folder, require_files
+from adapters.net.socket_folder import SocketFolder
+from adapters.net.ssh import require_files
 from adapters.secrets import resolve
 from console import places
 from console.cli.trusted import require_yes
@@ -265,10 +266,12 @@ def test_no_folder_of_sockets_is_made_where_somebody_could_rename_it(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(place / "a"))
     monkeypatch.setattr("tempfile.tempdir", str(place / "a"))
     with pytest.raises(ConfigError, match="chmod go-w"):
-        private_folder()
+        SocketFolder().stand()
     assert scratch() == Path("/tmp")
     monkeypatch.setattr("tempfile.tempdir", str(place))
-    assert private_folder().parent == place
+    sockets = SocketFolder()
+    sockets.stand()
+    assert sockets.path.parent == place
 
 
 def test_a_whole_path_is_judged_from_anywhere_also_where_this_folder_is_gone(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from adapters.commands.command import HostPlace, OwnCommand
 from adapters.concealed import Concealed
+from adapters.net.socket_folder import SocketFolder
 from adapters.net.ssh import SshConnection, SshConnections
 from state.errors import ReadFailure, Trouble
 from state.estate.hosts import HostWaivers, SshHost
@@ -203,16 +206,30 @@ async def test_the_folder_is_private_and_gone_afterwards(connections: SshConnect
     assert not folder.exists()
 
 
-async def test_what_a_killed_process_left_is_removed_by_the_next_one(
-    connections: SshConnections, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_killed_process_left_is_removed_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A living one's stays, whatever /proc shows of it."""
     with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as runtime:
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-        gone = subprocess.Popen(["true"])
-        gone.wait()
-        left, kept = (Path(runtime, f"recovery-ssh-{pid}-x") for pid in (gone.pid, os.getpid()))
-        left.mkdir()
-        kept.mkdir()
-        connections.to("app1")
-        assert (left.exists(), kept.exists()) == (False, True)
-        await connections.close()
+        code = (
+            "from adapters.net.socket_folder import SocketFolder\n"
+            "made = SocketFolder(); made.stand(); print(made.path, flush=True); input()\n"
+        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as other:
+            assert other.stdout is not None
+            left = Path(other.stdout.readline().strip())
+            SocketFolder().stand()
+            assert left.is_dir()
+            other.kill()
+        SocketFolder().stand()
+        assert not left.exists()
+
+
+async def test_a_folder_that_somebody_removed_is_made_anew(connections: SshConnections) -> None:
+    """The runtime folder of an account goes when it has logged out everywhere: before, every host was lost for ever."""
+    app = connections.to("app1")
+    await app.connect(deadline=60)
+    folder = Path(app.argv(["true"])[app.argv(["true"]).index("-S") + 1]).parent
+    shutil.rmtree(folder)
+    ours = OwnCommand("commands/c", HostPlace(folder.parent, app), (0,), Concealed(()))
+    assert (await ours.read(["echo", "back"], effect="", deadline=60)).said == "back"

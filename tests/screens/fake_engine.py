@@ -93,6 +93,9 @@ class FakeFront:
     def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
         return "u1", ("commander",)
 
+    def accounts(self) -> Sequence[str]:
+        return ()
+
     def view(self, topic: str) -> Any:
         if topic in self.failing:
             raise self.failing[topic]

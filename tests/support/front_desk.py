@@ -105,6 +105,9 @@ class Desk:
     def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
         return ("u1", ("commander",)) if uid == os.getuid() else ("", ())
 
+    def accounts(self) -> Sequence[str]:
+        return ()
+
     def view(self, topic: str) -> Any:
         return self.views[topic] if topic in self.views else empty_view(topic)
 
