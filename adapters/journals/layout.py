@@ -34,7 +34,7 @@ AFTER = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq > ? ORDE
 
 HAVING = (
     "SELECT seq, header, hash, salt, payload FROM entries"
-    " WHERE instr(header, ?) > 0 AND instr(payload, ?) > 0 ORDER BY seq"
+    " WHERE seq > 0 AND instr(header, ?) > 0 AND instr(payload, ?) > 0 ORDER BY seq"
 )
 
 
@@ -75,6 +75,9 @@ def foreign(db: sqlite3.Connection, path: Path) -> str:
             continue
         state = "was added" if place not in STATEMENTS else "is not there" if place not in there else "was changed"
         return f"{path}: another program wrote to the journal: {' '.join(place)} {state}"
+    before = db.execute("SELECT min(seq) FROM entries").fetchone()[0]
+    if before is not None and before < 1:
+        return f"{path}: another program wrote to the journal: it has an entry {before}, and the first one is 1"
     for number in NUMBERS:
         value = db.execute(f"PRAGMA {number}").fetchone()[0]
         if value:

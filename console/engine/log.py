@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import logging
 import logging.handlers
 import os
+import queue
+import threading
+import time
 from io import TextIOWrapper
 from pathlib import Path
 
 BYTES = 5_000_000
 FILES = 3
+MOST = 10_000
+"""Lines that wait for the disk."""
+LAST = 2.0
+"""Seconds for which the end of the process waits for them."""
 
 
 class JsonLines(logging.Formatter):
@@ -62,12 +70,45 @@ class LogFile(logging.handlers.RotatingFileHandler):
         return open(self.baseFilename, "a", encoding="utf-8", opener=closed)
 
 
+class Beside(logging.handlers.QueueHandler):
+    """Hands every line to a thread that writes it: the disk may hang, and then only the thread waits for it."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._lines: queue.Queue[logging.LogRecord] = queue.Queue(MOST)
+        super().__init__(self._lines)
+        self._handler = handler
+        writing = threading.Thread(target=self._write, name="log", daemon=True)
+        writing.start()
+        atexit.register(self.flush)
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Keep the record as it is: trace and text are made in the thread."""
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Add a line; those that find no room are lost, and nothing else."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(record)
+
+    def flush(self) -> None:
+        """Let what was said be written, as far as the disk takes it."""
+        until = time.monotonic() + LAST
+        while self._lines.unfinished_tasks and time.monotonic() < until:
+            time.sleep(0.01)
+
+    def _write(self) -> None:
+        while True:
+            record = self._lines.get()
+            self._handler.handle(record)
+            self._lines.task_done()
+
+
 def log_to(path: Path) -> None:
     """Send every logger of this process to `path` (mode 0600). Raises OSError."""
     handler = LogFile(path, maxBytes=BYTES, backupCount=FILES, encoding="utf-8")
     handler.setFormatter(JsonLines())
     handler.addFilter(Callers())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [Beside(handler)]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)

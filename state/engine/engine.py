@@ -296,6 +296,7 @@ class Engine:
 
     def journal_rows(self, after: int, limit: int) -> Sequence[JournalRow]:
         """Entries with their messages."""
+        self.journal.require_answers()
         return [journal_row(unseal_any(e)) for e in self._store.rows(after, limit)]
 
     async def journal_export(self) -> AsyncIterator[bytes]:

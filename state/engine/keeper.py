@@ -55,10 +55,15 @@ class Keeper:
 
     async def pages(self, after: int = 0, pace: ReadingPace = AT_ONCE) -> AsyncIterator[Sequence[Sealed]]:
         """The journal in pieces; other tasks run in between. Raises JournalUnavailable."""
-        while entries := self._store.rows(after, pace.entries):
+        while entries := await self._page(after, pace.entries):
             yield entries
             after = entries[-1].seq
             await asyncio.sleep(pace.pause)
+
+    async def _page(self, after: int, entries: int) -> Sequence[Sealed]:
+        while self._journal.hangs:  # noqa: ASYNC110 it is looked at again like everything here
+            await asyncio.sleep(LOOK)
+        return self._store.rows(after, entries)
 
     async def begin(self, after: tuple[int, bytes]) -> None:
         """Verify what follows an entry up to which a checkpoint was believed."""

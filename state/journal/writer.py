@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +14,9 @@ from state.journal.format import Sealed, Sealer, canonical, recorded
 from state.journal.store import JournalStore
 
 SLOW = 0.005
-"""Seconds a commit may block the event loop; slower disks are written from a thread."""
+"""Seconds for which the event loop waits for a commit; a slower one is awaited while other tasks run."""
+HANGS = 1.0
+"""Seconds after which a commit that has no end says that the disk does not answer: until then nothing new starts."""
 
 Waiting = tuple[Event, bytes, "asyncio.Future[Recorded]"]
 """An event with its payload, and the future of the caller that waits for it."""
@@ -23,9 +26,10 @@ class Journal:
     """The one writer of a journal.
 
     All appends within one iteration of the loop share one durable commit. `on_recorded` is called with each entry
-    once it is durable. `failing` is why the last append or the last look at the store failed, `chain` what is wrong
-    with the chain, `unread` the first entry whose meaning is not known, `missing` what was recorded once and is gone;
-    each is empty when all is well. While one is not empty, nothing starts.
+    once it is durable. Commits are made in a thread: a disk that never answers holds up nobody but those who need an
+    entry; `hangs` says so meanwhile. `failing` is why the last append or the last look at the store failed, `chain`
+    what is wrong with the chain, `unread` the first entry whose meaning is not known, `missing` what was recorded once
+    and is gone; each is empty when all is well. While one is not empty, nothing starts.
     """
 
     def __init__(self, store: JournalStore, sealer: Sealer, clock: Clock) -> None:
@@ -33,7 +37,7 @@ class Journal:
         self._sealer = sealer
         self.clock = clock
         self.seq, self.head = store.head()
-        self.failing = self.chain = self.unread = ""
+        self.failing = self.hangs = self.chain = self.unread = ""
         self.missing = store.missing
         self.on_recorded: Callable[[Recorded], None] = lambda entry: None
         self._waiting: list[Waiting] = []
@@ -56,6 +60,11 @@ class Journal:
     def unavailable(self) -> str:
         """Why no effect may start, or an empty text."""
         return self.failing or self.doubt
+
+    def require_answers(self) -> None:
+        """Raise JournalUnavailable while the disk does not answer: a read of the store would wait as well."""
+        if self.hangs:
+            raise JournalUnavailable(self.hangs)
 
     async def append(self, event: Event) -> Recorded:
         """Record an event durably. Raises JournalUnavailable; then nothing was recorded."""
@@ -100,16 +109,12 @@ class Journal:
         return True
 
     async def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting, []
             sealed = self._seal(batch)
             started = self.clock.mono()
             try:
-                if self._cost > SLOW:
-                    await loop.run_in_executor(self._thread, self._store.append, [entry for entry, _ in sealed])
-                else:
-                    self._store.append([entry for entry, _ in sealed])
+                await self._commit([entry for entry, _ in sealed])
             except JournalUnavailable as error:
                 self._took(started)
                 self.failing = str(error)
@@ -125,6 +130,21 @@ class Journal:
                 if not done.cancelled():
                     done.set_result(entry)
                 self.on_recorded(entry)
+
+    async def _commit(self, entries: list[Sealed]) -> None:
+        """Have entries stored. Usually the disk is quicker than a task switch, and slow only for a while."""
+        stored = self._thread.submit(self._store.append, entries)
+        if self._cost <= SLOW:
+            with contextlib.suppress(TimeoutError):
+                return stored.result(SLOW)
+        awaited = asyncio.wrap_future(stored)
+        done, _ = await asyncio.wait([awaited], timeout=HANGS)
+        if not done:
+            self.hangs = self.failing = f"the disk of the journal has not answered for {HANGS:.0f} s"
+        try:
+            await awaited
+        finally:
+            self.hangs = ""
 
     def _took(self, started: float) -> None:
         self._cost = 0.9 * self._cost + 0.1 * (self.clock.mono() - started)

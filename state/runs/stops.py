@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from state.api.caller import Caller
 from state.errors import JournalUnavailable
-from state.journal.events import Event
+from state.journal.events import Event, Recorded
 from state.journal.writer import Journal
 from state.runs.events import RunStopRequested
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
 from state.runs.model import Run
+
+AT_MOST = 0.7
+"""Seconds for which whoever stops something waits for the disk."""
 
 
 class Stops:
@@ -19,6 +24,7 @@ class Stops:
     def __init__(self, history: RunHistory, journal: Journal, executor: Executor, actor: str) -> None:
         self._history, self._journal, self._executor, self._actor = history, journal, executor, actor
         self._waiting: dict[str, Event] = {}
+        self._recording: set[asyncio.Future[Recorded]] = set()
 
     def halt(self, run: Run) -> None:
         """The run starts nothing new from now on; it is recorded later."""
@@ -30,8 +36,17 @@ class Stops:
         self.halt(run)
         message = f"stopped by {caller.person or caller.account}" + (f": {reason}" if reason else "")
         event = Event(RunStopRequested(message), caller.person or caller.account, caller.session, run=run.id)
+        recording = asyncio.ensure_future(self._journal.append(event))
+        self._recording.add(recording)
+        recording.add_done_callback(self._recording.discard)
         try:
-            await self._journal.append(event)
+            async with asyncio.timeout(AT_MOST):
+                await asyncio.shield(recording)
+        except TimeoutError:  # it is written when the disk answers again, or else as one that could not be
+            recording.add_done_callback(lambda done: self._late(run, event, done))
+            told = "not recorded yet: the disk of the journal does not answer"
+            run.message = f"{message} ({told})"
+            return told
         except JournalUnavailable:
             self._waiting[run.id] = event
             kept = self._journal.keep_stops([*self._waiting])
@@ -40,6 +55,10 @@ class Stops:
             run.message = f"{message} ({told})"
             return told
         return ""
+
+    def _late(self, run: Run, event: Event, recording: asyncio.Future[Recorded]) -> None:
+        if not recording.cancelled() and recording.exception() is not None:
+            self._waiting[run.id] = event
 
     async def recall(self) -> None:
         """After a start: stops that an earlier engine could not record. Its runs start nothing."""

@@ -30,6 +30,17 @@ def log(tmp_path: Path) -> Iterator[Path]:
     logging.captureWarnings(False)
 
 
+def say(text: str) -> None:
+    logging.getLogger("test").warning(text)
+    written()
+
+
+def written() -> None:
+    """What was said stands in the file from here on."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 async def sent(path: Path, data: bytes) -> None:
     _, writer = await asyncio.open_unix_connection(str(path))
     writer.write(data)
@@ -37,6 +48,7 @@ async def sent(path: Path, data: bytes) -> None:
     await asyncio.sleep(0.05)
     writer.close()
     await writer.wait_closed()
+    written()
 
 
 async def test_noise_of_callers_is_not_logged_and_a_defect_is(tmp_path: Path, log: Path) -> None:
@@ -62,7 +74,6 @@ async def test_noise_of_callers_is_not_logged_and_a_defect_is(tmp_path: Path, lo
 
 
 def test_54_the_log_of_an_outage_goes_on_in_a_new_file_when_it_is_renamed_or_removed(log: Path) -> None:
-    say = logging.getLogger("test").warning
     say("one")
     log.rename(log.with_name("log.old"))
     say("two")
@@ -78,14 +89,14 @@ def test_54_the_log_of_an_outage_goes_on_in_a_new_file_when_it_is_renamed_or_rem
 def test_54_the_log_of_an_outage_without_its_folder_loses_lines_only(log: Path) -> None:
     away = log.parent.with_name(log.parent.name + "-away")
     log.parent.rename(away)
-    logging.getLogger("test").warning("lost")
+    say("lost")
     away.rename(log.parent)
-    logging.getLogger("test").warning("kept")
+    say("kept")
     assert [json.loads(line)["message"] for line in log.read_text().splitlines()] == ["kept"]
 
 
 def test_a_log_rotated_by_size_stays_closed_to_others(log: Path) -> None:
     for _ in range(6):
-        logging.getLogger("test").warning("x" * (BYTES // 4))
+        say("x" * (BYTES // 4))
     assert log.with_name("log.1").exists()
     assert log.stat().st_mode & 0o777 == 0o600

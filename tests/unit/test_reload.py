@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from console.engine.files import FilesOfEstate
+from console.engine.seats import Seats
 from state.api.requests import Decide, PlanRunbook
 from state.engine.engine import Engine
 from state.engine.events import EstateReloaded
+from state.engine.reload import Pending
 from state.engine.setup import FilesNow, Setup, differences
 from state.errors import ConfigError, JournalUnavailable, Problem, Refused
 from state.estate.model import Estate
@@ -305,3 +310,45 @@ def test_what_differs_is_named() -> None:
     files.books = (WAITING,)
     other = files.setup(Estate.model_validate(tree(policies={"second_person": ["B3"]})), Outside((), {}, {}))
     assert str(differences(setup, other)) == "added runbook/ask; changed policies"
+
+
+class Strange(Files):
+    """Files that make of a look what nobody has thought of."""
+
+    strange = False
+
+    def look(self) -> FilesNow:
+        if self.strange:
+            raise UnicodeEncodeError("utf-8", "go\udcff.yaml", 2, 3, "surrogates not allowed")
+        return super().look()
+
+
+async def test_a_look_that_fails_is_said_and_the_next_one_may_succeed() -> None:
+    """Before: nobody looked any more, and nobody was told."""
+    files = Strange()
+    async with running(files) as lab:
+        pending = lab.engine.folds.of(Pending)
+        files.strange = True
+        await until(lambda: pending.change is not None)
+        assert pending.change is not None
+        assert pending.change.problem == "the files cannot be looked at (UnicodeEncodeError)"
+        files.strange = False
+        await until(lambda: pending.change is None)
+
+
+def test_a_runbook_whose_name_no_letter_has_is_loaded(tmp_path: Path) -> None:
+    """Before: the engine ended without a word."""
+    content = (
+        "estate: odd\nenvironment: drill\nsites: {here: {}}\nrunbooks: [runbooks]\n"
+        "services: {s: {tier: 1, rto: 5m, rpo: 1MB}}\n"
+    )
+    (tmp_path / "recovery.yaml").write_text(content)
+    (tmp_path / "runbooks").mkdir()
+    book = "runbook: go\ntitle: Go\nsteps: [{id: rest, wait: 1s}]\n"
+    (tmp_path / os.fsdecode(b"runbooks/go\xff.yaml")).write_text(book)
+    seats = Seats()
+    files = FilesOfEstate(tmp_path / "recovery.yaml", seats)
+    try:
+        assert files.first().digest == files.look().digest
+    finally:
+        seats.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,6 +68,41 @@ async def test_a_stop_that_was_not_recorded_holds_in_the_next_engine(everything:
         assert stops(lab) == [run]
         assert (await lab.weights())["green"] == 1
     assert store.kept_stops() == ()
+
+
+class Hanging(MemoryJournal):
+    """A journal whose disk can cease to answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def append(self, entries: Sequence[Sealed]) -> None:
+        self.answers.wait()
+        super().append(entries)
+
+
+async def test_a_disk_that_does_not_answer_holds_up_no_stop_and_nobody_who_looks() -> None:
+    """Before: the whole engine stood still for as long, and nobody could stop anything."""
+    store = Hanging()
+    async with small(LONG, store=store) as lab:
+        run = await waiting(lab)
+        store.answers.clear()
+        try:
+            told = await lab.engine.control(RESPONDER, run, Stop("wrong service"))
+            assert "not recorded yet: the disk of the journal does not answer" in told.message
+            await until(lambda: "has not answered" in lab.engine.journal.unavailable)
+            assert lab.engine.history.runs[run].stopping
+            with pytest.raises(JournalUnavailable, match="has not answered"):
+                lab.engine.journal_rows(0, 10)
+            assert "has not answered" in lab.engine.view("header").effects
+        finally:
+            store.answers.set()
+        assert await lab.ended(run, 60) == "stopped"
+        await until(lambda: stops(lab) == [run])
+        await until(lambda: lab.engine.journal.unavailable == "")
+        assert (await lab.weights())["green"] == 1
 
 
 async def test_a_stop_is_recorded_when_the_journal_is_back() -> None:
