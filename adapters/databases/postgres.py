@@ -194,6 +194,11 @@ class PostgresNode:
             await self._lease.begin(connection, deadline)
         return connection
 
+    @property
+    def access(self) -> Access:
+        """How it is logged in to."""
+        return self._access
+
     async def session(
         self, access: Access | None, *, deadline: float, read_only: bool
     ) -> asyncpg.Connection[asyncpg.Record]:

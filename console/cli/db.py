@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from console.cli.acting import Manner, act, acting_options
+from console.cli.db_compare import compare
 from console.cli.groups import Defaulting
 from console.cli.look import SeenView, gather, heading, lost_text
 from console.cli.reach import ask, client_of, estate_option, json_option
@@ -17,6 +18,9 @@ from state.units import megabytes
 @click.group(cls=Defaulting)
 def db() -> None:
     """Database clusters; without a verb: show."""
+
+
+db.add_command(compare)
 
 
 @db.command()

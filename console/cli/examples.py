@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, str] = {
     "traffic ready": "recovery traffic ready edge-east catalog b --yes-nonce",
     "traffic flip": "recovery traffic flip edge-east checkout blue --yes-nonce --within 60",
     "db show": "recovery db show --json",
+    "db compare": "recovery db compare orders/n1 orders/n2 --tables 'public.*' --repair differences.sql",
     "db switchover": "recovery db switchover orders n2 --plan-only",
     "runbook list": "recovery runbook list",
     "runbook show": "recovery runbook show roll-back-release",

@@ -1,0 +1,1 @@
+"""Asks two PostgreSQL servers whether they hold the same rows."""

@@ -1,0 +1,66 @@
+"""Writes the repair script as differences are found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from adapters.databases.comparing.settle import arguments_of
+from adapters.databases.comparing.side import Side
+from adapters.databases.comparing.work import Compared
+from state.comparing.narrowing import Key
+from state.comparing.repair import LARGEST, TAIL, Literals, head, statements
+from state.comparing.results import Apart, RowApart
+from state.comparing.shapes import TableShape
+from state.comparing.statements import TableSql
+from state.errors import UnsuitableArgument
+
+AT_ONCE = 20
+"""Rows whose values are held in memory at a time."""
+
+
+class RepairFile:
+    """A new file that only this account may read; it ends with ROLLBACK, also when the comparison breaks off."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UnsuitableArgument for a file that is there, and OSError."""
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._file: BinaryIO = os.fdopen(os.open(path, how, 0o600), "wb")
+        except FileExistsError as error:
+            raise UnsuitableArgument(f"{path} is there and is left as it is: name a new file") from error
+        self._begun = False
+
+    async def found(self, compared: Compared, rows: Sequence[RowApart]) -> None:
+        """Write what some rows need. Raises OSError."""
+        common = compared.sql.common
+        assert compared.a.facts is not None
+        assert compared.b.facts is not None
+        if not self._begun:
+            self._begun = True
+            self._write(head(compared.a.facts, compared.b.facts))
+        for start in range(0, len(rows), AT_ONCE):
+            part = rows[start : start + AT_ONCE]
+            of_a = await _values(compared.sql, compared.a, common.a, [r for r in part if r.how is not Apart.ONLY_B])
+            gone = [] if common.key else [r for r in part if r.how is Apart.ONLY_B]
+            self._write(statements(common, part, of_a, await _values(compared.sql, compared.b, common.b, gone)))
+
+    def close(self) -> None:
+        """The end of the script. Raises OSError."""
+        self._write(TAIL if self._begun else ["-- no row differs"])
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def _write(self, lines: Sequence[str]) -> None:
+        self._file.writelines(f"{line}\n".encode() for line in lines)
+
+
+async def _values(sql: TableSql, side: Side, table: TableShape, rows: Sequence[RowApart]) -> Literals:
+    if not rows:
+        return {}
+    keys: list[Key] = [row.key if sql.keyed else row.key[:1] for row in rows]
+    found = await side.fetch(sql.values(table, LARGEST), *arguments_of(keys))
+    return {tuple(row["k"]): None if row["q"] is None else tuple(row["q"]) for row in found}
