@@ -18,7 +18,7 @@ from console.cli.streams import ENDS
 from state.errors import NotFound
 
 if TYPE_CHECKING:
-    from state.comparing.request import Progress, Request
+    from state.comparing.request import CompareProgress, CompareRequest
     from state.comparing.results import Comparison
 
 MOST_CORES = 64
@@ -35,6 +35,7 @@ MOST_LISTED = 100_000
 @click.option("--list", "listed", type=Whole(0, MOST_LISTED), default=100, help="Differences listed per table; 100.")
 @click.option("--concurrency", type=Whole(1, MOST_CORES), default=1, help="Cores of each server for a query; 1.")
 @click.option("--throttle", type=Above(100), metavar="PERCENT", default="100", help="Share of the time they work; 100.")
+@click.option("--md5", is_flag=True, help="Sums of md5 of text, not of the servers' own hashes: slower.")
 @click.option("--patience", type=SECONDS, default="30", metavar="SECONDS", help="For changes on their way; 30.")
 @click.option("--out", type=click.Path(path_type=Path), help="The JSON report to a new file too (mode 0600).")
 @click.option("--repair", type=click.Path(path_type=Path), help="SQL that makes B like A, to a new file; never run.")
@@ -50,6 +51,7 @@ def compare(
     listed: int,
     concurrency: int,
     throttle: float,
+    md5: bool,
     patience: float,
     out: Path | None,
     repair: Path | None,
@@ -63,8 +65,8 @@ def compare(
     Sums are made in the servers; ranges that differ are narrowed to rows, and each row is looked at again until it is
     certain that no change was on its way. Exit code 1 when a row or a definition differs, 3 when not all is known.
     """
-    from state.comparing.request import Pace, Place, Request
-    from state.comparing.shapes import Selection
+    from state.comparing.request import Burden, CompareRequest, DatabasePlace
+    from state.comparing.shapes import TableSelection
 
     if (code := run_there()) is not None:
         return code
@@ -73,11 +75,11 @@ def compare(
     if resume and repair is not None:
         raise click.UsageError("--repair with --resume would lack what was found before: compare anew")
     try:
-        places = Place.parse(a), Place.parse(b)
+        places = DatabasePlace.parse(a), DatabasePlace.parse(b)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    pace = Pace(concurrency, throttle / 100, patience=patience)
-    request = Request(*places, Selection(tables, left_out), pace, listed)
+    pace = Burden(concurrency, throttle / 100, patience=patience)
+    request = CompareRequest(*places, TableSelection(tables, left_out), pace, listed, md5)
     whole = _compared(estate, request, repair, state, resume=resume, quiet=as_json)
     told = as_document(whole)
     if out is not None:
@@ -95,7 +97,7 @@ def compare(
 
 
 def _compared(
-    estate: str | None, request: Request, repair: Path | None, state: Path | None, *, resume: bool, quiet: bool
+    estate: str | None, request: CompareRequest, repair: Path | None, state: Path | None, *, resume: bool, quiet: bool
 ) -> Comparison:
     """Run it in this process, with the estate's secrets, as its owner."""
     from console.cli.installation import installation
@@ -111,13 +113,13 @@ def _compared(
     require_yes(place)
     from adapters.databases.comparing.kept import StateFile
     from adapters.databases.comparing.repairing import RepairFile
-    from adapters.databases.comparing.work import Watch, compare
+    from adapters.databases.comparing.work import CompareWatch, compare
     from console.engine.loading import load
 
     loaded = load(place.file).estate
     kept = None if state is None else StateFile(state, request, resume=resume)
     written = None if repair is None else RepairFile(repair)
-    watch = Watch(progress=_progress_line())
+    watch = CompareWatch(progress=_progress_line())
     if kept is not None:
         watch.kept, watch.earlier = kept.keep, kept.earlier
     if written is not None:
@@ -135,7 +137,7 @@ def _progress_line() -> Any:
     if not sys.stderr.isatty():
         return lambda _: None
 
-    def show(progress: Progress) -> None:
+    def show(progress: CompareProgress) -> None:
         from state.units import short_duration
 
         left = "" if progress.left is None else f", about {short_duration(progress.left)} left"

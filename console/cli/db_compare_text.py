@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from console.cli.shown import NOTHING, table
-from state.comparing.results import Apart, Comparison, Link, RowApart, SideFacts, TableResult
+from state.comparing.results import Apart, Comparison, Linked, RowApart, SideFacts, TableResult
 from state.errors import ExitCode
 from state.text import clean
 from state.units import counted, short_duration
 
 MEANING = (
-    "Equal means: the same rows, each value printed alike (1.0 is not 1.00, a NULL is a NULL); indexes are not read."
+    "Equal means: the same rows, each value printed alike (1.0 is not 1.00, NULL is NULL). Indexes are not checked."
 )
 LINKED = {
-    Link.PHYSICAL: "Linked as primary and standby: a row differs when it still does after replay of its change.",
-    Link.LOGICAL: "Linked by a subscription: a row differs when it still does after its change has been confirmed.",
-    Link.NONE: "No replication between them is known: a row differs when it does twice and neither side changed it.",
+    Linked.PHYSICAL: "Linked as primary and standby: a row differs when it still does after replay of its change.",
+    Linked.LOGICAL: "Linked by a subscription: a row differs when it still does after its change has been confirmed.",
+    Linked.NONE: "No replication between them is known: a row differs when it does twice and neither side changed it.",
 }
-PORTABLE = "Their hash functions differ (other hardware or major version): sums are of md5 of text, which is slower."
+PORTABLE = (
+    "Sums are of md5 of text: it was asked for, or their hash functions differ (other hardware or major version)."
+)
 WORDS = {ExitCode.DONE: "EQUAL", ExitCode.FAILED: "DIFFERS", ExitCode.UNKNOWN: "UNKNOWN"}
 
 

@@ -16,11 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from state.comparing.shapes import Column, quoted
+from state.comparing.shapes import TableColumn, quoted
 
 BITS = 30
 """Bits in one number of flags."""
 NEAR = "between timestamp {zone}'1900-01-01' and timestamp {zone}'2100-01-01'"
+
+
+CAST_APART = ("bpchar", "bool", "inet")
+"""Built-in types whose cast to text is not what is printed: without blanks at the end, `true`, `/32`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,10 @@ class Dialect:
     recoded: bool = False
 
 
-def as_text(column: Column, dialect: Dialect = Dialect(), *, of: str = "") -> str:
+def as_text(column: TableColumn, dialect: Dialect = Dialect(), *, of: str = "") -> str:
     """A column as the text that the server prints, blanks at the end of `char` included."""
     value = of or quoted(column.name)
-    plain = f"{value}::text" if column.base and column.base != "bpchar" else f"format('%s', {value})"
+    plain = f"{value}::text" if column.base and column.base not in CAST_APART else f"format('%s', {value})"
     return f"encode(convert_to({plain}, 'UTF8'), 'hex')" if dialect.recoded else plain
 
 
@@ -99,7 +103,7 @@ FAST: Mapping[str, Callable[[str, str], str]] = {
 """How a value of a built-in type is hashed with a seed; all others are hashed as their text."""
 
 
-def column_hash(column: Column, seed: str, dialect: Dialect, *, alike: bool = True) -> str:
+def column_hash(column: TableColumn, seed: str, dialect: Dialect, *, alike: bool = True) -> str:
     """One column, NULL as a constant. As text where the two sides have different types."""
     fast = FAST.get(column.base) if alike else None
     name = quoted(column.name)
@@ -110,7 +114,7 @@ def column_hash(column: Column, seed: str, dialect: Dialect, *, alike: bool = Tr
     return _text(as_text(column, dialect), seed)
 
 
-def row_hash(columns: Sequence[Column], alike: Collection[str], dialect: Dialect, seed: str = "0") -> str:
+def row_hash(columns: Sequence[TableColumn], alike: Collection[str], dialect: Dialect, seed: str = "0") -> str:
     """All columns in 64 bits."""
     if dialect.portable:
         return _digest_of_text(columns, dialect, seed)
@@ -123,17 +127,17 @@ def row_hash(columns: Sequence[Column], alike: Collection[str], dialect: Dialect
     return expression
 
 
-def _null_bits(columns: Sequence[Column]) -> str:
+def _null_bits(columns: Sequence[TableColumn]) -> str:
     return " + ".join(f"case when {is_null(column)} then {1 << bit} else 0 end" for bit, column in enumerate(columns))
 
 
-def is_null(column: Column) -> str:
+def is_null(column: TableColumn) -> str:
     """A composite value whose fields are all NULL is no NULL: it prints `(,)`. `IS NULL` says yes to both."""
     name = quoted(column.name)
     return f"{name} is null" if column.base else f"{name} is not distinct from null"
 
 
-def _digest_of_text(columns: Sequence[Column], dialect: Dialect, seed: str) -> str:
+def _digest_of_text(columns: Sequence[TableColumn], dialect: Dialect, seed: str) -> str:
     """For servers whose hash functions differ: slower, and the same everywhere."""
     parts = [f"coalesce(md5({as_text(column, dialect)}), '-')" for column in columns]
     whole = " || ".join([f"({seed})::text", *parts])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from state.comparing.hashing import Dialect, as_text, is_null
 from state.comparing.narrowing import Key
 from state.comparing.results import Apart, RowApart, SideFacts
-from state.comparing.shapes import Column, Common, quoted, quoted_all
+from state.comparing.shapes import Common, TableColumn, quoted, quoted_all
 from state.text import clean
 
 LARGEST = 1 << 20
@@ -41,12 +41,15 @@ def head(a: SideFacts, b: SideFacts) -> list[str]:
 TAIL = ["ROLLBACK;  -- write COMMIT here when you have read it"]
 
 
+IN_ORDER = (Apart.ONLY_B, Apart.CHANGED, Apart.ONLY_A)
+"""First what is too much goes, then come changes, then what is missing: else a row would meet the one it replaces."""
+
+
 def statements(common: Common, rows: Sequence[RowApart], of_a: Literals, of_b: Literals) -> list[str]:
-    """What to do for some rows: first what is too much goes, then come changes, then what is missing. `of_a` has the
-    values of A; without a key `of_b` has those of B, by which rows are found that are too many."""
+    """What to do for some rows. `of_a` has the values of A; without a key `of_b` has those of B, by which rows are
+    found that are too many."""
     lines: list[str] = []
-    order = {Apart.ONLY_B: 0, Apart.CHANGED: 1, Apart.ONLY_A: 2}
-    for row in sorted(rows, key=lambda each: order[each.how]):
+    for row in rows:
         source = of_b if row.how is Apart.ONLY_B and not common.key else of_a
         key = row.key if common.key else row.key[:1]
         values = source.get(key)
@@ -84,7 +87,7 @@ def _delete_equal(common: Common, values: Sequence[str], number: int) -> str:
     return f"DELETE FROM {_table(common)} WHERE (tableoid, ctid) IN ({found});"  # noqa: S608
 
 
-def _same(column: Column, value: str) -> str:
+def _same(column: TableColumn, value: str) -> str:
     return is_null(column) if value == "NULL" else f"{as_text(column, Dialect())} = {value}"
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from state.comparing.shapes import Selection
+from state.comparing.shapes import TableSelection
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DatabasePlace:
     """A node of a database of the estate, and which database of that server; empty is the entry's own."""
 
     entry: str
@@ -18,7 +18,7 @@ class Place:
     database: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Place:
+    def parse(cls, text: str) -> DatabasePlace:
         """`orders/n1` or `orders/n1/shop`. Raises ValueError."""
         parts = text.split("/", 2)
         if len(parts) < 2 or not all(parts):
@@ -30,7 +30,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Burden:
     """How much the servers may be burdened: `cores` of each for one query, `share` of the time (0 to 1) in which they
     work, `part` rows in one query where a key allows ranges, `patience` seconds that a change may be on its way."""
 
@@ -46,19 +46,21 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CompareRequest:
     """A comparison."""
 
-    a: Place
-    b: Place
-    selection: Selection = field(default_factory=Selection)
-    pace: Pace = field(default_factory=Pace)
+    a: DatabasePlace
+    b: DatabasePlace
+    selection: TableSelection = field(default_factory=TableSelection)
+    pace: Burden = field(default_factory=Burden)
     listed: int = 100
     """So many differences of a table are listed; all are counted."""
+    portable: bool = False
+    """Sums of md5 of text, whatever the servers' own hash functions give."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class CompareProgress:
     """How far it is: the table under way, tables done and in all, the share that is done (0 to 1), seconds since the
     beginning, and differences found so far."""
 
@@ -75,4 +77,4 @@ class Progress:
         return self.seconds * (1 - self.share) / self.share if self.share > 0.005 and self.seconds > 1 else None
 
 
-OnProgress: TypeAlias = Callable[[Progress], None]
+OnProgress: TypeAlias = Callable[[CompareProgress], None]

@@ -85,7 +85,7 @@ class SideFacts:
         return self.system_id, self.started_at, self.in_recovery
 
 
-class Link(StrEnum):
+class Linked(StrEnum):
     """How changes come from one side to the other."""
 
     PHYSICAL = "standby"
@@ -99,7 +99,7 @@ class Comparison:
 
     a: SideFacts
     b: SideFacts
-    link: Link
+    link: Linked
     portable: bool
     began: float
     tables: list[TableResult] = field(default_factory=list)

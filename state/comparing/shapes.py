@@ -10,7 +10,7 @@ INTEGERS = ("int2", "int4", "int8")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column. `type_name` is as the server prints it, `base` the built-in type below its domains, empty for any
     other; `typmod` is -1 without one. `filled` only where the server proves that no NULL is there. `generated` is `s`
     (stored), `v` (virtual) or empty. A `domain` may refuse the constants that stand for NULL: its base is hashed."""
@@ -31,7 +31,7 @@ class TableShape:
 
     schema: str
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     keys: tuple[tuple[str, ...], ...] = ()
     kind: str = "r"
     rows: int = 0
@@ -44,7 +44,7 @@ class TableShape:
         """`schema.table`, for people."""
         return f"{self.schema}.{self.name}"
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> TableColumn | None:
         """The column of that name."""
         return next((each for each in self.columns if each.name == name), None)
 
@@ -56,19 +56,19 @@ class Common:
 
     a: TableShape
     b: TableShape
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     alike: frozenset[str]
     key: tuple[str, ...]
     apart: tuple[str, ...]
 
     @property
-    def key_columns(self) -> tuple[Column, ...]:
+    def key_columns(self) -> tuple[TableColumn, ...]:
         """The columns of the key, in its order."""
         by_name = {each.name: each for each in self.columns}
         return tuple(by_name[name] for name in self.key)
 
     @property
-    def other_columns(self) -> tuple[Column, ...]:
+    def other_columns(self) -> tuple[TableColumn, ...]:
         """All columns but those of the key."""
         return tuple(each for each in self.columns if each.name not in self.key)
 
@@ -83,7 +83,7 @@ class Common:
 def in_common(a: TableShape, b: TableShape) -> Common:
     """What can be compared of two tables of one name."""
     apart: list[str] = []
-    columns: list[Column] = []
+    columns: list[TableColumn] = []
     alike: set[str] = set()
     for mine in a.columns:
         other = b.column(mine.name)
@@ -92,7 +92,7 @@ def in_common(a: TableShape, b: TableShape) -> Common:
             continue
         filled = mine.filled and other.filled
         domain = mine.domain or other.domain
-        columns.append(Column(mine.name, mine.type_name, mine.base, mine.typmod, filled, mine.generated, domain))
+        columns.append(TableColumn(mine.name, mine.type_name, mine.base, mine.typmod, filled, mine.generated, domain))
         if (mine.type_name, mine.base, mine.typmod) == (other.type_name, other.base, other.typmod):
             alike.add(mine.name)
         else:
@@ -110,7 +110,7 @@ def _common_key(a: TableShape, b: TableShape, alike: set[str]) -> tuple[str, ...
     return next((key for key in a.keys if frozenset(key) in proven and alike.issuperset(key)), ())
 
 
-def _made(column: Column) -> str:
+def _made(column: TableColumn) -> str:
     return {"s": "generated and stored", "v": "generated when it is read"}.get(column.generated, "stored")
 
 
@@ -119,7 +119,7 @@ def _key(table: TableShape) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class TableSelection:
     """Which tables: patterns as `public.*` or `orders` (any schema); none given is all. `left_out` wins."""
 
     patterns: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ def _fits(table: TableShape, pattern: str) -> bool:
 
 
 def pairs(
-    a: Mapping[str, TableShape], b: Mapping[str, TableShape], selection: Selection
+    a: Mapping[str, TableShape], b: Mapping[str, TableShape], selection: TableSelection
 ) -> tuple[list[Common], list[TableShape], list[TableShape]]:
     """The tables that both have, largest last, those of A only, and those of B only."""
     mine = {name: table for name, table in a.items() if selection.takes(table)}

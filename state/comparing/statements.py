@@ -21,7 +21,7 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class KeySpan:
     """Keys from `low` to `high`, both included; None is no bound."""
 
     low: int | None = None
@@ -29,24 +29,24 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class KeyGrid:
     """How keys are put into buckets: from `low`, each so many `width`."""
 
     low: int
     width: int
 
     @classmethod
-    def over(cls, low: int, high: int) -> Grid:
+    def over(cls, low: int, high: int) -> KeyGrid:
         """At most BUCKETS of them."""
         return cls(low, (high - low) // BUCKETS + 1)
 
-    def span(self, first: int, last: int) -> Span:
+    def span(self, first: int, last: int) -> KeySpan:
         """The keys of the buckets from `first` to `last`. The division of servers goes towards zero."""
         low = self.low + first * self.width
         high = self.low + last * self.width
         low -= self.width - 1 if first <= 0 else 0
         high += self.width - 1 if last >= 0 else 0
-        return Span(low, high)
+        return KeySpan(low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class TableSql:
         """Whether rows have a key."""
         return bool(self.common.key)
 
-    def digest(self, table: TableShape, grid: Grid | None = None, span: Span | None = None) -> str:
+    def digest(self, table: TableShape, grid: KeyGrid | None = None, span: KeySpan | None = None) -> str:
         """`bucket`, `n` rows, `s` the sum of their hashes: over ranges of the key with a grid, else over its hash."""
         source = self._source(table)
         if grid is not None:
@@ -81,14 +81,14 @@ class TableSql:
         return f"select min({key})::int8 as low, max({key})::int8 as high from {self._source(table)}"  # noqa: S608
 
     def ordered(
-        self, table: TableShape, buckets: Sequence[int] = (), span: Span | None = None, after: Where | None = None
+        self, table: TableShape, buckets: Sequence[int] = (), span: KeySpan | None = None, after: Where | None = None
     ) -> str:
         """`lead`, `tie`, `k` the key as texts, `h` the hash of each row of some buckets or of a span, in order, those
         behind a place. Without a key `h` is how often a row is there: equal rows have one hash."""
         source = self._source(table)
         if span is not None:
             key = quoted(self.common.number_key)
-            span = span if after is None else Span(after[0] + 1, span.high)
+            span = span if after is None else KeySpan(after[0] + 1, span.high)
             columns = f"{key}::int8 as lead, 0::int8 as tie, {self._texts()} as k, {self._row()} as h"
             return f"select {columns} from {source}{_where(key, span)} order by t.{key}"  # noqa: S608
         wanted = f"any('{{{','.join(map(str, buckets))}}}'::int8[])"
@@ -166,7 +166,7 @@ def _sums(expression: str) -> str:
     return f"count(*) as n, sum({expression})::text as s"
 
 
-def _where(key: str, span: Span | None) -> str:
+def _where(key: str, span: KeySpan | None) -> str:
     if span is None:
         return ""
     parts = [f"{key} >= ({span.low})::int8"] if span.low is not None else []

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.context import AdapterContext
 from state.estate.model import Polling
+from tests.contract.compared import make_majors
 from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
 from tests.support.sshd import Sshd, running_sshd
 
@@ -54,6 +55,15 @@ def running_haproxies(folder: Path) -> Iterator[dict[str, RunningHAProxy]]:
 @pytest.fixture(params=haproxies())
 def haproxy(request: pytest.FixtureRequest, running_haproxies: dict[str, RunningHAProxy]) -> RunningHAProxy:
     return running_haproxies[request.param]
+
+
+@pytest.fixture(scope="session")
+def majors(folder: Path) -> Iterator[dict[str, Pair]]:
+    """PostgreSQL 15 and 18, each a primary and a standby."""
+    running = make_majors(folder)
+    yield running
+    for each in running.values():
+        kill_pair(each)
 
 
 @pytest.fixture(scope="session")

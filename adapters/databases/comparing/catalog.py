@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.databases.comparing.side import Side
+from adapters.databases.comparing.side import ComparedSide
 from adapters.net.answers_read import read_json
-from state.comparing.shapes import Column, TableShape
+from state.comparing.shapes import TableColumn, TableShape
 
 # `attnotnull` is also set by a constraint that was never validated (18): then a NULL may be there.
 TABLES = """
@@ -56,7 +56,7 @@ LARGE_OBJECTS = "select count(*) from pg_largeobject_metadata"
 FOREIGN = "f"
 
 
-async def tables_of(side: Side) -> dict[str, TableShape]:
+async def tables_of(side: ComparedSide) -> dict[str, TableShape]:
     """Every table that can be compared, and foreign ones, by `schema.table`. Raises ReadFailure and PostgresError."""
     rows = await side.fetch(TABLES)
     found = [
@@ -76,6 +76,6 @@ async def tables_of(side: Side) -> dict[str, TableShape]:
     return {each.full_name: each for each in found}
 
 
-def _column(row: list[Any]) -> Column:
+def _column(row: list[Any]) -> TableColumn:
     name, type_name, base, typmod, filled, generated, domain = row
-    return Column(name, type_name, base, typmod, filled, generated, domain)
+    return TableColumn(name, type_name, base, typmod, filled, generated, domain)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from state.comparing.request import Request
+from state.comparing.request import CompareRequest
 from state.comparing.results import Comparison, TableResult
 from state.errors import ConfigError, ExitCode, Problem, UnsuitableArgument
 from state.host.regular import bounded
@@ -28,7 +28,7 @@ class KeptComparison:
 KEPT = TypeAdapter(KeptComparison)
 
 
-def subject(request: Request, whole: Comparison) -> str:
+def subject(request: CompareRequest, whole: Comparison) -> str:
     """What a comparison is about: another one cannot be continued with it."""
     sides = [f"{side.name} {side.database} {side.system_id}" for side in (whole.a, whole.b)]
     chosen = request.selection
@@ -38,7 +38,7 @@ def subject(request: Request, whole: Comparison) -> str:
 class StateFile:
     """The file; only this account may read it: it has keys of rows."""
 
-    def __init__(self, path: Path, request: Request, *, resume: bool) -> None:
+    def __init__(self, path: Path, request: CompareRequest, *, resume: bool) -> None:
         """Raises UnsuitableArgument and ConfigError."""
         self._path, self._request = path, request
         self._kept: KeptComparison | None = None

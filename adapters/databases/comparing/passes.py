@@ -11,12 +11,12 @@ import asyncpg
 
 from adapters.databases.comparing.catalog import FOREIGN
 from adapters.databases.comparing.settle import BATCH, Settler
-from adapters.databases.comparing.side import CONFLICT_PAUSE, RecoveryConflict, Side, said
+from adapters.databases.comparing.side import CONFLICT_PAUSE, ComparedSide, RecoveryConflict, said
 from state.comparing.narrowing import Digests, Key, Placed, Where, differing, rows_in, runs, unequal
-from state.comparing.request import Pace
+from state.comparing.request import Burden
 from state.comparing.results import RowApart
 from state.comparing.shapes import Common, TableShape
-from state.comparing.statements import Grid, Span, TableSql
+from state.comparing.statements import KeyGrid, KeySpan, TableSql
 
 FINE = 65_536
 """A run of buckets with more rows is summed again in smaller ones before its rows are fetched."""
@@ -34,7 +34,7 @@ class TablePass:
 
     sql: TableSql
     settler: Settler
-    pace: Pace
+    pace: Burden
     listed: int
     found: Found
     on_share: OnShare
@@ -79,9 +79,9 @@ class TablePass:
         first, conflicts = result.done_to is None, 0
         while first or at <= high:
             last = at + width > high
-            span = Span(None if first else at, None if last else at + width - 1)
+            span = KeySpan(None if first else at, None if last else at + width - 1)
             top = max(at, high if last else at + width - 1)
-            grid = Grid.over(at, top)
+            grid = KeyGrid.over(at, top)
             try:
                 a, b = await self._digests(grid, None if first and last else span)
             except RecoveryConflict:
@@ -98,13 +98,13 @@ class TablePass:
             self.on_part()
         result.done_to = None
 
-    async def _narrow(self, a: Digests, b: Digests, grid: Grid, span: Span) -> None:
+    async def _narrow(self, a: Digests, b: Digests, grid: KeyGrid, span: KeySpan) -> None:
         """The rows of the ranges that differ; a range with many is summed again in smaller ones."""
         for first, last in runs(differing(a, b)):
             inner = _within(grid.span(first, last), span)
             many = max(rows_in(a, first, last), rows_in(b, first, last)) > FINE
             if many and grid.width > 1 and inner.low is not None and inner.high is not None:
-                finer = Grid.over(inner.low, inner.high)
+                finer = KeyGrid.over(inner.low, inner.high)
                 await self._narrow(*await self._digests(finer, inner), finer, inner)
             else:
                 await self._rows(span=inner)
@@ -118,28 +118,30 @@ class TablePass:
             await self._settle()
         self.on_share(1.0)
 
-    async def _rows(self, *, buckets: Sequence[int] = (), span: Span | None = None) -> None:
+    async def _rows(self, *, buckets: Sequence[int] = (), span: KeySpan | None = None) -> None:
         """The rows of what differs, in order; after a conflict with replay from where it was."""
         after: Where | None = None
-        for attempt in range(RETRIES):
+        attempt = 0
+        while True:
             a, b = (self._stream(side, table, buckets, span, after) for side, table in self._sides())
             try:
                 async for place, keys in unequal(a, b):
                     self._pending += keys
-                    after = place
+                    after, attempt = place, 0
                     if len(self._pending) >= self._batch:
                         await self._settle()
                 return
             except RecoveryConflict:
-                if attempt == RETRIES - 1:
+                attempt += 1
+                if attempt == RETRIES:
                     raise
-                await asyncio.sleep(CONFLICT_PAUSE * 2**attempt)
+                await asyncio.sleep(CONFLICT_PAUSE * attempt)
             finally:
                 await a.aclose()
                 await b.aclose()
 
     async def _stream(
-        self, side: Side, table: TableShape, buckets: Sequence[int], span: Span | None, after: Where | None
+        self, side: ComparedSide, table: TableShape, buckets: Sequence[int], span: KeySpan | None, after: Where | None
     ) -> AsyncGenerator[Placed, None]:
         async for row in side.stream(self.sql.ordered(table, buckets, span, after)):
             yield Placed(row["lead"], row["tie"], tuple(row["k"]), row["h"])
@@ -154,7 +156,7 @@ class TablePass:
             if rows:
                 await self.found(rows)
 
-    async def _digests(self, grid: Grid | None, span: Span | None) -> tuple[Digests, Digests]:
+    async def _digests(self, grid: KeyGrid | None, span: KeySpan | None) -> tuple[Digests, Digests]:
         began = time.monotonic()
         answers = await self._both(lambda table: self.sql.digest(table, grid, span))
         if self.pace.share < 1:
@@ -176,7 +178,7 @@ class TablePass:
         """Without a key each look at some rows is a scan."""
         return BATCH if self.sql.keyed else BATCH * 10
 
-    def _sides(self) -> list[tuple[Side, TableShape]]:
+    def _sides(self) -> list[tuple[ComparedSide, TableShape]]:
         changes, common = self.settler.changes, self.sql.common
         return [(changes.a, common.a), (changes.b, common.b)]
 
@@ -185,14 +187,14 @@ class TablePass:
         self.settler.result.rows_b += sum(n for n, _ in b.values())
 
 
-def _within(span: Span, outer: Span) -> Span:
+def _within(span: KeySpan, outer: KeySpan) -> KeySpan:
     """The part of a span that is in another one; buckets at the ends reach beyond it."""
     low = span.low if outer.low is None or span.low is None else max(span.low, outer.low)
     high = span.high if outer.high is None or span.high is None else min(span.high, outer.high)
-    return Span(low, high)
+    return KeySpan(low, high)
 
 
-def _unreadable(common: Common, a: Side, b: Side) -> tuple[str, str] | None:
+def _unreadable(common: Common, a: ComparedSide, b: ComparedSide) -> tuple[str, str] | None:
     """Why a table cannot be read at all, and what to do."""
     for side, table in ((a, common.a), (b, common.b)):
         assert side.facts is not None

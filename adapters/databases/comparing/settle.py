@@ -6,16 +6,19 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from adapters.databases.comparing.links import Changes
-from adapters.databases.comparing.side import Side
+from adapters.databases.comparing.links import ChangesBetween
+from adapters.databases.comparing.side import ComparedSide
 from state.comparing.narrowing import Key
-from state.comparing.results import Apart, Link, RowApart, TableResult
-from state.comparing.settling import Round, Sighting, Verdict, settle
+from state.comparing.results import Apart, Linked, RowApart, TableResult
+from state.comparing.settling import RowVerdict, SettlingRound, Sighting, settle
 from state.comparing.shapes import TableShape
 from state.comparing.statements import TableSql
 
 BATCH = 500
 """Rows that are looked at together."""
+FEW = 50
+"""So few rows are looked at again while the other side is waited for."""
+MEANWHILE = 500
 OPEN_LISTED = 20
 PAUSES = (0.0, 0.02, 0.1, 0.3, 1.0)
 STILL = 0.1
@@ -25,12 +28,8 @@ STILL = 0.1
 class Settler:
     """Settles the rows of one table."""
 
-    def __init__(self, sql: TableSql, changes: Changes, result: TableResult) -> None:
+    def __init__(self, sql: TableSql, changes: ChangesBetween, result: TableResult) -> None:
         self.sql, self.changes, self.result = sql, changes, result
-        facts_a, facts_b = changes.a.facts, changes.b.facts
-        assert facts_a is not None
-        assert facts_b is not None
-        self._same_files = changes.kind is Link.PHYSICAL
 
     async def settle(self, keys: Sequence[Key]) -> list[RowApart]:
         """Which of some rows differ for certain; the result counts these, and those of which nothing can be said."""
@@ -43,10 +42,10 @@ class Settler:
             rounds.append(await self._look(open_keys))
             still: list[Key] = []
             for key in open_keys:
-                verdict = settle(key, rounds, same_files=self._same_files)
-                if verdict is Verdict.DIFFERENT:
+                verdict = settle(key, rounds, self.changes.kind)
+                if verdict is RowVerdict.DIFFERENT:
                     found.append(self._apart(key, *rounds[-1].of(key)))
-                elif verdict is Verdict.EQUAL:
+                elif verdict is RowVerdict.EQUAL:
                     self.result.in_flight += 1
                 else:
                     still.append(key)
@@ -57,21 +56,33 @@ class Settler:
             pause = PAUSES[min(turn, len(PAUSES) - 1)]
             turn += 1
             if open_keys:
-                await asyncio.sleep(STILL if self.changes.kind is Link.NONE else pause)
+                await asyncio.sleep(STILL if self.changes.kind is Linked.NONE else pause)
         for row in found:
             self._count(row)
         return found
 
-    async def _look(self, keys: Sequence[Key]) -> Round:
+    async def _look(self, keys: Sequence[Key]) -> SettlingRound:
         """Both sides, B after it has what A had, A later only after it has what B had."""
         common, changes = self.sql.common, self.changes
-        seen_a = await self._read(changes.a, common.a, keys)
-        forth = await changes.arrived(changes.a, changes.b, await changes.a.position())
-        seen_b = await self._read(changes.b, common.b, keys)
-        back = await changes.arrived(changes.b, changes.a, await changes.b.position())
-        return Round(seen_a, seen_b, forth and back)
+        more_a: list[dict[Key, Sighting]] = []
+        more_b: list[dict[Key, Sighting]] = []
 
-    async def _read(self, side: Side, table: TableShape, keys: Sequence[Key]) -> dict[Key, Sighting]:
+        async def look_at_a() -> None:
+            more_a.append(await self._read(changes.a, common.a, keys))
+
+        async def look_at_b() -> None:
+            more_b.append(await self._read(changes.b, common.b, keys))
+
+        few = self.sql.keyed and len(keys) <= FEW
+        seen_a = await self._read(changes.a, common.a, keys)
+        position = await changes.a.position()
+        forth = await changes.arrived(changes.a, changes.b, position, look_at_a if few else None)
+        seen_b = await self._read(changes.b, common.b, keys)
+        position = await changes.b.position()
+        back = await changes.arrived(changes.b, changes.a, position, look_at_b if few else None)
+        return SettlingRound(seen_a, seen_b, forth and back, more_a[-MEANWHILE:], more_b[-MEANWHILE:])
+
+    async def _read(self, side: ComparedSide, table: TableShape, keys: Sequence[Key]) -> dict[Key, Sighting]:
         wanted = set(keys)
         rows: dict[Key, list[tuple[int, str, tuple[int, ...]]]] = {}
         shown: dict[Key, str] = {}

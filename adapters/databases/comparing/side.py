@@ -77,7 +77,7 @@ class RecoveryConflict(Exception):
     """Replay on the standby cancelled the query, and again when it was repeated."""
 
 
-class Side:
+class ComparedSide:
     """A server and a database of it. Sessions are opened when they are needed and all ended by `close`."""
 
     def __init__(self, name: str, node: PostgresNode, database: str | None, parallel: int) -> None:
@@ -109,21 +109,33 @@ class Side:
                 async with self._session() as session:
                     return await session.fetch(query, *args, timeout=timeout)
             except asyncpg.PostgresError as error:
-                if not _by_replay(error):
+                if not self._by_replay(error):
                     raise
             await asyncio.sleep(CONFLICT_PAUSE * 2**attempt)
         raise RecoveryConflict
 
     async def stream(self, query: str) -> AsyncIterator[asyncpg.Record]:
-        """Row by row, a bounded number ahead. Raises as `fetch`, but a conflict with replay at once."""
+        """Row by row, a bounded number ahead. Raises as `fetch`, but a conflict with replay at once: that ends the
+        session where it comes between two batches of rows."""
         try:
             async with self._session() as session, session.transaction(readonly=True):
                 async for row in session.cursor(query, prefetch=ROWS_AHEAD, timeout=LONG):
                     yield row
         except asyncpg.PostgresError as error:
-            if _by_replay(error):
+            if self._by_replay(error):
                 raise RecoveryConflict from error
             raise
+        except ReadFailure as failure:
+            if self.facts is not None and self.facts.in_recovery:
+                raise RecoveryConflict from failure
+            raise
+
+    def _by_replay(self, error: asyncpg.PostgresError) -> bool:
+        """Whether replay cancelled it: a query that only reads meets no other serialization failure, and a session of
+        a standby that ends is likely to be in the way of replay."""
+        ended = isinstance(error, asyncpg.PostgresConnectionError)
+        standby = self.facts is not None and self.facts.in_recovery
+        return error.sqlstate in CANCELLED_BY_REPLAY or (ended and standby)
 
     async def position(self) -> int | None:
         """The WAL position up to which the next query sees everything, in bytes."""
@@ -173,11 +185,6 @@ async def _end(session: Session) -> None:
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.CancelledError):
         with suppress(OSError, asyncpg.InterfaceError):
             session.terminate()
-
-
-def _by_replay(error: asyncpg.PostgresError) -> bool:
-    """Whether replay on a standby cancelled it: a query that only reads meets no other serialization failure."""
-    return error.sqlstate in CANCELLED_BY_REPLAY
 
 
 def said(error: BaseException) -> str:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from adapters.context import AdapterContext
 from adapters.databases.comparing.catalog import DATABASES, LARGE_OBJECTS, tables_of
-from adapters.databases.comparing.links import Changes, changes_between
+from adapters.databases.comparing.links import ChangesBetween, changes_between
 from adapters.databases.comparing.passes import TablePass
 from adapters.databases.comparing.settle import Settler
-from adapters.databases.comparing.side import SHORT, Side
+from adapters.databases.comparing.side import SHORT, ComparedSide
 from adapters.databases.postgres import PostgresNode
 from adapters.databases.statements import HasServers
 from adapters.net.ssh import SshConnections
 from adapters.registry import adapter_for
 from state.comparing.hashing import SELF_TEST, Dialect
-from state.comparing.request import OnProgress, Place, Progress, Request
+from state.comparing.request import CompareProgress, CompareRequest, DatabasePlace, OnProgress
 from state.comparing.results import Comparison, RowApart, TableResult
 from state.comparing.shapes import Common, TableShape, pairs
 from state.comparing.statements import TableSql
@@ -34,12 +34,12 @@ class Compared:
     """A table under way, for who writes its repair."""
 
     sql: TableSql
-    a: Side
-    b: Side
+    a: ComparedSide
+    b: ComparedSide
 
 
 @dataclass
-class Watch:
+class CompareWatch:
     """Who is told what: how far it is, each batch of differences, and when a table or part of one is complete."""
 
     progress: OnProgress = lambda _: None
@@ -49,7 +49,7 @@ class Watch:
     """Tables of a comparison that was ended before, to be taken over."""
 
 
-async def compare(estate: Estate, base: Path, request: Request, watch: Watch) -> Comparison:
+async def compare(estate: Estate, base: Path, request: CompareRequest, watch: CompareWatch) -> Comparison:
     """Compare; only reads. Raises NotFound, Refused, ConfigError and ReadFailure."""
     hosts = SshConnections(dict(estate.hosts), base)
     context = AdapterContext(base, estate.polling, {}, hosts)
@@ -62,7 +62,7 @@ async def compare(estate: Estate, base: Path, request: Request, watch: Watch) ->
         await hosts.close()
 
 
-async def compare_sides(a: Side, b: Side, request: Request, watch: Watch) -> Comparison:
+async def compare_sides(a: ComparedSide, b: ComparedSide, request: CompareRequest, watch: CompareWatch) -> Comparison:
     """Compare two sides, which the caller closes. Raises NotFound, Refused and ReadFailure."""
     facts_a, facts_b = await a.begin(), await b.begin()
     if (facts_a.is_server, facts_a.database) == (facts_b.is_server, facts_b.database):
@@ -70,7 +70,7 @@ async def compare_sides(a: Side, b: Side, request: Request, watch: Watch) -> Com
         raise Refused("two-sides", fact, "name another node, or see whether the estate's addresses are right")
     changes = await changes_between(a, b, request.pace.patience)
     tests = [(await side.fetch(SELF_TEST, timeout=SHORT))[0][0] for side in (a, b)]
-    dialect = Dialect(tests[0] != tests[1], facts_a.encoding != facts_b.encoding)
+    dialect = Dialect(request.portable or tests[0] != tests[1], facts_a.encoding != facts_b.encoding)
     whole = Comparison(facts_a, facts_b, changes.kind, dialect.portable, time.time())
     began = time.monotonic()
     tables_a, tables_b = await tables_of(a), await tables_of(b)
@@ -89,7 +89,7 @@ async def compare_sides(a: Side, b: Side, request: Request, watch: Watch) -> Com
 
 
 async def _tables(
-    both: Sequence[Common], changes: Changes, dialect: Dialect, request: Request, watch: Watch, whole: Comparison,
+    both: Sequence[Common], changes: ChangesBetween, dialect: Dialect, request: CompareRequest, watch: CompareWatch, whole: Comparison,
     began: float,
 ) -> None:  # fmt: skip
     """Each pair of tables in turn."""
@@ -106,7 +106,7 @@ async def _tables(
         def told(share: float, *, number: int = number, name: str = name, weight: int = weight, before: int = before):  # type: ignore[no-untyped-def]
             differences = sum(each.differences for each in whole.tables)
             reached = (before + weight * share) / total
-            watch.progress(Progress(name, number, len(both), reached, time.monotonic() - began, differences))
+            watch.progress(CompareProgress(name, number, len(both), reached, time.monotonic() - began, differences))
 
         told(0.0)
         if earlier.get(name) is None or result.done_to is not None:
@@ -135,7 +135,7 @@ def _missing(table: TableShape, there: str) -> TableResult:
     return TableResult(table.full_name, definitions=(f"the table is only on {there}",), began=time.time())
 
 
-async def _large_objects(a: Side, b: Side) -> list[TableResult]:
+async def _large_objects(a: ComparedSide, b: ComparedSide) -> list[TableResult]:
     """Large objects are not compared, and that is said where there are any."""
     counts = [(await side.fetch(LARGE_OBJECTS, timeout=SHORT))[0][0] for side in (a, b)]
     if not any(counts):
@@ -145,8 +145,10 @@ async def _large_objects(a: Side, b: Side) -> list[TableResult]:
     return [TableResult("pg_largeobject", uncompared=told, way_out=way_out, began=time.time())]
 
 
-def _side(estate: Estate, context: AdapterContext, place: Place, parallel: int) -> Side:
-    return Side(str(place), server_of(estate, context, place.entry, place.node), place.database or None, parallel)
+def _side(estate: Estate, context: AdapterContext, place: DatabasePlace, parallel: int) -> ComparedSide:
+    return ComparedSide(
+        str(place), server_of(estate, context, place.entry, place.node), place.database or None, parallel
+    )
 
 
 def server_of(estate: Estate, context: AdapterContext, entry: str, node: str) -> PostgresNode:
