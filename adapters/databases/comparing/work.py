@@ -89,9 +89,14 @@ async def compare_sides(a: ComparedSide, b: ComparedSide, request: CompareReques
 
 
 async def _tables(
-    both: Sequence[Common], changes: ChangesBetween, dialect: Dialect, request: CompareRequest, watch: CompareWatch, whole: Comparison,
+    both: Sequence[Common],
+    changes: ChangesBetween,
+    dialect: Dialect,
+    request: CompareRequest,
+    watch: CompareWatch,
+    whole: Comparison,
     began: float,
-) -> None:  # fmt: skip
+) -> None:
     """Each pair of tables in turn."""
     earlier = {each.name: each for each in watch.earlier(whole)}
     total = sum(_weight(each) for each in both) or 1
