@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from adapters.context import AdapterContext, Polled, split_address
 from adapters.databases.patroni_identity import MemberName
 from adapters.databases.patroni_options import PatroniOptions
-from adapters.databases.patroni_parse import Dynamic, parse_config, parse_members, parse_node, parse_object
+from adapters.databases.patroni_parse import Dynamic, last_contact, parse_config, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_lease import engine_name
+from adapters.databases.postgres_progress import Progress
 from adapters.net.answers_read import read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
@@ -48,6 +49,7 @@ class PatroniNode:
         self.reader = reader
         self._actor = actor
         self._dynamic = Dynamic()
+        self._progress = Progress()
         self._config_at = float("-inf")
 
     @property
@@ -66,11 +68,13 @@ class PatroniNode:
         end = time.monotonic() + deadline
         where = f"Patroni {self.node}"
         own = parse_object(await self.reader.get("/patroni", deadline=deadline, cap=LARGEST), where)
+        began = time.monotonic()
         cluster = await self.cluster(end)
-        members = parse_members(cluster) if cluster is not None else ()
         if time.monotonic() - self._config_at > CONFIG_SECONDS:
             await self._read_config(end)
-        reading = parse_node(self.node, own, members, self._dynamic, time.time())
+        contact = last_contact(own)
+        age = None if contact is None else self._progress.still("dcs", contact, began)
+        reading = parse_node(self.node, own, cluster or {}, self._dynamic, age)
         if reading.scope != self._scope:
             message = f"{self.node} says it is a member of scope {reading.scope}, not of {self._scope}"
             raise ReadFailure(Trouble.ERROR, message)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from adapters.net.answers_read import Ambiguous, read_json
 from state.errors import ReadFailure, Trouble
+from state.world.manager_parts import ScheduledSwitchover, SyncMode
 from state.world.readings import PatroniMember, PatroniReading
 from state.world.shapes import LARGEST
 
@@ -55,10 +57,40 @@ def _position(xlog: Mapping[str, Any]) -> int | None:
 
 def _nofailover(tags: Mapping[str, Any]) -> bool:
     """Whether a member may not lead: by the tag, or by a priority of 0 or less (Patroni documentation, "Tags")."""
-    if "nofailover" in tags:
-        return tags["nofailover"] is not False
+    if tags.get("nofailover") is not None:
+        return bool(tags["nofailover"])
+    return _priority(tags) <= 0
+
+
+def _priority(tags: Mapping[str, Any]) -> int:
+    """Higher ones lead first among those with equal WAL; 1 where none is set."""
     priority = _integer(tags.get("failover_priority"))
+    return 1 if priority is None else priority
+
+
+def _nosync(tags: Mapping[str, Any]) -> bool:
+    """Whether a member is never synchronous: by the tag, or by a priority of 0 or less (4.1)."""
+    if tags.get("nosync") is not None:
+        return bool(tags["nosync"])
+    priority = _integer(tags.get("sync_priority"))
     return priority is not None and priority <= 0
+
+
+def _member(row: Mapping[str, Any]) -> PatroniMember:
+    tags, role = _mapping(row.get("tags")), _text(row.get("role"))
+    return PatroniMember(
+        name=_text(row.get("name")),
+        role=MEMBER_ROLES.get(role, role),
+        state=_text(row.get("state")),
+        timeline=_integer(row.get("timeline")),
+        lag=_integer(row.get("lag")),
+        nofailover=_nofailover(tags),
+        priority=_priority(tags),
+        nosync=_nosync(tags),
+        noloadbalance=bool(tags.get("noloadbalance")),
+        replicatefrom=_text(tags.get("replicatefrom")),
+        pending_restart=row.get("pending_restart") is True,
+    )
 
 
 def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
@@ -66,18 +98,18 @@ def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
     members = cluster.get("members")
     if not isinstance(members, list):
         return ()
-    rows = [_mapping(each) for each in members]
-    return tuple(
-        PatroniMember(
-            name=_text(row.get("name")),
-            role=MEMBER_ROLES.get(_text(row.get("role")), _text(row.get("role"))),
-            state=_text(row.get("state")),
-            timeline=_integer(row.get("timeline")),
-            lag=_integer(row.get("lag")),
-            nofailover=_nofailover(_mapping(row.get("tags"))),
-        )
-        for row in rows
-    )
+    return tuple(_member(_mapping(each)) for each in members)
+
+
+def parse_scheduled(cluster: Mapping[str, Any]) -> ScheduledSwitchover | None:
+    """The hand-over that waits, if one does; a time that cannot be read is none that could be told."""
+    row = _mapping(cluster.get("scheduled_switchover"))
+    try:
+        at = datetime.fromisoformat(_text(row.get("at")))
+    except ValueError:
+        return None
+    aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return ScheduledSwitchover(aware.timestamp(), _text(row.get("from")), _text(row.get("to")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +119,9 @@ class Dynamic:
     maximum_lag: int | None = None
     ttl: float | None = None
     loop_wait: float | None = None
+    sync_mode: SyncMode | None = None
+    sync_strict: bool = False
+    check_timeline: bool = False
 
 
 def parse_config(config: Mapping[str, Any]) -> Dynamic:
@@ -96,23 +131,35 @@ def parse_config(config: Mapping[str, Any]) -> Dynamic:
         DEFAULT_MAXIMUM_LAG if lag is None else lag,
         DEFAULT_TTL if ttl is None else float(ttl),
         DEFAULT_LOOP_WAIT if loop is None else float(loop),
+        _sync_mode(config.get("synchronous_mode")),
+        _true(config.get("synchronous_mode_strict")),
+        _true(config.get("check_timeline")),
     )
+
+
+def _true(value: Any) -> bool:
+    """A switch as Patroni reads one (utils.py `parse_bool`)."""
+    return _text(value).lower() in ("true", "on", "yes", "1")
+
+
+def _sync_mode(value: Any) -> SyncMode:
+    if _text(value).lower() == "quorum":
+        return SyncMode.QUORUM
+    return SyncMode.ON if _true(value) else SyncMode.OFF
 
 
 def parse_node(
     node: str,
     answer: Mapping[str, Any],
-    members: tuple[PatroniMember, ...],
+    cluster: Mapping[str, Any],
     dynamic: Dynamic,
-    now: float,
+    dcs_age: float | None,
 ) -> PatroniReading:
-    """`GET /patroni` of one node; `now` is epoch seconds. Raises ReadFailure when it is not Patroni's."""
+    """`GET /patroni` of one node and the cluster as it shows it. Raises ReadFailure when it is not Patroni's."""
     patroni = _mapping(answer.get("patroni"))
     role, scope = _text(answer.get("role")), _text(patroni.get("scope"))
     if not role or not scope:
         raise ReadFailure(Trouble.ERROR, f"{node}: the answer is not Patroni's")
-    seen = answer.get("dcs_last_seen")
-    age = max(0.0, now - seen) if isinstance(seen, int | float) and 0 < seen < LARGEST else None
     return PatroniReading(
         node=node,
         scope=scope,
@@ -125,9 +172,23 @@ def parse_node(
         paused=answer.get("pause") is True,
         unlocked=answer.get("cluster_unlocked") is True,
         failsafe=answer.get("failsafe_mode_is_active") is True,
-        dcs_age=age,
+        dcs_age=dcs_age,
         maximum_lag=dynamic.maximum_lag,
-        members=members,
+        members=parse_members(cluster),
         ttl=dynamic.ttl,
         loop_wait=dynamic.loop_wait,
+        scheduled=parse_scheduled(cluster),
+        sync_mode=dynamic.sync_mode,
+        sync_strict=dynamic.sync_strict,
+        check_timeline=dynamic.check_timeline,
+        pending_restart=answer.get("pending_restart") is True,
     )
+
+
+def last_contact(answer: Mapping[str, Any]) -> float | None:
+    """When the node last had contact to its store, by the clock of its own host: only that it moves on means something.
+
+    None where it says nothing, or that it never had any.
+    """
+    seen = answer.get("dcs_last_seen")
+    return float(seen) if isinstance(seen, int | float) and 0 < seen < LARGEST else None

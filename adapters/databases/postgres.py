@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -21,54 +20,23 @@ from asyncpg.connect_utils import SessionAttribute
 from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.databases.postgres_lease import Lease
-from adapters.net.answers_read import MALFORMED, read_json
+from adapters.databases.postgres_progress import Progress
+from adapters.databases.postgres_query import BACKLOG_QUERY, QUERY, SLOW_QUERY
+from adapters.databases.postgres_rows import archiver_of, reading_of, settings_of, timeline_of
+from adapters.net.answers_read import MALFORMED
 from adapters.net.tls_reasons import tls_refusal
 from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from state.units import time_limit
-from state.world.readings import PostgresReading, ReplicationSlot, WalSender
+from state.world.postgres_parts import ServerSettings, WalArchiver
+from state.world.readings import PostgresReading
 from state.world.shapes import misfit
 
 CLOSE_SECONDS = 0.5
-LARGEST = 256 << 10
-"""Characters of all rows of senders or slots."""
+SLOW_SECONDS = 10.0
+"""How often settings and the archiver are read; a server whose role has changed is asked at once."""
 
-# The timeline of a writable node comes from its WAL file name: the control file keeps the old one until the next
-# checkpoint after a promotion.
-QUERY = """
-select pg_is_in_recovery() as in_recovery,
-  (select system_identifier::text from pg_control_system()) as system_id,
-  case when pg_is_in_recovery() then null
-       else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end as wal_timeline,
-  wr.received_tli, wr.status as receiver_state,
-  (select timeline_id from pg_control_checkpoint()) as checkpoint_timeline,
-  (select min_recovery_end_timeline from pg_control_recovery()) as recovery_timeline,
-  current_setting('server_version') as version,
-  extract(epoch from pg_postmaster_start_time())::float8 as started_at,
-  host(inet_server_addr()) as address, inet_server_port() as port,
-  case when pg_is_in_recovery() then null
-       else pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8 end as write_lsn,
-  case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8 end as receive_lsn,
-  case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8 end as replay_lsn,
-  case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end as replay_pause,
-  extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 as replay_age,
-  current_setting('synchronous_standby_names') as synchronous_standby_names,
-  current_setting('synchronous_commit') as synchronous_commit,
-  (select coalesce(json_agg(json_build_array(application_name, state, sync_state,
-      pg_wal_lsn_diff(sent_lsn, '0/0')::int8, pg_wal_lsn_diff(flush_lsn, '0/0')::int8,
-      pg_wal_lsn_diff(replay_lsn, '0/0')::int8,
-      extract(epoch from clock_timestamp() - reply_time)::float8) order by application_name), '[]')::text
-    from pg_stat_replication) as senders,
-  (select coalesce(json_agg(json_build_array(slot_name, slot_type, active,
-      pg_wal_lsn_diff(restart_lsn, '0/0')::int8, wal_status) order by slot_name), '[]')::text
-    from pg_replication_slots) as slots,
-  (select count(*) from pg_stat_activity where backend_type = 'client backend') as sessions,
-  current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8
-    - coalesce(current_setting('reserved_connections', true)::int8, 0) as sessions_limit,
-  has_function_privilege('pg_read_file(text, bigint, bigint, boolean)', 'execute') as reads_files
-from (select 1) as always left join pg_stat_wal_receiver as wr on true
-"""
 ENDED = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -80,6 +48,9 @@ ENDED = (
 BEHIND = "localhost"
 """What a server's Unix socket on another host is called to the driver, which takes a path for one of this host."""
 HISTORY = "select pg_read_file($1, 0, 65536, true)"
+
+LONGEST_COUNT = 0.5
+"""Seconds in which the files that wait for the archive are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +76,11 @@ class PostgresNode:
         self._statement: PreparedStatement[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
         self._forks: dict[int, int | None] = {}
+        self._progress = Progress()
+        self._settings: ServerSettings | None = None
+        self._archiver: WalArchiver | None = None
+        self._slow_of: object = None
+        self._slow_at = float("-inf")
 
     async def read(self, *, deadline: float) -> PostgresReading:
         """One reading, in one query. Raises ReadFailure."""
@@ -168,6 +144,7 @@ class PostgresNode:
                 return await self._read(left)
 
     async def _read(self, deadline: float) -> PostgresReading:
+        began = time.monotonic()
         connection, statement = self._connection, self._statement
         if connection is None or statement is None or connection.is_closed():
             connection = await self._connect(deadline)
@@ -179,14 +156,31 @@ class PostgresNode:
             row = await statement.fetchrow(timeout=deadline)
             if row is None:
                 raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} returned no row")
-            timeline = _timeline(row)
+            fields = dict(row)
+            timeline = timeline_of(fields)
             fork = await self._fork(connection, timeline) if row["reads_files"] else None
+            await self._read_slow(connection, (row["in_recovery"], row["started_at"]), began, deadline)
             other = "" if self._lease is None else await self._lease.other(connection)
         except BaseException:
             connection.terminate()
             raise
         self._connection, self._statement = connection, statement
-        return _fitting(replace(_reading(self.node, row, timeline, fork), other_engine=other))
+        made = reading_of(self.node, fields, timeline, fork, self._progress, began)
+        return _fitting(replace(made, other_engine=other, settings=self._settings, archiver=self._archiver))
+
+    async def _read_slow(
+        self, connection: asyncpg.Connection[asyncpg.Record], role: object, now: float, deadline: float
+    ) -> None:
+        """What changes slowly, when it is old or the server is not what it was."""
+        if role == self._slow_of and now - self._slow_at < SLOW_SECONDS:
+            return
+        row = await connection.fetchrow(SLOW_QUERY, timeout=deadline)
+        if row is None:
+            raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} returned no row")
+        on = row["archive_mode"] != "off" and row["lists_archive"]
+        backlog = await _backlog(connection, deadline) if on else None
+        self._settings, self._archiver = settings_of(dict(row)), archiver_of(dict(row), backlog)
+        self._slow_of, self._slow_at = role, now
 
     async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:
         connection = await self.session(None, deadline=deadline, read_only=True)
@@ -243,6 +237,18 @@ class PostgresNode:
         return self._forks[timeline]
 
 
+async def _backlog(connection: asyncpg.Connection[asyncpg.Record], deadline: float) -> int | None:
+    """How many files wait for the archive; None where there are so many that counting them takes too long."""
+    await connection.execute(f"set statement_timeout = {min(LONGEST_COUNT, deadline / 4) * 1000:.0f}", timeout=deadline)
+    try:
+        counted: int = await connection.fetchval(BACKLOG_QUERY, timeout=deadline)
+    except asyncpg.QueryCanceledError:
+        return None
+    finally:
+        await connection.execute("reset statement_timeout", timeout=deadline)
+    return counted
+
+
 def _fitting(reading: PostgresReading) -> PostgresReading:
     """The reading, whose values a server may have given any type. Raises TypeError."""
     if (where := misfit(reading)) is not None:
@@ -266,57 +272,3 @@ def parse_fork(history: str) -> int | None:
     """The switch point in the last line of a timeline's history file: `parent TLI, LSN, reason`."""
     rows = [line.split() for line in history.splitlines() if line.strip() and not line.startswith("#")]
     return parse_lsn(rows[-1][1]) if rows and len(rows[-1]) > 1 else None
-
-
-def _timeline(row: asyncpg.Record) -> int | None:
-    if row["wal_timeline"] is not None:
-        return int(row["wal_timeline"], 16)
-    if row["received_tli"]:
-        return int(row["received_tli"])
-    return max(row["recovery_timeline"] or 0, row["checkpoint_timeline"] or 0) or None
-
-
-def _reading(node: str, row: asyncpg.Record, timeline: int | None, fork: int | None) -> PostgresReading:
-    fields = dict(row)
-    address, in_recovery = fields["address"], fields["in_recovery"]
-    return PostgresReading(
-        node=node,
-        in_recovery=in_recovery,
-        timeline=timeline,
-        system_id=fields["system_id"],
-        version=fields["version"].partition(" ")[0],
-        started_at=fields["started_at"],
-        server_address=f"{address}:{fields['port']}" if address else "",
-        write_lsn=fields["write_lsn"],
-        receive_lsn=fields["receive_lsn"],
-        replay_lsn=fields["replay_lsn"],
-        replay_pause=fields["replay_pause"],
-        replay_age=fields["replay_age"] if in_recovery else None,
-        receiver_state=fields["receiver_state"],
-        synchronous_standby_names=fields["synchronous_standby_names"],
-        synchronous_commit=fields["synchronous_commit"],
-        fork_lsn=fork,
-        senders=_senders(fields["senders"]),
-        slots=_slots(fields["slots"]),
-        sessions=fields["sessions"],
-        sessions_limit=fields["sessions_limit"],
-    )
-
-
-def _senders(text: str) -> tuple[WalSender, ...]:
-    if text == "[]":
-        return ()
-    rows: list[list[Any]] = read_json(_bounded(text))
-    return tuple(WalSender(row[0] or "", row[1] or "", row[2] or "", *row[3:7]) for row in rows)
-
-
-def _bounded(text: str) -> str:
-    """Raises ValueError for more rows than a server can have."""
-    if len(text) > LARGEST:
-        raise ValueError(f"rows of {len(text)} characters")
-    return text
-
-
-@lru_cache(maxsize=64)  # slots of an idle cluster read the same every time
-def _slots(text: str) -> tuple[ReplicationSlot, ...]:
-    return () if text == "[]" else tuple(ReplicationSlot(*row) for row in read_json(_bounded(text)))

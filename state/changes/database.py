@@ -20,7 +20,7 @@ from state.ports.target import Identity, Receipt, Setting
 from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
-from state.verdicts.switchover import switchover_obstacles, switchover_unknowns
+from state.verdicts.switchover import switchover_notes, switchover_obstacles, switchover_unknowns
 
 
 class SwitchoverArgs(BaseModel):
@@ -127,6 +127,7 @@ class Switchover:
         unknown = switchover_unknowns(cluster, candidate)
         return (
             CardWarning(WarningKind.EFFECT, self.name, ends),
+            *(CardWarning(WarningKind.EFFECT, self.name, each) for each in switchover_notes(cluster, candidate)),
             *(CardWarning(WarningKind.UNKNOWN, self.name, each) for each in unknown),
         )
 

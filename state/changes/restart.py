@@ -22,8 +22,8 @@ from state.estate.model import Estate, Name
 from state.ports.database import CanRestart, Database
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting, began
-from state.verdicts.guarantee import sender_of
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
+from state.verdicts.senders import sender_of
 from state.verdicts.switchover import STOP_THE_OTHER
 from state.world.readings import PostgresReading
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from state.api.views.causes import Cause
 from state.health import Health
 from state.units import megabytes
+from state.verdicts.cause_danger import danger_causes
 from state.verdicts.cause_leader import (
     agent_cause,
     lost_cause,
     outside_cause,
-    standby_cluster_cause,
+    standby_cluster_causes,
     store_cause,
     unled_cause,
 )
@@ -31,7 +32,7 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
         return [_split(cluster)]
     if cluster.lost is not None:
         return [lost_cause(cluster, cluster.lost)]
-    found = _lead(cluster)
+    found = _lead(cluster) + danger_causes(cluster)
     found += [each for node in _own_fault(cluster) if (each := node_cause(cluster, node)) is not None]
     if strangers := cluster.facts.strangers - {cluster.facts.outsider}:
         found.append(_strangers(cluster, sorted(strangers)))
@@ -61,7 +62,7 @@ def _lead(cluster: ClusterVerdict) -> list[Cause]:
     if cluster.facts.outsider:
         found.append(outside_cause(cluster))
     elif cluster.facts.standby_leader:
-        found.append(standby_cluster_cause(cluster))
+        found += standby_cluster_causes(cluster)
     elif cluster.unled:
         found.append(unled_cause(cluster))
     elif cluster.store is not None:
@@ -89,7 +90,9 @@ def _strangers(cluster: ClusterVerdict, names: list[str]) -> Cause:
 
 def _own_fault(cluster: ClusterVerdict) -> list[NodeVerdict]:
     """The nodes whose state is a fault of their own: without a primary, no standby can be near it."""
-    nodes, unled = list(cluster.nodes.values()), cluster.unled or bool(cluster.facts.standby_leader)
+    nodes, unled = [n for n in cluster.nodes.values() if n.facts.node not in cluster.ahead], cluster.unled
+    if cluster.facts.standby_leader:
+        nodes = [n for n in nodes if n.facts.node != cluster.facts.standby_leader]
     return [n for n in nodes if n.facts.postgres is None or n.state == "replay paused"] if unled else nodes
 
 

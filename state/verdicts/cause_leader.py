@@ -12,6 +12,7 @@ from state.verdicts.cluster import NodeFacts
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.store import LOOP_WAIT, TTL, StoreSilence
+from state.verdicts.upstream import upstream_finding
 from state.verdicts.votes import PRIMARY, manager_role
 from state.world.readings import PatroniReading
 
@@ -78,6 +79,8 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
     else:
         candidates = able_standbys(cluster)
         who = " or ".join(candidates)
+        if cluster.promoting:
+            return _promoting(cluster, cluster.promoting, what, since)
         if cluster.paused:
             forecast = Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
         elif cluster.facts.managers and candidates:
@@ -93,6 +96,19 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
         steps, title = f"{NO_FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
     health = Health.FAIL if failed else Health.UNKNOWN
     return database_cause(cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title)
+
+
+def _promoting(cluster: ClusterVerdict, name: str, what: str, since: float | None) -> Cause:
+    """It holds the lock and does not write yet: a second order would only disturb it."""
+    forecast = Forecast(ForecastKind.PROMOTION, f"Patroni has chosen {name}", None)
+    steps = (
+        f"{NO_FAILOVER} {forecast.message}; order nothing else meanwhile. If it does not open, by hand on {name}: the"
+        " logs of Patroni and PostgreSQL say what the promotion waits for (recovery, a hook, a standby.signal)."
+    )
+    said = f"{what}, {name} holds the leader lock and is still in recovery"
+    return database_cause(
+        cluster, "no-writer", Health.FAIL, said, steps, forecast=forecast, since=since, title="read its log"
+    )
 
 
 def outside_cause(cluster: ClusterVerdict) -> Cause:
@@ -115,15 +131,17 @@ def outside_cause(cluster: ClusterVerdict) -> Cause:
     return database_cause(cluster, "outside", Health.UNKNOWN, what, steps, title="add it to the estate")
 
 
-def standby_cluster_cause(cluster: ClusterVerdict) -> Cause:
-    """By its own manager it leads a standby cluster: that nobody writes is its purpose, and a failover would end it."""
+def standby_cluster_causes(cluster: ClusterVerdict) -> list[Cause]:
+    """By its own manager it leads a standby cluster: that nobody writes is its purpose. Only silence is a fault."""
     leader = cluster.facts.standby_leader
-    what = f"standby cluster, led by {leader}: it follows a primary elsewhere, which is not judged here"
+    health, what = upstream_finding(cluster.facts)
+    if health is Health.PASS:
+        return []
     steps = (
-        "No failover is needed for this. How far it is behind is told by the primary that it follows; on"
-        f" {leader}, the view pg_stat_wal_receiver names it."
+        f"By hand: ask the primary outside and the network to it. On {leader}, pg_stat_wal_receiver and the log of"
+        " PostgreSQL name it. A promotion here while it lives makes a split brain."
     )
-    return database_cause(cluster, "standby-cluster", Health.UNKNOWN, what, steps, title="ask its primary")
+    return [database_cause(cluster, "standby-cluster", health, what, steps, title="ask its primary")]
 
 
 def agent_cause(cluster: ClusterVerdict, node: NodeFacts) -> Cause:

@@ -8,6 +8,7 @@ from state.health import Health
 from state.text import cut_middle
 from state.units import megabytes
 from state.verdicts.cause_parts import database_cause
+from state.verdicts.eligible_server import below_primary
 from state.verdicts.evidence import SHOWN
 from state.verdicts.lag import past_fork
 from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
@@ -29,6 +30,11 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     if node.state == "replay paused":
         size = f", {megabytes(node.lag.unapplied)} not applied" if node.lag.unapplied is not None else ""
         steps = f"By hand on {name}: select pg_wal_replay_resume()"
+        primary = cluster.facts.primary
+        lower = below_primary(reading, primary.postgres if primary is not None else None)
+        if lower:
+            steps = f"Do not resume it, that stops the server. By hand on {name}: raise {', '.join(lower)}; restart it."
+            size = f", {', '.join(lower)}{size}"
         return database_cause(cluster, f"{name}/paused", Health.WARN, f"replay on {name} is paused{size}", steps)
     if node.lag.replay is None and cluster.facts.primary is not None:
         least = f", at least {megabytes(node.lag.at_least)} behind" if node.lag.at_least else ""

@@ -5,10 +5,7 @@ from __future__ import annotations
 from state.api.views.causes import Cause, Forecast, NextKind, NextStep, SubjectKind
 from state.health import Health
 from state.verdicts.replication import ClusterVerdict
-from state.verdicts.votes import manager_role
 from state.world.readings import PatroniReading
-
-IN_SYNC = ("sync_standby", "quorum_standby")
 
 
 def hand(title: str, message: str, key: str = "b") -> NextStep:
@@ -48,16 +45,9 @@ def database_cause(
 
 
 def able_standbys(cluster: ClusterVerdict) -> list[str]:
-    """Standbys that answer, with a manager that runs; where commits are synchronous only those in sync."""
-    able = [
-        n.node
-        for n in cluster.facts.nodes.values()
-        if n.postgres is not None
-        and n.postgres.in_recovery
-        and (n.patroni_seen is None or (n.patroni is not None and bool(manager_role(n.patroni.role, n.patroni.state))))
-    ]
-    synced = {m.name for r in manager_readings(cluster) for m in r.members if m.role in IN_SYNC}
-    return [n for n in able if n in synced] if synced else able
+    """Standbys that may lead as far as is known, as the estate lists them: which of equal ones it will be is not."""
+    able = {each.node for each in cluster.eligible.values() if each.may_lead is not False}
+    return [node for node in cluster.nodes if node in able]
 
 
 def manager_readings(cluster: ClusterVerdict) -> list[PatroniReading]:

@@ -64,7 +64,6 @@ class ClusterFacts:
     entry: DatabaseEntry
     now_mono: float
     nodes: Mapping[str, NodeFacts]
-    write_rates: Mapping[str, float | None]
     writes_go_to: frozenset[str] | None = None
     past: DatabasePast = NO_PAST
     asked: float = 0.0
@@ -122,6 +121,28 @@ class ClusterFacts:
         return writers[0] if len(writers) == 1 else None
 
     @property
+    def system_id(self) -> str:
+        """The database system of this cluster: the primary's, else the one that all servers that answer have; empty
+        where they differ, and then none is ranked before another."""
+        primary = self.primary
+        if primary is not None and primary.postgres is not None:
+            return primary.postgres.system_id
+        systems = {n.postgres.system_id for n in self.nodes.values() if n.postgres is not None}
+        return systems.pop() if len(systems) == 1 else ""
+
+    @property
+    def lead_timeline(self) -> int | None:
+        """The primary's timeline; of one that is silent the last that was read, else the highest of those that answer.
+
+        A higher number alone may be another branch."""
+        if self.primary is not None and self.primary.postgres is not None:
+            return self.primary.postgres.timeline
+        read = [(n.postgres, n.last_postgres) for n in self.nodes.values()]
+        silent = [last.timeline or 0 for now, last in read if now is None and last is not None and not last.in_recovery]
+        known = [now.timeline or 0 for now, _ in read if now is not None]
+        return max(silent or known, default=0) or None
+
+    @property
     def managers(self) -> Mapping[str, PatroniReading | None]:
         """Every node's manager, by node; empty when the cluster has no manager that is read."""
         return {n.node: n.patroni for n in self.nodes.values() if n.patroni_seen is not None}
@@ -137,7 +158,6 @@ def gather(
 ) -> ClusterFacts:
     """Collect a cluster's facts from the world; the nodes are those of the estate, not those that answered."""
     nodes: dict[str, NodeFacts] = {}
-    rates: dict[str, float | None] = {}
     for node, place in entry.nodes.items():
         postgres_key, patroni_key = f"postgres:{name}/{node}", f"patroni:{name}/{node}"
         nodes[node] = NodeFacts(
@@ -150,9 +170,7 @@ def gather(
             world.observed.get(postgres_key),
             world.observed.get(patroni_key),
         )
-        recent = world.trend(f"wal/{name}/{node}")[-10:]
-        rates[node] = max(recent) if recent else None
-    return ClusterFacts(name, entry, now_mono, nodes, rates, _writes_go_to(entry, world, now_mono), past, asked)
+    return ClusterFacts(name, entry, now_mono, nodes, _writes_go_to(entry, world, now_mono), past, asked)
 
 
 def _writes_go_to(entry: DatabaseEntry, world: World, now_mono: float) -> frozenset[str] | None:

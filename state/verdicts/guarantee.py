@@ -1,52 +1,60 @@
-"""How durable a commit is now: synchronous_standby_names configures it, the standbys in sync decide it.
-
-Grammar of the setting: PostgreSQL documentation, "synchronous_standby_names".
-"""
+"""How durable a commit is now: synchronous_standby_names configures it, the standbys in sync decide it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from state.world.readings import PostgresReading, WalSender
+from state.units import utc
+from state.verdicts.cluster import ClusterFacts
+from state.verdicts.senders import sender_of, upstream_of
+from state.verdicts.sync_names import SyncRule, sync_rule
+from state.world.postgres_parts import Waits, WalSender
+from state.world.readings import PostgresReading
 
-_ANY = re.compile(r"^\s*ANY\s+(\d+)\s*\(", re.IGNORECASE)
 _SYNCED = ("sync", "quorum")
 BLOCKED = "blocked"
+QUIET_REPLIES = 2.5
+"""A standby that has not replied for so many of its own intervals confirms nothing now."""
+WAITED = 3.0
+"""Seconds that one commit has been seen to wait from which commits hang: the network has had its time."""
+WEAK = ("off", "local")
+"""Levels of synchronous_commit that wait for no standby."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """The actual guarantee: `kind` async, sync, quorum or blocked; `members` are the standbys in sync.
+    """The actual guarantee: `kind` async, sync, quorum or blocked; `members` are the nodes in sync.
 
-    `needed` of a quorum is how many members have every acknowledged commit; `detail` says which, or why there are none.
+    `needed` is how many have every acknowledged commit, of `named` that may confirm one; `detail` says which, or why
+    there are none.
+    `weaker` are the roles and databases whose commits wait for less, `notes` what else is to be known: names that match
+    nobody, receivers that are no servers. `waiting` commits wait now.
     """
 
     kind: str
     members: tuple[str, ...]
     needed: int
     detail: str
+    weaker: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    waiting: int = 0
+    named: int = 0
 
     @property
     def message(self) -> str:
         """Kind and detail in one line."""
-        return guarantee_message(self.kind, self.detail)
+        return guarantee_message(self.kind, "; ".join(filter(None, (self.detail, *self.notes))))
 
-    def survives(self, candidate: str, reachable: Collection[str]) -> bool:
-        """Whether the candidate, the best of the reachable nodes, is proven to have every acknowledged commit."""
-        if candidate not in self.members:
+    def survives(self, candidate: str, no_further: Collection[str]) -> bool:
+        """Whether the candidate is proven to have every acknowledged commit; `no_further` are the nodes, itself among
+        them, that are read and have no more WAL than it. One of a quorum that is not among them may have a commit."""
+        if candidate not in self.members or self.weaker:
             return False
         if self.kind == "sync":
             return True
-        missing = len(self.members) - len(set(reachable) & set(self.members))
-        return self.kind == "quorum" and missing < self.needed
-
-
-def sender_of(primary: PostgresReading, standby: str) -> WalSender | None:
-    """The primary's row for a standby; a streaming one if there are several."""
-    rows = [s for s in primary.senders if s.application_name == standby]
-    return next((s for s in rows if s.state == "streaming"), rows[0] if rows else None)
+        unseen = self.named - len(set(no_further) & set(self.members))
+        return self.kind == "quorum" and unseen < self.needed
 
 
 def guarantee_message(kind: str, detail: str) -> str:
@@ -54,19 +62,83 @@ def guarantee_message(kind: str, detail: str) -> str:
     return ": ".join(filter(None, ({BLOCKED: "commits wait"}.get(kind, kind), detail)))
 
 
-def guarantee(primary: PostgresReading) -> Guarantee:
+def guarantee(primary: PostgresReading, facts: ClusterFacts) -> Guarantee:
     """The guarantee as the primary has it now, not as it is configured."""
-    names, commit = primary.synchronous_standby_names.strip(), primary.synchronous_commit
-    if not names:
+    rule, commit = sync_rule(primary.synchronous_standby_names), primary.synchronous_commit
+    if rule is None:
         return Guarantee("async", (), 0, "")
-    if commit in ("off", "local"):
+    if commit in WEAK:
         return Guarantee("async", (), 0, f"synchronous_commit is {commit}")
-    in_sync = tuple(s.application_name for s in primary.senders if s.state == "streaming" and s.sync_state in _SYNCED)
-    if not in_sync:
-        return Guarantee(BLOCKED, (), 0, f"no standby of {names} is in sync")
-    found = _ANY.match(names)
+    others = {n.node: n.postgres for n in facts.nodes.values() if n.postgres is not None and n.postgres is not primary}
+    in_sync = [s for s in primary.senders if s.attached and s.sync_state in _SYNCED]
+    answering = [s for s in in_sync if not _silent(s, others)]
+    silent = [s.application_name for s in in_sync if s not in answering]
+    notes = _notes(rule, primary, others, answering)
+    waits = primary.waits
+    waiting = waits.count if waits is not None else 0
+    if len(answering) < rule.needed:
+        detail = _short(primary, rule, answering, silent)
+        return Guarantee(BLOCKED, (), 0, _with_waits(detail, waiting), _weaker(primary), notes, waiting)
+    if waits is not None and waits.count and waits.longest >= WAITED:
+        who = ", ".join(dict.fromkeys(s.application_name for s in answering))
+        detail = f"{who} does not confirm; {waiting} waiting now, the longest since {_since(facts, waits)} or before"
+        return Guarantee(BLOCKED, (), 0, detail, _weaker(primary), notes, waiting)
+    members = tuple(dict.fromkeys(_node(s, primary, others) for s in answering if not s.only_stores))
     level = "" if commit in ("on", "") else f" ({commit})"
-    if found is not None:
-        needed = int(found[1])
-        return Guarantee("quorum", in_sync, needed, f"any {needed} of {', '.join(in_sync)}{level}")
-    return Guarantee("sync", in_sync, 1, f"{', '.join(in_sync)}{level}")
+    shown = ", ".join(dict.fromkeys(s.application_name for s in answering))
+    if rule.any_of:
+        detail = f"any {rule.needed} of {shown}{level}"
+        named = len(facts.nodes) - 1 if rule.everyone else len(rule.names)
+        named = max(named, len({s.application_name for s in in_sync}))
+        return Guarantee("quorum", members, rule.needed, detail, _weaker(primary), notes, waiting, named)
+    return Guarantee("sync", members, rule.needed, f"{shown}{level}", _weaker(primary), notes, waiting)
+
+
+def _since(facts: ClusterFacts, waits: Waits) -> str:
+    primary = facts.primary
+    seen = primary.postgres_seen if primary is not None else None
+    return utc(round(seen.at - waits.longest)) if seen is not None and seen.at is not None else "unknown"
+
+
+def _node(sender: WalSender, primary: PostgresReading, others: dict[str, PostgresReading]) -> str:
+    """The node that a stream leads to; the stream's own name where none is known."""
+    return next((n for n, r in others.items() if sender_of(primary, n, r) is sender), sender.application_name)
+
+
+def _silent(sender: WalSender, others: dict[str, PostgresReading]) -> bool:
+    settings = next((r.settings for n, r in others.items() if n.lower() == sender.application_name.lower()), None)
+    interval = settings.status_interval if settings is not None else 10.0
+    return sender.quiet is not None and interval > 0 and sender.quiet > QUIET_REPLIES * interval
+
+
+def _short(primary: PostgresReading, rule: SyncRule, answering: list[WalSender], silent: list[str]) -> str:
+    """Why commits wait: how many standbys must confirm, and how many can."""
+    quiet = f"; {', '.join(silent)} does not answer its primary" if silent else ""
+    if not answering and rule.needed == 1:
+        return f"no standby of {primary.synchronous_standby_names.strip()} is in sync{quiet}"
+    return f"{rule.needed} standbys needed, {len(answering)} in sync{quiet}"
+
+
+def _with_waits(detail: str, waiting: int) -> str:
+    return f"{detail}; {waiting} waiting now" if waiting else detail
+
+
+def _weaker(primary: PostgresReading) -> tuple[str, ...]:
+    return primary.settings.weaker if primary.settings is not None else ()
+
+
+def _notes(
+    rule: SyncRule, primary: PostgresReading, others: dict[str, PostgresReading], answering: Iterable[WalSender]
+) -> tuple[str, ...]:
+    found = []
+    for name in () if rule.everyone else rule.names:
+        if any(s.application_name.lower() == name.lower() for s in primary.senders):
+            continue
+        node = next((r for n, r in others.items() if n.lower() == name.lower()), None)
+        via = upstream_of(name, node, others.values()) if node is not None else None
+        found.append(f"{name} streams from {via.node} and cannot confirm" if via else f"{name} is no standby of it")
+    stores = [s.application_name for s in answering if s.only_stores]
+    if stores:
+        found.append(f"{', '.join(stores)} only stores WAL: no node could take over with it")
+    weaker = _weaker(primary)
+    return (*found, *((f"not for {', '.join(weaker)}",) if weaker else ()))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from state.units import megabytes
+from state.verdicts.senders import sender_of
 from state.world.readings import PostgresReading
 
 
@@ -14,8 +15,9 @@ class ReplicationLag:
     """Distances in bytes; None = unknown, with `why`.
 
     `replay` is what is not applied yet, `receive` what would be lost with the primary, `at_least` the part that is
-    certain when the total is not, `unapplied` what was received but not applied, `seconds` the age of the last
-    replayed commit (0 when nothing is missing: on an idle primary that age grows and means nothing).
+    certain when the total is not, `unapplied` what was received but not applied, `ahead` what the standby holds and the
+    primary lacks. `seconds` is how old the newest applied commit is by the primary's own clock, 0 when none is missing:
+    without traffic that age grows and means nothing.
     """
 
     replay: int | None = None
@@ -24,6 +26,7 @@ class ReplicationLag:
     unapplied: int | None = None
     seconds: float | None = None
     why: str = ""
+    ahead: int = 0
 
     @property
     def message(self) -> str:
@@ -39,24 +42,27 @@ def lsn(position: int) -> str:
     return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
 
 
-def received(standby: PostgresReading) -> int | None:
-    """The furthest position a standby has: received or, from an archive, replayed."""
-    positions = [p for p in (standby.receive_lsn, standby.replay_lsn) if p is not None]
-    return max(positions, default=None)
+def standby_lag(
+    standby: PostgresReading, primary: PostgresReading | None, *, ahead: int = 0, node: str = ""
+) -> ReplicationLag:
+    """The distance of a standby to a primary, both read just now (primary None = its position is not known).
 
-
-def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> ReplicationLag:
-    """The distance of a standby to a primary, both read just now (primary None = its position is not known)."""
-    received_lsn, replayed = received(standby), standby.replay_lsn
-    if received_lsn is None or replayed is None:
+    `ahead` are bytes that it is proven to hold past the primary; `node` is how the primary may know it.
+    """
+    received, replayed = standby.held, standby.replay_lsn
+    if received is None or replayed is None:
         return ReplicationLag(why="the standby reports no position")
-    unapplied = received_lsn - replayed
+    unapplied = received - replayed
     if primary is None or primary.write_lsn is None:
         return ReplicationLag(unapplied=unapplied, why="the primary's position is not known")
     if standby.system_id != primary.system_id:
         return ReplicationLag(why=f"it belongs to another database system, {standby.system_id}")
-    written = max(primary.write_lsn, received_lsn)  # the standby may have been read after the primary
-    behind = max(0, written - replayed)
+    if ahead:
+        why = f"it holds {megabytes(ahead)} of WAL that {primary.node} lacks"
+        return ReplicationLag(unapplied=unapplied, why=why, ahead=ahead)
+    held = max(received, _flushed(primary, node or standby.node, standby))
+    written = max(primary.write_lsn, held)  # the standby may have been read after the primary
+    behind = written - replayed
     if standby.receiver_state != "streaming" and (standby.timeline or 0) < (primary.timeline or 0):
         # Without a receiver the timeline comes from the control file, which is behind replay: it proves no divergence.
         why = f"not streaming, last known {_timelines(standby, primary)}"
@@ -67,13 +73,27 @@ def standby_lag(standby: PostgresReading, primary: PostgresReading | None) -> Re
         )
     if standby.receiver_state != "streaming":
         return ReplicationLag(at_least=behind, unapplied=unapplied, why="not streaming")
-    seconds = 0.0 if behind == 0 else _finite(standby.replay_age)
-    return ReplicationLag(behind, written - received_lsn, behind, unapplied, seconds)
+    return ReplicationLag(behind, written - held, behind, unapplied, _seconds(standby, primary, behind))
+
+
+def _flushed(primary: PostgresReading, node: str, standby: PostgresReading) -> int:
+    """How far the standby had confirmed to the primary when the primary was read: the two at one instant."""
+    sender = sender_of(primary, node, standby)
+    return (sender.flush_lsn or 0) if sender is not None and sender.state in ("streaming", "catchup") else 0
+
+
+def _seconds(standby: PostgresReading, primary: PostgresReading, behind: int) -> float | None:
+    if behind == 0 or (standby.next_xid is not None and standby.next_xid == primary.next_xid):
+        return 0.0
+    if primary.clock is None or standby.replayed_at is None:
+        return None
+    age = primary.clock - standby.replayed_at
+    return max(0.0, age) if math.isfinite(age) else None
 
 
 def past_fork(standby: PostgresReading, primary: PostgresReading) -> int | None:
     """Bytes a node of the parent timeline has past the point where the primary left it; None = unknown."""
-    position = received(standby) if standby.in_recovery else standby.write_lsn
+    position = standby.held
     if None in (position, primary.fork_lsn, primary.timeline, standby.timeline):
         return None
     assert position is not None
@@ -94,7 +114,3 @@ def _timeline_message(standby: PostgresReading, primary: PostgresReading) -> str
 
 def _timelines(standby: PostgresReading, primary: PostgresReading) -> str:
     return f"timeline {standby.timeline or 'unknown'}, primary on {primary.timeline or 'unknown'}"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

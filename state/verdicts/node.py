@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from state.health import Health
 from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
+from state.verdicts.eligible_server import below_primary, is_paused
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.guarantee import sender_of
-from state.verdicts.lag import ReplicationLag, lsn, received, standby_lag
+from state.verdicts.lag import ReplicationLag, lsn, standby_lag
 from state.verdicts.lost_primary import LostPrimary
+from state.verdicts.senders import sender_of
 from state.verdicts.split_brain import SplitBrain
 from state.verdicts.store import store_silence
+from state.verdicts.upstream import upstream_finding, upstream_lag
 from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_message
 from state.world.readings import PostgresReading
 
@@ -24,6 +26,7 @@ DCS_OLD = 30.0
 
 FEW_LEFT = 0.9
 """The share of a server's sessions in use from which it warns."""
+NO_PRIVILEGE = "its streams cannot be read: grant pg_monitor to the role of this engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,15 @@ class NodeVerdict:
         return reading.replay_lsn if reading.in_recovery else reading.write_lsn
 
 
-def node_lag(node: NodeFacts, primary: PostgresReading | None) -> ReplicationLag:
-    """The node's lag behind the one primary, or why it is unknown."""
+def node_lag(node: NodeFacts, leads: PostgresReading | None, ahead: int = 0) -> ReplicationLag:
+    """The node's lag behind the server that leads, or why it is unknown; `ahead` as in `standby_lag`."""
     if node.postgres is None:
         return ReplicationLag(why=no_data_reason(node.postgres_seen))
     if not node.postgres.in_recovery:
         return ReplicationLag(why="writable")
-    return standby_lag(node.postgres, primary)
+    if leads is not None and leads.node == node.node:
+        return upstream_lag(node.postgres)
+    return standby_lag(node.postgres, leads, ahead=ahead, node=node.node)
 
 
 def node_verdict(
@@ -79,14 +84,16 @@ def node_verdict(
         state = _standby_state(node, lag)
         if facts.outsider and not facts.writers:
             findings.append((Health.UNKNOWN, f"lag unknown: {facts.outsider} leads and is not read"))
-        elif facts.standby_leader:
-            findings.append((Health.UNKNOWN, "lag unknown: its standby cluster follows a primary elsewhere"))
-        elif (lost is not None or facts.none_writes) and _waits(node):
+        elif facts.standby_leader == node.node:
+            findings += _leads_standbys(facts)
+        elif (lost is not None or (facts.none_writes and not facts.standby_leader)) and _waits(node):
             findings.append(_waiting(node, lost.node if lost is not None else "a primary"))
         else:
             findings += _standby_findings(facts, node, lag)
     else:
         state = "writable"
+        if not node.postgres.privileged:
+            findings.append((Health.UNKNOWN, NO_PRIVILEGE))
         findings += [f for f in (sessions_finding(node.postgres),) if f is not None]
     health = worst(h for h, _ in findings) if findings else Health.PASS
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
@@ -96,12 +103,12 @@ def node_verdict(
 def _waits(node: NodeFacts) -> bool:
     """Whether all that was received is applied, so that nothing is wrong but the missing primary."""
     reading = node.postgres
-    return reading is not None and not _paused(node) and reading.replay_lsn == received(reading) is not None
+    return reading is not None and not is_paused(reading) and reading.replay_lsn == reading.held is not None
 
 
 def _waiting(node: NodeFacts, what: str) -> NodeFinding:
     assert node.postgres is not None
-    position = received(node.postgres)
+    position = node.postgres.held
     upto = f", has its WAL up to {lsn(position)}" if position is not None else ""
     return Health.WARN, f"waits for {what}{upto}"
 
@@ -146,35 +153,48 @@ def _manager_findings(facts: ClusterFacts, node: NodeFacts) -> list[NodeFinding]
 
 
 def _standby_state(node: NodeFacts, lag: ReplicationLag) -> str:
-    if node.postgres is not None and _paused(node):
+    if node.postgres is not None and is_paused(node.postgres):
         return "replay paused"
     if node.postgres is not None and node.postgres.receiver_state == "streaming":
         return "streaming"
     return "not streaming" if lag.replay is None else "replaying"
 
 
-def _paused(node: NodeFacts) -> bool:
-    return node.postgres is not None and node.postgres.replay_pause not in (None, "", "not paused")
+def _leads_standbys(facts: ClusterFacts) -> list[NodeFinding]:
+    """The leader of a standby cluster is as well as its upstream is heard."""
+    health, message = upstream_finding(facts)
+    return [] if health is Health.PASS else [(health, message)]
 
 
 def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag) -> list[NodeFinding]:
     found: list[NodeFinding] = []
-    limit = facts.entry.rpo
+    reading, limit = node.postgres, facts.entry.rpo
+    assert reading is not None
+    if not reading.privileged:
+        found.append((Health.UNKNOWN, NO_PRIVILEGE))
+    delayed = reading.settings is not None and reading.settings.apply_delay > 0
+    primary = facts.primary.postgres if facts.primary is not None else None
+    lower = below_primary(reading, primary)
     if lag.replay is None:
-        reading = node.postgres
-        broken = reading is not None and (reading.receiver_state != "streaming" or facts.primary is not None)
+        broken = reading.receiver_state != "streaming" or facts.primary is not None
         found.append((Health.FAIL if broken else Health.UNKNOWN, f"lag {lag.message}"))
-    if _paused(node):
+    if is_paused(reading):
         size = f", {megabytes(lag.unapplied)} unapplied" if lag.unapplied is not None else ""
-        found.append((Health.WARN, f"replay paused{size}"))
-    elif lag.unapplied is not None and lag.unapplied > limit:
+        itself = f" by itself, {', '.join(lower)}: resuming it would stop the server" if lower else ""
+        found.append((Health.WARN, f"replay paused{itself}{size}"))
+        return found
+    if lower:
+        found.append((Health.WARN, f"{', '.join(lower)}: its replay stops when that change arrives"))
+    if lag.unapplied is not None and lag.unapplied > limit and not delayed:
         found.append((Health.WARN, f"{megabytes(lag.unapplied)} received but not applied"))
-    elif lag.replay is not None and lag.replay > limit:
+    elif lag.replay is not None and lag.replay - (lag.unapplied or 0 if delayed else 0) > limit:
         found.append((Health.WARN, f"{megabytes(lag.replay)} behind"))
     return found
 
 
 def _sync(facts: ClusterFacts, node: str) -> str:
     primary = facts.primary
-    sender = sender_of(primary.postgres, node) if primary is not None and primary.postgres is not None else None
+    if primary is None or primary.postgres is None:
+        return ""
+    sender = sender_of(primary.postgres, node, facts.nodes[node].postgres)
     return sender.sync_state if sender is not None else ""

@@ -1,16 +1,17 @@
-"""What a failover now could lose: the proven worst case, or unknown."""
+"""What a failover now could lose: what the best node that may lead lacks, or unknown."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from state.api.views.header import DataRisk
 from state.health import Health
 from state.units import megabytes, utc
-from state.verdicts.cluster import ClusterFacts, NodeFacts
+from state.verdicts.cluster import ClusterFacts
+from state.verdicts.eligibility import Eligibility
 from state.verdicts.guarantee import Guarantee
-from state.verdicts.lag import ReplicationLag, received
+from state.verdicts.lag import ReplicationLag
 
 AMBER = 0.75
 """Share of the RPO from which the risk warns."""
@@ -18,66 +19,71 @@ AMBER = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The standby that would lose least: `position` is its WAL position, `lag` how far it is behind."""
+    """The node that would lead next: `position` is how far it has WAL, `lag` how far it is behind, `lacks` as there."""
 
     node: str
     position: int
     lag: ReplicationLag
+    lacks: int | None
 
 
-def best_candidate(facts: ClusterFacts, lags: dict[str, ReplicationLag], sync: Guarantee | None) -> Candidate | None:
-    """The best standby: on the primary's timeline (without one: on the newest), furthest position, in sync first."""
-    standbys = [
-        (node, reading, position)
-        for node in facts.nodes.values()
-        if (reading := node.postgres) is not None
-        and reading.in_recovery
-        and (position := received(reading)) is not None
-    ]
-    primary = facts.primary.postgres if facts.primary is not None else None
-    if primary is not None:
-        able = [s for s in standbys if (s[1].timeline, s[1].system_id) == (primary.timeline, primary.system_id)]
-    else:
-        newest = max((s[1].timeline or 0 for s in standbys), default=0)
-        able = [s for s in standbys if (s[1].timeline or 0) == newest]
-    if not able:
-        return None
-    members = sync.members if sync is not None else ()
-    node, _, position = min(able, key=lambda s: (-s[2], s[0].node not in members, s[0].node))
-    return Candidate(node.node, position, lags[node.node])
+def best_candidate(
+    facts: ClusterFacts, lags: Mapping[str, ReplicationLag], eligible: Mapping[str, Eligibility]
+) -> Candidate | None:
+    """The first in rank of those that may lead, as far as is known; else of those that are only too far behind for the
+    manager: a person could still choose one. None where there is none."""
+    able = [e for e in eligible.values() if e.may_lead is not False]
+    able = able or [e for e in eligible.values() if {r.rule for r in e.obstacles} == {"lag-limit"}]
+    for each in able:
+        reading = facts.nodes[each.node].postgres
+        if reading is not None and reading.held is not None:
+            return Candidate(each.node, reading.held, lags[each.node], each.lacks)
+    return None
 
 
 def data_risk(
-    facts: ClusterFacts, candidate: Candidate | None, sync: Guarantee | None, *, split: bool = False
+    facts: ClusterFacts,
+    candidate: Candidate | None,
+    sync: Guarantee | None,
+    eligible: Mapping[str, Eligibility],
+    ahead: Mapping[str, int],
+    *,
+    split: bool = False,
 ) -> DataRisk:
-    """Worst case of a failover to the candidate: bytes it has not received plus what was written since the sample."""
+    """What the candidate had not received when its primary was read. What is written from then on is not counted."""
     sources = tuple(n.postgres_key for n in facts.nodes.values())
     if split:
         return _unknown(facts, "unknown: two nodes accept writes", sources)
-    if candidate is None:
-        return _unknown(facts, "unknown: no standby could take over", sources)
+    if ahead:
+        who = ", ".join(f"{node} holds {megabytes(size)}" for node, size in ahead.items())
+        return _unknown(facts, f"unknown: {who} that the primary lacks", sources)
     primary = facts.primary
+    if candidate is None:
+        return _unknown(facts, _nobody(facts, eligible), sources)
     if primary is None or primary.postgres is None or primary.postgres.write_lsn is None:
         return _unknown(facts, _without_primary(facts, candidate), sources)
-    if candidate.lag.receive is None:
+    if candidate.lacks is None:
         return _unknown(facts, f"{candidate.node}: {candidate.lag.message}", sources)
-    reachable = [n.node for n in facts.nodes.values() if n.postgres is not None]
-    if sync is not None and sync.survives(candidate.node, reachable):
+    if sync is not None and sync.survives(candidate.node, _no_further(facts, candidate)):
         return _known(facts, 0, f"none: every acknowledged commit is on {candidate.node} ({sync.message})", sources)
-    rate = facts.write_rates.get(primary.node)
-    if rate is None:
-        least = f", at least {megabytes(candidate.lag.receive)}" if candidate.lag.receive else ""
-        return _unknown(facts, f"unknown{least}: write rate not known yet", sources)
-    since = _written_since(primary, rate, facts.now_mono)
-    lost = candidate.lag.receive + since
-    message = f"{megabytes(lost)} to {candidate.node}: {megabytes(candidate.lag.receive)} not received"
-    return _known(facts, lost, f"{message}, {megabytes(since)} written since" if since else message, sources)
+    lost = candidate.lacks
+    return _known(facts, lost, f"{megabytes(lost)} not received by {candidate.node}", sources)
 
 
-def _written_since(primary: NodeFacts, rate: float, now_mono: float) -> int:
-    """Bytes that may have been written since the primary was read; whole seconds, so the figure changes rarely."""
-    age = primary.postgres_seen.age(now_mono) if primary.postgres_seen is not None else None
-    return math.ceil(max(0.0, rate) * math.ceil(age or 0.0))
+def _no_further(facts: ClusterFacts, candidate: Candidate) -> list[str]:
+    """The nodes that are read and have no more WAL than the candidate."""
+    held = {n.node: n.postgres.held for n in facts.nodes.values() if n.postgres is not None}
+    return [node for node, at in held.items() if at is not None and at <= candidate.position]
+
+
+def _nobody(facts: ClusterFacts, eligible: Mapping[str, Eligibility]) -> str:
+    """No node may lead: the first reason of each, and what is certain to be lacking at the best of them."""
+    reasons = [
+        e.obstacles[0].fact for e in eligible.values() if e.obstacles and e.obstacles[0].rule != "not-the-leader"
+    ]
+    best = next((e for e in eligible.values() if facts.nodes[e.node].postgres is not None and e.lacks_at_least), None)
+    least = f", at least {megabytes(best.lacks_at_least)}" if best is not None else ""
+    return f"unknown{least}: no standby could take over" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
 def _without_primary(facts: ClusterFacts, candidate: Candidate) -> str:

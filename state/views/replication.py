@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
+from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.estate.model import Estate
-from state.units import megabytes
+from state.health import Health
+from state.verdicts.eligibility import Eligibility
 from state.verdicts.lag import lsn
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
+from state.verdicts.senders import sender_of, upstream_of
+from state.verdicts.slots import consumer, retained, slot_words
 from state.verdicts.votes import CONFLICT, PRIMARY, vote_message
 from state.views.context import Contribution, ViewContext
-from state.world.readings import ReplicationSlot
+from state.world.postgres_parts import WalSender
 from state.world.world import World
 
 
@@ -22,7 +25,7 @@ def build(context: ViewContext) -> ReplicationView:
     for name, verdict in context.clusters.items():
         clusters[name] = _cluster_row(context.estate, verdict)
         for node, judged in verdict.nodes.items():
-            nodes[f"{name}/{node}"] = _node_row(name, judged, context.world)
+            nodes[f"{name}/{node}"] = _node_row(verdict, judged, context.world)
         slots |= _slot_rows(verdict)
     return context.memory.keep("replication", ReplicationView(clusters, nodes, slots))
 
@@ -55,7 +58,17 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:
         paused=verdict.paused,
         risk=verdict.risk,
         service_message=", ".join(services),
+        weaker=verdict.guarantee.weaker if verdict.guarantee is not None else (),
+        notes=verdict.guarantee.notes if verdict.guarantee is not None else (),
+        waiting=verdict.guarantee.waiting if verdict.guarantee is not None else None,
+        scheduled=verdict.scheduled,
+        candidates=tuple(_candidate_row(each) for each in verdict.eligible.values()),
     )
+
+
+def _candidate_row(each: Eligibility) -> CandidateRow:
+    reasons = tuple(f"{r.rule}: {r.fact}" for r in each.obstacles)
+    return CandidateRow(each.node, each.may_lead, each.lacks, reasons, each.unknowns, each.notes)
 
 
 def _cluster_votes(verdict: ClusterVerdict) -> str:
@@ -67,8 +80,9 @@ def _cluster_votes(verdict: ClusterVerdict) -> str:
     return vote_message(leader.votes) if leader is not None else "no witness names a leader"
 
 
-def _node_row(cluster: str, verdict: NodeVerdict, world: World) -> NodeRow:
-    facts, lag = verdict.facts, verdict.lag
+def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> NodeRow:
+    facts, lag, cluster, reading = verdict.facts, verdict.lag, whole.facts.name, verdict.facts.postgres
+    upstream, sender = _stream(whole, verdict)
     position = verdict.position
     leads = verdict.role == PRIMARY and verdict.state == "writable"
     return NodeRow(
@@ -88,7 +102,27 @@ def _node_row(cluster: str, verdict: NodeVerdict, world: World) -> NodeRow:
         state=verdict.state,
         sources=facts.keys,
         trend=world.trend(f"lag/{cluster}/{facts.node}"),
+        upstream=upstream,
+        sent=sender.sent_lsn if sender is not None else None,
+        written=sender.write_lsn if sender is not None else None,
+        flushed=sender.flush_lsn if sender is not None else None,
+        applied=sender.replay_lsn if sender is not None else None,
+        received=reading.receive_lsn if reading is not None else None,
+        replayed=reading.replay_lsn if reading is not None else None,
+        ahead_bytes=lag.ahead,
     )
+
+
+def _stream(cluster: ClusterVerdict, verdict: NodeVerdict) -> tuple[str, WalSender | None]:
+    """From where a node streams, and the row of it at the other end."""
+    reading, name = verdict.facts.postgres, verdict.facts.node
+    if reading is None or not reading.in_recovery:
+        return "", None
+    others = [n.postgres for n in cluster.facts.nodes.values() if n.postgres is not None]
+    upstream = upstream_of(name, reading, others)
+    if upstream is not None:
+        return upstream.node, sender_of(upstream, name, reading)
+    return reading.receiver.host if reading.receiver is not None else "", None
 
 
 def _steady(verdict: NodeVerdict) -> str:
@@ -96,28 +130,20 @@ def _steady(verdict: NodeVerdict) -> str:
 
 
 def _slot_rows(verdict: ClusterVerdict) -> dict[str, SlotRow]:
-    primary = verdict.facts.primary
-    if primary is None or primary.postgres is None:
-        return {}
-    head = primary.postgres.write_lsn
+    """The primary's, and those of standbys that are its own fault: their good copies are not shown twice."""
+    faults = {(fault.node, fault.slot.name) for fault in verdict.slots}
     rows: dict[str, SlotRow] = {}
-    for slot in primary.postgres.slots:
-        retained = None if head is None or slot.restart_lsn is None else max(0, head - slot.restart_lsn)
-        rows[f"{verdict.facts.name}/{slot.name}"] = SlotRow(
-            verdict.facts.name,
-            slot.name,
-            slot.slot_type,
-            slot.active,
-            retained,
-            _slot_message(slot, retained),
-            primary.postgres_key,
-        )
+    for node in verdict.facts.nodes.values():
+        leads = node is verdict.facts.primary
+        for slot in node.postgres.slots if node.postgres is not None else ():
+            faulty = (node.node, slot.name) in faults
+            if not leads and not faulty:
+                continue
+            kept = retained(node, slot)
+            key = f"{verdict.facts.name}/{slot.name}" if leads else f"{verdict.facts.name}/{node.node}/{slot.name}"
+            rows[key] = SlotRow(
+                verdict.facts.name, slot.name, slot.slot_type, slot.active, kept,
+                slot_words(verdict.facts, slot, kept), node.postgres_key, node.node,
+                Health.WARN if faulty else Health.PASS, consumer(verdict.facts, slot), slot.safe_wal_size,
+            )  # fmt: skip
     return rows
-
-
-def _slot_message(slot: ReplicationSlot, retained: int | None) -> str:
-    if slot.wal_status == "lost":
-        return "lost: its WAL was removed, the standby must be rebuilt"
-    held = f"keeps {megabytes(retained)}" if retained is not None else "position unknown"
-    status = f", WAL {slot.wal_status}" if slot.wal_status not in (None, "reserved") else ""
-    return f"{'in use' if slot.active else 'inactive'}, {held}{status}"

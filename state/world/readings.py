@@ -9,30 +9,16 @@ from enum import StrEnum
 from state.api.views.overview import Suppression
 from state.errors import Trouble
 from state.health import Health
-
-
-@dataclass(frozen=True, slots=True)
-class WalSender:
-    """One row of pg_stat_replication on the upstream side."""
-
-    application_name: str
-    state: str
-    sync_state: str
-    sent_lsn: int | None
-    flush_lsn: int | None
-    replay_lsn: int | None
-    reply_age: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicationSlot:
-    """One row of pg_replication_slots."""
-
-    name: str
-    slot_type: str
-    active: bool
-    restart_lsn: int | None
-    wal_status: str | None
+from state.world.manager_parts import ScheduledSwitchover, SyncMode
+from state.world.postgres_parts import (
+    EarlierPosition,
+    ReplicationSlot,
+    ServerSettings,
+    Waits,
+    WalArchiver,
+    WalReceiver,
+    WalSender,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +30,10 @@ class PostgresReading:
     `fork_lsn` is where the node's timeline left its parent (from its history file), if it did.
     `sessions` are the clients connected now, `sessions_limit` how many an ordinary role can have; None = not told.
     `other_engine` has the lease of this server: another engine's name and address; empty when this one has it.
+    `replayed_at` is the last applied commit's time by the clock of the server that made it, `clock` this server's own
+    clock; `next_xid` is one more than the newest transaction that has ended. `upstream_quiet`: seconds for which
+    nothing new came from the upstream between our own readings. `earlier` are positions of readings before this one.
+    `privileged` is False where the role may not read the statistics of others: rows without figures mean nothing then.
     """
 
     node: str
@@ -57,7 +47,7 @@ class PostgresReading:
     receive_lsn: int | None
     replay_lsn: int | None
     replay_pause: str | None
-    replay_age: float | None
+    replayed_at: float | None
     receiver_state: str | None
     synchronous_standby_names: str
     synchronous_commit: str
@@ -67,11 +57,31 @@ class PostgresReading:
     sessions: int | None = None
     sessions_limit: int | None = None
     other_engine: str = ""
+    receiver: WalReceiver | None = None
+    upstream_quiet: float | None = None
+    waits: Waits | None = None
+    archiver: WalArchiver | None = None
+    settings: ServerSettings | None = None
+    clock: float | None = None
+    next_xid: int | None = None
+    earlier: tuple[EarlierPosition, ...] = ()
+    privileged: bool = True
+
+    @property
+    def held(self) -> int | None:
+        """The furthest position that it has: written, or on a standby received or, from an archive, applied."""
+        if not self.in_recovery:
+            return self.write_lsn
+        return max((p for p in (self.receive_lsn, self.replay_lsn) if p is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class PatroniMember:
-    """One member as `GET /cluster` reports it; `lag` in bytes, None when Patroni says `unknown`."""
+    """One member as `GET /cluster` reports it; `lag` in bytes, None when Patroni says `unknown`.
+
+    `nofailover`: by its tags Patroni never lets it lead. Of equal ones the higher `priority` leads. `nosync`: it is
+    never made synchronous. `replicatefrom` is the member from which it is to stream.
+    """
 
     name: str
     role: str
@@ -79,14 +89,20 @@ class PatroniMember:
     timeline: int | None
     lag: int | None
     nofailover: bool = False
-    """Whether it carries the tag by which Patroni never lets it lead."""
+    priority: int = 1
+    nosync: bool = False
+    noloadbalance: bool = False
+    replicatefrom: str = ""
+    pending_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PatroniReading:
     """One Patroni node's answer. Roles are normalised: `master` of 3.x is `primary`.
 
-    `ttl` and `loop_wait` in seconds as configured: a leader that is silent for `ttl` loses its lock.
+    `ttl` and `loop_wait` in seconds as configured: a leader that is silent for `ttl` loses its lock. `dcs_age`: seconds
+    for which its last contact to the DCS has not moved on between two readings of our own, None before the second;
+    the contact's time is of its host's clock. `sync_mode` None = its configuration was not read.
     """
 
     node: str
@@ -105,6 +121,11 @@ class PatroniReading:
     members: tuple[PatroniMember, ...] = ()
     ttl: float | None = None
     loop_wait: float | None = None
+    scheduled: ScheduledSwitchover | None = None
+    sync_mode: SyncMode | None = None
+    sync_strict: bool = False
+    check_timeline: bool = False
+    pending_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from state.api.wire import Differ
 from state.capabilities import added, topics
 from state.errors import Trouble, ViewFailed
 from state.health import Health
+from state.world.postgres_parts import ReplicationSlot, WalSender
 from state.world.readings import (
     Alert,
     AlertsReading,
@@ -28,10 +29,8 @@ from state.world.readings import (
     PatroniReading,
     ProbeReading,
     Reading,
-    ReplicationSlot,
     Server,
     ServiceTraffic,
-    WalSender,
 )
 from state.world.shapes import misfit
 from tests.screens.fake_engine import stage

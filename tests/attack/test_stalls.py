@@ -18,7 +18,8 @@ import pytest
 
 from adapters.balancers.haproxy import HAProxy
 from adapters.balancers.haproxy_parse import STAT_HEADER, STATE_HEADER
-from adapters.databases.postgres import _senders
+from adapters.databases.postgres_progress import Progress
+from adapters.databases.postgres_rows import _senders
 from adapters.dns.asking_servers import ask_server
 from adapters.monitors.alertmanager import MOST, Alertmanager, AlertmanagerOptions
 from adapters.monitors.exposition import Exposition
@@ -256,7 +257,7 @@ async def test_rows_of_postgres_are_bounded() -> None:
     async with heartbeat() as beat:
         await asyncio.sleep(0)
         with pytest.raises(MALFORMED):
-            _senders("[" + "[]," * 2_000_000 + "[]]")
+            _senders("[" + "[]," * 2_000_000 + "[]]", Progress(), 1.0)
         await asyncio.sleep(0)
     held(beat, "senders")
 

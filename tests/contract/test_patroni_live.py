@@ -215,6 +215,7 @@ async def test_a_real_switchover_is_read_refused_and_done(database: PatroniClust
     before = await database.identify(deadline=2)
     assert before.facts["leader"] == leader
     assert (await database.identify(deadline=2)).difference(before) == ""
+    await database.read_member(replica, deadline=2)
     reading: PatroniReading = await database.read_member(replica, deadline=2)
     assert reading.maximum_lag == 4194304
     assert {m.name: m.role for m in reading.members} == {leader: "leader", replica: "replica"}

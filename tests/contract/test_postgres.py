@@ -48,7 +48,7 @@ async def test_primary_tells_its_wal_senders_and_slots(pair: Pair) -> None:
     assert reading.write_lsn is not None
     assert reading.receive_lsn is None
     assert reading.replay_lsn is None
-    assert reading.replay_age is None
+    assert reading.replayed_at is None
     assert reading.server_address == f"127.0.0.1:{pair.primary}"
     sender = reading.senders[0]
     assert sender.application_name == "b"

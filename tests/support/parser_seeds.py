@@ -23,8 +23,9 @@ ROW: Mapping[str, Any] = {
     "in_recovery": False, "system_id": "7", "wal_timeline": "00000001", "received_tli": None, "receiver_state": None,
     "checkpoint_timeline": 1, "recovery_timeline": None, "version": "15.4 (Debian)", "started_at": 1.0,
     "address": "10.0.0.1", "port": 5432, "write_lsn": 1, "receive_lsn": None, "replay_lsn": None, "replay_pause": None,
-    "replay_age": None, "synchronous_standby_names": "", "synchronous_commit": "on", "senders": "[]", "slots": "[]",
-    "sessions": 1, "sessions_limit": 90, "reads_files": False,
+    "replayed_at": None, "receiver": None, "clock": 1.0, "next_xid": 700, "activity": "[1, 0, null]",
+    "privileged": True, "synchronous_standby_names": "", "synchronous_commit": "on", "senders": "[]", "slots": "[]",
+    "sessions_limit": 90, "reads_files": False,
 }  # fmt: skip
 
 

@@ -20,7 +20,9 @@ from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
 from adapters.databases.patroni import PatroniNode, judge, judge_restart
-from adapters.databases.postgres import _fitting, _reading, _timeline, parse_fork, parse_lsn
+from adapters.databases.postgres import _fitting, parse_fork, parse_lsn
+from adapters.databases.postgres_progress import Progress
+from adapters.databases.postgres_rows import reading_of, timeline_of
 from adapters.discovery import alertmanager as found_alerting
 from adapters.discovery.patroni import _members, is_patroni
 from adapters.discovery.plain_address import has_a_credential, without_credential
@@ -343,7 +345,7 @@ def gzip_body(data: bytes) -> None:
 def postgres_row(data: bytes) -> None:
     value = read_json(data)
     row = {**s.ROW, **(value if isinstance(value, dict) else {})}
-    _fitting(_reading("n1", row, _timeline(row), None))  # type: ignore[arg-type]
+    _fitting(reading_of("n1", row, timeline_of(row), None, Progress(), 1.0))
 
 
 load_events()

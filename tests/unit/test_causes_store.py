@@ -205,13 +205,16 @@ def test_a_standby_cluster_is_not_told_to_fail_over(world: World) -> None:
     for node in NODES:
         put(world, f"postgres:orders/{node}", standby(node, 100 * MB))
         put(world, f"patroni:orders/{node}", manager(node, "n1", role=roles[node], members=rows))
-    (cause,) = causes(world)
-    assert cause.health is Health.UNKNOWN, "how far it is behind is not read here"
-    assert cause.what == "standby cluster, led by n1: it follows a primary elsewhere, which is not judged here"
-    assert cause.next is not None
-    assert "patronictl failover" not in cause.next.message
+    assert causes(world) == [], "its leader hears from the primary outside"
     (place,) = [p for p in overview(look(world)).recover.values() if p.name == "orders"]
-    assert (place.health, place.message) == (Health.UNKNOWN, cause.what)
+    assert place.health is Health.PASS
+    for quiet, health in ((20.0, Health.UNKNOWN), (90.0, Health.FAIL)):
+        put(world, "postgres:orders/n1", standby("n1", 100 * MB, receiver_state=None, upstream_quiet=quiet))
+        (cause,) = causes(world)
+        assert cause.health is health
+        assert "standby cluster, led by n1" in cause.what
+        assert cause.next is not None
+        assert "patronictl failover" not in cause.next.message
 
 
 @pytest.mark.parametrize("paused", [False, True])

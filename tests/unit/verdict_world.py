@@ -23,6 +23,7 @@ from state.views.header import build as header
 from state.views.memory import Memory
 from state.views.overview import build as overview
 from state.world.observed import Observed, ReadError
+from state.world.postgres_parts import WalSender
 from state.world.readings import (
     BalancerReading,
     DnsReading,
@@ -35,7 +36,6 @@ from state.world.readings import (
     Scraping,
     Server,
     ServiceTraffic,
-    WalSender,
 )
 from state.world.world import World
 
@@ -137,7 +137,6 @@ def standby(node: str, replayed: int, held: int | None = None, timeline: int = 1
         receive_lsn=replayed if held is None else held,
         replay_lsn=replayed,
         replay_pause="not paused",
-        replay_age=0.1,
         receiver_state="streaming",
     )
     return replace(made, **facts)
@@ -184,7 +183,6 @@ def healthy_cluster(world: World, position: int = 100 * MB) -> None:
         put(world, f"postgres:orders/{node}", standby(node, position))
     for node in ("n1", "n2", "n3"):
         put(world, f"patroni:orders/{node}", manager(node, "n1"))
-    world.push("wal/orders/n1", 0.0)
 
 
 def server(name: str, weight: int = 100, *, backend: str = "checkout", **facts: Any) -> Server:

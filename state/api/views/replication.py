@@ -10,11 +10,29 @@ from state.health import Health
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateRow:
+    """One node as a leader to be, in order of rank; `may_lead` None = not known.
+
+    `lacks` are bytes of the primary's WAL, None = not known. `reasons` stand against it, `unknowns` may, `notes` are
+    what its promotion brings with it.
+    """
+
+    node: str
+    may_lead: bool | None
+    lacks: int | None
+    reasons: tuple[str, ...]
+    unknowns: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterRow:
     """One database cluster: verdict, the leader by votes, what a failover would lose.
 
     `guarantee` is what a commit waits for: async, sync, quorum, blocked or unknown; `guarantee_detail` says which
-    standbys, or why. `leader` names a node, or says that none is agreed on. `split_brain` is the alarm, or empty.
+    standbys, or why; `weaker` are roles and databases whose commits wait for less, `waiting` how many commits wait now,
+    None = not told. `leader` names a node, or says that none is agreed on. `split_brain` is the alarm, or empty.
+    `scheduled` is a hand-over to come, in words. `candidates` are all nodes by rank.
     """
 
     name: str
@@ -30,13 +48,20 @@ class ClusterRow:
     paused: bool
     risk: DataRisk
     service_message: str
+    weaker: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    waiting: int | None = None
+    scheduled: str = ""
+    candidates: tuple[CandidateRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
     """One database node: role as agreed by its witnesses (or CONFLICT), position and lag.
 
-    Lags are against the primary's position; None = unknown, never 0.
+    Lags are against the primary's position; None = unknown, never 0. `upstream` is from where it streams. Positions are
+    bytes: `sent`, `written`, `flushed` and `applied` by the upstream's word, `received` and `replayed` by its own.
+    `ahead_bytes` is what it holds and the primary lacks.
     """
 
     cluster: str
@@ -55,11 +80,22 @@ class NodeRow:
     state: str
     sources: tuple[str, ...]
     trend: tuple[float, ...]
+    upstream: str = ""
+    sent: int | None = None
+    written: int | None = None
+    flushed: int | None = None
+    applied: int | None = None
+    received: int | None = None
+    replayed: int | None = None
+    ahead_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """One replication slot on the primary; `retained` bytes of WAL it keeps."""
+    """One replication slot of the primary, or of a standby where it is a fault there; `retained` bytes of WAL it keeps.
+
+    `safe` is how many more may be written before it loses its WAL, None = no limit or not told.
+    """
 
     cluster: str
     name: str
@@ -68,6 +104,10 @@ class SlotRow:
     retained: int | None
     message: str
     source: str
+    node: str = ""
+    health: Health = Health.PASS
+    consumer: str = ""
+    safe: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

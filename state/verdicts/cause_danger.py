@@ -1,0 +1,65 @@
+"""Causes that endanger a database that serves: WAL that its primary lacks, lost slots, the archive, no failover."""
+
+from __future__ import annotations
+
+from state.api.views.causes import Cause
+from state.health import Health
+from state.units import megabytes
+from state.verdicts.archiving import archiver_finding
+from state.verdicts.cause_parts import database_cause
+from state.verdicts.danger import no_failover
+from state.verdicts.replication import ClusterVerdict
+from state.verdicts.slots import SlotFault
+
+
+def danger_causes(cluster: ClusterVerdict) -> list[Cause]:
+    """Each with what a person does about it."""
+    found = [_ahead(cluster, node, size) for node, size in cluster.ahead.items()]
+    found += [_slot(cluster, fault) for fault in cluster.slots]
+    found += [each for node in cluster.nodes if (each := _archiver(cluster, node)) is not None]
+    nobody = "" if cluster.paused else no_failover(cluster.facts, cluster.eligible)
+    if nobody:
+        steps = "Change the tags of a standby (its Patroni configuration, then patronictl reload), or be ready by hand."
+        found.append(database_cause(cluster, "no-failover", Health.WARN, nobody, steps))
+    return found
+
+
+def _ahead(cluster: ClusterVerdict, node: str, size: int) -> Cause:
+    leader = cluster.leader if cluster.leader in cluster.nodes else "the primary"
+    what = f"{node} holds {megabytes(size)} of WAL that {leader} lacks: commits that {leader} has lost may be there"
+    steps = (
+        f"{leader} was put back to an older state, or lost writes. Do not rebuild {node}: that discards them. By hand:"
+        f" stop the clients of {leader}, copy the data directory of {node}, then decide which of the two is kept."
+    )
+    return database_cause(
+        cluster, f"{node}/ahead", Health.FAIL, what, steps, title=f"keep the data of {node} by hand", key="f"
+    )
+
+
+def _slot(cluster: ClusterVerdict, fault: SlotFault) -> Cause:
+    name = fault.slot.name
+    if not fault.lost:
+        steps = (
+            f"By hand on {fault.node}: start what reads {name}. If nothing will any more:"
+            f" select pg_drop_replication_slot('{name}')"
+        )
+    elif fault.slot.slot_type == "logical":
+        steps = (
+            f"By hand: stop the subscriber, drop {name} and make it anew, copy its tables again (for a subscription:"
+            " drop and create it with copy_data). What it has not read is lost to it."
+        )
+    else:
+        steps = f"By hand: rebuild its standby (patronictl reinit), or drop {name} on {fault.node} if nothing uses it."
+    return database_cause(cluster, f"{fault.node}/slot/{name}", Health.WARN, fault.message, steps)
+
+
+def _archiver(cluster: ClusterVerdict, node: str) -> Cause | None:
+    found = archiver_finding(cluster.facts.nodes[node])
+    if found is None:
+        return None
+    health, what = found
+    steps = (
+        f"By hand on {node}: PostgreSQL's log has the error of archive_command. Until it works, nothing newer than the"
+        " last archived file can be restored, and pg_wal grows."
+    )
+    return database_cause(cluster, f"{node}/archiver", health, what, steps)

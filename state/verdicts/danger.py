@@ -1,0 +1,69 @@
+"""What endangers a cluster that serves: WAL that the primary lacks, slots, the archive, no failover to come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from state.health import Health
+from state.units import megabytes, utc
+from state.verdicts.archiving import archiver_finding
+from state.verdicts.cluster import ClusterFacts
+from state.verdicts.eligibility import Eligibility
+from state.verdicts.guarantee import Guarantee
+from state.verdicts.managed import managed
+from state.verdicts.node import NodeFinding
+from state.verdicts.slots import SlotFault
+from state.world.manager_parts import SyncMode
+
+BY_RULE = frozenset({"may-lead", "sync-member"})
+"""Obstacles that stay until a person changes the configuration or a standby is in sync again."""
+
+
+def danger_findings(
+    facts: ClusterFacts,
+    ahead: Mapping[str, int],
+    slots: tuple[SlotFault, ...],
+    sync: Guarantee | None,
+    eligible: Mapping[str, Eligibility],
+    *,
+    paused: bool,
+) -> list[NodeFinding]:
+    """None of it stops the service now."""
+    found: list[NodeFinding] = []
+    leads = facts.primary.node if facts.primary is not None else "the primary"
+    for node, size in ahead.items():
+        found.append((Health.FAIL, f"{node} holds {megabytes(size)} of WAL that {leads} lacks: commits may be lost"))
+    found += [(Health.WARN, fault.message) for fault in slots]
+    found += [each for n in facts.nodes.values() if (each := archiver_finding(n)) is not None]
+    systems = {n.postgres.system_id for n in facts.nodes.values() if n.postgres is not None}
+    if facts.primary is None and len(systems) > 1:
+        found.append((Health.WARN, f"its nodes belong to different database systems: {', '.join(sorted(systems))}"))
+    modes = {m.sync_mode for m in facts.managers.values() if m is not None} - {None, SyncMode.OFF}
+    if modes and sync is not None and sync.kind == "async":
+        found.append((Health.WARN, "synchronous mode is on, and commits wait for no standby now"))
+    nobody = no_failover(facts, eligible)
+    if nobody and not paused:
+        found.append((Health.WARN, nobody))
+    return found
+
+
+def no_failover(facts: ClusterFacts, eligible: Mapping[str, Eligibility]) -> str:
+    """Why no automatic failover will come although standbys answer; empty when one may, or where nobody would do it."""
+    standbys = [e for e in eligible.values() if all(r.rule != "not-the-leader" for r in e.obstacles)]
+    if not any(m is not None for m in facts.managers.values()) or not standbys:
+        return ""
+    if any(e.may_lead is not False for e in standbys):
+        return ""
+    reasons = [r.fact for e in standbys for r in e.obstacles[:1] if r.rule in BY_RULE]
+    return f"no automatic failover will come: {'; '.join(reasons)}" if len(reasons) == len(standbys) else ""
+
+
+def scheduled_text(facts: ClusterFacts) -> str:
+    """A hand-over that waits in the manager: `leader moves n2 -> n3 at 2026-11-26 18:48:39Z`."""
+    plan = managed(facts).scheduled
+    if plan is None:
+        return ""
+    day = datetime.fromtimestamp(plan.at, UTC).date().isoformat()
+    moves = f"{plan.leader or 'the leader'} -> {plan.candidate or 'the best standby'}"
+    return f"scheduled: leader moves {moves} at {day} {utc(plan.at)}"

@@ -1,0 +1,100 @@
+"""Why a server could not lead by what it and its primary report, and what its promotion would bring with it."""
+
+from __future__ import annotations
+
+from state.errors import Refusal
+from state.units import megabytes, short_duration
+from state.verdicts.cluster import ClusterFacts, NodeFacts
+from state.verdicts.lag import ReplicationLag
+from state.verdicts.managed import Managed
+from state.world.readings import PostgresReading
+
+ADMINISTRATOR = "database administrator"
+REJOIN = "Save what only it has, then let it rejoin (rewind or reinitialise)"
+
+
+def server_obstacles(
+    facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, word: Managed, least: int
+) -> list[Refusal]:
+    """Every reason of the server; none where it does not answer, which is another."""
+    reading, name = node.postgres, node.node
+    if reading is None:
+        return []
+    if not reading.in_recovery:
+        return [Refusal("not-the-leader", f"{name} accepts writes already", "Choose another node")]
+    if reading.held is None:
+        return [Refusal("candidate-answers", f"{name} reports no position", "Choose another node")]
+    primary = facts.primary.postgres if facts.primary is not None else None
+    found = [*_history(facts, name, reading, primary, lag)]
+    short = below_primary(reading, primary)
+    if short and is_paused(reading):
+        fact = f"{name} cannot be promoted, its replay has stopped: {', '.join(short)}"
+        found.append(Refusal("settings", fact, f"Raise them on {name} and restart it", ADMINISTRATOR))
+    if primary is not None and not found and reading.receiver_state != "streaming":
+        fact = f"{name} does not stream: lag {lag.message}"
+        found.append(Refusal("streaming", fact, "Repair its replication first", ADMINISTRATOR))
+    return found + _too_far(name, lag, least, word, known=primary is not None and lag.receive is not None)
+
+
+def _history(
+    facts: ClusterFacts, name: str, reading: PostgresReading, primary: PostgresReading | None, lag: ReplicationLag
+) -> list[Refusal]:
+    """Another system, another timeline, or WAL that the primary lacks."""
+    system = facts.system_id
+    if system and reading.system_id != system:
+        fact = f"{name} belongs to another database system, {reading.system_id}, not {system}"
+        return [Refusal("same-system", fact, f"Reinitialise {name}", ADMINISTRATOR)]
+    if not system:
+        fact = f"{name} may belong to another database system: those that answer differ, and no primary says which"
+        return [Refusal("same-system", fact, "Bring the primary back", ADMINISTRATOR)]
+    if lag.ahead and primary is not None:
+        fact = f"{name} holds {megabytes(lag.ahead)} of WAL that {primary.node} lacks"
+        return [Refusal("same-history", fact, "Decide first which of the two histories is kept", ADMINISTRATOR)]
+    timeline = facts.lead_timeline
+    if timeline is not None and reading.timeline != timeline:
+        of = "the leader" if primary is not None else "the last leader"
+        fact = f"{name} is on timeline {reading.timeline or 'unknown'}, {of} on {timeline}"
+        return [Refusal("same-timeline", fact, REJOIN, ADMINISTRATOR)]
+    return []
+
+
+def _too_far(name: str, lag: ReplicationLag, least: int, word: Managed, *, known: bool) -> list[Refusal]:
+    """The manager compares with the limit what the leader wrote last, as far as it knows it."""
+    if lag.ahead or not word.readings or least <= word.maximum_lag:
+        return []
+    far = megabytes(least) if known else f"at least {megabytes(least)}"
+    fact = f"{name} is {far} behind, Patroni allows {megabytes(word.maximum_lag)} (maximum_lag_on_failover)"
+    return [Refusal("lag-limit", fact, "Wait until it has caught up, or choose another node")]
+
+
+def is_paused(reading: PostgresReading) -> bool:
+    """Whether it applies nothing, or is about to stop."""
+    return reading.replay_pause not in (None, "", "not paused")
+
+
+def below_primary(standby: PostgresReading, primary: PostgresReading | None) -> tuple[str, ...]:
+    """Settings that are lower on a standby than on its primary: replay stops where the primary's change is applied."""
+    if primary is None or primary.settings is None or standby.settings is None:
+        return ()
+    own, theirs = standby.settings.limits, primary.settings.limits
+    return tuple(f"{n} is {own[n]}, on {primary.node} {theirs[n]}" for n in theirs if n in own and own[n] < theirs[n])
+
+
+def notes_of(facts: ClusterFacts, node: NodeFacts, word: Managed) -> tuple[str, ...]:
+    """What its promotion would bring with it."""
+    reading, name, found = node.postgres, node.node, []
+    if reading is not None and reading.settings is not None and reading.settings.apply_delay:
+        delay = short_duration(reading.settings.apply_delay)
+        found.append(f"{name} applies {delay} late by its settings: a promotion applies all that it received at once")
+    elif reading is not None and is_paused(reading) and not below_primary(reading, _primary(facts)):
+        found.append(f"replay on {name} is paused: a promotion applies all that it received at once")
+    if word.any_tag(name, "pending_restart"):
+        found.append(f"{name} waits for a restart: it would lead with its old settings")
+    for other in facts.nodes:
+        if other != name and word.source(other) == name:
+            found.append(f"{other} streams from {name} by its tag replicatefrom")
+    return tuple(found)
+
+
+def _primary(facts: ClusterFacts) -> PostgresReading | None:
+    return facts.primary.postgres if facts.primary is not None else None

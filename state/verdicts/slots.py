@@ -1,0 +1,101 @@
+"""Replication slots: whose they are, what they keep, and the ones whose consumer has lost its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from state.units import megabytes
+from state.verdicts.cluster import ClusterFacts, NodeFacts
+from state.world.postgres_parts import ReplicationSlot
+
+KEEPS_MUCH = 1 << 30
+"""Bytes from which the WAL kept for nobody is told of a leader."""
+KEEPS_ASIDE = 4 * (16 << 20)
+"""The same of a standby, whose slots a manager moves on: so many bytes behind it and no movement is nobody's."""
+STILL = 30.0
+"""Seconds without any movement after which a slot of a standby counts as left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFault:
+    """What is wrong with one slot. `lost`: its consumer cannot go on; else it keeps WAL or soon loses it."""
+
+    node: str
+    slot: ReplicationSlot
+    lost: bool
+    message: str
+
+
+def consumer(facts: ClusterFacts, slot: ReplicationSlot) -> str:
+    """Whose slot it is: a standby of the estate, or the subscriber of a logical slot."""
+    if slot.slot_type == "logical":
+        where = ", ".join(filter(None, (slot.plugin, f"database {slot.database}" if slot.database else "")))
+        return f"the subscriber of {slot.name}" + (f" ({where})" if where else "")
+    for node in facts.nodes.values():
+        receiver = node.postgres.receiver if node.postgres is not None else None
+        used = receiver is not None and receiver.slot == slot.name
+        if used or slot.name in (node.node, node.node.lower().replace("-", "_").replace(".", "_")):
+            return f"standby {node.node}"
+    return "its standby, which the estate does not have,"
+
+
+def retained(node: NodeFacts, slot: ReplicationSlot) -> int | None:
+    """Bytes of WAL that it keeps at its server; None = not known."""
+    head = node.postgres.held if node.postgres is not None else None
+    return None if head is None or slot.restart_lsn is None else max(0, head - slot.restart_lsn)
+
+
+def slot_words(facts: ClusterFacts, slot: ReplicationSlot, kept: int | None) -> str:
+    """One slot for people."""
+    if slot.lost:
+        return _lost(facts, slot)
+    held = f"keeps {megabytes(kept)}" if kept is not None else "position unknown"
+    if slot.wal_status == "unreserved":
+        held += f", {_left(slot)}"
+    elif slot.wal_status not in (None, "reserved"):
+        held += f", WAL {slot.wal_status}"
+    if slot.slot_type == "logical" and slot.failover is False and not slot.temporary:
+        held += ", not kept by a failover"
+    return f"{'in use' if slot.active else 'inactive'}, {held}"
+
+
+def slot_faults(facts: ClusterFacts) -> tuple[SlotFault, ...]:
+    """Every slot of a server that answers which is lost, soon will be, or keeps WAL for nobody."""
+    found = []
+    for node in facts.nodes.values():
+        for slot in node.postgres.slots if node.postgres is not None else ():
+            message = _fault(facts, node, slot)
+            if message:
+                found.append(SlotFault(node.node, slot, slot.lost, message))
+    return tuple(found)
+
+
+def _fault(facts: ClusterFacts, node: NodeFacts, slot: ReplicationSlot) -> str:
+    reading = node.postgres
+    assert reading is not None
+    name = f"slot {slot.name} on {node.node}"
+    if slot.lost:
+        return f"{name}: {_lost(facts, slot)}"
+    if slot.wal_status == "unreserved":
+        return f"{name}: {_left(slot)} for {consumer(facts, slot)}"
+    kept = retained(node, slot)
+    if slot.active or slot.temporary or kept is None:
+        return ""
+    if not reading.in_recovery:
+        whom = consumer(facts, slot)
+        return f"{name} keeps {megabytes(kept)} of WAL for {whom}, which does not take it" if kept >= KEEPS_MUCH else ""
+    stands = slot.still is not None and slot.still >= STILL
+    if kept >= KEEPS_ASIDE and stands and not slot.synced:
+        return f"{name} keeps {megabytes(kept)} of WAL on a standby, and nothing moves it on"
+    return ""
+
+
+def _left(slot: ReplicationSlot) -> str:
+    left = f"{megabytes(slot.safe_wal_size)} more" if slot.safe_wal_size and slot.safe_wal_size > 0 else "the next"
+    return f"WAL unreserved, it is lost with {left} of WAL at a checkpoint"
+
+
+def _lost(facts: ClusterFacts, slot: ReplicationSlot) -> str:
+    reason = slot.invalidation or ("conflict with recovery" if slot.conflicting else "its WAL was removed")
+    remedy = "resynchronised" if slot.slot_type == "logical" else "rebuilt"
+    return f"lost ({reason}): {consumer(facts, slot)} must be {remedy}"
