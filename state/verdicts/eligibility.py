@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from state.errors import Refusal
+from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.eligible_manager import manager_obstacles, manager_unknowns
 from state.verdicts.eligible_server import notes_of, server_obstacles
@@ -75,7 +76,7 @@ def _judged(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, word: Man
         reason = Refusal("not-the-leader", f"{node.node} leads already", "Choose another node")
         return Eligibility(node.node, False, (reason,), (), (), 0, lacks, least)
     obstacles = [*manager_obstacles(node, word), *server_obstacles(facts, node, lag, word, least)]
-    unknowns = manager_unknowns(node, word)
+    unknowns = (*manager_unknowns(node, word), *_absent_further(facts, node))
     if node.postgres is None:
         fact = f"{node.node}: {no_data_reason(node.postgres_seen)}"
         obstacles = [Refusal("candidate-answers", fact, "Choose a node that answers"), *obstacles]
@@ -104,6 +105,16 @@ def _lacks(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag) -> tuple[i
     if facts.primary is None:
         return None, missing_since(facts, node)
     return None, lag.at_least or 0
+
+
+def _absent_further(facts: ClusterFacts, node: NodeFacts) -> tuple[str, ...]:
+    """Standbys that are silent now and had more WAL than this one: without a primary, only they know what it lacks."""
+    held = node.postgres.held if node.postgres is not None else None
+    if facts.primary is not None or held is None:
+        return ()
+    silent = [(n.node, n.last_postgres) for n in facts.nodes.values() if n.postgres is None]
+    known = [(n, r.held) for n, r in silent if r is not None and r.in_recovery and r.held is not None]
+    return tuple(f"{n} is silent and had {megabytes(at - held)} more than {node.node}" for n, at in known if at > held)
 
 
 def missing_since(facts: ClusterFacts, node: NodeFacts) -> int:
