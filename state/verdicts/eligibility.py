@@ -104,7 +104,7 @@ def _lacks(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag) -> tuple[i
         return lag.receive, lag.receive
     if facts.primary is None:
         return None, missing_since(facts, node)
-    return None, lag.at_least or 0
+    return None, 0 if lag.at_least is None else lag.at_least - (lag.unapplied or 0)
 
 
 def _absent_further(facts: ClusterFacts, node: NodeFacts) -> tuple[str, ...]:

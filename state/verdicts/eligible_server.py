@@ -25,7 +25,9 @@ def server_obstacles(
     if reading.held is None:
         return [Refusal("candidate-answers", f"{name} reports no position", "Choose another node")]
     primary = facts.primary.postgres if facts.primary is not None else None
-    found = [*_history(facts, name, reading, primary, lag)]
+    found = _history(facts, name, reading, primary, lag)
+    if any(each.rule == "same-system" for each in found):
+        return found  # a distance between two systems means nothing
     short = below_primary(reading, primary)
     if short and is_paused(reading):
         fact = f"{name} cannot be promoted, its replay has stopped: {', '.join(short)}"

@@ -68,9 +68,8 @@ def standby_lag(
         why = f"not streaming, last known {_timelines(standby, primary)}"
         return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
     if standby.timeline != primary.timeline:
-        return ReplicationLag(
-            at_least=None if _diverged(standby, primary) else behind, why=_timeline_message(standby, primary)
-        )
+        least = None if _diverged(standby, primary) else behind
+        return ReplicationLag(at_least=least, unapplied=unapplied, why=_timeline_message(standby, primary))
     if standby.receiver_state != "streaming":
         return ReplicationLag(at_least=behind, unapplied=unapplied, why="not streaming")
     return ReplicationLag(behind, written - held, behind, unapplied, _seconds(standby, primary, behind))
