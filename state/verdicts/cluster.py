@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
 from state.world.observed import Observed
-from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading, Server
+from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading
 from state.world.world import World
 
 
@@ -56,7 +56,7 @@ class NodeFacts:
 class ClusterFacts:
     """One cluster as gathered at `now_mono`.
 
-    `writes_go_to` are the nodes to which balancers send writes now, by fresh readings; None when no balancer says.
+    `routes` are the nodes to which each balancer sends writes now, by fresh readings.
     `past` is what was known before, and `asked` for how many seconds its sources have been asked.
     """
 
@@ -64,9 +64,14 @@ class ClusterFacts:
     entry: DatabaseEntry
     now_mono: float
     nodes: Mapping[str, NodeFacts]
-    writes_go_to: frozenset[str] | None = None
+    routes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     past: DatabasePast = NO_PAST
     asked: float = 0.0
+
+    @property
+    def writes_go_to(self) -> frozenset[str] | None:
+        """The nodes to which any balancer sends writes; None when none says."""
+        return frozenset().union(*self.routes.values()) if self.routes else None
 
     @property
     def writers(self) -> tuple[NodeFacts, ...]:
@@ -170,16 +175,16 @@ def gather(
             world.observed.get(postgres_key),
             world.observed.get(patroni_key),
         )
-    return ClusterFacts(name, entry, now_mono, nodes, _writes_go_to(entry, world, now_mono), past, asked)
+    return ClusterFacts(name, entry, now_mono, nodes, _routes(entry, world, now_mono), past, asked)
 
 
-def _writes_go_to(entry: DatabaseEntry, world: World, now_mono: float) -> frozenset[str] | None:
-    """The servers that take traffic in the backends declared to lead to the primary."""
+def _routes(entry: DatabaseEntry, world: World, now_mono: float) -> dict[str, frozenset[str]]:
+    """By balancer, the servers that take traffic in the backends declared to lead to the primary."""
     backends = [backend for backend, role in entry.frontends.items() if role == "primary"]
-    found: list[Server] = []
+    found: dict[str, frozenset[str]] = {}
     for key in world.keys("balancer") if backends else ():
         reading = world.fresh(key, BalancerReading, now_mono)
-        for backend in backends if reading is not None else ():
-            assert reading is not None
-            found += reading.of(backend)
-    return frozenset(s.name for s in found if s.serving) if found else None
+        servers = [s for backend in backends for s in reading.of(backend)] if reading is not None else []
+        if servers:
+            found[key.partition(":")[2]] = frozenset(s.name for s in servers if s.serving)
+    return found

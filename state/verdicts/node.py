@@ -69,7 +69,7 @@ def node_verdict(
 
     The primary that does not answer fails; a standby that only waits for it has no fault of its own.
     """
-    votes = node_votes(node.node, node.postgres, facts.managers)
+    votes = node_votes(node.node, node.postgres, facts.managers, facts.routes)
     role = agreed(votes)
     findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
     sync, state = "", "no data"

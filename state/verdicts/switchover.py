@@ -8,6 +8,7 @@ from __future__ import annotations
 from state.errors import Refusal
 from state.verdicts.node import DCS_OLD
 from state.verdicts.replication import ClusterVerdict
+from state.verdicts.votes import CONFLICT, vote_message
 
 ADMINISTRATOR = "database administrator"
 STOP_THE_OTHER = (
@@ -26,6 +27,9 @@ def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...
     led = cluster.facts.primary is not None or bool(cluster.facts.standby_leader)
     if not led and cluster.split is None:
         found.append(Refusal("known-leader", f"{name}: {cluster.message}", "A switchover needs a leader that answers"))
+    elif cluster.leader == CONFLICT and cluster.split is None:
+        fact = f"{name}: the witnesses do not agree on the leader; {conflict_words(cluster)}"
+        found.append(Refusal("agreed-leader", fact, "Wait until they do, or find out which of them is wrong"))
     if cluster.paused and not to:
         found.append(Refusal("candidate-when-paused", f"{name}: Patroni is paused", "Name the node that is to lead"))
     found += _dcs_obstacles(cluster)
@@ -54,6 +58,11 @@ def switchover_notes(cluster: ClusterVerdict, to: str) -> tuple[str, ...]:
     if archiver is not None and archiver.backlog is not None and archiver.backlog > 1:
         found.append(f"{archiver.backlog} WAL files wait for the archive: a stop waits until all are archived")
     return tuple(found)
+
+
+def conflict_words(cluster: ClusterVerdict) -> str:
+    """Who says what of each node on which the witnesses differ."""
+    return "; ".join(f"{n}: {vote_message(v.votes)}" for n, v in cluster.nodes.items() if v.role == CONFLICT)
 
 
 def _dcs_obstacles(cluster: ClusterVerdict) -> list[Refusal]:

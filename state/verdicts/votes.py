@@ -66,13 +66,19 @@ def manager_role(role: str, state: str) -> str:
 
 
 def node_votes(
-    node: str, postgres: PostgresReading | None, managers: Mapping[str, PatroniReading | None]
+    node: str,
+    postgres: PostgresReading | None,
+    managers: Mapping[str, PatroniReading | None],
+    routes: Mapping[str, frozenset[str]],
 ) -> tuple[Vote, ...]:
-    """Every witness on one node: its server, its own manager, and each other manager's view of the cluster."""
+    """Every witness on one node: its server, its own manager, each other manager's view of the cluster, and each
+    balancer: where it sends writes to this one node alone, it takes it for the primary. Between two it says nothing."""
     own = "" if postgres is None else (STANDBY if postgres.in_recovery else PRIMARY)
     votes = [Vote("Postgres", own)]
     for name, reading in managers.items():
         votes.append(Vote(f"Patroni {name}", _said_of(node, name, reading)))
+    for balancer, takes in routes.items():
+        votes.append(Vote(f"balancer {balancer}", (PRIMARY if node in takes else STANDBY) if len(takes) == 1 else ""))
     return tuple(votes)
 
 

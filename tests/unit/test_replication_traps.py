@@ -10,6 +10,7 @@ import pytest
 from state.health import Health
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_notes, switchover_obstacles
+from state.verdicts.votes import vote_message
 from state.views.replication import build
 from state.world.manager_parts import SyncMode
 from state.world.postgres_parts import (
@@ -21,12 +22,13 @@ from state.world.postgres_parts import (
     WalReceiver,
     WalSender,
 )
-from state.world.readings import PatroniMember
+from state.world.readings import BalancerReading, PatroniMember
 from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
     MB,
     NOW,
+    balancer,
     blackhole,
     first,
     look,
@@ -34,6 +36,7 @@ from tests.unit.verdict_world import (
     primary,
     put,
     sender,
+    server,
     standby,
     told,
 )
@@ -432,6 +435,28 @@ def test_without_the_privilege_streams_are_unknown_and_say_what_mends_it(world: 
 def test_the_fall_from_synchronous_to_asynchronous_is_told(world: World) -> None:
     managers(world, sync_mode=SyncMode.ON, members=members())
     assert "synchronous mode is on, and commits wait for no standby now" in judge(world).message
+
+
+def test_a_balancer_is_a_witness_and_a_conflict_blocks_a_promotion(world: World) -> None:
+    routed = ORDERS.model_copy(update={"frontends": {"pg_rw": "primary"}})
+
+    def rw(*up: str) -> BalancerReading:
+        servers = (server(n, backend="pg_rw", up=n in up) for n in NODES)
+        return balancer("edge-east", *servers)
+
+    put(world, "balancer:edge-east", rw("n1"))
+    cluster = cluster_verdict("orders", routed, world, NOW)
+    assert (cluster.health, cluster.leader) == (Health.PASS, "n1")
+    assert vote_message(cluster.nodes["n1"].votes) == "5 of 5 say primary"
+    put(world, "balancer:edge-east", rw("n1", "n2"))
+    cluster = cluster_verdict("orders", routed, world, NOW)
+    assert cluster.health is Health.PASS, "one that sends to two says nothing of either"
+    put(world, "balancer:edge-east", rw("n2"))
+    cluster = cluster_verdict("orders", routed, world, NOW)
+    assert (cluster.health, cluster.leader) == (Health.UNKNOWN, "CONFLICT")
+    (refusal,) = switchover_obstacles(cluster, "n3")
+    assert refusal.rule == "agreed-leader"
+    assert "balancer edge-east: primary" in refusal.fact
 
 
 def test_a_switchover_to_a_tagged_node_is_refused_before_it_is_sent(world: World) -> None:

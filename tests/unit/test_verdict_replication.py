@@ -165,7 +165,7 @@ def test_every_witness_counts(lying: tuple[bool, ...]) -> None:
 
 
 def test_a_manager_of_a_stopped_server_does_not_vote() -> None:
-    votes = node_votes("n1", None, {"n1": manager("n1", "n1", state="stopped")})
+    votes = node_votes("n1", None, {"n1": manager("n1", "n1", state="stopped")}, {})
     assert agreed(votes) == "unknown"
 
 
