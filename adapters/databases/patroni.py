@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from adapters.context import AdapterContext, Polled, split_address
+from adapters.databases.etcd import EtcdStore
 from adapters.databases.patroni_identity import MemberName
-from adapters.databases.patroni_options import PatroniOptions
+from adapters.databases.patroni_options import PatroniOptions, StoreEntry
 from adapters.databases.patroni_parse import Dynamic, last_contact, parse_config, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_lease import engine_name
@@ -270,7 +271,11 @@ def build(name: str, options: PatroniOptions, context: AdapterContext) -> tuple[
     Raises ConfigError for a secret or a file of certificates that cannot be used.
     """
     cluster = cluster_of(name, options, context, engine_name())
-    return cluster, _sources(name, cluster, context)
+    sources = _sources(name, cluster, context)
+    if options.store is not None:
+        store = _store(name, options, options.store, context)
+        sources.append(context.source(f"store:{name}", store.read, store.close))
+    return cluster, sources
 
 
 def cluster_of(name: str, options: PatroniOptions, context: AdapterContext, engine: str = "") -> PatroniCluster:
@@ -293,6 +298,13 @@ def cluster_of(name: str, options: PatroniOptions, context: AdapterContext, engi
         actor = HttpActor(Origin.of(each.api), ca, credential, client=client, via=via)
         managers.append(PatroniNode(node, options.scope, each.api, reader, actor))
     return PatroniCluster(name, options.scope, servers, managers)
+
+
+def _store(name: str, options: PatroniOptions, entry: StoreEntry, context: AdapterContext) -> EtcdStore:
+    ca = context.authorities(f"databases.{name}", options.ca)
+    client, via = context.client(options.cert, options.key), context.way(options.via)
+    servers = [HttpReader(url, ca=ca, client=client, via=via) for url in entry.etcd]
+    return EtcdStore(options.scope, entry.namespace, servers, entry.user, context.secret(entry.password))
 
 
 def _credential(options: PatroniOptions, context: AdapterContext) -> Credential | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from adapters.context import split_address
 from adapters.net.origin import BaseUrl, Origin
 from state.config_files.findings import Finding, refuse
 from state.estate.addresses import is_loopback, wrong_address
-from state.estate.model import DatabaseEntry, DatabaseNode, HandStep, Name, SecretRef
+from state.estate.model import DatabaseEntry, DatabaseNode, Entry, HandStep, Name, SecretRef
 from state.estate.values import HostName
 
 LONGEST_FOLDER = 80
@@ -49,13 +49,22 @@ class PatroniNodeEntry(DatabaseNode):
     api: BaseUrl
 
 
+class StoreEntry(Entry):
+    """Patroni's own store, to ask it who holds the lock: the URLs of etcd, and Patroni's `namespace` in it."""
+
+    etcd: Annotated[tuple[BaseUrl, ...], Field(min_length=1, max_length=9)]
+    namespace: str = "/service"
+    user: str | None = None
+    password: SecretRef | None = None
+
+
 class PatroniOptions(DatabaseEntry):
     """A replicated database cluster under a manager (`kind: patroni`).
 
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
     is down by design. Server names are node names. `cert` and `key` are files of a client certificate, for servers and
-    managers alike, `via` a host that leads to them. `tls: plain` is plain text to the servers; to another machine it
-    needs `waive.tls`, as http does.
+    managers alike, `via` a host that leads to them. `store` is asked itself who leads, where it is named. `tls: plain`
+    is plain text to the servers; to another machine it needs `waive.tls`, as http does.
     """
 
     scope: Name
@@ -70,6 +79,7 @@ class PatroniOptions(DatabaseEntry):
     api_user: str | None = None
     api_password: SecretRef | None = None
     nodes: Mapping[Name, PatroniNodeEntry]
+    store: StoreEntry | None = None
 
     @property
     def through(self) -> Sequence[str]:
@@ -114,6 +124,12 @@ class PatroniOptions(DatabaseEntry):
                 yield ("nodes", name, "postgres"), node.postgres, expected
             if not Origin.of(node.api).loopback:
                 yield ("nodes", name, "api"), node.api, expected
+        for number, url in enumerate(self._stores()):
+            if not Origin.of(url).loopback:
+                yield ("store", "etcd", number), url, expected
+
+    def _stores(self) -> tuple[str, ...]:
+        return self.store.etcd if self.store is not None else ()
 
     def _plain(self) -> Iterator[Finding]:
         """Where plain text goes to another machine, and what is expected there unless it is waived."""
@@ -123,3 +139,7 @@ class PatroniOptions(DatabaseEntry):
                 yield ("nodes", name, "postgres"), node.postgres, "tls: verify-full, or waive: {tls: the reason}"
             if self.tls != "loopback" and api.scheme == "http" and not api.loopback:
                 yield ("nodes", name, "api"), node.api, "https:// (plain http needs waive: {tls: the reason})"
+        for number, url in enumerate(self._stores()):
+            store = Origin.of(url)
+            if self.tls != "loopback" and store.scheme == "http" and not store.loopback:
+                yield ("store", "etcd", number), url, "https:// (plain http needs waive: {tls: the reason})"

@@ -1,4 +1,5 @@
-"""Reading over HTTP for polling: GET over a kept connection, answers bounded in size and time.
+"""Reading over HTTP for polling over a kept connection, answers bounded in size and time: GET, and POST where a product
+has its questions in the body.
 
 No redirect is followed, and a credential is sent only to the one origin it belongs to.
 """
@@ -60,6 +61,13 @@ class HttpReader:
         empty, the rest error."""
         return self.usable(await self.fetch(path, deadline=deadline, cap=cap), path)
 
+    async def ask(
+        self, path: str, question: bytes, headers: Mapping[str, str], *, deadline: float, cap: int = MAX_BODY
+    ) -> Reply:
+        """The answer to a question in JSON that only reads. Raises ReadFailure as `page` does."""
+        more = {"Content-Type": "application/json", **headers}
+        return self.usable(await self.fetch(path, deadline=deadline, cap=cap, question=question, more=more), path)
+
     def usable(self, answer: Reply, path: str) -> Reply:
         """The answer to this path if it is 2xx with a body. Raises ReadFailure as `page` does."""
         if answer.status in (401, 403):
@@ -74,18 +82,30 @@ class HttpReader:
         return answer
 
     async def fetch(
-        self, path: str, *, deadline: float, cap: int = MAX_BODY, decode: bool = True, cut: bool = False
+        self,
+        path: str,
+        *,
+        deadline: float,
+        cap: int = MAX_BODY,
+        decode: bool = True,
+        cut: bool = False,
+        question: bytes | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Any answer except a redirect; without `decode` its body stays as it was encoded, and a larger one ends after
-        `cap` bytes where it is `cut`. Raises ReadFailure on a redirect, an answer that is not complete, larger than
-        `cap` bytes or in an unknown encoding, and on no answer within the deadline in seconds."""
+        """Any answer except a redirect, to a GET or to a POST of the `question`; without `decode` its body stays as it
+        was encoded, and a larger one ends after `cap` bytes where it is `cut`. Raises ReadFailure on a redirect, an
+        answer that is not complete, larger than `cap` bytes or in an unknown encoding, and on no answer within the
+        deadline in seconds."""
         url = address(self.origin, path)
         where = self.origin.netloc
-        secret = None if self._credential is None else {"Authorization": self._credential.header()}
+        sent = dict(more or {})
+        if self._credential is not None:
+            sent["Authorization"] = self._credential.header()
+        verb = "GET" if question is None else "POST"
         try:
             async with (
                 asyncio.timeout(deadline),
-                self._client().get(url, headers=secret, allow_redirects=False) as response,
+                self._client().request(verb, url, headers=sent, data=question, allow_redirects=False) as response,
             ):
                 answer = await whole(response, cap, decode=decode, cut=cut)
         except TimeoutError as error:

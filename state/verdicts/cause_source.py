@@ -15,7 +15,14 @@ from state.world.observed import Observed
 from state.world.readings import Reading
 from state.world.world import World
 
-ROLES = {"metrics": "figures", "alerts": "alerts", "balancer": "servers", "dns": "answers", "patroni": "Patroni"}
+ROLES = {
+    "metrics": "figures",
+    "alerts": "alerts",
+    "balancer": "servers",
+    "dns": "answers",
+    "patroni": "Patroni",
+    "store": "lock",
+}
 """What each role of source tells. Servers of databases and probes are judged with what they belong to."""
 
 
@@ -36,8 +43,8 @@ def source_causes(
             continue
         victims = _victims(estate, role, name, unknown)
         blind = role == "alerts" or any(v.name in unknown for v in victims)
-        manager = role == "patroni"
-        shown = f"Patroni {name.partition('/')[2]}" if manager else name
+        manager = role in ("patroni", "store")
+        shown = name if not manager else f"Patroni {name.partition('/')[2]}" if "/" in name else f"store of {name}"
         silent, advice = _silence(seen, shown)
         what = f"{silent} here" if manager else f"its {ROLES[role]} are unknown, it {silent}"
         last = f"The engine asks again by itself. Last: {no_data_reason(seen)}."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
+from state.world.manager_parts import StoreReading
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading
 from state.world.world import World
@@ -56,7 +57,8 @@ class NodeFacts:
 class ClusterFacts:
     """One cluster as gathered at `now_mono`.
 
-    `routes` are the nodes to which each balancer sends writes now, by fresh readings.
+    `routes` are the nodes to which each balancer sends writes now, by fresh readings. `store` is what the managers'
+    store says itself, None without a fresh answer; `has_store`: it is asked.
     `past` is what was known before, and `asked` for how many seconds its sources have been asked.
     """
 
@@ -65,6 +67,8 @@ class ClusterFacts:
     now_mono: float
     nodes: Mapping[str, NodeFacts]
     routes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    store: StoreReading | None = None
+    has_store: bool = False
     past: DatabasePast = NO_PAST
     asked: float = 0.0
 
@@ -175,7 +179,10 @@ def gather(
             world.observed.get(postgres_key),
             world.observed.get(patroni_key),
         )
-    return ClusterFacts(name, entry, now_mono, nodes, _routes(entry, world, now_mono), past, asked)
+    return ClusterFacts(
+        name, entry, now_mono, nodes, _routes(entry, world, now_mono),
+        world.fresh(f"store:{name}", StoreReading, now_mono), f"store:{name}" in world.observed, past, asked,
+    )  # fmt: skip
 
 
 def _routes(entry: DatabaseEntry, world: World, now_mono: float) -> dict[str, frozenset[str]]:

@@ -39,6 +39,7 @@ def danger_findings(
     systems = {n.postgres.system_id for n in facts.nodes.values() if n.postgres is not None}
     if facts.primary is None and len(systems) > 1:
         found.append((Health.WARN, f"its nodes belong to different database systems: {', '.join(sorted(systems))}"))
+    found += _store_findings(facts)
     modes = {m.sync_mode for m in facts.managers.values() if m is not None} - {None, SyncMode.OFF}
     if modes and sync is not None and sync.kind == "async":
         found.append((Health.WARN, "synchronous mode is on, and commits wait for no standby now"))
@@ -46,6 +47,16 @@ def danger_findings(
     if nobody and not paused:
         found.append((Health.WARN, nobody))
     return found
+
+
+def _store_findings(facts: ClusterFacts) -> list[NodeFinding]:
+    """A store that knows nothing of the cluster, or another one: a manager that starts would make a new cluster."""
+    store = facts.store
+    if store is None or not facts.system_id or store.system_id == facts.system_id:
+        return []
+    if not store.system_id:
+        return [(Health.WARN, "Patroni's store (DCS) knows nothing of this cluster")]
+    return [(Health.WARN, f"Patroni's store (DCS) has another database system, {store.system_id}")]
 
 
 def no_failover(facts: ClusterFacts, eligible: Mapping[str, Eligibility]) -> str:

@@ -15,7 +15,7 @@ from state.verdicts.senders import sender_of
 from state.verdicts.split_brain import SplitBrain
 from state.verdicts.store import store_silence
 from state.verdicts.upstream import upstream_finding, upstream_lag
-from state.verdicts.votes import CONFLICT, Vote, agreed, node_votes, vote_message
+from state.verdicts.votes import CONFLICT, PRIMARY, STANDBY, Vote, agreed, node_votes, vote_message
 from state.world.readings import PostgresReading
 
 NodeFinding = tuple[Health, str]
@@ -70,6 +70,7 @@ def node_verdict(
     The primary that does not answer fails; a standby that only waits for it has no fault of its own.
     """
     votes = node_votes(node.node, node.postgres, facts.managers, facts.routes)
+    votes += store_votes(facts, node.node)
     role = agreed(votes)
     findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
     sync, state = "", "no data"
@@ -98,6 +99,15 @@ def node_verdict(
     health = worst(h for h, _ in findings) if findings else Health.PASS
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
     return NodeVerdict(node, role, votes, health, message, lag, sync, state)
+
+
+def store_votes(facts: ClusterFacts, node: str) -> tuple[Vote, ...]:
+    """What the managers' store says itself: its lock holder leads; without one it says nothing of a node."""
+    if not facts.has_store:
+        return ()
+    holder = facts.store.leader if facts.store is not None else ""
+    leads = holder == node and not facts.standby_leader
+    return (Vote("store", (PRIMARY if leads else STANDBY) if holder else ""),)
 
 
 def _waits(node: NodeFacts) -> bool:

@@ -1,4 +1,4 @@
-"""What a cluster manager tells besides its members: how it treats synchronous standbys, what it is about to do."""
+"""What a cluster manager and its store tell besides the members: sync mode, a hand-over to come, who holds the lock."""
 
 from __future__ import annotations
 
@@ -22,3 +22,19 @@ class SyncMode(StrEnum):
     OFF = "off"
     ON = "on"
     QUORUM = "quorum"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReading:
+    """A manager's store, read by itself: who holds the leader lock by a lease that runs; empty when nobody does.
+
+    `lease_left` in seconds, None for a lock without a lease. `in_sync` is the published list, `failover`: an order to
+    move the lead waits there.
+    """
+
+    scope: str
+    leader: str
+    lease_left: float | None
+    system_id: str
+    in_sync: tuple[str, ...] = ()
+    failover: bool = False

@@ -9,7 +9,7 @@ from enum import StrEnum
 from state.api.views.overview import Suppression
 from state.errors import Trouble
 from state.health import Health
-from state.world.manager_parts import ScheduledSwitchover, SyncMode
+from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMode
 from state.world.postgres_parts import (
     EarlierPosition,
     ReplicationSlot,
@@ -381,6 +381,7 @@ Reading = (
     OwnCheckReading
     | PostgresReading
     | PatroniReading
+    | StoreReading
     | BalancerReading
     | MetricsReading
     | AlertsReading

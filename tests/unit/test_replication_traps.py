@@ -12,7 +12,7 @@ from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_notes, switchover_obstacles
 from state.verdicts.votes import vote_message
 from state.views.replication import build
-from state.world.manager_parts import SyncMode
+from state.world.manager_parts import StoreReading, SyncMode
 from state.world.postgres_parts import (
     EarlierPosition,
     ReplicationSlot,
@@ -457,6 +457,25 @@ def test_a_balancer_is_a_witness_and_a_conflict_blocks_a_promotion(world: World)
     (refusal,) = switchover_obstacles(cluster, "n3")
     assert refusal.rule == "agreed-leader"
     assert "balancer edge-east: primary" in refusal.fact
+
+
+def stored(world: World, leader: str, system: str = "7001", left: float | None = 20.0) -> ClusterVerdict:
+    put(world, "store:orders", StoreReading("orders", leader, left, system))
+    return judge(world)
+
+
+def test_the_store_is_a_witness_where_it_is_asked(world: World) -> None:
+    cluster = stored(world, "n1")
+    assert (cluster.health, vote_message(cluster.nodes["n1"].votes)) == (Health.PASS, "5 of 5 say primary")
+    assert stored(world, "n2").leader == "CONFLICT"
+    assert stored(world, "", left=-1.0).health is Health.PASS, "a lock that has ended names nobody"
+    blackhole(world, "store:orders")
+    assert vote_message(judge(world).nodes["n1"].votes) == "4 of 5 say primary; no answer: store"
+
+
+def test_replication_trap_04_a_wiped_or_foreign_store_is_told(world: World) -> None:
+    assert "knows nothing of this cluster" in stored(world, "", "").message
+    assert "another database system, 9" in stored(world, "n1", "9").message
 
 
 def test_a_switchover_to_a_tagged_node_is_refused_before_it_is_sent(world: World) -> None:
