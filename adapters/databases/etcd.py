@@ -71,7 +71,6 @@ class EtcdStore:
             lease_left=left,
             system_id=values.get("initialize", ""),
             in_sync=tuple(n for n in str(sync.get("sync_standby") or "").split(",") if n),
-            failover=bool(values.get("failover")),
         )
 
     async def _ask(self, server: HttpReader, path: str, body: Any, end: float, where: str) -> dict[str, Any]:

@@ -136,11 +136,13 @@ def _lock_holder(cluster: ClusterVerdict, nodes: tuple[str, ...]) -> str:
 
 def _blocked(cluster: ClusterVerdict) -> Cause:
     assert cluster.guarantee is not None
+    strict = any(m is not None and m.sync_strict for m in cluster.facts.managers.values())
+    off = " Patroni's synchronous_mode_strict is on, so it does not let them go on by itself." if strict else ""
     steps = (
         "By hand: bring a synchronous standby back; or let commits go on without one: set synchronous_standby_names to"
         " '' (patronictl edit-config), knowing that a failover may then lose commits."
     )
-    return database_cause(cluster, "blocked", Health.FAIL, f"commits wait, {cluster.guarantee.detail}", steps)
+    return database_cause(cluster, "blocked", Health.FAIL, f"commits wait, {cluster.guarantee.detail}", steps + off)
 
 
 def _otherwise(cluster: ClusterVerdict) -> Cause:

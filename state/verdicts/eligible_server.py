@@ -90,8 +90,12 @@ def notes_of(facts: ClusterFacts, node: NodeFacts, word: Managed) -> tuple[str, 
         found.append(f"{name} applies {delay} late by its settings: a promotion applies all that it received at once")
     elif reading is not None and is_paused(reading) and not below_primary(reading, _primary(facts)):
         found.append(f"replay on {name} is paused: a promotion applies all that it received at once")
-    if word.any_tag(name, "pending_restart"):
+    if word.any_tag(name, "pending_restart") or (node.patroni is not None and node.patroni.pending_restart):
         found.append(f"{name} waits for a restart: it would lead with its old settings")
+    timeline = facts.lead_timeline
+    unchecked = word.readings and not any(m.check_timeline for m in word.readings)
+    if reading is not None and unchecked and None is not timeline != reading.timeline:
+        found.append(f"Patroni could still choose {name} on its other timeline: check_timeline is off")
     for other in facts.nodes:
         if other != name and word.source(other) == name:
             found.append(f"{other} streams from {name} by its tag replicatefrom")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.votes import PRIMARY, manager_role
-from state.world.manager_parts import ScheduledSwitchover, SyncMode
+from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMode
 from state.world.readings import PatroniMember, PatroniReading
 
 IN_SYNC = ("sync_standby", "quorum_standby")
@@ -36,6 +36,16 @@ class Managed:
         """Whether any manager lists the node with this tag: of two answers, the one that forbids counts."""
         return any(getattr(row, tag) for row in self.rows.get(node, ()))
 
+    def tags(self, node: str) -> tuple[str, ...]:
+        """Its tags in words, those that differ from the usual."""
+        switches = ("nofailover", "nosync", "noloadbalance")
+        found = [tag for tag in switches if self.any_tag(node, tag)]
+        if self.priority(node) not in (0, 1):
+            found.append(f"failover_priority {self.priority(node)}")
+        if source := self.source(node):
+            found.append(f"replicatefrom {source}")
+        return (*found, "pending restart") if self.any_tag(node, "pending_restart") else tuple(found)
+
     def priority(self, node: str) -> int:
         """Which of equal nodes leads: the higher one."""
         return min((row.priority for row in self.rows.get(node, ())), default=1)
@@ -58,16 +68,20 @@ def managed(facts: ClusterFacts) -> Managed:
     return Managed(
         readings,
         rows,
-        _in_sync(readings, rows),
+        _in_sync(readings, rows, facts.store),
         min(limits, default=DEFAULT_MAXIMUM_LAG),
         leaders.pop() if len(leaders) == 1 else "",
         scheduled,
     )
 
 
-def _in_sync(readings: tuple[PatroniReading, ...], rows: dict[str, list[PatroniMember]]) -> frozenset[str] | None:
-    """Who is in the published list: those in it by every manager that lists the node at all."""
+def _in_sync(
+    readings: tuple[PatroniReading, ...], rows: dict[str, list[PatroniMember]], store: StoreReading | None
+) -> frozenset[str] | None:
+    """Who is in the published list: those in it by every manager that lists the node, and by the store if asked."""
     listed = {name for name, each in rows.items() if each and all(row.role in IN_SYNC for row in each)}
+    if store is not None and store.in_sync:
+        listed &= set(store.in_sync)
     modes = {m.sync_mode for m in readings if m.sync_mode is not None}
     on = any(mode is not SyncMode.OFF for mode in modes)
     any_role = any(row.role in IN_SYNC for each in rows.values() for row in each)

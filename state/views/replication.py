@@ -7,6 +7,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.eligibility import Eligibility
 from state.verdicts.lag import lsn
+from state.verdicts.managed import managed
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.senders import sender_of, upstream_of
@@ -110,6 +111,7 @@ def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> Node
         received=reading.receive_lsn if reading is not None else None,
         replayed=reading.replay_lsn if reading is not None else None,
         ahead_bytes=lag.ahead,
+        tags=managed(whole.facts).tags(facts.node),
     )
 
 

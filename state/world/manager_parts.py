@@ -28,8 +28,7 @@ class SyncMode(StrEnum):
 class StoreReading:
     """A manager's store, read by itself: who holds the leader lock by a lease that runs; empty when nobody does.
 
-    `lease_left` in seconds, None for a lock without a lease. `in_sync` is the published list, `failover`: an order to
-    move the lead waits there.
+    `lease_left` in seconds, None for a lock without a lease. `in_sync` is the published list.
     """
 
     scope: str
@@ -37,4 +36,3 @@ class StoreReading:
     lease_left: float | None
     system_id: str
     in_sync: tuple[str, ...] = ()
-    failover: bool = False

@@ -44,13 +44,13 @@ async def store(answers: dict[str, Any], **signed: Any) -> AsyncIterator[tuple[E
 
 async def test_the_lock_holder_is_read_by_a_lease_that_runs() -> None:
     answers = {
-        RANGE: (200, keys(sync=json.dumps({"leader": "n1", "sync_standby": "n2,n3"}), failover="{}")),
+        RANGE: (200, keys(sync=json.dumps({"leader": "n1", "sync_standby": "n2,n3"}))),
         LEASE: (200, {"TTL": "28", "grantedTTL": "30"}),
     }
     async with store(answers) as (etcd, server):
         reading = await etcd.read(deadline=5)
     assert (reading.leader, reading.lease_left, reading.system_id) == ("n1", 28.0, "7001")
-    assert (reading.in_sync, reading.failover) == (("n2", "n3"), True)
+    assert reading.in_sync == ("n2", "n3")
     asked = json.loads(server.asked[0][2])
     assert base64.b64decode(asked["key"]) == b"/service/orders/"
     assert base64.b64decode(asked["range_end"]) == b"/service/orders0"

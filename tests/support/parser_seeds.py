@@ -28,6 +28,15 @@ ROW: Mapping[str, Any] = {
     "sessions_limit": 90, "reads_files": False,
 }  # fmt: skip
 
+SLOW_ROW: Mapping[str, Any] = {
+    "limits": '{"max_connections": "100"}', "apply_seconds": 0.0, "status_interval": 10.0, "restores": False,
+    "archive_mode": "on", "archiver": '[1, 0, "01", "", false]', "commits": '[["batch", null, "off"]]',
+    "lists_archive": True,
+}  # fmt: skip
+ETCD: Mapping[str, Any] = {
+    "kvs": [{"key": "L3NlcnZpY2Uvc2hvcC9sZWFkZXI=", "value": "bjE=", "lease": "53377021791040261"}]
+}
+
 
 def as_json(value: Any) -> bytes:
     return json.dumps(value).encode()
@@ -93,4 +102,8 @@ PROBLEMS = b'{"kind":"config","problems":[["f",1,1,"v","e",""]],"exit_code":2}'
 CLUSTER = {**PATRONI, "cluster": {"peers": [{"name": "a", "address": "b:1"}]}}
 HISTORY = b'[[1, 25623960, "no recovery target"]]'
 GZIP = gzip.compress(b"hello", mtime=0)
-SENDERS = as_json({"senders": '[["a","b","c",1,2,3,0.5]]', "slots": '[["a","physical",true,1,"reserved"]]'})
+SENDERS = as_json({
+    "senders": '[["a","b","c",1,2,3,0.5,4,77,0]]', "activity": "[3, 1, 1764000000.5]",
+    "slots": '[["a","physical",true,1,"reserved",null,null,77,null,null,false,null,false,false,null]]',
+    "receiver": '["n1","10.0.0.2",5432,"n1",7,1764000000.5]',
+})  # fmt: skip

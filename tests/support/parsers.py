@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -19,10 +19,12 @@ from adapters.balancers.haproxy import HAProxy
 from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
+from adapters.databases.etcd import _keys
 from adapters.databases.patroni import PatroniNode, judge, judge_restart
+from adapters.databases.patroni_parse import parse_object
 from adapters.databases.postgres import _fitting, parse_fork, parse_lsn
 from adapters.databases.postgres_progress import Progress
-from adapters.databases.postgres_rows import reading_of, timeline_of
+from adapters.databases.postgres_rows import archiver_of, reading_of, settings_of, timeline_of
 from adapters.discovery import alertmanager as found_alerting
 from adapters.discovery.patroni import _members, is_patroni
 from adapters.discovery.plain_address import has_a_credential, without_credential
@@ -342,6 +344,17 @@ def gzip_body(data: bytes) -> None:
     done(_decoded(data, "gzip", 1 << 20))
 
 
+def etcd_keys(data: bytes) -> None:
+    _keys(parse_object(data, "etcd"), "/service/shop/", "etcd")
+
+
+def postgres_slow_row(data: bytes) -> None:
+    value = read_json(data)
+    row = {**s.SLOW_ROW, **(value if isinstance(value, dict) else {})}
+    made = reading_of("n1", dict(s.ROW), 1, None, Progress(), 1.0)
+    _fitting(replace(made, settings=settings_of(row), archiver=archiver_of(row, None)))
+
+
 def postgres_row(data: bytes) -> None:
     value = read_json(data)
     row = {**s.ROW, **(value if isinstance(value, dict) else {})}
@@ -383,6 +396,8 @@ PARSERS: tuple[Parser, ...] = (
     Parser("haproxy-cfg", haproxy_cfg, (RecoveryError,), (s.CFG,)),
     Parser("gzip", gzip_body, (UnusableAnswer,), (s.GZIP,)),
     Parser("certificate", not_after, (ValueError, IndexError), ((CORPUS / "certificate" / "whole.der").read_bytes(),)),
+    Parser("etcd-keys", etcd_keys, (ReadFailure,), (s.as_json(s.ETCD),)),
+    Parser("postgres-slow-row", postgres_slow_row, MALFORMED, (s.as_json(dict(s.SLOW_ROW)),)),
     Parser("postgres-row", postgres_row, MALFORMED, (s.as_json(dict(s.ROW)), s.SENDERS)),
 )
 BY_NAME = {each.name: each for each in PARSERS}
