@@ -33,6 +33,7 @@ SPELT = {
 }
 AUDIT_SECONDS = 120
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)([^#\n]*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)*)", re.MULTILINE)
+_HASH = re.compile("--hash=sha256:([0-9a-f]{64})")
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -43,6 +44,12 @@ def pins(lock: str) -> dict[str, str]:
             raise SystemExit(f"{lock}: {name} has no hash; renew it with `make lock`")
         found[plain(name)] = version
     return found
+
+
+def hashes(lock: str) -> dict[str, frozenset[str]]:
+    """The files of each package that may be installed by a lock file."""
+    found = _PIN.findall((ROOT / lock).read_text(encoding="utf-8"))
+    return {plain(name): frozenset(_HASH.findall(rest)) for name, _, rest in found}
 
 
 def plain(name: str) -> str:
@@ -74,6 +81,16 @@ def of_the_locks() -> list[str]:
         for smaller_lock, smaller, lock, wider in ((LOCKS[0], runtime, LOCKS[1], lab), (LOCKS[1], lab, LOCKS[2], dev))
         for name, version in smaller.items()
         if wider.get(name) != version
+    ]
+    files = [hashes(lock) for lock in LOCKS]
+    found += [
+        f"{lock}: {name} has other hashes than in {smaller_lock}; renew both with `make lock`"
+        for smaller_lock, smaller, lock, wider in (
+            (LOCKS[0], files[0], LOCKS[1], files[1]),
+            (LOCKS[1], files[1], LOCKS[2], files[2]),
+        )
+        for name, allowed_files in smaller.items()
+        if name in wider and wider[name] != allowed_files
     ]
     foreign = (wanted("lab") | wanted("dev")) - wanted()
     found += [f"{LOCKS[0]}: {name} is not for production" for name in sorted(runtime.keys() & foreign)]

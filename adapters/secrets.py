@@ -69,7 +69,7 @@ def _from_file(name: str, base: Path) -> str:
     try:
         with opened(path) as file:
             status = os.fstat(file.fileno())
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1) or b""  # nothing also where a file of the kernel would be waited for
     except OSError as error:
         raise _refused(str(path), error.strerror or "unreadable", "a readable secret file") from error
     _require_private(path, status)

@@ -131,7 +131,7 @@ class MetricsServer:
         listening.setblocking(False)
         app = web.Application(middlewares=[errors_as_json])
         app.router.add_get("/metrics", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, auto_decompress=False)
         await self._runner.setup()
         assert self._runner.server is not None, "a runner that was set up has a server"
         self._accepting = Accepting(

@@ -94,7 +94,12 @@ class ApiServer:
             if not (read_only and route.acts):
                 app.router.add_route(route.method, route.path, partial(self._serve, route, side))
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=ENDING, keepalive_timeout=IDLE
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=ENDING,
+            keepalive_timeout=IDLE,
+            auto_decompress=False,  # what is small on the wire stays small
         )
         await runner.setup()
         assert runner.server is not None, "a runner that was set up has a server"

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import stat
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from state.host.trust import require_ours, require_private_folder
 PR_SET_DUMPABLE = 4  # prctl(2)
 OWNER = "estate.path"
 """The file in the state folder that names the estate file whose journal is there."""
+LOOK, LOOKS = 0.02, 10
+"""Seconds between two attempts to lock a file, and how many there are."""
 FILES = 8192
 """Files and connections this process may have open, if the host allows so many: sources and consoles use them."""
 
@@ -65,6 +68,16 @@ def require_own_files(folder: Path) -> None:
         require_ours(each)
 
 
+def lock_alone(descriptor: int) -> None:
+    """Lock a file. Somebody who looks who has it holds it for an instant too. Raises OSError."""
+    for _ in range(LOOKS):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 class EngineLock:
     """One engine per estate and host: an flock(2) on a file that also names its process and its runtime directory."""
 
@@ -80,7 +93,7 @@ class EngineLock:
             os.close(descriptor)
             raise OSError(errno.EINVAL, "not a regular file", str(self._path))
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_alone(descriptor)
         except OSError as error:
             held = parsed_lock(os.read(descriptor, 8192), os.fstat(descriptor).st_uid)
             os.close(descriptor)

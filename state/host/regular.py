@@ -22,7 +22,9 @@ def opened(path: Path, *, links: bool = True, otherwise: str = "not a regular fi
 def bounded(path: Path, most: int) -> bytes:
     """The whole of a regular file. Raises OSError, also for one with more bytes than `most`."""
     with opened(path) as file:
-        content = file.read(most + 1)
+        content: bytes | None = file.read(most + 1)
+    if content is None:  # a file of the kernel that would be waited for
+        raise OSError(errno.EAGAIN, "nothing to read now", str(path))
     if len(content) > most:
         raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
     return content

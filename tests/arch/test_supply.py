@@ -70,6 +70,15 @@ def test_a_version_that_differs_between_locks_is_named(supply: ModuleType) -> No
     assert f"requirements-dev.lock: aiohttp is 1.0, and {version} in requirements-lab.lock" in supply.of_the_locks()
 
 
+def test_one_more_hash_in_one_lock_is_named(supply: ModuleType) -> None:
+    lock = supply.ROOT / "requirements.lock"
+    name, version = next(iter(supply.pins("requirements.lock").items()))
+    more = f"{name}=={version} \\\n    --hash=sha256:{'0' * 64} \\"
+    text = lock.read_text(encoding="utf-8").replace(f"{name}=={version} \\", more, 1)
+    lock.write_text(text, encoding="utf-8")
+    assert any(f"{name} has other hashes" in each for each in supply.of_the_locks())
+
+
 def test_a_dependency_that_is_not_pinned_is_named(supply: ModuleType) -> None:
     _edit(supply.ROOT / "pyproject.toml", '"click>=8.2",', '"click>=8.2",\n    "left-pad>=1",')
     assert "requirements.lock: left-pad is in pyproject.toml and not pinned" in supply.of_the_locks()

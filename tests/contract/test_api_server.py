@@ -1,6 +1,7 @@
 """The engine's front door, asked over real sockets."""
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -128,6 +129,24 @@ async def test_acting_routes_reach_the_engine_with_the_caller(desk: Desk, socket
     assert isinstance(answer["value"], list)
     [(_, caller)] = desk.calls
     assert (caller.uid, caller.person, caller.read_only) == (os.getuid(), "u1", False)
+
+
+async def test_no_body_is_unpacked(desk: Desk, sockets: Sockets) -> None:
+    """Before: 1 MB became 1 GB before anybody asked whether a body was wanted, and nobody could stop anything."""
+    packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    request = gzip.compress(b'{"do": "undo", "run": "R-1", "verb": "pause"}')
+    status, _, _ = await ask(sockets.engine, "POST", "/v1/preview", data=request, headers=packed)
+    assert status == 400
+    assert desk.calls == []
+    bomb = gzip.compress(bytes(64 << 20))
+    began = time.process_time()
+    for _ in range(20):
+        assert (await ask(sockets.observe, "GET", "/v1/hello", data=bomb, headers=packed))[0] in (200, 413)
+    packing = time.process_time() - began
+    began = time.process_time()
+    for _ in range(20):
+        gzip.decompress(bomb)
+    assert packing < time.process_time() - began
 
 
 async def test_journal_and_views(sockets: Sockets) -> None:
