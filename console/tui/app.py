@@ -12,6 +12,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from textual._styles_cache import StylesCache
+from textual.await_complete import AwaitComplete
 from textual.worker import Worker, WorkerState
 
 from console.client.engine_client import Connected, EngineClient, Line, Lost, console_name
@@ -77,6 +79,13 @@ class ConsoleApp(TerminalApp):
 
     def use_theme(self, name: str) -> None:
         select(self, name)
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close the screen in front, and keep nothing of what it drew: Textual remembers a colour for each widget that
+        there was, a thousand of them with all their lines."""
+        popped = super().pop_screen()
+        StylesCache.get_inner_outer.cache_clear()
+        return popped
 
     def looks_at(self, topic: str) -> None:
         if topic != self.client.screen:

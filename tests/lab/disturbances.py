@@ -112,6 +112,21 @@ class Work:
                 self.counts[f"{type(refused).__name__}"] += 1
             await asyncio.sleep(self._chance.uniform(*PAUSE))
 
+    async def fill(self, runs: int) -> None:
+        """So many quick changes, as many as an engine may hold in memory: what is bounded is then full."""
+        left = iter(range(runs))
+
+        async def at(balancer: str, backend: str, server: str) -> None:
+            for n in left:
+                change = {"balancer": balancer, "backend": backend, "server": server, "weight": 90 + n % 10}
+                with suppress(RecoveryError):  # a busy machine has not read it in time
+                    await self._end(await self._engine.act("server.weight", **change))
+
+        async with asyncio.TaskGroup() as group:
+            for site in ("east", "west"):
+                for backend, server in (("catalog", "a"), ("checkout", "blue")):
+                    group.create_task(at(f"edge-{site}", backend, server))
+
     def _request(self) -> PlanRequest:
         site, server = self._chance.choice(("east", "west")), self._chance.choice(("a", "b"))
         catalog = {"balancer": f"edge-{site}", "backend": "catalog", "server": server}

@@ -1,7 +1,7 @@
 """Hours of faults, runs and reloads under two consoles that look: nothing of the engine grows. Figures are printed.
 
-RECOVERY_SOAK_HOURS says for how long, 8 without it. What is there after the first hour (of less than four hours: after
-the first quarter) is held against what is there at the end.
+RECOVERY_SOAK_HOURS says for how long, 8 without it. It begins with as many runs as an engine holds in memory. What is
+there after the first hour (of less than four hours: after the first quarter) is held against what is there at the end.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pytest
 from adapters.lab.client import LabClient
 from console.client.engine_client import Connected, EngineClient, Line, Lost
 from state.capabilities import topics
+from state.runs.fold import HELD, SLACK
 from tests.lab.disturbances import Disturbances, Work
 from tests.lab_fixture import running_lab
 from tests.support.proc_figures import HEAD, Taken, line, middle, taken
@@ -133,6 +134,7 @@ async def soak(lab: LabClient, hours: float, seed: int) -> tuple[list[Taken], li
     with engine_home(lab_estate(lab)) as engine:
         await engine.start(metrics=port)
         disturbances, work = Disturbances(lab, engine, chance), Work(engine, random.Random(seed + 1))
+        await work.fill(HELD + SLACK)
         with console(engine) as terminal:
             rows = await beside(
                 measure(engine, port, terminal, hours * 3600),
