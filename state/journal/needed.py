@@ -12,7 +12,7 @@ RECENT = 3600.0
 MOST_RECENT = 20_000
 """The most entries of that time."""
 PRUNE = 4096
-"""Entries between two looks for what is no longer needed."""
+"""Subjects told of between two looks for what is no longer needed, at least: one entry may tell of hundreds."""
 
 
 class About(NamedTuple):
@@ -36,7 +36,12 @@ class Needed:
     def __init__(self) -> None:
         self._known: dict[Hashable, _Known] = {}
         self._about: dict[int, tuple[Hashable, ...]] = {}
-        self._since = 0
+        self._since, self._kept = 0, 0
+
+    @property
+    def subjects(self) -> int:
+        """How many subjects are in memory."""
+        return len(self._known)
 
     def take(self, seq: int, subjects: Iterable[About]) -> None:
         """One more entry, with what it tells about."""
@@ -52,8 +57,8 @@ class Needed:
             keys.append(key)
         if keys:
             self._about[seq] = tuple(keys)
-            self._since += 1
-        if self._since >= PRUNE:
+            self._since += len(keys)
+        if self._since >= max(PRUNE, self._kept):
             self.seqs()
 
     def seqs(self) -> Sequence[int]:
@@ -69,6 +74,7 @@ class Needed:
                 told.update(keys)
         self._known = {key: known for key, known in self._known.items() if key in told}
         self._about = {seq: self._about[seq] for seq in kept}
+        self._kept = len(self._known)
         return kept
 
     def _counts(self, key: Hashable, seq: int, told: set[Hashable]) -> bool:
