@@ -24,7 +24,7 @@ steps:
   - id: serves
     check: server.serving
     with: {balancer: edge-west, backend: catalog, server: b}
-    for: 10s
+    for: 4s
 """
 
 
