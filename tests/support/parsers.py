@@ -15,7 +15,6 @@ import dns.message
 
 from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
-from adapters.balancers.haproxy import HAProxy
 from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
@@ -29,7 +28,6 @@ from adapters.discovery import alertmanager as found_alerting
 from adapters.discovery.patroni import _members, is_patroni
 from adapters.discovery.plain_address import has_a_credential, without_credential
 from adapters.dns.asking_servers import understood_answer
-from adapters.dns.rfc2136 import NameServer
 from adapters.files.located_yaml import parse_yaml
 from adapters.journals.head_file import LINE
 from adapters.monitors.alertmanager import Alertmanager, AlertmanagerOptions
@@ -40,7 +38,6 @@ from adapters.net.answers_read import MALFORMED, read_json
 from adapters.net.certificates import not_after
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply, UnusableAnswer, _decoded
-from adapters.net.http_read import HttpReader
 from adapters.net.origin import Origin, locate
 from adapters.net.ssh import _no_connection
 from adapters.secrets import Secret
@@ -56,7 +53,6 @@ from state.changes.registry import change_kinds
 from state.discovery.haproxy_cfg import parse_haproxy_cfg
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, RecoveryError
 from state.estate.conditions import ValueCondition, found, kind_of, shown
-from state.estate.model import DnsRecord
 from state.estate.parse import parse_estate
 from state.hiding import without_secrets
 from state.journal.checkpoint import read_checkpoint
@@ -70,6 +66,7 @@ from state.world.readings import Reading
 from state.world.shapes import misfit
 from tests.support import parser_seeds as s
 from tests.support.estate_samples import CHECKS, FIXTURES, KINDS, small, small_estate
+from tests.support.told import ToldBalancer, ToldReader, ToldRequest, ToldServer
 
 T = TypeVar("T")
 LOOP = asyncio.new_event_loop()
@@ -94,28 +91,6 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 def text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape" if len(data) % 2 else "replace")
-
-
-class ToldReader(HttpReader):
-    """A reader of HTTP that is given its answer."""
-
-    def __init__(self, body: bytes = b"") -> None:
-        super().__init__("http://127.0.0.1:1")
-        self.body = body
-
-    async def fetch(self, path: str, *, deadline: float, **_other: Any) -> Reply:
-        return Reply(200, self.body, "", "application/json", "Fri, 27 Nov 2026 10:00:00 GMT")
-
-
-class ToldBalancer(HAProxy):
-    """HAProxy that is given its answers."""
-
-    def __init__(self, answer: bytes) -> None:
-        super().__init__("edge", "/nowhere")
-        self.answer = answer
-
-    async def ask(self, *commands: str, deadline: float) -> bytes:
-        return self.answer
 
 
 def fits(reading: Any) -> None:
@@ -172,18 +147,6 @@ def exposition(data: bytes) -> None:
         answers.take(body, float(at), 1_700_000_000.0 + at)
     answers.rates()
     answers.forget(100.0)
-
-
-class ToldServer(NameServer):
-    """A name server that is given its answer."""
-
-    def __init__(self, answer: dns.message.Message) -> None:
-        record = DnsRecord(name="www", type="A", expect=("192.0.2.1",))
-        super().__init__("example.test", "127.0.0.1:53", [record])
-        self.answer = answer
-
-    async def _ask(self, name: Any, kind: str) -> dns.message.Message:
-        return self.answer
 
 
 def dns_answer(data: bytes) -> None:
@@ -251,18 +214,6 @@ def small_files(data: bytes) -> None:
         file.write(data)
         file.flush()
         read_index_file(Path(file.name))
-
-
-class ToldRequest:
-    """A request whose body is given."""
-
-    content_type = "application/json"
-
-    def __init__(self, body: bytes) -> None:
-        self._read = body
-
-    async def read(self) -> bytes:
-        return self._read
 
 
 def api_request(data: bytes) -> None:
