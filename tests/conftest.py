@@ -34,8 +34,10 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], object]]:
-    """Tests with the mark `virtual_time` run on it, all others on the machine's."""
-    virtual = item.get_closest_marker("virtual_time") is not None
+    """Tests with the mark `virtual_time` run on it, all others on the machine's: also one of such a file whose own mark
+    says False, since a thread of it waits for the loop."""
+    mark = item.get_closest_marker("virtual_time")
+    virtual = mark is not None and mark.args != (False,)
     return {"loop": VirtualLoop if virtual else asyncio.new_event_loop}
 
 

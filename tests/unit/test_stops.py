@@ -83,6 +83,7 @@ class Hanging(MemoryJournal):
         super().append(entries)
 
 
+@pytest.mark.virtual_time(False)
 async def test_a_disk_that_does_not_answer_holds_up_no_stop_and_nobody_who_looks() -> None:
     """Before: the whole engine stood still for as long, and nobody could stop anything."""
     store = Hanging()
