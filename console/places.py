@@ -344,10 +344,13 @@ def states() -> Path | None:
     named = os.environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(named):
         return Path(named) / "recovery"
-    try:
-        return Path.home() / ".local" / "state" / "recovery"
-    except RuntimeError:  # no HOME, and the account has no entry in the list of accounts
-        return None
+    home = os.environ.get("HOME", "")
+    if not os.path.isabs(home):  # empty or relative it would be another folder wherever this is typed
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return Path(home) / ".local" / "state" / "recovery" if os.path.isabs(home) else None
 
 
 def _of_index(index: Path, chosen: str) -> EnginePlace:

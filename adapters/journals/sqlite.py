@@ -24,7 +24,8 @@ from adapters.journals.layout import made as statements_of
 from adapters.journals.reading import BUSY, JournalFile, beside, require_content
 from adapters.journals.small_file import keep_text, kept_text
 from adapters.journals.stops_file import StopsFile
-from state.errors import JournalUnavailable
+from state.errors import ConfigError, JournalUnavailable
+from state.host.trust import require_private_folder
 from state.journal.format import GENESIS, Sealed, Verifier
 
 FREE_FLOOR = 16 * 1024 * 1024
@@ -99,6 +100,10 @@ class SqliteJournal:
 
     def look(self) -> None:
         """Whether what was recorded is there, and the next entry could be. Raises JournalUnavailable."""
+        try:
+            require_private_folder(self.path.parent)
+        except ConfigError as error:
+            raise JournalUnavailable(str(error)) from error
         with self._busy:
             self._require_files()
             touched, suspect = self._touched(), self._suspect

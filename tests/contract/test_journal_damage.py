@@ -299,3 +299,14 @@ def test_a_new_journal_begins_with_nothing_missing(tmp_path: Path) -> None:
         assert (store.missing, store.head()) == ("", (0, GENESIS))
     with closing(SqliteJournal(tmp_path / "journal.db")) as store:
         assert store.missing == ""
+
+
+def test_a_folder_that_was_opened_to_others_is_named_while_the_journal_is_open(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    with closing(a_journal(tmp_path / "state")) as store:
+        store.look()
+        (tmp_path / "state").chmod(0o777)
+        with pytest.raises(JournalUnavailable, match="chmod"):
+            store.look()
+        (tmp_path / "state").chmod(0o700)
+        store.look()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not UTF-8"):
         of_file(tmp_path / "bytes.yaml", "")
+
+
+@pytest.mark.parametrize("home", ["", "relative", "./here"])
+def test_a_home_that_is_no_absolute_path_is_that_of_the_account(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before: the journal stood in `/.local`, or below whatever folder this was typed in."""
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", home)
+    account = pwd.getpwuid(os.getuid()).pw_dir
+    assert places.states() == Path(account) / ".local" / "state" / "recovery"
