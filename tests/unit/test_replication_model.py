@@ -22,8 +22,8 @@ from state.world.world import World
 from tests.support.replication_model import MB, Standby, Topology, connected, expected, sync_states
 from tests.unit.verdict_world import NOW, RAW, blackhole, manager, primary, put, standby
 
-EXAMPLES = 520
-"""Of each of the four kinds of clusters: over two thousand in all."""
+EXAMPLES = 410
+"""Of each of the five kinds of clusters: over two thousand in all."""
 NAMES = ("n2", "n3", "n4", "n5")
 LIMITS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -180,3 +180,16 @@ def test_histories_apart_equal_the_model(data: st.DataObject, of: tuple[Standby,
     )
     of = tuple(replace(one, behind=0) if one.ahead else one for one in of)
     compare(Topology(of, leader=leader))
+
+
+@LIMITS
+@given(data=st.data(), number=st.integers(1, 4))
+def test_quorums_equal_the_model(data: st.DataObject, number: int) -> None:
+    """All stream and may lead; what differs is who is read and who has how much."""
+    draw = data.draw
+    of = tuple(
+        Standby(name, behind=draw(st.sampled_from([0, 300, 300, 700])), answers=draw(st.integers(0, 3)) > 0)
+        for name in NAMES[:number]
+    )
+    names = draw(st.sampled_from([NAMES[:number], (*NAMES[:number], "n9")]))
+    compare(Topology(of, any_of=True, needed=draw(st.integers(1, number)), names=names))
