@@ -131,12 +131,12 @@ class ClusterFacts:
 
     @property
     def system_id(self) -> str:
-        """The database system of this cluster: the primary's, else the one that all servers that answer have; empty
-        where they differ, and then none is ranked before another."""
-        primary = self.primary
-        if primary is not None and primary.postgres is not None:
-            return primary.postgres.system_id
-        systems = {n.postgres.system_id for n in self.nodes.values() if n.postgres is not None}
+        """The database system of this cluster: the primary's, of one that is silent as it was last read; else the one
+        that all servers that answer have. Empty where they differ: then none is ranked before another."""
+        read = [n.postgres for n in self.nodes.values() if n.postgres is not None]
+        leads = self.primary
+        led = [leads.postgres] if leads is not None and leads.postgres is not None else self._silent_leaders
+        systems = {each.system_id for each in led or read}
         return systems.pop() if len(systems) == 1 else ""
 
     @property
@@ -146,10 +146,14 @@ class ClusterFacts:
         A higher number alone may be another branch."""
         if self.primary is not None and self.primary.postgres is not None:
             return self.primary.postgres.timeline
+        read = self._silent_leaders or [n.postgres for n in self.nodes.values() if n.postgres is not None]
+        return max((each.timeline or 0 for each in read), default=0) or None
+
+    @property
+    def _silent_leaders(self) -> list[PostgresReading]:
+        """The last readings of nodes that accepted writes and do not answer now."""
         read = [(n.postgres, n.last_postgres) for n in self.nodes.values()]
-        silent = [last.timeline or 0 for now, last in read if now is None and last is not None and not last.in_recovery]
-        known = [now.timeline or 0 for now, _ in read if now is not None]
-        return max(silent or known, default=0) or None
+        return [last for now, last in read if now is None and last is not None and not last.in_recovery]
 
     @property
     def managers(self) -> Mapping[str, PatroniReading | None]:

@@ -137,11 +137,11 @@ def some_agent(of: Topology) -> bool:
 
 def history(of: Topology, one: Standby) -> set[str]:
     """Why it may not lead by its WAL."""
-    writes = of.leader == "writes"
+    writes, known = of.leader == "writes", of.leader != "recovery"
     mixed = (
         len({s.other_system for s in of.standbys if s.answers} | ({False} if of.leader == "recovery" else set())) > 1
     )
-    if (writes and one.other_system) or (not writes and mixed):
+    if (known and one.other_system) or (not known and mixed):
         return {"same-system"}
     if writes and one.ahead and not one.old_timeline:
         return {"same-history"}

@@ -7,6 +7,7 @@ import pytest
 from state.health import Health
 from state.verdicts.switchover import switchover_notes
 from state.world.manager_parts import SyncMode
+from state.world.observed import Observed
 from state.world.postgres_parts import (
     ServerSettings,
     Waits,
@@ -57,8 +58,11 @@ def test_replication_trap_04_other_systems_are_never_ranked(world: World) -> Non
     assert judge(world).nodes["n2"].health is Health.FAIL
     blackhole(world, "postgres:orders/n1")
     cluster = judge(world)
-    assert cluster.candidate is None
+    assert cluster.candidate is not None
+    assert cluster.candidate.node == "n3", "the system of the silent primary was read before"
     assert "different database systems" in cluster.message
+    world.observed["postgres:orders/n1"] = Observed("postgres:orders/n1", 3.0)
+    assert judge(world).candidate is None, "nobody knows which of the two it is"
 
 
 def test_replication_trap_08_the_greater_of_received_and_replayed_counts(world: World) -> None:
