@@ -15,7 +15,7 @@ from state.verdicts.senders import sender_of
 from state.verdicts.split_brain import SplitBrain
 from state.verdicts.store import store_silence
 from state.verdicts.upstream import upstream_finding, upstream_lag
-from state.verdicts.votes import CONFLICT, PRIMARY, STANDBY, Vote, agreed, node_votes, vote_message
+from state.verdicts.votes import CONFLICT, PRIMARY, Vote, agreed, node_votes, vote_message
 from state.world.readings import PostgresReading
 
 NodeFinding = tuple[Health, str]
@@ -102,12 +102,13 @@ def node_verdict(
 
 
 def store_votes(facts: ClusterFacts, node: str) -> tuple[Vote, ...]:
-    """What the managers' store says itself: its lock holder leads; without one it says nothing of a node."""
-    if not facts.has_store:
+    """What the managers' store says itself: its lock holder leads. Of a node without it it says nothing."""
+    if not facts.has_store or facts.standby_leader:
         return ()
     holder = facts.store.leader if facts.store is not None else ""
-    leads = holder == node and not facts.standby_leader
-    return (Vote("store", (PRIMARY if leads else STANDBY) if holder else ""),)
+    if holder and holder != node:
+        return ()
+    return (Vote("store", PRIMARY if holder else ""),)
 
 
 def _waits(node: NodeFacts) -> bool:

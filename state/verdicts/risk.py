@@ -64,6 +64,7 @@ def data_risk(
         return _unknown(facts, _without_primary(facts, candidate), sources)
     if candidate.lacks is None:
         return _unknown(facts, f"{candidate.node}: {candidate.lag.message}", sources)
+    sources = tuple(n.postgres_key for n in facts.nodes.values() if n.postgres is not None)
     if sync is not None and sync.survives(candidate.node, _no_further(facts, candidate)):
         return _known(facts, 0, f"none: every acknowledged commit is on {candidate.node} ({sync.message})", sources)
     lost = candidate.lacks

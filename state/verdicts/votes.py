@@ -72,13 +72,17 @@ def node_votes(
     routes: Mapping[str, frozenset[str]],
 ) -> tuple[Vote, ...]:
     """Every witness on one node: its server, its own manager, each other manager's view of the cluster, and each
-    balancer: where it sends writes to this one node alone, it takes it for the primary. Between two it says nothing."""
+    balancer: where it sends writes to this one node alone, it takes it for the primary. Of a node that it leaves out it
+    knows nothing: one that nobody reaches may still write."""
     own = "" if postgres is None else (STANDBY if postgres.in_recovery else PRIMARY)
     votes = [Vote("Postgres", own)]
     for name, reading in managers.items():
         votes.append(Vote(f"Patroni {name}", _said_of(node, name, reading)))
     for balancer, takes in routes.items():
-        votes.append(Vote(f"balancer {balancer}", (PRIMARY if node in takes else STANDBY) if len(takes) == 1 else ""))
+        if takes == {node}:
+            votes.append(Vote(f"balancer {balancer}", PRIMARY))
+        elif len(takes) != 1:
+            votes.append(Vote(f"balancer {balancer}", ""))
     return tuple(votes)
 
 

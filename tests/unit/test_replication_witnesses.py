@@ -134,6 +134,20 @@ def stored(world: World, leader: str, system: str = "7001", left: float | None =
     return judge(world)
 
 
+def test_nobody_calls_a_node_a_standby_without_having_looked(world: World) -> None:
+    """Cut off, the old primary may write on: that others hold the lock and take the traffic proves nothing of it."""
+    routed = ORDERS.model_copy(update={"frontends": {"pg_rw": "primary"}})
+    for node in NODES:
+        put(world, f"patroni:orders/{node}", manager(node, "n1", members=members()[:2]))
+    put(world, "balancer:edge-east", balancer("edge-east", server("n1", backend="pg_rw")))
+    put(world, "store:orders", StoreReading("orders", "n1", 20.0, "7001"))
+    for source in ("postgres", "patroni"):
+        blackhole(world, f"{source}:orders/n3")
+    cluster = cluster_verdict("orders", routed, world, NOW)
+    assert cluster.nodes["n3"].role == "unknown"
+    assert cluster.risk.sources == ("postgres:orders/n1", "postgres:orders/n2"), "a silent third makes no risk old"
+
+
 def test_the_store_is_a_witness_where_it_is_asked(world: World) -> None:
     cluster = stored(world, "n1")
     assert (cluster.health, vote_message(cluster.nodes["n1"].votes)) == (Health.PASS, "5 of 5 say primary")
