@@ -6,6 +6,7 @@ import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.db_compare import compare
+from console.cli.db_verify import verify
 from console.cli.groups import Defaulting
 from console.cli.look import SeenView, gather, heading, lost_text
 from console.cli.reach import ask, client_of, estate_option, json_option
@@ -21,6 +22,7 @@ def db() -> None:
 
 
 db.add_command(compare)
+db.add_command(verify)
 
 
 @db.command()

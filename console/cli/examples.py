@@ -32,6 +32,7 @@ EXAMPLES: Mapping[str, str] = {
     "traffic flip": "recovery traffic flip edge-east checkout blue --yes-nonce --within 60",
     "db show": "recovery db show --json",
     "db compare": "recovery db compare orders/n1 orders/n2 --tables 'public.*' --repair differences.sql",
+    "db verify": "recovery db verify orders --against before.json",
     "db switchover": "recovery db switchover orders n2 --plan-only",
     "runbook list": "recovery runbook list",
     "runbook show": "recovery runbook show roll-back-release",

@@ -97,7 +97,7 @@ async def test_s44_settings_of_role_and_database_have_no_say(two: Two) -> None:
     ):  # fmt: skip
         two.on_b(f"alter database right_one set {setting}")
     assert (await two.compared()).code is ExitCode.DONE
-    two.on_b("update t set s = s + interval '1 microsecond'")
+    two.on_b("update public.t set s = s + interval '1 microsecond'")
     (row,) = of(await two.compared(), "t").listed
     assert row.columns == ("s",)
 

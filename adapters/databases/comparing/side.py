@@ -7,9 +7,10 @@ No lock is heavier than ACCESS SHARE, replay is never paused, and a server ends 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -80,10 +81,18 @@ class RecoveryConflict(Exception):
 class ComparedSide:
     """A server and a database of it. Sessions are opened when they are needed and all ended by `close`."""
 
-    def __init__(self, name: str, node: PostgresNode, database: str | None, parallel: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        node: PostgresNode,
+        database: str | None,
+        parallel: int,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`parallel` more processes for a query; `settings` besides or instead of those that are pinned."""
         self.name, self._node = name, node
         self._access = replace(node.access, database=database or node.access.database)
-        self._parallel = parallel
+        self._settings = {**PINNED, "max_parallel_workers_per_gather": str(parallel), **settings}
         self._free: list[Session] = []
         self._all: list[Session] = []
         self.facts: SideFacts | None = None
@@ -172,8 +181,7 @@ class ComparedSide:
             raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: {said(error)}") from error
         self._all.append(session)
         known = {row[0] for row in await session.fetch("select lower(name) from pg_catalog.pg_settings")}
-        pinned = {**PINNED, "max_parallel_workers_per_gather": str(self._parallel)}
-        for name, value in pinned.items():
+        for name, value in self._settings.items():
             if name in known:
                 await session.fetch("select pg_catalog.set_config($1, $2, false)", name, value)
         return session
