@@ -21,6 +21,7 @@ GOALS = {
     "long-journal": "long_journal",
     "7": "haproxy_intake",
     "6": "poll",
+    "8": "divergence",
     "10": "traffic",
     "1": "start",
     "3": "wire",
