@@ -111,7 +111,7 @@ MATRIX = {
     "lab fault lift": Row("bad-release", FAULT),
 }
 READING = {
-    "init", "status", "check", "schema", "completion", "traffic show", "db show", "db compare", "db verify",
+    "init", "status", "check", "schema", "completion", "traffic show", "db show",
     "runbook list", "runbook show", "runbook lint",
     "run list", "run show", "run watch", "journal tail", "journal show", "journal verify", "journal export",
     "engine status", "lab status", "lab fault list",
@@ -126,6 +126,8 @@ ELSEWHERE = {
     "console": "tests/terminal/test_console.py",
     "bridge": "tests/scenarios/test_cli_host.py",
     "runbook new": "tests/unit/test_runbook_files_made.py",
+    "db compare": "tests/contract/test_compare_verb.py",
+    "db verify": "tests/contract/test_verify.py",
     "trust": "tests/attack/test_whose_estate.py",
     "journal retain": "tests/attack/test_journal_retention.py",
 }
