@@ -28,11 +28,12 @@ def differing(a: Digests, b: Digests) -> list[int]:
     return sorted(bucket for bucket in a.keys() | b.keys() if a.get(bucket) != b.get(bucket))
 
 
-def runs(buckets: Sequence[int]) -> list[tuple[int, int]]:
-    """Buckets that follow each other, as first and last: each run is fetched at once."""
+def runs(buckets: Sequence[int], gap: int = 0) -> list[tuple[int, int]]:
+    """Buckets that follow each other, or have at most `gap` others between them, as first and last: each run is
+    fetched at once."""
     found: list[tuple[int, int]] = []
     for bucket in buckets:
-        if found and bucket == found[-1][1] + 1:
+        if found and bucket <= found[-1][1] + 1 + gap:
             found[-1] = (found[-1][0], bucket)
         else:
             found.append((bucket, bucket))

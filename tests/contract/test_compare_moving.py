@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -104,6 +106,18 @@ def script() -> Iterator[Path]:
         yield Path(file.name)
 
 
+def follow(source: Pair, target: Pair) -> None:
+    """A copy of the database `moving` that follows it by a subscription, complete."""
+    filled(target, "copied")
+    psql(target, target.primary, "copied", "truncate moving, named, heap, churn")
+    publish = "create publication p for all tables; alter table heap replica identity full"
+    psql(source, source.primary, "moving", publish)
+    connection = f"host={source.place} port={source.primary} dbname=moving user=postgres"
+    psql(target, target.primary, "copied", f"create subscription s connection '{connection}' publication p")
+    synced = "select bool_and(srsubstate = 'r') from pg_subscription_rel"
+    wait_for(lambda: psql(target, target.primary, "copied", synced).strip() == "t", 300)
+
+
 async def test_primary_and_standby_under_load_have_no_difference(server: Pair, script: Path) -> None:
     seen = 0
     delayed(server, "'200ms'")
@@ -164,24 +178,54 @@ async def test_a_row_that_a_standby_really_has_otherwise_is_found_under_load(ser
     psql(server, server.primary, "moving", "drop table still")
 
 
+@pytest.mark.torture
+async def test_a_million_rows_under_load_differ_in_what_was_seeded_at_random(
+    majors: dict[str, Pair], script: Path
+) -> None:
+    """The load leaves alone what is seeded: keys above a million, which are scattered over as many rows."""
+    source, target = majors["15"], majors["18"]
+    random, kinds = Random(11), ("changed", "only on A", "only on B")
+    psql(source, source.primary, "postgres", "create database moving")
+    psql(target, target.primary, "postgres", "create database copied")
+    try:
+        filled(source, "moving")
+        more = "insert into moving select i * 3, i % 7, md5(i::text) from generate_series(400000, 1400000) as i"
+        psql(source, source.primary, "moving", more)
+        follow(source, target)
+        chosen = random.sample(range(400_000, 1_400_000), 900)
+        seeded = dict(zip(kinds, (chosen[:300], chosen[300:600], chosen[600:]), strict=True))
+        changed, gone, added = (", ".join(str(key * 3) for key in keys) for keys in seeded.values())
+        psql(target, target.primary, "copied", f"update moving set v = v + 1 where id in ({changed})")
+        psql(target, target.primary, "copied", f"delete from moving where id in ({gone})")
+        psql(
+            target,
+            target.primary,
+            "copied",
+            f"insert into moving select id + 1, 0, '' from unnest(array[{added}]) as id",
+        )
+        async with load(source, script):
+            a = side(source, source.primary, "moving", "a")
+            whole = await compared(
+                a, side(target, target.primary, "copied", "b"), asked("moving", pace=Burden(patience=120))
+            )
+        expected = Counter(
+            (kind, (str(key * 3 + (kind == "only on B")),)) for kind, keys in seeded.items() for key in keys
+        )
+        assert told(of(whole, "moving")) == expected
+        assert of(whole, "moving").open_rows == 0
+    finally:
+        psql(target, target.primary, "copied", "drop subscription if exists s")
+        psql(target, target.primary, "postgres", "drop database copied with (force)")
+        psql(source, source.primary, "postgres", "drop database moving with (force)")
+
+
 async def test_a_logical_copy_under_load_differs_in_the_seeded_rows_only(majors: dict[str, Pair], script: Path) -> None:
     source, target = majors["15"], majors["18"]
     psql(source, source.primary, "postgres", "create database moving")
     psql(target, target.primary, "postgres", "create database copied")
     try:
         filled(source, "moving")
-        filled(target, "copied")
-        psql(target, target.primary, "copied", "truncate moving, named, heap, churn")
-        psql(
-            source,
-            source.primary,
-            "moving",
-            "create publication p for all tables; alter table heap replica identity full",
-        )
-        connection = f"host={source.place} port={source.primary} dbname=moving user=postgres"
-        psql(target, target.primary, "copied", f"create subscription s connection '{connection}' publication p")
-        synced = "select bool_and(srsubstate = 'r') from pg_subscription_rel"
-        wait_for(lambda: psql(target, target.primary, "copied", synced).strip() == "t", 120)
+        follow(source, target)
         psql(
             source,
             source.primary,
@@ -235,13 +279,15 @@ async def test_s49_queries_that_replay_cancels_go_on_where_they_were(majors: dic
             "copied",
             "update named set v = -1 where k like '%7'; update moving set v = -1 where id % 8 = 7",
         )
-        turns = iter(range(3))
+        turns = {"public.named": 2, "public.moving": 2}
 
-        async def disturb(_compared: Compared, _rows: Sequence[RowApart]) -> None:
-            if next(turns, None) is not None:
+        async def disturb(compared: Compared, _rows: Sequence[RowApart]) -> None:
+            table = compared.sql.common.a.full_name
+            turns[table] -= 1
+            if turns[table] >= 0:
                 psql(server, server.primary, "moving", "delete from churn; insert into churn values (1)")
                 psql(server, server.primary, "moving", "vacuum churn")
-                psql(server, server.primary, "moving", "begin; lock table named in access exclusive mode; commit")
+                psql(server, server.primary, "moving", f"begin; lock table {table} in access exclusive mode; commit")
                 standby_has(server)
 
         a = side(other, other.primary, "copied", "a")

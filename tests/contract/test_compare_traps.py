@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+from adapters.databases.comparing.repairing import RepairFile
 from adapters.databases.comparing.side import ComparedSide
+from adapters.databases.comparing.work import CompareWatch
 from adapters.databases.postgres import Access
 from adapters.secrets import Secret
 from state.comparing.results import Apart, Comparison
@@ -157,13 +160,18 @@ async def test_s48_a_role_from_which_rows_are_hidden_is_refused(two: Two) -> Non
     assert whole.code is ExitCode.UNKNOWN
 
 
-async def test_s51_large_values_are_compared_and_their_row_is_named_in_the_script(two: Two) -> None:
+async def test_s51_large_values_are_compared_and_their_row_is_named_in_the_script(two: Two, tmp_path: Path) -> None:
     two.both("create table t (id int primary key, v bytea, w text)")
-    two.both("insert into t select i, convert_to(repeat(chr(64 + i), 30000000), 'UTF8'), repeat('x', 9000000)"
+    two.both("insert into t select i, convert_to(repeat(chr(64 + i), 20000000), 'UTF8'), repeat('x', 9000000)"
              " from generate_series(1, 2) as i")  # fmt: skip
     two.on_b("update t set v = v || '\\x00' where id = 2")
-    (row,) = of(await two.compared(), "t").listed
+    repair = RepairFile(tmp_path / "repair.sql")
+    (row,) = of(await compared(*two.sides(), asked(), CompareWatch(found=repair.found)), "t").listed
+    repair.close()
     assert (row.key, row.columns) == (("2",), ("v",))
+    script = (tmp_path / "repair.sql").read_text()
+    assert "-- not written, too large or gone: changed 2" in script
+    assert len(script) < 10_000
 
 
 async def test_s52_more_columns_than_arguments_and_the_last_one_differs(two: Two) -> None:

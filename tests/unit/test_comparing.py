@@ -78,6 +78,7 @@ def test_runs_of_buckets_that_differ() -> None:
     a, b = {1: (3, "9"), 2: (1, "4"), 9: (2, "1")}, {1: (3, "9"), 2: (1, "5"), 3: (7, "0")}
     assert differing(a, b) == [2, 3, 9]
     assert runs([2, 3, 9]) == [(2, 3), (9, 9)]
+    assert runs([2, 3, 9, 20], 5) == [(2, 9), (20, 20)]
     assert rows_in(b, 2, 3) == 8
 
 

@@ -20,6 +20,8 @@ from state.comparing.statements import KeyGrid, KeySpan, TableSql
 
 FINE = 65_536
 """A run of buckets with more rows is summed again in smaller ones before its rows are fetched."""
+CHEAP = 2000
+"""So many equal rows between two ranges that differ are fetched with them: that is cheaper than to ask twice."""
 RETRIES = 8
 WIDEST = 1 << 62
 """Keys further apart cannot be told by a difference in 64 bits."""
@@ -100,7 +102,8 @@ class TablePass:
 
     async def _narrow(self, a: Digests, b: Digests, grid: KeyGrid, span: KeySpan) -> None:
         """The rows of the ranges that differ; a range with many is summed again in smaller ones."""
-        for first, last in runs(differing(a, b)):
+        gap = CHEAP * len(a) // max(1, sum(n for n, _ in a.values()))
+        for first, last in runs(differing(a, b), gap):
             inner = _within(grid.span(first, last), span)
             many = max(rows_in(a, first, last), rows_in(b, first, last)) > FINE
             if many and grid.width > 1 and inner.low is not None and inner.high is not None:

@@ -51,11 +51,19 @@ PINNED = {
     "lock_timeout": "10s",
     "client_connection_check_interval": "2s",
     "jit": "off",
+    "enable_sort": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-"""`row_security` off: where a policy would hide rows from this account, the server refuses instead."""
+"""`row_security` off: where a policy would hide rows from this account, the server refuses instead. `enable_sort` off:
+the server expects a group for each row where there are some thousands, and would sort the whole table on disk."""
 
+PIN = """
+select count(pg_catalog.set_config(s.name, given.value, false))
+from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as given(name, value)
+join pg_catalog.pg_settings as s on pg_catalog.lower(s.name) = given.name
+"""
+"""What a major does not know is left out."""
 FACTS = """
 select current_database()::text as database, current_setting('server_version') as version,
   pg_is_in_recovery() as in_recovery, (select system_identifier::text from pg_control_system()) as system_id,
@@ -180,10 +188,7 @@ class ComparedSide:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: {said(error)}") from error
         self._all.append(session)
-        known = {row[0] for row in await session.fetch("select lower(name) from pg_catalog.pg_settings")}
-        for name, value in self._settings.items():
-            if name in known:
-                await session.fetch("select pg_catalog.set_config($1, $2, false)", name, value)
+        await session.fetch(PIN, list(self._settings), list(self._settings.values()), timeout=SHORT)
         return session
 
 

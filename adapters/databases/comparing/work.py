@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from adapters.context import AdapterContext
 from adapters.databases.comparing.catalog import DATABASES, LARGE_OBJECTS, tables_of
 from adapters.databases.comparing.links import ChangesBetween, changes_between
 from adapters.databases.comparing.passes import TablePass
 from adapters.databases.comparing.settle import Settler
-from adapters.databases.comparing.side import SHORT, ComparedSide
+from adapters.databases.comparing.side import SHORT, ComparedSide, RecoveryConflict, said
 from adapters.databases.postgres import PostgresNode
 from adapters.databases.statements import HasServers
 from adapters.net.ssh import SshConnections
@@ -23,7 +25,7 @@ from state.comparing.results import Comparison, RowApart, TableResult
 from state.comparing.shapes import Common, TableShape, pairs
 from state.comparing.statements import TableSql
 from state.config_files.suggestions import not_found
-from state.errors import NotFound, Refused
+from state.errors import NotFound, ReadFailure, Refused, Trouble
 from state.estate.model import Estate
 
 OnFound = Callable[["Compared", Sequence[RowApart]], Awaitable[None]]
@@ -56,6 +58,11 @@ async def compare(estate: Estate, base: Path, request: CompareRequest, watch: Co
     a, b = (_side(estate, context, place, request.pace.cores - 1) for place in (request.a, request.b))
     try:
         return await compare_sides(a, b, request, watch)
+    except RecoveryConflict as error:
+        message = "replay on a standby cancelled the look at its catalog again and again"
+        raise ReadFailure(Trouble.ERROR, message) from error
+    except asyncpg.PostgresError as error:
+        raise ReadFailure(Trouble.ERROR, said(error)) from error
     finally:
         await a.close()
         await b.close()

@@ -26,7 +26,7 @@ from state.world.readings import BalancerReading
 ASKED = IntegrityAsked
 CATALOG = 30.0
 """Seconds for a question about the catalog."""
-JOINS = {"enable_hashjoin": "on", "enable_mergejoin": "on"}
+JOINS = {"enable_hashjoin": "on", "enable_mergejoin": "on", "enable_sort": "on"}
 
 
 async def verify(
