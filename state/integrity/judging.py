@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from state.health import Health
-from state.integrity.model import ClusterFacts, IntegrityAsked, IntegrityFinding, ServerFacts, SlotFacts
+from state.integrity.model import IntegrityAsked, IntegrityFacts, IntegrityFinding, ServerFacts, SlotFacts
 from state.units import ago, counted
 
 ASKED = IntegrityAsked
@@ -65,7 +65,7 @@ UNPROVEN = {
 }
 
 
-def found_in(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
+def found_in(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     """All that the facts alone show, in reading order."""
     yield from _writer(cluster)
     yield from _timeline(cluster)
@@ -78,12 +78,12 @@ def found_in(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
     yield from _objects(cluster)
 
 
-def reference(cluster: ClusterFacts) -> str | None:
+def reference(cluster: IntegrityFacts) -> str | None:
     """The node whose catalog is looked at: the writer, else any that answered."""
     return next(iter([*cluster.writers, *cluster.nodes]), None)
 
 
-def _writer(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
+def _writer(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     for name, why in cluster.silent.items():
         yield _unknown(ASKED.WRITER, name, f"no answer: {why}", "look whether it runs; it may accept writes")
     writers = cluster.writers
@@ -100,7 +100,7 @@ def _writer(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
         yield _fails(ASKED.WRITER, "cluster", f"not one cluster: system {told}", "see whether the addresses are right")
 
 
-def _timeline(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
+def _timeline(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     writers = cluster.writers
     if len(writers) != 1:
         return
@@ -134,7 +134,7 @@ def _prepared(name: str, node: ServerFacts) -> Iterator[IntegrityFinding]:
         yield _warns(ASKED.PREPARED, f"{name}/{transaction}", fact, "COMMIT PREPARED or ROLLBACK PREPARED it")
 
 
-def _settings(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
+def _settings(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     first = reference(cluster)
     if first is None or len(cluster.nodes) < 2:
         return
@@ -156,7 +156,7 @@ def _settings(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
         yield _passes(ASKED.SETTINGS, "cluster", f"{counted(len(set(mine) - ONE_NODE), 'setting')} alike on all nodes")
 
 
-def _collations(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
+def _collations(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     """The recorded version is replicated; the libraries are each node's own. Refreshing without a rebuild hides it."""
     found = 0
     seen: dict[tuple[str, str], dict[str, str | None]] = {}
@@ -179,7 +179,7 @@ def _collations(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
         yield _passes(ASKED.COLLATION, "cluster", f"{counted(len(seen), 'collation')} of one version, as recorded")
 
 
-def _extensions(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
+def _extensions(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     first, found = reference(cluster), 0
     if first is None:
         return
@@ -208,7 +208,7 @@ def _extensions(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
         yield _passes(ASKED.EXTENSIONS, "cluster", f"{counted(len(used), 'extension')} of one version on all nodes")
 
 
-def _objects(cluster: ClusterFacts) -> Iterator[IntegrityFinding]:
+def _objects(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     first = reference(cluster)
     if first is None:
         return

@@ -126,7 +126,7 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterFacts:
+class IntegrityFacts:
     """All nodes that answered, and why the others did not."""
 
     nodes: Mapping[str, ServerFacts]

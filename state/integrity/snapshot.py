@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping
 
 from state.health import Health
 from state.integrity.judging import ONE_NODE, reference
-from state.integrity.model import ClusterFacts, DatabaseFacts, IntegrityAsked, IntegrityFinding
+from state.integrity.model import DatabaseFacts, IntegrityAsked, IntegrityFacts, IntegrityFinding
 
 NOTHING_CHANGED = "settings, extensions, tables and sequences are as they were"
 
 
-def changes(before: ClusterFacts, after: ClusterFacts) -> Iterator[IntegrityFinding]:
+def changes(before: IntegrityFacts, after: IntegrityFacts) -> Iterator[IntegrityFinding]:
     """What is gone or went back fails; other differences warn."""
     found = list(_changes(before, after))
     yield from found or [IntegrityFinding(IntegrityAsked.CHANGES, "cluster", Health.PASS, NOTHING_CHANGED)]
 
 
-def _changes(before: ClusterFacts, after: ClusterFacts) -> Iterator[IntegrityFinding]:
+def _changes(before: IntegrityFacts, after: IntegrityFacts) -> Iterator[IntegrityFinding]:
     if before.writers != after.writers:
         fact = f"the writer was {_names(before.writers)}, now it is {_names(after.writers)}"
         yield _told(Health.WARN, "cluster", fact, "expected after a switch")

@@ -15,7 +15,7 @@ from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from console.engine.loading import load
 from state.health import Health
-from state.integrity.model import ClusterFacts, IntegrityAsked, IntegrityFinding
+from state.integrity.model import IntegrityAsked, IntegrityFacts, IntegrityFinding
 from tests.contract.compared import psql
 from tests.contract.components import PASSWORD, Pair, wait_for
 
@@ -64,7 +64,7 @@ class Sound:
 
     async def verified(
         self, *skip: IntegrityAsked, within: float = 60.0
-    ) -> tuple[ClusterFacts, list[IntegrityFinding]]:
+    ) -> tuple[IntegrityFacts, list[IntegrityFinding]]:
         self.caught_up()
         return await verify(load(self.file).estate, self.file.parent, "orders", within=within, skip=skip)
 

@@ -8,9 +8,9 @@ from state.errors import ExitCode
 from state.health import Health
 from state.integrity.judging import found_in
 from state.integrity.model import (
-    ClusterFacts,
     DatabaseFacts,
     IntegrityAsked,
+    IntegrityFacts,
     IntegrityFinding,
     ServerFacts,
     SlotFacts,
@@ -28,12 +28,12 @@ A = ServerFacts(
 B = replace(A, in_recovery=True, settings={"max_connections": "100", "port": "2"})
 
 
-def worst(cluster: ClusterFacts, asked: IntegrityAsked) -> list[tuple[Health, str]]:
+def worst(cluster: IntegrityFacts, asked: IntegrityAsked) -> list[tuple[Health, str]]:
     return [(each.health, each.where) for each in found_in(cluster) if each.asked is asked]
 
 
-def of(a: ServerFacts = A, b: ServerFacts = B, **silent: str) -> ClusterFacts:
-    return ClusterFacts({"a": a, "b": b}, silent)
+def of(a: ServerFacts = A, b: ServerFacts = B, **silent: str) -> IntegrityFacts:
+    return IntegrityFacts({"a": a, "b": b}, silent)
 
 
 def test_a_sound_cluster_has_no_finding_but_passes() -> None:
@@ -46,8 +46,8 @@ def test_one_writer_is_certain_only_when_all_nodes_answer() -> None:
     assert worst(of(), ASKED.WRITER) == [(Health.PASS, "cluster")]
     assert worst(of(b=A), ASKED.WRITER) == [(Health.FAIL, "cluster")]
     assert worst(of(a=B), ASKED.WRITER) == [(Health.FAIL, "cluster")]
-    assert worst(ClusterFacts({"a": A}, {"b": "timeout"}), ASKED.WRITER) == [(Health.UNKNOWN, "b")]
-    assert worst(ClusterFacts({"b": B}, {"a": "timeout"}), ASKED.WRITER) == [(Health.UNKNOWN, "a")]
+    assert worst(IntegrityFacts({"a": A}, {"b": "timeout"}), ASKED.WRITER) == [(Health.UNKNOWN, "b")]
+    assert worst(IntegrityFacts({"b": B}, {"a": "timeout"}), ASKED.WRITER) == [(Health.UNKNOWN, "a")]
     assert (Health.FAIL, "cluster") in worst(of(b=replace(B, system_id="8")), ASKED.WRITER)
 
 
@@ -99,7 +99,7 @@ def test_what_is_gone_or_went_back_fails_and_the_rest_warns() -> None:
 
 
 def test_a_node_that_answered_then_is_not_forgotten() -> None:
-    found = list(changes(of(), ClusterFacts({"a": A}, {"b": "timeout"})))
+    found = list(changes(of(), IntegrityFacts({"a": A}, {"b": "timeout"})))
     assert [(each.health, each.where) for each in found] == [(Health.UNKNOWN, "b")]
 
 

@@ -12,9 +12,9 @@ from adapters.databases.integrity.queries import DATABASE, SERVER
 from adapters.net.answers_read import read_json
 from state.errors import ReadFailure
 from state.integrity.model import (
-    ClusterFacts,
     ConstraintFacts,
     DatabaseFacts,
+    IntegrityFacts,
     KeyFacts,
     SequenceFacts,
     ServerFacts,
@@ -25,11 +25,11 @@ Opened = Callable[[str, str], ComparedSide]
 """A side by node and database; the caller of all closes it."""
 
 
-async def cluster_facts(nodes: list[str], opened: Opened) -> ClusterFacts:
+async def cluster_facts(nodes: list[str], opened: Opened) -> IntegrityFacts:
     """What all nodes tell. A node that does not answer is silent, not absent."""
     answers = await asyncio.gather(*(_server(node, opened) for node in nodes))
     told = dict(zip(nodes, answers, strict=True))
-    return ClusterFacts(
+    return IntegrityFacts(
         {node: answer for node, answer in told.items() if isinstance(answer, ServerFacts)},
         {node: answer for node, answer in told.items() if isinstance(answer, str)},
     )

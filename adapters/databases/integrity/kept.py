@@ -8,18 +8,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from state.errors import ConfigError, Problem
 from state.host.regular import bounded
-from state.integrity.model import ClusterFacts
+from state.integrity.model import IntegrityFacts
 
 LARGEST = 64 << 20
-KEPT = TypeAdapter(ClusterFacts)
+KEPT = TypeAdapter(IntegrityFacts)
 
 
-def snapshot(cluster: ClusterFacts) -> bytes:
+def snapshot(cluster: IntegrityFacts) -> bytes:
     """The facts as JSON."""
     return KEPT.dump_json(cluster, indent=1) + b"\n"
 
 
-def read_snapshot(path: Path) -> ClusterFacts:
+def read_snapshot(path: Path) -> IntegrityFacts:
     """Raises ConfigError for anything that is no snapshot."""
     try:
         return KEPT.validate_json(bounded(path, LARGEST))

@@ -19,7 +19,7 @@ from state.errors import ReadFailure
 from state.estate.model import DatabaseEntry, Estate
 from state.health import Health
 from state.integrity.judging import found_in, reference
-from state.integrity.model import ClusterFacts, DatabaseFacts, IntegrityAsked, IntegrityFinding
+from state.integrity.model import DatabaseFacts, IntegrityAsked, IntegrityFacts, IntegrityFinding
 from state.ports.balancer import Balancer
 from state.world.readings import BalancerReading
 
@@ -31,7 +31,7 @@ JOINS = {"enable_hashjoin": "on", "enable_mergejoin": "on", "enable_sort": "on"}
 
 async def verify(
     estate: Estate, base: Path, name: str, *, within: float, skip: Collection[IntegrityAsked] = ()
-) -> tuple[ClusterFacts, list[IntegrityFinding]]:
+) -> tuple[IntegrityFacts, list[IntegrityFinding]]:
     """Everything that is known and found; each question about rows has `within` seconds. Only reads. Raises NotFound
     and ConfigError."""
     if name not in estate.databases:
@@ -65,8 +65,8 @@ async def _closed(sides: list[ComparedSide]) -> None:
 
 
 async def _deeper(
-    cluster: ClusterFacts, opened: Opened, findings: list[IntegrityFinding], skip: Collection[IntegrityAsked]
-) -> ClusterFacts:
+    cluster: IntegrityFacts, opened: Opened, findings: list[IntegrityFinding], skip: Collection[IntegrityAsked]
+) -> IntegrityFacts:
     """What rows and indexes tell: rows once, as they are replicated, indexes of every node."""
     first = reference(cluster)
     nodes = dict(cluster.nodes)
@@ -87,7 +87,7 @@ async def _deeper(
 
 
 async def _frontends(
-    estate: Estate, context: AdapterContext, entry: DatabaseEntry, cluster: ClusterFacts
+    estate: Estate, context: AdapterContext, entry: DatabaseEntry, cluster: IntegrityFacts
 ) -> list[IntegrityFinding]:
     """Whether the backends that lead to the writer lead to it, and to nobody else."""
     backends = [backend for backend, role in entry.frontends.items() if role == "primary"]
