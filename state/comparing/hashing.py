@@ -1,7 +1,7 @@
 """The hash of a row, as an expression that a server evaluates.
 
 Every column is hashed with the hash of the columns before as its seed, so that values which change places, between
-columns or between rows, change the sum. A NULL is hashed as a constant, and one number has a bit for each NULL.
+columns or between rows, change the sum. A NULL is hashed as a constant; a number with a bit for each is the first seed.
 
 PostgreSQL's own hash functions follow `=`, so what they hash alike though it prints differently is told apart here:
 - `hashint8extended` folds to 32 bits (1 and 4294967296): the high word is hashed too.
@@ -114,13 +114,13 @@ def column_hash(column: TableColumn, seed: str, dialect: Dialect, *, alike: bool
     return _text(as_text(column, dialect), seed)
 
 
-def row_hash(columns: Sequence[TableColumn], alike: Collection[str], dialect: Dialect, seed: str = "0") -> str:
-    """All columns in 64 bits."""
+def row_hash(columns: Sequence[TableColumn], alike: Collection[str], dialect: Dialect) -> str:
+    """All columns in 64 bits. The bits of NULLs are the first seed."""
     if dialect.portable:
-        return _digest_of_text(columns, dialect, seed)
-    expression = seed
+        return _digest_of_text(columns, dialect)
     nullable = [each for each in columns if not each.filled]
-    for start in range(0, len(nullable), BITS):
+    expression = f"({_null_bits(nullable[:BITS])})::int8" if nullable else "0::int8"
+    for start in range(BITS, len(nullable), BITS):
         expression = f"hashint4extended({_null_bits(nullable[start : start + BITS])}, {expression})"
     for column in columns:
         expression = column_hash(column, expression, dialect, alike=column.name in alike)
@@ -128,7 +128,9 @@ def row_hash(columns: Sequence[TableColumn], alike: Collection[str], dialect: Di
 
 
 def _null_bits(columns: Sequence[TableColumn]) -> str:
-    return " + ".join(f"case when {is_null(column)} then {1 << bit} else 0 end" for bit, column in enumerate(columns))
+    """One number; rows without a NULL are the most, so they are asked for all columns at once first."""
+    bits = " + ".join(f"case when {is_null(column)} then {1 << bit} else 0 end" for bit, column in enumerate(columns))
+    return f"case when {' or '.join(map(is_null, columns))} then {bits} else 0 end"
 
 
 def is_null(column: TableColumn) -> str:
@@ -137,10 +139,10 @@ def is_null(column: TableColumn) -> str:
     return f"{name} is null" if column.base else f"{name} is not distinct from null"
 
 
-def _digest_of_text(columns: Sequence[TableColumn], dialect: Dialect, seed: str) -> str:
+def _digest_of_text(columns: Sequence[TableColumn], dialect: Dialect) -> str:
     """For servers whose hash functions differ: slower, and the same everywhere."""
     parts = [f"coalesce(md5({as_text(column, dialect)}), '-')" for column in columns]
-    whole = " || ".join([f"({seed})::text", *parts])
+    whole = " || ".join(["''", *parts])
     return f"('x' || left(md5({whole}), 16))::bit(64)::int8"
 
 
