@@ -129,6 +129,9 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
         yield CardPiece("does", f"{_nothing(card)}: it reads, and asks people")
     for fact in already:
         yield CardPiece("does nothing", f"already done, nothing is sent ({fact.value})", fact.subject)
+    for fact in card.of(FactKind.CANDIDATE):
+        value = f"{fact.subject}: {fact.value}"
+        yield CardPiece(f"candidate {fact.name}", value, name=fact.subject, health=fact.health)
 
 
 def _conditions(facts: Iterable[Fact]) -> Iterable[CardPiece]:

@@ -1,36 +1,36 @@
-"""A PostgreSQL cluster under Patroni: every node read twice, as server and as manager, and switchover.
-
-Patroni answers a switchover only after polling for its end, gives no reason when its leader refuses, and continues
-after its caller has disconnected. Only a complete 200, 202, 400 or 412 is trusted; everything else is unknown.
-"""
+"""A PostgreSQL cluster under Patroni: every node read twice, as server and as manager."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from adapters.context import AdapterContext, Polled, split_address
 from adapters.databases.etcd import EtcdStore
+from adapters.databases.patroni_acts import PatroniActs
 from adapters.databases.patroni_identity import MemberName
 from adapters.databases.patroni_options import PatroniOptions, StoreEntry
 from adapters.databases.patroni_parse import Dynamic, last_contact, parse_config, parse_node, parse_object
 from adapters.databases.postgres import Access, PostgresNode
+from adapters.databases.postgres_cluster import PostgresCluster, access_of, acting_access
 from adapters.databases.postgres_lease import engine_name
 from adapters.databases.postgres_progress import Progress
+from adapters.databases.remembered import LeaseWatch
 from adapters.net.answers_read import read_json
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
-from adapters.net.origin import Credential, Origin, tls_context
-from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from adapters.net.origin import Credential, Origin
+from state.errors import ReadFailure, Trouble
 from state.estate.addresses import is_loopback
-from state.ports.target import Identity, Receipt, began
+from state.ports.database import LeaderLease
+from state.ports.target import UNREADABLE, Identity, began
 from state.verdicts.votes import STANDBY_LEADER
-from state.world.readings import PatroniReading, PostgresReading
+from state.world.readings import PatroniReading
 
 KIND = "patroni"
 OPTIONS = PatroniOptions
@@ -82,14 +82,9 @@ class PatroniNode:
         await self.name.prove(own, cluster)
         return reading
 
-    async def switch_over(self, leader: str, candidate: str, deadline: float) -> Reply:
-        """Request the switchover, once."""
-        body = {"leader": leader, "candidate": candidate}
-        return await self._actor.send("POST", "/switchover", body, deadline=deadline)
-
-    async def restart(self, deadline: float) -> Reply:
-        """Request a restart of its server, once, on the condition that it is a replica."""
-        return await self._actor.send("POST", "/restart", {"role": "replica"}, deadline=deadline)
+    async def send(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: float) -> Reply:
+        """Send a request with the credential, once. Raises EffectRefused and EffectUnknown."""
+        return await self._actor.send(method, path, body, deadline=deadline)
 
     async def refused(self, *, signed: bool, deadline: float) -> Reply:
         """The answer to a change of nothing: Patroni judges who asks before it refuses the empty document (400).
@@ -124,28 +119,35 @@ class PatroniNode:
         self._config_at = time.monotonic()
 
 
-class PatroniCluster:
-    """Fulfils Database, CanSwitchOver, CanRestart, CanTellFork, ActsAt and HasServers."""
+class PatroniCluster(PostgresCluster, PatroniActs):
+    """Fulfils Database, HasManagers, CanTellFork, HasLease and ActsAt, and what PostgresCluster and PatroniActs do."""
 
-    def __init__(self, name: str, scope: str, servers: Sequence[PostgresNode], managers: Sequence[PatroniNode]) -> None:
-        self.name = name
-        self.nodes: Sequence[str] = [server.node for server in servers]
-        self.servers: Sequence[PostgresNode] = tuple(servers)
-        self._scope = scope
-        self._servers = {server.node: server for server in servers}
+    def __init__(
+        self,
+        name: str,
+        scope: str,
+        servers: Sequence[PostgresNode],
+        managers: Sequence[PatroniNode],
+        acting: Access | None = None,
+    ) -> None:
+        PostgresCluster.__init__(self, name, servers, acting)
         self._managers = {manager.node: manager for manager in managers}
+        PatroniActs.__init__(self, name, self._managers)
+        self._scope, self._lease = scope, LeaseWatch()
 
     def acts_at(self) -> tuple[str, ...]:
         """The API of every member: a switchover is asked of any."""
         return tuple(manager.acts_at for manager in self._managers.values())
 
-    async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
-        """What the PostgreSQL server reports. Raises ReadFailure."""
-        return await self._servers[node].read(deadline=deadline)
-
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading:
         """What the manager reports. Raises ReadFailure."""
-        return await self._managers[node].read(deadline=deadline)
+        reading = await self._managers[node].read(deadline=deadline)
+        self._lease.saw(reading)
+        return reading
+
+    def lease(self) -> LeaderLease:
+        """The leader lock, as the members told it."""
+        return self._lease.told()
 
     async def identify(self, *, deadline: float) -> Identity:
         """Scope, system identifier, leader, its timeline, and each node's server process.
@@ -153,49 +155,34 @@ class PatroniCluster:
         Raises ReadFailure unless exactly one node says that it leads. A node that does not answer is written as
         `unreadable`.
         """
+        return await self._identified(deadline, unled=False)
+
+    async def identify_unled(self, *, deadline: float) -> Identity:
+        """The same where no node says that it leads. Raises ReadFailure when two do, or no member answers."""
+        return await self._identified(deadline, unled=True)
+
+    async def _identified(self, deadline: float, *, unled: bool) -> Identity:
         members, servers = await asyncio.gather(
             asyncio.gather(*(_attempt(self.read_member(node, deadline=deadline)) for node in self.nodes)),
             asyncio.gather(*(_attempt(self.read_node(node, deadline=deadline)) for node in self.nodes)),
         )
         read = [each for each in members if each is not None]
         leaders = [each.node for each in read if each.role in ("primary", STANDBY_LEADER)]
-        if len(leaders) != 1:
+        if len(leaders) > 1 or not (leaders or (unled and read)):
             who = " and ".join(leaders) or "no node that answers"
             raise ReadFailure(Trouble.ERROR, f"{self.name}: {who} says it leads")
-        facts = {"scope": self._scope, "leader": leaders[0]}
+        leader = leaders[0] if leaders else ""
+        facts = {"scope": self._scope, "leader": leader or "no node"}
         facts["system id"] = ", ".join(sorted({each.system_id for each in read}))
         for node, server in zip(self.nodes, servers, strict=True):
             if server is not None:
                 facts[node] = f"{server.system_id} at {server.server_address} since {began(server.started_at)}"
-                if node == leaders[0]:
+                if node == leader:
                     facts["timeline"] = str(server.timeline)
             else:
-                facts[node] = "unreadable"
-        facts.setdefault("timeline", "unreadable")
+                facts[node] = UNREADABLE
+        facts.setdefault("timeline", UNREADABLE)
         return Identity(self.name, facts)
-
-    async def switch_over(self, leader: str, candidate: str, *, deadline: float) -> Receipt:
-        """POST /switchover to the leader's own API, once.
-
-        Receipt codes: `switched`, `landed-elsewhere` (another node leads now), `scheduled`. Raises EffectRefused
-        (`unreachable`, `unknown-name`, `bad-request-400`, `impossible-412`, `denied-401`, `denied-403`) and
-        EffectUnknown (`failed-503`, `status-unknown-503`, `reset`, `timeout`, `redirect`, `answer-<status>`).
-        """
-        for node in (leader, candidate):
-            if node not in self._managers:
-                raise EffectRefused(f"{node} is not a node of {self.name}", "unknown-name")
-        reply = await self._managers[leader].switch_over(leader, candidate, deadline)
-        return judge(reply, candidate)
-
-    async def restart(self, node: str, *, deadline: float) -> Receipt:
-        """POST /restart to the node's own API, once; a node that leads refuses it.
-
-        Receipt code: `restarted`. Raises EffectRefused (`unreachable`, `unknown-name`, `bad-request-400`, `denied-401`,
-        `denied-403`, `role-503`) and EffectUnknown (`failed-503`, `reset`, `timeout`, `redirect`, `answer-<status>`).
-        """
-        if node not in self._managers:
-            raise EffectRefused(f"{node} is not a node of {self.name}", "unknown-name")
-        return judge_restart(await self._managers[node].restart(deadline))
 
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
         """Where `timeline` left its parent, from the manager's history. Raises ReadFailure."""
@@ -205,16 +192,9 @@ class PatroniCluster:
             raise ReadFailure(Trouble.ERROR, f"Patroni {node}: its history cannot be read") from error
         return ends.get(timeline - 1)
 
-    def server(self, node: str) -> PostgresNode:
-        """One node's server."""
-        return self._servers[node]
-
     def manager(self, node: str) -> PatroniNode:
         """One node's manager."""
         return self._managers[node]
-
-    async def close_node(self, node: str) -> None:
-        await self._servers[node].close()
 
     async def close_member(self, node: str) -> None:
         await self._managers[node].close()
@@ -226,43 +206,6 @@ async def _attempt(read: Awaitable[R]) -> R | None:
         return await read
     except ReadFailure:
         return None
-
-
-def judge(reply: Reply, candidate: str) -> Receipt:
-    """What a complete answer to POST /switchover means (Patroni, api.py `poll_failover_result`)."""
-    status, message = reply.status, reply.text
-    if status == 200:
-        if f'over to "{candidate}"' in message and "instead of" not in message:
-            return Receipt("switched", message)
-        return Receipt("landed-elsewhere", message)
-    if status == 202:
-        return Receipt("scheduled", message)
-    if status == 412:
-        raise EffectRefused(message or "impossible", "impossible-412")
-    if status == 400:
-        raise EffectRefused(message or "bad request", "bad-request-400")
-    if status in (401, 403):
-        raise EffectRefused(message or "not allowed", f"denied-{status}")
-    if status == 503:
-        code = "failed-503" if message.lower().endswith("failed") else "status-unknown-503"
-        raise EffectUnknown(message or "no reason given", code, over=code == "failed-503")
-    raise EffectUnknown(f"answer {status}: {message}", f"answer-{status}")
-
-
-def judge_restart(reply: Reply) -> Receipt:
-    """What a complete answer to POST /restart means (Patroni, api.py `do_POST_restart`, ha.py `restart`)."""
-    status, message = reply.status, reply.text
-    if status == 200:
-        return Receipt("restarted", message)
-    if status == 503 and "conditions are not satisfied" in message:
-        raise EffectRefused(f"{message}: it is not a replica", "role-503")
-    if status in (401, 403):
-        raise EffectRefused(message or "not allowed", f"denied-{status}")
-    if status == 400:
-        raise EffectRefused(message or "bad request", "bad-request-400")
-    if status == 503:
-        raise EffectUnknown(message or "no reason given", "failed-503")
-    raise EffectUnknown(f"answer {status}: {message}", f"answer-{status}")
 
 
 def build(name: str, options: PatroniOptions, context: AdapterContext) -> tuple[PatroniCluster, Sequence[Polled]]:
@@ -283,13 +226,7 @@ def cluster_of(name: str, options: PatroniOptions, context: AdapterContext, engi
     as `build` does."""
     ca = context.authorities(f"databases.{name}", options.ca)
     client, via = context.client(options.cert, options.key), context.way(options.via)
-    access = Access(
-        user=options.user,
-        database=options.database,
-        password=context.secret(options.password),
-        tls=tls_context(ca, client=client) if options.tls == "verify-full" else None,
-        via=via,
-    )
+    access = access_of(name, options, context)
     credential = _credential(options, context)
     servers, managers = [], []
     for node, each in options.nodes.items():
@@ -297,7 +234,7 @@ def cluster_of(name: str, options: PatroniOptions, context: AdapterContext, engi
         reader = HttpReader(each.api, ca=ca, client=client, via=via)
         actor = HttpActor(Origin.of(each.api), ca, credential, client=client, via=via)
         managers.append(PatroniNode(node, options.scope, each.api, reader, actor))
-    return PatroniCluster(name, options.scope, servers, managers)
+    return PatroniCluster(name, options.scope, servers, managers, acting_access(options, context, access))
 
 
 def _store(name: str, options: PatroniOptions, entry: StoreEntry, context: AdapterContext) -> EtcdStore:

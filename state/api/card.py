@@ -77,6 +77,8 @@ class FactKind(StrEnum):
     HISTORY = "history"
     """Subject: a kind of change, of the estate's own ones with its name. Figures: count; median and worst in seconds,
     read-back included, when count > 0."""
+    CANDIDATE = "candidate"
+    """Subject: a node that could lead, the best one first. Name: its place, `1`. Value: why it stands there."""
     RUNBOOK = "runbook"
     """Subject: a runbook. Value: its hash. Age: since this very hash ran to its end; None when it never did."""
 

@@ -9,16 +9,15 @@ from pydantic import BaseModel, ConfigDict
 
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.hands import switchover_by_hand
+from state.changes.leader import candidates, gap, means, measured_loss, written_by
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.sight import at_work, describe, look, world_of
 from state.config_files.suggestions import not_found
-from state.errors import EffectRefused, ReadFailure
+from state.errors import EffectRefused
 from state.estate.model import Estate, Name
-from state.ports.database import CanSwitchOver, CanTellFork, Database
+from state.ports.database import CanSwitchOver, Database
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
-from state.units import megabytes
-from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_notes, switchover_obstacles, switchover_unknowns
 
@@ -83,6 +82,7 @@ class Switchover:
         already = bool(leader) and leader == candidate
         lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate and not self._led else None
         primary = sight.servers.get(leader)
+        more = () if already or self._led else await means(self.database, leader, candidate, deadline)
         return Preview(
             verb=f"hand the leader role from {leader or 'no node'} to {candidate or 'no node'}",
             diffs=(
@@ -96,7 +96,8 @@ class Switchover:
                 "system_id": primary.system_id if primary else None,
             },
             rules=() if already or self._led else self._rules(cluster, candidate),
-            warnings=self._warnings(cluster, leader, candidate),
+            warnings=(*self._warnings(cluster, leader, candidate), *more),
+            sessions_cut=primary.sessions if primary is not None else None,
             downtime="writes are refused while the role moves",
             loss_bytes=lag,
             loss_note=_loss_note(lag, candidate, later=bool(self._led)),
@@ -104,6 +105,7 @@ class Switchover:
             already=already,
             leaves=(Setting(self.targets, "leader", candidate),) if candidate else (),
             renews=frozenset({"leader", "timeline", leader}),  # the old leader starts anew as a standby
+            ranking=() if already or self._led else candidates(cluster),
         )
 
     def _best(self, cluster: ClusterVerdict) -> str:
@@ -142,7 +144,7 @@ class Switchover:
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
         """Send the request to the leader's manager once; remember how far the old leader had written."""
-        self._written = await self._written_by(facts["leader"], min(deadline, 2.0))
+        self._written = await written_by(self.database, facts["leader"], min(deadline, 2.0))
         if not isinstance(self.database, CanSwitchOver):
             raise EffectRefused(f"{self.name}: its adapter cannot switch over")
         return await self.database.switch_over(facts["leader"], facts["candidate"], deadline=deadline)
@@ -169,27 +171,11 @@ class Switchover:
             return ReadBack(Finding.PARTIAL, (f"the role landed on {now}, not on {wanted}", *evidence))
         if sight.servers.get(old) is None:
             return ReadBack(Finding.UNKNOWN, (f"{now} leads; the old leader {old} does not answer yet", *evidence))
-        lost, message = await self._loss(now, server.timeline if server else None, deadline)
-        return ReadBack(Finding.DONE, (*evidence, message), {"lost_bytes": lost, "leader": now})
-
-    async def _written_by(self, node: str, deadline: float) -> int | None:
-        try:
-            return (await self.database.read_node(node, deadline=deadline)).write_lsn
-        except ReadFailure:
-            return None
-
-    async def _loss(self, leader: str, timeline: int | None, deadline: float) -> tuple[int | None, str]:
-        """Bytes that the old leader was read to have written past the fork; None when one of the two is unknown."""
-        fork: int | None = None
-        if isinstance(self.database, CanTellFork) and timeline is not None:
-            try:
-                fork = await self.database.fork(leader, timeline, deadline=deadline)
-            except ReadFailure:
-                fork = None
-        if fork is None or self._written is None:
-            return None, "data loss: not measured, the fork or the old leader's last position is not known"
-        lost = max(0, self._written - fork)
-        return lost, f"data loss: {megabytes(lost)}; last seen written {lsn(self._written)}, forked at {lsn(fork)}"
+        timeline_now = server.timeline if server else None
+        lost, said = await measured_loss(self.database, self._written, now, timeline_now, deadline)
+        unled, told = gap(sight)
+        figures = {"lost_bytes": lost, "leader": now, "no_writes": unled}
+        return ReadBack(Finding.DONE, (*evidence, said, told), figures)
 
 
 def _loss_note(lag: int | None, candidate: str, *, later: bool) -> str:
@@ -209,7 +195,7 @@ def _switchover(args: SwitchoverArgs, estate: Estate, outside: Outside) -> Switc
     return Switchover(ChangeSpec("database.switchover", args.model_dump()), args, estate, database)
 
 
-FIGURES = {"leader": "node", "lost_bytes": "number"}
+FIGURES = {"leader": "node", "lost_bytes": "number", "no_writes": "number"}
 KINDS = (
     ChangeKind(
         "database.switchover",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from state.changes.floors import floor_of
@@ -63,6 +63,34 @@ def restart_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """Members first: only a standby is restarted."""
     entry = estate.databases[args.database]
     return [entry.read_by_hand(), entry.restart_by_hand(args.node)]
+
+
+def cluster_by_hand(act: str) -> Callable[[Any, Estate], Sequence[HandStep]]:
+    """Members first; then what the change of this name does, by the cluster's own tools."""
+
+    def steps(args: Any, estate: Estate) -> Sequence[HandStep]:
+        entry = estate.databases[args.database]
+        given = {name: str(value) for name, value in args.model_dump(exclude_none=True).items()}
+        return [entry.read_by_hand(), entry.act_by_hand(act, given)]
+
+    return steps
+
+
+def host_by_hand(act: str) -> Callable[[Any, Estate], Sequence[HandStep]]:
+    """Members first; then the node's own command of this name, as far as its values are known."""
+
+    def steps(args: Any, estate: Estate) -> Sequence[HandStep]:
+        entry = estate.databases[args.database]
+        command = getattr(entry.nodes[args.node], act)
+        found = [entry.read_by_hand(), entry.act_by_hand(act, {"node": args.node})]
+        if command is None:
+            return found
+        own = estate.commands[command]
+        given = {**{name: f"${{{name}}}" for name in own.params}, "node": args.node}
+        where = "here" if own.on == LOCAL else f"on {own.on}"
+        return [*found, HandStep(f"run {command} {where}", shlex.join(str(filled(text, given)) for text in own.argv))]
+
+    return steps
 
 
 def command_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from state.api.card import CardWarning, Diff, Rule
+from state.api.card import CardWarning, Diff, Fact, Rule
 from state.errors import Refusal
 from state.estate.model import Estate, HandStep
 from state.ports.outside import Outside
@@ -59,7 +59,7 @@ class Preview:
     not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when unknown. `already` =
     the target state is reached, nothing would be sent. `leaves` are the settings that it would make. `renews` are the
     facts of the target's identity that are others afterwards, such as since when a server runs. `services` are touched
-    besides those that its target says.
+    besides those that its target says. `ranking` are the candidates, the best one first.
     """
 
     verb: str
@@ -76,6 +76,7 @@ class Preview:
     leaves: tuple[Setting, ...] = ()
     renews: frozenset[str] = frozenset()
     services: tuple[str, ...] = ()
+    ranking: tuple[Fact, ...] = ()
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:

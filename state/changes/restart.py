@@ -29,11 +29,12 @@ from state.world.readings import PostgresReading
 
 
 class RestartArgs(BaseModel):
-    """A database and the node whose server is restarted."""
+    """A database and the node whose server is restarted; `pending`: only if a changed setting waits for it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     database: Name
     node: Name
+    pending: bool = False
 
 
 class Restart:
@@ -46,6 +47,7 @@ class Restart:
 
     def __init__(self, spec: ChangeSpec, args: RestartArgs, estate: Estate, database: Database) -> None:
         self.spec, self.database, self.node = spec, database, args.node
+        self._pending = args.pending
         self.name = f"{args.database}/{args.node}"
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Restart PostgreSQL of {self.name}"
@@ -134,7 +136,7 @@ class Restart:
         """Ask the node's own manager once."""
         if not isinstance(self.database, CanRestart):
             raise EffectRefused(f"{self.database.name}: its adapter cannot restart a node")
-        return await self.database.restart(self.node, deadline=deadline)
+        return await self.database.restart(self.node, pending=self._pending, deadline=deadline)
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Since when its own server runs, and whether it streams as a standby."""

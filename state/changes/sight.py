@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from state.errors import ReadFailure
-from state.ports.database import Database
+from state.ports.database import Database, HasManagers, RemembersWriter, SeenWriter
 from state.world.observed import Observed
 from state.world.readings import PatroniReading, PostgresReading, Reading
 from state.world.world import World
@@ -18,10 +18,12 @@ DEFAULT_TTL = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One fresh reading of all nodes: by the server and by its manager, None without an answer."""
+    """One fresh reading of all nodes: by the server and by its manager, None without an answer; `members` is empty for
+    a cluster without managers. `last` is the node that accepted writes last, as it was read then."""
 
     servers: Mapping[str, PostgresReading | None]
     members: Mapping[str, PatroniReading | None]
+    last: SeenWriter | None = None
 
     @property
     def writable(self) -> tuple[str, ...]:
@@ -32,6 +34,11 @@ class Sight:
     def leaders(self) -> tuple[str, ...]:
         """Nodes whose manager says they lead."""
         return tuple(n for n, m in self.members.items() if m is not None and m.role in ("primary", "leader"))
+
+    @property
+    def managed(self) -> bool:
+        """Whether its nodes have managers."""
+        return bool(self.members)
 
     @property
     def ttl(self) -> float:
@@ -47,6 +54,8 @@ def at_work(ttl: float, checkpoint: float) -> float:
 async def look(database: Database, deadline: float) -> Sight:
     """Read every node, server and manager, at the same time."""
     nodes = tuple(database.nodes)
+    last = database.last_writer() if isinstance(database, RemembersWriter) else None
+    managed = database if isinstance(database, HasManagers) else None
 
     async def server(node: str) -> PostgresReading | None:
         try:
@@ -54,26 +63,33 @@ async def look(database: Database, deadline: float) -> Sight:
         except ReadFailure:
             return None
 
-    async def member(node: str) -> PatroniReading | None:
+    async def member(manager: HasManagers, node: str) -> PatroniReading | None:
         try:
-            return await database.read_member(node, deadline=deadline)
+            return await manager.read_member(node, deadline=deadline)
         except ReadFailure:
             return None
 
+    asked = () if managed is None else nodes
     servers, members = await asyncio.gather(
-        asyncio.gather(*(server(n) for n in nodes)), asyncio.gather(*(member(n) for n in nodes))
+        asyncio.gather(*(server(n) for n in nodes)),
+        asyncio.gather(*(member(managed, n) for n in asked if managed is not None)),
     )
-    return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(nodes, members, strict=True)))
+    return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(asked, members, strict=True)), last)
 
 
 def world_of(database: str, sight: Sight) -> World:
-    """A world of these readings alone."""
+    """A world of these readings alone; of a writer that does not answer now also its last one, as old as it is."""
     world = World()
     for role, found in (("postgres", sight.servers), ("patroni", sight.members)):
         for node, reading in found.items():
             key = f"{role}:{database}/{node}"
             seen: Observed[Reading] = Observed(key, limit=1.0)
             world.observed[key] = seen if reading is None else seen.succeeded(reading, 0.0, 0.0)
+    last = sight.last
+    if last is not None and sight.servers.get(last.reading.node) is None:
+        key = f"postgres:{database}/{last.reading.node}"
+        old: Observed[Reading] = Observed(key, limit=1.0)
+        world.observed[key] = old.succeeded(last.reading, last.at, -max(2.0, last.age))
     return world
 
 
@@ -84,4 +100,6 @@ def describe(node: str, sight: Sight) -> str:
         said = "server does not answer"
     else:
         said = f"server {'standby' if server.in_recovery else 'accepts writes'}, timeline {server.timeline}"
+    if not sight.managed:
+        return f"{node}: {said}"
     return f"{node}: {said}; manager says {member.role if member else 'nothing'}"

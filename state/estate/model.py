@@ -17,7 +17,16 @@ from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_checks import OwnCheck
 from state.estate.own_statements import SqlCallEntry
-from state.estate.values import BalancerName, MonitorName, NeededName, OwnCheckName, PersonName, ServiceName, SiteName
+from state.estate.values import (
+    BalancerName,
+    CommandName,
+    MonitorName,
+    NeededName,
+    OwnCheckName,
+    PersonName,
+    ServiceName,
+    SiteName,
+)
 from state.estate.waivers import Waivers
 
 __all__ = ["Bytes", "Entry", "Estate", "Name", "Ratio", "Seconds", "SecretRef"]
@@ -129,9 +138,23 @@ class Adapted(Entry):
 
 
 class DatabaseNode(Entry):
-    """One node and its site."""
+    """One node, its site, and the commands of the estate that act on its host.
+
+    `fence` stops its server so that it stays stopped; its `read` tells whether it is stopped. `rejoin` makes a stopped
+    or former primary a standby again without copying everything (pg_rewind), `rebuild` copies everything anew
+    (pg_basebackup). They may have the parameters `node`, `source` (the node that leads), `host` and `port` of its
+    server.
+    """
 
     site: SiteName
+    fence: CommandName | None = None
+    rejoin: CommandName | None = None
+    rebuild: CommandName | None = None
+
+    @property
+    def server(self) -> tuple[str, str]:
+        """Host and port of its server; empty where its kind does not have them."""
+        return "", ""
 
 
 class HandStep(NamedTuple):
@@ -139,6 +162,24 @@ class HandStep(NamedTuple):
 
     what: str
     command: str = ""
+
+
+DATABASE_ACTS: Mapping[str, str] = {
+    "failover": "prove that no other node accepts writes, then let {to} lead with the cluster's own manager",
+    "promote": "prove that no other node accepts writes, then promote {to}",
+    "schedule": "schedule a switchover to {to} at {at} with the cluster's own manager",
+    "unschedule": "take the scheduled switchover back with the cluster's own manager",
+    "pause": "pause the cluster's own manager on every node",
+    "resume": "let the cluster's own manager act again",
+    "reinitialize": "copy the leader to {node} anew with the cluster's own manager: its data is removed",
+    "fence": "stop PostgreSQL on {node} so that it stays stopped, and look that it is",
+    "rejoin": "stop {node}, pg_rewind it from the primary after its first checkpoint, start it as a standby",
+    "rebuild": "stop {node}, remove its data, pg_basebackup it from the primary, start it as a standby",
+    "repoint": "let {node} stream from {to}: primary_conninfo, then reload",
+    "drop-slot": "drop the slot {slot} of {node}, which must be lost and not in use",
+    "prove": "write something on the primary, and look that every standby has it",
+}
+"""What a person does instead of a change, by its name."""
 
 
 class DatabaseEntry(Adapted):
@@ -166,6 +207,10 @@ class DatabaseEntry(Adapted):
     def restart_by_hand(self, node: str) -> HandStep:
         """How a person restarts the server of a standby."""
         return HandStep(f"restart PostgreSQL of {node}, which must be a standby, with the cluster's own manager")
+
+    def act_by_hand(self, act: str, values: Mapping[str, str]) -> HandStep:
+        """How a person does what a change of this name does."""
+        return HandStep(DATABASE_ACTS[act].format_map({"to": "the best candidate", **values}))
 
 
 class BalancerEntry(Adapted):

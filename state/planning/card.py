@@ -78,6 +78,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
             *_conditions(draft),
             *_services(draft, touched, context.estate),
             *_dependents(touched, context.estate),
+            *(fact for one in acting for fact in one.preview.ranking),
             *_identities(seen, context.age),
             *_runbook(draft, context),
             *_durations(acting, context.history),

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from state.ports.target import Identity, Receipt
+from state.world.manager_parts import ScheduledSwitchover
 from state.world.readings import PatroniReading, PostgresReading
 
 
 @runtime_checkable
 class Database(Protocol):
-    """A replicated database cluster, read node by node, both the server and its manager."""
+    """A replicated database cluster, read node by node."""
 
     name: str
     nodes: Sequence[str]
 
     async def identify(self, *, deadline: float) -> Identity: ...
     async def read_node(self, node: str, *, deadline: float) -> PostgresReading: ...
+
+
+@runtime_checkable
+class HasManagers(Protocol):
+    """A cluster each of whose nodes has a manager that is read too."""
+
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading: ...
 
 
@@ -29,10 +37,83 @@ class CanSwitchOver(Protocol):
 
 
 @runtime_checkable
-class CanRestart(Protocol):
-    """Restarts the server of a standby; a node that leads is left alone."""
+class CanSchedule(Protocol):
+    """A manager that switches over at a later time."""
 
-    async def restart(self, node: str, *, deadline: float) -> Receipt: ...
+    async def scheduled(self, *, deadline: float) -> ScheduledSwitchover | None:
+        """What is scheduled now, by a member that reads the cluster. Raises ReadFailure."""
+
+    async def schedule(self, leader: str, candidate: str, at: float, *, deadline: float) -> Receipt: ...
+    async def unschedule(self, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanFailOver(Protocol):
+    """Lets a standby lead where no node leads. Nothing waits for what it lacks."""
+
+    async def identify_unled(self, *, deadline: float) -> Identity:
+        """As `identify`, also where no node leads. Raises ReadFailure when no node answers."""
+
+    async def fail_over(self, candidate: str, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanPause(Protocol):
+    """A manager that can be told to leave its cluster alone."""
+
+    async def pause(self, *, paused: bool, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanRestart(Protocol):
+    """Restarts the server of a standby; a node that leads is left alone. With `pending` only one that waits for it."""
+
+    async def restart(self, node: str, *, pending: bool, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanReinitialize(Protocol):
+    """Removes a standby's data and copies the leader's anew."""
+
+    async def reinitialize(self, node: str, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanPromote(Protocol):
+    """Ends the recovery of a standby; nobody else in the cluster is asked."""
+
+    async def identify_unled(self, *, deadline: float) -> Identity:
+        """As `identify`, also where no node leads. Raises ReadFailure when no node answers."""
+
+    async def promote(self, node: str, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanRepoint(Protocol):
+    """Lets a standby stream from another node."""
+
+    async def upstream(self, node: str, *, deadline: float) -> str:
+        """The node that it is set to stream from, or the address where that is none; empty without one. Raises
+        ReadFailure."""
+
+    async def repoint(self, node: str, upstream: str, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanDropSlot(Protocol):
+    """Drops a replication slot of a node."""
+
+    async def drop_slot(self, node: str, slot: str, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanMark(Protocol):
+    """Writes a mark on the node that leads, which every node that follows it has some time later."""
+
+    async def mark(self, node: str, mark: str, *, deadline: float) -> Receipt: ...
+
+    async def marked(self, node: str, *, deadline: float) -> str:
+        """The last mark that a node has; empty without one. Raises ReadFailure."""
 
 
 @runtime_checkable
@@ -40,3 +121,81 @@ class CanTellFork(Protocol):
     """Knows where a timeline left its parent: the WAL position in bytes, None when it is not recorded (yet)."""
 
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWriter:
+    """The last good reading of the node that accepted writes last, its age in seconds and when it was (epoch seconds).
+
+    `gap`: for how many seconds no node was read to accept writes before this one did, in place of another node or on
+    another timeline; None when it is the first one.
+    """
+
+    reading: PostgresReading
+    age: float
+    at: float
+    gap: float | None = None
+
+
+@runtime_checkable
+class RemembersWriter(Protocol):
+    """A cluster whose readings are remembered while the engine runs."""
+
+    def last_writer(self) -> SeenWriter | None:
+        """The node that accepted writes last; None when none was read to do so."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderLease:
+    """The leader lock of a manager's store, as its members told it. `free_for`: seconds for which each reading of a
+    member in contact with the store found no holder; None while it is held, or when nobody watched. `ttl` in seconds,
+    None when it was not read. `binding`: whether a holder that loses it stops writing by itself."""
+
+    holder: str
+    free_for: float | None
+    ttl: float | None
+    binding: bool
+
+
+@runtime_checkable
+class HasLease(Protocol):
+    """A cluster whose leader holds a lock that ends by itself."""
+
+    def lease(self) -> LeaderLease: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalSlot:
+    """A logical slot: whether it is kept in step on standbys (`failover`), and on a standby whether it is a copy that
+    is ready (`synced`, not `temporary`). None: this version does not tell."""
+
+    name: str
+    failover: bool | None = None
+    synced: bool | None = None
+    temporary: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionFacts:
+    """What a node is asked before it leads, or stops leading. None is not told.
+
+    `unlogged` are the tables of its database that are empty after a promotion, `prepared` its prepared transactions (a
+    standby shows none). `checkpoint` is the timeline of its last checkpoint and `redo` where recovery from it would
+    begin, `oldest_wal` the first byte of the oldest WAL file that it has.
+    """
+
+    node: str
+    logical: tuple[LogicalSlot, ...] | None = None
+    unlogged: int | None = None
+    prepared: int | None = None
+    checkpoint: int | None = None
+    redo: int | None = None
+    oldest_wal: int | None = None
+
+
+@runtime_checkable
+class CanTellPromotion(Protocol):
+    """Answers what a promotion means for a node."""
+
+    async def promotion(self, node: str, *, deadline: float) -> PromotionFacts:
+        """Raises ReadFailure."""

@@ -222,7 +222,7 @@ async def test_a_restart_is_believed_only_when_the_answer_is_certain(
 ) -> None:
     async with cluster(context, {"POST /restart": answer}) as (database, server):
         with pytest.raises(error) as met:
-            await database.restart("n2", deadline=0.5)
+            await database.restart("n2", pending=False, deadline=0.5)
     assert met.value.code == code
     assert len(server.asked) == 1
 

@@ -200,9 +200,9 @@ async def test_a_standby_is_restarted_and_a_leader_refuses_it(database: PatroniC
     leader, replica = await settled(database)
     began = {node: (await database.read_node(node, deadline=2)).started_at for node in (leader, replica)}
     with pytest.raises(EffectRefused) as refusal:
-        await database.restart(leader, deadline=20)
+        await database.restart(leader, pending=False, deadline=20)
     assert refusal.value.code == "role-503"
-    assert (await database.restart(replica, deadline=20)).code == "restarted"
+    assert (await database.restart(replica, pending=False, deadline=20)).code == "restarted"
     assert await settled(database) == (leader, replica)
     now = {node: (await database.read_node(node, deadline=2)).started_at for node in (leader, replica)}
     assert now[leader] == began[leader]

@@ -28,7 +28,7 @@ class Restartable(MemoryDatabase):
     def server(self, node: str) -> PostgresReading:
         return self._servers[node]
 
-    async def restart(self, node: str, *, deadline: float) -> Receipt:
+    async def restart(self, node: str, *, pending: bool, deadline: float) -> Receipt:
         self.asked.append(node)
         return Receipt("restarted", "restarted successfully")
 

@@ -1,0 +1,75 @@
+"""What the readings of a cluster have shown while this process read them: who wrote last, and who held the lock."""
+
+from __future__ import annotations
+
+import time
+
+from state.ports.database import LeaderLease, SeenWriter
+from state.world.readings import PatroniReading, PostgresReading
+
+LOOPS = 3
+"""Loops of a manager: with a longer gap between two readings of a free lock, somebody may have had it meanwhile."""
+LEAST_GAP = 10.0
+
+
+class LastWriter:
+    """The last good reading of the node that accepted writes last."""
+
+    def __init__(self) -> None:
+        self._reading: PostgresReading | None = None
+        self._mono = self._at = 0.0
+        self._gap: float | None = None
+
+    def saw(self, reading: PostgresReading) -> None:
+        """One reading of a server."""
+        if reading.in_recovery or reading.write_lsn is None:
+            return
+        last, now = self._reading, time.monotonic()
+        if last is not None and (reading.timeline or 0) < (last.timeline or 0):
+            return  # an old primary that is still there is not the one that wrote last
+        if last is not None and (last.node, last.timeline) != (reading.node, reading.timeline):
+            self._gap = now - self._mono
+        self._reading, self._mono, self._at = reading, now, time.time()
+
+    def told(self) -> SeenWriter | None:
+        """The reading with its age now."""
+        if self._reading is None:
+            return None
+        return SeenWriter(self._reading, time.monotonic() - self._mono, self._at, self._gap)
+
+
+class LeaseWatch:
+    """The leader lock, as members told it that were in contact with their store.
+
+    A member's word that nobody has the lock counts only when its last contact has just moved on between two readings
+    (`dcs_age` 0): one that does not reach its store says the same.
+    """
+
+    def __init__(self) -> None:
+        self._holder = ""
+        self._ttl: float | None = None
+        self._gap = LEAST_GAP
+        self._free: tuple[float, float] | None = None
+        self._binding = False
+
+    def saw(self, reading: PatroniReading) -> None:
+        """One reading of a member."""
+        now = time.monotonic()
+        self._ttl = reading.ttl if reading.ttl is not None else self._ttl
+        self._gap = max(LEAST_GAP, LOOPS * (reading.loop_wait or 0.0))
+        holders = [member.name for member in reading.members if member.role == "leader"]
+        if not reading.unlocked:
+            self._free = None
+            if holders:
+                self._holder = holders[0]
+                self._binding = not reading.paused and not reading.failsafe
+        elif reading.dcs_age == 0.0:
+            self._binding = self._binding and not reading.paused and not reading.failsafe
+            since, last = self._free or (now, now)
+            self._free = (since, now) if now - last <= self._gap else (now, now)
+
+    def told(self) -> LeaderLease:
+        """The lock now."""
+        if self._free is None or time.monotonic() - self._free[1] > self._gap:
+            return LeaderLease(self._holder, None, self._ttl, self._binding)
+        return LeaderLease(self._holder, self._free[1] - self._free[0], self._ttl, self._binding)
