@@ -14,6 +14,7 @@ from adapters.databases.patroni_judge import (
     judge_restart,
     judge_unschedule,
 )
+from adapters.databases.patroni_parse import parse_scheduled
 from adapters.net.http_client import Reply
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.ports.target import Receipt
@@ -70,7 +71,12 @@ class PatroniActs:
         end = time.monotonic() + deadline
         for member in self._members.values():
             if (cluster := await member.cluster(end)) is not None:
-                return parse_scheduled(cluster)
+                found = parse_scheduled(cluster)
+                if found is None and cluster.get("scheduled_switchover"):
+                    raise ReadFailure(
+                        Trouble.ERROR, f"{self.name}: the time of the scheduled switchover cannot be read"
+                    )
+                return found
         raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: no member reads the cluster")
 
     async def fail_over(self, candidate: str, *, deadline: float) -> Receipt:
@@ -107,20 +113,3 @@ class PatroniActs:
             if await member.cluster(end) is not None:
                 return member
         raise EffectRefused(f"{self.name}: no member reads the cluster", "unreachable")
-
-
-def parse_scheduled(cluster: Mapping[str, Any]) -> ScheduledSwitchover | None:
-    """What `GET /cluster` has of a scheduled switchover. Raises ReadFailure for one that cannot be read."""
-    row = cluster.get("scheduled_switchover")
-    if row is None:
-        return None
-    if not isinstance(row, dict):
-        raise ReadFailure(Trouble.ERROR, "the scheduled switchover is not an object")
-    try:
-        at = datetime.fromisoformat(str(row.get("at")))
-    except ValueError as error:
-        raise ReadFailure(Trouble.ERROR, "the time of the scheduled switchover cannot be read") from error
-    if at.tzinfo is None:
-        raise ReadFailure(Trouble.ERROR, "the time of the scheduled switchover has no zone")
-    leader, candidate = (value if isinstance(value := row.get(key), str) else "" for key in ("from", "to"))
-    return ScheduledSwitchover(at.timestamp(), leader, candidate)

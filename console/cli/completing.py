@@ -161,6 +161,7 @@ ASKED: Mapping[str, Asked] = {
     "backend": backends,
     "server": servers,
     "database": databases,
+    "node": nodes,
     "kind": kinds,
     "estate": estates,
 }
@@ -169,6 +170,9 @@ ASKED: Mapping[str, Asked] = {
 OF_VERBS: Mapping[tuple[str, str], Asked] = {
     ("flip", "to"): servers,
     ("switchover", "to"): nodes,
+    ("failover", "to"): nodes,
+    ("promote", "to"): nodes,
+    ("repoint", "to"): nodes,
     ("show", "name"): library,
     ("inject", "name"): faults,
     ("lift", "name"): faults,

@@ -1,10 +1,11 @@
-"""`recovery db`: the database clusters as their witnesses report them, and the switchover."""
+"""`recovery db`: the database clusters as their witnesses report them, and what is done to them."""
 
 from __future__ import annotations
 
 import click
 
 from console.cli.acting import Manner, act, acting_options
+from console.cli.db_acts import attach_to
 from console.cli.db_compare import compare
 from console.cli.db_verify import verify
 from console.cli.groups import Defaulting
@@ -104,8 +105,14 @@ def _slots(seen: SeenView[ReplicationView]) -> list[str]:
 @click.argument("database")
 @click.argument("to", required=False)
 @estate_option
+@click.option("--at", metavar="TIME", help="Let the manager do it then: 2026-03-01T04:00:00+00:00.")
 @acting_options
-def switchover(estate: str | None, database: str, to: str | None, manner: Manner) -> int:
-    """Planned switchover of the leader role to node TO or to the best candidate."""
+def switchover(estate: str | None, database: str, to: str | None, at: str | None, manner: Manner) -> int:
+    """Planned switchover of the leader role to node TO or to the best candidate, now or at a later time."""
     args = {"database": database} | ({"to": to} if to else {})
+    if at is not None:
+        return act(estate, PlanChange("database.schedule", {**args, "at": at}), manner)
     return act(estate, PlanChange("database.switchover", args), manner)
+
+
+attach_to(db)

@@ -32,7 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "trust": ("console.cli.trusted:trust", "Let an estate that is found by itself run what it names."),
     "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),
     "traffic": ("console.cli.traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
-    "db": ("console.cli.db:db", "Database clusters: show, switchover."),
+    "db": ("console.cli.db:db", "Database clusters: show, switchover, failover, fence, rejoin and more."),
     "runbook": ("console.cli.runbook:runbook", "The library of runbooks: list, show, lint, new."),
     "run": ("console.cli.run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
     "journal": ("console.cli.journal:journal", "What happened: tail, verify, export."),

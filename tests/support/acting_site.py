@@ -125,11 +125,12 @@ class MannersBalancer(MemoryBalancer):
 
 
 class MannersDatabase(MemoryDatabase):
-    """A cluster in memory that can be switched over, with manners. Fulfils CanSwitchOver."""
+    """A cluster in memory that can be switched over and paused, with manners. Fulfils CanSwitchOver and CanPause."""
 
     def __init__(self, manners: Manners) -> None:
         super().__init__()
         self._manners, self._leader, self._timeline = manners, "n1", 7
+        self._paused = False
         self._follow()
 
     def _follow(self) -> None:
@@ -142,7 +143,13 @@ class MannersDatabase(MemoryDatabase):
         return self._manners.reading(self._servers[node])
 
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading:
-        return self._manners.reading(manager(node, self._leader, timeline=self._timeline, maximum_lag=100 * MB))
+        said = manager(node, self._leader, timeline=self._timeline, maximum_lag=100 * MB, paused=self._paused)
+        return self._manners.reading(said)
+
+    async def pause(self, *, paused: bool, deadline: float) -> Receipt:
+        if await self._manners.effect():
+            self._paused = paused
+        return Receipt("configured", "")
 
     async def switch_over(self, leader: str, candidate: str, *, deadline: float) -> Receipt:
         if await self._manners.effect():
