@@ -27,7 +27,7 @@ class DatabaseVerb:
 
 DATABASE_VERBS = (
     DatabaseVerb("failover", ("[to]",), "Let node TO lead where no node does; what it lacks is lost."),
-    DatabaseVerb("promote", ("[to]",), "The same in a cluster without a manager, by the server itself."),
+    DatabaseVerb("promote", ("[to]",), "Let standby TO lead in a cluster without a manager, by the server itself."),
     DatabaseVerb("unschedule", (), "Take back a scheduled switchover."),
     DatabaseVerb("pause", (), "Pause the cluster's manager: nothing fails over by itself."),
     DatabaseVerb("resume", (), "Let the cluster's manager act again."),

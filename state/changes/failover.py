@@ -1,8 +1,8 @@
 """Failover and promotion: a standby leads where no node does. What it lacks is lost, and an old primary that still
 accepts writes makes a second history, so it is not begun without proof that there is none.
 
-`database.failover` asks the cluster's manager, `database.promote` the standby's own server: for a cluster that has no
-manager.
+`database.failover` asks the cluster's manager, and where there is none the standby's own server, as `database.promote`
+does: that one is refused where there is a manager.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ class Failover:
 
     def _rules(self, cluster: ClusterVerdict, candidate: str, evidence: Sequence[FenceEvidence]) -> tuple[Rule, ...]:
         source, kind = f"the nodes of {self.name}", self.entry.kind
-        if self.spec.kind == FAILOVER and not isinstance(self.database, CanFailOver):
-            return (Rule("able", False, f"the kind {kind} has no manager to fail over with", "recovery db promote"),)
+        if not isinstance(self.database, CanFailOver | CanPromote):
+            return (Rule("able", False, f"the kind {kind} cannot fail over", "Do it by hand"),)
         if self.spec.kind == PROMOTE and not isinstance(self.database, CanPromote):
             return (Rule("able", False, f"the kind {kind} has a manager that would undo it", "recovery db failover"),)
         against = failover_obstacles(cluster, candidate)
@@ -161,7 +161,7 @@ class Failover:
         """Ask the manager, or the server, once."""
         if self.spec.kind == FAILOVER and isinstance(self.database, CanFailOver):
             return await self.database.fail_over(facts["candidate"], deadline=deadline)
-        if self.spec.kind == PROMOTE and isinstance(self.database, CanPromote):
+        if isinstance(self.database, CanPromote):
             return await self.database.promote(facts["candidate"], deadline=deadline)
         raise EffectRefused(f"{self.name}: its adapter cannot do this")
 

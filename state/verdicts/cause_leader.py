@@ -16,7 +16,7 @@ from state.verdicts.upstream import upstream_finding
 from state.verdicts.votes import PRIMARY, manager_role
 from state.world.readings import PatroniReading
 
-NO_FAILOVER = "This version has no failover."
+FAILOVER = "Key f on Replication fails over, with proof that the old primary is fenced."
 STORE_SILENT = "Patroni's store (DCS) does not answer"
 REPAIR_STORE = "By hand: repair Patroni's store (its own status, its quorum, its disks, the network to it)"
 
@@ -53,14 +53,14 @@ def _instead(cluster: ClusterVerdict, node: str, forecast: Forecast) -> str:
     """What a person does about a primary that is gone; a failover only where somebody could take over."""
     repair = f"repair {node}: resume or restart its PostgreSQL"
     if cluster.store is not None:
-        return f"{NO_FAILOVER} {forecast.message}. {REPAIR_STORE}; then {repair}."
+        return f"{FAILOVER} {forecast.message}. {REPAIR_STORE}; then {repair}."
     candidates = able_standbys(cluster) if cluster.facts.managers else []
     if not candidates:
-        return f"{NO_FAILOVER} {forecast.message}. By hand: {repair}."
+        return f"{FAILOVER} {forecast.message}. By hand: {repair}."
     ask = f"patronictl failover {cluster.facts.scope} --candidate {candidates[0]}"
     by_hand = "If that does not happen, by hand" if forecast.kind is ForecastKind.PROMOTION else "By hand"
     return (
-        f"{NO_FAILOVER} {forecast.message}. {by_hand} on a node of the cluster: {ask}"
+        f"{FAILOVER} {forecast.message}. {by_hand} on a node of the cluster: {ask}"
         f" (it may lose what {node} wrote last). Afterwards {repair}."
     )
 
@@ -93,7 +93,7 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
             else "read the logs of its nodes, each says why it does not lead"
         )
         wait = "If that does not happen, by hand" if forecast.kind is ForecastKind.PROMOTION else "By hand"
-        steps, title = f"{NO_FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
+        steps, title = f"{FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
     health = Health.FAIL if failed else Health.UNKNOWN
     return database_cause(cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title)
 

@@ -70,7 +70,7 @@ FAULTS = (
     Told("split-brain", ("SPLIT BRAIN", "both accept writes"), ("FAIL", "orders", "checkout"), "f", Health.FAIL,
          opens=("holds the leader lock", "pg_ctl stop")),
     Told("freeze-primary", ("orders", "primary", "does not answer"), ("FAIL", "orders", "waits for orders"), "f",
-         Health.FAIL, opens=("This version has no failover", "patronictl failover orders")),
+         Health.FAIL, opens=("Key f on Replication fails over", "patronictl failover orders")),
 )  # fmt: skip
 
 

@@ -21,6 +21,10 @@ REQUESTS = [
     ("4", ("tab", "f"), PlanChange("backend.flip", {"balancer": "edge-east", "backend": "checkout", "to": "blue"})),
     ("4", ("f", "enter"), PlanChange("backend.flip", {"balancer": "edge-east", "backend": "checkout", "to": "blue"})),
     ("2", ("down", "s"), PlanChange("database.switchover", {"database": "orders", "to": "n2"})),
+    ("2", ("down", "f"), PlanChange("database.failover", {"database": "orders", "to": "n2"})),
+    ("2", ("n",), PlanChange("database.fence", {"database": "orders", "node": "n1"})),
+    ("2", ("down", "j"), PlanChange("database.rejoin", {"database": "orders", "node": "n2"})),
+    ("2", ("p",), PlanChange("database.pause", {"database": "orders"})),
     ("3", ("tab", "tab", "s", "right", "enter", "right", "enter", "enter"),
      PlanRunbook("rollback-release", {"service": "catalog", "to": "blue"})),
 ]  # fmt: skip

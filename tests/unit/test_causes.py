@@ -56,7 +56,7 @@ def test_a_frozen_primary_is_the_cause_and_its_standbys_are_not(world: World) ->
     assert cause.forecast.kind is ForecastKind.PROMOTION
     assert cause.next is not None
     assert (cause.next.kind, cause.next.key) == (NextKind.HAND, "f")
-    assert "This version has no failover" in cause.next.message
+    assert "Key f on Replication fails over" in cause.next.message
     assert sorted(v.name for v in cause.victims) == ["catalog", "checkout"]
     rows = told(world)[1].recover
     assert rows["database/orders"].order == 1
