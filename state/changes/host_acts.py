@@ -268,14 +268,21 @@ class Follow(HostAct):
         return Receipt(receipt.code, f"{receipt.message}; {marked.message}")
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """Whether the node follows the primary and has the mark."""
+        """Whether the node follows the primary and has the mark.
+
+        Not done is believed only when nothing of the command runs; a server that it started runs on as a part of it.
+        """
         runs = await self.runs_still()
+        found = await self._followed(facts, deadline)
+        if found.finding is Finding.NOT_DONE and runs:
+            return ReadBack(Finding.UNKNOWN, (runs, *found.evidence))
+        return found
+
+    async def _followed(self, facts: Mapping[str, Any], deadline: float) -> ReadBack:
         sight = await look(self.database, deadline)
         self.saw(sight)
         server, leader = sight.servers.get(self.node), sight.servers.get(facts["leader"])
         evidence = (describe(self.node, sight), describe(facts["leader"], sight))
-        if runs:
-            return ReadBack(Finding.UNKNOWN, (runs, *evidence))
         if server is None:
             return ReadBack(Finding.NOT_DONE if self._not_started else Finding.UNKNOWN, evidence)
         if not server.in_recovery:

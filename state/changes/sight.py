@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from state.errors import ReadFailure
 from state.ports.database import Database, HasManagers, RemembersWriter, SeenWriter
+from state.verdicts.votes import PRIMARY, manager_role
 from state.world.observed import Observed
 from state.world.readings import PatroniReading, PostgresReading, Reading
 from state.world.world import World
@@ -32,8 +33,9 @@ class Sight:
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """Nodes whose manager says they lead."""
-        return tuple(n for n, m in self.members.items() if m is not None and m.role in ("primary", "leader"))
+        """Nodes whose manager says they lead and run: in a paused cluster a stopped server keeps its role."""
+        told = ((n, m) for n, m in self.members.items() if m is not None)
+        return tuple(node for node, member in told if manager_role(member.role, member.state) == PRIMARY)
 
     @property
     def managed(self) -> bool:
@@ -54,7 +56,6 @@ def at_work(ttl: float, checkpoint: float) -> float:
 async def look(database: Database, deadline: float) -> Sight:
     """Read every node, server and manager, at the same time."""
     nodes = tuple(database.nodes)
-    last = database.last_writer() if isinstance(database, RemembersWriter) else None
     managed = database if isinstance(database, HasManagers) else None
 
     async def server(node: str) -> PostgresReading | None:
@@ -74,6 +75,7 @@ async def look(database: Database, deadline: float) -> Sight:
         asyncio.gather(*(server(n) for n in nodes)),
         asyncio.gather(*(member(managed, n) for n in asked if managed is not None)),
     )
+    last = database.last_writer() if isinstance(database, RemembersWriter) else None  # with what was just read
     return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(asked, members, strict=True)), last)
 
 
