@@ -284,7 +284,10 @@ class Follow(HostAct):
         server, leader = sight.servers.get(self.node), sight.servers.get(facts["leader"])
         evidence = (describe(self.node, sight), describe(facts["leader"], sight))
         if server is None:
-            return ReadBack(Finding.NOT_DONE if self._not_started else Finding.UNKNOWN, evidence)
+            word = await self.fences.at_host(self.node, deadline)
+            stopped = self._not_started or (word is not None and word.stopped is True)
+            said = () if word is None else (f"at its host: {word.said}",)
+            return ReadBack(Finding.NOT_DONE if stopped else Finding.UNKNOWN, (*said, *evidence))
         if not server.in_recovery:
             return ReadBack(Finding.NOT_DONE, ("it accepts writes", *evidence))
         if leader is None or leader.in_recovery:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,113 +15,22 @@ from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, 
 from state.changes.registry import build
 from state.config_files.located import Located
 from state.errors import EffectRefused, ReadFailure
-from state.estate.model import Estate
 from state.estate.parse import parse_estate
 from state.ports.database import HasManagers
 from state.ports.outside import Outside
-from tests.contract.components import (
-    PASSWORD,
-    Pair,
-    as_user,
-    as_user_argv,
-    free_port,
-    kill_pair,
-    make_primary,
-    postgres_bin,
-)
-
-GRANTS = f"""
-create role ops login replication password '{PASSWORD}';
-grant execute on function pg_promote(boolean, integer), pg_reload_conf() to ops;
-grant set, alter system on parameter primary_conninfo to ops;
-grant pg_read_all_settings to ops;
-grant execute on function pg_read_file(text, bigint, bigint, boolean) to recovery;
-create table ledger (n int primary key);
-"""
-REJOIN = """
-{bin}/pg_ctl -D {data} -m fast stop || true
-{bin}/pg_rewind -D {data} --source-server="host=$1 port=$2 user=postgres dbname=postgres"
-echo "primary_conninfo = 'host=$1 port=$2 user=postgres application_name=a'" >> {data}/postgresql.auto.conf
-touch {data}/standby.signal
-{start}
-"""
-
-
-class Servers:
-    """Nodes a and b, later c, each in its own directory, and the scripts that act on them."""
-
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
-        self.ports = {"a": pair.primary, "b": pair.standby, "c": free_port()}
-
-    def script(self, name: str, text: str) -> list[str]:
-        """The arguments of a script that runs as the servers' account."""
-        path = self.pair.place / name
-        path.write_text(f"#!/bin/sh\nset -e\n{text}\n")
-        path.chmod(0o700)
-        return [str(each) for each in as_user_argv(path)]
-
-    def start(self, name: str) -> str:
-        options = f"-p {self.ports[name]} -k {self.pair.place} -c listen_addresses=127.0.0.1"
-        log = self.pair.place / f"{name}.log"
-        return f'{self.pair.bin}/pg_ctl -D {self.pair.place}/{name} -w -l {log} -o "{options}" start >/dev/null'
-
-    def copy(self, of: str, name: str) -> None:
-        as_user(
-            self.pair.bin / "pg_basebackup", "-D", self.pair.place / name, "-R", "-X", "stream", "-c", "fast",
-            "--no-sync", "-d",
-            f"host=127.0.0.1 port={self.ports[of]} user=postgres application_name={name}",
-        )  # fmt: skip
-        self.pair.start(name, self.ports[name])
-
-    def sql(self, name: str, text: str) -> None:
-        self.pair.psql(self.ports[name], text)
-
-    def estate(self, *nodes: str, fenced: bool = True) -> Estate:
-        """The estate that an operator would write."""
-        place, program = self.pair.place, self.pair.bin
-        data = place / "a"
-        commands: dict[str, Any] = {
-            "stop-a": {
-                "timeout": "1m",
-                "argv": self.script("stop-a", f"{program}/pg_ctl -D {data} -m immediate stop"),
-                "read": {
-                    "argv": self.script("look-a", f"{program}/pg_ctl -D {data} status"),
-                    "done": [3],
-                    "not_done": [0],
-                },
-            },
-            "rejoin-a": {
-                "argv": [
-                    *self.script("rejoin-a", REJOIN.format(bin=program, data=data, start=self.start("a"))),
-                    "${host}", "${port}",
-                ],
-                "params": {"host": {"kind": "text"}, "port": {"kind": "text"}},
-                "timeout": "2m",
-            },
-        }  # fmt: skip
-        for secret in ("recovery", "ops"):
-            (place / secret).write_text(PASSWORD)
-            (place / secret).chmod(0o600)
-        entries: dict[str, Any] = {n: {"site": "east", "postgres": f"127.0.0.1:{self.ports[n]}"} for n in nodes}
-        if fenced:
-            entries["a"] |= {"fence": "stop-a", "rejoin": "rejoin-a"}
-        database = {
-            "kind": "streaming", "user": "recovery", "password": {"file": "recovery"}, "act_user": "ops",
-            "act_password": {"file": "ops"}, "tls": "loopback", "nodes": entries,
-        }  # fmt: skip
-        raw = {
-            "estate": "pair", "environment": "lab", "sites": {"east": {}}, "databases": {"ledger": database},
-            "commands": commands if fenced else {},
-        }  # fmt: skip
-        return parse_estate(Located(raw, str(place / "estate.yaml")), kinds())
+from tests.support.plain_pair import Servers, plain_pair
 
 
 class Engineer:
     """Previews, sends and reads back the changes of one estate."""
 
     def __init__(self, servers: Servers, *nodes: str, fenced: bool = True) -> None:
-        self.estate = servers.estate(*nodes, fenced=fenced)
+        raw = {
+            "estate": "pair", "environment": "lab", "sites": {"east": {}},
+            "databases": {"ledger": servers.database(*nodes, fenced=fenced)},
+            "commands": servers.commands() if fenced else {},
+        }  # fmt: skip
+        self.estate = parse_estate(Located(raw, str(servers.pair.place / "estate.yaml")), kinds())
         self.outside: Outside = wire(self.estate, servers.pair.place)
         database = self.outside.databases["ledger"]
         assert isinstance(database, StreamingCluster)
@@ -174,21 +79,8 @@ class Engineer:
 
 @pytest.fixture
 def servers() -> Iterator[Servers]:
-    with tempfile.TemporaryDirectory(prefix="rp-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        place = Path(folder)
-        made = Servers(make_primary(place, postgres_bin()))
-        hba = place / "a" / "pg_hba.conf"
-        hba.write_text("host all postgres 127.0.0.1/32 trust\n" + hba.read_text())  # for pg_rewind
-        made.sql("a", GRANTS)
-        made.sql("a", "alter system set wal_keep_size = '64MB'")  # what pg_rewind needs
-        made.sql("a", "select pg_reload_conf()")
-        made.copy("a", "b")
-        try:
-            yield made
-        finally:
-            kill_pair(made.pair)
-            with suppress(Exception):
-                made.pair.control("c", "-m", "immediate", "stop")
+    with plain_pair() as made:
+        yield made
 
 
 @pytest.fixture
@@ -219,7 +111,7 @@ async def test_a_pair_is_fenced_promoted_rewound_and_proven(servers: Servers, en
     assert led.figures["no_writes"] is not None
     servers.sql("b", "insert into ledger select generate_series(2000, 2100)")
 
-    as_user("sh", "-c", servers.start("a"))  # an old primary that its host brings back
+    servers.again("a")  # an old primary that its host brings back
     with pytest.raises(ReadFailure, match="a and b accepts writes"):
         await engineer.change("rejoin", node="a").identify(deadline=10)
     servers.sql("a", "insert into ledger select generate_series(5000, 5100)")
@@ -254,14 +146,9 @@ async def test_a_cascade_is_repointed_and_a_lost_slot_is_dropped(servers: Server
     assert (await engineer.change("repoint", node="c", to="a").preview(deadline=10)).already
     await engineer.does("prove")
 
-    servers.sql("a", "select pg_create_physical_replication_slot('gone', true)")
-    assert await engineer.refused("drop-slot", node="a", slot="gone") == ["slot-lost"]
-    servers.sql("a", "alter system set max_slot_wal_keep_size = '1MB'")
-    servers.sql("a", "select pg_reload_conf()")
-    for _ in range(4):
-        servers.sql("a", "insert into ledger select coalesce(max(n), 0) + 1 from ledger")
-        servers.sql("a", "select pg_switch_wal()")
-    servers.sql("a", "checkpoint")
+    servers.sql("a", "select pg_create_physical_replication_slot('kept', true)")
+    assert await engineer.refused("drop-slot", node="a", slot="kept") == ["slot-lost"]
+    servers.lose_slot("gone")
     await engineer.does("drop-slot", node="a", slot="gone")
     assert (await engineer.change("drop-slot", node="a", slot="gone").preview(deadline=10)).already
     await engineer.close()

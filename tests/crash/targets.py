@@ -89,6 +89,25 @@ class Truth:
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return None
 
+    async def marks(self, node: str) -> list[str]:
+        """The marks that the engine's account has at a node."""
+        return await self._rows_of(
+            node, "select unnest(setconfig) from pg_db_role_setting where setrole = 'recovery'::regrole"
+        )
+
+    async def unmarked(self) -> None:
+        """Take the mark away."""
+        node = (await self.writer())[0]
+        await self._rows_of(node, "alter role recovery in database postgres reset all")
+
+    async def _rows_of(self, node: str, statement: str) -> list[str]:
+        connection = await self._connect(node)
+        assert connection is not None, f"{node} does not answer"
+        try:
+            return [row[0] for row in await connection.fetch(statement)]
+        finally:
+            connection.terminate()
+
     async def writer(self) -> tuple[str, int]:
         """The one node that takes writes and its timeline. Raises AssertionError unless there is exactly one."""
         writers = {name: timeline for name, timeline in (await self.postgres()).items() if timeline is not None}

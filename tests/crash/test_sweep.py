@@ -11,7 +11,9 @@ import pytest
 from adapters.lab.client import LabClient
 from state.changes.registry import change_kinds
 from state.runs.fault_points import FAULT_POINTS
+from tests.crash.manager_targets import failover, pause, prove, reinitialize, resume, schedule, unschedule
 from tests.crash.own_targets import call, command, statement
+from tests.crash.pair_targets import drop_slot, fence, promote, rebuild, rejoin, repoint
 from tests.crash.targets import Truth
 from tests.crash.trials import SIGNS, Target, crash
 from tests.support.real_engine import until
@@ -183,6 +185,19 @@ MAKERS: dict[str, Make] = {
     "backend.weights": weights,
     "database.switchover": switchover,
     "database.restart": restart,
+    "database.failover": failover,
+    "database.pause": pause,
+    "database.resume": resume,
+    "database.schedule": schedule,
+    "database.unschedule": unschedule,
+    "database.reinitialize": reinitialize,
+    "database.prove": prove,
+    "database.fence": fence,
+    "database.promote": promote,
+    "database.rejoin": rejoin,
+    "database.rebuild": rebuild,
+    "database.repoint": repoint,
+    "database.drop-slot": drop_slot,
     "fault.inject": inject,
     "fault.lift": lift,
     "command.run": command,
@@ -219,6 +234,11 @@ async def test_switchover(lab: LabClient, truth: Truth, point: str) -> None:
 @pytest.mark.parametrize("point", ["after_effect"])
 async def test_restart(lab: LabClient, truth: Truth, point: str) -> None:
     await crash(lab, truth, restart(lab, truth), point)
+
+
+@pytest.mark.parametrize("make", [pause, promote], ids=lambda make: make.__name__)
+async def test_databases(lab: LabClient, truth: Truth, make: Make) -> None:
+    await crash(lab, truth, make(lab, truth), "after_effect")
 
 
 @pytest.mark.torture

@@ -78,7 +78,7 @@ async def recorded(truth: Truth, tree: Tree, recorder: Recorder) -> AsyncIterato
             for part in (call, call["read"]):
                 part["url"] = part["url"].replace(str(origin), f"http://{at}")
         for database in tree["databases"].values():
-            for node in database["nodes"].values():
+            for node in (each for each in database["nodes"].values() if "api" in each):
                 host, port = node["api"].removeprefix("http://").split(":")
                 node["api"] = "http://" + await through((host, int(port)))
         tree["faults"]["control"] = await through(Path(tree["faults"]["control"]), "control")
