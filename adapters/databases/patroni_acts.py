@@ -74,7 +74,7 @@ class PatroniActs:
                 found = parse_scheduled(cluster)
                 if found is None and cluster.get("scheduled_switchover"):
                     raise ReadFailure(
-                        Trouble.ERROR, f"{self.name}: the time of the scheduled switchover cannot be read"
+                        Trouble.ERROR, f"{self.name}: what is scheduled cannot be read"
                     )
                 return found
         raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: no member reads the cluster")

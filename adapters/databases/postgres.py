@@ -82,6 +82,11 @@ class PostgresNode:
         self._slow_of: object = None
         self._slow_at = float("-inf")
 
+    @property
+    def via(self) -> Tunnel | None:
+        """The host that leads to it."""
+        return self._access.via
+
     async def read(self, *, deadline: float) -> PostgresReading:
         """One reading, in one query. Raises ReadFailure."""
         with self._told(deadline):
