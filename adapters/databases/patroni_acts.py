@@ -73,9 +73,7 @@ class PatroniActs:
             if (cluster := await member.cluster(end)) is not None:
                 found = parse_scheduled(cluster)
                 if found is None and cluster.get("scheduled_switchover"):
-                    raise ReadFailure(
-                        Trouble.ERROR, f"{self.name}: what is scheduled cannot be read"
-                    )
+                    raise ReadFailure(Trouble.ERROR, f"{self.name}: what is scheduled cannot be read")
                 return found
         raise ReadFailure(Trouble.UNREACHABLE, f"{self.name}: no member reads the cluster")
 

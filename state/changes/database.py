@@ -82,7 +82,7 @@ class Switchover:
         already = bool(leader) and leader == candidate
         lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate and not self._led else None
         primary = sight.servers.get(leader)
-        more = () if already or self._led else await means(self.database, leader, candidate, deadline)
+        more = () if already or self._led else await means(self.database, sight, leader, candidate, deadline)
         return Preview(
             verb=f"hand the leader role from {leader or 'no node'} to {candidate or 'no node'}",
             diffs=(

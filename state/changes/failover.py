@@ -96,7 +96,7 @@ class Failover:
         evidence = () if already or self._led else await self._fences.read(sight, candidate, deadline)
         old = sight.last.reading.node if sight.last is not None else ""
         server = sight.servers.get(candidate)
-        more = () if already or self._led else await means(self.database, "", candidate, deadline)
+        more = () if already or self._led else await means(self.database, sight, "", candidate, deadline)
         return Preview(
             verb=f"let {candidate or 'no node'} lead without the old leader",
             diffs=(

@@ -13,6 +13,7 @@ from state.units import ago, counted, megabytes
 from state.verdicts.failover import IGNORED, worth
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict
+from state.world.readings import PostgresReading
 
 
 async def written_by(database: Database, node: str, deadline: float) -> int | None:
@@ -62,36 +63,43 @@ def candidates(cluster: ClusterVerdict, *, lossy: bool = False) -> tuple[Fact, .
     )
 
 
-async def means(database: Database, leader: str, candidate: str, deadline: float) -> tuple[CardWarning, ...]:
-    """What a new leader means besides WAL: logical slots, unlogged tables, prepared transactions."""
+async def means(
+    database: Database, sight: Sight, leader: str, candidate: str, deadline: float
+) -> tuple[CardWarning, ...]:
+    """What a new leader means besides WAL: logical slots, unlogged tables, prepared transactions. `leader` is empty
+    where none is known to answer."""
     if not candidate or not isinstance(database, CanTellPromotion):
         return ()
     new, old = await asyncio.gather(
         _facts(database, candidate, deadline), _facts(database, leader, deadline) if leader else _nothing()
     )
-    said = [*_of_candidate(candidate, new), *_of_slots(candidate, new, old), *_of_leader(leader, old)]
-    return tuple(CardWarning(kind, database.name, text) for kind, text in said)
+    last = sight.last.reading if sight.last is not None else None
+    former = sight.servers.get(leader) or last
+    said = [*_of_candidate(candidate, new), *_of_slots(candidate, sight.servers.get(candidate), former)]
+    return tuple(CardWarning(kind, database.name, text) for kind, text in [*said, *_of_leader(leader, old)])
 
 
 def _of_candidate(candidate: str, new: PromotionFacts | None) -> list[tuple[WarningKind, str]]:
-    if new is None:
+    if new is None or new.unlogged is None:
         return [(WarningKind.UNKNOWN, f"which tables a promotion of {candidate} empties")]
-    found = []
-    if new.unlogged:
-        tables = counted(new.unlogged, "unlogged table")
-        found.append((WarningKind.EFFECT, f"{tables} of the database read here will be empty on {candidate}"))
-    return found
+    tables = counted(new.unlogged, "unlogged table")
+    said = f"{tables} of the database read here will be empty on {candidate}"
+    return [(WarningKind.EFFECT, said)] if new.unlogged else []
 
 
-def _of_slots(candidate: str, new: PromotionFacts | None, old: PromotionFacts | None) -> list[tuple[WarningKind, str]]:
-    """Logical slots that the candidate does not have, or has in a form that a promotion drops."""
-    if old is None or old.logical is None or new is None or new.logical is None:
+def _of_slots(
+    candidate: str, new: PostgresReading | None, old: PostgresReading | None
+) -> list[tuple[WarningKind, str]]:
+    """Logical slots that the candidate does not have, or has in a form that a promotion drops. Of an old leader that
+    does not answer, those that it had when it was last read."""
+    if old is None or new is None:
         return [(WarningKind.UNKNOWN, "which logical slots are lost, and so which consumers lose or repeat changes")]
-    there = {slot.name: slot for slot in new.logical}
-    missing = [slot.name for slot in old.logical if slot.name not in there]
+    there = {slot.name: slot for slot in new.slots}
+    logical = [slot for slot in old.slots if slot.slot_type == "logical"]
+    missing = [slot.name for slot in logical if slot.name not in there]
     unready = [
         slot.name
-        for slot in old.logical
+        for slot in logical
         if (own := there.get(slot.name)) is not None and (own.temporary or (slot.failover and own.synced is False))
     ]
     found = []

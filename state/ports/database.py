@@ -165,17 +165,6 @@ class HasLease(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LogicalSlot:
-    """A logical slot: whether it is kept in step on standbys (`failover`), and on a standby whether it is a copy that
-    is ready (`synced`, not `temporary`). None: this version does not tell."""
-
-    name: str
-    failover: bool | None = None
-    synced: bool | None = None
-    temporary: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PromotionFacts:
     """What a node is asked before it leads, or stops leading. None is not told.
 
@@ -185,7 +174,6 @@ class PromotionFacts:
     """
 
     node: str
-    logical: tuple[LogicalSlot, ...] | None = None
     unlogged: int | None = None
     prepared: int | None = None
     checkpoint: int | None = None

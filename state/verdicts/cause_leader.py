@@ -102,7 +102,7 @@ def _promoting(cluster: ClusterVerdict, name: str, what: str, since: float | Non
     """It holds the lock and does not write yet: a second order would only disturb it."""
     forecast = Forecast(ForecastKind.PROMOTION, f"Patroni has chosen {name}", None)
     steps = (
-        f"{NO_FAILOVER} {forecast.message}; order nothing else meanwhile. If it does not open, by hand on {name}: the"
+        f"{forecast.message}; order nothing else meanwhile. If it does not open, by hand on {name}: the"
         " logs of Patroni and PostgreSQL say what the promotion waits for (recovery, a hook, a standby.signal)."
     )
     said = f"{what}, {name} holds the leader lock and is still in recovery"

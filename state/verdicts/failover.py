@@ -42,6 +42,8 @@ def against(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...]:
     """What stands against a node as the one that leads next."""
     own = cluster.eligible[to]
     found = [each for each in own.obstacles if each.rule not in IGNORED]
+    if not found and (newer := _newer(cluster, to)) is not None:
+        found.append(newer)
     if not found and (other := _further(cluster, own)) is not None:
         found.append(other)
     return tuple(found)
@@ -63,6 +65,19 @@ def worth(cluster: ClusterVerdict, each: Eligibility) -> str:
     elif cluster.facts.nodes[each.node].postgres is not None:
         said.append("how much it lacks is not known")
     return "; ".join([*said, *each.unknowns])
+
+
+def _newer(cluster: ClusterVerdict, to: str) -> Refusal | None:
+    """A standby on a higher timeline: another branch, which somebody began; a number does not say which is right."""
+    mine = cluster.facts.nodes[to].postgres
+    for name, facts in cluster.facts.nodes.items():
+        theirs = facts.postgres
+        if mine is None or theirs is None or theirs.system_id != mine.system_id:
+            continue
+        if (theirs.timeline or 0) > (mine.timeline or 0):
+            fact = f"{to} is on timeline {mine.timeline or 'unknown'}, {name} on {theirs.timeline}"
+            return Refusal("same-timeline", fact, "Find out which history is the right one first", ADMINISTRATOR)
+    return None
 
 
 def _further(cluster: ClusterVerdict, own: Eligibility) -> Refusal | None:

@@ -77,7 +77,7 @@ class ActingDatabase(MemoryDatabase):
     async def promotion(self, node: str, *, deadline: float) -> PromotionFacts:
         if node in self.dead:
             raise ReadFailure(Trouble.UNREACHABLE, f"{node} does not answer")
-        return self.facts.get(node, PromotionFacts(node, logical=(), checkpoint=self._servers[node].timeline))
+        return self.facts.get(node, PromotionFacts(node, unlogged=0, checkpoint=self._servers[node].timeline))
 
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
         return self.forks.get(timeline)

@@ -12,9 +12,10 @@ from state.changes.model import Finding, Preview
 from state.errors import EffectRefused
 from state.estate.model import Estate
 from state.estate.own import CommandEntry
-from state.ports.database import LogicalSlot, PromotionFacts, SeenWriter
+from state.ports.database import PromotionFacts, SeenWriter
 from state.ports.outside import Outside
 from state.ports.target import Setting
+from state.world.postgres_parts import ReplicationSlot, ServerSettings
 from state.world.readings import PatroniMember
 from tests.support.acting_database import ActingDatabase, HostCommand, PlainDatabase
 from tests.support.cards import MemoryDatabase
@@ -101,7 +102,7 @@ async def test_trap_26_a_higher_timeline_is_another_history_and_is_not_passed_ov
     database.set("n3", timeline=8)
     assert rules(await change(database).preview(deadline=1))[0] == "same-timeline"
     database.set("n3", timeline=7, system_id="9")
-    assert rules(await change(database).preview(deadline=1))[0] == "same-system"
+    assert rules(await change(database, "n3").preview(deadline=1))[0] == "same-system"
 
 
 async def test_trap_19_members_of_the_published_sync_set_stand_first() -> None:
@@ -112,18 +113,27 @@ async def test_trap_19_members_of_the_published_sync_set_stand_first() -> None:
         database.say(node, members=members)
     shown = await change(database, None).preview(deadline=1)
     assert (shown.facts["candidate"], shown.ranking[0].subject) == ("n3", "n3")
-    assert "published set" in shown.ranking[0].value
+    assert "sync-member" in shown.ranking[1].value
+    assert rules(await change(database).preview(deadline=1)) == ["fenced"], "a person may still choose another one"
     database.say("n2", members=(members[0], replace(members[1], nofailover=True)))
     assert (await change(database, None).preview(deadline=1)).facts["candidate"] == "n2"
 
 
 async def test_traps_12_37_and_57_stand_on_the_card() -> None:
-    database = gone(ActingDatabase())
-    database.facts["n2"] = PromotionFacts("n2", 3600.0, (LogicalSlot("cdc", True, True, True),), unlogged=2)
+    database = ActingDatabase()
+    cdc, billing = (ReplicationSlot(name, "logical", True, 1, "reserved", failover=True) for name in ("cdc", "billing"))
+    database.set("n1", slots=(cdc, billing))
+    gone(database)
+    database.set("n2", settings=ServerSettings(apply_delay=3600.0), slots=(replace(cdc, temporary=True, synced=True),))
+    database.facts["n2"] = PromotionFacts("n2", unlogged=2)
     said = " ".join(w.message for w in (await change(database).preview(deadline=1)).warnings)
-    for part in ("applies 60m late by design", "mistakes included", "2 unlogged tables", "prepared transactions"):
+    for part in ("applies 60m late by its settings", "2 unlogged tables", "prepared transactions"):
         assert part in said, part
-    assert "which logical slots are lost" in said, "the old leader does not answer"
+    assert "not ready on n2 and dropped at promotion: cdc" in said
+    assert "logical slots that n2 does not have: billing" in said
+    database.writer = None
+    said = " ".join(w.message for w in (await change(database).preview(deadline=1)).warnings)
+    assert "which logical slots are lost" in said, "nobody knows which ones there were"
 
 
 async def test_done_is_one_writer_on_a_new_timeline_that_its_manager_confirms() -> None:
