@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import time
@@ -41,7 +42,8 @@ class Manager:
                 url = f"http://{node['host']}:{node['api']}{path}"
                 with suppress(aiohttp.ClientError, TimeoutError):
                     async with session.request(method, url, json=body, headers=headers) as answer:
-                        return answer.status, await answer.json(content_type=None)
+                        text = await answer.text()
+                        return answer.status, json.loads(text) if text.startswith(("{", "[")) else text
         return 0, None
 
     async def paused(self) -> bool:
@@ -76,8 +78,8 @@ class Manager:
         return next(name for name in self._nodes if name != leader)
 
     def lock_file(self, node: str) -> Path:
-        """The postmaster's lock file, below the lab's folder."""
-        return next(self._lab.directory.rglob(f"{node}/**/postmaster.pid"))
+        """The postmaster's lock file."""
+        return Path(self._nodes[node]["data"]) / "postmaster.pid"
 
 
 def pause(lab: LabClient, truth: Truth) -> Target:

@@ -18,8 +18,10 @@ from adapters.api_server.routes import _body
 from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
+from adapters.databases.conninfo import of_conninfo, with_place
 from adapters.databases.etcd import _keys
-from adapters.databases.patroni import PatroniNode, judge, judge_restart
+from adapters.databases.patroni import PatroniNode
+from adapters.databases.patroni_judge import judge, judge_config, judge_reinitialize, judge_restart, judge_unschedule
 from adapters.databases.patroni_parse import parse_object
 from adapters.databases.postgres import _fitting, parse_fork, parse_lsn
 from adapters.databases.postgres_progress import Progress
@@ -115,7 +117,7 @@ def patroni(data: bytes) -> None:
     actor = HttpActor(Origin.of("http://127.0.0.1:1"))
     node = PatroniNode("n1", "shop", "http://127.0.0.1:1", reader, actor)
     for reply in (Reply(status, data, "") for status in (200, 202, 400, 401, 412, 503, 500)):
-        for judged in (lambda r: judge(r, "n1"), judge_restart):
+        for judged in (lambda r: judge(r, "n1"), judge_restart, judge_config, judge_reinitialize, judge_unschedule):
             try:
                 judged(reply)
             except (EffectRefused, EffectUnknown):
@@ -178,6 +180,9 @@ def expressions(data: bytes) -> None:
             parse(said)
         except (ValueError, RecoveryError):
             continue
+    of_conninfo(said)
+    with suppress(ValueError):
+        assert of_conninfo(with_place(said, "10.0.0.1", "5433")) == ("10.0.0.1", "5433")
     has_a_credential(said)
     without_credential(said)
 
