@@ -130,8 +130,8 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
     for fact in already:
         yield CardPiece("does nothing", f"already done, nothing is sent ({fact.value})", fact.subject)
     for fact in card.of(FactKind.CANDIDATE):
-        value = f"{fact.subject}: {fact.value}"
-        yield CardPiece(f"candidate {fact.name}", value, name=fact.subject, health=fact.health)
+        value = f"{fact.name} {fact.subject} {fact.value}"
+        yield CardPiece("candidates", value, name=fact.subject, listed=True)
 
 
 def _conditions(facts: Iterable[Fact]) -> Iterable[CardPiece]:

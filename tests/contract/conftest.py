@@ -13,6 +13,7 @@ from adapters.context import AdapterContext
 from state.estate.model import Polling
 from tests.contract.compared import make_majors
 from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
+from tests.contract.live_patroni import Live, live_patroni
 from tests.support.sshd import Sshd, running_sshd
 
 
@@ -34,6 +35,13 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="rc-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def live_cluster(folder: Path) -> Iterator[Live]:
+    """One real Patroni cluster for all tests that ask one."""
+    with live_patroni(folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

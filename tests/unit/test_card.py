@@ -135,7 +135,7 @@ def test_facts_that_differ_in_one_word_are_not_one() -> None:
 def test_loss_downtime_and_undo_come_first_and_ids_last() -> None:
     made = card(Confirm.NONCE_AND_NAME)
     told = [label for label, _ in lines(made, Part.TOP) if label != "warning"]
-    assert told == ["loss", "downtime", "acts on", "affects", "undo", "does", "candidate 1", "candidate 2"]
+    assert told == ["loss", "downtime", "acts on", "affects", "undo", "does", "candidates"]
     assert [section.part for section in card_sections(made)] == list(Part)
     assert lines(made, Part.PROOF)[-1] == ("orders", "n3 unreadable")
     loss = next(line for line in card_sections(made)[0].lines if line.label == "loss")
