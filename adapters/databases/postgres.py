@@ -23,6 +23,7 @@ from adapters.databases.postgres_lease import Lease
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_query import BACKLOG_QUERY, QUERY, SLOW_QUERY
 from adapters.databases.postgres_rows import archiver_of, reading_of, settings_of, timeline_of
+from adapters.databases.remembered import HighestTimeline
 from adapters.net.answers_read import MALFORMED
 from adapters.net.tls_reasons import tls_refusal
 from adapters.net.tunnel import LoopThrough, Tunnel
@@ -77,6 +78,7 @@ class PostgresNode:
         self._turn = asyncio.Lock()
         self._forks: dict[int, int | None] = {}
         self._progress = Progress()
+        self._timeline = HighestTimeline()
         self._settings: ServerSettings | None = None
         self._archiver: WalArchiver | None = None
         self._slow_of: object = None
@@ -171,7 +173,8 @@ class PostgresNode:
             raise
         self._connection, self._statement = connection, statement
         made = reading_of(self.node, fields, timeline, fork, self._progress, began)
-        return _fitting(replace(made, other_engine=other, settings=self._settings, archiver=self._archiver))
+        told = replace(made, other_engine=other, settings=self._settings, archiver=self._archiver)
+        return self._timeline.of(_fitting(told))
 
     async def _read_slow(
         self, connection: asyncpg.Connection[asyncpg.Record], role: object, now: float, deadline: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from state.ports.database import LeaderLease, SeenWriter
 from state.world.readings import PatroniReading, PostgresReading
@@ -36,6 +37,25 @@ class LastWriter:
         if self._reading is None:
             return None
         return SeenWriter(self._reading, time.monotonic() - self._mono, self._at, self._gap)
+
+
+class HighestTimeline:
+    """The timeline of one server. Without a receiver a standby's is that of its control file, which is behind what it
+    has applied, perhaps by hours; it never goes back while one process is in recovery."""
+
+    def __init__(self) -> None:
+        self._process: tuple[str, float] | None = None
+        self._highest = 0
+
+    def of(self, reading: PostgresReading) -> PostgresReading:
+        """The reading, with the highest timeline that this process was read to be on."""
+        process = (reading.system_id, reading.started_at)
+        if process != self._process:
+            self._process, self._highest = process, 0
+        self._highest = max(self._highest, reading.timeline or 0)
+        if not reading.in_recovery or not self._highest:
+            return reading
+        return replace(reading, timeline=self._highest)
 
 
 class LeaseWatch:

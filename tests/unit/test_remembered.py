@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.databases.conninfo import of_conninfo, same_place, with_place
-from adapters.databases.remembered import LastWriter, LeaseWatch
+from adapters.databases.remembered import HighestTimeline, LastWriter, LeaseWatch
 from tests.unit.verdict_world import MB, manager, primary, standby
 
 FREE = replace(manager("n2", None), dcs_age=0.0, ttl=30.0)
@@ -55,6 +55,15 @@ def test_the_last_writer_is_the_one_of_the_newest_timeline() -> None:
     assert seen is not None
     assert seen.reading.node == "n2", "an old primary that is still there did not write last"
     assert seen.gap is not None
+
+
+def test_a_standby_that_lost_its_stream_is_still_on_the_timeline_it_was_read_to_be_on() -> None:
+    seen = HighestTimeline()
+    assert seen.of(standby("n2", MB, timeline=8)).timeline == 8
+    assert seen.of(standby("n2", MB, timeline=7, receiver_state=None)).timeline == 8, "the control file is behind"
+    again = standby("n2", MB, timeline=7, receiver_state=None, started_at=9.0)
+    assert seen.of(again).timeline == 7, "another process may be on another one"
+    assert seen.of(primary("n2", MB, 6, started_at=9.0)).timeline == 6, "a writer says it by its own WAL"
 
 
 def test_only_host_and_port_of_an_upstream_are_changed() -> None:

@@ -31,6 +31,8 @@ GIVEN = {
     "maintenance-off": {"service": "catalog", "server": "a"},
     "maintenance-on": {"service": "catalog", "server": "a"},
     "restart-instance": {"node": "n2"},
+    "fail-over": {"old": "n1"},
+    "rejoin": {"node": "n2"},
 }
 FIXED_BACKEND = (
     "shift.yaml:18:37: found 'checkout', expected a backend of the service that the run is for: "
