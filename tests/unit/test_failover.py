@@ -105,6 +105,22 @@ async def test_trap_26_a_higher_timeline_is_another_history_and_is_not_passed_ov
     assert rules(await change(database, "n3").preview(deadline=1))[0] == "same-system"
 
 
+async def test_a_standby_without_a_stream_is_on_the_timeline_that_its_manager_tells() -> None:
+    """The control file is behind what was applied; refusing by it would leave nobody to lead after a switchover."""
+    database = ActingDatabase()
+    database.set("n1", timeline=8)
+    gone(database)
+    for node in ("n2", "n3"):
+        database.set(node, receiver_state=None)
+        await database.read_member(node, deadline=1)
+    assert rules(await change(database).preview(deadline=1)) == ["same-timeline", "fenced"]
+    for node in ("n2", "n3"):
+        database.say(node, timeline=8)
+    assert rules(await change(database).preview(deadline=1)) == ["fenced"]
+    database.say("n2", timeline=7)
+    assert rules(await change(database).preview(deadline=1)) == ["same-timeline", "fenced"]
+
+
 async def test_trap_19_members_of_the_published_sync_set_stand_first() -> None:
     database = gone(ActingDatabase())
     members = (PatroniMember("n2", "replica", "running", 7, 0), PatroniMember("n3", "sync_standby", "running", 7, 0))

@@ -83,7 +83,8 @@ def world_of(of: Topology) -> World:
         )  # fmt: skip
         put(world, f"postgres:orders/{one.name}", made)
         state = "starting" if one.agent == "starting" else "running"
-        put(world, f"patroni:orders/{one.name}", manager(one.name, "n1", timeline=2, state=state, **word))
+        line = 1 if one.old_timeline else 2
+        put(world, f"patroni:orders/{one.name}", manager(one.name, "n1", timeline=line, state=state, **word))
         if not one.answers:
             blackhole(world, f"postgres:orders/{one.name}")
         if one.agent == "silent":
