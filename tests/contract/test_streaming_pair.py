@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from state.errors import EffectRefused, ReadFailure
 from state.estate.parse import parse_estate
 from state.ports.database import HasManagers
 from state.ports.outside import Outside
+from tests.contract.components import postgres_bin, postgres_with_tls
 from tests.support.plain_pair import Servers, plain_pair
 
 
@@ -90,7 +92,16 @@ async def engineer(servers: Servers) -> AsyncIterator[Engineer]:
     await made.close()
 
 
-async def test_a_pair_is_fenced_promoted_rewound_and_proven(servers: Servers, engineer: Engineer) -> None:
+@pytest.mark.parametrize("programs", [postgres_bin(), postgres_with_tls()], ids=["18", "15"])
+async def test_a_pair_is_fenced_promoted_rewound_and_proven(programs: Path) -> None:
+    with plain_pair(programs) as servers:
+        engineer = Engineer(servers, "a", "b")
+        await through_a_failover(servers, engineer)
+        await engineer.close()
+
+
+async def through_a_failover(servers: Servers, engineer: Engineer) -> None:
+    """Fence a, promote b, let a come back as a second writer, fence it again, rewind it, prove that it follows."""
     assert not isinstance(engineer.database, HasManagers)
     assert await engineer.refused("promote", to="b") == ["no-leader", "fenced"]
     assert await engineer.refused("switchover", to="b") != [], "nobody could hand the role over"

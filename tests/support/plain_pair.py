@@ -119,11 +119,11 @@ class Servers:
 
 
 @contextmanager
-def plain_pair() -> Iterator[Servers]:
-    """Node a leads, b streams from it; both end with the context, and c with them."""
+def plain_pair(programs: Path | None = None) -> Iterator[Servers]:
+    """Node a leads, b streams from it; both end with the context, and c with them. `programs`: of another version."""
     with tempfile.TemporaryDirectory(prefix="rp-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
-        made = Servers(make_primary(place, postgres_bin()))
+        made = Servers(make_primary(place, programs or postgres_bin()))
         hba = place / "a" / "pg_hba.conf"
         hba.write_text("host all postgres 127.0.0.1/32 trust\n" + hba.read_text())  # for pg_rewind
         made.sql("a", GRANTS)
