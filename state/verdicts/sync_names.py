@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r'\s*("(?:[^"]|"")*"|[(),]|\*|[^\s(),"*]+)')
+_TOKEN = re.compile(r'"(?:[^"]|"")*"|[(),]|\*|[^\s(),"*]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class SyncRule:
 
 def sync_rule(setting: str) -> SyncRule | None:
     """The rule of a setting; None where nothing waits. One that cannot be read needs one of the names in it."""
-    words = [match[1] for match in _TOKEN.finditer(setting)]
+    words = _TOKEN.findall(setting)
     if not words:
         return None
     any_of, needed = False, 1
