@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from adapters.commands.building import Own, statements
+from adapters.backups.building import backup_source
+from adapters.commands.building import Own, concealed_in, statements
 from adapters.commands.check_sources import CheckSources
 from adapters.context import AdapterContext
 from adapters.net.ssh import SshConnections, require_files
 from adapters.registry import adapter_for
-from state.estate.model import Estate
+from state.estate.model import DatabaseEntry, Estate
+from state.estate.own import LOCAL
 from state.ports.balancer import Balancer
 from state.ports.database import Database
 from state.ports.faults import FaultInjector
@@ -49,7 +51,8 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         if keeps("databases", name):
             databases[name], entries[place] = had.databases[name], had.entries[place]
         else:
-            databases[name], entries[place] = adapter_for("databases", name, database).build(name, database, context)
+            databases[name], read = adapter_for("databases", name, database).build(name, database, context)
+            entries[place] = [*read, *_backups(name, database, estate, context, hosts)]
     for section in ("monitors", "zones"):
         for name, entry in getattr(estate, section).items():
             place, keep = f"{section}/{name}", keeps(section, name)
@@ -70,6 +73,15 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         sql_calls=statements(estate, context, databases),
         connections=hosts,
     )
+
+
+def _backups(
+    name: str, entry: DatabaseEntry, estate: Estate, context: AdapterContext, hosts: SshConnections
+) -> Sequence[Source]:
+    """The source of a database's backups, where the estate names any."""
+    if entry.backups is None:
+        return ()
+    return [backup_source(name, entry.backups, context, hosts, concealed_in(estate, context))]
 
 
 def _faults(estate: Estate, context: AdapterContext, before: Estate | None, had: Outside) -> FaultInjector | None:
@@ -99,7 +111,9 @@ def _keeps(
     if before is None or before.polling != estate.polling:
         return False
     entry = getattr(estate, section)[name]
-    if entry.through and estate.hosts != before.hosts:
+    backups = entry.backups if isinstance(entry, DatabaseEntry) else None
+    behind = bool(entry.through) or (backups is not None and backups.on != LOCAL)
+    if behind and estate.hosts != before.hosts:
         return False
     asked = section != "monitors" or watched(before).get(name) == context.watched.get(name)
     return asked and bool(getattr(before, section).get(name) == entry)

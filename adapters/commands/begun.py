@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from adapters.commands.output import KeptOutput
+from adapters.commands.process import TakesOutput
 
 MOST_BEFORE = 1 << 16
 """Bytes that a login shell may say before it."""
@@ -13,7 +13,7 @@ MOST_BEFORE = 1 << 16
 class Begun:
     """Passes on what a command says, without the sign that stands before it; `begun` once that has come."""
 
-    def __init__(self, output: KeptOutput) -> None:
+    def __init__(self, output: TakesOutput) -> None:
         self.sign = secrets.token_hex(12)
         self.begun = False
         self._output, self._before = output, bytearray()

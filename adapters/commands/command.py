@@ -14,7 +14,7 @@ from pathlib import Path
 
 from adapters.commands.begun import Begun
 from adapters.commands.output import KeptOutput
-from adapters.commands.process import Ended, NotStarted, marked, run_process, title_of
+from adapters.commands.process import Ended, NotStarted, TakesOutput, marked, run_process, title_of
 from adapters.concealed import Concealed
 from adapters.files.programs import program_of
 from adapters.net.ssh import SshConnection
@@ -52,7 +52,7 @@ class LocalPlace:
         return [f"process {pid} ({title_of(pid)})" for pid in found]
 
     async def started(
-        self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
+        self, argv: Sequence[str], effect: str, said: TakesOutput, errors: TakesOutput | None = None, *, deadline: float
     ) -> Ended:
         """Run a command. Raises NotStarted when it cannot be started, or somebody else could have replaced it.
 
@@ -97,7 +97,7 @@ class HostPlace:
         return ()
 
     async def started(
-        self, argv: Sequence[str], effect: str, said: KeptOutput, errors: KeptOutput | None = None, *, deadline: float
+        self, argv: Sequence[str], effect: str, said: TakesOutput, errors: TakesOutput | None = None, *, deadline: float
     ) -> Ended:
         """Run a command. Raises ReadFailure when there is no connection: then nothing was started.
 

@@ -73,7 +73,8 @@ select
   coalesce(current_setting('restore_command', true), '') <> '' as restores,
   current_setting('archive_mode') as archive_mode,
   (select json_build_array(archived_count, failed_count, coalesce(last_archived_wal, ''),
-      coalesce(last_failed_wal, ''), coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false))
+      coalesce(last_failed_wal, ''), coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
+      extract(epoch from clock_timestamp() - last_archived_time)::float8)
     from pg_stat_archiver)::text as archiver,
   (select coalesce(json_agg(json_build_array(r.rolname, d.datname, substr(c, 20)) order by r.rolname, d.datname), '[]')
     from pg_db_role_setting as s cross join lateral unnest(s.setconfig) as c

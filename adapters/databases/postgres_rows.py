@@ -92,8 +92,8 @@ def settings_of(row: Mapping[str, Any]) -> ServerSettings:
 
 def archiver_of(row: Mapping[str, Any], backlog: int | None) -> WalArchiver:
     """What the archiver has done."""
-    archived, failed, last, last_failed, failing = read_json(_bounded(row["archiver"]))
-    return WalArchiver(row["archive_mode"], archived, failed, last, last_failed, failing, backlog)
+    archived, failed, last, last_failed, failing, since = read_json(_bounded(row["archiver"]))
+    return WalArchiver(row["archive_mode"], archived, failed, last, last_failed, failing, backlog, since)
 
 
 def _receiver(text: str | None) -> tuple[WalReceiver | None, float | None]:

@@ -7,6 +7,7 @@ import click
 from console.cli.acting import Manner, act, acting_options
 from console.cli.db_acts import attach_to
 from console.cli.db_compare import compare
+from console.cli.db_restore import restore_command, restore_window
 from console.cli.db_verify import verify
 from console.cli.groups import Defaulting
 from console.cli.look import SeenView, gather, heading, lost_text
@@ -22,8 +23,8 @@ def db() -> None:
     """Database clusters; without a verb: show."""
 
 
-db.add_command(compare)
-db.add_command(verify)
+for each in (compare, verify, restore_window, restore_command):
+    db.add_command(each)
 
 
 @db.command()

@@ -33,6 +33,8 @@ EXAMPLES: Mapping[str, str] = {
     "db show": "recovery db show --json",
     "db compare": "recovery db compare orders/n1 orders/n2 --tables 'public.*' --repair differences.sql",
     "db verify": "recovery db verify orders --against before.json",
+    "db restore-window": "recovery db restore-window orders --json",
+    "db restore-command": "recovery db restore-command orders --to 2026-11-27T14:05:00Z --into /srv/scratch",
     "db switchover": "recovery db switchover orders n2 --plan-only",
     "db failover": "recovery db failover orders n2 --plan-only",
     "db promote": "recovery db promote ledger b --plan-only",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
+from state.estate.backups import BackupsEntry
 from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
@@ -187,7 +188,7 @@ class DatabaseEntry(Adapted):
 
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
     is down by design. Server names are node names. `checkpoint` is how long the one may take that a manager makes
-    before it stops a server: meanwhile nothing shows that it is about to.
+    before it stops a server: meanwhile nothing shows that it is about to. `backups` say from what it can be restored.
     """
 
     section = "databases"
@@ -195,6 +196,7 @@ class DatabaseEntry(Adapted):
     checkpoint: Seconds = 30.0
     frontends: Mapping[Name, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
+    backups: BackupsEntry | None = None
 
     def read_by_hand(self) -> HandStep:
         """How its members, their roles and their lag are read."""

@@ -9,12 +9,14 @@ from operator import is_
 from typing import Any
 
 from state.api.views.causes import Cause
+from state.api.views.restore import RestoreRow
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
+from state.verdicts.restore_window import restore_row
 from state.verdicts.service import ServiceVerdict, service_verdicts
 from state.world.observed import Observed
 from state.world.world import World
@@ -50,6 +52,20 @@ class Judgement:
         """The verdicts on all services."""
         databases = {name: cluster.health for name, cluster in self.clusters.items()}
         return service_verdicts(self.estate, self.world, self.now_mono, databases)
+
+    @cached_property
+    def restores(self) -> Mapping[str, RestoreRow]:
+        """To what every database can be restored."""
+        return {
+            name: restore_row(
+                cluster.facts,
+                self.estate.databases[name].backups,
+                self.world,
+                self.now_mono,
+                self.known.get(name, NO_PAST),
+            )
+            for name, cluster in self.clusters.items()
+        }
 
     @cached_property
     def causes(self) -> tuple[Cause, ...]:

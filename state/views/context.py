@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from state.api.views.causes import Cause, NextStep, SubjectKind
 from state.api.views.header import ConsoleRow, DataRisk, EstateChange, WaitingRun
+from state.api.views.restore import RestoreRow
 from state.api.views.runbooks import RunbookRow
 from state.capabilities import parts
 from state.detection.detector import Detector
@@ -121,6 +122,12 @@ class ViewContext:
         """The verdicts on all services."""
         self.reads.world = True
         return self._judgement.services
+
+    @property
+    def restores(self) -> Mapping[str, RestoreRow]:
+        """To what every database can be restored."""
+        self.reads.world = True
+        return self._judgement.restores
 
     @property
     def healths(self) -> Mapping[str, Health]:

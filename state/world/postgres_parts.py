@@ -91,7 +91,8 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class WalArchiver:
-    """pg_stat_archiver: `failing` means that its last try failed. `backlog` is how many files wait, None = not told."""
+    """pg_stat_archiver: `failing` means that its last try failed. `backlog` is how many files wait, None = not told.
+    `since`: seconds since the last file was archived, both by the server's own clock."""
 
     mode: str
     archived: int
@@ -100,6 +101,7 @@ class WalArchiver:
     last_failed: str
     failing: bool
     backlog: int | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

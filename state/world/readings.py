@@ -9,6 +9,7 @@ from enum import StrEnum
 from state.api.views.overview import Suppression
 from state.errors import Trouble
 from state.health import Health
+from state.world.backup_parts import BackupReading
 from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMode
 from state.world.postgres_parts import (
     EarlierPosition,
@@ -387,4 +388,5 @@ Reading = (
     | AlertsReading
     | ProbeReading
     | DnsReading
+    | BackupReading
 )

@@ -1,0 +1,1 @@
+"""Stores of backups and archived WAL, read by commands that only read."""

@@ -1,0 +1,107 @@
+"""What databases can be restored to: ranges of time, backups, lines of history. Positions are bytes, times epoch
+seconds by the clocks of the servers and of the hosts that made the backups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from state.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class ReachRow:
+    """How far a backup goes along one branch: the end of its WAL, and the last commit in it, None = not known. `gap`:
+    WAL is missing there, and later WAL exists."""
+
+    end_lsn: int
+    commit_at: float | None
+    gap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRow:
+    """One backup. `reaches` by the last timeline of a branch; a branch along which it cannot be restored is not there.
+
+    `flaws` is why it is not whole: flagged by its maker, or a backup that it needs is missing or flagged.
+    """
+
+    label: str
+    kind: str
+    timeline: int
+    stop_lsn: int
+    stopped_at: float | None
+    flaws: tuple[str, ...]
+    reaches: Mapping[int, ReachRow]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRow:
+    """One line of history in the archive, by its last timeline. `own`: it is that of the primary now, or its past; None
+    = not known. `line` has each timeline with the position where it begins."""
+
+    timeline: int
+    own: bool | None
+    line: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRow:
+    """A stretch of time to whose every instant it can be restored. `until` None = how far is not known."""
+
+    since: float
+    until: float | None
+    end_lsn: int
+    sets: tuple[str, ...]
+    newest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePointRow:
+    """A named point that this engine made, with its position."""
+
+    name: str
+    lsn: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRow:
+    """Where the backups are and how they are restored: the words of a command, or the folders. `on` is the host."""
+
+    kind: str
+    on: str
+    command: tuple[str, ...] = ()
+    stanza: str = ""
+    repo: int = 1
+    wal: str = ""
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRow:
+    """One database. `branch` is the timeline to restore along, None = not known; `primary_lsn` how far it has written.
+
+    `proven_at`: when a restore was last proven, None = never or not known. `faults` say what is wrong, the worst first.
+    """
+
+    database: str
+    health: Health
+    message: str
+    store: StoreRow | None
+    ranges: tuple[RangeRow, ...] = ()
+    sets: tuple[BackupRow, ...] = ()
+    branches: tuple[BranchRow, ...] = ()
+    points: tuple[RestorePointRow, ...] = ()
+    branch: int | None = None
+    primary_lsn: int | None = None
+    proven_at: float | None = None
+    faults: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreView:
+    """Every database of the estate, by name."""
+
+    databases: Mapping[str, RestoreRow]

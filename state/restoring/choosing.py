@@ -1,0 +1,197 @@
+"""Which backup a restore to a target begins with: the last one whose own end lies before it, on the right timeline.
+
+A backup that ended after its target is restored to its own end by PostgreSQL, later than asked and without an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from state.api.views.restore import BackupRow, BranchRow, ReachRow, RestorePointRow, RestoreRow
+from state.restoring.targets import RestoreTarget, TargetKind
+
+
+class Obstacle(StrEnum):
+    """Why there is no backup for a target."""
+
+    NO_STORE = "no-store"
+    NOT_READ = "not-read"
+    NO_BACKUP = "no-backup"
+    NO_BRANCH = "no-branch"
+    STRANGE_BRANCH = "strange-branch"
+    TOO_EARLY = "too-early"
+    BEYOND = "beyond"
+    IN_A_GAP = "in-a-gap"
+    NO_POINT = "no-point"
+    NEEDS_SET = "needs-set"
+    NO_SUCH_SET = "no-such-set"
+    SET_TOO_LATE = "set-too-late"
+    DAMAGED = "damaged"
+
+
+class Doubt(StrEnum):
+    """What is not known about a choice."""
+
+    END_UNKNOWN = "end-unknown"
+    POINT_UNKNOWN = "point-unknown"
+    OTHER_BRANCH = "other-branch"
+    BRANCH_UNPROVEN = "branch-unproven"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreChoice:
+    """What to restore, or why nothing can be. `reach` is how far its WAL goes; `lost_lsn` bytes of that branch after
+    the target, `lost_seconds` the time of its commits after it; None = not known."""
+
+    database: str
+    target: RestoreTarget
+    timeline: int | None = None
+    backup: BackupRow | None = None
+    reach: ReachRow | None = None
+    obstacle: Obstacle | None = None
+    doubts: tuple[Doubt, ...] = ()
+    lost_bytes: int | None = None
+    lost_seconds: float | None = None
+    nearest: float | None = None
+
+
+def choose(
+    row: RestoreRow, target: RestoreTarget, timeline: int | None = None, label: str | None = None
+) -> RestoreChoice:
+    """The choice for a target; `timeline` and `label` are a person's own."""
+    made = RestoreChoice(row.database, target)
+    wanted = row.branch if timeline is None else timeline
+    if row.store is None:
+        return _not(made, Obstacle.NO_STORE)
+    if wanted is None or not row.branches:
+        return _not(made, Obstacle.NO_BRANCH if row.branches else Obstacle.NOT_READ)
+    branch = next((each for each in row.branches if each.timeline == wanted), None)
+    if branch is None:
+        return _not(made, Obstacle.STRANGE_BRANCH, timeline=wanted)
+    made = RestoreChoice(row.database, target, wanted, doubts=_branch_doubts(row, branch))
+    sets = sorted((each for each in row.sets if wanted in each.reaches), key=lambda each: each.stop_lsn)
+    return _with_label(row, made, sets, label) if label is not None else _by_target(row, made, sets, wanted)
+
+
+def _by_target(row: RestoreRow, made: RestoreChoice, sets: list[BackupRow], wanted: int) -> RestoreChoice:
+    """The choice without a person's own backup."""
+    if not sets:
+        return _not(made, Obstacle.NO_BACKUP)
+    if made.target.kind is TargetKind.LATEST:
+        newest = max(each.reaches[wanted].end_lsn for each in sets)
+        whole = [each for each in sets if not each.flaws and each.reaches[wanted].end_lsn == newest]
+        return _taken(row, made, whole[-1], made.target) if whole else _not(made, Obstacle.DAMAGED)
+    if made.target.kind is TargetKind.XID:
+        return _not(made, Obstacle.NEEDS_SET)
+    located = _located(row, made.target)
+    return _not(made, Obstacle.NO_POINT) if located is None else _last_before(row, made, sets, located)
+
+
+def _last_before(row: RestoreRow, made: RestoreChoice, sets: list[BackupRow], target: RestoreTarget) -> RestoreChoice:
+    before = [each for each in sets if _precedes(each, target)]
+    if not before:
+        first = min((each.stopped_at for each in sets if each.stopped_at is not None), default=None)
+        return _not(made, Obstacle.TOO_EARLY, nearest=first)
+    whole = [each for each in before if not each.flaws]
+    if not whole:
+        return _not(made, Obstacle.DAMAGED)
+    assert made.timeline is not None
+    good = [each for each in whole if _reaches(each.reaches[made.timeline], target) is not False]
+    if not good:
+        reaches = [each.reaches[made.timeline] for each in whole]
+        ends = [each.commit_at for each in reaches if each.commit_at is not None]
+        obstacle = Obstacle.IN_A_GAP if reaches[-1].gap else Obstacle.BEYOND
+        return _not(made, obstacle, nearest=max(ends, default=None))
+    return _taken(row, made, good[-1], target)
+
+
+def _with_label(row: RestoreRow, made: RestoreChoice, sets: list[BackupRow], label: str) -> RestoreChoice:
+    """A person's own backup: it is refused where it is known to be wrong."""
+    backup = next((each for each in sets if each.label == label), None)
+    if backup is None:
+        return _not(made, Obstacle.NO_SUCH_SET)
+    if backup.flaws:
+        return _not(made, Obstacle.DAMAGED, backup=backup)
+    located = _located(row, made.target)
+    if located is None or located.kind in (TargetKind.XID, TargetKind.LATEST):
+        found = _taken(row, made, backup, made.target)
+        unknown = made.target.kind is not TargetKind.LATEST
+        return _doubting(found, Doubt.POINT_UNKNOWN) if unknown else found
+    if not _precedes(backup, located):
+        return _not(made, Obstacle.SET_TOO_LATE, backup=backup)
+    assert made.timeline is not None
+    if _reaches(backup.reaches[made.timeline], located) is False:
+        return _not(made, Obstacle.BEYOND, backup=backup, nearest=backup.reaches[made.timeline].commit_at)
+    return _taken(row, made, backup, located)
+
+
+def _taken(row: RestoreRow, made: RestoreChoice, backup: BackupRow, target: RestoreTarget) -> RestoreChoice:
+    assert made.timeline is not None
+    reach = backup.reaches[made.timeline]
+    doubts = made.doubts
+    if target.kind is TargetKind.TIME and reach.commit_at is None:
+        doubts = (*doubts, Doubt.END_UNKNOWN)
+    end = reach.end_lsn if row.primary_lsn is None or made.timeline != row.branch else row.primary_lsn
+    by_lsn = target.kind is TargetKind.LSN
+    by_time = target.kind is TargetKind.TIME and reach.commit_at is not None
+    return RestoreChoice(
+        row.database,
+        made.target,
+        made.timeline,
+        backup,
+        reach,
+        doubts=doubts,
+        lost_bytes=max(0, end - target.lsn) if by_lsn else None,
+        lost_seconds=max(0.0, reach.commit_at - target.at) if by_time and reach.commit_at is not None else None,
+    )
+
+
+def _located(row: RestoreRow, target: RestoreTarget) -> RestoreTarget | None:
+    """A named point by its position; None when this engine does not know it. Two of one name: PostgreSQL stops at the
+    first one that it comes to, so neither is known."""
+    if target.kind is not TargetKind.NAME:
+        return target
+    found: list[RestorePointRow] = [each for each in row.points if each.name == target.text]
+    return RestoreTarget(TargetKind.LSN, lsn=found[0].lsn) if len(found) == 1 else None
+
+
+def _precedes(backup: BackupRow, target: RestoreTarget) -> bool:
+    """Whether a backup's own end lies before the target."""
+    if target.kind is TargetKind.LSN:
+        return backup.stop_lsn <= target.lsn
+    return backup.stopped_at is not None and backup.stopped_at <= target.at
+
+
+def _reaches(reach: ReachRow, target: RestoreTarget) -> bool | None:
+    """Whether the WAL goes as far; None = not known. To end at a time, PostgreSQL needs a commit after it."""
+    if target.kind is TargetKind.LSN:
+        return target.lsn <= reach.end_lsn
+    return None if reach.commit_at is None else target.at < reach.commit_at
+
+
+def _branch_doubts(row: RestoreRow, branch: BranchRow) -> tuple[Doubt, ...]:
+    if branch.own is None:
+        return (Doubt.BRANCH_UNPROVEN,)
+    return () if branch.timeline == row.branch else (Doubt.OTHER_BRANCH,)
+
+
+def _not(
+    made: RestoreChoice,
+    obstacle: Obstacle,
+    *,
+    timeline: int | None = None,
+    backup: BackupRow | None = None,
+    nearest: float | None = None,
+) -> RestoreChoice:
+    where = made.timeline if timeline is None else timeline
+    return RestoreChoice(
+        made.database, made.target, where, backup, obstacle=obstacle, doubts=made.doubts, nearest=nearest
+    )
+
+
+def _doubting(made: RestoreChoice, doubt: Doubt) -> RestoreChoice:
+    return RestoreChoice(
+        made.database, made.target, made.timeline, made.backup, made.reach, None, (*made.doubts, doubt),
+        made.lost_bytes, made.lost_seconds, made.nearest,
+    )  # fmt: skip
