@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from adapters.backups.asking import Asked
-from adapters.backups.commits import DUMP, CommitTimes
+from adapters.backups.commits import DUMP, CommitTimes, time_for_one
 from adapters.backups.segments import HISTORY, USUAL, forks_of, name_of_segment, place_of_segment, runs_of, size_of
 from adapters.databases.postgres import parse_lsn
 from adapters.net.answers_read import MALFORMED
@@ -61,7 +61,7 @@ class WalArchive:
 
     async def _segment(self, name: str, end: float) -> str:
         words = [self._entry.waldump or "", f"{self._entry.wal}/{name}"]
-        said = await self._asked.say(["sh", "-c", DUMP, "sh", *words], deadline=end - time.monotonic())
+        said = await self._asked.say(["sh", "-c", DUMP, "sh", *words], deadline=time_for_one(end, self._entry.timeout))
         return said.decode(errors="replace")
 
 

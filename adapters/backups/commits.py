@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from state.errors import ReadFailure
+from state.errors import ReadFailure, Trouble
 from state.world.backup_parts import SegmentRun
 
 COMMIT = re.compile(r"desc: (?:COMMIT|COMMIT_PREPARED) (?:[^;]*?)(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
-LOOKED_AT = 4
+LOOKED_AT = 16
 """So many segments are read in one reading; what is not found then is looked for in the next one."""
 LOOKED_BACK = 64
 """So far back from the end of a run a commit is looked for."""
 KEPT = 4096
+SPARED = 0.3
+"""The share of a reading's time that is left for the rest of it: no segment is begun within."""
 DUMP = (
     '[ -x "$1" ] && [ -s "$2" ] && TZ=UTC "$1" "$2" 2>&1 | awk "/desc: COMMIT/{c=\\$0} /^rmgr/{n++} END{print n+0, c}"'
 )
@@ -69,3 +72,11 @@ class CommitTimes:
             return False
         self._known[timeline, segment] = commit_time(said)
         return True
+
+
+def time_for_one(end: float, whole: float) -> float:
+    """Seconds for one more segment before `end` (monotonic). Raises ReadFailure when there are too few."""
+    left = end - time.monotonic() - whole * SPARED
+    if left <= 0:
+        raise ReadFailure(Trouble.TIMEOUT, "no time is left for another segment")
+    return left

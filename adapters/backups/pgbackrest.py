@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.backups.asking import Asked
-from adapters.backups.commits import DUMP, CommitTimes
+from adapters.backups.commits import DUMP, CommitTimes, time_for_one
 from adapters.backups.segments import HISTORY, forks_of, name_of_segment, place_of_segment, runs_of, size_of
 from adapters.databases.postgres import parse_lsn
 from adapters.net.answers_read import MALFORMED, read_json
@@ -99,7 +99,7 @@ class PgBackRest:
         name = name_of_segment(timeline, segment, size)
         get = self._call("repo-get", f"archive/{self._entry.stanza}/{archive}/{path}")
         argv = ["sh", "-c", SEGMENT_SCRIPT, "sh", self._entry.waldump or "", name, UNPACK[ending], *get]
-        return (await self._asked.say(argv, deadline=end - time.monotonic())).decode(errors="replace")
+        return (await self._asked.say(argv, deadline=time_for_one(end, self._entry.timeout))).decode(errors="replace")
 
 
 def _stanza(whole: Any, name: str) -> dict[str, Any]:
