@@ -10,7 +10,7 @@ import re
 import time
 from typing import Any
 
-from adapters.backups.asking import Asked
+from adapters.backups.asking import StoreAsked
 from adapters.backups.commits import DUMP, CommitTimes, time_for_one
 from adapters.backups.segments import HISTORY, USUAL, forks_of, name_of_segment, place_of_segment, runs_of, size_of
 from adapters.databases.postgres import parse_lsn
@@ -39,7 +39,7 @@ LONGEST = 200
 class WalArchive:
     """Both folders, on one host."""
 
-    def __init__(self, database: str, entry: BackupsEntry, asked: Asked) -> None:
+    def __init__(self, database: str, entry: BackupsEntry, asked: StoreAsked) -> None:
         self._database, self._entry, self._asked = database, entry, asked
         self._commits = CommitTimes()
 

@@ -42,7 +42,7 @@ class WholeOutput:
         return bytes(self._data)
 
 
-class Asked:
+class StoreAsked:
     """Asks one place; the names of commands are for people."""
 
     def __init__(self, name: str, place: HasPlace, remote: bool, concealed: Concealed) -> None:

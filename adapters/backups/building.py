@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.backups.archive import WalArchive
-from adapters.backups.asking import Asked
+from adapters.backups.asking import StoreAsked
 from adapters.backups.pgbackrest import PgBackRest
 from adapters.commands.building import place_of
 from adapters.concealed import Concealed
@@ -19,7 +19,7 @@ def backup_source(
 ) -> Polled:
     """The source, with a pace of its own."""
     place = place_of(entry.on, context, hosts)
-    asked = Asked(f"backups of {database}", place, entry.on != LOCAL, concealed)
+    asked = StoreAsked(f"backups of {database}", place, entry.on != LOCAL, concealed)
     kind = PgBackRest if entry.kind == "pgbackrest" else WalArchive
     read = kind(database, entry, asked).read
     return Polled(backup_key(database), entry.every, entry.timeout, entry.stale_after, read, hide=concealed.hide)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.backups.asking import Asked
+from adapters.backups.asking import StoreAsked
 from adapters.backups.commits import DUMP, CommitTimes, time_for_one
 from adapters.backups.segments import HISTORY, forks_of, name_of_segment, place_of_segment, runs_of, size_of
 from adapters.databases.postgres import parse_lsn
@@ -33,7 +33,7 @@ LONGEST = 200
 class PgBackRest:
     """One stanza of one repository."""
 
-    def __init__(self, database: str, entry: BackupsEntry, asked: Asked) -> None:
+    def __init__(self, database: str, entry: BackupsEntry, asked: StoreAsked) -> None:
         self._database, self._entry, self._asked = database, entry, asked
         self._histories: dict[str, str] = {}
         self._commits = CommitTimes()

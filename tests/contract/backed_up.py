@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.backups.asking import Asked
+from adapters.backups.asking import StoreAsked
 from adapters.commands.command import LocalPlace
 from adapters.concealed import Concealed
 from adapters.databases.postgres import parse_lsn
@@ -130,8 +130,8 @@ class BackedUp:
             self.stop(folder.name)
             shutil.rmtree(folder)
 
-    def asked(self) -> Asked:
-        return Asked("backups of orders", LocalPlace(self.place, (), {}), False, Concealed(()))
+    def asked(self) -> StoreAsked:
+        return StoreAsked("backups of orders", LocalPlace(self.place, (), {}), False, Concealed(()))
 
     def entry(self, kind: str) -> BackupsEntry:
         dump = str(self.bin / "pg_waldump")

@@ -130,6 +130,8 @@ ELSEWHERE = {
     "runbook new": "tests/unit/test_runbook_files_made.py",
     "db compare": "tests/contract/test_compare_verb.py",
     "db verify": "tests/contract/test_verify.py",
+    "db restore-window": "tests/unit/test_restore_verbs.py",
+    "db restore-command": "tests/unit/test_restore_verbs.py",
     "trust": "tests/attack/test_whose_estate.py",
     "journal retain": "tests/attack/test_journal_retention.py",
 }
