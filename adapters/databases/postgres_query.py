@@ -37,8 +37,10 @@ select pg_is_in_recovery() as in_recovery,
   (select coalesce(json_agg(json_build_array(application_name, state, sync_state,
       pg_wal_lsn_diff(sent_lsn, '0/0')::int8, pg_wal_lsn_diff(flush_lsn, '0/0')::int8,
       pg_wal_lsn_diff(replay_lsn, '0/0')::int8, extract(epoch from reply_time)::float8,
-      pg_wal_lsn_diff(write_lsn, '0/0')::int8, pid, sync_priority) order by application_name, pid), '[]')::text
-    from pg_stat_replication) as senders,
+      pg_wal_lsn_diff(write_lsn, '0/0')::int8, pid, sync_priority, ssl, t.version, t.cipher,
+      coalesce(client_addr <<= inet '127.0.0.0/8' or client_addr = inet '::1', true))
+      order by application_name, pid), '[]')::text
+    from pg_stat_replication left join pg_stat_ssl as t using (pid)) as senders,
   case when pg_is_in_recovery() then null
        else pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8 end as write_lsn,
   case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8 end as receive_lsn,

@@ -9,7 +9,15 @@ from typing import Any
 
 from adapters.databases.postgres_progress import Progress
 from adapters.net.answers_read import read_json
-from state.world.postgres_parts import ReplicationSlot, ServerSettings, Waits, WalArchiver, WalReceiver, WalSender
+from state.world.postgres_parts import (
+    ReplicationSlot,
+    ServerSettings,
+    Transport,
+    Waits,
+    WalArchiver,
+    WalReceiver,
+    WalSender,
+)
 from state.world.readings import PostgresReading
 
 LARGEST = 256 << 10
@@ -114,10 +122,21 @@ def _senders(text: str, progress: Progress, began: float) -> tuple[WalSender, ..
         return ()
     rows: list[list[Any]] = read_json(_bounded(text))
     found = []
-    for name, state, sync, sent, flush, replay, replied, write, pid, priority in rows:
+    for name, state, sync, sent, flush, replay, replied, write, pid, priority, *way in rows:
         quiet = None if replied is None else progress.still(("sender", pid), replied, began)
-        found.append(WalSender(name or "", state or "", sync or "", sent, flush, replay, quiet, write, pid, priority))
+        found.append(
+            WalSender(
+                name or "", state or "", sync or "", sent, flush, replay, quiet, write, pid, priority, _transport(*way)
+            )
+        )
     return tuple(found)
+
+
+def _transport(ssl: bool | None, version: str | None, cipher: str | None, local: bool) -> Transport | None:
+    """None where the role may not see it."""
+    if ssl is None:
+        return None
+    return Transport(version or "TLS", cipher or "", local) if ssl else Transport(local=local)
 
 
 def _bounded(text: str) -> str:

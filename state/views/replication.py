@@ -12,6 +12,7 @@ from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.senders import sender_of, upstream_of
 from state.verdicts.slots import consumer, retained, slot_words
+from state.verdicts.transport import transport_words
 from state.verdicts.votes import CONFLICT, PRIMARY, vote_message
 from state.views.context import Contribution, ViewContext
 from state.world.postgres_parts import WalSender
@@ -112,6 +113,7 @@ def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> Node
         replayed=reading.replay_lsn if reading is not None else None,
         ahead_bytes=lag.ahead,
         tags=managed(whole.facts).tags(facts.node),
+        transport=transport_words(sender),
     )
 
 

@@ -7,11 +7,22 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Transport:
+    """How a stream travels now: version and cipher of TLS, empty where it is not encrypted. `local`: it leaves no host,
+    by the address of its other end."""
+
+    version: str = ""
+    cipher: str = ""
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WalSender:
     """One row of pg_stat_replication on the upstream side; positions are None where the server tells none.
 
     `quiet`: seconds for which its replies have not moved on between two readings of our own, None before the second.
-    The time in a reply is of the other host's clock, so its age by any clock means nothing.
+    The time in a reply is of the other host's clock, so its age by any clock means nothing. `transport` None: it is
+    not told.
     """
 
     application_name: str
@@ -24,6 +35,7 @@ class WalSender:
     write_lsn: int | None = None
     pid: int | None = None
     sync_priority: int | None = None
+    transport: Transport | None = None
 
     @property
     def attached(self) -> bool:

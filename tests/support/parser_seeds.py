@@ -103,7 +103,8 @@ CLUSTER = {**PATRONI, "cluster": {"peers": [{"name": "a", "address": "b:1"}]}}
 HISTORY = b'[[1, 25623960, "no recovery target"]]'
 GZIP = gzip.compress(b"hello", mtime=0)
 SENDERS = as_json({
-    "senders": '[["a","b","c",1,2,3,0.5,4,77,0]]', "activity": "[3, 1, 1764000000.5]",
+    "senders": '[["a","b","c",1,2,3,0.5,4,77,0,true,"TLSv1.3","TLS_AES_256_GCM_SHA384",false]]',
+    "activity": "[3, 1, 1764000000.5]",
     "slots": '[["a","physical",true,1,"reserved",null,null,77,null,null,false,null,false,false,null]]',
     "receiver": '["n1","10.0.0.2",5432,"n1",7,1764000000.5]',
 })  # fmt: skip

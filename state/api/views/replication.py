@@ -62,6 +62,7 @@ class NodeRow:
     Lags are against the primary's position; None = unknown, never 0. `upstream` is from where it streams. Positions are
     bytes: `sent`, `written`, `flushed` and `applied` by the upstream's word, `received` and `replayed` by its own.
     `ahead_bytes` is what it holds and the primary lacks. `tags` are those of its manager that say something.
+    `transport` is how its stream travels now.
     """
 
     cluster: str
@@ -89,6 +90,7 @@ class NodeRow:
     replayed: int | None = None
     ahead_bytes: int = 0
     tags: tuple[str, ...] = ()
+    transport: str = ""
 
 
 @dataclass(frozen=True, slots=True)

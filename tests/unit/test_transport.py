@@ -1,0 +1,70 @@
+"""Replication over plain text: red between sites, shown within one, never guessed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from state.health import Health
+from state.verdicts.transport import edges, transport_causes, transport_words
+from state.views.replication import build
+from state.world.postgres_parts import Transport, WalSender
+from state.world.world import World
+from tests.unit.verdict_world import MB, healthy_cluster, look, primary, put, sender, told
+
+TLS = Transport("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+PLAIN = Transport()
+LOCAL = Transport(local=True)
+
+
+def streaming(near: Transport | None, far: Transport | None) -> World:
+    """n1 and n2 are in one site, n3 in the other."""
+    world = World()
+    healthy_cluster(world)
+    rows = (replace(sender("n2"), transport=near), replace(sender("n3"), transport=far))
+    put(world, "postgres:orders/n1", primary("n1", 100 * MB, senders=rows))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "red"),
+    [
+        (PLAIN, PLAIN, ["replication from n1 to n3 is plain text between sites"]),
+        (PLAIN, TLS, []),
+        (TLS, LOCAL, []),
+        (None, None, []),
+    ],
+)
+def test_plain_text_is_red_between_sites_only(near: Transport | None, far: Transport | None, red: list[str]) -> None:
+    cluster = look(streaming(near, far)).clusters["orders"]
+    assert [(each.health, each.what) for each in transport_causes(cluster)] == [(Health.FAIL, what) for what in red]
+
+
+def test_it_is_a_cause_beside_a_healthy_database() -> None:
+    world = streaming(TLS, PLAIN)
+    causes = [each for each in told(world)[0].causes if each.key == "database/orders/n3/plain"]
+    assert [each.health for each in causes] == [Health.FAIL]
+    assert look(world).clusters["orders"].health is Health.PASS, "commits and failover are as they were"
+
+
+def test_the_edge_is_in_the_direction_now_in_force() -> None:
+    world = streaming(TLS, PLAIN)
+    found = {(each.upstream, each.node): each.between_sites for each in edges(look(world).clusters["orders"].facts)}
+    assert found == {("n1", "n2"): False, ("n1", "n3"): True}
+
+
+@pytest.mark.parametrize(
+    ("transport", "words"),
+    [
+        (TLS, "TLSv1.3 TLS_AES_256_GCM_SHA384"),
+        (PLAIN, "plain text"),
+        (LOCAL, "not over a network"),
+        (None, "not told"),
+    ],
+)
+def test_every_stream_is_told_in_its_row(transport: Transport | None, words: str) -> None:
+    rows = build(look(streaming(transport, TLS))).nodes
+    assert rows["orders/n2"].transport == words
+    assert rows["orders/n1"].transport == "", "the primary has no upstream"
+    assert transport_words(WalSender("n2", "streaming", "", None, None, None, None)) == "not told"
