@@ -19,6 +19,7 @@ from state.errors import ReadFailure, Trouble
 from state.estate.backups import BackupsEntry
 from state.text import clean
 from state.world.backup_parts import BackupReading, BackupSet
+from state.world.shapes import misfit
 
 LIST = (
     'set -e; cd -- "$1"; for f in *; do echo "wal $f"; done; '
@@ -84,7 +85,10 @@ def parse_archive(database: str, said: str) -> BackupReading:
     places = [place for name in names if (place := place_of_segment(name, size)) is not None]
     trouble = f"backup {clean(bare[0], 80)} cannot be judged: {UNFIT}" if bare else ""
     sets = tuple(_set(each, size) for each in bases)
-    return BackupReading(database, "", size, sets, runs_of(places), forks_of(histories), trouble)
+    made = BackupReading(database, "", size, sets, runs_of(places), forks_of(histories), trouble)
+    if (where := misfit(made)) is not None:
+        raise TypeError(f"a value of another kind at {where}")
+    return made
 
 
 def _set(found: re.Match[str], size: int) -> BackupSet:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from adapters.backups.asking import StoreAsked
@@ -19,6 +20,7 @@ from state.errors import ReadFailure, Trouble
 from state.estate.backups import BackupsEntry
 from state.text import clean
 from state.world.backup_parts import BackupReading, BackupSet
+from state.world.shapes import misfit
 
 UNPACK = {".gz": "gzip -dc", ".lz4": "lz4 -dc", ".zst": "zstd -dqc", ".bz2": "bzip2 -dc", "": "cat"}
 """What reads a segment by the end of its name in the repository."""
@@ -43,11 +45,10 @@ class PgBackRest:
         """What is there. Raises ReadFailure."""
         end = time.monotonic() + deadline
         try:
-            whole = read_json(await self._asked.say(self._call("info", "--output=json"), deadline=deadline))
-            stanza = _stanza(whole, self._entry.stanza or "")
-            archive = _archive_of(stanza, self._entry.repo)
+            said = await self._asked.say(self._call("info", "--output=json"), deadline=deadline)
+            told, archive = parse_info(said, self._database, self._entry.stanza or "", self._entry.repo)
             listed = await self._list(archive, end) if archive else []
-            return await self._made(stanza, listed, archive, end)
+            return await self._with_wal(told, listed, archive, end)
         except MALFORMED as error:
             message = f"pgBackRest: its answer is not as expected ({type(error).__name__}: {error})"
             raise ReadFailure(Trouble.ERROR, clean(message, LONGEST)) from error
@@ -59,28 +60,15 @@ class PgBackRest:
         argv = self._call("repo-ls", "--recurse", f"archive/{self._entry.stanza}/{archive}")
         return (await self._asked.say(argv, deadline=end - time.monotonic())).decode(errors="replace").splitlines()
 
-    async def _made(self, stanza: dict[str, Any], listed: Sequence[str], archive: str, end: float) -> BackupReading:
-        rows = [row for row in stanza["backup"] if row["database"]["repo-key"] == self._entry.repo]
-        current = _newest_id(stanza, self._entry.repo)
-        rows = [row for row in rows if row["database"]["id"] == current]
-        size = size_of((row["archive"]["start"], parse_lsn(row["lsn"]["start"])) for row in rows)
-        self._files = {}
-        for path in listed:
-            place = place_of_segment(path.rpartition("/")[2][:24], size)
-            # a segment has its checksum behind its name; `.partial`, `.backup` and what is being copied have not
-            if place is not None and path.rpartition("/")[2][24:25] == "-" and not path.endswith(".pgbackrest.tmp"):
-                self._files[place] = path
+    async def _with_wal(self, told: BackupReading, listed: Sequence[str], archive: str, end: float) -> BackupReading:
+        """What `info` told, with the WAL that is there."""
+        size = told.segment_size
+        self._files = segments_in(listed, size)
         histories = await self._read_histories(listed, archive, end)
         runs = runs_of(self._files)
         if self._entry.waldump is not None:
             runs = await self._commits.fill(runs, lambda t, s: self._segment(t, s, size, archive, end))
-        trouble = _trouble(stanza, self._entry.repo)
-        held = stanza.get("status", {}).get("lock", {}).get("backup", {}).get("held") is True
-        sets = tuple(_set(row, size) for row in rows)
-        forks = forks_of(histories)
-        return BackupReading(
-            self._database, _system_id(stanza, self._entry.repo), size, sets, runs, forks, trouble, held
-        )
+        return replace(told, runs=runs, forks=forks_of(histories))
 
     async def _read_histories(self, listed: Sequence[str], archive: str, end: float) -> dict[int, str]:
         """Histories by timeline. One that is there is read once."""
@@ -100,6 +88,33 @@ class PgBackRest:
         get = self._call("repo-get", f"archive/{self._entry.stanza}/{archive}/{path}")
         argv = ["sh", "-c", SEGMENT_SCRIPT, "sh", self._entry.waldump or "", name, UNPACK[ending], *get]
         return (await self._asked.say(argv, deadline=time_for_one(end, self._entry.timeout))).decode(errors="replace")
+
+
+def parse_info(said: bytes, database: str, stanza: str, repo: int) -> tuple[BackupReading, str]:
+    """What `info` tells of a repository, without its WAL, and the folder of the WAL; empty where there is none. Raises
+    ReadFailure for a stanza that is not there, and what `MALFORMED` has."""
+    told = _stanza(read_json(said), stanza)
+    now = _newest_id(told, repo)
+    rows = [row for row in told["backup"] if row["database"] == {"id": now, "repo-key": repo}]
+    size = size_of((row["archive"]["start"], parse_lsn(row["lsn"]["start"])) for row in rows)
+    held = told.get("status", {}).get("lock", {}).get("backup", {}).get("held") is True
+    sets = tuple(_set(row, size) for row in rows)
+    made = BackupReading(database, _system_id(told, repo), size, sets, (), {}, _trouble(told, repo), held)
+    if (where := misfit(made)) is not None:
+        raise TypeError(f"a value of another kind at {where}")
+    return made, _archive_of(told, repo)
+
+
+def segments_in(listed: Sequence[str], size: int) -> dict[tuple[int, int], str]:
+    """The whole segments of a list of files, each with its file. Each has its checksum behind its name; `.partial`,
+    `.backup` and what is being copied have not."""
+    found: dict[tuple[int, int], str] = {}
+    for path in listed:
+        name = path.rpartition("/")[2]
+        place = place_of_segment(name[:24], size)
+        if place is not None and name[24:25] == "-" and not name.endswith(".pgbackrest.tmp"):
+            found[place] = path
+    return found
 
 
 def _stanza(whole: Any, name: str) -> dict[str, Any]:

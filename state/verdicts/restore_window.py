@@ -187,9 +187,11 @@ def frozen_store(primary: NodeFacts | None, reading: BackupReading, read_mono: f
         return Health.FAIL, "archive_mode is off: nothing after the last backup can be restored"
     place = segment_place(archiver.last_archived, reading.segment_size)
     if place is None:
-        return None if archiver.archived == 0 else (Health.UNKNOWN, "the last archived file is no segment of WAL")
-    if reading.holds(*place) or archiver.since is None:
+        return Health.UNKNOWN, "nothing was archived since its statistics began: whether WAL arrives is not known"
+    if reading.holds(*place):
         return None
+    if archiver.since is None:
+        return Health.UNKNOWN, "when the last file was archived is not told: whether it arrived is not known"
     if seen.mono - archiver.since > read_mono - ARCHIVE_SECONDS:
         return None  # it was archived after the store was looked at, or may have been
     newest = max((run.last for run in reading.runs if run.timeline == place[0]), default=None)

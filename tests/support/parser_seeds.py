@@ -30,7 +30,7 @@ ROW: Mapping[str, Any] = {
 
 SLOW_ROW: Mapping[str, Any] = {
     "limits": '{"max_connections": "100"}', "apply_seconds": 0.0, "status_interval": 10.0, "restores": False,
-    "archive_mode": "on", "archiver": '[1, 0, "01", "", false]', "commits": '[["batch", null, "off"]]',
+    "archive_mode": "on", "archiver": '[1, 0, "01", "", false, 2.5]', "commits": '[["batch", null, "off"]]',
     "lists_archive": True,
 }  # fmt: skip
 ETCD: Mapping[str, Any] = {
@@ -100,6 +100,23 @@ LINE_SEED = b'{"hash":"%s","header":"[]","payload":"{}","salt":"%s","seq":1}\n' 
 CHECKPOINT = b'{"seq":1,"rules":"a","hash":"00","needs":{"a":[[1,1]]},"digest":"00"}'
 PROBLEMS = b'{"kind":"config","problems":[["f",1,1,"v","e",""]],"exit_code":2}'
 CLUSTER = {**PATRONI, "cluster": {"peers": [{"name": "a", "address": "b:1"}]}}
+BACKUPS: Any = [{
+    "name": "orders", "archive": [{"database": {"id": 1, "repo-key": 1}, "id": "15-1", "max": "", "min": ""}],
+    "db": [{"id": 1, "repo-key": 1, "system-id": 7, "version": "15"}],
+    "repo": [{"cipher": "none", "key": 1, "status": {"code": 0, "message": "ok"}}],
+    "status": {"code": 0, "lock": {"backup": {"held": False}}, "message": "ok"},
+    "backup": [{
+        "archive": {"start": "000000010000000000000002", "stop": "000000010000000000000002"},
+        "database": {"id": 1, "repo-key": 1}, "error": False, "label": "20261127-192324F", "reference": None,
+        "lsn": {"start": "0/2000028", "stop": "0/2000100"}, "timestamp": {"start": 1, "stop": 2}, "type": "full",
+    }],
+}]  # fmt: skip
+ARCHIVE = (
+    b"wal 000000010000000000000002\nwal 00000002.history\nhistory 00000002.history 1 0/3000060 no recovery target\n"
+    b"base 1795807409 START WAL LOCATION: 0/2000028 (file 000000010000000000000002) { "
+    b'"WAL-Ranges": [ { "Timeline": 1, "Start-LSN": "0/2000028", "End-LSN": "0/2000100" } ], } in b1\nbare b2\n'
+)
+DUMPED = b"12 rmgr: Transaction desc: COMMIT 2026-11-27 19:23:31.982139 UTC; inval msgs"
 HISTORY = b'[[1, 25623960, "no recovery target"]]'
 GZIP = gzip.compress(b"hello", mtime=0)
 SENDERS = as_json({

@@ -15,6 +15,9 @@ import dns.message
 
 from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
+from adapters.backups.archive import parse_archive
+from adapters.backups.commits import commit_time
+from adapters.backups.pgbackrest import parse_info
 from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
@@ -73,6 +76,18 @@ from tests.support.told import ToldBalancer, ToldReader, ToldRequest, ToldServer
 T = TypeVar("T")
 LOOP = asyncio.new_event_loop()
 CORPUS = Path(__file__).parents[1] / "attack" / "corpus"
+
+
+def pgbackrest_info(data: bytes) -> None:
+    parse_info(data, "orders", "orders", 1)
+
+
+def wal_archive(data: bytes) -> None:
+    parse_archive("orders", data.decode(errors="replace"))
+
+
+def wal_dump(data: bytes) -> None:
+    commit_time(data.decode(errors="replace"))
 
 
 @dataclass(frozen=True)
@@ -354,6 +369,9 @@ PARSERS: tuple[Parser, ...] = (
     Parser("certificate", not_after, (ValueError, IndexError), ((CORPUS / "certificate" / "whole.der").read_bytes(),)),
     Parser("etcd-keys", etcd_keys, (ReadFailure,), (s.as_json(s.ETCD),)),
     Parser("postgres-slow-row", postgres_slow_row, MALFORMED, (s.as_json(dict(s.SLOW_ROW)),)),
+    Parser("pgbackrest-info", pgbackrest_info, (*MALFORMED, ReadFailure), (s.as_json(s.BACKUPS),)),
+    Parser("wal-archive", wal_archive, MALFORMED, (s.ARCHIVE,)),
+    Parser("wal-dump", wal_dump, MALFORMED, (s.DUMPED,)),
     Parser("postgres-row", postgres_row, MALFORMED, (s.as_json(dict(s.ROW)), s.SENDERS)),
 )
 BY_NAME = {each.name: each for each in PARSERS}
