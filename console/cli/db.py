@@ -10,11 +10,25 @@ from console.cli.db_compare import compare
 from console.cli.db_restore import restore_command, restore_window
 from console.cli.db_verify import verify
 from console.cli.groups import Defaulting
-from console.cli.look import SeenView, gather, heading, lost_text
+from console.cli.look import SeenView, gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
+from console.cluster_text import (
+    ASCII_TWIGS,
+    by_itself,
+    candidate_of,
+    causes_of,
+    edge_words,
+    guarantee_message,
+    loss,
+    loss_reason,
+    may_lead,
+    ranking,
+    sentence,
+    tree,
+)
 from state.api.requests import PlanChange
-from state.api.views.replication import ReplicationView
+from state.api.views.replication import ClusterRow, ReplicationView
 from state.units import megabytes
 
 
@@ -49,14 +63,27 @@ def _clusters(seen: SeenView[ReplicationView]) -> list[str]:
         risk = seen.known(row.risk)
         lines += [
             "",
-            f"{row.health.value.upper()} {row.name}   leader {row.leader} ({row.votes})   timeline"
-            f" {row.timeline}   {row.guarantee} {row.guarantee_detail}".rstrip()
+            f"{row.health.value.upper()} {row.name}   leader {row.leader} ({row.votes})   timeline {row.timeline}"
             + ("   PAUSED" if row.paused else ""),
             f"  {row.message}",
-            f"  a failover now could lose {lost_text(risk)} of {megabytes(risk.target)} allowed: {risk.message}",
+            *([f"  {row.split_brain}"] if row.split_brain else []),
+            f"  a failover loses {loss(risk)}: {loss_reason(risk)}",
+            f"  {guarantee_message(row)}",
+            *(f"  note: {note}" for note in row.notes),
+            *(f"  may lead: {each.node} {said}" for each, said in ranking(row)),
+            *_meanwhile(seen, row),
         ]
-        if row.split_brain:
-            lines.append(f"  {row.split_brain}")
+    return lines
+
+
+def _meanwhile(seen: SeenView[ReplicationView], row: ClusterRow) -> list[str]:
+    """What is wrong with it and since when, what happens if nobody acts, and what a person does."""
+    lines = []
+    for cause in causes_of(row.name, seen.header.causes):
+        mono = seen.hello.mono
+        lines.append(f"  {cause.health.value.upper()} {sentence(cause, mono)} By itself: {by_itself(cause, mono)}.")
+        if cause.next is not None:
+            lines.append(f"    next: {cause.next.message}")
     return lines
 
 
@@ -65,24 +92,29 @@ def _bytes(count: int | None) -> str:
 
 
 def _nodes(seen: SeenView[ReplicationView]) -> list[str]:
-    rows = [
-        [
-            row.health.value.upper(),
-            row.cluster,
-            row.node,
-            row.site,
-            row.role,
-            NOTHING if row.timeline is None else str(row.timeline),
-            row.lsn or NOTHING,
-            _bytes(row.lag_bytes),
-            row.sync or NOTHING,
-            seen.age(row.sources),
-            row.message,
-        ]
-        for row in seen.view.nodes.values()
-    ]
-    head = ("VERDICT", "CLUSTER", "NODE", "SITE", "ROLE", "TLI", "LSN", "LAG", "SYNC", "AGE", "WHY")
-    return table(head, rows, right=("TLI", "LSN", "LAG", "AGE"))
+    """Each below the node from which it streams."""
+    clusters = seen.view.clusters
+    rows = []
+    for branch in tree(seen.view.nodes, ASCII_TWIGS):
+        row, cluster = branch.row, clusters.get(branch.row.cluster)
+        rows.append(
+            [
+                row.health.value.upper(),
+                row.cluster,
+                f"{branch.lead}{row.node}",
+                row.site,
+                row.role,
+                NOTHING if row.timeline is None else str(row.timeline),
+                row.lsn or NOTHING,
+                _bytes(row.lag_bytes),
+                edge_words(row, cluster) or NOTHING,
+                seen.age(row.sources),
+                may_lead(candidate_of(row, cluster)),
+                row.message,
+            ]
+        )
+    head = ("VERDICT", "CLUSTER", "NODE", "SITE", "ROLE", "TLI", "LSN", "BEHIND", "STREAM", "AGE", "MAY LEAD", "WHY")
+    return table(head, rows, right=("TLI", "LSN", "BEHIND", "AGE"))
 
 
 def _slots(seen: SeenView[ReplicationView]) -> list[str]:

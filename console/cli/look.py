@@ -11,6 +11,7 @@ import click
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, age, is_fresh, say, say_json, table, withheld
 from console.client.engine_client import EngineClient
+from console.cluster_text import withheld as unread
 from state.api.messages import Hello
 from state.api.views.causes import NextKind, NextStep, SubjectKind
 from state.api.views.header import DataRisk, HeaderView
@@ -44,7 +45,7 @@ class SeenView(Generic[V]):
     def known(self, risk: DataRisk) -> DataRisk:
         """What a failover now could lose: unknown where the header of the screens says so too."""
         if withheld(risk.sources, self.header, self.hello.mono):
-            return replace(risk, lost_bytes=None, health=Health.UNKNOWN)
+            return unread(risk)
         return risk
 
     @property

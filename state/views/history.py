@@ -1,4 +1,5 @@
-"""The last hour of every service's figures: what was shown, and before this engine what its monitors remember."""
+"""The last hour of every service's figures and of every standby's lag: what was shown, and of services before this
+engine what their monitors remember."""
 
 from __future__ import annotations
 
@@ -7,15 +8,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from state.api.views.history import BLOCK, POINTS, STEP, HistoryBlock, HistoryView
+from state.api.views.history import BLOCK, POINTS, STEP, HistoryBlock, HistoryView, LagBlock
 from state.journal.events import Event, Recorded
 from state.journal.projection import FoldSetting, Projection, about_nothing
+from state.verdicts.judge import Judgement
 from state.views.context import ViewContext
 from state.world.observed import Observed
 from state.world.readings import MetricsReading, Reading
 
 Figures = tuple[float | None, float | None, float | None]
-"""5xx ratio, requests/s, p99 in seconds."""
+"""5xx ratio, requests/s, p99 in seconds; of a standby the bytes it is behind, and nothing else."""
+_Values = tuple[float | None, ...]
+_Block = tuple[float, tuple[_Values, _Values, _Values]]
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class History:
     def __init__(self, setting: FoldSetting) -> None:
         self._estate, self._judge, self._clock = setting.estate, setting.judge, setting.clock
         self._points: dict[str, dict[int, _Point]] = defaultdict(dict)
+        self._lags: dict[tuple[str, str], dict[int, _Point]] = defaultdict(dict)
         self._taken: dict[str, Observed[Reading]] = {}
         self._now = -1
         self._view: HistoryView | None = None
@@ -84,15 +89,28 @@ class History:
             shown = verdict.traffic
             point = self._points[name].setdefault(int(seen.at // STEP), _Point())
             point.add((shown.error_ratio, shown.rate, shown.p99))
+        self._notice_lags(judged)
         if number != self._now:
             self._now = number
             self._forget(number)
             self._view = None
         return ()
 
+    def _notice_lags(self, judged: Judgement) -> None:
+        """Take how far each standby is behind, once for each reading of it."""
+        for name, cluster in judged.clusters.items():
+            for node, verdict in cluster.nodes.items():
+                seen = verdict.facts.postgres_seen
+                if verdict.lag.replay is None or seen is None or seen.at is None:
+                    continue
+                if self._taken.get(verdict.facts.postgres_key) is not seen:
+                    self._taken[verdict.facts.postgres_key] = seen
+                    point = self._lags[name, node].setdefault(int(seen.at // STEP), _Point())
+                    point.add((float(verdict.lag.replay), None, None))
+
     def _forget(self, number: int) -> None:
         """Drop what is older than an hour, and what lies ahead since the wall clock was set back."""
-        for points in self._points.values():
+        for points in (*self._points.values(), *self._lags.values()):
             for old in [each for each in points if not number - POINTS <= each <= number + 1]:
                 del points[old]
 
@@ -102,19 +120,28 @@ class History:
         if self._view is None:
             blocks: dict[str, HistoryBlock] = {}
             for name, points in self._points.items():
-                blocks.update(_blocks(name, {n: p for n, p in points.items() if n < self._now}))
-            self._view = HistoryView(blocks)
+                for block, (start, (errors, rate, p99)) in _blocks(self._finished(points)):
+                    blocks[f"{name}/{block}"] = HistoryBlock(name, start, errors, rate, p99)
+            lags: dict[str, LagBlock] = {}
+            for (name, node), points in self._lags.items():
+                for block, (start, (behind, _, _)) in _blocks(self._finished(points)):
+                    lags[f"{name}/{node}/{block}"] = LagBlock(name, node, start, behind)
+            self._view = HistoryView(blocks, lags)
         return self._view
 
+    def _finished(self, points: Mapping[int, _Point]) -> Mapping[int, _Point]:
+        return {number: point for number, point in points.items() if number < self._now}
 
-def _blocks(service: str, points: Mapping[int, _Point]) -> Iterable[tuple[str, HistoryBlock]]:
+
+def _blocks(points: Mapping[int, _Point]) -> Iterable[tuple[int, _Block]]:
+    """Each block by its number: when it starts, and the values of its three figures."""
     last = max(points, default=-1)
     for block in sorted({number // BLOCK for number in points}):
         first = block * BLOCK
         numbers = range(first, min(first + BLOCK, last + 1))
         held = [points.get(number) for number in numbers]
         errors, rate, p99 = (tuple(None if p is None else p.value(place) for p in held) for place in range(3))
-        yield f"{service}/{block}", HistoryBlock(service, first * STEP, errors, rate, p99)
+        yield block, (first * STEP, (errors, rate, p99))
 
 
 def _short(value: float) -> float:

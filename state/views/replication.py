@@ -5,6 +5,7 @@ from __future__ import annotations
 from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.estate.model import Estate
 from state.health import Health
+from state.verdicts.cluster import ClusterFacts
 from state.verdicts.eligibility import Eligibility
 from state.verdicts.lag import lsn
 from state.verdicts.managed import managed
@@ -65,7 +66,14 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:
         waiting=verdict.guarantee.waiting if verdict.guarantee is not None else None,
         scheduled=verdict.scheduled,
         candidates=tuple(_candidate_row(each) for each in verdict.eligible.values()),
+        lock=_lock(verdict.facts),
+        traffic=None if verdict.facts.writes_go_to is None else tuple(sorted(verdict.facts.writes_go_to)),
     )
+
+
+def _lock(facts: ClusterFacts) -> str:
+    """Who has the leader lock: by the store itself where it answers, else by managers that agree."""
+    return facts.store.leader if facts.store is not None else managed(facts).lock_holder
 
 
 def _candidate_row(each: Eligibility) -> CandidateRow:

@@ -12,7 +12,7 @@ from state.api.views.causes import Cause, Forecast, ForecastKind, NextKind, Next
 from state.api.views.header import DataRisk, HeaderView, RtoClock, SourceRow
 from state.api.views.journal import JournalRow, JournalView
 from state.api.views.overview import AlertRow, OpenRunRow, OverviewView, ProbeRow, RecoverRow, ServiceRow
-from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
+from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.health import Health
@@ -180,17 +180,25 @@ def replication(mono: float, wall: float) -> ReplicationView:
                 "orders", Health.FAIL, "two nodes accept writes", "CONFLICT n1 / n3", "n1: 2 votes, n3: 1 vote",
                 "7", "async", "", "n2 (13.2 MB behind)",
                 "SPLIT BRAIN orders: n1 and n3 both accept writes", False, risk, "orders.service: points to n1",
+                candidates=(
+                    CandidateRow("n2", True, 13_247_296, (), (), ()),
+                    CandidateRow("n1", False, 0, ("not-the-leader: n1 leads already",), (), ()),
+                    CandidateRow("n3", False, None, ("single-primary: n3 accepts writes",), (), ()),
+                ),
+                lock="n1", traffic=("n1",),
             )
         },
         nodes={
-            "orders/n1": node("n1", "primary", Health.WARN, "leads by 2 of 3 votes"),
+            "orders/n1": node("n1", "primary", Health.WARN, "leads by 2 of 3 votes", state="writable"),
             "orders/n2": node(
                 "n2", "replica", Health.FAIL, "behind by more than the RPO", lag_bytes=13_247_296,
-                unapplied_bytes=4096, lag_seconds=42.0, trend=tuple(n * 400_000.0 for n in range(34)),
+                unapplied_bytes=4096, lag_seconds=42.0, upstream="n1", state="streaming",
+                trend=tuple(n * 400_000.0 for n in range(34)),
             ),
             "orders/n3": node(
                 "n3", "CONFLICT", Health.UNKNOWN, "says primary on timeline 8; last read 34 s ago", site="west",
                 lag_bytes=None, unapplied_bytes=None, lag_seconds=None, timeline=8, lsn="", sync="", trend=(),
+                state="no data",
             ),
         },
         slots={

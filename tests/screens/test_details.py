@@ -10,7 +10,6 @@ import pytest
 from console.tui.dialogs.detail import DetailDialog
 from console.tui.dialogs.everything import places
 from console.tui.parts.run_facts import measured
-from console.tui.screens.replication import guarantee_message
 from console.tui.widgets.table import LineTable
 from state.api.run_states import StepState
 from state.api.views.header import RtoClock
@@ -169,9 +168,6 @@ async def test_a_primary_has_no_lag_and_an_unknown_one_is_no_dash() -> None:
         assert " - " in row
         unknown = next(line for line in st.lines if " n3 " in line and "CONFLICT" in line and "since" in line)
         assert "?" in unknown
-    assert guarantee_message("async", "") == "asynchronous: a commit may be on one node only"
-    assert guarantee_message("sync", "n2") == "synchronous: a commit is on a standby too (n2)"
-    assert guarantee_message("blocked", "no standby is in sync") == "commits wait (no standby is in sync)"
 
 
 async def test_the_journal_is_filtered_by_run_and_kind_and_says_so() -> None:

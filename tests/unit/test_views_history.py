@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.api.views.history import BLOCK, POINTS, STEP, HistoryView, series
+from state.api.views.history import BLOCK, POINTS, STEP, HistoryView, lag_series, series
 from state.journal.projection import FoldSetting
 from state.verdicts.judge import Judge
 from state.views.history import History
 from state.world.observed import Observed
 from state.world.world import World
-from tests.unit.verdict_world import ESTATE, NOW, WALL, metrics
+from tests.unit.verdict_world import ESTATE, MB, NOW, WALL, metrics, primary, standby
 
 
 class Moving:
@@ -104,3 +104,48 @@ def test_what_a_monitor_remembers_fills_what_was_not_seen() -> None:
 
 def test_nothing_known_is_no_series() -> None:
     assert series(HistoryView({}), "checkout", "errors") is None
+
+
+class Cluster(Story):
+    """A primary and the standby n2, read together."""
+
+    def read(self, behind: int | None, seconds: float = 5.0) -> None:
+        self.clock.passed += seconds
+        mono, wall = self.clock.mono(), self.clock.wall()
+        seen = {"n1": primary("n1", 10 * MB), "n2": standby("n2", 10 * MB - behind) if behind is not None else None}
+        for name, reading in seen.items():
+            if reading is not None:
+                key = f"postgres:orders/{name}"
+                self.world.observed[key] = Observed(key, 3.0, reading, wall, mono)
+        self.history.notice(mono)
+
+    def behind(self, node: str = "n2") -> list[float | None]:
+        found = lag_series(self.history.view, "orders", node)
+        return [] if found is None else list(found.values)
+
+
+def test_the_hour_of_a_standby_has_means_and_gaps_and_a_primary_has_none() -> None:
+    story = Cluster()
+    for behind in (100, 200, 300):
+        story.read(behind, 4.0)
+    assert story.behind() == [], "the point that is being made is not shown"
+    story.read(None, 48.0)
+    story.read(MB, 1.0)
+    story.silent(30.0)
+    first = round(WALL / STEP) % BLOCK
+    assert story.behind()[first:] == [200.0, None, None, None, float(MB)]
+    assert story.behind("n1") == []
+    assert story.errors == (), "a lag is no figure of a service"
+
+
+def test_a_reading_counts_once_and_an_hour_stays() -> None:
+    story = Cluster()
+    story.read(100)
+    for _ in range(3):
+        story.silent(0.5)
+    story.read(300, 1.0)
+    story.silent(STEP)
+    assert [value for value in story.behind() if value is not None] == [200.0]
+    for _ in range(2 * POINTS):
+        story.read(7, STEP)
+    assert POINTS - 1 <= sum(value is not None for value in story.behind()) <= POINTS

@@ -1,4 +1,4 @@
-"""What charts draw of the last hour: figures of a service, with what happened to it meanwhile."""
+"""What charts draw of the last hour: figures of a service with what happened to it meanwhile, lag of a standby."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from console.tui.store import Store
 from console.tui.widgets.chart import Drawing
 from console.tui.widgets.time_axis import ChartEvent
-from state.api.views.history import POINTS, Figure, HistoryView, series
+from state.api.views.history import POINTS, Figure, HistorySeries, HistoryView, lag_series, series
 
 LATEST = 3
 """Events in one chart; more would hide each other."""
@@ -21,11 +21,28 @@ def hour_of(
     found = series(view, service, figure) if view is not None else None
     if found is None:
         return None
-    # Until now: a source that is silent since minutes leaves its gap at the right, not an old value.
-    length = max(len(found.values), int((store.wall - found.started_at) / found.step))
-    values = (*found.values, *[None] * (length - len(found.values)))[-POINTS:]
-    began = found.started_at + (length - len(values)) * found.step
+    values, began = _until_now(found, store.wall)
     return Drawing(values, began, found.step, target, label, _events(store, service, began))
+
+
+def lag_hour_of(
+    store: Store, database: str, node: str, *, target: float | None, label: Callable[[float], str]
+) -> Drawing | None:
+    """The same of how far a standby was behind."""
+    view = store.view(HistoryView)
+    found = lag_series(view, database, node) if view is not None else None
+    if found is None:
+        return None
+    values, began = _until_now(found, store.wall)
+    return Drawing(values, began, found.step, target, label)
+
+
+def _until_now(found: HistorySeries, wall: float) -> tuple[tuple[float | None, ...], float]:
+    """The values with the gap after them, and when the first one was: a source that is silent since minutes leaves its
+    gap at the right, not an old value."""
+    length = max(len(found.values), int((wall - found.started_at) / found.step))
+    values = (*found.values, *[None] * (length - len(found.values)))[-POINTS:]
+    return values, found.started_at + (length - len(values)) * found.step
 
 
 def _events(store: Store, service: str, since: float) -> tuple[ChartEvent, ...]:

@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Collection, Iterable
 
 from rich.text import Text
+from textual import on
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
+from console.cluster_text import ASCII_TWIGS, LEADS, UNICODE_TWIGS, loss, loss_reason, ranking, tree, withheld
+from console.tui.glyphs import MUTED
 from console.tui.mirror import Touched
-from console.tui.parts.ages import (
-    NOTHING,
-    age_text,
-    age_words,
-    health_mark,
-    judged_mark,
-    since,
-    unless_withheld,
-    with_age,
-)
+from console.tui.parts.ages import with_age
+from console.tui.parts.cluster_lines import cluster_lines, lead_text
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
-from console.tui.parts.messages import NO_MEANING, severity, size, sources_fact
-from console.tui.screens.base import Detail, MainScreen
+from console.tui.parts.history import lag_hour_of
+from console.tui.parts.messages import size, sources_fact
+from console.tui.parts.node_rows import IN_LIST, IN_TREE, NARROW_LIST, NodeCells, list_row, tree_row
+from console.tui.screens.base import WIDE, Detail, MainScreen
 from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.chart import Chart, Drawing
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.rows import Column, TableRow
-from console.tui.widgets.spark import sparkline
 from console.tui.widgets.table import LineTable
 from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
-from state.health import Health
 from state.units import megabytes
 
-TREND = 10
-NODES = (
-    Column("state", "state", 9),
-    Column("node", "node", 6, grow=16),
-    Column("role", "role", 8),
-    Column("timeline", "TL", 2, align="right", grow=4),
-    Column("lag", "behind", 8, align="right", grow=10),
-    Column("seconds", "lag", 6, align="right", grow=9),
-    Column("sync", "sync", 5, grow=9),
-    Column("age", "age", 15),
-    Column("site", "site", 4, grow=8),
-    Column("lsn", "position", 9, grow=17),
-    Column("unapplied", "unapplied", 9, align="right"),
-    Column("trend", "behind", 10),
-    Column("message", "why", 12, flex=1, cut="end"),
-)
+TREE_FROM = 110
+"""Columns of the terminal from which the nodes are drawn as a tree; below they are a list."""
 SLOTS = (
     Column("state", "state", 10),
     Column("name", "slot", 8, grow=24),
@@ -60,21 +39,14 @@ SLOTS = (
     Column("retained", "holds WAL", 9, align="right"),
     Column("message", "note", 12, flex=1, cut="end"),
 )
-GUARANTEES = {
-    "async": "asynchronous: a commit may be on one node only",
-    "sync": "synchronous: a commit is on a standby too",
-    "quorum": "quorum: a commit is on several nodes",
-    "blocked": "commits wait",
-}
-LEADS = frozenset({"primary", "leader", "master"})
 
 
 class ReplicationScreen(MainScreen):
     """Roles as their witnesses report them, lag in bytes and seconds, what a failover would lose."""
 
-    narrow: ClassVar[Mapping[str, int]] = {"nodes": 8}
     DEFAULT_CSS = """
     ReplicationScreen #clusters { height: auto; max-height: 7; }
+    ReplicationScreen.-tall #clusters { max-height: 12; }
     ReplicationScreen #nodes { height: 6; }
     ReplicationScreen #slots { height: 4; }
     ReplicationScreen #bottom { height: 1fr; min-height: 4; }
@@ -92,7 +64,9 @@ class ReplicationScreen(MainScreen):
 
     def body(self) -> Iterable[Widget]:
         glyphs = self.glyphs
-        nodes = LineTable(NODES, title="Nodes", empty="no database node read yet", glyphs=glyphs, id="nodes")
+        nodes = LineTable(
+            self._node_columns, title="Nodes", empty="no database node read yet", glyphs=glyphs, id="nodes"
+        )
         slots = LineTable(
             SLOTS,
             title="Slots",
@@ -101,6 +75,7 @@ class ReplicationScreen(MainScreen):
             id="slots",
             classes="second",
         )
+        self._leads: dict[str, str] = {}
         self.nodes = Feed[NodeRow](nodes, self.store, self._node, lambda row: row.sources[:1])  # its server
         self.slots = Feed[SlotRow](slots, self.store, self._slot, lambda row: (row.source,))
         self.feeds = [self.nodes, self.slots]
@@ -115,15 +90,48 @@ class ReplicationScreen(MainScreen):
         assert view is not None
         keys = touched or {}
         whole = touched is None
-        if whole or "nodes" in keys:
-            self.nodes.show(dict(sorted(view.nodes.items())), None if whole else keys["nodes"])
-            self.nodes.table.set_empty("the estate has no database; add one to its file")
+        if whole or "nodes" in keys or "clusters" in keys:
+            self._show_nodes(view, None if whole or "clusters" in keys else keys["nodes"])
         if whole or "slots" in keys:
             self.slots.show(view.slots, None if whole else keys["slots"])
         self._paint_clusters()
         height = self.app.size.height
         self.set_height("#nodes", len(view.nodes) + 2, 4, max(6, height // 3))
-        self.set_height("#slots", len(view.slots) + 2, 4, 4 if height < 32 else 8)
+        self.set_height("#slots", len(view.slots) + 2, 3 if height < 32 else 4, 4 if height < 32 else 8)
+
+    @property
+    def _as_tree(self) -> bool:
+        return self.app.size.width >= TREE_FROM
+
+    @property
+    def _node_columns(self) -> tuple[Column, ...]:
+        if self._as_tree:
+            return IN_TREE
+        return IN_LIST if self.app.size.width >= WIDE else NARROW_LIST
+
+    def _fit_columns(self, width: int) -> None:
+        super()._fit_columns(width)
+        view = self.store.view(ReplicationView)
+        if self.nodes.table.columns != self._node_columns:
+            self.nodes.table.set_columns(self._node_columns)
+            if view is not None:
+                self._show_nodes(view, None)
+
+    def _show_nodes(self, view: ReplicationView, touched: Collection[str] | None) -> None:
+        """In the order of the tree; where a node hangs elsewhere now, all of them anew."""
+        branches = tree(view.nodes, ASCII_TWIGS if self.glyphs.ascii_only else UNICODE_TWIGS)
+        leads = {branch.key: branch.lead for branch in branches}
+        moved, self._leads = leads != self._leads, leads
+        rows = {branch.key: branch.row for branch in branches} if self._as_tree else dict(sorted(view.nodes.items()))
+        self.nodes.show(rows, None if moved else touched)
+        self.nodes.table.set_empty("the estate has no database; add one to its file")
+
+    @on(LineTable.Rearranged, "#nodes")
+    def _rearranged(self) -> None:
+        """Sorted or filtered, the rows are no tree."""
+        view = self.store.view(ReplicationView)
+        if view is not None and self.ready:
+            self._show_nodes(view, None)
 
     def reveal(self, table: str, key: str) -> None:
         """A database is shown by its leader, else by its first node."""
@@ -144,88 +152,19 @@ class ReplicationScreen(MainScreen):
             return
         rows: list[Text] = []
         for cluster in view.clusters.values():
-            rows += self._cluster(cluster, view.nodes)
+            rows += cluster_lines(cluster, view.nodes, self.store, self.glyphs, self.app.size, ranked=not self._as_tree)
         self.query_one("#clusters", Lines).show(rows or [cell("  the estate has no database", MUTED)])
 
-    def _cluster(self, row: ClusterRow, nodes: Collection[str]) -> list[Text]:
-        age = self.store.oldest(row.risk.sources)
-        if age.lost:
-            mark = judged_mark(row.health, self.glyphs, age)
-            return [joined("  ", mark, (f" {row.name} ", "bold"), (age_words(age, self.store.wall), UNKNOWN))]
-        split = [joined((f" {row.split_brain} ", "bold red reverse"))] if row.split_brain else []
-        leads = f"{row.name}/{row.leader}" in nodes
-        leader = "" if leads else FAIL if row.leader else UNKNOWN
-        paused = joined(" ", ("PAUSED: no automatic failover", WARN)) if row.paused else cell("")
-        head = joined(
-            "  ",
-            judged_mark(row.health, self.glyphs, age),
-            (f" {row.name}", "bold"),
-            (" leader ", MUTED),
-            (row.leader or "? unknown", leader),
-            (f"  {row.votes}", MUTED),
-            (f"  TL {row.timeline}" if row.timeline else "", MUTED),
-            paused,
-            cell("") if age.fresh else joined((f" {age_words(age, self.store.wall)}", UNKNOWN)),
-        )
-        lost = row.risk.lost_bytes
-        loss = (
-            ("? unknown", UNKNOWN)
-            if lost is None
-            else (megabytes(lost), FAIL if row.risk.health is Health.FAIL else "")
-        )
-        risk = joined(
-            ("    a failover loses ", MUTED),
-            loss,
-            (f" of {megabytes(row.risk.target)} ", MUTED),
-            state_text(row.risk.health.value, self.glyphs, word=False),
-            (", best to ", MUTED),
-            row.candidate or "none",
-        )
-        kept = joined(("    ", MUTED), guarantee_message(row.guarantee, row.guarantee_detail))
-        if risk.cell_len + kept.cell_len <= self.size.width:
-            return [*split, head, joined(risk, kept)]
-        return [*split, head, risk, kept]
-
     def _node(self, key: str, row: NodeRow, age: Age) -> TableRow:
-        leads = row.role in LEADS
-        role = FAIL if row.role == "CONFLICT" else OK if leads else ""
-
-        over = FAIL if row.health is Health.FAIL and not leads else ""
-
-        def figure(value: float | None, shown: str, style: str = "") -> Text:
-            """Unknown is `?`; `-` where a primary has no such value."""
-            if leads and not value:
-                return NO_MEANING
-            return NOTHING if value is None else unless_withheld(age, cell(shown, style))
-
-        behind = figure(row.lag_bytes, megabytes(row.lag_bytes or 0), over)
-        wall = self.store.wall
-        return TableRow(
-            key,
-            (
-                health_mark(row.health, self.glyphs, age),
-                cell(row.node, "bold" if leads else ""),
-                cell(row.role or "?", role),
-                NOTHING if row.timeline is None else unless_withheld(age, cell(str(row.timeline))),
-                cell("no data", UNKNOWN) if age.withheld else behind,
-                figure(row.lag_seconds, f"{row.lag_seconds or 0.0:.1f} s"),
-                cell(row.sync) if row.sync else NO_MEANING if leads else NOTHING,
-                cell(since(age, wall), UNKNOWN) if age.withheld else age_text(age, wall),
-                cell(row.site, MUTED),
-                unless_withheld(age, cell(row.lsn)) if row.lsn else NOTHING,
-                figure(row.unapplied_bytes, megabytes(row.unapplied_bytes or 0)),
-                sparkline(row.trend, TREND, self.glyphs) if row.trend else cell(" " * TREND),
-                cell(row.message),
-            ),
-            {
-                "state": severity(row.health),
-                "timeline": row.timeline,
-                "lag": row.lag_bytes,
-                "seconds": row.lag_seconds,
-                "unapplied": row.unapplied_bytes,
-                "trend": row.lag_bytes,
-            },
-        )
+        view = self.store.view(ReplicationView)
+        several = view is not None and len(view.clusters) > 1
+        made = NodeCells(row, age, self.store.wall, self.glyphs)
+        if not self._as_tree:
+            return list_row(key, key if several else row.node, made)
+        lead = "" if self.nodes.table.rearranged else self._leads.get(key, "")
+        rooted = not lead or self.nodes.table.rearranged
+        name = key if several and rooted else row.node
+        return tree_row(key, lead, name, view.clusters.get(row.cluster) if view is not None else None, made)
 
     def _slot(self, key: str, row: SlotRow, age: Age) -> TableRow:
         sign = state_text("stale" if not age.fresh else "active" if row.active else "warn", self.glyphs, word=False)
@@ -244,6 +183,8 @@ class ReplicationScreen(MainScreen):
 
     def paint_detail(self) -> None:
         super().paint_detail()
+        if self.app.size.width < WIDE:
+            return  # there is no chart, and what it would draw need not be decoded
         view, row = self.store.view(ReplicationView), self.selected()
         if view is None:
             return
@@ -262,7 +203,8 @@ class ReplicationScreen(MainScreen):
         cluster = view.clusters.get(row.cluster)
         target = float(cluster.risk.target) if cluster else None
         chart.set_title(f"{row.node} behind", cell(f"RPO {megabytes(target)}" if target is not None else "", MUTED))
-        chart.draw(Drawing(row.trend, target=target, label=megabytes))
+        hour = lag_hour_of(self.store, row.cluster, row.node, target=target, label=megabytes)
+        chart.draw(hour or Drawing(row.trend, target=target, label=megabytes))
 
     def detail_rows(self) -> list[Row]:
         row, view = self.selected(), self.store.view(ReplicationView)
@@ -280,6 +222,8 @@ class ReplicationScreen(MainScreen):
             fact("verdict", row.message),
             fact("role", f"{row.role or 'unknown'}: {row.votes}"),
         ]
+        if row.upstream:
+            told.append(fact("from", f"{row.upstream}, {row.state}"))
         if row.role not in LEADS:
             behind = "unknown" if row.lag_bytes is None else megabytes(row.lag_bytes)
             seconds = "unknown" if row.lag_seconds is None else f"{row.lag_seconds:.1f} s"
@@ -287,11 +231,27 @@ class ReplicationScreen(MainScreen):
             told.append(fact("behind", f"{behind}, {seconds}; received but not applied: {waiting}"))
         place = f"timeline {'?' if row.timeline is None else row.timeline}, {row.lsn or 'unknown'}"
         told.append(fact("position", place))
+        if row.tags:
+            told.append(fact("tags", ", ".join(row.tags)))
         if cluster is not None:
-            told.append(fact("cluster", cluster.message))
-            told.append(fact("risk", cluster.risk.message))
-            told.append(fact("service", cluster.service_message))
+            told += self._cluster_facts(cluster)
         told.append(sources_fact(self.store, row.sources))
+        return told
+
+    def _cluster_facts(self, cluster: ClusterRow) -> list[Row]:
+        """Who would lead next and why not the others, then the cluster itself."""
+        told: list[Row] = []
+        for place, (each, said) in enumerate(ranking(cluster)):
+            line = joined((f"{place + 1} {each.node} ", "bold"), lead_text(each, said, self.glyphs))
+            told.append(fact("may lead" if not place else "", line))
+            told += [fact("", f"  then: {note}") for note in each.notes]
+        told.append(fact("cluster", cluster.message))
+        old = self.store.oldest(cluster.risk.sources).withheld
+        told.append(
+            fact("risk", f"{loss(withheld(cluster.risk) if old else cluster.risk)}: {loss_reason(cluster.risk)}")
+        )
+        told += [fact("note", note) for note in cluster.notes]
+        told.append(fact("service", cluster.service_message))
         return told
 
 
@@ -299,9 +259,3 @@ def farthest(cluster: str, nodes: Iterable[NodeRow]) -> NodeRow | None:
     """The standby of a cluster that is furthest behind, among those with a history."""
     others = [row for row in nodes if row.cluster == cluster and row.role not in LEADS]
     return max(others, key=lambda row: (bool(row.trend), row.lag_bytes or 0), default=None)
-
-
-def guarantee_message(kind: str, detail: str) -> str:
-    """What a commit waits for, without PostgreSQL's terms."""
-    message = GUARANTEES.get(kind, kind)
-    return f"{message} ({detail})" if detail else message

@@ -48,7 +48,9 @@ def row_line(row: TableRow, columns: Sequence[Column], widths: Sequence[int], gl
 
 
 def with_filter(line: Text, needle: str, shown: int, of: int, width: int, glyphs: Glyphs) -> Text:
-    """The line with the filter at its right end."""
+    """The line with the filter at its right end, if there is one."""
+    if not needle:
+        return line
     told = f" filter {cut_middle(needle, max(4, width // 3), glyphs.ellipsis)}: {shown} of {of} "
     line.truncate(max(0, width - cells(told)), pad=True)
     line.append(told, f"{WARN} reverse")

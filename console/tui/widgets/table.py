@@ -64,6 +64,9 @@ class LineTable(Titled, ScrollView, can_focus=True):
     class RowSelected(RowHighlighted):
         """Enter was pressed on a row."""
 
+    class Rearranged(RowHighlighted):
+        """A person sorted or filtered the rows, or took that back."""
+
     class Sideways(Message):
         """Left (-1) or right (1) was pressed: the screen decides what lies there."""
 
@@ -166,6 +169,11 @@ class LineTable(Titled, ScrollView, can_focus=True):
         """The key of the row under the cursor."""
         return self._cursor_key
 
+    @property
+    def rearranged(self) -> bool:
+        """Whether not all rows are shown, or in another order than they came."""
+        return bool(self._needle or self._sorting.column)
+
     def shown_keys(self) -> list[str]:
         """Keys in the order shown."""
         return list(self._keys)
@@ -176,6 +184,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
         """Show only rows with a cell that contains the text, upper and lower case alike."""
         self._needle = needle
         self._arrange()
+        self.post_message(self.Rearranged(self, self._cursor_key))
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def move_to(self, key: str) -> bool:
@@ -218,6 +227,7 @@ class LineTable(Titled, ScrollView, can_focus=True):
         self._sort()
 
     def _sort(self) -> None:
+        self.post_message(self.Rearranged(self, self._cursor_key))
         self._arrange()
         self.refresh()
 
@@ -376,12 +386,8 @@ class LineTable(Titled, ScrollView, can_focus=True):
         known = self._strips.get(row.key)
         if known is not None and known[0] is row and known[1] is focused and not under:
             return known[2]
-        strip = draw(
-            self,
-            row_line(row, self.columns, self._fitting.widths, self.glyphs, under=under),
-            width,
-            CURSOR_STYLE if focused else None,
-        )
+        line = row_line(row, self.columns, self._fitting.widths, self.glyphs, under=under)
+        strip = draw(self, line, width, CURSOR_STYLE if focused else None)
         if len(self._strips) > 4 * max(1, self._lines()):
             self._strips.clear()
         if not under:
@@ -389,10 +395,6 @@ class LineTable(Titled, ScrollView, can_focus=True):
         return strip
 
     def _header(self, width: int) -> Strip:
-        widths = self._fitting.widths
-        line = head_line(self.columns, widths, width, self._sorting, self.glyphs, focused=self.has_focus)
-        if self._needle:
-            line = with_filter(
-                line, self._needle, len(self._shown), len(self._source or self._rows), width, self.glyphs
-            )
-        return draw(self, line, width)
+        line = head_line(self.columns, self._fitting.widths, width, self._sorting, self.glyphs, focused=self.has_focus)
+        counts = (len(self._shown), len(self._source or self._rows))
+        return draw(self, with_filter(line, self._needle, *counts, width, self.glyphs), width)

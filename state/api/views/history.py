@@ -1,9 +1,10 @@
-"""The last hour of every service's figures, in rows of a few minutes: only the newest row of a service changes."""
+"""The last hour of every service's figures and of every standby's lag, in rows of a few minutes: only the newest row of
+each changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 STEP = 15.0
@@ -31,8 +32,18 @@ class HistoryBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class LagBlock:
+    """The same of one standby: `behind` are bytes, None where they were not known, or the node led."""
+
+    database: str
+    node: str
+    started_at: float
+    behind: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HistorySeries:
-    """One figure of a service at equal distances: `values[i]` belongs to `started_at + i * step` (epoch seconds)."""
+    """One figure at equal distances: `values[i]` belongs to `started_at + i * step` (epoch seconds)."""
 
     started_at: float
     step: float
@@ -41,9 +52,10 @@ class HistorySeries:
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """Blocks by `SERVICE/NUMBER`; a service without figures in the last hour has none."""
+    """Blocks by `SERVICE/NUMBER`, lags by `DATABASE/NODE/NUMBER`; what had no figure in the last hour has none."""
 
     blocks: Mapping[str, HistoryBlock]
+    lags: Mapping[str, LagBlock] = field(default_factory=dict)
 
 
 def series(view: HistoryView, service: str, figure: Figure) -> HistorySeries | None:
@@ -51,12 +63,20 @@ def series(view: HistoryView, service: str, figure: Figure) -> HistorySeries | N
 
     It ends with the newest point that anything is known of: what follows until now is a gap for who draws it.
     """
-    blocks = sorted((b for b in view.blocks.values() if b.service == service), key=lambda block: block.started_at)
+    return _joined([(b.started_at, getattr(b, figure)) for b in view.blocks.values() if b.service == service])
+
+
+def lag_series(view: HistoryView, database: str, node: str) -> HistorySeries | None:
+    """The same of how far a standby was behind."""
+    return _joined([(b.started_at, b.behind) for b in view.lags.values() if (b.database, b.node) == (database, node)])
+
+
+def _joined(blocks: Sequence[tuple[float, tuple[float | None, ...]]]) -> HistorySeries | None:
     if not blocks:
         return None
-    first = blocks[0].started_at
+    first = min(started_at for started_at, _ in blocks)
     values: list[float | None] = []
-    for block in blocks:
-        values += [None] * (round((block.started_at - first) / STEP) - len(values))
-        values += getattr(block, figure)
+    for started_at, points in sorted(blocks, key=lambda block: block[0]):
+        values += [None] * (round((started_at - first) / STEP) - len(values))
+        values += points
     return HistorySeries(first, STEP, tuple(values))
