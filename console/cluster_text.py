@@ -120,10 +120,24 @@ def may_lead(each: CandidateRow | None) -> str:
     if leads_already(each):
         return LEADER
     if each.may_lead is False:
-        return f"no: {'; '.join(reason.partition(': ')[2] or reason for reason in each.reasons)}"
+        return f"no: {'; '.join(reasons(each))}"
     if each.may_lead is None:
         return f"not known: {'; '.join(each.unknowns)}"
     return f"yes, lacks {'an unknown part' if each.lacks is None else megabytes(each.lacks)}"
+
+
+def reasons(each: CandidateRow) -> list[str]:
+    """What stands against it, without the rule and without its own name, which stands beside it."""
+    facts = [reason.partition(": ")[2] or reason for reason in each.reasons]
+    return [fact.removeprefix(f"{each.node} ").removeprefix(f"{each.node}: ") for fact in facts]
+
+
+def may_lead_shortly(each: CandidateRow) -> str:
+    """The same where room is scarce: of the reasons the first one, without its explanation."""
+    if each.may_lead is not False or leads_already(each) or not each.reasons:
+        return may_lead(each)
+    first, more = reasons(each)[0].partition(": ")[0], len(each.reasons) - 1
+    return f"no: {first}" + (f", {more} more" if more else "")
 
 
 def leads_already(each: CandidateRow) -> bool:
@@ -156,8 +170,6 @@ def guarantee_message(cluster: ClusterRow) -> str:
     """What a commit waits for, without PostgreSQL's terms, and who waits for less."""
     message = GUARANTEES.get(cluster.guarantee, cluster.guarantee)
     told = f"{message} ({cluster.guarantee_detail})" if cluster.guarantee_detail else message
-    if cluster.waiting:
-        told += f"; {cluster.waiting} wait now"
     return f"{told}; weaker: {', '.join(cluster.weaker)}" if cluster.weaker else told
 
 

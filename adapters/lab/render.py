@@ -22,6 +22,8 @@ from adapters.lab.topology import (
     Topology,
 )
 
+LAB_SLOT = "lab_reader"
+"""A slot of a consumer beside the cluster, which Patroni leaves alone."""
 CONFIG = Path(adapters.__file__).parents[1] / "config"
 TEMPLATES = CONFIG / "lab"
 
@@ -78,6 +80,8 @@ def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: P
         "max_wal_senders": 8,
         "max_replication_slots": 8,
         "track_commit_timestamp": "on",
+        "archive_mode": "on",
+        "archive_command": "true",  # the lab keeps no archive; a fault lets it fail
     }
     home = node.data.parent
     return json.dumps(
@@ -101,6 +105,7 @@ def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: P
                     "loop_wait": 1,
                     "retry_timeout": 3,
                     "primary_start_timeout": 5,
+                    "ignore_slots": [{"name": LAB_SLOT}],
                     "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": shared},
                 },
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, {"auth": "scram-sha-256"}, "no-sync"],

@@ -47,7 +47,9 @@ RECOVER: Spec = (
     ("state", "l", 0), ("what", "l", 0), ("since", "r", 6), ("RTO left", "r", 8), ("why", "l", 0), ("key", "l", 0),
 )  # fmt: skip
 FIGURES: Spec = (("errors", "r", 6), ("p99", "r", 8))
-NODES: Spec = (("state", "l", 0), ("node", "l", 0), ("role", "l", 0), ("TL", "r", 2), ("behind", "r", 8))
+NODES: Spec = (
+    ("state", "l", 0), ("node", "l", 0), ("site", "l", 0), ("role", "l", 0), ("TL", "r", 2), ("behind", "r", 8),
+)  # fmt: skip
 BACKENDS: Spec = (("state", "l", 0), ("backend", "l", 0), ("serve", "r", 5), ("floor", "r", 5))
 DNS: Spec = (("state", "l", 0), ("record", "l", 0), ("answers", "l", 0), ("server", "l", 0))
 
@@ -180,13 +182,14 @@ def overview_agrees(lines: Sequence[str], document: Document, now: float, width:
 
 
 def replication_agrees(lines: Sequence[str], document: Document) -> None:
-    """State, role, timeline and lag of every node."""
+    """State, site, role, timeline and lag of every node of the tree."""
     nodes = {row["node"]: row for row in document["replication"]["nodes"].values()}
-    rows = table(lines, NODES)
-    assert {row["node"] for row in rows} == nodes.keys()
-    for row in rows:
-        it = nodes[row["node"]]
+    rows = {row["node"].split()[-1]: row for row in table(lines, NODES)}  # a branch stands before the name
+    assert rows.keys() == nodes.keys()
+    for name, row in rows.items():
+        it = nodes[name]
         same_word(row["state"], it["health"], it["node"])
+        assert row["site"] == it["site"], row
         assert row["role"] in (it["role"], "?"), row
         assert row["TL"] in (str(it["timeline"]), "?"), row
         if it["lag_bytes"] is not None and re.match(r"[\d.]", row["behind"]):

@@ -16,6 +16,7 @@ from console.cluster_text import (
     loss,
     loss_reason,
     may_lead,
+    may_lead_shortly,
     ranking,
     tree,
 )
@@ -100,7 +101,7 @@ def candidate(able: bool | None, lacks: int | None = 0, *reasons: str, unknowns:
     [
         (candidate(True), "yes, lacks 0 B"),
         (candidate(True, None), "yes, lacks an unknown part"),
-        (candidate(False, 0, "may-lead: n2 carries the tag nofailover"), "no: n2 carries the tag nofailover"),
+        (candidate(False, 0, "may-lead: n2 carries the tag nofailover"), "no: carries the tag nofailover"),
         (candidate(False, 0, "a: one", "b: two"), "no: one; two"),
         (candidate(False, 0, "not-the-leader: n2 leads already"), "leads"),
         (candidate(None, unknowns=("its agent is silent",)), "not known: its agent is silent"),
@@ -111,10 +112,26 @@ def test_who_may_lead_has_its_reasons(each: CandidateRow | None, words: str) -> 
     assert may_lead(each) == words
 
 
+@pytest.mark.parametrize(
+    ("each", "words"),
+    [
+        (
+            candidate(False, 0, "t: n2 carries the tag nofailover: Patroni does not let it lead"),
+            "no: carries the tag nofailover",
+        ),
+        (candidate(False, 0, "a: n2 does not stream: lag unknown", "b: two"), "no: does not stream, 1 more"),
+        (candidate(True), "yes, lacks 0 B"),
+        (candidate(None, unknowns=("one: two",)), "not known: one: two"),
+    ],
+)
+def test_in_short_the_first_reason_stands_for_all_and_they_are_counted(each: CandidateRow, words: str) -> None:
+    assert may_lead_shortly(each) == words
+
+
 def test_the_ranking_has_everybody_but_who_leads_the_best_first() -> None:
     assert [(each.node, said) for each, said in ranking(ORDERS)] == [
         ("n2", "yes, lacks 13.2 MB"),
-        ("n3", "no: n3 accepts writes"),
+        ("n3", "no: accepts writes"),
     ]
 
 
@@ -132,9 +149,8 @@ def guaranteed(kind: str, detail: str = "", **other: object) -> ClusterRow:
 def test_a_guarantee_is_told_without_terms_of_postgresql_and_with_who_waits_for_less() -> None:
     assert guarantee_message(guaranteed("async")) == "asynchronous: a commit may be on one node only"
     assert guarantee_message(guaranteed("sync", "n2")) == "synchronous: a commit is on a standby too (n2)"
-    assert guarantee_message(guaranteed("blocked", "no standby is in sync", waiting=3)) == (
-        "commits wait (no standby is in sync); 3 wait now"
-    )
+    blocked = guaranteed("blocked", "no standby is in sync; 3 waiting now")
+    assert guarantee_message(blocked) == "commits wait (no standby is in sync; 3 waiting now)"
     assert guarantee_message(guaranteed("sync", weaker=("role batch: off",))).endswith("; weaker: role batch: off")
 
 

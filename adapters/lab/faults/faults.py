@@ -1,14 +1,14 @@
-"""The faults of the lab: each with its injection, its undo, and a reading that confirms the undo."""
+"""Faults of applications, links, processes and roles."""
 
 from __future__ import annotations
 
 import json
 import signal
-from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from adapters.lab.cluster import SQL_ERRORS
 from adapters.lab.errors import LabError, NoSuchFaultError
+from adapters.lab.faults.fault import Fault
 from adapters.lab.links.links import Mode
 from adapters.lab.process.processes import postgres_family, send, state_of
 from adapters.lab.targets import DNS_ERRORS, Bench
@@ -17,37 +17,6 @@ from adapters.lab.waiting import until
 from state.config_files.suggestions import not_found
 
 WRONG_ADDRESS = "127.0.9.9"  # loopback, where nothing of the lab listens: refused at once
-
-
-class Fault(ABC):
-    """One kind of fault. Times are seconds: `seconds` by default, never more than `limit`, then it is undone."""
-
-    name: ClassVar[str]
-    description: ClassVar[str]
-    undo_text: ClassVar[str]
-    needs: ClassVar[frozenset[str]] = frozenset()
-    seconds: ClassVar[float] = 120
-    limit: ClassVar[float] = 600
-    settles_within: ClassVar[float] = 45  # seconds within which a reading must confirm the undo
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-
-    @abstractmethod
-    async def choose(self, target: str | None) -> str:
-        """The name of the target; the default target when none was given. Raises LabError."""
-
-    @abstractmethod
-    async def inject(self, target: str) -> None:
-        """Inject the fault; return when it is in effect. Raises LabError."""
-
-    @abstractmethod
-    async def undo(self, target: str) -> None:
-        """Start the undo; may be called again. Raises LabError."""
-
-    @abstractmethod
-    async def undone(self, target: str) -> bool:
-        """Read whether the state is as before the fault."""
 
 
 class BadRelease(Fault):
@@ -307,15 +276,3 @@ class ReloadBalancer(Fault):
 
     async def undone(self, target: str) -> bool:
         return True
-
-
-CATALOGUE: tuple[type[Fault], ...] = (
-    BadRelease,
-    FreezePrimary,
-    KillNode,
-    CutReplication,
-    SplitBrainFault,
-    HangSource,
-    WrongDns,
-    ReloadBalancer,
-)

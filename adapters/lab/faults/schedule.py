@@ -7,7 +7,8 @@ import time
 from dataclasses import asdict, dataclass
 
 from adapters.lab.errors import LabError, LabUnknownError, NoSuchFaultError
-from adapters.lab.faults.faults import CATALOGUE, Fault
+from adapters.lab.faults.catalogue import CATALOGUE
+from adapters.lab.faults.fault import Fault
 from adapters.lab.targets import Bench
 from adapters.lab.waiting import until
 from state.config_files.suggestions import not_found

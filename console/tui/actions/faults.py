@@ -18,6 +18,12 @@ FAULTS = (
     "split-brain",
     "hang-source",
     "wrong-dns",
+    "replay-paused",
+    "sync-lost",
+    "quorum-short",
+    "nofailover",
+    "slot-lost",
+    "archiver-failing",
 )
 
 

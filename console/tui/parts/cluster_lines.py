@@ -15,6 +15,7 @@ from console.cluster_text import (
     leads_already,
     loss,
     loss_reason,
+    may_lead_shortly,
     ranking,
     sentence,
     withheld,
@@ -95,8 +96,9 @@ def _risk(risk: DataRisk, glyphs: Glyphs) -> Text:
 
 def _ranking(row: ClusterRow, glyphs: Glyphs) -> Text:
     parts: list[Text] = [joined((f"{INDENT}may lead ", MUTED))]
-    for place, (each, said) in enumerate(ranking(row)):
-        parts.append(joined((" · " if place else "", MUTED), (f"{each.node} ", "bold"), lead_text(each, said, glyphs)))
+    for place, (each, _) in enumerate(ranking(row)):
+        said = lead_text(each, may_lead_shortly(each), glyphs)
+        parts.append(joined((" · " if place else "", MUTED), (f"{each.node} ", "bold"), said))
     return joined(*parts)
 
 
