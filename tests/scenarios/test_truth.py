@@ -135,13 +135,8 @@ def test_a_fault_is_told_and_nothing_contradicts(lab: LabClient, watched: Watche
         cause, frames = asyncio.run(_until_told(engine, told))
         assert frames > 3
         for size, terminal in terminals.items():
-            terminal.wait(lambda t=terminal: told.sentence[0] in _sentence(t), 60)  # type: ignore[misc]
-            line = _sentence(terminal)
             assert _judged(cause, told)
-            assert f" {told.key}" in line, line
-            wide = size[0] >= 120
-            paged = told.health is Health.WARN and "alert fires" in line  # what pages stands before what warns
-            assert all(word in line for word in told.sentence[: 1 if paged else None if wide else 2]), line
+            terminal.wait(lambda t=terminal, wide=size[0] >= 120: _says(_sentence(t), told, wide=wide), 60)  # type: ignore[misc]
             for word in told.screen:
                 assert word in terminal.text(), f"{word!r} is not on the first screenful:\n{terminal.text()}"
             terminal.press(told.key)
@@ -223,6 +218,13 @@ def _sentence(terminal: Terminal) -> str:
     lines = terminal.text().splitlines()
     title = next((place for place, line in enumerate(lines) if "Recover in this order" in line), 3)
     return " ".join(line.strip() for line in lines[2 : max(3, title)])
+
+
+def _says(line: str, told: Told, *, wide: bool) -> bool:
+    """Whether the sentence is about the fault and ends with its key. What pages stands before what warns."""
+    paged = told.health is Health.WARN and "alert fires" in line
+    words = told.sentence[: 1 if paged else None if wide else 2]
+    return f" {told.key}" in line and all(word in line for word in words)
 
 
 async def _well(engine: RealEngine) -> None:

@@ -135,19 +135,22 @@ class SyncLost(ReplicationFault):
         primary = await self.primary()
         if target == primary:
             raise LabError(f"{target} is the primary now")
-        names = ", ".join(node for node in self.bench.topology.nodes if node != primary)
-        await self.set(primary, synchronous_standby_names=self.rule.format(names=names))
-        sql = "select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum')"
+        await self.bench.wiring.set(f"replication-{target}", Mode.BLACKHOLE)
+        sql = (
+            "select coalesce(bool_and(now() - reply_time > interval '3 seconds'), true) from pg_stat_replication"
+            " where application_name = $1"
+        )
 
-        async def both() -> bool:
-            return await self.ask(primary, sql) == 2
+        async def silent() -> bool:
+            return bool(await self.ask(primary, sql, target))
 
         try:
-            await until(f"both standbys confirm commits of {primary}", both, TAKES_EFFECT)
+            await until(f"{target} is silent for {primary}", silent, TAKES_EFFECT)
+            names = ", ".join(node for node in self.bench.topology.nodes if node != primary)
+            await self.set(primary, synchronous_standby_names=self.rule.format(names=names))
         except LabError:
-            await self.reset("synchronous_standby_names")
+            await self.undo(target)
             raise
-        await self.bench.wiring.set(f"replication-{target}", Mode.BLACKHOLE)
 
     async def undo(self, target: str) -> None:
         await self.bench.wiring.set(f"replication-{target}", Mode.PASS)

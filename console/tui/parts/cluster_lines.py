@@ -96,9 +96,10 @@ def _risk(risk: DataRisk, glyphs: Glyphs) -> Text:
 
 def _ranking(row: ClusterRow, glyphs: Glyphs) -> Text:
     parts: list[Text] = [joined((f"{INDENT}may lead ", MUTED))]
+    between = " | " if glyphs.ascii_only else " · "
     for place, (each, _) in enumerate(ranking(row)):
         said = lead_text(each, may_lead_shortly(each), glyphs)
-        parts.append(joined((" · " if place else "", MUTED), (f"{each.node} ", "bold"), said))
+        parts.append(joined((between if place else "", MUTED), (f"{each.node} ", "bold"), said))
     return joined(*parts)
 
 

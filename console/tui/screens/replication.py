@@ -42,7 +42,8 @@ SLOTS = (
 
 
 class ReplicationScreen(MainScreen):
-    """Roles as their witnesses report them, lag in bytes and seconds, what a failover would lose."""
+    """Roles as their witnesses report them, lag in bytes and seconds, what a failover would lose and who may lead.
+    From 110 columns each node stands below the one it streams from; a cross: no stream, ?: from where is not known."""
 
     DEFAULT_CSS = """
     ReplicationScreen #clusters { height: auto; max-height: 7; }
