@@ -22,7 +22,7 @@ from state.restoring.targets import WAYS, parse_target
 
 FOLDER = re.compile(r"/[^\x00-\x1f\x7f'\"\\]{0,250}")
 MOST_TIMELINE = (1 << 32) - 1
-UNREAD = (Obstacle.NO_STORE, Obstacle.NOT_READ, Obstacle.NO_BRANCH, Obstacle.NO_POINT, Obstacle.NEEDS_SET)
+UNREAD = (Obstacle.NO_STORE, Obstacle.NOT_READ, Obstacle.NO_BRANCH, Obstacle.NEEDS_SET)
 """Where nothing says that it cannot be done: it is not known."""
 
 

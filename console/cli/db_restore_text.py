@@ -26,10 +26,8 @@ OBSTACLES = {
     Obstacle.BEYOND: "Its WAL is not in the archive so far, or no commit after it is: PostgreSQL would end with an"
     " error (before version 13 it promotes what it has). For all that there is: --to latest",
     Obstacle.IN_A_GAP: "WAL is missing between the last backup before it and the target.",
-    Obstacle.NO_POINT: "This engine did not make exactly one restore point of that name, so its place is not known:"
-    " name a backup that ended before it with --set.",
-    Obstacle.NEEDS_SET: "Numbers of transactions do not tell when they committed: name a backup that ended before it"
-    " with --set.",
+    Obstacle.NEEDS_SET: "Where a name or the number of a transaction stands in the WAL is not known: name a backup that"
+    " ended before it with --set.",
     Obstacle.NO_SUCH_SET: "There is no such backup on this timeline.",
     Obstacle.SET_TOO_LATE: "That backup ended after the target: PostgreSQL would restore it to its own end, without an"
     " error.",
@@ -65,8 +63,6 @@ def told_window(row: RestoreRow, age: str) -> Iterator[str]:
     for branch in row.branches:
         if branch.own is False:
             yield f"  timeline {branch.timeline} is not of the primary's history"
-    for point in row.points:
-        yield f"  restore point {clean(point.name)} at {_lsn(point.lsn)}, made {utc(point.at)}"
 
 
 def _ribbon(ranges: Sequence[RangeRow]) -> Iterator[str]:

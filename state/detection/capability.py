@@ -6,11 +6,12 @@ from state.capabilities import Capability
 
 CAPABILITY = Capability(
     "detection",
-    events=("state.detection.events", "state.detection.observations"),
+    events=("state.detection.events", "state.detection.observations", "state.detection.proofs"),
     projections=(
         "state.detection.detector:DETECTOR",
         "state.detection.onsets:ONSETS",
         "state.detection.past:REMEMBRANCE",
         "state.detection.watch:WATCH",
+        "state.detection.proofs:PROOFS",
     ),
 )

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from state.config_files.findings import Finding, refuse
 from state.estate.entry import Entry, Seconds
 from state.estate.own import LOCAL, Argv, wrong_programs
-from state.estate.values import HostOrLocal
+from state.estate.values import CommandName, HostOrLocal
 
 Stanza = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 Folder = Annotated[str, Field(pattern=r"^/[^\x00-\x1f\x7f'\"\\]{0,250}$")]
@@ -23,7 +23,8 @@ class BackupsEntry(Entry):
 
     `pgbackrest`: its `command` as far as options of every call go, its `stanza` and `repo`. `archive`: folders of WAL
     and of plain base backups with their manifests. `waldump` is the pg_waldump of that host: without it the time of the
-    last archived commit is not known. A restore that was proven longer ago than `prove_every` counts no more.
+    last archived commit is not known. `proven_by` is the command that proves a
+    restore; one that it proved longer ago than `prove_every` counts no more.
     """
 
     kind: Literal["pgbackrest", "archive"]
@@ -37,6 +38,7 @@ class BackupsEntry(Entry):
     every: Seconds = 60.0
     timeout: Seconds = 30.0
     stale_after: Seconds = 200.0
+    proven_by: CommandName | None = None
     prove_every: Seconds = 92 * 86_400.0
 
     @model_validator(mode="after")

@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from state.api.views.restore import BackupRow, BranchRow, ReachRow, RestorePointRow, RestoreRow
+from state.api.views.restore import BackupRow, BranchRow, ReachRow, RestoreRow
 from state.restoring.targets import RestoreTarget, TargetKind
+
+UNPLACED = (TargetKind.NAME, TargetKind.XID)
+"""What tells nothing of where it stands in the WAL."""
 
 
 class Obstacle(StrEnum):
@@ -23,7 +26,6 @@ class Obstacle(StrEnum):
     TOO_EARLY = "too-early"
     BEYOND = "beyond"
     IN_A_GAP = "in-a-gap"
-    NO_POINT = "no-point"
     NEEDS_SET = "needs-set"
     NO_SUCH_SET = "no-such-set"
     SET_TOO_LATE = "set-too-late"
@@ -82,10 +84,9 @@ def _by_target(row: RestoreRow, made: RestoreChoice, sets: list[BackupRow], want
         newest = max(each.reaches[wanted].end_lsn for each in sets)
         whole = [each for each in sets if not each.flaws and each.reaches[wanted].end_lsn == newest]
         return _taken(row, made, whole[-1], made.target) if whole else _not(made, Obstacle.DAMAGED)
-    if made.target.kind is TargetKind.XID:
+    if made.target.kind in UNPLACED:
         return _not(made, Obstacle.NEEDS_SET)
-    located = _located(row, made.target)
-    return _not(made, Obstacle.NO_POINT) if located is None else _last_before(row, made, sets, located)
+    return _last_before(row, made, sets, made.target)
 
 
 def _last_before(row: RestoreRow, made: RestoreChoice, sets: list[BackupRow], target: RestoreTarget) -> RestoreChoice:
@@ -113,17 +114,16 @@ def _with_label(row: RestoreRow, made: RestoreChoice, sets: list[BackupRow], lab
         return _not(made, Obstacle.NO_SUCH_SET)
     if backup.flaws:
         return _not(made, Obstacle.DAMAGED, backup=backup)
-    located = _located(row, made.target)
-    if located is None or located.kind in (TargetKind.XID, TargetKind.LATEST):
-        found = _taken(row, made, backup, made.target)
-        unknown = made.target.kind is not TargetKind.LATEST
-        return _doubting(found, Doubt.POINT_UNKNOWN) if unknown else found
-    if not _precedes(backup, located):
+    if made.target.kind is TargetKind.LATEST:
+        return _taken(row, made, backup, made.target)
+    if made.target.kind in UNPLACED:
+        return _doubting(_taken(row, made, backup, made.target), Doubt.POINT_UNKNOWN)
+    if not _precedes(backup, made.target):
         return _not(made, Obstacle.SET_TOO_LATE, backup=backup)
     assert made.timeline is not None
-    if _reaches(backup.reaches[made.timeline], located) is False:
+    if _reaches(backup.reaches[made.timeline], made.target) is False:
         return _not(made, Obstacle.BEYOND, backup=backup, nearest=backup.reaches[made.timeline].commit_at)
-    return _taken(row, made, backup, located)
+    return _taken(row, made, backup, made.target)
 
 
 def _taken(row: RestoreRow, made: RestoreChoice, backup: BackupRow, target: RestoreTarget) -> RestoreChoice:
@@ -145,15 +145,6 @@ def _taken(row: RestoreRow, made: RestoreChoice, backup: BackupRow, target: Rest
         lost_bytes=max(0, end - target.lsn) if by_lsn else None,
         lost_seconds=max(0.0, reach.commit_at - target.at) if by_time and reach.commit_at is not None else None,
     )
-
-
-def _located(row: RestoreRow, target: RestoreTarget) -> RestoreTarget | None:
-    """A named point by its position; None when this engine does not know it. Two of one name: PostgreSQL stops at the
-    first one that it comes to, so neither is known."""
-    if target.kind is not TargetKind.NAME:
-        return target
-    found: list[RestorePointRow] = [each for each in row.points if each.name == target.text]
-    return RestoreTarget(TargetKind.LSN, lsn=found[0].lsn) if len(found) == 1 else None
 
 
 def _precedes(backup: BackupRow, target: RestoreTarget) -> bool:

@@ -14,7 +14,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
-from state.verdicts.past import NO_PAST, DatabasePast
+from state.verdicts.past import NO_PAST, DatabasePast, ProofTime
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.restore_window import restore_row
 from state.verdicts.service import ServiceVerdict, service_verdicts
@@ -36,6 +36,8 @@ class Judgement:
     """The last trouble of each database that had one."""
     known: Mapping[str, DatabasePast] = field(default_factory=dict)
     """What the journal tells of each database."""
+    proofs: Mapping[str, ProofTime] = field(default_factory=dict)
+    """When a restore of each database was last proven."""
     asked: float = 0.0
     """Seconds for which the sources have been asked."""
 
@@ -62,7 +64,7 @@ class Judgement:
                 self.estate.databases[name].backups,
                 self.world,
                 self.now_mono,
-                self.known.get(name, NO_PAST),
+                self.proofs.get(name),
             )
             for name, cluster in self.clusters.items()
         }
@@ -88,11 +90,16 @@ class Judge:
         self._last: Judgement | None = None
         self._past: dict[str, PastTrouble] = {}
         self._known: dict[str, DatabasePast] = {}
+        self._proofs: dict[str, ProofTime] = {}
         self._began: float | None = None
 
     def remember(self, database: str, past: DatabasePast) -> None:
         """What the journal tells of a database from now on."""
         self._known, self._last = self._known | {database: past}, None
+
+    def proven(self, database: str, at: float, mono: float) -> None:
+        """A restore of a database was proven at this time."""
+        self._proofs, self._last = self._proofs | {database: ProofTime(at, mono)}, None
 
     def renew(self, estate: Estate) -> None:
         """Judge by another estate from now on."""
@@ -106,7 +113,9 @@ class Judge:
         if last is None or not same:
             self._began = now_mono if self._began is None else self._began
             asked = now_mono - self._began
-            last = self._last = Judgement(self.estate, self._world, now_mono, self._past, self._known, asked)
+            last = self._last = Judgement(
+                self.estate, self._world, now_mono, self._past, self._known, self._proofs, asked
+            )
             self._readings = readings
             for name, cluster in last.clusters.items():
                 if cluster.trouble:

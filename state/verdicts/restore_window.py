@@ -11,7 +11,7 @@ from state.units import counted, short_duration, utc
 from state.verdicts.archiving import archiver_finding
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.past import NO_PAST, DatabasePast
+from state.verdicts.past import ProofTime
 from state.verdicts.restore_reach import Branch, Reach, branches, reach_of
 from state.world.backup_parts import BackupReading, BackupSet
 from state.world.world import World
@@ -32,20 +32,20 @@ def restore_row(
     entry: BackupsEntry | None,
     world: World,
     now_mono: float,
-    past: DatabasePast = NO_PAST,
+    proof: ProofTime | None = None,
 ) -> RestoreRow:
     """The verdict on one database."""
     name, key = facts.name, backup_key(facts.name)
     if entry is None:
         return RestoreRow(name, Health.UNKNOWN, NO_STORE, None)
     sources = (key, *(node.postgres_key for node in facts.nodes.values()))
-    store = store_row(entry)
+    store, proven_at = store_row(entry), proof.at if proof is not None else None
     seen = world.of(key, BackupReading)
     reading = None if seen is None else seen.fresh_value(now_mono)
     if reading is None or seen is None or seen.mono is None:
         said = f"its backups: {no_data_reason(world.observed.get(key))}"
         return RestoreRow(
-            name, Health.UNKNOWN, said, store, points=past.points, proven_at=past.proven_at,
+            name, Health.UNKNOWN, said, store, proven_at=proven_at,
             faults=(said, *(text for _, text in _archivers(facts))), sources=sources,
         )  # fmt: skip
     branch = _branch(facts, reading)
@@ -54,14 +54,14 @@ def restore_row(
     sets = tuple(_set_row(reading, each, known.values()) for each in reading.sets)
     ranges = _ranges(reading, own) if own is not None else ()
     faults = sorted(
-        _faults(facts, entry, reading, seen.mono, known, branch, ranges, now_mono, past),
+        _faults(facts, entry, reading, seen.mono, known, branch, ranges, now_mono, proof),
         key=lambda each: -rank(each[0]),
     )
     health = worst([each for each, _ in faults] or [Health.PASS])
     return RestoreRow(
         name, health, faults[0][1] if faults else "can be restored to every instant of its window", store, ranges, sets,
-        tuple(_branch_row(each, own, branch) for each in known.values()), past.points, branch,
-        _primary_lsn(facts), past.proven_at, tuple(text for _, text in faults), sources,
+        tuple(_branch_row(each, own, branch) for each in known.values()), branch,
+        _primary_lsn(facts), proven_at, tuple(text for _, text in faults), sources,
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def _faults(
     branch: int | None,
     ranges: tuple[RangeRow, ...],
     now_mono: float,
-    past: DatabasePast,
+    proof: ProofTime | None,
 ) -> Iterator[Fault]:
     """Everything that stands against relying on it."""
     if reading.trouble:
@@ -162,7 +162,7 @@ def _faults(
     yield from _end_unknown(entry, ranges)
     yield from _damaged(reading)
     yield from _foreign(known, branch)
-    if (unproven := _proof(entry, now_mono, past)) is not None:
+    if (unproven := _proof(entry, now_mono, proof)) is not None:
         yield unproven
 
 
@@ -260,10 +260,10 @@ def _foreign(known: dict[int, Branch], branch: int | None) -> Iterator[Fault]:
         yield Health.WARN, f"timeline {named} in the archive is not of the primary's history: restore names {branch}"
 
 
-def _proof(entry: BackupsEntry, now_mono: float, past: DatabasePast) -> Fault | None:
-    if past.proven_at is None or past.proven_mono is None:
+def _proof(entry: BackupsEntry, now_mono: float, proof: ProofTime | None) -> Fault | None:
+    if proof is None:
         return Health.FAIL, "no restore of it was ever proven"
-    age = now_mono - past.proven_mono
+    age = now_mono - proof.mono
     if age > entry.prove_every:
-        return Health.FAIL, f"the last proven restore is of {utc(past.proven_at)}, {short_duration(age)} ago"
+        return Health.FAIL, f"the last proven restore is of {utc(proof.at)}, {short_duration(age)} ago"
     return None

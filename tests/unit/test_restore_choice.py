@@ -8,11 +8,10 @@ from collections.abc import Mapping
 import pytest
 
 from console.cli.db_restore_command import command_lines
-from state.api.views.restore import RestorePointRow, RestoreRow
+from state.api.views.restore import RestoreRow
 from state.estate.backups import BackupsEntry
 from state.restoring.choosing import Doubt, Obstacle, choose
 from state.restoring.targets import RestoreTarget, TargetKind, parse_target, setting_of
-from state.verdicts.past import DatabasePast
 from state.world.backup_parts import BackupReading, BackupSet, TimelineFork
 from tests.support.stores import SIZE, at, backup, store, wal
 from tests.unit.test_restore_window import ENTRY, archiver, judged
@@ -131,22 +130,9 @@ def test_damaged_backups_are_passed_over() -> None:
     assert choose(rows(store(sets[1:], {1: range(1, 20)})), by_time(at(15))).obstacle is Obstacle.DAMAGED
 
 
-def test_a_named_point_is_taken_from_the_journal_and_only_when_it_is_one() -> None:
-    one = RestorePointRow("before-upgrade", wal(12), at(12))
-    past = DatabasePast(proven_at=0.0, proven_mono=0.0, points=(one,))
-    target = parse_target("before-upgrade")
-    made = choose(rows(WHOLE, past=past), target)
-    assert made.backup is not None
-    assert made.backup.label == "B"
-    assert choose(rows(WHOLE), target).obstacle is Obstacle.NO_POINT
-    twice = DatabasePast(points=(one, RestorePointRow("before-upgrade", wal(15), at(15))))
-    assert choose(rows(WHOLE, past=twice), target).obstacle is Obstacle.NO_POINT
-    own = choose(rows(WHOLE), target, label="A")
-    assert own.doubts == (Doubt.POINT_UNKNOWN,)
-
-
-def test_a_transaction_needs_a_backup_that_a_person_names() -> None:
-    target = parse_target("xid:4711")
+@pytest.mark.parametrize("typed", ["xid:4711", "before-upgrade"])
+def test_a_transaction_and_a_name_need_a_backup_that_a_person_names(typed: str) -> None:
+    target = parse_target(typed)
     assert choose(rows(WHOLE), target).obstacle is Obstacle.NEEDS_SET
     assert choose(rows(WHOLE), target, label="A").doubts == (Doubt.POINT_UNKNOWN,)
     assert choose(rows(WHOLE), target, label="Z").obstacle is Obstacle.NO_SUCH_SET

@@ -9,7 +9,7 @@ import pytest
 from state.api.views.restore import RestoreRow
 from state.estate.backups import BackupsEntry
 from state.health import Health
-from state.verdicts.past import DatabasePast
+from state.verdicts.past import ProofTime
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.restore_window import backup_key, restore_row
 from state.world.backup_parts import BackupReading, TimelineFork
@@ -19,11 +19,11 @@ from tests.support.stores import at, backup, store, wal
 from tests.unit.verdict_world import NOW, blackhole, fail, healthy_cluster, look, primary, put
 
 ENTRY = BackupsEntry(kind="pgbackrest", stanza="orders", waldump="/usr/bin/pg_waldump")
-PROVEN = DatabasePast(proven_at=at(0), proven_mono=NOW - 86_400.0)
+PROVEN = ProofTime(at(0), NOW - 86_400.0)
 KEY = backup_key("orders")
 
 
-def archiver(last: int, since: float = 30.0, timeline: int = 1, **facts: object) -> WalArchiver:
+def archiver(last: int, since: float | None = 30.0, timeline: int = 1, **facts: object) -> WalArchiver:
     made = WalArchiver("on", 100, 0, f"{timeline:08X}00000000{last:08X}", "", False, 0, since)
     return replace(made, **facts)  # type: ignore[arg-type]
 
@@ -32,7 +32,7 @@ def judged(
     reading: BackupReading | None,
     *,
     entry: BackupsEntry | None = ENTRY,
-    past: DatabasePast = PROVEN,
+    proof: ProofTime | None = PROVEN,
     arch: WalArchiver | None = None,
     timeline: int = 1,
     age: float = 10.0,
@@ -44,7 +44,7 @@ def judged(
     if reading is not None:
         put(world, KEY, reading, age=age, limit=200.0)
     cluster: ClusterVerdict = look(world).clusters["orders"]
-    return restore_row(cluster.facts, entry, world, NOW, past)
+    return restore_row(cluster.facts, entry, world, NOW, proof)
 
 
 WHOLE = store((backup("A", 2), backup("B", 10)), {1: range(1, 20)})
@@ -61,9 +61,9 @@ def test_a_whole_store_with_a_proof_is_green_and_ends_at_the_last_commit() -> No
     [
         (judged(None, entry=None), Health.UNKNOWN, "no backups are named in the estate"),
         (judged(None), Health.UNKNOWN, "not read by this engine"),
-        (judged(WHOLE, past=DatabasePast()), Health.FAIL, "no restore of it was ever proven"),
+        (judged(WHOLE, proof=None), Health.FAIL, "no restore of it was ever proven"),
         (
-            judged(WHOLE, past=DatabasePast(proven_at=at(0), proven_mono=NOW - 100 * 86_400.0)),
+            judged(WHOLE, proof=ProofTime(at(0), NOW - 100 * 86_400.0)),
             Health.FAIL,
             "the last proven restore is of",
         ),
@@ -73,6 +73,8 @@ def test_a_whole_store_with_a_proof_is_green_and_ends_at_the_last_commit() -> No
             Health.FAIL,
             "the archiver of n1 never succeeded, 7 failures, 3 files wait",
         ),
+        (judged(WHOLE, arch=archiver(0, archived=0, last_archived="")), Health.UNKNOWN, "nothing was archived since"),
+        (judged(WHOLE, arch=archiver(24, since=None)), Health.UNKNOWN, "is not told"),
         (judged(WHOLE, arch=archiver(19, mode="off")), Health.FAIL, "archive_mode is off"),
         (judged(WHOLE, arch=archiver(24)), Health.FAIL, "and the store ends 5 segments before it"),
         (judged(store((), {1: range(1, 20)})), Health.FAIL, "there is no backup"),

@@ -57,15 +57,6 @@ class RangeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RestorePointRow:
-    """A named point that this engine made, with its position."""
-
-    name: str
-    lsn: int
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
 class StoreRow:
     """Where the backups are and how they are restored: the words of a command, or the folders. `on` is the host."""
 
@@ -92,7 +83,6 @@ class RestoreRow:
     ranges: tuple[RangeRow, ...] = ()
     sets: tuple[BackupRow, ...] = ()
     branches: tuple[BranchRow, ...] = ()
-    points: tuple[RestorePointRow, ...] = ()
     branch: int | None = None
     primary_lsn: int | None = None
     proven_at: float | None = None
