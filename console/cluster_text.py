@@ -113,11 +113,11 @@ def candidate_of(row: NodeRow, cluster: ClusterRow | None) -> CandidateRow | Non
     return next((each for each in cluster.candidates if each.node == row.node), None) if cluster is not None else None
 
 
-def may_lead(each: CandidateRow | None) -> str:
-    """`yes, lacks 0 B`, `no: n3 carries the tag nofailover`, `not known: …`."""
+def may_lead(each: CandidateRow | None, leader: str) -> str:
+    """`yes, lacks 0 B`, `no: carries the tag nofailover`, `not known: …`; of who leads by all witnesses `leads`."""
     if each is None:
         return NOT_TOLD
-    if leads_already(each):
+    if leads_already(each) and each.node == leader:
         return LEADER
     if each.may_lead is False:
         return f"no: {'; '.join(reasons(each))}"
@@ -132,22 +132,22 @@ def reasons(each: CandidateRow) -> list[str]:
     return [fact.removeprefix(f"{each.node} ").removeprefix(f"{each.node}: ") for fact in facts]
 
 
-def may_lead_shortly(each: CandidateRow) -> str:
+def may_lead_shortly(each: CandidateRow, leader: str) -> str:
     """The same where room is scarce: of the reasons the first one, without its explanation."""
     if each.may_lead is not False or leads_already(each) or not each.reasons:
-        return may_lead(each)
+        return may_lead(each, leader)
     first, more = reasons(each)[0].partition(": ")[0], len(each.reasons) - 1
     return f"no: {first}" + (f", {more} more" if more else "")
 
 
 def leads_already(each: CandidateRow) -> bool:
-    """Whether the only question is who else may."""
+    """Whether it leads or writes already: the question is who else may."""
     return any(reason.startswith("not-the-leader: ") for reason in each.reasons)
 
 
 def ranking(cluster: ClusterRow) -> list[tuple[CandidateRow, str]]:
     """Every node but the leader as a leader to be, the best first."""
-    return [(each, may_lead(each)) for each in cluster.candidates if not leads_already(each)]
+    return [(each, may_lead(each, cluster.leader)) for each in cluster.candidates if not leads_already(each)]
 
 
 def loss(risk: DataRisk) -> str:

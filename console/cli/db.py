@@ -109,7 +109,7 @@ def _nodes(seen: SeenView[ReplicationView]) -> list[str]:
                 _bytes(row.lag_bytes),
                 edge_words(row, cluster) or NOTHING,
                 seen.age(row.sources),
-                may_lead(candidate_of(row, cluster)),
+                may_lead(candidate_of(row, cluster), cluster.leader if cluster is not None else ""),
                 row.message,
             ]
         )

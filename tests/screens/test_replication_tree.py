@@ -30,7 +30,7 @@ async def test_where_there_is_room_nodes_hang_below_whom_they_stream_from(size: 
         await st.sees("└─► n2", "    └─► n4", "? n3")
         assert "lock, traffic" in row_of(st, " n1 ", "east  primary")
         assert "✓ yes, lacks 13.2 MB" in row_of(st, "└─► n2")
-        assert "leads" in row_of(st, " n1 ", "east  primary")
+        assert "✗ no: leads already" in row_of(st, " n1 ", "east  primary"), "two write, none leads by all witnesses"
 
 
 async def test_of_a_node_that_is_not_read_the_tree_claims_nothing() -> None:

@@ -109,7 +109,12 @@ def candidate(able: bool | None, lacks: int | None = 0, *reasons: str, unknowns:
     ],
 )
 def test_who_may_lead_has_its_reasons(each: CandidateRow | None, words: str) -> None:
-    assert may_lead(each) == words
+    assert may_lead(each, "n2") == words
+
+
+def test_of_two_writers_none_leads() -> None:
+    each = candidate(False, None, "not-the-leader: n2 accepts writes already")
+    assert may_lead(each, "CONFLICT") == "no: accepts writes already"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +130,7 @@ def test_who_may_lead_has_its_reasons(each: CandidateRow | None, words: str) -> 
     ],
 )
 def test_in_short_the_first_reason_stands_for_all_and_they_are_counted(each: CandidateRow, words: str) -> None:
-    assert may_lead_shortly(each) == words
+    assert may_lead_shortly(each, "n1") == words
 
 
 def test_the_ranking_has_everybody_but_who_leads_the_best_first() -> None:

@@ -9,10 +9,10 @@ from rich.text import Text
 from textual.geometry import Size
 
 from console.cluster_text import (
+    LEADER,
     by_itself,
     causes_of,
     guarantee_message,
-    leads_already,
     loss,
     loss_reason,
     may_lead_shortly,
@@ -98,14 +98,14 @@ def _ranking(row: ClusterRow, glyphs: Glyphs) -> Text:
     parts: list[Text] = [joined((f"{INDENT}may lead ", MUTED))]
     between = " | " if glyphs.ascii_only else " · "
     for place, (each, _) in enumerate(ranking(row)):
-        said = lead_text(each, may_lead_shortly(each), glyphs)
+        said = lead_text(each, may_lead_shortly(each, row.leader), glyphs)
         parts.append(joined((between if place else "", MUTED), (f"{each.node} ", "bold"), said))
     return joined(*parts)
 
 
 def lead_text(each: CandidateRow | None, said: str, glyphs: Glyphs) -> Text:
     """Whether a node may lead, with its sign."""
-    if each is None or leads_already(each):
+    if each is None or said == LEADER:
         return joined((said, MUTED))
     style = {True: OK, False: "", None: UNKNOWN}[each.may_lead]
     return joined(state_text(LEAD_SIGNS[each.may_lead], glyphs, word=False), (f" {said}", style))

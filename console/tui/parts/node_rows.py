@@ -125,7 +125,8 @@ def tree_row(key: str, lead: str, name: str, cluster: ClusterRow | None, made: N
     """A node as a row of the tree: below the one it streams from, with the edge that leads to it."""
     row, age = made.row, made.age
     each = candidate_of(row, cluster)
-    able = unless_withheld(age, lead_text(each, may_lead(each), made.glyphs))
+    leader = cluster.leader if cluster is not None else ""
+    able = unless_withheld(age, lead_text(each, may_lead(each, leader), made.glyphs))
     edge = cell(since(age, made.wall), UNKNOWN) if age.withheld else age_text(age, made.wall)
     if not age.withheld:
         edge = joined(edge, " " if edge else "", edge_words(row, cluster))
