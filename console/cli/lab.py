@@ -96,16 +96,29 @@ def lab() -> None:
 @DIRECTORY
 @click.option("--embedded", is_flag=True, help="Use only what the Python packages contain.")
 @click.option("--without", multiple=True, metavar="COMPONENT", help="Leave a component out; may be repeated.")
+@click.option(
+    "--postgres",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another PostgreSQL: its bin folder.",
+)
 @click.option("--nodes", default=3, show_default=True, type=Whole(1, 3), help="PostgreSQL nodes.")
 @click.option("--rate", default=20.0, show_default=True, type=Above(MOST_RATE), help="Orders a second.")
 @json_option
-def up(directory: Path | None, embedded: bool, without: tuple[str, ...], nodes: int, rate: float, as_json: bool) -> int:
+def up(
+    directory: Path | None,
+    embedded: bool,
+    without: tuple[str, ...],
+    postgres: Path | None,
+    nodes: int,
+    rate: float,
+    as_json: bool,
+) -> int:
     """Start a lab that keeps running after this terminal closes; return when it is live."""
     from adapters.lab.client import start_lab
     from adapters.lab.options import LabOptions
 
     try:
-        options = LabOptions(embedded=embedded, without=frozenset(without), nodes=nodes, rate=rate)
+        options = LabOptions(postgres=postgres, embedded=embedded, without=frozenset(without), nodes=nodes, rate=rate)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     require_extra(options)
@@ -220,7 +233,7 @@ def list_faults(directory: Path | None, as_json: bool) -> int:
 @click.argument("name")
 @click.option("--target", help="The target, where there is a choice.")
 @click.option("--seconds", type=SECONDS, help="After how many seconds it is lifted.")
-@click.option("--within", type=SECONDS, default=25.0, metavar="SECONDS", help="How long to wait for the lab's answer.")
+@click.option("--within", type=SECONDS, default=90.0, metavar="SECONDS", help="How long to wait for the lab's answer.")
 @DIRECTORY
 @json_option
 def inject(

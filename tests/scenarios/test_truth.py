@@ -130,7 +130,7 @@ def test_a_fault_is_told_and_nothing_contradicts(lab: LabClient, watched: Watche
     engine, terminals, cells = watched
     asyncio.run(_well(engine))
     before = [watch.found() for watch in cells]
-    asyncio.run(lab.inject(told.fault, told.target or None, 120))
+    asyncio.run(lab.inject(told.fault, told.target or None, 120, within=120))
     try:
         cause, frames = asyncio.run(_until_told(engine, told))
         assert frames > 3
