@@ -24,6 +24,7 @@ GUARANTEES = {
 LEADER = "leads"
 BROKEN = frozenset({"not streaming", "replaying"})
 """States of a standby without a stream; in any other one it may have one that the other end has not told of."""
+PLAIN = "plain text"
 NOT_TOLD = "not told"
 NO_FORECAST = "nothing known to happen"
 
@@ -97,10 +98,13 @@ def accepts_writes(row: NodeRow) -> bool:
 
 
 def edge_words(row: NodeRow, cluster: ClusterRow | None) -> str:
-    """How it gets its WAL, whether commits wait for it, and what else it has: `streaming, sync`, `lock, traffic`."""
+    """How it gets its WAL, whether commits wait for it, by which transport, and what else it has: `streaming, sync`,
+    `lock, traffic`."""
     parts = [] if accepts_writes(row) else [row.state]
     if not accepts_writes(row) and row.sync not in ("", "async"):
         parts.append(row.sync)
+    if row.transport.startswith("TLS") or row.transport == PLAIN:
+        parts.append(row.transport if row.transport == PLAIN else row.transport.partition(" ")[0])
     if cluster is not None and cluster.lock == row.node:
         parts.append("lock")
     if cluster is not None and cluster.traffic is not None and row.node in cluster.traffic:

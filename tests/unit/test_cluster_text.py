@@ -78,6 +78,12 @@ def test_clusters_do_not_mix_though_their_nodes_have_the_same_names() -> None:
         (leader("n1"), "lock, traffic"),
         (replace(standby("n2", "n1"), sync="sync"), "streaming, sync"),
         (standby("n2", "n1"), "streaming"),
+        (replace(standby("n2", "n1"), transport="plain text"), "streaming, plain text"),
+        (replace(standby("n2", "n1"), transport="not over a network"), "streaming"),
+        (
+            replace(standby("n2", "n1"), sync="quorum", transport="TLSv1.3 TLS_AES_256_GCM_SHA384"),
+            "streaming, quorum, TLSv1.3",
+        ),
         (standby("n4", "", "no data"), "no data"),
     ],
 )

@@ -224,7 +224,7 @@ class ReplicationScreen(MainScreen):
             fact("role", f"{row.role or 'unknown'}: {row.votes}"),
         ]
         if row.upstream:
-            told.append(fact("from", f"{row.upstream}, {row.state}"))
+            told.append(fact("from", ", ".join(filter(None, (row.upstream, row.state, row.transport)))))
         if row.role not in LEADS:
             behind = "unknown" if row.lag_bytes is None else megabytes(row.lag_bytes)
             seconds = "unknown" if row.lag_seconds is None else f"{row.lag_seconds:.1f} s"
