@@ -1,8 +1,7 @@
 """PostgreSQL (15 to 18), one node over one warm connection: its identity and its WAL positions.
 
 Sources of the figures: PostgreSQL manual, "System Administration Functions" and "The Cumulative Statistics System".
-The role needs `pg_monitor`. The fork point of a timeline is in its history file; the role may read it after
-`GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO <role>`, else the fork point is unknown.
+The role needs `pg_monitor`, and for the descent of timelines what `postgres_descent.py` says.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 from asyncpg.prepared_stmt import PreparedStatement
 
+from adapters.databases.postgres_descent import Descent
 from adapters.databases.postgres_lease import Lease
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_query import BACKLOG_QUERY, QUERY, SLOW_QUERY
-from adapters.databases.postgres_rows import archiver_of, reading_of, settings_of, timeline_of
+from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
 from adapters.databases.remembered import HighestTimeline
 from adapters.net.answers_read import MALFORMED
 from adapters.net.tls_reasons import tls_refusal
@@ -48,7 +48,6 @@ ENDED = (
 """How a connection says that the server ended it; also in the middle of the driver's own protocol."""
 BEHIND = "localhost"
 """What a server's Unix socket on another host is called to the driver, which takes a path for one of this host."""
-HISTORY = "select pg_read_file($1, 0, 65536, true)"
 
 LONGEST_COUNT = 0.5
 """Seconds in which the files that wait for the archive are counted."""
@@ -76,7 +75,7 @@ class PostgresNode:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statement: PreparedStatement[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
-        self._forks: dict[int, int | None] = {}
+        self._descent = Descent()
         self._progress = Progress()
         self._timeline = HighestTimeline()
         self._settings: ServerSettings | None = None
@@ -165,14 +164,14 @@ class PostgresNode:
                 raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} returned no row")
             fields = dict(row)
             timeline = timeline_of(fields)
-            fork = await self._fork(connection, timeline) if row["reads_files"] else None
+            await self._descent.read(connection, descent_of(fields, timeline))
             await self._read_slow(connection, (row["in_recovery"], row["started_at"]), began, deadline)
             other = "" if self._lease is None else await self._lease.other(connection)
         except BaseException:
             connection.terminate()
             raise
         self._connection, self._statement = connection, statement
-        made = reading_of(self.node, fields, timeline, fork, self._progress, began)
+        made = reading_of(self.node, fields, timeline, self._descent, self._progress, began)
         told = replace(made, other_engine=other, settings=self._settings, archiver=self._archiver)
         return self._timeline.of(_fitting(told))
 
@@ -233,17 +232,6 @@ class PostgresNode:
             },
         )
 
-    async def _fork(self, connection: asyncpg.Connection[asyncpg.Record], timeline: int | None) -> int | None:
-        """Where this timeline left its parent, from the history file; read once for each timeline."""
-        if timeline is None or timeline < 2:
-            return None
-        if timeline not in self._forks:
-            text = await connection.fetchval(HISTORY, f"pg_wal/{timeline:08X}.history", timeout=CLOSE_SECONDS)
-            if text is None:
-                return None
-            self._forks[timeline] = parse_fork(text)
-        return self._forks[timeline]
-
 
 async def _backlog(connection: asyncpg.Connection[asyncpg.Record], deadline: float) -> int | None:
     """How many files wait for the archive; None where there are so many that counting them takes too long."""
@@ -266,17 +254,3 @@ def _fitting(reading: PostgresReading) -> PostgresReading:
 
 def _netloc(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def parse_lsn(text: str) -> int:
-    """A WAL position `16/B374D848` as bytes. Raises ValueError."""
-    high, slash, low = text.partition("/")
-    if not slash:
-        raise ValueError(f"{text!r} is not a WAL position")
-    return (int(high, 16) << 32) + int(low, 16)
-
-
-def parse_fork(history: str) -> int | None:
-    """The switch point in the last line of a timeline's history file: `parent TLI, LSN, reason`."""
-    rows = [line.split() for line in history.splitlines() if line.strip() and not line.startswith("#")]
-    return parse_lsn(rows[-1][1]) if rows and len(rows[-1]) > 1 else None

@@ -15,6 +15,7 @@ select current_user::text as role, r.rolsuper as superuser,
   extract(epoch from r.rolvaliduntil)::float8 as valid_until,
   pg_has_role(current_user, 'pg_monitor', 'usage') as monitors,
   has_function_privilege('pg_read_file(text, bigint, bigint, boolean)', 'execute') as reads_files,
+  has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'execute') as reads_bytes,
   extract(epoch from clock_timestamp())::float8 as now,
   extract(epoch from pg_postmaster_start_time())::float8 as started_at,
   (select system_identifier::text from pg_control_system()) as system_id,
@@ -57,6 +58,9 @@ async def look_at_server(
     if not row["reads_files"] and not row["superuser"]:
         reason = "may not read history files: the loss after a fork of timelines is unknown"
         found.append(subject.passes(Asked.RIGHTS, f"{reason} (optional: EXECUTE on pg_read_file)"))
+    if not row["reads_bytes"] and not row["superuser"]:
+        reason = "may not read WAL files: two timelines of one number cannot be told apart"
+        found.append(subject.passes(Asked.RIGHTS, f"{reason} (optional: EXECUTE on pg_read_binary_file)"))
     if row["valid_until"] is not None:
         what = f"the password of {row['role']}"
         found.append(ends(subject, Asked.CREDENTIAL, what, row["valid_until"], time.time()))

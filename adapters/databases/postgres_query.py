@@ -63,7 +63,9 @@ select pg_is_in_recovery() as in_recovery,
   pg_has_role(current_user, 'pg_read_all_stats', 'usage') as privileged,
   current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8
     - coalesce(current_setting('reserved_connections', true)::int8, 0) as sessions_limit,
-  has_function_privilege('pg_read_file(text, bigint, bigint, boolean)', 'execute') as reads_files
+  has_function_privilege('pg_read_file(text, bigint, bigint, boolean)', 'execute') as reads_files,
+  case when has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'execute')
+    then pg_size_bytes(current_setting('wal_segment_size')) else 0 end as reads_wal
 from (select 1) as always left join pg_stat_wal_receiver as wr on true
 """
 SLOW_QUERY = f"""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from adapters.databases.postgres_descent import Asked, Descent
 from adapters.databases.postgres_progress import Progress
 from adapters.net.answers_read import read_json
 from state.world.postgres_parts import (
@@ -35,8 +36,15 @@ def timeline_of(row: Mapping[str, Any]) -> int | None:
     return max(row["recovery_timeline"] or 0, row["checkpoint_timeline"] or 0) or None
 
 
+def descent_of(row: Mapping[str, Any], timeline: int | None) -> Asked:
+    """What is to be read of the descent of the server that a row tells of."""
+    server = (row["system_id"], row["started_at"], row["in_recovery"])
+    held = max(row[name] or 0 for name in ("write_lsn", "receive_lsn", "replay_lsn"))
+    return Asked(server, timeline, held, row["reads_files"], row["reads_wal"])
+
+
 def reading_of(
-    node: str, row: Mapping[str, Any], timeline: int | None, fork: int | None, progress: Progress, began: float
+    node: str, row: Mapping[str, Any], timeline: int | None, descent: Descent, progress: Progress, began: float
 ) -> PostgresReading:
     """The reading of one row that was asked for when this process's monotonic clock said `began`."""
     fields = dict(row)
@@ -59,7 +67,8 @@ def reading_of(
         receiver_state=fields["receiver_state"],
         synchronous_standby_names=fields["synchronous_standby_names"],
         synchronous_commit=fields["synchronous_commit"],
-        fork_lsn=fork,
+        history=descent.history,
+        branches=descent.branches,
         senders=_senders(fields["senders"], progress, began),
         slots=_moving(_slots(fields["slots"]), progress, began),
         sessions=sessions,

@@ -142,10 +142,11 @@ class Cluster:
                 literal = await connection.fetchval("select quote_literal($1::text)", password)
                 await connection.execute(f"{verb} role {role} login password {literal}")
             await connection.execute("grant pg_monitor to recovery")
-            # For the fork point in a timeline's history file; see docs/security.md for what this allows.
-            await connection.execute(
-                "grant execute on function pg_read_file(text, bigint, bigint, boolean) to recovery"
-            )
+            # For the descent of timelines and lost commits; see docs/security.md for what this allows.
+            for function in ("pg_read_file", "pg_read_binary_file"):
+                await connection.execute(
+                    f"grant execute on function {function}(text, bigint, bigint, boolean) to recovery"
+                )
             await connection.execute(SCHEMA)
         finally:
             connection.terminate()

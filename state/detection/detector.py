@@ -53,7 +53,7 @@ class Detector:
         self._mono, self._boot = setting.mono, setting.boot
         self._clocks: dict[str, RtoClock] = {}
         self._failing: dict[str, float] = {}
-        self.splits: dict[str, tuple[str, ...]] = {}
+        self.splits: dict[str, SplitBrainDetected] = {}
         self._drifts: dict[str, Mapping[str, str]] = {}
         self._expected: dict[SettingKey, tuple[Setting, float]] = {}
         self._under_way: dict[str, tuple[str, ...]] = {}
@@ -152,7 +152,7 @@ class Detector:
     @_take.register
     def _(self, body: SplitBrainDetected, recorded: Recorded) -> None:
         self._turned(recorded, "split", body.database)
-        self.splits[body.database] = body.nodes
+        self.splits[body.database] = body
 
     @_take.register
     def _(self, body: SplitBrainCleared, recorded: Recorded) -> None:
@@ -246,11 +246,13 @@ class Detector:
         known = self.splits.get(name)
         if known is None:
             if cluster.split is not None:
-                self.splits[name] = cluster.split.nodes
-                body = SplitBrainDetected(name, cluster.split.message, cluster.split.nodes)
+                split = cluster.split
+                body = SplitBrainDetected(name, split.message, split.nodes, split.one_number)
+                self.splits[name] = body
                 self._tell(body, now_mono, "split", name)
             return
-        if cluster.split is not None or not split_resolved(cluster.facts, known or cluster.facts.nodes):
+        named = known.nodes or cluster.facts.nodes
+        if cluster.split is not None or not split_resolved(cluster.facts, named, one_number=known.one_number):
             self._calmed.pop(name, None)
         elif now_mono - self._calmed.setdefault(name, now_mono) >= self._calm(now_mono, "split", name):
             del self.splits[name], self._calmed[name]

@@ -56,11 +56,13 @@ class DriftDetected(Observation):
 @event("split-brain.detected")
 @dataclass(frozen=True, slots=True)
 class SplitBrainDetected(Observation):
-    """More than one node of a database accepts writes: `nodes`, empty in entries of version 0.1."""
+    """More than one node of a database accepts writes: `nodes`, empty in entries of version 0.1. `one_number`: their
+    timelines have one number and one history, so that only their WAL tells them apart."""
 
     database: str
     message: str = field(metadata=WORDS)
     nodes: tuple[str, ...] = ()
+    one_number: bool = False
 
 
 @event("split-brain.cleared")

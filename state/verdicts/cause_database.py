@@ -20,6 +20,7 @@ from state.verdicts.cause_leader import (
 from state.verdicts.cause_node import node_cause
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.evidence import rank
+from state.verdicts.fork_words import past_words
 from state.verdicts.guarantee import BLOCKED
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
@@ -103,7 +104,7 @@ def _split(cluster: ClusterVerdict) -> Cause:
     both = " and ".join(split.nodes)
     keep = _lock_holder(cluster, split.nodes)
     others = [n for n in split.nodes if n != keep] if keep else []
-    past = f"; {megabytes(split.past_fork)} past the fork would be lost with the older one" if split.past_fork else ""
+    past = f" (past the fork each has what the other lacks: {past_words(split.fork)})" if split.fork is not None else ""
     if keep:
         who = " and ".join(others)
         steps = (
@@ -124,7 +125,11 @@ def _split(cluster: ClusterVerdict) -> Cause:
 
 
 def _lock_holder(cluster: ClusterVerdict, nodes: tuple[str, ...]) -> str:
-    """The one of these nodes that the managers which answer name as the leader; empty when they name none or two."""
+    """The one of these nodes that holds the lock by the store itself, else by every manager that answers and names one;
+    empty when they name none or two."""
+    store = cluster.facts.store
+    if store is not None and store.leader in nodes:
+        return store.leader
     named = {
         m.name
         for reading in cluster.facts.managers.values()

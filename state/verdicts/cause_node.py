@@ -10,7 +10,7 @@ from state.units import megabytes
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.eligible_server import below_primary
 from state.verdicts.evidence import SHOWN
-from state.verdicts.lag import past_fork
+from state.verdicts.forks import wrote_past
 from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import manager_role
@@ -81,7 +81,7 @@ def _past_fork(cluster: ClusterVerdict, node: NodeVerdict) -> int | None:
     last, primary = node.facts.last_postgres, cluster.facts.primary
     if last is None or primary is None or primary.postgres is None:
         return None
-    return past_fork(last, primary.postgres)
+    return wrote_past(last, primary.postgres)
 
 
 def _kept(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from state.errors import Refusal
 from state.units import megabytes, short_duration
 from state.verdicts.cluster import ClusterFacts, NodeFacts
+from state.verdicts.forks import same_branch
 from state.verdicts.lag import ReplicationLag
 from state.verdicts.managed import Managed
 from state.world.readings import PostgresReading
@@ -56,6 +57,9 @@ def _history(
     if timeline is not None and stands != timeline:
         of = "the leader" if primary is not None else "the last leader"
         fact = f"{name} is on timeline {stands or 'unknown'}, {of} on {timeline}"
+        return [Refusal("same-timeline", fact, REJOIN, ADMINISTRATOR)]
+    if primary is not None and same_branch(reading, primary) is False:
+        fact = f"{name} is on another timeline of the number {timeline} than {primary.node}"
         return [Refusal("same-timeline", fact, REJOIN, ADMINISTRATOR)]
     return []
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from state.units import megabytes
+from state.verdicts.forks import same_branch, wrote_past
 from state.verdicts.senders import sender_of
 from state.world.readings import PostgresReading
 
@@ -57,8 +58,9 @@ def standby_lag(
         return ReplicationLag(unapplied=unapplied, why="the primary's position is not known")
     if standby.system_id != primary.system_id:
         return ReplicationLag(why=f"it belongs to another database system, {standby.system_id}")
-    if ahead:
-        why = f"it holds {megabytes(ahead)} of WAL that {primary.node} lacks"
+    if ahead or same_branch(standby, primary) is False:
+        apart = f"its timeline {standby.timeline} is not that of {primary.node}: the two were promoted apart"
+        why = f"it holds {megabytes(ahead)} of WAL that {primary.node} lacks" if ahead else apart
         return ReplicationLag(unapplied=unapplied, why=why, ahead=ahead)
     held = max(received, _flushed(primary, node or standby.node, standby))
     written = max(primary.write_lsn, held)  # the standby may have been read after the primary
@@ -90,23 +92,12 @@ def _seconds(standby: PostgresReading, primary: PostgresReading, behind: int) ->
     return max(0.0, age) if math.isfinite(age) else None
 
 
-def past_fork(standby: PostgresReading, primary: PostgresReading) -> int | None:
-    """Bytes a node of the parent timeline has past the point where the primary left it; None = unknown."""
-    position = standby.held
-    if None in (position, primary.fork_lsn, primary.timeline, standby.timeline):
-        return None
-    assert position is not None
-    assert primary.fork_lsn is not None
-    assert primary.timeline is not None
-    return max(0, position - primary.fork_lsn) if standby.timeline == primary.timeline - 1 else None
-
-
 def _diverged(standby: PostgresReading, primary: PostgresReading) -> bool:
-    return bool(past_fork(standby, primary))
+    return bool(wrote_past(standby, primary))
 
 
 def _timeline_message(standby: PostgresReading, primary: PostgresReading) -> str:
-    past = past_fork(standby, primary)
+    past = wrote_past(standby, primary)
     message = _timelines(standby, primary)
     return f"{message}, diverged by {megabytes(past)}" if past else message
 

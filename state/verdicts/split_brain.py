@@ -6,44 +6,55 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 
-from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
-from state.verdicts.lag import lsn, past_fork
+from state.verdicts.fork_words import fork_words
+from state.verdicts.forks import Fork, fork_of, left_at, same_branch
 from state.verdicts.votes import PRIMARY, manager_role
 
 
 @dataclass(frozen=True, slots=True)
 class SplitBrain:
-    """The alarm: which nodes accept writes, where their timelines forked, and how far the older one wrote past that.
+    """The alarm: which nodes accept writes, and where each two of them forked, as far as it is known.
 
-    `fork_lsn` and `past_fork` (bytes) are None when unknown. Row counts are not compared: they can be equal while
-    the content differs.
+    Row counts are not compared: they can be equal while the content differs.
     """
 
     nodes: tuple[str, ...]
-    fork_lsn: int | None
-    past_fork: int | None
+    forks: tuple[Fork, ...]
     message: str
+
+    @property
+    def fork(self) -> Fork | None:
+        """The first of which the position is known."""
+        return next((each for each in self.forks if each.lsn is not None), None)
+
+    @property
+    def one_number(self) -> bool:
+        """Whether two of them are on timelines of one number, which only their WAL tells apart."""
+        return any(each.one_number or each.apart for each in self.forks)
 
 
 def split_brain(facts: ClusterFacts) -> SplitBrain | None:
     """The alarm when two nodes accept writes, by a fresh reading of their server or, without one, of their manager."""
     writers = [n for n in facts.nodes.values() if _writes(n)]
-    pairs = [pair for pair in combinations(writers, 2) if not _handed_over(*pair)]
-    if not pairs:
+    found = [(pair, fork) for pair in combinations(writers, 2) if not _handed_over(*pair, fork := _fork(*pair))]
+    if not found:
         return None
-    nodes = tuple(n.node for n in writers if any(n in pair for pair in pairs))
-    fork, past = next((f for f in (_fork(*pair) for pair in pairs) if f[0] is not None), (None, None))
-    return SplitBrain(nodes, fork, past, _message(facts, nodes, fork, past))
+    nodes = tuple(n.node for n in writers if any(n in pair for pair, _ in found))
+    forks = tuple(fork for _, fork in found)
+    return SplitBrain(nodes, forks, _message(facts, nodes, forks))
 
 
-def split_resolved(facts: ClusterFacts, nodes: Collection[str]) -> bool:
+def split_resolved(facts: ClusterFacts, nodes: Collection[str], *, one_number: bool = False) -> bool:
     """Whether an alarm about these nodes may be cleared: at most one accepts writes, and each other one follows it.
 
-    A node that is no longer reached, or that was stopped, clears nothing: what only it has may still be there.
+    A node that is no longer reached, or that was stopped, clears nothing: what only it has may still be there. Where
+    the two timelines had one number and one history, streaming clears nothing either: only their WAL does.
     """
     named = [facts.nodes[n] for n in nodes if n in facts.nodes]
-    return sum(map(_writes, named)) <= 1 and all(_writes(n) or _follows(facts, n) for n in named)
+    if sum(map(_writes, named)) > 1:
+        return False
+    return all(_writes(n) or (_follows(facts, n) and (not one_number or _one_branch(facts, n))) for n in named)
 
 
 def _follows(facts: ClusterFacts, node: NodeFacts) -> bool:
@@ -52,7 +63,13 @@ def _follows(facts: ClusterFacts, node: NodeFacts) -> bool:
         return node.patroni is not None and manager_role(node.patroni.role, node.patroni.state) != ""
     primary = facts.primary.postgres if facts.primary is not None else None
     same = primary is not None and node.postgres.timeline == primary.timeline
-    return node.postgres.receiver_state == "streaming" or same
+    apart = primary is not None and same_branch(node.postgres, primary) is False
+    return not apart and (node.postgres.receiver_state == "streaming" or same)
+
+
+def _one_branch(facts: ClusterFacts, node: NodeFacts) -> bool:
+    primary = facts.primary.postgres if facts.primary is not None else None
+    return primary is not None and node.postgres is not None and bool(same_branch(node.postgres, primary))
 
 
 def _writes(node: NodeFacts) -> bool:
@@ -61,32 +78,32 @@ def _writes(node: NodeFacts) -> bool:
     return node.patroni is not None and manager_role(node.patroni.role, node.patroni.state) == PRIMARY
 
 
-def _older_first(a: NodeFacts, b: NodeFacts) -> tuple[NodeFacts, NodeFacts]:
-    return (a, b) if (_timeline(a) or 0) <= (_timeline(b) or 0) else (b, a)
-
-
 def _timeline(node: NodeFacts) -> int | None:
     if node.postgres is not None:
         return node.postgres.timeline
     return node.patroni.timeline if node.patroni is not None else None
 
 
-def _fork(a: NodeFacts, b: NodeFacts) -> tuple[int | None, int | None]:
-    """Fork position and bytes written past it by the node of the older timeline."""
-    older, newer = _older_first(a, b)
-    if newer.postgres is None or newer.postgres.fork_lsn is None or _timeline(older) == _timeline(newer):
-        return None, None
-    return newer.postgres.fork_lsn, None if older.postgres is None else past_fork(older.postgres, newer.postgres)
+def _fork(a: NodeFacts, b: NodeFacts) -> Fork:
+    """Where two writers parted. Of one that only its manager tells of, the position is not known."""
+    if a.postgres is not None and b.postgres is not None:
+        fork = fork_of(a.postgres, b.postgres)
+        return fork if fork is not None else Fork((a.node, b.node), None, {}, "both are on one timeline")
+    places = [left_at(one.postgres, _timeline(other)) for one, other in ((a, b), (b, a)) if one.postgres is not None]
+    place = next((each for each in places if each is not None), None)
+    held = {n.node: n.postgres.held if n.postgres is not None else None for n in (a, b)}
+    past = {name: None if at is None or place is None else max(0, at - place) for name, at in held.items()}
+    return Fork((a.node, b.node), place, past, "" if place is not None else "only a manager tells of one of them")
 
 
-def _handed_over(a: NodeFacts, b: NodeFacts) -> bool:
+def _handed_over(a: NodeFacts, b: NodeFacts, fork: Fork) -> bool:
     """Whether the older timeline's reading is only from before an orderly switchover.
 
     It wrote nothing past the fork, and it either stopped answering since or was read well before the other: the
     next good reading decides. Bytes past the fork are always proof.
     """
-    older, newer = _older_first(a, b)
-    if _timeline(older) == _timeline(newer) or _fork(a, b)[1]:
+    older, newer = (a, b) if (_timeline(a) or 0) <= (_timeline(b) or 0) else (b, a)
+    if _timeline(older) == _timeline(newer) or fork.past.get(older.node):
         return False
     seen, other = (n.postgres_seen if n.postgres is not None else n.patroni_seen for n in (older, newer))
     if seen is None or other is None or seen.mono is None or other.mono is None:
@@ -94,15 +111,12 @@ def _handed_over(a: NodeFacts, b: NodeFacts) -> bool:
     return seen.error is not None or other.mono - seen.mono > seen.limit / 2
 
 
-def _message(facts: ClusterFacts, nodes: tuple[str, ...], fork: int | None, past: int | None) -> str:
+def _message(facts: ClusterFacts, nodes: tuple[str, ...], forks: tuple[Fork, ...]) -> str:
     named = " and ".join(f"{n} (timeline {_timeline(facts.nodes[n]) or 'unknown'})" for n in nodes)
     systems = sorted({s for s in (_system(facts.nodes[n]) for n in nodes) if s})
     which = f"system {systems[0]}" if len(systems) == 1 else f"different systems {', '.join(systems)}"
-    message = f"SPLIT BRAIN {facts.name}: {named} accept writes, {which}"
-    if fork is None:
-        return f"{message}; fork unknown"
-    far = "bytes past it unknown" if past is None else f"{megabytes(past)} written past it"
-    return f"{message}; forked at {lsn(fork)}, {far}"
+    told = "; ".join(fork_words(fork) for fork in forks)
+    return f"SPLIT BRAIN {facts.name}: {named} accept writes, {which}; {told}"
 
 
 def _system(node: NodeFacts) -> str:

@@ -20,6 +20,7 @@ from state.world.postgres_parts import (
     WalReceiver,
     WalSender,
 )
+from state.world.timelines import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class PostgresReading:
 
     `timeline` is taken from the WAL file name on a writable node and from the receiver or control file on a
     standby. `receive_lsn` and `replay_lsn` are None on a primary; `write_lsn` is None on a standby.
-    `fork_lsn` is where the node's timeline left its parent (from its history file), if it did.
+    `history` is the descent of its timeline, None = not known. `branches` are the first records of the timelines that
+    it has been on, as hashes by timeline: two of one number that were promoted apart differ there.
     `sessions` are the clients connected now, `sessions_limit` how many an ordinary role can have; None = not told.
     `other_engine` has the lease of this server: another engine's name and address; empty when this one has it.
     `replayed_at` is the last applied commit's time by the clock of the server that made it, `clock` this server's own
@@ -52,7 +54,8 @@ class PostgresReading:
     receiver_state: str | None
     synchronous_standby_names: str
     synchronous_commit: str
-    fork_lsn: int | None = None
+    history: History | None = None
+    branches: Mapping[int, str] = field(default_factory=dict)
     senders: tuple[WalSender, ...] = ()
     slots: tuple[ReplicationSlot, ...] = ()
     sessions: int | None = None
@@ -67,6 +70,11 @@ class PostgresReading:
     next_xid: int | None = None
     earlier: tuple[EarlierPosition, ...] = ()
     privileged: bool = True
+
+    @property
+    def fork_lsn(self) -> int | None:
+        """Where its timeline left its parent; None where it has none, or that is not known."""
+        return self.history[-1].lsn if self.history else None
 
     @property
     def held(self) -> int | None:

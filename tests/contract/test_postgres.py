@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.databases.postgres import Access, PostgresNode, parse_fork, parse_lsn
+from adapters.databases.postgres import Access, PostgresNode
+from adapters.databases.postgres_descent import parse_history, parse_lsn
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from state.world.readings import PostgresReading
+from state.world.timelines import TimelineSwitch
 from tests.contract.components import PASSWORD, Pair, kill_pair, make_pair
 
 ACCESS = Access("recovery", "postgres", Secret(PASSWORD))
@@ -228,8 +230,9 @@ async def test_without_the_right_the_fork_is_not_known(doomed: Pair) -> None:
 
 def test_lsn_and_history_are_read_as_postgres_writes_them() -> None:
     assert parse_lsn("16/B374D848") == (0x16 << 32) + 0xB374D848
-    assert parse_fork("1\t0/5000060\tno recovery target specified\n\n2\t0/7000000\tbefore x\n") == 0x7000000
-    assert parse_fork("") is None
+    text = "1\t0/5000060\tno recovery target specified\n\n2\t0/7000000\tbefore x\n"
+    assert parse_history(text) == (TimelineSwitch(1, 0x5000060), TimelineSwitch(2, 0x7000000))
+    assert [parse_history(each) for each in ("", "x", "2\t0/5\n1\t0/7\n", "1\t0/9\n2\t0/7\n", "1\t5")] == [None] * 5
 
 
 async def test_clients_are_counted_against_what_an_ordinary_role_can_have(pair: Pair) -> None:

@@ -25,7 +25,7 @@ ROW: Mapping[str, Any] = {
     "address": "10.0.0.1", "port": 5432, "write_lsn": 1, "receive_lsn": None, "replay_lsn": None, "replay_pause": None,
     "replayed_at": None, "receiver": None, "clock": 1.0, "next_xid": 700, "activity": "[1, 0, null]",
     "privileged": True, "synchronous_standby_names": "", "synchronous_commit": "on", "senders": "[]", "slots": "[]",
-    "sessions_limit": 90, "reads_files": False,
+    "sessions_limit": 90, "reads_files": False, "reads_wal": 0,
 }  # fmt: skip
 
 SLOW_ROW: Mapping[str, Any] = {

@@ -26,9 +26,10 @@ from adapters.databases.etcd import _keys
 from adapters.databases.patroni import PatroniNode
 from adapters.databases.patroni_judge import judge, judge_config, judge_reinitialize, judge_restart, judge_unschedule
 from adapters.databases.patroni_parse import parse_object
-from adapters.databases.postgres import _fitting, parse_fork, parse_lsn
+from adapters.databases.postgres import _fitting
+from adapters.databases.postgres_descent import Descent, first_record, parse_history, parse_lsn
 from adapters.databases.postgres_progress import Progress
-from adapters.databases.postgres_rows import archiver_of, reading_of, settings_of, timeline_of
+from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
 from adapters.discovery import alertmanager as found_alerting
 from adapters.discovery.patroni import _members, is_patroni
 from adapters.discovery.plain_address import has_a_credential, without_credential
@@ -190,7 +191,7 @@ def expressions(data: bytes) -> None:
             convert(spec, said)
         except ValueError:
             continue
-    for parse in (parse_duration, parse_size, parse_ratio, known_head, parse_lsn, parse_fork, Origin.of, locate):
+    for parse in (parse_duration, parse_size, parse_ratio, known_head, parse_lsn, parse_history, Origin.of, locate):
         try:
             parse(said)
         except (ValueError, RecoveryError):
@@ -322,14 +323,21 @@ def etcd_keys(data: bytes) -> None:
 def postgres_slow_row(data: bytes) -> None:
     value = read_json(data)
     row = {**s.SLOW_ROW, **(value if isinstance(value, dict) else {})}
-    made = reading_of("n1", dict(s.ROW), 1, None, Progress(), 1.0)
+    made = reading_of("n1", dict(s.ROW), 1, Descent(), Progress(), 1.0)
     _fitting(replace(made, settings=settings_of(row), archiver=archiver_of(row, None)))
 
 
 def postgres_row(data: bytes) -> None:
     value = read_json(data)
     row = {**s.ROW, **(value if isinstance(value, dict) else {})}
-    _fitting(reading_of("n1", row, timeline_of(row), None, Progress(), 1.0))
+    descent_of(row, timeline_of(row))
+    _fitting(reading_of("n1", row, timeline_of(row), Descent(), Progress(), 1.0))
+
+
+def wal_page(data: bytes) -> None:
+    position = int.from_bytes(data[8:16], "little")
+    for place in (0, 24, 40, 8184):
+        first_record(data, position // 8192 * 8192 + place)
 
 
 load_events()
@@ -372,6 +380,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("pgbackrest-info", pgbackrest_info, (*MALFORMED, ReadFailure), (s.as_json(s.BACKUPS),)),
     Parser("wal-archive", wal_archive, MALFORMED, (s.ARCHIVE,)),
     Parser("wal-dump", wal_dump, MALFORMED, (s.DUMPED,)),
+    Parser("wal-page", wal_page, (), (b"\x10\xd1\x07\x00" + b"\x01\x00\x00\x00" + bytes(20) + b"\x40" + bytes(40),)),
     Parser("postgres-row", postgres_row, MALFORMED, (s.as_json(dict(s.ROW)), s.SENDERS)),
 )
 BY_NAME = {each.name: each for each in PARSERS}

@@ -23,6 +23,7 @@ from state.world.readings import (
     AlertsReading,
     MetricsReading,
 )
+from state.world.timelines import TimelineSwitch
 from tests.unit.night import ALERTS, METRICS, Night, alert, cluster, figures, patroni
 from tests.unit.verdict_world import primary, standby
 
@@ -80,7 +81,7 @@ def test_a_leader_that_changed_while_no_engine_ran_is_recorded(night: Night) -> 
 
 
 def test_a_split_brain_survives_a_restart_as_one_and_clears_by_proof(night: Night) -> None:
-    night.put("postgres:orders/n2", replace(primary("n2", 2000, 2), fork_lsn=900))
+    night.put("postgres:orders/n2", replace(primary("n2", 2000, 2), history=(TimelineSwitch(1, 900),)))
     night.sleep(10)
     assert [b.kind for b in night.bodies(SplitBrainDetected, SplitBrainCleared)] == ["split-brain.detected"]
     night.restart()

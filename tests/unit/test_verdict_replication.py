@@ -246,8 +246,9 @@ def test_split_brain_with_fork_and_bytes(world: World) -> None:
     cluster = judge(world)
     assert cluster.split is not None
     assert cluster.split.nodes == ("n1", "n2")
-    assert cluster.split.past_fork == 13_247_192
-    assert cluster.split.fork_lsn == 100 * MB
+    assert cluster.split.fork is not None
+    assert cluster.split.fork.past == {"n1": 13_247_192, "n2": MB}
+    assert cluster.split.fork.lsn == 100 * MB
     for fact in ("system 7001", "timeline 1", "timeline 2", lsn(100 * MB), "13.2 MB"):
         assert fact in cluster.split.message
     assert cluster.health is Health.FAIL
@@ -265,7 +266,8 @@ def test_split_brain_of_an_idle_old_primary(world: World) -> None:
     put(world, "postgres:orders/n2", primary("n2", 100 * MB, timeline=2, fork_lsn=100 * MB))
     split = judge(world).split
     assert split is not None
-    assert split.past_fork == 0
+    assert split.fork is not None
+    assert split.fork.past["n1"] == 0
 
 
 @pytest.mark.parametrize("late", ["failed since", "read long before"])
@@ -282,7 +284,7 @@ def test_split_brain_by_a_managers_word(world: World) -> None:
     put(world, "postgres:orders/n2", primary("n2", 101 * MB, timeline=2, fork_lsn=100 * MB))
     split = judge(world).split
     assert split is not None
-    assert "bytes past it unknown" in split.message
+    assert "written past it: n1 unknown" in split.message
 
 
 def test_trap_07_lag_refusal_is_computed(world: World) -> None:

@@ -37,6 +37,7 @@ from state.world.readings import (
     Server,
     ServiceTraffic,
 )
+from state.world.timelines import TimelineSwitch
 from state.world.world import World
 
 NOW = 1000.0
@@ -125,7 +126,9 @@ def blackhole(world: World, key: str, seconds: float = 12.0) -> None:
 
 
 def primary(node: str, position: int, timeline: int = 1, **facts: Any) -> PostgresReading:
-    """A writable node."""
+    """A writable node; `fork_lsn` is where it left the timeline before its own."""
+    if (fork := facts.pop("fork_lsn", None)) is not None:
+        facts["history"] = (TimelineSwitch(timeline - 1, fork),)
     return replace(_postgres(node, timeline), write_lsn=position, **facts)
 
 
