@@ -37,7 +37,7 @@ ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DescentAsked:
     """`server` is its system and process, `held` the position up to which it has its WAL. `files`: text files may be
     read; `segment`: the size of a file of WAL where bytes may be, else 0."""
 
@@ -62,7 +62,7 @@ class Descent:
         self._key: object = None
         self._at = float("-inf")
 
-    async def read(self, connection: asyncpg.Connection[asyncpg.Record], asked: Asked) -> None:
+    async def read(self, connection: asyncpg.Connection[asyncpg.Record], asked: DescentAsked) -> None:
         """Read what is old, or was not there yet."""
         now = time.monotonic()
         whole = self.history is not None or not asked.files
@@ -73,7 +73,7 @@ class Descent:
         self._key, self._at = asked.key, now if begun else float("-inf")
 
 
-async def _history(connection: asyncpg.Connection[asyncpg.Record], asked: Asked) -> History | None:
+async def _history(connection: asyncpg.Connection[asyncpg.Record], asked: DescentAsked) -> History | None:
     if asked.timeline is None or asked.timeline < 2:
         return None if asked.timeline is None else ()
     if not asked.files:
@@ -83,7 +83,7 @@ async def _history(connection: asyncpg.Connection[asyncpg.Record], asked: Asked)
 
 
 async def _branches(
-    connection: asyncpg.Connection[asyncpg.Record], asked: Asked, history: History | None
+    connection: asyncpg.Connection[asyncpg.Record], asked: DescentAsked, history: History | None
 ) -> tuple[Mapping[int, str], bool]:
     """The first record of each of the last timelines whose file is still there, and whether none is still to come: a
     file may have its name before its bytes."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from adapters.databases.postgres_descent import Asked, Descent
+from adapters.databases.postgres_descent import DescentAsked, Descent
 from adapters.databases.postgres_progress import Progress
 from adapters.net.answers_read import read_json
 from state.world.postgres_parts import (
@@ -36,11 +36,11 @@ def timeline_of(row: Mapping[str, Any]) -> int | None:
     return max(row["recovery_timeline"] or 0, row["checkpoint_timeline"] or 0) or None
 
 
-def descent_of(row: Mapping[str, Any], timeline: int | None) -> Asked:
+def descent_of(row: Mapping[str, Any], timeline: int | None) -> DescentAsked:
     """What is to be read of the descent of the server that a row tells of."""
     server = (row["system_id"], row["started_at"], row["in_recovery"])
     held = max(row[name] or 0 for name in ("write_lsn", "receive_lsn", "replay_lsn"))
-    return Asked(server, timeline, held, row["reads_files"], row["reads_wal"])
+    return DescentAsked(server, timeline, held, row["reads_files"], row["reads_wal"])
 
 
 def reading_of(
