@@ -163,7 +163,8 @@ class PostgresNode:
             if row is None:
                 raise ReadFailure(Trouble.EMPTY, f"PostgreSQL {self.node} returned no row")
             fields = dict(row)
-            timeline = timeline_of(fields)
+            process = (row["system_id"], row["started_at"])
+            timeline = self._timeline.of(process, timeline_of(fields), in_recovery=row["in_recovery"])
             await self._descent.read(connection, descent_of(fields, timeline))
             await self._read_slow(connection, (row["in_recovery"], row["started_at"]), began, deadline)
             other = "" if self._lease is None else await self._lease.other(connection)
@@ -172,8 +173,7 @@ class PostgresNode:
             raise
         self._connection, self._statement = connection, statement
         made = reading_of(self.node, fields, timeline, self._descent, self._progress, began)
-        told = replace(made, other_engine=other, settings=self._settings, archiver=self._archiver)
-        return self._timeline.of(_fitting(told))
+        return _fitting(replace(made, other_engine=other, settings=self._settings, archiver=self._archiver))
 
     async def _read_slow(
         self, connection: asyncpg.Connection[asyncpg.Record], role: object, now: float, deadline: float

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from adapters.databases.postgres_descent import DescentAsked, Descent
+from adapters.databases.postgres_descent import Descent, DescentAsked
 from adapters.databases.postgres_progress import Progress
 from adapters.net.answers_read import read_json
 from state.world.postgres_parts import (

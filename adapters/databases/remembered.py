@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from state.ports.database import LeaderLease, SeenWriter
 from state.world.readings import PatroniReading, PostgresReading
@@ -44,18 +43,15 @@ class HighestTimeline:
     has applied, perhaps by hours; it never goes back while one process is in recovery."""
 
     def __init__(self) -> None:
-        self._process: tuple[str, float] | None = None
+        self._process: object = None
         self._highest = 0
 
-    def of(self, reading: PostgresReading) -> PostgresReading:
-        """The reading, with the highest timeline that this process was read to be on."""
-        process = (reading.system_id, reading.started_at)
+    def of(self, process: object, timeline: int | None, *, in_recovery: bool) -> int | None:
+        """Of a standby the highest timeline that this process was read to be on."""
         if process != self._process:
             self._process, self._highest = process, 0
-        self._highest = max(self._highest, reading.timeline or 0)
-        if not reading.in_recovery or not self._highest:
-            return reading
-        return replace(reading, timeline=self._highest)
+        self._highest = max(self._highest, timeline or 0)
+        return (self._highest or None) if in_recovery else timeline
 
 
 class LeaseWatch:

@@ -16,6 +16,7 @@ from state.ports.database import CanRepoint, Database
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.units import megabytes
+from state.verdicts.forks import same_branch, wrote_past
 from state.world.readings import PostgresReading
 
 KIND = "database.repoint"
@@ -90,16 +91,18 @@ class Repoint(ClusterChange):
             fact = f"{self.node} is on timeline {server.timeline}, {self.to} on {source.timeline}"
             found.append(self.rule("same-history", False, fact, "Choose a node of its own history", administrator))
         elif source.timeline != server.timeline:
-            found.append(self._left(own, source))
+            found.append(self._left(server, source))
+        elif same_branch(server, source) is False:
+            fact = f"timeline {source.timeline} of {self.to} is not that of {self.node}: they were promoted apart"
+            found.append(self.rule("same-history", False, fact, "Rejoin it: recovery db rejoin", administrator))
         return tuple(found)
 
-    def _left(self, own: int | None, source: PostgresReading) -> Rule:
+    def _left(self, server: PostgresReading, source: PostgresReading) -> Rule:
         """Its history must not go past the point where the other one left it."""
-        fork = source.fork_lsn
-        if fork is None or own is None:
+        past = wrote_past(server, source)
+        if past is None:
             fact = f"where timeline {source.timeline} of {self.to} began is not known"
             return self.rule("same-history", False, fact, "Let the reading role read history files")
-        past = own > fork
         fact = f"{self.node} {'has WAL past' if past else 'ends before'} the point where {self.to} began its timeline"
         return self.rule("same-history", not past, fact, "Rejoin it: recovery db rejoin", "database administrator")
 

@@ -97,6 +97,7 @@ async def test_a_standby_of_the_promoted_server_has_its_branch(three: tuple[Pair
     upstream = f"host=127.0.0.1 port={pair.standby} user=postgres application_name=c"
     pair.psql(third, f"alter system set primary_conninfo = '{upstream}'")
     pair.psql(third, "select pg_reload_conf()")
+    pair.psql(pair.primary, "create table before_it as select generate_series(1, 1000) as n")
     await streams(pair, pair.standby, third)
     pair.psql(pair.standby, "select pg_promote(true, 60)")
     pair.psql(pair.standby, "create table after_it as select generate_series(1, 100) as n")

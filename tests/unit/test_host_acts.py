@@ -19,6 +19,7 @@ from state.ports.database import PromotionFacts
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.world.readings import ReplicationSlot
+from state.world.timelines import TimelineSwitch
 from tests.support.acting_database import HostCommand, PlainDatabase
 from tests.unit.verdict_world import ESTATE, MB
 
@@ -212,9 +213,9 @@ async def test_a_standby_is_repointed_to_a_node_of_its_own_history_that_has_what
     assert rules(await repoint(behind).preview(deadline=1)) == ["not-ahead"]
     database.set("n3", timeline=7, receive_lsn=100 * MB)
     assert rules(await repoint(database).preview(deadline=1)) == ["same-history"], "the fork is not known"
-    database.set("n2", fork_lsn=99 * MB)
+    database.set("n2", history=(TimelineSwitch(7, 99 * MB),))
     assert "Rejoin it" in (await repoint(database).preview(deadline=1)).refusals[0].way_out
-    database.set("n2", fork_lsn=100 * MB)
+    database.set("n2", history=(TimelineSwitch(7, 100 * MB),))
     assert rules(await repoint(database).preview(deadline=1)) == []
     assert "standby" in rules(await repoint(database, "n2", "n3").preview(deadline=1))
 

@@ -59,11 +59,11 @@ def test_the_last_writer_is_the_one_of_the_newest_timeline() -> None:
 
 def test_a_standby_that_lost_its_stream_is_still_on_the_timeline_it_was_read_to_be_on() -> None:
     seen = HighestTimeline()
-    assert seen.of(standby("n2", MB, timeline=8)).timeline == 8
-    assert seen.of(standby("n2", MB, timeline=7, receiver_state=None)).timeline == 8, "the control file is behind"
-    again = standby("n2", MB, timeline=7, receiver_state=None, started_at=9.0)
-    assert seen.of(again).timeline == 7, "another process may be on another one"
-    assert seen.of(primary("n2", MB, 6, started_at=9.0)).timeline == 6, "a writer says it by its own WAL"
+    assert seen.of(("7001", 1.0), None, in_recovery=True) is None
+    assert seen.of(("7001", 1.0), 8, in_recovery=True) == 8
+    assert seen.of(("7001", 1.0), 7, in_recovery=True) == 8, "the control file is behind"
+    assert seen.of(("7001", 9.0), 7, in_recovery=True) == 7, "another process may be on another one"
+    assert seen.of(("7001", 9.0), 6, in_recovery=False) == 6, "a writer says it by its own WAL"
 
 
 def test_only_host_and_port_of_an_upstream_are_changed() -> None:
