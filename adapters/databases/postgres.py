@@ -195,6 +195,10 @@ class PostgresNode:
             await self._lease.begin(connection, deadline)
         return connection
 
+    def aside(self) -> PostgresNode:
+        """The same server for one who reads beside the engine: without its lease."""
+        return PostgresNode(self.node, self._host, self._port, self._access)
+
     @property
     def access(self) -> Access:
         """How it is logged in to."""

@@ -48,7 +48,7 @@ def verify(
     """
     if (code := run_there()) is not None:
         return code
-    place = _place(estate, quiet=as_json)
+    place = place_of(estate, quiet=as_json)
     from adapters.databases.integrity.kept import read_snapshot, snapshot
     from adapters.databases.integrity.work import verify as verified
     from console.cli.proving import write_export
@@ -75,7 +75,7 @@ def verify(
     return code
 
 
-def _place(estate: str | None, *, quiet: bool) -> EnginePlace:
+def place_of(estate: str | None, *, quiet: bool) -> EnginePlace:
     """The estate, whose secrets are read in this process, as its owner."""
     from console.cli.installation import installation
     from console.cli.trusted import require_yes

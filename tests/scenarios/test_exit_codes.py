@@ -132,6 +132,7 @@ ELSEWHERE = {
     "db verify": "tests/contract/test_verify.py",
     "db restore-window": "tests/unit/test_restore_verbs.py",
     "db restore-command": "tests/unit/test_restore_verbs.py",
+    "db lost": "tests/contract/test_lost.py",
     "trust": "tests/attack/test_whose_estate.py",
     "journal retain": "tests/attack/test_journal_retention.py",
 }

@@ -1,0 +1,1 @@
+"""What each side of a fork has that the other lacks, read from the WAL of both servers."""
