@@ -20,6 +20,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.databases.postgres_descent import Descent
 from adapters.databases.postgres_lease import Lease
+from adapters.databases.postgres_logical import SubscriptionWatch
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_query import BACKLOG_QUERY, QUERY, SLOW_QUERY
 from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
@@ -30,13 +31,15 @@ from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from state.units import time_limit
-from state.world.postgres_parts import ServerSettings, WalArchiver
+from state.world.postgres_parts import ServerSettings, Subscription, WalArchiver
 from state.world.readings import PostgresReading
 from state.world.shapes import misfit
 
 CLOSE_SECONDS = 0.5
 SLOW_SECONDS = 10.0
 """How often settings and the archiver are read; a server whose role has changed is asked at once."""
+OFTEN = 1.0
+"""The same where there are subscriptions, whose workers may fail in a loop."""
 
 ENDED = (
     asyncpg.InterfaceError,
@@ -80,6 +83,8 @@ class PostgresNode:
         self._timeline = HighestTimeline()
         self._settings: ServerSettings | None = None
         self._archiver: WalArchiver | None = None
+        self._watch = SubscriptionWatch()
+        self._subscriptions: tuple[Subscription, ...] = ()
         self._slow_of: object = None
         self._slow_at = float("-inf")
 
@@ -173,13 +178,14 @@ class PostgresNode:
             raise
         self._connection, self._statement = connection, statement
         made = reading_of(self.node, fields, timeline, self._descent, self._progress, began)
-        return _fitting(replace(made, other_engine=other, settings=self._settings, archiver=self._archiver))
+        made = replace(made, settings=self._settings, archiver=self._archiver, subscriptions=self._subscriptions)
+        return _fitting(replace(made, other_engine=other))
 
     async def _read_slow(
         self, connection: asyncpg.Connection[asyncpg.Record], role: object, now: float, deadline: float
     ) -> None:
         """What changes slowly, when it is old or the server is not what it was."""
-        if role == self._slow_of and now - self._slow_at < SLOW_SECONDS:
+        if role == self._slow_of and now - self._slow_at < (OFTEN if self._subscriptions else SLOW_SECONDS):
             return
         row = await connection.fetchrow(SLOW_QUERY, timeout=deadline)
         if row is None:
@@ -187,6 +193,7 @@ class PostgresNode:
         on = row["archive_mode"] != "off" and row["lists_archive"]
         backlog = await _backlog(connection, deadline) if on else None
         self._settings, self._archiver = settings_of(dict(row)), archiver_of(dict(row), backlog)
+        self._subscriptions = self._watch.of(row["subscriptions"], now)
         self._slow_of, self._slow_at = role, now
 
     async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:

@@ -84,6 +84,14 @@ select
     from pg_db_role_setting as s cross join lateral unnest(s.setconfig) as c
       left join pg_database as d on d.oid = s.setdatabase left join pg_roles as r on r.oid = s.setrole
     where c like 'synchronous_commit=%')::text as commits,
-  has_function_privilege('pg_ls_archive_statusdir()', 'execute') as lists_archive
+  has_function_privilege('pg_ls_archive_statusdir()', 'execute') as lists_archive,
+  (select coalesce(json_agg(json_build_array(s.subname, d.datname, s.subenabled, coalesce(s.subslotname, ''),
+      s.subpublications, w.running, w.received, coalesce(e.apply_error_count + e.sync_error_count, 0))
+      order by d.datname, s.subname), '[]')
+    from pg_subscription as s join pg_database as d on d.oid = s.subdbid
+      cross join lateral (select coalesce(bool_or(pid is not null), false) as running,
+        pg_wal_lsn_diff(max(received_lsn), '0/0')::int8 as received
+        from pg_stat_subscription as at where at.subid = s.oid and at.relid is null) as w
+      left join pg_stat_subscription_stats as e on e.subid = s.oid)::text as subscriptions
 """  # noqa: S608 the names are those above
 BACKLOG_QUERY = "select count(*) from pg_ls_archive_statusdir() where name like '%.ready'"

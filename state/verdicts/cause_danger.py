@@ -8,6 +8,7 @@ from state.units import megabytes
 from state.verdicts.archiving import archiver_finding
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.danger import no_failover
+from state.verdicts.logical import SubscriptionFault, subscription_faults
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.slots import SlotFault
 
@@ -16,6 +17,7 @@ def danger_causes(cluster: ClusterVerdict) -> list[Cause]:
     """Each with what a person does about it."""
     found = [_ahead(cluster, node, size) for node, size in cluster.ahead.items()]
     found += [_slot(cluster, fault) for fault in cluster.slots]
+    found += [_subscription(cluster, fault) for fault in subscription_faults(cluster.facts)]
     found += [each for node in cluster.nodes if (each := _archiver(cluster, node)) is not None]
     nobody = "" if cluster.paused else no_failover(cluster.facts, cluster.eligible)
     if nobody:
@@ -51,6 +53,17 @@ def _slot(cluster: ClusterVerdict, fault: SlotFault) -> Cause:
     else:
         steps = f"By hand: rebuild its standby (patronictl reinit), or drop {name} on {fault.node} if nothing uses it."
     return database_cause(cluster, f"{fault.node}/slot/{name}", Health.WARN, fault.message, steps)
+
+
+def _subscription(cluster: ClusterVerdict, fault: SubscriptionFault) -> Cause:
+    name = fault.subscription.name
+    steps = (
+        f"By hand on {fault.node}: PostgreSQL's log has the error and the position of the transaction. Repair the row"
+        f" or the table that is in the way, then ALTER SUBSCRIPTION {name} ENABLE if it is disabled. ALTER SUBSCRIPTION"
+        f" {name} SKIP loses that transaction. Until then its publisher keeps the WAL."
+    )
+    code = f"{fault.node}/subscription/{fault.subscription.database}/{name}"
+    return database_cause(cluster, code, Health.WARN, fault.message, steps)
 
 
 def _archiver(cluster: ClusterVerdict, node: str) -> Cause | None:

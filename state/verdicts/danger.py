@@ -11,6 +11,7 @@ from state.verdicts.archiving import archiver_finding
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.eligibility import Eligibility
 from state.verdicts.guarantee import Guarantee
+from state.verdicts.logical import subscription_faults
 from state.verdicts.managed import managed
 from state.verdicts.node import NodeFinding
 from state.verdicts.slots import SlotFault
@@ -35,6 +36,7 @@ def danger_findings(
     for node, size in ahead.items():
         found.append((Health.FAIL, f"{node} holds {megabytes(size)} of WAL that {leads} lacks: commits may be lost"))
     found += [(Health.WARN, fault.message) for fault in slots]
+    found += [(Health.WARN, fault.message) for fault in subscription_faults(facts)]
     found += [each for n in facts.nodes.values() if (each := archiver_finding(n)) is not None]
     systems = {n.postgres.system_id for n in facts.nodes.values() if n.postgres is not None}
     if facts.primary is None and len(systems) > 1:

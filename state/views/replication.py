@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.eligibility import Eligibility
 from state.verdicts.lag import lsn
+from state.verdicts.logical import publisher_of, subscription_faults, subscription_words
 from state.verdicts.managed import managed
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
@@ -29,7 +32,7 @@ def build(context: ViewContext) -> ReplicationView:
         clusters[name] = _cluster_row(context.estate, verdict)
         for node, judged in verdict.nodes.items():
             nodes[f"{name}/{node}"] = _node_row(verdict, judged, context.world)
-        slots |= _slot_rows(verdict)
+        slots |= _slot_rows(verdict) | _subscription_rows(verdict, context.clusters.values())
     return context.memory.keep("replication", ReplicationView(clusters, nodes, slots))
 
 
@@ -139,6 +142,23 @@ def _stream(cluster: ClusterVerdict, verdict: NodeVerdict) -> tuple[str, WalSend
 
 def _steady(verdict: NodeVerdict) -> str:
     return "accepts writes" if verdict.state == "writable" else f"{verdict.state}, {verdict.lag.message} behind"
+
+
+def _subscription_rows(verdict: ClusterVerdict, clusters: Iterable[ClusterVerdict]) -> dict[str, SlotRow]:
+    """The subscriptions of the server that accepts writes, each with its other end."""
+    facts, every = verdict.facts, [each.facts for each in clusters]
+    faults = {(f.node, f.subscription.database, f.subscription.name) for f in subscription_faults(facts)}
+    rows: dict[str, SlotRow] = {}
+    for node in facts.writers:
+        for each in node.postgres.subscriptions if node.postgres is not None else ():
+            publisher = publisher_of(facts, each, every)
+            kept = retained(publisher.node, publisher.slot) if publisher is not None else None
+            health = Health.WARN if (node.node, each.database, each.name) in faults else Health.PASS
+            rows[f"{facts.name}/{node.node}/{each.database}/{each.name}"] = SlotRow(
+                facts.name, each.name, "subscription", each.running, kept, subscription_words(each, publisher),
+                node.postgres_key, node.node, health, f"database {each.database}",
+            )  # fmt: skip
+    return rows
 
 
 def _slot_rows(verdict: ClusterVerdict) -> dict[str, SlotRow]:

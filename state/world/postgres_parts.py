@@ -137,3 +137,23 @@ class EarlierPosition:
 
     ended_before: float
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription of logical replication. `running`: its apply worker is there, `received` how far it has heard.
+
+    `errors` counts its failures to apply and to copy; `failing`: they became more lately, between our own readings.
+    `stopped`: seconds for which no worker was seen between our own readings, None = it runs, or before the second.
+    """
+
+    name: str
+    database: str
+    enabled: bool
+    slot: str
+    publications: tuple[str, ...]
+    running: bool
+    received: int | None
+    errors: int
+    failing: bool = False
+    stopped: float | None = None

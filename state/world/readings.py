@@ -15,6 +15,7 @@ from state.world.postgres_parts import (
     EarlierPosition,
     ReplicationSlot,
     ServerSettings,
+    Subscription,
     Waits,
     WalArchiver,
     WalReceiver,
@@ -66,6 +67,7 @@ class PostgresReading:
     waits: Waits | None = None
     archiver: WalArchiver | None = None
     settings: ServerSettings | None = None
+    subscriptions: tuple[Subscription, ...] = ()
     clock: float | None = None
     next_xid: int | None = None
     earlier: tuple[EarlierPosition, ...] = ()

@@ -28,6 +28,7 @@ from adapters.databases.patroni_judge import judge, judge_config, judge_reinitia
 from adapters.databases.patroni_parse import parse_object
 from adapters.databases.postgres import _fitting
 from adapters.databases.postgres_descent import Descent, first_record, parse_history, parse_lsn
+from adapters.databases.postgres_logical import SubscriptionWatch
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
 from adapters.discovery import alertmanager as found_alerting
@@ -324,7 +325,8 @@ def postgres_slow_row(data: bytes) -> None:
     value = read_json(data)
     row = {**s.SLOW_ROW, **(value if isinstance(value, dict) else {})}
     made = reading_of("n1", dict(s.ROW), 1, Descent(), Progress(), 1.0)
-    _fitting(replace(made, settings=settings_of(row), archiver=archiver_of(row, None)))
+    told = SubscriptionWatch().of(row["subscriptions"], 1.0)
+    _fitting(replace(made, settings=settings_of(row), archiver=archiver_of(row, None), subscriptions=told))
 
 
 def postgres_row(data: bytes) -> None:

@@ -101,7 +101,8 @@ class NodeRow:
 class SlotRow:
     """One replication slot of the primary, or of a standby where it is a fault there; `retained` bytes of WAL it keeps.
 
-    `safe` is how many more may be written before it loses its WAL, None = no limit or not told.
+    `safe` is how many more may be written before it loses its WAL, None = no limit or not told. A `slot_type` of
+    `subscription` is the other end of logical replication; it has `retained` at its publisher.
     """
 
     cluster: str
