@@ -7,11 +7,8 @@ import click
 from console.cli.acting import Manner, act, acting_options
 from console.cli.db_acts import attach_to
 from console.cli.db_compare import compare
-<<<<<<< HEAD
-from console.cli.db_restore import restore_command, restore_window
-=======
 from console.cli.db_lost import lost
->>>>>>> 5685a23 (recovery db lost: where two servers parted, by histories or by their WAL, and the commits and tables of both sides)
+from console.cli.db_restore import restore_command, restore_window
 from console.cli.db_verify import verify
 from console.cli.groups import Defaulting
 from console.cli.look import SeenView, gather, heading
@@ -41,14 +38,8 @@ def db() -> None:
     """Database clusters; without a verb: show."""
 
 
-<<<<<<< HEAD
-for each in (compare, verify, restore_window, restore_command):
+for each in (compare, verify, lost, restore_window, restore_command):
     db.add_command(each)
-=======
-db.add_command(compare)
-db.add_command(verify)
-db.add_command(lost)
->>>>>>> 5685a23 (recovery db lost: where two servers parted, by histories or by their WAL, and the commits and tables of both sides)
 
 
 @db.command()
