@@ -14,7 +14,7 @@ from typing import Any
 from adapters.backups.asking import StoreAsked
 from adapters.backups.commits import DUMP, CommitTimes, time_for_one
 from adapters.backups.segments import HISTORY, forks_of, name_of_segment, place_of_segment, runs_of, size_of
-from adapters.databases.postgres import parse_lsn
+from adapters.databases.postgres_descent import parse_lsn
 from adapters.net.answers_read import MALFORMED, read_json
 from state.errors import ReadFailure, Trouble
 from state.estate.backups import BackupsEntry

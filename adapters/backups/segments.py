@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from adapters.databases.postgres import parse_lsn
+from adapters.databases.postgres_descent import parse_lsn
 from state.world.backup_parts import SegmentRun, TimelineFork
 
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")

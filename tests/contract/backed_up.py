@@ -11,7 +11,7 @@ from pathlib import Path
 from adapters.backups.asking import StoreAsked
 from adapters.commands.command import LocalPlace
 from adapters.concealed import Concealed
-from adapters.databases.postgres import parse_lsn
+from adapters.databases.postgres_descent import parse_lsn
 from state.estate.backups import BackupsEntry
 from tests.contract.components import as_user_argv, free_port, postgres_with_tls
 
