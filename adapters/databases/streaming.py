@@ -21,6 +21,7 @@ from state.estate.addresses import is_loopback
 from state.estate.model import HandStep, Name
 from state.ports.target import UNREADABLE, Identity, Receipt, began
 from state.world.readings import PostgresReading
+from state.world.timelines import began_at
 
 KIND = "streaming"
 STATEMENTS = {
@@ -84,7 +85,7 @@ class StreamingCluster(PostgresCluster):
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
         """Where a node's own timeline left its parent, by its history file. Raises ReadFailure."""
         reading = await self.read_node(node, deadline=deadline)
-        return reading.fork_lsn if reading.timeline == timeline else None
+        return began_at(reading.history) if reading.timeline == timeline else None
 
     async def upstream(self, node: str, *, deadline: float) -> str:
         """The node that it streams from now, else the one it is set to stream from. Raises ReadFailure."""

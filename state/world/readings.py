@@ -74,11 +74,6 @@ class PostgresReading:
     privileged: bool = True
 
     @property
-    def fork_lsn(self) -> int | None:
-        """Where its timeline left its parent; None where it has none, or that is not known."""
-        return self.history[-1].lsn if self.history else None
-
-    @property
     def held(self) -> int | None:
         """The furthest position that it has: written, or on a standby received or, from an archive, applied."""
         if not self.in_recovery:

@@ -15,3 +15,8 @@ class TimelineSwitch:
 
 History = tuple[TimelineSwitch, ...]
 """All lines from the first timeline on; empty for a timeline that has no parent."""
+
+
+def began_at(history: History | None) -> int | None:
+    """Where a timeline left its parent; None where it has none, or that is not known."""
+    return history[-1].lsn if history else None

@@ -13,6 +13,7 @@ from adapters.databases.postgres import Access, PostgresNode
 from adapters.secrets import Secret
 from state.verdicts.forks import fork_of, same_branch
 from state.world.readings import PostgresReading
+from state.world.timelines import began_at
 from tests.contract.components import (
     PASSWORD,
     Pair,
@@ -86,7 +87,7 @@ async def test_replication_trap_22_two_promotions_at_one_position(three: tuple[P
     fork = fork_of(b, c)
     assert fork is not None
     assert fork.apart
-    assert fork.lsn == b.fork_lsn
+    assert fork.lsn == began_at(b.history)
     assert all(past is not None and past > 0 for past in fork.past.values())
     again = await read(pair.standby, "b")
     assert same_branch(b, again), "of itself it is the same"
@@ -112,10 +113,11 @@ async def test_a_standby_of_the_promoted_server_has_its_branch(three: tuple[Pair
     a = await read(pair.primary, "a")
     fork = fork_of(a, b)
     assert fork is not None
-    assert fork.lsn == b.fork_lsn
-    assert b.fork_lsn is not None
-    assert b.fork_lsn % (16 << 20) != 0, "in the middle of a file of WAL"
-    assert fork.past == {"a": (a.write_lsn or 0) - b.fork_lsn, "b": (b.write_lsn or 0) - b.fork_lsn}
+    assert fork.lsn == began_at(b.history)
+    begun = began_at(b.history)
+    assert begun is not None
+    assert begun % (16 << 20) != 0, "in the middle of a file of WAL"
+    assert fork.past == {"a": (a.write_lsn or 0) - begun, "b": (b.write_lsn or 0) - begun}
 
 
 async def test_without_the_right_the_branch_cannot_be_told(three: tuple[Pair, int]) -> None:

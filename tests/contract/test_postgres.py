@@ -17,7 +17,7 @@ from adapters.databases.postgres_descent import parse_history, parse_lsn
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from state.world.readings import PostgresReading
-from state.world.timelines import TimelineSwitch
+from state.world.timelines import TimelineSwitch, began_at
 from tests.contract.components import PASSWORD, Pair, kill_pair, make_pair
 
 ACCESS = Access("recovery", "postgres", Secret(PASSWORD))
@@ -211,12 +211,13 @@ async def test_trap_05_timeline_right_after_promotion_is_the_new_one_and_fork_is
         left = await old.read(deadline=2)
     assert promoted.timeline == 2
     assert not promoted.in_recovery
-    assert promoted.fork_lsn is not None
+    begun = began_at(promoted.history)
+    assert begun is not None
     assert before.write_lsn is not None
     assert left.write_lsn is not None
-    assert before.write_lsn <= promoted.fork_lsn < left.write_lsn
+    assert before.write_lsn <= begun < left.write_lsn
     assert left.timeline == 1
-    assert left.fork_lsn is None
+    assert began_at(left.history) is None
     assert left.system_id == promoted.system_id
 
 
@@ -225,7 +226,7 @@ async def test_without_the_right_the_fork_is_not_known(doomed: Pair) -> None:
     async with node(doomed.standby) as new:
         reading = await new.read(deadline=2)
     assert reading.timeline == 2
-    assert reading.fork_lsn is None
+    assert began_at(reading.history) is None
 
 
 def test_lsn_and_history_are_read_as_postgres_writes_them() -> None:
