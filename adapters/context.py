@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -16,6 +16,8 @@ from adapters.secrets import Secret
 from state.errors import ConfigError, Problem, ReadFailure
 from state.estate.model import Polling, SecretRef
 from state.host.trust import require_ours
+from state.ports.own import Output
+from state.ports.target import Receipt
 from state.world.readings import Reading
 
 
@@ -64,16 +66,35 @@ class Hosts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """How a command that only reads ended: its exit code, its whole stdout as it came, and its stderr in one line."""
+
+    code: int
+    body: bytes
+    warned: str
+
+
+class HostCommand(Protocol):
+    """A command at one place, such as `adapters.commands.command.OwnCommand`."""
+
+    async def ask(self, argv: Sequence[str], *, deadline: float) -> WholeAnswer: ...
+    async def run(self, argv: Sequence[str], output: Output, *, effect: str, deadline: float) -> Receipt: ...
+    def output(self) -> Output: ...
+
+
+@dataclass(frozen=True, slots=True)
 class AdapterContext:
     """The estate's folder and polling settings; resolves secrets.
 
-    `watched` has for each monitor the services of the estate as they are called there, `hosts` the way to each host.
+    `watched` has for each monitor the services of the estate as they are called there, `hosts` the way to each host,
+    and `commands` makes a command of a name at a host, or at `local`.
     """
 
     base: Path
     polling: Polling
     watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: Hosts | None = None
+    commands: Callable[[str, str], HostCommand] | None = None
     _one: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _read: dict[SecretRef, Secret] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -98,6 +119,15 @@ class AdapterContext:
             return None if self.hosts is None else self.hosts.to(host)
         except KeyError:
             raise misconfigured("hosts", repr(host), "a host of the estate") from None
+
+    def command(self, name: str, on: str) -> HostCommand:
+        """A command at a host of the estate, or at `local`. Raises ConfigError for an unknown host."""
+        try:
+            if self.commands is not None:
+                return self.commands(name, on)
+        except KeyError:
+            pass
+        raise misconfigured(name, repr(on), "a host of the estate that commands are run at, or local")
 
     def client(self, cert: str | None, key: str | None) -> ClientCertificate | None:
         """A certificate to show, with a key that only this account or root may read. Raises ConfigError."""

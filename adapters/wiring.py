@@ -9,6 +9,7 @@ from pathlib import Path
 from adapters.backups.building import backup_source
 from adapters.commands.building import Own, concealed_in, statements
 from adapters.commands.check_sources import CheckSources
+from adapters.commands.command import command_at
 from adapters.context import AdapterContext
 from adapters.net.ssh import SshConnections, require_files
 from adapters.registry import adapter_for
@@ -33,7 +34,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
     """
     before, had = kept or (None, Outside((), {}, {}))
     hosts = _hosts(estate, base, before, had)
-    context = AdapterContext(base, estate.polling, watched(estate), hosts)
+    context = AdapterContext(base, estate.polling, watched(estate), hosts, partial(command_at, base, hosts))
     balancers: dict[str, Balancer] = {}
     databases: dict[str, Database] = {}
     entries: dict[str, Sequence[Source]] = {}

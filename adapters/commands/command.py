@@ -13,13 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.commands.begun import Begun
-from adapters.commands.output import KeptOutput
+from adapters.commands.output import LARGEST, KeptOutput, WholeOutput
 from adapters.commands.process import Ended, NotStarted, TakesOutput, marked, run_process, title_of
 from adapters.concealed import Concealed
+from adapters.context import WholeAnswer
 from adapters.files.programs import program_of
-from adapters.net.ssh import SshConnection
+from adapters.net.ssh import SshConnection, SshConnections
 from adapters.secrets import Secret
 from state.errors import ConfigError, EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.estate.own import LOCAL
 from state.ports.own import Exited, Output
 from state.ports.target import Identity, Receipt
 
@@ -177,7 +179,23 @@ class OwnCommand:
 
     async def read(self, argv: Sequence[str], *, effect: str, deadline: float) -> Exited:
         """Run a command that only reads. Raises ReadFailure when it did not end by itself."""
-        output, errors = self.output(), self.output()
+        output = self.output()
+        code, errors = await self._ended(argv, effect, output, deadline)
+        return Exited(code, output.line(), errors.line(), output.whole)
+
+    async def ask(self, argv: Sequence[str], *, deadline: float) -> WholeAnswer:
+        """Run a command that only reads, for its whole answer. Raises ReadFailure, also when the answer is too long."""
+        output = WholeOutput()
+        code, errors = await self._ended(argv, "", output, deadline)
+        told = output.told()
+        if told is None:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} printed more than {LARGEST >> 10} kB")
+        return WholeAnswer(code, told, errors.line())
+
+    async def _ended(
+        self, argv: Sequence[str], effect: str, output: KeptOutput, deadline: float
+    ) -> tuple[int, KeptOutput]:
+        errors = self.output()
         try:
             ended = await self._place.started(argv, effect, output, errors, deadline=deadline)
         except (NotStarted, ValueError) as error:
@@ -193,7 +211,13 @@ class OwnCommand:
         if not ended.begun:
             told = Exited(ended.code, output.line(), errors.line())
             raise ReadFailure(Trouble.DENIED, f"{self.name}: {NOT_BEGUN}: {told}")
-        return Exited(ended.code, output.line(), errors.line(), output.whole)
+        return ended.code, errors
+
+
+def command_at(base: Path, hosts: SshConnections, name: str, on: str) -> OwnCommand:
+    """A command of an adapter, at a host of the estate or on this machine. Raises KeyError for an unknown host."""
+    place = LocalPlace(base, (), {}) if on == LOCAL else HostPlace(base, hosts.to(on))
+    return OwnCommand(name, place, (0,), Concealed(()))
 
 
 def _last(output: KeptOutput) -> str:

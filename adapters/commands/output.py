@@ -11,6 +11,8 @@ FIRST, LAST = 8 << 10, 24 << 10
 """Bytes that are kept of the beginning and of the end."""
 MOST_FIRST, MOST_LAST = 20, 60
 LONGEST_LINE = 400
+LARGEST = 256 << 10
+"""Bytes of an answer that is parsed."""
 BREAKS = (b"\n", b"\r")
 BREAK = re.compile(rb"[\n\r]")
 
@@ -68,6 +70,23 @@ class KeptOutput:
         return (
             [clean(_left_on_screen(line), LONGEST_LINE) for line in text.removesuffix("\n").split("\n")] if text else []
         )
+
+
+class WholeOutput(KeptOutput):
+    """What a command says, whole, for a parser; nothing of it is shown as it is."""
+
+    def __init__(self) -> None:
+        super().__init__(Concealed(()))
+        self._all = bytearray()
+
+    def add(self, data: bytes) -> None:
+        """Take what came; of too much a little more than the limit is kept, so that it shows."""
+        super().add(data)
+        self._all += data[: max(0, LARGEST + 1 - len(self._all))]
+
+    def told(self) -> bytes | None:
+        """All of it; None where it was too much."""
+        return bytes(self._all) if len(self._all) <= LARGEST else None
 
 
 def _left_on_screen(line: str) -> str:

@@ -54,8 +54,8 @@ class StreamingOptions(PostgresOptions):
 OPTIONS = StreamingOptions
 
 
-class StreamingCluster(PostgresCluster):
-    """Fulfils Database, CanPromote, CanRepoint, CanTellFork and ActsAt, and what PostgresCluster does."""
+class StreamedCluster(PostgresCluster):
+    """Fulfils Database, CanTellFork and ActsAt, and what PostgresCluster does."""
 
     def __init__(self, name: str, servers: Sequence[PostgresNode], places: Mapping[str, str], acting: Access | None):
         super().__init__(name, servers, acting)
@@ -74,14 +74,6 @@ class StreamingCluster(PostgresCluster):
         """The same where no node accepts writes. Raises ReadFailure when two do, or no server answers."""
         return await self._identified(deadline, unled=True)
 
-    async def promote(self, node: str, *, deadline: float) -> Receipt:
-        """End the recovery of a standby; whether it did is read afterwards. Receipt code: `signalled`. Raises
-        EffectRefused (`unreachable`, `no-account`, an SQLSTATE) and EffectUnknown (`timeout`, `reset`)."""
-        async with self.acting(node, deadline) as session:
-            if not await session.fetchval("select pg_promote(wait => false)"):
-                raise EffectRefused(f"{node}: pg_promote could not signal the server", "not-signalled")
-        return Receipt("signalled", f"{node} was told to end recovery")
-
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
         """Where a node's own timeline left its parent, by its history file. Raises ReadFailure."""
         reading = await self.read_node(node, deadline=deadline)
@@ -95,23 +87,6 @@ class StreamingCluster(PostgresCluster):
             return ""
         known = (name for name, each in self._places.items() if same_place(split_address(each), place))
         return next(known, f"{place[0]}:{place[1]}")
-
-    async def repoint(self, node: str, upstream: str, *, deadline: float) -> Receipt:
-        """Set another host and port in primary_conninfo and reload. Receipt code: `repointed`. Raises EffectRefused
-        (`password`: it has one, which is not sent through here; and as `promote`) and EffectUnknown."""
-        host, port = split_address(self._places[upstream])
-        async with self.acting(node, deadline) as session:
-            former = await session.fetchval("select coalesce(current_setting('primary_conninfo', true), '')")
-            try:
-                made = with_place(former, host, str(port))
-            except ValueError as error:
-                raise EffectRefused(f"{node}: {error}", "password") from error
-            statement = await session.fetchval(
-                "select format('alter system set primary_conninfo = %L', $1::text)", made
-            )
-            await session.execute(statement)
-            await session.fetchval("select pg_reload_conf()")
-        return Receipt("repointed", f"{node} is set to stream from {upstream}")
 
     async def _identified(self, deadline: float, *, unled: bool) -> Identity:
         readings = await asyncio.gather(*(self._attempt(node, deadline) for node in self.nodes))
@@ -135,6 +110,35 @@ class StreamingCluster(PostgresCluster):
             return None
 
 
+class StreamingCluster(StreamedCluster):
+    """Fulfils CanPromote and CanRepoint too: no manager does it."""
+
+    async def promote(self, node: str, *, deadline: float) -> Receipt:
+        """End the recovery of a standby; whether it did is read afterwards. Receipt code: `signalled`. Raises
+        EffectRefused (`unreachable`, `no-account`, an SQLSTATE) and EffectUnknown (`timeout`, `reset`)."""
+        async with self.acting(node, deadline) as session:
+            if not await session.fetchval("select pg_promote(wait => false)"):
+                raise EffectRefused(f"{node}: pg_promote could not signal the server", "not-signalled")
+        return Receipt("signalled", f"{node} was told to end recovery")
+
+    async def repoint(self, node: str, upstream: str, *, deadline: float) -> Receipt:
+        """Set another host and port in primary_conninfo and reload. Receipt code: `repointed`. Raises EffectRefused
+        (`password`: it has one, which is not sent through here; and as `promote`) and EffectUnknown."""
+        host, port = split_address(self._places[upstream])
+        async with self.acting(node, deadline) as session:
+            former = await session.fetchval("select coalesce(current_setting('primary_conninfo', true), '')")
+            try:
+                made = with_place(former, host, str(port))
+            except ValueError as error:
+                raise EffectRefused(f"{node}: {error}", "password") from error
+            statement = await session.fetchval(
+                "select format('alter system set primary_conninfo = %L', $1::text)", made
+            )
+            await session.execute(statement)
+            await session.fetchval("select pg_reload_conf()")
+        return Receipt("repointed", f"{node} is set to stream from {upstream}")
+
+
 def _here(place: str) -> str:
     host, port = split_address(place)
     return f"{'loopback' if is_loopback(host) else host.lower()}:{port}"
@@ -144,19 +148,31 @@ def build(name: str, options: StreamingOptions, context: AdapterContext) -> tupl
     """The cluster of one estate entry and its sources `postgres:db/node`. Raises ConfigError for a secret or a file of
     certificates that cannot be used."""
     cluster = cluster_of(name, options, context, engine_name())
+    return cluster, server_sources(cluster, context)
+
+
+def server_sources(cluster: PostgresCluster, context: AdapterContext) -> list[Polled]:
+    """The sources of a cluster's servers, `postgres:db/node`."""
     sources = []
     for node in cluster.nodes:
         read, close = partial(cluster.read_node, node), partial(cluster.close_node, node)
-        sources.append(context.source(f"postgres:{name}/{node}", read, close))
-    return cluster, sources
+        sources.append(context.source(f"postgres:{cluster.name}/{node}", read, close))
+    return sources
 
 
 def cluster_of(name: str, options: StreamingOptions, context: AdapterContext, engine: str = "") -> StreamingCluster:
     """The cluster of one estate entry; with the name of an engine, the servers' leases are its own. Raises ConfigError
     as `build` does."""
+    return StreamingCluster(name, *servers_of(name, options, context, engine))
+
+
+def servers_of(
+    name: str, options: PostgresOptions, context: AdapterContext, engine: str = ""
+) -> tuple[Sequence[PostgresNode], Mapping[str, str], Access | None]:
+    """The servers of one estate entry, their addresses, and the account that acts. Raises ConfigError as `build`."""
     access = access_of(name, options, context)
     servers = [
         PostgresNode(node, *split_address(each.postgres), access, engine) for node, each in options.nodes.items()
     ]
     places = {node: each.postgres for node, each in options.nodes.items()}
-    return StreamingCluster(name, servers, places, acting_access(options, context, access))
+    return servers, places, acting_access(options, context, access)

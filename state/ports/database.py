@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from state.ports.target import Identity, Receipt
 from state.world.manager_parts import ScheduledSwitchover
+from state.world.manager_tables import ManagerTable
 from state.world.readings import PatroniReading, PostgresReading
 
 
@@ -27,6 +28,15 @@ class HasManagers(Protocol):
     """A cluster each of whose nodes has a manager that is read too."""
 
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading: ...
+
+
+@runtime_checkable
+class HasTables(Protocol):
+    """A cluster whose manager is asked by command at several places; each has a table of its own."""
+
+    table_places: Sequence[str]
+
+    async def read_table(self, place: str, *, deadline: float) -> ManagerTable: ...
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
 from state.world.manager_parts import StoreReading
+from state.world.manager_tables import ManagerTable
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading
 from state.world.world import World
@@ -59,6 +60,7 @@ class ClusterFacts:
 
     `routes` are the nodes to which each balancer sends writes now, by fresh readings. `store` is what the managers'
     store says itself, None without a fresh answer; `has_store`: it is asked.
+    `tables` are those of managers that are asked by command, by the place where, None without a fresh answer.
     `past` is what was known before, and `asked` for how many seconds its sources have been asked.
     """
 
@@ -71,6 +73,7 @@ class ClusterFacts:
     has_store: bool = False
     past: DatabasePast = NO_PAST
     asked: float = 0.0
+    tables: Mapping[str, ManagerTable | None] = field(default_factory=dict)
 
     @property
     def writes_go_to(self) -> frozenset[str] | None:
@@ -186,7 +189,15 @@ def gather(
     return ClusterFacts(
         name, entry, now_mono, nodes, _routes(entry, world, now_mono),
         world.fresh(f"store:{name}", StoreReading, now_mono), f"store:{name}" in world.observed, past, asked,
+        _tables(name, world, now_mono),
     )  # fmt: skip
+
+
+def _tables(name: str, world: World, now_mono: float) -> dict[str, ManagerTable | None]:
+    """The tables of this cluster's managers, by the rest of their key."""
+    begins = f"manager:{name}/"
+    keys = [key for key in world.observed if key.startswith(begins)]
+    return {key.removeprefix(begins): world.fresh(key, ManagerTable, now_mono) for key in keys}
 
 
 def _routes(entry: DatabaseEntry, world: World, now_mono: float) -> dict[str, frozenset[str]]:

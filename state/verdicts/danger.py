@@ -15,6 +15,7 @@ from state.verdicts.logical import subscription_faults
 from state.verdicts.managed import managed
 from state.verdicts.node import NodeFinding
 from state.verdicts.slots import SlotFault
+from state.verdicts.tables import table_findings
 from state.world.manager_parts import SyncMode
 
 BY_RULE = frozenset({"may-lead", "sync-member"})
@@ -42,6 +43,7 @@ def danger_findings(
     if facts.primary is None and len(systems) > 1:
         found.append((Health.WARN, f"its nodes belong to different database systems: {', '.join(sorted(systems))}"))
     found += _store_findings(facts)
+    found += table_findings(facts)
     modes = {m.sync_mode for m in facts.managers.values() if m is not None} - {None, SyncMode.OFF}
     if modes and sync is not None and sync.kind == "async":
         found.append((Health.WARN, "synchronous mode is on, and commits wait for no standby now"))

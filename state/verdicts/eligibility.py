@@ -20,6 +20,7 @@ from state.verdicts.evidence import no_data_reason
 from state.verdicts.guarantee import Guarantee
 from state.verdicts.lag import ReplicationLag
 from state.verdicts.managed import Managed, managed
+from state.verdicts.tables import table_obstacles
 from state.verdicts.votes import PRIMARY, manager_role
 
 
@@ -75,7 +76,8 @@ def _judged(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, word: Man
     if node.node == leading:
         reason = Refusal("not-the-leader", f"{node.node} leads already", "Choose another node")
         return Eligibility(node.node, False, (reason,), (), (), 0, lacks, least)
-    obstacles = [*manager_obstacles(node, word), *server_obstacles(facts, node, lag, word, least)]
+    obstacles = [*manager_obstacles(node, word), *table_obstacles(facts, node.node)]
+    obstacles += server_obstacles(facts, node, lag, word, least)
     unknowns = (*manager_unknowns(node, word), *_absent_further(facts, node))
     if node.postgres is None:
         fact = f"{node.node}: {no_data_reason(node.postgres_seen)}"

@@ -14,6 +14,7 @@ from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.senders import sender_of
 from state.verdicts.split_brain import SplitBrain
 from state.verdicts.store import store_silence
+from state.verdicts.tables import table_votes
 from state.verdicts.upstream import upstream_finding, upstream_lag
 from state.verdicts.votes import CONFLICT, PRIMARY, Vote, agreed, node_votes, vote_message
 from state.world.readings import PostgresReading
@@ -70,7 +71,7 @@ def node_verdict(
     The primary that does not answer fails; a standby that only waits for it has no fault of its own.
     """
     votes = node_votes(node.node, node.postgres, facts.managers, facts.routes)
-    votes += store_votes(facts, node.node)
+    votes += store_votes(facts, node.node) + table_votes(facts, node.node)
     role = agreed(votes)
     findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
     sync, state = "", "no data"

@@ -11,6 +11,7 @@ from state.errors import Trouble
 from state.health import Health
 from state.world.backup_parts import BackupReading
 from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMode
+from state.world.manager_tables import ManagerTable
 from state.world.postgres_parts import (
     EarlierPosition,
     ReplicationSlot,
@@ -388,6 +389,7 @@ Reading = (
     | PostgresReading
     | PatroniReading
     | StoreReading
+    | ManagerTable
     | BalancerReading
     | MetricsReading
     | AlertsReading

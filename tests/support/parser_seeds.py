@@ -126,3 +126,18 @@ SENDERS = as_json({
     "slots": '[["a","physical",true,1,"reserved",null,null,77,null,null,false,null,false,false,null]]',
     "receiver": '["n1","10.0.0.2",5432,"n1",7,1764000000.5]',
 })  # fmt: skip
+
+NODE_CHECK = b""""Node name","n2"
+"Node ID","2"
+"Server role","CRITICAL","node is registered as standby but running as primary"
+"Replication slots","OK"
+"""
+MONITOR_ROW = {
+    "health": 1, "node_id": 1, "group_id": 0, "nodehost": "localhost", "nodename": "n1", "nodeport": 5501,
+    "reported_lsn": "0/4000678", "reported_tli": 1, "candidate_priority": 50, "replication_quorum": True,
+    "current_group_state": "primary", "assigned_group_state": "wait_primary",
+}  # fmt: skip
+LOCAL_ROW = {
+    "node_id": 1, "nodename": "n1", "current_group_state": "maintenance", "assigned_group_state": "maintenance",
+    "timeline": 1, "reachable": "good",
+}  # fmt: skip

@@ -26,11 +26,13 @@ from adapters.databases.etcd import _keys
 from adapters.databases.patroni import PatroniNode
 from adapters.databases.patroni_judge import judge, judge_config, judge_reinitialize, judge_restart, judge_unschedule
 from adapters.databases.patroni_parse import parse_object
+from adapters.databases.pg_auto_failover_parse import parse_state
 from adapters.databases.postgres import _fitting
 from adapters.databases.postgres_descent import Descent, first_record, parse_history, parse_lsn
 from adapters.databases.postgres_logical import SubscriptionWatch
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
+from adapters.databases.repmgr_parse import parse_cluster_show, parse_node_check
 from adapters.discovery import alertmanager as found_alerting
 from adapters.discovery.patroni import _members, is_patroni
 from adapters.discovery.plain_address import has_a_credential, without_credential
@@ -69,6 +71,7 @@ from state.runbooks.params import ParamSpec, convert, placeholders_in, substitut
 from state.runbooks.parse import lint_runbook, structure_of
 from state.text import clean, decode, is_clean
 from state.units import parse_duration, parse_ratio, parse_size
+from state.world.manager_tables import ManagerTable
 from state.world.readings import Reading
 from state.world.shapes import misfit
 from tests.support import parser_seeds as s
@@ -342,6 +345,19 @@ def wal_page(data: bytes) -> None:
         first_record(data, position // 8192 * 8192 + place)
 
 
+def repmgr_show(data: bytes) -> None:
+    rows, strange = parse_cluster_show(data.decode(errors="replace"), {1: "n1", 2: "n2"}, "repmgr n1")
+    fits(ManagerTable("repmgr n1", "n1", rows, unknown_rows=strange))
+
+
+def repmgr_check(data: bytes) -> None:
+    fits(ManagerTable("repmgr n2", "n2", (), issues=parse_node_check(data.decode(errors="replace"), 2, "repmgr n2")))
+
+
+def pg_auto_failover(data: bytes) -> None:
+    fits(ManagerTable("monitor", "", parse_state(data, "monitor")))
+
+
 load_events()
 ESTATE = small_estate()
 CONCEALED = Concealed([Secret("correct-horse-battery"), Secret("abc")])
@@ -355,6 +371,9 @@ CONDITIONS = [ValueCondition.model_validate(each) for each in (
 PARSERS: tuple[Parser, ...] = (
     Parser("haproxy", haproxy, (ReadFailure,), (s.haproxy_seed(), b"1\n" + s.SERVER, b"[3]: Permission denied\n")),
     Parser("patroni", patroni, (ReadFailure,), (s.as_json(s.PATRONI), s.as_json({"members": [s.MEMBER]}))),
+    Parser("repmgr-show", repmgr_show, (ReadFailure,), (b"1,0,0\n2,0,1\n3,-1,-1\n",)),
+    Parser("repmgr-check", repmgr_check, (ReadFailure,), (s.NODE_CHECK,)),
+    Parser("pg-auto-failover", pg_auto_failover, (ReadFailure,), (s.as_json([s.MONITOR_ROW]), s.as_json(s.LOCAL_ROW))),
     Parser("patroni-history", patroni_history, (RecoveryError, ValueError), (s.HISTORY,)),
     Parser("prometheus", promql, (ReadFailure,), (s.as_json(s.PROM), b'{"status":"error","error":"x"}')),
     Parser("alertmanager", alertmanager, (ReadFailure,), (s.as_json([s.ALERT]), s.as_json([s.ALERT, s.ALERT]))),
