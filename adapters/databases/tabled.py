@@ -41,6 +41,8 @@ class TabledOptions(PostgresOptions):
 class TabledCluster(StreamedCluster):
     """Fulfils HasTables, and what StreamedCluster does. The manager promotes and repoints, not this engine."""
 
+    order_limit = 300.0
+
     def __init__(
         self,
         name: str,
@@ -62,6 +64,9 @@ class TabledCluster(StreamedCluster):
         end but exit code 0: an order that failed may have been carried out in part."""
         if place not in self.commands:
             raise EffectRefused(f"the estate names no place to command the manager of {self.name} at", "no-place")
+        if deadline < self.order_limit:
+            needed = f"an order to it may take {self.order_limit:g} s, and the step ends after {deadline:g} s"
+            raise EffectRefused(f"the manager of {self.name} must not be stopped halfway: {needed}", "too-short")
         command = self.commands[place]
         return await command.run(argv, command.output(), effect="", deadline=deadline)
 

@@ -15,7 +15,7 @@ from state.changes.sight import at_work, describe, look, world_of
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate, Name
-from state.ports.database import CanSwitchOver, Database
+from state.ports.database import CanSwitchOver, Database, HasTables
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
@@ -36,7 +36,6 @@ class Switchover:
     risk = Risk.B3
     settle = 2.0
     quiet = 12.0
-    timeout = 60.0
 
     def __init__(self, spec: ChangeSpec, args: SwitchoverArgs, estate: Estate, database: Database) -> None:
         self.spec, self.database, self.wanted = spec, database, args.to
@@ -46,6 +45,8 @@ class Switchover:
         self.verb = f"hand the leader role to {args.to or 'the best candidate'}"
         self.entry = estate.databases[args.database]
         self._delivery, self._ttl = estate.policies.delivery, 0.0
+        self._limit = database.order_limit if isinstance(database, HasTables) else None
+        self.timeout = 60.0 if self._limit is None else self._limit
         self._written: int | None = None
         self._led = ""
 
@@ -60,7 +61,10 @@ class Switchover:
 
     @property
     def late(self) -> Late:
-        """The leader carries it out in its next loop; one that has another name then refuses it (412)."""
+        """The leader carries it out in its next loop; one that has another name then refuses it (412). A manager that
+        is ordered by a program may go on after the program has ended."""
+        if self._limit is not None:
+            return Late(self._delivery, self._limit + self.entry.checkpoint, "the longest that an order may take")
         return Late(
             self._delivery,
             at_work(self._ttl, self.entry.checkpoint),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from state.errors import ReadFailure
-from state.ports.database import Database, HasManagers, RemembersWriter, SeenWriter
+from state.ports.database import Database, HasManagers, HasTables, RemembersWriter, SeenWriter
 from state.verdicts.votes import PRIMARY, manager_role
+from state.world.manager_tables import ManagerTable
 from state.world.observed import Observed
 from state.world.readings import PatroniReading, PostgresReading, Reading
 from state.world.world import World
@@ -20,11 +21,13 @@ DEFAULT_TTL = 30.0
 @dataclass(frozen=True, slots=True)
 class Sight:
     """One fresh reading of all nodes: by the server and by its manager, None without an answer; `members` is empty for
-    a cluster without managers. `last` is the node that accepted writes last, as it was read then."""
+    a cluster whose nodes have no manager that is read. `tables` are those of a
+    manager that is asked by command. `last` is the node that accepted writes last, as it was read then."""
 
     servers: Mapping[str, PostgresReading | None]
     members: Mapping[str, PatroniReading | None]
     last: SeenWriter | None = None
+    tables: Mapping[str, ManagerTable | None] = field(default_factory=dict)
 
     @property
     def writable(self) -> tuple[str, ...]:
@@ -35,7 +38,9 @@ class Sight:
     def leaders(self) -> tuple[str, ...]:
         """Nodes whose manager says they lead and run: in a paused cluster a stopped server keeps its role."""
         told = ((n, m) for n, m in self.members.items() if m is not None)
-        return tuple(node for node, member in told if manager_role(member.role, member.state) == PRIMARY)
+        found = [node for node, member in told if manager_role(member.role, member.state) == PRIMARY]
+        rows = (row for table in self.tables.values() if table is not None for row in table.nodes)
+        return tuple(dict.fromkeys((*found, *(row.name for row in rows if row.role == PRIMARY))))
 
     @property
     def managed(self) -> bool:
@@ -75,14 +80,31 @@ async def look(database: Database, deadline: float) -> Sight:
         asyncio.gather(*(server(n) for n in nodes)),
         asyncio.gather(*(member(managed, n) for n in asked if managed is not None)),
     )
+    tables = await _tables(database, deadline)
     last = database.last_writer() if isinstance(database, RemembersWriter) else None  # with what was just read
-    return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(asked, members, strict=True)), last)
+    return Sight(dict(zip(nodes, servers, strict=True)), dict(zip(asked, members, strict=True)), last, tables)
+
+
+async def _tables(database: Database, deadline: float) -> dict[str, ManagerTable | None]:
+    """The tables of a manager that is asked by command."""
+    if not isinstance(database, HasTables):
+        return {}
+    asked = database
+
+    async def table(place: str) -> ManagerTable | None:
+        try:
+            return await asked.read_table(place, deadline=deadline)
+        except ReadFailure:
+            return None
+
+    places = tuple(asked.table_places)
+    return dict(zip(places, await asyncio.gather(*(table(place) for place in places)), strict=True))
 
 
 def world_of(database: str, sight: Sight) -> World:
     """A world of these readings alone; of a writer that does not answer now also its last one, as old as it is."""
     world = World()
-    for role, found in (("postgres", sight.servers), ("patroni", sight.members)):
+    for role, found in (("postgres", sight.servers), ("patroni", sight.members), ("manager", sight.tables)):
         for node, reading in found.items():
             key = f"{role}:{database}/{node}"
             seen: Observed[Reading] = Observed(key, limit=1.0)

@@ -32,9 +32,11 @@ class HasManagers(Protocol):
 
 @runtime_checkable
 class HasTables(Protocol):
-    """A cluster whose manager is asked by command at several places; each has a table of its own."""
+    """A cluster whose manager is asked by command at several places; each has a table of its own. `order_limit`:
+    seconds that an order to it may take; the program that waits for it is not ended before."""
 
     table_places: Sequence[str]
+    order_limit: float
 
     async def read_table(self, place: str, *, deadline: float) -> ManagerTable: ...
 

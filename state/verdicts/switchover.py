@@ -40,10 +40,10 @@ def switchover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...
 
 def switchover_unknowns(cluster: ClusterVerdict, to: str) -> tuple[str, ...]:
     """What is not known beforehand and may still make Patroni refuse."""
-    unknown = [] if to else ["which node Patroni would choose"]
+    unknown = [] if to else ["which node the manager would choose"]
     if to in cluster.eligible:
         unknown += cluster.eligible[to].unknowns
-    if all(m is None or m.dcs_age is None for m in cluster.facts.managers.values()):
+    if not cluster.facts.tables and all(m is None or m.dcs_age is None for m in cluster.facts.managers.values()):
         unknown.append("when the DCS was last seen")
     return tuple(unknown)
 
@@ -66,7 +66,12 @@ def conflict_words(cluster: ClusterVerdict) -> str:
 
 
 def _dcs_obstacles(cluster: ClusterVerdict) -> list[Refusal]:
-    readings = [m for m in cluster.facts.managers.values() if m is not None]
+    facts = cluster.facts
+    readings = [m for m in facts.managers.values() if m is not None]
+    if not readings and facts.tables:
+        if any(table is not None for table in facts.tables.values()):
+            return []
+        return [Refusal("manager-answers", f"the manager of {facts.name} answers nowhere", "Wait until it does")]
     if not readings:
         return [Refusal("manager-answers", "no Patroni node answers", "Wait until one does, or fail over by hand")]
     old = [m.node for m in readings if m.dcs_age is not None and m.dcs_age > DCS_OLD]
