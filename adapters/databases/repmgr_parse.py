@@ -2,14 +2,14 @@
 
 `cluster show` has three columns without a header (manual, "repmgr cluster show"): the node's ID, 0 where it can be
 reached, and its recovery state: 0 not in recovery, 1 in recovery, -1 unknown. The two last are asked of each server at
-that moment, from where the command runs. `node check` has lines of item, status and details.
+that moment, from where the command runs. `node check` has lines of item, status and, where there are any, details;
+quotes within them are not doubled, so it is no CSV.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 
 from state.errors import ReadFailure, Trouble
 from state.text import clean
@@ -20,6 +20,7 @@ ROLES = {(0, 0): "primary", (0, 1): "standby"}
 STATUSES = frozenset({"OK", "WARNING", "CRITICAL", "UNKNOWN", "N/A"})
 SEEN_AT_SERVERS = frozenset({"Upstream connection", "Downstream servers", "Replication lag"})
 """Items that receivers and senders tell themselves: repmgr judges them by its table of who should be attached."""
+CHECKED = re.compile(r'"([^"]{1,200})","([^"]{0,200})"(?:,"(.*)")?')
 WORDS = {"primary": "running as primary", "standby": "running as standby"}
 
 
@@ -30,7 +31,7 @@ def parse_cluster_show(
     server writes only its own table. Raises ReadFailure."""
     found: dict[str, ToldNode] = {}
     strange: list[str] = []
-    for row in _rows(text, where):
+    for row in (line.split(",") for line in text.splitlines() if line):
         if len(row) != 3:
             raise ReadFailure(Trouble.ERROR, f"{where}: a row of repmgr cluster show has {len(row)} columns, not 3")
         try:
@@ -56,21 +57,19 @@ def parse_node_check(text: str, number: int, where: str) -> tuple[str, ...]:
     also when it is the answer of another node."""
     issues: list[str] = []
     told: str | None = None
-    for row in _rows(text, where):
-        if len(row) >= 2 and row[0] == "Node ID":
-            told = row[1]
-        elif len(row) >= 2 and row[1] in STATUSES and row[0] not in SEEN_AT_SERVERS and row[1] not in ("OK", "N/A"):
-            details = f" ({clean(', '.join(row[2:]), 200)})" if row[2:] else ""
-            issues.append(f"{clean(row[0], 60)}: {row[1]}{details}")
+    for line in text.split("\n"):
+        if (found := CHECKED.fullmatch(line.rstrip("\r"))) is None:
+            if line:
+                raise ReadFailure(Trouble.ERROR, f"{where}: a line of repmgr node check cannot be read")
+            continue
+        item, status, details = found.groups()
+        if item == "Node ID":
+            told = status
+        elif status in STATUSES - {"OK", "N/A"} and item not in SEEN_AT_SERVERS:
+            because = f" ({clean(details, 200)})" if details else ""
+            issues.append(f"{clean(item, 60)}: {status}{because}")
     if told is None:
         raise ReadFailure(Trouble.ERROR, f"{where}: repmgr node check does not name its node")
     if told != str(number):
         raise ReadFailure(Trouble.ERROR, f"{where}: repmgr node check answers for node {clean(told, 20)}, not {number}")
     return tuple(issues)
-
-
-def _rows(text: str, where: str) -> Sequence[Sequence[str]]:
-    try:
-        return [row for row in csv.reader(io.StringIO(text), strict=True) if row]
-    except csv.Error as error:
-        raise ReadFailure(Trouble.ERROR, f"{where}: the answer is not CSV: {error}") from error

@@ -20,17 +20,18 @@ from tests.unit.verdict_world import ESTATE, MB, NOW, blackhole, primary, put, s
 NAMES = {1: "n1", 2: "n2", 3: "n3", 4: "w"}
 AT = 100 * MB
 
-NODE_CHECK = '''"Node name","n2"
+NODE_CHECK = """"Node name","b"
 "Node ID","2"
 "Server role","CRITICAL","node is registered as standby but running as primary"
-"Replication lag","OK","0 seconds"
-"WAL archiving","OK","0 pending archive ready files"
-"Upstream connection","CRITICAL","node ""n2"" (ID: 2) is not attached to expected upstream node"
+"Replication lag","OK"
+"WAL archiving","OK"
+"Upstream connection","CRITICAL","node "b" (ID: 2) is not attached to expected upstream node"
 "Downstream servers","OK","this node has no downstream nodes"
 "Replication slots","WARNING","1 of 1 physical replication slots are inactive"
-"Missing replication slots","OK","node has no missing physical replication slots"
-"Configured data directory","OK","configured ""data_directory"" is ""/var/lib/postgresql/data"""
-'''
+"Missing physical replication slots","OK","node has no missing physical replication slots"
+"Configured data directory","CRITICAL","configured "data_directory" is "/data/b""
+"""
+"""As repmgr 5.3.3 prints it: quotes within a text are not doubled."""
 
 
 def monitor_row(name: str, number: int, state: str, target: str = "", **other: Any) -> dict[str, Any]:
@@ -89,10 +90,13 @@ def test_node_check_tells_its_issues_without_what_receivers_and_senders_tell() -
     assert parse_node_check(NODE_CHECK, 2, "n2") == (
         "Server role: CRITICAL (node is registered as standby but running as primary)",
         "Replication slots: WARNING (1 of 1 physical replication slots are inactive)",
+        'Configured data directory: CRITICAL (configured "data_directory" is "/data/b")',
     )
 
 
-@pytest.mark.parametrize(("text", "number"), [(NODE_CHECK, 1), ("", 2), ('"Server role","OK"\n', 2)])
+@pytest.mark.parametrize(
+    ("text", "number"), [(NODE_CHECK, 1), ("", 2), ('"Server role","OK"\n', 2), (NODE_CHECK + "ERROR: x", 2)]
+)
 def test_node_check_of_another_node_or_of_none_is_refused(text: str, number: int) -> None:
     with pytest.raises(ReadFailure):
         parse_node_check(text, number, "n2")
