@@ -20,6 +20,7 @@ from state.estate.model import Entry, HandStep, Name
 from state.estate.own import Argv
 from state.estate.values import HostOrLocal
 from state.ports.target import Receipt
+from state.text import clean
 from state.world.manager_tables import ManagerTable
 
 KIND = "repmgr"
@@ -108,8 +109,7 @@ class RepmgrCluster(TabledCluster):
         rows, strange = parse_cluster_show(shown, names, f"repmgr {place}", apart=frozenset(options.witnesses))
         if place in options.witnesses:
             return ManagerTable(f"repmgr {place}", "", rows, unknown_rows=strange)
-        checked = await self._ask(place, ("node", "check", "--csv"), max(0.1, end - time.monotonic()))
-        issues = parse_node_check(checked, options.nodes[place].id, f"repmgr {place}")
+        issues = await self._checked(place, max(0.1, end - time.monotonic()))
         return ManagerTable(f"repmgr {place}", place, rows, unknown_rows=strange, issues=issues)
 
     async def switch_over(self, leader: str, candidate: str, *, deadline: float) -> Receipt:
@@ -119,6 +119,14 @@ class RepmgrCluster(TabledCluster):
         siblings = ("--siblings-follow",) if len(self.nodes) > 2 or self._options.witnesses else ()
         argv = (*self._program(candidate), "standby", "switchover", *siblings)
         return await self.order(candidate, argv, deadline=deadline)
+
+    async def _checked(self, place: str, deadline: float) -> tuple[str, ...]:
+        """What is wrong at one node. A standby has no answer (6) without its primary; its table counts all the same."""
+        try:
+            told = await self._ask(place, ("node", "check", "--csv"), deadline)
+        except ReadFailure as failure:
+            return (f"node check gives no answer: {clean(failure.message, 160)}",)
+        return parse_node_check(told, self._options.nodes[place].id, f"repmgr {place}")
 
     def _program(self, place: str) -> tuple[str, ...]:
         return tuple(word.replace("{node}", place) for word in self._options.program)

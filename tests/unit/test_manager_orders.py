@@ -85,6 +85,16 @@ async def test_repmgr_is_asked_at_every_node_and_witness(tmp_path: Path) -> None
     assert places.asked == ["n1 cluster show --csv", "n1 node check --csv", "w3 cluster show --csv"]
 
 
+async def test_a_standby_without_its_primary_still_tells_its_table(tmp_path: Path) -> None:
+    """repmgr 5.3.3 ends `node check` with 6 there and prints nothing."""
+    places = Places(tmp_path)
+    program = tmp_path / "manager"
+    program.write_text(program.read_text().replace('*"node check', '*"node check --csv") exit 6 ;;\n*"node check'))
+    table = await places.repmgr().read_table("n2", deadline=60)
+    assert len(table.nodes) == 2
+    assert table.issues == ("node check gives no answer: repmgr n2: node check --csv ended with 6: ",)
+
+
 async def test_the_monitor_and_the_keepers_are_asked_for_their_states(tmp_path: Path) -> None:
     places = Places(tmp_path)
     cluster = places.pg_auto_failover()
