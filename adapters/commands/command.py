@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.commands.begun import Begun
-from adapters.commands.output import LARGEST, KeptOutput, WholeOutput
+from adapters.commands.output import LARGEST, AnswerOutput, KeptOutput
 from adapters.commands.process import Ended, NotStarted, TakesOutput, marked, run_process, title_of
 from adapters.concealed import Concealed
 from adapters.context import WholeAnswer
@@ -185,7 +185,7 @@ class OwnCommand:
 
     async def ask(self, argv: Sequence[str], *, deadline: float) -> WholeAnswer:
         """Run a command that only reads, for its whole answer. Raises ReadFailure, also when the answer is too long."""
-        output = WholeOutput()
+        output = AnswerOutput()
         code, errors = await self._ended(argv, "", output, deadline)
         told = output.told()
         if told is None:

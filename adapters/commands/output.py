@@ -72,7 +72,7 @@ class KeptOutput:
         )
 
 
-class WholeOutput(KeptOutput):
+class AnswerOutput(KeptOutput):
     """What a command says, whole, for a parser; nothing of it is shown as it is."""
 
     def __init__(self) -> None:
