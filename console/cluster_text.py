@@ -44,7 +44,7 @@ ASCII_TWIGS = Twigs("|-> ", "`-> ", "|   ", "x ", "? ")
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class Bough:
     """A node at its place in the tree; `lead` stands before its name."""
 
     key: str
@@ -52,26 +52,26 @@ class Branch:
     lead: str
 
 
-def tree(nodes: Mapping[str, NodeRow], twigs: Twigs) -> list[Branch]:
+def tree(nodes: Mapping[str, NodeRow], twigs: Twigs) -> list[Bough]:
     """Every node of the clusters below the one that it streams from; what streams from none of them begins a tree of
     its own, leaders first."""
-    found: list[Branch] = []
+    found: list[Bough] = []
     for cluster in dict.fromkeys(row.cluster for row in nodes.values()):
         rows = {row.node: (key, row) for key, row in nodes.items() if row.cluster == cluster}
         found += _of_cluster(rows, twigs)
     return found
 
 
-def _of_cluster(rows: Mapping[str, tuple[str, NodeRow]], twigs: Twigs) -> list[Branch]:
+def _of_cluster(rows: Mapping[str, tuple[str, NodeRow]], twigs: Twigs) -> list[Bough]:
     below: dict[str, list[str]] = {}
     for name, (_, row) in rows.items():
         if row.upstream in rows and row.upstream != name:
             below.setdefault(row.upstream, []).append(name)
-    placed: dict[str, Branch] = {}
+    placed: dict[str, Bough] = {}
 
     def put(name: str, lead: str, deeper: str) -> None:
         key, row = rows[name]
-        placed[name] = Branch(key, row, lead)
+        placed[name] = Bough(key, row, lead)
         under = [each for each in below.get(name, ()) if each not in placed]
         for each in under:
             if each not in placed:

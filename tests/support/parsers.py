@@ -15,9 +15,6 @@ import dns.message
 
 from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
-from adapters.backups.archive import parse_archive
-from adapters.backups.commits import commit_time
-from adapters.backups.pgbackrest import parse_info
 from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
@@ -75,24 +72,13 @@ from state.world.manager_tables import ManagerTable
 from state.world.readings import Reading
 from state.world.shapes import misfit
 from tests.support import parser_seeds as s
+from tests.support.backup_parsers import pgbackrest_info, wal_archive, wal_dump
 from tests.support.estate_samples import CHECKS, FIXTURES, KINDS, small, small_estate
 from tests.support.told import ToldBalancer, ToldReader, ToldRequest, ToldServer
 
 T = TypeVar("T")
 LOOP = asyncio.new_event_loop()
 CORPUS = Path(__file__).parents[1] / "attack" / "corpus"
-
-
-def pgbackrest_info(data: bytes) -> None:
-    parse_info(data, "orders", "orders", 1)
-
-
-def wal_archive(data: bytes) -> None:
-    parse_archive("orders", data.decode(errors="replace"))
-
-
-def wal_dump(data: bytes) -> None:
-    commit_time(data.decode(errors="replace"))
 
 
 @dataclass(frozen=True)
