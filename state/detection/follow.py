@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 NORMAL = ""
@@ -23,6 +23,8 @@ FIRST_CALM, LONGEST_CALM = 60.0, 600.0
 CROWD, CROWDED = 20, 60.0
 """After so many entries of one family within ten minutes, changes are collected for so many seconds into one."""
 TEN_MINUTES = 600.0
+REMEMBERED = 64
+"""Changes of one subject, and entries of one family, that are remembered."""
 
 
 def calm(changes: Iterable[float], now: float) -> float:
@@ -35,7 +37,7 @@ def calm(changes: Iterable[float], now: float) -> float:
 
 def remembered() -> deque[float]:
     """An empty memory of changes, as long as `calm` can use."""
-    return deque(maxlen=64)
+    return deque(maxlen=REMEMBERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class _Track:
     seen: str | None = None
     since: float = 0.0
     moves: int = 0
-    changes: deque[float] = field(default_factory=remembered)
+    changes: tuple[float, ...] = ()
 
 
 class Follower:
@@ -112,7 +114,8 @@ class Follower:
         self._entries.append(at)
         for subject, value, before in values:
             self.tell(subject, value, at - before)
-            self._tracks[subject].changes.append(at)
+            track = self._tracks[subject]
+            track.changes = (*track.changes, at)[-REMEMBERED:]
 
     def see(self, subject: str, value: str | None, now: float) -> None:
         """The value of a subject at this instant; None = not known, so nothing begins or ends."""
