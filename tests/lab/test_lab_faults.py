@@ -265,7 +265,7 @@ async def test_reload_balancer_forgets_what_was_set(lab: LabClient) -> None:
 
 
 async def test_what_does_not_exist_is_named(lab: LabClient) -> None:
-    with pytest.raises(NoSuchFaultError, match="no fault flood; there are bad-release"):
+    with pytest.raises(NoSuchFaultError, match="no fault flood; there are archiver-failing, bad-release"):
         await lab.inject("flood")
     with pytest.raises(NoSuchFaultError, match="no link x"):
         await lab.set_link("x", "pass")
