@@ -31,6 +31,17 @@ BESIDE = {
 commands:
   start-app: {argv: [/usr/bin/true], params: {unit: {kind: choice, choices: [shop.service, cart.service]}}}
 """,
+    "docs/store.md": "databases: {orders: {tls: verify-full, ca: ca.pem}}",
+    "docs/managers.md": """\
+hosts: {host-a: {address: a}, host-b: {address: b}, host-w: {address: w}, host-m: {address: m}}
+""",
+    "docs/products/streaming.md": """\
+commands:
+  rebuild-a: {argv: [/usr/bin/true]}
+  rebuild-b: {argv: [/usr/bin/true]}
+  rejoin-b: {argv: [/usr/bin/true]}
+  stop-b: {argv: [/usr/bin/true]}
+""",
 }
 """What an example names and another page shows."""
 FRAGMENTS = {("waive",), ("password",)}
