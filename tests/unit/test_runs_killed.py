@@ -115,10 +115,10 @@ class Trial:
         self.lab: Small
 
     def happens(self) -> None:
-        """What happens at the entry."""
+        """What happens at the entry; called in the thread of the journal."""
 
     def engine(self, disk: Disk | SqliteJournal) -> Any:
-        loop = asyncio.get_running_loop()
+        self.loop = loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         return small(STEPS, balancer=self.target, store=disk, clock=loop, every=0.2)
 
@@ -195,7 +195,7 @@ class Full(Trial):
 
     def happens(self) -> None:
         self.disk.broken = True
-        asyncio.get_running_loop().call_later(10.0, self.room)
+        self.loop.call_soon_threadsafe(self.loop.call_later, 10.0, self.room)
 
     def room(self) -> None:
         self.disk.broken = False
@@ -216,7 +216,7 @@ class Stopped(Trial):
     """Somebody stops everything at the entry, after an observer has tried."""
 
     def happens(self) -> None:
-        asyncio.get_running_loop().call_soon(lambda: asyncio.create_task(self.stop()))
+        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(self.stop()))
 
     async def stop(self) -> None:
         with pytest.raises(Refused, match="read-only"):
