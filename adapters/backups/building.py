@@ -6,11 +6,11 @@ from adapters.backups.archive import WalArchive
 from adapters.backups.asking import StoreAsked
 from adapters.backups.pgbackrest import PgBackRest
 from adapters.commands.building import place_of
+from adapters.commands.command import OwnCommand
 from adapters.concealed import Concealed
 from adapters.context import AdapterContext, Polled
 from adapters.net.ssh import SshConnections
 from state.estate.backups import BackupsEntry
-from state.estate.own import LOCAL
 from state.verdicts.restore_window import backup_key
 
 
@@ -19,7 +19,7 @@ def backup_source(
 ) -> Polled:
     """The source, with a pace of its own."""
     place = place_of(entry.on, context, hosts)
-    asked = StoreAsked(f"backups of {database}", place, entry.on != LOCAL, concealed)
+    asked = StoreAsked(OwnCommand(f"backups of {database}", place, (0,), concealed))
     kind = PgBackRest if entry.kind == "pgbackrest" else WalArchive
     read = kind(database, entry, asked).read
     return Polled(backup_key(database), entry.every, entry.timeout, entry.stale_after, read, hide=concealed.hide)

@@ -183,13 +183,14 @@ class OwnCommand:
         code, errors = await self._ended(argv, effect, output, deadline)
         return Exited(code, output.line(), errors.line(), output.whole)
 
-    async def ask(self, argv: Sequence[str], *, deadline: float) -> WholeAnswer:
-        """Run a command that only reads, for its whole answer. Raises ReadFailure, also when the answer is too long."""
-        output = AnswerOutput()
+    async def ask(self, argv: Sequence[str], *, deadline: float, most: int = LARGEST) -> WholeAnswer:
+        """Run a command that only reads, for its whole answer. Raises ReadFailure, also when it has more bytes than
+        `most`."""
+        output = AnswerOutput(self._concealed, most)
         code, errors = await self._ended(argv, "", output, deadline)
         told = output.told()
         if told is None:
-            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} printed more than {LARGEST >> 10} kB")
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {argv[0]} printed more than {most >> 10} kB")
         return WholeAnswer(code, told, errors.line())
 
     async def _ended(

@@ -75,18 +75,18 @@ class KeptOutput:
 class AnswerOutput(KeptOutput):
     """What a command says, whole, for a parser; nothing of it is shown as it is."""
 
-    def __init__(self) -> None:
-        super().__init__(Concealed(()))
-        self._all = bytearray()
+    def __init__(self, concealed: Concealed, most: int) -> None:
+        super().__init__(concealed)
+        self._most, self._all = most, bytearray()
 
     def add(self, data: bytes) -> None:
         """Take what came; of too much a little more than the limit is kept, so that it shows."""
         super().add(data)
-        self._all += data[: max(0, LARGEST + 1 - len(self._all))]
+        self._all += data[: max(0, self._most + 1 - len(self._all))]
 
     def told(self) -> bytes | None:
         """All of it; None where it was too much."""
-        return bytes(self._all) if len(self._all) <= LARGEST else None
+        return bytes(self._all) if len(self._all) <= self._most else None
 
 
 def _left_on_screen(line: str) -> str:

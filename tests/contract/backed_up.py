@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.backups.asking import StoreAsked
-from adapters.commands.command import LocalPlace
+from adapters.commands.command import LocalPlace, OwnCommand
 from adapters.concealed import Concealed
 from adapters.databases.postgres_descent import parse_lsn
 from state.estate.backups import BackupsEntry
@@ -131,7 +131,7 @@ class BackedUp:
             shutil.rmtree(folder)
 
     def asked(self) -> StoreAsked:
-        return StoreAsked("backups of orders", LocalPlace(self.place, (), {}), False, Concealed(()))
+        return StoreAsked(OwnCommand("backups of orders", LocalPlace(self.place, (), {}), (0,), Concealed(())))
 
     def entry(self, kind: str) -> BackupsEntry:
         dump = str(self.bin / "pg_waldump")

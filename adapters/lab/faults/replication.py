@@ -219,12 +219,8 @@ class NoFailover(ReplicationFault):
         return bool(members) and not await self._tagged()
 
 
-class SlotLost(ReplicationFault):
-    """A consumer's slot falls behind what the primary keeps."""
-
-    name = "slot-lost"
-    description = f"the WAL of a logical slot, {LAB_SLOT}, is removed because its consumer does not read: it is lost"
-    undo_text = "drop the slot, keep WAL as before"
+class PrimaryFault(ReplicationFault):
+    """A fault of the node that leads."""
 
     async def choose(self, target: str | None) -> str:
         name = target or await self.primary()
@@ -232,9 +228,21 @@ class SlotLost(ReplicationFault):
             raise NoSuchFaultError(str(not_found("node", name, self.bench.topology.nodes)))
         return name
 
-    async def inject(self, target: str) -> None:
+    async def require_primary(self, target: str) -> None:
+        """Raises LabError unless a node accepts writes."""
         if await self.ask(target, "select pg_is_in_recovery()"):
             raise LabError(f"{target} is not the primary")
+
+
+class SlotLost(PrimaryFault):
+    """A consumer's slot falls behind what the primary keeps."""
+
+    name = "slot-lost"
+    description = f"the WAL of a logical slot, {LAB_SLOT}, is removed because its consumer does not read: it is lost"
+    undo_text = "drop the slot, keep WAL as before"
+
+    async def inject(self, target: str) -> None:
+        await self.require_primary(target)
         try:
             await self.ask(target, "select pg_create_logical_replication_slot($1, 'pgoutput')", LAB_SLOT)
             await self.set(target, max_slot_wal_keep_size="1MB")
@@ -276,22 +284,15 @@ class SlotLost(ReplicationFault):
         return gone and await self.is_reset("max_slot_wal_keep_size")
 
 
-class ArchiverFailing(ReplicationFault):
+class ArchiverFailing(PrimaryFault):
     """WAL does not reach the archive any more."""
 
     name = "archiver-failing"
     description = "the archive command of the primary fails: nothing newer can be restored, and pg_wal grows"
     undo_text = "the archive command succeeds again"
 
-    async def choose(self, target: str | None) -> str:
-        name = target or await self.primary()
-        if name not in self.bench.topology.nodes:
-            raise NoSuchFaultError(str(not_found("node", name, self.bench.topology.nodes)))
-        return name
-
     async def inject(self, target: str) -> None:
-        if await self.ask(target, "select pg_is_in_recovery()"):
-            raise LabError(f"{target} is not the primary")
+        await self.require_primary(target)
         await self.set(target, archive_command="false")
         await self.switch_file(target)
 
