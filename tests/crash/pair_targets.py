@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -73,10 +74,7 @@ class PairTrial:
 def fence(lab: LabClient, truth: Truth) -> Target:
     trial = PairTrial()
 
-    async def read() -> Any:
-        return await trial.standby("a")
-
-    return trial.target("fence", read, None, prepare=trial.made, risky=True, node="a")
+    return trial.target("fence", partial(trial.standby, "a"), None, prepare=trial.made, risky=True, node="a")
 
 
 def promote(lab: LabClient, truth: Truth) -> Target:
@@ -87,28 +85,19 @@ def promote(lab: LabClient, truth: Truth) -> Target:
         assert trial.servers is not None
         trial.servers.pair.control("a", "-m", "immediate", "stop")
 
-    async def read() -> Any:
-        return await trial.standby("b")
-
-    return trial.target("promote", read, False, prepare=alone, risky=True, to="b")
+    return trial.target("promote", partial(trial.standby, "b"), False, prepare=alone, risky=True, to="b")
 
 
 def rejoin(lab: LabClient, truth: Truth) -> Target:
     trial = PairTrial()
 
-    async def read() -> Any:
-        return await trial.standby("a")
-
-    return trial.target("rejoin", read, True, prepare=trial.split_off, risky=True, node="a")
+    return trial.target("rejoin", partial(trial.standby, "a"), True, prepare=trial.split_off, risky=True, node="a")
 
 
 def rebuild(lab: LabClient, truth: Truth) -> Target:
     trial = PairTrial()
 
-    async def read() -> Any:
-        return await trial.standby("a")
-
-    return trial.target("rebuild", read, True, prepare=trial.split_off, risky=True, node="a")
+    return trial.target("rebuild", partial(trial.standby, "a"), True, prepare=trial.split_off, risky=True, node="a")
 
 
 def repoint(lab: LabClient, truth: Truth) -> Target:
