@@ -71,7 +71,7 @@ SETTING = ("Judge", "FixedClock", "FoldSetting", "Estate", "World")
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         yield from ((f"[{key}]", each) for key, each in value.items())
-    elif isinstance(value, deque) and all(isinstance(each, float) for each in value):
+    elif isinstance(value, deque | tuple) and all(isinstance(each, float) for each in value):
         yield from ((f"[{n}]", each) for n, each in enumerate(x for x in value if x >= 1e6 - HOUR))
     elif isinstance(value, list | tuple | deque):
         yield from ((f"[{number}]", each) for number, each in enumerate(value))

@@ -20,7 +20,7 @@ from tests.contract.balancer_suite import BACKENDS, BalancerSuite, WeightSuite
 from tests.support.recipes import loaded
 
 ESTATE = """
-estate: small
+estate: small-recipe
 environment: lab
 sites: {east: {}}
 balancers:

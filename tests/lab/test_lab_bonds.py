@@ -87,8 +87,11 @@ class Stage:
         return left | ({self.lab} if self.lab.exists() else set())
 
     def nothing_left(self) -> None:
+        """Nothing, ten times in a row: a process that is just being started shows no environment for an instant."""
         end = time.monotonic() + LIMIT
-        while (self.processes() or self.folders()) and time.monotonic() < end:
+        quiet = 0
+        while quiet < 10 and time.monotonic() < end:
+            quiet = 0 if self.processes() or self.folders() else quiet + 1
             time.sleep(0.1)
         assert (self.processes(), self.folders()) == ({}, set())
 

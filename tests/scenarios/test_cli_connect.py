@@ -17,7 +17,7 @@ from state.health import Health
 from tests.contract.components import serving
 
 ESTATE = """
-estate: small
+estate: small-connect
 environment: lab
 sites: {{east: {{}}}}
 services:

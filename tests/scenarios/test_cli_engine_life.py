@@ -20,7 +20,7 @@ from console.engine.control import listens, terminate
 from console.places import EnginePlace, lock_holder, of_file
 
 ESTATE = """\
-estate: small
+estate: small-life
 environment: drill
 sites: {{east: {{title: East}}}}
 people:

@@ -28,7 +28,7 @@ from tests.support.sandbox import allowed, directives
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "config/systemd/recovery-engine@.service"
 ESTATE = """\
-estate: small
+estate: small-unit
 environment: drill
 sites: {east: {title: East}}
 people:
@@ -133,8 +133,9 @@ def test_without_chown_in_the_filter_the_engine_would_not_start(place: EnginePla
     former = tmp_path / "former.service"
     former.write_text(UNIT.read_text().replace("prlimit64 prctl chown", "prlimit64 prctl"))
     with started(place, former) as engine:
-        assert engine.wait(60) == 2
-    assert "not permitted" in (place.runtime.parent / "said").read_text()
+        code = engine.wait(60)
+    said = (place.runtime.parent / "said").read_text()
+    assert (code, "not permitted" in said) == (2, True), said
 
 
 async def tried(client: EngineClient) -> HeaderView:
