@@ -29,7 +29,8 @@ from state.world.readings import BalancerReading, Server
 
 KIND = "haproxy"
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-READ_ALL = ("show info", "show servers state", "show stat -1 4 -1")
+READ_ALL = ("show info", "show servers state", "show stat -1 6 -1")
+"""The last one: backends (2) and servers (4)."""
 PRODUCT = re.compile(r"HAProxy|hapee(-[a-z0-9]+)?")
 """What `show info` calls itself: HAProxy, or HAProxy Enterprise (`hapee-lb`)."""
 STATES = ("ready", "drain", "maint")
@@ -171,6 +172,7 @@ class HAProxy:
             process=_process(info),
             started_at=float(info["Start_time_sec"]),
             servers=servers,
+            empty=self._intake.empty,
         )
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:

@@ -1,12 +1,13 @@
 """Turns HAProxy's `show servers state` and `show stat` into Server values, in slices, reusing what did not change.
 
-Columns: HAProxy management guide, section 9.1 "CSV format", and 9.3 "show servers state". All needed columns
-come before those that may have quoted text, so a plain split is exact.
+Columns: HAProxy management guide, section 9.1 "CSV format", and 9.3 "show servers state". All columns but those of
+the agent come before those that may have quoted text, so a plain split is exact.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
 from time import perf_counter
 from typing import NamedTuple
 
@@ -25,6 +26,13 @@ after it was made ready."""
 DRAIN = 0x08 | 0x10
 STOPPED, STOPPING = 0, 3
 AGENT_ENABLED = 0x04
+BACKEND_ROW = b"1"
+"""The type of the row of a whole backend; a server's is 2."""
+UNCHECKED = ("", "INI", "UNK")
+"""Check statuses of a server that no health check has answered for: there is none, or its first is under way."""
+AGENT_SAID = "via agent : "
+AGENT_WORDS, AGENT_STATUS = 57, 62
+"""Columns of what the agent said last, and of the kind of its last answer."""
 SLICE_SECONDS = 0.003
 LOOK_EVERY = 128
 SEGMENT = 256 << 10
@@ -107,6 +115,14 @@ class Intake:
         self._states: dict[str, _State] = {}
         self._rows: list[_CsvRow] = []
         self._servers: dict[str, Server] = {}
+        self._backends: frozenset[str] = frozenset()
+
+    @property
+    def empty(self) -> frozenset[str]:
+        """The backends of the last answer that have no server."""
+        if not self._backends:
+            return self._backends
+        return self._backends - {server.backend for server in self._servers.values()}
 
     def knows(self, key: str) -> bool:
         """Whether `backend/server` was in the last answer."""
@@ -122,7 +138,8 @@ class Intake:
         pace = _Pace()
         try:
             touched = await self._take_states((await _lines(states, pace))[1:], pace)
-            changed = await self._take_stats((await _lines(stats, pace))[1:], touched, pace)
+            rows = await self._servers_of((await _lines(stats, pace))[1:], pace)
+            changed = await self._take_stats(rows, touched, pace)
         except (IndexError, ValueError, UnicodeDecodeError) as error:
             self._state_heads, self._rows = [], []
             raise _garbled("a table of servers") from error
@@ -157,6 +174,21 @@ class Intake:
         self._state_heads = heads
         return touched
 
+    async def _servers_of(self, lines: list[bytes], pace: _Pace) -> list[bytes]:
+        """The rows of servers; the names of the backends are kept from theirs."""
+        servers: list[bytes] = []
+        backends: set[str] = set()
+        for place, line in enumerate(lines):
+            if b",BACKEND," in line and line.split(b",", 33)[32] == BACKEND_ROW:
+                backends.add(line.split(b",", 1)[0].decode())
+            else:
+                servers.append(line)
+            if not place % LOOK_EVERY:
+                await pace.pause()
+        if backends != self._backends:
+            self._backends = frozenset(backends)
+        return servers
+
     async def _take_stats(self, lines: list[bytes], touched: set[str], pace: _Pace) -> bool:
         old = self._rows
         changed = len(old) != len(lines)
@@ -179,6 +211,8 @@ class Intake:
         backend, name, status, check = (parts[i].decode() for i in (0, 1, 17, 36))
         key = f"{backend}/{name}"
         state = self._states[key]
+        check = check.removeprefix("* ")  # so it is written while the next check is under way
+        agent_answered, agent_says = _agent(line) if state.agent else (False, "")
         server = Server(
             backend=backend,
             name=name,
@@ -191,18 +225,38 @@ class Intake:
             up=state.operational != STOPPED,
             sessions=int(parts[4] or 0),
             queued=int(parts[2] or 0),
-            check=check.removeprefix("* "),  # so it is written while the next check is under way
+            check=check,
             requests=int(parts[7] or 0),
             errors_5xx=int(parts[43] or 0),
             agent=state.agent,
             aside=state.operational == STOPPING and not state.admin & DRAIN,
+            agent_says=agent_says,
+            backup=parts[20] == b"1",
+            checked=check not in UNCHECKED or agent_answered,
         )
         if (known := self._servers.get(key)) == server:
             server = known
+        if state.agent:  # its words stand behind what is compared: read each time
+            return _CsvRow(b"\n", b"", b"", key, server)
         head = b",".join(parts[:23]) + b","
         middle = b"," + b",".join(parts[25:38]) + b","
         tail = b"," + b",".join(parts[39:44]) + b","
         return _CsvRow(head, middle, tail, key, server)
+
+
+def _agent(line: bytes) -> tuple[bool, str]:
+    """Whether the agent of a server has answered, and its words where it holds the server out of rotation.
+
+    An agent that does not answer changes nothing (HAProxy configuration manual, `agent-check`).
+    """
+    fields = next(csv.reader([line.decode("utf-8", "replace")]), [])
+    status = fields[AGENT_STATUS].removeprefix("* ") if len(fields) > AGENT_STATUS else ""
+    if not status.startswith("L7"):
+        return False, ""
+    words = fields[AGENT_WORDS].removeprefix(AGENT_SAID).strip()
+    _, bracket, reason = words.partition(" (")
+    down = fields[17].startswith("DOWN (agent)")  # of a drain by hand it says "(agent)" too
+    return True, ((reason.removesuffix(")") if bracket else words) or status) if down else ""
 
 
 def _same(line: bytes, row: _CsvRow) -> bool:

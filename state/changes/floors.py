@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from state.estate.model import Estate
+from typing import NamedTuple
+
+from state.estate.model import Backups, Estate
+
+
+class Promise(NamedTuple):
+    """The floor of a backend: the strictest of all services on it, and what its backups are worth.
+
+    `service` needs most; empty when no service uses the backend, which then keeps one server. `services` are all of
+    them. A backup counts as far as each of them says that it does.
+    """
+
+    service: str
+    floor: int
+    backups: Backups
+    services: tuple[str, ...]
+
+
+_WORTH: tuple[Backups, ...] = ("reserve", "first", "all")
+
+
+def backends_of(estate: Estate, balancer: str) -> tuple[str, ...]:
+    """The backends of a balancer that serve a service of the estate."""
+    entries = [s.traffic for s in estate.services.values() if s.traffic is not None]
+    return tuple(dict.fromkeys(entry.backend for entry in entries if balancer in entry.balancers))
 
 
 def services_of(estate: Estate, balancer: str, backend: str) -> tuple[str, ...]:
@@ -11,9 +35,21 @@ def services_of(estate: Estate, balancer: str, backend: str) -> tuple[str, ...]:
     return tuple(n for n, t in entries if t and t.backend == backend and balancer in t.balancers)
 
 
-def floor_of(estate: Estate, balancer: str, backend: str) -> tuple[str, int]:
-    """How many servers of a backend must serve, and the service that needs most; one when no service uses it."""
-    floors = [(s.traffic.floor, name) for name, s in estate.services.items() if s.traffic]
+def promise_of(estate: Estate, balancer: str, backend: str) -> Promise:
+    """How many servers of a backend must serve, and for whom; one when no service uses it."""
     known = services_of(estate, balancer, backend)
-    floor, name = max(((f, n) for f, n in floors if n in known), default=(1, ""))
-    return name, floor
+    entries = [(name, entry) for name in known if (entry := estate.services[name].traffic) is not None]
+    if not entries:
+        return Promise("", 1, "reserve", ())
+    floor, name = max((entry.floor, name) for name, entry in entries)
+    backups = min((entry.backups for _, entry in entries), key=_WORTH.index)
+    return Promise(name, floor, backups, known)
+
+
+def colours_of(estate: Estate, balancer: str, backend: str) -> dict[str, str]:
+    """The release of each colour of a backend, as its services name them."""
+    found: dict[str, str] = {}
+    for name in services_of(estate, balancer, backend):
+        entry = estate.services[name].traffic
+        found |= entry.colours if entry is not None else {}
+    return found

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from state.changes.floors import floor_of
+from state.changes.floors import promise_of
 from state.estate.arguments import filled
 from state.estate.model import Estate, HandStep
 from state.estate.own import LOCAL
@@ -133,7 +133,7 @@ def _set(args: Any, estate: Estate, settings: Mapping[str, str]) -> list[HandSte
 
 def _floor(args: Any, estate: Estate, *without: str) -> list[HandStep]:
     """What no command of a balancer looks after: how many servers must still serve, read before anything is sent."""
-    service, floor = floor_of(estate, args.balancer, args.backend)
+    service, floor, *_ = promise_of(estate, args.balancer, args.backend)
     look = estate.balancers[args.balancer].read_by_hand(args.backend)
     whose = f", the floor of {service}" if service else ""
     rest = f"without {', '.join(without)}" if without else "afterwards"

@@ -12,17 +12,17 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import Diff, Rule
-from state.changes.floors import floor_of
+from state.changes.floors import backends_of, colours_of, promise_of
 from state.changes.hands import flip_by_hand, weight_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
-from state.estate.model import Estate, Name
+from state.estate.model import Estate, Name, ObjectName
 from state.ports.balancer import Balancer, CanSetWeight, KnowsTheWay, ServerState
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
-from state.verdicts.traffic import ServerEffect, after_effect, floor_after, state_word
+from state.verdicts.traffic import ServerEffect, after_effect, floor_after, proven, state_word
 from state.world.readings import Server
 
 
@@ -31,13 +31,13 @@ class BackendArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     balancer: Name
-    backend: Name
+    backend: ObjectName
 
 
 class ServerArgs(BackendArgs):
     """And one server of it."""
 
-    server: Name
+    server: ObjectName
 
 
 class WeightArgs(ServerArgs):
@@ -49,13 +49,7 @@ class WeightArgs(ServerArgs):
 class FlipArgs(BackendArgs):
     """And the server (colour) that is to take its traffic."""
 
-    to: Name
-
-
-def backends_of(estate: Estate, balancer: str) -> tuple[str, ...]:
-    """The backends of a balancer that serve a service of the estate."""
-    entries = [s.traffic for s in estate.services.values() if s.traffic is not None]
-    return tuple(dict.fromkeys(entry.backend for entry in entries if balancer in entry.balancers))
+    to: ObjectName
 
 
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
@@ -76,7 +70,7 @@ class BackendChange:
         self._delivery = estate.policies.delivery
         self.balancer = balancer
         self.backend = args.backend
-        self.service, self.floor = floor_of(estate, args.balancer, args.backend)
+        self.promise = promise_of(estate, args.balancer, args.backend)
         self.expected = backends_of(estate, args.balancer)
         self.name = f"{args.balancer}/{args.backend}"
         self.targets: tuple[str, ...] = (self.name,)
@@ -142,10 +136,15 @@ class BackendChange:
 
     def floor_rule(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> Rule:
         """The floor, judged on the state after; a change that does not lower the count may pass."""
-        was, will = floor_after(servers, {}), floor_after(servers, effects)
-        passed = will >= self.floor or will >= was
-        who = f"{self.service} needs at least" if self.service else "at least"
-        fact = f"{will} of {len(servers)} servers would serve, {who} {self.floor}"
+        service, floor, backups, _ = self.promise
+        was, will = floor_after(servers, {}, backups), floor_after(servers, effects, backups)
+        passed = will >= floor or will >= was
+        who = f"{service} needs at least" if service else "at least"
+        fact = f"{will} of {len(servers)} servers would serve, {who} {floor}"
+        if not passed and any(s.serving and s.backup for s in servers) and backups == "reserve":
+            fact += "; a backup does not count (traffic.backups)"
+        if not proven(servers):
+            fact += "; none of them is checked"
         return Rule(
             "floor", passed, fact, "Return another server to rotation first", "responder", self.name, self.balancer.name
         )
@@ -202,8 +201,7 @@ class Flip(BackendChange):
     def __init__(self, spec: ChangeSpec, args: FlipArgs, estate: Estate, balancer: Balancer) -> None:
         super().__init__(spec, args, estate, balancer)
         self.to = args.to
-        service = estate.services.get(self.service)
-        self.releases = dict(service.traffic.colours) if service and service.traffic else {}
+        self.releases = colours_of(estate, args.balancer, args.backend)
         self.title = f"Flip {self.name} to {self._label(args.to)}"
         self.verb = f"flip to {self._label(args.to)}"
 
@@ -211,9 +209,9 @@ class Flip(BackendChange):
         """All traffic before and after, and whether the destination can carry it."""
         servers = await self.servers(deadline)
         target = self.one(servers, self.to)
-        carrying = [s for s in servers if s.weight > 0 and s.name != self.to]
+        carrying = [s for s in self._others(servers) if s.weight > 0]
         weight = max([s.weight for s in carrying] or [target.weight or 100])
-        weights = {s.name: weight if s.name == self.to else 0 for s in servers}
+        weights = {self.to: weight, **{s.name: 0 for s in self._others(servers)}}
         effects = {name: ServerEffect(weight=w) for name, w in weights.items()}
         ready = target.up and not target.drained and not target.maintenance
         fact = f"{self.to} is {state_word(target)} (check: {target.check or 'none'})"
@@ -223,13 +221,14 @@ class Flip(BackendChange):
         diffs = tuple(
             Diff(f"{self.name}/{s.name} weight", str(s.weight), str(weights[s.name]))
             for s in servers
-            if s.weight != weights[s.name]
+            if s.weight != weights.get(s.name, s.weight)
         )
         where = {"balancer": self.spec.args["balancer"], "backend": self.backend}
         if len(carrying) == 1 and target.weight == 0:
             undo = ChangeSpec("backend.flip", {**where, "to": carrying[0].name})
         else:  # a flip back would not give the others what they had
-            undo = ChangeSpec("backend.weights", {**where, "weights": {s.name: s.weight for s in servers}})
+            touched = {s.name: s.weight for s in servers if s.name in weights}
+            undo = ChangeSpec("backend.weights", {**where, "weights": touched})
         return Preview(
             verb=f"flip from {active} to {self._label(self.to)}",
             diffs=diffs,
@@ -252,8 +251,8 @@ class Flip(BackendChange):
                 f"{self.name}/{self.to} has its weight but does not serve; the others keep their weights", over=True
             )
         receipt = Receipt("silent", "no other server has a weight")
-        for server in await self.servers(deadline):
-            if server.name != self.to and server.weight > 0:
+        for server in self._others(await self.servers(deadline)):
+            if server.weight > 0:
                 try:
                     receipt = await balancer.set_weight(self.backend, server.name, 0, deadline=deadline)
                 except EffectRefused as error:  # this one was refused, the earlier ones were not
@@ -267,12 +266,17 @@ class Flip(BackendChange):
         target = self.one(servers, self.to)
         weights = ", ".join(f"{s.name} {s.weight}" for s in servers)
         evidence = (f"{self.name} weights read {weights}; {self.to} {state_word(target)}",)
-        others = [s.weight for s in servers if s.name != self.to]
+        others = [s.weight for s in self._others(servers)]
         if target.serving and not any(others):
             return ReadBack(Finding.DONE, evidence, leaves=self.leaves(servers))
         before = facts["servers"]
         same = all(before.get(s.name, [None])[0] == s.weight for s in servers)
         return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence, leaves=self.leaves(servers))
+
+    def _others(self, servers: Sequence[Server]) -> list[Server]:
+        """The servers that give their traffic up. A backup has none while the destination serves, and keeps its weight
+        for the day when nothing does."""
+        return [s for s in servers if s.name != self.to and not s.backup]
 
     def _label(self, server: str) -> str:
         release = self.releases.get(server)

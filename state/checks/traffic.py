@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from state.changes.floors import promise_of
 from state.checks.hands import traffic_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
-from state.estate.model import Estate, Name
+from state.estate.model import Estate, Name, ObjectName
+from state.units import rate
 from state.verdicts.evidence import no_data_reason
-from state.verdicts.traffic import active_message, shares, state_word
+from state.verdicts.traffic import active_message, counted, proven, reason_word, shares, state_word, taking
 from state.world.readings import BalancerReading, Server
 from state.world.world import World
 
@@ -18,8 +20,8 @@ class OneServer(CheckArgs):
     """Which server of which backend on which balancer."""
 
     balancer: Name
-    backend: Name
-    server: Name
+    backend: ObjectName
+    server: ObjectName
 
 
 class Drained(OneServer):
@@ -32,25 +34,28 @@ class Floor(CheckArgs):
     """Which backend on which balancer, and how many servers must serve."""
 
     balancer: Name
-    backend: Name
+    backend: ObjectName
     at_least: int = Field(ge=1)
 
 
 def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Up by its health check, in rotation and with a weight. Without a health check the answer is unknown."""
+    """Up by its health check, in rotation and with a weight. Before a check has answered the answer is unknown."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     server = _one(servers, args.server)
     if server is None:
         return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
-    if server.status.lower() == "no check":
-        return unknown(f"{server.name}: the balancer runs no health check on it")
+    if server.serving and not server.checked:
+        return unknown(f"{server.name}: the balancer runs no health check on it, or none has answered yet")
+    if server.serving and server.backup and server not in taking(servers, promise_of(estate, *_place(args)).backups):
+        return answered(False, f"{server.name}: in reserve, as a backup, while others serve")
     return answered(server.serving, _describe(server))
 
 
 def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Takes no new connections, and at most `sessions` are left."""
+    """Takes no new connections, and at most `sessions` are left. Persistence (cookies, stick tables) sends requests to
+    a drained server all the same: it counts once requests have stopped too."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
@@ -59,7 +64,10 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
         return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
     out = server.drained or server.maintenance or server.weight == 0
     left = server.sessions + server.queued
-    return answered(out and left <= args.sessions, _describe(server), sessions=left)
+    load = world.trends.get(f"load/{args.balancer}/{args.backend}/{args.server}")
+    persistent = bool(load) and load[-1] > 0 if load is not None else False
+    told = f"; still {rate(load[-1])}: persistence leads there" if persistent and load is not None else ""
+    return answered(out and left <= args.sessions and not persistent, _describe(server) + told, sessions=left)
 
 
 def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -67,9 +75,12 @@ def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
-    count = sum(s.serving for s in servers)
-    active = next((name for name, share in shares(servers).items() if share == 1.0), "")
+    backups = promise_of(estate, *_place(args)).backups
+    count = len(counted(servers, backups))
+    active = next((name for name, share in shares(servers, backups).items() if share == 1.0), "")
     message = f"{args.balancer}/{args.backend}: {count} serve, at least {args.at_least}"
+    if count >= args.at_least and not proven(servers):
+        return unknown(f"{args.balancer}/{args.backend}: {count} in rotation, none checked")
     return answered(count >= args.at_least, message, serving=count, active=active)
 
 
@@ -78,10 +89,10 @@ def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> An
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
-    share = shares(servers).get(args.server, 0.0)
-    return answered(
-        share == 1.0, f"{args.balancer}/{args.backend}: {active_message(servers, {}) or 'no server serves'}"
-    )
+    backups = promise_of(estate, *_place(args)).backups
+    share = shares(servers, backups).get(args.server, 0.0)
+    told = active_message(servers, {}, backups) or "no server serves"
+    return answered(share == 1.0, f"{args.balancer}/{args.backend}: {told}")
 
 
 def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono: float) -> tuple[Server, ...] | Answer:
@@ -95,12 +106,16 @@ def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono
     return servers or unknown(f"{balancer} has no backend {backend}")
 
 
+def _place(args: Floor | OneServer) -> tuple[str, str]:
+    return args.balancer, args.backend
+
+
 def _one(servers: tuple[Server, ...], name: str) -> Server | None:
     return next((s for s in servers if s.name == name), None)
 
 
 def _describe(server: Server) -> str:
-    check = f" ({server.check})" if server.check else ""
+    check = f" ({reason_word(server)})" if reason_word(server) else ""
     return f"{server.name}: {state_word(server)}{check}, weight {server.weight}, {server.sessions} sessions"
 
 

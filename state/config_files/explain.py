@@ -20,6 +20,11 @@ from state.units import parse_duration
 DAY = 86_400.0
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 NAME_RULE = "a name of letters, digits, dot, dash and underscore, at most 63 characters"
+OBJECT_PATTERN = r"^[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,254}$"
+"""Names that a balancer gives to its backends and servers (HAProxy configuration manual 2.2); none begins with a dash,
+which would be an option of a command."""
+OBJECT_RULE = "a name as the balancer has it: letters, digits, dot, dash, underscore and colon, at most 255 characters"
+_NAME_RULES = {NAME_PATTERN: NAME_RULE, OBJECT_PATTERN: OBJECT_RULE}
 
 
 def explain(
@@ -142,7 +147,7 @@ def _expected(error: ErrorDetails, unit: str | None) -> tuple[str, list[str]]:
         return f"{one_of(names)}", names
     if kind == "string_pattern_mismatch":
         pattern = context["pattern"]
-        return (NAME_RULE if pattern == NAME_PATTERN else f"text like {pattern}"), []
+        return _NAME_RULES.get(pattern, f"text like {pattern}"), []
     if unit:
         return unit, []
     return str(context.get("error", error["msg"])).removeprefix("Input should be "), []

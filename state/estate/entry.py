@@ -6,11 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from state.config_files.explain import NAME_PATTERN
+from state.config_files.explain import NAME_PATTERN, OBJECT_PATTERN
 from state.units import parse_duration, parse_ratio, parse_size
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Names become part of commands to targets: only letters, digits, dot, dash and underscore are allowed."""
+ObjectName = Annotated[str, Field(pattern=OBJECT_PATTERN)]
+"""The name of a backend or a server, as its balancer has it."""
 
 MOST_SECONDS = 366 * 86_400.0
 """The longest duration that an estate may name: a year."""

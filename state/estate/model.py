@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from state.estate.backups import BackupsEntry
-from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, Ratio, Seconds, SecretRef
+from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, ObjectName, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
@@ -30,9 +30,10 @@ from state.estate.values import (
 )
 from state.estate.waivers import Waivers
 
-__all__ = ["Bytes", "Entry", "Estate", "Name", "Ratio", "Seconds", "SecretRef"]
+__all__ = ["Bytes", "Entry", "Estate", "Name", "ObjectName", "Ratio", "Seconds", "SecretRef"]
 
 Role = Literal["observer", "responder", "commander", "approver", "access-admin", "auditor"]
+Backups = Literal["reserve", "first", "all"]
 Environment = Literal["production", "staging", "lab", "drill"]
 
 
@@ -51,12 +52,17 @@ class Person(Entry):
 
 
 class ServiceTrafficEntry(Entry):
-    """The backend of a service, how many servers must serve per balancer, and the release of each colour."""
+    """The backend of a service, how many servers must serve per balancer, and the release of each colour.
+
+    `backups`: what servers marked `backup` are worth for the floor once no other one serves. `reserve`: nothing;
+    `first`: the first of them stands in, as HAProxy does by itself; `all`: all do, as with its `option allbackups`.
+    """
 
     balancers: tuple[BalancerName, ...]
-    backend: Name
+    backend: ObjectName
     floor: int = Field(default=1, ge=0, le=MOST_SERVERS)
-    colours: Mapping[Name, str] = Field(default_factory=dict)
+    colours: Mapping[ObjectName, str] = Field(default_factory=dict)
+    backups: Backups = "reserve"
 
 
 class Objectives(Entry):
@@ -194,7 +200,7 @@ class DatabaseEntry(Adapted):
     section = "databases"
     rpo: Bytes = 0
     checkpoint: Seconds = 30.0
-    frontends: Mapping[Name, Literal["primary", "standby"]] = Field(default_factory=dict)
+    frontends: Mapping[ObjectName, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
     backups: BackupsEntry | None = None
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from state.config_files.explain import NAME_PATTERN, NAME_RULE
+from state.config_files.explain import NAME_PATTERN, NAME_RULE, OBJECT_PATTERN, OBJECT_RULE
 from state.config_files.paths import Path
 from state.config_files.quantities import UNITS
 from state.config_files.suggestions import one_of
@@ -35,6 +35,8 @@ ParamKind = Literal[
 ]
 NAMES = frozenset({"service", "balancer", "backend", "server", "database", "node", "zone", "site", "colour", "fault"})
 """Kinds whose values are names, which become part of commands to targets."""
+OBJECTS = frozenset({"backend", "server", "colour"})
+"""Those of them that a balancer names."""
 
 FOLLOWERS: Mapping[str, frozenset[str]] = {
     "service": frozenset({"backend", "balancer", "colour", "server", "database"}),
@@ -107,19 +109,26 @@ def convert(spec: ParamSpec, value: Any) -> str | int | float | tuple[str, ...]:
         return _duration(text)
     if spec.kind == "size":
         return _size(text)
-    if spec.kind in NAMES and not re.fullmatch(NAME_PATTERN, text):
-        raise ValueError(NAME_RULE)
+    pattern, rule = _name_rule(spec)
+    if spec.kind in NAMES and not re.fullmatch(pattern, text):
+        raise ValueError(rule)
     if spec.kind == "choice" and not spec.choices:
         raise ValueError("a parameter that has choices")
     return text
+
+
+def _name_rule(spec: ParamSpec) -> tuple[str, str]:
+    """The pattern and the words of a parameter that is a name."""
+    return (OBJECT_PATTERN, OBJECT_RULE) if spec.kind in OBJECTS else (NAME_PATTERN, NAME_RULE)
 
 
 def _names(spec: ParamSpec, text: str) -> tuple[str, ...]:
     if len(text) > _LONGEST_TEXT:
         raise ValueError(f"at most {_LONGEST_TEXT} characters")
     names = [name.strip() for name in text.split(",")]
-    if not all(re.fullmatch(NAME_PATTERN, name) for name in names):
-        raise ValueError(f"{spec.expected}; {NAME_RULE}")
+    pattern, rule = _name_rule(spec)
+    if not all(re.fullmatch(pattern, name) for name in names):
+        raise ValueError(f"{spec.expected}; {rule}")
     if len(set(names)) < len(names):
         raise ValueError("each name once")
     return tuple(names)

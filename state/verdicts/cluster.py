@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
+from state.verdicts.traffic import taking
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
 from state.world.manager_parts import StoreReading
 from state.world.manager_tables import ManagerTable
@@ -206,7 +207,7 @@ def _routes(entry: DatabaseEntry, world: World, now_mono: float) -> dict[str, fr
     found: dict[str, frozenset[str]] = {}
     for key in world.keys("balancer") if backends else ():
         reading = world.fresh(key, BalancerReading, now_mono)
-        servers = [s for backend in backends for s in reading.of(backend)] if reading is not None else []
-        if servers:
-            found[key.partition(":")[2]] = frozenset(s.name for s in servers if s.serving)
+        parts = [reading.of(backend) for backend in backends] if reading is not None else []
+        if any(parts):
+            found[key.partition(":")[2]] = frozenset(s.name for servers in parts for s in taking(servers))
     return found

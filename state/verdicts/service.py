@@ -261,10 +261,15 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
             message = f"{balancer}: {no_data_reason(world.observed.get(key))}"
             findings.add(Health.WARN, message, Reason.BALANCER, key)
             continue
-        verdict = backend_verdict(reading.of(entry.backend), entry.floor, entry.colours)
-        if verdict.health is not Health.PASS:
+        servers, empty = reading.of(entry.backend), entry.backend in reading.empty
+        verdict = backend_verdict(servers, entry.floor, entry.colours, entry.backups, empty=empty)
+        message = f"{balancer}: {verdict.message}"
+        seen_well = any(f.health is Health.PASS for f in findings.verdicts)
+        if verdict.health is Health.UNKNOWN and servers and seen_well:
+            findings.notes.append(message)  # nobody checks its servers; figures and probes have seen it serve
+        elif verdict.health is not Health.PASS:
             health = Health.WARN if verdict.health is Health.UNKNOWN else verdict.health
-            findings.add(health, f"{balancer}: {verdict.message}", Reason.BALANCER)
+            findings.add(health, message, Reason.BALANCER)
 
 
 def _names(names: Sequence[NameVerdict], findings: _Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from state.estate.model import Backups
 from state.health import Health
 from state.ports.balancer import ServerState
 from state.units import percent
@@ -40,20 +41,50 @@ def after_effect(server: Server, effect: ServerEffect) -> Server:
     return replace(server, weight=weight, drained=effect.state == "drain", maintenance=effect.state == "maint")
 
 
-def floor_after(servers: Iterable[Server], effects: Mapping[str, ServerEffect]) -> int:
+def taking(servers: Iterable[Server], backups: Backups = "reserve") -> list[Server]:
+    """The servers that take new traffic: those in rotation, and backups only when none of the others is.
+
+    Of several backups the first one takes all, with `option allbackups` (`backups` is `all`) each its share: HAProxy
+    configuration manual, `backup` and `option allbackups`.
+    """
+    rotation = [s for s in servers if s.serving]
+    main = [s for s in rotation if not s.backup]
+    return main or (rotation if backups == "all" else rotation[:1])
+
+
+def counted(servers: Iterable[Server], backups: Backups = "reserve") -> list[Server]:
+    """The servers that count for a floor: they take traffic, and a check has answered for them.
+
+    A backup counts only where the estate says so. Where the balancer checks no server at all, being in rotation counts:
+    there is nothing else to go by, and `proven` says so.
+    """
+    everyone = list(servers)
+    found = [s for s in taking(everyone, backups) if not s.backup or backups != "reserve"]
+    return [s for s in found if s.checked] if proven(everyone) else found
+
+
+def proven(servers: Iterable[Server]) -> bool:
+    """Whether the balancer checks any of these servers."""
+    return any(s.checked for s in servers)
+
+
+def floor_after(servers: Iterable[Server], effects: Mapping[str, ServerEffect], backups: Backups = "reserve") -> int:
     """How many servers would serve after the effects (by server name): the number that is compared with the floor."""
     unchanged = ServerEffect()
-    return sum(after_effect(s, effects.get(s.name, unchanged)).serving for s in servers)
+    return len(counted((after_effect(s, effects.get(s.name, unchanged)) for s in servers), backups))
 
 
-def shares(servers: Sequence[Server]) -> dict[str, float]:
-    """Each server's share of new traffic by weight, 0 to 1; 0 for one that does not serve."""
-    total = sum(s.weight for s in servers if s.serving)
-    return (
-        {s.name: s.weight / total if s.serving else 0.0 for s in servers}
-        if total
-        else dict.fromkeys((s.name for s in servers), 0.0)
-    )
+def shares(servers: Sequence[Server], backups: Backups = "reserve") -> dict[str, float]:
+    """Each server's share of new traffic by weight, 0 to 1; 0 for one that takes none."""
+    found = taking(servers, backups)
+    total = sum(s.weight for s in found)
+    split = dict.fromkeys((s.name for s in servers), 0.0)
+    return {**split, **{s.name: s.weight / total for s in found}}
+
+
+def reason_word(server: Server) -> str:
+    """Why a server is as it is: the words of the agent that holds it out, else what its health check says."""
+    return f"agent: {server.agent_says}" if server.agent_says else server.check
 
 
 def state_word(server: Server) -> str:
@@ -71,15 +102,16 @@ def server_health(server: Server) -> Health:
         return Health.WARN
     if not server.up:
         return Health.FAIL
-    return Health.UNKNOWN if server.status.lower() == "no check" else Health.PASS
+    return Health.PASS if server.checked else Health.UNKNOWN
 
 
-def active_message(servers: Sequence[Server], colours: Mapping[str, str]) -> str:
+def active_message(servers: Sequence[Server], colours: Mapping[str, str], backups: Backups = "reserve") -> str:
     """Who takes the traffic, largest first: `green v42 100%`."""
-    taking = sorted(((share, name) for name, share in shares(servers).items() if share), key=lambda s: (-s[0], s[1]))
-    if not colours and len(taking) > 2:
-        return f"{len(taking)} servers"
-    return " · ".join(f"{_named(name, colours)} {_whole(share)}" for share, name in taking)
+    split = shares(servers, backups)
+    found = sorted(((share, name) for name, share in split.items() if share), key=lambda s: (-s[0], s[1]))
+    if not colours and len(found) > 2:
+        return f"{len(found)} servers"
+    return " · ".join(f"{_named(name, colours)} {_whole(share)}" for share, name in found)
 
 
 def _named(server: str, colours: Mapping[str, str]) -> str:
@@ -90,30 +122,54 @@ def _whole(share: float) -> str:
     return percent(share).replace(".0%", "%")
 
 
-def backend_verdict(servers: Sequence[Server], floor: int, colours: Mapping[str, str]) -> BackendVerdict:
-    """Judge one backend from one fresh reading: none serving fails, fewer than the floor or one down warns."""
-    serving = sum(s.serving for s in servers)
-    down = [s for s in servers if state_word(s) == "down"]
-    if not servers:
-        health, message = Health.UNKNOWN, "the balancer has no such backend"
-    elif not serving:
-        health, message = Health.FAIL, "no server serves"
-    elif serving < floor:
-        health, message = Health.WARN, f"{serving} of {len(servers)} serve, floor {floor}"
-    elif down:
-        named = ", ".join(f"{s.name} down" + (f" ({s.check})" if s.check else "") for s in down[:3])
-        health, message = Health.WARN, named + (f" and {len(down) - 3} more" if len(down) > 3 else "")
-    else:
-        health, message = Health.PASS, f"{serving} of {len(servers)} serve"
+def backend_verdict(
+    servers: Sequence[Server],
+    floor: int,
+    colours: Mapping[str, str],
+    backups: Backups = "reserve",
+    *,
+    empty: bool = False,
+) -> BackendVerdict:
+    """Judge one backend from one fresh reading: none serving fails, fewer than the floor or one down warns, and what no
+    check has answered for is unknown. `empty`: the backend is there and has no server."""
+    found = counted(servers, backups)
+    health, message = _backend_finding(servers, found, floor, backups, empty)
     return BackendVerdict(
         health,
         message,
-        serving,
+        len(found),
         len(servers),
         floor,
-        active_message(servers, colours),
+        active_message(servers, colours, backups),
         sum(s.sessions for s in servers),
     )
+
+
+def _backend_finding(
+    servers: Sequence[Server], found: Sequence[Server], floor: int, backups: Backups, empty: bool
+) -> tuple[Health, str]:
+    carrying = taking(servers, backups)
+    down = [s for s in servers if state_word(s) == "down"]
+    blind = [s for s in carrying if not s.checked]
+    if not servers:
+        return (Health.FAIL, "it has no server") if empty else (Health.UNKNOWN, "the balancer has no such backend")
+    if not carrying:
+        return Health.FAIL, "no server serves"
+    if len(blind) == len(carrying):
+        return Health.UNKNOWN, f"{len(carrying)} of {len(servers)} in rotation, none checked"
+    if carrying[0].backup:
+        return Health.WARN, f"only {'backups serve' if len(carrying) > 1 else f'the backup {carrying[0].name} serves'}"
+    if len(found) < floor and len(carrying) >= floor:
+        named = ", ".join(s.name for s in blind[:3])
+        return Health.UNKNOWN, f"{len(found)} of {len(servers)} serve, floor {floor}; not checked: {named}"
+    if len(found) < floor:
+        return Health.WARN, f"{len(found)} of {len(servers)} serve, floor {floor}"
+    if down:
+        named = ", ".join(f"{s.name} down" + (f" ({reason_word(s)})" if reason_word(s) else "") for s in down[:3])
+        return Health.WARN, named + (f" and {len(down) - 3} more" if len(down) > 3 else "")
+    reserve = sum(s.backup for s in servers)
+    waiting = f", {reserve} in reserve" if reserve else ""
+    return Health.PASS, f"{len(found)} of {len(servers) - reserve} serve{waiting}"
 
 
 def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, str]) -> BackendVerdict:
@@ -121,7 +177,8 @@ def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, s
 
     Writes go to exactly one server; reads want at least one.
     """
-    serving = [s.name for s in servers if s.serving]
+    carrying = taking(servers)
+    serving = [s.name for s in carrying]
     lost = [s.name for s in servers if not s.serving and s.name not in aside]
     names = ", ".join(serving)
     if role == "primary" and len(serving) != 1:
@@ -130,6 +187,9 @@ def frontend_verdict(servers: Sequence[Server], role: str, aside: Mapping[str, s
         health, message = Health.WARN, "no standby takes reads"
     else:
         health, message = Health.PASS, f"{'writes' if role == 'primary' else 'reads'} go to {names}"
+    blind = [s.name for s in carrying if not s.checked]
+    if blind and health is Health.PASS:
+        health, message = Health.UNKNOWN, f"{message}; not checked: {', '.join(blind)}"
     if lost and health is Health.PASS:
         health, message = Health.WARN, f"{message}; {', '.join(lost)} down"
     sessions = sum(s.sessions for s in servers)

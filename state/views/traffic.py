@@ -8,23 +8,26 @@ from operator import is_
 
 from state.api.views.causes import NextKind, NextStep
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
+from state.changes.floors import Promise, backends_of, colours_of, promise_of
 from state.detection.detector import Detector
-from state.estate.model import DnsRecord, Estate, ServiceTrafficEntry
+from state.estate.model import DnsRecord, Estate
 from state.health import Health
 from state.verdicts.dns import answer, record_verdict, servers_of
 from state.verdicts.evidence import no_data_reason
-from state.verdicts.traffic import backend_verdict, frontend_verdict, server_health, shares, state_word
+from state.verdicts.traffic import backend_verdict, frontend_verdict, reason_word, server_health, shares, state_word
 from state.views.context import Alarm, Contribution, ViewContext
 from state.views.trends import CHARTED_SERVERS
 from state.world.observed import Observed
 from state.world.readings import BalancerReading, DnsReading, PostgresReading, Server
 from state.world.world import World
 
+Owner = tuple[Promise, Mapping[str, str]]
+"""Of a backend: the floor that its services together need, and the releases of its colours."""
 Figures = tuple[float, float, float, tuple[float, ...], bool, str]
 """Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's reading is fresh, and the role it
 has instead when it is down by design."""
 
-_NOBODY = ("", ServiceTrafficEntry(balancers=(), backend="none", floor=0))
+_NOBODY: Owner = (Promise("", 0, "reserve", ()), {})
 
 
 def build(context: ViewContext) -> TrafficView:
@@ -35,11 +38,7 @@ def build(context: ViewContext) -> TrafficView:
     servers: dict[str, ServerRow] = {}
     frontends = _frontends(estate, world, now_mono)
     for name, entry in estate.balancers.items():
-        owners = {
-            s.traffic.backend: (n, s.traffic)
-            for n, s in estate.services.items()
-            if s.traffic is not None and name in s.traffic.balancers
-        }
+        owners = {backend: _owner(estate, name, backend) for backend in backends_of(estate, name)}
         seen = world.of(f"balancer:{name}", BalancerReading)
         kept: BalancerRows | None = memory.balancers.get(name)
         fresh = seen is not None and seen.fresh_value(now_mono) is not None
@@ -75,6 +74,10 @@ def _set_again(backend: str) -> NextStep:
         " r ready or f flip. That counts from then on, also where it is there already."
     )
     return NextStep(NextKind.PLACE, "traffic", {"backend": backend}, "t", "its servers", message)
+
+
+def _owner(estate: Estate, balancer: str, backend: str) -> Owner:
+    return promise_of(estate, balancer, backend), colours_of(estate, balancer, backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class _Balancer:
         name: str,
         site: str,
         seen: Observed[BalancerReading] | None,
-        owners: Mapping[str, tuple[str, ServiceTrafficEntry]],
+        owners: Mapping[str, Owner],
         frontends: Mapping[str, _Frontend],
         fresh: bool,
         kept: BalancerRows | None,
@@ -177,10 +180,11 @@ def _backend(balancer: _Balancer, backend: str, drift: str, world: World) -> Bac
 
 
 def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
-    service, plan = balancer.owners.get(backend, _NOBODY)
+    promise, colours = balancer.owners.get(backend, _NOBODY)
     servers, frontend = balancer.backends[backend], balancer.frontends.get(backend)
     if frontend is None:
-        verdict = backend_verdict(servers, plan.floor, plan.colours)
+        empty = balancer.reading is not None and backend in balancer.reading.empty
+        verdict = backend_verdict(servers, promise.floor, colours, promise.backups, empty=empty)
     else:
         verdict = frontend_verdict(servers, frontend.role, frontend.aside)
     if not balancer.fresh:
@@ -190,7 +194,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         balancer=balancer.name,
         site=balancer.site,
         backend=backend,
-        service=service or (frontend.database if frontend else ""),
+        service=", ".join(promise.services) or (frontend.database if frontend else ""),
         health=Health.WARN if changed and verdict.health is Health.PASS else verdict.health,
         message=verdict.message,
         serving=verdict.serving,
@@ -207,7 +211,8 @@ def _figures(balancer: _Balancer, backend: str, world: World) -> dict[str, tuple
     """What the rows of a backend's servers show besides the servers' own values."""
     members = balancer.backends[backend]
     charted = balancer.reading is not None and len(balancer.reading.servers) <= CHARTED_SERVERS
-    split, frontend = shares(members), balancer.frontends.get(backend)
+    promise, _ = balancer.owners.get(backend, _NOBODY)
+    split, frontend = shares(members, promise.backups), balancer.frontends.get(backend)
     aside = frontend.aside if frontend is not None else {}
     found: dict[str, tuple[Server, Figures]] = {}
     for server in members:
@@ -228,7 +233,7 @@ def _figures(balancer: _Balancer, backend: str, world: World) -> dict[str, tuple
 
 
 def _server_row(key: str, balancer: _Balancer, server: Server, figures: Figures) -> ServerRow:
-    release = balancer.owners.get(server.backend, _NOBODY)[1].colours.get(server.name, "")
+    release = balancer.owners.get(server.backend, _NOBODY)[1].get(server.name, "")
     share, rate, error_rate, trend, fresh, aside = figures
     health = Health.PASS if aside else server_health(server)
     return ServerRow(
@@ -239,14 +244,14 @@ def _server_row(key: str, balancer: _Balancer, server: Server, figures: Figures)
         server.name,
         release,
         health if fresh else Health.UNKNOWN,
-        aside or state_word(server),
+        aside or ("reserve" if server.backup and server.serving and not share else state_word(server)),
         server.weight,
         share,
         server.sessions,
         server.queued,
         rate,
         error_rate,
-        server.check,
+        reason_word(server),
         f"balancer:{balancer.name}",
         trend,
     )

@@ -140,7 +140,10 @@ class Server:
     """One server of a balancer's backend. `weight` is the effective absolute weight, 0 to 256.
 
     `drained` is in force; `aside` means that the server's own health check set it, not an operator.
-    `agent`: a program beside the server tells the balancer its weight, again and again.
+    `agent`: a program beside the server tells the balancer its weight, again and again; `agent_says` is its word where
+    it holds the server out of rotation, which a passing health check does not lift. `backup`: it takes nothing while
+    another server of its backend serves. `checked`: a check has answered, so that `up` is evidence; a server without a
+    check, or before its first answer, is in rotation all the same.
     """
 
     backend: str
@@ -159,10 +162,13 @@ class Server:
     errors_5xx: int
     agent: bool = False
     aside: bool = False
+    agent_says: str = ""
+    backup: bool = False
+    checked: bool = True
 
     @property
     def serving(self) -> bool:
-        """Whether it takes new traffic now: up, in rotation and with a weight."""
+        """Whether it is in rotation: up, not taken out and with a weight. A backup then still waits for its turn."""
         return self.up and not self.drained and not self.maintenance and self.weight > 0
 
 
@@ -170,7 +176,7 @@ class Server:
 class BalancerReading:
     """One balancer process: its identity (`process` = pid and start, so a restart is visible) and all its servers.
 
-    `servers` is keyed `backend/server`.
+    `servers` is keyed `backend/server`. `empty` are the backends that are there and have no server.
     """
 
     name: str
@@ -178,6 +184,7 @@ class BalancerReading:
     process: str
     started_at: float
     servers: Mapping[str, Server] = field(default_factory=dict)
+    empty: frozenset[str] = frozenset()
     _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from state.health import Health
 from state.integrity.judging import found_in, reference
 from state.integrity.model import DatabaseFacts, IntegrityAsked, IntegrityFacts, IntegrityFinding
 from state.ports.balancer import Balancer
+from state.verdicts.traffic import taking
 from state.world.readings import BalancerReading
 
 ASKED = IntegrityAsked
@@ -108,15 +109,13 @@ async def _frontends(
 
 
 def _backend(name: str, backend: str, reading: BalancerReading, writer: str) -> list[IntegrityFinding]:
-    servers: Mapping[str, bool] = {
-        each.name: each.serving for each in reading.servers.values() if each.backend == backend
-    }
+    servers = reading.of(backend)
     if not servers:
         return []
-    taking = sorted(server for server, up in servers.items() if up)
+    led = sorted(server.name for server in taking(servers))
     where = f"{name}/{backend}"
-    if taking == [writer]:
+    if led == [writer]:
         return [IntegrityFinding(ASKED.FRONTENDS, where, Health.PASS, f"leads to {writer}, the writer")]
-    told = " and ".join(taking) or "nobody"
+    told = " and ".join(led) or "nobody"
     way_out = "see its checks of the servers: only the writer may pass them"
     return [IntegrityFinding(ASKED.FRONTENDS, where, Health.FAIL, f"leads to {told}, the writer is {writer}", way_out)]
