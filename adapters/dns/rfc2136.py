@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import dns.exception
@@ -22,7 +23,7 @@ from adapters.dns.asking_servers import ask_server
 from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord, Entry, HandStep, SecretRef, ZoneEntry
 from state.estate.values import HostPort
-from state.world.readings import DnsReading
+from state.world.dns_parts import DnsReading, NameLack
 
 KIND = "rfc2136"
 EXISTS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
@@ -69,32 +70,56 @@ class NameServer:
         self._records = records
 
     async def read(self, *, deadline: float) -> DnsReading:
-        """Serial, answers and TTLs, queried at the same time. A name without an answer is an empty tuple.
+        """Serial, answers and TTLs, queried at the same time. A name without an answer is an empty tuple; one that
+        cannot be read is no answer to that one record.
 
-        Raises ReadFailure: timeout, denied (REFUSED, NOTAUTH), error also for an answer that is not authoritative.
+        Raises ReadFailure for the zone as a whole: timeout, denied (REFUSED, NOTAUTH), error also for an answer that is
+        not authoritative.
         """
-        names = [dns.name.from_text(record.name, self._origin) for record in self._records]
-        questions = [(self._origin, "SOA"), *zip(names, (r.type for r in self._records), strict=True)]
-        try:
-            async with asyncio.timeout(deadline):
-                answers = await asyncio.gather(*(self._ask(name, kind) for name, kind in questions))
-        except (TimeoutError, dns.exception.Timeout) as error:
-            message = f"{self.server} did not answer for {self.zone} within {deadline:g} s"
-            raise ReadFailure(Trouble.TIMEOUT, message) from error
-        except (OSError, EOFError) as error:
-            message = f"{self.server}: {str(error) or type(error).__name__}"
-            raise ReadFailure(Trouble.UNREACHABLE, message) from error
-        except dns.exception.DNSException as error:
-            raise ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}") from error
+        soa, *found = await asyncio.gather(
+            self._heard(self._origin, "SOA", deadline),
+            *(self._heard(dns.name.from_text(r.name, self._origin), r.type, deadline) for r in self._records),
+        )
+        if isinstance(soa, ReadFailure):
+            raise soa
+        reading = DnsReading(self.zone, self.server, self._serial(soa), {}, {}, {}, {})
+        return replace(reading, **self._understood(found))
+
+    def _understood(self, found: Sequence[dns.message.Message | ReadFailure]) -> dict[str, Any]:
+        """The answers record by record, as the fields of a reading."""
         records: dict[str, tuple[str, ...]] = {}
         ttls: dict[str, int] = {}
-        for record, answer in zip(self._records, answers[1:], strict=True):
+        aliases: dict[str, str] = {}
+        lacks: dict[str, NameLack] = {}
+        for record, answer in zip(self._records, found, strict=True):
             key = f"{record.name}/{record.type}"
-            found = _rrset(answer, record.type)
-            records[key] = tuple(sorted(str(each) for each in found[0]))
-            if found[0]:
-                ttls[key] = found[1]
-        return DnsReading(self.zone, self.server, self._serial(answers[0]), records, ttls)
+            if isinstance(answer, ReadFailure):
+                lacks[key] = NameLack(answer.trouble, answer.message)
+            elif not answer.flags & dns.flags.AA:
+                lacks[key] = self._referred(answer)
+            else:
+                rows, ttl, target = _rrset(answer, record.type)
+                records[key] = tuple(sorted(str(each) for each in rows))
+                if rows:
+                    ttls[key] = ttl
+                elif target is not None and not target.is_subdomain(self._origin):
+                    aliases[key], ttls[key] = target.to_text(omit_final_dot=True), ttl
+        return {"records": records, "ttls": ttls, "aliases": aliases, "lacks": lacks}
+
+    async def _heard(self, name: dns.name.Name, kind: str, deadline: float) -> dns.message.Message | ReadFailure:
+        """The answer to one question, or what went wrong with it."""
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._ask(name, kind)
+        except ReadFailure as failure:
+            return failure
+        except (TimeoutError, dns.exception.Timeout):
+            message = f"{self.server} did not answer for {self.zone} within {deadline:g} s"
+            return ReadFailure(Trouble.TIMEOUT, message)
+        except (OSError, EOFError) as error:
+            return ReadFailure(Trouble.UNREACHABLE, f"{self.server}: {str(error) or type(error).__name__}")
+        except dns.exception.DNSException as error:
+            return ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}")
 
     async def _ask(self, name: dns.name.Name, kind: str) -> dns.message.Message:
         query = dns.message.make_query(name, kind, flags=0)
@@ -104,24 +129,38 @@ class NameServer:
             raise ReadFailure(Trouble.DENIED, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
         if code not in EXISTS:
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
-        if not answer.flags & dns.flags.AA:
+        if kind == "SOA" and not answer.flags & dns.flags.AA:
             raise ReadFailure(Trouble.ERROR, f"{self.server} is not authoritative for {name}")
         return answer
 
+    def _referred(self, answer: dns.message.Message) -> NameLack:
+        """An answer that is not authoritative: a delegation below the zone (RFC 1034 4.3.2), or none of its own."""
+        for rrset in answer.authority:
+            below = rrset.name.is_subdomain(self._origin) and rrset.name != self._origin
+            if rrset.rdtype == dns.rdatatype.NS and below:
+                servers = tuple(sorted(each.target.to_text(omit_final_dot=True) for each in rrset))
+                return NameLack(Trouble.EMPTY, "", servers)
+        return NameLack(Trouble.ERROR, f"{self.server} is not authoritative for it")
+
     def _serial(self, answer: dns.message.Message) -> int:
-        rows, _ = _rrset(answer, "SOA")
+        rows, _, _ = _rrset(answer, "SOA")
         if not rows:
             raise ReadFailure(Trouble.EMPTY, f"{self.server} has no SOA for {self.zone}")
         return int(rows[0].serial)
 
 
-def _rrset(answer: dns.message.Message, kind: str) -> tuple[list[Any], int]:
-    """The rows of one type in the answer section, and their TTL."""
+def _rrset(answer: dns.message.Message, kind: str) -> tuple[list[Any], int, dns.name.Name | None]:
+    """The rows of one type in the answer section, the shortest TTL on the way to them, and the last alias."""
     wanted = dns.rdatatype.from_text(kind)
+    ttls: list[int] = []
+    target: dns.name.Name | None = None
     for rrset in answer.answer:
         if rrset.rdtype == wanted:
-            return list(rrset), int(rrset.ttl)
-    return [], 0
+            return list(rrset), min([*ttls, int(rrset.ttl)]), target
+        if rrset.rdtype == dns.rdatatype.CNAME:
+            ttls.append(int(rrset.ttl))
+            target = rrset[0].target
+    return [], min(ttls, default=0), target
 
 
 def build(zone: str, options: Rfc2136Options, context: AdapterContext) -> Sequence[Polled]:

@@ -18,7 +18,7 @@ from adapters.net.examined import look_at_name
 from adapters.secrets import Secret
 from state.diagnosis.model import Asked, Diagnosis, Subject
 from state.errors import ReadFailure
-from state.world.readings import DnsReading
+from state.world.dns_parts import DnsReading
 
 
 async def examine(name: str, options: Rfc2136Options, context: AdapterContext, *, deadline: float) -> list[Diagnosis]:

@@ -7,9 +7,9 @@ from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
 from state.estate.model import Estate, Name
 from state.health import Health
-from state.verdicts.dns import answer, record_verdict, servers_of
+from state.verdicts.dns import record_finding, servers_of
 from state.verdicts.evidence import no_data_reason
-from state.world.readings import DnsReading
+from state.world.dns_parts import DnsReading
 from state.world.world import World
 
 
@@ -37,8 +37,7 @@ def answers_as_expected(args: RecordArgs, world: World, estate: Estate, now_mono
                 healths.append(Health.UNKNOWN)
                 evidence.append(f"{server}: {no_data_reason(world.observed.get(key))}")
                 continue
-            got = answer(reading, record)
-            health, finding = record_verdict(got, args.answers or record.expect)
+            health, finding, got = record_finding(reading, record, args.answers or record.expect)
             healths.append(health)
             evidence.append(f"{server}: {', '.join(got)} {finding}".replace(":  ", ": "))
     if any(h in (Health.FAIL, Health.WARN) for h in healths):

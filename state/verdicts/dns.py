@@ -1,13 +1,24 @@
-"""DNS answers, server by server, against what is expected."""
+"""DNS answers, server by server, against what is expected; compared as DNS compares them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import NamedTuple
 
 from state.estate.model import DnsRecord, ZoneEntry
 from state.health import Health
-from state.world.readings import DnsReading
+from state.verdicts.evidence import trouble_text
+from state.world.dns_parts import DnsReading
 from state.world.world import World
+
+
+class RecordFinding(NamedTuple):
+    """The verdict on one record as one server answers it, and the answers as they are shown."""
+
+    health: Health
+    message: str
+    answers: tuple[str, ...]
 
 
 def servers_of(zone: str, entry: ZoneEntry, world: World) -> tuple[str, ...]:
@@ -18,14 +29,55 @@ def servers_of(zone: str, entry: ZoneEntry, world: World) -> tuple[str, ...]:
     return tuple(k.removeprefix(mark) for k in world.keys("dns") if k.startswith(mark))
 
 
+def comparable(text: str) -> str:
+    """An address or a name in the one spelling by which it is compared: names are the same in any case, with and
+    without the final dot (RFC 4343, RFC 1034 3.1), addresses in any spelling (RFC 5952)."""
+    try:
+        return str(ip_address(text.strip()))
+    except ValueError:
+        return text.strip().rstrip(".").lower()
+
+
 def answer(reading: DnsReading, record: DnsRecord) -> tuple[str, ...]:
     """What one server answers for a record, empty when it has none."""
     return tuple(sorted(reading.records.get(f"{record.name}/{record.type}", ())))
 
 
+def answers_any(reading: DnsReading, record: DnsRecord) -> bool:
+    """Whether a server answers at least one of the expected values."""
+    return bool(_spelt(answer(reading, record)) & _spelt(record.expect))
+
+
+def unanswered(reading: DnsReading, record: DnsRecord) -> str:
+    """Why a server has no authoritative answer to a record; empty when it has one, be it that there is none."""
+    lack = reading.lacks.get(f"{record.name}/{record.type}")
+    if lack is None:
+        return ""
+    if lack.delegated:
+        return f"delegated to {', '.join(lack.delegated)}: ask there"
+    return f"no answer ({trouble_text(lack.trouble, lack.message)})"
+
+
+def alias(reading: DnsReading, record: DnsRecord) -> str:
+    """The name outside of the zone that an address is the alias of, empty when it is none."""
+    return reading.aliases.get(f"{record.name}/{record.type}", "")
+
+
+def record_finding(reading: DnsReading, record: DnsRecord, expected: Iterable[str]) -> RecordFinding:
+    """No answer fails, other answers warn (they may have been changed on purpose), the expected ones pass; what the
+    server does not answer by itself is unknown."""
+    if why := unanswered(reading, record):
+        return RecordFinding(Health.UNKNOWN, why, ())
+    if target := alias(reading, record):
+        return RecordFinding(Health.WARN, f"other answer: CNAME {target}", (f"CNAME {target}",))
+    answers = answer(reading, record)
+    health, message = record_verdict(answers, expected)
+    return RecordFinding(health, message, answers)
+
+
 def record_verdict(answers: Iterable[str], expected: Iterable[str]) -> tuple[Health, str]:
-    """No answer fails, other answers warn (they may have been changed on purpose), the expected ones pass."""
-    got, wanted = set(answers), set(expected)
+    """No answer fails, other answers warn, the expected ones pass."""
+    got, wanted = _spelt(answers), _spelt(expected)
     if not got:
         return Health.FAIL, "no answer"
     missing, extra = sorted(wanted - got), sorted(got - wanted)
@@ -34,3 +86,7 @@ def record_verdict(answers: Iterable[str], expected: Iterable[str]) -> tuple[Hea
     parts = [f"without {', '.join(missing)}"] if missing else []
     parts += [f"also {', '.join(extra)}"] if extra else []
     return Health.WARN, ", ".join(parts)
+
+
+def _spelt(texts: Iterable[str]) -> set[str]:
+    return {comparable(text) for text in texts}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from state.estate.model import DnsRecord, Estate
 from state.health import Health
-from state.verdicts.dns import answer, servers_of
+from state.verdicts.dns import alias, answer, answers_any, servers_of, unanswered
 from state.verdicts.evidence import no_data_reason
-from state.world.readings import DnsReading
+from state.world.dns_parts import DnsReading
 from state.world.world import World
 
 
@@ -46,17 +46,22 @@ def _judged(zone: str, estate: Estate, record: DnsRecord, world: World, now_mono
     name = f"{record.name}.{zone}"
     sources = tuple(f"dns:{zone}@{server}" for server in servers_of(zone, estate.zones[zone], world))
     read = [(s, world.fresh(s, DnsReading, now_mono)) for s in sources]
-    given = [(answer(r, record), r) for _, r in read if r is not None]
+    given = [(answer(r, record), r) for _, r in read if r is not None and not unanswered(r, record)]
     if not given:
+        told = [why for _, r in read if r is not None and (why := unanswered(r, record))]
         reason = no_data_reason(world.observed.get(sources[0])) if sources else "no server of its zone is read"
+        reason = told[0] if told else reason
         return NameVerdict(
             Health.UNKNOWN, f"the address of {name} is not known: {reason}", name, record, (), None, sources
         )
-    wrong = [(a, r) for a, r in given if not set(a) & set(record.expect)]
+    wrong = [(a, r) for a, r in given if not answers_any(r, record)]
     answers, reading = wrong[0] if wrong else given[0]
     ttl = reading.ttls.get(f"{record.name}/{record.type}")
     if not wrong:
         return NameVerdict(Health.PASS, "", name, record, answers, ttl, sources)
+    if target := alias(reading, record):  # only the other name's servers know its addresses
+        said = f"{name} is an alias of {target}, which is not read"
+        return NameVerdict(Health.WARN, said, name, record, (f"CNAME {target}",), ttl, sources)
     said = f"{name} answers {', '.join(answers)}, none of its own addresses" if answers else f"{name} has no answer"
     if len(wrong) < len(given):
         return NameVerdict(

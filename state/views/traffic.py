@@ -12,13 +12,14 @@ from state.changes.floors import Promise, backends_of, colours_of, promise_of
 from state.detection.detector import Detector
 from state.estate.model import DnsRecord, Estate
 from state.health import Health
-from state.verdicts.dns import answer, record_verdict, servers_of
+from state.verdicts.dns import record_finding, servers_of
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import backend_verdict, frontend_verdict, reason_word, server_health, shares, state_word
 from state.views.context import Alarm, Contribution, ViewContext
 from state.views.trends import CHARTED_SERVERS
+from state.world.dns_parts import DnsReading
 from state.world.observed import Observed
-from state.world.readings import BalancerReading, DnsReading, PostgresReading, Server
+from state.world.readings import BalancerReading, PostgresReading, Server
 from state.world.world import World
 
 Owner = tuple[Promise, Mapping[str, str]]
@@ -279,7 +280,6 @@ def _dns_row(
         return DnsRow(
             key, name, server, "", expected, Health.UNKNOWN, no_data_reason(world.observed.get(source)), None, source
         )
-    answers = answer(reading, record)
-    health, message = record_verdict(answers, record.expect)
+    health, message, answers = record_finding(reading, record, record.expect)
     ttl = reading.ttls.get(f"{record.name}/{record.type}")
     return DnsRow(key, name, server, ", ".join(answers), expected, health, message, ttl, source)

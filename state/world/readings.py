@@ -10,6 +10,7 @@ from state.api.views.overview import Suppression
 from state.errors import Trouble
 from state.health import Health
 from state.world.backup_parts import BackupReading
+from state.world.dns_parts import DnsReading
 from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMode
 from state.world.manager_tables import ManagerTable
 from state.world.postgres_parts import (
@@ -369,17 +370,6 @@ class ProbeReading:
     def ok(self) -> bool:
         """2xx is healthy."""
         return 200 <= self.status < 300
-
-
-@dataclass(frozen=True, slots=True)
-class DnsReading:
-    """One server's authoritative answers: record `name/type` to sorted addresses and TTL in seconds."""
-
-    zone: str
-    server: str
-    serial: int
-    records: Mapping[str, tuple[str, ...]]
-    ttls: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from state.api.wire import Differ
 from state.capabilities import added, topics
 from state.errors import Trouble, ViewFailed
 from state.health import Health
+from state.world.dns_parts import DnsReading
 from state.world.postgres_parts import ReplicationSlot, WalSender
 from state.world.readings import (
     Alert,
     AlertsReading,
     BalancerReading,
-    DnsReading,
     MetricsReading,
     OwnCheckReading,
     PatroniMember,

@@ -22,7 +22,7 @@ from state.discovery.propose import propose
 from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord
 from state.health import Health
-from state.world.readings import DnsReading
+from state.world.dns_parts import DnsReading
 from tests.contract.components import free_port, listens, wait_for
 
 KEY = "c2VjcmV0LW9mLXRoZS16b25lLTEyMzQ1Ng=="

@@ -14,7 +14,8 @@ from state.checks.registry import check_kinds
 from state.errors import NotFound
 from state.estate.own_checks import CommandCheck, OwnCheck
 from state.health import Health
-from state.world.readings import Alert, AlertsReading, DnsReading, OwnCheckReading
+from state.world.dns_parts import DnsReading
+from state.world.readings import Alert, AlertsReading, OwnCheckReading
 from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,
