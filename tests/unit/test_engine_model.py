@@ -235,7 +235,7 @@ class Episode:
             self.did.append(act.__name__)
             await act()
             await asyncio.sleep(self.chance.random() * 0.08)
-            self._same_as_its_journal()
+            await self._same_as_its_journal()
             if self.life.dead:
                 await self._restart()
         await self._end()
@@ -247,10 +247,14 @@ class Episode:
         )
         self.lab = await self.stack.enter_async_context(made)
 
-    def _same_as_its_journal(self) -> None:
-        """What this engine knows is what the next one will."""
-        if not self.life.dead:
-            self.ledger.wrong += differences(self.lab.engine, self.ledger)
+    async def _same_as_its_journal(self) -> None:
+        """What this engine knows is what the next one will, once it has heard of what was made durable meanwhile."""
+        end = time.monotonic() + 5
+        while not self.life.dead and (found := differences(self.lab.engine, self.ledger)):
+            if time.monotonic() > end:
+                self.ledger.wrong += found
+                return
+            await asyncio.sleep(0.001)
 
     async def _restart(self) -> None:
         self.life.dead = True
