@@ -28,7 +28,7 @@ from state.estate.model import Adapted, Estate
 from state.estate.waivers import ReasonedWaivers
 from state.ports.balancer import Balancer
 from state.ports.source import Source
-from state.world.readings import BalancerReading
+from state.world.balancer_parts import BalancerReading
 
 SLACK = 0.5
 """Seconds that an examination may take beyond its deadline, to say what it found."""

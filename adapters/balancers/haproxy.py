@@ -25,7 +25,7 @@ from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import BalancerEntry, HandStep
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
-from state.world.readings import BalancerReading, Server
+from state.world.balancer_parts import BalancerReading, Server
 
 KIND = "haproxy"
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import csv
+from dataclasses import replace
 from time import perf_counter
 from typing import NamedTuple
 
 from state.errors import ReadFailure, Trouble
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 
 STAT_HEADER = (
     b"# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"
@@ -20,7 +21,8 @@ STAT_HEADER = (
     b"check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,"
 )
 STATE_HEADER = b"# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
-MAINTENANCE = 0x01 | 0x02 | 0x20
+UNRESOLVED = 0x20
+MAINTENANCE = 0x01 | 0x02 | UNRESOLVED
 """Forced, inherited, and no address known. Not 0x04: it says that the configuration had the server disabled, and stays
 after it was made ready."""
 DRAIN = 0x08 | 0x10
@@ -147,7 +149,7 @@ class Intake:
             self._state_heads, self._rows = [], []
             raise ReadFailure(Trouble.ERROR, f"HAProxy gave no state for server {error.args[0]}") from error
         if changed:
-            self._servers = {row.key: row.server for row in self._rows}
+            self._servers = _led({row.key: row.server for row in self._rows}, self._servers)
         return self._servers
 
     async def _take_states(self, lines: list[bytes], pace: _Pace) -> set[str]:
@@ -233,6 +235,9 @@ class Intake:
             agent_says=agent_says,
             backup=parts[20] == b"1",
             checked=check not in UNCHECKED or agent_answered,
+            follows=parts[31].decode(),
+            unresolved=bool(state.admin & UNRESOLVED),
+            throttle=int(parts[29] or 100),
         )
         if (known := self._servers.get(key)) == server:
             server = known
@@ -242,6 +247,24 @@ class Intake:
         middle = b"," + b",".join(parts[25:38]) + b","
         tail = b"," + b",".join(parts[39:44]) + b","
         return _CsvRow(head, middle, tail, key, server)
+
+
+def _led(servers: dict[str, Server], before: dict[str, Server]) -> dict[str, Server]:
+    """Servers that follow another one are checked by its check; those that are as before are the same objects."""
+    for key, server in servers.items():
+        if server.follows:
+            followed = replace(server, checked=_leader(server, servers).checked)
+            servers[key] = known if (known := before.get(key)) == followed else followed
+    return servers
+
+
+def _leader(server: Server, servers: dict[str, Server]) -> Server:
+    """The server at the end of a chain of followers."""
+    seen: set[str] = set()
+    while server.follows in servers and server.follows not in seen:
+        seen.add(server.follows)
+        server = servers[server.follows]
+    return server
 
 
 def _agent(line: bytes) -> tuple[bool, str]:

@@ -11,7 +11,7 @@ from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import BalancerEntry, Name
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
-from state.world.readings import BalancerReading, Server
+from state.world.balancer_parts import BalancerReading, Server
 
 KIND = "memory"
 VERSION = "1"

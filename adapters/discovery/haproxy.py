@@ -17,7 +17,7 @@ from state.discovery.found import FoundBackend, FoundBalancer, FoundServer
 from state.discovery.haproxy_cfg import parse_haproxy_cfg
 from state.errors import ReadFailure, Trouble
 from state.host.regular import bounded
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 
 LARGEST_FILE = 16 << 20
 INTERNAL = "<"

@@ -13,7 +13,7 @@ from state.estate.model import Estate
 from state.ports.database import Database, HasLease
 from state.ports.outside import Outside
 from state.verdicts.fence import FenceEvidence, FenceProof, HostWord, Isolation, fence_proof, unfenced
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 
 
 class Fences:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from state.api.card import CardWarning, Diff, WarningKind
+from state.changes.following import follower_rules, follower_warnings, followers_of, return_rules
 from state.changes.hands import drain_by_hand, maint_by_hand, ready_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Hands, Preview, ReadBack, Risk
 from state.changes.traffic import BackendChange, ServerArgs, balancer_of, shape
@@ -15,7 +16,7 @@ from state.ports.balancer import Balancer, CanSetState, ServerState
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.verdicts.traffic import ServerEffect, admin_state, state_word
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 
 STATE_VERBS: Mapping[ServerState, tuple[str, str]] = {
     "drain": ("Drain", "drain {}"),
@@ -32,6 +33,7 @@ class SetState(BackendChange):
         self, spec: ChangeSpec, args: ServerArgs, estate: Estate, balancer: Balancer, state: ServerState
     ) -> None:
         super().__init__(spec, args, estate, balancer)
+        self._estate = estate
         self.server, self.state = args.server, state
         title, verb = STATE_VERBS[state]
         self.title = f"{title} {self.name}/{args.server}"
@@ -43,14 +45,24 @@ class SetState(BackendChange):
         server = self.one(servers, self.server)
         effects = {self.server: ServerEffect(state=self.state)}
         subject = f"{self.name}/{self.server}"
-        open_ones = self.state != "ready" and server.sessions
-        going_on = f"{server.sessions} sessions continue until they end" if open_ones else ""
+        reading = await self.balancer.read(deadline=deadline)
+        rules, warnings = [*self.own_rules(server)], list[CardWarning]()
+        if self.state == "ready":
+            rules += return_rules(server, reading, self.name)
+            idle = "its weight is 0: in rotation it takes nothing" if not server.weight else ""
+        else:
+            followers = followers_of(reading, f"{self.backend}/{self.server}")
+            rules += follower_rules(reading, followers, self.state, self._estate)
+            warnings += follower_warnings(subject, followers, self.state)
+            idle = f"{server.sessions} sessions continue until they end" if server.sessions else ""
+        if idle:
+            warnings.append(CardWarning(WarningKind.EFFECT, subject, idle))
         return Preview(
             verb=self.verb,
             diffs=(Diff(subject, state_word(server), self.state),),
             facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects),),
-            warnings=(CardWarning(WarningKind.EFFECT, subject, going_on),) if going_on else (),
+            rules=(self.floor_rule(servers, effects), *rules),
+            warnings=tuple(warnings),
             sessions_cut=0,
             undo=ChangeSpec(f"server.{self._before_it(server)}", self.spec.args),
             already=self._reached(server),

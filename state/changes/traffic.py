@@ -23,7 +23,7 @@ from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
 from state.verdicts.traffic import ServerEffect, after_effect, floor_after, proven, state_word
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 
 
 class BackendArgs(BaseModel):
@@ -149,6 +149,15 @@ class BackendChange:
             "floor", passed, fact, "Return another server to rotation first", "responder", self.name, self.balancer.name
         )
 
+    def own_rules(self, *servers: Server) -> tuple[Rule, ...]:
+        """What holds the settings of these servers against a person: an agent sets them again within its interval
+        (HAProxy configuration manual, `agent-check`)."""
+        held = [s.name for s in servers if s.agent]
+        where = ", ".join(f"disable agent {self.backend}/{name}" for name in held)
+        fact = f"an agent sets {', '.join(held)} again and again" if held else "no agent sets it again"
+        way_out = f"Take the agent out on the balancer first: {where}"
+        return (Rule("agent", not held, fact, way_out, "responder", self.name, self.balancer.name),)
+
 
 class SetWeight(BackendChange):
     """Set one server's absolute weight."""
@@ -169,7 +178,7 @@ class SetWeight(BackendChange):
             verb=self.verb,
             diffs=(Diff(f"{subject} weight", str(server.weight), str(self.weight)),),
             facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects),),
+            rules=(self.floor_rule(servers, effects), *self.own_rules(server)),
             sessions_cut=0,
             undo=ChangeSpec("server.weight", {**self.spec.args, "weight": server.weight}),
             already=server.weight == self.weight,
@@ -233,7 +242,7 @@ class Flip(BackendChange):
             verb=f"flip from {active} to {self._label(self.to)}",
             diffs=diffs,
             facts={"servers": shape(servers), "weight": weight},
-            rules=(self.floor_rule(servers, effects), make_first),
+            rules=(self.floor_rule(servers, effects), make_first, *self.own_rules(target, *carrying)),
             sessions_cut=0,
             undo=undo,
             already=not diffs,

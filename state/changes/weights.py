@@ -50,7 +50,7 @@ class SetWeights(BackendChange):
             verb=self.verb,
             diffs=diffs,
             facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects),),
+            rules=(self.floor_rule(servers, effects), *self.own_rules(*differing)),
             sessions_cut=0,
             undo=ChangeSpec("backend.weights", {**self.spec.args, "weights": {s.name: s.weight for s in chosen}}),
             already=not differing,

@@ -20,7 +20,8 @@ from state.verdicts.lag import lsn
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import cluster_verdict
 from state.verdicts.traffic import state_word
-from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Server
+from state.world.balancer_parts import BalancerReading, Server
+from state.world.readings import PatroniReading, PostgresReading
 from state.world.world import World
 
 MOST_SERVERS = 45

@@ -12,7 +12,7 @@ from state.estate.model import Estate, Name, ObjectName
 from state.units import rate
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import active_message, counted, proven, reason_word, shares, state_word, taking
-from state.world.readings import BalancerReading, Server
+from state.world.balancer_parts import BalancerReading, Server
 from state.world.world import World
 
 

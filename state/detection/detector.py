@@ -28,8 +28,9 @@ from state.verdicts.drift import Difference, SettingKey, difference, drifts, key
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
 from state.verdicts.split_brain import split_resolved
+from state.world.balancer_parts import BalancerReading
 from state.world.observed import Observed
-from state.world.readings import BalancerReading, Reading
+from state.world.readings import Reading
 
 STEADY = 3
 """Verdicts in a row before a service counts as impaired or recovered."""

@@ -9,7 +9,7 @@ from state.detection.follow import Pace, Shift, Told
 from state.detection.observations import BalancerRestarted, RestartedBalancer
 from state.journal.events import Observation
 from state.units import utc
-from state.world.readings import BalancerReading
+from state.world.balancer_parts import BalancerReading
 
 
 class Restarts(Family):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol, runtime_checkable
 
 from state.ports.target import Identity, Receipt
-from state.world.readings import BalancerReading, Server
+from state.world.balancer_parts import BalancerReading, Server
 
 ServerState = Literal["ready", "drain", "maint"]
 

@@ -14,7 +14,8 @@ from state.verdicts.cause_source import ROLES
 from state.verdicts.own_checks import check_key
 from state.verdicts.reach import NameVerdict
 from state.verdicts.service import Reason, ServiceFinding, ServiceVerdict
-from state.world.readings import BalancerReading, ReleaseTraffic
+from state.world.balancer_parts import BalancerReading
+from state.world.readings import ReleaseTraffic
 from state.world.world import World
 
 FLIP = "backend.flip"

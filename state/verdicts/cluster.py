@@ -9,10 +9,11 @@ from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.traffic import taking
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
+from state.world.balancer_parts import BalancerReading
 from state.world.manager_parts import StoreReading
 from state.world.manager_tables import ManagerTable
 from state.world.observed import Observed
-from state.world.readings import BalancerReading, PatroniReading, PostgresReading, Reading
+from state.world.readings import PatroniReading, PostgresReading, Reading
 from state.world.world import World
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from state.ports.target import Setting
 from state.units import utc
 from state.verdicts.traffic import admin_state
-from state.world.readings import BalancerReading, Server
+from state.world.balancer_parts import BalancerReading, Server
 
 SettingKey = tuple[tuple[str, ...], str]
 """Place and name of a setting."""

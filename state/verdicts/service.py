@@ -18,7 +18,8 @@ from state.verdicts.figures import judge_traffic, missing_text, mixed_text, scra
 from state.verdicts.own_checks import own_verdict
 from state.verdicts.reach import NameVerdict, name_verdicts
 from state.verdicts.traffic import backend_verdict
-from state.world.readings import BalancerReading, ProbeReading, ServiceTraffic
+from state.world.balancer_parts import BalancerReading
+from state.world.readings import ProbeReading, ServiceTraffic
 from state.world.world import World
 
 

@@ -9,7 +9,7 @@ from state.estate.model import Backups
 from state.health import Health
 from state.ports.balancer import ServerState
 from state.units import percent
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,28 @@ def floor_after(servers: Iterable[Server], effects: Mapping[str, ServerEffect], 
 def shares(servers: Sequence[Server], backups: Backups = "reserve") -> dict[str, float]:
     """Each server's share of new traffic by weight, 0 to 1; 0 for one that takes none."""
     found = taking(servers, backups)
-    total = sum(s.weight for s in found)
+    total = sum(s.weight * s.throttle for s in found)
     split = dict.fromkeys((s.name for s in servers), 0.0)
-    return {**split, **{s.name: s.weight / total for s in found}}
+    return {**split, **{s.name: s.weight * s.throttle / total for s in found}} if total else split
+
+
+def set_down(server: Server) -> bool:
+    """Whether somebody set it down while no check runs that could bring it back."""
+    return not (server.up or server.checked or server.maintenance or server.agent)
 
 
 def reason_word(server: Server) -> str:
-    """Why a server is as it is: the words of the agent that holds it out, else what its health check says."""
-    return f"agent: {server.agent_says}" if server.agent_says else server.check
+    """Why a server is as it is: the words of the agent that holds it out, whom it follows, else what its health check
+    says. Down without a check is what somebody set."""
+    if server.agent_says:
+        return f"agent: {server.agent_says}"
+    if server.unresolved:
+        return "its name has no address"
+    if server.follows:
+        return f"follows {server.follows}"
+    if set_down(server):
+        return "set down by hand, its checks are off"
+    return server.check
 
 
 def state_word(server: Server) -> str:

@@ -21,7 +21,8 @@ from state.verdicts.situation import Place
 from state.verdicts.traffic import active_message
 from state.views.context import ViewContext
 from state.views.situation import Picture
-from state.world.readings import BalancerReading, ProbeReading
+from state.world.balancer_parts import BalancerReading
+from state.world.readings import ProbeReading
 from state.world.world import World
 
 

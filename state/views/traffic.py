@@ -17,9 +17,10 @@ from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import backend_verdict, frontend_verdict, reason_word, server_health, shares, state_word
 from state.views.context import Alarm, Contribution, ViewContext
 from state.views.trends import CHARTED_SERVERS
+from state.world.balancer_parts import BalancerReading, Server
 from state.world.dns_parts import DnsReading
 from state.world.observed import Observed
-from state.world.readings import BalancerReading, PostgresReading, Server
+from state.world.readings import PostgresReading
 from state.world.world import World
 
 Owner = tuple[Promise, Mapping[str, str]]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from state.verdicts.lag import standby_lag
+from state.world.balancer_parts import BalancerReading, Server
 from state.world.observed import Observed
-from state.world.readings import BalancerReading, MetricsReading, PostgresReading, Reading, Server
+from state.world.readings import MetricsReading, PostgresReading, Reading
 from state.world.world import World
 
 CHARTED_SERVERS = 200

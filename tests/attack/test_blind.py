@@ -17,19 +17,18 @@ from state.api.wire import Differ
 from state.capabilities import added, topics
 from state.errors import Trouble, ViewFailed
 from state.health import Health
+from state.world.balancer_parts import BalancerReading, Server
 from state.world.dns_parts import DnsReading
 from state.world.postgres_parts import ReplicationSlot, WalSender
 from state.world.readings import (
     Alert,
     AlertsReading,
-    BalancerReading,
     MetricsReading,
     OwnCheckReading,
     PatroniMember,
     PatroniReading,
     ProbeReading,
     Reading,
-    Server,
     ServiceTraffic,
 )
 from state.world.shapes import misfit

@@ -32,7 +32,7 @@ from state.ports.balancer import ServerState
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.runs.events import EffectEnded
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 from tests.bench.figures import Figure, Pairs, Target, missing, quantile
 from tests.bench.journal import event
 from tests.bench.servers import Balancer, free_range, haproxy, role

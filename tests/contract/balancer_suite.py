@@ -14,7 +14,7 @@ import pytest
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.ports.balancer import Balancer, CanSetState, CanSetWeight
 from state.ports.target import Receipt
-from state.world.readings import Server
+from state.world.balancer_parts import Server
 
 BACKENDS = {"app": {"blue": 100, "green": 0}, "pinned": {"one": 10}, "broken": {"gone": 1}}
 ABSENT = [("app", "red"), ("nope", "blue"), ("app", "blue; shutdown"), ("app", "blue\nx"), ("app/blue", ""), ("", "")]

@@ -7,36 +7,29 @@ import asyncio
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from adapters.balancers.haproxy import HAProxy
 from state.changes.floors import promise_of
-from state.changes.model import ChangeSpec
-from state.changes.registry import build
 from state.errors import EffectRefused, ReadFailure
-from state.estate.model import Estate
 from state.health import Health
-from state.ports.outside import Outside
 from state.verdicts.traffic import active_message, backend_verdict, floor_after, reason_word, server_health, taking
-from state.world.readings import BalancerReading
-from tests.contract.components import answers, free_port, haproxies, serving, wait_for
+from tests.contract.components import answers, free_port, haproxies, wait_for
+from tests.contract.haproxy_sections import (
+    HEAD,
+    checked,
+    estate_of,
+    healthy,
+    listening,
+    refusals,
+    saying,
+    sections,
+    until,
+)
 from tests.support.small_estate import change, flip, small
-
-HEAD = """
-global
-  stats socket {socket} level admin mode 600
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 5s
-  timeout server 5s
-  timeout check 500ms
-"""
 
 
 @pytest.fixture(params=haproxies())
@@ -46,76 +39,8 @@ def program(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def run(program: Path, folder: Path) -> Iterator[Callable[..., HAProxy]]:
-    """Starts a HAProxy with the sections that are given; gone after the test."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(sections: str, **values: Any) -> HAProxy:
-        place = Path(tempfile.mkdtemp(dir=folder))
-        socket = place / "a.sock"
-        (place / "h.cfg").write_text((HEAD + sections).format(socket=socket, **values))
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        started.append(subprocess.Popen([program, "-db", "-f", place / "h.cfg"], env={}, **silent))  # type: ignore[call-overload]
-        wait_for(lambda: answers(socket))
-        return HAProxy("edge", str(socket))
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-async def healthy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A server that is well."""
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n")
-    await writer.drain()
-
-
-async def agent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """An agent that takes its server out."""
-    writer.write(b"down #app maintenance\n")
-    await writer.drain()
-
-
-@asynccontextmanager
-async def listening(*serve: Callable[..., Awaitable[None]]) -> AsyncIterator[list[int]]:
-    if not serve:
-        yield []
-        return
-    async with serving(serve[0]) as port, listening(*serve[1:]) as others:
-        yield [port, *others]
-
-
-async def until(balancer: HAProxy, when: Callable[[BalancerReading], bool]) -> BalancerReading:
-    """The first reading of which something is true."""
-    end = time.monotonic() + 20
-    while not when(reading := await balancer.read(deadline=2)):
-        assert time.monotonic() < end, reading
-        await asyncio.sleep(0.05)
-    return reading
-
-
-def estate(**services: dict[str, Any]) -> Estate:
-    return Estate.model_validate(
-        {
-            "estate": "cases",
-            "environment": "lab",
-            "sites": {"east": {}},
-            "people": {"ada": {"accounts": ["ada"], "roles": ["commander", "responder"]}},
-            "balancers": {"edge": {"kind": "memory", "site": "east"}},
-            "services": {
-                name: {"tier": 1, "rto": "5m", "rpo": "0B", "traffic": {"balancers": ["edge"], **traffic}}
-                for name, traffic in services.items()
-            },
-        }
-    )
-
-
-async def refusals(balancer: HAProxy, kind: str, place: Estate, **args: Any) -> list[str]:
-    """The facts of the rules that a card of this change does not pass."""
-    made = build(ChangeSpec(kind, {"balancer": "edge", **args}), place, Outside((), {"edge": balancer}, {}))
-    preview = await made.preview(deadline=2)
-    return [rule.fact for rule in preview.rules if not rule.passed]
+    with sections(program, folder) as start:
+        yield start
 
 
 THREE = """
@@ -130,12 +55,12 @@ backend web
 @pytest.mark.parametrize("order", [("blog", "shop"), ("shop", "blog")])
 async def test_04_two_services_one_backend(run: Callable[..., HAProxy], order: tuple[str, str]) -> None:
     floors = {"blog": 1, "shop": 3}
-    place = estate(**{name: {"backend": "web", "floor": floors[name]} for name in order})
+    place = estate_of(**{name: {"backend": "web", "floor": floors[name]} for name in order})
     async with listening(healthy) as (port,):
         balancer = run(THREE, port=port)
-        await until(balancer, lambda reading: all(s.checked for s in reading.of("web")))
-        (fact,) = await refusals(balancer, "server.drain", place, backend="web", server="a")
-    assert fact == "2 of 3 servers would serve, shop needs at least 3"
+        await checked(balancer, "web")
+        refused = await refusals(balancer, "server.drain", place, backend="web", server="a")
+    assert refused["floor"] == "2 of 3 servers would serve, shop needs at least 3"
     assert promise_of(place, "edge", "web")[::3] == ("shop", order)
 
 
@@ -143,9 +68,10 @@ async def test_05_frontend_and_backend_share_a_name(run: Callable[..., HAProxy])
     front = "frontend web\n  bind 127.0.0.1:{front}\n  default_backend web\n"
     async with listening(healthy) as (port,):
         balancer = run(front + THREE, front=free_port(), port=port)
-        await until(balancer, lambda reading: all(s.checked for s in reading.of("web")))
+        await checked(balancer, "web")
         assert (
-            await refusals(balancer, "server.drain", estate(blog={"backend": "web"}), backend="web", server="a") == []
+            await refusals(balancer, "server.drain", estate_of(blog={"backend": "web"}), backend="web", server="a")
+            == {}
         )
 
 
@@ -161,7 +87,7 @@ backend web
 async def test_06_backup_server(run: Callable[..., HAProxy]) -> None:
     async with listening(healthy) as (port,):
         balancer = run(SPARE, port=port)
-        reading = await until(balancer, lambda reading: all(s.checked for s in reading.of("web")))
+        reading = await checked(balancer, "web")
         servers = reading.of("web")
         verdict = backend_verdict(servers, 1, {})
         assert (verdict.health, verdict.active, verdict.message) == (
@@ -169,12 +95,12 @@ async def test_06_backup_server(run: Callable[..., HAProxy]) -> None:
             "a1 100%",
             "1 of 1 serve, 2 in reserve",
         )
-        place = estate(shop={"backend": "web"})
-        (fact,) = await refusals(balancer, "server.drain", place, backend="web", server="a1")
+        place = estate_of(shop={"backend": "web"})
+        fact = (await refusals(balancer, "server.drain", place, backend="web", server="a1"))["floor"]
         assert "0 of 3 servers would serve" in fact
         assert "a backup does not count" in fact
-        counting = estate(shop={"backend": "web", "backups": "first"})
-        assert await refusals(balancer, "server.drain", counting, backend="web", server="a1") == []
+        counting = estate_of(shop={"backend": "web", "backups": "first"})
+        assert await refusals(balancer, "server.drain", counting, backend="web", server="a1") == {}
         await balancer.set_state("web", "a1", "drain", deadline=2)
         drained = (await balancer.read(deadline=2)).of("web")
     assert [s.name for s in taking(drained)] == ["spare"], "without `option allbackups` the first takes all"
@@ -233,10 +159,10 @@ backend be_http:shop:checkout
 
 async def test_14_names_with_colons(run: Callable[..., HAProxy]) -> None:
     backend, server = "be_http:shop:checkout", "pod:checkout-5d9c-x2x7q:checkout:10.1.2.3:8080"
-    place = estate(checkout={"backend": backend, "colours": {server: "v1"}})
+    place = estate_of(checkout={"backend": backend, "colours": {server: "v1"}})
     balancer = run(COLONS, port=free_port())
-    assert await refusals(balancer, "server.drain", place, backend=backend, server=server) == []
-    assert await refusals(balancer, "server.weight", place, backend=backend, server=server, weight=7) == []
+    assert await refusals(balancer, "server.drain", place, backend=backend, server=server) == {}
+    assert await refusals(balancer, "server.weight", place, backend=backend, server=server, weight=7) == {}
     await balancer.set_weight(backend, server, 7, deadline=2)
     assert (await balancer.read(deadline=2)).servers[f"{backend}/{server}"].weight == 7
 
@@ -250,7 +176,7 @@ backend agents
 
 
 async def test_30_agent_took_it_down(run: Callable[..., HAProxy]) -> None:
-    async with listening(healthy, agent) as (port, other):
+    async with listening(healthy, saying("down #app maintenance")) as (port, other):
         balancer = run(AGENT, port=port, agent=other)
         reading = await until(
             balancer, lambda r: all(s.check == "L7OK" for s in r.of("agents")) and not r.servers["agents/down"].up

@@ -28,7 +28,8 @@ from state.planning.library import Library
 from state.ports.balancer import ServerState
 from state.ports.outside import Outside
 from state.ports.target import Receipt
-from state.world.readings import BalancerReading, PatroniReading, PostgresReading
+from state.world.balancer_parts import BalancerReading
+from state.world.readings import PatroniReading, PostgresReading
 from tests.support.cards import MemoryDatabase
 from tests.support.real_engine import folder
 from tests.support.run_books import ask, check, weight

@@ -24,7 +24,7 @@ from state.planning.library import Library
 from state.ports.outside import Outside
 from state.runbooks.model import Runbook
 from state.runs.fault_points import Reach, ignore_point
-from state.world.readings import BalancerReading
+from state.world.balancer_parts import BalancerReading
 from tests.support.virtual_time import VirtualLoop
 
 COMMANDER = Caller(1000, "ada", "ada", ("commander", "responder"), "s1", read_only=False)

@@ -18,11 +18,11 @@ from state.journal.format import Sealer, unseal
 from state.journal.projection import FoldSetting
 from state.verdicts.evidence import rank
 from state.verdicts.judge import Judge
+from state.world.balancer_parts import BalancerReading
 from state.world.observed import Observed, ReadError
 from state.world.readings import (
     Alert,
     AlertsReading,
-    BalancerReading,
     MetricsReading,
     PatroniReading,
     PostgresReading,

@@ -8,7 +8,7 @@ from typing import Any
 from state.checks.model import Answer
 from state.checks.registry import check_kinds
 from state.health import Health
-from state.world.readings import BalancerReading
+from state.world.balancer_parts import BalancerReading
 from state.world.world import World
 from tests.unit.verdict_world import ESTATE, NOW, blackhole, put, server
 

@@ -24,11 +24,8 @@ from state.detection.observations import (
 from state.detection.watch import NightWatch
 from state.engine.events import Heartbeat
 from state.journal.format import canonical
-from state.world.readings import (
-    AlertsReading,
-    BalancerReading,
-    MetricsReading,
-)
+from state.world.balancer_parts import BalancerReading
+from state.world.readings import AlertsReading, MetricsReading
 from tests.unit.night import ALERTS, EDGE, LIMIT, METRICS, Night, alert, cluster, figures, patroni
 from tests.unit.verdict_world import WALL, primary, standby
 

@@ -8,12 +8,12 @@ from state.health import Health
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.switchover import switchover_obstacles
 from state.verdicts.votes import vote_message
+from state.world.balancer_parts import BalancerReading
 from state.world.manager_parts import StoreReading, SyncMode
 from state.world.postgres_parts import (
     EarlierPosition,
     WalSender,
 )
-from state.world.readings import BalancerReading
 from state.world.world import World
 from tests.unit.replicated import NODES, ORDERS, judge, leads, managers, members, receiver, rules
 from tests.unit.verdict_world import (

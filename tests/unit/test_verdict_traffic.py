@@ -19,7 +19,7 @@ from state.verdicts.traffic import (
     shares,
     state_word,
 )
-from state.world.readings import BalancerReading
+from state.world.balancer_parts import BalancerReading
 from tests.unit.verdict_world import WALL, balancer, server
 
 BLUE, GREEN = server("blue"), server("green", 0)

@@ -17,9 +17,10 @@ from state.views.overview import build as overview
 from state.views.replication import build as replication
 from state.views.traffic import build as traffic
 from state.views.trends import observe_trends
+from state.world.balancer_parts import BalancerReading
 from state.world.dns_parts import DnsReading
 from state.world.observed import Observed
-from state.world.readings import Alert, AlertsReading, BalancerReading
+from state.world.readings import Alert, AlertsReading
 from state.world.world import World
 from tests.unit.verdict_world import (
     ESTATE,

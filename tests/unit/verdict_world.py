@@ -22,11 +22,11 @@ from state.views.context import JournalState, ViewContext
 from state.views.header import build as header
 from state.views.memory import Memory
 from state.views.overview import build as overview
+from state.world.balancer_parts import BalancerReading, Server
 from state.world.dns_parts import DnsReading
 from state.world.observed import Observed, ReadError
 from state.world.postgres_parts import WalSender
 from state.world.readings import (
-    BalancerReading,
     MetricsReading,
     PatroniMember,
     PatroniReading,
@@ -34,7 +34,6 @@ from state.world.readings import (
     ProbeReading,
     Reading,
     Scraping,
-    Server,
     ServiceTraffic,
 )
 from state.world.timelines import TimelineSwitch

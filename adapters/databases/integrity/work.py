@@ -22,7 +22,7 @@ from state.integrity.judging import found_in, reference
 from state.integrity.model import DatabaseFacts, IntegrityAsked, IntegrityFacts, IntegrityFinding
 from state.ports.balancer import Balancer
 from state.verdicts.traffic import taking
-from state.world.readings import BalancerReading
+from state.world.balancer_parts import BalancerReading
 
 ASKED = IntegrityAsked
 CATALOG = 30.0

@@ -1,0 +1,71 @@
+"""What a load balancer says of itself and its servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server of a balancer's backend. `weight` is the effective absolute weight, 0 to 256.
+
+    `drained` is in force; `aside` means that the server's own health check set it, not an operator.
+    `agent`: a program beside the server tells the balancer its weight, again and again; `agent_says` is its word where
+    it holds the server out of rotation, which a passing health check does not lift. `backup`: it takes nothing while
+    another server of its backend serves. `checked`: a check has answered, so that `up` is evidence; a server without a
+    check, or before its first answer, is in rotation all the same. `follows`: the server (`backend/name`) whose state
+    it has, also in maintenance and drain. `unresolved`: it is out because its name has no address. `throttle`: percent
+    of its weight that it has while it warms up.
+    """
+
+    backend: str
+    name: str
+    address: str
+    status: str
+    weight: int
+    configured_weight: int
+    drained: bool
+    maintenance: bool
+    up: bool
+    sessions: int
+    queued: int
+    check: str
+    requests: int
+    errors_5xx: int
+    agent: bool = False
+    aside: bool = False
+    agent_says: str = ""
+    backup: bool = False
+    checked: bool = True
+    follows: str = ""
+    unresolved: bool = False
+    throttle: int = 100
+
+    @property
+    def serving(self) -> bool:
+        """Whether it is in rotation: up, not taken out and with a weight. A backup then still waits for its turn."""
+        return self.up and not self.drained and not self.maintenance and self.weight > 0
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerReading:
+    """One balancer process: its identity (`process` = pid and start, so a restart is visible) and all its servers.
+
+    `servers` is keyed `backend/server`. `empty` are the backends that are there and have no server.
+    """
+
+    name: str
+    version: str
+    process: str
+    started_at: float
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    empty: frozenset[str] = frozenset()
+    _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def of(self, backend: str) -> tuple[Server, ...]:
+        """The servers of one backend, in the balancer's order; found once a reading."""
+        found = self._found.get(backend)
+        if found is None:
+            found = self._found[backend] = tuple(s for s in self.servers.values() if s.backend == backend)
+        return found
