@@ -164,7 +164,10 @@ class Intake:
                 fields = line.split(b" ")
                 # Between the two: the time since the last change, the state of checks, flags of the configuration.
                 heads[place] = b" ".join(fields[:9]) + b" ", b" " + b" ".join(fields[17:])
-                if before != b"\n" and before.split(b" ")[:4] != fields[:4]:
+                moved = before != b"\n" and before.split(b" ")[:4] != fields[:4]
+                if fields[14] != b"0":  # it has an agent, which may be taken out at any time: read each time
+                    heads[place] = heads[place][0], b"\n"
+                if moved:
                     self._state_heads = []  # another set of servers: forget the old one
                     return await self._take_states(lines, pace)
                 key = f"{fields[1].decode()}/{fields[3].decode()}"
