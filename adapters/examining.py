@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,9 @@ from adapters.wiring import watched
 from state.diagnosis.judging import has_name
 from state.diagnosis.model import Asked, Diagnosis, Subject, in_reading_order
 from state.errors import ConfigError, ReadFailure
+from state.estate.colours import fits
 from state.estate.hosts import SshHost
-from state.estate.model import Adapted, Estate
+from state.estate.model import Adapted, Estate, ServiceTrafficEntry
 from state.estate.waivers import ReasonedWaivers
 from state.ports.balancer import Balancer
 from state.ports.source import Source
@@ -176,11 +177,20 @@ async def _backends(
             continue
         found.append(has_name(subject, "backend", traffic.backend, backends, f"service {service}"))
         if traffic.backend in backends:
-            found += (
-                has_name(subject, "server", f"{traffic.backend}/{colour}", reading.servers, f"colours of {service}")
-                for colour in traffic.colours
-            )
+            found += _colours(subject, service, traffic, reading)
     return found
+
+
+def _colours(
+    subject: Subject, service: str, traffic: ServiceTrafficEntry, reading: BalancerReading
+) -> Iterator[Diagnosis]:
+    """Whether each colour has the servers that the estate names."""
+    here = [server.name for server in reading.of(traffic.backend)]
+    for name, colour in traffic.colours.items():
+        for server in colour.named(name):
+            known = [server] if any(fits(server, each) for each in here) else here
+            places = [f"{traffic.backend}/{each}" for each in known]
+            yield has_name(subject, "server", f"{traffic.backend}/{server}", places, f"colours of {service}")
 
 
 async def _faults(estate: Estate, context: AdapterContext, deadline: float) -> list[Diagnosis]:

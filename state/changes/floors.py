@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from state.estate.colours import Colour, Colours
 from state.estate.model import Backups, Estate
 
 
@@ -46,9 +47,9 @@ def promise_of(estate: Estate, balancer: str, backend: str) -> Promise:
     return Promise(name, floor, backups, known)
 
 
-def colours_of(estate: Estate, balancer: str, backend: str) -> dict[str, str]:
-    """The release of each colour of a backend, as its services name them."""
-    found: dict[str, str] = {}
+def colours_of(estate: Estate, balancer: str, backend: str) -> Colours:
+    """The colours of a backend, as its services name them."""
+    found: dict[str, Colour] = {}
     for name in services_of(estate, balancer, backend):
         entry = estate.services[name].traffic
         found |= entry.colours if entry is not None else {}

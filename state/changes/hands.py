@@ -36,9 +36,11 @@ def ready_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
 def flip_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """First the destination takes traffic, then the others get none; those that the estate does not name are read."""
     traffic = [s.traffic for s in estate.services.values() if s.traffic and s.traffic.backend == args.backend]
-    others = dict.fromkeys(colour for each in traffic for colour in each.colours if colour != args.to)
+    colours = {name: colour for each in traffic for name, colour in each.colours.items()}
+    others = dict.fromkeys(s for name, each in colours.items() if name != args.to for s in each.named(name))
+    taking = colours[args.to].named(args.to) if args.to in colours else (args.to,)
     look = estate.balancers[args.balancer].read_by_hand(args.backend)
-    first = [*_floor(args, estate, *others), *_set(args, estate, {args.to: "weight 100"})]
+    first = [*_floor(args, estate, *others), *_set(args, estate, dict.fromkeys(taking, "weight 100"))]
     rest = _set(args, estate, dict.fromkeys(others, "weight 0"))
     check = HandStep(f"{look.what}: {args.to} must be up before the others lose their weight", look.command)
     return [*first, check, *(rest or [HandStep("set every other server to weight 0")])]

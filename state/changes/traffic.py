@@ -12,11 +12,11 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from state.api.card import Diff, Rule
-from state.changes.floors import backends_of, colours_of, promise_of
-from state.changes.hands import flip_by_hand, weight_by_hand
+from state.changes.floors import backends_of, promise_of
+from state.changes.hands import weight_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.config_files.suggestions import not_found
-from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import Estate, Name, ObjectName
 from state.ports.balancer import Balancer, CanSetWeight, KnowsTheWay, ServerState
 from state.ports.outside import Outside
@@ -44,12 +44,6 @@ class WeightArgs(ServerArgs):
     """And its new absolute weight, 0 to 256."""
 
     weight: int = Field(ge=0, le=256)
-
-
-class FlipArgs(BackendArgs):
-    """And the server (colour) that is to take its traffic."""
-
-    to: ObjectName
 
 
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
@@ -202,96 +196,6 @@ class SetWeight(BackendChange):
         return ReadBack(finding, evidence, leaves=self.leaves((server,)))
 
 
-class Flip(BackendChange):
-    """Blue-green: one server takes all traffic, the others stay up at weight 0. The new server takes traffic first."""
-
-    risk = Risk.B2
-
-    def __init__(self, spec: ChangeSpec, args: FlipArgs, estate: Estate, balancer: Balancer) -> None:
-        super().__init__(spec, args, estate, balancer)
-        self.to = args.to
-        self.releases = colours_of(estate, args.balancer, args.backend)
-        self.title = f"Flip {self.name} to {self._label(args.to)}"
-        self.verb = f"flip to {self._label(args.to)}"
-
-    async def preview(self, *, deadline: float) -> Preview:
-        """All traffic before and after, and whether the destination can carry it."""
-        servers = await self.servers(deadline)
-        target = self.one(servers, self.to)
-        carrying = [s for s in self._others(servers) if s.weight > 0]
-        weight = max([s.weight for s in carrying] or [target.weight or 100])
-        weights = {self.to: weight, **{s.name: 0 for s in self._others(servers)}}
-        effects = {name: ServerEffect(weight=w) for name, w in weights.items()}
-        ready = target.up and not target.drained and not target.maintenance
-        fact = f"{self.to} is {state_word(target)} (check: {target.check or 'none'})"
-        way_out = "Make the destination healthy and return it to rotation first"
-        make_first = Rule("make-before-break", ready, fact, way_out, "responder", self.name, self.balancer.name)
-        active = self._label(carrying[0].name) if carrying else "no server"
-        diffs = tuple(
-            Diff(f"{self.name}/{s.name} weight", str(s.weight), str(weights[s.name]))
-            for s in servers
-            if s.weight != weights.get(s.name, s.weight)
-        )
-        where = {"balancer": self.spec.args["balancer"], "backend": self.backend}
-        if len(carrying) == 1 and target.weight == 0:
-            undo = ChangeSpec("backend.flip", {**where, "to": carrying[0].name})
-        else:  # a flip back would not give the others what they had
-            touched = {s.name: s.weight for s in servers if s.name in weights}
-            undo = ChangeSpec("backend.weights", {**where, "weights": touched})
-        return Preview(
-            verb=f"flip from {active} to {self._label(self.to)}",
-            diffs=diffs,
-            facts={"servers": shape(servers), "weight": weight},
-            rules=(self.floor_rule(servers, effects), make_first, *self.own_rules(target, *carrying)),
-            sessions_cut=0,
-            undo=undo,
-            already=not diffs,
-            leaves=self.would_leave(effects),
-        )
-
-    async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
-        """First the destination takes traffic and is read as serving, then the others get weight 0."""
-        balancer = self.balancer
-        if not isinstance(balancer, CanSetWeight):
-            raise EffectRefused(f"{balancer.name} cannot set weights")
-        await balancer.set_weight(self.backend, self.to, int(facts["weight"]), deadline=deadline)
-        if not self.one(await self.servers(deadline), self.to).serving:
-            raise EffectUnknown(
-                f"{self.name}/{self.to} has its weight but does not serve; the others keep their weights", over=True
-            )
-        receipt = Receipt("silent", "no other server has a weight")
-        for server in self._others(await self.servers(deadline)):
-            if server.weight > 0:
-                try:
-                    receipt = await balancer.set_weight(self.backend, server.name, 0, deadline=deadline)
-                except EffectRefused as error:  # this one was refused, the earlier ones were not
-                    message = f"{self.to} has its weight, {server.name} was not set to 0: {error.message}"
-                    raise EffectUnknown(message, "half-way", over=True) from error
-        return receipt
-
-    async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """Done when the destination serves with its weight and every other server has weight 0."""
-        servers = await self.servers(deadline)
-        target = self.one(servers, self.to)
-        weights = ", ".join(f"{s.name} {s.weight}" for s in servers)
-        evidence = (f"{self.name} weights read {weights}; {self.to} {state_word(target)}",)
-        others = [s.weight for s in self._others(servers)]
-        if target.serving and not any(others):
-            return ReadBack(Finding.DONE, evidence, leaves=self.leaves(servers))
-        before = facts["servers"]
-        same = all(before.get(s.name, [None])[0] == s.weight for s in servers)
-        return ReadBack(Finding.NOT_DONE if same else Finding.PARTIAL, evidence, leaves=self.leaves(servers))
-
-    def _others(self, servers: Sequence[Server]) -> list[Server]:
-        """The servers that give their traffic up. A backup has none while the destination serves, and keeps its weight
-        for the day when nothing does."""
-        return [s for s in servers if s.name != self.to and not s.backup]
-
-    def _label(self, server: str) -> str:
-        release = self.releases.get(server)
-        return f"{server} ({release})" if release else server
-
-
 def balancer_of(outside: Outside, name: str) -> Balancer:
     """A balancer of the estate. Raises NotFound."""
     found = outside.balancers.get(name)
@@ -308,11 +212,4 @@ def _weight(args: WeightArgs, estate: Estate, outside: Outside) -> SetWeight:
     return SetWeight(_spec("server.weight", args), args, estate, balancer_of(outside, args.balancer))
 
 
-def _flip(args: FlipArgs, estate: Estate, outside: Outside) -> Flip:
-    return Flip(_spec("backend.flip", args), args, estate, balancer_of(outside, args.balancer))
-
-
-KINDS = (
-    ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight, weight_by_hand),
-    ChangeKind("backend.flip", "Flip a backend to another colour", FlipArgs, Risk.B2, _flip, flip_by_hand),
-)
+KINDS = (ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight, weight_by_hand),)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from state.changes.floors import promise_of
+from state.changes.floors import colours_of, promise_of
 from state.checks.hands import traffic_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
+from state.estate.colours import members
 from state.estate.model import Estate, Name, ObjectName
 from state.units import rate
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import active_message, counted, proven, reason_word, shares, state_word, taking
 from state.world.balancer_parts import BalancerReading, Server
 from state.world.world import World
+
+WHOLE = 1.0 - 1e-9
+"""All of the traffic, as a sum of shares."""
 
 
 class OneServer(CheckArgs):
@@ -85,14 +89,15 @@ def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
 
 
 def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
-    """Only the named server takes new traffic."""
+    """Only the named server, or the servers of the named colour, take new traffic."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     backups = promise_of(estate, *_place(args)).backups
-    share = shares(servers, backups).get(args.server, 0.0)
+    split = shares(servers, backups)
+    share = sum(split[name] for name in members(colours_of(estate, *_place(args)), args.server, split))
     told = active_message(servers, {}, backups) or "no server serves"
-    return answered(share == 1.0, f"{args.balancer}/{args.backend}: {told}")
+    return answered(share > WHOLE, f"{args.balancer}/{args.backend}: {told}")
 
 
 def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono: float) -> tuple[Server, ...] | Answer:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from state.estate.backups import BackupsEntry
+from state.estate.colours import Colour
 from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, ObjectName, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
@@ -61,7 +62,7 @@ class ServiceTrafficEntry(Entry):
     balancers: tuple[BalancerName, ...]
     backend: ObjectName
     floor: int = Field(default=1, ge=0, le=MOST_SERVERS)
-    colours: Mapping[ObjectName, str] = Field(default_factory=dict)
+    colours: Mapping[ObjectName, Colour] = Field(default_factory=dict)
     backups: Backups = "reserve"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from state.estate.arguments import ArgSpec
+from state.estate.colours import is_pattern
 from state.estate.model import Estate, ServiceTrafficEntry
 from state.estate.own import OwnChange
 from state.estate.severities import known_severities
@@ -67,7 +68,8 @@ def _servers(estate: Estate, backend: Any) -> set[str] | None:
     chosen = [each for each in _traffic(estate) if backend in (None, each.backend)]
     if not chosen or not all(each.colours for each in chosen):
         return None
-    return {colour for each in chosen for colour in each.colours}
+    named = {server for each in chosen for name, colour in each.colours.items() for server in colour.named(name)}
+    return None if any(map(is_pattern, named)) else named | {colour for each in chosen for colour in each.colours}
 
 
 def declared_values(estate: Estate, args: Mapping[str, Any]) -> Mapping[str, ArgSpec] | None:

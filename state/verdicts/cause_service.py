@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from state.api.views.causes import Cause, Forecast, ForecastKind, NextKind, NextStep, SubjectKind
+from state.estate.colours import members
 from state.estate.model import Estate, Service
 from state.health import Health
 from state.units import percent
@@ -187,15 +188,15 @@ def _figures(made: Cause, service: Service, name: str, verdict: ServiceVerdict, 
     if bad is None or service.traffic is None or made.health is not Health.FAIL:
         return made
     colours = service.traffic.colours
-    colour = next((c for c, release in colours.items() if release == bad.release), "")
+    colour = next((name for name, each in colours.items() if each.release == bad.release), "")
     said = f"{percent(bad.error_ratio or 0.0)} of requests fail on release {bad.release}"
     what = f"{said}{f' ({colour})' if colour else ''}{_of_all(verdict, bad)}"
     other = _other_colour(service, colour, world, now_mono)
     if not colour or not other:
         return replace(made, what=what)
-    message = f"Roll {name} back: flip its traffic from {colour} {bad.release} to {other} {colours[other]}."
+    message = f"Roll {name} back: flip its traffic from {colour} {bad.release} to {other} {colours[other].release}."
     arguments = {"service": name, "backend": service.traffic.backend, "to": other}
-    step = NextStep(NextKind.CHANGE, FLIP, arguments, "r", f"roll back to {colours[other]}", message)
+    step = NextStep(NextKind.CHANGE, FLIP, arguments, "r", f"roll back to {colours[other].release}", message)
     return replace(made, what=what, next=step)
 
 
@@ -217,16 +218,16 @@ def _bad_release(service: Service, verdict: ServiceVerdict) -> ReleaseTraffic | 
 
 
 def _other_colour(service: Service, bad: str, world: World, now_mono: float) -> str:
-    """Another colour that is up on every balancer of the service, by fresh readings."""
+    """Another colour with enough servers up on every balancer of the service, by fresh readings."""
     assert service.traffic is not None
-    up: set[str] | None = None
+    colours, enough = service.traffic.colours, max(1, service.traffic.floor)
+    able = [name for name in colours if name != bad]
     for balancer in service.traffic.balancers:
         reading = world.fresh(f"balancer:{balancer}", BalancerReading, now_mono)
         if reading is None:
             return ""
-        here = {s.name for s in reading.of(service.traffic.backend) if s.up and not s.maintenance}
-        up = here if up is None else up & here
-    able = [c for c in service.traffic.colours if c != bad and c in (up or ())]
+        up = [s.name for s in reading.of(service.traffic.backend) if s.up and not s.maintenance]
+        able = [name for name in able if len(members(colours, name, up)) >= enough]
     return able[0] if able else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from state.estate.colours import Colours, colour_of
 from state.estate.model import Backups
 from state.health import Health
 from state.ports.balancer import ServerState
@@ -119,17 +120,20 @@ def server_health(server: Server) -> Health:
     return Health.PASS if server.checked else Health.UNKNOWN
 
 
-def active_message(servers: Sequence[Server], colours: Mapping[str, str], backups: Backups = "reserve") -> str:
-    """Who takes the traffic, largest first: `green v42 100%`."""
-    split = shares(servers, backups)
+def active_message(servers: Sequence[Server], colours: Colours, backups: Backups = "reserve") -> str:
+    """Who takes the traffic, by colour, largest first: `green v42 100%`."""
+    split: dict[str, float] = {}
+    for name, share in shares(servers, backups).items():
+        who = colour_of(colours, name) or name
+        split[who] = split.get(who, 0.0) + share
     found = sorted(((share, name) for name, share in split.items() if share), key=lambda s: (-s[0], s[1]))
     if not colours and len(found) > 2:
         return f"{len(found)} servers"
     return " · ".join(f"{_named(name, colours)} {_whole(share)}" for share, name in found)
 
 
-def _named(server: str, colours: Mapping[str, str]) -> str:
-    return f"{server} {colours[server]}" if server in colours else server
+def _named(name: str, colours: Colours) -> str:
+    return f"{name} {colours[name].release}".rstrip() if name in colours else name
 
 
 def _whole(share: float) -> str:
@@ -139,7 +143,7 @@ def _whole(share: float) -> str:
 def backend_verdict(
     servers: Sequence[Server],
     floor: int,
-    colours: Mapping[str, str],
+    colours: Colours,
     backups: Backups = "reserve",
     *,
     empty: bool = False,

@@ -10,6 +10,7 @@ from state.api.views.causes import NextKind, NextStep
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.changes.floors import Promise, backends_of, colours_of, promise_of
 from state.detection.detector import Detector
+from state.estate.colours import Colours, colour_of, release_of
 from state.estate.model import DnsRecord, Estate
 from state.health import Health
 from state.verdicts.dns import record_finding, servers_of
@@ -23,8 +24,8 @@ from state.world.observed import Observed
 from state.world.readings import PostgresReading
 from state.world.world import World
 
-Owner = tuple[Promise, Mapping[str, str]]
-"""Of a backend: the floor that its services together need, and the releases of its colours."""
+Owner = tuple[Promise, Colours]
+"""Of a backend: the floor that its services together need, and its colours."""
 Figures = tuple[float, float, float, tuple[float, ...], bool, str]
 """Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's reading is fresh, and the role it
 has instead when it is down by design."""
@@ -235,7 +236,7 @@ def _figures(balancer: _Balancer, backend: str, world: World) -> dict[str, tuple
 
 
 def _server_row(key: str, balancer: _Balancer, server: Server, figures: Figures) -> ServerRow:
-    release = balancer.owners.get(server.backend, _NOBODY)[1].get(server.name, "")
+    colours = balancer.owners.get(server.backend, _NOBODY)[1]
     share, rate, error_rate, trend, fresh, aside = figures
     health = Health.PASS if aside else server_health(server)
     return ServerRow(
@@ -244,7 +245,8 @@ def _server_row(key: str, balancer: _Balancer, server: Server, figures: Figures)
         balancer.site,
         server.backend,
         server.name,
-        release,
+        colour_of(colours, server.name),
+        release_of(colours, server.name),
         health if fresh else Health.UNKNOWN,
         aside or ("reserve" if server.backup and server.serving and not share else state_word(server)),
         server.weight,

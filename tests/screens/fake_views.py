@@ -212,8 +212,9 @@ def server(colour: str, balancer: str, weight: int, **other: Any) -> ServerRow:
     release = {"blue": "v41", "green": "v42"}[colour]
     row = ServerRow(
         key=f"{balancer}/checkout/{colour}", balancer=balancer, site=balancer[5:], backend="checkout", server=colour,
-        release=release, health=Health.PASS, state="ready", weight=weight, share=weight / 100, sessions=weight,
-        queued=0, rate=weight * 2.1, error_rate=0.0, check="L7OK 200 in 1 ms", source=balancer, trend=(1.0, 2.0, 3.0),
+        colour=colour, release=release, health=Health.PASS, state="ready", weight=weight, share=weight / 100,
+        sessions=weight, queued=0, rate=weight * 2.1, error_rate=0.0, check="L7OK 200 in 1 ms", source=balancer,
+        trend=(1.0, 2.0, 3.0),
     )  # fmt: skip
     return replace(row, **other)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.estate.colours import Colour
 from state.health import Health
 from state.ports.target import Setting
 from state.units import utc
@@ -110,11 +111,14 @@ def test_backend_verdicts() -> None:
     assert backend_verdict([BLUE, GREEN], 2, {}).message == "1 of 2 serve, floor 2"
     dead = server("green", up=False, status="DOWN", check="L4CON")
     assert backend_verdict([BLUE, dead], 1, {}).message == "green down (L4CON)"
-    assert backend_verdict([BLUE, GREEN], 1, {"blue": "v41"}).active == "blue v41 100%"
+    assert backend_verdict([BLUE, GREEN], 1, {"blue": Colour(release="v41")}).active == "blue v41 100%"
 
 
 def test_words_for_people() -> None:
-    assert active_message([server("blue", 25), server("green", 75)], {"green": "v42"}) == "green v42 75% · blue 25%"
+    assert (
+        active_message([server("blue", 25), server("green", 75)], {"green": Colour(release="v42")})
+        == "green v42 75% · blue 25%"
+    )
     assert active_message([server(f"s{i}") for i in range(9)], {}) == "9 servers"
     states = [server("a", maintenance=True), server("a", drained=True), server("a", up=False), server("a")]
     assert [state_word(s) for s in states] == ["maint", "drain", "down", "ready"]

@@ -66,7 +66,7 @@ class ReadyServer(ServerAction):
 
 
 class FlipBackend(Effect):
-    """Propose to move all traffic of a backend to one of its servers (blue-green)."""
+    """Propose to move all traffic of a backend to one of its colours (blue-green)."""
 
     key, title, screens, on = "f", "flip", ("traffic",), ("backends", "servers")
 
@@ -77,14 +77,15 @@ class FlipBackend(Effect):
         row: ServerRow | BackendRow = ctx.row
         fixed = {"balancer": row.balancer, "backend": row.backend}
         if isinstance(row, ServerRow):
-            navigator.preview(PlanChange("backend.flip", {**fixed, "to": row.server}))
+            navigator.preview(PlanChange("backend.flip", {**fixed, "to": row.colour or row.server}))
             return
         view = ctx.store.view(TrafficView)
         assert view is not None
         here = [s for s in view.servers.values() if (s.balancer, s.backend) == (row.balancer, row.backend)]
-        idle = next((s.server for s in here if not s.share), "")
-        names = tuple(s.server for s in here)
-        target = Param("to", "server", idle, names, True, title="the server that takes all traffic")
+        names = tuple(dict.fromkeys(s.colour or s.server for s in here))
+        carrying = {s.colour or s.server for s in here if s.share}
+        idle = next((name for name in names if name not in carrying), "")
+        target = Param("to", "server", idle, names, True, title="the colour or server that takes all traffic")
         navigator.ask(
             f"Flip {row.balancer}/{row.backend} to",
             (target,),

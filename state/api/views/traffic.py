@@ -30,13 +30,15 @@ class BackendRow:
 
 @dataclass(frozen=True, slots=True)
 class ServerRow:
-    """One server: `state` is for people (ready, drain, maint, down…)."""
+    """One server: `state` is for people (ready, drain, maint, reserve, down…). `colour` is the group whose release it
+    runs, empty when it has none."""
 
     key: str
     balancer: str
     site: str
     backend: str
     server: str
+    colour: str
     release: str
     health: Health
     state: str
