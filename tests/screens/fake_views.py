@@ -19,17 +19,8 @@ from state.health import Health
 
 HOSTILE = "x [/foo] [b]y[/b] \x1b[31mred\x1b[0m \u202etxt.exe \x9b2J\r\nnext [@click=app.quit]z[/]"
 SOURCES = (
-    "prometheus",
-    "alertmanager",
-    "apps",
-    "probes",
-    "n1/api",
-    "n2/api",
-    "n3/api",
-    "edge-east",
-    "edge-west",
-    "dns",
-)
+    "prometheus", "alertmanager", "apps", "probes", "n1/api", "n2/api", "n3/api", "edge-east", "edge-west", "dns",
+)  # fmt: skip
 LATE = "n3/api"
 
 
