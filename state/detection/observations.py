@@ -1,4 +1,4 @@
-"""What the engine observes and records: sources, nodes, leaders, replication, alerts, services, balancers.
+"""What the engine observes and records: sources, nodes, leaders, replication, causes, alerts, services, balancers.
 
 One entry has everything of its kind that changed together. Times are seconds since 1970, None = never or not known;
 `seconds` is how long it lasted, `more` how often it came and went without an entry of its own.
@@ -176,6 +176,47 @@ class ReplicationRestored(Observation):
 
     message: str = field(metadata=WORDS)
     standbys: tuple[FollowingStandby, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BegunCause:
+    """A cause at a database: `code` is its key there (`n1/archiver`, `blocked`), `state` its health or `lost`, `what`
+    its sentence part."""
+
+    database: str
+    code: str
+    state: str
+    what: str
+    since: float | None = None
+
+
+@event("cause.began")
+@dataclass(frozen=True, slots=True)
+class CauseBegan(Observation):
+    """Databases are in danger or halted by causes that no other entry tells, or these became worse or better."""
+
+    message: str = field(metadata=WORDS)
+    causes: tuple[BegunCause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedCause:
+    """A cause that is proven to be over, with its last words."""
+
+    database: str
+    code: str
+    what: str
+    seconds: float | None
+    more: int
+
+
+@event("cause.ended")
+@dataclass(frozen=True, slots=True)
+class CauseEnded(Observation):
+    """Causes at databases are over, by fresh readings of what would show them."""
+
+    message: str = field(metadata=WORDS)
+    causes: tuple[EndedCause, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from state.detection.alerts import Alerts
+from state.detection.causes import Causes
 from state.detection.families import Family, Look
 from state.detection.follow import NORMAL
 from state.detection.nodes import Leaders, Nodes, Standbys, Writers
@@ -14,7 +15,7 @@ from state.journal.events import Body, Event, Recorded
 from state.journal.needed import About
 from state.journal.projection import FoldSetting, Projection
 
-FAMILIES: tuple[type[Family], ...] = (Nodes, Leaders, Writers, Standbys, Sources, Unjudged, Alerts)
+FAMILIES: tuple[type[Family], ...] = (Nodes, Leaders, Writers, Standbys, Causes, Sources, Unjudged, Alerts)
 """All but the balancers, which have one more thing to know."""
 WITH_BALANCERS: tuple[type[Family], ...] = (*FAMILIES, Restarts)
 FAMILY_OF: Mapping[type[Body], type[Family]] = {body: each for each in WITH_BALANCERS for body in each.bodies}

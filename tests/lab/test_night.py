@@ -49,6 +49,8 @@ async def told(engine: RealEngine, since: int, *kinds: str, seconds: float = 240
     await until(there, seconds, lambda: f"{kinds}: {[b.line for b in observed(engine, since)]}")
 
 
+CAUSES = {"cause.began", "cause.ended"}
+"""What else is wrong with a database while its roles move: nobody who may lead, a store that is late."""
 CALMED: dict[RealEngine, int] = {}
 """The newest entry of an engine when it was calm."""
 
@@ -83,7 +85,7 @@ async def calm(engine: RealEngine) -> None:
             "n3",
             ("node.lost",),
             ("node.back",),
-            {"replication.broken", "replication.restored", "source.silent", "source.back", *SERVICES},
+            {"replication.broken", "replication.restored", "source.silent", "source.back", *CAUSES, *SERVICES},
         ),
         ("cut-replication", "n3", ("replication.broken",), ("replication.restored",), set()),
         ("hang-source", None, ("source.silent",), ("source.back",), {"service.unknown", "service.known"}),
@@ -99,6 +101,7 @@ async def calm(engine: RealEngine) -> None:
                 "source.back",
                 "writer.lost",
                 "writer.back",
+                *CAUSES,
                 *SERVICES,
             },
         ),
@@ -107,7 +110,15 @@ async def calm(engine: RealEngine) -> None:
             None,
             ("split-brain.detected",),
             ("split-brain.cleared",),
-            {"replication.broken", "replication.restored", "source.silent", "source.back", "node.lost", "node.back"},
+            {
+                "replication.broken",
+                "replication.restored",
+                "source.silent",
+                "source.back",
+                "node.lost",
+                "node.back",
+                *CAUSES,
+            },
         ),
         ("reload-balancer", "east", ("balancer.restarted",), (), set()),
     ],

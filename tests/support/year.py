@@ -17,7 +17,11 @@ from state.detection.events import (
 from state.detection.observations import (
     AlertFired,
     AlertResolved,
+    BegunCause,
+    CauseBegan,
+    CauseEnded,
     EndedAlert,
+    EndedCause,
     FiringAlert,
     LeaderChanged,
     LostNode,
@@ -114,6 +118,10 @@ class Year:
             [
                 NodeLost("lost", (LostNode("db", name, role, 3, at, 2.0, "", ""),)),
                 NodeBack("back", (NodeAgain("db", name, "standby", 3, 9.0, 0),)),
+            ],
+            [
+                CauseBegan("fails", (BegunCause("db", f"{name}/archiver", "fail", "the archiver fails", at),)),
+                CauseEnded("over", (EndedCause("db", f"{name}/archiver", "the archiver fails", 9.0, 0),)),
             ],
             [WriterLost("db", name, at - 5, "lost"), WriterBack("db", other, 9.0, "back")],
             [

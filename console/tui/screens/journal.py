@@ -41,6 +41,7 @@ KIND_STYLES = {
     "node.lost": FAIL,
     "writer.lost": FAIL,
     "replication.broken": FAIL,
+    "cause.began": FAIL,
     "request.refused": WARN,
     "drift.detected": WARN,
     "leader.changed": WARN,
