@@ -9,10 +9,12 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from adapters.lab.errors import LabError
 from adapters.lab.topology import Credentials, Node, Topology
 
 SQL_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 HTTP_ERRORS = (OSError, TimeoutError, aiohttp.ClientError)
+SWITCHOVER = 45.0  # seconds for an answer
 SCHEMA = """
 create table if not exists orders (
   number bigint primary key, site text not null, release text not null, at timestamptz not null default now());
@@ -57,6 +59,24 @@ class Cluster:
                 return response.status, await response.text()
         except HTTP_ERRORS:
             return 0, ""
+
+    async def switch_over(self, leader: str, candidate: str) -> None:
+        """Ask the leader's Patroni to hand over. Raises LabError unless it says that it did."""
+        if self._session is None:
+            raise RuntimeError("the cluster is not open")
+        node = self._topology.nodes[leader]
+        try:
+            async with self._session.post(
+                f"http://{node.host}:{node.api}/switchover",
+                json={"leader": leader, "candidate": candidate},
+                auth=aiohttp.BasicAuth("recovery", self._credentials.api),
+                timeout=aiohttp.ClientTimeout(total=SWITCHOVER),
+            ) as response:
+                status, text = response.status, await response.text()
+        except HTTP_ERRORS as error:
+            raise LabError(f"{leader} does not answer: {type(error).__name__}") from error
+        if status != 200:
+            raise LabError(f"{leader} did not hand over to {candidate}: {text}")
 
     async def primary(self) -> str | None:
         """The member that says it holds the leader lock; None when no member says so."""

@@ -97,6 +97,7 @@ def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: P
             "raft": {
                 "data_dir": str(home / "raft"),
                 "self_addr": f"{node.host}:{node.raft}",
+                "bind_addr": f"{node.host}:{node.raft_own}",
                 "partner_addrs": others,
             },
             "bootstrap": {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, TTL, ZONE, Cre
 from state.config_files.suggestions import not_found
 
 DNS_ERRORS = (OSError, dns.exception.DNSException)
+TOOL_LIMIT = 60.0  # seconds for a program of PostgreSQL
 
 
 @dataclass(slots=True)
@@ -101,22 +104,48 @@ class Bench:
     def data_of(self, name: str) -> Path:
         return self.topology.nodes[name].data
 
+    async def tool(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        """Run a program of PostgreSQL to its end. Raises LabError when it fails, or takes over a minute."""
+        argv = [str(self.binaries["postgres"].path / name), *arguments]
+        await self.children.start(name, unprivileged(argv), environment)
+        try:
+            async with asyncio.timeout(TOOL_LIMIT):
+                await self.children.wait(name)
+        except TimeoutError as error:
+            await self.children.end(name)
+            raise LabError(f"{name} {arguments[0]}: not within {TOOL_LIMIT:.0f} s") from error
+        code = self.children.exit_code(name)
+        self.children.forget(name)
+        if code != 0:
+            raise LabError(f"{name} {arguments[0]}: {self.children.log_tail(name)}")
+
     async def promote(self, name: str) -> None:
         """`pg_ctl promote` without telling Patroni. Raises LabError."""
-        argv = [
-            str(self.binaries["postgres"].path / "pg_ctl"),
-            "promote",
-            "-w",
-            "-t",
-            "10",
-            "-D",
-            str(self.data_of(name)),
-        ]
-        command = f"promote-{name}"
-        await self.children.start(command, unprivileged(argv))
-        await self.children.wait(command)
-        if self.children.exit_code(command) != 0:
-            raise LabError(f"pg_ctl promote on {name}: {self.children.log_tail(command)}")
+        await self.tool("pg_ctl", "promote", "-w", "-t", "10", "-D", str(self.data_of(name)))
+
+    async def stop_server(self, name: str) -> None:
+        """End the PostgreSQL of a node at once, without telling Patroni. Raises LabError when it still runs."""
+        if postgres_family(self.data_of(name)):
+            await self.tool("pg_ctl", "stop", "-w", "-t", "20", "-m", "immediate", "-D", str(self.data_of(name)))
+
+    async def start_server(self, name: str) -> None:
+        """Start the PostgreSQL of a node as its files say, without telling Patroni. Raises LabError."""
+        data = self.data_of(name)
+        log = data.parent / "server.log"
+        await self.tool("pg_ctl", "start", "-w", "-t", "30", "-D", str(data), "-l", str(log))
+
+    def freeze_agent(self, name: str) -> None:
+        """SIGSTOP of the Patroni of a node; `resume_node` lets it go on."""
+        send([self.children.pid(name)], signal.SIGSTOP)
+
+    async def new_node(self, name: str) -> None:
+        """End a node, remove its data and start its Patroni, which copies the leader's."""
+        if self.children.exit_code(name) is None:
+            self.kill_node(name)
+            await self.children.wait(name)
+        send(postgres_family(self.data_of(name)), signal.SIGKILL)
+        await asyncio.to_thread(shutil.rmtree, self.data_of(name), ignore_errors=True)
+        await self.start_node(name)
 
     async def standby(self, wanted: str | None) -> str:
         """The node asked for, or a standby by default: n3, else the last one. Raises LabError."""

@@ -70,7 +70,8 @@ class Node:
     host: str
     postgres: int
     api: int
-    raft: int
+    raft: int  # the port where the other members reach its raft, through its link
+    raft_own: int
     inbound: int  # the port where the other members reach its PostgreSQL, through the replication links
     data: Path
 
@@ -156,7 +157,7 @@ def build(root: Path, ports: PortPlan, nodes: int) -> Topology:
 
 def _node(root: Path, ports: PortPlan, name: str) -> Node:
     site = NODE_SITES[name]
-    chosen = {key: ports.choose() for key in ("postgres", "api", "raft", "inbound")}
+    chosen = {key: ports.choose() for key in ("postgres", "api", "raft", "raft_own", "inbound")}
     return Node(name=name, site=site, host=SITES[site], data=root / name / "data", **chosen)
 
 

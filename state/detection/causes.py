@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from state.api.views.causes import Cause, SubjectKind
-from state.detection.families import Family, Look, after, before, lasted, named
+from state.detection.families import NAMED, Family, Look, after, before, lasted
 from state.detection.follow import NORMAL, Pace, Shift, Told
 from state.detection.observations import BegunCause, CauseBegan, CauseEnded, EndedCause
+from state.health import Health
 from state.journal.events import Observation
 from state.text import cut
+from state.verdicts.cause_leader import store_trouble
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import CONFLICT
 
@@ -38,18 +40,23 @@ class Causes(Family):
 
     def see(self, look: Look) -> Iterator[tuple[str, str | None]]:
         clusters, found = look.judgement.clusters, set[str]()
+        for database, cluster in clusters.items():
+            trouble, subject = store_trouble(cluster), f"{database}/store"
+            if trouble:  # where nobody leads for want of it, the cause tells that nobody writes
+                found.add(subject)
+                self._whats[subject] = trouble
+                yield subject, Health.WARN.value
         for cause in look.judgement.causes:
             subject = _subject(cause)
-            cluster = clusters.get(cause.name) if subject else None
-            if cluster is None or not _tells(cluster, _code(subject)):
+            if not subject or subject in found or not _tells(clusters[cause.name], _code(subject)):
                 continue
             found.add(subject)
             self._whats[subject] = cut(cause.what, WHAT)
-            yield subject, _value(cluster, cause, subject)
+            yield subject, _value(clusters[cause.name], cause, subject)
         for subject in self.follower.open:
-            cluster = clusters.get(subject.partition("/")[0])
-            if subject not in found and cluster is not None:
-                yield subject, NORMAL if _proven_over(cluster, _code(subject)) else None
+            database = subject.partition("/")[0]
+            if subject not in found and database in clusters:
+                yield subject, NORMAL if _proven_over(clusters[database], _code(subject)) else None
         kept = found.union(self.follower.open)
         self._whats = {name: what for name, what in self._whats.items() if name in kept}
 
@@ -57,10 +64,10 @@ class Causes(Family):
         began, ended = [s for s in shifts if s.now != NORMAL], [s for s in shifts if s.now == NORMAL]
         if began:
             facts = tuple(self._begun(s, look) for s in began)
-            yield CauseBegan(named(f"{f.database}: {f.what}" for f in facts), facts)
+            yield CauseBegan(_listed(facts), facts)
         if ended:
             over = tuple(self._ended(s) for s in ended)
-            yield CauseEnded(f"over{after(ended)}: {named(f'{f.database}: {f.what}' for f in over)}", over)
+            yield CauseEnded(f"over{after(ended)}: {_listed(over)}", over)
 
     def _begun(self, shift: Shift, look: Look) -> BegunCause:
         database, _, code = shift.subject.partition("/")
@@ -77,6 +84,12 @@ class Causes(Family):
             return [Told(subject, NORMAL) for subject in over]
         self._whats.update({f"{each.database}/{each.code}": each.what for each in body.causes})
         return [Told(f"{each.database}/{each.code}", each.state, before(each.since, at)) for each in body.causes]
+
+
+def _listed(causes: Sequence[BegunCause | EndedCause]) -> str:
+    """For a message; a cause has commas of its own."""
+    rest = f"; and {len(causes) - NAMED} more" if len(causes) > NAMED else ""
+    return "; ".join(f"{each.database}: {each.what}" for each in causes[:NAMED]) + rest
 
 
 def _subject(cause: Cause) -> str:
@@ -123,5 +136,6 @@ def _proven_over(cluster: ClusterVerdict, code: str) -> bool:
     if code == "no-failover":
         return any(each.may_lead for each in cluster.eligible.values())
     if code in BY_MANAGERS:
-        return any(manager is not None for manager in facts.managers.values())
+        answered = any(manager is not None for manager in facts.managers.values())
+        return answered and (code != "store" or bool(facts.writers or facts.standby_leader))
     return all(each.postgres is not None for each in facts.nodes.values())

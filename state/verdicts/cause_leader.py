@@ -11,7 +11,7 @@ from state.verdicts.cause_parts import able_standbys, database_cause, manager_re
 from state.verdicts.cluster import NodeFacts
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.replication import ClusterVerdict
-from state.verdicts.store import LOOP_WAIT, TTL, StoreSilence
+from state.verdicts.store import LOOP_WAIT, TTL, StoreSilence, stepped_down
 from state.verdicts.upstream import upstream_finding
 from state.verdicts.votes import PRIMARY, manager_role
 from state.world.readings import PatroniReading
@@ -81,10 +81,15 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
         who = " or ".join(candidates)
         if cluster.promoting:
             return _promoting(cluster, cluster.promoting, what, since)
+        holder = stepped_down(cluster.facts)
         if cluster.paused:
             forecast = Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
+        elif trouble := store_trouble(cluster):
+            return _stuck(cluster, f"{what}, {trouble}", since)
         elif cluster.facts.managers and candidates:
-            forecast = Forecast(ForecastKind.PROMOTION, f"Patroni promotes {who}", None)
+            message, due = f"Patroni promotes {who}", _lock_ends(cluster) if holder else None
+            message += f" when the lock of {holder} ends" if holder else ""
+            forecast = Forecast(ForecastKind.PROMOTION, message, due)
         else:
             forecast = Forecast(nothing, "No standby could be promoted", None)
         ask = (
@@ -96,6 +101,40 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
         steps, title = f"{FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
     health = Health.FAIL if failed else Health.UNKNOWN
     return database_cause(cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title)
+
+
+def store_trouble(cluster: ClusterVerdict) -> str:
+    """What keeps the store from its work, as a sentence part; empty where nothing is known.
+
+    A lock that outlives its time at a node that has stepped down means that nobody can write there: Raft without a
+    majority still answers reads.
+    """
+    if cluster.store is not None:
+        return STORE_SILENT
+    holder = stepped_down(cluster.facts) if cluster.unled else ""
+    ends = _lock_ends(cluster)
+    if not holder or cluster.paused or ends is None or cluster.facts.now_mono <= ends:
+        return ""
+    return f"Patroni's store (DCS) may take no writes: {holder} has stepped down and its lock does not end"
+
+
+def _lock_ends(cluster: ClusterVerdict) -> float | None:
+    """When the lock of a leader that has stepped down ends at the latest; None = not known."""
+    managers, since = manager_readings(cluster), cluster.facts.past.unled_mono
+    return since + _lock_time(managers) if managers and since is not None else None
+
+
+def _stuck(cluster: ClusterVerdict, what: str, since: float | None) -> Cause:
+    """Nobody can take the lock, and nobody has it."""
+    forecast = Forecast(ForecastKind.NOTHING, "Nothing is promoted until the store takes writes", None)
+    steps = (
+        f"{REPAIR_STORE}: has it a majority? Patroni then elects a leader by itself. If the store is well, the logs of"
+        " Patroni on its nodes say why none leads."
+    )
+    return database_cause(
+        cluster, "no-writer", Health.FAIL if cluster.health is Health.FAIL else Health.UNKNOWN, what, steps,
+        forecast=forecast, since=since, title="repair the store by hand",
+    )  # fmt: skip
 
 
 def _promoting(cluster: ClusterVerdict, name: str, what: str, since: float | None) -> Cause:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.votes import PRIMARY, manager_role
+from state.world.readings import PatroniReading
 
 TTL = 30.0
 LOOP_WAIT = 10.0
@@ -57,3 +58,19 @@ def _contact(node: NodeFacts) -> float | None:
     if seen is None or seen.mono is None or manager is None or manager.dcs_age is None:
         return None
     return round(seen.mono - manager.dcs_age)
+
+
+def stepped_down(facts: ClusterFacts) -> str:
+    """The node that every other manager still names as the leader, while its own manager and its own server say that it
+    is a standby; empty when there is none. Its lock ends by itself, unless the store takes no writes."""
+    named = {_named(m) for n, m in facts.managers.items() if m is not None and _named(m) != n}
+    holder = named.pop() if len(named) == 1 else ""
+    node = facts.nodes.get(holder)
+    if node is None or node.postgres is None or node.patroni is None or not node.postgres.in_recovery:
+        return ""
+    return "" if manager_role(node.patroni.role, node.patroni.state) == PRIMARY else holder
+
+
+def _named(manager: PatroniReading) -> str:
+    """The leader of a manager's list of members."""
+    return next((m.name for m in manager.members if manager_role(m.role, "running") == PRIMARY), "")

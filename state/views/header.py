@@ -30,7 +30,7 @@ def build(context: ViewContext) -> HeaderView:
         journal_seq=journal.seq,
         journal_head=journal.head,
         journal_verified=journal.verified,
-        alarms=tuple(cause.detail for cause in context.causes if cause.loud),
+        alarms=tuple(dict.fromkeys(cause.detail for cause in context.causes if cause.loud)),
         causes=context.causes,
         sources=sources(context.world),
         waiting={run.run: run for each in added for run in each.waiting},

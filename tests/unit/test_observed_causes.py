@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from state.api.views.causes import ForecastKind
 from state.detection.causes import TOLD_BY_OTHERS, Causes
 from state.detection.observations import BegunCause, CauseBegan, CauseEnded, EndedCause, ReplicationBroken
 from state.world.manager_parts import SyncMode
@@ -178,3 +179,36 @@ def test_the_words_of_an_ended_cause_survive_a_restart_by_its_entry() -> None:
     night.sleep(10)
     assert [each.what for each in ended(night)] == [each.what for each in began(night)]
     assert Causes.pace.worse < 2.0, "within two polls"
+
+
+def test_a_lock_that_does_not_end_is_the_stores_fault_and_promises_no_promotion(night: Night) -> None:
+    """As Raft without a majority: n1 has stepped down, every other agent reads its lock from its own copy."""
+    rows = tuple(PatroniMember(n, "leader" if n == "n1" else "replica", "running", 1, 0) for n in ("n1", "n2", "n3"))
+    for node in ("n1", "n2", "n3"):
+        night.put(f"postgres:orders/{node}", standby(node, 1000))
+        night.put(f"patroni:orders/{node}", replace(patroni(node, "replica"), members=rows, ttl=20, loop_wait=1))
+    night.sleep(10)
+    [cause] = night.causes()
+    assert cause.what == "no node accepts writes"
+    assert cause.forecast is not None
+    assert cause.forecast.message == "Patroni promotes n2 or n3 when the lock of n1 ends"
+    assert cause.forecast.by_mono is not None
+    assert began(night) == []
+    night.sleep(20)
+    [cause] = night.causes()
+    assert cause.forecast is not None
+    assert (cause.forecast.kind, cause.forecast.by_mono) == (ForecastKind.NOTHING, None)
+    assert "may take no writes: n1 has stepped down" in cause.what
+    assert "promotes" not in cause.sentence(night.clock.now)
+    [told] = began(night)
+    assert told.code == "store"
+    assert told.what in cause.what
+    for node in ("n2", "n3"):  # nobody says so any more, and nobody leads: that proves nothing
+        night.put(f"patroni:orders/{node}", None)
+    night.sleep(20)
+    assert ended(night) == []
+    for node, reading in cluster("n2", 2).items():
+        night.put(f"postgres:orders/{node}", reading)
+        night.put(f"patroni:orders/{node}", patroni(node, "primary" if node == "n2" else "replica"))
+    night.sleep(20)
+    assert [each.code for each in ended(night)] == ["store"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.lab.faults import faults, replication
+from adapters.lab.faults import faults, histories, replication, store
 from adapters.lab.faults.fault import Fault
 
 CATALOGUE: tuple[type[Fault], ...] = (
@@ -20,4 +20,7 @@ CATALOGUE: tuple[type[Fault], ...] = (
     replication.NoFailover,
     replication.SlotLost,
     replication.ArchiverFailing,
+    histories.RestoreOlderBackup,
+    histories.ForkSameTimeline,
+    store.DcsDown,
 )

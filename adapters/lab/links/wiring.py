@@ -70,6 +70,12 @@ class Wiring:
         for name, node in nodes.items():
             self._tcp(f"engine-postgres-{name}", f"engine to PostgreSQL {name}", (node.host, node.postgres))
             self._tcp(f"engine-patroni-{name}", f"engine to Patroni {name}", (node.host, node.api))
+            raft, address = (
+                self._add(f"raft-{name}", f"the other members to the raft of {name}"),
+                (node.host, node.raft),
+            )
+            self._listens[raft.name] = f"{node.host}:{node.raft}"
+            self._proxies.append(StreamProxy(raft, address, (node.host, node.raft_own)))
             inbound = (node.host, node.inbound)
             self._proxies.append(StartupProxy(standbys, other, inbound, (node.host, node.postgres)))
             self._listens[f"replication-{name}"] = "the inbound address of every other node"

@@ -73,6 +73,10 @@ class Children:
             process.kill()
         await process.wait()
 
+    def forget(self, name: str) -> None:
+        """Of a child that has ended, nothing is told any more."""
+        self._processes.pop(name, None)
+
     def log_tail(self, name: str, size: int = 600) -> str:
         """The end of a child's log, for messages about its failure."""
         try:
