@@ -24,6 +24,9 @@ FAULTS = (
     "nofailover",
     "slot-lost",
     "archiver-failing",
+    "restore-older-backup",
+    "fork-same-timeline",
+    "dcs-down",
 )
 
 
