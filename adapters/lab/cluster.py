@@ -26,9 +26,10 @@ alter table heartbeat owner to shop;
 
 
 class Cluster:
-    """The lab's own view of the three nodes. Needs `open` before use."""
+    """The lab's own view of its nodes, `managed` by Patroni or not. Needs `open` before use."""
 
-    def __init__(self, topology: Topology, credentials: Credentials) -> None:
+    def __init__(self, topology: Topology, credentials: Credentials, *, managed: bool) -> None:
+        self.managed = managed
         self._topology = topology
         self._credentials = credentials
         self._session: aiohttp.ClientSession | None = None
@@ -79,7 +80,12 @@ class Cluster:
             raise LabError(f"{leader} did not hand over to {candidate}: {text}")
 
     async def primary(self) -> str | None:
-        """The member that says it holds the leader lock; None when no member says so."""
+        """The member that says it holds the leader lock; None when no member says so. Without Patroni the first server
+        that accepts writes."""
+        if not self.managed:
+            names = list(self._topology.nodes)
+            roles = await asyncio.gather(*map(self.in_recovery, names))
+            return next((name for name, replica in zip(names, roles, strict=True) if replica is False), None)
         nodes = self._topology.nodes.values()
         answers = await asyncio.gather(*(self.get(f"http://{n.host}:{n.api}/primary") for n in nodes))
         for node, (status, _) in zip(nodes, answers, strict=True):
@@ -97,6 +103,8 @@ class Cluster:
 
     async def healthy(self) -> bool:
         """One leader runs and every other node streams from it."""
+        if not self.managed:
+            return await self.settled()
         members = await self.members()
         leaders = [m for m in members.values() if m["role"] == "leader" and m["state"] == "running"]
         streaming = [m for m in members.values() if m["state"] == "streaming"]

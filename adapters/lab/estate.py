@@ -31,7 +31,7 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
             }
         },
         "services": _services(present, monitors) if {"apps", "haproxy"} <= present else {},
-        "databases": {SCOPE: _database(topology)} if "postgres" in present else {},
+        "databases": {SCOPE: _database(topology, managed="patroni" in present)} if "postgres" in present else {},
         "balancers": _balancers(topology) if "haproxy" in present else {},
         "zones": {ZONE: _zone(topology)} if "dns" in present else {},
         "monitors": monitors,
@@ -76,23 +76,22 @@ def _traffic(backend: str) -> Tree:
     return {"balancers": [f"edge-{site}" for site in SITES], "backend": backend, "floor": 1}
 
 
-def _database(topology: Topology) -> Tree:
+def _database(topology: Topology, *, managed: bool) -> Tree:
+    patroni = {"scope": SCOPE, "api_user": "recovery", "api_password": {"file": "secrets/patroni"}}
     return {
-        "kind": "patroni",
-        "scope": SCOPE,
+        "kind": "patroni" if managed else "streaming",
+        **(patroni if managed else {}),
         "rpo": "1MB",
         "database": "postgres",
         "user": "recovery",
         "password": {"file": "secrets/postgres"},
         "tls": "loopback",
-        "api_user": "recovery",
-        "api_password": {"file": "secrets/patroni"},
         "frontends": {"pg_rw": "primary", "pg_ro": "standby"},
         "nodes": {
             name: {
                 "site": node.site,
                 "postgres": f"{LOCAL}:{topology.links[f'engine-postgres-{name}']}",
-                "api": topology.url(f"engine-patroni-{name}"),
+                **({"api": topology.url(f"engine-patroni-{name}")} if managed else {}),
             }
             for name, node in topology.nodes.items()
         },

@@ -68,14 +68,17 @@ class Laboratory:
             report(name, "found", f"{binary.path} ({binary.origin})")
         present = {name for name in found if name != "named"}
         present |= {name for name in ("apps", "dns", "load") if options.wants(name)}
-        if "postgres" in present and binaries.patroni_version() is None:
-            present.discard("postgres")
-            self._missing.append("patroni")
+        if "postgres" in present and options.managed:
+            if binaries.patroni_version() is None:
+                present.discard("postgres")
+                self._missing.append("patroni")
+            else:
+                present.add("patroni")
         for name in self._missing:
             report(name, "missing", _consequence(name))
         credentials = make_credentials()
         ports = PortPlan()
-        topology = build(self._root, ports, options.nodes)
+        topology = build(self._root, ports, options.members)
         wiring = Wiring(topology, ports.choose)
         wiring.build(present)
         self._ports = ports
@@ -86,7 +89,7 @@ class Laboratory:
             present=present,
             children=Children(self._root),
             wiring=wiring,
-            cluster=Cluster(topology, credentials),
+            cluster=Cluster(topology, credentials, managed=options.managed),
         )
         self._secrets = write_secrets(self._directory, credentials)
         render.write_all(bench)
@@ -163,7 +166,7 @@ class Laboratory:
     async def _start_database(self, starter: Starter) -> None:
         await starter.database()
         self._exporter = Exporter(self._bench.topology, self._bench.credentials.recovery)
-        await self._exporter.start()
+        await self._exporter.start(roles="patroni" not in self._bench.present)
 
     async def _start_traffic(self) -> None:
         present = self._bench.present
@@ -181,7 +184,7 @@ class Laboratory:
         for (name, binary), text in zip(found.items(), texts, strict=True):
             self._versions[name] = {"version": text, "path": str(binary.path), "from": binary.origin}
         patroni = binaries.patroni_version()
-        if patroni is not None and "postgres" in self._bench.present:
+        if patroni is not None and "patroni" in self._bench.present:
             self._versions["patroni"] = {"version": patroni, "path": "", "from": "this Python"}
 
     async def _stop(self) -> None:

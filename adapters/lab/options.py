@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from state.config_files.suggestions import not_found
 
+SHAPES = ("patroni", "plain-pair")
+"""How PostgreSQL is set up: nodes under Patroni, or a primary and a standby without a manager."""
 COMPONENTS = ("postgres", "haproxy", "apps", "load", "dns", "prometheus", "alertmanager")
 
 
@@ -18,8 +20,9 @@ class LabOptions:
     """Choices for one lab.
 
     `postgres` is a `bin` directory, `haproxy` a program, `debs` the root of unpacked Debian packages. `embedded`
-    uses only what the Python packages contain. `without` names components to leave out (of `COMPONENTS`). `nodes` is
-    the number of PostgreSQL nodes, 1 to 3; `rate` is the number of orders per second that the load places.
+    uses only what the Python packages contain. `without` names components to leave out (of `COMPONENTS`). `shape` is
+    one of `SHAPES`, `nodes` the number of PostgreSQL nodes under Patroni, 1 to 3; `rate` is the number of orders per
+    second that the load places.
     """
 
     postgres: Path | None = None
@@ -29,12 +32,25 @@ class LabOptions:
     without: frozenset[str] = frozenset()
     nodes: int = 3
     rate: float = 20.0
+    shape: str = SHAPES[0]
 
     def __post_init__(self) -> None:
         for unknown in sorted(self.without - set(COMPONENTS)):
             raise ValueError(str(not_found("component", unknown, COMPONENTS)))
         if not 1 <= self.nodes <= 3:
             raise ValueError(f"nodes must be 1, 2 or 3, not {self.nodes}")
+        if self.shape not in SHAPES:
+            raise ValueError(str(not_found("shape", self.shape, SHAPES)))
+
+    @property
+    def managed(self) -> bool:
+        """Whether Patroni manages the nodes."""
+        return self.shape == SHAPES[0]
+
+    @property
+    def members(self) -> int:
+        """How many PostgreSQL nodes there are."""
+        return self.nodes if self.managed else 2
 
     def wants(self, component: str) -> bool:
         return component not in self.without
@@ -49,7 +65,7 @@ class LabOptions:
             flags.append("--embedded")
         for component in sorted(self.without):
             flags += ["--without", component]
-        return [*flags, "--nodes", str(self.nodes), "--rate", str(self.rate)]
+        return [*flags, "--nodes", str(self.nodes), "--rate", str(self.rate), "--shape", self.shape]
 
 
 def default_directory() -> Path:
@@ -84,6 +100,7 @@ def parse_arguments(argv: list[str] | None = None) -> Arguments:
     parser.add_argument("--without", action="append", default=[], choices=COMPONENTS)
     parser.add_argument("--nodes", type=int, default=3, choices=(1, 2, 3))
     parser.add_argument("--rate", type=float, default=20.0, help="orders per second")
+    parser.add_argument("--shape", default=SHAPES[0], choices=SHAPES)
     parser.add_argument("--detach", action="store_true", help="continue in the background, in a session of its own")
     parser.add_argument("--bond", type=int, default=None, metavar="FD", help=argparse.SUPPRESS)
     known = parser.parse_args(argv)
@@ -95,5 +112,6 @@ def parse_arguments(argv: list[str] | None = None) -> Arguments:
         without=frozenset(known.without),
         nodes=known.nodes,
         rate=known.rate,
+        shape=known.shape,
     )
     return Arguments((known.dir or default_directory()).absolute(), options, known.detach, known.bond)

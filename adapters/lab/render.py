@@ -24,6 +24,30 @@ from adapters.lab.topology import (
 
 LAB_SLOT = "lab_reader"
 """A slot of a consumer beside the cluster, which Patroni leaves alone."""
+SHARED = {
+    "wal_level": "logical",
+    "wal_log_hints": "on",  # pg_rewind needs it where checksums are off
+    "max_connections": 60,
+    "max_wal_senders": 8,
+    "max_replication_slots": 8,
+    "track_commit_timestamp": "on",
+    "archive_mode": "on",
+    "archive_command": "true",  # the lab keeps no archive; a fault lets it fail
+}
+"""Settings of PostgreSQL that are alike on all nodes of a cluster."""
+OWN = {
+    "fsync": "off",
+    "shared_buffers": "16MB",
+    "max_wal_size": "128MB",
+    "min_wal_size": "32MB",
+    "wal_keep_size": "64MB",
+    "wal_sender_timeout": "10s",
+    "wal_receiver_timeout": "5s",
+    "wal_receiver_status_interval": "1s",
+    "wal_retrieve_retry_interval": "500ms",
+}
+"""Settings of each server."""
+HBA = ("host all all 127.0.0.0/8 scram-sha-256", "host replication replication 127.0.0.0/8 scram-sha-256")
 CONFIG = Path(adapters.__file__).parents[1] / "config"
 TEMPLATES = CONFIG / "lab"
 
@@ -73,16 +97,6 @@ def _database_server(topology: Topology, site: str, node: Node) -> str:
 def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: Path) -> str:
     """One member's configuration. JSON, which every YAML reader accepts."""
     others = [f"{peer.host}:{peer.raft}" for peer in topology.nodes.values() if peer is not node]
-    shared = {
-        "wal_level": "logical",
-        "wal_log_hints": "on",  # pg_rewind needs it where checksums are off
-        "max_connections": 60,
-        "max_wal_senders": 8,
-        "max_replication_slots": 8,
-        "track_commit_timestamp": "on",
-        "archive_mode": "on",
-        "archive_command": "true",  # the lab keeps no archive; a fault lets it fail
-    }
     home = node.data.parent
     return json.dumps(
         {
@@ -107,7 +121,7 @@ def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: P
                     "retry_timeout": 3,
                     "primary_start_timeout": 5,
                     "ignore_slots": [{"name": LAB_SLOT}],
-                    "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": shared},
+                    "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": SHARED},
                 },
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, {"auth": "scram-sha-256"}, "no-sync"],
             },
@@ -127,25 +141,14 @@ def _postgresql(topology: Topology, node: Node, credentials: Credentials, bin_di
         "basebackup": ["no-sync", {"checkpoint": "fast"}],
         "parameters": {
             "unix_socket_directories": str(topology.root),
-            "fsync": "off",
-            "shared_buffers": "16MB",
-            "max_wal_size": "128MB",
-            "min_wal_size": "32MB",
-            "wal_keep_size": "64MB",
-            "wal_sender_timeout": "10s",
-            "wal_receiver_timeout": "5s",
-            "wal_receiver_status_interval": "1s",
-            "wal_retrieve_retry_interval": "500ms",
+            **OWN,
         },
         "authentication": {
             "superuser": {"username": "superuser", "password": credentials.superuser},
             "replication": {"username": "replication", "password": credentials.replication},
             "rewind": {"username": "rewind", "password": credentials.rewind},
         },
-        "pg_hba": [
-            "host all all 127.0.0.0/8 scram-sha-256",
-            "host replication replication 127.0.0.0/8 scram-sha-256",
-        ],
+        "pg_hba": list(HBA),
     }
 
 
@@ -164,7 +167,8 @@ def prometheus(topology: Topology, present: set[str]) -> str:
         scrape("haproxy", [(f"{host}:{topology.stats}", {"site": site}) for site, host in SITES.items()])
     if "postgres" in present:
         nodes = topology.nodes.values()
-        scrape("patroni", [(f"{n.host}:{n.api}", {"node": n.name, "site": n.site}) for n in nodes])
+        if "patroni" in present:
+            scrape("patroni", [(f"{n.host}:{n.api}", {"node": n.name, "site": n.site}) for n in nodes])
         scrape("postgres", [(f"{LOCAL}:{topology.exporter}", {})])
     alertmanagers = [{"static_configs": [{"targets": [f"{LOCAL}:{topology.alertmanager}"]}]}]
     return json.dumps(
@@ -205,7 +209,8 @@ def write_all(bench: Bench) -> None:
         bin_dir = bench.binaries["postgres"].path
         for name, node in topology.nodes.items():
             node.data.parent.mkdir(mode=0o700)
-            files[f"{name}.yml"] = patroni(topology, node, credentials, bin_dir)
+            if "patroni" in present:
+                files[f"{name}.yml"] = patroni(topology, node, credentials, bin_dir)
     if "haproxy" in present:
         for site in SITES:
             text = haproxy(topology, site, databases="postgres" in present, apps="apps" in present)

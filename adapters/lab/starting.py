@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from adapters.lab.cluster import SQL_ERRORS
 from adapters.lab.errors import LabError
 from adapters.lab.files import write_private
+from adapters.lab.plain import set_up
 from adapters.lab.process.children import python, unprivileged
 from adapters.lab.progress import Reporter
 from adapters.lab.render import zone_records
@@ -106,10 +107,12 @@ class Starter:
     async def database(self) -> None:
         """Start every node, prepare the database on the first primary, wait until all standbys stream."""
         bench = self._bench
-        for name in bench.topology.nodes:
+        for name in bench.topology.nodes if bench.managed else ():
             self._report(name, "starting")
             await bench.start_node(name)
             await asyncio.sleep(STAGGER)
+        if not bench.managed:
+            await set_up(bench, self._report)
         await self._answers("primary", self._has_primary)
         primary = await bench.cluster.primary()
 
@@ -126,7 +129,7 @@ class Starter:
     async def _has_primary(self) -> bool:
         for name in self._bench.topology.nodes:
             if (code := self._bench.children.exit_code(name)) is not None:
-                raise LabError(f"Patroni {name} ended with {code}: {self._bench.children.log_tail(name)}")
+                raise LabError(f"{name} ended with {code}: {self._bench.children.log_tail(name)}")
         return await self._bench.cluster.primary() is not None
 
     async def apps(self) -> None:

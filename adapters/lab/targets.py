@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dns.asyncquery
@@ -25,6 +26,7 @@ from adapters.lab.process.binaries import Binary
 from adapters.lab.process.children import Children, python, unprivileged
 from adapters.lab.process.processes import postgres_family, send
 from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, TTL, ZONE, Credentials, Topology
+from adapters.lab.waiting import until
 from state.config_files.suggestions import not_found
 
 DNS_ERRORS = (OSError, dns.exception.DNSException)
@@ -42,6 +44,11 @@ class Bench:
     children: Children
     wiring: Wiring
     cluster: Cluster
+
+    @property
+    def managed(self) -> bool:
+        """Whether Patroni manages the nodes."""
+        return "patroni" in self.present
 
     # HAProxy
 
@@ -85,12 +92,18 @@ class Bench:
     # PostgreSQL
 
     async def start_node(self, name: str) -> None:
-        """Start the Patroni of a node, which starts its PostgreSQL."""
-        config = self.topology.root / f"{name}.yml"
+        """Start the Patroni of a node, which starts its PostgreSQL; without Patroni the server itself."""
+        config, node = self.topology.root / f"{name}.yml", self.topology.nodes[name]
+        if not self.managed:
+            program, root = self.binaries["postgres"].path / "postgres", self.topology.root
+            argv = [str(program), "-D", str(node.data), "-h", node.host, "-p", str(node.postgres), "-k", str(root)]
+            await self.children.start(name, unprivileged(argv))
+            return
         await self.children.start(name, unprivileged(python("patroni", str(config))))
 
     async def resume_node(self, name: str) -> None:
-        """Let the Patroni of a node go on; start it where it has ended, by a fault or by whoever fenced the node."""
+        """Let the Patroni of a node, or its server without one, go on; start it where it has ended, by a fault or by
+        whoever fenced the node."""
         if self.children.exit_code(name) is not None:
             await self.start_node(name)
         else:
@@ -130,22 +143,43 @@ class Bench:
 
     async def start_server(self, name: str) -> None:
         """Start the PostgreSQL of a node as its files say, without telling Patroni. Raises LabError."""
+        if not self.managed:
+            await self.start_node(name)
+            await until(f"PostgreSQL {name} answers", partial(self._answers, name), TOOL_LIMIT)
+            return
         data = self.data_of(name)
         log = data.parent / "server.log"
         await self.tool("pg_ctl", "start", "-w", "-t", "30", "-D", str(data), "-l", str(log))
 
     def freeze_agent(self, name: str) -> None:
-        """SIGSTOP of the Patroni of a node; `resume_node` lets it go on."""
-        send([self.children.pid(name)], signal.SIGSTOP)
+        """SIGSTOP of the Patroni of a node, if it has one; `resume_node` lets it go on."""
+        if self.managed:
+            send([self.children.pid(name)], signal.SIGSTOP)
 
     async def new_node(self, name: str) -> None:
-        """End a node, remove its data and start its Patroni, which copies the leader's."""
+        """End a node, remove its data and start its Patroni, which copies the leader's. Raises LabError."""
         if self.children.exit_code(name) is None:
             self.kill_node(name)
             await self.children.wait(name)
         send(postgres_family(self.data_of(name)), signal.SIGKILL)
         await asyncio.to_thread(shutil.rmtree, self.data_of(name), ignore_errors=True)
+        if not self.managed:
+            await self.copy_node(name)
         await self.start_node(name)
+
+    async def copy_node(self, name: str) -> None:
+        """A standby's data, copied from the primary, without Patroni. Raises LabError."""
+        leader = await self.cluster.primary()
+        if leader is None:
+            raise LabError("no node is the primary now")
+        node = self.topology.nodes[leader]
+        source = f"host={node.host} port={node.inbound} user=replication application_name={name}"
+        secret = {"PGPASSWORD": self.credentials.replication}
+        options = ("-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", source)
+        await self.tool("pg_basebackup", "-D", str(self.data_of(name)), *options, environment=secret)
+
+    async def _answers(self, name: str) -> bool:
+        return await self.cluster.in_recovery(name) is not None
 
     async def standby(self, wanted: str | None) -> str:
         """The node asked for, or a standby by default: n3, else the last one. Raises LabError."""

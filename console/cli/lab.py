@@ -102,6 +102,7 @@ def lab() -> None:
     help="Another PostgreSQL: its bin folder.",
 )
 @click.option("--nodes", default=3, show_default=True, type=Whole(1, 3), help="PostgreSQL nodes.")
+@click.option("--shape", default="patroni", show_default=True, help="patroni, or plain-pair: no manager, two nodes.")
 @click.option("--rate", default=20.0, show_default=True, type=Above(MOST_RATE), help="Orders a second.")
 @json_option
 def up(
@@ -110,6 +111,7 @@ def up(
     without: tuple[str, ...],
     postgres: Path | None,
     nodes: int,
+    shape: str,
     rate: float,
     as_json: bool,
 ) -> int:
@@ -118,7 +120,9 @@ def up(
     from adapters.lab.options import LabOptions
 
     try:
-        options = LabOptions(postgres=postgres, embedded=embedded, without=frozenset(without), nodes=nodes, rate=rate)
+        options = LabOptions(
+            postgres=postgres, embedded=embedded, without=frozenset(without), nodes=nodes, rate=rate, shape=shape
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     require_extra(options)

@@ -123,6 +123,11 @@ def entry(engine: RealEngine, since: int, kind: str) -> Recorded | None:
 async def test_a_fault_is_the_first_cause_everywhere_and_in_the_journal(
     lab: LabClient, engine: RealEngine, shown: Shown
 ) -> None:
+    await told_everywhere(lab, engine, shown)
+
+
+async def told_everywhere(lab: LabClient, engine: RealEngine, shown: Shown) -> None:
+    """Inject a fault, find it everywhere, lift it, find its end."""
     await well(engine)
     since = newest(engine)
     await lab.inject(shown.fault, seconds=HOLDS, within=SLOW)

@@ -51,7 +51,8 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
     for database in tree["databases"].values():
         database["checkpoint"] = "1s"
         database["password"] = {"file": str(lab.directory / "secrets" / "postgres")}
-        database["api_password"] = {"file": str(lab.directory / "secrets" / "patroni")}
+        if "api_password" in database:
+            database["api_password"] = {"file": str(lab.directory / "secrets" / "patroni")}
     for zone in tree["zones"].values():
         zone["key"]["secret"] = {"file": str(lab.directory / "secrets" / "tsig")}
     if sections:

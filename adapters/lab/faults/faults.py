@@ -146,7 +146,7 @@ class SplitBrainFault(Fault):
 
     name = "split-brain"
     description = "the agent of a standby is frozen and its PostgreSQL promoted: two nodes accept writes"
-    undo_text = "SIGCONT of the agent, which demotes, rewinds and follows; it is started where somebody ended it"
+    undo_text = "SIGCONT of the agent, which demotes, rewinds and follows; without one its data are copied anew"
     needs = frozenset({"postgres"})
     seconds = 60
     limit = 300
@@ -159,7 +159,7 @@ class SplitBrainFault(Fault):
         return name
 
     async def inject(self, target: str) -> None:
-        send([self.bench.children.pid(target)], signal.SIGSTOP)
+        self.bench.freeze_agent(target)
         try:
             await self.bench.promote(target)
             # pg_rewind before 16 reads the timeline from the last checkpoint, and would find nothing to rewind.
@@ -171,7 +171,10 @@ class SplitBrainFault(Fault):
             raise LabError(f"{target} was not made a second primary: {error}") from error
 
     async def undo(self, target: str) -> None:
-        await self.bench.resume_node(target)
+        if self.bench.managed:
+            await self.bench.resume_node(target)
+        elif await self.bench.cluster.in_recovery(target) is not True:
+            await self.bench.new_node(target)
 
     async def undone(self, target: str) -> bool:
         if state_of(self.bench.children.pid(target)) != "running":

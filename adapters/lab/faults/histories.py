@@ -130,6 +130,7 @@ class ForkSameTimeline(ReplicationFault):
         " writes, both on a timeline of the same number"
     )
     undo_text = "end the one beside Patroni, remove its data, and copy the leader's"
+    needs = frozenset({"patroni"})
     seconds = 60
     limit = 300
     settles_within = 120

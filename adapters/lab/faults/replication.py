@@ -90,7 +90,7 @@ class ReplayPaused(ReplicationFault):
     async def inject(self, target: str) -> None:
         if not await self.ask(target, "select pg_is_in_recovery()"):
             raise LabError(f"{target} is not a standby")
-        send([self.bench.children.pid(target)], signal.SIGSTOP)
+        self.bench.freeze_agent(target)
 
         async def paused() -> bool:
             return await self.ask(target, "select pg_get_wal_replay_pause_state()") == "paused"
@@ -174,6 +174,7 @@ class NoFailover(ReplicationFault):
 
     name = "nofailover"
     description = "every standby, or the one named, carries the tag nofailover: Patroni would promote none of them"
+    needs = frozenset({"patroni"})
     undo_text = "take the tag back and let Patroni read its file again"
 
     def __init__(self, bench: Bench) -> None:

@@ -15,7 +15,7 @@ class DcsDown(Fault):
     name = "dcs-down"
     description = "no Patroni reaches the raft of another one: the store has no majority, and the leader steps down"
     undo_text = "let them reach each other again; Patroni elects a leader by itself"
-    needs = frozenset({"postgres"})
+    needs = frozenset({"patroni"})
     seconds = 60
     limit = 300
     settles_within = 90

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from adapters.lab.links.links import Mode, NetworkLink
 from adapters.lab.links.proxies import DatagramProxy, StreamProxy
 from adapters.lab.links.startup import StartupProxy
-from adapters.lab.topology import LOCAL, SITES, Topology
+from adapters.lab.topology import LOCAL, SITES, Node, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,8 @@ class Wiring:
         other = self._add("replication-other", "base backups and rewinds between nodes")
         for name, node in nodes.items():
             self._tcp(f"engine-postgres-{name}", f"engine to PostgreSQL {name}", (node.host, node.postgres))
-            self._tcp(f"engine-patroni-{name}", f"engine to Patroni {name}", (node.host, node.api))
-            raft, address = (
-                self._add(f"raft-{name}", f"the other members to the raft of {name}"),
-                (node.host, node.raft),
-            )
-            self._listens[raft.name] = f"{node.host}:{node.raft}"
-            self._proxies.append(StreamProxy(raft, address, (node.host, node.raft_own)))
+            if "patroni" in present:
+                self._patroni(name, node)
             inbound = (node.host, node.inbound)
             self._proxies.append(StartupProxy(standbys, other, inbound, (node.host, node.postgres)))
             self._listens[f"replication-{name}"] = "the inbound address of every other node"
@@ -84,6 +79,12 @@ class Wiring:
                     about = f"HAProxy {site} to PostgreSQL {name}"
                     self._tcp(f"haproxy-{site}-{name}", about, (node.host, node.postgres))
         self._listens["replication-other"] = "the inbound address of every node"
+
+    def _patroni(self, name: str, node: Node) -> None:
+        self._tcp(f"engine-patroni-{name}", f"engine to Patroni {name}", (node.host, node.api))
+        raft = self._add(f"raft-{name}", f"the other members to the raft of {name}")
+        self._listens[raft.name] = f"{node.host}:{node.raft}"
+        self._proxies.append(StreamProxy(raft, (node.host, node.raft), (node.host, node.raft_own)))
 
     def _apps(self, present: set[str]) -> None:
         for app in self._topology.apps.values():

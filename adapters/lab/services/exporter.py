@@ -43,15 +43,19 @@ class Exporter:
         self._connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         self._runners: list[asyncio.Task[None]] = []
         self._web: web.AppRunner | None = None
+        self._roles: list[web.AppRunner] = []
         self.states: dict[str, NodeState] = {}
 
-    async def start(self) -> None:
-        """Begin to ask and to serve `/metrics`. Raises OSError when the port is taken."""
+    async def start(self, *, roles: bool) -> None:
+        """Begin to ask and to serve `/metrics`; with `roles` also, in Patroni's place, `/primary` and `/replica` of
+        each node for the checks of balancers. Raises OSError when a port is taken."""
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         self._web = web.AppRunner(app, access_log=None)
         await self._web.setup()
         await web.TCPSite(self._web, LOCAL, self._topology.exporter).start()
+        for node in self._topology.nodes.values() if roles else ():
+            await self._serve_role(node)
         self._runners = [asyncio.create_task(self._follow(node)) for node in self._topology.nodes.values()]
 
     async def stop(self) -> None:
@@ -60,8 +64,25 @@ class Exporter:
         await asyncio.gather(*self._runners, return_exceptions=True)
         for connection in self._connections.values():
             connection.terminate()
-        if self._web is not None:
-            await self._web.cleanup()
+        for each in (self._web, *self._roles):
+            if each is not None:
+                await each.cleanup()
+
+    async def _serve_role(self, node: Node) -> None:
+        """By what the server said last: 200 for the role that it has, else 503."""
+
+        async def answer(request: web.Request) -> web.Response:
+            state = self.states.get(node.name)
+            wanted = request.path == "/replica"
+            return web.Response(status=200 if state is not None and state.replica is wanted else 503)
+
+        app = web.Application()
+        for path in ("/primary", "/replica"):
+            app.router.add_route("*", path, answer)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        self._roles.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, node.host, node.api).start()
 
     async def _follow(self, node: Node) -> None:
         while True:
