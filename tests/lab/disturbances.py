@@ -35,7 +35,7 @@ class Disturbances:
     def __init__(self, lab: LabClient, engine: RealEngine, chance: random.Random) -> None:
         self._lab, self._engine, self._chance = lab, engine, chance
         self.counts: Counter[str] = Counter()
-        self._links = sorted(lab.description()["links"])
+        self._links = sorted(name for name in lab.description()["links"] if not name.startswith("raft-"))
         told = lab.description()
         self._alerts = f"http://127.0.0.1:{told['ports']['alertmanager']}" if "alertmanager" in told["present"] else ""
 
