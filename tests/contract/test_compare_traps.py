@@ -88,6 +88,45 @@ async def test_s43_values_that_change_places_are_told_apart(two: Two) -> None:
     assert (await two.compared()).code is ExitCode.DONE
 
 
+async def test_s43_zeros_that_change_their_sign_between_two_rows_are_told_apart(two: Two) -> None:
+    """The hash of a zero is its seed: a bit that is added to it is not mixed, and the sum of two rows may be the same."""
+    two.both("create table t (id int primary key, f float8, g float4)")
+    pairs = "insert into t select 2500 * i + side, case when side = {0} then '-0'::float8 else 0 end, 0"
+    pairs += " from generate_series(1, 400) as i, generate_series(0, 1) as side"
+    two.on_a(pairs.format(0))
+    two.on_b(pairs.format(1))
+    assert of(await two.compared(), "t").apart == {Apart.CHANGED: 800}
+    two.both("create table n (f float8)")
+    two.on_a("insert into n values ('-0'), (1)")
+    two.on_b("insert into n values (null), (1)")
+    assert of(await two.compared("n"), "n").apart == {Apart.ONLY_A: 1, Apart.ONLY_B: 1}
+
+
+async def test_s43_what_a_value_adds_to_the_first_seed_is_no_null_of_a_column(two: Two) -> None:
+    """Far time stamps add their microseconds, and large numbers their high word: neither is the bit of a NULL."""
+    two.both("create table t (s timestamp, x text)")
+    two.on_a("insert into t values ('3000-01-01 00:00:00.000002', ''), ('4000-01-01', 'same')")
+    two.on_b("insert into t values ('3000-01-01', null), ('4000-01-01', 'same')")
+    assert of(await two.compared("t"), "t").apart == {Apart.ONLY_A: 1, Apart.ONLY_B: 1}
+    two.both("create table b (n bigint, x text)")
+    two.on_a("insert into b values (5, null), (7, '')")
+    two.on_b("insert into b values (4294967300, ''), (7, '')")
+    assert of(await two.compared("b"), "b").apart == {Apart.ONLY_A: 1, Apart.ONLY_B: 1}
+
+
+async def test_s43_nulls_of_many_time_stamps_are_not_summed_as_bits(two: Two) -> None:
+    """NULLs in two rows are not both of them in one row, though the bits of both have one sum."""
+    two.both(f"create table t ({', '.join(f's{at} timestamptz' for at in range(16))})")
+    zero, none = "'2000-01-01+00'", "null"
+    row = "insert into t values ({})".format
+    rest = [zero] * 13
+    for thirteenth, fourteenth, run in (
+        (none, zero, two.on_a), (zero, none, two.on_a), (zero, zero, two.on_b), (none, none, two.on_b),
+    ):  # fmt: skip
+        run(row(", ".join([*rest, thirteenth, fourteenth, zero])))
+    assert of(await two.compared("t"), "t").apart == {Apart.ONLY_A: 2, Apart.ONLY_B: 2}
+
+
 async def test_s44_settings_of_role_and_database_have_no_say(two: Two) -> None:
     two.both(
         "create table t (id int primary key, s timestamptz, f float8, i interval, b bytea, d date, m money);"
