@@ -126,10 +126,22 @@ def _compared(
         watch.found = written.found
     try:
         return asyncio.run(compare(loaded, place.file.parent, request, watch))
+    except KeyboardInterrupt:
+        _end_line()
+        note(_interrupted(state))
+        raise
     finally:
         _end_line()
         if written is not None:
             written.close()
+
+
+def _interrupted(state: Path | None) -> str:
+    if state is None:
+        return "No query runs any more. Nothing was kept: --state FILE keeps what is done, to go on there"
+    if not state.exists():
+        return f"No query runs any more. No part of a table was done: {state} was not written"
+    return f"No query runs any more. What is done is kept: the same command with --state {state} --resume goes on there"
 
 
 def _progress_line() -> Any:

@@ -6,8 +6,8 @@ columns or between rows, change the sum. A NULL is hashed as a constant; a numbe
 PostgreSQL's own hash functions follow `=`, so what they hash alike though it prints differently is told apart here:
 - `hashint8extended` folds to 32 bits (1 and 4294967296): the high word changes the seed too.
 - `hash_numeric_extended` leaves out sign, scale, and what NaN and the infinities are: numeric is hashed as text.
-- time stamps fold too: seconds since 2000 as float8, exact to the microsecond from 1900 to 2100; the others add theirs.
-  `tsrange_subdiff` gives these seconds at a third of the cost of `date_part`, which reads the word `epoch` for each row.
+- time stamps fold too: seconds since 2000 as float8, exact to the microsecond from 1900 to 2100; the others add
+  theirs. `tsrange_subdiff` gives these seconds; `date_part` reads the word `epoch` again for each row.
 - -0.0 and 0.0, arrays with other bounds, intervals, json: as text, or with a bit of their own.
 - text is hashed by its bytes (collation C), whatever the collation of the column.
 

@@ -16,6 +16,11 @@ from state.comparing.shapes import Common, TableShape, quoted
 BUCKETS = 4096
 MOST_ARGUMENTS = 99
 """A function of the server takes a hundred."""
+SUMS = "count(*) as n, sum(h)::text as s"
+APART = "offset '0'"
+"""Keeps a query in brackets from being merged with the one around it: the planner takes a bucket computed from a key
+for as many groups as there are keys, and then neither divides the sums among processes nor keeps them in memory. An
+offset in quotes, because one of type integer keeps it from parallel plans too."""
 SHOWN = 200
 """Characters of a value of a key, or of a row without a key, that are fetched to name it."""
 
@@ -63,17 +68,18 @@ class TableSql:
 
     def digest(self, table: TableShape, grid: KeyGrid | None = None, span: KeySpan | None = None) -> str:
         """`bucket`, `n` rows, `s` the sum of their hashes: over ranges of the key with a grid, else over its hash."""
-        source = self._source(table)
+        where, row = "", self._row()
         if grid is not None:
-            key = f"{quoted(self.common.number_key)}::int8"
-            bucket = f"({key} - ({grid.low})::int8) / {grid.width}"
-            where = _where(quoted(self.common.number_key), span)
-            return f"select {bucket} as bucket, {_sums(self._row())} from {source}{where} group by 1"  # noqa: S608
-        if self.keyed:
+            key = quoted(self.common.number_key)
+            bucket = f"({key}::int8 - ({grid.low})::int8) / {grid.width}"
+            where = _where(key, span)
+        elif self.keyed:
             bucket = f"({self._key()}) & {BUCKETS - 1}"
-            return f"select {bucket} as bucket, {_sums(self._row())} from {source} group by 1"  # noqa: S608
-        inner = f"select {self._row()} as h from {source} offset 0"  # noqa: S608
-        return f"select h & {BUCKETS - 1} as bucket, {_sums('h')} from ({inner}) as rows group by 1"  # noqa: S608
+        else:
+            inner = f"select {row} as h from {self._source(table)} {APART}"  # noqa: S608
+            return f"select h & {BUCKETS - 1} as bucket, {SUMS} from ({inner}) as rows group by 1"  # noqa: S608
+        inner = f"select {bucket} as bucket, {row} as h from {self._source(table)}{where} {APART}"  # noqa: S608
+        return f"select bucket, {SUMS} from ({inner}) as rows group by bucket"  # noqa: S608
 
     def ends(self, table: TableShape) -> str:
         """`low` and `high` of the key."""
@@ -97,7 +103,7 @@ class TableSql:
             behind = "" if after is None else f" and ({self._key()}) > ({after[1]})::int8"
             where = f"({self._key()}) & {BUCKETS - 1} = {wanted}{behind}"
             return f"select {columns} from {source} where {where} order by 2"  # noqa: S608
-        inner = f"select {self._row()} as tie from {source} offset 0"  # noqa: S608
+        inner = f"select {self._row()} as tie from {source} {APART}"  # noqa: S608
         columns = "0::int8 as lead, tie, array[tie::text] as k, count(*) as h"
         where = f"tie & {BUCKETS - 1} = {wanted}" + ("" if after is None else f" and tie > ({after[1]})::int8")
         return f"select {columns} from ({inner}) as rows where {where} group by tie order by tie"  # noqa: S608
@@ -160,10 +166,6 @@ class TableSql:
         arrays = ", ".join(f"${at + 1}::text[]" for at in range(len(columns)))
         aliases = ", ".join(f"k{at}" for at in range(len(columns)))
         return f"({names}) in (select {given} from unnest({arrays}) as wanted({aliases}))"  # noqa: S608
-
-
-def _sums(expression: str) -> str:
-    return f"count(*) as n, sum({expression})::text as s"
 
 
 def _where(key: str, span: KeySpan | None) -> str:

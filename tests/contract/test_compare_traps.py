@@ -89,7 +89,7 @@ async def test_s43_values_that_change_places_are_told_apart(two: Two) -> None:
 
 
 async def test_s43_zeros_that_change_their_sign_between_two_rows_are_told_apart(two: Two) -> None:
-    """The hash of a zero is its seed: a bit that is added to it is not mixed, and the sum of two rows may be the same."""
+    """The hash of a zero is its seed: a bit added to it is not mixed, and the sum of two rows may be the same."""
     two.both("create table t (id int primary key, f float8, g float4)")
     pairs = "insert into t select 2500 * i + side, case when side = {0} then '-0'::float8 else 0 end, 0"
     pairs += " from generate_series(1, 400) as i, generate_series(0, 1) as side"
