@@ -21,6 +21,7 @@ from adapters.databases.postgres_lease import engine_name
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.remembered import LeaseWatch
 from adapters.net.answers_read import read_json
+from adapters.net.certificate_watch import CertificateWatch
 from adapters.net.http_act import HttpActor
 from adapters.net.http_client import Reply
 from adapters.net.http_read import HttpReader
@@ -52,6 +53,11 @@ class PatroniNode:
         self._dynamic = Dynamic()
         self._progress = Progress()
         self._config_at = float("-inf")
+        origin = reader.origin
+        secure = origin.scheme == "https"
+        self._certificate = (
+            CertificateWatch(origin.host, origin.port, postgres=False, via=reader.via) if secure else None
+        )
 
     @property
     def acts_at(self) -> str:
@@ -80,7 +86,9 @@ class PatroniNode:
             message = f"{self.node} says it is a member of scope {reading.scope}, not of {self._scope}"
             raise ReadFailure(Trouble.ERROR, message)
         await self.name.prove(own, cluster)
-        return reading
+        if self._certificate is None:
+            return reading
+        return replace(reading, certificate_days=await self._certificate.days(deadline=end - time.monotonic()))
 
     async def send(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: float) -> Reply:
         """Send a request with the credential, once. Raises EffectRefused and EffectUnknown."""

@@ -26,6 +26,7 @@ from adapters.databases.postgres_query import BACKLOG_QUERY, QUERY, SLOW_QUERY
 from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
 from adapters.databases.remembered import HighestTimeline
 from adapters.net.answers_read import MALFORMED
+from adapters.net.certificate_watch import CertificateWatch
 from adapters.net.tls_reasons import tls_refusal
 from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
@@ -85,6 +86,7 @@ class PostgresNode:
         self._archiver: WalArchiver | None = None
         self._watch = SubscriptionWatch()
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._certificate = CertificateWatch(host, port, postgres=True, via=access.via)
         self._slow_of: object = None
         self._slow_at = float("-inf")
 
@@ -101,6 +103,13 @@ class PostgresNode:
                     return await self._read(deadline)
             async with self._turn:  # no waiting, so the driver's own timer is enough
                 return await self._read_kept(deadline)
+
+    async def certificate_days(self, reading: PostgresReading, *, deadline: float) -> int | None:
+        """Days that its certificate is still good for, where anything comes to it over TLS. Never raises."""
+        streams = any(each.transport is not None and each.transport.version for each in reading.senders)
+        if self._access.tls is None and not streams:
+            return None
+        return await self._certificate.days(deadline=deadline)
 
     async def ask(self, query: str, *, deadline: float) -> asyncpg.Record:
         """The only row of a query, over a connection of its own. Raises ReadFailure."""

@@ -8,8 +8,10 @@ the one that reads.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -54,7 +56,11 @@ class PostgresCluster:
 
     async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
         """What the PostgreSQL server reports. Raises ReadFailure."""
-        reading = await self._servers[node].read(deadline=deadline)
+        end = time.monotonic() + deadline
+        server = self._servers[node]
+        reading = await server.read(deadline=deadline)
+        days = await server.certificate_days(reading, deadline=end - time.monotonic())
+        reading = reading if days is None else replace(reading, certificate_days=days)
         self._writer.saw(reading)
         return reading
 

@@ -33,13 +33,20 @@ async def look_at_certificate(
     via: Tunnel | None = None,
 ) -> Diagnosis | None:
     """Until when the certificate is valid; None where no certificate comes, of which other answers tell."""
+    end = await certificate_end(host, port, postgres=postgres, via=via, deadline=deadline)
+    return None if end is None else ends(subject, Asked.CERTIFICATE, "the server's certificate", end, now)
+
+
+async def certificate_end(
+    host: str, port: int, *, deadline: float, postgres: bool = False, via: Tunnel | None = None
+) -> float | None:
+    """When the certificate ends that is served now, epoch seconds; None where none comes. Never raises."""
     try:
         async with asyncio.timeout(deadline):
             der = await _certificate(host, port, postgres=postgres, via=via)
-        end = None if der is None else not_after(der)
+        return None if der is None else not_after(der)
     except (OSError, ValueError, IndexError, EOFError, ReadFailure):  # ssl.SSLError is an OSError, a timeout too
         return None
-    return None if end is None else ends(subject, Asked.CERTIFICATE, "the server's certificate", end, now)
 
 
 async def _certificate(host: str, port: int, *, postgres: bool, via: Tunnel | None) -> bytes | None:

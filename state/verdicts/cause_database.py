@@ -24,7 +24,7 @@ from state.verdicts.fork_words import past_words
 from state.verdicts.guarantee import BLOCKED
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
-from state.verdicts.transport import transport_causes
+from state.verdicts.transport import certificate_causes, transport_causes
 from state.verdicts.votes import CONFLICT, PRIMARY, manager_role
 
 
@@ -34,7 +34,7 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
         return [_split(cluster)]
     if cluster.lost is not None:
         return [lost_cause(cluster, cluster.lost)]
-    found = _lead(cluster) + danger_causes(cluster) + transport_causes(cluster)
+    found = _lead(cluster) + danger_causes(cluster) + transport_causes(cluster) + certificate_causes(cluster)
     found += [each for node in _own_fault(cluster) if (each := node_cause(cluster, node)) is not None]
     if strangers := cluster.facts.strangers - {cluster.facts.outsider}:
         found.append(_strangers(cluster, sorted(strangers)))

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from state.api.views.causes import Cause
+from state.diagnosis.judging import RENEW_WITHIN
 from state.health import Health
+from state.units import counted
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.senders import sender_of, upstream_of
 from state.world.postgres_parts import WalSender
+from state.world.readings import PostgresReading
+
+RENEW_NOW = 3
+"""Days of a certificate that are red; those within which `check --connect` warns are amber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,46 @@ def transport_words(sender: WalSender | None) -> str:
     if transport.version:
         return f"{transport.version} {transport.cipher}".strip()
     return "not over a network" if transport.local else "plain text"
+
+
+def edge_transport(sender: WalSender | None, upstream: PostgresReading | None) -> str:
+    """The same with how long the certificate is good for that the upstream serves to a stream that is made anew."""
+    words = transport_words(sender)
+    if not words.startswith("TLS"):
+        return words
+    days = upstream.certificate_days if upstream is not None else None
+    return f"{words}, certificate {days_left(days) if days is not None else 'not known'}"
+
+
+def days_left(days: int) -> str:
+    """`for 45 days`, `for less than a day`, `expired`."""
+    if days < 0:
+        return "expired"
+    return "for less than a day" if days < 1 else f"for {counted(days, 'day')}"
+
+
+def certificate_causes(cluster: ClusterVerdict) -> list[Cause]:
+    """Certificates of servers and agents that end soon or have ended: streams and sessions that are open go on, and
+    the next one of them is refused."""
+    found = []
+    for node in cluster.facts.nodes.values():
+        for reading, whose, code, refused in (
+            (node.postgres, node.node, "certificate", f"who connects anew to {node.node}"),
+            (node.patroni, f"Patroni at {node.node}", "agent-certificate", "members and engine that ask it"),
+        ):
+            days = None if reading is None else reading.certificate_days
+            if days is None or days >= RENEW_WITHIN:
+                continue
+            ended = "has expired" if days < 0 else f"is good {days_left(days)}"
+            what = f"the certificate of {whose} {ended}"
+            will = "are" if days < 0 else "will be"
+            steps = (
+                "By hand: renew it and let the server read it (select pg_reload_conf(), or patronictl reload)."
+                f" Connections that are open go on; {refused} with verification {will} refused."
+            )
+            health = Health.FAIL if days < RENEW_NOW else Health.WARN
+            found.append(database_cause(cluster, f"{node.node}/{code}", health, what, steps))
+    return found
 
 
 def transport_causes(cluster: ClusterVerdict) -> list[Cause]:

@@ -16,7 +16,7 @@ from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.senders import sender_of, upstream_of
 from state.verdicts.slots import consumer, retained, slot_words
-from state.verdicts.transport import transport_words
+from state.verdicts.transport import days_left, edge_transport
 from state.verdicts.votes import CONFLICT, PRIMARY, vote_message
 from state.views.context import Contribution, ViewContext
 from state.world.postgres_parts import WalSender
@@ -96,7 +96,8 @@ def _cluster_votes(verdict: ClusterVerdict) -> str:
 def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> NodeRow:
     facts, lag, cluster, reading = verdict.facts, verdict.lag, whole.facts.name, verdict.facts.postgres
     upstream, sender = _stream(whole, verdict)
-    position = verdict.position
+    position, above = verdict.position, whole.facts.nodes.get(upstream)
+    agent = facts.patroni.certificate_days if facts.patroni is not None else None
     leads = verdict.role == PRIMARY and verdict.state == "writable"
     return NodeRow(
         cluster=cluster,
@@ -124,7 +125,8 @@ def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> Node
         replayed=reading.replay_lsn if reading is not None else None,
         ahead_bytes=lag.ahead,
         tags=managed(whole.facts).tags(facts.node),
-        transport=transport_words(sender),
+        transport=edge_transport(sender, above.postgres if above is not None else None),
+        agent_certificate="" if agent is None else days_left(agent),
     )
 
 

@@ -40,6 +40,7 @@ class PostgresReading:
     `replayed_at` is the last applied commit's time by the clock of the server that made it, `clock` this server's own
     clock; `next_xid` is one more than the newest transaction that has ended. `upstream_quiet`: seconds for which
     nothing new came from the upstream between our own readings. `earlier` are positions of readings before this one.
+    `certificate_days`: whole days that the certificate which it serves is still good for; None = none, or not known.
     `privileged` is False where the role may not read the statistics of others: rows without figures mean nothing then.
     """
 
@@ -75,6 +76,7 @@ class PostgresReading:
     next_xid: int | None = None
     earlier: tuple[EarlierPosition, ...] = ()
     privileged: bool = True
+    certificate_days: int | None = None
 
     @property
     def held(self) -> int | None:
@@ -111,7 +113,8 @@ class PatroniReading:
 
     `ttl` and `loop_wait` in seconds as configured: a leader that is silent for `ttl` loses its lock. `dcs_age`: seconds
     for which its last contact to the DCS has not moved on between two readings of our own, None before the second;
-    the contact's time is of its host's clock. `sync_mode` None = its configuration was not read.
+    the contact's time is of its host's clock. `sync_mode` None = its configuration was not read. `certificate_days`: as
+    that of a server, of the agent's own certificate.
     """
 
     node: str
@@ -135,6 +138,7 @@ class PatroniReading:
     sync_strict: bool = False
     check_timeline: bool = False
     pending_restart: bool = False
+    certificate_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.databases.postgres import PostgresNode
+from adapters.databases.postgres_cluster import PostgresCluster
 from state.world.postgres_parts import Transport
 from state.world.readings import PostgresReading
 from tests.contract.components import Pair, as_user, kill_pair, make_primary, postgres_with_tls
@@ -68,3 +69,32 @@ async def test_a_stream_stays_as_it_was_made(pair: Pair) -> None:
         assert ways(await streams(reader)) == way, "and it stays encrypted when the setting goes"
         again(pair)
         assert ways(await streams(reader, second.senders[0].pid)) == Transport(local=True)
+
+
+async def test_the_certificate_is_the_one_that_is_served_now(pair: Pair) -> None:
+    """The open stream keeps the old one; who connects anew gets the new one, and nothing is asked where none streams
+    over TLS."""
+    authority = Authority(pair.place)
+
+    def serves(days: int) -> None:
+        made = authority.issue("a", days=days)
+        as_user("install", "-m", "0600", made.key, pair.place / "a" / "server.key")
+        as_user("install", "-m", "0600", made.cert, pair.place / "a" / "server.crt")
+        pair.psql(pair.primary, "alter system set ssl = on")
+        pair.control("a", "reload")
+        pair.psql(pair.primary, "select pg_sleep(1)")
+
+    async def days(reader: PostgresNode) -> int | None:
+        return (await PostgresCluster("orders", [reader], None).read_node("a", deadline=5)).certificate_days
+
+    async with node(pair.primary, "a") as reader:
+        before = await streams(reader)
+        assert await days(reader) is None
+        serves(10)
+        again(pair)
+        await streams(reader, before.senders[0].pid)
+        assert await days(reader) == 9
+        serves(2)
+        assert await days(reader) == 9, "it is not asked again at once"
+    async with node(pair.primary, "a") as reader:
+        assert await days(reader) == 1

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from state.health import Health
-from state.verdicts.transport import edges, transport_causes, transport_words
+from state.verdicts.transport import certificate_causes, edges, transport_causes, transport_words
 from state.views.replication import build
 from state.world.postgres_parts import Transport, WalSender
 from state.world.world import World
-from tests.unit.verdict_world import MB, healthy_cluster, look, primary, put, sender, told
+from tests.unit.verdict_world import MB, healthy_cluster, look, manager, primary, put, sender, told
 
 TLS = Transport("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 PLAIN = Transport()
@@ -57,7 +57,7 @@ def test_the_edge_is_in_the_direction_now_in_force() -> None:
 @pytest.mark.parametrize(
     ("transport", "words"),
     [
-        (TLS, "TLSv1.3 TLS_AES_256_GCM_SHA384"),
+        (TLS, "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate not known"),
         (PLAIN, "plain text"),
         (LOCAL, "not over a network"),
         (None, "not told"),
@@ -68,3 +68,44 @@ def test_every_stream_is_told_in_its_row(transport: Transport | None, words: str
     assert rows["orders/n2"].transport == words
     assert rows["orders/n1"].transport == "", "the primary has no upstream"
     assert transport_words(WalSender("n2", "streaming", "", None, None, None, None)) == "not told"
+
+
+@pytest.mark.parametrize(
+    ("days", "health", "words"),
+    [
+        (None, None, "certificate not known"),
+        (15, None, "certificate for 15 days"),
+        (14, None, "certificate for 14 days"),
+        (13, Health.WARN, "certificate for 13 days"),
+        (3, Health.WARN, "certificate for 3 days"),
+        (2, Health.FAIL, "certificate for 2 days"),
+        (0, Health.FAIL, "certificate for less than a day"),
+        (-1, Health.FAIL, "certificate expired"),
+    ],
+)
+def test_the_certificate_of_an_edge_is_that_of_the_node_it_comes_from(
+    days: int | None, health: Health | None, words: str
+) -> None:
+    world = streaming(TLS, PLAIN)
+    rows = (replace(sender("n2"), transport=TLS), replace(sender("n3"), transport=LOCAL))
+    put(world, "postgres:orders/n1", replace(primary("n1", 100 * MB, senders=rows), certificate_days=days))
+    judged = look(world)
+    nodes = build(judged).nodes
+    assert nodes["orders/n2"].transport.endswith(words)
+    assert nodes["orders/n3"].transport == "not over a network"
+    causes = certificate_causes(judged.clusters["orders"])
+    assert [(each.key, each.health) for each in causes] == (
+        [("database/orders/n1/certificate", health)] if health is not None else []
+    )
+    assert [each.key in {cause.key for cause in told(world)[0].causes} for each in causes] == [True] * len(causes)
+
+
+def test_the_certificate_of_an_agent_is_told_and_alarms_of_its_own() -> None:
+    world = streaming(TLS, TLS)
+    put(world, "patroni:orders/n2", manager("n2", "n1", certificate_days=1))
+    judged = look(world)
+    assert build(judged).nodes["orders/n2"].agent_certificate == "for 1 day"
+    assert build(judged).nodes["orders/n1"].agent_certificate == ""
+    causes = certificate_causes(judged.clusters["orders"])
+    assert [(each.key, each.health) for each in causes] == [("database/orders/n2/agent-certificate", Health.FAIL)]
+    assert "Patroni at n2 is good for 1 day" in causes[0].what

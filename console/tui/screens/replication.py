@@ -232,6 +232,8 @@ class ReplicationScreen(MainScreen):
             told.append(fact("behind", f"{behind}, {seconds}; received but not applied: {waiting}"))
         place = f"timeline {'?' if row.timeline is None else row.timeline}, {row.lsn or 'unknown'}"
         told.append(fact("position", place))
+        if row.agent_certificate:
+            told.append(fact("agent", f"its certificate: {row.agent_certificate}"))
         if row.tags:
             told.append(fact("tags", ", ".join(row.tags)))
         if cluster is not None:

@@ -66,7 +66,8 @@ class NodeRow:
     Lags are against the primary's position; None = unknown, never 0. `upstream` is from where it streams. Positions are
     bytes: `sent`, `written`, `flushed` and `applied` by the upstream's word, `received` and `replayed` by its own.
     `ahead_bytes` is what it holds and the primary lacks. `tags` are those of its manager that say something.
-    `transport` is how its stream travels now.
+    `transport` is how its stream travels now, `agent_certificate` how long its manager's is good,
+    empty = not known.
     """
 
     cluster: str
@@ -95,6 +96,7 @@ class NodeRow:
     ahead_bytes: int = 0
     tags: tuple[str, ...] = ()
     transport: str = ""
+    agent_certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,45 @@
+"""How many days the certificate of a server is still good for, looked at again and again while the engine runs."""
+
+from __future__ import annotations
+
+import time
+
+from adapters.net.certificates import certificate_end
+from adapters.net.tunnel import Tunnel
+
+EVERY = 600.0
+AGAIN = 60.0
+"""Seconds after which it is looked at again, and after a look in vain."""
+OLD = 3600.0
+"""An end that was read longer ago is told no more: nobody knows which certificate is served now."""
+LONGEST = 0.3
+"""Seconds that a look may take of a reading's time."""
+DAY = 86_400.0
+
+
+class CertificateWatch:
+    """The certificate that one server serves to those who connect now: a connection that is open keeps its own."""
+
+    def __init__(self, host: str, port: int, *, postgres: bool, via: Tunnel | None) -> None:
+        self._host, self._port, self._postgres, self._via = host, port, postgres, via
+        self._end: float | None = None
+        self._read = self._next = float("-inf")
+
+    async def days(self, *, deadline: float) -> int | None:
+        """Whole days left, negative of one that has expired; None where it is not known or there is none. Looks at the
+        server only when it is time, for at most `deadline` seconds. Never raises."""
+        now = time.monotonic()
+        if now >= self._next and not self._host.startswith("/"):
+            end = await certificate_end(
+                self._host,
+                self._port,
+                postgres=self._postgres,
+                via=self._via,
+                deadline=max(0.0, min(deadline, LONGEST)),
+            )
+            self._next = time.monotonic() + (AGAIN if end is None else EVERY)
+            if end is not None:
+                self._end, self._read = end, now
+        if self._end is None or now - self._read > OLD:
+            return None
+        return int((self._end - time.time()) // DAY)
