@@ -95,7 +95,7 @@ class Engine:
         self.world, self._store = World(), store
         self._actor = f"engine@{node}"
         load_events()
-        judge = self._judge = Judge(estate, self.world)
+        judge = self._judge = Judge(estate, self.world, clock.wall)
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
         self.folds = Folds(tuple(parts("projections")), setting)
         self.history = self.folds.of(RunHistory)

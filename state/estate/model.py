@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
+from state.estate.attested import EncryptedAtRest
 from state.estate.backups import BackupsEntry
 from state.estate.colours import Colour
 from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, ObjectName, Ratio, Seconds, SecretRef
@@ -195,7 +196,8 @@ class DatabaseEntry(Adapted):
 
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
     is down by design. Server names are node names. `checkpoint` is how long the one may take that a manager makes
-    before it stops a server: meanwhile nothing shows that it is about to. `backups` say from what it can be restored.
+    before it stops a server: meanwhile nothing shows that it is about to. `backups` say from what it can be restored,
+    `encrypted` who attests that it is encrypted at rest.
     """
 
     section = "databases"
@@ -204,6 +206,7 @@ class DatabaseEntry(Adapted):
     frontends: Mapping[ObjectName, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
     backups: BackupsEntry | None = None
+    encrypted: EncryptedAtRest | None = None
 
     def read_by_hand(self) -> HandStep:
         """How its members, their roles and their lag are read."""

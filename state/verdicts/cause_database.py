@@ -8,6 +8,7 @@ from dataclasses import replace
 from state.api.views.causes import Cause
 from state.health import Health
 from state.units import megabytes
+from state.verdicts.attested import attested_causes
 from state.verdicts.cause_danger import danger_causes
 from state.verdicts.cause_leader import (
     agent_cause,
@@ -35,6 +36,7 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
     if cluster.lost is not None:
         return [lost_cause(cluster, cluster.lost)]
     found = _lead(cluster) + danger_causes(cluster) + transport_causes(cluster) + certificate_causes(cluster)
+    found += attested_causes(cluster)
     found += [each for node in _own_fault(cluster) if (each := node_cause(cluster, node)) is not None]
     if strangers := cluster.facts.strangers - {cluster.facts.outsider}:
         found.append(_strangers(cluster, sorted(strangers)))

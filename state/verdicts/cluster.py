@@ -64,6 +64,7 @@ class ClusterFacts:
     store says itself, None without a fresh answer; `has_store`: it is asked.
     `tables` are those of managers that are asked by command, by the place where, None without a fresh answer.
     `past` is what was known before, and `asked` for how many seconds its sources have been asked.
+    `wall` is this engine's own clock, epoch seconds, None = not given.
     """
 
     name: str
@@ -76,6 +77,7 @@ class ClusterFacts:
     past: DatabasePast = NO_PAST
     asked: float = 0.0
     tables: Mapping[str, ManagerTable | None] = field(default_factory=dict)
+    wall: float | None = None
 
     @property
     def writes_go_to(self) -> frozenset[str] | None:
@@ -173,6 +175,7 @@ def gather(
     now_mono: float,
     past: DatabasePast = NO_PAST,
     asked: float = 0.0,
+    wall: float | None = None,
 ) -> ClusterFacts:
     """Collect a cluster's facts from the world; the nodes are those of the estate, not those that answered."""
     nodes: dict[str, NodeFacts] = {}
@@ -191,7 +194,7 @@ def gather(
     return ClusterFacts(
         name, entry, now_mono, nodes, _routes(entry, world, now_mono),
         world.fresh(f"store:{name}", StoreReading, now_mono), f"store:{name}" in world.observed, past, asked,
-        _tables(name, world, now_mono),
+        _tables(name, world, now_mono), wall,
     )  # fmt: skip
 
 

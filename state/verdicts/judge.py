@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import is_
@@ -40,12 +40,16 @@ class Judgement:
     """When a restore of each database was last proven."""
     asked: float = 0.0
     """Seconds for which the sources have been asked."""
+    wall: float | None = None
+    """The engine's own clock, epoch seconds."""
 
     @cached_property
     def clusters(self) -> Mapping[str, ClusterVerdict]:
         """The verdicts on all database clusters."""
         return {
-            name: cluster_verdict(name, entry, self.world, self.now_mono, self.known.get(name, NO_PAST), self.asked)
+            name: cluster_verdict(
+                name, entry, self.world, self.now_mono, self.known.get(name, NO_PAST), self.asked, self.wall
+            )
             for name, entry in self.estate.databases.items()
         }
 
@@ -84,8 +88,9 @@ class Judgement:
 class Judge:
     """Judges one world by the `estate` in force, again only after a new reading or some time."""
 
-    def __init__(self, estate: Estate, world: World) -> None:
-        self.estate, self._world = estate, world
+    def __init__(self, estate: Estate, world: World, wall: Callable[[], float] | None = None) -> None:
+        """`wall` tells the engine's own clock, epoch seconds."""
+        self.estate, self._world, self._wall = estate, world, wall
         self._readings: list[Observed[Any]] = []
         self._last: Judgement | None = None
         self._past: dict[str, PastTrouble] = {}
@@ -114,7 +119,14 @@ class Judge:
             self._began = now_mono if self._began is None else self._began
             asked = now_mono - self._began
             last = self._last = Judgement(
-                self.estate, self._world, now_mono, self._past, self._known, self._proofs, asked
+                self.estate,
+                self._world,
+                now_mono,
+                self._past,
+                self._known,
+                self._proofs,
+                asked,
+                None if self._wall is None else self._wall(),
             )
             self._readings = readings
             for name, cluster in last.clusters.items():

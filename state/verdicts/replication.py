@@ -95,9 +95,10 @@ def cluster_verdict(
     now_mono: float,
     past: DatabasePast = NO_PAST,
     asked: float = 0.0,
+    wall: float | None = None,
 ) -> ClusterVerdict:
-    """Judge one cluster from fresh readings; `past` and `asked` as in `ClusterFacts`."""
-    facts = gather(name, entry, world, now_mono, past, asked)
+    """Judge one cluster from fresh readings; `past`, `asked` and `wall` as in `ClusterFacts`."""
+    facts = gather(name, entry, world, now_mono, past, asked, wall)
     split = split_brain(facts)
     primary = facts.primary.postgres if facts.primary is not None else None
     leads, ahead = reference(facts), ahead_of_primary(facts)

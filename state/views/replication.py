@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.estate.model import Estate
 from state.health import Health
+from state.verdicts.attested import encrypted_words
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.eligibility import Eligibility
 from state.verdicts.lag import lsn
@@ -65,7 +66,7 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:
         risk=verdict.risk,
         service_message=", ".join(services),
         weaker=verdict.guarantee.weaker if verdict.guarantee is not None else (),
-        notes=verdict.guarantee.notes if verdict.guarantee is not None else (),
+        notes=tuple(filter(None, (*_notes_of(verdict), encrypted_words(verdict.facts)))),
         waiting=verdict.guarantee.waiting if verdict.guarantee is not None else None,
         scheduled=verdict.scheduled,
         candidates=tuple(_candidate_row(each) for each in verdict.eligible.values()),
@@ -91,6 +92,10 @@ def _cluster_votes(verdict: ClusterVerdict) -> str:
         return "by the word of Patroni; not in the estate"
     leader = verdict.nodes.get(verdict.leader)
     return vote_message(leader.votes) if leader is not None else "no witness names a leader"
+
+
+def _notes_of(verdict: ClusterVerdict) -> tuple[str, ...]:
+    return verdict.guarantee.notes if verdict.guarantee is not None else ()
 
 
 def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> NodeRow:

@@ -251,7 +251,7 @@ def look(
     journal: JournalState | None = None,
 ) -> ViewContext:
     """What views are built from, at NOW; `clocks` and `drifts` are what the detector would have noticed."""
-    judge = Judge(estate, world)
+    judge = Judge(estate, world, StillClock().wall)
     setting = FoldSetting(estate, judge, StillClock(), "boot", "engine")
     folds = Folds(tuple(parts("projections")), setting)
     folds.of(Detector)._clocks.update(clocks or {})
