@@ -16,6 +16,7 @@ from state.verdicts.evidence import worst
 from state.verdicts.own_checks import own_check_causes
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
+from state.verdicts.standby_site import standby_site_causes
 from state.world.world import World
 
 
@@ -29,6 +30,7 @@ def find_causes(
 ) -> tuple[Cause, ...]:
     """Unordered; what only waits for another one is none. `past` is the last trouble of each database that had one."""
     databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
+    databases += standby_site_causes(clusters.values())
     own = _together(_services(estate, world, now_mono, clusters, services, past))
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
     writers = [n for c in clusters.values() if c.split is None for n in c.facts.writers]
