@@ -40,7 +40,12 @@ def _ahead(cluster: ClusterVerdict, node: str, size: int) -> Cause:
 
 def _slot(cluster: ClusterVerdict, fault: SlotFault) -> Cause:
     name = fault.slot.name
-    if not fault.lost:
+    if fault.twice and not fault.lost:
+        steps = (
+            f"By hand: find who reads {name} on {fault.node} (pg_stat_activity, by active_pid of the slot), let it read"
+            " from the primary, and compare what it has with its source."
+        )
+    elif not fault.lost:
         steps = (
             f"By hand on {fault.node}: start what reads {name}. If nothing will any more:"
             f" select pg_drop_replication_slot('{name}')"

@@ -18,12 +18,14 @@ STILL = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SlotFault:
-    """What is wrong with one slot. `lost`: its consumer cannot go on; else it keeps WAL or soon loses it."""
+    """What is wrong with one slot. `lost`: its consumer cannot go on; `twice`: it reads on a standby and has a place at
+    the primary too; else it keeps WAL or soon loses it."""
 
     node: str
     slot: ReplicationSlot
     lost: bool
     message: str
+    twice: bool = False
 
 
 def consumer(facts: ClusterFacts, slot: ReplicationSlot) -> str:
@@ -66,7 +68,7 @@ def slot_faults(facts: ClusterFacts) -> tuple[SlotFault, ...]:
         for slot in node.postgres.slots if node.postgres is not None else ():
             message = _fault(facts, node, slot)
             if message:
-                found.append(SlotFault(node.node, slot, slot.lost, message))
+                found.append(SlotFault(node.node, slot, slot.lost, message, bool(_second_place(facts, node, slot))))
     return tuple(found)
 
 
@@ -78,6 +80,11 @@ def _fault(facts: ClusterFacts, node: NodeFacts, slot: ReplicationSlot) -> str:
         return f"{name}: {_lost(facts, slot)}"
     if slot.wal_status == "unreserved":
         return f"{name}: {_left(slot)} for {consumer(facts, slot)}"
+    if elsewhere := _second_place(facts, node, slot):
+        return (
+            f"{name} is read by {consumer(facts, slot)} on a standby, and {elsewhere} has a slot of that name: what is"
+            " between the two is skipped or comes twice"
+        )
     kept = retained(node, slot)
     if slot.active or slot.temporary or kept is None:
         return ""
@@ -88,6 +95,17 @@ def _fault(facts: ClusterFacts, node: NodeFacts, slot: ReplicationSlot) -> str:
     if kept >= KEEPS_ASIDE and stands and not slot.synced:
         return f"{name} keeps {megabytes(kept)} of WAL on a standby, and nothing moves it on"
     return ""
+
+
+def _second_place(facts: ClusterFacts, node: NodeFacts, slot: ReplicationSlot) -> str:
+    """The primary that has a slot of this name too, while a consumer reads from one on a standby that nothing keeps in
+    step with it; else empty."""
+    reading, primary = node.postgres, facts.primary
+    own = slot.slot_type == "logical" and slot.active and slot.synced is not True
+    if not own or reading is None or not reading.in_recovery or primary is None or primary.postgres is None:
+        return ""
+    alike = [each for each in primary.postgres.slots if each.slot_type == "logical" and each.name == slot.name]
+    return primary.node if alike else ""
 
 
 def _left(slot: ReplicationSlot) -> str:

@@ -82,3 +82,22 @@ def test_replication_trap_70_slots_lost_on_a_standby_are_told(world: World, fact
 
 def replication_slots(world: World) -> list[Any]:
     return list(build(look(world)).slots.values())
+
+
+def test_replication_trap_38_a_consumer_that_reads_from_a_demoted_node_is_told(world: World) -> None:
+    cdc = slot("cdc", slot_type="logical", active=True, plugin="pgoutput", database="shop")
+    leads(world, sender("n2"), sender("n3"), slots=(replace(cdc, active=False),))
+    put(world, "postgres:orders/n2", standby("n2", 100 * MB, slots=(cdc,)))
+    cluster = judge(world)
+    said = (
+        "slot cdc on n2 is read by the subscriber of cdc (pgoutput, database shop) on a standby, and n1 has a slot of"
+    )
+    assert cluster.health is Health.WARN
+    assert said in cluster.message
+    (cause,) = [each for each in look(world).causes if each.key == "database/orders/n2/slot/cdc"]
+    assert "who reads cdc on n2" in cause.next.message
+    for copy in (replace(cdc, active=False), replace(cdc, synced=True, active=True)):
+        put(world, "postgres:orders/n2", standby("n2", 100 * MB, slots=(copy,)))
+        assert judge(world).health is Health.PASS, "nobody reads there, or the server keeps it in step"
+    put(world, "postgres:orders/n2", standby("n2", 100 * MB, slots=(replace(cdc, name="reports"),)))
+    assert judge(world).health is Health.PASS, "decoding on a standby is no fault where it is the only place"
