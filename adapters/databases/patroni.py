@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from adapters.context import AdapterContext, Polled, split_address
 from adapters.databases.etcd import EtcdStore
 from adapters.databases.patroni_acts import PatroniActs
+from adapters.databases.patroni_history import StoredHistory
 from adapters.databases.patroni_identity import MemberName
 from adapters.databases.patroni_options import PatroniOptions, StoreEntry
 from adapters.databases.patroni_parse import Dynamic, last_contact, parse_config, parse_node, parse_object
@@ -31,7 +32,7 @@ from state.estate.addresses import is_loopback
 from state.ports.database import LeaderLease
 from state.ports.target import UNREADABLE, Identity, began
 from state.verdicts.votes import STANDBY_LEADER
-from state.world.readings import PatroniReading
+from state.world.readings import PatroniReading, PostgresReading
 
 KIND = "patroni"
 OPTIONS = PatroniOptions
@@ -141,11 +142,23 @@ class PatroniCluster(PostgresCluster, PatroniActs):
         PostgresCluster.__init__(self, name, servers, acting)
         self._managers = {manager.node: manager for manager in managers}
         PatroniActs.__init__(self, name, self._managers)
-        self._scope, self._lease = scope, LeaseWatch()
+        self._scope, self._lease, self._history = scope, LeaseWatch(), StoredHistory()
 
     def acts_at(self) -> tuple[str, ...]:
         """The API of every member: a switchover is asked of any."""
         return tuple(manager.acts_at for manager in self._managers.values())
+
+    async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
+        """What the PostgreSQL server reports; of the one that has the leader lock with its descent by the store, where
+        the account may not read its history files. Raises ReadFailure."""
+        end = time.monotonic() + deadline
+        reading = await super().read_node(node, deadline=deadline)
+        lease = self._lease.told()
+        leads = not reading.in_recovery and lease.holder == node and lease.free_for is None
+        if reading.history is not None or not leads:
+            return reading
+        found = await self._history.of(self._managers[node], reading, deadline=end - time.monotonic())
+        return replace(reading, history=found)
 
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading:
         """What the manager reports. Raises ReadFailure."""

@@ -21,6 +21,7 @@ from adapters.concealed import Concealed
 from adapters.databases.conninfo import of_conninfo, with_place
 from adapters.databases.etcd import _keys
 from adapters.databases.patroni import PatroniNode
+from adapters.databases.patroni_history import history_of
 from adapters.databases.patroni_judge import judge, judge_config, judge_reinitialize, judge_restart, judge_unschedule
 from adapters.databases.patroni_parse import parse_object
 from adapters.databases.pg_auto_failover_parse import parse_state
@@ -134,7 +135,7 @@ def patroni(data: bytes) -> None:
 def patroni_history(data: bytes) -> None:
     reader = ToldReader(data)
     node = PatroniNode("n1", "shop", "http://127.0.0.1:1", reader, HttpActor(Origin.of("http://127.0.0.1:1")))
-    done(node.history(1))
+    history_of(done(node.history(1)), 2)
 
 
 def promql(data: bytes) -> None:
