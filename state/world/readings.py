@@ -31,17 +31,16 @@ from state.world.timelines import History
 class PostgresReading:
     """What one PostgreSQL node reports about itself, read over one connection.
 
-    `timeline` is taken from the WAL file name on a writable node and from the receiver or control file on a
-    standby. `receive_lsn` and `replay_lsn` are None on a primary; `write_lsn` is None on a standby.
-    `history` is the descent of its timeline, None = not known. `branches` are the first records of the timelines that
-    it has been on, as hashes by timeline: two of one number that were promoted apart differ there.
-    `sessions` are the clients connected now, `sessions_limit` how many an ordinary role can have; None = not told.
-    `other_engine` has the lease of this server: another engine's name and address; empty when this one has it.
-    `replayed_at` is the last applied commit's time by the clock of the server that made it, `clock` this server's own
-    clock; `next_xid` is one more than the newest transaction that has ended. `upstream_quiet`: seconds for which
-    nothing new came from the upstream between our own readings. `earlier` are positions of readings before this one.
-    `certificate_days`: whole days that the certificate which it serves is still good for; None = none, or not known.
-    `privileged` is False where the role may not read the statistics of others: rows without figures mean nothing then.
+    `timeline` is of the WAL file name on a writable node, of the receiver or control file on a standby. `receive_lsn`
+    and `replay_lsn` are None on a primary, `write_lsn` on a standby. `history` is the descent of its timeline, None = not
+    known; `branches` the first records of the timelines that it has been on, as hashes by timeline: two of one number
+    that were promoted apart differ there. `sessions` are the clients connected now, `sessions_limit` how many an ordinary
+    role can have; None = not told. `other_engine` has the lease of this server: another engine's name and address; empty
+    when this one has it. `replayed_at` is the last applied commit's time by its maker's clock, `clock` this server's own;
+    `next_xid` is one more than the newest transaction that has ended. `upstream_quiet`: seconds for which nothing new
+    came from the upstream between own readings. `earlier` are positions of readings before this one. `certificate_days`:
+    whole days that the certificate is good for which it serves; None = none, or not known. `privileged` is False where
+    the role may not read the statistics of others: rows without figures mean nothing then.
     """
 
     node: str
@@ -111,10 +110,9 @@ class PatroniMember:
 class PatroniReading:
     """One Patroni node's answer. Roles are normalised: `master` of 3.x is `primary`.
 
-    `ttl` and `loop_wait` in seconds as configured: a leader that is silent for `ttl` loses its lock. `dcs_age`: seconds
-    for which its last contact to the DCS has not moved on between two readings of our own, None before the second;
-    the contact's time is of its host's clock. `sync_mode` None = its configuration was not read. `certificate_days`: as
-    that of a server, of the agent's own certificate.
+    `ttl` and `loop_wait` in seconds as configured: a leader silent for `ttl` loses its lock. `dcs_age`: seconds for which
+    its last contact to the DCS, of its host's clock, has not moved on between two own readings, None before the second.
+    `sync_mode` None = its configuration was not read. `certificate_days` are those of the agent's own certificate.
     """
 
     node: str
