@@ -32,15 +32,15 @@ class PostgresReading:
     """What one PostgreSQL node reports about itself, read over one connection.
 
     `timeline` is of the WAL file name on a writable node, of the receiver or control file on a standby. `receive_lsn`
-    and `replay_lsn` are None on a primary, `write_lsn` on a standby. `history` is the descent of its timeline, None = not
-    known; `branches` the first records of the timelines that it has been on, as hashes by timeline: two of one number
-    that were promoted apart differ there. `sessions` are the clients connected now, `sessions_limit` how many an ordinary
-    role can have; None = not told. `other_engine` has the lease of this server: another engine's name and address; empty
-    when this one has it. `replayed_at` is the last applied commit's time by its maker's clock, `clock` this server's own;
-    `next_xid` is one more than the newest transaction that has ended. `upstream_quiet`: seconds for which nothing new
-    came from the upstream between own readings. `earlier` are positions of readings before this one. `certificate_days`:
-    whole days that the certificate is good for which it serves; None = none, or not known. `privileged` is False where
-    the role may not read the statistics of others: rows without figures mean nothing then.
+    and `replay_lsn` are None on a primary, `write_lsn` on a standby. `history` is the descent of its timeline, None =
+    not known; `branches` the first records of the timelines that it has been on, as hashes by timeline: two of one
+    number that were promoted apart differ there. `sessions` are clients connected now, `sessions_limit` how many an
+    ordinary role can have; None = not told. `other_engine` has this server's lease: another engine's name and address,
+    empty when this one has it. `replayed_at` is the last applied commit's time by its maker's clock, `clock` this
+    server's own; `next_xid` is one more than the newest ended transaction. `upstream_quiet`: seconds without anything
+    new from the upstream between own readings. `earlier` are positions of readings before this one. `certificate_days`:
+    whole days that its certificate is good for; None = none, or not known. `privileged` is False where statistics of
+    others may not be read: rows without figures mean nothing then.
     """
 
     node: str
@@ -110,9 +110,9 @@ class PatroniMember:
 class PatroniReading:
     """One Patroni node's answer. Roles are normalised: `master` of 3.x is `primary`.
 
-    `ttl` and `loop_wait` in seconds as configured: a leader silent for `ttl` loses its lock. `dcs_age`: seconds for which
-    its last contact to the DCS, of its host's clock, has not moved on between two own readings, None before the second.
-    `sync_mode` None = its configuration was not read. `certificate_days` are those of the agent's own certificate.
+    `ttl` and `loop_wait` in seconds as configured: a leader silent for `ttl` loses its lock. `dcs_age`: seconds for
+    which its last contact to the DCS, of its host's clock, has not moved on between two own readings, None before the
+    second. `sync_mode` None = its configuration was not read. `certificate_days` are of the agent's certificate.
     """
 
     node: str
@@ -286,8 +286,7 @@ class AlertsReading:
     Sources with a common member of `cluster` are one Alertmanager in several processes. `awaited`: it started so lately
     that its watchdog alert may still come, at the latest at this time of its own clock (epoch seconds). `watchdogs` are
     the fingerprints of those that prove it, `lost` those that did so before: their labels, and until when. `several`:
-    its answers come from several Alertmanagers by turns, each with alerts of its own. `omitted` is how many more alerts
-    it has than are kept here.
+    its answers come from several Alertmanagers by turns, each with its own alerts. `omitted`: so many more are not kept.
     """
 
     alerts: tuple[Alert, ...]
