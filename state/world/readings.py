@@ -286,7 +286,7 @@ class AlertsReading:
     Sources with a common member of `cluster` are one Alertmanager in several processes. `awaited`: it started so lately
     that its watchdog alert may still come, at the latest at this time of its own clock (epoch seconds). `watchdogs` are
     the fingerprints of those that prove it, `lost` those that did so before: their labels, and until when. `several`:
-    its answers come from several Alertmanagers by turns, each with its own alerts. `omitted`: so many more are not kept.
+    its answers come from several Alertmanagers by turns, each with its own alerts. `omitted`: so many are not kept.
     """
 
     alerts: tuple[Alert, ...]
