@@ -105,17 +105,11 @@ class Disk:
     def _place(log: LogState, number: int) -> int:
         return HEADER + (number - 1) * (FRAME + log.page)
 
-    def broken(self, known: LogState, *, torn: bool = False) -> str:
+    def broken(self, known: LogState) -> str:
         """Which frame of the log, which is known to be so, is not as it was written, by its sum: after a crash SQLite
-        would leave out everything from there on. Empty when none is. Raises OSError.
-
-        `torn`: a write has failed since. What it left behind the known frames counts for nothing, and it may have begun
-        the log anew, which SQLite does when all of it is in the file.
-        """
+        would leave out everything from there on. Empty when none is. Raises OSError."""
         log = self._committed(LogState())
-        if torn:
-            log = known if log.header == known.header else LogState()
-        elif log.frames < known.frames:
+        if log.frames < known.frames:
             return f"frame {log.frames + 1} of the log is not as it was written"
         if not log.header:
             return ""

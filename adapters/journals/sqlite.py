@@ -3,8 +3,7 @@
 Before each append, and at each look in between, the files must still be those that were opened (same inode, linked,
 not cut short, writable, as they were left by the last append) and the disk must have space; otherwise
 JournalUnavailable, and no effect starts. A checkpoint by a backup program changes no entry: then everything is read
-again from the disk and checked, and appending goes on. So it does after an own append that failed half-way, as on a
-full disk: what it left in the log is nobody else's writing.
+again from the disk and checked, and appending goes on.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class SqliteJournal:
         except (OSError, sqlite3.Error) as error:
             raise JournalUnavailable(f"{path}: {error}") from error
         self._busy = threading.Lock()
-        self._suspect = self._half_way = False
+        self._suspect = False
         self._refused: tuple[tuple[int, DiskState] | None, str] = (None, "")
         self._last = self.head()
         self._heads, self._stops = heads_of(path, runtime), StopsFile(path)
@@ -86,7 +85,6 @@ class SqliteJournal:
             self._inodes = {file: os.stat(file).st_ino for file in (self.path, log, index)}
             self._disk = Disk(self.path, log)
             self._seen = self._disk.see()
-            self._kept = self._seen.frames
         except BaseException:
             self._db.close()
             raise
@@ -95,7 +93,6 @@ class SqliteJournal:
         """Commit all entries in one durable transaction."""
         with self._busy:
             self._guard()
-            self._half_way = True
             self._insert([(e.seq, e.header, e.hash, e.salt, e.payload) for e in entries])
             self._last = (entries[-1].seq, entries[-1].hash)
             self._require_last()
@@ -114,7 +111,7 @@ class SqliteJournal:
                 self._guard()
                 self._tell_head()
                 return
-            last, broken = self._last, "" if touched else self._disk.broken(self._kept, torn=self._half_way)
+            last, broken = self._last, "" if touched else self._disk.broken(self._seen.frames)
         if touched:
             self._read_again(touched)  # nothing is appended meanwhile, and nobody waits
         else:
@@ -168,7 +165,6 @@ class SqliteJournal:
         overwritten. Of no entries: empty the log, which still has them."""
         with self._busy:
             self._guard()
-            self._half_way = True
             try:
                 if seqs:
                     erase(self._db, seqs)
@@ -243,7 +239,6 @@ class SqliteJournal:
             raise JournalUnavailable(f"{self.path}: {WROTE}: entry {self._last[0]} is not there after it was written")
         with contextlib.suppress(OSError):  # whatever took a file away is told at the next look
             self._seen = self._disk.see()
-            self._kept, self._half_way = self._seen.frames, False
 
     def _save(self) -> None:
         """A copy of what is still readable, `journal.saved-NUMBER.db`, unless there is no way to make one."""
@@ -295,8 +290,6 @@ class SqliteJournal:
         if now[0] != checked[0] or not now[1].is_as(checked[1]):
             return False
         self._version, self._seen = now
-        if not self._half_way:
-            self._kept = self._seen.frames
         return True
 
     def _require_files(self) -> None:
@@ -328,20 +321,20 @@ class SqliteJournal:
     def _check(self, seen: DiskState) -> None:
         """Another program changed a file: what was recorded must still be there, and nothing more. It is read by other
         means than this connection: that may still remember what the disk has no more."""
-        then, torn = self._kept, self._half_way
-        if seen.file[1] < self._seen.file[1]:
-            raise JournalUnavailable(f"{self.path}: cut short, {seen.file[1]} bytes of {self._seen.file[1]}")
-        same = seen.frames.header == then.header
-        if same and (seen.frames.frames < then.frames or seen.log[1] < then.size):
-            raise JournalUnavailable(f"{self.path}: its log is cut short, {seen.log[1]} bytes of {then.size}")
+        then = self._seen
+        if seen.file[1] < then.file[1]:
+            raise JournalUnavailable(f"{self.path}: cut short, {seen.file[1]} bytes of {then.file[1]}")
+        same = seen.frames.header == then.frames.header
+        if same and (seen.frames.frames < then.frames.frames or seen.log[1] < then.frames.size):
+            raise JournalUnavailable(f"{self.path}: its log is cut short, {seen.log[1]} bytes of {then.frames.size}")
         problem = ""
         try:
-            problem = self._disk.broken(then if torn else seen.frames, torn=torn) or self._stored(self._last)
+            problem = self._disk.broken(seen.frames) or self._stored(self._last)
         except OSError as error:
             problem = str(error)
-        if not (problem or same or torn) and seen.frames.header:
+        if not (problem or same) and seen.frames.header:
             problem = "its log was begun anew"
-        if problem or (same and not torn and seen.frames != then):
+        if problem or (same and seen.frames != then.frames):
             raise JournalUnavailable(f"{self.path}: {WROTE}: {problem or 'its log has more than was written'}")
 
     def _stored(self, last: tuple[int, bytes], *, growing: bool = False) -> str:

@@ -175,9 +175,19 @@ class Cluster:
                 await connection.execute(
                     f"grant execute on function {function}(text, bigint, bigint, boolean) to recovery"
                 )
+            await self._inspectable(connection)
             await connection.execute(SCHEMA)
         finally:
             connection.terminate()
+
+    @staticmethod
+    async def _inspectable(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Let `db lost` decode WAL, where this PostgreSQL has the extension (15 and later, with contrib)."""
+        if await connection.fetchval("select true from pg_available_extensions where name = 'pg_walinspect'"):
+            await connection.execute("create extension if not exists pg_walinspect")
+            await connection.execute(
+                "grant execute on function pg_get_wal_records_info(pg_lsn, pg_lsn) to recovery"
+            )
 
     async def lost_orders(self, acknowledged: list[int]) -> list[int]:
         """The order numbers that the primary lacks. Raises one of SQL_ERRORS, LookupError without a primary."""

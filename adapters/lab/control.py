@@ -2,8 +2,9 @@
 
     GET /status · GET /faults · POST /faults/NAME {target, seconds} · DELETE /faults/NAME
     PUT /links/NAME {mode, delay} · GET /orders/lost · POST /down
+    GET /nodes/NAME · POST /nodes/NAME/fence, rejoin or rebuild
 
-Errors are 404 (no such fault or link), 409 (not possible now), 400 (malformed), 504 (not confirmed), each with
+Errors are 404 (no such fault, link or node), 409 (not possible now), 400 (malformed), 504 (not confirmed), each with
 {"error": text}.
 """
 
@@ -23,6 +24,7 @@ from adapters.lab.errors import LabError, LabUnknownError, NoSuchFaultError
 from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.links.links import Mode
 from adapters.lab.links.wiring import Wiring
+from adapters.lab.nodes import NodeActs
 from adapters.lab.services.load import Load
 from state.config_files.suggestions import not_found
 
@@ -68,10 +70,11 @@ class LabControl:
         self._runner: web.AppRunner | None = None
         self._parts: tuple[FaultSchedule, Wiring, Cluster] | None = None
         self._load: Load | None = None
+        self._acts: NodeActs | None = None
 
-    def attach(self, schedule: FaultSchedule, wiring: Wiring, cluster: Cluster) -> None:
-        """Allow faults, once the lab is live."""
-        self._parts = (schedule, wiring, cluster)
+    def attach(self, schedule: FaultSchedule, wiring: Wiring, cluster: Cluster, acts: NodeActs) -> None:
+        """Allow faults and acts on nodes, once the lab is live."""
+        self._parts, self._acts = (schedule, wiring, cluster), acts
 
     def attach_load(self, load: Load) -> None:
         self._load = load
@@ -84,6 +87,9 @@ class LabControl:
         app.router.add_post("/faults/{name}", self._inject)
         app.router.add_delete("/faults/{name}", self._undo)
         app.router.add_put("/links/{name}", self._set_link)
+        app.router.add_get("/nodes/{name}", self._node_state)
+        for act in ("fence", "rejoin", "rebuild"):
+            app.router.add_post(f"/nodes/{{name}}/{{act:{act}}}", self._act_on_node)
         app.router.add_get("/orders/lost", self._lost)
         app.router.add_post("/down", self._go_down)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -130,6 +136,19 @@ class LabControl:
         delay = _number(body, "delay")
         await wiring.set(name, mode, 0.3 if delay is None else delay)
         return web.json_response(wiring.status()[name])
+
+    def _nodes(self) -> NodeActs:
+        if self._acts is None:
+            raise LabError("the lab is still starting")
+        return self._acts
+
+    async def _node_state(self, request: web.Request) -> web.Response:
+        return web.json_response(self._nodes().state(request.match_info["name"]))
+
+    async def _act_on_node(self, request: web.Request) -> web.Response:
+        acts, name = self._nodes(), request.match_info["name"]
+        act = {"fence": acts.fence, "rejoin": acts.rejoin, "rebuild": acts.rebuild}[request.match_info["act"]]
+        return web.json_response({"done": await act(name)})
 
     async def _lost(self, _request: web.Request) -> web.Response:
         """Compare the acknowledged orders with the primary."""

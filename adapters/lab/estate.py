@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import os
 import pwd
+from collections.abc import Iterable
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from adapters.lab.files import write_private
+from adapters.lab.process.children import python
 from adapters.lab.render import CONFIG, zone_records
 from adapters.lab.topology import COLOURS, KEY_ALGORITHM, KEY_NAME, LOCAL, SCOPE, SITES, ZONE, Credentials, Topology
 
 Tree = dict[str, object]
+NODE_ACTS = ("fence", "rejoin", "rebuild")
+"""What the estate can do at the host of a node."""
 
 
 def estate(topology: Topology, present: set[str], control: Path) -> Tree:
@@ -32,6 +36,7 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
         },
         "services": _services(present, monitors) if {"apps", "haproxy"} <= present else {},
         "databases": {SCOPE: _database(topology, managed="patroni" in present)} if "postgres" in present else {},
+        "commands": _commands(control, topology.nodes) if {"postgres", "patroni"} <= present else {},
         "balancers": _balancers(topology) if "haproxy" in present else {},
         "zones": {ZONE: _zone(topology)} if "dns" in present else {},
         "monitors": monitors,
@@ -92,10 +97,23 @@ def _database(topology: Topology, *, managed: bool) -> Tree:
                 "site": node.site,
                 "postgres": f"{LOCAL}:{topology.links[f'engine-postgres-{name}']}",
                 **({"api": topology.url(f"engine-patroni-{name}")} if managed else {}),
+                **({act: f"{act}-node" for act in NODE_ACTS} if managed else {}),
             }
             for name, node in topology.nodes.items()
         },
     }
+
+
+def _commands(control: Path, nodes: Iterable[str]) -> Tree:
+    """What an operator's scripts do at a node's host; they ask the lab's supervisor, whose children the nodes are."""
+
+    def argv(act: str) -> list[str]:
+        return [*python("adapters.lab.node_command", str(control), act), "${node}"]
+
+    names = list(nodes)
+    fence = {"read": {"argv": argv("state"), "done": [0], "not_done": [1]}, "timeout": "35s"}
+    more: dict[str, Tree] = {"fence": fence, "rejoin": {"timeout": "2m"}, "rebuild": {"timeout": "2m"}}
+    return {f"{act}-node": {"argv": argv(act), "params": {"node": {"kind": "choice", "choices": [*names]}}, **more[act]} for act in NODE_ACTS}
 
 
 def _balancers(topology: Topology) -> Tree:

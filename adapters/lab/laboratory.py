@@ -19,6 +19,7 @@ from adapters.lab.estate import estate, write_estate, write_secrets
 from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.files import write_private
 from adapters.lab.links.wiring import Wiring
+from adapters.lab.nodes import NodeActs
 from adapters.lab.options import LabOptions
 from adapters.lab.process import binaries
 from adapters.lab.process.children import Children
@@ -140,7 +141,7 @@ class Laboratory:
                 group.create_task(work)
         await starter.serving()
         await self._start_traffic()
-        self._control.attach(self._schedule, bench.wiring, bench.cluster)
+        self._control.attach(self._schedule, bench.wiring, bench.cluster, NodeActs(bench))
         self._state = "live"
         report("lab", "live", str(self._directory))
         self._write_description()

@@ -114,6 +114,10 @@ class Bench:
         family = postgres_family(self.data_of(name))
         send([self.children.pid(name), *family], signal.SIGKILL)
 
+    def kill_postgres(self, name: str) -> None:
+        """SIGKILL what lives of the PostgreSQL of a node."""
+        send(postgres_family(self.data_of(name)), signal.SIGKILL)
+
     def data_of(self, name: str) -> Path:
         return self.topology.nodes[name].data
 

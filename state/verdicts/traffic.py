@@ -170,11 +170,7 @@ def _backend_finding(
     down = [s for s in servers if state_word(s) == "down"]
     blind = [s for s in carrying if not s.checked]
     if not servers:
-        return (
-            (Health.FAIL, "it has no server, and answers 503")
-            if empty
-            else (Health.UNKNOWN, "the balancer has no such backend")
-        )
+        return (Health.FAIL, "it has no server") if empty else (Health.UNKNOWN, "the balancer has no such backend")
     if not carrying:
         return Health.FAIL, "no server serves"
     if len(blind) == len(carrying):
