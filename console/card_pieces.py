@@ -161,8 +161,13 @@ def _loss(loss: DataLoss, held: float) -> CardPiece:
 
 def _downtime(downtime: Downtime, card: Card) -> CardPiece:
     took = next((f.figures for f in card.of(FactKind.HISTORY) if f.subject == downtime.change), {})
-    count = took.get("count", 0)
-    length = f"the whole step takes {_took(took)}" if count else "duration unknown: never done here"
+    measured = {name.removeprefix("outage_"): value for name, value in took.items() if name.startswith("outage_")}
+    if measured.get("count", 0):
+        length = f"before: {_took(measured)}"
+    elif took.get("count", 0):
+        length = f"the whole step takes {_took(took)}"
+    else:
+        length = "duration unknown: never done here"
     return CardPiece("downtime", f"{downtime.note}; {length}", downtime.subject)
 
 

@@ -13,7 +13,11 @@ LEAST_GAP = 10.0
 
 
 class LastWriter:
-    """The last good reading of the node that accepted writes last."""
+    """The last good reading of the node that accepted writes last.
+
+    Of two writers it is the one on the higher timeline, as long as it is read: of a split brain whose second writer is
+    fenced the first one wrote last, whatever the numbers.
+    """
 
     def __init__(self) -> None:
         self._reading: PostgresReading | None = None
@@ -25,10 +29,11 @@ class LastWriter:
         if reading.in_recovery or reading.write_lsn is None:
             return
         last, now = self._reading, time.monotonic()
-        if last is not None and (reading.timeline or 0) < (last.timeline or 0):
+        lower = last is not None and (reading.timeline or 0) < (last.timeline or 0)
+        if lower and now - self._mono < LEAST_GAP:
             return  # an old primary that is still there is not the one that wrote last
         if last is not None and (last.node, last.timeline) != (reading.node, reading.timeline):
-            self._gap = now - self._mono
+            self._gap = None if lower else now - self._mono  # a fenced second writer: this one wrote all the time
         self._reading, self._mono, self._at = reading, now, time.time()
 
     def told(self) -> SeenWriter | None:

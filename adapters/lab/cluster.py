@@ -185,9 +185,7 @@ class Cluster:
         """Let `db lost` decode WAL, where this PostgreSQL has the extension (15 and later, with contrib)."""
         if await connection.fetchval("select true from pg_available_extensions where name = 'pg_walinspect'"):
             await connection.execute("create extension if not exists pg_walinspect")
-            await connection.execute(
-                "grant execute on function pg_get_wal_records_info(pg_lsn, pg_lsn) to recovery"
-            )
+            await connection.execute("grant execute on function pg_get_wal_records_info(pg_lsn, pg_lsn) to recovery")
 
     async def lost_orders(self, acknowledged: list[int]) -> list[int]:
         """The order numbers that the primary lacks. Raises one of SQL_ERRORS, LookupError without a primary."""

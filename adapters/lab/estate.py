@@ -111,9 +111,13 @@ def _commands(control: Path, nodes: Iterable[str]) -> Tree:
         return [*python("adapters.lab.node_command", str(control), act), "${node}"]
 
     names = list(nodes)
-    fence = {"read": {"argv": argv("state"), "done": [0], "not_done": [1]}, "timeout": "35s"}
+    fence: Tree = {"read": {"argv": argv("state"), "done": [0], "not_done": [1]}, "timeout": "35s"}
     more: dict[str, Tree] = {"fence": fence, "rejoin": {"timeout": "2m"}, "rebuild": {"timeout": "2m"}}
-    return {f"{act}-node": {"argv": argv(act), "params": {"node": {"kind": "choice", "choices": [*names]}}, **more[act]} for act in NODE_ACTS}
+
+    def params() -> Tree:
+        return {"node": {"kind": "choice", "choices": list(names)}}
+
+    return {f"{act}-node": {"argv": argv(act), "params": params(), **more[act]} for act in NODE_ACTS}
 
 
 def _balancers(topology: Topology) -> Tree:

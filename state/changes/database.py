@@ -11,7 +11,7 @@ from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.hands import switchover_by_hand
 from state.changes.leader import candidates, gap, means, measured_loss, written_by
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
-from state.changes.sight import at_work, describe, look, world_of
+from state.changes.sight import Sight, at_work, describe, look, world_of
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate, Name
@@ -30,11 +30,15 @@ class SwitchoverArgs(BaseModel):
     to: Name | None = None
 
 
+SETTLE = 2.0
+"""Seconds for which what was read must hold, where no lock has to be outlived."""
+
+
 class Switchover:
-    """Planned switchover. Done only when the candidate's own server accepts writes on a new timeline."""
+    """Planned switchover. Done only when the candidate's own server accepts writes on a new timeline and, for `settle`
+    seconds, no other node does."""
 
     risk = Risk.B3
-    settle = 2.0
     quiet = 12.0
 
     def __init__(self, spec: ChangeSpec, args: SwitchoverArgs, estate: Estate, database: Database) -> None:
@@ -45,6 +49,7 @@ class Switchover:
         self.verb = f"hand the leader role to {args.to or 'the best candidate'}"
         self.entry = estate.databases[args.database]
         self._delivery, self._ttl = estate.policies.delivery, 0.0
+        self.settle = SETTLE
         self._limit = database.order_limit if isinstance(database, HasTables) else None
         self.timeout = 60.0 if self._limit is None else self._limit
         self._written: int | None = None
@@ -154,9 +159,18 @@ class Switchover:
         return await self.database.switch_over(facts["leader"], facts["candidate"], deadline=deadline)
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
-        """Which node accepts writes now, on which timeline, as the servers and the managers report."""
+        """Which node accepts writes now, on which timeline, as the servers and the managers report.
+
+        Done must hold for twice the time to live of the lock: a former leader may come back. What is not done is not
+        watched for that long.
+        """
         sight = await look(self.database, deadline)
         self._ttl = max(self._ttl, sight.ttl)
+        found = await self._found(sight, facts, deadline)
+        self.settle = max(SETTLE, 2 * self._ttl) if found.finding is Finding.DONE else SETTLE
+        return found
+
+    async def _found(self, sight: Sight, facts: Mapping[str, Any], deadline: float) -> ReadBack:
         old, wanted, timeline = facts["leader"], facts["candidate"], facts["timeline"] or 0
         evidence = tuple(describe(n, sight) for n in self.database.nodes)
         writable = sight.writable

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.fencing import Fences
 from state.changes.hands import cluster_by_hand
-from state.changes.leader import candidates, gap, last_seen, means, measured_loss
+from state.changes.leader import by_itself, candidates, gap, last_seen, means, measured_loss
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.sight import Sight, at_work, describe, look, world_of
 from state.config_files.suggestions import not_found
@@ -113,7 +113,7 @@ class Failover:
                 "fenced": {each.node: (p.kind.value if (p := fence_proof(each)) else "no proof") for each in evidence},
             },
             rules=() if already or self._led else self._rules(cluster, candidate, evidence),
-            warnings=(*self._warnings(cluster, candidate), *more),
+            warnings=(*self._warnings(cluster, sight, candidate), *more),
             downtime="writes are refused until the candidate has applied what it has",
             loss_bytes=0 if already else None,
             loss_note="" if already else _loss_note(cluster, sight, candidate),
@@ -143,11 +143,9 @@ class Failover:
             found.append(Rule("candidate", True, f"{candidate} has all that any standby has, and may lead"))
         return (*found, *self._fences.rules(evidence))
 
-    def _warnings(self, cluster: ClusterVerdict, candidate: str) -> tuple[CardWarning, ...]:
-        found = [CardWarning(WarningKind.EFFECT, self.name, "nothing waits for WAL that the candidate lacks")]
-        if cluster.facts.managers and not cluster.paused and not cluster.facts.writers:
-            said = "its manager is not paused: it may promote another node by itself meanwhile"
-            found.append(CardWarning(WarningKind.EFFECT, self.name, said))
+    def _warnings(self, cluster: ClusterVerdict, sight: Sight, candidate: str) -> tuple[CardWarning, ...]:
+        found = [CardWarning(WarningKind.EFFECT, self.name, each) for each in by_itself(cluster, sight)]
+        found.append(CardWarning(WarningKind.EFFECT, self.name, "nothing waits for WAL that the candidate lacks"))
         own = cluster.eligible.get(candidate)
         found += [CardWarning(WarningKind.EFFECT, self.name, each) for each in (own.notes if own else ())]
         found += [CardWarning(WarningKind.UNKNOWN, self.name, each) for each in (own.unknowns if own else ())]

@@ -62,7 +62,7 @@ class Fences:
             return (
                 f"Stop PostgreSQL on {node} by hand and name a command that reads it: nodes.{node}.fence in the estate"
             )
-        return f"Fence it: recovery db fence {self._name} {node}"
+        return f"Fence it: n on Replication, or recovery db fence {self._name} {node}"
 
     async def at_host(self, node: str, deadline: float) -> HostWord | None:
         """What the reading of the node's fence command says; None where the estate names none."""

@@ -143,6 +143,7 @@ class Fence(HostAct):
         word, server = await self.fences.at_host(self.node, deadline), sight.servers.get(self.node)
         stopped = word is not None and word.stopped is True and server is None
         writes = server is not None and not server.in_recovery
+        others = [node for node in sight.writable if node != self.node]
         told = "not read" if word is None else word.said
         now = "stopped" if stopped else "accepts writes" if writes else "a standby" if server else "does not answer"
         return Preview(
@@ -152,14 +153,10 @@ class Fence(HostAct):
             rules=self.command_rules(""),
             warnings=(
                 CardWarning(WarningKind.EFFECT, self.name, f"at its host: {told}"),
-                *(
-                    [CardWarning(WarningKind.EFFECT, self.cluster_name, "then no node accepts writes")]
-                    if writes
-                    else []
-                ),
+                *([CardWarning(WarningKind.EFFECT, self.cluster_name, _afterwards(others))] if writes else []),
             ),
             sessions_cut=None if server is None else server.sessions,
-            downtime="writes are refused until another node leads" if writes else "",
+            downtime="writes are refused until another node leads" if writes and not others else "",
             already=stopped,
             renews=frozenset({self.node, "leader", "timeline"}),
         )
@@ -180,6 +177,13 @@ class Fence(HostAct):
         return ReadBack(Finding.UNKNOWN if runs else Finding.NOT_DONE, (*evidence, runs) if runs else evidence)
 
 
+def _afterwards(others: Sequence[str]) -> str:
+    """Who accepts writes when this writer is stopped."""
+    if not others:
+        return "then no node accepts writes"
+    return f"{' and '.join(others)} goes on accepting writes; what only this node has stays in its data"
+
+
 class Follow(HostAct):
     """Rejoin and rebuild: done when the node follows the primary, proven by a mark written afterwards."""
 
@@ -190,7 +194,7 @@ class Follow(HostAct):
         cluster = cluster_verdict(self.cluster_name, self.entry, world_of(self.cluster_name, sight), 0.0)
         leader = self.led or (sight.writable[0] if len(sight.writable) == 1 else "")
         server, primary = sight.servers.get(self.node), sight.servers.get(leader)
-        own, note = await only_here(self.database, self.node, server, primary, deadline)
+        own, note = await only_here(self.database, self.node, server, primary, sight.last, deadline)
         wal, warned = await self._wal(primary, server, deadline) if self.spec.kind == REJOIN else ((), ())
         leads = self.node in (leader, *sight.leaders) and not self.led
         fact = f"{self.node} {'leads' if leads else 'does not lead'}"

@@ -9,7 +9,8 @@ from state.changes.sight import Sight
 from state.errors import ReadFailure
 from state.health import Health
 from state.ports.database import CanTellFork, CanTellPromotion, Database, PromotionFacts
-from state.units import ago, counted, megabytes
+from state.units import ago, counted, megabytes, utc
+from state.verdicts.cause_database import database_causes
 from state.verdicts.failover import IGNORED, worth
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict
@@ -45,6 +46,21 @@ def gap(sight: Sight) -> tuple[float | None, str]:
     if sight.last is None or sight.last.gap is None:
         return None, "downtime: not measured, nobody read the old leader"
     return round(sight.last.gap, 1), f"downtime: no node was read to accept writes for {sight.last.gap:.1f} s"
+
+
+def by_itself(cluster: ClusterVerdict, sight: Sight) -> tuple[str, ...]:
+    """What happens if nobody acts, and by when on the clock: for a card, which does not count down."""
+    if cluster.facts.writers:
+        return ()
+    causes = database_causes(cluster)
+    forecast = next((each.forecast for each in causes if each.forecast is not None), None)
+    if forecast is None:
+        return ()
+    last = sight.last
+    if forecast.by_mono is None or last is None:
+        return (f"by itself: {forecast.message}",)
+    due = last.at + last.age + forecast.by_mono
+    return (f"by itself: {forecast.message}, by {utc(due)} at the latest",)
 
 
 def candidates(cluster: ClusterVerdict, *, lossy: bool = False) -> tuple[Fact, ...]:

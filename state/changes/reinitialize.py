@@ -46,7 +46,7 @@ class Reinitialize(ClusterChange):
         cluster = cluster_verdict(self.cluster_name, self.entry, world_of(self.cluster_name, sight), 0.0)
         leader = self.led or (sight.writable[0] if len(sight.writable) == 1 else "")
         server, primary = sight.servers.get(self.node), sight.servers.get(leader)
-        own, note = await only_here(self.database, self.node, server, primary, deadline)
+        own, note = await only_here(self.database, self.node, server, primary, sight.last, deadline)
         return Preview(
             verb=self.verb,
             diffs=(Diff(self.name, describe(self.node, sight), f"a new copy of {leader or 'no node'}"),),

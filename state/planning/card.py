@@ -211,11 +211,18 @@ def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
 
 
 def _durations(acting: Sequence[Seen], history: RunHistory) -> Iterable[Fact]:
-    """How long such changes took before, from intent to the last reading."""
+    """How long such changes took before, from intent to the last reading; and for how long nobody accepted writes."""
     for deed in dict.fromkeys(one.step.deed for one in acting):
-        took = history.took(deed)
-        figures = {"median": median(took), "worst": max(took), "count": len(took)} if took else {"count": 0}
+        figures = {"count": 0, **_spread("", history.took(deed)), **_spread("outage_", history.unled(deed))}
         yield Fact(FactKind.HISTORY, deed, source=JOURNAL, figures=figures)
+
+
+def _spread(prefix: str, seconds: Sequence[float]) -> dict[str, float]:
+    """Count, median and worst; nothing where there is none."""
+    if not seconds:
+        return {}
+    figures = {"median": median(seconds), "worst": max(seconds), "count": len(seconds)}
+    return {f"{prefix}{name}": value for name, value in figures.items()}
 
 
 def _preconditions(seen: Sequence[Seen]) -> list[Rule]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.api.views.causes import Cause
+from state.api.views.causes import Cause, NextStep
 from state.health import Health
 from state.units import megabytes
 from state.verdicts.attested import attested_causes
@@ -19,7 +19,7 @@ from state.verdicts.cause_leader import (
     unled_cause,
 )
 from state.verdicts.cause_node import node_cause
-from state.verdicts.cause_parts import database_cause
+from state.verdicts.cause_parts import change, database_cause
 from state.verdicts.evidence import rank
 from state.verdicts.fork_words import past_words
 from state.verdicts.guarantee import BLOCKED
@@ -106,24 +106,38 @@ def _split(cluster: ClusterVerdict) -> Cause:
     both = " and ".join(split.nodes)
     keep = _lock_holder(cluster, split.nodes)
     others = [n for n in split.nodes if n != keep] if keep else []
+    step = _fence(cluster, others) if keep else None
     past = f" (past the fork each has what the other lacks: {past_words(split.fork)})" if split.fork is not None else ""
     if keep:
         who = " and ".join(others)
         steps = (
-            f"This version fences nothing. {keep} holds the leader lock: keep it. By hand, on {who}: stop its Patroni,"
+            f"{keep} holds the leader lock: keep it. By hand, on {who}: stop its Patroni,"
             f" then pg_ctl stop -m fast; keep its data until what is only there has been compared{past}."
         )
         title = f"fence {who} by hand"
     else:
         steps = (
-            "This version fences nothing, and no node is known to hold the leader lock. By hand: choose the node to"
-            f" keep, then stop Patroni and PostgreSQL (pg_ctl stop -m fast) on the other one; keep its data{past}."
+            "No node is known to hold the leader lock. Choose the node to keep; fence the other one (n on Replication),"
+            f" or by hand stop its Patroni and PostgreSQL (pg_ctl stop -m fast); keep its data{past}."
         )
         title = "fence one by hand"
-    made = database_cause(cluster, "split-brain", Health.FAIL, "", steps, title=title, key="f")
+    made = database_cause(cluster, "split-brain", Health.FAIL, "", steps, title=title, key="f", change=step)
     goes = cluster.facts.writes_go_to
     traffic = f", traffic goes to {', '.join(sorted(goes))}" if goes else ""
     return replace(made, what=f"SPLIT BRAIN, {both} both accept writes{traffic}", detail=split.message)
+
+
+def _fence(cluster: ClusterVerdict, others: list[str]) -> NextStep | None:
+    """The card that fences the one node without the lock, where the estate names a command for it."""
+    name = others[0] if len(others) == 1 else ""
+    place = cluster.facts.entry.nodes.get(name)
+    if place is None or place.fence is None:
+        return None
+    said = (
+        f"Key n opens the card that fences {name}: it is stopped, and its reading is the proof. The other one holds"
+        f" the leader lock and stays. What only {name} has is kept in its data until it is rejoined or rebuilt."
+    )
+    return change("database.fence", {"database": cluster.facts.name, "node": name}, "n", f"fence {name}", said)
 
 
 def _lock_holder(cluster: ClusterVerdict, nodes: tuple[str, ...]) -> str:

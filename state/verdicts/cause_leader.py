@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from state.api.views.causes import Cause, Forecast, ForecastKind
+from state.api.views.causes import Cause, Forecast, ForecastKind, NextStep
 from state.health import Health
-from state.verdicts.cause_parts import able_standbys, database_cause, manager_readings
+from state.verdicts.cause_parts import able_standbys, change, database_cause, manager_readings
 from state.verdicts.cluster import NodeFacts
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.replication import ClusterVerdict
@@ -16,7 +16,7 @@ from state.verdicts.upstream import upstream_finding
 from state.verdicts.votes import PRIMARY, manager_role
 from state.world.readings import PatroniReading
 
-FAILOVER = "Key f on Replication fails over, with proof that the old primary is fenced."
+FAILOVER = "Key f opens the card of a failover, which needs proof that the old primary is fenced (n on Replication)."
 STORE_SILENT = "Patroni's store (DCS) does not answer"
 REPAIR_STORE = "By hand: repair Patroni's store (its own status, its quorum, its disks, the network to it)"
 
@@ -41,8 +41,16 @@ def lost_cause(cluster: ClusterVerdict, lost: LostPrimary) -> Cause:
     since = _first(lost.since_mono, cluster.facts.past.unled_mono)
     return database_cause(
         cluster, "no-writer", Health.FAIL, what, steps, forecast=forecast, since=since, key="f",
-        title="failover by hand",
+        title="failover by hand", change=_failover(cluster, steps),
     )  # fmt: skip
+
+
+def _failover(cluster: ClusterVerdict, steps: str) -> NextStep | None:
+    """The card of a failover to the best candidate; None where nobody could lead, or nothing is promoted before the
+    store is back."""
+    if cluster.store is not None or not able_standbys(cluster):
+        return None
+    return change("database.failover", {"database": cluster.facts.name}, "f", "failover", steps)
 
 
 def _first(*instants: float | None) -> float | None:
@@ -100,7 +108,10 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
         wait = "If that does not happen, by hand" if forecast.kind is ForecastKind.PROMOTION else "By hand"
         steps, title = f"{FAILOVER} {forecast.message}. {wait}: {ask}.", "by hand"
     health = Health.FAIL if failed else Health.UNKNOWN
-    return database_cause(cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title)
+    return database_cause(
+        cluster, "no-writer", health, what, steps, forecast=forecast, since=since, title=title,
+        change=_failover(cluster, steps),
+    )  # fmt: skip
 
 
 def store_trouble(cluster: ClusterVerdict) -> str:

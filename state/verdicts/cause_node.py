@@ -95,7 +95,8 @@ def _kept(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
     steps = (
         f"Do not start Patroni or PostgreSQL on {name}, and do not reinit it: that discards what only it has. By hand:"
         f" copy its data directory and compare the copy with {leader}, where no client reaches it. After that:"
-        f" patronictl reinit {cluster.facts.scope} {name}, or start its Patroni, which rewinds it."
+        f" j on Replication rejoins it; by hand start its Patroni, which rewinds it, or patronictl reinit"
+        f" {cluster.facts.scope} {name}."
     )
     return database_cause(
         cluster, f"{name}/kept", Health.WARN, what, steps, since=seen.mono if seen is not None else None,

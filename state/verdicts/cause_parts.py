@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from state.api.views.causes import Cause, Forecast, NextKind, NextStep, SubjectKind
 from state.health import Health
 from state.verdicts.replication import ClusterVerdict
@@ -24,8 +26,9 @@ def database_cause(
     since: float | None = None,
     title: str = "by hand",
     key: str = "b",
+    change: NextStep | None = None,
 ) -> Cause:
-    """A cause whose remedy is by hand; `code` makes its key within the cluster."""
+    """A cause whose remedy is `change`, else by hand; `code` makes its key within the cluster."""
     name = cluster.facts.name
     sources = tuple(key for node in cluster.facts.nodes.values() for key in node.keys)
     return Cause(
@@ -38,10 +41,15 @@ def database_cause(
         detail=f"{name}: {cluster.message}",
         victims=(),
         forecast=forecast,
-        next=hand(title, by_hand, key),
+        next=change or hand(title, by_hand, key),
         sources=sources,
         loud=health is Health.FAIL,
     )
+
+
+def change(kind: str, arguments: Mapping[str, str], key: str, title: str, message: str) -> NextStep:
+    """A change whose card this key opens, filled in."""
+    return NextStep(NextKind.CHANGE, kind, arguments, key, title, message)
 
 
 def able_standbys(cluster: ClusterVerdict) -> list[str]:

@@ -91,6 +91,12 @@ class FailOver(TakeStep):
     key, title, none = "f", "failover", "every database has its one writer; a planned switchover is s on Replication"
 
 
+class FenceIt(TakeStep):
+    """The card that fences the node that must not accept writes."""
+
+    key, title, none = "n", "fence", "no node is known that is to be fenced; n on Replication fences any"
+
+
 class ByHand(TakeStep):
     """What a person does where this version has no runbook and no verb."""
 
