@@ -101,7 +101,7 @@ class Switchover:
             facts={
                 "leader": leader or "nobody",
                 "candidate": candidate,
-                "timeline": primary.timeline if primary else None,
+                "timeline": primary.timeline if primary and not already else None,
                 "system_id": primary.system_id if primary else None,
             },
             rules=() if already or self._led else self._rules(cluster, candidate),

@@ -35,11 +35,13 @@ WATCH = 10.0
 
 
 class FailoverArgs(BaseModel):
-    """A database and the node that is to lead; the best candidate when left out."""
+    """A database and the node that is to lead; the best candidate when left out. With `old`, the node that led, nothing
+    is left to do once another one leads: a manager may have promoted it meanwhile."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     database: Name
     to: Name | None = None
+    old: Name | None = None
 
 
 class Failover:
@@ -52,7 +54,7 @@ class Failover:
 
     def __init__(self, kind: str, args: FailoverArgs, estate: Estate, outside: Outside, database: Database) -> None:
         self.spec, self.database, self.wanted = ChangeSpec(kind, args.model_dump()), database, args.to
-        self.name = args.database
+        self.name, self._old = args.database, args.old
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Fail {args.database} over" + (f" to {args.to}" if args.to else "")
         self.verb = f"let {args.to or 'the best candidate'} lead without the old leader"
@@ -85,13 +87,15 @@ class Failover:
 
     async def preview(self, *, deadline: float) -> Preview:
         """Who would lead, what is lost as far as it is known, and by what each other node is fenced."""
-        if self.wanted is not None and self.wanted not in self.database.nodes:
-            raise not_found(f"node of {self.name}", self.wanted, self.database.nodes)
+        for named in (self.wanted, self._old):
+            if named is not None and named not in self.database.nodes:
+                raise not_found(f"node of {self.name}", named, self.database.nodes)
         sight = await look(self.database, deadline)
         self._watched_for(sight.ttl)
         cluster = cluster_verdict(self.name, self.entry, world_of(self.name, sight), 0.0)
-        candidate = self.wanted or failover_candidate(cluster)
         leader = self._led or (sight.writable[0] if len(sight.writable) == 1 else "")
+        promoted = leader if self._old not in (None, leader) else ""
+        candidate = self.wanted or promoted or failover_candidate(cluster)
         already = bool(candidate) and leader == candidate
         evidence = () if already or self._led else await self._fences.read(sight, candidate, deadline)
         old = sight.last.reading.node if sight.last is not None else ""
@@ -108,7 +112,7 @@ class Failover:
                 "old": old,
                 "written": sight.last.reading.write_lsn if sight.last is not None and not leader else None,
                 "candidate": candidate,
-                "timeline": server.timeline if server else None,
+                "timeline": server.timeline if server and not already else None,
                 "system_id": server.system_id if server else None,
                 "fenced": {each.node: (p.kind.value if (p := fence_proof(each)) else "no proof") for each in evidence},
             },

@@ -149,7 +149,7 @@ class Fence(HostAct):
         return Preview(
             verb=self.verb,
             diffs=(Diff(self.name, now, "stopped"),),
-            facts={"leader": sight.writable[0] if len(sight.writable) == 1 else "", "now": now},
+            facts={"leader": "", "now": now},  # whoever leads meanwhile, this node is to be stopped
             rules=self.command_rules(""),
             warnings=(
                 CardWarning(WarningKind.EFFECT, self.name, f"at its host: {told}"),

@@ -19,7 +19,7 @@ from state.errors import EffectRefused, ReadFailure
 from state.estate.model import Estate
 from state.ports.database import CanMark, Database
 from state.ports.outside import Outside
-from state.ports.target import Identity, Receipt
+from state.ports.target import Receipt
 from state.verdicts.replication import cluster_verdict
 
 KIND = "database.prove"
@@ -43,10 +43,6 @@ class Prove(ClusterChange):
     def late(self) -> Late:
         """One statement: it is over when its session is."""
         return Late(self._delivery, 5.0, "PostgreSQL: a statement ends with its session")
-
-    async def identify(self, *, deadline: float) -> Identity:
-        """Each node's server and who leads: exactly one."""
-        return await self.database.identify(deadline=deadline)
 
     async def preview(self, *, deadline: float) -> Preview:
         """Who gets the mark, and who must have it."""

@@ -27,6 +27,8 @@ from state.runs.fault_points import Reach
 from state.runs.model import Run, StepRun
 
 READ_DEADLINE = 4.0
+SEND_DEADLINE = 3.0
+"""Seconds for one reading right before something is sent: a target that is frozen must not make all others too old."""
 """Seconds one reading around an effect may take."""
 
 LATE = 0.25
@@ -121,8 +123,9 @@ class Effects:
         try:
             change = self._build(ChangeSpec(step.step.what, step.step.args))
             read_at = self._clock.mono()
-            identity = await change.identify(deadline=READ_DEADLINE)
-            preview = await change.preview(deadline=READ_DEADLINE)
+            identity, preview = await asyncio.gather(
+                change.identify(deadline=SEND_DEADLINE), change.preview(deadline=SEND_DEADLINE)
+            )
         except (ReadFailure, NotFound) as error:
             await self._end(run, step, StepState.FAILED, f"nothing was sent: {error}")
             return

@@ -181,7 +181,7 @@ def failover(lab: LabClient, truth: Truth) -> Target:
         for node in tree["databases"]["orders"]["nodes"].values():
             node["fence"] = "stopped"
         entry = {"argv": ["true"], "read": {"argv": ["test", "!", "-e", str(was["lock"])], "not_done": [1]}}
-        return {"databases": tree["databases"], "commands": {"stopped": entry}}
+        return {"databases": tree["databases"], "commands": {**tree["commands"], "stopped": entry}}
 
     return Target(
         "database.failover", args, ("databases",), read, lambda before: {args["to"]: was["timeline"] + 1},

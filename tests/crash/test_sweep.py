@@ -118,7 +118,7 @@ def switchover(lab: LabClient, truth: Truth) -> Target:
 
     return Target(
         "database.switchover", args, ("databases",), read, lambda was: (True, was[1] + 1),
-        seconds=60.0, risky=True, prepare=whole,
+        seconds=150.0, risky=True, prepare=whole,
     )  # fmt: skip
 
 
@@ -229,6 +229,11 @@ async def test_own_changes(lab: LabClient, truth: Truth, point: str) -> None:
 @pytest.mark.parametrize("point", ["before_intent", "after_intent", "after_effect"])
 async def test_switchover(lab: LabClient, truth: Truth, point: str) -> None:
     await crash(lab, truth, switchover(lab, truth), point)
+
+
+@pytest.mark.parametrize("point", ["after_intent", "after_effect"])
+async def test_failover(lab: LabClient, truth: Truth, point: str) -> None:
+    await crash(lab, truth, failover(lab, truth), point)
 
 
 @pytest.mark.parametrize("point", ["after_effect"])

@@ -14,12 +14,15 @@ from state.journal.events import Instant
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.runs.steps import PlannedStep
+from state.verdicts.cause_database import database_causes
+from state.verdicts.replication import cluster_verdict
 from state.views.header import build as header
 from state.world.observed import Observed
 from state.world.readings import AlertsReading, MetricsReading, ReleaseTraffic, ServiceTraffic
 from state.world.world import World
 from tests.unit.verdict_world import (
     DNS,
+    ESTATE,
     MB,
     NOW,
     SCRAPED,
@@ -55,8 +58,9 @@ def test_a_frozen_primary_is_the_cause_and_its_standbys_are_not(world: World) ->
     assert cause.forecast is not None
     assert cause.forecast.kind is ForecastKind.PROMOTION
     assert cause.next is not None
-    assert (cause.next.kind, cause.next.key) == (NextKind.HAND, "f")
-    assert "Key f on Replication fails over" in cause.next.message
+    assert (cause.next.kind, cause.next.key, cause.next.name) == (NextKind.CHANGE, "f", "database.failover")
+    assert cause.next.arguments == {"database": "orders"}
+    assert "Key f opens the card of a failover" in cause.next.message
     assert sorted(v.name for v in cause.victims) == ["catalog", "checkout"]
     rows = told(world)[1].recover
     assert rows["database/orders"].order == 1
@@ -169,7 +173,18 @@ def test_two_writers_name_whom_to_fence(world: World) -> None:
     assert cause.next is not None
     assert "n1 holds the leader lock" in cause.next.message
     assert "on n3: stop its Patroni" in cause.next.message
-    assert (cause.next.key, cause.next.title) == ("f", "fence n3 by hand")
+    assert (cause.next.kind, cause.next.key, cause.next.title) == (NextKind.HAND, "f", "fence n3 by hand")
+
+
+def test_two_writers_open_the_fence_of_the_one_without_the_lock_where_the_estate_has_a_command(world: World) -> None:
+    put(world, "postgres:orders/n3", primary("n3", 101 * MB, timeline=2, fork_lsn=99 * MB))
+    orders = ESTATE.databases["orders"]
+    nodes = {name: node.model_copy(update={"fence": "stop"}) for name, node in orders.nodes.items()}
+    named = orders.model_copy(update={"nodes": nodes})
+    [cause] = database_causes(cluster_verdict("orders", named, world, NOW))
+    assert cause.next is not None
+    assert (cause.next.kind, cause.next.name, cause.next.key) == (NextKind.CHANGE, "database.fence", "n")
+    assert cause.next.arguments == {"database": "orders", "node": "n3"}
 
 
 def test_a_dead_standby_and_a_cut_one_are_named_with_what_helps(world: World) -> None:

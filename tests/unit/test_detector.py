@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 
 from adapters.journals.memory import MemoryJournal
-from state.detection.detector import FLAPS, STEADY, Detector
+from state.changes.model import Finding
+from state.detection.detector import DETECTOR, FLAPS, STEADY, Detector
 from state.detection.events import ServiceImpaired, ServiceRecovered
 from state.errors import JournalUnavailable
 from state.estate.model import Estate
@@ -18,7 +19,9 @@ from state.health import Health
 from state.journal.events import Body, Erased, Event, Recorded, Unreadable, read_body
 from state.journal.format import FOREIGN, Sealed, unseal_any
 from state.journal.projection import FoldSetting
+from state.ports.target import Setting
 from state.runs.events import EffectEnded
+from state.runs.model import StepState
 from state.verdicts.judge import Judge
 from tests.support.refold import differences
 from tests.support.small_estate import ESTATE, LoopClock, change, small
@@ -26,6 +29,15 @@ from tests.support.small_estate import ESTATE, LoopClock, change, small
 pytestmark = pytest.mark.virtual_time
 
 ESTATE_ = Estate.model_validate(ESTATE)
+
+
+def test_what_an_effect_left_at_a_database_is_an_entry_like_others_and_nothing_of_a_balancer() -> None:
+    detector, _ = noticing()
+    before = detector.drifts
+    paused = (Setting(("database/orders",), "paused", "True"),)
+    ended = EffectEnded("R-1/pause", StepState.DONE, Finding.DONE, (), {}, 1.0, "done", paused)
+    DETECTOR.fold(detector, kept(ended, 1.0))
+    assert detector.drifts == before
 
 
 class Verdict:

@@ -15,11 +15,12 @@ from state.estate.own import CommandEntry
 from state.ports.database import PromotionFacts, SeenWriter
 from state.ports.outside import Outside
 from state.ports.target import Setting
+from state.units import utc
 from state.world.postgres_parts import ReplicationSlot, ServerSettings
 from state.world.readings import PatroniMember
 from tests.support.acting_database import ActingDatabase, HostCommand, PlainDatabase
 from tests.support.cards import MemoryDatabase
-from tests.unit.verdict_world import ESTATE, MB
+from tests.unit.verdict_world import ESTATE, MB, WALL
 
 STOP = CommandEntry.model_validate(
     {"argv": ["stop"], "read": {"argv": ["status"], "done": [3], "not_done": [0]}, "params": {"node": {"kind": "text"}}}
@@ -37,8 +38,15 @@ def fenced_estate() -> Estate:
 FENCED = fenced_estate()
 
 
-def change(database: Any, to: str | None = "n2", *, kind: str = FAILOVER, host: HostCommand | None = None) -> Failover:
-    args = FailoverArgs(database="orders", to=to)
+def change(
+    database: Any,
+    to: str | None = "n2",
+    *,
+    kind: str = FAILOVER,
+    host: HostCommand | None = None,
+    old: str | None = None,
+) -> Failover:
+    args = FailoverArgs(database="orders", to=to, old=old)
     outside = Outside((), {}, {"orders": database}, commands={"stop": host} if host is not None else {})
     return Failover(kind, args, FENCED if host is not None else ESTATE, outside, database)
 
@@ -82,6 +90,7 @@ async def test_the_card_says_what_is_lost_at_least_and_since_when_nothing_is_kno
     assert shown.loss_bytes is None
     assert shown.loss_note.startswith("n2 lacks at least 13.0 MB")
     assert "what n1 wrote since it was last read, 38 s ago" in shown.loss_note
+    assert shown.warnings[0].message == f"by itself: Patroni promotes n2 or n3, by {utc(WALL - 38 + 40)} at the latest"
     database.writer = None
     assert "was not read by this engine" in (await change(database).preview(deadline=1)).loss_note
 
@@ -195,3 +204,20 @@ async def test_after_an_earlier_step_of_the_plan_the_new_leader_has_nothing_to_d
     failover = change(ActingDatabase())
     failover.follow([Setting(("database/orders",), "leader", "n2")])
     assert (await failover.preview(deadline=1)).already
+
+
+async def test_a_standby_that_the_manager_promoted_meanwhile_is_what_was_wanted_where_the_old_leader_is_named() -> None:
+    database = gone(ActingDatabase())
+    assert not (await change(database, None, old="n1").preview(deadline=1)).already
+    database.promoted("n3")
+    database.say("n3", role="primary")
+    asked = change(database, None, old="n1")
+    shown = await asked.preview(deadline=1)
+    assert (shown.already, shown.facts["candidate"], rules(shown)) == (True, "n3", [])
+    assert (await asked.read_back(shown.facts, deadline=1)).finding is Finding.DONE
+    assert "no-leader" in rules(await change(database, None).preview(deadline=1))
+    assert "no-leader" in rules(await change(database, "n2", old="n1").preview(deadline=1)), "another one was asked for"
+
+
+async def test_a_healthy_leader_is_not_taken_for_the_new_one() -> None:
+    assert rules(await change(ActingDatabase(), None, old="n1").preview(deadline=1)) == ["no-leader", "fenced"]

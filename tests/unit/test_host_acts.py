@@ -94,7 +94,9 @@ async def test_a_node_is_fenced_while_two_accept_writes() -> None:
     database.promoted("n2")
     change = fence(database, HostCommand(0))
     assert (await change.identify(deadline=1)).facts["n1"].startswith("7001 at")
-    assert rules(await change.preview(deadline=1)) == []
+    shown = await change.preview(deadline=1)
+    assert (rules(shown), shown.downtime) == ([], "")
+    assert "n2 goes on accepting writes" in shown.warnings[1].message
 
 
 async def test_without_a_command_or_its_reading_the_way_out_is_named() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.databases.conninfo import of_conninfo, same_place, with_place
-from adapters.databases.remembered import HighestTimeline, LastWriter, LeaseWatch
+from adapters.databases.remembered import LEAST_GAP, HighestTimeline, LastWriter, LeaseWatch
 from tests.unit.verdict_world import MB, manager, primary, standby
 
 FREE = replace(manager("n2", None), dcs_age=0.0, ttl=30.0)
@@ -55,6 +55,21 @@ def test_the_last_writer_is_the_one_of_the_newest_timeline() -> None:
     assert seen is not None
     assert seen.reading.node == "n2", "an old primary that is still there did not write last"
     assert seen.gap is not None
+
+
+def test_a_second_writer_that_is_silent_did_not_write_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("adapters.databases.remembered.time.monotonic", lambda: now)
+    last = LastWriter()
+    last.saw(primary("n3", MB, 8))
+    now += LEAST_GAP - 1
+    last.saw(primary("n1", 2 * MB, 7))
+    assert (seen := last.told()) is not None
+    assert seen.reading.node == "n3"
+    now += 1
+    last.saw(primary("n1", 3 * MB, 7))
+    assert (seen := last.told()) is not None
+    assert (seen.reading.node, seen.reading.write_lsn, seen.gap) == ("n1", 3 * MB, None)
 
 
 def test_a_standby_that_lost_its_stream_is_still_on_the_timeline_it_was_read_to_be_on() -> None:
