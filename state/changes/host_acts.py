@@ -266,7 +266,7 @@ class Follow(HostAct):
         if not isinstance(self.database, CanMark):
             return receipt
         try:
-            marked = await self.database.mark(facts["leader"], mark_of(effect), deadline=min(deadline, 5.0))
+            marked = await self.database.mark(facts["leader"], mark_of(effect), deadline=min(deadline, 15.0))
         except (EffectRefused, EffectUnknown) as error:
             return Receipt(receipt.code, f"{receipt.message}; no mark was written: {error.message}")
         return Receipt(receipt.code, f"{receipt.message}; {marked.message}")

@@ -213,8 +213,15 @@ def _runbook(draft: Draft, context: CardContext) -> Iterable[Fact]:
 def _durations(acting: Sequence[Seen], history: RunHistory) -> Iterable[Fact]:
     """How long such changes took before, from intent to the last reading; and for how long nobody accepted writes."""
     for deed in dict.fromkeys(one.step.deed for one in acting):
-        figures = {"count": 0, **_spread("", history.took(deed)), **_spread("outage_", history.unled(deed))}
+        figures = {"count": 0, **_spread("", history.took(deed)), **_spread("outage_", _unled(history, deed))}
         yield Fact(FactKind.HISTORY, deed, source=JOURNAL, figures=figures)
+
+
+def _unled(history: RunHistory, deed: str) -> list[float]:
+    """For how long nobody accepted writes each time that the same was done, of the runs in memory, in seconds."""
+    steps = (step for run in history.runs.values() for step in run.all_steps() if step.took is not None)
+    found = (step.figures.get("no_writes") for step in steps if step.step.deed == deed)
+    return [float(each) for each in found if isinstance(each, int | float)]
 
 
 def _spread(prefix: str, seconds: Sequence[float]) -> dict[str, float]:

@@ -134,12 +134,6 @@ class RunHistory:
         steps = (step for run in self.runs.values() for step in run.all_steps())
         return [step.took for step in steps if step.step.deed == deed and step.took is not None]
 
-    def unled(self, deed: str) -> list[float]:
-        """For how long nobody accepted writes each time that the same was done, of the runs in memory, in seconds."""
-        steps = (step for run in self.runs.values() for step in run.all_steps() if step.took is not None)
-        found = (step.figures.get("no_writes") for step in steps if step.step.deed == deed)
-        return [float(each) for each in found if isinstance(each, int | float)]
-
     def instance(self, recorded: Recorded) -> StepRun:
         """The step instance that an entry is about. Raises LookupError or ValueError."""
         step, _, number = recorded.event.step.partition("#")

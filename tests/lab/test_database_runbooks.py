@@ -6,7 +6,7 @@ import pytest
 
 from adapters.lab.client import LabClient
 from state.api.requests import PlanRunbook
-from state.runs.events import EffectIntended
+from state.runs.events import EffectAnswered, EffectIntended
 from tests.crash.targets import Truth
 from tests.support.real_engine import RealEngine, engine_home, lab_estate, until
 
@@ -27,7 +27,8 @@ async def ran(engine: RealEngine, book: str, **params: str) -> dict[str, str]:
     row = await engine.settled(run, LONGEST)
     view = await engine.client.view("runbooks")
     steps = {step.step: f"{step.state}: {step.message}" for step in view.steps.values() if step.run == run}
-    assert row.state == "done", (book, row.message, steps)
+    answers = [e.body.message for e in engine.entries() if e.event.run == run and isinstance(e.body, EffectAnswered)]
+    assert row.state == "done", (book, row.message, steps, answers)
     sent = [e.body.effect for e in engine.entries() if e.event.run == run and isinstance(e.body, EffectIntended)]
     assert len(sent) == len(set(sent)), f"sent twice: {sent}"
     return {step: text.partition(":")[0] for step, text in steps.items()}
