@@ -153,8 +153,17 @@ class ClusterFacts:
         A higher number alone may be another branch."""
         if self.primary is not None and self.primary.postgres is not None:
             return self.primary.postgres.timeline
-        read = self._silent_leaders or [n.postgres for n in self.nodes.values() if n.postgres is not None]
-        return max((each.timeline or 0 for each in read), default=0) or None
+        silent = [each.timeline or 0 for each in self._silent_leaders]
+        return max(silent or [self.stands_on(name) or 0 for name in self.nodes], default=0) or None
+
+    def stands_on(self, name: str) -> int | None:
+        """A node's timeline. Without its stream a standby's is that of its control file, which is behind what it has
+        applied; its own manager asks the server another way (Patroni: IDENTIFY_SYSTEM over a replication connection).
+        """
+        reading, own = self.nodes[name].postgres, self.nodes[name].patroni
+        if reading is None or not reading.in_recovery or reading.receiver_state == "streaming":
+            return reading.timeline if reading is not None else None
+        return max(reading.timeline or 0, (own.timeline or 0) if own is not None else 0) or None
 
     @property
     def _silent_leaders(self) -> list[PostgresReading]:

@@ -53,7 +53,7 @@ def _history(
     if lag.ahead and primary is not None:
         fact = f"{name} holds {megabytes(lag.ahead)} of WAL that {primary.node} lacks"
         return [Refusal("same-history", fact, "Decide first which of the two histories is kept", ADMINISTRATOR)]
-    timeline, stands = facts.lead_timeline, standing_timeline(facts, name)
+    timeline, stands = facts.lead_timeline, facts.stands_on(name)
     if timeline is not None and stands != timeline:
         of = "the leader" if primary is not None else "the last leader"
         fact = f"{name} is on timeline {stands or 'unknown'}, {of} on {timeline}"
@@ -71,15 +71,6 @@ def _too_far(name: str, lag: ReplicationLag, least: int, word: Managed, *, known
     far = megabytes(least) if known else f"at least {megabytes(least)}"
     fact = f"{name} is {far} behind, Patroni allows {megabytes(word.maximum_lag)} (maximum_lag_on_failover)"
     return [Refusal("lag-limit", fact, "Wait until it has caught up, or choose another node")]
-
-
-def standing_timeline(facts: ClusterFacts, name: str) -> int | None:
-    """A node's timeline. Without its stream a standby's is that of its control file, which is behind what it has
-    applied; its own manager asks the server another way (Patroni: IDENTIFY_SYSTEM over a replication connection)."""
-    reading, own = facts.nodes[name].postgres, facts.nodes[name].patroni
-    if reading is None or not reading.in_recovery or reading.receiver_state == "streaming":
-        return reading.timeline if reading is not None else None
-    return max(reading.timeline or 0, (own.timeline or 0) if own is not None else 0) or None
 
 
 def is_paused(reading: PostgresReading) -> bool:
@@ -107,7 +98,7 @@ def notes_of(facts: ClusterFacts, node: NodeFacts, word: Managed) -> tuple[str, 
         found.append(f"{name} waits for a restart: it would lead with its old settings")
     timeline = facts.lead_timeline
     unchecked = word.readings and not any(m.check_timeline for m in word.readings)
-    if reading is not None and unchecked and None is not timeline != standing_timeline(facts, name):
+    if reading is not None and unchecked and None is not timeline != facts.stands_on(name):
         found.append(f"Patroni could still choose {name} on its other timeline: check_timeline is off")
     for other in facts.nodes:
         if other != name and word.source(other) == name:

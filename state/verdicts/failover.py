@@ -9,7 +9,6 @@ from __future__ import annotations
 from state.errors import Refusal
 from state.units import megabytes
 from state.verdicts.eligibility import Eligibility
-from state.verdicts.eligible_server import standing_timeline
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.switchover import ADMINISTRATOR, STOP_THE_OTHER
 
@@ -75,7 +74,7 @@ def _newer(cluster: ClusterVerdict, to: str) -> Refusal | None:
         theirs = facts.postgres
         if mine is None or theirs is None or theirs.system_id != mine.system_id:
             continue
-        own, other = standing_timeline(cluster.facts, to), standing_timeline(cluster.facts, name)
+        own, other = cluster.facts.stands_on(to), cluster.facts.stands_on(name)
         if (other or 0) > (own or 0):
             fact = f"{to} is on timeline {own or 'unknown'}, {name} on {other}"
             return Refusal("same-timeline", fact, "Find out which history is the right one first", ADMINISTRATOR)

@@ -221,3 +221,14 @@ async def test_a_standby_that_the_manager_promoted_meanwhile_is_what_was_wanted_
 
 async def test_a_healthy_leader_is_not_taken_for_the_new_one() -> None:
     assert rules(await change(ActingDatabase(), None, old="n1").preview(deadline=1)) == ["no-leader", "fenced"]
+
+
+async def test_an_engine_that_never_read_the_leader_takes_the_timeline_from_the_managers() -> None:
+    """The control files of standbys are behind after a switchover; one of them alone must not refuse the others."""
+    database = gone(ActingDatabase())
+    database.writer = None
+    for node in ("n2", "n3"):
+        database.set(node, receiver_state=None)
+        await database.read_member(node, deadline=1)
+        database.say(node, timeline=8)
+    assert rules(await change(database).preview(deadline=1)) == ["fenced"]
