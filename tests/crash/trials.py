@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from yarl import URL
 
 from adapters.lab.client import LabClient
 from adapters.lab.links.proxies import ProxyAddress
+from state.errors import Refused
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended
 from tests.crash.recorder import Recorder, recording
 from tests.crash.targets import Truth
@@ -109,7 +112,7 @@ async def _crash(engine: RealEngine, recorder: Recorder, target: Target, point: 
 
     recorder.on_effect = on_effect
     await engine.start(point)
-    run = await engine.act(target.kind, **target.args)
+    run = await _begun(engine, target)
     assert await engine.died(90) == -signal.SIGKILL
     told = tuple(dict.fromkeys(kind for kind in engine.kinds(run) if kind in (INTENT, RECEIPT, OUTCOME)))
     assert told == SIGNS[point], f"it did not die at {point}: the journal holds {told}"
@@ -119,6 +122,18 @@ async def _crash(engine: RealEngine, recorder: Recorder, target: Target, point: 
     row = await engine.settled(run, target.seconds)
     await _judge(engine, recorder, target, point, before, run, row.state)
     assert early == [], f"sent before their intent was durable: {early}"
+
+
+async def _begun(engine: RealEngine, target: Target) -> str:
+    """Submit it; on a busy machine the target may not be read in time, then nothing was begun."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return await engine.act(target.kind, **target.args)
+        except Refused:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.5)
 
 
 async def _judge(
