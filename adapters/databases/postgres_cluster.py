@@ -1,8 +1,8 @@
 """The PostgreSQL servers of a cluster, whoever manages it: their readings, and what is done at a server itself.
 
 Promoting needs EXECUTE on pg_promote, repointing SET and ALTER SYSTEM on primary_conninfo and EXECUTE on
-pg_reload_conf, dropping a slot the attribute REPLICATION. They belong to an account of their own (`act_user`), never to
-the one that reads.
+pg_reload_conf, dropping a slot the attribute REPLICATION, a restore point EXECUTE on pg_create_restore_point. They
+belong to an account of their own (`act_user`), never to the one that reads.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_options import PostgresOptions
 from adapters.databases.promotion import promotion_facts
 from adapters.databases.remembered import LastWriter
+from adapters.databases.restore_points import BEGIN, MAKE, OBSTACLE, read_record, record_of, record_query
 from adapters.net.origin import tls_context
 from adapters.net.tls_reasons import tls_refusal
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
-from state.ports.database import PromotionFacts, SeenWriter
+from state.ports.database import PointRecord, PromotionFacts, SeenWriter
 from state.ports.target import Receipt
 from state.text import clean
 from state.units import time_limit
@@ -44,8 +45,8 @@ select coalesce((select max(substr(setting, 18)) from pg_db_role_setting as s, u
 
 
 class PostgresCluster:
-    """Fulfils RemembersWriter, CanTellPromotion, CanMark, CanDropSlot and HasServers. `acting` is the account that
-    changes servers; without one nothing is changed there but the mark of the reading account itself."""
+    """Fulfils RemembersWriter, CanTellPromotion, CanMark, CanDropSlot, CanMakePoint and HasServers. `acting` is the
+    account that changes servers; without one nothing is changed there but the mark of the reading account itself."""
 
     def __init__(self, name: str, servers: Sequence[PostgresNode], acting: Access | None) -> None:
         self.name = name
@@ -53,6 +54,7 @@ class PostgresCluster:
         self.servers: Sequence[PostgresNode] = tuple(servers)
         self._servers = {server.node: server for server in servers}
         self._acting, self._writer = acting, LastWriter()
+        self.makes_points = acting is not None
 
     async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
         """What the PostgreSQL server reports. Raises ReadFailure."""
@@ -94,6 +96,30 @@ class PostgresCluster:
         async with self.acting(node, deadline) as session:
             await session.execute("select pg_drop_replication_slot($1)", slot)
         return Receipt("dropped", f"slot {slot} of {node} was dropped")
+
+    async def make_point(self, node: str, name: str, mark: str, *, deadline: float) -> Receipt:
+        """Write a restore point and its record; Codes as for `mark`, `made`, `standby`, `not-able`."""
+        async with self.acting(node, deadline) as session:
+            await session.execute("set synchronous_commit = local")
+            if why := await session.fetchval(OBSTACLE):
+                raise EffectRefused(f"{node}: {why}", "standby" if why.startswith("a standby") else "not-able")
+            before = read_record(await session.fetchval(record_query(None)))
+            begun, head, tail = record_of(before, name, mark)
+            block = await session.fetchval(MAKE, head, name, tail)
+            await session.execute(await session.fetchval(BEGIN, begun))
+            try:
+                await session.execute(block)
+            except asyncpg.PostgresError as error:  # the point may be in the WAL, and its record be taken back
+                raise EffectUnknown(f"{node}: {_said(error)}", error.sqlstate or "refused") from error
+        return Receipt("made", f"restore point {name} was written on {node}")
+
+    async def points(self, node: str, *, deadline: float) -> Sequence[PointRecord]:
+        """The restore points on record at a node. Raises ReadFailure."""
+        if self._acting is None:
+            return ()
+        return read_record(
+            str((await self._servers[node].ask(record_query(self._acting.user), deadline=deadline))["record"])
+        )
 
     @asynccontextmanager
     async def acting(self, node: str, deadline: float, *, as_reader: bool = False) -> AsyncIterator[Session]:

@@ -55,7 +55,7 @@ class ServedNode(DatabaseNode):
 class PostgresOptions(DatabaseEntry):
     """How the servers of a cluster are logged in to.
 
-    `user` reads; `act_user` is the account that promotes, repoints and drops slots, where there is one. `cert` and
+    `user` reads; `act_user` is the account that promotes, repoints, drops slots and writes restore points. `cert` and
     `key` are files of a client certificate, `via` a host that leads to the servers. `tls: plain` is plain text; to
     another machine it needs `waive.tls`.
     """

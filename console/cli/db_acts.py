@@ -38,6 +38,7 @@ DATABASE_VERBS = (
     DatabaseVerb("rebuild", ("node",), "Copy the primary to a node anew by the estate's command (pg_basebackup)."),
     DatabaseVerb("repoint", ("node", "to"), "Let a standby stream from node TO."),
     DatabaseVerb("drop-slot", ("node", "slot"), "Drop a replication slot that is lost and not in use."),
+    DatabaseVerb("restore-point", ("point",), "Write a restore point POINT on the primary: a place to restore to."),
     DatabaseVerb("prove", (), "Write a mark on the primary and look for it on every other node."),
 )
 

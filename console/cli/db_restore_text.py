@@ -12,6 +12,8 @@ from state.restoring.targets import TargetKind, setting_of
 from state.text import clean
 from state.units import megabytes, rfc3339, short_duration, utc
 
+SHOWN_POINTS = 5
+"""The newest restore points that are listed."""
 RIBBON = 60
 """Cells of the ribbon."""
 WHOLE, GAP, PROVEN = "=", ".", "?"
@@ -60,6 +62,8 @@ def told_window(row: RestoreRow, age: str) -> Iterator[str]:
     if rows:
         yield ""
         yield from table(("BACKUP", "KIND", "TLI", "ENDED", "RESTORES TO", "WHY NOT"), rows, right=("TLI",))
+    for point in row.points[-SHOWN_POINTS:]:
+        yield f"  restore point {clean(point.name)} of {utc(point.at)} at {_lsn(point.lsn)}, timeline {point.timeline}"
     for branch in row.branches:
         if branch.own is False:
             yield f"  timeline {branch.timeline} is not of the primary's history"

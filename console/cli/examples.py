@@ -49,6 +49,7 @@ EXAMPLES: Mapping[str, str] = {
     "db rebuild": "recovery db rebuild ledger a --plan-only",
     "db repoint": "recovery db repoint ledger c b --plan-only",
     "db drop-slot": "recovery db drop-slot orders n1 old_consumer --plan-only",
+    "db restore-point": "recovery db restore-point orders before-v42 --yes-nonce",
     "db prove": "recovery db prove ledger --yes-nonce",
     "runbook list": "recovery runbook list",
     "runbook show": "recovery runbook show roll-back-release",

@@ -6,12 +6,18 @@ from state.capabilities import Capability
 
 CAPABILITY = Capability(
     "detection",
-    events=("state.detection.events", "state.detection.observations", "state.detection.proofs"),
+    events=(
+        "state.detection.events",
+        "state.detection.observations",
+        "state.detection.proofs",
+        "state.detection.points",
+    ),
     projections=(
         "state.detection.detector:DETECTOR",
         "state.detection.onsets:ONSETS",
         "state.detection.past:REMEMBRANCE",
         "state.detection.watch:WATCH",
         "state.detection.proofs:PROOFS",
+        "state.detection.points:POINTS",
     ),
 )

@@ -186,6 +186,7 @@ DATABASE_ACTS: Mapping[str, str] = {
     "rebuild": "stop {node}, remove its data, pg_basebackup it from the primary, start it as a standby",
     "repoint": "let {node} stream from {to}: primary_conninfo, then reload",
     "drop-slot": "drop the slot {slot} of {node}, which must be lost and not in use",
+    "restore-point": "on the primary: select pg_create_restore_point('{point}'), and note the position that it prints",
     "prove": "write something on the primary, and look that every standby has it",
 }
 """What a person does instead of a change, by its name."""

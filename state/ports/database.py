@@ -128,6 +128,30 @@ class CanMark(Protocol):
         """The last mark that a node has; empty without one. Raises ReadFailure."""
 
 
+@dataclass(frozen=True, slots=True)
+class PointRecord:
+    """A restore point as it is on record at a server: `lsn` is its end in bytes, None when it was begun and nothing
+    says that it is in the WAL. `mark` is the effect's own."""
+
+    name: str
+    lsn: int | None
+    mark: str
+
+
+@runtime_checkable
+class CanMakePoint(Protocol):
+    """Writes a named restore point into the WAL of the node that leads, and keeps a record of it there: what stands in
+    the WAL cannot be asked for."""
+
+    makes_points: bool
+    """Whether the estate names an account that may."""
+
+    async def make_point(self, node: str, name: str, mark: str, *, deadline: float) -> Receipt: ...
+
+    async def points(self, node: str, *, deadline: float) -> Sequence[PointRecord]:
+        """Those on record at a node, the newest last. Raises ReadFailure."""
+
+
 @runtime_checkable
 class CanTellFork(Protocol):
     """Knows where a timeline left its parent: the WAL position in bytes, None when it is not recorded (yet)."""

@@ -5,14 +5,14 @@ A backup that ended after its target is restored to its own end by PostgreSQL, l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from state.api.views.restore import BackupRow, BranchRow, ReachRow, RestoreRow
+from state.api.views.restore import BackupRow, BranchRow, PointRow, ReachRow, RestoreRow
 from state.restoring.targets import RestoreTarget, TargetKind
 
 UNPLACED = (TargetKind.NAME, TargetKind.XID)
-"""What tells nothing of where it stands in the WAL."""
+"""What tells nothing of where it stands in the WAL, but for a restore point that this product wrote."""
 
 
 class Obstacle(StrEnum):
@@ -72,8 +72,29 @@ def choose(
     if branch is None:
         return _not(made, Obstacle.STRANGE_BRANCH, timeline=wanted)
     made = RestoreChoice(row.database, target, wanted, doubts=_branch_doubts(row, branch))
+    placed = _placed(row, branch, target)
+    if placed is not None:
+        found = choose(row, placed, timeline, label)
+        return replace(found, target=target)
     sets = sorted((each for each in row.sets if wanted in each.reaches), key=lambda each: each.stop_lsn)
     return _with_label(row, made, sets, label) if label is not None else _by_target(row, made, sets, wanted)
+
+
+def _placed(row: RestoreRow, branch: BranchRow, target: RestoreTarget) -> RestoreTarget | None:
+    """The position of a restore point that was written on this branch; None for everything else. PostgreSQL ends at the
+    first point of a name, so one that is known twice is not placed."""
+    if target.kind is not TargetKind.NAME:
+        return None
+    known = [each for each in row.points if each.name == target.text and _holds(branch, each)]
+    return RestoreTarget(TargetKind.LSN, lsn=known[0].lsn) if len(known) == 1 else None
+
+
+def _holds(branch: BranchRow, point: PointRow) -> bool:
+    """Whether a position on a timeline is in a line of history."""
+    for place, (timeline, _) in enumerate(branch.line):
+        if timeline == point.timeline:
+            return place + 1 == len(branch.line) or point.lsn <= branch.line[place + 1][1]
+    return False
 
 
 def _by_target(row: RestoreRow, made: RestoreChoice, sets: list[BackupRow], wanted: int) -> RestoreChoice:

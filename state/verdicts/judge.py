@@ -14,7 +14,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
-from state.verdicts.past import NO_PAST, DatabasePast, ProofTime
+from state.verdicts.past import KEPT_POINTS, NO_PAST, DatabasePast, PointPast, ProofTime
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.restore_window import restore_row
 from state.verdicts.service import ServiceVerdict, service_verdicts
@@ -38,6 +38,8 @@ class Judgement:
     """What the journal tells of each database."""
     proofs: Mapping[str, ProofTime] = field(default_factory=dict)
     """When a restore of each database was last proven."""
+    points: Mapping[str, tuple[PointPast, ...]] = field(default_factory=dict)
+    """The restore points of each database, the oldest first."""
     asked: float = 0.0
     """Seconds for which the sources have been asked."""
     wall: float | None = None
@@ -69,6 +71,7 @@ class Judgement:
                 self.world,
                 self.now_mono,
                 self.proofs.get(name),
+                self.points.get(name, ()),
             )
             for name, cluster in self.clusters.items()
         }
@@ -96,6 +99,7 @@ class Judge:
         self._past: dict[str, PastTrouble] = {}
         self._known: dict[str, DatabasePast] = {}
         self._proofs: dict[str, ProofTime] = {}
+        self._points: dict[str, tuple[PointPast, ...]] = {}
         self._began: float | None = None
 
     def remember(self, database: str, past: DatabasePast) -> None:
@@ -105,6 +109,11 @@ class Judge:
     def proven(self, database: str, at: float, mono: float) -> None:
         """A restore of a database was proven at this time."""
         self._proofs, self._last = self._proofs | {database: ProofTime(at, mono)}, None
+
+    def pointed(self, database: str, point: PointPast) -> None:
+        """A restore point of a database was written."""
+        known = (*self._points.get(database, ()), point)[-KEPT_POINTS:]
+        self._points, self._last = self._points | {database: known}, None
 
     def renew(self, estate: Estate) -> None:
         """Judge by another estate from now on."""
@@ -125,6 +134,7 @@ class Judge:
                 self._past,
                 self._known,
                 self._proofs,
+                self._points,
                 asked,
                 None if self._wall is None else self._wall(),
             )

@@ -29,4 +29,18 @@ class ProofTime:
     mono: float
 
 
+KEPT_POINTS = 100
+"""Restore points of a database that are known; of older ones only the name is left in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointPast:
+    """A restore point that was written: where it ends (bytes, on a timeline), and when that was recorded (epoch)."""
+
+    name: str
+    lsn: int
+    timeline: int
+    at: float
+
+
 NO_PAST = DatabasePast()

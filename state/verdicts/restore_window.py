@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from state.api.views.restore import BackupRow, BranchRow, RangeRow, ReachRow, RestoreRow, StoreRow
+from state.api.views.restore import BackupRow, BranchRow, PointRow, RangeRow, ReachRow, RestoreRow, StoreRow
 from state.estate.backups import BackupsEntry
 from state.health import Health
 from state.units import counted, short_duration, utc
 from state.verdicts.archiving import archiver_finding
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.past import ProofTime
+from state.verdicts.past import PointPast, ProofTime
 from state.verdicts.restore_reach import Branch, Reach, branches, reach_of
 from state.world.backup_parts import BackupReading, BackupSet
 from state.world.world import World
@@ -33,11 +33,13 @@ def restore_row(
     world: World,
     now_mono: float,
     proof: ProofTime | None = None,
+    made: tuple[PointPast, ...] = (),
 ) -> RestoreRow:
     """The verdict on one database."""
     name, key = facts.name, backup_key(facts.name)
+    points = tuple(PointRow(each.name, each.lsn, each.timeline, each.at) for each in made)
     if entry is None:
-        return RestoreRow(name, Health.UNKNOWN, NO_STORE, None)
+        return RestoreRow(name, Health.UNKNOWN, NO_STORE, None, points=points)
     sources = (key, *(node.postgres_key for node in facts.nodes.values()))
     store, proven_at = store_row(entry), proof.at if proof is not None else None
     seen = world.of(key, BackupReading)
@@ -47,6 +49,7 @@ def restore_row(
         return RestoreRow(
             name, Health.UNKNOWN, said, store, proven_at=proven_at,
             faults=(said, *(text for _, text in _archivers(facts))), sources=sources,
+            points=points,
         )  # fmt: skip
     branch = _branch(facts, reading)
     known = branches(reading)
@@ -62,6 +65,7 @@ def restore_row(
         name, health, faults[0][1] if faults else "can be restored to every instant of its window", store, ranges, sets,
         tuple(_branch_row(each, own, branch) for each in known.values()), branch,
         _primary_lsn(facts), proven_at, tuple(text for _, text in faults), sources,
+        points,
     )  # fmt: skip
 
 

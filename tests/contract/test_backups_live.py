@@ -15,10 +15,11 @@ import pytest
 from adapters.backups.archive import WalArchive
 from adapters.backups.pgbackrest import PgBackRest
 from adapters.backups.segments import name_of_segment
+from adapters.databases.postgres_descent import parse_lsn
 from console.cli.db_restore_command import command_lines
-from state.api.views.restore import RestoreRow
+from state.api.views.restore import PointRow, RestoreRow
 from state.restoring.choosing import Obstacle, choose
-from state.restoring.targets import RestoreTarget, TargetKind
+from state.restoring.targets import RestoreTarget, TargetKind, parse_target
 from state.world.backup_parts import BackupReading
 from state.world.shapes import misfit
 from tests.contract.backed_up import BackedUp, LedgerRow
@@ -144,6 +145,22 @@ async def test_the_printed_command_restores_exactly_what_was_asked_for(story: St
         lines = command_lines(row, made, str(folder))
         assert made.obstacle is None
         assert server.restored(lines, folder) == expected(server.ledger, target), lines
+
+
+async def test_a_restore_point_is_restored_to_by_its_name(server: BackedUp, story: Story) -> None:
+    """It is known from the change that wrote it; the backup that ended before it is chosen by its position."""
+    at = parse_lsn(server.sql("select pg_create_restore_point('before-v42')"))
+    server.write(2)
+    reading = await read_rest(server)
+    row = replace(row_of(server, reading, "pgbackrest"), points=(PointRow("before-v42", at, 1, 0.0),))
+    made = choose(row, parse_target("before-v42"))
+    assert made.obstacle is None
+    assert made.backup is not None
+    assert made.backup.stop_lsn < at
+    folder = server.place / "scratch-point"
+    lines = command_lines(row, made, str(folder))
+    assert "--type=name --target=before-v42" in lines[0]
+    assert server.restored(lines, folder) == [each.number for each in server.ledger if each.lsn <= at]
 
 
 async def test_a_gap_an_expired_set_and_a_damaged_one(story: Story) -> None:

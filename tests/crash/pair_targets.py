@@ -138,3 +138,14 @@ def drop_slot(lab: LabClient, truth: Truth) -> Target:
         return await trial.ask("a", "select count(*) from pg_replication_slots")
 
     return trial.target("drop-slot", read, 0, prepare=lost, risky=False, node="a", slot="gone")
+
+
+def restore_point(lab: LabClient, truth: Truth) -> Target:
+    """Done when the primary has the point on record; how often it is in the WAL is counted there."""
+    trial = PairTrial()
+
+    async def read() -> Any:
+        assert trial.servers is not None
+        return trial.servers.points_in_wal("a", "before-v42")
+
+    return trial.target("restore-point", read, 1, prepare=trial.made, risky=False, point="before-v42")

@@ -13,7 +13,7 @@ from state.changes.registry import change_kinds
 from state.runs.fault_points import FAULT_POINTS
 from tests.crash.manager_targets import failover, pause, prove, reinitialize, resume, schedule, unschedule
 from tests.crash.own_targets import call, command, statement
-from tests.crash.pair_targets import drop_slot, fence, promote, rebuild, rejoin, repoint
+from tests.crash.pair_targets import drop_slot, fence, promote, rebuild, rejoin, repoint, restore_point
 from tests.crash.targets import Truth
 from tests.crash.trials import SIGNS, Target, crash
 from tests.support.real_engine import until
@@ -198,6 +198,7 @@ MAKERS: dict[str, Make] = {
     "database.rebuild": rebuild,
     "database.repoint": repoint,
     "database.drop-slot": drop_slot,
+    "database.restore-point": restore_point,
     "fault.inject": inject,
     "fault.lift": lift,
     "command.run": command,
@@ -241,7 +242,7 @@ async def test_restart(lab: LabClient, truth: Truth, point: str) -> None:
     await crash(lab, truth, restart(lab, truth), point)
 
 
-@pytest.mark.parametrize("make", [pause, promote], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [pause, promote, restore_point], ids=lambda make: make.__name__)
 async def test_databases(lab: LabClient, truth: Truth, make: Make) -> None:
     await crash(lab, truth, make(lab, truth), "after_effect")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from state.errors import ReadFailure, Trouble
-from state.ports.database import LeaderLease, PromotionFacts, ScheduledSwitchover, SeenWriter
+from state.ports.database import LeaderLease, PointRecord, PromotionFacts, ScheduledSwitchover, SeenWriter
 from state.ports.own import Exited
 from state.ports.target import Identity, Receipt
 from state.world.readings import PatroniReading, PostgresReading
@@ -28,6 +28,7 @@ class ActingDatabase(MemoryDatabase):
         self.members: dict[str, PatroniReading] = {}
         self.at: ScheduledSwitchover | None = None
         self.marks: dict[str, str] = {}
+        self.makes_points, self.made_points = True, list[PointRecord]()
         self.upstreams = {"n2": "n1", "n3": "n1"}
         self.facts: dict[str, PromotionFacts] = {}
         self.forks: dict[int, int] = {}
@@ -114,6 +115,15 @@ class ActingDatabase(MemoryDatabase):
 
     async def drop_slot(self, node: str, slot: str, *, deadline: float) -> Receipt:
         return self._note(f"drop {node} {slot}")
+
+    async def make_point(self, node: str, name: str, mark: str, *, deadline: float) -> Receipt:
+        self.made_points.append(PointRecord(name, 0x3000060, mark))
+        return self._note(f"point {node} {name}")
+
+    async def points(self, node: str, *, deadline: float) -> Sequence[PointRecord]:
+        if node in self.dead:
+            raise ReadFailure(Trouble.UNREACHABLE, f"{node} does not answer")
+        return tuple(self.made_points)
 
     async def mark(self, node: str, mark: str, *, deadline: float) -> Receipt:
         self.marks[node] = mark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from tests.contract.components import (
 
 GRANTS = f"""
 create role ops login replication password '{PASSWORD}';
-grant execute on function pg_promote(boolean, integer), pg_reload_conf() to ops;
+grant execute on function pg_promote(boolean, integer), pg_reload_conf(), pg_create_restore_point(text) to ops;
 grant set, alter system on parameter primary_conninfo to ops;
 grant pg_read_all_settings to ops;
 grant execute on function pg_read_file(text, bigint, bigint, boolean) to recovery;
@@ -88,6 +89,15 @@ class Servers:
             self.sql("a", "insert into ledger select coalesce(max(n), 0) + 1 from ledger")
             self.sql("a", "select pg_switch_wal()")
         self.sql("a", "checkpoint")
+
+    def points_in_wal(self, name: str, point: str) -> int:
+        """How often a restore point is in the WAL of a node, as pg_waldump reads it."""
+        found = 0
+        for each in sorted((self.pair.place / name / "pg_wal").glob("?" * 24)):
+            argv = as_user_argv(self.pair.bin / "pg_waldump", "-r", "XLOG", each)
+            done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)  # the last is not full
+            found += sum(line.endswith(f"desc: RESTORE_POINT {point}") for line in done.stdout.splitlines())
+        return found
 
     def commands(self) -> dict[str, Any]:
         """What the estate can do with node a."""

@@ -183,6 +183,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "database.repoint": {"database": "orders", "node": "n3", "to": "n2"},
     "database.drop-slot": {"database": "orders", "node": "n1", "slot": "s"},
     "database.prove": {"database": "orders"},
+    "database.restore-point": {"database": "orders", "point": "before-v42"},
     "fault.inject": {"fault": "bad-release"},
     "fault.lift": {"fault": "bad-release"},
     "command.run": {"command": "restart", "args": {}},

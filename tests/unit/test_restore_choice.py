@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from console.cli.db_restore_command import command_lines
-from state.api.views.restore import RestoreRow
+from state.api.views.restore import PointRow, RestoreRow
 from state.estate.backups import BackupsEntry
 from state.restoring.choosing import Doubt, Obstacle, choose
 from state.restoring.targets import RestoreTarget, TargetKind, parse_target, setting_of
@@ -136,6 +137,27 @@ def test_a_transaction_and_a_name_need_a_backup_that_a_person_names(typed: str) 
     assert choose(rows(WHOLE), target).obstacle is Obstacle.NEEDS_SET
     assert choose(rows(WHOLE), target, label="A").doubts == (Doubt.POINT_UNKNOWN,)
     assert choose(rows(WHOLE), target, label="Z").obstacle is Obstacle.NO_SUCH_SET
+
+
+def test_a_restore_point_that_was_written_here_has_its_place() -> None:
+    known = PointRow("before-v42", wal(12, 100), 1, 0.0)
+    row = replace(rows(WHOLE), points=(known,))
+    made = choose(row, parse_target("before-v42"))
+    assert (made.backup and made.backup.label, made.obstacle, made.doubts, made.target.text) == (
+        "B", None, (), "before-v42",
+    )  # fmt: skip
+    assert made.lost_bytes == wal(20) - wal(12, 100)
+    assert choose(row, parse_target("before-v42"), label="B").doubts == ()
+    early = replace(row, points=(replace(known, lsn=wal(10)),))
+    assert choose(early, parse_target("before-v42")).backup == row.sets[0]
+    assert choose(early, parse_target("before-v42"), label="B").obstacle is Obstacle.SET_TOO_LATE
+    assert choose(replace(row, points=(known, known)), parse_target("before-v42")).obstacle is Obstacle.NEEDS_SET
+    assert choose(replace(row, points=(replace(known, timeline=3),)), parse_target("before-v42")).obstacle is (
+        Obstacle.NEEDS_SET
+    )
+    assert choose(replace(row, points=(replace(known, lsn=wal(30)),)), parse_target("before-v42")).obstacle is (
+        Obstacle.BEYOND
+    )
 
 
 def test_a_foreign_timeline_only_when_it_is_named_and_then_with_a_word() -> None:

@@ -57,6 +57,16 @@ class RangeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PointRow:
+    """A restore point that this product wrote: where it ends, on which timeline, and when that was recorded."""
+
+    name: str
+    lsn: int
+    timeline: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoreRow:
     """Where the backups are and how they are restored: the words of a command, or the folders. `on` is the host."""
 
@@ -74,6 +84,7 @@ class RestoreRow:
     """One database. `branch` is the timeline to restore along, None = not known; `primary_lsn` how far it has written.
 
     `proven_at`: when a restore was last proven, None = never or not known. `faults` say what is wrong, the worst first.
+    `points` are the last restore points, the oldest first.
     """
 
     database: str
@@ -88,6 +99,7 @@ class RestoreRow:
     proven_at: float | None = None
     faults: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    points: tuple[PointRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
