@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from state.api.views.causes import Cause, SubjectKind
 from state.api.views.header import DataRisk
-from state.api.views.replication import CandidateRow, ClusterRow, NodeRow
+from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, RestoreBrief
 from state.health import Health
-from state.units import megabytes
+from state.units import ago, counted, megabytes, utc_date
 
 LEADS = frozenset({"primary", "leader", "master"})
 GUARANTEES = {
@@ -178,8 +178,22 @@ def guarantee_message(cluster: ClusterRow) -> str:
 
 
 def causes_of(name: str, causes: Iterable[Cause]) -> list[Cause]:
-    """What is wrong with this database itself, the worst first."""
-    return [each for each in causes if each.kind is SubjectKind.DATABASE and each.name == name]
+    """What is wrong with this database and with its backups, the worst first."""
+    kinds = (SubjectKind.DATABASE, SubjectKind.BACKUP)
+    return [each for each in causes if each.kind in kinds and each.name == name]
+
+
+def restore_words(brief: RestoreBrief, now_mono: float) -> tuple[str, str]:
+    """To what it can be restored, and when that was last proven."""
+    if not brief.ranges:
+        window = brief.message
+    else:
+        begin, end = brief.ranges[0][0], brief.ranges[-1][1]
+        gaps = f", {counted(len(brief.ranges) - 1, 'gap')}" if len(brief.ranges) > 1 else ""
+        window = f"{utc_date(begin)} to {utc_date(end) if end is not None else 'an unknown end'}{gaps}"
+    if brief.proven_at is None or brief.proven_mono is None:
+        return window, "never proven"
+    return window, f"proven {ago(now_mono - brief.proven_mono)} ago"
 
 
 def sentence(cause: Cause, now_mono: float) -> str:

@@ -25,6 +25,7 @@ from console.cluster_text import (
     loss_reason,
     may_lead,
     ranking,
+    restore_words,
     sentence,
     tree,
 )
@@ -70,11 +71,20 @@ def _clusters(seen: SeenView[ReplicationView]) -> list[str]:
             *([f"  {row.split_brain}"] if row.split_brain else []),
             f"  a failover loses {loss(risk)}: {loss_reason(risk)}",
             f"  {guarantee_message(row)}",
+            *_restore(seen, row),
             *(f"  note: {note}" for note in row.notes),
             *(f"  may lead: {each.node} {said}" for each, said in ranking(row)),
             *_meanwhile(seen, row),
         ]
     return lines
+
+
+def _restore(seen: SeenView[ReplicationView], row: ClusterRow) -> list[str]:
+    if row.restore is None:
+        return []
+    window, proof = restore_words(row.restore, seen.hello.mono)
+    verdicts = row.restore.health.value.upper(), row.restore.proof.value.upper()
+    return [f"  can be restored to: {verdicts[0]} {window}   {verdicts[1]} {proof}"]
 
 
 def _meanwhile(seen: SeenView[ReplicationView], row: ClusterRow) -> list[str]:

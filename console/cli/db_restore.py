@@ -45,7 +45,7 @@ def restore_window(database: str | None, estate: str | None, as_json: bool) -> i
         for line in heading(seen):
             say(line)
         for row in rows.values():
-            for line in told_window(row, seen.age(row.sources[:1])):
+            for line in told_window(row, seen.age(row.sources[:1]), seen.hello.mono):
                 say(neutral(line))
     return seen.code([row.health for row in rows.values()], [row.sources[0] for row in rows.values() if row.sources])
 

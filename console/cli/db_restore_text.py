@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from console.cli.shown import NOTHING, table
-from state.api.views.restore import BackupRow, RangeRow, RestoreRow
+from state.api.views.restore import BackupRow, RangeRow, RestoreFault, RestoreRow
 from state.restoring.choosing import Doubt, Obstacle, RestoreChoice
 from state.restoring.targets import TargetKind, setting_of
 from state.text import clean
-from state.units import megabytes, rfc3339, short_duration, utc
+from state.units import ago, megabytes, rfc3339, short_duration, utc_date
 
 SHOWN_POINTS = 5
 """The newest restore points that are listed."""
@@ -46,27 +46,35 @@ DOUBTS = {
 }
 
 
-def told_window(row: RestoreRow, age: str) -> Iterator[str]:
+def told_window(row: RestoreRow, age: str, now_mono: float) -> Iterator[str]:
     """One database: verdict, what is wrong, the ribbon, backups, branches."""
     yield ""
     yield f"{row.health.value.upper()} {row.database}   {row.message}"
     if row.store is None:
         return
-    proven = utc(row.proven_at) if row.proven_at is not None else "never"
     where = f"{row.store.kind} {row.store.stanza or row.store.base}".strip()
-    yield f"  {where} on {row.store.on}, read {age} ago   last proven restore: {proven}"
+    yield f"  {where} on {row.store.on}, read {age} ago   last proven restore: {proof_words(row, now_mono)}"
     for fault in row.faults[1:]:
-        yield f"  {fault}"
+        yield f"  {fault.health.value.upper()} {fault.message}"
     yield from _ribbon(row.ranges)
     rows = [_backup(each, row.branch) for each in row.sets]
     if rows:
         yield ""
         yield from table(("BACKUP", "KIND", "TLI", "ENDED", "RESTORES TO", "WHY NOT"), rows, right=("TLI",))
     for point in row.points[-SHOWN_POINTS:]:
-        yield f"  restore point {clean(point.name)} of {utc(point.at)} at {_lsn(point.lsn)}, timeline {point.timeline}"
+        where = f"{_lsn(point.lsn)}, timeline {point.timeline}"
+        yield f"  restore point {clean(point.name)} of {utc_date(point.at)} at {where}"
     for branch in row.branches:
         if branch.own is False:
             yield f"  timeline {branch.timeline} is not of the primary's history"
+
+
+def proof_words(row: RestoreRow, now_mono: float) -> str:
+    """When a restore was last proven, with its verdict: never known is a failure as one that is too old."""
+    verdict = "FAIL" if any(each.code is RestoreFault.UNPROVEN for each in row.faults) else "PASS"
+    if row.proven_at is None or row.proven_mono is None:
+        return "FAIL never"
+    return f"{verdict} {utc_date(row.proven_at)}, {ago(now_mono - row.proven_mono)} ago"
 
 
 def _ribbon(ranges: Sequence[RangeRow]) -> Iterator[str]:
@@ -81,8 +89,8 @@ def _ribbon(ranges: Sequence[RangeRow]) -> Iterator[str]:
             cells[first : last + 1] = (WHOLE if each.until is not None else PROVEN) * (last + 1 - first)
         yield f"  [{''.join(cells)}]"
     for each in ranges:
-        until = utc(each.until) if each.until is not None else "not known"
-        yield f"  {utc(each.since)} to {until}   {len(each.sets)} backups, WAL to {_lsn(each.end_lsn)}"
+        until = utc_date(each.until) if each.until is not None else "not known"
+        yield f"  {utc_date(each.since)} to {until}   {len(each.sets)} backups, WAL to {_lsn(each.end_lsn)}"
 
 
 def _backup(each: BackupRow, branch: int | None) -> list[str]:
@@ -90,9 +98,9 @@ def _backup(each: BackupRow, branch: int | None) -> list[str]:
     if reach is None:
         to, why = NOTHING, "its WAL is not whole, or it is of another timeline"
     else:
-        to = utc(reach.commit_at) if reach.commit_at is not None else _lsn(reach.end_lsn)
+        to = utc_date(reach.commit_at) if reach.commit_at is not None else _lsn(reach.end_lsn)
         why = "then WAL is missing" if reach.gap else ""
-    ended = utc(each.stopped_at) if each.stopped_at is not None else "unknown"
+    ended = utc_date(each.stopped_at) if each.stopped_at is not None else "unknown"
     return [clean(each.label), each.kind, str(each.timeline), ended, to, clean(each.flaws[0]) if each.flaws else why]
 
 
@@ -104,11 +112,11 @@ def told_choice(row: RestoreRow, made: RestoreChoice, lines: Sequence[str]) -> I
         yield f"NOT POSSIBLE   {OBSTACLES[made.obstacle]}"
         if made.nearest is not None:
             early = made.obstacle is Obstacle.TOO_EARLY
-            yield f"  {'The first time that can be reached' if early else 'It reaches to'}: {utc(made.nearest)}"
+            yield f"  {'The first time that can be reached' if early else 'It reaches to'}: {utc_date(made.nearest)}"
         return
     assert made.backup is not None, "without an obstacle a backup was chosen"
     assert made.reach is not None
-    ended = utc(made.backup.stopped_at) if made.backup.stopped_at is not None else "unknown"
+    ended = utc_date(made.backup.stopped_at) if made.backup.stopped_at is not None else "unknown"
     yield f"  begins with {made.backup.kind} backup {clean(made.backup.label)}, which ended {ended}"
     yield f"  along timeline {made.timeline}; its WAL goes to {_lsn(made.reach.end_lsn)}"
     yield f"  lost: {_lost(row, made)}"

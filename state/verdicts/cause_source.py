@@ -22,6 +22,7 @@ ROLES = {
     "dns": "answers",
     "patroni": "Patroni",
     "store": "lock",
+    "backup": "backups",
 }
 """What each role of source tells. Servers of databases and probes are judged with what they belong to."""
 
@@ -44,9 +45,9 @@ def source_causes(
         victims = _victims(estate, role, name, unknown)
         blind = role == "alerts" or any(v.name in unknown for v in victims)
         manager = role in ("patroni", "store")
-        shown = name if not manager else f"Patroni {name.partition('/')[2]}" if "/" in name else f"store of {name}"
+        shown = _shown(role, name)
         silent, advice = _silence(seen, shown)
-        what = f"{silent} here" if manager else f"its {ROLES[role]} are unknown, it {silent}"
+        what = f"{silent} here" if manager or role == "backup" else f"its {ROLES[role]} are unknown, it {silent}"
         last = f"The engine asks again by itself. Last: {no_data_reason(seen)}."
         steps = f"By hand: {advice} {last}"
         found.append(
@@ -66,6 +67,14 @@ def source_causes(
             )
         )
     return found
+
+
+def _shown(role: str, name: str) -> str:
+    if role == "backup":
+        return f"backups of {name}"
+    if role not in ("patroni", "store"):
+        return name
+    return f"Patroni {name.partition('/')[2]}" if "/" in name else f"store of {name}"
 
 
 def _silence(seen: Observed[Reading], shown: str) -> tuple[str, str]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from state.api.views.causes import Cause, Victim
+from state.api.views.restore import RestoreRow
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_alert import alert_causes
 from state.verdicts.cause_database import database_causes
+from state.verdicts.cause_restore import restore_causes
 from state.verdicts.cause_service import PastTrouble, service_cause
 from state.verdicts.cause_source import source_causes
 from state.verdicts.evidence import worst
@@ -27,17 +29,19 @@ def find_causes(
     clusters: Mapping[str, ClusterVerdict],
     services: Mapping[str, ServiceVerdict],
     past: Mapping[str, PastTrouble],
+    restores: Mapping[str, RestoreRow],
 ) -> tuple[Cause, ...]:
     """Unordered; what only waits for another one is none. `past` is the last trouble of each database that had one."""
     databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
     databases += standby_site_causes(clusters.values())
+    backups = restore_causes(estate, clusters, restores)
     own = _together(_services(estate, world, now_mono, clusters, services, past))
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
     writers = [n for c in clusters.values() if c.split is None for n in c.facts.writers]
     told = frozenset(n.patroni_key for n in writers if n.agent_silent)
     silent = source_causes(estate, world, now_mono, unknown, told)
     alerts = alert_causes(estate, world, now_mono, _told(clusters, services), (*databases, *own))
-    return (*databases, *own, *silent, *alerts, *own_check_causes(estate, world, now_mono))
+    return (*databases, *backups, *own, *silent, *alerts, *own_check_causes(estate, world, now_mono))
 
 
 def _together(causes: Iterable[Cause]) -> list[Cause]:

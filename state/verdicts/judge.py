@@ -79,7 +79,9 @@ class Judgement:
     @cached_property
     def causes(self) -> tuple[Cause, ...]:
         """What is wrong, at its root; in no order, and with the instants that readings tell by themselves."""
-        return find_causes(self.estate, self.world, self.now_mono, self.clusters, self.services, self.past)
+        return find_causes(
+            self.estate, self.world, self.now_mono, self.clusters, self.services, self.past, self.restores
+        )
 
     @property
     def healths(self) -> dict[str, Health]:

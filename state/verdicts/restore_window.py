@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from state.api.views.restore import BackupRow, BranchRow, PointRow, RangeRow, ReachRow, RestoreRow, StoreRow
+from state.api.views.restore import (
+    BackupRow,
+    BranchRow,
+    FaultRow,
+    PointRow,
+    RangeRow,
+    ReachRow,
+    RestoreFault,
+    RestoreRow,
+    StoreRow,
+)
 from state.estate.backups import BackupsEntry
 from state.health import Health
-from state.units import counted, short_duration, utc
+from state.units import ago, counted, utc_date
 from state.verdicts.archiving import archiver_finding
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.evidence import no_data_reason, rank, worst
@@ -19,7 +29,8 @@ from state.world.world import World
 ARCHIVE_SECONDS = 15.0
 """What was archived so long before the store was looked at must be there: the archiver's own word may be as old."""
 NO_STORE = "no backups are named in the estate: nothing is known of what it could be restored to"
-Fault = tuple[Health, str]
+WHOLE = "can be restored to every instant of its window"
+FAULT = RestoreFault
 
 
 def backup_key(database: str) -> str:
@@ -42,14 +53,17 @@ def restore_row(
         return RestoreRow(name, Health.UNKNOWN, NO_STORE, None, points=points)
     sources = (key, *(node.postgres_key for node in facts.nodes.values()))
     store, proven_at = store_row(entry), proof.at if proof is not None else None
+    proven_mono = proof.mono if proof is not None else None
     seen = world.of(key, BackupReading)
     reading = None if seen is None else seen.fresh_value(now_mono)
     if reading is None or seen is None or seen.mono is None:
         said = f"its backups: {no_data_reason(world.observed.get(key))}"
+        found = [FaultRow(FAULT.NOT_READ, Health.UNKNOWN, said), *_archivers(facts)]
+        found += [each for each in (_proof(entry, now_mono, proof),) if each is not None]
+        found.sort(key=lambda each: -rank(each.health))
         return RestoreRow(
-            name, Health.UNKNOWN, said, store, proven_at=proven_at,
-            faults=(said, *(text for _, text in _archivers(facts))), sources=sources,
-            points=points,
+            name, found[0].health, found[0].message, store, proven_at=proven_at, faults=tuple(found), sources=sources,
+            points=points, proven_mono=proven_mono,
         )  # fmt: skip
     branch = _branch(facts, reading)
     known = branches(reading)
@@ -58,14 +72,14 @@ def restore_row(
     ranges = _ranges(reading, own) if own is not None else ()
     faults = sorted(
         _faults(facts, entry, reading, seen.mono, known, branch, ranges, now_mono, proof),
-        key=lambda each: -rank(each[0]),
+        key=lambda each: -rank(each.health),
     )
-    health = worst([each for each, _ in faults] or [Health.PASS])
+    health = worst([each.health for each in faults] or [Health.PASS])
     return RestoreRow(
-        name, health, faults[0][1] if faults else "can be restored to every instant of its window", store, ranges, sets,
+        name, health, faults[0].message if faults else WHOLE, store, ranges, sets,
         tuple(_branch_row(each, own, branch) for each in known.values()), branch,
-        _primary_lsn(facts), proven_at, tuple(text for _, text in faults), sources,
-        points,
+        _primary_lsn(facts), proven_at, tuple(faults), sources,
+        points, proven_mono,
     )  # fmt: skip
 
 
@@ -138,10 +152,10 @@ def _ranges(reading: BackupReading, branch: Branch) -> tuple[RangeRow, ...]:
     return tuple(made.values())
 
 
-def _archivers(facts: ClusterFacts) -> Iterator[Fault]:
+def _archivers(facts: ClusterFacts) -> Iterator[FaultRow]:
     for node in facts.nodes.values():
         if (found := archiver_finding(node)) is not None:
-            yield found
+            yield FaultRow(FAULT.ARCHIVER, *found)
 
 
 def _faults(
@@ -154,10 +168,10 @@ def _faults(
     ranges: tuple[RangeRow, ...],
     now_mono: float,
     proof: ProofTime | None,
-) -> Iterator[Fault]:
+) -> Iterator[FaultRow]:
     """Everything that stands against relying on it."""
     if reading.trouble:
-        yield Health.FAIL, f"its store says: {reading.trouble}"
+        yield FaultRow(FAULT.STORE, Health.FAIL, f"its store of backups says: {reading.trouble}")
     yield from _strange(facts, reading)
     yield from _archivers(facts)
     if (frozen := frozen_store(facts.primary, reading, read_mono)) is not None:
@@ -170,39 +184,53 @@ def _faults(
         yield unproven
 
 
-def _strange(facts: ClusterFacts, reading: BackupReading) -> Iterator[Fault]:
+def _strange(facts: ClusterFacts, reading: BackupReading) -> Iterator[FaultRow]:
     """Backups of another cluster restore another cluster."""
     primary = facts.primary.postgres if facts.primary is not None else None
     if primary is not None and reading.system_id and primary.system_id != reading.system_id:
-        yield (
-            Health.FAIL,
-            f"its store is of another system, {reading.system_id}; the primary is {primary.system_id}",
-        )
+        said = f"its store of backups is of another system, {reading.system_id}; the primary is {primary.system_id}"
+        yield FaultRow(FAULT.STRANGE, Health.FAIL, said)
 
 
-def frozen_store(primary: NodeFacts | None, reading: BackupReading, read_mono: float) -> Fault | None:
+def frozen_store(primary: NodeFacts | None, reading: BackupReading, read_mono: float) -> FaultRow | None:
     """Green archiver, and what it says it archived is not in the store: an archive command that stores nothing."""
     server = primary.postgres if primary is not None else None
     seen = primary.postgres_seen if primary is not None else None
     archiver = server.archiver if server is not None else None
     if server is None or archiver is None or seen is None or seen.mono is None:
-        return Health.UNKNOWN, "the primary's archiver is not read: whether its WAL arrives is not known"
+        return FaultRow(
+            FAULT.ARCHIVING_UNKNOWN,
+            Health.UNKNOWN,
+            "the primary's archiver is not read: whether its WAL arrives is not known",
+        )
     if archiver.mode == "off":
-        return Health.FAIL, "archive_mode is off: nothing after the last backup can be restored"
+        return FaultRow(FAULT.FROZEN, Health.FAIL, "archive_mode is off: nothing after the last backup can be restored")
     place = segment_place(archiver.last_archived, reading.segment_size)
     if place is None:
-        return Health.UNKNOWN, "nothing was archived since its statistics began: whether WAL arrives is not known"
+        return FaultRow(
+            FAULT.ARCHIVING_UNKNOWN,
+            Health.UNKNOWN,
+            "nothing was archived since its statistics began: whether WAL arrives is not known",
+        )
     if reading.holds(*place):
         return None
     if archiver.since is None:
-        return Health.UNKNOWN, "when the last file was archived is not told: whether it arrived is not known"
+        return FaultRow(
+            FAULT.ARCHIVING_UNKNOWN,
+            Health.UNKNOWN,
+            "when the last file was archived is not told: whether it arrived is not known",
+        )
     if seen.mono - archiver.since > read_mono - ARCHIVE_SECONDS:
         return None  # it was archived after the store was looked at, or may have been
     newest = max((run.last for run in reading.runs if run.timeline == place[0]), default=None)
     ends = "has none of this timeline" if newest is None else f"ends {place[1] - newest} segments before it"
     if newest is not None and newest > place[1]:
         ends = "lacks it"
-    return Health.FAIL, f"PostgreSQL says that it archived {archiver.last_archived[:24]}, and the store {ends}"
+    return FaultRow(
+        FAULT.FROZEN,
+        Health.FAIL,
+        f"PostgreSQL says that it archived {archiver.last_archived[:24]}, and the store {ends}",
+    )
 
 
 def segment_place(name: str, size: int) -> tuple[int, int] | None:
@@ -216,44 +244,62 @@ def segment_place(name: str, size: int) -> tuple[int, int] | None:
 
 def _unrestorable(
     reading: BackupReading, branch: int | None, known: dict[int, Branch], ranges: tuple[RangeRow, ...]
-) -> Iterator[Fault]:
+) -> Iterator[FaultRow]:
     if branch is None:
-        yield Health.UNKNOWN, "no primary is known, and its archive has several lines of history"
+        yield FaultRow(
+            FAULT.BRANCH_UNKNOWN, Health.UNKNOWN, "no primary is known, and its archive has several lines of history"
+        )
         return
     if not reading.sets:
-        yield Health.FAIL, "there is no backup: nothing can be restored"
+        yield FaultRow(FAULT.NO_BACKUP, Health.FAIL, "there is no backup: nothing can be restored")
         return
     if branch not in known:
-        yield Health.FAIL, f"nothing of timeline {branch}, which the primary writes, is in the archive"
+        yield FaultRow(
+            FAULT.MISSING_WAL, Health.FAIL, f"nothing of timeline {branch}, which the primary writes, is in the archive"
+        )
         return
     if not known[branch].whole:
-        yield Health.UNKNOWN, f"the history of timeline {branch} is not in the archive: its past cannot be followed"
+        yield FaultRow(
+            FAULT.BRANCH_UNKNOWN,
+            Health.UNKNOWN,
+            f"the history of timeline {branch} is not in the archive: its past cannot be followed",
+        )
     if not ranges:
-        yield Health.FAIL, f"no whole backup has its WAL: nothing can be restored along timeline {branch}"
+        yield FaultRow(
+            FAULT.MISSING_WAL,
+            Health.FAIL,
+            f"no whole backup has its WAL: nothing can be restored along timeline {branch}",
+        )
     elif not ranges[-1].newest:
-        yield Health.FAIL, f"WAL is missing after {_end(ranges[-1])}: nothing later can be restored until a new backup"
+        yield FaultRow(
+            FAULT.MISSING_WAL,
+            Health.FAIL,
+            f"WAL is missing after {_end(ranges[-1])}: nothing later can be restored until a new backup",
+        )
     islands = len(ranges) - 1
     if islands > 0 and ranges[-1].newest:
-        yield Health.WARN, f"{counted(islands, 'gap')} in the window, where WAL is missing"
+        yield FaultRow(
+            FAULT.GAPS, Health.WARN, f"{counted(islands, 'gap')} in the restore window, where WAL is missing"
+        )
 
 
 def _end(stretch: RangeRow) -> str:
-    return utc(stretch.until) if stretch.until is not None else "its last whole stretch"
+    return utc_date(stretch.until) if stretch.until is not None else "its last whole stretch"
 
 
-def _end_unknown(entry: BackupsEntry, ranges: tuple[RangeRow, ...]) -> Iterator[Fault]:
+def _end_unknown(entry: BackupsEntry, ranges: tuple[RangeRow, ...]) -> Iterator[FaultRow]:
     if any(each.until is None for each in ranges):
         why = "" if entry.waldump is not None else "; name `waldump` in its backups to have it read"
-        yield Health.UNKNOWN, f"the time of the last archived commit is not known{why}"
+        yield FaultRow(FAULT.END_UNKNOWN, Health.UNKNOWN, f"the time of the last archived commit is not known{why}")
 
 
-def _damaged(reading: BackupReading) -> Iterator[Fault]:
+def _damaged(reading: BackupReading) -> Iterator[FaultRow]:
     for backup in reading.sets:
         if flaws := flaws_of(reading, backup):
-            yield Health.WARN, f"backup {backup.label} is not whole: {flaws[0]}"
+            yield FaultRow(FAULT.DAMAGED, Health.WARN, f"backup {backup.label} is not whole: {flaws[0]}")
 
 
-def _foreign(known: dict[int, Branch], branch: int | None) -> Iterator[Fault]:
+def _foreign(known: dict[int, Branch], branch: int | None) -> Iterator[FaultRow]:
     """Lines that the primary does not have in its past: a restore that names no timeline would follow the newest."""
     if branch is None or branch not in known or not known[branch].whole:
         return
@@ -261,13 +307,21 @@ def _foreign(known: dict[int, Branch], branch: int | None) -> Iterator[Fault]:
     later = [timeline for timeline in known if timeline not in line]
     if later:
         named = ", ".join(map(str, later))
-        yield Health.WARN, f"timeline {named} in the archive is not of the primary's history: restore names {branch}"
+        yield FaultRow(
+            FAULT.FOREIGN,
+            Health.WARN,
+            f"timeline {named} in the archive is not of the primary's history: restore names {branch}",
+        )
 
 
-def _proof(entry: BackupsEntry, now_mono: float, proof: ProofTime | None) -> Fault | None:
+def _proof(entry: BackupsEntry, now_mono: float, proof: ProofTime | None) -> FaultRow | None:
     if proof is None:
-        return Health.FAIL, "no restore of it was ever proven"
+        return FaultRow(FAULT.UNPROVEN, Health.FAIL, "no restore of it was ever proven")
     age = now_mono - proof.mono
     if age > entry.prove_every:
-        return Health.FAIL, f"the last proven restore is of {utc(proof.at)}, {short_duration(age)} ago"
+        return FaultRow(
+            FAULT.UNPROVEN,
+            Health.FAIL,
+            f"the last proven restore is of {utc_date(proof.at)}, longer ago than {ago(entry.prove_every)}",
+        )
     return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, SlotRow
+from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, RestoreBrief, SlotRow
+from state.api.views.restore import RestoreFault, RestoreRow
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.attested import encrypted_words
@@ -30,7 +31,7 @@ def build(context: ViewContext) -> ReplicationView:
     nodes: dict[str, NodeRow] = {}
     slots: dict[str, SlotRow] = {}
     for name, verdict in context.clusters.items():
-        clusters[name] = _cluster_row(context.estate, verdict)
+        clusters[name] = _cluster_row(context.estate, verdict, context.restores[name])
         for node, judged in verdict.nodes.items():
             nodes[f"{name}/{node}"] = _node_row(verdict, judged, context.world)
         slots |= _slot_rows(verdict) | _subscription_rows(verdict, context.clusters.values())
@@ -42,7 +43,7 @@ def contribute(context: ViewContext) -> Contribution:
     return Contribution(risks=tuple(c.risk for c in context.clusters.values()))
 
 
-def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:
+def _cluster_row(estate: Estate, verdict: ClusterVerdict, restore: RestoreRow) -> ClusterRow:
     name = verdict.facts.name
     candidate = verdict.candidate
     services = [f"{n} (tier {s.tier})" for n, s in estate.services.items() if name in s.depends_on]
@@ -72,6 +73,22 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict) -> ClusterRow:
         candidates=tuple(_candidate_row(each) for each in verdict.eligible.values()),
         lock=_lock(verdict.facts),
         traffic=None if verdict.facts.writes_go_to is None else tuple(sorted(verdict.facts.writes_go_to)),
+        restore=_restore(restore),
+    )
+
+
+def _restore(row: RestoreRow) -> RestoreBrief | None:
+    if row.store is None:
+        return None
+    unproven = any(each.code is RestoreFault.UNPROVEN for each in row.faults)
+    return RestoreBrief(
+        row.health,
+        row.message,
+        tuple((each.since, each.until) for each in row.ranges),
+        Health.FAIL if unproven or row.proven_at is None else Health.PASS,
+        row.proven_at,
+        row.proven_mono,
+        row.sources[0],
     )
 
 

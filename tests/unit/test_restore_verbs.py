@@ -9,10 +9,11 @@ from console.cli.db_restore_command import command_lines
 from console.cli.db_restore_text import DOUBTS, OBSTACLES, choice_document, told_choice, told_window
 from state.restoring.choosing import Doubt, Obstacle, choose
 from state.restoring.targets import parse_target
-from state.units import utc
+from state.units import utc_date
 from tests.support.stores import at, backup, store
 from tests.unit.test_restore_choice import WHOLE, by_time, rows
 from tests.unit.test_restore_window import judged
+from tests.unit.verdict_world import NOW
 
 
 def test_every_obstacle_and_doubt_has_its_words() -> None:
@@ -23,15 +24,15 @@ def test_every_obstacle_and_doubt_has_its_words() -> None:
 
 def test_a_window_is_told_with_its_ribbon_and_its_gap() -> None:
     text = "\n".join(
-        told_window(rows(store((backup("A", 2), backup("B", 10)), {1: {*range(2, 6), *range(10, 20)}})), "5s")
+        told_window(rows(store((backup("A", 2), backup("B", 10)), {1: {*range(2, 6), *range(10, 20)}})), "5s", NOW)
     )
-    assert f"{utc(at(2.5))} to {utc(at(5.9))}" in text
+    assert f"{utc_date(at(2.5))} to {utc_date(at(5.9))}" in text
     assert "=....." in text
     assert "then WAL is missing" in text
 
 
 def test_without_backups_nothing_is_said_but_that() -> None:
-    lines = [each for each in told_window(judged(None, entry=None), "") if each]
+    lines = [each for each in told_window(judged(None, entry=None), "", NOW) if each]
     assert lines == [
         "UNKNOWN orders   no backups are named in the estate: nothing is known of what it could be restored to"
     ]

@@ -17,6 +17,7 @@ from console.cluster_text import (
     loss_reason,
     may_lead_shortly,
     ranking,
+    restore_words,
     sentence,
     withheld,
 )
@@ -26,7 +27,7 @@ from console.tui.store import Store
 from console.tui.text import cell, joined, state_text
 from state.api.views.causes import Cause
 from state.api.views.header import DataRisk, HeaderView
-from state.api.views.replication import CandidateRow, ClusterRow
+from state.api.views.replication import CandidateRow, ClusterRow, RestoreBrief
 from state.health import Health
 
 TALL = 32
@@ -56,6 +57,8 @@ def cluster_lines(
         lines.append(joined(risk, kept))
     else:
         lines += [risk, kept]
+    if row.restore is not None and height >= TALL:
+        lines.append(joined((f"{INDENT}can be restored to ", MUTED), restore_text(row.restore, store, glyphs)))
     if ranked and row.candidates:
         lines.append(_ranking(row, glyphs))
     if mine and row.health is not Health.PASS:
@@ -92,6 +95,16 @@ def _risk(risk: DataRisk, glyphs: Glyphs) -> Text:
     sign = state_text(risk.health.value, glyphs, word=False)
     reason = (f" {loss_reason(risk)}", MUTED)
     return joined((f"{INDENT}a failover loses ", MUTED), (loss(risk), style), " ", sign, reason)
+
+
+def restore_text(brief: RestoreBrief, store: Store, glyphs: Glyphs) -> Text:
+    """The window and the age of its last proof, each with its verdict: a proof that is not known is red."""
+    age = store.oldest((brief.source,))
+    window, proof = restore_words(brief, store.beaten)
+    told = joined(
+        judged_mark(brief.health, glyphs, age), f" {window}  ", state_text(brief.proof.value, glyphs, word=False)
+    )
+    return joined(told, (f" {proof}", FAIL if brief.proof is Health.FAIL else ""))
 
 
 def _ranking(row: ClusterRow, glyphs: Glyphs) -> Text:

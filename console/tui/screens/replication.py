@@ -13,7 +13,7 @@ from console.cluster_text import ASCII_TWIGS, LEADS, UNICODE_TWIGS, loss, loss_r
 from console.tui.glyphs import MUTED
 from console.tui.mirror import Touched
 from console.tui.parts.ages import with_age
-from console.tui.parts.cluster_lines import cluster_lines, lead_text
+from console.tui.parts.cluster_lines import cluster_lines, lead_text, restore_text
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.history import lag_hour_of
@@ -254,6 +254,8 @@ class ReplicationScreen(MainScreen):
             fact("risk", f"{loss(withheld(cluster.risk) if old else cluster.risk)}: {loss_reason(cluster.risk)}")
         )
         told += [fact("note", note) for note in cluster.notes]
+        if cluster.restore is not None:
+            told.append(fact("restore", restore_text(cluster.restore, self.store, self.glyphs)))
         told.append(fact("service", cluster.service_message))
         return told
 

@@ -17,6 +17,8 @@ class SubjectKind(StrEnum):
     SERVICE = "service"
     RECORD = "record"
     BALANCER = "balancer"
+    BACKUP = "backup"
+    """What a database can be restored from."""
     SOURCE = "source"
     ALERT = "alert"
     RUN = "run"

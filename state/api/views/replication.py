@@ -26,6 +26,23 @@ class CandidateRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreBrief:
+    """To what times a database can be restored, in short: stretches as (begin, end or None = not known), epoch seconds.
+
+    `proof` is the verdict on the last proven restore; `proven_at` and `proven_mono` (engine's monotonic clock) are None
+    when none is known.
+    """
+
+    health: Health
+    message: str
+    ranges: tuple[tuple[float, float | None], ...]
+    proof: Health
+    proven_at: float | None
+    proven_mono: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterRow:
     """One database cluster: verdict, the leader by votes, what a failover would lose.
 
@@ -34,7 +51,7 @@ class ClusterRow:
     None = not told. `leader` names a node, or says that none is agreed on. `split_brain` is the alarm, or empty.
     `scheduled` is a hand-over to come, in words. `candidates` are all nodes by rank. `lock` is who has the leader lock
     by the managers or their store, empty when none is known to; `traffic` the nodes to which balancers send writes,
-    None when none says.
+    None when none says. `restore` is None where the estate names no backups.
     """
 
     name: str
@@ -57,6 +74,7 @@ class ClusterRow:
     candidates: tuple[CandidateRow, ...] = ()
     lock: str = ""
     traffic: tuple[str, ...] | None = None
+    restore: RestoreBrief | None = None
 
 
 @dataclass(frozen=True, slots=True)

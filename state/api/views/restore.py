@@ -5,8 +5,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from state.health import Health
+
+
+class RestoreFault(StrEnum):
+    """What stands against relying on a restore."""
+
+    NOT_READ = "not-read"
+    STORE = "store"
+    STRANGE = "strange"
+    ARCHIVER = "archiver"
+    FROZEN = "frozen"
+    ARCHIVING_UNKNOWN = "archiving-unknown"
+    BRANCH_UNKNOWN = "branch-unknown"
+    NO_BACKUP = "no-backup"
+    MISSING_WAL = "missing-wal"
+    GAPS = "gaps"
+    END_UNKNOWN = "end-unknown"
+    DAMAGED = "damaged"
+    FOREIGN = "foreign"
+    UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """One of them, how bad it is, and in words."""
+
+    code: RestoreFault
+    health: Health
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +112,8 @@ class StoreRow:
 class RestoreRow:
     """One database. `branch` is the timeline to restore along, None = not known; `primary_lsn` how far it has written.
 
-    `proven_at`: when a restore was last proven, None = never or not known. `faults` say what is wrong, the worst first.
+    `proven_at`: when a restore was last proven, None = never or not known; `proven_mono` by the
+    engine's monotonic clock. `faults` say what is wrong, the worst first.
     `points` are the last restore points, the oldest first.
     """
 
@@ -97,9 +127,10 @@ class RestoreRow:
     branch: int | None = None
     primary_lsn: int | None = None
     proven_at: float | None = None
-    faults: tuple[str, ...] = ()
+    faults: tuple[FaultRow, ...] = ()
     sources: tuple[str, ...] = ()
     points: tuple[PointRow, ...] = ()
+    proven_mono: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
