@@ -10,6 +10,7 @@ from console.tui.widgets.chart import Chart
 from console.tui.widgets.table import LineTable
 from state.api.views.causes import Forecast, ForecastKind
 from state.api.views.history import BLOCK, STEP, HistoryView, LagBlock
+from state.api.views.replication import RestoreBrief
 from state.health import Health
 from state.units import utc
 from tests.screens.fake_engine import Stage, stage
@@ -107,3 +108,27 @@ async def test_the_hour_of_a_standby_has_times_a_gap_and_the_rpo_line() -> None:
         assert any(line.lstrip().startswith("1.0 MB ") and "╌" in line for line in blocks)
         assert " " in blocks[-1].strip().partition("B ")[2].strip(), "the gap"
         await st.sees("n2 behind", "RPO 1.0 MB")
+
+
+@pytest.mark.parametrize(("size", "shown"), [((120, 40), True), ((80, 24), False)])
+async def test_what_can_be_restored_and_the_age_of_its_proof(size: tuple[int, int], *, shown: bool) -> None:
+    """Where there is room; else the cause says it. A proof that is not known is red."""
+    async with stage(size=size) as st:
+        await st.press("2")
+        view = st.front.view("replication")
+        brief = RestoreBrief(Health.PASS, "", ((0.0, 7200.0),), Health.FAIL, None, None, "n1/api")
+        st.front.show(
+            "replication",
+            replace(view, clusters={"orders": replace(view.clusters["orders"], restore=brief)}),
+        )
+        if not shown:
+            await st.sees("a failover loses")
+            assert "can be restored to" not in st.text
+            return
+        await st.sees("can be restored to ✓ PASS 1970-01-01 00:00:00Z to 1970-01-01 02:00:00Z  ✗ never proven")
+        old = replace(brief, proof=Health.PASS, proven_at=1.0, proven_mono=-3 * 86_400.0)
+        st.front.show(
+            "replication",
+            replace(view, clusters={"orders": replace(view.clusters["orders"], restore=old)}),
+        )
+        await st.sees("✓ proven 3 d ago")

@@ -135,7 +135,7 @@ def test_a_silent_store_of_backups_is_listed_as_every_source() -> None:
     seen = judge.at(NOW)
     (cause,) = [each for each in seen.causes if each.kind is SubjectKind.SOURCE]
     assert (cause.key, cause.name, cause.health) == (f"source/{KEY}", "backups of orders", Health.WARN)
-    assert cause.what == "does not answer here"
+    assert cause.what == "does not answer in time here"
     assert backups(seen) == [], "one cause for one silence"
 
 
