@@ -10,6 +10,7 @@ from typing import NamedTuple
 from state.api.views.causes import Cause, SubjectKind
 from state.api.views.header import DataRisk
 from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, RestoreBrief
+from state.api.views.runbooks import StepRow
 from state.health import Health
 from state.units import ago, counted, megabytes, utc_date
 
@@ -194,6 +195,14 @@ def restore_words(brief: RestoreBrief, now_mono: float) -> tuple[str, str]:
     if brief.proven_at is None or brief.proven_mono is None:
         return window, "never proven"
     return window, f"proven {ago(now_mono - brief.proven_mono)} ago"
+
+
+def integrity_lines(step: StepRow) -> list[str]:
+    """What a look after a switch comes to, then every finding that is no pass; nothing until it was looked at."""
+    if not step.integrity_said:
+        return []
+    bad = [each for each in step.integrity if each.health is not Health.PASS]
+    return [step.integrity_said, *(f"{each.health.value}: {each.where}: {each.fact}" for each in bad)]
 
 
 def sentence(cause: Cause, now_mono: float) -> str:

@@ -15,6 +15,7 @@ from console.cli.look import SeenView, gather, heading
 from console.cli.numbers import SECONDS
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, note, say, say_json, table
+from console.cluster_text import integrity_lines
 from state.api.requests import ControlRequest, Decide, Pause, PlanRetry, PlanRunbook, PlanUndo, Resume, Skip, Stop
 from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.api.wire import named
@@ -102,6 +103,7 @@ def _step_lines(steps: list[StepRow]) -> list[str]:
         rows.append([name, step.state.value, took, step.title, step.message])
         rows += [["", "", "", "", f"read: {message}"] for message in step.evidence]
         rows += [["", "", "", "", f"said: {line}"] for line in step.output]
+        rows += [["", "", "", "", line] for line in integrity_lines(step)]
     return table(("STEP", "STATE", "TOOK", "WHAT", "MESSAGE"), rows, right=("TOOK",))
 
 

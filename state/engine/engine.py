@@ -16,10 +16,7 @@ from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
 from state.capabilities import load_events, parts
 from state.changes.model import Change, ChangeSpec
-from state.checks.model import Answer, unknown
-from state.checks.registry import check_kinds
 from state.clock import Clock
-from state.config_files.arguments import arguments
 from state.engine.attached import Attached
 from state.engine.events import EngineStarted, EngineStopped
 from state.engine.keeper import Keeper
@@ -30,8 +27,9 @@ from state.engine.reload import Pending, Reload
 from state.engine.restoring import Restoring
 from state.engine.retaining import Retaining
 from state.engine.setup import EstateFiles, Setup, closed
+from state.engine.suites import Suites
 from state.engine.topics import Topics
-from state.errors import JournalUnavailable, NotFound, Refused
+from state.errors import JournalUnavailable, Refused
 from state.estate.model import Estate
 from state.journal.events import Event, Recorded, Said
 from state.journal.format import Sealer, unseal_any
@@ -51,7 +49,6 @@ from state.runs.executor import Executor
 from state.runs.fault_points import Reach, ignore_point
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
-from state.runs.steps import PlannedStep
 from state.runs.stops import Stops
 from state.verdicts.judge import Judge
 from state.views.journal import chain_proof, journal_row
@@ -91,7 +88,7 @@ class Engine:
         files: EstateFiles | None = None,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
-        self.boot, self._checks = secrets.token_hex(8), check_kinds()
+        self.boot = secrets.token_hex(8)
         self.world, self._store = World(), store
         self._actor = f"engine@{node}"
         load_events()
@@ -105,8 +102,9 @@ class Engine:
         self.journal.on_recorded = self._recorded
         self._planner = Planner(estate, outside, library, self.history)
         leases = Leases(self.history, self.journal, clock)
-        effects = Effects(self._build, self.journal, clock, reach)
-        self.executor = Executor(effects, self.journal, clock, self._ask, leases, self._actor)
+        self._suites = Suites(lambda: (self.estate, self.outside), self.world, clock, self.journal.append)
+        effects = Effects(self._build, self.journal, clock, reach, self._suites)
+        self.executor = Executor(effects, self.journal, clock, self._suites.ask, leases, self._actor)
         self.plans = Submissions(estate, self._planner, self.history, leases, self.journal, self.executor, clock)
         self.executor.undoer = self.plans
         self._stops = Stops(self.history, self.journal, self.executor, self._actor)
@@ -159,6 +157,7 @@ class Engine:
     async def stop(self) -> None:
         """Leave runs in their state (the journal has it), record the end, close every source."""
         await self.executor.close()
+        await self._suites.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -313,14 +312,6 @@ class Engine:
         require_role(caller, ("commander",), "erasing details of entries")
         person = caller.person or caller.account
         return await self._retaining.retain(self.estate, person, caller.session, dry_run=dry_run)
-
-    def _ask(self, step: PlannedStep, not_before: float) -> Answer:
-        kind = self._checks[step.what]
-        try:
-            args = arguments(step.what, kind.args, step.args)
-            return kind.ask(args, self.world, self.estate, self.clock.mono(), not_before)
-        except NotFound as error:
-            return unknown(str(error))
 
     def _on_observed(self, key: str, before: Observed[Reading], now: Observed[Reading]) -> None:
         if now.value is not None and now.error is None:

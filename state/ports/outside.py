@@ -9,6 +9,7 @@ from typing import Protocol
 from state.ports.balancer import Balancer
 from state.ports.database import Database
 from state.ports.faults import FaultInjector
+from state.ports.integrity import CanLookWhole
 from state.ports.own import CanCall, CanRunCommand, CanTransact
 from state.ports.source import Source
 
@@ -33,4 +34,5 @@ class Outside:
     commands: Mapping[str, CanRunCommand] = field(default_factory=dict)
     http_calls: Mapping[str, CanCall] = field(default_factory=dict)
     sql_calls: Mapping[str, CanTransact] = field(default_factory=dict)
+    integrity: Mapping[str, CanLookWhole] = field(default_factory=dict)
     connections: Connections | None = None

@@ -21,11 +21,13 @@ from state.journal.events import Body, Event
 from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
 from state.ports.target import Identity, Receipt
+from state.runs.around import Around, NothingAround
 from state.runs.captured import filled, told_of
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, StepEnded
 from state.runs.fault_points import Reach
 from state.runs.model import Run, StepRun
 
+NOTHING_AROUND = NothingAround()
 READ_DEADLINE = 4.0
 SEND_DEADLINE = 3.0
 """Seconds for one reading right before something is sent: a target that is frozen must not make all others too old."""
@@ -102,8 +104,15 @@ class Trial:
 class Effects:
     """Performs and reconciles the change steps of runs."""
 
-    def __init__(self, build: Callable[[ChangeSpec], Change], journal: Journal, clock: Clock, reach: Reach) -> None:
-        self._build = build
+    def __init__(
+        self,
+        build: Callable[[ChangeSpec], Change],
+        journal: Journal,
+        clock: Clock,
+        reach: Reach,
+        around: Around = NOTHING_AROUND,
+    ) -> None:
+        self._build, self._around = build, around
         self._journal = journal
         self._clock = clock
         self._reach = reach
@@ -120,13 +129,16 @@ class Effects:
         """Carry out one change step; afterwards its state is the outcome."""
         if step.step.late:
             return await self._hold(run, step)
+        effect = f"{run.id}/{step.key}"
         try:
             change = self._build(ChangeSpec(step.step.what, step.step.args))
+            self._around.before(change.spec, effect)
             read_at = self._clock.mono()
             identity, preview = await asyncio.gather(
                 change.identify(deadline=SEND_DEADLINE), change.preview(deadline=SEND_DEADLINE)
             )
         except (ReadFailure, NotFound) as error:
+            self._around.left(effect)
             await self._end(run, step, StepState.FAILED, f"nothing was sent: {error}")
             return
         obstacle = _obstacle(step, identity, preview)
@@ -137,11 +149,14 @@ class Effects:
         elif run.stopping:
             await self._end(run, step, StepState.STOPPED, "stopped before anything was sent")
         elif step.left_out:
-            return  # skipped while its target was read
+            pass  # skipped while its target was read
         elif self._clock.mono() - read_at > PREVIEW_AGE:
             await self._end(run, step, StepState.FAILED, f"nothing was sent: its readings took over {PREVIEW_AGE:g} s")
         else:
+            await self._around.kept(effect)
             await self._act(run, step, change, identity, preview, read_at)
+            return
+        self._around.left(effect)
 
     async def _hold(self, run: Run, step: StepRun) -> None:
         """What was not known when the run was confirmed is shown on a card of its own before anything is sent."""
@@ -264,6 +279,10 @@ class Effects:
         )
         await self._record(run, step, outcome)
         self._reach("after_outcome")
+        if answer is Answered.NOTHING_SENT:
+            self._around.left(step.effect)
+        else:
+            self._around.after(change.spec, run.id, step.key, run.actor, step.effect)
         await self._end(run, step, state, message, found.evidence)
 
     async def _settle(self, run: Run, step: StepRun, trial: Trial) -> ReadBack:

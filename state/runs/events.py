@@ -215,6 +215,20 @@ class EffectAmended(Body):
         return f"{self.message}: {'; '.join(self.evidence)}"
 
 
+@event("switch.verified")
+@dataclass(frozen=True, slots=True)
+class SwitchVerified(Body):
+    """Whether a database was sound after its leader was switched by an effect: the worst verdict, and each finding as
+    verdict, what was asked, where, what is so, what to do. It comes after the step, maybe after the run."""
+
+    tells: ClassVar[tuple[str, ...]] = ("words", "lines")
+    database: str
+    effect: str
+    verdict: str
+    lines: tuple[tuple[str, ...], ...]
+    message: str = field(metadata=WORDS)
+
+
 @event("decision.asked")
 @dataclass(frozen=True, slots=True)
 class DecisionAsked(Body):

@@ -16,7 +16,6 @@ from state.changes.model import Finding
 from state.config_files.suggestions import not_found
 from state.journal.events import Body, Recorded
 from state.journal.projection import FoldSetting, Projection
-from state.ports.target import Setting
 from state.runs.events import (
     ConditionAnswered,
     DecisionAsked,
@@ -36,6 +35,7 @@ from state.runs.events import (
     StepRetried,
     StepSkipped,
     StepStarted,
+    SwitchVerified,
 )
 from state.runs.model import Run, StepRun
 from state.runs.names import number_of, second
@@ -308,28 +308,22 @@ def _amended(history: RunHistory, recorded: Recorded, body: EffectAmended) -> No
         run.message = f"{run.message}; amended: {step.step.title}: {body.message}"
 
 
+def _verified(history: RunHistory, recorded: Recorded, body: SwitchVerified) -> None:
+    step = history.instance(recorded)
+    step.integrity, step.integrity_said = body.lines, body.message
+
+
 def _step_ended(history: RunHistory, recorded: Recorded, body: StepEnded) -> None:
     step = history.instance(recorded)
     if step.step.do == "decide" and step.choice and body.state is StepState.FAILED:
         return  # it was answered in time: the answer counts
     if body.state is StepState.DONE and step.step.do == "change" and step.intent is None:
-        _found_done(history.runs[recorded.event.run], step, body.found)
+        history.runs[recorded.event.run].found_done(step, body.found)
     step.evidence, step.figures = body.evidence or step.evidence, body.figures or step.figures
     if step.started is not None:
         step.seconds = recorded.instant.since(step.started)
     if step.state is not StepState.SKIPPED:
         step.state, step.message, step.passes = body.state, body.message, body.passes
-
-
-def _found_done(run: Run, step: StepRun, found: tuple[Setting, ...]) -> None:
-    """What an earlier instance sent reads done at its retry: it may be the run's own doing, which its undo takes back.
-
-    A reading of "not done" proves nothing for ever: what was sent may have been at work still.
-    """
-    before = reversed(run.instances[step.step.id][: step.instance - 1])
-    earlier = next((each for each in before if each.intent is not None and each.sent), None)
-    if earlier is not None:
-        earlier.finding, earlier.leaves = Finding.DONE, found
 
 
 def _skipped(history: RunHistory, recorded: Recorded, body: StepSkipped) -> None:
@@ -387,6 +381,7 @@ REDUCERS: Mapping[type[Body], Reducer] = {
     EffectAnswered: _answered,
     EffectEnded: _outcome,
     EffectAmended: _amended,
+    SwitchVerified: _verified,
     StepEnded: _step_ended,
     StepSkipped: _skipped,
     StepRetried: _retried,

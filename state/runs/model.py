@@ -74,6 +74,8 @@ class StepRun:
     left_out: bool = False
     ruled: bool = False
     figures: Mapping[str, Any] = field(default_factory=dict)
+    integrity: tuple[tuple[str, ...], ...] = ()
+    integrity_said: str = ""
 
     @property
     def key(self) -> str:
@@ -237,6 +239,14 @@ class Run:
         kept = dict.fromkeys(s.step.id for s in self.all_steps() if s.acted and s.undo is None)
         undone = {s.step.id for s in self.all_steps() if s.undo is not None}
         return [self.latest(step).step.title for step in kept if step not in undone]
+
+    def found_done(self, step: StepRun, found: tuple[Setting, ...]) -> None:
+        """What an earlier instance sent reads done at its retry: it may be the run's own doing, which its undo takes
+        back. A reading of "not done" proves nothing for ever: what was sent may have been at work still."""
+        before = reversed(self.instances[step.step.id][: step.instance - 1])
+        earlier = next((each for each in before if each.intent is not None and each.sent), None)
+        if earlier is not None:
+            earlier.finding, earlier.leaves = Finding.DONE, found
 
     def undos(self) -> list[ChangeSpec]:
         """What undoes everything the run did, last effect first."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from state.api.run_states import StepState, UndoState
-from state.api.views.runbooks import RunbookRow, RunbooksView, RunRow, StepRow
+from state.api.views.runbooks import IntegrityRow, RunbookRow, RunbooksView, RunRow, StepRow
+from state.health import Health
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.runs.offers import offers
@@ -119,6 +120,8 @@ def _step_row(run: Run, step: StepRun) -> StepRow:
         look_for=() if run.ended else paragraphs(planned.look_for),
         if_it_fails=() if run.ended else paragraphs(planned.if_it_fails),
         output=step.said,
+        integrity=tuple(IntegrityRow(Health(each[0]), *each[1:]) for each in step.integrity),
+        integrity_said=step.integrity_said,
     )
 
 

@@ -12,6 +12,7 @@ from state.health import Health
 from state.world.backup_parts import BackupReading
 from state.world.balancer_parts import BalancerReading
 from state.world.dns_parts import DnsReading
+from state.world.integrity_parts import IntegrityReading
 from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMode
 from state.world.manager_tables import ManagerTable
 from state.world.postgres_parts import (
@@ -182,8 +183,7 @@ class Scraping:
 
     `interval` is the usual distance of its samples, None while there are too few to tell; `window` the range of its
     rates; `limit` the age past which a sample counts as no data; `age` that of its newest sample when it was read,
-    None where none is known.
-    """
+    None where none is known."""
 
     interval: float | None
     window: float
@@ -335,4 +335,5 @@ Reading = (
     | ProbeReading
     | DnsReading
     | BackupReading
+    | IntegrityReading
 )

@@ -27,6 +27,7 @@ BOUNDARIES = {
     "state/engine/engine.py",
     "state/engine/poller.py",
     "state/engine/reload.py",
+    "state/engine/suites.py",
     "state/engine/topics.py",
     "state/runs/executor.py",
 }

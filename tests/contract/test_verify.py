@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.databases.integrity.work import verify
+from adapters.wiring import wire
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from console.engine.loading import load
@@ -261,3 +262,26 @@ async def test_a_node_that_does_not_answer_may_be_a_second_writer(majors: dict[s
     _, found = await verify(load(file).estate, tmp_path, "orders", within=5, skip=(ASKED.AMCHECK,))
     writer = [(each.health, each.where) for each in found if each.asked is ASKED.WRITER]
     assert writer == [(Health.UNKNOWN, "b")]
+
+
+async def test_what_was_kept_before_a_switch_is_held_against_what_is_there_afterwards(sound: Sound) -> None:
+    sound.sql("create table gone (id int); create table kept (id serial primary key)")
+    sound.caught_up()
+    estate = load(sound.file).estate
+    outside = await asyncio.to_thread(wire, estate, sound.file.parent)
+    suite = outside.integrity["orders"]
+    await suite.keep("R-1/a", deadline=5)
+    sound.sql("drop table gone")
+    sound.caught_up()
+    told = [each for each in (await suite.since("R-1/a", within=5)).lines if each.asked == "changes"]
+    assert [(each.health, each.where) for each in told] == [(Health.FAIL, "a/sound/public.gone")]
+    suite.forget("R-1/a")
+    reading = await suite.since("R-1/a", within=5)
+    told = [each for each in reading.lines if each.asked == "changes"]
+    assert [each.health for each in told] == [Health.UNKNOWN], "nothing was kept: nothing is known to be as it was"
+    assert reading.left_out == ("amcheck",)
+    await suite.keep("R-2/a", deadline=0.000001)
+    told = [each for each in (await suite.since("R-2/a", within=5)).lines if each.asked == "changes"]
+    assert [each.health for each in told] == [Health.UNKNOWN], "what was not read in time neither"
+    for source in outside.sources:
+        await source.close()

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from state.checks.integrity import IntegrityArgs, suite_key
 from state.checks.model import Answer
 from state.checks.registry import check_kinds
 from state.errors import NotFound
 from state.estate.own_checks import CommandCheck, OwnCheck
 from state.health import Health
 from state.world.dns_parts import DnsReading
+from state.world.integrity_parts import IntegrityLine, IntegrityReading
 from state.world.readings import Alert, AlertsReading, OwnCheckReading
 from state.world.world import World
 from tests.unit.verdict_world import (
@@ -49,6 +51,7 @@ ALL: dict[str, dict[str, Any]] = {
     "evidence.backend": {"balancer": "edge-east", "backend": "checkout"},
     "evidence.service": {"service": "checkout"},
     "evidence.alerts": {},
+    "database.integrity": {"database": "orders"},
     "dns.answers": {"zone": "shop.example", "record": "checkout"},
     "own.check": {"check": "queue"},
 }
@@ -57,6 +60,8 @@ CHECKED = ESTATE.model_copy(update={"checks": {"queue": OwnCheck(command=Command
 
 @pytest.fixture
 def world(world: World) -> World:
+    fine = IntegrityReading("orders", (IntegrityLine("writer", "cluster", Health.PASS, "n1 alone accepts writes"),))
+    put(world, suite_key(IntegrityArgs(database="orders")), fine)
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
     answers = {"checkout/A": ("10.1.0.10", "10.2.0.10")}
     put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, answers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from console.cluster_text import integrity_lines
 from console.tui.glyphs import FAIL, MUTED, WARN
 from console.tui.parts.facts import LABEL_WIDTH, Row, fact
 from console.tui.text import joined
@@ -85,6 +86,7 @@ def step_detail(row: StepRow, run: RunRow | None) -> list[Row]:
         told.append(fact("measured", loss))
     told += [fact("evidence", message) for message in row.evidence]
     told += [fact("output" if place == 0 else "", line) for place, line in enumerate(row.output)]
+    told += [fact("after" if place == 0 else "", line) for place, line in enumerate(integrity_lines(row))]
     if row.effect:
         told.append(fact("effect", row.effect))
     if row.started_at is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from state.api.run_states import RunState, StepState, UndoState
+from state.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,25 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IntegrityRow:
+    """One finding after a switch: verdict, what was asked, where, what is so, and what a person does."""
+
+    health: Health
+    asked: str
+    where: str
+    fact: str
+    way_out: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepRow:
     """One step instance of a run: `evidence` is what was read, as text; `figures` what was measured (bytes).
 
     `timeout` is its limit in seconds; of a check, `passes` were in a row and `samples` are needed. `question` and
     `options` are of a decision that waits. `why`, `look_for` and `if_it_fails` are its author's words, one text a
     paragraph, of runs that have not ended. `output` is what the target of a change said, the newest last.
+    `integrity` are the findings after a switch of a leader, the worst first, `integrity_said` sums them up; both are
+    empty until it was looked at.
     """
 
     key: str
@@ -138,6 +152,8 @@ class StepRow:
     look_for: tuple[str, ...] = ()
     if_it_fails: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
+    integrity: tuple[IntegrityRow, ...] = ()
+    integrity_said: str = ""
 
     @property
     def name(self) -> str:
