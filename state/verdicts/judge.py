@@ -108,9 +108,9 @@ class Judge:
         """What the journal tells of a database from now on."""
         self._known, self._last = self._known | {database: past}, None
 
-    def proven(self, database: str, at: float, mono: float) -> None:
+    def proven(self, database: str, at: float, mono: float, said: str = "") -> None:
         """A restore of a database was proven at this time."""
-        self._proofs, self._last = self._proofs | {database: ProofTime(at, mono)}, None
+        self._proofs, self._last = self._proofs | {database: ProofTime(at, mono, said)}, None
 
     def pointed(self, database: str, point: PointPast) -> None:
         """A restore point of a database was written."""

@@ -23,10 +23,11 @@ class DatabasePast:
 
 @dataclass(frozen=True, slots=True)
 class ProofTime:
-    """When a restore was last proven: epoch seconds, and by the engine's monotonic clock."""
+    """When a restore was last proven: epoch seconds, by the engine's monotonic clock, and what its command said."""
 
     at: float
     mono: float
+    said: str = ""
 
 
 KEPT_POINTS = 100

@@ -63,7 +63,7 @@ def restore_row(
         found.sort(key=lambda each: -rank(each.health))
         return RestoreRow(
             name, found[0].health, found[0].message, store, proven_at=proven_at, faults=tuple(found), sources=sources,
-            points=points, proven_mono=proven_mono,
+            points=points, proven_mono=proven_mono, proven_by=proof.said if proof is not None else "",
         )  # fmt: skip
     branch = _branch(facts, reading)
     known = branches(reading)
@@ -79,7 +79,7 @@ def restore_row(
         name, health, faults[0].message if faults else WHOLE, store, ranges, sets,
         tuple(_branch_row(each, own, branch) for each in known.values()), branch,
         _primary_lsn(facts), proven_at, tuple(faults), sources,
-        points, proven_mono,
+        points, proven_mono, proof.said if proof is not None else "",
     )  # fmt: skip
 
 

@@ -17,8 +17,11 @@ from state.estate.own_checks import CommandCheck, OwnCheck
 from state.health import Health
 from state.world.dns_parts import DnsReading
 from state.world.integrity_parts import IntegrityLine, IntegrityReading
-from state.world.readings import Alert, AlertsReading, OwnCheckReading
+from state.world.readings import Alert, AlertsReading, OwnCheckReading, PostgresReading
+from state.world.backup_parts import TimelineFork
 from state.world.world import World
+from tests.support.stores import backup, store, wal
+from tests.unit.test_restore_window import ENTRY, archiver
 from tests.unit.verdict_world import (
     ESTATE,
     MB,
@@ -52,16 +55,27 @@ ALL: dict[str, dict[str, Any]] = {
     "evidence.service": {"service": "checkout"},
     "evidence.alerts": {},
     "database.integrity": {"database": "orders"},
+    "database.restorable": {"database": "orders"},
     "dns.answers": {"zone": "shop.example", "record": "checkout"},
     "own.check": {"check": "queue"},
 }
-CHECKED = ESTATE.model_copy(update={"checks": {"queue": OwnCheck(command=CommandCheck(argv=("true",)))}})
+CHECKED = ESTATE.model_copy(
+    update={
+        "checks": {"queue": OwnCheck(command=CommandCheck(argv=("true",)))},
+        "databases": {"orders": ESTATE.databases["orders"].model_copy(update={"backups": ENTRY})},
+    }
+)
+BACKUPS = store((backup("A", 2, timeline=7),), {1: range(1, 2), 7: range(2, 20)}, {7: TimelineFork(1, wal(2))})
 
 
 @pytest.fixture
 def world(world: World) -> World:
     fine = IntegrityReading("orders", (IntegrityLine("writer", "cluster", Health.PASS, "n1 alone accepts writes"),))
     put(world, suite_key(IntegrityArgs(database="orders")), fine)
+    seen = world.fresh("postgres:orders/n1", PostgresReading, NOW)
+    assert seen is not None
+    put(world, "postgres:orders/n1", replace(seen, archiver=archiver(19, timeline=7)))
+    put(world, "backup:orders", BACKUPS)
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
     answers = {"checkout/A": ("10.1.0.10", "10.2.0.10")}
     put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, answers))
@@ -229,3 +243,13 @@ def test_what_decides_about_errors_stands_before_what_was_not_read_yet(world: Wo
     assert answer.health is Health.FAIL
     assert answer.evidence[0].startswith("apps: 5xx 40.0%"), answer.evidence
     assert "waiting for a reading" in answer.evidence[-1]
+
+
+def test_restorable(world: World) -> None:
+    assert ask(world, "database.restorable").evidence[0].endswith("Z")
+    put(world, "backup:orders", replace(BACKUPS, sets=()))
+    assert ask(world, "database.restorable").health is Health.FAIL
+    put(world, "backup:orders", store(BACKUPS.sets, {1: range(1, 2), 7: range(2, 20)}, BACKUPS.forks, commits=False))
+    assert ask(world, "database.restorable").health is Health.UNKNOWN, "how far is not known"
+    put(world, "backup:orders", BACKUPS, age=900.0, limit=200.0)
+    assert ask(world, "database.restorable").health is Health.UNKNOWN

@@ -113,7 +113,7 @@ class RestoreRow:
     """One database. `branch` is the timeline to restore along, None = not known; `primary_lsn` how far it has written.
 
     `proven_at`: when a restore was last proven, None = never or not known; `proven_mono` by the
-    engine's monotonic clock. `faults` say what is wrong, the worst first.
+    engine's monotonic clock. `proven_by` is what its command said. `faults` say what is wrong, the worst first.
     `points` are the last restore points, the oldest first.
     """
 
@@ -131,6 +131,7 @@ class RestoreRow:
     sources: tuple[str, ...] = ()
     points: tuple[PointRow, ...] = ()
     proven_mono: float | None = None
+    proven_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
