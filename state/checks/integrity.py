@@ -46,7 +46,8 @@ def sound(args: IntegrityArgs, world: World, estate: Estate, now_mono: float) ->
     if reading is None:
         seen = world.observed.get(key)
         error = seen.error if seen is not None else None
-        why = RUNNING if error is None or error.message == WAITING else no_data_reason(seen)
+        waits = error is None or error.message == WAITING
+        why = f"{RUNNING}, {WAITING}" if waits else no_data_reason(seen)
         return unknown(f"{args.database}: {why}")
     if not reading.lines:
         return unknown(f"{args.database}: the suite found nothing to look at")

@@ -18,9 +18,11 @@ from state.health import Health
 from state.world.dns_parts import DnsReading
 from state.world.integrity_parts import IntegrityLine, IntegrityReading
 from state.world.readings import Alert, AlertsReading, OwnCheckReading, PostgresReading
+from state.world.integrity_parts import IntegrityLine, IntegrityReading
+from state.world.readings import Alert, AlertsReading, OwnCheckReading, PostgresReading
 from state.world.backup_parts import TimelineFork
 from state.world.world import World
-from tests.support.stores import backup, store, wal
+from tests.support.stores import backup, store
 from tests.unit.test_restore_window import ENTRY, archiver
 from tests.unit.verdict_world import (
     ESTATE,
@@ -65,7 +67,7 @@ CHECKED = ESTATE.model_copy(
         "databases": {"orders": ESTATE.databases["orders"].model_copy(update={"backups": ENTRY})},
     }
 )
-BACKUPS = store((backup("A", 2, timeline=7),), {1: range(1, 2), 7: range(2, 20)}, {7: TimelineFork(1, wal(2))})
+BACKUPS = store((backup("A", 2),), {1: range(1, 20)})
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def world(world: World) -> World:
     put(world, suite_key(IntegrityArgs(database="orders")), fine)
     seen = world.fresh("postgres:orders/n1", PostgresReading, NOW)
     assert seen is not None
-    put(world, "postgres:orders/n1", replace(seen, archiver=archiver(19, timeline=7)))
+    put(world, "postgres:orders/n1", replace(seen, archiver=archiver(19)))
     put(world, "backup:orders", BACKUPS)
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
     answers = {"checkout/A": ("10.1.0.10", "10.2.0.10")}
@@ -249,7 +251,7 @@ def test_restorable(world: World) -> None:
     assert ask(world, "database.restorable").evidence[0].endswith("Z")
     put(world, "backup:orders", replace(BACKUPS, sets=()))
     assert ask(world, "database.restorable").health is Health.FAIL
-    put(world, "backup:orders", store(BACKUPS.sets, {1: range(1, 2), 7: range(2, 20)}, BACKUPS.forks, commits=False))
+    put(world, "backup:orders", store(BACKUPS.sets, {1: range(1, 20)}, commits=False))
     assert ask(world, "database.restorable").health is Health.UNKNOWN, "how far is not known"
     put(world, "backup:orders", BACKUPS, age=900.0, limit=200.0)
     assert ask(world, "database.restorable").health is Health.UNKNOWN
