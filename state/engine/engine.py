@@ -96,8 +96,7 @@ class Engine:
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
         self.folds = Folds(tuple(parts("projections")), setting)
         self.history = self.folds.of(RunHistory)
-        self._noticed: list[tuple[float, Event]] = []
-        self._defect = ""
+        self._noticed, self._defect = list[tuple[float, Event]](), ""
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
         self._planner = Planner(estate, outside, library, self.history)

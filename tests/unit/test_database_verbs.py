@@ -9,7 +9,7 @@ from console.cli.db import db
 from console.cli.db_acts import DATABASE_VERBS, DatabaseVerb, request_of
 from state.changes.registry import change_kinds
 
-GIVEN = {"database": "orders", "node": "n1", "to": "n2", "slot": "old"}
+GIVEN = {"database": "orders", "node": "n1", "to": "n2", "slot": "old", "point": "before-v42"}
 
 
 @pytest.mark.parametrize("verb", DATABASE_VERBS, ids=lambda verb: verb.name)
