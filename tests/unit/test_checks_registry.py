@@ -18,9 +18,6 @@ from state.health import Health
 from state.world.dns_parts import DnsReading
 from state.world.integrity_parts import IntegrityLine, IntegrityReading
 from state.world.readings import Alert, AlertsReading, OwnCheckReading, PostgresReading
-from state.world.integrity_parts import IntegrityLine, IntegrityReading
-from state.world.readings import Alert, AlertsReading, OwnCheckReading, PostgresReading
-from state.world.backup_parts import TimelineFork
 from state.world.world import World
 from tests.support.stores import backup, store
 from tests.unit.test_restore_window import ENTRY, archiver

@@ -27,9 +27,9 @@ from state.integrity.judging import found_in, reference
 from state.integrity.model import DatabaseFacts, IntegrityAsked, IntegrityFacts, IntegrityFinding
 from state.integrity.snapshot import changes
 from state.ports.balancer import Balancer
+from state.ports.database import Database
 from state.verdicts.traffic import taking
 from state.world.balancer_parts import BalancerReading
-from state.ports.database import Database
 from state.world.integrity_parts import IntegrityLine, IntegrityReading
 
 ASKED = IntegrityAsked
