@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -131,3 +132,13 @@ async def test_a_copy_that_is_not_equal_proves_nothing(server: BackedUp) -> None
         assert any("not proven: recovery db compare" in line for line in said), said
         await asyncio.sleep(1)
         assert window(lab).proven_at is None
+
+
+def test_a_folder_that_is_there_is_nobodys_copy_to_remove(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "PG_VERSION").write_text("15\n")
+    argv = [sys.executable, SCRIPT, "run", "--into", tmp_path, "--stanza", "main"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "exists" in done.stdout) == (1, True)
+    assert (data / "PG_VERSION").read_text() == "15\n"

@@ -62,7 +62,7 @@ def test_what_a_target_did_not_prove_is_unknown() -> None:
 
 
 def test_each_rule_has_a_verdict() -> None:
-    assert {rule.rule for rule in card().rules if rule.passed} == {"floor", "role", "lease", "journal"}
+    assert {rule.rule for rule in card().rules if rule.passed} == {"floor", "agent", "role", "lease", "journal"}
     assert card().refusals == ()
 
 
