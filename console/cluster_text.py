@@ -19,6 +19,7 @@ GUARANTEES = {
     "async": "asynchronous: a commit may be on one node only",
     "sync": "synchronous: a commit is on a standby too",
     "quorum": "quorum: a commit is on several nodes",
+    "stored": "stored: a commit is also at a receiver that could not lead",
     "blocked": "commits wait",
     "unknown": "what a commit waits for is not known",
 }

@@ -51,6 +51,7 @@ def reading_of(
     address, in_recovery = fields["address"], fields["in_recovery"]
     receiver, heard = _receiver(fields["receiver"])
     sessions, waiting, oldest = read_json(_bounded(fields["activity"]))
+    slots = _slots(fields["slots"])
     made = PostgresReading(
         node=node,
         in_recovery=in_recovery,
@@ -69,8 +70,8 @@ def reading_of(
         synchronous_commit=fields["synchronous_commit"],
         history=descent.history,
         branches=descent.branches,
-        senders=_senders(fields["senders"], progress, began),
-        slots=_moving(_slots(fields["slots"]), progress, began),
+        senders=_senders(fields["senders"], progress, began, _decoding(slots)),
+        slots=_moving(slots, progress, began),
         sessions=sessions,
         sessions_limit=fields["sessions_limit"],
         receiver=receiver,
@@ -126,7 +127,12 @@ def _waits(count: int, oldest: float | None, progress: Progress, began: float) -
     return Waits(count, still or 0.0 if count else 0.0)
 
 
-def _senders(text: str, progress: Progress, began: float) -> tuple[WalSender, ...]:
+def _decoding(slots: tuple[ReplicationSlot, ...]) -> frozenset[int]:
+    """The processes that send decoded changes: none does without a logical slot."""
+    return frozenset(s.active_pid for s in slots if s.slot_type == "logical" and s.active_pid is not None)
+
+
+def _senders(text: str, progress: Progress, began: float, decoding: frozenset[int]) -> tuple[WalSender, ...]:
     if text == "[]":
         return ()
     rows: list[list[Any]] = read_json(_bounded(text))
@@ -135,7 +141,18 @@ def _senders(text: str, progress: Progress, began: float) -> tuple[WalSender, ..
         quiet = None if replied is None else progress.still(("sender", pid), replied, began)
         found.append(
             WalSender(
-                name or "", state or "", sync or "", sent, flush, replay, quiet, write, pid, priority, _transport(*way)
+                name or "",
+                state or "",
+                sync or "",
+                sent,
+                flush,
+                replay,
+                quiet,
+                write,
+                pid,
+                priority,
+                _transport(*way),
+                pid in decoding,
             )
         )
     return tuple(found)

@@ -120,7 +120,7 @@ class Restart:
         found: list[CardWarning] = []
         sync, primary = cluster.guarantee, cluster.facts.primary
         if primary is not None and primary.postgres is not None and sync is not None:
-            sender = sender_of(primary.postgres, self.node)
+            sender = sender_of(primary.postgres, self.node, cluster.facts.nodes[self.node].postgres)
             if sender is not None and sender.sync_state in ("sync", "quorum"):
                 waits = f"{self.node} confirms commits ({sync.message}): they may wait until it streams again"
                 found.append(CardWarning(WarningKind.EFFECT, self.name, waits))

@@ -10,7 +10,7 @@ from state.units import megabytes, utc
 from state.verdicts.archiving import archiver_finding
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.eligibility import Eligibility
-from state.verdicts.guarantee import Guarantee
+from state.verdicts.guarantee import STORED, Guarantee
 from state.verdicts.logical import subscription_faults
 from state.verdicts.managed import managed
 from state.verdicts.node import NodeFinding
@@ -47,6 +47,8 @@ def danger_findings(
     modes = {m.sync_mode for m in facts.managers.values() if m is not None} - {None, SyncMode.OFF}
     if modes and sync is not None and sync.kind == "async":
         found.append((Health.WARN, "synchronous mode is on, and commits wait for no standby now"))
+    if sync is not None and sync.kind == STORED:
+        found.append((Health.WARN, f"commits are confirmed by {sync.detail} alone, which could not lead"))
     nobody = no_failover(facts, eligible)
     if nobody and not paused:
         found.append((Health.WARN, nobody))

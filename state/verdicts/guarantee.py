@@ -14,6 +14,8 @@ from state.world.readings import PostgresReading
 
 _SYNCED = ("sync", "quorum")
 BLOCKED = "blocked"
+STORED = "stored"
+"""Who confirms could not lead: an archive receiver, a logical subscriber."""
 QUIET_REPLIES = 2.5
 """A standby that has not replied for so many of its own intervals confirms nothing now."""
 WAITED = 3.0
@@ -24,7 +26,7 @@ WEAK = ("off", "local")
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """The actual guarantee: `kind` async, sync, quorum or blocked; `members` are the nodes in sync.
+    """The actual guarantee: `kind` async, sync, quorum, stored or blocked; `members` are the nodes in sync.
 
     `needed` is how many have every acknowledged commit, of `named` that may confirm one; `detail` says which, or why
     there are none.
@@ -80,12 +82,16 @@ def guarantee(primary: PostgresReading, facts: ClusterFacts) -> Guarantee:
         detail = _short(primary, rule, answering, silent)
         return Guarantee(BLOCKED, (), 0, _with_waits(detail, waiting), _weaker(primary), notes, waiting)
     if waits is not None and waits.count and waits.longest >= WAITED:
-        who = ", ".join(dict.fromkeys(s.application_name for s in answering))
-        detail = f"{who} does not confirm; {waiting} waiting now, the longest since {_since(facts, waits)} or before"
+        slow = list(dict.fromkeys(s.application_name for s in _slow(primary, answering)))
+        who = f"{', '.join(slow)} {'does' if len(slow) == 1 else 'do'} not confirm"
+        detail = f"{who}; {waiting} waiting now, the longest since {_since(facts, waits)} or before"
         return Guarantee(BLOCKED, (), 0, detail, _weaker(primary), notes, waiting)
-    members = tuple(dict.fromkeys(_node(s, primary, others) for s in answering if not s.only_stores))
+    servers = [s for s in answering if not s.only_stores]
+    members = tuple(dict.fromkeys(filter(None, (_node(s, primary, others) for s in servers))))
     level = "" if commit in ("on", "") else f" ({commit})"
     shown = ", ".join(dict.fromkeys(s.application_name for s in answering))
+    if not servers:
+        return Guarantee(STORED, (), rule.needed, f"{shown}{level}", _weaker(primary), notes, waiting)
     if rule.any_of:
         detail = f"any {rule.needed} of {shown}{level}"
         named = len(facts.nodes) - 1 if rule.everyone else len(rule.names)
@@ -101,8 +107,20 @@ def _since(facts: ClusterFacts, waits: Waits) -> str:
 
 
 def _node(sender: WalSender, primary: PostgresReading, others: dict[str, PostgresReading]) -> str:
-    """The node that a stream leads to; the stream's own name where none is known."""
-    return next((n for n, r in others.items() if sender_of(primary, n, r) is sender), sender.application_name)
+    """The node that a stream leads to; the stream's own name where that may be a node which is not read; else empty."""
+    claimed = [n for n, r in others.items() if sender_of(primary, n, r) is sender]
+    if claimed:
+        return claimed[0] if len(claimed) == 1 else ""
+    name = sender.application_name
+    return "" if name.lower() in {n.lower() for n in others} else name
+
+
+def _slow(primary: PostgresReading, answering: list[WalSender]) -> list[WalSender]:
+    """Whose confirmation commits wait for: of several those that are behind the others."""
+    column = {"remote_apply": "replay_lsn", "remote_write": "write_lsn"}.get(primary.synchronous_commit, "flush_lsn")
+    at = [(s, getattr(s, column) or 0) for s in answering]
+    furthest = max(position for _, position in at)
+    return [s for s, position in at if position < furthest] or answering
 
 
 def _silent(sender: WalSender, others: dict[str, PostgresReading]) -> bool:
@@ -137,8 +155,8 @@ def _notes(
         node = next((r for n, r in others.items() if n.lower() == name.lower()), None)
         via = upstream_of(name, node, others.values()) if node is not None else None
         found.append(f"{name} streams from {via.node} and cannot confirm" if via else f"{name} is no standby of it")
-    stores = [s.application_name for s in answering if s.only_stores]
-    if stores:
-        found.append(f"{', '.join(stores)} only stores WAL: no node could take over with it")
+    for each in (s for s in answering if s.only_stores):
+        what = "is a logical subscriber" if each.logical else "only stores WAL"
+        found.append(f"{each.application_name} {what}: no node could take over with it")
     weaker = _weaker(primary)
     return (*found, *((f"not for {', '.join(weaker)}",) if weaker else ()))

@@ -1,19 +1,22 @@
-"""Which stream of a server leads to which node: by its name, by the slot it uses, by the name it gives itself."""
+"""Which stream of a server leads to which node: by the slot that it uses, else by the name that it gives itself."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 
-from state.world.postgres_parts import WalSender
+from state.world.postgres_parts import WalReceiver, WalSender
 from state.world.readings import PostgresReading
 
 
 def sender_of(upstream: PostgresReading, node: str, standby: PostgresReading | None = None) -> WalSender | None:
-    """The upstream's row for a node; a streaming one if there are several. `standby` is what the node itself says."""
-    rows = [s for s in upstream.senders if s.application_name.lower() == node.lower()]
-    if not rows and standby is not None and standby.receiver is not None:
-        rows = _by_receiver(upstream, standby)
-    return next((s for s in rows if s.attached), rows[0] if rows else None)
+    """The upstream's row for a node, None where there is none or several could be it. `standby` is what the node itself
+    says: it goes before the node's name here, which another one may use (a copied configuration)."""
+    rows = _rows(upstream, node, standby)
+    attached = [s for s in rows if s.attached]
+    if len(attached) > 1:
+        return None
+    return attached[0] if attached else rows[0] if rows else None
 
 
 def upstream_of(node: str, standby: PostgresReading, others: Iterable[PostgresReading]) -> PostgresReading | None:
@@ -21,18 +24,39 @@ def upstream_of(node: str, standby: PostgresReading, others: Iterable[PostgresRe
     return next((each for each in others if each.node != node and sender_of(each, node, standby) is not None), None)
 
 
-def _by_receiver(upstream: PostgresReading, standby: PostgresReading) -> list[WalSender]:
+def _rows(upstream: PostgresReading, node: str, standby: PostgresReading | None) -> list[WalSender]:
+    named = [s for s in upstream.senders if s.application_name.lower() == node.lower()]
+    if standby is None:
+        return named
     receiver = standby.receiver
-    assert receiver is not None
+    if receiver is None:  # without a receiver no stream in force is its own
+        streams = standby.receiver_state is not None or not standby.privileged
+        return named if streams else [s for s in named if not s.attached]
     if receiver.slot:
-        pids = {s.active_pid for s in upstream.slots if s.name == receiver.slot and s.active_pid is not None}
-        return [s for s in upstream.senders if s.pid in pids]
-    named = [s for s in upstream.senders if receiver.name and s.application_name == receiver.name]
-    return named if len(named) == 1 and _leads_to(upstream, standby) else []
+        return _by_slot(upstream, receiver, named)
+    if not receiver.name.isascii() or receiver.name.lower() in ("", node.lower()):
+        return named  # the other end shows only the ASCII of a name
+    own = [s for s in upstream.senders if s.application_name == receiver.name]
+    return own if len(own) == 1 and _leads_to(upstream, receiver) else []
 
 
-def _leads_to(upstream: PostgresReading, standby: PostgresReading) -> bool:
-    """Whether the standby's receiver names this server's port: names such as `walreceiver` are everybody's."""
-    receiver = standby.receiver
-    port = upstream.server_address.rpartition(":")[2]
-    return receiver is not None and receiver.port is not None and str(receiver.port) == port
+def _by_slot(upstream: PostgresReading, receiver: WalReceiver, named: list[WalSender]) -> list[WalSender]:
+    """The stream that has the slot; a row that tells no process can only be known by its name."""
+    pids = {s.active_pid for s in upstream.slots if s.name == receiver.slot and s.active_pid is not None}
+    return [s for s in upstream.senders if s.pid in pids] or [s for s in named if s.pid is None]
+
+
+def _leads_to(upstream: PostgresReading, receiver: WalReceiver) -> bool:
+    """Whether the standby's receiver names this server's place: names such as `walreceiver` are everybody's."""
+    host, _, port = upstream.server_address.rpartition(":")
+    if receiver.port is None or str(receiver.port) != port:
+        return False
+    theirs, own = _address(receiver.host), _address(host)
+    return theirs is None or own is None or theirs == own or theirs.is_loopback
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None

@@ -22,7 +22,7 @@ class WalSender:
 
     `quiet`: seconds for which its replies have not moved on between two readings of our own, None before the second.
     The time in a reply is of the other host's clock, so its age by any clock means nothing. `transport` None: it is
-    not told.
+    not told. `logical`: what goes through it are decoded changes, not WAL.
     """
 
     application_name: str
@@ -36,6 +36,7 @@ class WalSender:
     pid: int | None = None
     sync_priority: int | None = None
     transport: Transport | None = None
+    logical: bool = False
 
     @property
     def attached(self) -> bool:
@@ -44,8 +45,9 @@ class WalSender:
 
     @property
     def only_stores(self) -> bool:
-        """Whether what receives is no server: it streams and flushes, and never applies (pg_receivewal)."""
-        return self.attached and self.flush_lsn is not None and self.replay_lsn is None
+        """Whether what receives could not lead: it streams and flushes, and never applies (pg_receivewal), or it gets
+        the changes of published tables only."""
+        return self.attached and (self.logical or (self.flush_lsn is not None and self.replay_lsn is None))
 
 
 @dataclass(frozen=True, slots=True)
