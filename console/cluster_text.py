@@ -127,9 +127,10 @@ def may_lead(each: CandidateRow | None, leader: str) -> str:
         return LEADER
     if each.may_lead is False:
         return f"no: {'; '.join(reasons(each))}"
+    notes = [note.removeprefix(f"{each.node} ") for note in each.notes]
     if each.may_lead is None:
-        return f"not known: {'; '.join(each.unknowns)}"
-    return f"yes, lacks {'an unknown part' if each.lacks is None else megabytes(each.lacks)}"
+        return f"not known: {'; '.join((*each.unknowns, *notes))}"
+    return "; ".join((f"yes, lacks {'an unknown part' if each.lacks is None else megabytes(each.lacks)}", *notes))
 
 
 def reasons(each: CandidateRow) -> list[str]:
@@ -141,7 +142,7 @@ def reasons(each: CandidateRow) -> list[str]:
 def may_lead_shortly(each: CandidateRow, leader: str) -> str:
     """The same where room is scarce: of the reasons the first one, without its explanation."""
     if each.may_lead is not False or leads_already(each) or not each.reasons:
-        return may_lead(each, leader)
+        return may_lead(replace(each, notes=()), leader)
     first, more = reasons(each)[0].partition(": ")[0], len(each.reasons) - 1
     return f"no: {first}" + (f", {more} more" if more else "")
 

@@ -76,8 +76,17 @@ def _nosync(tags: Mapping[str, Any]) -> bool:
     return priority is not None and priority <= 0
 
 
-def _member(row: Mapping[str, Any]) -> PatroniMember:
+def _before_priorities(version: str) -> bool:
+    """Whether a Patroni knows no failover_priority: it came with 3.2."""
+    major, _, rest = version.partition(".")
+    minor = rest.partition(".")[0]
+    return major.isdecimal() and minor.isdecimal() and (int(major[:3]), int(minor[:3])) < (3, 2)
+
+
+def _member(row: Mapping[str, Any], version: str = "") -> PatroniMember:
     tags, role = _mapping(row.get("tags")), _text(row.get("role"))
+    if _before_priorities(version):
+        tags = {name: value for name, value in tags.items() if name != "failover_priority"}
     return PatroniMember(
         name=_text(row.get("name")),
         role=MEMBER_ROLES.get(role, role),
@@ -93,12 +102,12 @@ def _member(row: Mapping[str, Any]) -> PatroniMember:
     )
 
 
-def parse_members(cluster: Mapping[str, Any]) -> tuple[PatroniMember, ...]:
-    """The members of `GET /cluster`; a lag that is not a number (`unknown`) is None, never 0."""
+def parse_members(cluster: Mapping[str, Any], version: str = "") -> tuple[PatroniMember, ...]:
+    """The members of `GET /cluster` by a Patroni of a version. A lag that is no number (`unknown`) is None, not 0."""
     members = cluster.get("members")
     if not isinstance(members, list):
         return ()
-    return tuple(_member(_mapping(each)) for each in members)
+    return tuple(_member(_mapping(each), version) for each in members)
 
 
 def parse_scheduled(cluster: Mapping[str, Any]) -> ScheduledSwitchover | None:
@@ -174,7 +183,7 @@ def parse_node(
         failsafe=answer.get("failsafe_mode_is_active") is True,
         dcs_age=dcs_age,
         maximum_lag=dynamic.maximum_lag,
-        members=parse_members(cluster),
+        members=parse_members(cluster, _text(patroni.get("version"))),
         ttl=dynamic.ttl,
         loop_wait=dynamic.loop_wait,
         scheduled=parse_scheduled(cluster),

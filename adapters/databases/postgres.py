@@ -136,7 +136,8 @@ class PostgresNode:
             raise ReadFailure(Trouble.DENIED, f"PostgreSQL {self.node}: {error}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             refused = tls_refusal(error)
-            message = f"PostgreSQL {self.node}: {refused or str(error) or type(error).__name__}"
+            told = "; ".join(str(error).splitlines())
+            message = f"PostgreSQL {self.node}: {refused or told or type(error).__name__}"
             reached = refused or not isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
             raise ReadFailure(Trouble.ERROR if reached else Trouble.UNREACHABLE, message) from error
         except MALFORMED as error:

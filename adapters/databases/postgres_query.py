@@ -75,6 +75,7 @@ select
   (select setting::float8 / 1000 from pg_settings where name = 'recovery_min_apply_delay') as apply_seconds,
   (select setting::float8 from pg_settings where name = 'wal_receiver_status_interval') as status_interval,
   coalesce(current_setting('restore_command', true), '') <> '' as restores,
+  (select setting <> '' from pg_settings where name = 'primary_conninfo') as follows,
   current_setting('archive_mode') as archive_mode,
   (select json_build_array(archived_count, failed_count, coalesce(last_archived_wal, ''),
       coalesce(last_failed_wal, ''), coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),

@@ -105,6 +105,7 @@ def settings_of(row: Mapping[str, Any]) -> ServerSettings:
         status_interval=row["status_interval"] if row["status_interval"] is not None else 10.0,
         weaker=tuple(weaker),
         restores=row["restores"],
+        follows=row["follows"],
     )
 
 

@@ -71,7 +71,8 @@ class StreamedCluster(PostgresCluster):
         return await self._identified(deadline, unled=False)
 
     async def identify_unled(self, *, deadline: float) -> Identity:
-        """The same where no node accepts writes. Raises ReadFailure when two do, or no server answers."""
+        """The same where no node accepts writes; of several that do all are named. Raises ReadFailure when no server
+        answers."""
         return await self._identified(deadline, unled=True)
 
     async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
@@ -92,10 +93,12 @@ class StreamedCluster(PostgresCluster):
         readings = await asyncio.gather(*(self._attempt(node, deadline) for node in self.nodes))
         read = [each for each in readings if each is not None]
         writers = [each for each in read if not each.in_recovery]
-        if len(writers) > 1 or not (writers or (unled and read)):
-            who = " and ".join(each.node for each in writers) or "no node that answers"
-            raise ReadFailure(Trouble.ERROR, f"{self.name}: {who} accepts writes")
-        facts = {"leader": writers[0].node if writers else "no node"}
+        who = " and ".join(each.node for each in writers)
+        if len(writers) > 1 and not unled:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {who} accept writes")
+        if not writers and not (unled and read):
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: no node that answers accepts writes")
+        facts = {"leader": who or "no node"}
         facts["system id"] = ", ".join(sorted({each.system_id for each in read}))
         facts["timeline"] = str(writers[0].timeline) if writers else UNREADABLE
         for node, each in zip(self.nodes, readings, strict=True):

@@ -105,7 +105,7 @@ class Failover:
             verb=f"let {candidate or 'no node'} lead without the old leader",
             diffs=(
                 Diff(f"{self.name} leader", leader or "no node", candidate or "no node"),
-                Diff(f"{self.name} writes", "accepted by no node", f"accepted by {candidate or 'no node'}"),
+                Diff(f"{self.name} writes", _accepted(sight), f"accepted by {candidate or 'no node'}"),
             ),
             facts={
                 "leader": leader or "nobody",
@@ -149,7 +149,8 @@ class Failover:
 
     def _warnings(self, cluster: ClusterVerdict, sight: Sight, candidate: str) -> tuple[CardWarning, ...]:
         found = [CardWarning(WarningKind.EFFECT, self.name, each) for each in by_itself(cluster, sight)]
-        found.append(CardWarning(WarningKind.EFFECT, self.name, "nothing waits for WAL that the candidate lacks"))
+        lacking = "what the candidate lacks is lost: a failover waits for nothing"
+        found.append(CardWarning(WarningKind.EFFECT, self.name, lacking))
         own = cluster.eligible.get(candidate)
         found += [CardWarning(WarningKind.EFFECT, self.name, each) for each in (own.notes if own else ())]
         found += [CardWarning(WarningKind.UNKNOWN, self.name, each) for each in (own.unknowns if own else ())]
@@ -190,6 +191,10 @@ class Failover:
         unled, told = gap(sight)
         figures = {"leader": now, "lost_bytes": lost, "no_writes": unled}
         return ReadBack(Finding.DONE, (*evidence, said, told), figures)
+
+
+def _accepted(sight: Sight) -> str:
+    return f"accepted by {' and '.join(sight.writable)}" if sight.writable else "accepted by no node"
 
 
 def _loss_note(cluster: ClusterVerdict, sight: Sight, candidate: str) -> str:

@@ -56,8 +56,14 @@ def _slot(cluster: ClusterVerdict, fault: SlotFault) -> Cause:
             " drop and create it with copy_data). What it has not read is lost to it."
         )
     else:
-        steps = f"By hand: rebuild its standby (patronictl reinit), or drop {name} on {fault.node} if nothing uses it."
+        steps = (
+            f"By hand: rebuild its standby ({_rebuilt(cluster)}), or drop {name} on {fault.node} if nothing uses it."
+        )
     return database_cause(cluster, f"{fault.node}/slot/{name}", Health.WARN, fault.message, steps)
+
+
+def _rebuilt(cluster: ClusterVerdict) -> str:
+    return "patronictl reinit" if cluster.facts.managers else "pg_basebackup, recovery db rebuild"
 
 
 def _subscription(cluster: ClusterVerdict, fault: SubscriptionFault) -> Cause:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.api.views.causes import Cause, NextStep
+from state.api.views.causes import Cause, Forecast, ForecastKind, NextStep
 from state.health import Health
 from state.units import megabytes
 from state.verdicts.attested import attested_causes
@@ -20,13 +20,16 @@ from state.verdicts.cause_leader import (
 )
 from state.verdicts.cause_node import node_cause
 from state.verdicts.cause_parts import change, database_cause
+from state.verdicts.danger import store_stranger
 from state.verdicts.evidence import rank
 from state.verdicts.fork_words import past_words
 from state.verdicts.guarantee import BLOCKED
+from state.verdicts.hand_words import stop_words, unsynced_words
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.transport import certificate_causes, transport_causes
 from state.verdicts.votes import CONFLICT, PRIMARY, manager_role
+from state.world.manager_parts import SyncMode
 
 
 def database_causes(cluster: ClusterVerdict) -> list[Cause]:
@@ -38,6 +41,8 @@ def database_causes(cluster: ClusterVerdict) -> list[Cause]:
     found = _lead(cluster) + danger_causes(cluster) + transport_causes(cluster) + certificate_causes(cluster)
     found += attested_causes(cluster)
     found += [each for node in _own_fault(cluster) if (each := node_cause(cluster, node)) is not None]
+    if blind := [n.node for n in cluster.facts.nodes.values() if n.postgres is not None and not n.postgres.privileged]:
+        found.append(_unseen(cluster, blind))
     if strangers := cluster.facts.strangers - {cluster.facts.outsider}:
         found.append(_strangers(cluster, sorted(strangers)))
     if cluster.rival:
@@ -63,6 +68,8 @@ def _lead(cluster: ClusterVerdict) -> list[Cause]:
     found: list[Cause] = []
     if cluster.guarantee is not None and cluster.guarantee.kind == BLOCKED:
         found.append(_blocked(cluster))
+    if (other := store_stranger(cluster.facts)) and cluster.facts.system_id:
+        found.append(_other_store(cluster, other))
     if cluster.facts.outsider:
         found.append(outside_cause(cluster))
     elif cluster.facts.standby_leader:
@@ -84,6 +91,24 @@ def _agents_only(cluster: ClusterVerdict) -> bool:
 def _unexplained(cluster: ClusterVerdict, found: list[Cause]) -> bool:
     """Whether it is not known how the cluster is, and nothing found says why."""
     return cluster.health is Health.UNKNOWN and all(cause.health is Health.WARN for cause in found)
+
+
+def _other_store(cluster: ClusterVerdict, what: str) -> Cause:
+    """What Patroni goes by is not this cluster: nothing it does from now on can be trusted."""
+    scope = cluster.facts.scope
+    steps = (
+        f"By hand: do not start, restart or reinitialise a Patroni of {scope} meanwhile. Who wrote to the store, or"
+        f" which store do they use? Pause them (patronictl pause {scope}), put back /initialize"
+        f" ({cluster.facts.system_id}) or the right store, then resume."
+    )
+    return database_cause(cluster, "other-store", Health.WARN, what, steps, title="repair the store by hand")
+
+
+def _unseen(cluster: ClusterVerdict, names: list[str]) -> Cause:
+    """A right of this engine is missing, which says nothing about the servers."""
+    steps = "By hand on the primary: GRANT pg_monitor TO the role of this engine (`user` of the estate)."
+    what = f"this engine may not read the streams of {', '.join(names)}"
+    return database_cause(cluster, "unseen", Health.WARN, what, steps, title="grant pg_monitor")
 
 
 def _strangers(cluster: ClusterVerdict, names: list[str]) -> Cause:
@@ -111,14 +136,15 @@ def _split(cluster: ClusterVerdict) -> Cause:
     if keep:
         who = " and ".join(others)
         steps = (
-            f"{keep} holds the leader lock: keep it. By hand, on {who}: stop its Patroni,"
-            f" then pg_ctl stop -m fast; keep its data until what is only there has been compared{past}."
+            f"{keep} holds the leader lock: keep it. Stop {who}, {stop_words(cluster.facts, others)}; keep its data"
+            f" until what is only there has been compared{past}."
         )
         title = f"fence {who} by hand"
     else:
+        lock = " (no node is known to hold the leader lock)" if cluster.facts.managers else ""
         steps = (
-            "No node is known to hold the leader lock. Choose the node to keep; fence the other one (n on Replication),"
-            f" or by hand stop its Patroni and PostgreSQL (pg_ctl stop -m fast); keep its data{past}."
+            f"Choose the node to keep{lock} and fence the other (n on Replication), or stop it, {_either(cluster)};"
+            f" keep its data{past}. recovery db lost {cluster.facts.name} lists what each has."
         )
         title = "fence one by hand"
     made = database_cause(cluster, "split-brain", Health.FAIL, "", steps, title=title, key="f", change=step)
@@ -140,6 +166,13 @@ def _fence(cluster: ClusterVerdict, others: list[str]) -> NextStep | None:
     return change("database.fence", {"database": cluster.facts.name, "node": name}, "n", f"fence {name}", said)
 
 
+def _either(cluster: ClusterVerdict) -> str:
+    """How one of the two is stopped, before it is known which one."""
+    assert cluster.split is not None
+    fenced = all(cluster.facts.entry.nodes[n].fence is not None for n in cluster.split.nodes)
+    return f"recovery db fence {cluster.facts.name} NODE" if fenced else stop_words(cluster.facts, ())
+
+
 def _lock_holder(cluster: ClusterVerdict, nodes: tuple[str, ...]) -> str:
     """The one of these nodes that holds the lock by the store itself, else by every manager that answers and names one;
     empty when they name none or two."""
@@ -158,13 +191,24 @@ def _lock_holder(cluster: ClusterVerdict, nodes: tuple[str, ...]) -> str:
 
 def _blocked(cluster: ClusterVerdict) -> Cause:
     assert cluster.guarantee is not None
-    strict = any(m is not None and m.sync_strict for m in cluster.facts.managers.values())
-    off = " Patroni's synchronous_mode_strict is on, so it does not let them go on by itself." if strict else ""
     steps = (
-        "By hand: bring a synchronous standby back; or let commits go on without one: set synchronous_standby_names to"
-        " '' (patronictl edit-config), knowing that a failover may then lose commits."
+        "By hand: bring a synchronous standby back; or let commits go on without one, knowing that a failover may then"
+        f" lose commits: {unsynced_words(cluster.facts)}."
     )
-    return database_cause(cluster, "blocked", Health.FAIL, f"commits wait, {cluster.guarantee.detail}", steps + off)
+    what = f"commits wait, {cluster.guarantee.detail}"
+    return database_cause(cluster, "blocked", Health.FAIL, what, steps, forecast=_unblocked(cluster))
+
+
+def _unblocked(cluster: ClusterVerdict) -> Forecast:
+    """Whether the manager lets commits go on by itself: it drops a standby that it loses, the last unless strict."""
+    managers, nothing = [m for m in cluster.facts.managers.values() if m is not None], ForecastKind.NOTHING
+    if not any(m.sync_mode not in (None, SyncMode.OFF) for m in managers):
+        return Forecast(nothing, "Nothing lets them go on by itself", None)
+    if any(m.sync_strict for m in managers):
+        return Forecast(nothing, "Patroni keeps one synchronous standby at least (synchronous_mode_strict)", None)
+    if cluster.paused or cluster.store is not None:
+        return Forecast(nothing, "Patroni changes nothing now", None)
+    return Forecast(nothing, "Patroni drops a standby whose Patroni or stream it loses, and commits go on", None)
 
 
 def _otherwise(cluster: ClusterVerdict) -> Cause:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from state.api.views.causes import Cause, Forecast, ForecastKind, NextStep
 from state.health import Health
-from state.verdicts.cause_parts import able_standbys, change, database_cause, manager_readings
+from state.verdicts.cause_parts import able_standbys, change, database_cause, heirs, manager_readings
 from state.verdicts.cluster import NodeFacts
+from state.verdicts.evidence import turned_away
+from state.verdicts.hand_words import WAITS_FOR, start_words
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.store import LOOP_WAIT, TTL, StoreSilence, stepped_down
@@ -24,19 +26,21 @@ REPAIR_STORE = "By hand: repair Patroni's store (its own status, its quorum, its
 def lost_cause(cluster: ClusterVerdict, lost: LostPrimary) -> Cause:
     """The primary that does not answer: proven, or only by our own connection."""
     if not lost.proven:
-        steps = (
-            f"By hand: ask {lost.node} from another host. Its balancers or its Patroni still reach it, so the way from"
-            " this engine to it may be what is broken."
-        )
-        return database_cause(
-            cluster, "unread", Health.UNKNOWN, f"primary {lost.node} does not answer here", steps, since=lost.since_mono
-        )
+        who = _still_reach(cluster, lost.node)
+        alone = f"{who} still reach it, so the way from this engine to it may be what is broken."
+        nobody = f"Nothing else tells whether it lives. If it is down: {start_words(cluster.facts)}"
+        steps = f"By hand: ask {lost.node} from another host. {alone if who else nobody}"
+        seen = cluster.facts.nodes[lost.node].postgres_seen
+        what = f"primary {lost.node} {_not_there(cluster, lost.node)} here"
+        if seen is not None and turned_away(seen):
+            what, steps = what.removesuffix(" here"), f"By hand on {lost.node}: {WAITS_FOR}"
+        return database_cause(cluster, "unread", Health.UNKNOWN, what, steps, since=lost.since_mono)
     promoted = _elected(cluster, lost.node)
     if promoted:
         what = f"primary {lost.node} does not answer, {promoted} is being promoted"
         forecast = Forecast(ForecastKind.PROMOTION, f"Patroni has chosen {promoted}", None)
     else:
-        what, forecast = f"primary {lost.node} does not answer", _promotion(cluster, lost)
+        what, forecast = f"primary {lost.node} {_not_there(cluster, lost.node)}", _promotion(cluster, lost)
     steps = _instead(cluster, lost.node, forecast)
     since = _first(lost.since_mono, cluster.facts.past.unled_mono)
     return database_cause(
@@ -51,6 +55,26 @@ def _failover(cluster: ClusterVerdict, steps: str) -> NextStep | None:
     if cluster.store is not None or not able_standbys(cluster):
         return None
     return change("database.failover", {"database": cluster.facts.name}, "f", "failover", steps)
+
+
+def _not_there(cluster: ClusterVerdict, node: str) -> str:
+    seen = cluster.facts.nodes[node].postgres_seen
+    said = turned_away(seen) if seen is not None else ""
+    return f"runs and takes no sessions: {said}" if said else "does not answer"
+
+
+def _still_reach(cluster: ClusterVerdict, node: str) -> str:
+    """Who else tells that the node lives, in words; empty when nobody does."""
+    facts, found = cluster.facts, []
+    if facts.writes_go_to is not None and node in facts.writes_go_to:
+        found.append("its balancers")
+    own = facts.nodes[node].patroni
+    if own is not None and manager_role(own.role, own.state):
+        found.append("its Patroni")
+    if any(n.postgres is not None and n.postgres.receiver_state == "streaming" for n in facts.nodes.values()):
+        found.append("streams of its standbys (open for up to wal_receiver_timeout)")
+    said = " and ".join(found)
+    return said[:1].upper() + said[1:]
 
 
 def _first(*instants: float | None) -> float | None:
@@ -85,8 +109,8 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
         steps = f"{REPAIR_STORE}. Patroni then elects a leader by itself."
         title = "repair the store by hand"
     else:
-        candidates = able_standbys(cluster)
-        who = " or ".join(candidates)
+        candidates, chosen = able_standbys(cluster), heirs(cluster)
+        who = " or ".join(chosen)
         if cluster.promoting:
             return _promoting(cluster, cluster.promoting, what, since)
         holder = stepped_down(cluster.facts)
@@ -94,7 +118,7 @@ def unled_cause(cluster: ClusterVerdict) -> Cause:
             forecast = Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
         elif trouble := store_trouble(cluster):
             return _stuck(cluster, f"{what}, {trouble}", since)
-        elif cluster.facts.managers and candidates:
+        elif cluster.facts.managers and chosen:
             message, due = f"Patroni promotes {who}", _lock_ends(cluster) if holder else None
             message += f" when the lock of {holder} ends" if holder else ""
             forecast = Forecast(ForecastKind.PROMOTION, message, due)
@@ -225,7 +249,7 @@ def _without_agent(cluster: ClusterVerdict, name: str, since: float | None) -> F
         return Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
     if cluster.store is not None or any(m.failsafe for m in managers):
         return Forecast(nothing, f"{STORE_SILENT}: nothing is promoted until it is back", None)
-    promoted = able_standbys(cluster)
+    promoted = heirs(cluster)
     if not promoted:
         return Forecast(nothing, "No standby could be promoted", None)
     message = f"Patroni promotes {' or '.join(promoted)}"
@@ -284,7 +308,7 @@ def _promotion(cluster: ClusterVerdict, lost: LostPrimary) -> Forecast:
         return Forecast(
             nothing, f"Patroni {lost.node} still holds the leader lock: no promotion until it gives up", None
         )
-    candidates = able_standbys(cluster)
+    candidates = heirs(cluster)
     if not candidates:
         return Forecast(nothing, "No standby could be promoted", None)
     message = f"Patroni promotes {' or '.join(candidates)}"

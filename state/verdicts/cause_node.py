@@ -9,8 +9,10 @@ from state.text import cut_middle
 from state.units import megabytes
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.eligible_server import below_primary
-from state.verdicts.evidence import SHOWN
+from state.verdicts.evidence import SHOWN, turned_away
 from state.verdicts.forks import wrote_past
+from state.verdicts.hand_words import WAITS_FOR, rebuild_words, start_words
+from state.verdicts.managed import managed
 from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import manager_role
@@ -23,9 +25,9 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     """What is wrong with one standby; nothing when it has no fault of its own."""
     name, facts, reading = node.facts.node, node.facts, node.facts.postgres
     leader = cluster.leader if cluster.leader in cluster.nodes else "the primary"
-    if node.health is Health.PASS:
-        return None
-    if reading is None or not reading.in_recovery:
+    if node.health is Health.PASS or (reading is not None and reading.in_recovery and not reading.privileged):
+        return None  # of the missing right of this engine the cluster tells once
+    if reading is None or not reading.in_recovery or name in cluster.facts.twins:
         return _away(cluster, node) if reading is None else _writer(cluster, node, reading)
     if node.state == "replay paused":
         size = f", {megabytes(node.lag.unapplied)} not applied" if node.lag.unapplied is not None else ""
@@ -43,9 +45,9 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
             return _kept(cluster, node)
         steps = (
             f"By hand: check the network way from {name} to {leader} and both PostgreSQL logs. It connects again by"
-            f" itself as soon as it can; if its log says that WAL is missing: patronictl reinit {cluster.facts.scope}"
-            f" {name}. If it says that its timeline diverged, save a copy of its data directory first: reinit discards"
-            " what only it has."
+            f" itself as soon as it can; if its log says that WAL is missing: {rebuild_words(cluster.facts, name)}."
+            " If it says that its timeline diverged, save a copy of its data directory first: a new copy discards what"
+            " only it has."
         )
         forecast = Forecast(ForecastKind.RETRY, f"{name} tries again by itself", None)
         note = f", timeline {reading.timeline}" if diverged else ""
@@ -61,6 +63,12 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
     return database_cause(
         cluster, f"{name}/other", node.health, f"{name}: {node.message}", "See Replication for the details."
     )
+
+
+def _twin(cluster: ClusterVerdict, name: str, first: str) -> Cause:
+    steps = f"Correct the addresses of {first} and {name} in the nodes of {cluster.facts.name} in the estate."
+    what = f"{name} and {first} are one server by its own word"
+    return database_cause(cluster, f"{name}/twin", Health.UNKNOWN, what, steps, title="correct the estate")
 
 
 def kept_data(cluster: ClusterVerdict, node: NodeVerdict) -> bool:
@@ -91,12 +99,13 @@ def _kept(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
     split = name in cluster.facts.past.split
     how = f"accepted writes beside {leader}" if split else f"accepted writes before {leader} led"
     size = f", {megabytes(past)} past the fork" if past else ""
+    agent, again = ("Patroni or ", "reinit") if cluster.facts.managers else ("", "rebuild")
     what = f"{name} {how}{size}; it may hold commits that exist nowhere else"
     steps = (
-        f"Do not start Patroni or PostgreSQL on {name}, and do not reinit it: that discards what only it has. By hand:"
+        f"Do not start {agent}PostgreSQL on {name}, and do not {again} it: that discards what only it has. By hand:"
         f" copy its data directory and compare the copy with {leader}, where no client reaches it. After that:"
-        f" j on Replication rejoins it; by hand start its Patroni, which rewinds it, or patronictl reinit"
-        f" {cluster.facts.scope} {name}."
+        f" j on Replication rejoins it; or {rebuild_words(cluster.facts, name)}"
+        f"{', or start its Patroni, which rewinds it' if agent else ''}."
     )
     return database_cause(
         cluster, f"{name}/kept", Health.WARN, what, steps, since=seen.mono if seen is not None else None,
@@ -109,6 +118,8 @@ def _away(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
 
 
 def _writer(cluster: ClusterVerdict, node: NodeVerdict, reading: PostgresReading) -> Cause | None:
+    if first := cluster.facts.twins.get(node.facts.node):
+        return _twin(cluster, node.facts.node, first)
     full = sessions_finding(reading)
     silent = full is None and node.facts.failing
     return _silent(cluster, node) if silent else _sessions(cluster, node.facts.node, full)
@@ -133,7 +144,10 @@ def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
         what = f"PostgreSQL {name} refuses this engine: {said}"
         steps = f"By hand: are the password, the rights and the pg_hba.conf for this engine at {name} right? {TRY}"
         return database_cause(cluster, f"{name}/refused", Health.WARN, what, steps, since=since)
-    if manager is not None and manager_role(manager.role, manager.state):
+    if seen is not None and (busy := turned_away(seen)):
+        what = f"PostgreSQL {name} runs and takes no sessions: {busy}"
+        steps = f"By hand on {name}: {WAITS_FOR}"
+    elif manager is not None and manager_role(manager.role, manager.state):
         what = f"PostgreSQL {name} does not answer here, its Patroni says {manager.state}"
         steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."
     elif name == cluster.leader:
@@ -141,7 +155,10 @@ def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
         steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."
     else:
         what = f"{name} does not answer" if node.facts.patroni_seen is None else f"{name} is down or cut off"
-        start = "Start its Patroni (systemctl start patroni); it starts PostgreSQL and follows the leader by itself."
+        start = start_words(cluster.facts)
+        if _nowhere(cluster, node):
+            what = f"{name} was never reached and is no member of its cluster"
+            start = f"If it was renamed or removed, correct the nodes of {cluster.facts.name} in the estate. {start}"
         if manager is not None:
             what = f"PostgreSQL {name} does not run, its Patroni says {manager.state}"
             start = _kept_down(manager)
@@ -152,6 +169,13 @@ def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
             )
         steps = f"By hand on {name}: {'' if manager is not None else 'is the host up? '}{start}"
     return database_cause(cluster, f"{name}/silent", Health.WARN, what, steps, since=since)
+
+
+def _nowhere(cluster: ClusterVerdict, node: NodeVerdict) -> bool:
+    """Whether nothing but the estate knows of it: never read, and in no list of the managers that list members."""
+    word, facts = managed(cluster.facts), node.facts
+    read = [s for s in (facts.postgres_seen, facts.patroni_seen) if s is not None and s.value is not None]
+    return bool(word.rows) and not word.lists(facts.node) and not read
 
 
 def _kept_down(manager: PatroniReading) -> str:

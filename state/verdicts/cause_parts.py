@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from state.api.views.causes import Cause, Forecast, NextKind, NextStep, SubjectKind
 from state.health import Health
+from state.verdicts.managed import managed
 from state.verdicts.replication import ClusterVerdict
+from state.verdicts.votes import STANDBY, manager_role
 from state.world.readings import PatroniReading
 
 
@@ -56,6 +58,19 @@ def able_standbys(cluster: ClusterVerdict) -> list[str]:
     """Standbys that may lead as far as is known, as the estate lists them: which of equal ones it will be is not."""
     able = {each.node for each in cluster.eligible.values() if each.may_lead is not False}
     return [node for node in cluster.nodes if node in able]
+
+
+def heirs(cluster: ClusterVerdict) -> list[str]:
+    """Whom Patroni could promote: standbys that may lead, and members that run and are not in the estate."""
+    word = managed(cluster.facts)
+    outside = [
+        name
+        for name in sorted(cluster.facts.strangers)
+        if not word.forbids(name)
+        and (word.in_sync is None or name in word.in_sync)
+        and any(manager_role(row.role, row.state) == STANDBY for row in word.rows.get(name, ()))
+    ]
+    return [*able_standbys(cluster), *(f"{name} (not in the estate)" for name in outside)]
 
 
 def manager_readings(cluster: ClusterVerdict) -> list[PatroniReading]:

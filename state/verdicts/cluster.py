@@ -87,7 +87,24 @@ class ClusterFacts:
     @property
     def writers(self) -> tuple[NodeFacts, ...]:
         """Nodes whose own server reports, in a fresh reading, that it is out of recovery."""
-        return tuple(n for n in self.nodes.values() if n.postgres is not None and not n.postgres.in_recovery)
+        twins = self.twins
+        found = [n for n in self.nodes.values() if n.postgres is not None and not n.postgres.in_recovery]
+        return tuple(n for n in found if n.node not in twins)
+
+    @property
+    def twins(self) -> Mapping[str, str]:
+        """Nodes whose server is that of a node before them, which the estate names twice: one process cannot write
+        beside itself."""
+        first: dict[tuple[str, float, str], str] = {}
+        found: dict[str, str] = {}
+        for name, each in self.nodes.items():
+            server = each.postgres
+            if server is not None and server.started_at and server.server_address:
+                key = (server.system_id, server.started_at, server.server_address)
+                if key in first:
+                    found[name] = first[key]
+                first.setdefault(key, name)
+        return found
 
     @property
     def strangers(self) -> frozenset[str]:

@@ -18,8 +18,8 @@ from state.verdicts.slots import SlotFault
 from state.verdicts.tables import table_findings
 from state.world.manager_parts import SyncMode
 
-BY_RULE = frozenset({"may-lead", "sync-member"})
-"""Obstacles that stay until a person changes the configuration or a standby is in sync again."""
+BY_RULE = frozenset({"may-lead", "sync-member", "agent-answers", "member"})
+"""Obstacles that stay until a person changes the configuration, starts a manager, or a standby is in sync again."""
 
 
 def danger_findings(
@@ -42,7 +42,8 @@ def danger_findings(
     systems = {n.postgres.system_id for n in facts.nodes.values() if n.postgres is not None}
     if facts.primary is None and len(systems) > 1:
         found.append((Health.WARN, f"its nodes belong to different database systems: {', '.join(sorted(systems))}"))
-    found += _store_findings(facts)
+    if other := store_stranger(facts):
+        found.append((Health.WARN, other))
     found += table_findings(facts)
     modes = {m.sync_mode for m in facts.managers.values() if m is not None} - {None, SyncMode.OFF}
     if modes and sync is not None and sync.kind == "async":
@@ -55,14 +56,14 @@ def danger_findings(
     return found
 
 
-def _store_findings(facts: ClusterFacts) -> list[NodeFinding]:
+def store_stranger(facts: ClusterFacts) -> str:
     """A store that knows nothing of the cluster, or another one: a manager that starts would make a new cluster."""
     store = facts.store
     if store is None or not facts.system_id or store.system_id == facts.system_id:
-        return []
+        return ""
     if not store.system_id:
-        return [(Health.WARN, "Patroni's store (DCS) knows nothing of this cluster")]
-    return [(Health.WARN, f"Patroni's store (DCS) has another database system, {store.system_id}")]
+        return "Patroni's store (DCS) knows nothing of this cluster"
+    return f"Patroni's store (DCS) has another database system, {store.system_id}"
 
 
 def no_failover(facts: ClusterFacts, eligible: Mapping[str, Eligibility]) -> str:

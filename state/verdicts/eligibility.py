@@ -15,7 +15,7 @@ from state.errors import Refusal
 from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.eligible_manager import manager_obstacles, manager_unknowns
-from state.verdicts.eligible_server import notes_of, server_obstacles
+from state.verdicts.eligible_server import applies_late, notes_of, server_obstacles, server_unknowns
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.guarantee import Guarantee
 from state.verdicts.lag import ReplicationLag
@@ -64,11 +64,12 @@ def _standing(each: Eligibility) -> int:
     return {True: 0, None: 1, False: 2}[each.may_lead]
 
 
-def _worth(facts: ClusterFacts, each: Eligibility, word: Managed) -> tuple[int, int]:
-    """The furthest first, of equal ones the one with the higher priority."""
+def _worth(facts: ClusterFacts, each: Eligibility, word: Managed) -> tuple[int, int, bool]:
+    """The furthest first, of equal ones the one with the higher priority, then one that applies what it receives."""
     reading = facts.nodes[each.node].postgres
     held = reading.held if reading is not None else None
-    return -(held if held is not None else -1), -word.priority(each.node)
+    late = reading is not None and applies_late(reading)
+    return -(held if held is not None else -1), -word.priority(each.node), late
 
 
 def _judged(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, word: Managed, leading: str) -> Eligibility:
@@ -78,7 +79,7 @@ def _judged(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag, word: Man
         return Eligibility(node.node, False, (reason,), (), (), 0, lacks, least)
     obstacles = [*manager_obstacles(node, word), *table_obstacles(facts, node.node)]
     obstacles += server_obstacles(facts, node, lag, word, least)
-    unknowns = (*manager_unknowns(node, word), *_absent_further(facts, node))
+    unknowns = (*manager_unknowns(node, word), *server_unknowns(facts, node), *_absent_further(facts, node))
     if node.postgres is None:
         fact = f"{node.node}: {no_data_reason(node.postgres_seen)}"
         obstacles = [Refusal("candidate-answers", fact, "Choose a node that answers"), *obstacles]

@@ -17,8 +17,8 @@ def manager_obstacles(node: NodeFacts, word: Managed) -> list[Refusal]:
     if seen is None:
         return []
     found: list[Refusal] = []
-    if word.any_tag(name, "nofailover"):
-        fact = f"{name} carries the tag nofailover: Patroni does not let it lead"
+    if tag := word.forbids(name):
+        fact = f"{name} carries the tag {tag}: Patroni does not let it lead"
         found.append(Refusal("may-lead", fact, "Choose another node"))
     if node.patroni is None and (seen.value is not None or seen.error is not None):
         fact = f"the Patroni of {name} does not answer: {no_data_reason(seen)}"

@@ -6,7 +6,7 @@ from state.errors import Refusal
 from state.units import megabytes, short_duration
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.forks import same_branch
-from state.verdicts.lag import ReplicationLag
+from state.verdicts.lag import ReplicationLag, by_archive
 from state.verdicts.managed import Managed
 from state.world.readings import PostgresReading
 
@@ -33,7 +33,7 @@ def server_obstacles(
     if short and is_paused(reading):
         fact = f"{name} cannot be promoted, its replay has stopped: {', '.join(short)}"
         found.append(Refusal("settings", fact, f"Raise them on {name} and restart it", ADMINISTRATOR))
-    if primary is not None and not found and reading.receiver_state != "streaming":
+    if primary is not None and not found and reading.privileged and not (streams(reading) or by_archive(reading)):
         fact = f"{name} does not stream: lag {lag.message}"
         found.append(Refusal("streaming", fact, "Repair its replication first", ADMINISTRATOR))
     return found + _too_far(name, lag, least, word, known=primary is not None and lag.receive is not None)
@@ -53,6 +53,12 @@ def _history(
     if lag.ahead and primary is not None:
         fact = f"{name} holds {megabytes(lag.ahead)} of WAL that {primary.node} lacks"
         return [Refusal("same-history", fact, "Decide first which of the two histories is kept", ADMINISTRATOR)]
+    if facts.outsider and primary is None:
+        fact = f"{facts.outsider} leads according to Patroni and is not read: what {name} lacks is not known"
+        return [Refusal("known-leader", fact, f"Add {facts.outsider} to the estate", ADMINISTRATOR)]
+    if len(facts.writers) > 1:
+        who = " and ".join(n.node for n in facts.writers)
+        return [Refusal("single-primary", f"{who} accept writes: {name} follows one of them", "Fence one", "commander")]
     timeline, stands = facts.lead_timeline, facts.stands_on(name)
     if timeline is not None and stands != timeline:
         of = "the leader" if primary is not None else "the last leader"
@@ -73,9 +79,27 @@ def _too_far(name: str, lag: ReplicationLag, least: int, word: Managed, *, known
     return [Refusal("lag-limit", fact, "Wait until it has caught up, or choose another node")]
 
 
+def streams(reading: PostgresReading) -> bool:
+    """Whether it receives WAL from another server now."""
+    return reading.receiver_state == "streaming"
+
+
 def is_paused(reading: PostgresReading) -> bool:
     """Whether it applies nothing, or is about to stop."""
     return reading.replay_pause not in (None, "", "not paused")
+
+
+def applies_late(reading: PostgresReading) -> bool:
+    """Whether it has more than it shows: its replay is paused, or delayed by its settings."""
+    return is_paused(reading) or (reading.settings is not None and reading.settings.apply_delay > 0)
+
+
+def server_unknowns(facts: ClusterFacts, node: NodeFacts) -> tuple[str, ...]:
+    """What its server does not tell this engine."""
+    reading = node.postgres
+    if reading is None or reading.privileged or facts.primary is None:
+        return ()
+    return (f"whether {node.node} streams (grant pg_monitor)",)
 
 
 def below_primary(standby: PostgresReading, primary: PostgresReading | None) -> tuple[str, ...]:
@@ -92,6 +116,8 @@ def notes_of(facts: ClusterFacts, node: NodeFacts, word: Managed) -> tuple[str, 
     if reading is not None and reading.settings is not None and reading.settings.apply_delay:
         delay = short_duration(reading.settings.apply_delay)
         found.append(f"{name} applies {delay} late by its settings: a promotion applies all that it received at once")
+    elif reading is not None and by_archive(reading):
+        found.append(f"{name} takes WAL from the archive only: it lacks what is not archived")
     elif reading is not None and is_paused(reading) and not below_primary(reading, _primary(facts)):
         found.append(f"replay on {name} is paused: a promotion applies all that it received at once")
     if word.any_tag(name, "pending_restart") or (node.patroni is not None and node.patroni.pending_restart):

@@ -45,6 +45,17 @@ def no_data_reason(seen: Observed[Any] | None) -> str:
     return f"no data since {utc(seen.at)}{why}" if seen.at is not None else f"no data yet{why}"
 
 
+def turned_away(seen: Observed[Any]) -> str:
+    """What a server said that runs and takes no sessions now; empty where it said nothing of that kind.
+
+    PostgreSQL's error 57P03: it starts up, recovers, shuts down, or is a standby without sessions.
+    """
+    error = seen.error
+    if error is None or error.trouble is not Trouble.ERROR or "the database system is " not in error.message:
+        return ""
+    return cut_middle(error.message.partition("the database system is ")[2], SHOWN)
+
+
 def trouble_text(trouble: Trouble, message: str) -> str:
     """A timeout says it all; of the others the message tells what to repair."""
     if trouble is Trouble.TIMEOUT or not message:

@@ -25,6 +25,9 @@ def failover_obstacles(cluster: ClusterVerdict, to: str) -> tuple[Refusal, ...]:
     elif cluster.facts.writers:
         writer = cluster.facts.writers[0].node
         found.append(Refusal("no-leader", f"{writer} accepts writes", "Switch over: then nothing is lost", "commander"))
+    if cluster.facts.outsider and not cluster.facts.writers:
+        fact = f"{cluster.facts.outsider} leads according to Patroni, and is not in the estate"
+        found.append(Refusal("no-leader", fact, "Add it to the estate, then switch over", "database administrator"))
     if cluster.rival:
         found.append(Refusal("one-engine", f"{name}: {cluster.rival}", STOP_THE_OTHER, ADMINISTRATOR))
     if cluster.facts.standby_leader:

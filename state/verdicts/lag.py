@@ -10,6 +10,9 @@ from state.verdicts.forks import same_branch, wrote_past
 from state.verdicts.senders import sender_of
 from state.world.readings import PostgresReading
 
+UNSEEN = "whether it streams is not seen"
+"""Of a server whose role of this engine may not read the streams."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicationLag:
@@ -65,16 +68,28 @@ def standby_lag(
     held = max(received, _flushed(primary, node or standby.node, standby))
     written = max(primary.write_lsn, held)  # the standby may have been read after the primary
     behind = written - replayed
-    if standby.receiver_state != "streaming" and (standby.timeline or 0) < (primary.timeline or 0):
+    if standby.privileged and standby.receiver_state != "streaming" and _older(standby, primary):
         # Without a receiver the timeline comes from the control file, which is behind replay: it proves no divergence.
         why = f"not streaming, last known {_timelines(standby, primary)}"
         return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
     if standby.timeline != primary.timeline:
         least = None if _diverged(standby, primary) else behind
         return ReplicationLag(at_least=least, unapplied=unapplied, why=_timeline_message(standby, primary))
-    if standby.receiver_state != "streaming":
-        return ReplicationLag(at_least=behind, unapplied=unapplied, why="not streaming")
+    if standby.receiver_state != "streaming" and not by_archive(standby):
+        why = "not streaming" if standby.privileged else UNSEEN
+        return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
     return ReplicationLag(behind, written - held, behind, unapplied, _seconds(standby, primary, behind))
+
+
+def by_archive(standby: PostgresReading) -> bool:
+    """Whether a standby takes its WAL from the archive alone, by its settings: it names no server to stream from."""
+    settings = standby.settings
+    alone = settings is not None and settings.restores and settings.follows is False
+    return alone and standby.in_recovery and standby.receiver_state is None
+
+
+def _older(standby: PostgresReading, primary: PostgresReading) -> bool:
+    return (standby.timeline or 0) < (primary.timeline or 0)
 
 
 def _flushed(primary: PostgresReading, node: str, standby: PostgresReading) -> int:

@@ -50,6 +50,14 @@ class Managed:
         """Which of equal nodes leads: the higher one."""
         return min((row.priority for row in self.rows.get(node, ())), default=1)
 
+    def forbids(self, node: str) -> str:
+        """The tag by which it never leads, as it is set; empty where it may."""
+        rows = [row for row in self.rows.get(node, ()) if row.nofailover]
+        if not rows:
+            return ""
+        lowest = min(row.priority for row in rows)
+        return "nofailover" if lowest > 0 else f"failover_priority {lowest}"
+
     def source(self, node: str) -> str:
         """The member from which a node is told to stream; empty = the leader."""
         return next((row.replicatefrom for row in self.rows.get(node, ()) if row.replicatefrom), "")

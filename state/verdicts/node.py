@@ -9,7 +9,7 @@ from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.eligible_server import below_primary, is_paused
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.lag import ReplicationLag, lsn, standby_lag
+from state.verdicts.lag import ReplicationLag, by_archive, lsn, standby_lag
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.senders import sender_of
 from state.verdicts.split_brain import SplitBrain
@@ -27,6 +27,7 @@ DCS_OLD = 30.0
 
 FEW_LEFT = 0.9
 """The share of a server's sessions in use from which it warns."""
+TWIN = "its address leads to the server of"
 NO_PRIVILEGE = "its streams cannot be read: grant pg_monitor to the role of this engine"
 
 
@@ -75,6 +76,8 @@ def node_verdict(
     role = agreed(votes)
     findings = [f for f in (_vote_finding(role, votes), *_manager_findings(facts, node)) if f is not None]
     sync, state = "", "no data"
+    if first := facts.twins.get(node.node):
+        findings.append((Health.UNKNOWN, f"{TWIN} {first}: nothing is known of a server of its own"))
     if split is not None and node.node in split.nodes:
         findings.append((Health.FAIL, "accepts writes, and so does another node"))
     if node.postgres is None:
@@ -169,6 +172,8 @@ def _standby_state(node: NodeFacts, lag: ReplicationLag) -> str:
         return "replay paused"
     if node.postgres is not None and node.postgres.receiver_state == "streaming":
         return "streaming"
+    if node.postgres is not None and by_archive(node.postgres):
+        return "from the archive"
     return "not streaming" if lag.replay is None else "replaying"
 
 
@@ -183,7 +188,7 @@ def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag)
     reading, limit = node.postgres, facts.entry.rpo
     assert reading is not None
     if not reading.privileged:
-        found.append((Health.UNKNOWN, NO_PRIVILEGE))
+        return [(Health.UNKNOWN, f"lag {lag.message}; {NO_PRIVILEGE}")]
     delayed = reading.settings is not None and reading.settings.apply_delay > 0
     primary = facts.primary.postgres if facts.primary is not None else None
     lower = below_primary(reading, primary)

@@ -124,11 +124,15 @@ def cluster_verdict(
     health = worst(h for h, _ in findings) if findings else Health.PASS
     scheduled = scheduled_text(facts)
     message = "; ".join(w for _, w in sorted(findings, key=lambda f: -rank(f[0])))
-    message = "; ".join(filter(None, (message or "one primary, standbys stream", scheduled)))
+    message = "; ".join(filter(None, (message or _well(facts), scheduled)))
     return ClusterVerdict(
         facts, health, message, leader, nodes, split, sync, candidate, risk, paused, lost, unled, store,
         eligible, ahead, slots, halted, promoting(facts), scheduled,
     )  # fmt: skip
+
+
+def _well(facts: ClusterFacts) -> str:
+    return "one primary, standbys stream" if len(facts.nodes) > 1 else "it accepts writes; the estate names no standby"
 
 
 def _any_server(facts: ClusterFacts) -> bool:

@@ -12,6 +12,7 @@ from state.verdicts.cluster import ClusterFacts
 from state.verdicts.eligibility import Eligibility
 from state.verdicts.guarantee import Guarantee
 from state.verdicts.lag import ReplicationLag
+from state.verdicts.upstream import upstream_finding
 
 AMBER = 0.75
 """Share of the RPO from which the risk warns."""
@@ -57,6 +58,8 @@ def data_risk(
     if ahead:
         who = ", ".join(f"{node} holds {megabytes(size)}" for node, size in ahead.items())
         return _unknown(facts, f"unknown: {who} that the primary lacks", sources)
+    if facts.standby_leader:
+        return _elsewhere(facts, sources)
     primary = facts.primary
     if candidate is None:
         return _unknown(facts, _nobody(facts, eligible), sources)
@@ -69,6 +72,14 @@ def data_risk(
         return _known(facts, 0, f"none: every acknowledged commit is on {candidate.node} ({sync.message})", sources)
     lost = candidate.lacks
     return _known(facts, lost, f"{megabytes(lost)} not received by {candidate.node}", sources)
+
+
+def _elsewhere(facts: ClusterFacts, sources: tuple[str, ...]) -> DataRisk:
+    """A standby cluster has no writes of its own; what its primary elsewhere would lose is known there."""
+    health, said = upstream_finding(facts)
+    if health is Health.PASS:
+        return _known(facts, 0, "nothing is written here: its primary is outside", sources)
+    return _unknown(facts, f"unknown: {said}", sources)
 
 
 def _no_further(facts: ClusterFacts, candidate: Candidate) -> list[str]:

@@ -36,7 +36,8 @@ class SplitBrain:
 
 def split_brain(facts: ClusterFacts) -> SplitBrain | None:
     """The alarm when two nodes accept writes, by a fresh reading of their server or, without one, of their manager."""
-    writers = [n for n in facts.nodes.values() if _writes(n)]
+    twins = facts.twins
+    writers = [n for n in facts.nodes.values() if _writes(n) and n.node not in twins]
     found = [(pair, fork) for pair in combinations(writers, 2) if not _handed_over(*pair, fork := _fork(*pair))]
     if not found:
         return None

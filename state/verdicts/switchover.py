@@ -52,7 +52,7 @@ def switchover_notes(cluster: ClusterVerdict, to: str) -> tuple[str, ...]:
     """What a switchover brings with it, to be said before: of the node, of those that follow it, of one to come."""
     found = list(cluster.eligible[to].notes) if to in cluster.eligible else []
     if cluster.scheduled:
-        found.append(f"this replaces what is scheduled: {cluster.scheduled}")
+        found.append(f"this replaces what is {cluster.scheduled}")
     primary = cluster.facts.primary
     archiver = primary.postgres.archiver if primary is not None and primary.postgres is not None else None
     if archiver is not None and archiver.backlog is not None and archiver.backlog > 1:
@@ -72,6 +72,9 @@ def _dcs_obstacles(cluster: ClusterVerdict) -> list[Refusal]:
         if any(table is not None for table in facts.tables.values()):
             return []
         return [Refusal("manager-answers", f"the manager of {facts.name} answers nowhere", "Wait until it does")]
+    if not facts.managers:
+        way = f"recovery db fence {facts.name} {cluster.leader}, then recovery db promote {facts.name}"
+        return [Refusal("manager-answers", f"{facts.name} has no manager that could switch over", way)]
     if not readings:
         return [Refusal("manager-answers", "no Patroni node answers", "Wait until one does, or fail over by hand")]
     old = [m.node for m in readings if m.dcs_age is not None and m.dcs_age > DCS_OLD]

@@ -123,7 +123,7 @@ class ServerSettings:
     """What changes slowly. `limits` are the settings that a standby may not have lower than its primary.
 
     `apply_delay` and `status_interval` in seconds. `weaker` are the roles and databases whose commits wait for less,
-    as `role batch: off`.
+    as `role batch: off`. `restores`: it has a restore_command; `follows`: it has a primary_conninfo, None = not told.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -131,6 +131,7 @@ class ServerSettings:
     status_interval: float = 10.0
     weaker: tuple[str, ...] = ()
     restores: bool = False
+    follows: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
