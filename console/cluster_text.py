@@ -20,6 +20,7 @@ GUARANTEES = {
     "sync": "synchronous: a commit is on a standby too",
     "quorum": "quorum: a commit is on several nodes",
     "stored": "stored: a commit is also at a receiver that could not lead",
+    "elsewhere": "no commits here: its primary is outside",
     "blocked": "commits wait",
     "unknown": "what a commit waits for is not known",
 }

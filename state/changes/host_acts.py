@@ -17,7 +17,7 @@ from state.changes.fencing import Fences
 from state.changes.hands import host_by_hand
 from state.changes.model import ChangeKind, Finding, Late, Preview, ReadBack, Risk
 from state.changes.only_here import only_here
-from state.changes.sight import describe, look, world_of
+from state.changes.sight import Sight, describe, look, world_of
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.estate.arguments import UnfitValue, filled_argv, valid_values
 from state.estate.model import Estate
@@ -26,6 +26,7 @@ from state.ports.database import CanMark, CanTellPromotion, Database, PromotionF
 from state.ports.outside import Outside
 from state.ports.own import CanRunCommand, Output
 from state.ports.target import UNREADABLE, Identity, Receipt, began
+from state.units import megabytes
 from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.world.readings import PostgresReading
@@ -143,8 +144,8 @@ class Fence(HostAct):
         word, server = await self.fences.at_host(self.node, deadline), sight.servers.get(self.node)
         stopped = word is not None and word.stopped is True and server is None
         writes = server is not None and not server.in_recovery
-        others = [node for node in sight.writable if node != self.node]
         told = "not read" if word is None else word.said
+        others = [each for each in sight.writable if each != self.node]
         now = "stopped" if stopped else "accepts writes" if writes else "a standby" if server else "does not answer"
         return Preview(
             verb=self.verb,
@@ -153,12 +154,27 @@ class Fence(HostAct):
             rules=self.command_rules(""),
             warnings=(
                 CardWarning(WarningKind.EFFECT, self.name, f"at its host: {told}"),
-                *([CardWarning(WarningKind.EFFECT, self.cluster_name, _afterwards(others))] if writes else []),
+                *(self._then(sight, others) if writes else ()),
             ),
             sessions_cut=None if server is None else server.sessions,
             downtime="writes are refused until another node leads" if writes and not others else "",
             already=stopped,
             renews=frozenset({self.node, "leader", "timeline"}),
+        )
+
+    def _then(self, sight: Sight, others: Sequence[str]) -> tuple[CardWarning, ...]:
+        """Who accepts writes afterwards; beside another writer, what only this node has."""
+        if not others:
+            return (CardWarning(WarningKind.EFFECT, self.cluster_name, "then no node accepts writes"),)
+        who = " and ".join(others)
+        split = cluster_verdict(self.cluster_name, self.entry, world_of(self.cluster_name, sight), 0.0).split
+        past = split.fork.past.get(self.node) if split is not None and split.fork is not None else None
+        size = "an unknown part" if past is None else megabytes(past)
+        kept = f"{self.node} has {size} past the fork that {who} lacks: keep its data"
+        alone = f"{who} accepts writes too, and then alone" if len(others) == 1 else f"{who} accept writes too"
+        return (
+            CardWarning(WarningKind.EFFECT, self.cluster_name, alone),
+            CardWarning(WarningKind.EFFECT, self.name, kept),
         )
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
@@ -175,13 +191,6 @@ class Fence(HostAct):
         if word.stopped:
             return ReadBack(Finding.DONE, evidence)
         return ReadBack(Finding.UNKNOWN if runs else Finding.NOT_DONE, (*evidence, runs) if runs else evidence)
-
-
-def _afterwards(others: Sequence[str]) -> str:
-    """Who accepts writes when this writer is stopped."""
-    if not others:
-        return "then no node accepts writes"
-    return f"{' and '.join(others)} goes on accepting writes; what only this node has stays in its data"
 
 
 class Follow(HostAct):

@@ -28,7 +28,7 @@ def lost_cause(cluster: ClusterVerdict, lost: LostPrimary) -> Cause:
     if not lost.proven:
         who = _still_reach(cluster, lost.node)
         alone = f"{who} still reach it, so the way from this engine to it may be what is broken."
-        nobody = f"Nothing else tells whether it lives. If it is down: {start_words(cluster.facts)}"
+        nobody = f"Nothing else tells whether it lives. {start_words(cluster.facts)}"
         steps = f"By hand: ask {lost.node} from another host. {alone if who else nobody}"
         seen = cluster.facts.nodes[lost.node].postgres_seen
         what = f"primary {lost.node} {_not_there(cluster, lost.node)} here"

@@ -172,6 +172,8 @@ def _standby_state(node: NodeFacts, lag: ReplicationLag) -> str:
         return "replay paused"
     if node.postgres is not None and node.postgres.receiver_state == "streaming":
         return "streaming"
+    if node.postgres is not None and not node.postgres.privileged:
+        return "stream not seen"
     if node.postgres is not None and by_archive(node.postgres):
         return "from the archive"
     return "not streaming" if lag.replay is None else "replaying"

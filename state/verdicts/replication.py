@@ -140,8 +140,9 @@ def _any_server(facts: ClusterFacts) -> bool:
 
 
 def _leader(facts: ClusterFacts, nodes: Mapping[str, NodeVerdict]) -> str:
-    leaders = [n for n, v in nodes.items() if v.role == PRIMARY]
-    if len(leaders) > 1 or any(v.role == CONFLICT for v in nodes.values()):
+    told = {n: v for n, v in nodes.items() if n not in facts.twins}
+    leaders = [n for n, v in told.items() if v.role == PRIMARY]
+    if len(leaders) > 1 or any(v.role == CONFLICT for v in told.values()):
         return CONFLICT
     if leaders:
         return leaders[0]

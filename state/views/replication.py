@@ -43,6 +43,12 @@ def contribute(context: ViewContext) -> Contribution:
     return Contribution(risks=tuple(c.risk for c in context.clusters.values()))
 
 
+def _guarantee(verdict: ClusterVerdict) -> str:
+    if verdict.facts.standby_leader:
+        return "elsewhere"
+    return verdict.guarantee.kind if verdict.guarantee is not None else "unknown"
+
+
 def _cluster_row(estate: Estate, verdict: ClusterVerdict, restore: RestoreRow) -> ClusterRow:
     name = verdict.facts.name
     candidate = verdict.candidate
@@ -59,7 +65,7 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict, restore: RestoreRow) -
         leader=verdict.leader,
         votes=_cluster_votes(verdict),
         timeline=shown or "unknown",
-        guarantee=verdict.guarantee.kind if verdict.guarantee is not None else "unknown",
+        guarantee=_guarantee(verdict),
         guarantee_detail=verdict.guarantee.detail if verdict.guarantee is not None else "",
         candidate=f"{candidate.node} ({candidate.lag.message})" if candidate is not None else "none",
         split_brain=verdict.split.message if verdict.split is not None else "",

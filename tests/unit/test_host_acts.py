@@ -94,9 +94,13 @@ async def test_a_node_is_fenced_while_two_accept_writes() -> None:
     database.promoted("n2")
     change = fence(database, HostCommand(0))
     assert (await change.identify(deadline=1)).facts["n1"].startswith("7001 at")
-    shown = await change.preview(deadline=1)
-    assert (rules(shown), shown.downtime) == ([], "")
-    assert "n2 goes on accepting writes" in shown.warnings[1].message
+    assert rules(await change.preview(deadline=1)) == []
+    shown = await fence(database, HostCommand(0)).preview(deadline=1)
+    told = " ".join(warning.message for warning in shown.warnings)
+    assert "n2 accepts writes too, and then alone" in told
+    assert "past the fork that n2 lacks: keep its data" in told
+    assert "then no node accepts writes" not in told
+    assert shown.downtime == "", "writes go on at n2"
 
 
 async def test_without_a_command_or_its_reading_the_way_out_is_named() -> None:

@@ -46,12 +46,12 @@ class RestoreBrief:
 class ClusterRow:
     """One database cluster: verdict, the leader by votes, what a failover would lose.
 
-    `guarantee` is what a commit waits for: async, sync, quorum, stored, blocked or unknown; `guarantee_detail` says
-    which standbys, or why; `weaker` are roles and databases whose commits wait for less, `waiting` how many commits
-    wait now, None = not told. `leader` names a node, or says that none is agreed on. `split_brain` is the alarm, or
-    empty. `scheduled` is a hand-over to come, in words. `candidates` are all nodes by rank. `lock` is who has the
-    leader lock by the managers or their store, empty when none is known to; `traffic` the nodes to which balancers
-    send writes, None when none says. `restore` is None where the estate names no backups.
+    `guarantee` is what a commit waits for: async, sync, quorum, stored, elsewhere (a standby cluster), blocked or
+    unknown; `guarantee_detail` says which standbys, or why; `weaker` are roles and databases whose commits wait for
+    less, `waiting` how many commits wait now, None = not told. `leader` names a node, or says that none is agreed on.
+    `split_brain` is the alarm, or empty. `scheduled` is a hand-over to come, in words. `candidates` are all nodes by
+    rank. `lock` is who has the leader lock by the managers or their store, empty when none is known to; `traffic` the
+    nodes to which balancers send writes, None when none says. `restore` is None where the estate names no backups.
     """
 
     name: str
