@@ -12,6 +12,7 @@ from state.estate.arguments import UnfitValue, filled_argv, valid_values
 from state.estate.model import Estate
 from state.ports.database import Database, HasLease
 from state.ports.outside import Outside
+from state.verdicts.cluster import node_behind
 from state.verdicts.fence import FenceEvidence, FenceProof, HostWord, Isolation, fence_proof, unfenced
 from state.world.balancer_parts import Server
 
@@ -95,7 +96,7 @@ class Fences:
                 silent.append(name)
                 continue
             for server in (each for backend in backends for each in reading.of(backend)):
-                found.setdefault(server.name, []).append(server)
+                found.setdefault(node_behind(self._entry, server), []).append(server)
         if silent:
             told = Isolation(None, f"balancer {' and '.join(silent)} does not answer")
             return dict.fromkeys(self._database.nodes, told)

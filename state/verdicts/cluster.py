@@ -9,7 +9,7 @@ from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.traffic import taking
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
-from state.world.balancer_parts import BalancerReading
+from state.world.balancer_parts import BalancerReading, Server
 from state.world.manager_parts import StoreReading
 from state.world.manager_tables import ManagerTable
 from state.world.observed import Observed
@@ -239,5 +239,13 @@ def _routes(entry: DatabaseEntry, world: World, now_mono: float) -> dict[str, fr
         reading = world.fresh(key, BalancerReading, now_mono)
         parts = [reading.of(backend) for backend in backends] if reading is not None else []
         if any(parts):
-            found[key.partition(":")[2]] = frozenset(s.name for servers in parts for s in taking(servers))
+            found[key.partition(":")[2]] = frozenset(
+                node_behind(entry, s) for servers in parts for s in taking(servers)
+            )
     return found
+
+
+def node_behind(entry: DatabaseEntry, server: Server) -> str:
+    """The node that a balancer's server leads to: the one at its address, else the one of its name."""
+    there = (node for node, place in entry.nodes.items() if f"{place.server[0]}:{place.server[1]}" == server.address)
+    return next(there, server.name)

@@ -26,7 +26,20 @@ from state.world.postgres_parts import ServerSettings, Waits
 from state.world.readings import PatroniMember
 from state.world.world import World
 from tests.unit.replicated import judge, leads, managers, members, receiver, rules
-from tests.unit.verdict_world import ESTATE, MB, NOW, RAW, blackhole, fail, manager, primary, put, standby
+from tests.unit.verdict_world import (
+    ESTATE,
+    MB,
+    NOW,
+    RAW,
+    balancer,
+    blackhole,
+    fail,
+    manager,
+    primary,
+    put,
+    server,
+    standby,
+)
 
 PLAIN: dict[str, Any] = {
     "kind": "streaming", "rpo": "1MB", "user": "recovery", "tls": "loopback",
@@ -234,6 +247,20 @@ def test_one_server_under_two_names_is_no_second_writer(plain: World) -> None:
     assert causes(cluster)["c/twin"].what == "c and a are one server by its own word"
     put(plain, "postgres:ledger/c", primary("c", 100 * MB, started_at=8.0))
     assert ledger(plain).split is not None
+
+
+def test_servers_of_balancers_are_known_by_their_address(plain: World) -> None:
+    """Names in HAProxy need not be those of the estate, and a backup server gets nothing while another is up."""
+    fronted = {**PLAIN, "frontends": {"write": "primary"}}
+    estate = parse_estate(Located(RAW | {"databases": {**RAW["databases"], "ledger": fronted}}, "e.yaml"), kinds())
+    first = server("b", backend="write", address="127.0.0.1:1")
+    spare = replace(server("a", backend="write", address="127.0.0.1:2"), backup=True)
+    put(plain, "balancer:edge-east", balancer("edge-east", first, spare))
+    cluster = cluster_verdict("ledger", estate.databases["ledger"], plain, NOW)
+    assert cluster.facts.writes_go_to == {"a"}
+    assert cluster.health is Health.PASS
+    put(plain, "balancer:edge-east", balancer("edge-east", replace(first, up=False), spare))
+    assert cluster_verdict("ledger", estate.databases["ledger"], plain, NOW).facts.writes_go_to == {"b"}
 
 
 def test_a_single_server_is_not_said_to_have_standbys() -> None:
