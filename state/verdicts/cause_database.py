@@ -23,7 +23,7 @@ from state.verdicts.cause_parts import change, database_cause
 from state.verdicts.danger import store_stranger
 from state.verdicts.evidence import rank
 from state.verdicts.fork_words import past_words
-from state.verdicts.guarantee import BLOCKED
+from state.verdicts.guarantee import BLOCKED, STORED
 from state.verdicts.hand_words import stop_words, unsynced_words
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
@@ -68,6 +68,8 @@ def _lead(cluster: ClusterVerdict) -> list[Cause]:
     found: list[Cause] = []
     if cluster.guarantee is not None and cluster.guarantee.kind == BLOCKED:
         found.append(_blocked(cluster))
+    if cluster.guarantee is not None and cluster.guarantee.kind == STORED:
+        found.append(_stored(cluster))
     if (other := store_stranger(cluster.facts)) and cluster.facts.system_id:
         found.append(_other_store(cluster, other))
     if cluster.facts.outsider:
@@ -197,6 +199,13 @@ def _blocked(cluster: ClusterVerdict) -> Cause:
     )
     what = f"commits wait, {cluster.guarantee.detail}"
     return database_cause(cluster, "blocked", Health.FAIL, what, steps, forecast=_unblocked(cluster))
+
+
+def _stored(cluster: ClusterVerdict) -> Cause:
+    assert cluster.guarantee is not None
+    steps = "By hand: name standbys in synchronous_standby_names, and neither archive receivers nor subscribers."
+    what = f"commits are confirmed by {cluster.guarantee.detail} alone, which could not lead"
+    return database_cause(cluster, "stored", Health.WARN, what, steps, title="name a standby")
 
 
 def _unblocked(cluster: ClusterVerdict) -> Forecast:

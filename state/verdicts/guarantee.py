@@ -89,7 +89,7 @@ def guarantee(primary: PostgresReading, facts: ClusterFacts) -> Guarantee:
     servers = [s for s in answering if not s.only_stores]
     members = tuple(dict.fromkeys(filter(None, (_node(s, primary, others) for s in servers))))
     level = "" if commit in ("on", "") else f" ({commit})"
-    shown = ", ".join(dict.fromkeys(s.application_name for s in answering))
+    shown = ", ".join(dict.fromkeys(_called(s, primary, others) for s in answering))
     if not servers:
         return Guarantee(STORED, (), rule.needed, f"{shown}{level}", _weaker(primary), notes, waiting)
     if rule.any_of:
@@ -113,6 +113,12 @@ def _node(sender: WalSender, primary: PostgresReading, others: dict[str, Postgre
         return claimed[0] if len(claimed) == 1 else ""
     name = sender.application_name
     return "" if name.lower() in {n.lower() for n in others} else name
+
+
+def _called(sender: WalSender, primary: PostgresReading, others: dict[str, PostgresReading]) -> str:
+    """A stream's name, and where that is another one the node's."""
+    name, node = sender.application_name, _node(sender, primary, others)
+    return name if node.lower() in ("", name.lower()) else f"{node} (as {name})"
 
 
 def _slow(primary: PostgresReading, answering: list[WalSender]) -> list[WalSender]:
@@ -155,6 +161,9 @@ def _notes(
         node = next((r for n, r in others.items() if n.lower() == name.lower()), None)
         via = upstream_of(name, node, others.values()) if node is not None else None
         found.append(f"{name} streams from {via.node} and cannot confirm" if via else f"{name} is no standby of it")
+    names = [s.application_name for s in answering if not s.only_stores]
+    if twice := sorted({n for n in names if sum(s.application_name == n for s in primary.senders if s.attached) > 1}):
+        found.append(f"several streams are called {', '.join(twice)}: whose confirmations count is not known")
     for each in (s for s in answering if s.only_stores):
         what = "is a logical subscriber" if each.logical else "only stores WAL"
         found.append(f"{each.application_name} {what}: no node could take over with it")

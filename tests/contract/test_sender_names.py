@@ -105,6 +105,7 @@ async def test_exchanged_names_do_not_exchange_the_standbys(trio: Trio) -> None:
     cluster = await trio.judged("n2", "n3", confirms="n2")
     assert cluster.guarantee is not None
     assert (cluster.guarantee.kind, cluster.guarantee.members) == ("sync", ("n3",))
+    assert cluster.guarantee.detail == "n3 (as n2)"
     assert cluster.candidate is not None
     assert cluster.candidate.node == "n3"
     trio.called({"b": ""})
@@ -133,6 +134,7 @@ async def test_a_name_that_two_use_proves_nothing_for_either(trio: Trio) -> None
     assert cluster.guarantee is not None
     assert cluster.guarantee.members == ()
     assert "every acknowledged commit" not in cluster.risk.message
+    assert "several streams are called n2" in cluster.guarantee.message
     trio.sync("")
 
 
