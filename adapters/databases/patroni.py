@@ -179,7 +179,8 @@ class PatroniCluster(PostgresCluster, PatroniActs):
         return await self._identified(deadline, unled=False)
 
     async def identify_unled(self, *, deadline: float) -> Identity:
-        """The same where no node says that it leads. Raises ReadFailure when two do, or no member answers."""
+        """The same where no node says that it leads; of several that do all are named. Raises ReadFailure when no
+        member answers."""
         return await self._identified(deadline, unled=True)
 
     async def _identified(self, deadline: float, *, unled: bool) -> Identity:
@@ -189,10 +190,11 @@ class PatroniCluster(PostgresCluster, PatroniActs):
         )
         read = [each for each in members if each is not None]
         leaders = [each.node for each in read if each.role in ("primary", STANDBY_LEADER)]
-        if len(leaders) > 1 or not (leaders or (unled and read)):
-            who = " and ".join(leaders) or "no node that answers"
-            raise ReadFailure(Trouble.ERROR, f"{self.name}: {who} says it leads")
-        leader = leaders[0] if leaders else ""
+        leader = " and ".join(leaders)
+        if len(leaders) > 1 and not unled:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: {leader} say that they lead")
+        if not leaders and not (unled and read):
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: no node that answers says it leads")
         facts = {"scope": self._scope, "leader": leader or "no node"}
         facts["system id"] = ", ".join(sorted({each.system_id for each in read}))
         for node, server in zip(self.nodes, servers, strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from state.errors import Refusal
 from state.verdicts.node import DCS_OLD
 from state.verdicts.replication import ClusterVerdict
+from state.verdicts.senders import sender_of
 from state.verdicts.votes import CONFLICT, vote_message
 
 ADMINISTRATOR = "database administrator"
@@ -53,11 +54,24 @@ def switchover_notes(cluster: ClusterVerdict, to: str) -> tuple[str, ...]:
     found = list(cluster.eligible[to].notes) if to in cluster.eligible else []
     if cluster.scheduled:
         found.append(f"this replaces what is {cluster.scheduled}")
+    found += _held_up(cluster, to)
     primary = cluster.facts.primary
     archiver = primary.postgres.archiver if primary is not None and primary.postgres is not None else None
     if archiver is not None and archiver.backlog is not None and archiver.backlog > 1:
         found.append(f"{archiver.backlog} WAL files wait for the archive: a stop waits until all are archived")
     return tuple(found)
+
+
+def _held_up(cluster: ClusterVerdict, to: str) -> list[str]:
+    """A server that stops waits until each attached stream has all of its WAL, or wal_sender_timeout ends it."""
+    primary = cluster.facts.primary
+    if primary is None or primary.postgres is None:
+        return []
+    gone = [n for n in cluster.facts.nodes.values() if n.postgres is None and n.node not in (to, primary.node)]
+    held = [n.node for n in gone if (s := sender_of(primary.postgres, n.node)) is not None and s.attached]
+    who = " and ".join(held)
+    stop = f"the stop of {primary.node} waits for {who}, which does not answer and is still attached"
+    return [f"{stop}: up to wal_sender_timeout, 60 s by default"] if held else []
 
 
 def conflict_words(cluster: ClusterVerdict) -> str:

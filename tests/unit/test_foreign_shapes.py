@@ -20,7 +20,7 @@ from state.health import Health
 from state.verdicts.cause_database import database_causes
 from state.verdicts.failover import failover_obstacles
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
-from state.verdicts.switchover import switchover_obstacles
+from state.verdicts.switchover import switchover_notes, switchover_obstacles
 from state.world.manager_parts import StoreReading, SyncMode
 from state.world.postgres_parts import ServerSettings, Waits
 from state.world.readings import PatroniMember
@@ -159,6 +159,16 @@ def test_commits_that_wait_are_laid_to_the_one_that_does_not_confirm(world: Worl
     told = causes(judge(world))["blocked"].forecast
     assert told is not None
     assert "synchronous_mode_strict" in told.message
+
+
+def test_a_silent_standby_that_is_still_attached_holds_up_the_stop(world: World) -> None:
+    leads(world, receiver("n2"), receiver("n3"))
+    assert not any("waits for n2" in note for note in switchover_notes(judge(world), "n3"))
+    blackhole(world, "postgres:orders/n2")
+    [note] = [note for note in switchover_notes(judge(world), "n3") if "waits for n2" in note]
+    assert note.startswith("the stop of n1 waits for n2, which does not answer")
+    leads(world, receiver("n2", state="startup"), receiver("n3"))
+    assert not any("waits for n2" in note for note in switchover_notes(judge(world), "n3"))
 
 
 def test_nobody_can_take_over_where_the_agents_of_living_standbys_are_gone(world: World) -> None:
