@@ -205,8 +205,10 @@ class Follow(HostAct):
         server, primary = sight.servers.get(self.node), sight.servers.get(leader)
         own, note = await only_here(self.database, self.node, server, primary, sight.last, deadline)
         wal, warned = await self._wal(primary, server, deadline) if self.spec.kind == REJOIN else ((), ())
-        leads = self.node in (leader, *sight.leaders) and not self.led
-        fact = f"{self.node} {'leads' if leads else 'does not lead'}"
+        writes = self.node in sight.writable
+        leads = (self.node in (leader, *sight.leaders) or writes) and not self.led
+        does = "accepts writes" if writes and self.node != leader else "leads" if leads else "does not lead"
+        fact = f"{self.node} {does}"
         return Preview(
             verb=self.verb,
             diffs=(Diff(self.name, describe(self.node, sight), f"a standby of {leader or 'no node'}"),),

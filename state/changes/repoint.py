@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from state.api.card import Diff, Rule
@@ -62,12 +62,20 @@ class Repoint(ClusterChange):
             facts={"now": now},
             rules=(
                 *self.able(able, "repoint a standby", "Its manager does that by itself"),
+                *self._one_writer(sight.writable),
                 *self._rules(sight.servers.get(self.node), sight.servers.get(self.to)),
             ),
             sessions_cut=0,
             undo=ChangeSpec(KIND, back) if back is not None and now != self.to else None,
             already=able and now == self.to and streams,
         )
+
+    def _one_writer(self, writable: Sequence[str]) -> tuple[Rule, ...]:
+        """Which of two histories a standby follows is decided by a fence, not beside both."""
+        if len(writable) < 2:
+            return ()
+        fact = f"{' and '.join(writable)} accept writes"
+        return (self.rule("single-primary", False, fact, "Fence one of them first", "commander"),)
 
     def _rules(self, server: PostgresReading | None, source: PostgresReading | None) -> tuple[Rule, ...]:
         if server is None or source is None:

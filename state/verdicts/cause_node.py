@@ -147,6 +147,10 @@ def _silent(cluster: ClusterVerdict, node: NodeVerdict) -> Cause:
     if seen is not None and (busy := turned_away(seen)):
         what = f"PostgreSQL {name} runs and takes no sessions: {busy}"
         steps = f"By hand on {name}: {WAITS_FOR}"
+    elif seen is not None and seen.error is not None and seen.error.trouble is Trouble.ERROR:
+        said = cut_middle(seen.error.message.removeprefix(f"PostgreSQL {name}: "), SHOWN)
+        what = f"PostgreSQL {name} was reached and gives no reading: {said}"
+        steps = f"By hand: mend at {name} what it says. {TRY}"
     elif manager is not None and manager_role(manager.role, manager.state):
         what = f"PostgreSQL {name} does not answer here, its Patroni says {manager.state}"
         steps = f"By hand: ask {name} from another host; the way from this engine to it may be what is broken."

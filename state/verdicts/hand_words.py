@@ -27,7 +27,10 @@ def start_words(facts: ClusterFacts) -> str:
     """How a node that is down comes back."""
     if facts.managers:
         return "Start its Patroni (systemctl start patroni); it starts PostgreSQL and follows the leader by itself."
-    return "Start its PostgreSQL (systemctl start postgresql); a standby follows its primary by itself."
+    start = "start its PostgreSQL (systemctl start postgresql)"
+    if facts.writers:
+        return f"If it has a standby.signal, {start}; without one it would be a second writer."
+    return f"{start[:1].upper()}{start[1:]}."
 
 
 def stop_words(facts: ClusterFacts, nodes: Iterable[str]) -> str:

@@ -146,6 +146,22 @@ def test_a_server_that_takes_no_sessions_yet_is_not_down(plain: World, said: str
     assert "hot_standby = off" in step(cause)
 
 
+def test_a_server_that_is_reached_and_gives_no_reading_is_not_down(plain: World) -> None:
+    fail(plain, "postgres:ledger/b", Trouble.ERROR, "PostgreSQL b: TLS refused: certificate has expired")
+    seen = plain.observed["postgres:ledger/b"]
+    plain.observed["postgres:ledger/b"] = replace(seen, value=None, at=None, mono=None)
+    cause = causes(ledger(plain))["b/silent"]
+    assert cause.what == "PostgreSQL b was reached and gives no reading: TLS refused: certificate has expired"
+    assert "Start its" not in step(cause)
+
+
+def test_a_node_that_may_be_a_former_primary_is_not_simply_started(plain: World) -> None:
+    seen = plain.observed["postgres:ledger/b"]
+    plain.observed["postgres:ledger/b"] = replace(seen, value=None, at=None, mono=None)
+    fail(plain, "postgres:ledger/b", Trouble.UNREACHABLE, "Connection refused")
+    assert "without one it would be a second writer" in step(causes(ledger(plain))["b/silent"])
+
+
 def test_commits_that_wait_are_laid_to_the_one_that_does_not_confirm(world: World) -> None:
     rows = (receiver("n2", "quorum", flush_lsn=90 * MB), receiver("n3", "quorum", flush_lsn=100 * MB))
     leads(world, *rows, names="ANY 2 (n2,n3)", waits=Waits(1, 5.0))

@@ -182,6 +182,15 @@ async def test_the_node_that_leads_is_neither_rejoined_nor_rebuilt() -> None:
         assert "single-primary" in rules(await follow(nobody, HostCommand(), kind).preview(deadline=1))
 
 
+async def test_beside_a_second_writer_nothing_is_rejoined_rebuilt_or_repointed_before_a_fence() -> None:
+    database = PlainDatabase()
+    database.promoted("n2")
+    for kind in (REJOIN, REBUILD):
+        shown = await follow(database, HostCommand(), kind, "n1").preview(deadline=1)
+        assert "not-the-primary" in rules(shown), "it would discard what clients still write there"
+    assert "single-primary" in rules(await repoint(database).preview(deadline=1))
+
+
 async def test_prove_is_done_when_every_node_has_the_mark() -> None:
     database = PlainDatabase()
     change = Prove(ClusterArgs(database="orders"), ESTATE, database)
