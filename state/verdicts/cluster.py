@@ -49,6 +49,16 @@ class NodeFacts:
         return value if isinstance(value, PostgresReading) else None
 
     @property
+    def by_archive(self) -> bool:
+        """Whether it takes its WAL from the archive alone, by its settings: it names no server to stream from. Under a
+        manager that is no choice: it takes the name away from a standby that has no leader."""
+        reading = self.postgres
+        if reading is None or reading.settings is None or self.patroni_seen is not None:
+            return False
+        alone = reading.settings.restores and reading.settings.follows is False
+        return alone and reading.in_recovery and reading.receiver_state is None
+
+    @property
     def agent_silent(self) -> bool:
         """Whether its server answers and its manager does not, though it was asked."""
         seen = self.patroni_seen

@@ -6,7 +6,7 @@ from state.errors import Refusal
 from state.units import megabytes, short_duration
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.forks import same_branch
-from state.verdicts.lag import ReplicationLag, by_archive
+from state.verdicts.lag import ReplicationLag
 from state.verdicts.managed import Managed
 from state.world.readings import PostgresReading
 
@@ -33,7 +33,7 @@ def server_obstacles(
     if short and is_paused(reading):
         fact = f"{name} cannot be promoted, its replay has stopped: {', '.join(short)}"
         found.append(Refusal("settings", fact, f"Raise them on {name} and restart it", ADMINISTRATOR))
-    if primary is not None and not found and reading.privileged and not (streams(reading) or by_archive(reading)):
+    if primary is not None and not found and reading.privileged and not (streams(reading) or node.by_archive):
         fact = f"{name} does not stream: lag {lag.message}"
         found.append(Refusal("streaming", fact, "Repair its replication first", ADMINISTRATOR))
     return found + _too_far(name, lag, least, word, known=primary is not None and lag.receive is not None)
@@ -116,7 +116,7 @@ def notes_of(facts: ClusterFacts, node: NodeFacts, word: Managed) -> tuple[str, 
     if reading is not None and reading.settings is not None and reading.settings.apply_delay:
         delay = short_duration(reading.settings.apply_delay)
         found.append(f"{name} applies {delay} late by its settings: a promotion applies all that it received at once")
-    elif reading is not None and by_archive(reading):
+    elif node.by_archive:
         found.append(f"{name} takes WAL from the archive only: it lacks what is not archived")
     elif reading is not None and is_paused(reading) and not below_primary(reading, _primary(facts)):
         found.append(f"replay on {name} is paused: a promotion applies all that it received at once")

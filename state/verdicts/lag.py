@@ -47,11 +47,17 @@ def lsn(position: int) -> str:
 
 
 def standby_lag(
-    standby: PostgresReading, primary: PostgresReading | None, *, ahead: int = 0, node: str = ""
+    standby: PostgresReading,
+    primary: PostgresReading | None,
+    *,
+    ahead: int = 0,
+    node: str = "",
+    by_archive: bool = False,
 ) -> ReplicationLag:
     """The distance of a standby to a primary, both read just now (primary None = its position is not known).
 
     `ahead` are bytes that it is proven to hold past the primary; `node` is how the primary may know it.
+    `by_archive`: it is not meant to stream.
     """
     received, replayed = standby.held, standby.replay_lsn
     if received is None or replayed is None:
@@ -75,17 +81,10 @@ def standby_lag(
     if standby.timeline != primary.timeline:
         least = None if _diverged(standby, primary) else behind
         return ReplicationLag(at_least=least, unapplied=unapplied, why=_timeline_message(standby, primary))
-    if standby.receiver_state != "streaming" and not by_archive(standby):
+    if standby.receiver_state != "streaming" and not by_archive:
         why = "not streaming" if standby.privileged else UNSEEN
         return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
     return ReplicationLag(behind, written - held, behind, unapplied, _seconds(standby, primary, behind))
-
-
-def by_archive(standby: PostgresReading) -> bool:
-    """Whether a standby takes its WAL from the archive alone, by its settings: it names no server to stream from."""
-    settings = standby.settings
-    alone = settings is not None and settings.restores and settings.follows is False
-    return alone and standby.in_recovery and standby.receiver_state is None
 
 
 def _older(standby: PostgresReading, primary: PostgresReading) -> bool:

@@ -9,7 +9,7 @@ from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.eligible_server import below_primary, is_paused
 from state.verdicts.evidence import no_data_reason, rank, worst
-from state.verdicts.lag import ReplicationLag, by_archive, lsn, standby_lag
+from state.verdicts.lag import ReplicationLag, lsn, standby_lag
 from state.verdicts.lost_primary import LostPrimary
 from state.verdicts.senders import sender_of
 from state.verdicts.split_brain import SplitBrain
@@ -61,7 +61,7 @@ def node_lag(node: NodeFacts, leads: PostgresReading | None, ahead: int = 0) -> 
         return ReplicationLag(why="writable")
     if leads is not None and leads.node == node.node:
         return upstream_lag(node.postgres)
-    return standby_lag(node.postgres, leads, ahead=ahead, node=node.node)
+    return standby_lag(node.postgres, leads, ahead=ahead, node=node.node, by_archive=node.by_archive)
 
 
 def node_verdict(
@@ -174,7 +174,7 @@ def _standby_state(node: NodeFacts, lag: ReplicationLag) -> str:
         return "streaming"
     if node.postgres is not None and not node.postgres.privileged:
         return "stream not seen"
-    if node.postgres is not None and by_archive(node.postgres):
+    if node.by_archive:
         return "from the archive"
     return "not streaming" if lag.replay is None else "replaying"
 

@@ -113,6 +113,8 @@ async def test_exchanged_names_do_not_exchange_the_standbys(trio: Trio) -> None:
     for first in range(1, 400, 100):
         trio.sql("a", f"insert into ledger select g from generate_series({first}, {first + 99}) g")
     cluster = await trio.judged("n2", silent="n2")
+    told = {n: cluster.facts.nodes[n].postgres for n in ("n2", "n3")}
+    assert {n: r.settings.follows for n, r in told.items() if r and r.settings} == {"n2": False, "n3": True}
     assert cluster.eligible["n2"].lacks != 0, "what another standby has is not its own"
     assert cluster.eligible["n2"].may_lead is False
     assert cluster.candidate is not None

@@ -97,6 +97,12 @@ def test_a_standby_that_follows_the_archive_alone_is_as_it_should_be(plain: Worl
     assert ledger(plain).nodes["c"].health is Health.FAIL, "it names a server and does not stream from it"
 
 
+def test_a_standby_under_patroni_that_lost_its_leader_is_none_of_the_archive(world: World) -> None:
+    by_archive = ServerSettings(restores=True, follows=False)
+    put(world, "postgres:orders/n2", standby("n2", 100 * MB, receiver_state=None, settings=by_archive))
+    assert judge(world).nodes["n2"].health is Health.FAIL
+
+
 def test_without_pg_monitor_the_right_is_missing_not_the_stream(plain: World) -> None:
     put(plain, "postgres:ledger/a", primary("a", 100 * MB, privileged=False))
     for node in "bc":
