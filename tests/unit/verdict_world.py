@@ -188,7 +188,7 @@ def healthy_cluster(world: World, position: int = 100 * MB) -> None:
 
 
 def server(name: str, weight: int = 100, *, backend: str = "checkout", **facts: Any) -> Server:
-    made = Server(backend, name, "127.0.0.1:1", "UP", weight, 100, False, False, True, 3, 0, "L7OK", 1000, 0)
+    made = Server(backend, name, "127.0.0.1:80", "UP", weight, 100, False, False, True, 3, 0, "L7OK", 1000, 0)
     return replace(made, **{"checked": facts.get("status") != "no check", **facts})
 
 
