@@ -180,7 +180,7 @@ async def test_an_archive_receiver_in_sync_is_nobody_who_could_lead(pair: Pair) 
         with program(pair, "pg_receivewal", *where, "-D", kept, "--synchronous"):
             async with reading(pair) as readers:
                 with settings(pair, synchronous_standby_names="'pg_receivewal'"):
-                    cluster = await readers.until(lambda c: c.guarantee and c.guarantee.kind == "sync")
+                    cluster = await readers.until(lambda c: c.guarantee and c.guarantee.kind == "stored")
     assert cluster.guarantee is not None
     assert cluster.guarantee.members == ()
     assert "pg_receivewal only stores WAL: no node could take over with it" in cluster.guarantee.message
