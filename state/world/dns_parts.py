@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from state.errors import Trouble
 
 
-class NameLack(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NameLack:
     """Why a server has no answer of its own to one record: the trouble, its words, and the servers to which the name is
     delegated."""
 
