@@ -1,4 +1,4 @@
-"""Every reading of every adapter can be checked where it enters: a field of a kind that cannot be silences its source."""
+"""Every reading of every adapter can be checked where it enters: a field that cannot be silences its whole source."""
 
 from typing import Any, get_args
 
