@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from adapters.balancers.haproxy import HAProxy
 from adapters.context import AdapterContext
 from state.estate.model import Polling
 from tests.contract.compared import make_majors
 from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
+from tests.contract.haproxy_sections import sections
 from tests.contract.live_patroni import Live, live_patroni
 from tests.support.sshd import Sshd, running_sshd
 
@@ -42,6 +44,13 @@ def live_cluster(folder: Path) -> Iterator[Live]:
     """One real Patroni cluster for all tests that ask one."""
     with live_patroni(folder) as running:
         yield running
+
+
+@pytest.fixture(params=haproxies())
+def run(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[..., HAProxy]]:
+    """Starts HAProxy processes, of each version, with the sections that a test gives."""
+    with sections(haproxies()[request.param], folder) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +19,7 @@ from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord
 from state.health import Health
 from state.world.dns_parts import DnsReading
-from tests.contract.components import free_port, listens, wait_for
+from tests.contract.named import running_named
 
 KEY = "c2VjcmV0LW9mLXRoZS16b25lLTEyMzQ1Ng=="
 NAMED = """
@@ -50,21 +46,8 @@ www CNAME checkout
 
 @pytest.fixture(scope="module")
 def named() -> Iterator[int]:
-    program = shutil.which("named", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-    assert program is not None, "the contract suite needs named (BIND 9)"
-    root, port = Path(tempfile.mkdtemp(prefix="rc-dns-", dir="/tmp")), free_port()
-    (root / "named.conf").write_text(NAMED.format(root=root, port=port, key=KEY))
-    (root / "zone.db").write_text(ZONE)
-    log = root / "log"
-    with log.open("wb") as said:
-        process = subprocess.Popen([program, "-g", "-c", root / "named.conf"], stdout=said, stderr=said)
-    try:
-        wait_for(lambda: b"all zones loaded" in log.read_bytes() and listens(port))
+    with running_named(NAMED, ZONE, key=KEY) as port:
         yield port
-    finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 async def read(context: AdapterContext, port: int, zone: str, *records: DnsRecord) -> DnsReading:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +12,7 @@ from state.estate.model import DnsRecord
 from state.health import Health
 from state.verdicts.dns import record_finding
 from state.world.dns_parts import DnsReading
-from tests.contract.components import free_port, listens, wait_for
+from tests.contract.named import running_named
 
 NAMED = """
 options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.key";
@@ -42,21 +38,8 @@ hollow IN CNAME nothing
 
 @pytest.fixture(scope="module")
 def named() -> Iterator[int]:
-    program = shutil.which("named", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-    assert program is not None, "the contract suite needs named (BIND 9)"
-    root, port = Path(tempfile.mkdtemp(prefix="rc-dns-", dir="/tmp")), free_port()
-    (root / "named.conf").write_text(NAMED.format(root=root, port=port))
-    (root / "zone.db").write_text(ZONE)
-    log = root / "log"
-    with log.open("wb") as said:
-        process = subprocess.Popen([program, "-g", "-c", root / "named.conf"], stdout=said, stderr=said)
-    try:
-        wait_for(lambda: b"all zones loaded" in log.read_bytes() and listens(port))
+    with running_named(NAMED, ZONE) as port:
         yield port
-    finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def record(name: str, *expect: str, kind: str = "A") -> DnsRecord:

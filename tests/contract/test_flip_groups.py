@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -13,17 +12,11 @@ from state.changes.registry import build
 from state.errors import EffectUnknown, NotFound
 from state.ports.outside import Outside
 from state.verdicts.traffic import active_message
-from tests.contract.components import free_port, haproxies
-from tests.contract.haproxy_sections import card, checked, estate_of, healthy, listening, refusals, sections
+from tests.contract.components import free_port
+from tests.contract.haproxy_sections import card, checked, estate_of, healthy, listening, refusals
 
 COLOURS = {"blue": {"release": "v41", "servers": ["blue-*"]}, "green": {"release": "v42", "servers": ["green-*"]}}
 PLACE = estate_of(shop={"backend": "web", "floor": 6, "colours": COLOURS})
-
-
-@pytest.fixture(params=haproxies())
-def run(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[..., HAProxy]]:
-    with sections(haproxies()[request.param], folder) as start:
-        yield start
 
 
 def groups(port: int, dead: int = 0) -> str:

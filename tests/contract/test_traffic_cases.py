@@ -7,7 +7,7 @@ import asyncio
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,6 @@ from tests.contract.haproxy_sections import (
     listening,
     refusals,
     saying,
-    sections,
     until,
 )
 from tests.support.small_estate import change, flip, small
@@ -35,12 +34,6 @@ from tests.support.small_estate import change, flip, small
 @pytest.fixture(params=haproxies())
 def program(request: pytest.FixtureRequest) -> Path:
     return haproxies()[request.param]
-
-
-@pytest.fixture
-def run(program: Path, folder: Path) -> Iterator[Callable[..., HAProxy]]:
-    with sections(program, folder) as start:
-        yield start
 
 
 THREE = """

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from adapters.balancers.haproxy import HAProxy
 from state.changes.following import followers_of
 from state.health import Health
 from state.verdicts.traffic import backend_verdict, reason_word, server_health, shares, state_word
-from tests.contract.components import free_port, haproxies
+from tests.contract.components import free_port
 from tests.contract.haproxy_sections import (
     by_hand,
     card,
@@ -22,17 +19,10 @@ from tests.contract.haproxy_sections import (
     listening,
     refusals,
     saying,
-    sections,
     until,
 )
 
 PLACE = estate_of(shop={"backend": "web"}, blog={"backend": "fol"})
-
-
-@pytest.fixture(params=haproxies())
-def run(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[..., HAProxy]]:
-    with sections(haproxies()[request.param], folder) as start:
-        yield start
 
 
 WARM = """
