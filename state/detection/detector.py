@@ -245,14 +245,16 @@ class Detector:
                 self._tell(body, now_mono, "drift", name, backend)
 
     def _split_brain(self, name: str, cluster: ClusterVerdict, now_mono: float) -> None:
-        """Two writers are recorded at once; cleared only when each of them answers and at most one accepts writes."""
-        known = self.splits.get(name)
+        """Two writers are recorded at once, and each further one; cleared only when all of them answer and at most one
+        accepts writes."""
+        known, split = self.splits.get(name), cluster.split
+        if split is not None and (known is None or not set(split.nodes) <= set(known.nodes)):
+            before = known.nodes if known is not None else ()
+            one_number = split.one_number or (known is not None and known.one_number)
+            body = SplitBrainDetected(name, split.message, tuple(dict.fromkeys((*before, *split.nodes))), one_number)
+            self.splits[name] = known = body
+            self._tell(body, now_mono, "split", name)
         if known is None:
-            if cluster.split is not None:
-                split = cluster.split
-                body = SplitBrainDetected(name, split.message, split.nodes, split.one_number)
-                self.splits[name] = body
-                self._tell(body, now_mono, "split", name)
             return
         named = known.nodes or cluster.facts.nodes
         if cluster.split is not None or not split_resolved(cluster.facts, named, one_number=known.one_number):

@@ -99,6 +99,24 @@ def test_a_split_brain_survives_a_restart_as_one_and_clears_by_proof(night: Nigh
     ]
 
 
+def test_a_further_writer_of_an_open_split_brain_is_recorded_and_must_prove_that_it_is_none(night: Night) -> None:
+    night.put("postgres:orders/n2", replace(primary("n2", 2000, 2), history=(TimelineSwitch(1, 900),)))
+    night.sleep(10)
+    night.put("postgres:orders/n3", replace(primary("n3", 2100, 2), history=(TimelineSwitch(1, 950),)))
+    night.put("postgres:orders/n2", standby("n2", 1000))
+    night.sleep(10)
+    found = night.bodies(SplitBrainDetected, SplitBrainCleared)
+    assert [set(b.nodes) for b in found] == [{"n1", "n2"}, {"n1", "n2", "n3"}]  # type: ignore[attr-defined]
+    night.restart()
+    night.put("postgres:orders/n3", None)
+    night.put("patroni:orders/n3", None)
+    night.sleep(30)
+    assert len(night.bodies(SplitBrainDetected, SplitBrainCleared)) == 2, "n3 is silent, which proves nothing"
+    night.put("postgres:orders/n3", standby("n3", 1000))
+    night.sleep(60)
+    assert night.bodies(SplitBrainDetected, SplitBrainCleared)[-1].kind == "split-brain.cleared"
+
+
 def test_a_split_brain_that_a_former_version_recorded_clears_when_all_nodes_answer(night: Night) -> None:
     night.record(SplitBrainDetected("orders", "SPLIT BRAIN"))
     night.put("postgres:orders/n2", None)
