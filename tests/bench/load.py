@@ -6,6 +6,10 @@ hole PORT SOCKET    accepts on a port and a Unix socket, and never answers
 clients PORT N      N closed-loop HTTP clients until SIGTERM; then prints `started server` for each request
 sessions SECONDS …  30 PostgreSQL sessions, for peers that watch sessions
 weights B S PATH …  another weight once a second for the S servers of each of the B backends of the HAProxy there
+writer PORT USER PASSWORD
+                    inserts 1, 2, 3 … into `ledger (n)`, each as soon as the one before is answered, over a new
+                    connection after each error, until SIGTERM; then prints `answered number` for each acknowledged row
+bulk PORT           two connections that insert 25 KB at a time into `bulk (t)` until an error
 """
 
 from __future__ import annotations
@@ -193,6 +197,52 @@ async def weights(backends: int, servers: int, paths: list[str]) -> None:
         await asyncio.sleep(max(0.0, started + 1.0 - time.monotonic()))
 
 
+async def writer(port: int, user: str, password: str) -> None:
+    """An insert whose answer did not come may have been carried out: its number is not used again."""
+    import asyncpg
+
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    acknowledged: list[str] = []
+    number = 0
+    print("ready", flush=True)
+    while not ending.is_set():
+        connection = None
+        try:
+            connection = await asyncpg.connect(
+                host="127.0.0.1", port=port, user=user, password=password, database="postgres", ssl=False, timeout=1
+            )
+            insert = await connection.prepare("insert into ledger (n) values ($1)")
+            while not ending.is_set():
+                number += 1
+                await insert.fetch(number, timeout=2)
+                acknowledged.append(f"{time.monotonic()!r} {number}")
+                await asyncio.sleep(0.002)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(0.002)
+        finally:
+            if connection is not None:
+                connection.terminate()
+    print("\n".join(acknowledged), flush=True)
+
+
+async def bulk(port: int) -> None:
+    import asyncpg
+
+    async def fill() -> None:
+        try:
+            connection = await asyncpg.connect(
+                host="127.0.0.1", port=port, user="postgres", database="postgres", ssl=False
+            )
+            while True:
+                await connection.execute("insert into bulk (t) select repeat('x', 500) from generate_series(1, 50)")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return
+
+    print("ready", flush=True)
+    await asyncio.gather(fill(), fill())
+
+
 def main() -> None:
     name, *given = sys.argv[1:]
     match name:
@@ -206,6 +256,10 @@ def main() -> None:
             asyncio.run(sessions(float(given[0]), int(given[1]), given[2], given[3]))
         case "weights":
             asyncio.run(weights(int(given[0]), int(given[1]), given[2:]))
+        case "writer":
+            asyncio.run(writer(int(given[0]), *given[1:]))
+        case "bulk":
+            asyncio.run(bulk(int(given[0])))
 
 
 if __name__ == "__main__":
