@@ -11,6 +11,7 @@ from adapters.commands.building import Own, concealed_in, statements
 from adapters.commands.check_sources import CheckSources
 from adapters.commands.command import command_at
 from adapters.context import AdapterContext
+from adapters.databases.comparing.aside import EstateComparisons
 from adapters.databases.integrity.work import integrity_suites
 from adapters.net.ssh import SshConnections, require_files
 from adapters.registry import adapter_for
@@ -75,6 +76,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         sql_calls=statements(estate, context, databases),
         integrity=integrity_suites(estate, databases, balancers),
         connections=hosts,
+        comparing=EstateComparisons(estate, base),
     )
 
 

@@ -166,6 +166,18 @@ async def _retain(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.journal_retain(side.caller(request), dry_run=dry_run))})
 
 
+async def _compare(side: Side, request: web.Request) -> web.StreamResponse:
+    asked = await _body(request)
+    a, b = (asked.get(side_) for side_ in ("a", "b"))
+    if not (isinstance(a, str) and isinstance(b, str)):
+        raise NotFound("a and b must be the two nodes, each as DATABASE/NODE")
+    return answer({"value": plain(await side.service.comparing.start(side.caller(request), a, b))})
+
+
+async def _cancel_comparison(side: Side, request: web.Request) -> web.StreamResponse:
+    return answer({"value": plain(await side.service.comparing.cancel(side.caller(request)))})
+
+
 async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.shut_down(side.caller(request)))})
 
@@ -185,6 +197,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/stop", True, _stop, stops=True),
     Route("POST", "/v1/reload", True, _reload),
     Route("POST", "/v1/journal/retain", True, _retain),
+    Route("POST", "/v1/compare", True, _compare),
+    Route("POST", "/v1/compare/cancel", True, _cancel_comparison, stops=True),
     Route("POST", "/v1/shutdown", True, _shut_down),
 )
 

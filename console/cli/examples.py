@@ -32,6 +32,7 @@ EXAMPLES: Mapping[str, str] = {
     "traffic flip": "recovery traffic flip edge-east checkout blue --yes-nonce --within 60",
     "db show": "recovery db show --json",
     "db compare": "recovery db compare orders/n1 orders/n2 --tables 'public.*' --repair differences.sql",
+    "db comparisons": "recovery db comparisons --json",
     "db lost": "recovery db lost orders",
     "db verify": "recovery db verify orders --against before.json",
     "db restore-window": "recovery db restore-window orders --json",

@@ -125,6 +125,14 @@ class EngineClient:
         """Start nothing new in any run, read the outcome of what was sent."""
         return await self._act("/v1/stop", {})
 
+    async def compare(self, a: str, b: str) -> Accepted:
+        """Have the engine compare two nodes, each DATABASE/NODE; answers as soon as it has begun."""
+        return await self._act("/v1/compare", {"a": a, "b": b})
+
+    async def cancel_comparison(self) -> Accepted:
+        """End the comparison under way."""
+        return await self._act("/v1/compare/cancel", {})
+
     async def reload(self) -> Accepted:
         """Have the engine take its changed files."""
         return await self._act("/v1/reload", {})

@@ -164,6 +164,12 @@ class Navigator(Navigation):
     def send_stop_all(self) -> Any:
         return self._client.stop_all()
 
+    def send_compare(self, a: str, b: str) -> Any:
+        return self._client.compare(a, b)
+
+    def send_cancel_comparison(self) -> Any:
+        return self._client.cancel_comparison()
+
     # -- the journal
 
     def verify_journal(self) -> None:

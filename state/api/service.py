@@ -13,8 +13,18 @@ from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
 
 
+class ComparingService(Protocol):
+    """Comparisons of two nodes, one at a time. Raises Refused, NotFound or JournalUnavailable."""
+
+    async def start(self, caller: Caller, a: str, b: str) -> Accepted: ...
+    async def cancel(self, caller: Caller) -> Accepted: ...
+
+
 class EngineService(Protocol):
     """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable."""
+
+    @property
+    def comparing(self) -> ComparingService: ...
 
     def hello(self, caller: Caller) -> Hello: ...
 

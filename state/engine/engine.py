@@ -17,6 +17,8 @@ from state.api.views.runbooks import RunbooksView
 from state.capabilities import load_events, parts
 from state.changes.model import Change, ChangeSpec
 from state.clock import Clock
+from state.comparisons.comparing import Comparing
+from state.comparisons.history import Comparisons
 from state.engine.attached import Attached
 from state.engine.events import EngineStarted, EngineStopped
 from state.engine.keeper import Keeper
@@ -109,6 +111,8 @@ class Engine:
         self._stops = Stops(self.history, self.journal, self.executor, self._actor)
         self.controls = RunControls(self.history, self.journal, self.executor, self._stops)
         self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
+        told = (self.folds.of(Comparisons), self.journal, self._actor, self._move)
+        self.comparing = Comparing(lambda: self.estate, lambda: self.outside, *told)
         self.attached = Attached(clock, self._move)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._restoring = Restoring(store, self.journal, self.folds, self._fold)
@@ -119,15 +123,9 @@ class Engine:
         self._retaining = Retaining(store, self.journal, self.folds, clock, self.boot, self._keeper.whole)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(
-            setup or Setup(estate, outside, library),
-            files,
-            self._renew,
-            pending=self.folds.of(Pending),
-            history=self.history,
-            plans=self.plans,
-            journal=self.journal,
-            moved=self._move,
-        )
+            setup or Setup(estate, outside, library), files, self._renew, pending=self.folds.of(Pending),
+            history=self.history, plans=self.plans, journal=self.journal, moved=self._move,
+        )  # fmt: skip
         self._version = self._content = 0
         self._moved, self.ended = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -142,6 +140,7 @@ class Engine:
         await self._note(EngineStarted(", ".join(filter(None, told))))
         await self._stops.recall()
         await self.plans.tell_not_undone()
+        await self.comparing.begin()
         self._poller.start()
         keeping = (self._keeper.prove(), self._keeper.beat(), self._keeper.watch())
         lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch())
@@ -157,6 +156,7 @@ class Engine:
         """Leave runs in their state (the journal has it), record the end, close every source."""
         await self.executor.close()
         await self._suites.close()
+        await self.comparing.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from state.ports.balancer import Balancer
+from state.ports.comparing import CanCompare
 from state.ports.database import Database
 from state.ports.faults import FaultInjector
 from state.ports.integrity import CanLookWhole
@@ -36,3 +37,4 @@ class Outside:
     sql_calls: Mapping[str, CanTransact] = field(default_factory=dict)
     integrity: Mapping[str, CanLookWhole] = field(default_factory=dict)
     connections: Connections | None = None
+    comparing: CanCompare | None = None

@@ -20,6 +20,7 @@ CAPABILITY = Capability(
         _topic("runbooks", "RunbooksView", "3", "Runbooks", runs="run", library="runbook", steps="step"),
         _topic("traffic", "TrafficView", "4", "Traffic", backends="backend", servers="server", dns="record"),
         _topic("restore", "RestoreView"),
+        _topic("comparisons", "ComparisonsView"),
         _topic("journal", "JournalView", "9", "Journal", entries="entry"),
     ),
     projections=("state.views.journal:TAIL", "state.views.history:HISTORY"),

@@ -113,7 +113,7 @@ MATRIX = {
     "lab fault lift": Row("bad-release", FAULT),
 }
 READING = {
-    "init", "status", "check", "schema", "completion", "traffic show", "db show",
+    "init", "status", "check", "schema", "completion", "traffic show", "db show", "db comparisons",
     "runbook list", "runbook show", "runbook lint",
     "run list", "run show", "run watch", "journal tail", "journal show", "journal verify", "journal export",
     "engine status", "lab status", "lab fault list",

@@ -44,6 +44,19 @@ CHARACTERS = {
 }  # fmt: skip
 
 
+class FakeComparing:
+    """Comparisons of a front: what was asked for is among its acts."""
+
+    def __init__(self, front: FakeFront) -> None:
+        self._front = front
+
+    async def start(self, caller: Caller, a: str, b: str) -> Accepted:
+        return self._front._accept("compare", {"a": a, "b": b})
+
+    async def cancel(self, caller: Caller) -> Accepted:
+        return self._front._accept("cancel comparison", {})
+
+
 class FakeFront:
     """A Front over fixed views; remembers every acting request it got."""
 
@@ -56,6 +69,7 @@ class FakeFront:
         self.unplanned: RecoveryError | None = None
         self.previews: list[PlanRequest] = []
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
+        self.comparing = FakeComparing(self)
         self.version = 1
         self._moved = asyncio.Event()
         self.attached = Attached(LoopClock(), self._tell_consoles)

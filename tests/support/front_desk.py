@@ -12,6 +12,7 @@ from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState, StepState
+from state.api.views.comparisons import ComparisonsView
 from state.api.views.header import HeaderView, SourceRow
 from state.api.views.history import HistoryView
 from state.api.views.journal import JournalRow, JournalView
@@ -65,6 +66,19 @@ def step_row(run: str, step: str, instance: int, state: StepState, **more: Any) 
     return replace(row, **more)
 
 
+class ComparingDesk:
+    """Remembers which comparisons were asked for."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk = desk
+
+    async def start(self, caller: Caller, a: str, b: str) -> Accepted:
+        return await self._desk._acted(f"compare {a} {b}", caller)
+
+    async def cancel(self, caller: Caller) -> Accepted:
+        return await self._desk._acted("cancel comparison", caller)
+
+
 class Desk:
     """A Front that remembers who asked what; a change is `touch`."""
 
@@ -74,6 +88,7 @@ class Desk:
         self.raises: Exception | None = None
         self.card = CARD
         self.problem = ""
+        self.comparing = ComparingDesk(self)
         self.version = 0
         self.moved = asyncio.Event()
         self.attached = Attached(LoopClock(), lambda: self.touch(consoles=self.attached.rows))
@@ -86,6 +101,7 @@ class Desk:
             "runbooks": RunbooksView((), {}, {}, {}),
             "traffic": TrafficView({}, {}, {}),
             "history": HistoryView({}),
+            "comparisons": ComparisonsView({}),
             "journal": JournalView(7, "aa", "", "", {}),
         }
 

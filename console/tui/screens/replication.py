@@ -14,6 +14,7 @@ from console.tui.glyphs import MUTED
 from console.tui.mirror import Touched
 from console.tui.parts.ages import with_age
 from console.tui.parts.cluster_lines import cluster_lines, lead_text, restore_text
+from console.tui.parts.compared import compared_facts, comparison_lines
 from console.tui.parts.facts import Row, fact
 from console.tui.parts.feed import Feed
 from console.tui.parts.history import lag_hour_of
@@ -154,6 +155,7 @@ class ReplicationScreen(MainScreen):
         rows: list[Text] = []
         for cluster in view.clusters.values():
             rows += cluster_lines(cluster, view.nodes, self.store, self.glyphs, self.app.size, ranked=not self._as_tree)
+        rows += comparison_lines(self.store)
         self.query_one("#clusters", Lines).show(rows or [cell("  the estate has no database", MUTED)])
 
     def _node(self, key: str, row: NodeRow, age: Age) -> TableRow:
@@ -238,6 +240,7 @@ class ReplicationScreen(MainScreen):
             told.append(fact("tags", ", ".join(row.tags)))
         if cluster is not None:
             told += self._cluster_facts(cluster)
+        told += compared_facts(self.store, f"{row.cluster}/{row.node}")
         told.append(sources_fact(self.store, row.sources))
         return told
 
