@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.databases.comparing.work import CompareWatch
 from state.comparing.hashing import Dialect
 from state.comparing.request import Burden
 from state.comparing.shapes import TableColumn, TableShape, in_common
@@ -132,3 +133,18 @@ def test_sums_are_divided_among_processes_and_not_sent_row_by_row(
         assert plan.index("Finalize") < plan.index("Gather") < plan.index("Partial") < plan.index("Parallel Seq Scan")
     finally:
         psql(found, found.primary, "postgres", "drop table wide")
+
+
+async def test_a_table_without_statistics_is_cut_by_its_key_where_servers_are_spared(server: Pair) -> None:
+    for database in ("shop", "other"):
+        psql(
+            server, server.primary, database, "create table young (id int primary key) with (autovacuum_enabled = off)"
+        )
+        psql(server, server.primary, database, "insert into young select generate_series(1, 1000)")
+    for share, parts in ((0.9, 10), (1.0, 1)):
+        shares: list[float] = []
+        watch = CompareWatch(progress=lambda told, shares=shares: shares.append(told.share))
+        request = asked("young", pace=Burden(share=share, part=100))
+        a, b = (side(server, server.primary, database, database) for database in ("shop", "other"))
+        assert (await compared(a, b, request, watch)).code is ExitCode.DONE
+        assert len({each for each in shares if each}) == parts

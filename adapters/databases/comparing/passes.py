@@ -23,6 +23,8 @@ FINE = 65_536
 CHEAP = 2000
 """So many equal rows between two ranges that differ are fetched with them: that is cheaper than to ask twice."""
 RETRIES = 8
+MOST_GUESSED = 64
+"""Parts of a table of which nothing is known but the ends of its key."""
 WIDEST = 1 << 62
 """Keys further apart cannot be told by a difference in 64 bits."""
 Found = Callable[[Sequence[RowApart]], Awaitable[None]]
@@ -65,7 +67,7 @@ class TablePass:
 
     async def _by_ranges(self) -> None:
         """The key is a whole number: parts of it one after another, the last one without an end."""
-        common, result = self.sql.common, self.settler.result
+        result = self.settler.result
         ends = await self._both(self.sql.ends)
         lows = [rows[0]["low"] for rows in ends if rows[0]["low"] is not None]
         highs = [rows[0]["high"] for rows in ends if rows[0]["high"] is not None]
@@ -75,8 +77,7 @@ class TablePass:
         if high - low >= WIDEST:
             await self._by_hash()
             return
-        rows = max(common.a.rows, common.b.rows, 1)
-        width = -(-(high - low + 1) // max(1, -(-rows // self.pace.rows_at_once)))
+        width = -(-(high - low + 1) // self._parts(high - low + 1))
         at = low if result.done_to is None else result.done_to + 1
         first, conflicts = result.done_to is None, 0
         while first or at <= high:
@@ -99,6 +100,14 @@ class TablePass:
             self.on_share(min(1.0, (top - low + 1) / (high - low + 1)))
             self.on_part()
         result.done_to = None
+
+    def _parts(self, keys: int) -> int:
+        """Into how many parts a table is cut, by its statistics. One that has none can have as many rows as there are
+        keys between the ends; that is believed where servers are to be spared, up to a bound, as keys have gaps."""
+        rows = max(self.sql.common.a.rows, self.sql.common.b.rows)
+        if rows == 0 and self.pace.share < 1:
+            return max(1, min(MOST_GUESSED, -(-keys // self.pace.rows_at_once)))
+        return max(1, -(-rows // self.pace.rows_at_once))
 
     async def _narrow(self, a: Digests, b: Digests, grid: KeyGrid, span: KeySpan) -> None:
         """The rows of the ranges that differ; a range with many is summed again in smaller ones."""

@@ -40,7 +40,7 @@ def comparison_lines(store: Store) -> list[Text]:
     said, style = _said(row, store)
     if row.outcome is not CompareOutcome.RUNNING or not store.live:
         return [joined((f"  {said}", style))]
-    return [joined((f"  {said}", style), ("  ", MUTED), ("x", KEY), (" cancels", MUTED))]
+    return [joined(("  x", KEY), (" cancels  ", MUTED), (said, style))]  # first: the words are cut on narrow terminals
 
 
 def compared_facts(store: Store, node: str) -> list[Row]:
