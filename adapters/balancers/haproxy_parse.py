@@ -33,6 +33,10 @@ BACKEND_ROW = b"1"
 UNCHECKED = ("", "INI", "UNK")
 """Check statuses of a server that no health check has answered for: there is none, or its first is under way."""
 AGENT_SAID = "via agent : "
+ANSWERED = ("L7OK", "L7STS")
+"""Of an agent's statuses those that are a word of its own: up, and down. Silence, half an answer and a refused
+connection are none (`L7TOUT`, `L7RSP`, `L4CON`): HAProxy lets them change nothing."""
+STILL_DOWN = "it said down, and has not said up since"
 AGENT_WORDS, AGENT_STATUS = 57, 62
 """Columns of what the agent said last, and of the kind of its last answer."""
 SLICE_SECONDS = 0.003
@@ -277,11 +281,11 @@ def _agent(line: bytes) -> tuple[bool, str]:
     """
     fields = next(csv.reader([line.decode("utf-8", "replace")]), [])
     status = fields[AGENT_STATUS].removeprefix("* ") if len(fields) > AGENT_STATUS else ""
-    if not status.startswith("L7"):
-        return False, ""
+    down = len(fields) > 17 and fields[17].startswith("DOWN (agent)")  # of a drain by hand it says "(agent)" too
+    if not status.startswith(ANSWERED):
+        return False, STILL_DOWN if down else ""
     words = fields[AGENT_WORDS].removeprefix(AGENT_SAID).strip()
     _, bracket, reason = words.partition(" (")
-    down = fields[17].startswith("DOWN (agent)")  # of a drain by hand it says "(agent)" too
     return True, ((reason.removesuffix(")") if bracket else words) or status) if down else ""
 
 

@@ -5,6 +5,7 @@ Source: Patroni documentation, "Patroni REST API"; shapes compared between 3.0.2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +20,10 @@ from state.world.shapes import LARGEST
 DEFAULT_MAXIMUM_LAG = 1_048_576
 DEFAULT_TTL = 30.0
 DEFAULT_LOOP_WAIT = 10.0
+DEFAULT_START_TIMEOUT = 300.0
 NODE_ROLES = {"master": "primary"}
 MEMBER_ROLES = {"master": "leader", "primary": "leader"}
+WHOLE = re.compile(r"\s{0,8}([+-]?[0-9]{1,9})\s{0,8}")
 
 
 def parse_object(body: bytes, where: str) -> dict[str, Any]:
@@ -64,15 +67,22 @@ def _nofailover(tags: Mapping[str, Any]) -> bool:
 
 def _priority(tags: Mapping[str, Any]) -> int:
     """Higher ones lead first among those with equal WAL; 1 where none is set."""
-    priority = _integer(tags.get("failover_priority"))
+    priority = _written(tags.get("failover_priority"))
     return 1 if priority is None else priority
+
+
+def _written(value: Any) -> int | None:
+    """A whole number, also one in quotes: Patroni reads tags so (utils.py `parse_int`)."""
+    if isinstance(value, str) and (found := WHOLE.fullmatch(value)) is not None:
+        return int(found[1])
+    return _integer(value)
 
 
 def _nosync(tags: Mapping[str, Any]) -> bool:
     """Whether a member is never synchronous: by the tag, or by a priority of 0 or less (4.1)."""
     if tags.get("nosync") is not None:
         return bool(tags["nosync"])
-    priority = _integer(tags.get("sync_priority"))
+    priority = _written(tags.get("sync_priority"))
     return priority is not None and priority <= 0
 
 
@@ -123,7 +133,10 @@ def parse_scheduled(cluster: Mapping[str, Any]) -> ScheduledSwitchover | None:
 
 @dataclass(frozen=True, slots=True)
 class Dynamic:
-    """Of the dynamic configuration: `maximum_lag` in bytes, the leader lock's `ttl` and the `loop_wait` in seconds."""
+    """Of the dynamic configuration: `maximum_lag` in bytes, the leader lock's `ttl` and the `loop_wait` in seconds.
+
+    `sync_nodes` standbys are to confirm; `start_timeout` are the seconds for which a leader may start its server again.
+    """
 
     maximum_lag: int | None = None
     ttl: float | None = None
@@ -131,11 +144,14 @@ class Dynamic:
     sync_mode: SyncMode | None = None
     sync_strict: bool = False
     check_timeline: bool = False
+    sync_nodes: int = 1
+    start_timeout: float = DEFAULT_START_TIMEOUT
 
 
 def parse_config(config: Mapping[str, Any]) -> Dynamic:
     """`GET /config`, Patroni's defaults where a key is not set."""
     lag, ttl, loop = (_integer(config.get(k)) for k in ("maximum_lag_on_failover", "ttl", "loop_wait"))
+    start = _integer(config.get("primary_start_timeout", config.get("master_start_timeout")))  # the second before 3.1
     return Dynamic(
         DEFAULT_MAXIMUM_LAG if lag is None else lag,
         DEFAULT_TTL if ttl is None else float(ttl),
@@ -143,6 +159,8 @@ def parse_config(config: Mapping[str, Any]) -> Dynamic:
         _sync_mode(config.get("synchronous_mode")),
         _true(config.get("synchronous_mode_strict")),
         _true(config.get("check_timeline")),
+        max(1, *(_integer(config.get(k)) or 1 for k in ("synchronous_node_count", "min_synchronous_nodes"))),
+        DEFAULT_START_TIMEOUT if start is None else float(start),
     )
 
 
@@ -191,6 +209,9 @@ def parse_node(
         sync_strict=dynamic.sync_strict,
         check_timeline=dynamic.check_timeline,
         pending_restart=answer.get("pending_restart") is True,
+        watchdog_failed=answer.get("watchdog_failed") is True,
+        sync_nodes=dynamic.sync_nodes,
+        start_timeout=dynamic.start_timeout,
     )
 
 

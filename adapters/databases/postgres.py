@@ -232,7 +232,8 @@ class PostgresNode:
         if own.via is not None:
             remote = f"{self._host}/.s.PGSQL.{self._port}" if local else _netloc(self._host, self._port)
             loop = LoopThrough(await own.via.forward(remote))
-        return await asyncpg.connect(
+        settings = {"application_name": "recovery"} | ({} if read_only else {"default_transaction_read_only": "off"})
+        connection = await asyncpg.connect(
             host=BEHIND if local and loop is not None else self._host,
             port=self._port,
             loop=loop,
@@ -247,11 +248,15 @@ class PostgresNode:
             gsslib="gssapi",
             timeout=deadline,
             command_timeout=deadline,
-            server_settings={
-                "application_name": "recovery",
-                "default_transaction_read_only": "on" if read_only else "off",
-            },
+            server_settings=settings,
         )
+        if read_only:  # not when it is opened: what the server itself has would not be seen any more
+            try:
+                await connection.execute("set default_transaction_read_only = on", timeout=deadline)
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
 
 
 async def _backlog(connection: asyncpg.Connection[asyncpg.Record], deadline: float) -> int | None:

@@ -18,6 +18,7 @@ class SubscriptionWatch:
     def __init__(self) -> None:
         self._errors: dict[tuple[str, str], tuple[int, float | None]] = {}
         self._absent: dict[tuple[str, str], float] = {}
+        self._idle: dict[tuple[str, str], float] = {}
 
     def of(self, text: str, now: float) -> tuple[Subscription, ...]:
         """The subscriptions of one answer, at a monotonic instant. Raises ValueError for too many."""
@@ -28,11 +29,12 @@ class SubscriptionWatch:
         known = {(each.database, each.name) for each in found}
         self._errors = {key: value for key, value in self._errors.items() if key in known}
         self._absent = {key: value for key, value in self._absent.items() if key in known}
+        self._idle = {key: value for key, value in self._idle.items() if key in known}
         return found
 
     def _one(
         self, now: float, name: str, database: str, enabled: bool, slot: str, publications: list[str], running: bool,
-        received: int | None, errors: int,
+        received: int | None, errors: int, uncopied: int | None = None, copying: int = 0,
     ) -> Subscription:  # fmt: skip
         key = (database, name)
         before, grew = self._errors.get(key, (errors, None))
@@ -40,8 +42,24 @@ class SubscriptionWatch:
         self._errors[key] = (errors, grew)
         if running:
             self._absent.pop(key, None)
+        idle = None
+        if uncopied and not copying:
+            idle = now - self._idle.setdefault(key, now)
+        else:
+            self._idle.pop(key, None)
         stopped = None if running else now - self._absent.setdefault(key, now)
         failing = grew is not None and now - grew <= LATELY
         return Subscription(
-            name, database, enabled, slot, tuple(publications), running, received, errors, failing, stopped or None
+            name,
+            database,
+            enabled,
+            slot,
+            tuple(publications),
+            running,
+            received,
+            errors,
+            failing,
+            stopped or None,
+            uncopied,
+            idle or None,
         )

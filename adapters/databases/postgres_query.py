@@ -76,7 +76,11 @@ select
   (select setting::float8 from pg_settings where name = 'wal_receiver_status_interval') as status_interval,
   coalesce(current_setting('restore_command', true), '') <> '' as restores,
   (select setting <> '' from pg_settings where name = 'primary_conninfo') as follows,
+  exists (select from pg_settings where name in ('recovery_target', 'recovery_target_lsn', 'recovery_target_name',
+    'recovery_target_time', 'recovery_target_xid') and setting <> '') as has_target,
   current_setting('archive_mode') as archive_mode,
+  current_setting('archive_command') not in ('', '(disabled)')
+    or coalesce(current_setting('archive_library', true), '') <> '' as archives,
   (select json_build_array(archived_count, failed_count, coalesce(last_archived_wal, ''),
       coalesce(last_failed_wal, ''), coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
       extract(epoch from clock_timestamp() - last_archived_time)::float8)
@@ -85,13 +89,27 @@ select
     from pg_db_role_setting as s cross join lateral unnest(s.setconfig) as c
       left join pg_database as d on d.oid = s.setdatabase left join pg_roles as r on r.oid = s.setrole
     where c like 'synchronous_commit=%')::text as commits,
+  (select reset_val = 'on' and not exists (select from pg_db_role_setting as s
+      where s.setrole in (0, (select oid from pg_roles where rolname = current_user))
+        and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+        and array_to_string(s.setconfig, ',') like '%default_transaction_read_only=%')
+    from pg_settings where name = 'default_transaction_read_only') as refuses_writes,
+  (select coalesce(json_agg(coalesce('database ' || d.datname, 'every database') order by d.datname), '[]')
+    from pg_db_role_setting as s cross join lateral unnest(s.setconfig) as c
+      left join pg_database as d on d.oid = s.setdatabase
+    where s.setrole = 0 and lower(c) in (select 'default_transaction_read_only=' || v
+      from unnest(array['on', 'true', 'yes', '1', 't', 'y']) as v))::text as read_only,
   has_function_privilege('pg_ls_archive_statusdir()', 'execute') as lists_archive,
   (select coalesce(json_agg(json_build_array(s.subname, d.datname, s.subenabled, coalesce(s.subslotname, ''),
-      s.subpublications, w.running, w.received, coalesce(e.apply_error_count + e.sync_error_count, 0))
+      s.subpublications, w.running, w.received, coalesce(e.apply_error_count + e.sync_error_count, 0),
+      case when d.datname = current_database() then (select count(*) from pg_subscription_rel as r
+        where r.srsubid = s.oid and r.srsubstate <> 'r') end, w.copying)
       order by d.datname, s.subname), '[]')
     from pg_subscription as s join pg_database as d on d.oid = s.subdbid
       cross join lateral (select coalesce(bool_or(pid is not null), false) as running,
-        pg_wal_lsn_diff(max(received_lsn), '0/0')::int8 as received
+        pg_wal_lsn_diff(max(received_lsn), '0/0')::int8 as received,
+        (select count(*) from pg_stat_subscription as c
+          where c.subid = s.oid and c.relid is not null and c.pid is not null) as copying
         from pg_stat_subscription as at where at.subid = s.oid and at.relid is null) as w
       left join pg_stat_subscription_stats as e on e.subid = s.oid)::text as subscriptions
 """  # noqa: S608 the names are those above

@@ -106,13 +106,18 @@ def settings_of(row: Mapping[str, Any]) -> ServerSettings:
         weaker=tuple(weaker),
         restores=row["restores"],
         follows=row["follows"],
+        has_target=row["has_target"],
+        refuses_writes=bool(row["refuses_writes"]),
+        read_only=tuple(read_json(_bounded(row["read_only"]))),
     )
 
 
 def archiver_of(row: Mapping[str, Any], backlog: int | None) -> WalArchiver:
     """What the archiver has done."""
     archived, failed, last, last_failed, failing, since = read_json(_bounded(row["archiver"]))
-    return WalArchiver(row["archive_mode"], archived, failed, last, last_failed, failing, backlog, since)
+    return WalArchiver(
+        row["archive_mode"], archived, failed, last, last_failed, failing, backlog, since, row["archives"]
+    )
 
 
 def _receiver(text: str | None) -> tuple[WalReceiver | None, float | None]:

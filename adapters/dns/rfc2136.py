@@ -99,6 +99,9 @@ class NameServer:
                 lacks[key] = self._referred(answer)
             else:
                 rows, ttl, target = _rrset(answer, record.type)
+                if not rows and target is not None and (below := self._delegated(answer)):
+                    lacks[key] = below  # its alias leads to a name that others answer for
+                    continue
                 records[key] = tuple(sorted(str(each) for each in rows))
                 if rows:
                     ttls[key] = ttl
@@ -135,12 +138,16 @@ class NameServer:
 
     def _referred(self, answer: dns.message.Message) -> NameLack:
         """An answer that is not authoritative: a delegation below the zone (RFC 1034 4.3.2), or none of its own."""
+        return self._delegated(answer) or NameLack(Trouble.ERROR, f"{self.server} is not authoritative for it")
+
+    def _delegated(self, answer: dns.message.Message) -> NameLack | None:
+        """The servers of a zone below, to which an answer refers; None where it refers to none."""
         for rrset in answer.authority:
             below = rrset.name.is_subdomain(self._origin) and rrset.name != self._origin
             if rrset.rdtype == dns.rdatatype.NS and below:
                 servers = tuple(sorted(each.target.to_text(omit_final_dot=True) for each in rrset))
                 return NameLack(Trouble.EMPTY, "", servers)
-        return NameLack(Trouble.ERROR, f"{self.server} is not authoritative for it")
+        return None
 
     def _serial(self, answer: dns.message.Message) -> int:
         rows, _, _ = _rrset(answer, "SOA")

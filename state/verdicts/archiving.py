@@ -15,6 +15,8 @@ def archiver_finding(node: NodeFacts) -> tuple[Health, str] | None:
     if reading.in_recovery and archiver.mode != "always":
         return None
     backlog = f", {archiver.backlog} files wait" if archiver.backlog else ""
+    if not archiver.configured:
+        return Health.FAIL, f"{node.node} is to archive and has no command for it: nothing is archived{backlog}"
     if archiver.archived == 0 and archiver.failed:
         return Health.FAIL, f"the archiver of {node.node} never succeeded, {archiver.failed} failures{backlog}"
     if archiver.failing:

@@ -9,6 +9,7 @@ from state.verdicts.archiving import archiver_finding
 from state.verdicts.cause_parts import database_cause
 from state.verdicts.danger import no_failover
 from state.verdicts.logical import SubscriptionFault, subscription_faults
+from state.verdicts.node import read_only_finding
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.slots import SlotFault
 
@@ -19,6 +20,7 @@ def danger_causes(cluster: ClusterVerdict) -> list[Cause]:
     found += [_slot(cluster, fault) for fault in cluster.slots]
     found += [_subscription(cluster, fault) for fault in subscription_faults(cluster.facts)]
     found += [each for node in cluster.nodes if (each := _archiver(cluster, node)) is not None]
+    found += _read_only(cluster)
     nobody = "" if cluster.paused else no_failover(cluster.facts, cluster.eligible)
     if nobody:
         steps = "Change the tags of a standby (its Patroni configuration, then patronictl reload), or be ready by hand."
@@ -36,6 +38,18 @@ def _ahead(cluster: ClusterVerdict, node: str, size: int) -> Cause:
     return database_cause(
         cluster, f"{node}/ahead", Health.FAIL, what, steps, title=f"keep the data of {node} by hand", key="f"
     )
+
+
+def _read_only(cluster: ClusterVerdict) -> list[Cause]:
+    primary = cluster.facts.primary
+    refused = read_only_finding(primary.postgres) if primary is not None and primary.postgres is not None else None
+    if primary is None or refused is None:
+        return []
+    steps = (
+        f"By hand on {primary.node}: find out first who set it and why (a disk that fills up, a database that moves)."
+        " Then alter system (or alter database NAME) reset default_transaction_read_only, and pg_reload_conf()."
+    )
+    return [database_cause(cluster, f"{primary.node}/read-only", refused[0], refused[1], steps)]
 
 
 def _slot(cluster: ClusterVerdict, fault: SlotFault) -> Cause:
@@ -73,6 +87,11 @@ def _subscription(cluster: ClusterVerdict, fault: SubscriptionFault) -> Cause:
         f" or the table that is in the way, then ALTER SUBSCRIPTION {name} ENABLE if it is disabled. ALTER SUBSCRIPTION"
         f" {name} SKIP loses that transaction. Until then its publisher keeps the WAL."
     )
+    if fault.subscription.uncopied and not fault.subscription.failing:
+        steps = (
+            f"By hand on {fault.node}: PostgreSQL's log says why no table is copied. Are there workers for it"
+            " (max_sync_workers_per_subscription, max_logical_replication_workers)? Until then these tables lack rows."
+        )
     code = f"{fault.node}/subscription/{fault.subscription.database}/{name}"
     return database_cause(cluster, code, Health.WARN, fault.message, steps)
 
@@ -82,8 +101,12 @@ def _archiver(cluster: ClusterVerdict, node: str) -> Cause | None:
     if found is None:
         return None
     health, what = found
+    archiver = reading.archiver if (reading := cluster.facts.nodes[node].postgres) is not None else None
+    does = "set archive_command or archive_library, then pg_reload_conf()"
+    if archiver is None or archiver.configured:
+        does = "PostgreSQL's log has the error of archive_command"
     steps = (
-        f"By hand on {node}: PostgreSQL's log has the error of archive_command. Until it works, nothing newer than the"
+        f"By hand on {node}: {does}. Until it works, nothing newer than the"
         " last archived file can be restored, and pg_wal grows."
     )
     return database_cause(cluster, f"{node}/archiver", health, what, steps)

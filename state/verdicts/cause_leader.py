@@ -303,11 +303,8 @@ def _promotion(cluster: ClusterVerdict, lost: LostPrimary) -> Forecast:
         return Forecast(nothing, "Patroni is paused: nothing happens by itself", None)
     if cluster.store is not None or any(m.failsafe for m in managers):
         return Forecast(nothing, f"{STORE_SILENT}: nothing is promoted until it is back", None)
-    own = cluster.facts.nodes[lost.node].patroni
-    if own is not None and manager_role(own.role, own.state) == PRIMARY and not any(m.unlocked for m in managers):
-        return Forecast(
-            nothing, f"Patroni {lost.node} still holds the leader lock: no promotion until it gives up", None
-        )
+    if kept := _keeps_lock(cluster, lost.node, managers):
+        return Forecast(nothing, kept, None)
     candidates = heirs(cluster)
     if not candidates:
         return Forecast(nothing, "No standby could be promoted", None)
@@ -315,6 +312,19 @@ def _promotion(cluster: ClusterVerdict, lost: LostPrimary) -> Forecast:
     if lost.since_mono is None:
         return Forecast(ForecastKind.PROMOTION, message, None)
     return Forecast(ForecastKind.PROMOTION, message, lost.since_mono + _lock_time(managers))
+
+
+def _keeps_lock(cluster: ClusterVerdict, name: str, managers: Sequence[PatroniReading]) -> str:
+    """Why the lock of a leader whose server does not answer does not end: its Patroni lives and renews it."""
+    own = cluster.facts.nodes[name].patroni
+    if own is None:
+        return ""
+    if manager_role(own.role, own.state) == PRIMARY and not any(m.unlocked for m in managers):
+        return f"Patroni {name} still holds the leader lock: no promotion until it gives up"
+    if own.start_timeout and _holds_lock(name, managers):
+        limit = f"up to {own.start_timeout:.0f} s a start (primary_start_timeout)"
+        return f"Patroni of {name} starts its PostgreSQL again and keeps the leader lock meanwhile, {limit}"
+    return ""
 
 
 def _elected(cluster: ClusterVerdict, lost: str) -> str:

@@ -13,7 +13,7 @@ from state.verdicts.evidence import SHOWN, turned_away
 from state.verdicts.forks import wrote_past
 from state.verdicts.hand_words import WAITS_FOR, rebuild_words, start_words
 from state.verdicts.managed import managed
-from state.verdicts.node import NodeFinding, NodeVerdict, sessions_finding
+from state.verdicts.node import AT_TARGET, NodeFinding, NodeVerdict, sessions_finding
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.votes import manager_role
 from state.world.readings import PatroniReading, PostgresReading
@@ -37,6 +37,8 @@ def node_cause(cluster: ClusterVerdict, node: NodeVerdict) -> Cause | None:
         if lower:
             steps = f"Do not resume it, that stops the server. By hand on {name}: raise {', '.join(lower)}; restart it."
             size = f", {', '.join(lower)}{size}"
+        if reading.settings is not None and reading.settings.has_target:
+            steps = f"Do not resume it: {AT_TARGET}. By hand on {name}: unset recovery_target_*; restart it."
         return database_cause(cluster, f"{name}/paused", Health.WARN, f"replay on {name} is paused{size}", steps)
     if node.lag.replay is None and cluster.facts.primary is not None:
         least = f", at least {megabytes(node.lag.at_least)} behind" if node.lag.at_least else ""

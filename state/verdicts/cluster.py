@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
+from state.verdicts.senders import UNSENT, nobody_sends
 from state.verdicts.traffic import taking
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
 from state.world.balancer_parts import BalancerReading, Server
@@ -228,10 +229,26 @@ def gather(
             world.observed.get(patroni_key),
         )
     return ClusterFacts(
-        name, entry, now_mono, nodes, _routes(entry, world, now_mono),
+        name, entry, now_mono, _heard(nodes), _routes(entry, world, now_mono),
         world.fresh(f"store:{name}", StoreReading, now_mono), f"store:{name}" in world.observed, past, asked,
         _tables(name, world, now_mono), wall,
     )  # fmt: skip
+
+
+def _heard(nodes: dict[str, NodeFacts]) -> dict[str, NodeFacts]:
+    """The nodes, with the word of a standby that it streams taken back where its cluster writes and nobody sends to it.
+
+    One end alone is no evidence of a stream.
+    """
+    servers = {name: node.postgres for name, node in nodes.items()}
+    if sum(each is not None and not each.in_recovery for each in servers.values()) != 1:
+        return nodes
+    return {
+        name: replace(node, postgres=replace(node.postgres, receiver_state=UNSENT))
+        if node.postgres is not None and node.postgres.in_recovery and nobody_sends(node.postgres, servers)
+        else node
+        for name, node in nodes.items()
+    }
 
 
 def _tables(name: str, world: World, now_mono: float) -> dict[str, ManagerTable | None]:

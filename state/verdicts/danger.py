@@ -18,7 +18,7 @@ from state.verdicts.slots import SlotFault
 from state.verdicts.tables import table_findings
 from state.world.manager_parts import SyncMode
 
-BY_RULE = frozenset({"may-lead", "sync-member", "agent-answers", "member"})
+BY_RULE = frozenset({"may-lead", "sync-member", "agent-answers", "member", "watchdog"})
 """Obstacles that stay until a person changes the configuration, starts a manager, or a standby is in sync again."""
 
 
@@ -50,10 +50,19 @@ def danger_findings(
         found.append((Health.WARN, "synchronous mode is on, and commits wait for no standby now"))
     if sync is not None and sync.kind == STORED:
         found.append((Health.WARN, f"commits are confirmed by {sync.detail} alone, which could not lead"))
+    found += _sync_short(facts, sync) if modes else []
     nobody = no_failover(facts, eligible)
     if nobody and not paused:
         found.append((Health.WARN, nobody))
     return found
+
+
+def _sync_short(facts: ClusterFacts, sync: Guarantee | None) -> list[NodeFinding]:
+    """Patroni takes fewer than are wanted where there are no more, and says so nowhere (synchronous_node_count)."""
+    wanted = max(m.sync_nodes for m in facts.managers.values() if m is not None)
+    if sync is None or sync.kind not in ("sync", "quorum") or sync.needed >= wanted:
+        return []
+    return [(Health.WARN, f"synchronous_node_count is {wanted}, and commits wait for {sync.needed} of them now")]
 
 
 def store_stranger(facts: ClusterFacts) -> str:

@@ -26,6 +26,9 @@ def manager_obstacles(node: NodeFacts, word: Managed) -> list[Refusal]:
     elif node.patroni is not None and not manager_role(node.patroni.role, node.patroni.state):
         fact = f"the Patroni of {name} says {node.patroni.state or 'nothing of its state'}"
         found.append(Refusal("agent-ready", fact, "Wait until it runs, or choose another node"))
+    if node.patroni is not None and node.patroni.watchdog_failed:
+        fact = f"the watchdog of {name} does not work, and its Patroni is to lead only with one"
+        found.append(Refusal("watchdog", fact, f"Repair the watchdog of {name}, or choose another node", ADMINISTRATOR))
     if word.rows and not word.lists(name):
         fact = f"{name} is missing from the members of its cluster"
         found.append(Refusal("member", fact, f"Start the Patroni of {name}, or choose another node", ADMINISTRATOR))

@@ -126,10 +126,23 @@ def notes_of(facts: ClusterFacts, node: NodeFacts, word: Managed) -> tuple[str, 
     unchecked = word.readings and not any(m.check_timeline for m in word.readings)
     if reading is not None and unchecked and None is not timeline != facts.stands_on(name):
         found.append(f"Patroni could still choose {name} on its other timeline: check_timeline is off")
+    found += _no_archive(name, reading, _primary(facts))
     for other in facts.nodes:
         if other != name and word.source(other) == name:
             found.append(f"{other} streams from {name} by its tag replicatefrom")
     return tuple(found)
+
+
+def _no_archive(name: str, reading: PostgresReading | None, primary: PostgresReading | None) -> list[str]:
+    """Of a node that would not go on with its primary's archive: archive_mode changes only with a restart."""
+    theirs = primary.archiver if primary is not None else None
+    own = reading.archiver if reading is not None else None
+    if own is None or theirs is None or theirs.mode == "off" or not theirs.configured:
+        return []
+    if own.mode != "off" and own.configured:
+        return []
+    why = "archive_mode is off" if own.mode == "off" else "it has no command for it"
+    return [f"{name} archives nothing ({why}): what it writes as the leader cannot be restored"]
 
 
 def _primary(facts: ClusterFacts) -> PostgresReading | None:

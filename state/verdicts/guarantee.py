@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from state.units import utc
+from state.units import short_duration, utc
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.senders import sender_of, upstream_of
 from state.verdicts.sync_names import SyncRule, sync_rule
@@ -20,6 +20,8 @@ QUIET_REPLIES = 2.5
 """A standby that has not replied for so many of its own intervals confirms nothing now."""
 WAITED = 3.0
 """Seconds that one commit has been seen to wait from which commits hang: the network has had its time."""
+REMOTE_APPLY = "remote_apply"
+"""The level of synchronous_commit that waits until a commit is applied (PostgreSQL manual, `synchronous_commit`)."""
 WEAK = ("off", "local")
 """Levels of synchronous_commit that wait for no standby."""
 
@@ -73,13 +75,13 @@ def guarantee(primary: PostgresReading, facts: ClusterFacts) -> Guarantee:
         return Guarantee("async", (), 0, f"synchronous_commit is {commit}")
     others = {n.node: n.postgres for n in facts.nodes.values() if n.postgres is not None and n.postgres is not primary}
     in_sync = [s for s in primary.senders if s.attached and s.sync_state in _SYNCED]
-    answering = [s for s in in_sync if not _silent(s, others)]
-    silent = [s.application_name for s in in_sync if s not in answering]
+    held = {s.pid or s.application_name: why for s in in_sync if (why := _holds_up(s, primary, others))}
+    answering = [s for s in in_sync if (s.pid or s.application_name) not in held]
     notes = _notes(rule, primary, others, answering)
     waits = primary.waits
     waiting = waits.count if waits is not None else 0
     if len(answering) < rule.needed:
-        detail = _short(primary, rule, answering, silent)
+        detail = _short(primary, rule, answering, list(held.values()))
         return Guarantee(BLOCKED, (), 0, _with_waits(detail, waiting), _weaker(primary), notes, waiting)
     if waits is not None and waits.count and waits.longest >= WAITED:
         slow = list(dict.fromkeys(s.application_name for s in _slow(primary, answering)))
@@ -129,18 +131,31 @@ def _slow(primary: PostgresReading, answering: list[WalSender]) -> list[WalSende
     return [s for s, position in at if position < furthest] or answering
 
 
-def _silent(sender: WalSender, others: dict[str, PostgresReading]) -> bool:
-    settings = next((r.settings for n, r in others.items() if n.lower() == sender.application_name.lower()), None)
-    interval = settings.status_interval if settings is not None else 10.0
-    return sender.quiet is not None and interval > 0 and sender.quiet > QUIET_REPLIES * interval
+def _holds_up(sender: WalSender, primary: PostgresReading, others: dict[str, PostgresReading]) -> str:
+    """Why a standby in sync confirms nothing now: it does not reply, or it applies nothing, or late, where a commit
+    waits until it is applied (remote_apply). Empty where it confirms."""
+    reading = others.get(_node(sender, primary, others))
+    settings = reading.settings if reading is not None else None
+    interval, name = settings.status_interval if settings is not None else 10.0, sender.application_name
+    if sender.quiet is not None and interval > 0 and sender.quiet > QUIET_REPLIES * interval:
+        return f"{name} does not answer its primary"
+    if primary.synchronous_commit != REMOTE_APPLY or reading is None:
+        return ""
+    if reading.replay_pause == "paused":
+        return f"replay on {name} is paused, and commits wait until it has applied them"
+    if settings is not None and settings.apply_delay >= WAITED:
+        late = short_duration(settings.apply_delay)
+        return f"{name} applies {late} late by its settings, and commits wait until it has applied them"
+    return ""
 
 
-def _short(primary: PostgresReading, rule: SyncRule, answering: list[WalSender], silent: list[str]) -> str:
+def _short(primary: PostgresReading, rule: SyncRule, answering: list[WalSender], held: list[str]) -> str:
     """Why commits wait: how many standbys must confirm, and how many can."""
-    quiet = f"; {', '.join(silent)} does not answer its primary" if silent else ""
+    because = "".join(f"; {why}" for why in held)
     if not answering and rule.needed == 1:
-        return f"no standby of {primary.synchronous_standby_names.strip()} is in sync{quiet}"
-    return f"{rule.needed} standbys needed, {len(answering)} in sync{quiet}"
+        what = "confirms" if held else "is in sync"
+        return f"no standby of {primary.synchronous_standby_names.strip()} {what}{because}"
+    return f"{rule.needed} standbys needed, {len(answering)} in sync{because}"
 
 
 def _with_waits(detail: str, waiting: int) -> str:

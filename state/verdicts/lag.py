@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from state.units import megabytes
 from state.verdicts.forks import same_branch, wrote_past
-from state.verdicts.senders import sender_of
+from state.verdicts.senders import UNSENT, sender_of
 from state.world.readings import PostgresReading
 
 UNSEEN = "whether it streams is not seen"
@@ -76,19 +76,24 @@ def standby_lag(
     behind = written - replayed
     if standby.privileged and standby.receiver_state != "streaming" and _older(standby, primary):
         # Without a receiver the timeline comes from the control file, which is behind replay: it proves no divergence.
-        why = f"not streaming, last known {_timelines(standby, primary)}"
+        why = f"{_apart(standby)}, last known {_timelines(standby, primary)}"
         return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
     if standby.timeline != primary.timeline:
         least = None if _diverged(standby, primary) else behind
         return ReplicationLag(at_least=least, unapplied=unapplied, why=_timeline_message(standby, primary))
     if standby.receiver_state != "streaming" and not by_archive:
-        why = "not streaming" if standby.privileged else UNSEEN
-        return ReplicationLag(at_least=behind, unapplied=unapplied, why=why)
+        return ReplicationLag(at_least=behind, unapplied=unapplied, why=_apart(standby))
     return ReplicationLag(behind, written - held, behind, unapplied, _seconds(standby, primary, behind))
 
 
 def _older(standby: PostgresReading, primary: PostgresReading) -> bool:
     return (standby.timeline or 0) < (primary.timeline or 0)
+
+
+def _apart(standby: PostgresReading) -> str:
+    if standby.receiver_state == UNSENT:
+        return "it says that it streams, and no server sends to it"
+    return "not streaming" if standby.privileged else UNSEEN
 
 
 def _flushed(primary: PostgresReading, node: str, standby: PostgresReading) -> int:

@@ -9,6 +9,9 @@ from state.units import counted, megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.world.postgres_parts import ReplicationSlot, Subscription
 
+UNCOPIED = 30.0
+"""Seconds without a process that copies, after which tables that are not copied count as left behind; one that fails is
+started again after 5 s (wal_retrieve_retry_interval)."""
 GONE = 10.0
 """Seconds without a worker after which a subscription that is enabled counts as standing still."""
 
@@ -58,6 +61,9 @@ def _fault(each: Subscription) -> str:
         return f"is disabled after {errors}" if each.errors else ""
     if each.stopped is not None and each.stopped >= GONE:
         return "has no worker: nothing is applied"
+    if each.uncopied and each.idle is not None and each.idle >= UNCOPIED:
+        are = "is not copied: nothing copies it" if each.uncopied == 1 else "are not copied: nothing copies them"
+        return f"applies, and {counted(each.uncopied, 'table')} of it {are} now"
     return ""
 
 
@@ -77,7 +83,8 @@ def publisher_of(facts: ClusterFacts, each: Subscription, clusters: Iterable[Clu
 
 def subscription_words(each: Subscription, publisher: Publisher | None) -> str:
     """One subscription for people."""
-    said = _fault(each) or ("applies" if each.running else "disabled" if not each.enabled else "starts")
+    said = _fault(each) or (f"copies, {counted(each.uncopied, 'table')} to go" if each.uncopied else "")
+    said = said or ("applies" if each.running else "disabled" if not each.enabled else "starts")
     if publisher is None:
         return f"{said}; slot {each.slot or 'none'} is at no database of the estate, or at several"
     behind = "an unknown part" if publisher.behind is None else megabytes(publisher.behind)

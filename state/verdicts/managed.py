@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from state.verdicts.cluster import ClusterFacts
-from state.verdicts.votes import PRIMARY, manager_role
+from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
 from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMode
 from state.world.readings import PatroniMember, PatroniReading
 
@@ -86,7 +86,11 @@ def managed(facts: ClusterFacts) -> Managed:
 def _in_sync(
     readings: tuple[PatroniReading, ...], rows: dict[str, list[PatroniMember]], store: StoreReading | None
 ) -> frozenset[str] | None:
-    """Who is in the published list: those in it by every manager that lists the node, and by the store if asked."""
+    """Who is in the published list: those in it by every manager that lists the node, and by the store if asked.
+
+    A standby cluster has none: nobody there commits, and a list from before is only left over."""
+    if any(m.role == STANDBY_LEADER for m in readings):
+        return None
     listed = {name for name, each in rows.items() if each and all(row.role in IN_SYNC for row in each)}
     if store is not None and store.in_sync:
         listed &= set(store.in_sync)

@@ -25,6 +25,7 @@ DCS_OLD = 30.0
 """Seconds without contact to the DCS after which a manager may have lost its lock (Patroni's default ttl)."""
 
 
+AT_TARGET = "it has a recovery target: resuming it there would end its recovery, and it would accept writes"
 FEW_LEFT = 0.9
 """The share of a server's sessions in use from which it warns."""
 TWIN = "its address leads to the server of"
@@ -138,6 +139,22 @@ def sessions_finding(reading: PostgresReading) -> NodeFinding | None:
     return Health.WARN, f"{used} of {limit} sessions used"
 
 
+def read_only_finding(reading: PostgresReading) -> NodeFinding | None:
+    """A primary that refuses writes by its settings: it is not in recovery, and no client can write all the same.
+
+    So services in a cloud stop the writes of a server whose disk fills up, and people those of a database that moves.
+    """
+    settings = reading.settings
+    if reading.in_recovery or settings is None:
+        return None
+    if settings.refuses_writes:
+        return Health.FAIL, f"{reading.node} refuses writes: default_transaction_read_only is on"
+    if settings.read_only:
+        said = ", ".join(settings.read_only)
+        return Health.WARN, f"{reading.node} refuses writes to {said}: default_transaction_read_only is on there"
+    return None
+
+
 def _vote_finding(role: str, votes: tuple[Vote, ...]) -> NodeFinding | None:
     return (Health.UNKNOWN, f"{CONFLICT}: {vote_message(votes)}") if role == CONFLICT else None
 
@@ -200,6 +217,8 @@ def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag)
     if is_paused(reading):
         size = f", {megabytes(lag.unapplied)} unapplied" if lag.unapplied is not None else ""
         itself = f" by itself, {', '.join(lower)}: resuming it would stop the server" if lower else ""
+        if reading.settings is not None and reading.settings.has_target:
+            itself = f"; {AT_TARGET}"
         found.append((Health.WARN, f"replay paused{itself}{size}"))
         return found
     if lower:

@@ -16,7 +16,14 @@ from state.verdicts.evidence import rank, worst
 from state.verdicts.guarantee import BLOCKED, Guarantee, guarantee
 from state.verdicts.lead import lead_findings, promoting
 from state.verdicts.lost_primary import LostPrimary, lost_primary
-from state.verdicts.node import NodeFinding, NodeVerdict, node_lag, node_verdict, sessions_finding
+from state.verdicts.node import (
+    NodeFinding,
+    NodeVerdict,
+    node_lag,
+    node_verdict,
+    read_only_finding,
+    sessions_finding,
+)
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.risk import Candidate, best_candidate, data_risk
 from state.verdicts.slots import SlotFault, slot_faults
@@ -157,6 +164,8 @@ def _serving(facts: ClusterFacts, leader: str, sync: Guarantee | None) -> list[N
     if sync is not None and sync.kind == BLOCKED:
         found.append((Health.FAIL, sync.message))
     primary = facts.primary.postgres if facts.primary is not None else None
+    if primary is not None and (refused := read_only_finding(primary)) is not None:
+        found.append(refused)
     full = sessions_finding(primary) if primary is not None else None
     if full is not None and full[0] is Health.FAIL:
         found.append((Health.FAIL, f"{leader} accepts no new client"))

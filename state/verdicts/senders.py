@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from state.world.postgres_parts import WalReceiver, WalSender
 from state.world.readings import PostgresReading
+
+UNSENT = "unsent"
+"""The state of a receiver that says it streams, where no server sends to it."""
 
 
 def sender_of(upstream: PostgresReading, node: str, standby: PostgresReading | None = None) -> WalSender | None:
@@ -22,6 +25,27 @@ def sender_of(upstream: PostgresReading, node: str, standby: PostgresReading | N
 def upstream_of(node: str, standby: PostgresReading, others: Iterable[PostgresReading]) -> PostgresReading | None:
     """The server from which a node streams, by the other end's own word."""
     return next((each for each in others if each.node != node and sender_of(each, node, standby) is not None), None)
+
+
+def nobody_sends(standby: PostgresReading, servers: Mapping[str, PostgresReading | None]) -> bool:
+    """Whether a standby says that it streams and no server of its cluster sends to it: a receiver that hangs, or whose
+    connection ended without a word, goes on saying so (wal_receiver_timeout, a minute by default, never where it is 0).
+
+    Only where every server is read and each of their streams is another's: one of which that is not known may be its.
+    `servers` are the last readings by node, None where there is none.
+    """
+    if standby.receiver_state != "streaming" or any(each is None or not each.privileged for each in servers.values()):
+        return False
+    known = {node: each for node, each in servers.items() if each is not None}
+    for upstream in known.values():
+        if _rows(upstream, standby.node, standby):
+            return False
+        others = [(n, each if each.in_recovery else None) for n, each in known.items() if n != standby.node]
+        led = [sender_of(upstream, node, each) for node, each in others]
+        maybe = (s for s in upstream.senders if s.state != "backup" and not s.only_stores)
+        if any(row not in led for row in maybe):
+            return False
+    return True
 
 
 def _rows(upstream: PostgresReading, node: str, standby: PostgresReading | None) -> list[WalSender]:

@@ -84,8 +84,9 @@ def shares(servers: Sequence[Server], backups: Backups = "reserve") -> dict[str,
 
 
 def set_down(server: Server) -> bool:
-    """Whether somebody set it down while no check runs that could bring it back."""
-    return not (server.up or server.checked or server.maintenance or server.agent)
+    """Whether somebody set it down while no check runs that could bring it back. One whose first check is under way has
+    begun so (`init-state down`)."""
+    return not (server.up or server.checked or server.maintenance or server.agent or server.check or server.follows)
 
 
 def reason_word(server: Server) -> str:
@@ -99,6 +100,8 @@ def reason_word(server: Server) -> str:
         return f"follows {server.follows}"
     if set_down(server):
         return "set down by hand, its checks are off"
+    if not server.up and not server.checked and server.check:
+        return "its first check has not answered yet"
     return server.check
 
 

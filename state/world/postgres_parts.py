@@ -106,7 +106,8 @@ class Waits:
 @dataclass(frozen=True, slots=True)
 class WalArchiver:
     """pg_stat_archiver: `failing` means that its last try failed. `backlog` is how many files wait, None = not told.
-    `since`: seconds since the last file was archived, both by the server's own clock."""
+    `since`: seconds since the last file was archived, both by the server's own clock. `configured`: it has a command or
+    a library to archive with; without one nothing fails and nothing is archived."""
 
     mode: str
     archived: int
@@ -116,6 +117,7 @@ class WalArchiver:
     failing: bool
     backlog: int | None = None
     since: float | None = None
+    configured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class ServerSettings:
 
     `apply_delay` and `status_interval` in seconds. `weaker` are the roles and databases whose commits wait for less,
     as `role batch: off`. `restores`: it has a restore_command; `follows`: it has a primary_conninfo, None = not told.
+    `has_target`: it is to stop at a point (recovery_target_*). `refuses_writes`: every session is read-only unless it
+    asks for more (default_transaction_read_only); `read_only` are the databases of which that is so.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -132,6 +136,9 @@ class ServerSettings:
     weaker: tuple[str, ...] = ()
     restores: bool = False
     follows: bool | None = None
+    has_target: bool = False
+    refuses_writes: bool = False
+    read_only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,8 @@ class Subscription:
 
     `errors` counts its failures to apply and to copy; `failing`: they became more lately, between our own readings.
     `stopped`: seconds for which no worker was seen between our own readings, None = it runs, or before the second.
+    `uncopied`: its tables that are not copied yet, None = in another database than the one that is read. `idle`:
+    seconds for which nothing copied them, None = something does, or before the second.
     """
 
     name: str
@@ -160,3 +169,5 @@ class Subscription:
     errors: int
     failing: bool = False
     stopped: float | None = None
+    uncopied: int | None = None
+    idle: float | None = None

@@ -114,6 +114,8 @@ class PatroniReading:
     `ttl` and `loop_wait` in seconds as configured: a leader silent for `ttl` loses its lock. `dcs_age`: seconds for
     which its last contact to the DCS, of its host's clock, has not moved on between two own readings, None before the
     second. `sync_mode` None = its configuration was not read. `certificate_days` are of the agent's certificate.
+    `watchdog_failed`: by its own word it may not lead. `sync_nodes` are to confirm each commit in synchronous mode.
+    `start_timeout`: seconds for which a leader may start its server again before it gives its lock up.
     """
 
     node: str
@@ -138,6 +140,9 @@ class PatroniReading:
     check_timeline: bool = False
     pending_restart: bool = False
     certificate_days: int | None = None
+    watchdog_failed: bool = False
+    sync_nodes: int = 1
+    start_timeout: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

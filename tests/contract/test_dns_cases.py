@@ -33,6 +33,7 @@ cdn IN CNAME shop.provider.example.
 edge IN CNAME EDGE-1.Provider.Example.
 near 5 IN CNAME www
 hollow IN CNAME nothing
+into IN CNAME app.sub
 """
 
 
@@ -93,3 +94,9 @@ async def test_an_alias_within_the_zone_is_followed_and_lives_as_long_as_its_sho
     await source.close()
     assert isinstance(reading, DnsReading)
     assert reading.ttls == {"near/A": 5}
+
+
+async def test_an_alias_into_a_zone_below_is_answered_there(context: AdapterContext, named: int) -> None:
+    """coredns/coredns#6405, gdnsd/gdnsd#51: the server answers the alias with authority, and refers for its target."""
+    ((health, message, answers),) = await found(context, named, record("into", "10.1.0.10"))
+    assert (health, message, answers) == (Health.UNKNOWN, "delegated to ns1.elsewhere.example: ask there", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from adapters.databases.postgres import PostgresNode
 from state.verdicts.cluster import ClusterFacts, gather
-from state.verdicts.logical import publisher_of, subscription_faults
+from state.verdicts.logical import UNCOPIED, publisher_of, subscription_faults, subscription_words
 from state.world.observed import Observed
 from state.world.readings import PostgresReading
 from state.world.world import World
@@ -89,4 +90,31 @@ async def test_replication_trap_41_a_failing_apply_of_a_real_subscription(ends: 
         assert subscription_faults(facts(healed)) == ()
     finally:
         await source.close()
+        await sink.close()
+
+
+async def test_tables_that_nothing_copies_are_told(ends: tuple[Pair, Pair]) -> None:
+    """2ndQuadrant/pglogical#186, #197: the apply runs, its distance is 0, and a table stays empty for ever."""
+    publisher, subscriber = ends
+    sink = PostgresNode("n1", "127.0.0.1", subscriber.primary, ACCESS)
+    try:
+        good = await until(sink, lambda r: r.subscriptions and r.subscriptions[0].uncopied == 0)
+        assert subscription_faults(facts(good)) == ()
+        subscriber.psql(subscriber.primary, "alter system set max_sync_workers_per_subscription = 0")
+        subscriber.psql(subscriber.primary, "select pg_reload_conf()")
+        for pair in ends:
+            pair.psql(pair.primary, "create table parcels (number int primary key)")
+        publisher.psql(publisher.primary, "alter publication orders add table parcels")
+        subscriber.psql(subscriber.primary, "alter subscription feed refresh publication")
+        late = await until(sink, lambda r: (r.subscriptions[0].idle or 0) > 1)
+        (feed,) = late.subscriptions
+        assert (feed.uncopied, feed.running, feed.failing) == (1, True, False)
+        assert subscription_words(feed, None).startswith("copies, 1 table to go")
+        (fault,) = subscription_faults(facts(replace(late, subscriptions=(replace(feed, idle=UNCOPIED),))))
+        assert fault.message.endswith("applies, and 1 table of it is not copied: nothing copies it now")
+        subscriber.psql(subscriber.primary, "alter system reset max_sync_workers_per_subscription")
+        subscriber.psql(subscriber.primary, "select pg_reload_conf()")
+        done = await until(sink, lambda r: r.subscriptions[0].uncopied == 0)
+        assert done.subscriptions[0].idle is None
+    finally:
         await sink.close()

@@ -242,6 +242,112 @@ async def test_a_delayed_standby_says_what_its_promotion_would_apply(pair: Pair)
     assert any("a promotion applies all that it received" in note for note in cluster.eligible["n2"].notes)
 
 
+async def test_a_receiver_that_hangs_says_that_it_streams_and_gets_nothing(pair: Pair) -> None:
+    """EnterpriseDB/repmgr#694, multigres/multigres#990; the primary is idle, so the distance is 0 all the time."""
+    async with reading(pair) as readers:
+        await readers.until(lambda c: c.health is Health.PASS)
+        with settings(pair, wal_sender_timeout="'1s'"):
+            os.kill(receiver := _receiver(pair), signal.SIGSTOP)
+            try:
+                cluster = await readers.until(lambda c: c.health is not Health.PASS)
+            finally:
+                os.kill(receiver, signal.SIGCONT)
+        own = await readers.nodes[1].read(deadline=10)
+        assert own.in_recovery
+        await readers.until(lambda c: c.health is Health.PASS)
+    assert cluster.nodes["n2"].message.endswith("it says that it streams, and no server sends to it")
+    assert cluster.nodes["n2"].lag.replay is None
+    assert cluster.candidate is None
+
+
+async def test_commits_hang_where_they_wait_to_be_applied_and_the_replay_is_paused(pair: Pair) -> None:
+    """PostgreSQL manual, `synchronous_commit`: remote_apply. The write proves that what is said is so."""
+    write = ("-h", str(pair.place), "-p", str(pair.primary), "-U", "postgres", "-qc", "create table unapplied ()")
+    async with reading(pair) as readers:
+        with settings(pair, synchronous_standby_names="'n2'", synchronous_commit="'remote_apply'"):
+            await readers.until(lambda c: c.guarantee and c.guarantee.kind == "sync")
+            pair.psql(pair.standby, "select pg_wal_replay_pause()")
+            try:
+                told = await readers.until(lambda c: c.guarantee and c.guarantee.kind == "blocked")
+                with program(pair, "psql", *write):
+                    waits = await readers.until(lambda c: c.guarantee and c.guarantee.waiting)
+            finally:
+                pair.psql(pair.standby, "select pg_wal_replay_resume()")
+    assert told.guarantee is not None
+    assert told.guarantee.waiting == 0, "it is told before the first commit waits"
+    assert told.guarantee.detail.endswith("replay on n2 is paused, and commits wait until it has applied them")
+    assert waits.halted
+
+
+async def test_an_archiver_without_a_command_is_told(pair: Pair) -> None:
+    """wal-g/wal-g#50"""
+    async with reading(pair) as readers:
+        with settings(pair, archive_command="''"):
+            cluster = await readers.until(lambda c: "has no command for it" in c.message)
+    assert cluster.health is Health.FAIL
+
+
+async def test_a_primary_that_refuses_writes_by_its_settings_is_told(pair: Pair) -> None:
+    """citusdata/pg_cron#270: a service sets it while the disk is full. The engine's own sessions are read-only too."""
+    async with reading(pair) as readers:
+        with settings(pair, default_transaction_read_only="'on'"):
+            await readers.judge()
+            await readers.nodes[0].close()
+            cluster = await readers.until(lambda c: "n1 refuses writes" in c.message)
+            with pytest.raises(subprocess.CalledProcessError):
+                pair.psql(pair.primary, "create table refused ()")
+        assert (cluster.health, cluster.halted) == (Health.FAIL, True)
+        await readers.until(lambda c: c.health is Health.PASS)
+        pair.psql(pair.primary, "alter database template1 set default_transaction_read_only = 'true'")
+        try:
+            cluster = await readers.until(lambda c: "n1 refuses writes to database template1" in c.message)
+        finally:
+            pair.psql(pair.primary, "alter database template1 reset default_transaction_read_only")
+    assert not cluster.halted
+    session = await readers.nodes[0].session(None, deadline=10, read_only=True)
+    assert await session.fetchval("show transaction_read_only") == "on"
+    await session.close()
+
+
+async def test_a_standby_fed_by_an_archive_alone_is_well(pair: Pair) -> None:
+    """patroni/patroni#3491: told to stream from nowhere (Patroni's tag `nostream` does so), it has whole files only."""
+    kept = pair.place / "b" / "postgresql.auto.conf"
+    before = kept.read_text()
+    pair.psql(pair.standby, "alter system set primary_conninfo = ''")
+    pair.psql(pair.standby, "alter system set restore_command = 'false'")
+    pair.psql(pair.standby, "select pg_reload_conf()")
+    try:
+        async with reading(pair) as readers:
+            fed = await readers.until(lambda c: _receiver_state(c) is None and c.nodes["n2"].health is Health.PASS)
+            assert [each.rule for each in fed.eligible["n2"].obstacles] == ["streaming"]
+    finally:
+        kept.write_text(before)
+        pair.psql(pair.standby, "select pg_reload_conf()")
+    async with reading(pair) as readers:
+        await readers.until(lambda c: _receiver_state(c) == "streaming")
+
+
+def _receiver_state(cluster: ClusterVerdict) -> str | None:
+    standby = cluster.facts.nodes["n2"].postgres
+    return standby.receiver_state if standby is not None else "not read"
+
+
+async def test_a_standby_that_stopped_at_its_target_is_not_to_be_resumed(pair: Pair) -> None:
+    """EnterpriseDB/repmgr#677, patroni/patroni#2569; PostgreSQL manual, `recovery_target_action`."""
+    pair.psql(pair.standby, "alter system set recovery_target_name = 'here'")
+    pair.control("b", "-m", "fast", "stop")
+    pair.start("b", pair.standby)
+    try:
+        pair.psql(pair.primary, "select pg_create_restore_point('here')")
+        async with reading(pair) as readers:
+            cluster = await readers.until(lambda c: c.nodes["n2"].state == "replay paused")
+    finally:
+        pair.psql(pair.standby, "alter system reset recovery_target_name")
+        pair.control("b", "-m", "fast", "stop")
+        pair.start("b", pair.standby)
+    assert "resuming it there would end its recovery, and it would accept writes" in cluster.nodes["n2"].message
+
+
 async def test_a_replay_that_stopped_itself_cannot_be_promoted(pair: Pair) -> None:
     """The last of the module: the standby stays behind."""
     pair.psql(pair.primary, "alter system set max_connections = 150")

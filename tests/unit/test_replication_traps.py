@@ -137,7 +137,7 @@ def test_replication_trap_14_waiting_commits_are_counted_with_the_longest(world:
     assert (cluster.guarantee.kind, cluster.guarantee.waiting, cluster.halted) == ("blocked", 3, True)
     assert "3 waiting now, the longest since" in cluster.message
     assert first(world).what.startswith("commits wait")
-    leads(world, sender("n2", "sync"), names="n2", waits=Waits(3, 0.4))
+    leads(world, sender("n2", "sync"), sender("n3"), names="n2", waits=Waits(3, 0.4))
     assert judge(world).health is Health.PASS, "every synchronous commit waits for a moment"
 
 

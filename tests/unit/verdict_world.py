@@ -125,7 +125,9 @@ def blackhole(world: World, key: str, seconds: float = 12.0) -> None:
 
 
 def primary(node: str, position: int, timeline: int = 1, **facts: Any) -> PostgresReading:
-    """A writable node; `fork_lsn` is where it left the timeline before its own."""
+    """A writable node that sends to the others, unless facts say otherwise; `fork_lsn` is where it left the timeline
+    before its own."""
+    facts.setdefault("senders", tuple(sender(other) for other in ("n1", "n2", "n3") if other != node))
     if (fork := facts.pop("fork_lsn", None)) is not None:
         facts["history"] = (TimelineSwitch(timeline - 1, fork),)
     return replace(_postgres(node, timeline), write_lsn=position, **facts)
