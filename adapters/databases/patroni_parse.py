@@ -109,6 +109,7 @@ def _member(row: Mapping[str, Any], version: str = "") -> PatroniMember:
         noloadbalance=bool(tags.get("noloadbalance")),
         replicatefrom=_text(tags.get("replicatefrom")),
         pending_restart=row.get("pending_restart") is True,
+        nostream=_true(tags.get("nostream")),
     )
 
 

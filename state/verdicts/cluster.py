@@ -52,9 +52,11 @@ class NodeFacts:
     @property
     def by_archive(self) -> bool:
         """Whether it takes its WAL from the archive alone, by its settings: it names no server to stream from. Under a
-        manager that is no choice: it takes the name away from a standby that has no leader."""
-        reading = self.postgres
-        if reading is None or reading.settings is None or self.patroni_seen is not None:
+        manager that is a choice only with the tag nostream: it takes the name away from a standby that has no leader
+        too."""
+        reading, manager = self.postgres, self.patroni
+        tagged = manager is not None and any(m.name == self.node and m.nostream for m in manager.members)
+        if reading is None or reading.settings is None or (self.patroni_seen is not None and not tagged):
             return False
         alone = reading.settings.restores and reading.settings.follows is False
         return alone and reading.in_recovery and reading.receiver_state is None

@@ -91,7 +91,7 @@ class PatroniMember:
     """One member as `GET /cluster` reports it; `lag` in bytes, None when Patroni says `unknown`.
 
     `nofailover`: by its tags Patroni never lets it lead. Of equal ones the higher `priority` leads. `nosync`: it is
-    never made synchronous. `replicatefrom` is the member from which it is to stream.
+    never made synchronous. `replicatefrom` is whom it is to stream from; `nostream`: from the archive alone.
     """
 
     name: str
@@ -105,6 +105,7 @@ class PatroniMember:
     noloadbalance: bool = False
     replicatefrom: str = ""
     pending_restart: bool = False
+    nostream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

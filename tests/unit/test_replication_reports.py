@@ -244,3 +244,18 @@ def test_a_replay_that_stopped_at_its_target_is_not_to_be_resumed(world: World) 
     again = first(world).next
     assert again is not None
     assert "pg_wal_replay_resume" in again.message
+
+
+def test_a_member_that_is_told_not_to_stream_is_fed_by_the_archive(world: World) -> None:
+    """patroni/patroni#3491, zalando/postgres-operator#2964: by the tag nostream, which Patroni reads as any switch."""
+    (row,) = parse_members({"members": [{"name": "n2", "role": "replica", "state": "x", "tags": {"nostream": "on"}}]})
+    assert row.nostream
+    fed = ServerSettings(restores=True, follows=False)
+    put(world, "postgres:orders/n2", standby("n2", 99 * MB, receiver_state=None, settings=fed))
+    leads(world, sender("n3"))
+    assert judge(world).nodes["n2"].health is Health.FAIL, "without the tag it has lost its leader"
+    managers(world, members=members(n2={"nostream": True}))
+    cluster = judge(world)
+    assert (cluster.nodes["n2"].health, cluster.nodes["n2"].state) == (Health.PASS, "from the archive")
+    assert cluster.candidate is not None
+    assert cluster.candidate.node == "n3", "it has more"
