@@ -53,6 +53,16 @@ ENDED = (
 BEHIND = "localhost"
 """What a server's Unix socket on another host is called to the driver, which takes a path for one of this host."""
 
+OWN_SETTINGS = {
+    "search_path": "pg_catalog",
+    "standard_conforming_strings": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+}
+"""Of sessions for our own questions. Whoever owns the database could put a schema of his before `pg_catalog`: its
+functions would answer in place of the server, with the rights of the account that asks. A standby knows no serializable
+transaction."""
+
 LONGEST_COUNT = 0.5
 """Seconds in which the files that wait for the archive are counted."""
 
@@ -222,10 +232,11 @@ class PostgresNode:
         return self._access
 
     async def session(
-        self, access: Access | None, *, deadline: float, read_only: bool
+        self, access: Access | None, *, deadline: float, read_only: bool, foreign: bool = False
     ) -> asyncpg.Connection[asyncpg.Record]:
-        """A new connection, by another account if one is given; its TLS and the way to it are those of the node. Raises
-        what asyncpg and the system raise, and ReadFailure for the host that leads there."""
+        """A new connection, by another account if one is given; its TLS and the way to it are those of the node.
+        `foreign`: for a statement of the estate, which is run with the settings of its account. Raises what asyncpg and
+        the system raise, and ReadFailure for the host that leads there."""
         own, local = self._access, self._host.startswith("/")
         access = own if access is None else access
         loop: Any = None
@@ -233,6 +244,7 @@ class PostgresNode:
             remote = f"{self._host}/.s.PGSQL.{self._port}" if local else _netloc(self._host, self._port)
             loop = LoopThrough(await own.via.forward(remote))
         settings = {"application_name": "recovery"} | ({} if read_only else {"default_transaction_read_only": "off"})
+        settings |= {} if foreign else OWN_SETTINGS
         connection = await asyncpg.connect(
             host=BEHIND if local and loop is not None else self._host,
             port=self._port,

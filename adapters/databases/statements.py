@@ -40,12 +40,13 @@ async def at_primary(
     """A session at the one server that takes writes, by an account of its own. Raises ReadFailure unless there is
     exactly one."""
     opened: list[Session | BaseException] = await asyncio.gather(
-        *(node.session(access, deadline=deadline, read_only=read_only) for node in servers), return_exceptions=True
+        *(node.session(access, deadline=deadline, read_only=read_only, foreign=True) for node in servers),
+        return_exceptions=True,
     )
     sessions = [each for each in opened if not isinstance(each, BaseException)]
     try:
         standing = await asyncio.gather(
-            *(each.fetchval("select pg_is_in_recovery()", timeout=deadline) for each in sessions),
+            *(each.fetchval("select pg_catalog.pg_is_in_recovery()", timeout=deadline) for each in sessions),
             return_exceptions=True,
         )
         primaries = [s for s, standby in zip(sessions, standing, strict=True) if standby is False]
@@ -90,8 +91,8 @@ class OwnStatement:
                 limit = f"{deadline * 1000:.0f}"
                 await session.execute("begin")
                 for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                    await session.execute("select set_config($1, $2, true)", setting, limit)
-                await session.execute("select pg_advisory_xact_lock($1)", _lock(effect))
+                    await session.execute("select pg_catalog.set_config($1, $2, true)", setting, limit)
+                await session.execute("select pg_catalog.pg_advisory_xact_lock($1)", _lock(effect))
                 await session.execute(f"insert into {self._record} (effect) values ($1)", effect)  # noqa: S608
                 changed = _count(await _run(session, statement, values))
                 if not session.is_in_transaction():
@@ -115,7 +116,7 @@ class OwnStatement:
     async def recorded(self, effect: str, *, deadline: float) -> bool | None:
         """Whether the effect is there; None while its transaction may still be open. Raises ReadFailure."""
         async with self._reading(deadline) as session:
-            if not await session.fetchval("select pg_try_advisory_xact_lock($1)", _lock(effect)):
+            if not await session.fetchval("select pg_catalog.pg_try_advisory_xact_lock($1)", _lock(effect)):
                 return None
             query = f"select count(*) from {self._record} where effect = $1"  # noqa: S608
             return bool(await session.fetchval(query, effect))
@@ -136,7 +137,7 @@ async def first_column(servers: Sequence[PostgresNode], query: str, *, deadline:
         at_primary(servers, None, deadline=deadline * SHARE, read_only=True) as session,
         session.transaction(readonly=True),
     ):
-        await session.execute("select set_config('statement_timeout', $1, true)", f"{deadline * 1000:.0f}")
+        await session.execute("select pg_catalog.set_config('statement_timeout', $1, true)", f"{deadline * 1000:.0f}")
         rows = await session.fetch(query)
     if len(rows) > MOST_ROWS:
         raise ReadFailure(Trouble.ERROR, f"{len(rows)} rows, more than {MOST_ROWS}")

@@ -124,8 +124,9 @@ def _compared(
         watch.kept, watch.earlier = kept.keep, kept.earlier
     if written is not None:
         watch.found = written.found
+    whole: Comparison | None = None
     try:
-        return asyncio.run(compare(loaded, place.file.parent, request, watch))
+        whole = asyncio.run(compare(loaded, place.file.parent, request, watch))
     except KeyboardInterrupt:
         _end_line()
         note(_interrupted(state))
@@ -133,7 +134,8 @@ def _compared(
     finally:
         _end_line()
         if written is not None:
-            written.close()
+            written.close(whole)
+    return whole
 
 
 def _interrupted(state: Path | None) -> str:

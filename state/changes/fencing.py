@@ -14,6 +14,7 @@ from state.ports.database import Database, HasLease
 from state.ports.outside import Outside
 from state.verdicts.cluster import node_behind
 from state.verdicts.fence import FenceEvidence, FenceProof, HostWord, Isolation, fence_proof, unfenced
+from state.verdicts.twins import twins
 from state.world.balancer_parts import Server
 
 
@@ -32,6 +33,7 @@ class Fences:
         hosts = dict(zip(silent, words, strict=True))
         lease = self._database.lease() if isinstance(self._database, HasLease) else None
         past = await self._isolation(deadline) if lease is not None and silent else {}
+        same = twins(sight.servers)
         return tuple(
             FenceEvidence(
                 node,
@@ -39,6 +41,7 @@ class Fences:
                 hosts.get(node),
                 lease,
                 past.get(node, Isolation(None, "no balancer of the estate leads to its primary")),
+                same.get(node, ""),
             )
             for node in nodes
         )
@@ -50,15 +53,16 @@ class Fences:
             proof = fence_proof(each)
             source = f"the nodes of {self._name}"
             if proof is None:
-                found.append(
-                    Rule("fenced", False, unfenced(each), self._way_out(each.node), "commander", source=source)
-                )
+                found.append(Rule("fenced", False, unfenced(each), self._way_out(each), "commander", source=source))
             else:
                 found.append(Rule("fenced", True, f"{proof.kind}: {proof.fact}", source=source))
         return tuple(found)
 
-    def _way_out(self, node: str) -> str:
+    def _way_out(self, evidence: FenceEvidence) -> str:
+        node = evidence.node
         command = self._entry.nodes[node].fence
+        if evidence.twin:
+            return f"Give each node the address of its own server in the estate: {node}"
         if command is None:
             return (
                 f"Stop PostgreSQL on {node} by hand and name a command that reads it: nodes.{node}.fence in the estate"
@@ -100,7 +104,17 @@ class Fences:
         if silent:
             told = Isolation(None, f"balancer {' and '.join(silent)} does not answer")
             return dict.fromkeys(self._database.nodes, told)
+        strange = [s for name, each in found.items() if name not in self._database.nodes for s in each if _used(s)]
+        if strange:  # by whatever name and port, it may lead to any of the nodes
+            names = ", ".join(f"{each.backend}/{each.name}" for each in strange)
+            told = Isolation(None, f"the balancers lead to {names}, which is no node of the estate")
+            return dict.fromkeys(self._database.nodes, told)
         return {node: _past(node, found.get(node, [])) for node in self._database.nodes}
+
+
+def _used(server: Server) -> bool:
+    """Whether it takes new traffic, or has some."""
+    return server.serving or server.sessions > 0
 
 
 def fenced(evidence: Sequence[FenceEvidence]) -> Mapping[str, FenceProof | None]:

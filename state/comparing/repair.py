@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from state.comparing.hashing import Dialect, as_text, is_null
 from state.comparing.narrowing import Key
-from state.comparing.results import Apart, RowApart, SideFacts
+from state.comparing.results import Apart, Comparison, RowApart, SideFacts
 from state.comparing.shapes import Common, TableColumn, quoted, quoted_all
 from state.text import clean
 
@@ -38,7 +38,27 @@ def head(a: SideFacts, b: SideFacts) -> list[str]:
     ]
 
 
-TAIL = ["ROLLBACK;  -- write COMMIT here when you have read it"]
+NAMED = 20
+"""So many tables are named in a comment."""
+
+
+def tail(whole: Comparison | None, begun: bool) -> list[str]:
+    """The end: what is not in the script, and what it ends with. `whole` is None for a comparison that broke off, of
+    which nothing is known but what was written."""
+    lines: list[str] = []
+    if whole is None:
+        lines.append("-- The comparison broke off: rows that differ are missing here, in tables that are named too.")
+    else:
+        lines += _lacks("Not or not wholly compared", [t.name for t in whole.tables if t.uncompared or t.open_rows])
+        lines += _lacks("Definitions differ, which is not mended here", [t.name for t in whole.tables if t.definitions])
+        lines += [] if begun or lines or not whole.tables else ["-- no row differs"]
+        lines += [] if whole.tables else ["-- no table was compared"]
+    return [*lines, "ROLLBACK;  -- write COMMIT here when you have read it"] if begun else lines
+
+
+def _lacks(why: str, names: Sequence[str]) -> list[str]:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return [f"-- {why}: {', '.join(map(_comment, names[:NAMED]))}{more}."] if names else []
 
 
 IN_ORDER = (Apart.ONLY_B, Apart.CHANGED, Apart.ONLY_A)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from state.comparing.hashing import Dialect, as_text, is_null, row_hash
 from state.comparing.narrowing import Where
-from state.comparing.shapes import Common, TableShape, quoted
+from state.comparing.shapes import Common, TableColumn, TableShape, quoted
 
 BUCKETS = 4096
 MOST_ARGUMENTS = 99
@@ -159,13 +159,30 @@ class TableSql:
         columns = self.common.key_columns
         if not columns:
             return f"({self._row()}) = any($1::text[]::int8[])"
-        if len(columns) == 1:
-            return f"{quoted(columns[0].name)} = any($1::text[]::{columns[0].type_name}[])"
-        names = ", ".join(quoted(column.name) for column in columns)
-        given = ", ".join(f"k{at}::{column.type_name}" for at, column in enumerate(columns))
+        if len(columns) == 1 and not _is_array(columns[0]):  # an array of arrays is one array
+            return f"{_sought(columns[0])} = any($1::text[]::{_cast(columns[0])}[])"
+        names = ", ".join(map(_sought, columns))
+        given = ", ".join(f"k{at}::{_cast(column)}" for at, column in enumerate(columns))
         arrays = ", ".join(f"${at + 1}::text[]" for at in range(len(columns)))
         aliases = ", ".join(f"k{at}" for at in range(len(columns)))
         return f"({names}) in (select {given} from unnest({arrays}) as wanted({aliases}))"  # noqa: S608
+
+
+def _is_array(column: TableColumn) -> bool:
+    return column.base.startswith("_") or column.type_name.endswith("]")
+
+
+def _cast(column: TableColumn) -> str:
+    """The type of a key's column. A domain's checks are code of whoever made it, and would run with the rights of the
+    account that compares: its base type stands for it. A built-in type in quotes has no length of its own."""
+    if not column.domain:
+        return column.type_name
+    return f"pg_catalog.{quoted(column.base)}" if column.base else "text"
+
+
+def _sought(column: TableColumn) -> str:
+    """A key's column as it is compared with a value."""
+    return as_text(column, Dialect()) if column.domain and not column.base else quoted(column.name)
 
 
 def _where(key: str, span: KeySpan | None) -> str:

@@ -13,8 +13,8 @@ from state.estate.own import LOCAL, Argv, wrong_programs
 from state.estate.values import CommandName, HostOrLocal
 
 Stanza = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
-Folder = Annotated[str, Field(pattern=r"^/[^\x00-\x1f\x7f'\"\\]{0,250}$")]
-"""An absolute path, without the signs that a shell or a PostgreSQL setting would read."""
+Folder = Annotated[str, Field(pattern=r"^/[^\x00-\x1f\x7f'\"\\$`%]{0,250}$")]
+"""An absolute path, without the signs that a shell (in double quotes too) or a PostgreSQL setting would read."""
 MOST_REPOS = 256
 
 

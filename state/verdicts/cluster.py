@@ -9,6 +9,7 @@ from state.estate.model import DatabaseEntry
 from state.verdicts.past import NO_PAST, DatabasePast
 from state.verdicts.senders import UNSENT, nobody_sends
 from state.verdicts.traffic import taking
+from state.verdicts.twins import one_server
 from state.verdicts.votes import PRIMARY, STANDBY_LEADER, manager_role
 from state.world.balancer_parts import BalancerReading, Server
 from state.world.manager_parts import StoreReading
@@ -108,16 +109,8 @@ class ClusterFacts:
     def twins(self) -> Mapping[str, str]:
         """Nodes whose server is that of a node before them, which the estate names twice: one process cannot write
         beside itself."""
-        first: dict[tuple[str, float, str], str] = {}
-        found: dict[str, str] = {}
-        for name, each in self.nodes.items():
-            server = each.postgres
-            if server is not None and server.started_at and server.server_address:
-                key = (server.system_id, server.started_at, server.server_address)
-                if key in first:
-                    found[name] = first[key]
-                first.setdefault(key, name)
-        return found
+        groups = one_server({name: node.postgres for name, node in self.nodes.items()})
+        return {name: nodes[0] for nodes in groups for name in nodes[1:]}
 
     @property
     def strangers(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.forks import same_branch
 from state.verdicts.lag import ReplicationLag
 from state.verdicts.managed import Managed
+from state.verdicts.twins import twin_fact
 from state.world.readings import PostgresReading
 
 ADMINISTRATOR = "database administrator"
@@ -23,6 +24,9 @@ def server_obstacles(
         return []
     if not reading.in_recovery:
         return [Refusal("not-the-leader", f"{name} accepts writes already", "Choose another node")]
+    if name in facts.twins:
+        fact = f"{twin_fact(name, facts.twins[name])}: which of them would be promoted is not known"
+        return [Refusal("own-server", fact, f"Give {name} the address of its own server in the estate", ADMINISTRATOR)]
     if reading.held is None:
         return [Refusal("candidate-answers", f"{name} reports no position", "Choose another node")]
     primary = facts.primary.postgres if facts.primary is not None else None

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from state.ports.database import LeaderLease
 from state.units import short_duration
+from state.verdicts.twins import twin_fact
 from state.world.readings import PostgresReading
 
 
@@ -44,13 +45,15 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class FenceEvidence:
-    """What was read about one node, just now. `host` is None where the estate names no command."""
+    """What was read about one node, just now. `host` is None where the estate names no command. `twin`: the nodes to
+    whose server its address leads too, so that `server` may be another one's."""
 
     node: str
     server: PostgresReading | None
     host: HostWord | None = None
     lease: LeaderLease | None = None
     isolation: Isolation | None = None
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,9 @@ class FenceProof:
 def fence_proof(evidence: FenceEvidence) -> FenceProof | None:
     """The proof; None when there is none. A server that says it accepts writes is fenced by nothing."""
     node, server, host = evidence.node, evidence.server, evidence.host
+    if server is not None and (evidence.twin or not server.in_recovery):
+        return None
     if server is not None:
-        if not server.in_recovery:
-            return None
         return FenceProof(node, FenceKind.DEMOTED, f"{node} is in recovery by its own word, read just now")
     if host is not None and host.stopped:
         fact = f"{node} is stopped by {host.command} at its host, read just now ({host.said})"
@@ -86,6 +89,8 @@ def fence_proof(evidence: FenceEvidence) -> FenceProof | None:
 def unfenced(evidence: FenceEvidence) -> str:
     """Why there is no proof, kind by kind."""
     node, server, host = evidence.node, evidence.server, evidence.host
+    if server is not None and evidence.twin:
+        return f"{twin_fact(node, evidence.twin)}: whether a server of {node} accepts writes is not known"
     if server is not None:
         return f"{node} accepts writes by its own word"
     said = [f"{node} does not answer, which proves nothing"]

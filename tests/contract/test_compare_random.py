@@ -54,7 +54,7 @@ async def same_as_oracle(
     repair = RepairFile(script)
     one_side, two_side = side(left, left.primary, one, "a"), side(right, right.primary, two, "b")
     whole = await compared(one_side, two_side, asked(portable=portable), CompareWatch(found=repair.found))
-    repair.close()
+    repair.close(whole)
     assert whole.portable is portable
     for each in tables:
         result = of(whole, each.name)

@@ -205,8 +205,9 @@ async def test_s51_large_values_are_compared_and_their_row_is_named_in_the_scrip
              " from generate_series(1, 2) as i")  # fmt: skip
     two.on_b("update t set v = v || '\\x00' where id = 2")
     repair = RepairFile(tmp_path / "repair.sql")
-    (row,) = of(await compared(*two.sides(), asked(), CompareWatch(found=repair.found)), "t").listed
-    repair.close()
+    whole = await compared(*two.sides(), asked(), CompareWatch(found=repair.found))
+    repair.close(whole)
+    (row,) = of(whole, "t").listed
     assert (row.key, row.columns) == (("2",), ("v",))
     script = (tmp_path / "repair.sql").read_text()
     assert "-- not written, too large or gone: changed 2" in script

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from adapters.balancers.memory import MemoryBalancer
 from state.changes.failover import FAILOVER, PROMOTE, Failover, FailoverArgs
 from state.changes.model import Finding, Preview
 from state.errors import EffectRefused
 from state.estate.model import Estate
 from state.estate.own import CommandEntry
-from state.ports.database import PromotionFacts, SeenWriter
+from state.ports.database import LeaderLease, PromotionFacts, SeenWriter
 from state.ports.outside import Outside
 from state.ports.target import Setting
 from state.units import utc
@@ -232,3 +233,28 @@ async def test_an_engine_that_never_read_the_leader_takes_the_timeline_from_the_
         await database.read_member(node, deadline=1)
         database.say(node, timeline=8)
     assert rules(await change(database).preview(deadline=1)) == ["fenced"]
+
+
+async def test_two_addresses_of_one_server_prove_no_fence_and_lead_nowhere() -> None:
+    database = ActingDatabase()
+    database.set("n1", in_recovery=True, write_lsn=None, receive_lsn=100 * MB, replay_lsn=100 * MB, started_at=5.0)
+    database.set("n2", started_at=5.0, server_address="10.0.0.9:1")  # what answers at n1 is n2: an address that moved
+    shown = await change(database).preview(deadline=1)
+    assert rules(shown) == ["own-server", "fenced"]
+    assert "the addresses of n1 and n2 lead to one server" in shown.refusals[1].fact
+    assert shown.facts["fenced"]["n1"] == "no proof"
+    database.set("n2", started_at=6.0)
+    assert rules(await change(database).preview(deadline=1)) == []
+
+
+async def test_an_ended_lock_is_no_proof_while_a_balancer_leads_to_who_knows_where() -> None:
+    """A second server of the backend, by another name, may have the old primary's address."""
+    orders = ESTATE.databases["orders"].model_copy(update={"frontends": {"pg_rw": "primary"}})
+    estate = ESTATE.model_copy(update={"databases": {"orders": orders}})
+    database = gone(ActingDatabase())
+    database.lock = LeaderLease("n1", 31.0, 30.0, binding=True)
+    for servers, refused in (({"n1": 0, "n2": 0}, []), ({"n1": 0, "old": 1}, ["fenced"]), ({"n1": 1}, ["fenced"])):
+        edge = MemoryBalancer("edge", {"pg_rw": servers})
+        outside = Outside((), {"edge": edge}, {"orders": database})
+        one = Failover(FAILOVER, FailoverArgs(database="orders", to="n2"), estate, outside, database)
+        assert rules(await one.preview(deadline=1)) == refused, servers

@@ -179,6 +179,7 @@ def test_a_foreign_timeline_only_when_it_is_named_and_then_with_a_word() -> None
         ("2026-11-27 16:05:00.25+02:00", ("time", "2026-11-27 14:05:00.250000+00")),
         ("0/3000060", ("lsn", "0/3000060")),
         ("xid:731", ("xid", "731")),
+        ("xid:0100", ("xid", "100")),  # PostgreSQL takes 0100 for 64
         ("latest", ("default", "")),
         ("before-v42", ("name", "before-v42")),
         ("name:2026", ("name", "2026")),
@@ -188,10 +189,22 @@ def test_targets_as_typed(typed: str, setting: tuple[str, str]) -> None:
     assert setting_of(parse_target(typed)) == setting
 
 
-@pytest.mark.parametrize("typed", ["2026-11-27T14:05:00", "2026-11-27", "14:05", "it's", "a b", "$(id)", ""])
+@pytest.mark.parametrize("typed", ["2026-11-27T14:05:00", "2026-11-27", "14:05", "it's", "a b", "$(id)", "", "name:",
+                                   "xid:",
+                                   "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])  # fmt: skip
 def test_what_is_no_target(typed: str) -> None:
     with pytest.raises(ValueError, match=r"zone|none of these|no time"):
         parse_target(typed)
+
+
+def test_years_have_four_digits() -> None:
+    assert setting_of(parse_target("0001-02-03T00:00:00Z")) == ("time", "0001-02-03 00:00:00.000000+00")
+
+
+@pytest.mark.parametrize("folder", ["/srv/$(id)", "/srv/`id`", "/srv/%p", "/srv/'", '/srv/"', "/srv/\\", "srv"])
+def test_folders_have_nothing_that_a_shell_or_the_server_reads(folder: str) -> None:
+    with pytest.raises(ValueError, match="wal"):
+        BackupsEntry(kind="archive", wal=folder, base="/srv/base")
 
 
 def test_the_command_names_set_target_and_timeline_and_turns_archiving_off_in_a_scratch_copy() -> None:

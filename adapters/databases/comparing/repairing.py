@@ -13,8 +13,8 @@ from adapters.databases.comparing.settle import arguments_of
 from adapters.databases.comparing.side import ComparedSide
 from adapters.databases.comparing.work import Compared
 from state.comparing.narrowing import Key
-from state.comparing.repair import IN_ORDER, LARGEST, TAIL, Literals, head, statements
-from state.comparing.results import Apart, RowApart
+from state.comparing.repair import IN_ORDER, LARGEST, Literals, head, statements, tail
+from state.comparing.results import Apart, Comparison, RowApart
 from state.comparing.shapes import TableShape
 from state.comparing.statements import TableSql
 from state.errors import UnsuitableArgument
@@ -54,13 +54,13 @@ class RepairFile:
             for how in IN_ORDER:
                 self._write(statements(common, [r for r in part if r.how is how], of_a, of_b), how)
 
-    def close(self) -> None:
-        """The end of the script. Raises OSError."""
+    def close(self, whole: Comparison | None) -> None:
+        """The end of the script, with what it lacks; None for a comparison that broke off. Raises OSError."""
         for later in self._later.values():
             later.seek(0)
             shutil.copyfileobj(later, self._file)
             later.close()
-        self._write(TAIL if self._begun else ["-- no row differs"])
+        self._write(tail(whole, self._begun))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -44,10 +44,18 @@ PINNED = {
     "lc_numeric": "C",
     "lc_time": "C",
     "default_transaction_read_only": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "restrict_nonsystem_relation_kind": "view, foreign-table",
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
     "row_security": "off",
     "statement_timeout": "0",
     "transaction_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     "lock_timeout": "10s",
     "client_connection_check_interval": "2s",
     "jit": "off",
@@ -55,7 +63,9 @@ PINNED = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-"""`row_security` off: where a policy would hide rows from this account, the server refuses instead. `enable_sort` off:
+"""A standby knows no serializable transaction. `restrict_nonsystem_relation_kind`: a view that took a table's place
+since the catalog was read would run what its owner wrote with the rights of this account. `row_security` off: where a
+policy would hide rows from this account, the server refuses instead. `enable_sort` off:
 the server expects a group for each row where there are some thousands, and would sort the whole table on disk."""
 
 PIN = """
