@@ -125,6 +125,12 @@ class Switchover:
 
     def _rules(self, cluster: ClusterVerdict, candidate: str) -> tuple[Rule, ...]:
         """Every obstacle; without one, that the candidate may lead."""
+        if not isinstance(self.database, CanSwitchOver):
+            fact, way_out = (
+                f"the kind {self.entry.kind} cannot switch over",
+                "Fence the primary, then recovery db promote",
+            )
+            return (Rule("able", False, fact, way_out, "commander"),)
         source, obstacles = f"the nodes of {self.name}", switchover_obstacles(cluster, candidate)
         found = [Rule(r.rule, False, r.fact, r.way_out, r.who, source=source) for r in obstacles]
         if not candidate:

@@ -52,7 +52,7 @@ class Pausing(ClusterChange):
             verb=self.verb,
             diffs=(Diff(f"{self.cluster_name} manager", now, WORDS[self.paused]),),
             facts={"now": now},
-            rules=(*able, answers, *self.one_engine(cluster)),
+            rules=(*(able or (answers,)), *self.one_engine(cluster)),
             warnings=self._warnings(cluster),
             sessions_cut=0,
             undo=undo,

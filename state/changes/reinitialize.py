@@ -68,11 +68,15 @@ class Reinitialize(ClusterChange):
         member = sight.members.get(self.node)
         leads = self.node in (leader, *sight.writable, *sight.leaders)
         fact = f"{self.node} {'leads or accepts writes' if leads else 'does not lead'}"
+        able = self.able(isinstance(self.database, CanReinitialize), "reinitialise", "recovery db rebuild")
+        answers = self.rule(
+            "manager-answers", member is not None, describe(self.node, sight), "Start its manager by hand"
+        )
         return (
-            *self.able(isinstance(self.database, CanReinitialize), "reinitialise", "recovery db rebuild"),
+            *able,
             self.rule("not-the-primary", not leads, fact, "Switch over first, or fence it", "commander"),
             self.one_primary(cluster),
-            self.rule("manager-answers", member is not None, describe(self.node, sight), "Start its manager by hand"),
+            *(() if able else (answers,)),
             *self.one_engine(cluster),
         )
 

@@ -100,7 +100,10 @@ class Restart:
         """It answers, is a standby by its server and its manager, and the cluster has one primary."""
         node, source = self.node, f"the nodes of {self.database.name}"
         leads = self._led == node or (not self._led and (node in sight.writable or node in sight.leaders))
-        stands = sight.servers[node] is not None and sight.members[node] is not None
+        if not isinstance(self.database, CanRestart):
+            fact = f"the kind {self.entry.kind} cannot restart a standby"
+            return (Rule("able", False, fact, f"Restart it at the host of {node}"),)
+        stands = sight.servers[node] is not None and sight.members.get(node) is not None
         one = cluster.split is None and cluster.facts.primary is not None
         primary = cluster.facts.primary.node if cluster.facts.primary is not None else "no node"
         return (

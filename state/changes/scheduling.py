@@ -74,8 +74,8 @@ class Schedule(ClusterChange):
             verb=self.verb,
             diffs=(Diff(f"{self.cluster_name} schedule", told(now), told(wanted)),),
             facts={"leader": leader or "nobody", "now": told(now)},
-            rules=(
-                *self.able(able, "switch over at a later time", "Switch over when it is time"),
+            rules=self.able(able, "switch over at a later time", "Switch over when it is time")
+            or (
                 *self._rules(now, cluster.paused, already=already),
                 *(Rule(r.rule, False, r.fact, r.way_out, r.who) for r in switchover_obstacles(cluster, self.to)),
             ),

@@ -16,11 +16,12 @@ from state.api.card import Card, Confirm
 from state.api.requests import PlanChange, PlanRequest, PlanRunbook
 from state.api.run_states import RunState, StepState
 from state.engine.engine import Engine
+from state.errors import EffectRefused
 from state.estate.model import Estate
 from state.journal.events import Instant
 from state.planning.library import Library
 from state.ports.outside import Outside
-from state.ports.target import UNREADABLE, Identity, began
+from state.ports.target import UNREADABLE, Identity, Receipt, began
 from state.runs.model import Run, StepRun
 from state.runs.steps import PlannedStep
 from state.world.readings import PatroniReading, PostgresReading
@@ -78,7 +79,7 @@ class StillBalancer(MemoryBalancer):
 
 
 class MemoryDatabase:
-    """A cluster led by n1 whose standby n2 lacks some bytes; n3 may be silent. Fulfils Database."""
+    """A cluster led by n1 whose standby n2 lacks some bytes; n3 may be silent. Fulfils Database and CanSwitchOver."""
 
     nodes: Sequence[str] = ("n1", "n2", "n3")
 
@@ -101,6 +102,9 @@ class MemoryDatabase:
 
     async def read_member(self, node: str, *, deadline: float) -> PatroniReading:
         return manager(node, "n1", timeline=7, maximum_lag=100 * MB)
+
+    async def switch_over(self, leader: str, candidate: str, *, deadline: float) -> Receipt:
+        raise EffectRefused("only shown")
 
 
 def past(number: int, change: str, took: Sequence[float]) -> Run:
