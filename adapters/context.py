@@ -33,7 +33,8 @@ class ReadSource(Protocol):
 
 @dataclass(slots=True)
 class Polled:
-    """A `state.ports.source.Source`: a key, its interval and deadline in seconds, and the adapter's own read."""
+    """A `state.ports.source.Source`: a key, its interval and deadline in seconds, and the adapter's own read. `steady`:
+    asked as often while it fails; for what may come back and do harm unseen, as a server that writes."""
 
     key: str
     every: float
@@ -42,6 +43,7 @@ class Polled:
     ask: ReadSource
     end: Callable[[], Awaitable[None]] = keep_nothing
     hide: Callable[[str], str] = str
+    steady: bool = False
 
     async def read(self) -> Reading:
         """One reading within the deadline. Raises ReadFailure, in whose text no secret of the estate is: a target may
@@ -162,10 +164,12 @@ class AdapterContext:
         key: str,
         ask: ReadSource,
         end: Callable[[], Awaitable[None]] = keep_nothing,
+        *,
+        steady: bool = False,
     ) -> Polled:
         """A source with the estate's polling settings."""
         pace = self.polling
-        return Polled(key, pace.every, pace.deadline, pace.stale_after, ask, end, self.hide)
+        return Polled(key, pace.every, pace.deadline, pace.stale_after, ask, end, self.hide, steady)
 
 
 def split_address(address: str) -> tuple[str, int]:

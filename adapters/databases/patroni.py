@@ -276,7 +276,7 @@ def _sources(name: str, cluster: PatroniCluster, context: AdapterContext) -> lis
     sources = []
     for node in cluster.nodes:
         read, close = partial(cluster.read_node, node), partial(cluster.close_node, node)
-        sources.append(context.source(f"postgres:{name}/{node}", read, close))
+        sources.append(context.source(f"postgres:{name}/{node}", read, close, steady=True))
         ask, leave = partial(cluster.read_member, node), partial(cluster.close_member, node)
         sources.append(context.source(f"patroni:{name}/{node}", ask, leave))
     return sources

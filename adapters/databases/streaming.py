@@ -159,7 +159,7 @@ def server_sources(cluster: PostgresCluster, context: AdapterContext) -> list[Po
     sources = []
     for node in cluster.nodes:
         read, close = partial(cluster.read_node, node), partial(cluster.close_node, node)
-        sources.append(context.source(f"postgres:{cluster.name}/{node}", read, close))
+        sources.append(context.source(f"postgres:{cluster.name}/{node}", read, close, steady=True))
     return sources
 
 

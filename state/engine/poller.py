@@ -9,14 +9,14 @@ from typing import Any
 
 from state.clock import Clock
 from state.errors import ReadFailure, Trouble
-from state.ports.source import Source
+from state.ports.source import Source, Steady
 from state.world.observed import Observed, ReadError
 from state.world.readings import Reading
 from state.world.shapes import misfit
 from state.world.world import World
 
 SLOWEST = 5.0
-"""Seconds between attempts to read a source that keeps failing."""
+"""Seconds between attempts to read a source that keeps failing, unless it is steady."""
 LONGEST_PLACE = 200
 
 OnObserved = Callable[[str, Observed[Reading], Observed[Reading]], None]
@@ -94,7 +94,8 @@ class Poller:
                 failures += 1
             self._world.observed[source.key] = now
             self._on_observed(source.key, before, now)
-            pause = min(source.every * 1.5 ** min(failures, 8), SLOWEST) if failures > 1 else source.every
+            steady = failures <= 1 or (isinstance(source, Steady) and source.steady)
+            pause = source.every if steady else min(source.every * 1.5 ** min(failures, 8), SLOWEST)
             took = self._clock.mono() - started
             await asyncio.sleep(max(0.05, pause - took) * random.uniform(0.95, 1.05))  # noqa: S311
 

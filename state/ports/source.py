@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from state.world.readings import Reading
 
@@ -17,3 +17,10 @@ class Source(Protocol):
 
     async def read(self) -> Reading: ...
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Steady(Protocol):
+    """A source that may be asked as often while it fails: `steady` says so."""
+
+    steady: bool

@@ -6,7 +6,10 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+import pytest
+
 from state.engine.poller import Poller
+from state.errors import ReadFailure, Trouble
 from state.world.readings import ProbeReading
 from state.world.world import World
 from tests.support.small_estate import LoopClock
@@ -43,3 +46,35 @@ async def test_a_value_is_no_younger_than_the_question_for_it() -> None:
         assert time.time() - seen.at >= 0.55
     finally:
         await poller.close()
+
+
+@dataclass
+class GoneSource(SlowSource):
+    """Fails for an hour, then answers."""
+
+    every: float = 1.0
+    steady: bool = True
+    back_at: float = 3600.0
+
+    async def read(self) -> ProbeReading:
+        if asyncio.get_running_loop().time() < self.back_at:
+            raise ReadFailure(Trouble.UNREACHABLE, "refused")
+        return ProbeReading("slow", 200, 0.0)
+
+
+@pytest.mark.virtual_time
+async def test_trap_28_what_may_come_back_and_write_is_seen_within_two_polls_an_hour_later_too() -> None:
+    loop = asyncio.get_running_loop()
+    late = {}
+    for steady in (True, False):
+        world, heard = World(), asyncio.Event()
+        source = GoneSource(steady=steady, back_at=loop.time() + 3600)
+        poller = Poller(
+            [source], world, LoopClock(), lambda key, before, now, heard=heard: heard.set() if now.value else None
+        )
+        poller.start()
+        await heard.wait()
+        late[steady] = loop.time() - source.back_at
+        await poller.close()
+    assert late[True] <= 2.0
+    assert late[False] <= 5.5
