@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 
 _PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)")
+_MORE = re.compile(r"\S")
+_SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
 DEFAULT_PORT = "5432"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -26,8 +28,9 @@ def of_conninfo(text: str) -> tuple[str, str]:
 def with_place(text: str, host: str, port: str) -> str:
     """The same string with another place. Raises ValueError for one with a password, and for one that is not read."""
     pairs = dict(_pairs(text))
-    if "password" in pairs:
-        raise ValueError("its primary_conninfo has a password, which is not sent anywhere; use passfile")
+    if secrets := sorted(_SECRETS & pairs.keys()):
+        told = "a password" if "password" in secrets else secrets[0]
+        raise ValueError(f"its primary_conninfo has {told}, which is not sent anywhere; use passfile")
     for gone in ("hostaddr", "host", "port"):
         pairs.pop(gone, None)
     return " ".join(f"{name}={_quoted(value)}" for name, value in {"host": host, "port": port, **pairs}.items())
@@ -42,7 +45,7 @@ def same_place(one: tuple[str, int], other: tuple[str, str]) -> bool:
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     at = 0
-    while text[at:].strip():
+    while _MORE.search(text, at):
         found = _PAIR.match(text, at)
         if found is None or found.end() == at:
             raise ValueError("its primary_conninfo cannot be read")

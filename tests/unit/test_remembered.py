@@ -102,3 +102,15 @@ def test_places_on_this_machine_are_one() -> None:
     assert same_place(("/run", 5432), ("127.0.0.1", "5432"))
     assert not same_place(("10.0.0.1", 5432), ("10.0.0.2", "5432"))
     assert not same_place(("10.0.0.1", 5432), ("10.0.0.1", "5433"))
+
+
+@pytest.mark.parametrize("name", ["password", "sslpassword", "oauth_client_secret", "scram_client_key"])
+def test_no_kind_of_secret_of_an_upstream_is_sent_back(name: str) -> None:
+    with pytest.raises(ValueError, match=r"is not sent anywhere") as refused:
+        with_place(f"host=a {name}=s3cret", "b", "1")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_long_string_of_an_upstream_is_read_in_one_go() -> None:
+    """What was read before is not copied again for each word: 4 MB took hours."""
+    assert of_conninfo("a=b " * 1_000_000 + "host=c") == ("c", "5432")
