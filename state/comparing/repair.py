@@ -47,7 +47,9 @@ def tail(whole: Comparison | None, begun: bool) -> list[str]:
     which nothing is known but what was written."""
     lines: list[str] = []
     if whole is None:
-        lines.append("-- The comparison broke off: rows that differ are missing here, in tables that are named too.")
+        lines.append(
+            "-- The comparison broke off: rows that differ may be missing here, also of tables that are in it."
+        )
     else:
         lines += _lacks("Not or not wholly compared", [t.name for t in whole.tables if t.uncompared or t.open_rows])
         lines += _lacks("Definitions differ, which is not mended here", [t.name for t in whole.tables if t.definitions])
