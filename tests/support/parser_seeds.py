@@ -32,7 +32,8 @@ SLOW_ROW: Mapping[str, Any] = {
     "subscriptions": '[["s", "shop", true, "s", ["p"], false, 77, 3]]',
     "limits": '{"max_connections": "100"}', "apply_seconds": 0.0, "status_interval": 10.0, "restores": False,
     "archive_mode": "on", "archiver": '[1, 0, "01", "", false, 2.5]', "commits": '[["batch", null, "off"]]',
-    "lists_archive": True,
+    "lists_archive": True, "follows": True, "has_target": False, "refuses_writes": False, "read_only": '["shop"]',
+    "archives": True,
 }  # fmt: skip
 ETCD: Mapping[str, Any] = {
     "kvs": [{"key": "L3NlcnZpY2Uvc2hvcC9sZWFkZXI=", "value": "bjE=", "lease": "53377021791040261"}]
