@@ -68,7 +68,9 @@ def test_an_ended_comparison_leaves_no_query_and_goes_on_where_it_was(
     server: Pair, argv: list[str], tmp_path: Path, how: signal.Signals
 ) -> None:
     state = tmp_path / "state.json"
-    process = subprocess.Popen([*argv, "--throttle", "10"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    listening = ["env", "--default-signal=INT", *argv]  # whoever runs these tests may ignore it
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([*listening, "--throttle", "10"], **pipes, text=True)  # type: ignore[call-overload]
     try:
         wait_for(lambda: done_to(state) is not None or process.poll() is not None, 120)
         process.send_signal(how)
