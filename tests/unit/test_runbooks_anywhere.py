@@ -79,6 +79,8 @@ def chosen(runbook: Runbook, estate: Estate, chance: random.Random) -> dict[str,
                 given[name] = chance.choice(names)
             elif spec.required:
                 given[name] = "any"
+        elif spec.kind == "text" and spec.required:
+            given[name] = "some-command"
     return given
 
 
