@@ -27,7 +27,7 @@ class Session:
     def __init__(self, root: Path, estate: str) -> None:
         self.file = root / "recovery.yaml"
         account = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
-        self.file.write_text(ESTATE.format(account=account).replace("estate: small", f"estate: {estate}"))
+        self.file.write_text(ESTATE.format(account=account).replace("estate: small-life", f"estate: {estate}"))
         self.runtime, self.home = root / "run", root / "home"
         self.runtime.mkdir(mode=0o700)
         self.home.mkdir(mode=0o700)
