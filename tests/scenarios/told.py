@@ -37,7 +37,7 @@ FAULTS = (
     Told("cut-replication", ("orders", "gets no WAL from"), ("orders",), "b", Health.WARN,
          opens=("check the network way",)),
     Told("split-brain", ("SPLIT BRAIN", "both accept writes"), ("FAIL", "orders", "checkout"), "n", Health.FAIL,
-         opens=("Fence orders/", "goes on accepting writes")),
+         opens=("Fence orders/", "accepts writes too, and then alone")),
     Told("freeze-primary", ("orders", "primary", "does not answer"), ("FAIL", "orders", "waits for orders"), "f",
          Health.FAIL, opens=("Fail orders over", "by itself: Patroni promotes")),
     Told("replay-paused", ("orders", "replay on", "is paused"), ("orders",), "b", Health.WARN,
