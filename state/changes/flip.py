@@ -12,7 +12,7 @@ from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBa
 from state.changes.traffic import BackendArgs, BackendChange, balancer_of, shape
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown
-from state.estate.colours import members
+from state.estate.colours import colour_of, members
 from state.estate.model import Estate, ObjectName
 from state.ports.balancer import Balancer, CanSetWeight
 from state.ports.outside import Outside
@@ -155,11 +155,8 @@ class Flip(BackendChange):
         """Who has the traffic now."""
         if not carrying:
             return "no server"
-        names = dict.fromkeys(next(iter(self._groups(s.name))) for s in carrying)
+        names = dict.fromkeys(colour_of(self.colours, s.name) or s.name for s in carrying)
         return self._label(next(iter(names))) if len(names) == 1 else f"{len(names)} colours"
-
-    def _groups(self, server: str) -> tuple[str, ...]:
-        return tuple(c for c in self.colours if server in members(self.colours, c, [server])) or (server,)
 
     def _label(self, name: str) -> str:
         release = self.colours[name].release if name in self.colours else ""

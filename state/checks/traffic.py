@@ -69,9 +69,9 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
     out = server.drained or server.maintenance or server.weight == 0
     left = server.sessions + server.queued
     load = world.trends.get(f"load/{args.balancer}/{args.backend}/{args.server}")
-    persistent = bool(load) and load[-1] > 0 if load is not None else False
-    told = f"; still {rate(load[-1])}: persistence leads there" if persistent and load is not None else ""
-    return answered(out and left <= args.sessions and not persistent, _describe(server) + told, sessions=left)
+    now = load[-1] if load else 0.0
+    told = f"; still {rate(now)}: persistence leads there" if now > 0 else ""
+    return answered(out and left <= args.sessions and now <= 0, _describe(server) + told, sessions=left)
 
 
 def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
