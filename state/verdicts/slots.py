@@ -109,8 +109,9 @@ def _second_place(facts: ClusterFacts, node: NodeFacts, slot: ReplicationSlot) -
 
 
 def _left(slot: ReplicationSlot) -> str:
-    left = f"{megabytes(slot.safe_wal_size)} more" if slot.safe_wal_size and slot.safe_wal_size > 0 else "the next"
-    return f"WAL unreserved, it is lost with {left} of WAL at a checkpoint"
+    if slot.safe_wal_size and slot.safe_wal_size > 0:
+        return f"WAL unreserved, it is lost with {megabytes(slot.safe_wal_size)} more of WAL at a checkpoint"
+    return "WAL unreserved, it is lost at the next checkpoint"
 
 
 def _lost(facts: ClusterFacts, slot: ReplicationSlot) -> str:

@@ -169,8 +169,8 @@ async def failover(
     await done(engine, "database.pause")  # so that its manager promotes nobody meanwhile
     wrote = await ledger.position(leader)
     await until(lambda: read_to(engine, leader, wrote), 30, "the engine has not read what the leader wrote")
-    last = await ledger.position(leader)
     await done(engine, "database.fence", node=leader)
+    last = ledger.stopped_at(leader)
     for node in standbys:
         await lab.set_link(f"replication-{node}", "pass")
     figures = await done(engine, "database.failover")

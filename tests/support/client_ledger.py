@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import asyncpg
 
 from adapters.lab.client import LabClient
+from adapters.lab.options import LabOptions
+from adapters.lab.process.binaries import discover
 from adapters.lab.topology import SITES
 
 MADE = """
@@ -77,6 +81,17 @@ class ClientLedger:
     async def position(self, node: str) -> int:
         """How far a primary has written, in bytes."""
         return int(await self.ask(node, POSITION))
+
+    def stopped_at(self, node: str) -> int:
+        """The end of the WAL of a node that was stopped at once, as pg_waldump reads it, in bytes: its servers write
+        some on their own until then."""
+        dump = discover(LabOptions())["postgres"].path / "pg_waldump"
+        wal = Path(self._lab.description()["root"]) / node / "data" / "pg_wal"
+        newest = max(wal.glob("?" * 24), key=lambda segment: (segment.name[:8], segment.stat().st_mtime)).name
+        read = subprocess.run([dump, "-p", wal, newest], capture_output=True, text=True, check=False, timeout=60)
+        ends = re.findall(r"at ([0-9A-F]+)/([0-9A-F]+)", read.stderr)  # of the last record, and where the next would be
+        assert ends, f"the WAL of {node} has no end in {newest}: {read.stderr}"
+        return (int(ends[-1][0], 16) << 32) + int(ends[-1][1], 16)
 
     async def forked(self, node: str) -> int:
         """Where the timeline of a server began, by its own history file, in bytes."""
