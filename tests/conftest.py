@@ -12,7 +12,9 @@ from tests.support.virtual_time import VirtualLoop
 
 ROOT = Path(__file__).parent
 OF_LABS = "lab"
-"""The folder whose tests start laboratories of their own: never beside the one that all others share."""
+"""The folder of the tests of laboratories."""
+SHARED, OWN = "the laboratory", "own laboratories"
+"""Groups of tests."""
 SCRUBBED = ("NO_COLOR", "COLORTERM", "RECOVERY_ESTATE", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSERVICE")
 
 
@@ -41,9 +43,20 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     return {"loop": VirtualLoop if virtual else asyncio.new_event_loop}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `-n`: what uses a laboratory stays in one process, and so does the rest of each file."""
+    """Under `-n`: what uses the shared laboratory stays in one process, what starts one of its own in another, and so
+    does the rest of each file. They begin first, since they take longest. This hook is the first of all: the workers
+    read the groups in it too."""
+    groups = {item: _group(item) for item in items}
     for item in items:
-        place = item.path.relative_to(ROOT)
-        labs = place.parts[0] == OF_LABS or "lab" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("lab" if labs else str(place)))
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    items.sort(key=lambda item: groups[item] not in (SHARED, OWN))
+
+
+def _group(item: pytest.Item) -> str:
+    place = item.path.relative_to(ROOT)
+    own = hasattr(getattr(item, "module", None), "lab")
+    if "lab" in getattr(item, "fixturenames", ()) and not own:
+        return SHARED
+    return OWN if own or place.parts[0] == OF_LABS else str(place)
