@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from console.engine.control import listens, require_same_file
 from console.engine.host import EngineLock, claim_state, harden, make_private, require_own_files, write_index
 from console.engine.log import log_to
+from console.engine.memory import few_heaps, return_memory
 from console.engine.report import StartReport, notify_systemd, watched_by_systemd
 from console.places import EnginePlace, of_file
 from state.errors import ConfigError, Problem, RecoveryError, Refused
@@ -76,7 +77,7 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
             stack.push_async_callback(metrics.stop)
             await metrics.start()
         keeping = keep_door(door, place, engine.estate.environment)
-        for watching in (watch_loop(lag), log_outages(engine), keeping):
+        for watching in (watch_loop(lag), log_outages(engine), return_memory(), keeping):
             stack.callback(asyncio.create_task(watching).cancel)
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)
@@ -237,6 +238,7 @@ def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None
     if starter_left(options):
         return
     harden()
+    few_heaps()
     make_private(place.state)
     require_own_files(place.state)
     make_private(place.runtime)
