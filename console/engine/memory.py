@@ -23,12 +23,12 @@ def few_heaps() -> None:
         libc.mallopt(M_ARENA_MAX, ARENAS)
 
 
-async def return_memory() -> None:
+async def return_memory(every: float = EVERY) -> None:
     """Give freed pages back, again and again; a few milliseconds each time. Nothing where there is no glibc."""
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "malloc_trim"):
         return
     libc.malloc_trim.argtypes = [ctypes.c_size_t]
     while True:
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(every)
         libc.malloc_trim(0)
