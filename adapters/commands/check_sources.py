@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from adapters.commands.building import place_of, secrets_of
 from adapters.commands.command import OwnCommand
 from adapters.commands.own_checks import CommandSource, HttpSource, PromqlSource, SqlSource
+from adapters.commands.session_checks import Asked, KeysSource, SessionSource
 from adapters.concealed import Concealed
 from adapters.context import AdapterContext, Polled, misconfigured
 from adapters.databases.statements import HasServers
@@ -17,6 +18,7 @@ from adapters.net.origin import locate
 from adapters.net.ssh import SshConnections
 from state.estate.model import Estate
 from state.estate.own_checks import CommandCheck, HttpCheck, OwnCheck, PromqlCheck, SqlCheck
+from state.estate.own_sessions import KeysCheck, SessionCheck
 from state.ports.database import Database
 from state.verdicts.own_checks import check_key
 
@@ -37,13 +39,17 @@ class CheckSources:
 
     def build(self, name: str, entry: OwnCheck) -> Polled:
         """The source of one check. Raises ConfigError."""
-        source: PromqlSource | HttpSource | SqlSource | CommandSource
+        source: PromqlSource | HttpSource | SqlSource | CommandSource | SessionSource | KeysSource
         if entry.promql is not None:
             source = self._promql(name, entry.promql)
         elif entry.http is not None:
             source = self._http(name, entry.http)
         elif entry.sql is not None:
             source = self._sql(name, entry.sql)
+        elif entry.session is not None:
+            source = self._session(name, entry.session)
+        elif entry.keys is not None:
+            source = self._keys(name, entry.keys)
         else:
             assert entry.command is not None, "a check asks exactly one thing"
             source = self._command(name, entry.command)
@@ -79,3 +85,29 @@ class CheckSources:
     def _command(self, name: str, check: CommandCheck) -> CommandSource:
         place = place_of(check.on, self._context, self._hosts)
         return CommandSource(name, check, OwnCommand(f"checks/{name}", place, (), self._concealed))
+
+    def _session(self, name: str, check: SessionCheck) -> SessionSource:
+        ask = _Asking(self._context, f"checks.{name}.session", check.ca, check.headers)
+        accept = {place: ask.at(url) for place, url in check.accept.items()}
+        secrets = secrets_of(check.secret_fields, self._context)
+        return SessionSource(name, check, ask.at(check.login), accept, secrets)
+
+    def _keys(self, name: str, check: KeysCheck) -> KeysSource:
+        ask = _Asking(self._context, f"checks.{name}.keys", check.ca, {})
+        return KeysSource(name, {place: ask.at(url) for place, url in check.at.items()})
+
+
+class _Asking:
+    """One reader for each origin of a check."""
+
+    def __init__(self, context: AdapterContext, where: str, ca: str | None, headers: Mapping[str, str]) -> None:
+        self._ca = context.authorities(where, ca)
+        self._headers = {"Cache-Control": "no-cache", **headers}
+        self._readers: dict[str, HttpReader] = {}
+
+    def at(self, url: str) -> Asked:
+        """Who is asked for an address. Raises ValueError for one that the estate would have refused."""
+        origin, path = locate(url)
+        if origin not in self._readers:
+            self._readers[origin] = HttpReader(origin, ca=self._ca, headers=self._headers)
+        return self._readers[origin], path

@@ -40,13 +40,14 @@ class UnusableAnswer(Exception):
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A complete answer: status code, decoded body, the target of a redirect (empty for other answers), media type,
-    and the server's own time, as it wrote it."""
+    the server's own time, as it wrote it, and the names and values of the cookies that it sets."""
 
     status: int
     body: bytes
     location: str
     media: str = ""
     date: str = ""
+    cookies: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -105,7 +106,8 @@ async def whole(answer: aiohttp.ClientResponse, cap: int, *, decode: bool = True
         content = await _decoded(content, headers["Content-Encoding"].lower(), cap)
     location = headers.get("Location", "") if 300 <= answer.status < 400 else ""
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Reply(answer.status, content, location, media, headers.get("Date", ""))
+    cookies = tuple((each.key, each.coded_value) for each in answer.cookies.values() if each.value)
+    return Reply(answer.status, content, location, media, headers.get("Date", ""), cookies)
 
 
 async def _decoded(body: bytes, encoding: str, cap: int) -> bytes:

@@ -91,11 +91,12 @@ class HttpReader:
         cut: bool = False,
         question: bytes | None = None,
         more: Mapping[str, str] | None = None,
+        redirects: bool = False,
     ) -> Reply:
-        """Any answer except a redirect, to a GET or to a POST of the `question`; without `decode` its body stays as it
-        was encoded, and a larger one ends after `cap` bytes where it is `cut`. Raises ReadFailure on a redirect, an
-        answer that is not complete, larger than `cap` bytes or in an unknown encoding, and on no answer within the
-        deadline in seconds."""
+        """Any answer, `redirects` only where they are wanted, to a GET or to a POST of the `question`; without `decode`
+        its body stays as it was encoded, and a larger one ends after `cap` bytes where it is `cut`. Raises ReadFailure
+        on a redirect, an answer that is not complete, larger than `cap` bytes or in an unknown encoding, and on no
+        answer within the deadline in seconds."""
         url = address(self.origin, path)
         where = self.origin.netloc
         sent = dict(more or {})
@@ -114,7 +115,7 @@ class HttpReader:
             raise ReadFailure(Trouble.ERROR, f"{where}: {error}") from error
         except (aiohttp.ClientError, OSError) as error:  # it may contain the request with its credential
             raise ReadFailure(trouble(error), f"{where}: {reason(error)}") from None
-        if 300 <= answer.status < 400:
+        if 300 <= answer.status < 400 and not redirects:
             target = _place(answer.location) or where
             raise ReadFailure(Trouble.ERROR, f"{where} answered {answer.status}, a redirect to {target}: not followed")
         return answer

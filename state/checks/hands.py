@@ -74,6 +74,12 @@ def own_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
         return [HandStep(f"get {entry.http.url} with its headers, {_passes(entry.http)}", command)]
     if entry.sql is not None:
         return [HandStep(f"at the primary of {entry.sql.database}, {_passes(entry.sql)}: {entry.sql.query}")]
+    if entry.session is not None:
+        there = " and ".join(entry.session.accept.values())
+        return [HandStep(f"log in at {entry.session.login}, then open {there} with that session: it must be accepted")]
+    if entry.keys is not None:
+        commands = "; ".join(f"curl -sS {shlex.quote(url)}" for url in entry.keys.at.values())
+        return [HandStep("compare the signing keys: all must publish the same ones", commands)]
     assert entry.command is not None, "a check asks exactly one thing"
     where = "here, as the engine's account" if entry.command.on == LOCAL else f"on {entry.command.on}"
     codes = " or ".join(map(str, entry.command.passes))

@@ -12,10 +12,13 @@ from state.estate.conditions import AnswerCondition, ValueCondition, found
 from state.estate.entry import Entry, Seconds, SecretRef
 from state.estate.own import LOCAL, Argv, ExitCode, wrong_programs
 from state.estate.own_calls import HeaderName, HeaderValue, needed_by, wrong_urls
+from state.estate.own_sessions import KeysCheck, SessionCheck
 from state.estate.values import DatabaseName, HostOrLocal, MonitorName
 from state.estate.waivers import Waivers
 
-ASKED = ("promql", "http", "sql", "command")
+ASKED = ("promql", "http", "sql", "command", "session", "keys")
+LOGINS = 30.0
+"""Seconds between two logins, at least: each leaves a session behind."""
 Query = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
@@ -72,13 +75,16 @@ class CommandCheck(Entry):
 
 
 class OwnCheck(Entry):
-    """One check, asked all the time like every other source: exactly one of promql, http, sql and command."""
+    """One check, asked all the time like every other source: exactly one of promql, http, sql, command, session and
+    keys."""
 
     title: Annotated[str, Field(max_length=120)] = ""
     promql: PromqlCheck | None = None
     http: HttpCheck | None = None
     sql: SqlCheck | None = None
     command: CommandCheck | None = None
+    session: SessionCheck | None = None
+    keys: KeysCheck | None = None
     every: Seconds = 10.0
     timeout: Seconds = 5.0
     stale_after: Seconds = 35.0
@@ -90,6 +96,8 @@ class OwnCheck(Entry):
             raise ValueError(f"exactly one of {', '.join(ASKED)}, not {' and '.join(asked) or 'none of them'}")
         if self.stale_after <= self.every + self.timeout:
             raise ValueError("a stale_after of more than every and timeout together")
+        if self.session is not None and self.every < LOGINS:
+            raise ValueError(f"an every of {LOGINS:g}s or more: each login leaves a session behind")
         refuse(type(self), self._findings())
         return self
 

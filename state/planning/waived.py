@@ -97,7 +97,8 @@ def _own(step: PlannedStep, estate: Estate) -> Iterator[tuple[str, ReasonedWaive
         checks |= set(estate.services[service].objectives.checks) if service in estate.services else set()
     for name in (each for each in estate.checks if each in checks):
         entry = estate.checks[name]
-        if entry.http is not None:
-            yield name, entry.http.waive
+        for asked in (entry.http, entry.session, entry.keys):
+            if asked is not None:
+                yield name, asked.waive
         on += [entry.command.on] if entry.command is not None else []
     yield from ((host, estate.hosts[host].waive) for host in on if host in estate.hosts)

@@ -13,7 +13,7 @@ from state.runbooks.related import any_node
 from state.runbooks.steps import placed
 from tests.support.cookbook import COOKBOOK, ESTATE, blocks, write_all
 
-RECIPES = 10
+RECIPES = 11
 GIVEN = {"feature-off": {"flag": "new-cart"}, "empty-node": {"node": "w1"}, "dump-and-restart": {"name": "inc-7"}}
 
 
