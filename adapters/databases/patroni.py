@@ -89,7 +89,8 @@ class PatroniNode:
         await self.name.prove(own, cluster)
         if self._certificate is None:
             return reading
-        return replace(reading, certificate_days=await self._certificate.days(deadline=end - time.monotonic()))
+        days = await self._certificate.days(deadline=end - time.monotonic())
+        return replace(reading, certificate_days=days, certificate_unread=self._certificate.unread)
 
     async def send(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: float) -> Reply:
         """Send a request with the credential, once. Raises EffectRefused and EffectUnknown."""

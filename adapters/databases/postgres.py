@@ -114,12 +114,13 @@ class PostgresNode:
             async with self._turn:  # no waiting, so the driver's own timer is enough
                 return await self._read_kept(deadline)
 
-    async def certificate_days(self, reading: PostgresReading, *, deadline: float) -> int | None:
-        """Days that its certificate is still good for, where anything comes to it over TLS. Never raises."""
+    async def with_certificate(self, reading: PostgresReading, *, deadline: float) -> PostgresReading:
+        """A reading with how long its certificate is good for, where anything comes to it over TLS. Never raises."""
         streams = any(each.transport is not None and each.transport.version for each in reading.senders)
         if self._access.tls is None and not streams:
-            return None
-        return await self._certificate.days(deadline=deadline)
+            return reading
+        days = await self._certificate.days(deadline=deadline)
+        return replace(reading, certificate_days=days, certificate_unread=self._certificate.unread)
 
     async def ask(self, query: str, *, deadline: float) -> asyncpg.Record:
         """The only row of a query, over a connection of its own. Raises ReadFailure."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -20,7 +19,7 @@ from adapters.context import AdapterContext
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_options import PostgresOptions
 from adapters.databases.promotion import promotion_facts
-from adapters.databases.remembered import LastWriter
+from adapters.databases.remembered import LastWriter, SlotsSeen
 from adapters.databases.restore_points import BEGIN, MAKE, OBSTACLE, read_record, record_of, record_query
 from adapters.net.origin import tls_context
 from adapters.net.tls_reasons import tls_refusal
@@ -45,15 +44,18 @@ select coalesce((select max(substr(setting, 18)) from pg_db_role_setting as s, u
 
 
 class PostgresCluster:
-    """Fulfils RemembersWriter, CanTellPromotion, CanMark, CanDropSlot, CanMakePoint and HasServers. `acting` is the
-    account that changes servers; without one nothing is changed there but the mark of the reading account itself."""
+    """Fulfils RemembersWriter, RemembersSlots, CanTellPromotion, CanMark, CanDropSlot, CanMakePoint and HasServers.
+
+    `acting` is the account that changes servers; without one nothing is changed there but the mark of the reading
+    account itself.
+    """
 
     def __init__(self, name: str, servers: Sequence[PostgresNode], acting: Access | None) -> None:
         self.name = name
         self.nodes: Sequence[str] = [server.node for server in servers]
         self.servers: Sequence[PostgresNode] = tuple(servers)
         self._servers = {server.node: server for server in servers}
-        self._acting, self._writer = acting, LastWriter()
+        self._acting, self._writer, self._slots = acting, LastWriter(), SlotsSeen()
         self.makes_points = acting is not None
 
     async def read_node(self, node: str, *, deadline: float) -> PostgresReading:
@@ -61,14 +63,18 @@ class PostgresCluster:
         end = time.monotonic() + deadline
         server = self._servers[node]
         reading = await server.read(deadline=deadline)
-        days = await server.certificate_days(reading, deadline=end - time.monotonic())
-        reading = reading if days is None else replace(reading, certificate_days=days)
+        reading = await server.with_certificate(reading, deadline=end - time.monotonic())
         self._writer.saw(reading)
+        self._slots.saw(reading)
         return reading
 
     def last_writer(self) -> SeenWriter | None:
         """The node that accepted writes last, while this process read it."""
         return self._writer.told()
+
+    def slots_seen(self, node: str) -> Collection[str]:
+        """Names of the slots that a node has or has had, while this process read it."""
+        return self._slots.told(node)
 
     async def promotion(self, node: str, *, deadline: float) -> PromotionFacts:
         """What a promotion means for a node. Raises ReadFailure."""

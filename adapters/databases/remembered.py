@@ -10,6 +10,8 @@ from state.world.readings import PatroniReading, PostgresReading
 LOOPS = 3
 """Loops of a manager: with a longer gap between two readings of a free lock, somebody may have had it meanwhile."""
 LEAST_GAP = 10.0
+MOST_SLOTS = 500
+"""Names of slots that are remembered of one server."""
 
 
 class LastWriter:
@@ -41,6 +43,26 @@ class LastWriter:
         if self._reading is None:
             return None
         return SeenWriter(self._reading, time.monotonic() - self._mono, self._at, self._gap)
+
+
+class SlotsSeen:
+    """Names of the slots that each node has or has had: where nothing was ever seen of a name, it is a mistake."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[str, None]] = {}
+
+    def saw(self, reading: PostgresReading) -> None:
+        """One reading of a server."""
+        mine = self._seen.setdefault(reading.node, {})
+        for slot in reading.slots:
+            mine.pop(slot.name, None)  # the ones that are there now are forgotten last
+            mine[slot.name] = None
+        while len(mine) > max(MOST_SLOTS, len(reading.slots)):
+            del mine[next(iter(mine))]
+
+    def told(self, node: str) -> tuple[str, ...]:
+        """The names of a node."""
+        return tuple(self._seen.get(node, ()))
 
 
 class HighestTimeline:

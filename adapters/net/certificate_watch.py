@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from adapters.net.certificates import certificate_end
 from adapters.net.tunnel import Tunnel
@@ -10,34 +11,54 @@ from adapters.net.tunnel import Tunnel
 EVERY = 600.0
 AGAIN = 60.0
 """Seconds after which it is looked at again, and after a look in vain."""
+SOON = 2.0
+"""Seconds after the first look in vain: one may fail for a busy machine."""
+VAIN = 2
+"""Looks in vain, one after the other, from which it counts as unreadable."""
 OLD = 3600.0
 """An end that was read longer ago is told no more: nobody knows which certificate is served now."""
 LONGEST = 0.3
-"""Seconds that a look may take of a reading's time."""
+"""Seconds that a look may take of a reading's time; one after a look in vain may take what is left of it."""
 DAY = 86_400.0
 
 
 class CertificateWatch:
     """The certificate that one server serves to those who connect now: a connection that is open keeps its own."""
 
-    def __init__(self, host: str, port: int, *, postgres: bool, via: Tunnel | None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        postgres: bool,
+        via: Tunnel | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._host, self._port, self._postgres, self._via = host, port, postgres, via
         self._end: float | None = None
         self._read = self._next = float("-inf")
+        self._vain = 0
+
+    @property
+    def unread(self) -> bool:
+        """Whether it was looked for lately and could not be read: how long it is good for is not known."""
+        return self._vain >= VAIN
 
     async def days(self, *, deadline: float) -> int | None:
         """Whole days left, negative of one that has expired; None where it is not known or there is none. Looks at the
         server only when it is time, for at most `deadline` seconds. Never raises."""
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._next and not self._host.startswith("/"):
             end = await certificate_end(
                 self._host,
                 self._port,
                 postgres=self._postgres,
                 via=self._via,
-                deadline=max(0.0, min(deadline, LONGEST)),
+                deadline=max(0.0, min(deadline, LONGEST) if not self._vain else deadline),
             )
-            self._next = time.monotonic() + (AGAIN if end is None else EVERY)
+            self._vain = 0 if end is not None else self._vain + 1
+            self._next = self._clock() + (EVERY if end is not None else SOON if self._vain < VAIN else AGAIN)
             if end is not None:
                 self._end, self._read = end, now
         if self._end is None or now - self._read > OLD:

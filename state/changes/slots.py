@@ -12,9 +12,10 @@ from state.changes.cluster_base import ClusterChange, NodeArgs, database_of
 from state.changes.hands import cluster_by_hand
 from state.changes.model import ChangeKind, Finding, Late, Preview, ReadBack, Risk
 from state.changes.sight import look
+from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate
-from state.ports.database import CanDropSlot, Database
+from state.ports.database import CanDropSlot, Database, RemembersSlots
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.world.postgres_parts import ReplicationSlot
@@ -49,11 +50,13 @@ class DropSlot(ClusterChange):
         return Late(self._delivery, 5.0, "PostgreSQL: a statement ends with its session")
 
     async def preview(self, *, deadline: float) -> Preview:
-        """What the slot is, and that nobody uses it."""
+        """What the slot is, and that nobody uses it. Raises NotFound for one that was never seen there."""
         self.known(self.node)
         sight = await look(self.database, deadline)
         server = sight.servers.get(self.node)
         slot = _slot(server, self.slot)
+        if server is not None and slot is None:
+            self._was_there(server)
         return Preview(
             verb=self.verb,
             diffs=(Diff(f"{self.name} slot {self.slot}", _told(server, slot), "dropped"),),
@@ -66,6 +69,12 @@ class DropSlot(ClusterChange):
             sessions_cut=0,
             already=server is not None and slot is None,
         )
+
+    def _was_there(self, server: PostgresReading) -> None:
+        """One that is gone is dropped already; a name of which nothing was ever seen is a mistake. Raises NotFound."""
+        seen = self.database.slots_seen(self.node) if isinstance(self.database, RemembersSlots) else ()
+        if self.slot not in seen:
+            raise not_found(f"slot of {self.name}", self.slot, [each.name for each in server.slots])
 
     def _rules(self, server: PostgresReading | None, slot: ReplicationSlot | None) -> tuple[Rule, ...]:
         if server is None:

@@ -140,6 +140,7 @@ class Engine:
         await self._note(EngineStarted(", ".join(filter(None, told))))
         await self._stops.recall()
         await self.plans.tell_not_undone()
+        await self._suites.recall(self.history.runs.values(), self._actor)
         await self.comparing.begin()
         self._poller.start()
         keeping = (self._keeper.prove(), self._keeper.beat(), self._keeper.watch())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from state.changes.model import ChangeSpec
@@ -19,6 +19,7 @@ from state.journal.events import Event
 from state.ports.integrity import CanLookWhole
 from state.ports.outside import Outside
 from state.runs.events import SwitchVerified
+from state.runs.model import Run, StepRun
 from state.runs.steps import PlannedStep
 from state.world.integrity_parts import IntegrityReading
 from state.world.observed import Observed, ReadError
@@ -34,6 +35,8 @@ LOOKS = (3.0, 12.0, 30.0)
 """Seconds before each look after a switch: standbys need some to follow. The first one that finds nothing counts."""
 WITHIN = 10.0
 MOST_LINES, LONGEST_LINE = 60, 300
+AGAIN = 3600.0
+"""Seconds after a switch in which an engine that starts looks after it again, where the one before ended too early."""
 SWITCHES = ("database.switchover", "database.failover", "database.promote")
 InForce = Callable[[], tuple[Estate, Outside]]
 """The estate in force and what it reaches."""
@@ -133,6 +136,23 @@ class Suites:
         self._after.add(task)
         task.add_done_callback(self._after.discard)
 
+    async def recall(self, runs: Iterable[Run], actor: str) -> None:
+        """Look again after each switch of these runs of which no look is recorded; of one that is long over, or whose
+        servers cannot be asked any more, record that nobody looked."""
+        for run in runs:
+            for step in [each for instances in run.instances.values() for each in instances if _owed(each)]:
+                assert step.intent is not None
+                assert step.outcome is not None
+                change, age = step.intent.change, self._clock.wall() - step.outcome.at
+                if -AGAIN < age < AGAIN and self._suite(change) is not None:
+                    self.after(change, run.id, step.key, run.actor, step.effect)
+                    continue
+                name = str(change.args["database"])
+                said = f"whether {name} was sound after it is not known: nobody looked, the engine ended"
+                body = SwitchVerified(name, step.effect, Health.UNKNOWN.value, (), said)
+                with suppress(JournalUnavailable):
+                    await self._record(Event(body, actor, run=run.id, step=step.key))
+
     def _suite(self, change: ChangeSpec) -> CanLookWhole | None:
         """That of a switch; None of another change, and where the servers cannot be asked."""
         database = change.args.get("database") if change.kind in SWITCHES else None
@@ -171,6 +191,12 @@ class Suites:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _owed(step: StepRun) -> bool:
+    """Whether it may have switched a leader, its outcome is recorded, and no look afterwards is."""
+    switched = step.intent is not None and step.intent.change.kind in SWITCHES and step.sent
+    return switched and step.outcome is not None and not step.integrity_said
 
 
 def _body(database: str, effect: str, reading: IntegrityReading | None, why: str) -> SwitchVerified:

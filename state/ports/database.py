@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -179,6 +179,14 @@ class RemembersWriter(Protocol):
 
     def last_writer(self) -> SeenWriter | None:
         """The node that accepted writes last; None when none was read to do so."""
+
+
+@runtime_checkable
+class RemembersSlots(Protocol):
+    """A cluster whose readings of slots are remembered while the engine runs."""
+
+    def slots_seen(self, node: str) -> Collection[str]:
+        """Names of the slots that a node has or has had; the last hundreds of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from state.verdicts.cluster import ClusterFacts
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.senders import sender_of, upstream_of
 from state.world.postgres_parts import WalSender
-from state.world.readings import PostgresReading
+from state.world.readings import PatroniReading, PostgresReading
 
 RENEW_NOW = 3
 """Days of a certificate that are red; those within which `check --connect` warns are amber."""
@@ -70,6 +70,13 @@ def edge_transport(sender: WalSender | None, upstream: PostgresReading | None) -
     return f"{words}, certificate {days_left(days) if days is not None else 'not known'}"
 
 
+def agent_certificate(agent: PatroniReading | None) -> str:
+    """The same of a manager's agent; empty where it has none."""
+    if agent is None or (agent.certificate_days is None and not agent.certificate_unread):
+        return ""
+    return "cannot be read" if agent.certificate_days is None else days_left(agent.certificate_days)
+
+
 def days_left(days: int) -> str:
     """`for 45 days`, `for less than a day`, `expired`."""
     if days < 0:
@@ -86,6 +93,8 @@ def certificate_causes(cluster: ClusterVerdict) -> list[Cause]:
             (node.postgres, node.node, "certificate", f"who connects anew to {node.node}"),
             (node.patroni, f"Patroni at {node.node}", "agent-certificate", "members and engine that ask it"),
         ):
+            if reading is not None and reading.certificate_unread:
+                found.append(_unread(cluster, f"{node.node}/{code}-unread", whose))
             days = None if reading is None else reading.certificate_days
             if days is None or days >= RENEW_WITHIN:
                 continue
@@ -99,6 +108,16 @@ def certificate_causes(cluster: ClusterVerdict) -> list[Cause]:
             health = Health.FAIL if days < RENEW_NOW else Health.WARN
             found.append(database_cause(cluster, f"{node.node}/{code}", health, what, steps))
     return found
+
+
+def _unread(cluster: ClusterVerdict, code: str, whose: str) -> Cause:
+    """The server or agent answers over an open connection, and shows no certificate to one that is made anew."""
+    steps = (
+        "By hand: connect anew as its clients do (openssl s_client -connect HOST:PORT, for PostgreSQL with -starttls"
+        " postgres), look at the certificate and at its server's log. Connections that are open go on."
+    )
+    what = f"the certificate of {whose} cannot be read: when it ends is not known"
+    return database_cause(cluster, code, Health.WARN, what, steps)
 
 
 def transport_causes(cluster: ClusterVerdict) -> list[Cause]:

@@ -18,7 +18,7 @@ from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.senders import sender_of, upstream_of
 from state.verdicts.slots import consumer, retained, slot_words
-from state.verdicts.transport import days_left, edge_transport
+from state.verdicts.transport import agent_certificate, edge_transport
 from state.verdicts.votes import CONFLICT, PRIMARY, vote_message
 from state.views.context import Contribution, ViewContext
 from state.world.postgres_parts import WalSender
@@ -125,7 +125,6 @@ def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> Node
     facts, lag, cluster, reading = verdict.facts, verdict.lag, whole.facts.name, verdict.facts.postgres
     upstream, sender = _stream(whole, verdict)
     position, above = verdict.position, whole.facts.nodes.get(upstream)
-    agent = facts.patroni.certificate_days if facts.patroni is not None else None
     leads = verdict.role == PRIMARY and verdict.state == "writable"
     return NodeRow(
         cluster=cluster,
@@ -154,7 +153,7 @@ def _node_row(whole: ClusterVerdict, verdict: NodeVerdict, world: World) -> Node
         ahead_bytes=lag.ahead,
         tags=managed(whole.facts).tags(facts.node),
         transport=edge_transport(sender, above.postgres if above is not None else None),
-        agent_certificate="" if agent is None else days_left(agent),
+        agent_certificate=agent_certificate(facts.patroni),
     )
 
 

@@ -40,7 +40,8 @@ class PostgresReading:
     empty when this one has it. `replayed_at` is the last applied commit's time by its maker's clock, `clock` this
     server's own; `next_xid` is one more than the newest ended transaction. `upstream_quiet`: seconds without anything
     new from the upstream between own readings. `earlier` are positions of readings before this one. `certificate_days`:
-    whole days that its certificate is good for; None = none, or not known. `privileged` is False where statistics of
+    whole days that its certificate is good for; None = none, or not known; `certificate_unread`: it was looked for in
+    vain. `privileged` is False where statistics of
     others may not be read: rows without figures mean nothing then.
     """
 
@@ -77,6 +78,7 @@ class PostgresReading:
     earlier: tuple[EarlierPosition, ...] = ()
     privileged: bool = True
     certificate_days: int | None = None
+    certificate_unread: bool = False
 
     @property
     def held(self) -> int | None:
@@ -114,7 +116,8 @@ class PatroniReading:
 
     `ttl` and `loop_wait` in seconds as configured: a leader silent for `ttl` loses its lock. `dcs_age`: seconds for
     which its last contact to the DCS, of its host's clock, has not moved on between two own readings, None before the
-    second. `sync_mode` None = its configuration was not read. `certificate_days` are of the agent's certificate.
+    second. `sync_mode` None = its configuration was not read. `certificate_days` are of the agent's certificate,
+    `certificate_unread`: it was looked for in vain.
     `watchdog_failed`: by its own word it may not lead. `sync_nodes` are to confirm each commit in synchronous mode.
     `start_timeout`: seconds for which a leader may start its server again before it gives its lock up.
     """
@@ -141,6 +144,7 @@ class PatroniReading:
     check_timeline: bool = False
     pending_restart: bool = False
     certificate_days: int | None = None
+    certificate_unread: bool = False
     watchdog_failed: bool = False
     sync_nodes: int = 1
     start_timeout: float = 300.0

@@ -15,7 +15,7 @@ from adapters.wiring import wire
 from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, ReadBack
 from state.changes.registry import build
 from state.config_files.located import Located
-from state.errors import EffectRefused, ReadFailure
+from state.errors import EffectRefused, NotFound, ReadFailure
 from state.estate.parse import parse_estate
 from state.ports.database import HasManagers
 from state.ports.outside import Outside
@@ -173,6 +173,8 @@ async def test_a_cascade_is_repointed_and_a_lost_slot_is_dropped(servers: Server
     servers.lose_slot("gone")
     await engineer.does("drop-slot", node="a", slot="gone")
     assert (await engineer.change("drop-slot", node="a", slot="gone").preview(deadline=10)).already
+    with pytest.raises(NotFound, match="no slot of ledger/a gnoe"):
+        await engineer.change("drop-slot", node="a", slot="gnoe").preview(deadline=10)
     await engineer.close()
 
 

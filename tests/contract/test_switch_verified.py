@@ -16,6 +16,7 @@ from state.api.requests import PlanChange, PlanRunbook
 from state.api.views.runbooks import StepRow
 from state.config_files.located import Located
 from state.engine.engine import Engine
+from state.engine.suites import LOOKS
 from state.estate.parse import parse_estate
 from state.health import Health
 from state.journal.store import JournalStore
@@ -101,3 +102,18 @@ async def test_a_promotion_is_looked_at_by_itself_and_what_is_found_stays_with_i
         assert "switch.verified" in lab.kinds()
     async with engine_on(servers, store) as again:
         assert (await only_step(again, run)).integrity == step.integrity, "it is in the journal"
+
+
+async def test_an_engine_that_ends_right_after_a_switch_looks_when_it_starts_again(servers: Servers) -> None:
+    store = MemoryJournal()
+    async with engine_on(servers, store) as lab:
+        servers.pair.control("a", "-m", "immediate", "stop")
+        run = await done(lab, PlanChange("database.promote", {"database": "ledger", "to": "b"}))
+        assert "switch.verified" not in lab.kinds()
+    async with engine_on(servers, store) as again:
+        step = await looked_at(again, run)
+        assert "integrity of ledger after the switch" in step.integrity_said
+        assert any("before" in each.fact and each.health is Health.UNKNOWN for each in step.integrity), step.integrity
+    async with engine_on(servers, store) as third:
+        await asyncio.sleep(LOOKS[0] + 1)
+        assert third.kinds().count("switch.verified") == 1

@@ -11,7 +11,7 @@ from adapters.lab.client import LabClient
 from state.detection.events import DriftDetected
 from tests.crash.targets import Truth
 from tests.lab.test_traps import begin, traffic, write_book
-from tests.scenarios.test_operator import console, press
+from tests.support.keyboard import console, press
 from tests.support.real_engine import RealEngine, engine_home, until
 
 BOOK = """

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import sys
 import time
 
 import pytest
@@ -14,22 +13,9 @@ import pytest
 from adapters.lab.client import LabClient
 from state.api.requests import Decide, PlanRunbook
 from state.api.run_states import RunState
+from tests.support.keyboard import console, press
 from tests.support.real_engine import RealEngine
 from tests.terminal.ptys import Terminal
-
-SLOW = 0.12
-"""Seconds between typed characters: a person, not a paste."""
-
-
-def console(engine: RealEngine, *options: str, size: tuple[int, int] = (80, 24)) -> Terminal:
-    argv = [sys.executable, "-m", "console.cli", "console", "--estate", str(engine.place.file), *options]
-    return Terminal(argv, size=size, env={"HOME": str(engine.place.runtime)})
-
-
-def press(terminal: Terminal, *keys: str) -> None:
-    for key in keys:
-        terminal.press(key)
-        terminal.read(SLOW)
 
 
 def confirm(terminal: Terminal) -> None:

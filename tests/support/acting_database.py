@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,8 +30,12 @@ class ActingDatabase(MemoryDatabase):
         self.marks: dict[str, str] = {}
         self.makes_points, self.made_points = True, list[PointRecord]()
         self.upstreams = {"n2": "n1", "n3": "n1"}
+        self.slots: dict[str, tuple[str, ...]] = {}
         self.facts: dict[str, PromotionFacts] = {}
         self.forks: dict[int, int] = {}
+
+    def slots_seen(self, node: str) -> Collection[str]:
+        return self.slots.get(node, ())
 
     def set(self, node: str, **values: Any) -> None:
         """Change a server's reading."""

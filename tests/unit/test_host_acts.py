@@ -254,6 +254,7 @@ async def test_only_a_lost_slot_that_nobody_uses_is_dropped(
     slots: tuple[ReplicationSlot, ...], refused: list[str], already: bool
 ) -> None:
     database = PlainDatabase()
+    database.slots["n1"] = ("s",)
     database.set("n1", slots=slots)
     change = DropSlot(SlotArgs(database="orders", node="n1", slot="s"), ESTATE, database)
     shown = await change.preview(deadline=1)
@@ -263,3 +264,13 @@ async def test_only_a_lost_slot_that_nobody_uses_is_dropped(
     database.dead.add("n1")
     assert (await change.read_back(shown.facts, deadline=1)).finding is Finding.UNKNOWN
     assert rules(await change.preview(deadline=1)) == ["answers"]
+
+
+async def test_a_slot_that_was_never_seen_is_a_mistake() -> None:
+    database = PlainDatabase()
+    database.set("n1", slots=(slot(name="reader"), slot(name="copy")))
+    change = DropSlot(SlotArgs(database="orders", node="n1", slot="raeder"), ESTATE, database)
+    with pytest.raises(NotFound, match=r"no slot of orders/n1 raeder; did you mean reader\? There are copy or reader"):
+        await change.preview(deadline=1)
+    database.dead.add("n1")
+    assert rules(await change.preview(deadline=1)) == ["answers"], "whether it is there is not known"

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from state.changes.model import ChangeSpec
+from state.api.run_states import StepState
+from state.changes.model import ChangeSpec, Finding
 from state.checks.integrity import SHOWN, IntegrityArgs, sound, suite_key, summary
-from state.engine.suites import ASKED_FOR, KEEPING, LOOKS, Suites
+from state.engine.suites import AGAIN, ASKED_FOR, KEEPING, LOOKS, Suites
 from state.errors import JournalUnavailable, ReadFailure, Trouble
 from state.health import Health
-from state.journal.events import Event
+from state.journal.events import Event, Instant
 from state.ports.outside import Outside
-from state.runs.events import SwitchVerified
+from state.runs.events import EffectIntended, SwitchVerified
+from state.runs.model import Run, StepRun
 from state.runs.steps import PlannedStep
 from state.verdicts.evidence import WAITING
 from state.world.integrity_parts import IntegrityLine, IntegrityReading
@@ -194,3 +196,55 @@ async def test_a_slow_look_before_does_not_hold_up_the_switch() -> None:
     of.after(other, "R-2", "a#1", "ada", "R-2/a#1")
     await of.kept("R-2/a#1")
     await of.close()
+
+
+def switched(at: float, **facts: Any) -> Run:
+    """A run whose one step was a switchover, with its outcome recorded at a wall time."""
+    planned = PlannedStep("a", 0, "change", "Switch over", 60.0, what=SWITCH.kind, args=SWITCH.args)
+    intent = EffectIntended("R-1/a#1", 1, SWITCH, ("database/orders",), {}, {}, (), None, "switch")
+    done = {"finding": Finding.DONE, "outcome": Instant(at, at, "boot"), **facts}
+    run = Run("R-1", "Switch over", "ada", (planned,), Instant(at, at, "boot"), at)
+    run.instances["a"] = [StepRun(planned, 1, StepState.DONE, effect="R-1/a#1", intent=intent, **done)]
+    return run
+
+
+@pytest.mark.parametrize(
+    ("ago", "facts", "looks", "verdicts"),
+    [
+        (40.0, {}, 1, ["pass"]),
+        (40.0, {"integrity_said": "integrity of orders after the switch: 1 pass"}, 0, []),
+        (40.0, {"sent": False}, 0, []),
+        (40.0, {"outcome": None, "finding": None}, 0, []),
+        (AGAIN + 60.0, {}, 0, ["unknown"]),
+        (-AGAIN - 60.0, {}, 0, ["unknown"]),
+    ],
+)
+async def test_an_engine_that_starts_looks_after_a_switch_that_nobody_looked_after(
+    ago: float, facts: dict[str, Any], looks: int, verdicts: list[str]
+) -> None:
+    told: list[Event] = []
+
+    async def record(event: Event) -> None:
+        told.append(event)
+
+    suite = Suite((FINE,))
+    of = suites(suite, record)
+    await of.recall([switched(LoopClock().wall() - ago, **facts)], "engine@t")
+    await asyncio.sleep(LOOKS[0] + 1)
+    await of.close()
+    assert (suite.looks, [e.body.verdict for e in told if isinstance(e.body, SwitchVerified)]) == (looks, verdicts)
+    assert all((e.run, e.step) == ("R-1", "a#1") for e in told)
+
+
+async def test_without_servers_to_ask_it_is_told_that_nobody_looked() -> None:
+    told: list[Event] = []
+
+    async def record(event: Event) -> None:
+        told.append(event)
+
+    of = suites(None, record)
+    await of.recall([switched(LoopClock().wall() - 40.0)], "engine@t")
+    (event,) = told
+    assert isinstance(event.body, SwitchVerified)
+    assert (event.actor, event.body.verdict) == ("engine@t", "unknown")
+    assert "nobody looked" in event.body.message

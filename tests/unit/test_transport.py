@@ -100,6 +100,23 @@ def test_the_certificate_of_an_edge_is_that_of_the_node_it_comes_from(
     assert [each.key in {cause.key for cause in told(world)[0].causes} for each in causes] == [True] * len(causes)
 
 
+@pytest.mark.parametrize("days", [None, 40])
+def test_a_certificate_that_cannot_be_read_is_a_cause_also_beside_one_that_was_read_before(days: int | None) -> None:
+    world = streaming(TLS, TLS)
+    rows = (replace(sender("n2"), transport=TLS), replace(sender("n3"), transport=TLS))
+    served = primary("n1", 100 * MB, senders=rows)
+    put(world, "postgres:orders/n1", replace(served, certificate_days=days, certificate_unread=True))
+    put(world, "patroni:orders/n2", manager("n2", "n1", certificate_days=days, certificate_unread=True))
+    judged = look(world)
+    causes = {each.key: each for each in certificate_causes(judged.clusters["orders"])}
+    server, agent = "database/orders/n1/certificate-unread", "database/orders/n2/agent-certificate-unread"
+    assert {key: each.health for key, each in causes.items()} == {server: Health.WARN, agent: Health.WARN}
+    assert causes[server].what == "the certificate of n1 cannot be read: when it ends is not known"
+    assert {server, agent} <= {cause.key for cause in told(world)[0].causes}
+    row = build(judged).nodes["orders/n2"]
+    assert row.agent_certificate == ("cannot be read" if days is None else "for 40 days")
+
+
 def test_the_certificate_of_an_agent_is_told_and_alarms_of_its_own() -> None:
     world = streaming(TLS, TLS)
     put(world, "patroni:orders/n2", manager("n2", "n1", certificate_days=1))
