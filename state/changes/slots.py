@@ -55,7 +55,7 @@ class DropSlot(ClusterChange):
         sight = await look(self.database, deadline)
         server = sight.servers.get(self.node)
         slot = _slot(server, self.slot)
-        if server is not None and slot is None:
+        if server is not None and slot is None and isinstance(self.database, CanDropSlot):
             self._was_there(server)
         return Preview(
             verb=self.verb,
