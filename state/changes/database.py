@@ -12,6 +12,7 @@ from state.changes.hands import switchover_by_hand
 from state.changes.leader import candidates, gap, means, measured_loss, written_by
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.sight import Sight, at_work, describe, look, world_of
+from state.changes.unsettled import unsettled_by
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate, Name
@@ -44,6 +45,7 @@ class Switchover:
     def __init__(self, spec: ChangeSpec, args: SwitchoverArgs, estate: Estate, database: Database) -> None:
         self.spec, self.database, self.wanted = spec, database, args.to
         self.name = args.database
+        self.unsettles = unsettled_by(args.database, estate)
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Switch {args.database} over" + (f" to {args.to}" if args.to else "")
         self.verb = f"hand the leader role to {args.to or 'the best candidate'}"

@@ -18,6 +18,7 @@ from state.changes.hands import cluster_by_hand
 from state.changes.leader import by_itself, candidates, gap, last_seen, means, measured_loss
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.sight import Sight, at_work, describe, look, world_of
+from state.changes.unsettled import unsettled_by
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate, Name
@@ -55,6 +56,7 @@ class Failover:
     def __init__(self, kind: str, args: FailoverArgs, estate: Estate, outside: Outside, database: Database) -> None:
         self.spec, self.database, self.wanted = ChangeSpec(kind, args.model_dump()), database, args.to
         self.name, self._old = args.database, args.old
+        self.unsettles = unsettled_by(args.database, estate)
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Fail {args.database} over" + (f" to {args.to}" if args.to else "")
         self.verb = f"let {args.to or 'the best candidate'} lead without the old leader"

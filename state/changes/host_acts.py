@@ -18,6 +18,7 @@ from state.changes.hands import host_by_hand
 from state.changes.model import ChangeKind, Finding, Late, Preview, ReadBack, Risk
 from state.changes.only_here import only_here
 from state.changes.sight import Sight, describe, look, world_of
+from state.changes.unsettled import unsettled_by
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.estate.arguments import UnfitValue, filled_argv, valid_values
 from state.estate.model import Estate
@@ -56,6 +57,7 @@ class HostAct(ClusterChange):
     def __init__(self, kind: str, args: NodeArgs, estate: Estate, outside: Outside, database: Database) -> None:
         super().__init__(kind, args, estate, database, args.node)
         self.known(args.node)
+        self.unsettles = unsettled_by(args.database, estate)
         self.effect = ""
         self.title = f"{TITLES[kind]} {self.name}"
         self.verb = VERBS[kind].format(node=args.node)

@@ -152,6 +152,23 @@ class CanFollow(Protocol):
 
 
 @runtime_checkable
+class Unsettles(Protocol):
+    """A change whose effect shows in the health checks of other targets."""
+
+    unsettles: frozenset[str]
+    """These targets."""
+
+
+@runtime_checkable
+class RestsOnChecks(Protocol):
+    """A change whose facts include what health checks say of its target."""
+
+    def loosened(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The facts without that: an earlier change of the same plan makes it another, and it is judged anew by the
+        rules when its turn comes."""
+
+
+@runtime_checkable
 class OfEffect(Protocol):
     """A change whose reading looks for what one effect left."""
 

@@ -15,6 +15,7 @@ from state.changes.hands import cluster_by_hand
 from state.changes.model import ChangeKind, Finding, Preview, ReadBack, Risk
 from state.changes.only_here import only_here
 from state.changes.sight import Sight, describe, look, world_of
+from state.changes.unsettled import unsettled_by
 from state.errors import EffectRefused
 from state.estate.model import Estate
 from state.ports.database import CanReinitialize, Database
@@ -35,6 +36,7 @@ class Reinitialize(ClusterChange):
 
     def __init__(self, args: NodeArgs, estate: Estate, database: Database) -> None:
         super().__init__(KIND, args, estate, database, args.node)
+        self.unsettles = unsettled_by(args.database, estate)
         self.title = f"Reinitialise {self.name}"
         self.verb = f"remove the data of {args.node} and copy the leader's"
 

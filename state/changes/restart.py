@@ -16,6 +16,7 @@ from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.hands import restart_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.sight import Sight, at_work, describe, look, world_of
+from state.changes.unsettled import unsettled_by
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused
 from state.estate.model import Estate, Name
@@ -48,6 +49,7 @@ class Restart:
     def __init__(self, spec: ChangeSpec, args: RestartArgs, estate: Estate, database: Database) -> None:
         self.spec, self.database, self.node = spec, database, args.node
         self._pending = args.pending
+        self.unsettles = unsettled_by(args.database, estate)
         self.name = f"{args.database}/{args.node}"
         self.targets: tuple[str, ...] = (f"database/{args.database}",)
         self.title = f"Restart PostgreSQL of {self.name}"

@@ -25,6 +25,9 @@ from state.verdicts.drift import settings_of
 from state.verdicts.traffic import ServerEffect, after_effect, floor_after, proven, state_word
 from state.world.balancer_parts import Server
 
+TAKEN_OUT = ("maint", "drain")
+"""Words of servers that somebody took out of rotation."""
+
 
 class BackendArgs(BaseModel):
     """One backend of one balancer."""
@@ -86,6 +89,14 @@ class BackendChange:
                     self._before[name] = replace(known, weight=int(setting.value))
                 else:
                     self._before[name] = replace(known, state=cast("ServerState", setting.value))
+
+    def loosened(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Weights, and who was taken out by hand, without who is up; fulfils RestsOnChecks."""
+        servers = {
+            name: [weight, word if word in TAKEN_OUT else "in rotation"]
+            for name, (weight, word, _) in facts["servers"].items()
+        }
+        return {**facts, "servers": servers}
 
     def would_leave(self, effects: Mapping[str, ServerEffect]) -> tuple[Setting, ...]:
         """The settings that effects on servers of the backend make."""

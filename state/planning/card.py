@@ -25,7 +25,7 @@ from state.changes.model import Change, ChangeSpec
 from state.estate.model import Estate
 from state.health import Health
 from state.planning.elsewhere import elsewhere
-from state.planning.plan import Draft, Seen, fingerprint, in_order, may_act, pin, risk_of
+from state.planning.plan import Draft, Seen, fingerprint, in_order, loose, may_act, pin, risk_of
 from state.planning.waived import waived
 from state.policy import nonce
 from state.policy.authority import CONFIRM_BY_RISK
@@ -34,6 +34,7 @@ from state.runs.fold import RunHistory
 from state.runs.steps import PlannedStep
 from state.units import megabytes
 
+CHECKS = "an earlier step changes what its health checks say: who is up is judged when its turn comes"
 JOURNAL = "journal"
 """The source of the durations of earlier runs."""
 
@@ -234,16 +235,19 @@ def _spread(prefix: str, seconds: Sequence[float]) -> dict[str, float]:
 
 def _preconditions(seen: Sequence[Seen]) -> list[Rule]:
     """The verdicts of the changes' own rules, as far as they are about the state before the plan starts."""
-    first = [one for one, earlier in in_order(seen) if not earlier and not one.preview.already]
+    open_ = loose(seen)
+    first = [o for o, earlier in in_order(seen) if not earlier and o.step.id not in open_ and not o.preview.already]
     return list(dict.fromkeys(rule for one in first for rule in one.preview.rules))
 
 
 def _warnings(seen: Sequence[Seen], acting: Sequence[Seen], steps: Sequence[PlannedStep]) -> tuple[CardWarning, ...]:
     """What would refuse later steps as the earlier ones leave things, and the warnings of each change."""
-    later = [one for one, earlier in in_order(seen) if earlier and not one.preview.already]
+    open_ = loose(seen)
+    later = [o for o, earlier in in_order(seen) if (earlier or o.step.id in open_) and not o.preview.already]
     refusing = [rule for one in later for rule in one.preview.rules if not rule.passed]
     found = [CardWarning(WarningKind.LATER, r.subject, r.fact, r.rule) for r in refusing]
     found += [warning for one in acting for warning in one.preview.warnings]
+    found += [CardWarning(WarningKind.EFFECT, one.change.name, CHECKS) for one in later if one.step.id in open_]
     titles = {step.id: step.title for step in steps}
     for step in (each for each in steps if each.late and each.do == "change"):
         told = ", ".join(f"{name} after {titles[source]}" for name, source, _ in step.late)

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from state.api.card import Card, Confirm
 from state.api.requests import PlanRequest, Typed
-from state.changes.model import Change, Preview, Risk
+from state.changes.model import Change, Preview, RestsOnChecks, Risk, Unsettles
 from state.errors import Refused
 from state.journal.codec import encode
 from state.journal.format import canonical
@@ -59,12 +59,16 @@ def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
     """Fix identity, facts and deadline of each change into its step: the author's deadline, else that of its kind.
 
     Where an earlier step of the same plan changes the same target, facts stay open, and of its identity what that step
-    makes anew; the rest of the identity is always fixed.
+    makes anew; the rest of the identity is always fixed. Where one shows in the health checks of the target, what they
+    say stays open.
     """
     pinned: dict[str, PlannedStep] = {}
     renewed: dict[str, frozenset[str]] = {}
+    unsettled = loose(seen)
     for one, earlier in in_order(seen):
         facts = None if earlier else dict(one.preview.facts)
+        if one.step.id in unsettled and isinstance(one.change, RestsOnChecks):
+            facts = dict(one.change.loosened(one.preview.facts))
         risk = one.change.risk.value
         anew = frozenset[str]().union(*(renewed.get(target, ()) for target in one.change.targets))
         renewed |= {target: renewed.get(target, frozenset()) | one.preview.renews for target in one.change.targets}
@@ -72,6 +76,7 @@ def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
             one.step,
             identity={name: value for name, value in one.identity.facts.items() if name not in anew},
             facts=facts,
+            loose=one.step.id in unsettled,
             risk=risk,
             timeout=one.step.timeout or one.change.timeout,
         )
@@ -91,6 +96,18 @@ def follows(changes: Sequence[Change]) -> list[bool]:
 def in_order(seen: Sequence[Seen]) -> list[tuple[Seen, bool]]:
     """Each change, and whether an earlier one of the plan changes a target of it."""
     return list(zip(seen, follows([one.change for one in seen]), strict=True))
+
+
+def loose(seen: Sequence[Seen]) -> frozenset[str]:
+    """The steps whose target another one of the plan does not change itself, but in its health checks."""
+    unsettled: set[str] = set()
+    found: set[str] = set()
+    for one, earlier in in_order(seen):
+        if not earlier and isinstance(one.change, RestsOnChecks) and unsettled & set(one.change.targets):
+            found.add(one.step.id)
+        if isinstance(one.change, Unsettles) and (earlier or not one.preview.already):
+            unsettled |= one.change.unsettles
+    return frozenset(found)
 
 
 def may_act(seen: Sequence[Seen]) -> list[Seen]:

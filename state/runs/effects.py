@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any
 
 from state.api.run_states import StepState
-from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, ReadBack, Speaks
+from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, ReadBack, RestsOnChecks, Speaks
 from state.clock import Clock
 from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
 from state.journal.events import Body, Event
@@ -141,7 +141,7 @@ class Effects:
             self._around.left(effect)
             await self._end(run, step, StepState.FAILED, f"nothing was sent: {error}")
             return
-        obstacle = _obstacle(step, identity, preview)
+        obstacle = _obstacle(step, change, identity, preview)
         if obstacle:
             await self._end(run, step, StepState.FAILED, f"nothing was sent: {obstacle}")
         elif preview.already:
@@ -345,7 +345,7 @@ def _held(why: str) -> Sending:
     return Sending(Receipt("held", f"not sent: {why}", changed=False))
 
 
-def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:
+def _obstacle(step: StepRun, change: Change, identity: Identity, preview: Preview) -> str:
     """Why the effect must not be sent: another target, changed facts, or a precondition that is not met."""
     pinned = step.step
     if pinned.identity is not None:
@@ -353,7 +353,8 @@ def _obstacle(step: StepRun, identity: Identity, preview: Preview) -> str:
         if difference:
             return f"identity: {difference}"
     if pinned.facts is not None and not preview.already:
-        moved = fact_difference(pinned.facts, preview.facts)
+        loosen = change.loosened if pinned.loose and isinstance(change, RestsOnChecks) else dict
+        moved = fact_difference(pinned.facts, loosen(preview.facts))
         if moved:
             return f"facts changed since the plan: {moved}"
     return str(preview.refusals[0]) if preview.refusals else ""

@@ -16,7 +16,8 @@ class PlannedStep:
 
     `do` is `check`, `change`, `decide`, `wait`, or `when`: a check whose answer leads on; `what` is its kind and
     `args` its arguments. `group` names its parallel group. `identity` and `facts` are what the plan read; `facts` is
-    None when an earlier step of the same run is expected to change them. `timeout` is its limit: the deadline
+    None when an earlier step of the same run is expected to change them; `loose`: they are without what health checks
+    say, which an earlier step makes another. `timeout` is its limit: the deadline
     of a change, the length of a wait. `options` are pairs, since the journal sorts keys and people choose by order.
     `loop` and `item` say in which item of which loop it is; the loop goes on until `stop_after` of its items failed.
     `capture` are names for its figures. `late` are arguments that an earlier step captures: their name, that step's id
@@ -49,6 +50,7 @@ class PlannedStep:
     why: str = ""
     look_for: str = ""
     if_it_fails: str = ""
+    loose: bool = False
 
     @property
     def answers(self) -> Mapping[str, str]:
