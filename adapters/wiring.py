@@ -22,6 +22,7 @@ from state.ports.database import Database
 from state.ports.faults import FaultInjector
 from state.ports.outside import Outside
 from state.ports.source import Source
+from state.ports.zone import Zone
 
 CHECKS_STAND_ON = ("hosts", "monitors", "databases", "polling")
 """Sections with which an estate's own checks are made again."""
@@ -61,6 +62,14 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
             place, keep = f"{section}/{name}", keeps(section, name)
             made = None if keep else adapter_for(section, name, entry).build(name, entry, context)
             entries[place] = had.entries[place] if made is None else made
+    zones: dict[str, Zone] = {}
+    for name, zone in estate.zones.items():
+        made_of = None if keeps("zones", name) else adapter_for("zones", name, zone)
+        acts = getattr(made_of, "acting", None)
+        if made_of is None and name in had.zones:
+            zones[name] = had.zones[name]
+        elif acts is not None:
+            zones[name] = acts(name, zone, context)
     faults = _faults(estate, context, before, had)
     own = Own(estate, context, hosts)
     checks = CheckSources(estate, context, hosts, databases, own.concealed)
@@ -77,6 +86,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         integrity=integrity_suites(estate, databases, balancers),
         connections=hosts,
         comparing=EstateComparisons(estate, base),
+        zones=zones,
     )
 
 

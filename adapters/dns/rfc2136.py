@@ -1,55 +1,63 @@
 """Authoritative name servers read one by one: serial and records as each of them has them.
 
-Protocol: RFC 1035; changes would go by RFC 2136 (dynamic update) under a TSIG key, which reading does not need.
+Protocol: RFC 1035; changes go to one of them by RFC 2136 (dynamic update) under a TSIG key, which reading needs only
+where the key chooses the view.
 """
 
 from __future__ import annotations
 
-import asyncio
+import shlex
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Self
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rdatatype
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adapters.context import AdapterContext, Polled, split_address
-from adapters.dns.asking_servers import ask_server
-from state.errors import ReadFailure, Trouble
-from state.estate.model import DnsRecord, Entry, HandStep, SecretRef, ZoneEntry
+from adapters.dns.name_server import NameServer
+from adapters.dns.name_states import NameQueries
+from adapters.dns.signing import Key, Signer
+from adapters.dns.updates import UpdateChannel
+from adapters.dns.zone_servers import ZoneServers
+from state.estate.dns_names import whole_name
+from state.estate.model import HandStep, ZoneEntry
 from state.estate.values import HostPort
-from state.world.dns_parts import DnsReading, NameLack
 
 KIND = "rfc2136"
-EXISTS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
-
-
-class Key(Entry):
-    """The TSIG key for updates: its name, its algorithm and where its base64 secret is read."""
-
-    name: str
-    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
-    secret: SecretRef
 
 
 class Rfc2136Options(ZoneEntry):
-    """`servers`: every authoritative server as address:port."""
+    """`servers`: every authoritative server as address:port. Changes go to `primary`, by default the first of them,
+    signed with `key`.
+
+    `view`: the name of the view that this entry is about; with `ask_with_key` the key chooses it for questions too.
+    """
 
     servers: tuple[HostPort, ...] = Field(min_length=1)
+    primary: HostPort | None = None
     key: Key | None = None
+    view: str = Field(default="", max_length=63)
+    ask_with_key: bool = False
+
+    @model_validator(mode="after")
+    def _has_what_it_asks_with(self) -> Self:
+        if self.ask_with_key and self.key is None:
+            raise ValueError("ask_with_key needs a key")
+        return self
 
     def read_by_hand(self, zone: str, record: str) -> Sequence[HandStep]:
         kinds = dict.fromkeys(each.type for each in self.records if each.name == record)
+        name = shlex.quote(whole_name(record, self.domain or zone))
         places = [(server, split_address(server), kind) for server in self.servers for kind in kinds or ("A",)]
         return [
-            HandStep(f"{server}: {record} {kind}", f"dig +norecurse +short @{host} -p {port} {record}.{zone} {kind}")
+            HandStep(f"{server}: {record} {kind}", f"dig +norecurse +short @{host} -p {port} {name} {kind}")
             for server, (host, port), kind in places
         ]
+
+    def set_by_hand(self, zone: str, record: str, updates: Sequence[str]) -> Sequence[HandStep]:
+        host, port = split_address(self.primary or self.servers[0])
+        lines = [f"server {host} {port}", f"zone {self.domain or zone}", *updates, "send"]
+        command = f"printf '%s\\n' {' '.join(shlex.quote(each) for each in lines)} | nsupdate -k KEYFILE"
+        return [HandStep("one message, which changes all or nothing", command)]
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -59,118 +67,37 @@ class Rfc2136Options(ZoneEntry):
 OPTIONS = Rfc2136Options
 
 
-class NameServer:
-    """One server and the records of one zone that matter."""
-
-    def __init__(self, zone: str, server: str, records: Sequence[DnsRecord]) -> None:
-        self.zone = zone
-        self.server = server
-        self._host, self._port = split_address(server)
-        self._origin = dns.name.from_text(zone)
-        self._records = records
-
-    async def read(self, *, deadline: float) -> DnsReading:
-        """Serial, answers and TTLs, queried at the same time. A name without an answer is an empty tuple; one that
-        cannot be read is no answer to that one record.
-
-        Raises ReadFailure for the zone as a whole: timeout, denied (REFUSED, NOTAUTH), error also for an answer that is
-        not authoritative.
-        """
-        soa, *found = await asyncio.gather(
-            self._heard(self._origin, "SOA", deadline),
-            *(self._heard(dns.name.from_text(r.name, self._origin), r.type, deadline) for r in self._records),
-        )
-        if isinstance(soa, ReadFailure):
-            raise soa
-        reading = DnsReading(self.zone, self.server, self._serial(soa), {}, {}, {}, {})
-        return replace(reading, **self._understood(found))
-
-    def _understood(self, found: Sequence[dns.message.Message | ReadFailure]) -> dict[str, Any]:
-        """The answers record by record, as the fields of a reading."""
-        records: dict[str, tuple[str, ...]] = {}
-        ttls: dict[str, int] = {}
-        aliases: dict[str, str] = {}
-        lacks: dict[str, NameLack] = {}
-        for record, answer in zip(self._records, found, strict=True):
-            key = f"{record.name}/{record.type}"
-            if isinstance(answer, ReadFailure):
-                lacks[key] = NameLack(answer.trouble, answer.message)
-            elif not answer.flags & dns.flags.AA:
-                lacks[key] = self._referred(answer)
-            else:
-                rows, ttl, target = _rrset(answer, record.type)
-                if not rows and target is not None and (below := self._delegated(answer)):
-                    lacks[key] = below  # its alias leads to a name that others answer for
-                    continue
-                records[key] = tuple(sorted(str(each) for each in rows))
-                if rows:
-                    ttls[key] = ttl
-                elif target is not None and not target.is_subdomain(self._origin):
-                    aliases[key], ttls[key] = target.to_text(omit_final_dot=True), ttl
-        return {"records": records, "ttls": ttls, "aliases": aliases, "lacks": lacks}
-
-    async def _heard(self, name: dns.name.Name, kind: str, deadline: float) -> dns.message.Message | ReadFailure:
-        """The answer to one question, or what went wrong with it."""
-        try:
-            async with asyncio.timeout(deadline):
-                return await self._ask(name, kind)
-        except ReadFailure as failure:
-            return failure
-        except (TimeoutError, dns.exception.Timeout):
-            message = f"{self.server} did not answer for {self.zone} within {deadline:g} s"
-            return ReadFailure(Trouble.TIMEOUT, message)
-        except (OSError, EOFError) as error:
-            return ReadFailure(Trouble.UNREACHABLE, f"{self.server}: {str(error) or type(error).__name__}")
-        except dns.exception.DNSException as error:
-            return ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}")
-
-    async def _ask(self, name: dns.name.Name, kind: str) -> dns.message.Message:
-        query = dns.message.make_query(name, kind, flags=0)
-        answer = await ask_server(query, self._host, self._port)
-        code = answer.rcode()
-        if code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH):
-            raise ReadFailure(Trouble.DENIED, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
-        if code not in EXISTS:
-            raise ReadFailure(Trouble.ERROR, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
-        if kind == "SOA" and not answer.flags & dns.flags.AA:
-            raise ReadFailure(Trouble.ERROR, f"{self.server} is not authoritative for {name}")
-        return answer
-
-    def _referred(self, answer: dns.message.Message) -> NameLack:
-        """An answer that is not authoritative: a delegation below the zone (RFC 1034 4.3.2), or none of its own."""
-        return self._delegated(answer) or NameLack(Trouble.ERROR, f"{self.server} is not authoritative for it")
-
-    def _delegated(self, answer: dns.message.Message) -> NameLack | None:
-        """The servers of a zone below, to which an answer refers; None where it refers to none."""
-        for rrset in answer.authority:
-            below = rrset.name.is_subdomain(self._origin) and rrset.name != self._origin
-            if rrset.rdtype == dns.rdatatype.NS and below:
-                servers = tuple(sorted(each.target.to_text(omit_final_dot=True) for each in rrset))
-                return NameLack(Trouble.EMPTY, "", servers)
-        return None
-
-    def _serial(self, answer: dns.message.Message) -> int:
-        rows, _, _ = _rrset(answer, "SOA")
-        if not rows:
-            raise ReadFailure(Trouble.EMPTY, f"{self.server} has no SOA for {self.zone}")
-        return int(rows[0].serial)
-
-
-def _rrset(answer: dns.message.Message, kind: str) -> tuple[list[Any], int, dns.name.Name | None]:
-    """The rows of one type in the answer section, the shortest TTL on the way to them, and the last alias."""
-    wanted = dns.rdatatype.from_text(kind)
-    ttls: list[int] = []
-    target: dns.name.Name | None = None
-    for rrset in answer.answer:
-        if rrset.rdtype == wanted:
-            return list(rrset), min([*ttls, int(rrset.ttl)]), target
-        if rrset.rdtype == dns.rdatatype.CNAME:
-            ttls.append(int(rrset.ttl))
-            target = rrset[0].target
-    return [], min(ttls, default=0), target
-
-
 def build(zone: str, options: Rfc2136Options, context: AdapterContext) -> Sequence[Polled]:
-    """The sources `dns:{zone}@{server}`."""
-    servers = [NameServer(zone, server, options.records) for server in options.servers]
-    return [context.source(f"dns:{zone}@{each.server}", each.read) for each in servers]
+    """The sources `dns:{zone}@{server}`, and `resolver:{zone}@{server}` for each resolver."""
+    signer = _signer(options, context) if options.ask_with_key else None
+    return sources(zone, options, options.servers, context, signer)
+
+
+def sources(
+    zone: str, entry: ZoneEntry, servers: Sequence[str], context: AdapterContext, signer: Signer | None = None
+) -> Sequence[Polled]:
+    """What is read of a zone all the time, whatever changes it."""
+    own = [NameServer(zone, server, entry.records, entry.domain, signer) for server in servers]
+    others = [NameServer(zone, each, entry.records, entry.domain, recursive=True) for each in entry.resolvers]
+    return [
+        *(context.source(f"dns:{zone}@{each.server}", each.read) for each in own),
+        *(context.source(f"resolver:{zone}@{each.server}", each.read) for each in others),
+    ]
+
+
+def acting(zone: str, options: Rfc2136Options, context: AdapterContext) -> ZoneServers:
+    """The zone as changes reach it; nothing is connected yet."""
+    domain, signer = options.domain or zone, _signer(options, context)
+    always = signer if options.ask_with_key else None
+    at = options.primary or options.servers[0]
+    asked = [NameQueries(domain, server, always) for server in dict.fromkeys((at, *options.servers))]
+    keyed = asked[0] if always is not None else None if signer is None else NameQueries(domain, at, signer)
+    channel = None if signer is None else UpdateChannel(domain, at, signer)
+    return ZoneServers(zone, domain, options.view, at, asked, asked[0], keyed, channel)
+
+
+def _signer(options: Rfc2136Options, context: AdapterContext) -> Signer | None:
+    if options.key is None:
+        return None
+    secret = context.secret(options.key.secret)
+    return None if secret is None else Signer(options.key, secret)

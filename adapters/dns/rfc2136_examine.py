@@ -13,7 +13,9 @@ import dns.tsigkeyring
 
 from adapters.context import AdapterContext, split_address
 from adapters.dns.asking_servers import ask_server
-from adapters.dns.rfc2136 import Key, NameServer, Rfc2136Options
+from adapters.dns.name_server import NameServer
+from adapters.dns.rfc2136 import Rfc2136Options
+from adapters.dns.signing import Key
 from adapters.net.examined import look_at_name
 from adapters.secrets import Secret
 from state.diagnosis.model import Asked, Diagnosis, Subject

@@ -34,7 +34,7 @@ EVERY = 1.0
 def seats_of(file: Path, outside: Outside) -> Iterator[str]:
     """What an engine holds: the estate's file, whoever starts it, and every place where its effects go."""
     yield seat_of(file)
-    for target in (*outside.balancers.values(), *outside.databases.values()):
+    for target in (*outside.balancers.values(), *outside.databases.values(), *outside.zones.values()):
         if isinstance(target, ActsAt):
             yield from target.acts_at()
 

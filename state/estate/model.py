@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo
 from state.estate.attested import EncryptedAtRest
 from state.estate.backups import BackupsEntry
 from state.estate.colours import Colour
+from state.estate.dns_names import RecordName
 from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, ObjectName, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
@@ -23,6 +24,7 @@ from state.estate.own_statements import SqlCallEntry
 from state.estate.values import (
     BalancerName,
     CommandName,
+    HostPort,
     MonitorName,
     NeededName,
     OwnCheckName,
@@ -272,21 +274,31 @@ class MonitorEntry(Adapted):
 class DnsRecord(Entry):
     """A record, its expected answers, and the service that is reached by it; left out, the service of the same name."""
 
-    name: Name
+    name: RecordName
     type: Literal["A", "AAAA", "CNAME"] = "A"
     expect: tuple[str, ...]
     service: ServiceName | None = None
 
 
 class ZoneEntry(Adapted):
-    """A DNS zone and the records that matter here."""
+    """A DNS zone and the records that matter here.
+
+    `domain` is its DNS name where the entry has another one, as for one of two views. `resolvers` are asked what
+    clients get; they prove nothing about the zone.
+    """
 
     section = "zones"
+    domain: Name | None = None
     records: tuple[DnsRecord, ...] = ()
+    resolvers: tuple[HostPort, ...] = ()
 
     def read_by_hand(self, zone: str, record: str) -> Sequence[HandStep]:
         """How a record is read at every server."""
         return [HandStep(f"ask every server of {zone} for {record}")]
+
+    def set_by_hand(self, zone: str, record: str, updates: Sequence[str]) -> Sequence[HandStep]:
+        """How a name is changed; `updates` are lines of nsupdate."""
+        return [HandStep(f"at the primary server of {zone}: {'; '.join(updates)}")]
 
     @property
     def asked(self) -> tuple[str, ...]:

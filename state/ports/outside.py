@@ -13,6 +13,7 @@ from state.ports.faults import FaultInjector
 from state.ports.integrity import CanLookWhole
 from state.ports.own import CanCall, CanRunCommand, CanTransact
 from state.ports.source import Source
+from state.ports.zone import Zone
 
 
 class Connections(Protocol):
@@ -38,3 +39,4 @@ class Outside:
     integrity: Mapping[str, CanLookWhole] = field(default_factory=dict)
     connections: Connections | None = None
     comparing: CanCompare | None = None
+    zones: Mapping[str, Zone] = field(default_factory=dict)

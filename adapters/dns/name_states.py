@@ -1,0 +1,117 @@
+"""One name at one server: every set of it, the types besides, and the serial they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from adapters.context import split_address
+from adapters.dns.asking_servers import ask_server
+from adapters.dns.signing import Signer
+from state.errors import ReadFailure, Trouble
+from state.world.record_sets import SETTABLE, NameState, RecordSet
+
+EXISTS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+UNCOUNTED = frozenset({"RRSIG", "NSEC", "NSEC3", "HINFO", *SETTABLE})
+"""Types that say nothing about what else a name has: signatures, and what stands for a refused ANY (RFC 8482)."""
+
+
+class NameQueries:
+    """Questions to one server about names of one zone; with a signer, each is signed and its answer must be."""
+
+    def __init__(self, zone: str, server: str, signer: Signer | None = None) -> None:
+        self.zone, self.server = zone, server
+        self._host, self._port = split_address(server)
+        self.origin = dns.name.from_text(zone)
+        self._signer = signer
+
+    async def state(self, record: str, *, deadline: float) -> NameState:
+        """The name now. Raises ReadFailure; what is not answered with authority is a failure as well."""
+        name = dns.name.from_text(record, self.origin)
+        kinds = ("SOA", *SETTABLE, "ANY")
+        places = (self.origin, *(name,) * (len(kinds) - 1))
+        soa, *answers = await asyncio.gather(
+            *(self.ask(place, kind, deadline) for place, kind in zip(places, kinds, strict=True))
+        )
+        serial, negative = _soa(soa, self.server, self.zone)
+        sets, delegated = {}, tuple[str, ...]()
+        for kind, answer in zip(SETTABLE, answers, strict=False):
+            delegated = delegated or referred(answer, self.origin)
+            if found := set_of(answer, name, kind):
+                sets[kind] = found
+        if not delegated and not all(each.flags & dns.flags.AA for each in answers[: len(SETTABLE)]):
+            raise ReadFailure(Trouble.ERROR, f"{self.server} is not authoritative for {record} of {self.zone}")
+        kinds_here = {dns.rdatatype.to_text(rrset.rdtype) for rrset in answers[-1].answer if rrset.name == name}
+        return NameState(
+            self.server, serial, negative, {} if delegated else sets, tuple(sorted(kinds_here - UNCOUNTED)), delegated
+        )
+
+    async def wildcard(self, name: dns.name.Name, *, deadline: float) -> dict[str, RecordSet]:
+        """The sets of a wildcard, asked for by its own name. Raises ReadFailure."""
+        answers = await asyncio.gather(*(self.ask(name, kind, deadline) for kind in SETTABLE))
+        found = {kind: set_of(answer, name, kind) for kind, answer in zip(SETTABLE, answers, strict=True)}
+        return {kind: each for kind, each in found.items() if each is not None}
+
+    async def ask(self, name: dns.name.Name, kind: str, deadline: float) -> dns.message.Message:
+        """The answer to one question. Raises ReadFailure."""
+        query = dns.message.make_query(name, kind, flags=0)
+        if self._signer is not None:
+            try:
+                self._signer.sign(query)
+            except ValueError as error:  # its text may have the secret in it
+                raise ReadFailure(Trouble.DENIED, f"the secret of the key of {self.zone} is not base64") from error
+        try:
+            async with asyncio.timeout(deadline):
+                answer = await ask_server(query, self._host, self._port)
+        except TimeoutError as error:
+            raise ReadFailure(Trouble.TIMEOUT, f"{self.server} did not answer within {deadline:g} s") from error
+        except (OSError, EOFError) as error:
+            message = f"{self.server}: {str(error) or type(error).__name__}"
+            raise ReadFailure(Trouble.UNREACHABLE, message) from error
+        except dns.exception.DNSException as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}") from error
+        code = answer.rcode()
+        if code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH) or (self._signer is not None and not answer.had_tsig):
+            raise ReadFailure(Trouble.DENIED, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
+        if code not in EXISTS and kind != "ANY":
+            raise ReadFailure(Trouble.ERROR, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
+        return answer
+
+
+def spelt(kind: str, value: Any) -> str:
+    """A value in the one spelling by which sets are compared."""
+    return str(value.target.to_text(omit_final_dot=True)).lower() if kind == "CNAME" else str(value.to_text())
+
+
+def set_of(answer: dns.message.Message, name: dns.name.Name, kind: str) -> RecordSet | None:
+    """The set of one type at the very name, None where there is none."""
+    wanted = dns.rdatatype.from_text(kind)
+    for rrset in answer.answer:
+        if rrset.rdtype == wanted and rrset.name == name:
+            return RecordSet(kind, int(rrset.ttl), tuple(sorted(spelt(kind, each) for each in rrset)))
+    return None
+
+
+def referred(answer: dns.message.Message, origin: dns.name.Name) -> tuple[str, ...]:
+    """The servers of a zone below to which an answer refers, none for an answer of its own."""
+    if answer.flags & dns.flags.AA:
+        return ()
+    for rrset in answer.authority:
+        if rrset.rdtype == dns.rdatatype.NS and rrset.name != origin and rrset.name.is_subdomain(origin):
+            return tuple(sorted(each.target.to_text(omit_final_dot=True) for each in rrset))
+    return ()
+
+
+def _soa(answer: dns.message.Message, server: str, zone: str) -> tuple[int, int]:
+    """Serial, and the seconds for which "there is none" is kept: the lesser of the SOA's TTL and its minimum."""
+    for rrset in answer.answer:
+        if rrset.rdtype == dns.rdatatype.SOA and answer.flags & dns.flags.AA:
+            return int(rrset[0].serial), min(int(rrset.ttl), int(rrset[0].minimum))
+    raise ReadFailure(Trouble.ERROR, f"{server} is not authoritative for {zone}")
