@@ -79,7 +79,10 @@ class NameQueries:
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}") from error
         code = answer.rcode()
         if code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH) or (self._signer is not None and not answer.had_tsig):
-            raise ReadFailure(Trouble.DENIED, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
+            said = dns.rcode.to_text(code)
+            if kind == "SOA" and code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH):
+                said = f"{said}, it does not serve the zone, or not to this host"
+            raise ReadFailure(Trouble.DENIED, f"{self.server}: {said} ({name})")
         if code not in EXISTS and kind != "ANY":
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
         return answer

@@ -25,6 +25,8 @@ from state.world.record_sets import Bar
 
 FUDGE = 300
 """Seconds by which the clocks may differ (RFC 8945 10)."""
+WIDEST = 0xFFFF
+"""The most seconds that a signature can allow: only for questions, to tell a clock from a key."""
 
 
 class Key(Entry):
@@ -42,10 +44,10 @@ class Signer:
     key: Key
     secret: Secret
 
-    def sign(self, message: dns.message.Message) -> None:
+    def sign(self, message: dns.message.Message, fudge: int = FUDGE) -> None:
         """From now on the message is signed when it becomes bytes, and its answer must be."""
         ring = dns.tsigkeyring.from_text({self.key.name: (f"{self.key.algorithm}.", self.secret.reveal())})
-        message.use_tsig(ring, dns.name.from_text(self.key.name), fudge=FUDGE, algorithm=f"{self.key.algorithm}.")
+        message.use_tsig(ring, dns.name.from_text(self.key.name), fudge=fudge, algorithm=f"{self.key.algorithm}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +73,21 @@ def refusal_of(wire: bytes, server: str, zone: str, key: str) -> Refusal | None:
         said = dns.rcode.to_text(dns.rcode.Rcode(error), tsig=True)
         way = "it does not know the key" if error == dns.rcode.BADKEY else "its secret for the key is another one"
         return Refusal(Bar.KEY, f"{server} does not accept the key {key} ({said}): {way}", said.lower())
-    if code == dns.rcode.NOTAUTH and error is None:
-        said = f"{server} refuses the key {key} (NOTAUTH, unsigned): name, secret, algorithm or clock differ"
-        return Refusal(Bar.KEY, said, "notauth")
+    if code in (dns.rcode.NOTAUTH, dns.rcode.REFUSED) and error is None:
+        said = dns.rcode.to_text(code)
+        why = "it does not know the key, has another secret for it, or does not let it do this"
+        return Refusal(Bar.KEY, f"{server} refuses the key {key} ({said}, unsigned): {why}", said.lower())
     if code in (dns.rcode.NOTAUTH, dns.rcode.NOTZONE):
         return Refusal(Bar.ZONE, f"{server} is not authoritative for {zone} ({dns.rcode.to_text(code)})", "notzone")
     if code == dns.rcode.REFUSED:
         return Refusal(Bar.DENIED, f"{server} does not let the key {key} do it (REFUSED)", "denied")
     return None
+
+
+def clock_alone(server: str) -> Refusal:
+    """The same question was accepted where the signature allowed any time of the day: only the clocks differ."""
+    said = f"{server} has another time than this host ({utc(time.time())} here): they differ by more than {FUDGE} s"
+    return Refusal(Bar.CLOCK, said, "badtime")
 
 
 def _tsig_error(answer: dns.message.Message) -> int | None:

@@ -21,7 +21,7 @@ import dns.update
 
 from adapters.context import split_address
 from adapters.dns.asking_servers import HEADER, LARGEST, understood_answer
-from adapters.dns.signing import Refusal, Signer, refusal_of
+from adapters.dns.signing import FUDGE, WIDEST, Refusal, Signer, clock_alone, refusal_of
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.ports.target import Receipt
 from state.world.record_sets import SETTABLE, Bar, RecordSet, Sets
@@ -50,20 +50,28 @@ class UpdateChannel:
     signer: Signer
 
     async def probe(self, record: str, held: Sets | None, *, deadline: float) -> Probed:
+        """What `_probe` says; a refusal that names no reason is asked again with a signature for any time of the
+        day."""
+        found = await self._probe(record, held, FUDGE, deadline)
+        refusal = found.refusal
+        if refusal is None or refusal.bar is not Bar.KEY or refusal.code not in ("notauth", "refused"):
+            return found
+        again = await self._probe(record, held, WIDEST, deadline)
+        return found if again.refusal is not None else Probed(False, clock_alone(self.server))
+
+    async def _probe(self, record: str, held: Sets | None, fudge: int, deadline: float) -> Probed:
         """Whether the name has exactly these sets, or with None: whether it is not in use at all. Changes nothing: the
-        message has prerequisites only. Raises ReadFailure."""
-        message = self._message()
+        message has prerequisites only."""
         name = dns.name.from_text(record, dns.name.from_text(self.zone))
-        if held is None:
-            message.absent(name)
-        else:
-            _require(message, name, held)
         try:
+            message = self._message(fudge)
+            if held is None:
+                message.absent(name)
+            else:
+                _require(message, name, held)
             wire = await self._exchange(message, deadline)
             answer = self._read(wire, message)
-        except EffectRefused as error:
-            return Probed(False, Refusal(Bar.SILENT, error.message, error.code))
-        except EffectUnknown as error:
+        except (EffectRefused, EffectUnknown) as error:
             return Probed(False, Refusal(Bar.SILENT, error.message, error.code))
         if isinstance(answer, Refusal):
             return Probed(False, answer)
@@ -92,10 +100,10 @@ class UpdateChannel:
             raise EffectUnknown(f"{self.server} answers {dns.rcode.to_text(code)}", dns.rcode.to_text(code), over=True)
         return Receipt("noerror", f"{self.server} answers NOERROR, which is no proof")
 
-    def _message(self) -> dns.update.UpdateMessage:
+    def _message(self, fudge: int = FUDGE) -> dns.update.UpdateMessage:
         message = dns.update.UpdateMessage(self.zone)
         try:
-            self.signer.sign(message)
+            self.signer.sign(message, fudge)
         except ValueError as error:  # its text may have the secret in it
             raise EffectRefused(f"the secret of the key {self.signer.key.name} is not base64", "key") from error
         return message

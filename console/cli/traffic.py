@@ -147,3 +147,35 @@ def ready(estate: str | None, balancer: str, backend: str, server: str, manner: 
 def flip(estate: str | None, balancer: str, backend: str, to: str, manner: Manner) -> int:
     """Move all traffic of a backend to one of its servers (blue-green)."""
     return act(estate, _change("backend.flip", balancer=balancer, backend=backend, to=to), manner)
+
+
+@traffic.command()
+@click.argument("zone")
+@click.argument("record")
+@click.option("--a", "four", multiple=True, metavar="ADDRESS", help="An IPv4 address; once for each.")
+@click.option("--aaaa", "six", multiple=True, metavar="ADDRESS", help="An IPv6 address; once for each.")
+@click.option("--cname", metavar="NAME", help="The whole name that it is to be an alias of.")
+@click.option("--ttl", metavar="DURATION", help="How long answers may be kept, such as 30s; by default as now.")
+@click.option("--remove", type=click.Choice(("a", "aaaa")), multiple=True, help="Remove this family.")
+@click.option("--empty", is_flag=True, help="The name may be left without an answer.")
+@estate_option
+@acting_options
+def record(
+    estate: str | None,
+    zone: str,
+    record: str,
+    four: tuple[str, ...],
+    six: tuple[str, ...],
+    cname: str | None,
+    ttl: str | None,
+    remove: tuple[str, ...],
+    empty: bool,
+    manner: Manner,
+) -> int:
+    """Set the addresses of a DNS name; a family that is not given stays as it is."""
+    given = {"a": list(four), "aaaa": list(six)}
+    args: dict[str, Any] = {name: values for name, values in given.items() if values or name in remove}
+    args |= {"cname": cname} if cname is not None else {}
+    args |= {"ttl": ttl} if ttl is not None else {}
+    args |= {"empty": True} if empty else {}
+    return act(estate, _change("dns.set", zone=zone, record=record, **args), manner)

@@ -6,8 +6,14 @@ import asyncio
 from pathlib import Path
 
 import asyncpg
+import dns.asyncquery
+import dns.message
+import dns.rcode
+import dns.tsigkeyring
+import dns.update
 
 from adapters.lab.client import LabClient
+from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, TTL, ZONE
 
 LIMIT = 60.0
 """Seconds in which a balancer answers on a machine that is very busy."""
@@ -113,6 +119,24 @@ class Truth:
         writers = {name: timeline for name, timeline in (await self.postgres()).items() if timeline is not None}
         assert len(writers) == 1, f"writers: {writers}"
         return next(iter(writers.items()))
+
+    async def addresses(self, name: str) -> tuple[list[str], int]:
+        """The A records of a name, and the serial of the zone, asked at the name server itself."""
+        found: list[list[str]] = []
+        for place, kind in ((f"{name}.{ZONE}", "A"), (ZONE, "SOA")):
+            question = dns.message.make_query(place, kind, flags=0)
+            answer = await dns.asyncquery.tcp(question, LOCAL, port=self._told["ports"]["dns"], timeout=5)
+            found.append(sorted(each.to_text() for rrset in answer.answer for each in rrset))
+        return found[0], int(found[1][0].split()[2])
+
+    async def point(self, name: str, addresses: list[str]) -> None:
+        """Give a name these addresses, by the lab's own key."""
+        secret = (self._lab.directory / "secrets" / "tsig").read_text().strip()
+        keyring = dns.tsigkeyring.from_text({KEY_NAME: (KEY_ALGORITHM, secret)})
+        update = dns.update.UpdateMessage(ZONE, keyring=keyring)
+        update.replace(name, TTL, "A", *addresses)
+        answer = await dns.asyncquery.tcp(update, LOCAL, port=self._told["ports"]["dns"], timeout=5)
+        assert answer.rcode() == dns.rcode.NOERROR
 
     async def faults(self) -> set[str]:
         """The faults that are on."""

@@ -97,6 +97,35 @@ def weights(lab: LabClient, truth: Truth) -> Target:
     return Target("backend.weights", args, TRAFFIC, read, lambda was: (60, 40), 2, prepare=reset, reset=reset)
 
 
+def records(lab: LabClient, truth: Truth) -> Target:
+    """No command of it is recorded: updates are signed bytes. Whether it was sent twice the serial tells."""
+
+    async def read() -> Any:
+        return await truth.addresses("catalog")
+
+    args = {"zone": "lab.test", "record": "catalog", "a": ["127.0.2.10"]}
+
+    async def reset() -> None:
+        await truth.point("catalog", began[0])
+
+    began: list[list[str]] = []
+
+    async def prepare() -> None:
+        began.append((await truth.addresses("catalog"))[0])
+
+    return Target(
+        "dns.set",
+        args,
+        ("zones",),
+        read,
+        lambda was: (["127.0.2.10"], was[1] + 1),
+        0,
+        risky=True,
+        prepare=prepare,
+        reset=reset,
+    )
+
+
 def switchover(lab: LabClient, truth: Truth) -> Target:
     """Done when there is one writer more recent by exactly one timeline, on another node."""
     began: list[str] = []
@@ -183,6 +212,7 @@ MAKERS: dict[str, Make] = {
     "server.ready": ready,
     "backend.flip": flip,
     "backend.weights": weights,
+    "dns.set": records,
     "database.switchover": switchover,
     "database.restart": restart,
     "database.failover": failover,
@@ -225,6 +255,11 @@ async def test_faults(lab: LabClient, truth: Truth, point: str) -> None:
 @pytest.mark.parametrize("point", ["after_intent", "after_effect"])
 async def test_own_changes(lab: LabClient, truth: Truth, point: str) -> None:
     await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (command, call, statement)))
+
+
+@pytest.mark.parametrize("point", ["before_intent", "after_intent", "after_effect", "after_receipt"])
+async def test_records(lab: LabClient, truth: Truth, point: str) -> None:
+    await crash(lab, truth, records(lab, truth), point)
 
 
 @pytest.mark.parametrize("point", ["before_intent", "after_intent", "after_effect"])

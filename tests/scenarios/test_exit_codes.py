@@ -95,6 +95,7 @@ MATRIX = {
     "traffic drain": Row("edge shop green", CARD),
     "traffic ready": Row("edge shop green", CARD, drained),
     "traffic flip": Row("edge shop green", CARD),
+    "traffic record": Row("shop.example www --a 10.2.0.10 --name www.shop.example", CARD),
     "db switchover": Row("orders n2 --name orders", CARD),
     "db pause": Row("orders", CARD),
     "run start": Row("single", CARD),

@@ -30,7 +30,9 @@ from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.world.balancer_parts import BalancerReading
 from state.world.readings import PatroniReading, PostgresReading
+from state.world.record_sets import NameLook, NameSeen, RecordSet, Sets
 from tests.support.cards import MemoryDatabase
+from tests.support.memory_zone import MemoryZone
 from tests.support.real_engine import folder
 from tests.support.run_books import ask, check, weight
 from tests.support.small_estate import BalancerSource, LoopClock, runbook
@@ -69,6 +71,7 @@ TREE: dict[str, Any] = {
             },
         }
     },
+    "zones": {"shop.example": {"kind": "rfc2136", "servers": ["127.0.0.1:53"]}},
     "policies": {"confirm": {"arm": "10ms", "plan_expires": "2m"}},
 }  # fmt: skip
 
@@ -159,6 +162,27 @@ class MannersDatabase(MemoryDatabase):
         return Receipt("switched", "Successfully switched over")
 
 
+class MannersZone(MemoryZone):
+    """A zone in memory with manners."""
+
+    def __init__(self, manners: Manners) -> None:
+        super().__init__("shop.example", {"www": {"A": RecordSet("A", 60, ("10.1.0.10",))}})
+        self._manners = manners
+
+    async def look(self, record: str, *, deadline: float) -> NameLook:
+        return self._manners.reading(await super().look(record, deadline=deadline))
+
+    async def seen(self, record: str, *, deadline: float) -> tuple[NameSeen, ...]:
+        if not self._manners.readable:
+            return tuple(NameSeen(server, None, "no answer") for server in self.servers)
+        return await super().seen(record, deadline=deadline)
+
+    async def set_records(self, record: str, before: Sets, after: Sets, *, deadline: float) -> Receipt:
+        if await self._manners.effect():
+            return await super().set_records(record, before, after, deadline=deadline)
+        return Receipt("noerror", "NOERROR")
+
+
 class SameFiles:
     """Files of an estate that stay as they are. Fulfils EstateFiles."""
 
@@ -212,7 +236,10 @@ async def acting_site(roles: Sequence[str] = ("commander", "responder")) -> Asyn
         manners = Manners()
         balancer = MannersBalancer(manners)
         outside = Outside(
-            (BalancerSource(balancer, every=0.5),), {"edge": balancer}, {"orders": MannersDatabase(manners)}
+            (BalancerSource(balancer, every=0.5),),
+            {"edge": balancer},
+            {"orders": MannersDatabase(manners)},
+            zones={"shop.example": MannersZone(manners)},
         )
         library = Library({str(b["runbook"]): runbook(b) for b in BOOKS}, estate, {})
         setup = Setup(estate, outside, library)

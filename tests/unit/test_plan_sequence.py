@@ -11,8 +11,9 @@ from state.api.card import WarningKind
 from state.api.requests import PlanRunbook, PlanUndo
 from state.changes.database import Switchover, SwitchoverArgs
 from state.changes.faults import SetFault
-from state.changes.model import CanFollow, ChangeSpec
+from state.changes.model import CanFollow, Change, ChangeSpec
 from state.changes.registry import build, change_kinds
+from state.estate.model import ZoneEntry
 from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_statements import SqlCallEntry
@@ -22,7 +23,9 @@ from state.ports.faults import FaultStatus
 from state.ports.outside import Outside
 from state.ports.target import Identity
 from state.runs.steps import PlannedStep
+from state.world.record_sets import RecordSet
 from tests.support.cards import MemoryDatabase
+from tests.support.memory_zone import MemoryZone
 from tests.support.run_books import book
 from tests.support.small_estate import small
 from tests.unit.verdict_world import ESTATE
@@ -99,6 +102,21 @@ async def test_an_undo_gives_back_the_state_that_was_also_maintenance() -> None:
             assert shown.already is (was == to), (was, to)
             assert shown.undo is not None
             assert was == to or shown.undo.kind == back, (was, to)
+
+
+async def test_a_second_change_of_a_name_begins_where_the_first_one_ends() -> None:
+    zone = MemoryZone("shop.example", {"checkout": {"A": RecordSet("A", 60, ("10.1.0.10",))}})
+    outside = Outside((), {}, {}, zones={"shop.example": zone})
+
+    def to(address: str) -> Change:
+        spec = ChangeSpec("dns.set", {"zone": "shop.example", "record": "checkout", "a": [address]})
+        return build(spec, OWN, outside)
+
+    there, back = to("10.2.0.10"), to("10.1.0.10")
+    assert isinstance(back, CanFollow)
+    back.follow((await there.preview(deadline=1)).leaves)
+    shown = await back.preview(deadline=1)
+    assert (str(shown.diffs[0]), shown.already) == ("checkout.shop.example A: 10.2.0.10 → 10.1.0.10", False)
 
 
 async def test_after_a_planned_switchover_the_next_one_claims_nothing_about_loss() -> None:
@@ -184,6 +202,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "database.drop-slot": {"database": "orders", "node": "n1", "slot": "s"},
     "database.prove": {"database": "orders"},
     "database.restore-point": {"database": "orders", "point": "before-v42"},
+    "dns.set": {"zone": "shop.example", "record": "checkout", "a": ["10.1.0.10"], "ttl": 60},
     "fault.inject": {"fault": "bad-release"},
     "fault.lift": {"fault": "bad-release"},
     "command.run": {"command": "restart", "args": {}},
@@ -196,6 +215,7 @@ OWN = ESTATE.model_copy(
         "commands": {"restart": CommandEntry(argv=("true",))},
         "http_calls": {"deploy": HttpCallEntry(url="https://deploy.example/")},
         "sql_calls": {"pause": SqlCallEntry.model_validate(PAUSE)},
+        "zones": {"shop.example": ZoneEntry(kind="memory")},
     }
 )
 
@@ -204,6 +224,7 @@ def test_every_change_of_the_product_can_follow_another() -> None:
     assert set(KINDS) == set(change_kinds())
     balancers = {"edge-east": MemoryBalancer("edge-east", {"checkout": {"blue": 1}})}
     own: Any = {"commands": {"restart": None}, "http_calls": {"deploy": None}, "sql_calls": {"pause": None}}
+    own["zones"] = {"shop.example": MemoryZone("shop.example", {})}
     outside = Outside((), balancers, {"orders": MemoryDatabase()}, OffInjector(), **own)  # type: ignore[arg-type]
     for kind, args in KINDS.items():
         assert isinstance(build(ChangeSpec(kind, args), OWN, outside), CanFollow), kind

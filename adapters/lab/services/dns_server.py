@@ -72,7 +72,7 @@ class Zone:
                 return dns.rcode.NXRRSET
         for rrset in message.update:
             self._apply(rrset)
-        self.serial += 1
+        self.serial += 1 if message.update else 0
         return dns.rcode.NOERROR
 
     def _unmet(self, rrset: dns.rrset.RRset, required: dict[TsigKey, set[dns.rdata.Rdata]]) -> dns.rcode.Rcode | None:

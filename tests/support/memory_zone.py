@@ -1,0 +1,41 @@
+"""A zone in memory, on two servers that agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from state.errors import EffectRefused
+from state.ports.target import Identity, Receipt
+from state.world.record_sets import NameLook, NameSeen, NameState, RecordSet, Sets
+
+
+class MemoryZone:
+    """Fulfils Zone and CanSetRecords on values of its own."""
+
+    acting = "10.1.0.53:53"
+    servers = ("10.1.0.53:53", "10.2.0.53:53")
+
+    def __init__(self, name: str, names: Mapping[str, Mapping[str, RecordSet]]) -> None:
+        self.name = self.domain = name
+        self.names: dict[str, Sets] = dict(names)
+        self.serial = 1
+
+    async def identify(self, *, deadline: float) -> Identity:
+        return Identity(self.name, {"server": self.acting, "zone": self.domain})
+
+    def _state(self, record: str, server: str) -> NameState:
+        return NameState(server, self.serial, 30, self.names.get(record, {}))
+
+    async def look(self, record: str, *, deadline: float) -> NameLook:
+        state = self._state(record, self.acting)
+        return NameLook(state, state.sets)
+
+    async def seen(self, record: str, *, deadline: float) -> tuple[NameSeen, ...]:
+        return tuple(NameSeen(server, self._state(record, server)) for server in self.servers)
+
+    async def set_records(self, record: str, before: Sets, after: Sets, *, deadline: float) -> Receipt:
+        if self.names.get(record, {}) != before:
+            raise EffectRefused("other records now", "moved")
+        self.names[record] = after
+        self.serial += 1
+        return Receipt("noerror", "NOERROR")
