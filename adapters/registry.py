@@ -6,7 +6,7 @@ section    OPTIONS is a    build
 balancers  BalancerEntry   build(name, options, context) -> Balancer
 monitors   MonitorEntry    build(name, options, context) -> sequence of sources
 zones      ZoneEntry       build(name, options, context) -> sequence of sources; where records can be changed also
-                           acting(name, options, context) -> Zone
+                           acting(name, options, context) -> DnsZone
 databases  DatabaseEntry   build(name, options, context) -> (Database, sequence of sources)
 faults     FaultsEntry     build(options, context) -> FaultInjector
 

@@ -22,7 +22,7 @@ from state.ports.database import Database
 from state.ports.faults import FaultInjector
 from state.ports.outside import Outside
 from state.ports.source import Source
-from state.ports.zone import Zone
+from state.ports.zone import DnsZone
 
 CHECKS_STAND_ON = ("hosts", "monitors", "databases", "polling")
 """Sections with which an estate's own checks are made again."""
@@ -62,7 +62,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
             place, keep = f"{section}/{name}", keeps(section, name)
             made = None if keep else adapter_for(section, name, entry).build(name, entry, context)
             entries[place] = had.entries[place] if made is None else made
-    zones: dict[str, Zone] = {}
+    zones: dict[str, DnsZone] = {}
     for name, zone in estate.zones.items():
         made_of = None if keeps("zones", name) else adapter_for("zones", name, zone)
         acts = getattr(made_of, "acting", None)

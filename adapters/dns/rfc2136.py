@@ -60,6 +60,10 @@ class Rfc2136Options(ZoneEntry):
         return [HandStep("one message, which changes all or nothing", command)]
 
     @property
+    def changeable(self) -> bool:
+        return self.key is not None
+
+    @property
     def asked(self) -> tuple[str, ...]:
         return self.servers
 

@@ -51,7 +51,7 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class KeyRefusal:
     """Why a signed message was refused, in words; `signed`: the answer is proven to come from the server."""
 
     bar: Bar
@@ -60,7 +60,7 @@ class Refusal:
     signed: bool = False
 
 
-def refusal_of(wire: bytes, server: str, zone: str, key: str) -> Refusal | None:
+def refusal_of(wire: bytes, server: str, zone: str, key: str) -> KeyRefusal | None:
     """What an answer refuses, read without trust in it; None for an answer that refuses nothing about the sender."""
     try:
         answer = dns.message.from_wire(wire, keyring=False, continue_on_error=True)
@@ -68,26 +68,26 @@ def refusal_of(wire: bytes, server: str, zone: str, key: str) -> Refusal | None:
         return None
     code, error = answer.rcode(), _tsig_error(answer)
     if error == dns.rcode.BADTIME:
-        return Refusal(Bar.CLOCK, f"{server} has another time: {_clocks(answer)}", "badtime")
+        return KeyRefusal(Bar.CLOCK, f"{server} has another time: {_clocks(answer)}", "badtime")
     if error in (dns.rcode.BADKEY, dns.rcode.BADSIG):
         said = dns.rcode.to_text(dns.rcode.Rcode(error), tsig=True)
         way = "it does not know the key" if error == dns.rcode.BADKEY else "its secret for the key is another one"
-        return Refusal(Bar.KEY, f"{server} does not accept the key {key} ({said}): {way}", said.lower())
+        return KeyRefusal(Bar.KEY, f"{server} does not accept the key {key} ({said}): {way}", said.lower())
     if code in (dns.rcode.NOTAUTH, dns.rcode.REFUSED) and error is None:
         said = dns.rcode.to_text(code)
         why = "it does not know the key, has another secret for it, or does not let it do this"
-        return Refusal(Bar.KEY, f"{server} refuses the key {key} ({said}, unsigned): {why}", said.lower())
+        return KeyRefusal(Bar.KEY, f"{server} refuses the key {key} ({said}, unsigned): {why}", said.lower())
     if code in (dns.rcode.NOTAUTH, dns.rcode.NOTZONE):
-        return Refusal(Bar.ZONE, f"{server} is not authoritative for {zone} ({dns.rcode.to_text(code)})", "notzone")
+        return KeyRefusal(Bar.ZONE, f"{server} is not authoritative for {zone} ({dns.rcode.to_text(code)})", "notzone")
     if code == dns.rcode.REFUSED:
-        return Refusal(Bar.DENIED, f"{server} does not let the key {key} do it (REFUSED)", "denied")
+        return KeyRefusal(Bar.DENIED, f"{server} does not let the key {key} do it (REFUSED)", "denied")
     return None
 
 
-def clock_alone(server: str) -> Refusal:
+def clock_alone(server: str) -> KeyRefusal:
     """The same question was accepted where the signature allowed any time of the day: only the clocks differ."""
     said = f"{server} has another time than this host ({utc(time.time())} here): they differ by more than {FUDGE} s"
-    return Refusal(Bar.CLOCK, said, "badtime")
+    return KeyRefusal(Bar.CLOCK, said, "badtime")
 
 
 def _tsig_error(answer: dns.message.Message) -> int | None:

@@ -21,7 +21,7 @@ import dns.update
 
 from adapters.context import split_address
 from adapters.dns.asking_servers import HEADER, LARGEST, understood_answer
-from adapters.dns.signing import FUDGE, WIDEST, Refusal, Signer, clock_alone, refusal_of
+from adapters.dns.signing import FUDGE, WIDEST, KeyRefusal, Signer, clock_alone, refusal_of
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.ports.target import Receipt
 from state.world.record_sets import SETTABLE, Bar, RecordSet, Sets
@@ -37,7 +37,7 @@ class Probed:
     """What the server says to prerequisites without an update: whether they are met, or why it does not look."""
 
     met: bool
-    refusal: Refusal | None = None
+    refusal: KeyRefusal | None = None
     moved: bool = False
 
 
@@ -72,15 +72,15 @@ class UpdateChannel:
             wire = await self._exchange(message, deadline)
             answer = self._read(wire, message)
         except (EffectRefused, EffectUnknown) as error:
-            return Probed(False, Refusal(Bar.SILENT, error.message, error.code))
-        if isinstance(answer, Refusal):
+            return Probed(False, KeyRefusal(Bar.SILENT, error.message, error.code))
+        if isinstance(answer, KeyRefusal):
             return Probed(False, answer)
         if answer.rcode() == dns.rcode.NOERROR:
             return Probed(True)
         if answer.rcode() in MOVED:
             return Probed(False, moved=True)
         said = f"{self.server} answers {dns.rcode.to_text(answer.rcode())}"
-        return Probed(False, Refusal(Bar.SILENT, said, "strange"))
+        return Probed(False, KeyRefusal(Bar.SILENT, said, "strange"))
 
     async def send(self, record: str, before: Sets, after: Sets, *, deadline: float) -> Receipt:
         """Send the update once. Raises EffectRefused where a signed answer says that nothing was changed, or nothing
@@ -89,7 +89,7 @@ class UpdateChannel:
         _fill(message, dns.name.from_text(record, dns.name.from_text(self.zone)), before, after)
         wire = await self._exchange(message, deadline)
         answer = self._read(wire, message)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, KeyRefusal):
             if answer.signed:
                 raise EffectRefused(answer.message, answer.code)
             raise EffectUnknown(answer.message, answer.code, over=True)  # anybody on the way could have said it
@@ -108,7 +108,7 @@ class UpdateChannel:
             raise EffectRefused(f"the secret of the key {self.signer.key.name} is not base64", "key") from error
         return message
 
-    def _read(self, wire: bytes, message: dns.update.UpdateMessage) -> dns.message.Message | Refusal:
+    def _read(self, wire: bytes, message: dns.update.UpdateMessage) -> dns.message.Message | KeyRefusal:
         """The answer, signed with the key; or the refusal of a server that does not accept the sender."""
         refusal = refusal_of(wire, self.server, self.zone, self.signer.key.name)
         try:

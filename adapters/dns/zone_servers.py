@@ -20,7 +20,7 @@ MOST_ABOVE = 4
 
 @dataclass(frozen=True, slots=True)
 class ZoneServers:
-    """A zone under RFC 2136; fulfils Zone, CanSetRecords and ActsAt.
+    """A zone under RFC 2136; fulfils DnsZone, CanSetRecords and ActsAt.
 
     `keyed` asks with the key, `plain` without; `asked` are all servers as they are read. Without a channel nothing can
     be changed.

@@ -30,6 +30,7 @@ EXAMPLES: Mapping[str, str] = {
     "traffic drain": "recovery traffic drain edge-east catalog b --plan-only",
     "traffic ready": "recovery traffic ready edge-east catalog b --yes-nonce",
     "traffic flip": "recovery traffic flip edge-east checkout blue --yes-nonce --within 60",
+    "traffic record": "recovery traffic record shop.example checkout --a 10.2.0.31 --ttl 30s --plan-only",
     "db show": "recovery db show --json",
     "db compare": "recovery db compare orders/n1 orders/n2 --tables 'public.*' --repair differences.sql",
     "db comparisons": "recovery db comparisons --json",

@@ -21,7 +21,7 @@ from state.estate.dns_names import whole_name
 from state.estate.model import Estate, HandStep
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
-from state.ports.zone import CanSetRecords, Zone
+from state.ports.zone import CanSetRecords, DnsZone
 from state.verdicts.record_sets import parts_missing, wait_after
 from state.world.record_sets import SETTABLE, NameLook, NameSeen, RecordSet, Sets
 
@@ -38,7 +38,7 @@ class SetRecords:
     quiet = 2.0
     timeout = 5.0
 
-    def __init__(self, spec: ChangeSpec, args: SetRecordsArgs, estate: Estate, zone: Zone) -> None:
+    def __init__(self, spec: ChangeSpec, args: SetRecordsArgs, estate: Estate, zone: DnsZone) -> None:
         self.spec, self._args, self.zone = spec, args, zone
         self._delivery = estate.policies.delivery
         self.whole = whole_name(args.record, zone.domain)

@@ -296,6 +296,11 @@ class ZoneEntry(Adapted):
         """How a record is read at every server."""
         return [HandStep(f"ask every server of {zone} for {record}")]
 
+    @property
+    def changeable(self) -> bool:
+        """Whether the entry has what a change of its records needs."""
+        return False
+
     def set_by_hand(self, zone: str, record: str, updates: Sequence[str]) -> Sequence[HandStep]:
         """How a name is changed; `updates` are lines of nsupdate."""
         return [HandStep(f"at the primary server of {zone}: {'; '.join(updates)}")]

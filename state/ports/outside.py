@@ -13,7 +13,7 @@ from state.ports.faults import FaultInjector
 from state.ports.integrity import CanLookWhole
 from state.ports.own import CanCall, CanRunCommand, CanTransact
 from state.ports.source import Source
-from state.ports.zone import Zone
+from state.ports.zone import DnsZone
 
 
 class Connections(Protocol):
@@ -39,4 +39,4 @@ class Outside:
     integrity: Mapping[str, CanLookWhole] = field(default_factory=dict)
     connections: Connections | None = None
     comparing: CanCompare | None = None
-    zones: Mapping[str, Zone] = field(default_factory=dict)
+    zones: Mapping[str, DnsZone] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from state.world.record_sets import NameLook, NameSeen, Sets
 
 
 @runtime_checkable
-class Zone(Protocol):
+class DnsZone(Protocol):
     """A zone whose names can be read at each of its servers; `acting` is the one that changes go to."""
 
     name: str

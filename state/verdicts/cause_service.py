@@ -148,15 +148,20 @@ def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
     rate = verdict.traffic.rate if verdict.traffic is not None else None
     arriving = "" if rate is None else f"; requests still arrive, {max(rate, 1):.0f}/s" if rate else "; none arrive"
     ttl = f" Clients follow within its TTL of {wrong.ttl} s." if wrong.ttl is not None else ""
-    steps = (
-        f"This version changes no DNS records. By hand, on the zone's primary server (nsupdate, or its zone file):"
-        f" {wrong.name} {wrong.record.type} {expected}.{ttl} If the move is on purpose, change `expect` in the estate."
-    )
+    on_purpose = "If the move is on purpose, change `expect` in the estate."
+    told = f"{wrong.name} {wrong.record.type} {expected}.{ttl}"
+    if wrong.changeable:
+        message = f"On Traffic, at its record: a sets {told} {on_purpose}"
+        arguments = {"table": "dns", "record": wrong.record.name}
+        step = NextStep(NextKind.PLACE, "traffic", arguments, "t", "its records", message)
+    else:
+        by_hand = "By hand, on the zone's primary server (nsupdate, or its zone file), as the estate has no key for it:"
+        step = hand("repair DNS by hand", f"{by_hand} {told} {on_purpose}")
     return replace(
         made,
         kind=SubjectKind.RECORD,
         what=f"DNS {wrong.name} {answers}, not {expected}{arriving}",
-        next=hand("repair DNS by hand", steps),
+        next=step,
         sources=wrong.sources,
     )
 

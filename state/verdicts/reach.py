@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from state.estate.dns_names import whole_name
 from state.estate.model import DnsRecord, Estate
 from state.health import Health
 from state.verdicts.dns import alias, answer, answers_any, servers_of, unanswered
@@ -15,7 +16,8 @@ from state.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class NameVerdict:
-    """The verdict on one name of a service. `name` is the whole name, `answers` what is answered instead."""
+    """The verdict on one name of a service. `name` is the whole name, `answers` what is answered instead. `changeable`:
+    a change of its records can be proposed from here."""
 
     health: Health
     message: str
@@ -24,6 +26,7 @@ class NameVerdict:
     answers: tuple[str, ...]
     ttl: int | None
     sources: tuple[str, ...]
+    changeable: bool = False
 
 
 def names_of(estate: Estate, service: str) -> Iterator[tuple[str, DnsRecord]]:
@@ -39,11 +42,14 @@ def name_verdicts(estate: Estate, service: str, world: World, now_mono: float) -
 
     Some of them are left, or only some servers answer otherwise: that warns. An unread server is unknown.
     """
-    return [_judged(zone, estate, record, world, now_mono) for zone, record in names_of(estate, service)]
+    return [
+        replace(_judged(zone, estate, record, world, now_mono), changeable=estate.zones[zone].changeable)
+        for zone, record in names_of(estate, service)
+    ]
 
 
 def _judged(zone: str, estate: Estate, record: DnsRecord, world: World, now_mono: float) -> NameVerdict:
-    name = f"{record.name}.{zone}"
+    name = whole_name(record.name, estate.zones[zone].domain or zone)
     sources = tuple(f"dns:{zone}@{server}" for server in servers_of(zone, estate.zones[zone], world))
     read = [(s, world.fresh(s, DnsReading, now_mono)) for s in sources]
     given = [(answer(r, record), r) for _, r in read if r is not None and not unanswered(r, record)]

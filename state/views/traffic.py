@@ -11,6 +11,7 @@ from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.changes.floors import Promise, backends_of, colours_of, promise_of
 from state.detection.detector import Detector
 from state.estate.colours import Colours, colour_of, release_of
+from state.estate.dns_names import whole_name
 from state.estate.model import DnsRecord, Estate
 from state.health import Health
 from state.verdicts.dns import record_finding, servers_of
@@ -268,21 +269,30 @@ def _dns_rows(estate: Estate, world: World, now_mono: float) -> dict[str, DnsRow
             source = f"dns:{zone}@{server}"
             reading = world.fresh(source, DnsReading, now_mono)
             for record in entry.records:
-                row = _dns_row(zone, server, source, record, reading, world)
+                row = _dns_row(zone, entry.domain or zone, server, source, record, reading, world)
                 rows[row.key] = row
     return rows
 
 
 def _dns_row(
-    zone: str, server: str, source: str, record: DnsRecord, reading: DnsReading | None, world: World
+    zone: str, domain: str, server: str, source: str, record: DnsRecord, reading: DnsReading | None, world: World
 ) -> DnsRow:
-    name = f"{record.name}.{zone} {record.type}"
+    name = f"{whole_name(record.name, domain)} {record.type}"
     expected = ", ".join(sorted(record.expect))
-    key = f"{zone}/{record.name}/{record.type}@{server}"
+    key, named = f"{zone}/{record.name}/{record.type}@{server}", (zone, record.name, record.type)
     if reading is None:
         return DnsRow(
-            key, name, server, "", expected, Health.UNKNOWN, no_data_reason(world.observed.get(source)), None, source
+            key,
+            name,
+            server,
+            "",
+            expected,
+            Health.UNKNOWN,
+            no_data_reason(world.observed.get(source)),
+            None,
+            source,
+            *named,
         )
     health, message, answers = record_finding(reading, record, record.expect)
     ttl = reading.ttls.get(f"{record.name}/{record.type}")
-    return DnsRow(key, name, server, ", ".join(answers), expected, health, message, ttl, source)
+    return DnsRow(key, name, server, ", ".join(answers), expected, health, message, ttl, source, *named)

@@ -10,7 +10,7 @@ from state.world.record_sets import NameLook, NameSeen, NameState, RecordSet, Se
 
 
 class MemoryZone:
-    """Fulfils Zone and CanSetRecords on values of its own."""
+    """Fulfils DnsZone and CanSetRecords on values of its own."""
 
     acting = "10.1.0.53:53"
     servers = ("10.1.0.53:53", "10.2.0.53:53")

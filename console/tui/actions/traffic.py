@@ -7,7 +7,7 @@ from typing import Any
 from console.tui.actions.base import ActionContext, Effect, FormValues, Navigation
 from state.api.requests import PlanChange
 from state.api.views.runbooks import Param
-from state.api.views.traffic import BackendRow, ServerRow, TrafficView
+from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 
 MOST_WEIGHT = 256
 """The highest weight a server may have, HAProxy management guide, `set server … weight`."""
@@ -91,3 +91,31 @@ class FlipBackend(Effect):
             (target,),
             lambda answers: navigator.preview(PlanChange("backend.flip", {**fixed, "to": answers["to"]})),
         )
+
+
+class SetAddresses(Effect):
+    """Propose other answers for the selected DNS record, by default those that the estate expects."""
+
+    key, title, screens, on = "a", "addresses", ("traffic",), ("dns",)
+
+    def missing(self, ctx: ActionContext) -> str | None:
+        return None if isinstance(ctx.row, DnsRow) and ctx.row.zone else "select a DNS record first (Tab)"
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        row: DnsRow = ctx.row
+        what = "the whole name it is an alias of" if row.type == "CNAME" else "addresses, with commas between"
+        answers = Param("answers", "text", row.expected, (), True, title=what)
+        ttl = Param("ttl", "duration", "", (), False, title="how long answers may be kept, as 30s; empty: as now")
+
+        def then(given: FormValues) -> None:
+            values = [each.strip() for each in given["answers"].split(",") if each.strip()]
+            args: dict[str, Any] = {"zone": row.zone, "record": row.record}
+            args[row.type.lower()] = values[0] if row.type == "CNAME" else values
+            args |= {"ttl": given["ttl"]} if given.get("ttl") else {}
+            navigator.preview(PlanChange("dns.set", args))
+
+        def check(given: FormValues) -> str | None:
+            values = [each for each in given["answers"].split(",") if each.strip()]
+            return None if row.type != "CNAME" or len(values) == 1 else "an alias leads to one name"
+
+        navigator.ask(f"Answers of {row.name}", (answers, ttl), then, check)

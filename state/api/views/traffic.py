@@ -55,7 +55,8 @@ class ServerRow:
 
 @dataclass(frozen=True, slots=True)
 class DnsRow:
-    """One record as one server answers it, against what the estate expects."""
+    """One record as one server answers it, against what the estate expects. `zone`, `record` and `type` name it in the
+    estate."""
 
     key: str
     name: str
@@ -66,6 +67,9 @@ class DnsRow:
     message: str
     ttl: int | None
     source: str
+    zone: str = ""
+    record: str = ""
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
