@@ -78,17 +78,24 @@ class SetRecords:
         held = self._held(look)
         after, guessed = self._after(held, look.state.sets)
         answered = look.state.sets if held is look.held else held
-        wait = wait_after(answered, after, look.state.negative)
+        expected = after or look.under  # without a record of its own a wildcard answers for it
+        wait = wait_after(answered, expected, look.state.negative)
         return Preview(
             verb=self.verb if not look.view else f"{self.verb}, in view {look.view}",
             diffs=tuple(self._diffs(answered, after)),
-            facts={"sets": shape(held), "after": shape(after), "answered": shape(answered), "wait": wait},
+            facts={
+                "sets": shape(held),
+                "after": shape(after),
+                "answered": shape(answered),
+                "expected": shape(expected),
+                "wait": wait,
+            },
             rules=rules_of(look, answered, after, self.whole, self._args, guessed=guessed),
             warnings=(*warnings_of(look, answered, after, self.whole, wait), *self._unproven(seen)),
             sessions_cut=0,
             undo=self._undo(held),
             already=after == held and not guessed,
-            leaves=self._leaves(after),
+            leaves=self._leaves(expected),
             services=self.services,
         )
 
@@ -101,7 +108,7 @@ class SetRecords:
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Done when every authoritative server answers the new sets; for a while others may still follow."""
-        held, after = _sets(facts["answered"]), _sets(facts["after"])
+        held, after = _sets(facts["answered"]), _sets(facts["expected"])
         seen = await self.zone.seen(self._args.record, deadline=deadline)
         found = agreement(seen, self.zone.acting, held, after)
         figures = {"wait": float(facts.get("wait", 0))}

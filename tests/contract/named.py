@@ -13,13 +13,15 @@ from tests.contract.components import free_port, listens, wait_for
 
 
 @contextmanager
-def running_named(configuration: str, zone: str, **values: str) -> Iterator[int]:
-    """The port where it answers. `configuration` has places for `root`, `port` and the values."""
+def running_named(configuration: str, zone: str, inside: str = "", **values: str) -> Iterator[int]:
+    """The port where it answers. `configuration` has places for `root`, `port` and the values; `inside` is the zone
+    of a second view."""
     program = shutil.which("named", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     assert program is not None, "the contract suite needs named (BIND 9)"
     root, port = Path(tempfile.mkdtemp(prefix="rc-dns-", dir="/tmp")), free_port()
     (root / "named.conf").write_text(configuration.format(root=root, port=port, **values))
     (root / "zone.db").write_text(zone)
+    (root / "inside.db").write_text(inside)
     log = root / "log"
     with log.open("wb") as said:
         process = subprocess.Popen([program, "-g", "-c", root / "named.conf"], stdout=said, stderr=said)
