@@ -1,7 +1,8 @@
 """Memory that was used once goes back to the host: an engine runs for months, and a storm of alerts lasts an hour.
 
-The C library keeps what is freed in the middle of its heap, and more of it the longer a process runs; readings of a few
-hundred kilobytes, taken and dropped each second, leave such holes. malloc_trim(3) returns the pages in them.
+The C library keeps what is freed in the middle of its heap, and more of it the longer a process runs. asyncio asks for
+256 KiB at each receipt and keeps what came: left to itself the library soon puts such blocks into its heap, where each
+leaves a hole. Here they have pages of their own, and malloc_trim(3) returns the pages of smaller holes.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import ctypes
 M_ARENA_MAX = -8  # mallopt(3), <malloc.h>
 ARENAS = 2
 """Heaps for all threads: each of them has holes of its own."""
+M_MMAP_THRESHOLD = -3
+LARGE = 128 << 10
+"""Bytes from which a block has pages of its own. A threshold that is set is not raised by blocks that are freed."""
 EVERY = 60.0
 """Seconds between two returns."""
 
 
-def few_heaps() -> None:
-    """Before threads start: they share few heaps. Nothing where the C library is another one than glibc."""
+def small_heaps() -> None:
+    """Before threads start: they share few heaps, without large blocks. Nothing where the C library is not glibc."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.mallopt(M_ARENA_MAX, ARENAS)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 async def return_memory(every: float = EVERY) -> None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from console.engine.control import listens, require_same_file
 from console.engine.host import EngineLock, claim_state, harden, make_private, require_own_files, write_index
 from console.engine.log import log_to
-from console.engine.memory import few_heaps, return_memory
+from console.engine.memory import return_memory, small_heaps
 from console.engine.report import StartReport, notify_systemd, watched_by_systemd
 from console.places import EnginePlace, of_file
 from state.errors import ConfigError, Problem, RecoveryError, Refused
@@ -238,7 +238,7 @@ def run(place: EnginePlace, options: EngineOptions, report: StartReport) -> None
     if starter_left(options):
         return
     harden()
-    few_heaps()
+    small_heaps()
     make_private(place.state)
     require_own_files(place.state)
     make_private(place.runtime)

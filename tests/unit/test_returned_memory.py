@@ -7,14 +7,14 @@ import sys
 
 HOLES = """
 import asyncio
-from console.engine.memory import few_heaps, return_memory
+from console.engine.memory import small_heaps, return_memory
 
 def held():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
 
 async def main():
-    few_heaps()
+    small_heaps()
     blocks = [bytes(20_000) for _ in range(4000)]
     kept = [block for at, block in enumerate(blocks) if at % 40 == 0]
     full = held()
