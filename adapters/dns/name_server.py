@@ -38,10 +38,10 @@ class NameServer:
         *,
         recursive: bool = False,
     ) -> None:
-        self.zone = zone
+        self.zone, self.domain = zone, domain or zone
         self.server = server
         self._host, self._port = split_address(server)
-        self._origin = dns.name.from_text(domain or zone)
+        self._origin = dns.name.from_text(self.domain)
         self._records = records
         self._signer, self._recursive = signer, recursive
 

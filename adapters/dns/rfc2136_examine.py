@@ -15,21 +15,36 @@ from adapters.context import AdapterContext, split_address
 from adapters.dns.asking_servers import ask_server
 from adapters.dns.name_server import NameServer
 from adapters.dns.rfc2136 import Rfc2136Options
-from adapters.dns.signing import Key
+from adapters.dns.signing import Key, Signer
 from adapters.net.examined import look_at_name
 from adapters.secrets import Secret
 from state.diagnosis.model import Asked, Diagnosis, Subject
 from state.errors import ReadFailure
+from state.estate.model import ZoneEntry
 from state.world.dns_parts import DnsReading
 
 
 async def examine(name: str, options: Rfc2136Options, context: AdapterContext, *, deadline: float) -> list[Diagnosis]:
     """The answers about every server of one zone, asked at the same time, and whether their serials agree."""
-    subject, key = Subject(f"zones/{name}"), options.key
+    return await look_at_servers(Subject(f"zones/{name}"), name, options, context, options.key, deadline=deadline)
+
+
+async def look_at_servers(
+    subject: Subject,
+    name: str,
+    options: ZoneEntry,
+    context: AdapterContext,
+    key: Key | None = None,
+    *,
+    deadline: float,
+) -> list[Diagnosis]:
+    """The answers of every server that the entry lists, with its key where it has one."""
     secret = None if key is None else await asyncio.to_thread(context.secret, key.secret)
+    always = isinstance(options, Rfc2136Options) and options.ask_with_key
+    signer = Signer(key, secret) if always and key is not None and secret is not None else None
     each = (
-        _server(subject.part(at), NameServer(name, at, options.records), key, secret, deadline)
-        for at in options.servers
+        _server(subject.part(at), NameServer(name, at, options.records, options.domain, signer), key, secret, deadline)
+        for at in options.asked
     )
     answers = await asyncio.gather(*each)
     found = [diagnosis for diagnoses, _ in answers for diagnosis in diagnoses]
@@ -53,7 +68,7 @@ async def _server(
         told = f"authoritative for {server.zone}, serial {reading.serial}"
         found.append(subject.passes(Asked.IDENTIFIED, told))
         if key is not None and secret is not None:
-            found.append(await _key(subject, server.zone, host, port, key, secret, deadline))
+            found.append(await _key(subject, server.domain, host, port, key, secret, deadline))
     except ReadFailure as failure:
         found.append(subject.failure(failure))
     return [each for each in found if each is not None], reading

@@ -6,6 +6,7 @@ differ. Some give no such record, and then the answer proves nothing but that th
 
 from __future__ import annotations
 
+import struct
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -64,7 +65,7 @@ def refusal_of(wire: bytes, server: str, zone: str, key: str) -> KeyRefusal | No
     """What an answer refuses, read without trust in it; None for an answer that refuses nothing about the sender."""
     try:
         answer = dns.message.from_wire(wire, keyring=False, continue_on_error=True)
-    except (dns.exception.DNSException, ValueError):
+    except (dns.exception.DNSException, ValueError, IndexError, struct.error):  # the library's, for bytes that are none
         return None
     code, error = answer.rcode(), _tsig_error(answer)
     if error == dns.rcode.BADTIME:

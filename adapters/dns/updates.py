@@ -72,7 +72,8 @@ class UpdateChannel:
             wire = await self._exchange(message, deadline)
             answer = self._read(wire, message)
         except (EffectRefused, EffectUnknown) as error:
-            return Probed(False, KeyRefusal(Bar.SILENT, error.message, error.code))
+            bar = Bar.KEY if error.code == "key" else Bar.SILENT
+            return Probed(False, KeyRefusal(bar, error.message, error.code))
         if isinstance(answer, KeyRefusal):
             return Probed(False, answer)
         if answer.rcode() == dns.rcode.NOERROR:
@@ -110,20 +111,25 @@ class UpdateChannel:
 
     def _read(self, wire: bytes, message: dns.update.UpdateMessage) -> dns.message.Message | KeyRefusal:
         """The answer, signed with the key; or the refusal of a server that does not accept the sender."""
-        refusal = refusal_of(wire, self.server, self.zone, self.signer.key.name)
+        message_of = f"{self.server}: its answer makes no sense"
         try:
             answer = understood_answer(wire, message)
-        except (dns.exception.DNSException, ReadFailure) as error:
-            if refusal is not None:
-                return refusal
-            raise EffectUnknown(
-                f"{self.server}: its answer makes no sense ({type(error).__name__})", "strange"
-            ) from error
+        except ReadFailure as failure:  # too large to be read
+            raise EffectUnknown(f"{message_of} ({failure.message})", "strange") from failure
+        except dns.exception.DNSException as error:
+            refusal = self._refusal(wire)
+            if refusal is None:
+                raise EffectUnknown(f"{message_of} ({type(error).__name__})", "strange") from error
+            return refusal
+        refusal = self._refusal(wire)
         if refusal is not None:
             return replace(refusal, signed=bool(answer.had_tsig))
         if not answer.had_tsig:
             raise EffectUnknown(f"{self.server}: its answer is not signed with the key", "unsigned")
         return answer
+
+    def _refusal(self, wire: bytes) -> KeyRefusal | None:
+        return refusal_of(wire, self.server, self.zone, self.signer.key.name)
 
     async def _exchange(self, message: dns.update.UpdateMessage, deadline: float) -> bytes:
         """The bytes of the answer. Raises EffectRefused when nothing was sent, else EffectUnknown."""

@@ -97,7 +97,7 @@ class ZoneServers:
         asked = [(each, False) for each in self.asked]
         if self.keyed is not None and self.keyed is not self.at:
             asked.append((self.keyed, True))
-        return tuple(await asyncio.gather(*(_seen(each, record, keyed, deadline) for each, keyed in asked)))
+        return tuple(await asyncio.gather(*(seen_at(each, record, deadline, keyed=keyed) for each, keyed in asked)))
 
     async def set_records(self, record: str, before: Sets, after: Sets, *, deadline: float) -> Receipt:
         """Send one update. Raises EffectRefused or EffectUnknown."""
@@ -170,7 +170,8 @@ async def _serial(queries: NameQueries, deadline: float) -> int:
     return next((int(rrset[0].serial) for rrset in answer.answer if rrset.rdtype.name == "SOA"), -1)
 
 
-async def _seen(queries: NameQueries, record: str, keyed: bool, deadline: float) -> NameSeen:
+async def seen_at(queries: NameQueries, record: str, deadline: float, *, keyed: bool = False) -> NameSeen:
+    """One reading of a name at one server. Never raises."""
     try:
         return NameSeen(queries.server, await queries.state(record, deadline=deadline), keyed=keyed)
     except ReadFailure as failure:

@@ -15,7 +15,8 @@ MOST_VALUES = 100
 class SetRecordsArgs(BaseModel):
     """The addresses of a name, or the name that it is an alias of. A family that is left out stays as it is; an empty
     one is removed. `ttl` is for what is set, by default as it is; `ttl_aaaa` where the families differ. `empty`: the
-    name may be left without an answer."""
+    name may be left without an answer. `disabled`: addresses that the server keeps and does not answer with, by default
+    those that it has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     zone: Name
@@ -26,6 +27,7 @@ class SetRecordsArgs(BaseModel):
     ttl: Ttl | None = None
     ttl_aaaa: Ttl | None = None
     empty: bool = False
+    disabled: tuple[FourAddress | SixAddress, ...] | None = Field(default=None, max_length=MOST_VALUES)
 
     @model_validator(mode="after")
     def _says_what(self) -> Self:

@@ -22,9 +22,16 @@ BARS: Mapping[Bar, tuple[str, str]] = {
 
 
 def rules_of(
-    look: NameLook, answered: Sets, after: Sets, whole: str, args: SetRecordsArgs, *, guessed: bool
+    look: NameLook,
+    answered: Sets,
+    after: Sets,
+    expected: Sets,
+    args: SetRecordsArgs,
+    *,
+    guessed: bool,
+    whole: str,
 ) -> tuple[Rule, ...]:
-    """The preconditions with their verdicts, judged on the name as it would be."""
+    """The preconditions with their verdicts: `answered` now, `after` at the name, `expected` as answers then."""
     known = "no answer has a TTL to keep" if guessed else "each TTL is known"
     verdicts = [
         _reached(look),
@@ -32,7 +39,7 @@ def rules_of(
         _alone(look, after, args),
         _expanded(look),
         ("ttl-known", not guessed, known, "Say the TTL"),
-        _answer_left(look, answered, after, args),
+        _answer_left(answered, expected, args),
     ]
     at = look.state.server
     return tuple(Rule(*each[:4], "responder", whole, at) for each in verdicts if each is not None)
@@ -71,10 +78,10 @@ def _expanded(look: NameLook) -> Verdict | None:
     return "not-expanded", False, fact, "Change that name, or remove the ALIAS at the server first"
 
 
-def _answer_left(look: NameLook, answered: Sets, after: Sets, args: SetRecordsArgs) -> Verdict:
+def _answer_left(answered: Sets, left: Sets, args: SetRecordsArgs) -> Verdict:
     """A name never loses an answer that nobody said to take away."""
     way_out = "Set the other family too, or another answer; `empty` leaves the name without any"
-    left, given = after or look.under, {"A": args.a, "AAAA": args.aaaa}
+    given = {"A": args.a, "AAAA": args.aaaa}
     lost = [
         kind for kind in ADDRESSES if answer_for(answered, kind) and not answer_for(left, kind) and given[kind] is None
     ]

@@ -22,7 +22,7 @@ from state.estate.model import Estate, HandStep
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.ports.zone import CanSetRecords, DnsZone
-from state.verdicts.record_sets import parts_missing, wait_after
+from state.verdicts.record_sets import answers_of, parts_missing, wait_after
 from state.world.record_sets import SETTABLE, NameLook, NameSeen, RecordSet, Sets
 
 KIND = "dns.set"
@@ -78,7 +78,7 @@ class SetRecords:
         held = self._held(look)
         after, guessed = self._after(held, look.state.sets)
         answered = look.state.sets if held is look.held else held
-        expected = after or look.under  # without a record of its own a wildcard answers for it
+        expected = answers_of(after) or look.under  # without a record of its own a wildcard answers for it
         wait = wait_after(answered, expected, look.state.negative)
         return Preview(
             verb=self.verb if not look.view else f"{self.verb}, in view {look.view}",
@@ -90,8 +90,8 @@ class SetRecords:
                 "expected": shape(expected),
                 "wait": wait,
             },
-            rules=rules_of(look, answered, after, self.whole, self._args, guessed=guessed),
-            warnings=(*warnings_of(look, answered, after, self.whole, wait), *self._unproven(seen)),
+            rules=rules_of(look, answered, after, expected, self._args, guessed=guessed, whole=self.whole),
+            warnings=(*warnings_of(look, answered, expected, self.whole, wait), *self._unproven(seen)),
             sessions_cut=0,
             undo=self._undo(held),
             already=after == held and not guessed,
@@ -149,18 +149,26 @@ class SetRecords:
                 before = held.get(kind)
                 ttl = before.ttl if before is not None else near
             guessed = guessed or ttl is None
-            return RecordSet(kind, int(ttl or 0), tuple(sorted(set(values))))
+            return RecordSet(kind, int(ttl or 0), tuple(sorted(set(values))), self._disabled(kind, held, values))
 
         if args.cname is not None:
             return {"CNAME": made("CNAME", (args.cname,), args.ttl)}, guessed
         after = {kind: each for kind, each in held.items() if kind != "CNAME"}
         own = args.ttl if args.ttl_aaaa is None else args.ttl_aaaa
         for kind, values, ttl in (("A", args.a, args.ttl), ("AAAA", args.aaaa, own)):
-            if values:
+            if values is None:
+                continue
+            after.pop(kind, None)
+            if values or self._disabled(kind, held, values):
                 after[kind] = made(kind, values, ttl)
-            elif values is not None:
-                after.pop(kind, None)
         return after, guessed
+
+    def _disabled(self, kind: str, held: Sets, values: Sequence[str]) -> tuple[str, ...]:
+        """The values that the server keeps and does not answer with; one that is set is an answer from then on."""
+        kept = held[kind].disabled if kind in held else ()
+        if self._args.disabled is not None:
+            kept = tuple(value for value in self._args.disabled if (":" in value) == (kind == "AAAA"))
+        return tuple(sorted(value for value in kept if value not in values))
 
     def _diffs(self, before: Sets, after: Sets) -> Sequence[Diff]:
         found: list[Diff] = []
@@ -183,7 +191,9 @@ class SetRecords:
         args |= {"a": list(four.values) if four else [], "aaaa": list(six.values) if six else []}
         args |= {"ttl": four.ttl} if four else {}
         args |= {"ttl_aaaa": six.ttl} if six else {}
-        return ChangeSpec(KIND, {**args, **({} if held else {"empty": True})})
+        kept = [value for each in held.values() for value in each.disabled]
+        args |= {"disabled": kept} if kept else {}
+        return ChangeSpec(KIND, {**args, **({} if answers_of(held) else {"empty": True})})
 
     def _unproven(self, seen: Sequence[NameSeen]) -> Sequence[CardWarning]:
         """Servers that could not prove it, and those that have other records already."""
@@ -217,11 +227,11 @@ def _sets(shaped: Mapping[str, Any]) -> dict[str, RecordSet]:
 
 
 def _values(each: RecordSet | None) -> str:
-    return "none" if each is None else ", ".join(each.values)
+    return "none" if each is None or not each.values else ", ".join(each.values)
 
 
 def _setting(each: RecordSet | None) -> str:
-    return "0" if each is None else " ".join((str(each.ttl), *each.values))
+    return "0" if each is None or not each.values else " ".join((str(each.ttl), *each.values))
 
 
 def _build(args: SetRecordsArgs, estate: Estate, outside: Outside) -> SetRecords:

@@ -11,6 +11,7 @@ CAPABILITY = Capability(
         "state.detection.observations",
         "state.detection.proofs",
         "state.detection.points",
+        "state.detection.names",
     ),
     projections=(
         "state.detection.detector:DETECTOR",
@@ -19,5 +20,6 @@ CAPABILITY = Capability(
         "state.detection.watch:WATCH",
         "state.detection.proofs:PROOFS",
         "state.detection.points:POINTS",
+        "state.detection.names:NAMES",
     ),
 )

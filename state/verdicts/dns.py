@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -86,6 +86,18 @@ def record_verdict(answers: Iterable[str], expected: Iterable[str]) -> tuple[Hea
     parts = [f"without {', '.join(missing)}"] if missing else []
     parts += [f"also {', '.join(extra)}"] if extra else []
     return Health.WARN, ", ".join(parts)
+
+
+def stale_beside(readings: Mapping[str, DnsReading], server: str, record: DnsRecord) -> str:
+    """Which other server has the same serial and other answers, where this one is not as expected; empty for none."""
+    mine = readings.get(server)
+    if mine is None or unanswered(mine, record) or record_finding(mine, record, record.expect).health is Health.PASS:
+        return ""
+    for other, reading in readings.items():
+        same = other != server and reading.serial == mine.serial and not unanswered(reading, record)
+        if same and _spelt(answer(reading, record)) != _spelt(answer(mine, record)):
+            return f"same serial {mine.serial} as {other} and other content: one of the two is stale"
+    return ""
 
 
 def _spelt(texts: Iterable[str]) -> set[str]:

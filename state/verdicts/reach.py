@@ -64,13 +64,32 @@ def _judged(zone: str, estate: Estate, record: DnsRecord, world: World, now_mono
     answers, reading = wrong[0] if wrong else given[0]
     ttl = reading.ttls.get(f"{record.name}/{record.type}")
     if not wrong:
-        return NameVerdict(Health.PASS, "", name, record, answers, ttl, sources)
+        passed = NameVerdict(Health.PASS, "", name, record, answers, ttl, sources)
+        return _resolved(zone, estate, passed, world, now_mono)
     if target := alias(reading, record):  # only the other name's servers know its addresses
         said = f"{name} is an alias of {target}, which is not read"
         return NameVerdict(Health.WARN, said, name, record, (f"CNAME {target}",), ttl, sources)
     said = f"{name} answers {', '.join(answers)}, none of its own addresses" if answers else f"{name} has no answer"
     if len(wrong) < len(given):
-        return NameVerdict(
-            Health.WARN, f"{said}, on {len(wrong)} of {len(given)} servers", name, record, answers, ttl, sources
-        )
+        where = ", ".join(reading.server for _, reading in wrong)
+        said = f"{said}, on {len(wrong)} of {len(given)} servers: {where}"
+        return NameVerdict(Health.WARN, said, name, record, answers, ttl, sources)
     return NameVerdict(Health.FAIL, said, name, record, answers, ttl, sources)
+
+
+def _resolved(zone: str, estate: Estate, passed: NameVerdict, world: World, now_mono: float) -> NameVerdict:
+    """What resolvers answer while the servers are right: clients of one that has none of the addresses arrive nowhere
+    until it asks again. All of them: nobody new arrives."""
+    record, keys = passed.record, [f"resolver:{zone}@{each}" for each in estate.zones[zone].resolvers]
+    readings = [r for key in keys if (r := world.fresh(key, DnsReading, now_mono)) is not None]
+    read = [r for r in readings if not unanswered(r, record)]
+    wrong = [r for r in read if not answers_any(r, record) and not alias(r, record)]
+    if not wrong:
+        return passed
+    first, ttls = wrong[0], [r.ttls.get(f"{record.name}/{record.type}") for r in wrong]
+    answers, left = answer(first, record), max((ttl for ttl in ttls if ttl is not None), default=None)
+    for_long = f" for {left} s more" if left is not None else ""
+    who = ", ".join(r.server for r in wrong)
+    said = f"{passed.name} answers {', '.join(answers) or 'nothing'} at {len(wrong)} of {len(read)} resolvers{for_long}"
+    health = Health.FAIL if len(wrong) == len(read) else Health.WARN
+    return replace(passed, health=health, message=f"{said}: {who}", answers=answers, ttl=left, sources=tuple(keys))

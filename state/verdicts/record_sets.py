@@ -22,9 +22,15 @@ def parts_missing(found: Sets, wanted: Sets) -> list[str]:
     return parts
 
 
+def answers_of(sets: Sets) -> dict[str, RecordSet]:
+    """The sets that have an answer: disabled values are none."""
+    return {kind: each for kind, each in sets.items() if each.values}
+
+
 def answer_for(sets: Sets, kind: str) -> RecordSet | None:
     """What a client that asks for an address of one family gets: the set, or the alias in its place."""
-    return sets.get(kind) or sets.get("CNAME")
+    answering = answers_of(sets)
+    return answering.get(kind) or answering.get("CNAME")
 
 
 def wait_after(before: Sets, after: Sets, negative: int) -> int:

@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 from operator import is_
 
 from state.api.views.causes import NextKind, NextStep
-from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
+from state.api.views.traffic import BackendRow, ServerRow, TrafficView
 from state.changes.floors import Promise, backends_of, colours_of, promise_of
 from state.detection.detector import Detector
+from state.detection.names import NameWatch
 from state.estate.colours import Colours, colour_of, release_of
-from state.estate.dns_names import whole_name
-from state.estate.model import DnsRecord, Estate
+from state.estate.model import Estate
 from state.health import Health
-from state.verdicts.dns import record_finding, servers_of
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.traffic import backend_verdict, frontend_verdict, reason_word, server_health, shares, state_word
 from state.views.context import Alarm, Contribution, ViewContext
+from state.views.traffic_names import name_rows
 from state.views.trends import CHARTED_SERVERS
 from state.world.balancer_parts import BalancerReading, Server
-from state.world.dns_parts import DnsReading
 from state.world.observed import Observed
 from state.world.readings import PostgresReading
 from state.world.world import World
@@ -58,17 +57,31 @@ def build(context: ViewContext) -> TrafficView:
         for each in kept.made.values():
             backends[each.row.key] = each.row
             servers |= each.servers
-    return memory.keep("traffic", TrafficView(backends, servers, _dns_rows(estate, world, now_mono)))
+    return memory.keep("traffic", TrafficView(backends, servers, name_rows(context)))
 
 
 def contribute(context: ViewContext) -> Contribution:
-    """Balancers whose settings differ from what effects left, by fresh readings."""
+    """Balancers and names that differ from what effects left, by fresh readings."""
     alarms = [
         Alarm(f"{name}: {'; '.join(changed.values())}", _set_again(f"{name}/{next(iter(changed))}"))
         for name, changed in context.of(Detector).drifts.items()
         if changed and context.world.fresh(f"balancer:{name}", BalancerReading, context.now_mono) is not None
     ]
+    alarms += [
+        Alarm(told.message, _set_again_name(told.zone, told.record))
+        for told in context.of(NameWatch).reverted.values()
+        if told.zone in context.estate.zones
+    ]
     return Contribution(alarms=tuple(alarms))
+
+
+def _set_again_name(zone: str, record: str) -> NextStep:
+    """What a person does about a name that somebody else changed."""
+    message = (
+        f"Nothing is set again by itself. Find out what writes {record} of {zone} and stop it; then, on Traffic at the"
+        " record: a sets the addresses that are wanted. That counts from then on."
+    )
+    return NextStep(NextKind.PLACE, "traffic", {"table": "dns", "record": record}, "t", "its records", message)
 
 
 def _set_again(backend: str) -> NextStep:
@@ -260,39 +273,3 @@ def _server_row(key: str, balancer: _Balancer, server: Server, figures: Figures)
         f"balancer:{balancer.name}",
         trend,
     )
-
-
-def _dns_rows(estate: Estate, world: World, now_mono: float) -> dict[str, DnsRow]:
-    rows: dict[str, DnsRow] = {}
-    for zone, entry in estate.zones.items():
-        for server in servers_of(zone, entry, world):
-            source = f"dns:{zone}@{server}"
-            reading = world.fresh(source, DnsReading, now_mono)
-            for record in entry.records:
-                row = _dns_row(zone, entry.domain or zone, server, source, record, reading, world)
-                rows[row.key] = row
-    return rows
-
-
-def _dns_row(
-    zone: str, domain: str, server: str, source: str, record: DnsRecord, reading: DnsReading | None, world: World
-) -> DnsRow:
-    name = f"{whole_name(record.name, domain)} {record.type}"
-    expected = ", ".join(sorted(record.expect))
-    key, named = f"{zone}/{record.name}/{record.type}@{server}", (zone, record.name, record.type)
-    if reading is None:
-        return DnsRow(
-            key,
-            name,
-            server,
-            "",
-            expected,
-            Health.UNKNOWN,
-            no_data_reason(world.observed.get(source)),
-            None,
-            source,
-            *named,
-        )
-    health, message, answers = record_finding(reading, record, record.expect)
-    ttl = reading.ttls.get(f"{record.name}/{record.type}")
-    return DnsRow(key, name, server, ", ".join(answers), expected, health, message, ttl, source, *named)

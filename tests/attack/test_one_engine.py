@@ -140,5 +140,5 @@ def test_an_estate_holds_its_file_and_each_place_where_it_acts(tmp_path: Path) -
         (tmp_path / "secrets" / name).write_text("c2VjcmV0")
         (tmp_path / "secrets" / name).chmod(0o600)
     held = list(seats_of(file, wire(small_estate(), tmp_path)))
-    assert [each.partition(" ")[0] for each in held] == ["estate", "haproxy", "patroni", "patroni"]
-    assert held[1:] == ["haproxy /run/edge.sock", "patroni 10.1.0.11:8008", "patroni 10.2.0.11:8008"]
+    assert [each.partition(" ")[0] for each in held] == ["estate", "haproxy", "patroni", "patroni", "dns"]
+    assert held[1:4] == ["haproxy /run/edge.sock", "patroni 10.1.0.11:8008", "patroni 10.2.0.11:8008"]

@@ -16,7 +16,7 @@ import dns.tsigkeyring
 import dns.update
 
 from adapters.context import AdapterContext
-from adapters.dns import rfc2136
+from adapters.dns import powerdns, rfc2136
 from adapters.dns.zone_servers import ZoneServers
 from adapters.lab.services.dns_server import DnsServer, Zone
 from state.changes.model import Change, ChangeSpec, Preview, ReadBack
@@ -24,11 +24,29 @@ from state.changes.registry import build
 from state.estate.model import Estate
 from state.ports.outside import Outside
 from tests.contract.components import free_port
+from tests.contract.pdns import API_KEY, RunningPdns
 
 ZONE = "lab.test"
 SECRET = base64.b64encode(b"secret-of-the-zone-1234567890123").decode()
 WRONG = base64.b64encode(b"another-secret-1234567890123456!").decode()
 KEY = "recovery."
+
+BIND = """
+options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.key";
+  managed-keys-directory "{root}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+  recursion no; dnssec-validation no; notify no; empty-zones-enable no; }};
+controls {{ }};
+key "recovery." {{ algorithm hmac-sha256; secret "{key}"; }};
+zone "lab.test" {{ type primary; file "{root}/zone.db"; update-policy {{ grant recovery. zonesub ANY; }}; }};
+"""
+RECORDS = """$TTL 60
+@ SOA ns hostmaster 1 3600 600 86400 30
+@ NS ns
+ns A 127.0.0.1
+www A 10.1.0.10
+www A 10.2.0.10
+api A 10.1.0.10
+"""
 
 
 async def rows(port: int, name: str, kind: str, signed: Any = None) -> tuple[int, list[str]]:
@@ -82,6 +100,22 @@ def estate_of(made: Mapping[str, Any], name: str = ZONE, model: Any = rfc2136.OP
         "services": {"www": {"tier": 1, "rto": 300, "rpo": 1}},
     }
     return Estate.model_validate(plain).model_copy(update={"zones": {name: entry}})
+
+
+def api_acting(context: AdapterContext, pdns: RunningPdns, *more: int, key: str = API_KEY, **extra: Any) -> Acting:
+    """The zone over the API of PowerDNS; `more` are ports of further authoritative servers."""
+    keep_secret(context, key, "api")
+    servers = [f"127.0.0.1:{each}" for each in (pdns.port, *more)]
+    made = {"kind": "powerdns", "url": pdns.url, "api_key": {"file": "api"}, "servers": servers, **extra}
+    zone = powerdns.acting(ZONE, powerdns.OPTIONS.model_validate(made), context)
+    return Acting(zone, estate_of(made, model=powerdns.OPTIONS))
+
+
+def take_updates(pdns: RunningPdns) -> None:
+    """From now on its zone takes updates signed with the key of the suite."""
+    pdns.tool("import-tsig-key", "recovery", "hmac-sha256", SECRET)
+    pdns.tool("set-meta", ZONE, "TSIG-ALLOW-DNSUPDATE", "recovery")
+    pdns.tool("set-meta", ZONE, "ALLOW-DNSUPDATE-FROM", "127.0.0.0/8")
 
 
 class Acting:

@@ -251,7 +251,7 @@ def traffic(mono: float, wall: float) -> TrafficView:
         dns={
             "checkout/east": DnsRow(
                 "checkout/east", "checkout.shop.example", "10.1.0.53", "10.1.0.10 10.2.0.10", "10.1.0.10 10.2.0.10",
-                Health.PASS, "as expected", 60, "dns",
+                Health.PASS, "as expected", 60, "dns", "shop.example", "checkout", "A",
             )
         },
     )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from state.errors import EffectRefused
 from state.ports.target import Identity, Receipt
+from state.world.dns_parts import DnsReading
 from state.world.record_sets import NameLook, NameSeen, NameState, RecordSet, Sets
 
 
@@ -19,12 +21,21 @@ class MemoryZone:
         self.name = self.domain = name
         self.names: dict[str, Sets] = dict(names)
         self.serial = 1
+        self.stale: dict[str, dict[str, Sets]] = {}
+        """What servers and resolvers answer that have not followed."""
 
     async def identify(self, *, deadline: float) -> Identity:
         return Identity(self.name, {"server": self.acting, "zone": self.domain})
 
     def _state(self, record: str, server: str) -> NameState:
-        return NameState(server, self.serial, 30, self.names.get(record, {}))
+        return NameState(server, self.serial, 30, self.stale.get(server, self.names).get(record, {}))
+
+    def reading(self, server: str) -> DnsReading:
+        """What polling reads of every name at one place."""
+        names = self.stale.get(server, self.names)
+        records = {f"{name}/{kind}": each.values for name, sets in names.items() for kind, each in sets.items()}
+        ttls = {f"{name}/{kind}": each.ttl for name, sets in names.items() for kind, each in sets.items()}
+        return DnsReading(self.name, server, self.serial, records, ttls)
 
     async def look(self, record: str, *, deadline: float) -> NameLook:
         state = self._state(record, self.acting)
@@ -39,3 +50,25 @@ class MemoryZone:
         self.names[record] = after
         self.serial += 1
         return Receipt("noerror", "NOERROR")
+
+
+@dataclass
+class ZoneSource:
+    """Polls one place of a zone quickly."""
+
+    zone: MemoryZone
+    server: str
+    role: str = "dns"
+    every: float = 0.05
+    deadline: float = 0.5
+    limit: float = 1.0
+
+    @property
+    def key(self) -> str:
+        return f"{self.role}:{self.zone.name}@{self.server}"
+
+    async def read(self) -> DnsReading:
+        return self.zone.reading(self.server)
+
+    async def close(self) -> None:
+        return

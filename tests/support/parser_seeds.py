@@ -15,6 +15,21 @@ from state.api.wire import Differ
 from tests.screens import fake_views
 
 QUERY = dns.message.make_query("www.example.test", "A", flags=0, id=7)
+PDNS_ZONE = {
+    "name": "lab.test.",
+    "kind": "Master",
+    "soa_edit_api": "DEFAULT",
+    "rrsets": [
+        {
+            "name": "www.lab.test.",
+            "type": "A",
+            "ttl": 60,
+            "records": [{"content": "10.1.0.10", "disabled": False}, {"content": "10.2.0.10", "disabled": True}],
+            "comments": [{"content": "ask ada", "account": "ada", "modified_at": 1700000000}],
+        },
+        {"name": "*.wild.lab.test.", "type": "CNAME", "ttl": 5, "records": [{"content": "x.", "disabled": False}]},
+    ],
+}
 DNS_SEED = dns.message.make_response(QUERY)
 DNS_SEED.answer.append(dns.rrset.from_text("www.example.test.", 60, "IN", "A", "192.0.2.1", "192.0.2.2"))
 DNS_SEED.answer.append(dns.rrset.from_text("example.test.", 60, "IN", "SOA", "a. b. 7 1 2 3 4"))

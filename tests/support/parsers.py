@@ -74,6 +74,7 @@ from state.world.readings import Reading
 from state.world.shapes import misfit
 from tests.support import parser_seeds as s
 from tests.support.backup_parsers import pgbackrest_info, wal_archive, wal_dump
+from tests.support.dns_parsers import dns_refusal, powerdns_zone
 from tests.support.estate_samples import CHECKS, FIXTURES, KINDS, small, small_estate
 from tests.support.told import ToldBalancer, ToldReader, ToldRequest, ToldServer
 
@@ -159,6 +160,7 @@ def exposition(data: bytes) -> None:
 
 
 def dns_answer(data: bytes) -> None:
+    dns_refusal(data)
     fits(done(ToldServer(understood_answer(data, s.QUERY)).read(deadline=1)))
 
 
@@ -366,6 +368,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("alertmanager", alertmanager, (ReadFailure,), (s.as_json([s.ALERT]), s.as_json([s.ALERT, s.ALERT]))),
     Parser("exposition", exposition, (ReadFailure,), (s.PAGE,)),
     Parser("dns", dns_answer, (ReadFailure, dns.exception.DNSException), (s.DNS_SEED.to_wire(),)),
+    Parser("powerdns", powerdns_zone, MALFORMED, (s.as_json(s.PDNS_ZONE),)),
     Parser("estate", estate, (RecoveryError,), (small().encode(),), on_loop=False),
     Parser("runbook", runbook, (RecoveryError,), ((FIXTURES / "runbook.yaml").read_bytes(),), on_loop=False),
     Parser("expressions", expressions, (), (b"${a.b} ${x}", b"1h30m", b"64kB", b"16/B374D848", b"1%", b"a,b")),

@@ -103,19 +103,19 @@ class SetAddresses(Effect):
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         row: DnsRow = ctx.row
-        what = "the whole name it is an alias of" if row.type == "CNAME" else "addresses, with commas between"
+        what = "the whole name it is an alias of" if row.type == "CNAME" else "addresses"
         answers = Param("answers", "text", row.expected, (), True, title=what)
-        ttl = Param("ttl", "duration", "", (), False, title="how long answers may be kept, as 30s; empty: as now")
+        ttl = Param("ttl", "duration", "", (), False, title="how long to keep answers, as 30s")
 
         def then(given: FormValues) -> None:
-            values = [each.strip() for each in given["answers"].split(",") if each.strip()]
+            values = given["answers"].replace(",", " ").split()
             args: dict[str, Any] = {"zone": row.zone, "record": row.record}
             args[row.type.lower()] = values[0] if row.type == "CNAME" else values
             args |= {"ttl": given["ttl"]} if given.get("ttl") else {}
             navigator.preview(PlanChange("dns.set", args))
 
         def check(given: FormValues) -> str | None:
-            values = [each for each in given["answers"].split(",") if each.strip()]
+            values = given["answers"].replace(",", " ").split()
             return None if row.type != "CNAME" or len(values) == 1 else "an alias leads to one name"
 
         navigator.ask(f"Answers of {row.name}", (answers, ttl), then, check)

@@ -219,12 +219,15 @@ class TrafficScreen(MainScreen):
                 sources_fact(self.store, (row.source,)),
             ]
         if isinstance(row, DnsRow):
-            ttl = "TTL unknown" if row.ttl is None else f"TTL {ago(row.ttl)}"
+            word = "kept for" if row.resolver else "TTL"
+            ttl = "TTL unknown" if row.ttl is None else f"{word} {ago(row.ttl)}"
             return [
                 joined((row.name, "bold"), (f"  asked at {row.server}, {ttl}", MUTED)),
                 fact("verdict", row.message),
+                *([fact("change", row.moved)] if row.moved else []),
                 fact("answers", row.answers or "none", "" if row.answers else UNKNOWN),
                 fact("expected", row.expected),
+                *([joined("  ", sparkline(row.curve, TREND, self.glyphs))] if row.curve else []),
                 sources_fact(self.store, (row.source,)),
             ]
         return [cell("select a backend, a server or a record", MUTED)]

@@ -56,7 +56,8 @@ class ServerRow:
 @dataclass(frozen=True, slots=True)
 class DnsRow:
     """One record as one server answers it, against what the estate expects. `zone`, `record` and `type` name it in the
-    estate."""
+    estate. Of a `resolver`, `ttl` is the seconds that it keeps the answer. `moved` is how far the last change has come,
+    `curve` the share of all that answer it, after each reading."""
 
     key: str
     name: str
@@ -70,6 +71,9 @@ class DnsRow:
     zone: str = ""
     record: str = ""
     type: str = ""
+    resolver: bool = False
+    moved: str = ""
+    curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
