@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -93,9 +94,9 @@ class Cluster:
                 return node.name
         return None
 
-    async def members(self) -> dict[str, dict[str, Any]]:
-        """Members as Patroni lists them, from the first node that answers."""
-        for node in self._topology.nodes.values():
+    async def members(self, nodes: Mapping[str, Node] | None = None) -> dict[str, dict[str, Any]]:
+        """Members as Patroni lists them, from the first of these nodes that answers; by default the main cluster."""
+        for node in (self._topology.nodes if nodes is None else nodes).values():
             status, body = await self.get(f"http://{node.host}:{node.api}/cluster")
             if status == 200:
                 return {member["name"]: member for member in json.loads(body).get("members", [])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pwd
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -13,7 +13,19 @@ from ruamel.yaml import YAML
 from adapters.lab.files import write_private
 from adapters.lab.process.children import python
 from adapters.lab.render import CONFIG, zone_records
-from adapters.lab.topology import COLOURS, KEY_ALGORITHM, KEY_NAME, LOCAL, SCOPE, SITES, ZONE, Credentials, Topology
+from adapters.lab.topology import (
+    COLOURS,
+    KEY_ALGORITHM,
+    KEY_NAME,
+    LOCAL,
+    SCOPE,
+    SITES,
+    STANDBY_SCOPE,
+    ZONE,
+    Credentials,
+    Node,
+    Topology,
+)
 
 Tree = dict[str, object]
 NODE_ACTS = ("fence", "rejoin", "rebuild")
@@ -35,7 +47,7 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
             }
         },
         "services": _services(present, monitors) if {"apps", "haproxy"} <= present else {},
-        "databases": {SCOPE: _database(topology, managed="patroni" in present)} if "postgres" in present else {},
+        "databases": _databases(topology, managed="patroni" in present) if "postgres" in present else {},
         "commands": _commands(control, topology.nodes) if {"postgres", "patroni"} <= present else {},
         "balancers": _balancers(topology) if "haproxy" in present else {},
         "zones": {ZONE: _zone(topology)} if "dns" in present else {},
@@ -81,8 +93,16 @@ def _traffic(backend: str) -> Tree:
     return {"balancers": [f"edge-{site}" for site in SITES], "backend": backend, "floor": 1}
 
 
-def _database(topology: Topology, *, managed: bool) -> Tree:
-    patroni = {"scope": SCOPE, "api_user": "recovery", "api_password": {"file": "secrets/patroni"}}
+def _databases(topology: Topology, *, managed: bool) -> Tree:
+    found: Tree = {SCOPE: _database(topology, topology.nodes, SCOPE, managed=managed)}
+    if topology.standby:
+        found[STANDBY_SCOPE] = _database(topology, topology.standby, STANDBY_SCOPE, managed=managed)
+    return found
+
+
+def _database(topology: Topology, nodes: Mapping[str, Node], scope: str, *, managed: bool) -> Tree:
+    patroni = {"scope": scope, "api_user": "recovery", "api_password": {"file": "secrets/patroni"}}
+    led = nodes is topology.nodes  # nobody leads to a standby cluster, and the lab fences none of its nodes
     return {
         "kind": "patroni" if managed else "streaming",
         **(patroni if managed else {}),
@@ -91,15 +111,15 @@ def _database(topology: Topology, *, managed: bool) -> Tree:
         "user": "recovery",
         "password": {"file": "secrets/postgres"},
         "tls": "loopback",
-        "frontends": {"pg_rw": "primary", "pg_ro": "standby"},
+        "frontends": {"pg_rw": "primary", "pg_ro": "standby"} if led else {},
         "nodes": {
             name: {
                 "site": node.site,
                 "postgres": f"{LOCAL}:{topology.links[f'engine-postgres-{name}']}",
                 **({"api": topology.url(f"engine-patroni-{name}")} if managed else {}),
-                **({act: f"{act}-node" for act in NODE_ACTS} if managed else {}),
+                **({act: f"{act}-node" for act in NODE_ACTS} if managed and led else {}),
             }
-            for name, node in topology.nodes.items()
+            for name, node in nodes.items()
         },
     }
 

@@ -75,11 +75,14 @@ class Laboratory:
                 self._missing.append("patroni")
             else:
                 present.add("patroni")
+        faketime = binaries.find_faketime(options) if "patroni" in present else None
+        present |= {"faketime"} if faketime is not None else set()
         for name in self._missing:
             report(name, "missing", _consequence(name))
         credentials = make_credentials()
         ports = PortPlan()
-        topology = build(self._root, ports, options.members)
+        followed = options.followed and {"patroni", "haproxy"} <= present
+        topology = build(self._root, ports, options.members, followed=followed)
         wiring = Wiring(topology, ports.choose)
         wiring.build(present)
         self._ports = ports
@@ -91,6 +94,7 @@ class Laboratory:
             children=Children(self._root),
             wiring=wiring,
             cluster=Cluster(topology, credentials, managed=options.managed),
+            faketime=faketime,
         )
         self._secrets = write_secrets(self._directory, credentials)
         render.write_all(bench)
@@ -235,6 +239,7 @@ class Laboratory:
             "secrets": {name: str(path) for name, path in self._secrets.items()},
             "sites": SITES,
             "nodes": {name: asdict(node) for name, node in topology.nodes.items()},
+            "standby_cluster": {name: asdict(node) for name, node in topology.standby.items()},
             "apps": {name: asdict(app) for name, app in topology.apps.items()},
             "ports": topology.ports(),
             "balancer_sockets": {site: str(topology.socket_of(site)) for site in SITES},

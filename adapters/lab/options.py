@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from state.config_files.suggestions import not_found
 
-SHAPES = ("patroni", "plain-pair")
-"""How PostgreSQL is set up: nodes under Patroni, or a primary and a standby without a manager."""
+SHAPES = ("patroni", "plain-pair", "standby-cluster")
+"""How PostgreSQL is set up: nodes under Patroni, a primary and a standby without a manager, or nodes under Patroni and
+a standby cluster of another Patroni that follows them."""
 COMPONENTS = ("postgres", "haproxy", "apps", "load", "dns", "prometheus", "alertmanager")
 
 
@@ -41,11 +42,18 @@ class LabOptions:
             raise ValueError(f"nodes must be 1, 2 or 3, not {self.nodes}")
         if self.shape not in SHAPES:
             raise ValueError(str(not_found("shape", self.shape, SHAPES)))
+        if self.followed and not self.wants("haproxy"):
+            raise ValueError("a standby cluster follows its primary through haproxy: it cannot be left out")
 
     @property
     def managed(self) -> bool:
         """Whether Patroni manages the nodes."""
-        return self.shape == SHAPES[0]
+        return self.shape != SHAPES[1]
+
+    @property
+    def followed(self) -> bool:
+        """Whether a standby cluster follows."""
+        return self.shape == SHAPES[2]
 
     @property
     def members(self) -> int:

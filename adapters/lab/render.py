@@ -15,7 +15,9 @@ from adapters.lab.topology import (
     LOCAL,
     SCOPE,
     SITES,
+    STANDBY_SCOPE,
     TTL,
+    UPSTREAM,
     ZONE,
     Credentials,
     Node,
@@ -96,11 +98,11 @@ def _database_server(topology: Topology, site: str, node: Node) -> str:
 
 def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: Path) -> str:
     """One member's configuration. JSON, which every YAML reader accepts."""
-    others = [f"{peer.host}:{peer.raft}" for peer in topology.nodes.values() if peer is not node]
+    others = [f"{peer.host}:{peer.raft}" for peer in topology.peers(node).values() if peer is not node]
     home = node.data.parent
     return json.dumps(
         {
-            "scope": SCOPE,
+            "scope": STANDBY_SCOPE if node.name in topology.standby else SCOPE,
             "name": node.name,
             "tags": {"failover_priority": 2 if node.site == "east" else 1},
             "restapi": {
@@ -122,6 +124,7 @@ def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: P
                     "primary_start_timeout": 5,
                     "ignore_slots": [{"name": LAB_SLOT}],
                     "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": SHARED},
+                    **_follows(topology, node),
                 },
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, {"auth": "scram-sha-256"}, "no-sync"],
             },
@@ -129,6 +132,14 @@ def patroni(topology: Topology, node: Node, credentials: Credentials, bin_dir: P
         },
         indent=1,
     )
+
+
+def _follows(topology: Topology, node: Node) -> dict[str, object]:
+    """Whom the cluster of a node follows, where it is a standby cluster."""
+    if node.name not in topology.standby:
+        return {}
+    upstream = {"host": LOCAL, "port": topology.links[UPSTREAM], "create_replica_methods": ["basebackup"]}
+    return {"standby_cluster": upstream}
 
 
 def _postgresql(topology: Topology, node: Node, credentials: Credentials, bin_dir: Path) -> dict[str, object]:
@@ -207,7 +218,7 @@ def write_all(bench: Bench) -> None:
     files: dict[str, str] = {"shop-password": credentials.shop + "\n"}
     if "postgres" in present:
         bin_dir = bench.binaries["postgres"].path
-        for name, node in topology.nodes.items():
+        for name, node in {**topology.nodes, **topology.standby}.items():
             node.data.parent.mkdir(mode=0o700)
             if "patroni" in present:
                 files[f"{name}.yml"] = patroni(topology, node, credentials, bin_dir)

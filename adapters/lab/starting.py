@@ -125,6 +125,27 @@ class Starter:
 
         await self._answers("database", prepared)
         await self._answers("replication", bench.cluster.healthy)
+        if bench.topology.standby:
+            await self._standby_cluster()
+
+    async def _standby_cluster(self) -> None:
+        """Start the members that follow the primary: the first with the lock copies it and leads, the others follow."""
+        members = self._bench.topology.standby
+        for name in members:
+            self._report(name, "starting")
+            await self._bench.start_node(name)
+            await asyncio.sleep(STAGGER)
+        await self._answers("standby cluster", self._followed)
+
+    async def _followed(self) -> bool:
+        """One leads, by its own word, and all others stream from it."""
+        cluster, members = self._bench.cluster, self._bench.topology.standby
+        for name in members:
+            if (code := self._bench.children.exit_code(name)) is not None:
+                raise LabError(f"{name} ended with {code}: {self._bench.children.log_tail(name)}")
+        told = await cluster.members(members)
+        roles = sorted(str(each["role"]) for each in told.values() if each["state"] in ("running", "streaming"))
+        return roles == ["replica"] * (len(members) - 1) + ["standby_leader"]
 
     async def _has_primary(self) -> bool:
         for name in self._bench.topology.nodes:

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +44,9 @@ class Bench:
     children: Children
     wiring: Wiring
     cluster: Cluster
+    faketime: Path | None = None
+    clocks: dict[str, float] = field(default_factory=dict)
+    """By how many seconds the clock of a node is apart from this one's, from its next start on."""
 
     @property
     def managed(self) -> bool:
@@ -93,13 +96,29 @@ class Bench:
 
     async def start_node(self, name: str) -> None:
         """Start the Patroni of a node, which starts its PostgreSQL; without Patroni the server itself."""
-        config, node = self.topology.root / f"{name}.yml", self.topology.nodes[name]
+        config = self.topology.root / f"{name}.yml"
         if not self.managed:
+            node = self.topology.nodes[name]
             program, root = self.binaries["postgres"].path / "postgres", self.topology.root
             argv = [str(program), "-D", str(node.data), "-h", node.host, "-p", str(node.postgres), "-k", str(root)]
             await self.children.start(name, unprivileged(argv))
             return
-        await self.children.start(name, unprivileged(python("patroni", str(config))))
+        await self.children.start(name, unprivileged(python("patroni", str(config))), self._clock(name))
+
+    def _clock(self, name: str) -> dict[str, str]:
+        """The environment of a node whose clock is apart; what counts seconds counts them right."""
+        if name not in self.clocks or self.faketime is None:
+            return {}
+        apart = {"FAKETIME": f"{self.clocks[name]:+g}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        return {"LD_PRELOAD": str(self.faketime), **apart}
+
+    async def restart_node(self, name: str) -> None:
+        """End the Patroni of a node and its PostgreSQL at once, and start them again."""
+        if self.children.exit_code(name) is None:
+            self.kill_node(name)
+            await self.children.wait(name)
+        self.kill_postgres(name)
+        await self.start_node(name)
 
     async def resume_node(self, name: str) -> None:
         """Let the Patroni of a node, or its server without one, go on; start it where it has ended, by a fault or by

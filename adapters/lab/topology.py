@@ -18,7 +18,12 @@ NODE_SITES = {"n1": "east", "n2": "east", "n3": "west"}
 COLOURS = {"blue": "v41", "green": "v42"}
 CATALOG_SERVERS = ("a", "b")
 CATALOG_RELEASE = "c12"
+STANDBY_SITES = {"s1": "west", "s2": "west"}
 SCOPE = "orders"
+STANDBY_SCOPE = "orders-west"
+"""The standby cluster that follows the other one, where the lab has it."""
+UPSTREAM = "standby-upstream"
+"""The link by which it reaches the primary."""
 ZONE = "lab.test"
 TTL = 5
 KEY_NAME = "recovery."
@@ -106,6 +111,7 @@ class Topology:
     alertmanager: int
     exporter: int
     links: dict[str, int] = field(default_factory=dict)  # link -> port where it listens
+    standby: dict[str, Node] = field(default_factory=dict)  # members of the standby cluster
 
     def socket_of(self, site: str) -> Path:
         """HAProxy's own stats socket of a site."""
@@ -119,6 +125,10 @@ class Topology:
         """The HTTP address of a link from the engine."""
         return f"http://{LOCAL}:{self.links[link]}{path}"
 
+    def peers(self, node: Node) -> dict[str, Node]:
+        """The members of a node's own cluster."""
+        return self.standby if node.name in self.standby else self.nodes
+
     def ports(self) -> dict[str, int]:
         """The ports that are the same in both sites, and those of the single components."""
         return {name: getattr(self, name) for name in SINGLE_PORTS}
@@ -128,9 +138,10 @@ class Topology:
         return sorted({app.process for app in self.apps.values()})
 
 
-def build(root: Path, ports: PortPlan, nodes: int) -> Topology:
+def build(root: Path, ports: PortPlan, nodes: int, *, followed: bool = False) -> Topology:
     """Choose every port. Raises OSError when no free port is left."""
-    members = {name: _node(root, ports, name) for name in list(NODE_SITES)[:nodes]}
+    members = {name: _node(root, ports, name, site) for name, site in list(NODE_SITES.items())[:nodes]}
+    standby = {name: _node(root, ports, name, site) for name, site in STANDBY_SITES.items()} if followed else {}
     apps: dict[str, App] = {}
     for site, host in SITES.items():
         for colour, release in COLOURS.items():
@@ -143,6 +154,7 @@ def build(root: Path, ports: PortPlan, nodes: int) -> Topology:
     return Topology(
         root=root,
         nodes=members,
+        standby=standby,
         apps=apps,
         frontend=ports.choose(),
         stats=ports.choose(),
@@ -155,8 +167,7 @@ def build(root: Path, ports: PortPlan, nodes: int) -> Topology:
     )
 
 
-def _node(root: Path, ports: PortPlan, name: str) -> Node:
-    site = NODE_SITES[name]
+def _node(root: Path, ports: PortPlan, name: str, site: str) -> Node:
     chosen = {key: ports.choose() for key in ("postgres", "api", "raft", "raft_own", "inbound")}
     return Node(name=name, site=site, host=SITES[site], data=root / name / "data", **chosen)
 

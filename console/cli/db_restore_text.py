@@ -124,12 +124,22 @@ def told_choice(row: RestoreRow, made: RestoreChoice, lines: Sequence[str]) -> I
     yield f"  lost: {_lost(row, made)}"
     for doubt in made.doubts:
         yield f"  {DOUBTS[doubt]}"
+    yield f"  {needs_words(row)}"
     yield ""
     assert row.store is not None
     host = "this machine" if row.store.on == "local" else f"host {row.store.on}"
     yield f"Nothing was run. On {host}, with the server to be restored stopped:"
     for line in lines:
         yield f"  {line}"
+
+
+def needs_words(row: RestoreRow) -> str:
+    """What a restored server must be allowed before it starts: settings that were raised since the backup are not in
+    its files, and with less PostgreSQL ends its replay where they were raised."""
+    if not row.limits:
+        return "before its start: max_connections and the like no lower than the primary's, which is not read now"
+    known = ", ".join(f"{name} = {value}" for name, value in sorted(row.limits.items()))
+    return f"before its start, no lower than now at the primary, else its replay ends early: {known}"
 
 
 def _lost(row: RestoreRow, made: RestoreChoice) -> str:
@@ -159,6 +169,7 @@ def choice_document(row: RestoreRow, made: RestoreChoice, lines: Sequence[str]) 
         "lost_bytes": made.lost_bytes,
         "lost_seconds": made.lost_seconds,
         "nearest": None if made.nearest is None else rfc3339(made.nearest),
+        "settings": dict(row.limits),
         "on": row.store.on if row.store is not None else None,
         "command": list(lines),
     }

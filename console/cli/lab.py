@@ -102,7 +102,12 @@ def lab() -> None:
     help="Another PostgreSQL: its bin folder.",
 )
 @click.option("--nodes", default=3, show_default=True, type=Whole(1, 3), help="PostgreSQL nodes.")
-@click.option("--shape", default="patroni", show_default=True, help="patroni, or plain-pair: no manager, two nodes.")
+@click.option(
+    "--shape",
+    default="patroni",
+    show_default=True,
+    help="patroni; plain-pair: no manager, two nodes; standby-cluster: a second Patroni follows.",
+)
 @click.option("--rate", default=20.0, show_default=True, type=Above(MOST_RATE), help="Orders a second.")
 @json_option
 def up(

@@ -15,7 +15,16 @@ from pydantic import BaseModel, ConfigDict
 from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.fencing import Fences
 from state.changes.hands import cluster_by_hand
-from state.changes.leader import by_itself, candidates, gap, last_seen, means, measured_loss
+from state.changes.leader import (
+    by_itself,
+    candidates,
+    ended_past,
+    gap,
+    last_seen,
+    means,
+    measured_loss,
+    transactions_words,
+)
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.sight import Sight, at_work, describe, look, world_of
 from state.changes.unsettled import unsettled_by
@@ -65,6 +74,7 @@ class Failover:
         self.settle = WATCH
         self._delivery, self._ttl = estate.policies.delivery, 0.0
         self._led = ""
+        self._ended: int | None = None
 
     def follow(self, left: Sequence[Setting]) -> None:
         """Preview as if an earlier change of the same plan had moved the role; fulfils CanFollow."""
@@ -99,6 +109,8 @@ class Failover:
         promoted = leader if self._old not in (None, leader) else ""
         candidate = self.wanted or promoted or failover_candidate(cluster)
         already = bool(candidate) and leader == candidate
+        if not leader:
+            self._ended = ended_past(sight, candidate)
         evidence = () if already or self._led else await self._fences.read(sight, candidate, deadline)
         old = sight.last.reading.node if sight.last is not None else ""
         server = sight.servers.get(candidate)
@@ -191,8 +203,8 @@ class Failover:
             return ReadBack(Finding.UNKNOWN, (f"{now} accepts writes, its manager does not confirm yet", *evidence))
         lost, said = await measured_loss(self.database, facts["written"], now, server.timeline, deadline)
         unled, told = gap(sight)
-        figures = {"leader": now, "lost_bytes": lost, "no_writes": unled}
-        return ReadBack(Finding.DONE, (*evidence, said, told), figures)
+        figures = {"leader": now, "lost_bytes": lost, "lost_transactions": self._ended, "no_writes": unled}
+        return ReadBack(Finding.DONE, (*evidence, said, transactions_words(self._ended), told), figures)
 
 
 def _accepted(sight: Sight) -> str:
@@ -229,7 +241,7 @@ def _made(kind: str, args: FailoverArgs, estate: Estate, outside: Outside) -> Fa
     return Failover(kind, args, estate, outside, database)
 
 
-FIGURES = {"leader": "node", "lost_bytes": "number", "no_writes": "number"}
+FIGURES = {"leader": "node", "lost_bytes": "number", "lost_transactions": "number", "no_writes": "number"}
 KINDS = (
     ChangeKind(
         FAILOVER, "Fail a database over", FailoverArgs, Risk.B3, _failover, cluster_by_hand("failover"), FIGURES

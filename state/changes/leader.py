@@ -41,6 +41,22 @@ async def measured_loss(
     return lost, f"data loss: {megabytes(lost)}; last seen written {lsn(written)}, forked at {lsn(fork)}"
 
 
+def ended_past(sight: Sight, candidate: str) -> int | None:
+    """How many transactions with a number of their own had ended on the old leader, when it was last read, of which a
+    candidate has not got the end: commits, and those that were rolled back. None where one of the two did not tell."""
+    last, server = sight.last.reading if sight.last is not None else None, sight.servers.get(candidate)
+    if last is None or server is None or last.next_xid is None or server.next_xid is None:
+        return None
+    return max(0, last.next_xid - server.next_xid)
+
+
+def transactions_words(ended: int | None) -> str:
+    """The same as evidence."""
+    if ended is None:
+        return "transactions lost: not measured, the old leader or the candidate was not read"
+    return f"transactions lost: at most {ended} of those that had ended when the old leader was last read"
+
+
 def gap(sight: Sight) -> tuple[float | None, str]:
     """For how long no node was read to accept writes, and the same as evidence."""
     if sight.last is None or sight.last.gap is None:

@@ -231,7 +231,7 @@ def _standby_findings(facts: ClusterFacts, node: NodeFacts, lag: ReplicationLag)
 
 
 def _sync(facts: ClusterFacts, node: str) -> str:
-    primary = facts.primary
+    primary = facts.primary or facts.nodes.get(facts.standby_leader)
     if primary is None or primary.postgres is None:
         return ""
     sender = sender_of(primary.postgres, node, facts.nodes[node].postgres)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from state.api.views.restore import (
     BackupRow,
@@ -64,6 +64,7 @@ def restore_row(
         return RestoreRow(
             name, found[0].health, found[0].message, store, proven_at=proven_at, faults=tuple(found), sources=sources,
             points=points, proven_mono=proven_mono, proven_by=proof.said if proof is not None else "",
+            limits=_limits(facts),
         )  # fmt: skip
     branch = _branch(facts, reading)
     known = branches(reading)
@@ -79,7 +80,7 @@ def restore_row(
         name, health, faults[0].message if faults else WHOLE, store, ranges, sets,
         tuple(_branch_row(each, own, branch) for each in known.values()), branch,
         _primary_lsn(facts), proven_at, tuple(faults), sources,
-        points, proven_mono, proof.said if proof is not None else "",
+        points, proven_mono, proof.said if proof is not None else "", _limits(facts),
     )  # fmt: skip
 
 
@@ -103,6 +104,11 @@ def _branch(facts: ClusterFacts, reading: BackupReading) -> int | None:
 def _primary_lsn(facts: ClusterFacts) -> int | None:
     primary = facts.primary.postgres if facts.primary is not None else None
     return primary.write_lsn if primary is not None else None
+
+
+def _limits(facts: ClusterFacts) -> Mapping[str, int]:
+    primary = facts.primary.postgres if facts.primary is not None else None
+    return primary.settings.limits if primary is not None and primary.settings is not None else {}
 
 
 def _branch_row(branch: Branch, own: Branch | None, wanted: int | None) -> BranchRow:

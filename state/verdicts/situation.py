@@ -99,10 +99,12 @@ def _well(cluster: ClusterVerdict) -> str:
     """Of a healthy cluster: who leads, how many follow, what a failover could lose."""
     if cluster.health is not Health.PASS:
         return cluster.message
-    standbys = sum(n.state in ("streaming", "replaying") for n in cluster.nodes.values())
+    follows = (n for n in cluster.nodes.values() if n.facts.node != cluster.facts.standby_leader)
+    standbys = sum(n.state in ("streaming", "replaying") for n in follows)
     lost = cluster.risk.lost_bytes
     risk = f", at risk {megabytes(lost)} of {megabytes(cluster.risk.target)}" if lost is not None else ""
-    return f"{cluster.leader} leads, {standbys} follow{'s' if standbys == 1 else ''}{risk}"
+    leads = "leads a standby cluster" if cluster.facts.standby_leader else "leads"
+    return f"{cluster.leader} {leads}, {standbys} follow{'s' if standbys == 1 else ''}{risk}"
 
 
 def situation(

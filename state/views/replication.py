@@ -54,6 +54,9 @@ def _cluster_row(estate: Estate, verdict: ClusterVerdict, restore: RestoreRow) -
     candidate = verdict.candidate
     services = [f"{n} (tier {s.tier})" for n, s in estate.services.items() if name in s.depends_on]
     timeline = verdict.timeline
+    outside = verdict.facts.nodes.get(verdict.facts.standby_leader)
+    if timeline is None and outside is not None and outside.postgres is not None:
+        timeline = outside.postgres.timeline
     if timeline is not None:
         shown = str(timeline)
     else:

@@ -129,7 +129,7 @@ async def through_a_failover(servers: Servers, engineer: Engineer) -> None:
     await unfenced.close()
 
     led = await engineer.does("failover", to="b")
-    assert (led.figures["leader"], led.figures["lost_bytes"]) == ("b", 0)
+    assert [led.figures[name] for name in ("leader", "lost_bytes", "lost_transactions")] == ["b", 0, 0]
     assert led.figures["no_writes"] is not None
     servers.sql("b", "insert into ledger select generate_series(2000, 2100)")
 
@@ -145,6 +145,23 @@ async def through_a_failover(servers: Servers, engineer: Engineer) -> None:
     assert "has arrived" in (await engineer.found(change, shown, Finding.DONE)).evidence[0]
     assert (await engineer.database.read_node("a", deadline=10)).timeline == 2
     await engineer.does("prove")
+
+
+async def test_what_a_failover_loses_is_counted_in_transactions_too(servers: Servers, engineer: Engineer) -> None:
+    await engineer.received("a", "b")
+    servers.pair.control("b", "-m", "fast", "stop")
+    for number in range(7):
+        servers.sql("a", f"insert into ledger values ({9000 + number})")
+    servers.sql("a", "begin; insert into ledger values (9100); rollback")
+    await engineer.database.read_node("a", deadline=10)
+    servers.pair.control("a", "-m", "immediate", "stop")
+    servers.again("b")
+    led = await engineer.does("failover", to="b")
+    assert led.figures["lost_transactions"] == 8, "seven commits, and one that was rolled back"
+    lost = led.figures["lost_bytes"]
+    assert isinstance(lost, int)
+    assert lost > 0
+    assert "transactions lost: at most 8" in " ".join(led.evidence)
 
 
 async def test_a_standby_that_gets_no_mark_is_not_called_a_follower(servers: Servers, engineer: Engineer) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.lab.client import LabClient
 from adapters.lab.options import LabOptions
-from adapters.lab.process.binaries import discover, missing
+from adapters.lab.process.binaries import discover, find_faketime, missing
 from tests.support.real_engine import SHARED_ENGINES, RealEngine, engine_home, lab_estate, shared_lab
 
 MONITORS = ("prometheus", "alertmanager")
@@ -24,10 +24,13 @@ def absent() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Outside CI, tests that use `monitors` are deselected where there are none; in CI they run, and fail."""
-    if IN_CI or not absent():
+    """Outside CI, tests that use `monitors` or `faketime` are deselected where there are none; in CI they run, and
+    fail."""
+    lacking = {"monitors"} if absent() else set[str]()
+    lacking |= {"faketime"} if find_faketime(LabOptions()) is None else set()
+    if IN_CI or not lacking:
         return
-    without = [item for item in items if "monitors" in getattr(item, "fixturenames", ())]
+    without = [item for item in items if lacking & set(getattr(item, "fixturenames", ()))]
     items[:] = [item for item in items if item not in without]
     config.hook.pytest_deselected(items=without)
 
@@ -44,6 +47,12 @@ def monitors(lab: LabClient) -> None:
     """The real Prometheus and Alertmanager take part in the lab."""
     lacking = [name for name in MONITORS if name not in lab.description()["present"]]
     assert not lacking, f"this lab lacks {' and '.join(lacking)}: install them, CI tests the whole lab"
+
+
+@pytest.fixture
+def faketime(lab: LabClient) -> None:
+    """The lab can give a node another clock."""
+    assert "faketime" in lab.description()["present"], "this lab lacks faketime: install it, CI tests the whole lab"
 
 
 @pytest.fixture(scope="module")

@@ -178,6 +178,8 @@ async def failover(
     assert new in standbys
     fork = await ledger.forked(new)
     assert wrote - fork <= figures["lost_bytes"] <= last - fork
+    assert len(ledger.acknowledged["unreplicated"]) <= figures["lost_transactions"]
+    print(f"lost by the ledger: {len(ledger.acknowledged['unreplicated'])}, by xids: {figures['lost_transactions']}")
     gone = ledger.acknowledged["unreplicated"] - await ledger.rows(new)
     assert gone == ledger.acknowledged["unreplicated"], "nothing of what was cut off is there, and nothing else is lost"
     assert ledger.acknowledged["before"] | ledger.acknowledged["leader"] <= await ledger.rows(new)

@@ -143,6 +143,8 @@ async def test_measured_loss_is_said_in_message() -> None:
         assert measured(row) == ""
         assert measured(replace(row, figures={"lost_bytes": 4400.0})) == "measured: loss 4.4 kB"
         assert measured(replace(row, figures={"lost_bytes": 0.0})) == "measured: nothing lost"
+        both = {"lost_bytes": 4400.0, "lost_transactions": 12.0}
+        assert measured(replace(row, figures=both)) == "measured: loss 4.4 kB, at most 12 transactions"
         view = st.front.view("runbooks")
         lost = replace(row, figures={"lost_bytes": 4400.0})
         st.front.show("runbooks", replace(view, steps={**view.steps, row.key: lost}))

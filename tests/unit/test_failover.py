@@ -165,6 +165,9 @@ async def test_traps_12_37_and_57_stand_on_the_card() -> None:
 async def test_done_is_one_writer_on_a_new_timeline_that_its_manager_confirms() -> None:
     database = gone(ActingDatabase())
     database.forks[8] = 99 * MB
+    assert database.writer is not None
+    database.writer = replace(database.writer, reading=replace(database.writer.reading, next_xid=812))
+    database.set("n2", next_xid=800)
     failover = change(database, host=HostCommand(3))
     facts = (await failover.preview(deadline=1)).facts
     assert failover.settle == 60.0, "twice the ttl"
@@ -177,7 +180,8 @@ async def test_done_is_one_writer_on_a_new_timeline_that_its_manager_confirms() 
     database.writer = SeenWriter(database._servers["n2"], 0.0, 0.0, gap=41.26)
     found = await failover.read_back(facts, deadline=1)
     assert found.finding is Finding.DONE
-    assert found.figures == {"leader": "n2", "lost_bytes": MB, "no_writes": 41.3}
+    assert found.figures == {"leader": "n2", "lost_bytes": MB, "lost_transactions": 12, "no_writes": 41.3}
+    assert "transactions lost: at most 12 of those that had ended when the old leader was last read" in found.evidence
     database.dead.clear()
     twice = await failover.read_back(facts, deadline=1)
     assert (twice.finding, "two nodes accept writes" in twice.evidence[0]) == (Finding.PARTIAL, True)

@@ -27,6 +27,6 @@ def test_the_document_has_every_fault_with_its_time_and_what_to_look_at() -> Non
     assert rows.keys() == {fault.name for fault in CATALOGUE}
     for fault in CATALOGUE:
         assert rows[fault.name] == (f"{fault.seconds:.0f} s" if fault.limit else "at once"), fault.name
-    modules = (".replication", ".histories", ".store")
+    modules = (".replication", ".histories", ".store", ".clocks")
     of_replication = {fault.name for fault in CATALOGUE if fault.__module__.endswith(modules)}
     assert all(f"`{name}`" in section[2] for name in of_replication)

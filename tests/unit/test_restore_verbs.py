@@ -47,8 +47,18 @@ def test_the_choice_is_told_with_what_is_lost_and_that_nothing_was_run() -> None
     assert "lost: everything after it: 4m" in text
     assert "Nothing was run. On this machine" in text
     assert lines[0] in text
+    assert "which is not read now" in text
     document = choice_document(row, made, lines)
-    assert (document["possible"], document["command"]) == (True, list(lines))
+    assert (document["possible"], document["command"], document["settings"]) == (True, list(lines), {})
+
+
+def test_replication_trap_65_settings_that_were_raised_since_the_backup_are_set_before_the_start() -> None:
+    """A backup keeps the settings of its time; the WAL behind it wants what the primary had when it was written."""
+    row = judged(WHOLE, limits={"max_connections": 150, "max_worker_processes": 8})
+    made = choose(row, by_time(at(15.9)))
+    text = "\n".join(told_choice(row, made, command_lines(row, made, None)))
+    assert "its replay ends early: max_connections = 150, max_worker_processes = 8" in text
+    assert choice_document(row, made, ())["settings"] == {"max_connections": 150, "max_worker_processes": 8}
 
 
 @pytest.mark.parametrize("typed", ["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z", "nowhere", "xid:1"])

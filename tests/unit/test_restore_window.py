@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from state.verdicts.past import ProofTime
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.restore_window import backup_key, restore_row
 from state.world.backup_parts import BackupReading, TimelineFork
-from state.world.postgres_parts import WalArchiver
+from state.world.postgres_parts import ServerSettings, WalArchiver
 from state.world.world import World
 from tests.support.stores import at, backup, store, wal
 from tests.unit.verdict_world import NOW, blackhole, fail, healthy_cluster, look, primary, put
@@ -37,10 +38,12 @@ def judged(
     timeline: int = 1,
     age: float = 10.0,
     world: World | None = None,
+    limits: Mapping[str, int] | None = None,
 ) -> RestoreRow:
     world = world or World()
     healthy_cluster(world)
-    put(world, "postgres:orders/n1", primary("n1", wal(20), timeline, archiver=arch or archiver(19, timeline=timeline)))
+    server = primary("n1", wal(20), timeline, archiver=arch or archiver(19, timeline=timeline))
+    put(world, "postgres:orders/n1", server if limits is None else replace(server, settings=ServerSettings(limits)))
     if reading is not None:
         put(world, KEY, reading, age=age, limit=200.0)
     cluster: ClusterVerdict = look(world).clusters["orders"]

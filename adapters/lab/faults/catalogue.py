@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.lab.faults import faults, histories, replication, store
+from adapters.lab.faults import clocks, faults, histories, replication, store
 from adapters.lab.faults.fault import Fault
 
 CATALOGUE: tuple[type[Fault], ...] = (
@@ -23,4 +23,5 @@ CATALOGUE: tuple[type[Fault], ...] = (
     histories.RestoreOlderBackup,
     histories.ForkSameTimeline,
     store.DcsDown,
+    clocks.ClockApart,
 )

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from adapters.lab.links.links import Mode, NetworkLink
 from adapters.lab.links.proxies import DatagramProxy, StreamProxy
 from adapters.lab.links.startup import StartupProxy
-from adapters.lab.topology import LOCAL, SITES, Node, Topology
+from adapters.lab.topology import LOCAL, SITES, UPSTREAM, Node, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,10 @@ class Wiring:
         return link
 
     def _postgres(self, present: set[str]) -> None:
-        nodes = self._topology.nodes
+        nodes = {**self._topology.nodes, **self._topology.standby}
+        if self._topology.standby:
+            about = "the standby cluster to the primary, through HAProxy east"
+            self._tcp(UPSTREAM, about, (SITES["east"], self._topology.pg_rw))
         standbys = {name: self._add(f"replication-{name}", f"{name} to its primary") for name in nodes}
         other = self._add("replication-other", "base backups and rewinds between nodes")
         for name, node in nodes.items():
@@ -74,7 +77,7 @@ class Wiring:
             inbound = (node.host, node.inbound)
             self._proxies.append(StartupProxy(standbys, other, inbound, (node.host, node.postgres)))
             self._listens[f"replication-{name}"] = "the inbound address of every other node"
-            if "haproxy" in present:
+            if "haproxy" in present and name in self._topology.nodes:
                 for site in SITES:
                     about = f"HAProxy {site} to PostgreSQL {name}"
                     self._tcp(f"haproxy-{site}-{name}", about, (node.host, node.postgres))

@@ -162,3 +162,10 @@ async def version_of(binary: Binary) -> str:
         return "unknown"
     match = VERSION.search(text.decode("utf-8", "replace"))
     return match.group(1) if match else "unknown"
+
+
+def find_faketime(options: LabOptions) -> Path | None:
+    """The library that gives a process another clock, of unpacked packages or of the machine."""
+    roots = [each for each in (options.debs, None if options.embedded else Path("/")) if each is not None]
+    places = (place for root in roots for place in sorted(root.glob("usr/lib/*/faketime/libfaketime.so.1")))
+    return next(places, None)

@@ -27,6 +27,7 @@ FAULTS = (
     "restore-older-backup",
     "fork-same-timeline",
     "dcs-down",
+    "clock-apart",
 )
 
 

@@ -113,7 +113,9 @@ def lost(row: StepRow) -> str:
     size = row.figures.get("lost_bytes")
     if size is None:
         return ""
-    return f"loss {megabytes(size)}" if size else "nothing lost"
+    ended = row.figures.get("lost_transactions")
+    more = f", at most {counted(int(ended), 'transaction')}" if isinstance(ended, int | float) and ended else ""
+    return f"loss {megabytes(size)}{more}" if size else "nothing lost"
 
 
 def runbook_detail(row: RunbookRow) -> list[Row]:

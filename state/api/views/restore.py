@@ -4,7 +4,7 @@ seconds by the clocks of the servers and of the hosts that made the backups."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from state.health import Health
@@ -114,7 +114,8 @@ class RestoreRow:
 
     `proven_at`: when a restore was last proven, None = never or not known; `proven_mono` by the
     engine's monotonic clock. `proven_by` is what its command said. `faults` say what is wrong, the worst first.
-    `points` are the last restore points, the oldest first.
+    `points` are the last restore points, the oldest first. `limits` are the settings of the primary that a server which
+    replays its WAL may not have lower; empty = not known.
     """
 
     database: str
@@ -132,6 +133,7 @@ class RestoreRow:
     points: tuple[PointRow, ...] = ()
     proven_mono: float | None = None
     proven_by: str = ""
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
