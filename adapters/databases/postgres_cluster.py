@@ -65,8 +65,7 @@ class PostgresCluster:
         reading = await server.read(deadline=deadline)
         reading = await server.with_certificate(reading, deadline=end - time.monotonic())
         self._writer.saw(reading)
-        self._slots.saw(reading)
-        return reading
+        return self._slots.saw(reading)
 
     def last_writer(self) -> SeenWriter | None:
         """The node that accepted writes last, while this process read it."""

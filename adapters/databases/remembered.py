@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from state.ports.database import LeaderLease, SeenWriter
 from state.world.readings import PatroniReading, PostgresReading
@@ -12,6 +13,8 @@ LOOPS = 3
 LEAST_GAP = 10.0
 MOST_SLOTS = 500
 """Names of slots that are remembered of one server."""
+TOLD_FOR = 86_400.0
+"""Seconds for which it is told what a slot has skipped: whether its consumer was copied anew nobody can see."""
 
 
 class LastWriter:
@@ -46,13 +49,49 @@ class LastWriter:
 
 
 class SlotsSeen:
-    """Names of the slots that each node has or has had: where nothing was ever seen of a name, it is a mistake."""
+    """Names of the slots that each node has or has had: where nothing was ever seen of a name, it is a mistake. And how
+    far the consumer of each logical slot was on the last node that accepted writes and had it."""
 
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, None]] = {}
+        self._there: dict[str, frozenset[str]] = {}
+        self._confirmed: dict[str, int] = {}
+        self._skipped: dict[tuple[str, str], tuple[tuple[int, int], float]] = {}
 
-    def saw(self, reading: PostgresReading) -> None:
-        """One reading of a server."""
+    def saw(self, reading: PostgresReading) -> PostgresReading:
+        """One reading of a server, and the same with what slots that were made anew have skipped."""
+        self._name(reading)
+        logical = [each for each in reading.slots if each.slot_type == "logical" and not each.temporary]
+        before = self._there.get(reading.node)
+        self._there[reading.node] = frozenset(each.name for each in logical)
+        if reading.in_recovery:
+            return reading
+        for slot in logical:
+            key, had, now = (reading.node, slot.name), self._confirmed.get(slot.name), slot.confirmed_lsn
+            if before is not None and slot.name not in before:
+                self._skipped.pop(key, None)
+                if had is not None and now is not None and now > had:
+                    self._skipped[key] = (had, now), time.monotonic()
+            if now is not None:
+                self._confirmed[slot.name] = now
+        self._forget(reading.node)
+        skipped = {name: gap for (node, name), (gap, _) in self._skipped.items() if node == reading.node}
+        if not skipped:
+            return reading
+        return replace(reading, slots=tuple(replace(each, skipped=skipped.get(each.name)) for each in reading.slots))
+
+    def _forget(self, node: str) -> None:
+        """What was told for a day, and slots that are gone; of the names of slots only so many."""
+        now, there = time.monotonic(), self._there[node]
+        self._skipped = {
+            key: told
+            for key, told in self._skipped.items()
+            if now - told[1] < TOLD_FOR and (key[0] != node or key[1] in there)
+        }
+        while len(self._confirmed) > max(MOST_SLOTS, len(there)):
+            del self._confirmed[next(iter(self._confirmed))]
+
+    def _name(self, reading: PostgresReading) -> None:
         mine = self._seen.setdefault(reading.node, {})
         for slot in reading.slots:
             mine.pop(slot.name, None)  # the ones that are there now are forgotten last

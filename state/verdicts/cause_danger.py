@@ -54,7 +54,12 @@ def _read_only(cluster: ClusterVerdict) -> list[Cause]:
 
 def _slot(cluster: ClusterVerdict, fault: SlotFault) -> Cause:
     name = fault.slot.name
-    if fault.twice and not fault.lost:
+    if fault.slot.skipped is not None and not fault.lost:
+        steps = (
+            "By hand: what its consumer lacks does not come by itself. Copy its tables anew (for a subscription: drop"
+            " and create it with copy_data), or have the consumer take a snapshot. This is told for a day."
+        )
+    elif fault.twice and not fault.lost:
         steps = (
             f"By hand: find who reads {name} on {fault.node} (pg_stat_activity, by active_pid of the slot), let it read"
             " from the primary, and compare what it has with its source."

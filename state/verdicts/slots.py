@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
+from state.verdicts.lag import lsn
 from state.world.postgres_parts import ReplicationSlot
 
 KEEPS_MUCH = 1 << 30
@@ -51,6 +52,7 @@ def slot_words(facts: ClusterFacts, slot: ReplicationSlot, kept: int | None) -> 
     """One slot for people."""
     if slot.lost:
         return _lost(facts, slot)
+    anew = f", made anew: skipped {megabytes(slot.skipped[1] - slot.skipped[0])}" if slot.skipped is not None else ""
     held = f"keeps {megabytes(kept)}" if kept is not None else "position unknown"
     if slot.wal_status == "unreserved":
         held += f", {_left(slot)}"
@@ -58,7 +60,7 @@ def slot_words(facts: ClusterFacts, slot: ReplicationSlot, kept: int | None) -> 
         held += f", WAL {slot.wal_status}"
     if slot.slot_type == "logical" and slot.failover is False and not slot.temporary:
         held += ", not kept by a failover"
-    return f"{'in use' if slot.active else 'inactive'}, {held}"
+    return f"{'in use' if slot.active else 'inactive'}, {held}{anew}"
 
 
 def slot_faults(facts: ClusterFacts) -> tuple[SlotFault, ...]:
@@ -80,6 +82,12 @@ def _fault(facts: ClusterFacts, node: NodeFacts, slot: ReplicationSlot) -> str:
         return f"{name}: {_lost(facts, slot)}"
     if slot.wal_status == "unreserved":
         return f"{name}: {_left(slot)} for {consumer(facts, slot)}"
+    if slot.skipped is not None:
+        begin, end = slot.skipped
+        return (
+            f"{name} was made anew: {megabytes(end - begin)} of changes, {lsn(begin)} to {lsn(end)}, were never sent to"
+            f" {consumer(facts, slot)}"
+        )
     if elsewhere := _second_place(facts, node, slot):
         return (
             f"{name} is read by {consumer(facts, slot)} on a standby, and {elsewhere} has a slot of that name: what is"

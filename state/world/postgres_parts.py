@@ -69,7 +69,8 @@ class ReplicationSlot:
     """One row of pg_replication_slots. None = not told: some columns are younger than some servers.
 
     `safe_wal_size` is how many bytes may still be written before its WAL is in danger. `still`: seconds for which it
-    has not moved between our own readings.
+    has not moved between our own readings. `skipped`: it was made anew under the name of one that a writer had before,
+    and what lies between these two positions was never sent to its consumer.
     """
 
     name: str
@@ -88,6 +89,7 @@ class ReplicationSlot:
     synced: bool | None = None
     invalidation: str = ""
     still: float | None = None
+    skipped: tuple[int, int] | None = None
 
     @property
     def lost(self) -> bool:

@@ -195,6 +195,27 @@ async def test_a_cascade_is_repointed_and_a_lost_slot_is_dropped(servers: Server
     await engineer.close()
 
 
+async def test_replication_trap_36_a_slot_made_anew_after_a_failover_has_skipped_changes(
+    servers: Servers, engineer: Engineer
+) -> None:
+    for node in ("a", "b"):
+        servers.sql(node, "alter system set wal_level = logical")
+        servers.pair.control(node, "-m", "fast", "restart")
+    await engineer.received("a", "b")
+    made = "select pg_create_logical_replication_slot('cdc', 'pgoutput')"
+    servers.sql("a", made)
+    await engineer.database.read_node("b", deadline=10)
+    (old,) = (await engineer.database.read_node("a", deadline=10)).slots
+    servers.sql("a", "insert into ledger select generate_series(1, 500)")
+    await engineer.received("a", "b")
+    servers.pair.control("a", "-m", "immediate", "stop")
+    await engineer.does("failover", to="b")
+    assert (await engineer.database.read_node("b", deadline=10)).slots == ()
+    servers.sql("b", made)
+    (new,) = (await engineer.database.read_node("b", deadline=10)).slots
+    assert new.skipped == (old.confirmed_lsn, new.confirmed_lsn)
+
+
 async def test_without_the_account_that_acts_nothing_is_promoted(
     servers: Servers, engineer: Engineer, context: AdapterContext
 ) -> None:

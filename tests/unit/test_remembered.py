@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 
 from adapters.databases.conninfo import of_conninfo, same_place, with_place
-from adapters.databases.remembered import LEAST_GAP, HighestTimeline, LastWriter, LeaseWatch
+from adapters.databases.remembered import (
+    LEAST_GAP,
+    MOST_SLOTS,
+    TOLD_FOR,
+    HighestTimeline,
+    LastWriter,
+    LeaseWatch,
+    SlotsSeen,
+)
+from state.world.postgres_parts import ReplicationSlot
+from state.world.readings import PostgresReading
 from tests.unit.verdict_world import MB, manager, primary, standby
 
 FREE = replace(manager("n2", None), dcs_age=0.0, ttl=30.0)
@@ -114,3 +124,56 @@ def test_no_kind_of_secret_of_an_upstream_is_sent_back(name: str) -> None:
 def test_a_long_string_of_an_upstream_is_read_in_one_go() -> None:
     """What was read before is not copied again for each word: 4 MB took hours."""
     assert of_conninfo("a=b " * 1_000_000 + "host=c") == ("c", "5432")
+
+
+def logical(node: str, *, writes: bool, **positions: int) -> PostgresReading:
+    """A server with logical slots, by the position that each one's consumer has confirmed."""
+    slots = tuple(
+        ReplicationSlot(name, "logical", True, confirmed, "reserved", confirmed_lsn=confirmed)
+        for name, confirmed in positions.items()
+    )
+    reading = primary(node, 100 * MB, 2) if writes else standby(node, 100 * MB)
+    return replace(reading, slots=slots)
+
+
+def skipped(seen: SlotsSeen, *readings: PostgresReading) -> dict[str, tuple[int, int] | None]:
+    """What each slot of the last reading has skipped."""
+    told = [seen.saw(reading) for reading in readings][-1]
+    return {slot.name: slot.skipped for slot in told.slots}
+
+
+def test_a_slot_of_the_same_name_on_the_new_primary_has_skipped_what_lies_between() -> None:
+    seen = SlotsSeen()
+    before = (logical("n1", writes=True, cdc=40 * MB), logical("n2", writes=False))
+    gap = (40 * MB, 47 * MB)
+    assert skipped(seen, *before, logical("n2", writes=True), logical("n2", writes=True, cdc=47 * MB)) == {"cdc": gap}
+    assert skipped(seen, logical("n2", writes=True, cdc=60 * MB)) == {"cdc": gap}, "it does not get it later either"
+    assert skipped(seen, logical("n2", writes=True), logical("n2", writes=True, other=50 * MB)) == {"other": None}
+    assert skipped(seen, logical("n2", writes=True, cdc=70 * MB))["cdc"] == (60 * MB, 70 * MB), "dropped and made anew"
+
+
+def test_a_slot_that_was_kept_in_step_on_the_standby_has_skipped_nothing() -> None:
+    there = (logical("n1", writes=True, cdc=40 * MB), logical("n2", writes=False, cdc=39 * MB))
+    assert skipped(SlotsSeen(), *there, logical("n2", writes=True, cdc=47 * MB)) == {"cdc": None}
+    unread = (logical("n1", writes=True, cdc=40 * MB), logical("n2", writes=True, cdc=47 * MB))
+    assert skipped(SlotsSeen(), *unread) == {"cdc": None}, "whether it was there before is not known"
+
+
+def test_what_was_skipped_is_told_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, now = SlotsSeen(), [1000.0]
+    monkeypatch.setattr("adapters.databases.remembered.time.monotonic", lambda: now[0])
+    anew = logical("n2", writes=True, cdc=47 * MB)
+    first = (logical("n1", writes=True, cdc=40 * MB), logical("n2", writes=False), anew)
+    assert skipped(seen, *first)["cdc"] is not None
+    now[0] += TOLD_FOR - 1
+    assert skipped(seen, anew)["cdc"] is not None
+    now[0] += 2
+    assert skipped(seen, anew)["cdc"] is None
+
+
+def test_names_of_slots_are_remembered_to_a_bound() -> None:
+    seen = SlotsSeen()
+    for number in range(2 * MOST_SLOTS):
+        seen.saw(logical("n1", writes=True, **{f"s{number}": MB}))
+    assert len(seen.told("n1")) == MOST_SLOTS
+    assert f"s{2 * MOST_SLOTS - 1}" in seen.told("n1")

@@ -101,3 +101,18 @@ def test_replication_trap_38_a_consumer_that_reads_from_a_demoted_node_is_told(w
         assert judge(world).health is Health.PASS, "nobody reads there, or the server keeps it in step"
     put(world, "postgres:orders/n2", standby("n2", 100 * MB, slots=(replace(cdc, name="reports"),)))
     assert judge(world).health is Health.PASS, "decoding on a standby is no fault where it is the only place"
+
+
+def test_replication_trap_36_a_slot_made_anew_names_what_was_never_sent(world: World) -> None:
+    anew = slot("cdc", slot_type="logical", plugin="pgoutput", database="shop", skipped=(40 * MB, 47 * MB))
+    leads(world, sender("n2"), sender("n3"), slots=(anew,))
+    cluster = judge(world)
+    assert cluster.health is Health.WARN
+    words = "slot cdc on n1 was made anew: 7.0 MB of changes, 0/2625A00 to 0/2CD29C0, were never sent to the subscriber"
+    assert words in cluster.message
+    cause = first(world)
+    assert (cause.key, cause.health) == ("database/orders/n1/slot/cdc", Health.WARN)
+    assert cause.next is not None
+    assert "Copy its tables anew" in cause.next.message
+    row = build(look(world)).slots["orders/cdc"]
+    assert "made anew: skipped 7.0 MB" in row.message
