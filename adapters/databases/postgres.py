@@ -20,7 +20,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from adapters.databases.postgres_descent import Descent
 from adapters.databases.postgres_lease import Lease
-from adapters.databases.postgres_logical import SubscriptionWatch
+from adapters.databases.postgres_logical import SubscriptionWatch, publications_of
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_query import BACKLOG_QUERY, QUERY, SLOW_QUERY
 from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
@@ -32,7 +32,7 @@ from adapters.net.tunnel import LoopThrough, Tunnel
 from adapters.secrets import Secret
 from state.errors import ReadFailure, Trouble
 from state.units import time_limit
-from state.world.postgres_parts import ServerSettings, Subscription, WalArchiver
+from state.world.postgres_parts import Publication, ServerSettings, Subscription, WalArchiver
 from state.world.readings import PostgresReading
 from state.world.shapes import misfit
 
@@ -96,6 +96,7 @@ class PostgresNode:
         self._archiver: WalArchiver | None = None
         self._watch = SubscriptionWatch()
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._publications: tuple[Publication, ...] = ()
         self._certificate = CertificateWatch(host, port, postgres=True, via=access.via)
         self._slow_of: object = None
         self._slow_at = float("-inf")
@@ -200,7 +201,7 @@ class PostgresNode:
         self._connection, self._statement = connection, statement
         made = reading_of(self.node, fields, timeline, self._descent, self._progress, began)
         made = replace(made, settings=self._settings, archiver=self._archiver, subscriptions=self._subscriptions)
-        return _fitting(replace(made, other_engine=other))
+        return _fitting(replace(made, publications=self._publications, other_engine=other))
 
     async def _read_slow(
         self, connection: asyncpg.Connection[asyncpg.Record], role: object, now: float, deadline: float
@@ -215,6 +216,7 @@ class PostgresNode:
         backlog = await _backlog(connection, deadline) if on else None
         self._settings, self._archiver = settings_of(dict(row)), archiver_of(dict(row), backlog)
         self._subscriptions = self._watch.of(row["subscriptions"], now)
+        self._publications = publications_of(row["publications"])
         self._slow_of, self._slow_at = role, now
 
     async def _connect(self, deadline: float) -> asyncpg.Connection[asyncpg.Record]:

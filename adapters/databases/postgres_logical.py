@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.net.answers_read import read_json
-from state.world.postgres_parts import Subscription
+from state.world.postgres_parts import Publication, Subscription
 
 LATELY = 30.0
 """Seconds after the last new error during which a subscription counts as failing: it tries again every few seconds."""
 LARGEST = 256 << 10
+
+
+def publications_of(text: str) -> tuple[Publication, ...]:
+    """The publications of one answer. Raises ValueError for too many."""
+    if len(text) > LARGEST:
+        raise ValueError(f"rows of {len(text)} characters")
+    rows: list[list[Any]] = read_json(text) if text != "[]" else []
+    return tuple(Publication(name, database, tables) for name, database, tables in rows)
 
 
 class SubscriptionWatch:

@@ -111,6 +111,9 @@ select
         (select count(*) from pg_stat_subscription as c
           where c.subid = s.oid and c.relid is not null and c.pid is not null) as copying
         from pg_stat_subscription as at where at.subid = s.oid and at.relid is null) as w
-      left join pg_stat_subscription_stats as e on e.subid = s.oid)::text as subscriptions
+      left join pg_stat_subscription_stats as e on e.subid = s.oid)::text as subscriptions,
+  (select coalesce(json_agg(json_build_array(p.pubname, current_database(), case when not p.puballtables then
+      (select count(*) from pg_publication_tables as t where t.pubname = p.pubname) end) order by p.pubname), '[]')
+    from (select pubname, puballtables from pg_publication order by pubname limit 200) as p)::text as publications
 """  # noqa: S608 the names are those above
 BACKLOG_QUERY = "select count(*) from pg_ls_archive_statusdir() where name like '%.ready'"

@@ -31,7 +31,7 @@ from console.cluster_text import (
     tree,
 )
 from state.api.requests import PlanChange
-from state.api.views.replication import ClusterRow, ReplicationView
+from state.api.views.replication import PUBLICATION, ClusterRow, ReplicationView
 from state.units import megabytes
 
 
@@ -135,7 +135,7 @@ def _slots(seen: SeenView[ReplicationView]) -> list[str]:
             row.cluster,
             row.name,
             row.slot_type,
-            "active" if row.active else "INACTIVE",
+            "active" if row.active else "offered" if row.slot_type == PUBLICATION else "INACTIVE",
             _bytes(row.retained),
             seen.age([row.source]),
             row.message,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from state.units import counted, megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
-from state.world.postgres_parts import ReplicationSlot, Subscription
+from state.world.postgres_parts import Publication, ReplicationSlot, Subscription
 
 UNCOPIED = 30.0
 """Seconds without a process that copies, after which tables that are not copied count as left behind; one that fails is
@@ -79,6 +79,33 @@ def publisher_of(facts: ClusterFacts, each: Subscription, clusters: Iterable[Clu
         if slot.slot_type == "logical" and slot.name == each.slot
     ]
     return found[0] if len(found) == 1 else None
+
+
+def readers_of(
+    facts: ClusterFacts, node: NodeFacts, each: Publication, clusters: Iterable[ClusterFacts]
+) -> list[tuple[Publisher, Subscription]]:
+    """The subscriptions of the estate that read a publication of a node, each with its slot there."""
+    others = tuple(clusters)
+    found = []
+    for other in others:
+        for at in other.writers:
+            for wanted in at.postgres.subscriptions if at.postgres is not None else ():
+                publisher = publisher_of(other, wanted, others) if each.name in wanted.publications else None
+                if publisher is not None and publisher.database == facts.name and publisher.node is node:
+                    in_it = publisher.slot.database in ("", each.database)
+                    found += [(Publisher(other.name, at, publisher.slot), wanted)] if in_it else []
+    return found
+
+
+def publication_words(each: Publication, readers: Sequence[tuple[Publisher, Subscription]], end: int | None) -> str:
+    """One publication for people; `end` is how far its server has written."""
+    what = "all tables" if each.tables is None else counted(each.tables, "table")
+    said = []
+    for at, wanted in readers:
+        confirmed = at.slot.confirmed_lsn
+        behind = "an unknown part" if end is None or confirmed is None else megabytes(max(0, end - confirmed))
+        said.append(f"{wanted.name} of {at.database}/{at.node.node} {behind} behind")
+    return f"{what} of {each.database}; read by {', '.join(said) or 'no subscription of the estate'}"
 
 
 def subscription_words(each: Subscription, publisher: Publisher | None) -> str:

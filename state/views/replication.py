@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, ReplicationView, RestoreBrief, SlotRow
+from state.api.views.replication import (
+    PUBLICATION,
+    SUBSCRIPTION,
+    CandidateRow,
+    ClusterRow,
+    NodeRow,
+    ReplicationView,
+    RestoreBrief,
+    SlotRow,
+)
 from state.api.views.restore import RestoreFault, RestoreRow
 from state.estate.model import Estate
 from state.health import Health
@@ -12,7 +21,7 @@ from state.verdicts.attested import encrypted_words
 from state.verdicts.cluster import ClusterFacts
 from state.verdicts.eligibility import Eligibility
 from state.verdicts.lag import lsn
-from state.verdicts.logical import publisher_of, subscription_faults, subscription_words
+from state.verdicts.logical import publication_words, publisher_of, readers_of, subscription_faults, subscription_words
 from state.verdicts.managed import managed
 from state.verdicts.node import NodeVerdict
 from state.verdicts.replication import ClusterVerdict
@@ -34,7 +43,8 @@ def build(context: ViewContext) -> ReplicationView:
         clusters[name] = _cluster_row(context.estate, verdict, context.restores[name])
         for node, judged in verdict.nodes.items():
             nodes[f"{name}/{node}"] = _node_row(verdict, judged, context.world)
-        slots |= _slot_rows(verdict) | _subscription_rows(verdict, context.clusters.values())
+        every = tuple(context.clusters.values())
+        slots |= _slot_rows(verdict) | _subscription_rows(verdict, every) | _publication_rows(verdict, every)
     return context.memory.keep("replication", ReplicationView(clusters, nodes, slots))
 
 
@@ -187,8 +197,24 @@ def _subscription_rows(verdict: ClusterVerdict, clusters: Iterable[ClusterVerdic
             kept = retained(publisher.node, publisher.slot) if publisher is not None else None
             health = Health.WARN if (node.node, each.database, each.name) in faults else Health.PASS
             rows[f"{facts.name}/{node.node}/{each.database}/{each.name}"] = SlotRow(
-                facts.name, each.name, "subscription", each.running, kept, subscription_words(each, publisher),
+                facts.name, each.name, SUBSCRIPTION, each.running, kept, subscription_words(each, publisher),
                 node.postgres_key, node.node, health, f"database {each.database}",
+            )  # fmt: skip
+    return rows
+
+
+def _publication_rows(verdict: ClusterVerdict, clusters: Iterable[ClusterVerdict]) -> dict[str, SlotRow]:
+    """The publications of the server that accepts writes, each with who reads it."""
+    facts, every = verdict.facts, [each.facts for each in clusters]
+    rows: dict[str, SlotRow] = {}
+    for node in facts.writers:
+        for each in node.postgres.publications if node.postgres is not None else ():
+            readers = readers_of(facts, node, each, every)
+            end = node.postgres.write_lsn if node.postgres is not None else None
+            rows[f"{facts.name}/{node.node}/{each.database}/publication {each.name}"] = SlotRow(
+                facts.name, each.name, PUBLICATION, any(at.slot.active for at, _ in readers), None,
+                publication_words(each, readers, end), node.postgres_key, node.node,
+                consumer=", ".join(f"{wanted.name} of {at.database}" for at, wanted in readers),
             )  # fmt: skip
     return rows
 

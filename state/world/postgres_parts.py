@@ -152,6 +152,15 @@ class EarlierPosition:
 
 
 @dataclass(frozen=True, slots=True)
+class Publication:
+    """A publication of the one database that is read. `tables` are how many it names, None = all there are."""
+
+    name: str
+    database: str
+    tables: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """A subscription of logical replication. `running`: its apply worker is there, `received` how far it has heard.
 

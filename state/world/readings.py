@@ -17,6 +17,7 @@ from state.world.manager_parts import ScheduledSwitchover, StoreReading, SyncMod
 from state.world.manager_tables import ManagerTable
 from state.world.postgres_parts import (
     EarlierPosition,
+    Publication,
     ReplicationSlot,
     ServerSettings,
     Subscription,
@@ -73,6 +74,7 @@ class PostgresReading:
     archiver: WalArchiver | None = None
     settings: ServerSettings | None = None
     subscriptions: tuple[Subscription, ...] = ()
+    publications: tuple[Publication, ...] = ()
     clock: float | None = None
     next_xid: int | None = None
     earlier: tuple[EarlierPosition, ...] = ()

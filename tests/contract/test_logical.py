@@ -15,6 +15,7 @@ from adapters.databases.postgres import PostgresNode
 from state.verdicts.cluster import ClusterFacts, gather
 from state.verdicts.logical import UNCOPIED, publisher_of, subscription_faults, subscription_words
 from state.world.observed import Observed
+from state.world.postgres_parts import Publication
 from state.world.readings import PostgresReading
 from state.world.world import World
 from tests.contract.components import Pair, kill_pair, make_primary, postgres_bin, postgres_with_tls
@@ -75,6 +76,8 @@ async def test_replication_trap_41_a_failing_apply_of_a_real_subscription(ends: 
         assert subscription_faults(facts(good)) == ()
         theirs = await until(source, lambda r: any(slot.active for slot in r.slots))
         assert theirs.subscriptions == ()
+        assert theirs.publications == (Publication("orders", "postgres", 1),)
+        assert good.publications == ()
         found = publisher_of(facts(good), feed, [facts(good), facts(theirs)])
         assert found is not None
         assert (found.slot.name, found.slot.plugin) == ("feed", "pgoutput")

@@ -45,6 +45,7 @@ ROW: Mapping[str, Any] = {
 
 SLOW_ROW: Mapping[str, Any] = {
     "subscriptions": '[["s", "shop", true, "s", ["p"], false, 77, 3]]',
+    "publications": '[["p", "shop", 3], ["every", "shop", null]]',
     "limits": '{"max_connections": "100"}', "apply_seconds": 0.0, "status_interval": 10.0, "restores": False,
     "archive_mode": "on", "archiver": '[1, 0, "01", "", false, 2.5]', "commits": '[["batch", null, "off"]]',
     "lists_archive": True, "follows": True, "has_target": False, "refuses_writes": False, "read_only": '["shop"]',

@@ -27,7 +27,7 @@ from adapters.databases.patroni_parse import parse_object
 from adapters.databases.pg_auto_failover_parse import parse_state
 from adapters.databases.postgres import _fitting
 from adapters.databases.postgres_descent import Descent, first_record, parse_history, parse_lsn
-from adapters.databases.postgres_logical import SubscriptionWatch
+from adapters.databases.postgres_logical import SubscriptionWatch, publications_of
 from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
 from adapters.databases.repmgr_parse import parse_cluster_show, parse_node_check
@@ -318,7 +318,9 @@ def postgres_slow_row(data: bytes) -> None:
     row = {**s.SLOW_ROW, **(value if isinstance(value, dict) else {})}
     made = reading_of("n1", dict(s.ROW), 1, Descent(), Progress(), 1.0)
     told = SubscriptionWatch().of(row["subscriptions"], 1.0)
-    _fitting(replace(made, settings=settings_of(row), archiver=archiver_of(row, None), subscriptions=told))
+    published = publications_of(row["publications"])
+    made = replace(made, subscriptions=told, publications=published)
+    _fitting(replace(made, settings=settings_of(row), archiver=archiver_of(row, None)))
 
 
 def postgres_row(data: bytes) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from adapters.databases.postgres_logical import SubscriptionWatch
+from state.api.views.replication import PUBLICATION
 from state.health import Health
 from state.verdicts.cause_database import database_causes
 from state.verdicts.logical import publisher_of, subscription_faults, subscription_words
-from state.world.postgres_parts import ReplicationSlot, Subscription
+from state.views.replication import build
+from state.world.postgres_parts import Publication, ReplicationSlot, Subscription
 from state.world.world import World
 from tests.unit.replicated import judge, leads
-from tests.unit.verdict_world import MB, healthy_cluster, primary, put, sender
+from tests.unit.verdict_world import ESTATE, MB, healthy_cluster, look, primary, put, sender
 
 GOOD = Subscription("feed", "shop", True, "feed_slot", ("orders",), True, 5 * MB, 0)
 
@@ -84,3 +86,19 @@ def test_the_other_end_is_the_slot_of_that_name_at_another_system(world: World) 
     assert publisher_of(mine, GOOD, [theirs, theirs]) is None, "two of one name: not known which"
     assert publisher_of(theirs, GOOD, [theirs]) is None, "its own slots are not its publisher's"
     assert "no database of the estate" in subscription_words(GOOD, None)
+
+
+def test_a_publication_is_told_with_who_reads_it() -> None:
+    """Both ends are in the estate: the subscription at another system names the publication and its slot."""
+    world = World()
+    slot = ReplicationSlot("feed_slot", "logical", True, 80 * MB, "reserved", database="shop", confirmed_lsn=97 * MB)
+    offered = (Publication(GOOD.publications[0], "shop", 3), Publication("every", "shop", None))
+    put(world, "postgres:main/n1", primary("n1", 100 * MB, slots=(slot,), publications=offered))
+    put(world, "postgres:orders/n1", replace(primary("n1", 9 * MB, subscriptions=(GOOD,)), system_id="9"))
+    orders = ESTATE.databases["orders"]
+    estate = ESTATE.model_copy(update={"databases": {"main": orders.model_copy(), "orders": orders}})
+    rows = {row.name: row for row in build(look(world, estate=estate)).slots.values() if row.slot_type == PUBLICATION}
+    assert {row.cluster for row in rows.values()} == {"main"}
+    feed, every = rows[GOOD.publications[0]], rows["every"]
+    assert (feed.message, feed.active) == (f"3 tables of shop; read by {GOOD.name} of orders/n1 3.0 MB behind", True)
+    assert (every.message, every.active) == ("all tables of shop; read by no subscription of the estate", False)

@@ -8,7 +8,7 @@ from console.compare_text import comparison_words
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
 from state.api.requests import PlanChange
 from state.api.views.comparisons import CompareOutcome, ComparisonRow, ComparisonsView
-from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
+from state.api.views.replication import PUBLICATION, SUBSCRIPTION, ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.api.views.runbooks import Param
 
 LEADS = {"primary", "leader"}
@@ -125,6 +125,8 @@ class DropSlotOfPrimary(Effect):
     def missing(self, ctx: ActionContext) -> str | None:
         if not isinstance(ctx.row, SlotRow):
             return "select a slot first"
+        if ctx.row.slot_type in (SUBSCRIPTION, PUBLICATION):
+            return f"this is a {ctx.row.slot_type}, not a slot"
         return None if self._node(ctx) else "which node has the slot is not known"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:

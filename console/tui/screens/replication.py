@@ -28,7 +28,7 @@ from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
-from state.api.views.replication import ClusterRow, NodeRow, ReplicationView, SlotRow
+from state.api.views.replication import PUBLICATION, SUBSCRIPTION, ClusterRow, NodeRow, ReplicationView, SlotRow
 from state.units import megabytes
 
 TREE_FROM = 110
@@ -170,8 +170,10 @@ class ReplicationScreen(MainScreen):
         return tree_row(key, lead, name, view.clusters.get(row.cluster) if view is not None else None, made)
 
     def _slot(self, key: str, row: SlotRow, age: Age) -> TableRow:
-        sign = state_text("stale" if not age.fresh else "active" if row.active else "warn", self.glyphs, word=False)
-        word = "active" if row.active else "inactive"
+        offered = row.slot_type == PUBLICATION and not row.active  # who reads it may be outside of the estate
+        kind = "stale" if not age.fresh else "active" if row.active or offered else "warn"
+        sign = state_text(kind, self.glyphs, word=False)
+        word = "offered" if offered else "active" if row.active else "inactive"
         return TableRow(
             key,
             (
@@ -214,7 +216,7 @@ class ReplicationScreen(MainScreen):
         if isinstance(row, NodeRow) and view is not None:
             return self._node_detail(row, view.clusters.get(row.cluster))
         if isinstance(row, SlotRow):
-            told: list[Row] = [joined((row.name, "bold"), (f"  {row.slot_type} slot of {row.cluster}", MUTED))]
+            told: list[Row] = [joined((row.name, "bold"), (f"  {slot_title(row)}", MUTED))]
             told.append(fact("note", row.message or "none"))
             return [*told, sources_fact(self.store, (row.source,))]
         return [cell("select a node to see its witnesses", MUTED)]
@@ -261,6 +263,12 @@ class ReplicationScreen(MainScreen):
             told.append(fact("restore", restore_text(cluster.restore, self.store, self.glyphs)))
         told.append(fact("service", cluster.service_message))
         return told
+
+
+def slot_title(row: SlotRow) -> str:
+    """What a row of the slots is: `physical slot of orders`, `publication of orders`."""
+    ends = row.slot_type in (SUBSCRIPTION, PUBLICATION)
+    return f"{row.slot_type} of {row.cluster}" if ends else f"{row.slot_type} slot of {row.cluster}"
 
 
 def farthest(cluster: str, nodes: Iterable[NodeRow]) -> NodeRow | None:

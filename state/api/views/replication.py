@@ -117,12 +117,16 @@ class NodeRow:
     agent_certificate: str = ""
 
 
+SUBSCRIPTION, PUBLICATION = "subscription", "publication"
+
+
 @dataclass(frozen=True, slots=True)
 class SlotRow:
     """One replication slot of the primary, or of a standby where it is a fault there; `retained` bytes of WAL it keeps.
 
     `safe` is how many more may be written before it loses its WAL, None = no limit or not told. A `slot_type` of
-    `subscription` is the other end of logical replication; it has `retained` at its publisher.
+    `SUBSCRIPTION` is the other end of logical replication; it has `retained` at its publisher. `PUBLICATION`: what is
+    offered there, active while one of the estate reads it.
     """
 
     cluster: str
