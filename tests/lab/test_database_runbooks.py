@@ -80,3 +80,19 @@ async def test_a_planned_switchover_by_the_shipped_runbook(lab: LabClient, truth
         steps = await ran(engine, "switch-database", to=to)
         assert set(steps.values()) == {"done"}, steps
         assert await truth.writer() == (to, timeline + 1)
+
+
+async def test_a_standby_is_copied_anew_by_the_shipped_runbook(lab: LabClient, truth: Truth) -> None:
+    await whole(lab)
+    leader, timeline = await truth.writer()
+    with engine_home(lab_estate(lab)) as engine:
+        await engine.start()
+        node = next(name for name in sorted(await truth.postgres()) if name != leader)
+        began = await truth.started(node)
+        steps = await ran(engine, "rebuild", node=node)
+        assert set(steps.values()) == {"done"}, steps
+        now = await truth.started(node)
+        assert now is not None
+        assert began is not None
+        assert now > began, "it is still the old copy"
+        assert await truth.writer() == (leader, timeline)

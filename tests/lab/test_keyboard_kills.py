@@ -63,7 +63,9 @@ async def died(engine: RealEngine) -> None:
     assert await engine.died(120) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("point", ENDS)
+@pytest.mark.parametrize(
+    "point", ["before_intent", pytest.param("after_intent", marks=pytest.mark.torture), "after_effect"]
+)
 async def test_a_failover_whose_engine_dies_is_told_and_not_repeated(lab: LabClient, truth: Truth, point: str) -> None:
     target = failover(lab, truth)
     await target.prepare()

@@ -76,6 +76,30 @@ def test_nodes_reach_each_other_through_the_replication_links(tmp_path: Path, cr
         assert len(config["raft"]["partner_addrs"]) == 2
 
 
+def test_a_standby_cluster_is_one_of_its_own_that_follows_through_its_link(
+    tmp_path: Path, credentials: Credentials
+) -> None:
+    ports, present = PortPlan(), EVERYTHING | {"patroni"}
+    topology = build(tmp_path, ports, 3, followed=True)
+    Wiring(topology, ports.choose).build(present)
+    ports.release()
+    for node in topology.standby.values():
+        config = json.loads(render.patroni(topology, node, credentials, Path("/bin")))
+        other = next(each for each in topology.standby.values() if each is not node)
+        assert (config["scope"], config["raft"]["partner_addrs"]) == ("orders-west", [f"{other.host}:{other.raft}"])
+        follows = config["bootstrap"]["dcs"]["standby_cluster"]
+        assert (follows["host"], follows["port"]) == ("127.0.0.1", topology.links["standby-upstream"])
+    text = render.haproxy(topology, "west", databases=True, apps=True)
+    assert not [name for name in topology.standby if f"server {name} " in text], "nobody leads there"
+    read = parse_estate(Located(estate(topology, present, tmp_path / "control.sock"), "estate.yaml"), kinds())
+    assert {name: (list(each.nodes), dict(each.frontends)) for name, each in read.databases.items()} == {
+        "orders": (["n1", "n2", "n3"], {"pg_rw": "primary", "pg_ro": "standby"}),
+        "orders-west": (["s1", "s2"], {}),
+    }
+    with pytest.raises(ValueError, match="follows its primary through haproxy"):
+        LabOptions(shape="standby-cluster", without=frozenset({"haproxy"}))
+
+
 @pytest.mark.parametrize(
     "present",
     [EVERYTHING, EVERYTHING - {"prometheus", "alertmanager"}, {"haproxy", "apps"}, {"postgres"}, {"dns"}, {"apps"}],

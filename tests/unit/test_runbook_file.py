@@ -32,6 +32,7 @@ GIVEN = {
     "maintenance-on": {"service": "catalog", "server": "a"},
     "restart-instance": {"node": "n2"},
     "fail-over": {"old": "n1"},
+    "rebuild": {"node": "n2"},
     "rejoin": {"node": "n2"},
     "prove-restore": {"command": "prove-orders"},
 }

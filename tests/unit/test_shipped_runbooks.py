@@ -40,6 +40,7 @@ NEEDS: Mapping[str, Callable[[Estate], bool]] = {
     "maintenance-off": _with_traffic,
     "maintenance-on": _with_traffic,
     "prove-restore": lambda estate: bool(estate.databases),
+    "rebuild": lambda estate: bool(estate.databases),
     "rejoin": lambda estate: bool(estate.databases),
     "restart-instance": lambda estate: bool(estate.databases),
     "roll-back-release": _with_colours,
