@@ -90,6 +90,8 @@ def _writer(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     if len(writers) > 1:
         fact = f"{' and '.join(writers)} accept writes: two histories"
         yield _fails(ASKED.WRITER, "cluster", fact, "stop all but one at once; then see the Replication screen")
+    elif cluster.led_from_outside:
+        yield _passes(ASKED.WRITER, "cluster", "no node accepts writes: all stream, their primary is outside")
     elif not writers and not cluster.silent:
         yield _fails(ASKED.WRITER, "cluster", "no node accepts writes", "see the Replication screen for who may lead")
     elif writers and not cluster.silent:

@@ -112,7 +112,7 @@ class DatabaseFacts:
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """One node. `available` has the extensions whose files are there, with their versions; `prepared` the names of
-    prepared transactions with their age in seconds."""
+    prepared transactions with their age in seconds. `streams`: it gets WAL from somewhere; `sends`: to how many."""
 
     in_recovery: bool
     timeline: int
@@ -123,6 +123,8 @@ class ServerFacts:
     prepared: Mapping[str, float] = field(default_factory=dict)
     available: Mapping[str, str] = field(default_factory=dict)
     databases: Mapping[str, DatabaseFacts] = field(default_factory=dict)
+    streams: bool = False
+    sends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,14 @@ class IntegrityFacts:
     def writers(self) -> list[str]:
         """The nodes that accept writes."""
         return [name for name, node in self.nodes.items() if not node.in_recovery]
+
+    @property
+    def led_from_outside(self) -> bool:
+        """Whether none accepts writes, all stream, and by their numbers one of them from no other one, as in a standby
+        cluster. Standbys in a circle stream too, and then each of them from another one."""
+        nodes = self.nodes.values()
+        alone = bool(nodes) and not self.silent and all(each.in_recovery and each.streams for each in nodes)
+        return alone and sum(each.sends for each in nodes) < len(nodes)
 
 
 def integrity_code(findings: Iterable[IntegrityFinding]) -> ExitCode:

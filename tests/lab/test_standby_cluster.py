@@ -66,6 +66,8 @@ async def test_a_healthy_standby_cluster_is_healthy_everywhere(site: LabClient, 
     assert status["overview"]["recover"][f"database/{WEST}"]["health"] == "pass"
     assert "leads a standby cluster, 1 follows" in status["overview"]["recover"][f"database/{WEST}"]["message"]
     assert show["replication"]["clusters"][WEST]["health"] == "pass"
+    verified = await verb(engine, "db", "verify", WEST, "--skip", "amcheck")
+    assert not [each for each in verified["findings"] if each["health"] == "fail"], verified["findings"]
     assert not [e for e in engine.entries() if e.kind in ("cause.began", "writer.lost", "split-brain.detected")]
 
 

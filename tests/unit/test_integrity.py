@@ -51,6 +51,15 @@ def test_one_writer_is_certain_only_when_all_nodes_answer() -> None:
     assert (Health.FAIL, "cluster") in worst(of(b=replace(B, system_id="8")), ASKED.WRITER)
 
 
+def test_a_standby_cluster_needs_no_writer_and_a_circle_of_standbys_does() -> None:
+    led, follows = replace(B, streams=True, sends=1), replace(B, streams=True)
+    assert worst(of(led, follows), ASKED.WRITER) == [(Health.PASS, "cluster")]
+    assert worst(of(led, replace(follows, sends=1)), ASKED.WRITER) == [(Health.FAIL, "cluster")], "or a circle"
+    assert worst(of(replace(led, streams=False), follows), ASKED.WRITER) == [(Health.FAIL, "cluster")]
+    silent = worst(IntegrityFacts({"b": follows}, {"a": "timeout"}), ASKED.WRITER)
+    assert silent == [(Health.UNKNOWN, "a")], "the silent one may be the writer"
+
+
 def test_a_standby_on_another_timeline_does_not_follow() -> None:
     for timeline in (2, 4):
         assert worst(of(b=replace(B, timeline=timeline)), ASKED.TIMELINE) == [(Health.FAIL, "b")]

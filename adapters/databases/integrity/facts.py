@@ -59,6 +59,8 @@ async def _server(node: str, opened: Opened) -> ServerFacts | str:
         read_json(row["prepared"]),
         read_json(row["available"]),
         databases,
+        row["streams"],
+        row["sends"],
     )
 
 

@@ -8,6 +8,8 @@ select pg_is_in_recovery() as in_recovery, (select system_identifier::text from 
   case when pg_is_in_recovery() then null else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end as wal_timeline,
   coalesce((select received_tli from pg_stat_wal_receiver), (select min_recovery_end_timeline
     from pg_control_recovery()), 0) as received, (select timeline_id from pg_control_checkpoint()) as checkpoint,
+  exists (select from pg_stat_wal_receiver where status = 'streaming') as streams,
+  (select count(*) from pg_stat_replication) as sends,
   (select json_object_agg(name, coalesce(reset_val, ''))::text from pg_settings
     where context <> 'internal' and source not in ('client', 'session')) as settings,
   (select coalesce(json_agg(json_build_array(slot_name, slot_type, active, wal_status,
