@@ -23,6 +23,7 @@ from state.ports.faults import FaultInjector
 from state.ports.outside import Outside
 from state.ports.source import Source
 from state.ports.zone import DnsZone
+from state.verdicts.instances import schema_of
 
 CHECKS_STAND_ON = ("hosts", "monitors", "databases", "polling")
 """Sections with which an estate's own checks are made again."""
@@ -110,13 +111,20 @@ def _faults(estate: Estate, context: AdapterContext, before: Estate | None, had:
 
 
 def _checks(estate: Estate, made: CheckSources, before: Estate | None, had: Outside) -> dict[str, Sequence[Source]]:
-    """The sources of the estate's own checks, by entry; those that are the same are kept."""
+    """The sources of the estate's own checks and schemas, by entry; those that are the same are kept."""
     same = before is not None and all(getattr(before, part) == getattr(estate, part) for part in CHECKS_STAND_ON)
     known = before.checks if same and before is not None else {}
-    return {
+    checks = {
         f"checks/{name}": had.entries[f"checks/{name}"] if known.get(name) == check else [made.build(name, check)]
         for name, check in estate.checks.items()
     }
+    before_services = before.services if same and before is not None else {}
+    for name, service in estate.services.items():
+        entry, place = schema_of(service), f"releases/{name}"
+        if entry is not None:
+            kept = name in before_services and schema_of(before_services[name]) == entry
+            checks[place] = had.entries[place] if kept else [made.schema(name, entry)]
+    return checks
 
 
 def _keeps(

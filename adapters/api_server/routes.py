@@ -17,6 +17,7 @@ from adapters.api_server.room import Room, Seat, Share
 from adapters.api_server.stream import run_stream
 from adapters.api_server.throttle import Throttle
 from state.api.caller import Caller
+from state.api.releases import read_record
 from state.api.requests import Stop, read_control, read_plan, read_submission
 from state.api.service import EngineService
 from state.api.wire import named, plain
@@ -178,6 +179,11 @@ async def _cancel_comparison(side: Side, request: web.Request) -> web.StreamResp
     return answer({"value": plain(await side.service.comparing.cancel(side.caller(request)))})
 
 
+async def _record_release(side: Side, request: web.Request) -> web.StreamResponse:
+    asked = read_record(await _body(request))
+    return answer({"value": plain(await side.service.releases.record(side.caller(request), asked))})
+
+
 async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.shut_down(side.caller(request)))})
 
@@ -199,6 +205,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/journal/retain", True, _retain),
     Route("POST", "/v1/compare", True, _compare),
     Route("POST", "/v1/compare/cancel", True, _cancel_comparison, stops=True),
+    Route("POST", "/v1/releases", True, _record_release),
     Route("POST", "/v1/shutdown", True, _shut_down),
 )
 

@@ -10,6 +10,7 @@ from adapters.commands.own_checks import CommandSource, HttpSource, PromqlSource
 from adapters.commands.session_checks import Asked, KeysSource, SessionSource
 from adapters.concealed import Concealed
 from adapters.context import AdapterContext, Polled, misconfigured
+from adapters.databases.schema_version import SchemaSource
 from adapters.databases.statements import HasServers
 from adapters.monitors.endpoint import Single
 from adapters.monitors.promql import PromApi
@@ -19,8 +20,13 @@ from adapters.net.ssh import SshConnections
 from state.estate.model import Estate
 from state.estate.own_checks import CommandCheck, HttpCheck, OwnCheck, PromqlCheck, SqlCheck
 from state.estate.own_sessions import KeysCheck, SessionCheck
+from state.estate.releases import SchemaEntry
 from state.ports.database import Database
+from state.verdicts.instances import schema_source
 from state.verdicts.own_checks import check_key
+
+SCHEMA_PACE = (2.0, 2.0, 7.0)
+"""How often a schema's version is read, how long one reading may take, and when it is old; in seconds."""
 
 
 class CheckSources:
@@ -62,6 +68,17 @@ class CheckSources:
             source.close,
             self._concealed.hide,
         )
+
+    def schema(self, service: str, entry: SchemaEntry) -> Polled:
+        """The source of a service's schema version. Raises ConfigError."""
+        cluster = self._databases[entry.database]
+        if not isinstance(cluster, HasServers):
+            place = f"services.{service}.releases.schema.database"
+            raise misconfigured(place, entry.database, "a database whose servers can be asked")
+        source = SchemaSource(service, entry, cluster.servers)
+        every, timeout, stale_after = SCHEMA_PACE
+        hide = self._concealed.hide
+        return Polled(schema_source(service), every, timeout, stale_after, source.read, source.close, hide)
 
     def _promql(self, name: str, check: PromqlCheck) -> PromqlSource:
         entry = self._estate.monitors[check.monitor]

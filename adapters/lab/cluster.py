@@ -11,7 +11,7 @@ import aiohttp
 import asyncpg
 
 from adapters.lab.errors import LabError
-from adapters.lab.topology import Credentials, Node, Topology
+from adapters.lab.topology import SCHEMA_VERSION, Credentials, Node, Topology
 
 SQL_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 HTTP_ERRORS = (OSError, TimeoutError, aiohttp.ClientError)
@@ -21,6 +21,8 @@ create table if not exists orders (
   number bigint primary key, site text not null, release text not null, at timestamptz not null default now());
 create table if not exists heartbeat (at timestamptz not null);
 insert into heartbeat select now() where not exists (select from heartbeat);
+create table if not exists schema_migrations (
+  version bigint primary key, applied_at timestamptz not null default now());
 alter table orders owner to shop;
 alter table heartbeat owner to shop;
 """
@@ -178,6 +180,10 @@ class Cluster:
                 )
             await self._inspectable(connection)
             await connection.execute(SCHEMA)
+            await connection.execute(
+                "insert into schema_migrations (version) values ($1) on conflict do nothing", SCHEMA_VERSION
+            )
+            await connection.execute("grant select on schema_migrations to recovery")
         finally:
             connection.terminate()
 

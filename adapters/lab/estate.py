@@ -28,6 +28,7 @@ from adapters.lab.topology import (
 )
 
 Tree = dict[str, object]
+SCHEMA_QUERY = "select max(version) from schema_migrations"
 NODE_ACTS = ("fence", "rejoin", "rebuild")
 """What the estate can do at the host of a node."""
 
@@ -74,6 +75,7 @@ def _services(present: set[str], monitors: Tree) -> Tree:
             "traffic": {**_traffic("checkout"), "colours": dict(COLOURS)},
             "objectives": {"error_ratio": "1%", "p99": "300ms"},
             "metrics": {"monitors": list(sources), "service": "checkout"},
+            **({"releases": {"schema": {"database": SCOPE, "query": SCHEMA_QUERY}}} if database else {}),
         },
         "catalog": {
             "tier": 2,
@@ -181,6 +183,18 @@ def _monitors(topology: Topology, present: set[str]) -> Tree:
             }
             for service, path in paths.items()
             for site in SITES
+        }
+        monitors["versions"] = {
+            "kind": "version",
+            "targets": {
+                name: {
+                    "site": app.site,
+                    "service": app.service,
+                    "server": app.server,
+                    "url": topology.url(f"engine-metrics-{name}", "/version"),
+                }
+                for name, app in topology.apps.items()
+            },
         }
         monitors["probes"] = {"kind": "http", "targets": targets}
     return monitors

@@ -15,7 +15,7 @@ from adapters.lab.progress import Reporter
 from adapters.lab.render import zone_records
 from adapters.lab.services.dns_server import DnsServer, Zone
 from adapters.lab.targets import DNS_ERRORS, Bench
-from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, SITES, TTL, ZONE
+from adapters.lab.topology import KEY_ALGORITHM, KEY_NAME, LOCAL, SITES, TTL, ZONE, digest_of
 from adapters.lab.waiting import until
 
 STAGGER = 0.6  # seconds; raft peers that start together may miss each other and retry only after 5 s
@@ -182,7 +182,11 @@ class Starter:
                 "application_name": process,
                 "writes": writes,
             }
-        return {"servers": [{key: getattr(app, key) for key in names} for app in servers], "database": database}
+        specs = [
+            {**{key: getattr(app, key) for key in names}, "digest": digest_of(app.service, app.release)}
+            for app in servers
+        ]
+        return {"servers": specs, "database": database}
 
     async def serving(self) -> None:
         """Wait until both sites answer a request from end to end."""

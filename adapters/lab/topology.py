@@ -7,6 +7,7 @@ an A record really moves traffic.
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 import secrets
 import socket
@@ -19,6 +20,8 @@ COLOURS = {"blue": "v41", "green": "v42"}
 CATALOG_SERVERS = ("a", "b")
 CATALOG_RELEASE = "c12"
 STANDBY_SITES = {"s1": "west", "s2": "west"}
+SCHEMA_VERSION, CONTRACTED = 12, 13
+"""The version of the schema at the start, and after a step that the older release does not survive."""
 SCOPE = "orders"
 STANDBY_SCOPE = "orders-west"
 """The standby cluster that follows the other one, where the lab has it."""
@@ -31,6 +34,11 @@ KEY_ALGORITHM = "hmac-sha256"
 LOCAL = "127.0.0.1"
 SINGLE_PORTS = ("frontend", "stats", "pg_rw", "pg_ro", "dns", "prometheus", "alertmanager", "exporter")
 PORTS = range(15_000, 32_000)  # below the kernel's ephemeral range, so no outgoing connection takes one meanwhile
+
+
+def digest_of(service: str, release: str) -> str:
+    """The digest of a release's artifact; the lab builds none, so it is that of its name."""
+    return f"sha256:{hashlib.sha256(f'{service} {release}'.encode()).hexdigest()}"
 
 
 class PortPlan:

@@ -40,7 +40,8 @@ class UnusableAnswer(Exception):
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A complete answer: status code, decoded body, the target of a redirect (empty for other answers), media type,
-    the server's own time, as it wrote it, and the names and values of the cookies that it sets."""
+    the server's own time, as it wrote it, the names and values of the cookies that it sets, and the `Age` of an answer
+    that a cache gave, empty without one."""
 
     status: int
     body: bytes
@@ -48,6 +49,7 @@ class Reply:
     media: str = ""
     date: str = ""
     cookies: tuple[tuple[str, str], ...] = ()
+    age: str = ""
 
     @property
     def text(self) -> str:
@@ -107,7 +109,8 @@ async def whole(answer: aiohttp.ClientResponse, cap: int, *, decode: bool = True
     location = headers.get("Location", "") if 300 <= answer.status < 400 else ""
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     cookies = tuple((each.key, each.coded_value) for each in answer.cookies.values() if each.value)
-    return Reply(answer.status, content, location, media, headers.get("Date", ""), cookies)
+    date, age = headers.get("Date", ""), headers.get("Age", "")
+    return Reply(answer.status, content, location, media, date, cookies, age)
 
 
 async def _decoded(body: bytes, encoding: str, cap: int) -> bytes:

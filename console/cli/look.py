@@ -180,6 +180,8 @@ def _next(step: NextStep) -> str:
     if step.kind is NextKind.RUNBOOK:
         given = "".join(f" {name}={value}" for name, value in step.arguments.items())
         return f"{step.message} recovery run start {step.name}{given}"
+    if step.kind is NextKind.ROLLBACK:
+        return f"{step.message} recovery rollback {step.arguments['service']} --to {step.arguments['to']}"
     return f"{step.title}: {step.message} recovery run show {step.name}" if step.kind is NextKind.RUN else step.message
 
 

@@ -33,6 +33,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),
     "traffic": ("console.cli.traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
     "db": ("console.cli.db:db", "Database clusters: show, switchover, failover, fence, rejoin and more."),
+    "release": ("console.cli.release:release", "Releases: list, show, record."),
+    "rollback": ("console.cli.rollback:rollback", "Take a service back to a release that is safe."),
     "runbook": ("console.cli.runbook:runbook", "The library of runbooks: list, show, lint, new."),
     "run": ("console.cli.run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
     "journal": ("console.cli.journal:journal", "What happened: tail, verify, export."),

@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from state.text import clean
 
 if TYPE_CHECKING:
     from state.api.card import Card
+    from state.api.releases import ReleaseRecord
     from state.api.requests import ControlRequest, PlanRequest, Submission
     from state.api.views.journal import JournalRow
     from state.api.views.runbooks import RunbooksView
@@ -132,6 +134,10 @@ class EngineClient:
     async def cancel_comparison(self) -> Accepted:
         """End the comparison under way."""
         return await self._act("/v1/compare/cancel", {})
+
+    async def record_release(self, record: ReleaseRecord) -> Accepted:
+        """Record a release, as a pipeline."""
+        return await self._act("/v1/releases", asdict(record))
 
     async def reload(self) -> Accepted:
         """Have the engine take its changed files."""

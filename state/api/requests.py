@@ -51,8 +51,19 @@ class PlanUndo:
     run: str
 
 
-PlanRequest = PlanChange | PlanRunbook | PlanRetry | PlanUndo
-PLANS: Mapping[str, type[PlanRequest]] = {kind.do: kind for kind in (PlanChange, PlanRunbook, PlanRetry, PlanUndo)}
+@dataclass(frozen=True, slots=True)
+class PlanRollback:
+    """Take a service back to a release, by its digest; without one to the best that is safe."""
+
+    do: ClassVar[str] = "rollback"
+    service: str
+    to: str = ""
+
+
+PlanRequest = PlanChange | PlanRunbook | PlanRetry | PlanUndo | PlanRollback
+PLANS: Mapping[str, type[PlanRequest]] = {
+    kind.do: kind for kind in (PlanChange, PlanRunbook, PlanRetry, PlanUndo, PlanRollback)
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import Accepted, ChainProof, Hello, Retained
+from state.api.releases import ReleaseRecord
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
@@ -20,11 +21,20 @@ class ComparingService(Protocol):
     async def cancel(self, caller: Caller) -> Accepted: ...
 
 
+class ReleasesService(Protocol):
+    """The ledger of releases. Raises Refused, NotFound or JournalUnavailable."""
+
+    async def record(self, caller: Caller, asked: ReleaseRecord) -> Accepted: ...
+
+
 class EngineService(Protocol):
     """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable."""
 
     @property
     def comparing(self) -> ComparingService: ...
+
+    @property
+    def releases(self) -> ReleasesService: ...
 
     def hello(self, caller: Caller) -> Hello: ...
 

@@ -43,6 +43,8 @@ from state.planning.planner import Planner
 from state.planning.submissions import Submissions
 from state.policy.authority import ACTING, require_role
 from state.ports.outside import Outside
+from state.releases.ledger import Ledger
+from state.releases.recording import Recording
 from state.runs.amending import Amending
 from state.runs.archive import Archive
 from state.runs.control import RunControls
@@ -101,7 +103,8 @@ class Engine:
         self._noticed, self._defect = list[tuple[float, Event]](), ""
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
-        self._planner = Planner(estate, outside, library, self.history)
+        self._released = lambda: judge.at(clock.mono()).releases
+        self._planner = Planner(estate, outside, library, self.history, self._released)
         leases = Leases(self.history, self.journal, clock)
         self._suites = Suites(lambda: (self.estate, self.outside), self.world, clock, self.journal.append)
         effects = Effects(self._build, self.journal, clock, reach, self._suites)
@@ -113,6 +116,7 @@ class Engine:
         self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
         told = (self.folds.of(Comparisons), self.journal, self._actor, self._move)
         self.comparing = Comparing(lambda: self.estate, lambda: self.outside, *told)
+        self.releases = Recording(lambda: self.estate, self.folds.of(Ledger), self.journal)
         self.attached = Attached(clock, self._move)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._restoring = Restoring(store, self.journal, self.folds, self._fold)
@@ -275,7 +279,7 @@ class Engine:
         """Put another setup in force between two instants; the journal, its folds and open runs stay."""
         before, self.estate, self.outside = self.outside, setup.estate, setup.outside
         self._judge.renew(setup.estate)
-        self._planner = Planner(setup.estate, setup.outside, setup.library, self.history)
+        self._planner = Planner(setup.estate, setup.outside, setup.library, self.history, self._released)
         self.plans.renew(setup.estate, self._planner)
         self._topics.renew(setup.library)
         closing = self._poller.renew(setup.outside.sources)

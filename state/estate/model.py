@@ -21,6 +21,7 @@ from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_checks import OwnCheck
 from state.estate.own_statements import SqlCallEntry
+from state.estate.releases import InstanceEntry, ServiceReleases
 from state.estate.values import (
     BalancerName,
     CommandName,
@@ -36,7 +37,7 @@ from state.estate.waivers import Waivers
 
 __all__ = ["Bytes", "Entry", "Estate", "Name", "ObjectName", "Ratio", "Seconds", "SecretRef"]
 
-Role = Literal["observer", "responder", "commander", "approver", "access-admin", "auditor"]
+Role = Literal["observer", "responder", "commander", "approver", "access-admin", "auditor", "pipeline"]
 Backups = Literal["reserve", "first", "all"]
 Environment = Literal["production", "staging", "lab", "drill"]
 
@@ -97,6 +98,7 @@ class Service(Entry):
     traffic: ServiceTrafficEntry | None = None
     objectives: Objectives = Objectives()
     metrics: MetricsEntry | None = None
+    releases: ServiceReleases | None = None
 
 
 Kinds = Mapping[tuple[str, str], type[BaseModel]]
@@ -251,13 +253,18 @@ class ProbeEntry(Entry):
 
 
 class MonitorEntry(Adapted):
-    """A source of metrics, alerts or probes."""
+    """A source of metrics, alerts, probes or versions."""
 
     section = "monitors"
 
     @property
     def probes(self) -> Mapping[str, ProbeEntry]:
         """What it probes, by name; its sources are `probe:<monitor>/<name>`."""
+        return {}
+
+    @property
+    def instances(self) -> Mapping[str, InstanceEntry]:
+        """The instances that it asks for what they run, by name; its sources are `version:<monitor>/<name>`."""
         return {}
 
     @property

@@ -19,6 +19,7 @@ from state.config_files.references import defined
 from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
 from state.estate.addresses import is_ip
+from state.estate.releases import DIGEST_PARAM
 from state.units import parse_duration
 
 MOST_WATCHED = 1_000
@@ -33,7 +34,7 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
-    for rule in (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _limits):
+    for rule in (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _releases, _limits):
         yield from rule(located)
 
 
@@ -137,6 +138,18 @@ def _codes(located: Located) -> Iterator[tuple[Path, Problem]]:
     for base, entry in select(located.data, ("checks", "*", "command")):
         if isinstance(entry, dict) and entry.get("on") in sends:
             yield from _without_one(located, base, {"pass": [0], "fail": [1]}, message)
+
+
+def _releases(located: Located) -> Iterator[tuple[Path, Problem]]:
+    """What deploys an artifact again takes its digest, and is proven by a reading."""
+    for path, name in select(located.data, ("services", "*", "releases", "redeploy")):
+        command = at(located.data, ("commands", name)) if isinstance(name, str) else None
+        if not isinstance(command, dict):
+            continue  # told by another rule
+        if DIGEST_PARAM not in (at(command, ("params",)) or {}):
+            yield path, located.problem(path, shown((), name), "a command with the parameter digest")
+        elif not isinstance(command.get("read"), dict):
+            yield path, located.problem(path, shown((), name), "a command with a read, which proves what runs")
 
 
 def _without_one(

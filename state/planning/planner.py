@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from state.api.card import Rule
-from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRunbook, PlanUndo
+from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRollback, PlanRunbook, PlanUndo
 from state.changes.model import CanFollow, Change, ChangeSpec, Preview
 from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
@@ -15,6 +15,7 @@ from state.estate.model import Estate
 from state.planning.library import Library
 from state.planning.plan import Draft, Seen, follows
 from state.planning.roles import leaders_of
+from state.planning.rollback import flip_rules, rollback_draft
 from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
 from state.ports.target import Identity, Setting
@@ -23,6 +24,7 @@ from state.runs.fold import RunHistory
 from state.runs.model import Run
 from state.runs.offers import held_steps, named, offers
 from state.runs.steps import PlannedStep
+from state.verdicts.releases import ReleasesVerdict
 
 READ_DEADLINE = 4.0
 """Seconds that reading one target may take."""
@@ -31,8 +33,17 @@ READ_DEADLINE = 4.0
 class Planner:
     """Drafts and previews; reads the outside, never acts on it."""
 
-    def __init__(self, estate: Estate, outside: Outside, library: Library, history: RunHistory) -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        outside: Outside,
+        library: Library,
+        history: RunHistory,
+        releases: Callable[[], Mapping[str, ReleasesVerdict]] = dict,
+    ) -> None:
+        """`releases` gives the verdicts on the releases of services now."""
         self._estate, self._outside, self._library, self._history = estate, outside, library, history
+        self._releases = releases
 
     def build(self, spec: ChangeSpec) -> Change:
         """A change from its data. Raises NotFound."""
@@ -49,6 +60,8 @@ class Planner:
                 asked = self._library.databases_of(name, params)
                 leaders = await leaders_of(asked, self._estate, self._outside, READ_DEADLINE) if asked else {}
                 return replace(self._library.draft(name, params, leaders.__getitem__), request=request)
+            case PlanRollback():
+                return rollback_draft(request, self._estate, self._releases())
             case PlanRetry(run, step):
                 return self.retry(run, step)
             case PlanUndo(run):
@@ -87,6 +100,10 @@ class Planner:
         changes = [self.build(undo) for undo in undos]
         steps = tuple(change_step(c, f"undo-{i + 1}", i) for i, c in enumerate(changes))
         return Draft(f"Undo {run.id}: {run.title}", steps, service=run.service, budget=run.budget)
+
+    def release_rules(self, seen: Sequence[Seen]) -> tuple[Rule, ...]:
+        """Of each flip whether what takes the traffic fits what is there."""
+        return flip_rules(seen, self._estate, self._releases())
 
     async def still_as_left(self, run: Run, seen: Sequence[Seen]) -> Rule:
         """The verdict whether the targets of an undo are as the run left them."""

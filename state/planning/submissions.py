@@ -12,7 +12,7 @@ from functools import partial
 from state.api.caller import Caller
 from state.api.card import Card, Rule
 from state.api.messages import Accepted
-from state.api.requests import PlanRequest, PlanRunbook, PlanUndo, Submission, write
+from state.api.requests import PlanRequest, PlanRollback, PlanRunbook, PlanUndo, Submission, write
 from state.clock import Clock
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
@@ -91,7 +91,7 @@ class Submissions:
             estate=self._estate,
             history=self._history,
             build=self._planner.build,
-            rules=(*left, *self._rules(caller, draft, seen)),
+            rules=(*left, *draft.rules, *self._planner.release_rules(seen), *self._rules(caller, draft, seen)),
             age=now - began,
             now_wall=self._clock.wall(),
             warnings=left_behind(self._history.run(request.run)) if isinstance(request, PlanUndo) else (),
@@ -162,10 +162,13 @@ class Submissions:
         self._require_journal()
         if isinstance(plan.draft.request, PlanUndo):  # somebody else may have undone it since the card was made
             self._planner.undo(self._history.run(plan.draft.request.run))
-        if isinstance(plan.draft.request, PlanRunbook):
+        if isinstance(plan.draft.request, PlanRunbook | PlanRollback):
             await self._require_order(plan.draft, plan.draft.request)
         seen = await self._planner.see(plan.draft)
         await self._require_left(plan.draft, seen)
+        for rule in self._planner.release_rules(seen):
+            if not rule.passed:
+                raise Refused.because(rule.refusal)
         steps = pin(plan.draft, seen)
         if fingerprint(plan.draft, steps) != plan.card.fingerprint:
             raise Refused("facts-changed", _what_moved(plan.steps, steps), "Preview again to see the new facts")
@@ -174,8 +177,8 @@ class Submissions:
             return await self._retry(caller, plan.draft, steps[0], plan.targets)
         return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets, halts)
 
-    async def _require_order(self, draft: Draft, request: PlanRunbook) -> None:
-        """The steps are still those that were confirmed: their order may follow roles, which move."""
+    async def _require_order(self, draft: Draft, request: PlanRunbook | PlanRollback) -> None:
+        """The steps are still those that were confirmed: they may follow roles and verdicts, which move."""
         now = await self._planner.draft(request)
         if now.steps != draft.steps:
             steps = zip(draft.steps, now.steps, strict=False)

@@ -13,6 +13,9 @@ from state.estate.model import Policies
 ACTING = ("responder", "commander")
 """The roles that may act at all."""
 
+RECORDING = (*ACTING, "pipeline")
+"""The roles that may record releases; a pipeline may do nothing else."""
+
 ROLES_BY_RISK: dict[Risk, tuple[str, ...]] = {
     Risk.B0: ACTING,
     Risk.B1: ACTING,

@@ -14,6 +14,7 @@ from state.verdicts.cause_parts import hand
 from state.verdicts.cause_source import ROLES
 from state.verdicts.own_checks import check_key
 from state.verdicts.reach import NameVerdict
+from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.service import Reason, ServiceFinding, ServiceVerdict
 from state.world.balancer_parts import BalancerReading
 from state.world.readings import ReleaseTraffic
@@ -41,6 +42,7 @@ def service_cause(
     *,
     waits: bool,
     last: PastTrouble | None,
+    releases: ReleasesVerdict | None = None,
 ) -> Cause | None:
     """The cause that lies in the service, None when it has none of its own.
 
@@ -76,7 +78,7 @@ def service_cause(
         leave = _left_over(verdict, last) if last is not None else 0.0
         if last is not None and now_mono <= leave:
             return _aftermath(made, last, leave)
-        return _figures(made, estate.services[name], name, verdict, world, now_mono)
+        return _figures(made, estate.services[name], name, verdict, world, now_mono, releases)
     if worst.reason is Reason.CHECKS:
         return replace(made, sources=tuple(check_key(each) for each in estate.services[name].objectives.checks))
     if worst.reason is Reason.BALANCER:
@@ -187,8 +189,16 @@ def _aftermath(made: Cause, last: PastTrouble, leave: float) -> Cause:
     )
 
 
-def _figures(made: Cause, service: Service, name: str, verdict: ServiceVerdict, world: World, now_mono: float) -> Cause:
-    """Errors: which release answers them, and whether another one is up and could take the traffic."""
+def _figures(
+    made: Cause,
+    service: Service,
+    name: str,
+    verdict: ServiceVerdict,
+    world: World,
+    now_mono: float,
+    releases: ReleasesVerdict | None,
+) -> Cause:
+    """Errors: which release answers them, and to which one the service can go back."""
     bad = _bad_release(service, verdict)
     if bad is None or service.traffic is None or made.health is not Health.FAIL:
         return made
@@ -196,6 +206,8 @@ def _figures(made: Cause, service: Service, name: str, verdict: ServiceVerdict, 
     colour = next((name for name, each in colours.items() if each.release == bad.release), "")
     said = f"{percent(bad.error_ratio or 0.0)} of requests fail on release {bad.release}"
     what = f"{said}{f' ({colour})' if colour else ''}{_of_all(verdict, bad)}"
+    if releases is not None and releases.rollback.candidates:
+        return replace(made, what=what, next=_way_back(name, releases))
     other = _other_colour(service, colour, world, now_mono)
     if not colour or not other:
         return replace(made, what=what)
@@ -203,6 +215,20 @@ def _figures(made: Cause, service: Service, name: str, verdict: ServiceVerdict, 
     arguments = {"service": name, "backend": service.traffic.backend, "to": other}
     step = NextStep(NextKind.CHANGE, FLIP, arguments, "r", f"roll back to {colours[other].release}", message)
     return replace(made, what=what, next=step)
+
+
+def _way_back(name: str, releases: ReleasesVerdict) -> NextStep:
+    """The release that is safe to go back to; where none is, why, and what is left."""
+    offered = releases.offered
+    if offered is not None:
+        to = offered.release
+        message = f"Roll {name} back to {to.label}: {offered.reasons[0].fact}."
+        arguments = {"service": name, "to": to.digest}
+        return NextStep(NextKind.ROLLBACK, "rollback", arguments, "r", f"roll back to {to.version}", message)
+    back = [each for each in releases.rollback.candidates if each.against]
+    nearest = max(back, key=lambda each: each.release.order, default=None)
+    why = f" {nearest.release.version}: {'; '.join(r.fact for r in nearest.against)}." if nearest is not None else ""
+    return hand("no way back", f"No release of {name} is safe to go back to.{why} {releases.rollback.forward}.")
 
 
 def _of_all(verdict: ServiceVerdict, bad: ReleaseTraffic) -> str:

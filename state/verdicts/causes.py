@@ -16,6 +16,7 @@ from state.verdicts.cause_service import PastTrouble, service_cause
 from state.verdicts.cause_source import source_causes
 from state.verdicts.evidence import worst
 from state.verdicts.own_checks import own_check_causes
+from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
 from state.verdicts.standby_site import standby_site_causes
@@ -30,12 +31,13 @@ def find_causes(
     services: Mapping[str, ServiceVerdict],
     past: Mapping[str, PastTrouble],
     restores: Mapping[str, RestoreRow],
+    releases: Mapping[str, ReleasesVerdict],
 ) -> tuple[Cause, ...]:
     """Unordered; what only waits for another one is none. `past` is the last trouble of each database that had one."""
     databases = [cause for cluster in clusters.values() for cause in database_causes(cluster)]
     databases += standby_site_causes(clusters.values())
     backups = restore_causes(estate, clusters, restores)
-    own = _together(_services(estate, world, now_mono, clusters, services, past))
+    own = _together(_services(estate, world, now_mono, clusters, services, past, releases))
     unknown = frozenset(n for n, v in services.items() if v.health is Health.UNKNOWN)
     writers = [n for c in clusters.values() if c.split is None for n in c.facts.writers]
     told = frozenset(n.patroni_key for n in writers if n.agent_silent)
@@ -81,11 +83,13 @@ def _services(
     clusters: Mapping[str, ClusterVerdict],
     services: Mapping[str, ServiceVerdict],
     past: Mapping[str, PastTrouble],
+    releases: Mapping[str, ReleasesVerdict],
 ) -> Iterator[Cause]:
     for name, verdict in services.items():
         needs = estate.services[name].depends_on
         waits = any(services[n].health is Health.FAIL if n in services else clusters[n].holds_up for n in needs)
         last = max((past[n] for n in needs if n in past), key=lambda each: each.until, default=None)
-        cause = service_cause(estate, name, verdict, world, now_mono, waits=waits, last=last)
+        known = releases.get(name)
+        cause = service_cause(estate, name, verdict, world, now_mono, waits=waits, last=last, releases=known)
         if cause is not None:
             yield cause

@@ -15,10 +15,12 @@ from state.health import Health
 from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
 from state.verdicts.past import KEPT_POINTS, NO_PAST, DatabasePast, PointPast, ProofTime
+from state.verdicts.releases import ReleasesVerdict, has_releases, releases_verdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.restore_window import restore_row
 from state.verdicts.service import ServiceVerdict, service_verdicts
 from state.world.observed import Observed
+from state.world.release_parts import Release
 from state.world.world import World
 
 SAME_INSTANT = 0.1
@@ -40,6 +42,8 @@ class Judgement:
     """When a restore of each database was last proven."""
     points: Mapping[str, tuple[PointPast, ...]] = field(default_factory=dict)
     """The restore points of each database, the oldest first."""
+    released: Mapping[str, tuple[Release, ...]] = field(default_factory=dict)
+    """The releases of each service that pipelines recorded, the oldest first."""
     asked: float = 0.0
     """Seconds for which the sources have been asked."""
     wall: float | None = None
@@ -77,10 +81,26 @@ class Judgement:
         }
 
     @cached_property
+    def releases(self) -> Mapping[str, ReleasesVerdict]:
+        """The verdicts on the releases of every service that has any."""
+        return {
+            name: releases_verdict(self.estate, name, self.world, self.now_mono, self.released.get(name, ()))
+            for name in self.estate.services
+            if has_releases(self.estate, name, self.released)
+        }
+
+    @cached_property
     def causes(self) -> tuple[Cause, ...]:
         """What is wrong, at its root; in no order, and with the instants that readings tell by themselves."""
         return find_causes(
-            self.estate, self.world, self.now_mono, self.clusters, self.services, self.past, self.restores
+            self.estate,
+            self.world,
+            self.now_mono,
+            self.clusters,
+            self.services,
+            self.past,
+            self.restores,
+            self.releases,
         )
 
     @property
@@ -102,6 +122,7 @@ class Judge:
         self._known: dict[str, DatabasePast] = {}
         self._proofs: dict[str, ProofTime] = {}
         self._points: dict[str, tuple[PointPast, ...]] = {}
+        self._released: dict[str, tuple[Release, ...]] = {}
         self._began: float | None = None
 
     def remember(self, database: str, past: DatabasePast) -> None:
@@ -116,6 +137,10 @@ class Judge:
         """A restore point of a database was written."""
         known = (*self._points.get(database, ()), point)[-KEPT_POINTS:]
         self._points, self._last = self._points | {database: known}, None
+
+    def released(self, service: str, releases: tuple[Release, ...]) -> None:
+        """The releases of a service that are known from now on, the oldest first."""
+        self._released, self._last = self._released | {service: releases}, None
 
     def renew(self, estate: Estate) -> None:
         """Judge by another estate from now on."""
@@ -137,6 +162,7 @@ class Judge:
                 self._known,
                 self._proofs,
                 self._points,
+                self._released,
                 asked,
                 None if self._wall is None else self._wall(),
             )

@@ -16,9 +16,11 @@ from state.detection.detector import Detector
 from state.detection.onsets import Onsets
 from state.health import Health
 from state.journal.projection import Folds
+from state.releases.ledger import Ledger
 from state.runs.fold import RunHistory
 from state.verdicts.evidence import rank
 from state.verdicts.judge import Judgement
+from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.service import ServiceVerdict
 from state.views.memory import Memory
@@ -128,6 +130,13 @@ class ViewContext:
         """To what every database can be restored."""
         self.reads.world = True
         return self._judgement.restores
+
+    @property
+    def releases(self) -> Mapping[str, ReleasesVerdict]:
+        """The verdicts on the releases of every service that has any."""
+        self.reads.world = True
+        self.reads.states.add(Ledger)
+        return self._judgement.releases
 
     @property
     def healths(self) -> Mapping[str, Health]:

@@ -26,6 +26,7 @@ from state.world.postgres_parts import (
     WalReceiver,
     WalSender,
 )
+from state.world.release_parts import SchemaReading, VersionReading
 from state.world.timelines import History
 
 
@@ -348,4 +349,6 @@ Reading = (
     | DnsReading
     | BackupReading
     | IntegrityReading
+    | VersionReading
+    | SchemaReading
 )

@@ -26,7 +26,13 @@ from tests.contract.web import Canned, canned
 
 
 def test_every_monitor_found_is_under_contract() -> None:
-    assert {kind for role, kind in kinds() if role == "monitors"} == {"prometheus", "scrape", "alertmanager", "http"}
+    assert {kind for role, kind in kinds() if role == "monitors"} == {
+        "prometheus",
+        "scrape",
+        "alertmanager",
+        "http",
+        "version",
+    }
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from console.cli.db_acts import DATABASE_VERBS
+from state.api.releases import ReleaseRecord
 from state.api.requests import Pause, PlanChange, PlanRunbook
 from tests.contract.web import canned
 from tests.support.acting_site import HERE, Site, acting_site
 from tests.support.real_engine import folder
+from tests.support.release_site import digest
 from tests.support.run_books import SHOP
 from tests.support.verb_server import ROOT, Ended, VerbServer, verb_server
 from tests.support.verbs import by_path, options_of
@@ -81,6 +83,16 @@ async def paused(site: Site) -> str:
     return run
 
 
+async def released(site: Site) -> str:
+    """Green's release is the older one, blue's serves."""
+    for number in (1, 2):
+        await site.engine.releases.record(HERE, ReleaseRecord("shop", digest(number), str(3 - number)))
+    async with asyncio.timeout(30):
+        while site.engine.view("releases").services["shop"].offered != digest(1):
+            await asyncio.sleep(0.05)
+    return ""
+
+
 @dataclass(frozen=True)
 class Row:
     """One verb: its words, what must have happened before, and its code in each column that it has."""
@@ -98,6 +110,8 @@ MATRIX = {
     "traffic record": Row("shop.example www --a 10.2.0.10 --name www.shop.example", CARD),
     "db switchover": Row("orders n2 --name orders", CARD),
     "db pause": Row("orders", CARD),
+    "rollback": Row("shop", CARD, released),
+    "release record": Row(f"shop --digest sha256:{'5' * 64} --version v5", CONTROL),
     "run start": Row("single", CARD),
     "run retry": Row(
         "{run} w", {**CARD, TARGET: 7, NOT_DONE: 7}, failed
@@ -114,7 +128,8 @@ MATRIX = {
     "lab fault lift": Row("bad-release", FAULT),
 }
 READING = {
-    "init", "status", "check", "schema", "completion", "traffic show", "db show", "db comparisons",
+    "init", "status", "check", "release list", "release show", "schema", "completion",
+    "traffic show", "db show", "db comparisons",
     "runbook list", "runbook show", "runbook lint",
     "run list", "run show", "run watch", "journal tail", "journal show", "journal verify", "journal export",
     "engine status", "lab status", "lab fault list",
@@ -196,6 +211,7 @@ def misbehave(site: Site, *, silent: bool) -> None:
 
     for verb in ("control", "stop_all", "reload"):
         setattr(site.engine, verb, control)
+    site.engine.releases.record = control  # type: ignore[method-assign]
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ from console.tui.terminal.capabilities import Terminal
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
+from state.api.releases import ReleaseRecord
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.engine.attached import Attached
@@ -57,6 +58,16 @@ class FakeComparing:
         return self._front._accept("cancel comparison", {})
 
 
+class FakeReleases:
+    """The ledger of a front: what was recorded is among its acts."""
+
+    def __init__(self, front: FakeFront) -> None:
+        self._front = front
+
+    async def record(self, caller: Caller, asked: ReleaseRecord) -> Accepted:
+        return self._front._accept("record", {"service": asked.service, "digest": asked.digest})
+
+
 class FakeFront:
     """A Front over fixed views; remembers every acting request it got."""
 
@@ -70,6 +81,7 @@ class FakeFront:
         self.previews: list[PlanRequest] = []
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
         self.comparing = FakeComparing(self)
+        self.releases = FakeReleases(self)
         self.version = 1
         self._moved = asyncio.Event()
         self.attached = Attached(LoopClock(), self._tell_consoles)

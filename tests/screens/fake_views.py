@@ -16,6 +16,7 @@ from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, Repli
 from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.health import Health
+from tests.screens.fake_releases import releases
 
 HOSTILE = "x [/foo] [b]y[/b] \x1b[31mred\x1b[0m \u202etxt.exe \x9b2J\r\nnext [@click=app.quit]z[/]"
 SOURCES = (
@@ -334,7 +335,7 @@ def incident() -> dict[str, Any]:
 
 def incident_at(mono: float, wall: float) -> dict[str, Any]:
     """The same at another instant."""
-    made = (header, overview, replication, runbooks, traffic, journal)
+    made = (header, overview, replication, runbooks, traffic, releases, journal)
     return {build.__name__: build(mono, wall) for build in made}
 
 

@@ -29,11 +29,12 @@ from state.ports.balancer import ServerState
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.world.balancer_parts import BalancerReading
-from state.world.readings import PatroniReading, PostgresReading
+from state.world.readings import PatroniReading, PostgresReading, ProbeReading, Reading, VersionReading
 from state.world.record_sets import NameLook, NameSeen, RecordSet, Sets
 from tests.support.cards import MemoryDatabase
 from tests.support.memory_zone import MemoryZone
 from tests.support.real_engine import folder
+from tests.support.release_site import Answers, ToldSource, digest
 from tests.support.run_books import ask, check, weight
 from tests.support.small_estate import BalancerSource, LoopClock, runbook
 from tests.unit.verdict_world import MB, manager, primary, standby
@@ -72,6 +73,19 @@ TREE: dict[str, Any] = {
         }
     },
     "zones": {"shop.example": {"kind": "rfc2136", "servers": ["127.0.0.1:53"]}},
+    "monitors": {
+        "versions": {
+            "kind": "version",
+            "targets": {
+                each: {"site": "east", "service": "shop", "server": each, "url": "http://127.0.0.1:1/version"}
+                for each in ("blue", "green")
+            },
+        },
+        "probes": {
+            "kind": "http",
+            "targets": {"shop": {"site": "east", "service": "shop", "url": "http://127.0.0.1:1/"}},
+        },
+    },
     "policies": {"confirm": {"arm": "10ms", "plan_expires": "2m"}},
 }  # fmt: skip
 
@@ -183,6 +197,17 @@ class MannersZone(MemoryZone):
         return Receipt("noerror", "NOERROR")
 
 
+def instance_sources() -> list[ToldSource]:
+    """What the instances of shop say: green runs the older release, blue the newer one; and that it answers."""
+    runs = {"green": 1, "blue": 2}
+    told: dict[str, Reading | None] = {
+        f"version:versions/{name}": VersionReading(name, digest(number), str(3 - number), "", 1.0)
+        for name, number in runs.items()
+    }
+    answers = Answers({**told, "probe:probes/shop": ProbeReading("shop", 200, 0.01)})
+    return [ToldSource(key, answers, every=0.5) for key in answers.told]
+
+
 class SameFiles:
     """Files of an estate that stay as they are. Fulfils EstateFiles."""
 
@@ -235,8 +260,9 @@ async def acting_site(roles: Sequence[str] = ("commander", "responder")) -> Asyn
         estate = parse_estate(Located({**TREE, "people": people}, "estate.yaml"), kinds())
         manners = Manners()
         balancer = MannersBalancer(manners)
+        sources = (BalancerSource(balancer, every=0.5), *instance_sources())
         outside = Outside(
-            (BalancerSource(balancer, every=0.5),),
+            sources,
             {"edge": balancer},
             {"orders": MannersDatabase(manners)},
             zones={"shop.example": MannersZone(manners)},

@@ -10,6 +10,7 @@ from typing import Any
 from state.api.caller import Caller
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
+from state.api.releases import ReleaseRecord
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.run_states import RunState, StepState
 from state.api.views.comparisons import ComparisonsView
@@ -66,6 +67,16 @@ def step_row(run: str, step: str, instance: int, state: StepState, **more: Any) 
     return replace(row, **more)
 
 
+class ReleasesDesk:
+    """Remembers which releases were recorded."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk = desk
+
+    async def record(self, caller: Caller, asked: ReleaseRecord) -> Accepted:
+        return await self._desk._acted(f"record {asked.service} {asked.digest}", caller)
+
+
 class ComparingDesk:
     """Remembers which comparisons were asked for."""
 
@@ -89,6 +100,7 @@ class Desk:
         self.card = CARD
         self.problem = ""
         self.comparing = ComparingDesk(self)
+        self.releases = ReleasesDesk(self)
         self.version = 0
         self.moved = asyncio.Event()
         self.attached = Attached(LoopClock(), lambda: self.touch(consoles=self.attached.rows))

@@ -158,3 +158,6 @@ LOCAL_ROW = {
     "node_id": 1, "nodename": "n1", "current_group_state": "maintenance", "assigned_group_state": "maintenance",
     "timeline": 1, "reachable": "good",
 }  # fmt: skip
+
+VERSION = b'{"digest": "sha256:%s", "version": "v41", "commit": "1a2b", "started": 1700000000}' % (b"1" * 64)
+VERSION_METRICS = b'build_info{digest="sha256:%s",version="v41"} 1\nprocess_start_time_seconds 1.7e9\n' % (b"1" * 64)

@@ -76,6 +76,7 @@ from tests.support import parser_seeds as s
 from tests.support.backup_parsers import pgbackrest_info, wal_archive, wal_dump
 from tests.support.dns_parsers import dns_refusal, powerdns_zone
 from tests.support.estate_samples import CHECKS, FIXTURES, KINDS, small, small_estate
+from tests.support.release_parsers import version_page
 from tests.support.told import ToldBalancer, ToldReader, ToldRequest, ToldServer
 
 T = TypeVar("T")
@@ -369,6 +370,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("prometheus", promql, (ReadFailure,), (s.as_json(s.PROM), b'{"status":"error","error":"x"}')),
     Parser("alertmanager", alertmanager, (ReadFailure,), (s.as_json([s.ALERT]), s.as_json([s.ALERT, s.ALERT]))),
     Parser("exposition", exposition, (ReadFailure,), (s.PAGE,)),
+    Parser("version", version_page, (ReadFailure,), (s.VERSION, s.VERSION_METRICS)),
     Parser("dns", dns_answer, (ReadFailure, dns.exception.DNSException), (s.DNS_SEED.to_wire(),)),
     Parser("powerdns", powerdns_zone, MALFORMED, (s.as_json(s.PDNS_ZONE),)),
     Parser("estate", estate, (RecoveryError,), (small().encode(),), on_loop=False),

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from adapters.monitors import version
 from state.checks.integrity import IntegrityArgs, suite_key
 from state.checks.model import Answer
 from state.checks.registry import check_kinds
 from state.errors import NotFound
 from state.estate.own_checks import CommandCheck, OwnCheck
+from state.estate.releases import SchemaEntry, ServiceReleases
 from state.health import Health
 from state.world.dns_parts import DnsReading
 from state.world.integrity_parts import IntegrityLine, IntegrityReading
 from state.world.readings import Alert, AlertsReading, OwnCheckReading, PostgresReading
+from state.world.release_parts import SchemaReading, VersionReading
 from state.world.world import World
 from tests.support.stores import backup, store
 from tests.unit.test_restore_window import ENTRY, archiver
@@ -37,6 +40,17 @@ from tests.unit.verdict_world import (
 )
 
 BLUE = {"balancer": "edge-east", "backend": "checkout", "server": "blue"}
+DIGEST = f"sha256:{'1' * 64}"
+RELEASES = ServiceReleases(read_schema=SchemaEntry(database="orders", query="select 12"))
+VERSIONS = version.OPTIONS.model_validate(
+    {
+        "kind": "version",
+        "targets": {
+            site: {"site": site, "service": "checkout", "server": "blue", "url": "http://127.0.0.1:1/version"}
+            for site in ("east", "west")
+        },
+    }
+)
 ALL: dict[str, dict[str, Any]] = {
     "service.healthy": {"service": "checkout"},
     "service.errors-below": {"service": "checkout", "ratio": "1%"},
@@ -57,11 +71,21 @@ ALL: dict[str, dict[str, Any]] = {
     "database.restorable": {"database": "orders"},
     "dns.answers": {"zone": "shop.example", "record": "checkout"},
     "own.check": {"check": "queue"},
-}
+    "release.fits": {
+        "service": "checkout", "version": "v41", "schema_min": "11", "schema_max": "12", "until": ("12",),
+        "needs": ("queue",),
+    },
+    "release.running": {"service": "checkout", "digest": DIGEST},
+}  # fmt: skip
 CHECKED = ESTATE.model_copy(
     update={
         "checks": {"queue": OwnCheck(command=CommandCheck(argv=("true",)))},
         "databases": {"orders": ESTATE.databases["orders"].model_copy(update={"backups": ENTRY})},
+        "services": {
+            **ESTATE.services,
+            "checkout": ESTATE.services["checkout"].model_copy(update={"releases": RELEASES}),
+        },
+        "monitors": {**ESTATE.monitors, "versions": VERSIONS},
     }
 )
 BACKUPS = store((backup("A", 2),), {1: range(1, 20)})
@@ -78,6 +102,9 @@ def world(world: World) -> World:
     put(world, "alerts:alertmanager", AlertsReading((), watchdog=True))
     answers = {"checkout/A": ("10.1.0.10", "10.2.0.10")}
     put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, answers))
+    put(world, "schema:checkout", SchemaReading("checkout", "12"))
+    for site in ("east", "west"):
+        put(world, f"version:versions/{site}", VersionReading(site, DIGEST, "v41", "", 1.0))
     put(world, "check:queue", OwnCheckReading("queue", Health.PASS, "exit code 0"))
     return world
 
@@ -135,6 +162,8 @@ def test_arguments_are_strict(kind: str) -> None:
         ("database.streaming", {"database": "nope"}),
         ("dns.answers", {"record": "nope"}),
         ("own.check", {"check": "nope"}),
+        ("release.fits", {"service": "nope"}),
+        ("release.running", {"service": "nope"}),
     ],
 )
 def test_unknown_names_are_not_found(world: World, kind: str, changed: dict[str, str]) -> None:

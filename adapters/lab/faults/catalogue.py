@@ -7,6 +7,7 @@ from adapters.lab.faults.fault import Fault
 
 CATALOGUE: tuple[type[Fault], ...] = (
     faults.BadRelease,
+    faults.ContractMigration,
     faults.FreezePrimary,
     faults.KillNode,
     faults.CutReplication,

@@ -12,7 +12,7 @@ from adapters.lab.faults.fault import Fault
 from adapters.lab.links.links import Mode
 from adapters.lab.process.processes import postgres_family, send, state_of
 from adapters.lab.targets import DNS_ERRORS, Bench
-from adapters.lab.topology import SITES
+from adapters.lab.topology import CONTRACTED, SCHEMA_VERSION, SITES
 from adapters.lab.waiting import until
 from state.config_files.suggestions import not_found
 
@@ -62,6 +62,38 @@ class BadRelease(Fault):
             if weights != (100, 0) or status != 200 or any(json.loads(body).values()):
                 return False
         return True
+
+
+class ContractMigration(Fault):
+    """A step of the schema that the older release does not survive, and that loses data on the way back."""
+
+    name = "contract-migration"
+    description = f"checkout's schema is at {CONTRACTED}: v41 does not run on it, and v42 cannot be left without loss"
+    undo_text = f"put the schema's version back to {SCHEMA_VERSION}"
+    needs = frozenset({"postgres"})
+
+    async def choose(self, target: str | None) -> str:
+        if target not in (None, "checkout"):
+            raise NoSuchFaultError(f"{self.name} works on checkout only, not on {target!r}")
+        return "checkout"
+
+    async def _primary(self) -> str:
+        primary = await self.bench.cluster.primary()
+        if primary is None:
+            raise LabError("no node is the primary now")
+        return primary
+
+    async def inject(self, target: str) -> None:
+        sql = "insert into schema_migrations (version) values ($1) on conflict do nothing"
+        await self.bench.cluster.query(await self._primary(), sql, CONTRACTED)
+
+    async def undo(self, target: str) -> None:
+        sql = "delete from schema_migrations where version = $1"
+        await self.bench.cluster.query(await self._primary(), sql, CONTRACTED)
+
+    async def undone(self, target: str) -> bool:
+        rows = await self.bench.cluster.query(await self._primary(), "select max(version) from schema_migrations")
+        return bool(rows[0][0] == SCHEMA_VERSION)
 
 
 class FreezePrimary(Fault):

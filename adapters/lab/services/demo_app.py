@@ -2,6 +2,7 @@
 
 A spec lists the servers of one process. `POST /order` stores an order, `GET /catalog` reads, `/order/health` and
 `/catalog/health` say whether the database answers, `/healthz` whether the process does, `/metrics` is for Prometheus.
+`/version` says which artifact the process runs and since when.
 `POST /fault?errors=0.2&latency=0.4` makes a release bad; `GET /fault` reads it back.
 """
 
@@ -20,6 +21,7 @@ import asyncpg
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+STARTED = time.time()
 DATABASE_DEADLINE = 2.0  # seconds
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -74,12 +76,17 @@ class AppServer:
         app.router.add_get("/catalog/health", self.health)
         app.router.add_get("/healthz", self.alive)
         app.router.add_get("/metrics", self.exposition)
+        app.router.add_get("/version", self.version)
         app.router.add_get("/fault", self.read_fault)
         app.router.add_post("/fault", self.set_fault)
         return app
 
     async def alive(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
+
+    async def version(self, _request: web.Request) -> web.Response:
+        told = {"service": self.spec["service"], "version": self.spec["release"], "digest": self.spec["digest"]}
+        return web.json_response({**told, "started": STARTED}, headers={"Cache-Control": "no-store"})
 
     async def exposition(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self.metrics.registry), headers={"Content-Type": METRICS_TYPE})

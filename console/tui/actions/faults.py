@@ -12,6 +12,7 @@ from state.api.views.runbooks import Param
 
 FAULTS = (
     "bad-release",
+    "contract-migration",
     "freeze-primary",
     "kill-node",
     "cut-replication",

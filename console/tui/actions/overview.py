@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from console.tui.actions.base import Action, ActionContext, FormValues, Navigation
 from console.tui.text import begun
-from state.api.requests import PlanChange, PlanRunbook
+from state.api.requests import PlanChange, PlanRollback, PlanRunbook
 from state.api.views.causes import NextKind, NextStep, SubjectKind
 from state.api.views.header import HeaderView
 from state.api.views.overview import OpenRunRow, RecoverRow
@@ -15,7 +15,7 @@ from state.api.views.runbooks import RunbooksView, value_of
 from state.health import Health
 
 WORST_FIRST = (Health.FAIL, Health.UNKNOWN, Health.WARN, Health.PASS)
-SENDS = (NextKind.RUNBOOK, NextKind.CHANGE)
+SENDS = (NextKind.RUNBOOK, NextKind.CHANGE, NextKind.ROLLBACK)
 
 
 class TakeStep(Action):
@@ -54,6 +54,8 @@ def take(step: NextStep, ctx: ActionContext, navigator: Navigation) -> None:
             _runbook(step, ctx, navigator)
         case NextKind.CHANGE:
             navigator.preview(PlanChange(step.name, dict(step.arguments)))
+        case NextKind.ROLLBACK:
+            navigator.preview(PlanRollback(step.arguments["service"], step.arguments["to"]))
         case NextKind.RUN:
             navigator.open_place("runbooks", "runs", step.name)
         case NextKind.PLACE:

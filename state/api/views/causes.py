@@ -26,11 +26,13 @@ class SubjectKind(StrEnum):
 
 
 class NextKind(StrEnum):
-    """How the next action is taken: a runbook of the library, a change, a place on a screen, a run that waits, or a
-    person's own hands where this version has neither."""
+    """How the next action is taken: a runbook of the library, a change, the way back to a release (its arguments are
+    `service` and `to`), a place on a screen, a run that waits, or a person's own hands where this version has neither.
+    """
 
     RUNBOOK = "runbook"
     CHANGE = "change"
+    ROLLBACK = "rollback"
     PLACE = "place"
     RUN = "run"
     HAND = "hand"

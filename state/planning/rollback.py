@@ -1,0 +1,208 @@
+"""A roll-back as a plan: one card for all balancers, each flip proven before the next, the end proven by the instances
+themselves and by the service's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from state.api.card import Rule
+from state.api.requests import PlanRollback
+from state.api.views.releases import ReasonKind, ReleaseStanding, Way
+from state.changes.model import ChangeSpec
+from state.changes.registry import change_kind
+from state.config_files.suggestions import not_found
+from state.errors import Refused
+from state.estate.model import Estate, Service
+from state.estate.releases import DIGEST_PARAM
+from state.health import Health
+from state.planning.plan import Draft, Seen
+from state.runs.steps import PlannedStep
+from state.verdicts.releases import ReleasesVerdict
+from state.verdicts.rollback import WayBack
+from state.world.release_parts import Release, is_digest
+
+RULES: Mapping[ReasonKind, str] = {
+    ReasonKind.SCHEMA: "release-schema",
+    ReasonKind.MARKER: "release-marker",
+    ReasonKind.BLOCKER: "release-blocker",
+    ReasonKind.NEED: "release-need",
+    ReasonKind.RUNS: "release-runs",
+    ReasonKind.NOW: "release-now",
+}
+"""The rule that a reason is told under."""
+FLIP, COMMAND = "backend.flip", "command.run"
+FITS = "release-fits"
+KINDS = (ReasonKind.SCHEMA, ReasonKind.MARKER, ReasonKind.BLOCKER, ReasonKind.NEED)
+"""What holds against a release whoever sends its traffic there, and how."""
+
+
+def rollback_draft(request: PlanRollback, estate: Estate, verdicts: Mapping[str, ReleasesVerdict]) -> Draft:
+    """The plan for a return to a release, the best one where none is named. Raises NotFound, and Refused with the
+    reasons and the way forward where it is not offered."""
+    name = request.service
+    if name not in estate.services:
+        raise not_found("service", name, estate.services)
+    verdict = verdicts.get(name)
+    if verdict is None or not verdict.rollback.candidates:
+        way_out = f"Let the pipeline record its releases: recovery release record {name} --digest … --version …"
+        raise Refused("release-recorded", f"no release of {name} is recorded", way_out)
+    chosen = _chosen(name, request.to, verdict)
+    service, release = estate.services[name], chosen.release
+    rules = [
+        Rule(RULES[reason.kind], reason.health is Health.PASS, reason.fact, subject=f"{name} {release.version}")
+        for reason in chosen.reasons
+    ]
+    steps = tuple(_numbered(_steps(name, service, chosen, verdict, estate)))
+    asked = PlanRollback(name, release.digest)
+    title = f"Roll {name} back to {release.label}"
+    return Draft(title, steps, service=name, budget=service.rto, request=asked, rules=tuple(rules))
+
+
+def _chosen(name: str, to: str, verdict: ReleasesVerdict) -> WayBack:
+    """The release to go back to. Raises Refused."""
+    best = verdict.offered
+    if not to:
+        if best is None:
+            raise _nothing(name, verdict)
+        return best
+    if not is_digest(to):
+        fact = f"{to[:60]} names no artifact for ever: a tag may be another one tomorrow"
+        raise Refused("digest", fact, f"Name the digest, sha256:…; recovery release list {name} has them")
+    chosen = verdict.rollback.of(to)
+    if chosen is None:
+        way_out = f"Choose one that is: recovery release list {name}"
+        raise Refused("release-recorded", f"no release of {name} with this digest is recorded", way_out)
+    if chosen.standing is ReleaseStanding.SERVES:
+        raise Refused("release-older", f"{chosen.release.label} serves {name} now", "Choose an older release")
+    if chosen.standing is ReleaseStanding.NEWER:
+        way_out = "Deploy it with the pipeline, or flip to its colour on Traffic"
+        raise Refused("release-older", f"{chosen.release.label} is newer than what serves {name}", way_out)
+    if chosen.standing is not ReleaseStanding.OFFERED:
+        raise _not_safe(name, chosen, verdict)
+    return chosen
+
+
+def _not_safe(name: str, chosen: WayBack, verdict: ReleasesVerdict) -> Refused:
+    best = verdict.offered
+    way_out = verdict.rollback.forward or (f"Go back to {best.release.label} instead" if best is not None else "")
+    facts = "; ".join(reason.fact for reason in chosen.against)
+    return Refused(RULES[chosen.against[0].kind], f"{name} cannot go back to {chosen.release.label}: {facts}", way_out)
+
+
+def _nothing(name: str, verdict: ReleasesVerdict) -> Refused:
+    """No release is offered: why not the nearest one, and what is left."""
+    back = [each for each in verdict.rollback.candidates if each.against]
+    if back:
+        return _not_safe(name, max(back, key=lambda each: each.release.order), verdict)
+    return Refused("release-older", f"no release of {name} is older than what serves", verdict.rollback.forward)
+
+
+def _steps(
+    name: str, service: Service, chosen: WayBack, verdict: ReleasesVerdict, estate: Estate
+) -> Iterator[PlannedStep]:
+    """First that it still fits, by readings of that moment; then each balancer; then the proof."""
+    release = chosen.release
+    fits = {
+        "service": name,
+        "version": release.version,
+        "schema_min": release.schema_min,
+        "schema_max": release.schema_max,
+        "until": _markers(release, verdict),
+        "needs": list(dict.fromkeys((*(service.releases.needs if service.releases else ()), *release.needs))),
+    }
+    yield _check("fits", "release.fits", fits, f"{release.version} fits the schema that is there", 20.0, "stop")
+    if chosen.way is Way.FLIP:
+        assert service.traffic is not None, "a colour is one of a backend"
+        for balancer, colour in chosen.to.items():
+            place = {"balancer": balancer, "backend": service.traffic.backend}
+            flip = {**place, "to": colour}
+            yield _change(
+                f"{balancer}.flip", FLIP, flip, f"Flip {balancer} to {colour} ({release.version})", 30.0, "undo"
+            )
+            active = {**place, "server": colour}
+            title = f"{balancer} serves from {colour} alone"
+            yield _check(f"{balancer}.active", "backend.active", active, title, 20.0, "undo", samples=3)
+    else:
+        entry = service.releases
+        assert entry is not None, "there is a way"
+        assert entry.redeploy is not None, "it is to deploy it again"
+        params = estate.commands[entry.redeploy].params
+        known = {DIGEST_PARAM: release.digest, "service": name}
+        args = {"command": entry.redeploy, "args": {key: value for key, value in known.items() if key in params}}
+        timeout = estate.commands[entry.redeploy].timeout
+        yield _change("deploy", COMMAND, args, f"Deploy {release.label} again", timeout, "pause")
+    running = {"service": name, "digest": release.digest}
+    title = f"Every instance with traffic runs {release.version}, by its own word"
+    yield _check("runs", "release.running", running, title, 60.0, "pause", samples=3)
+    title = f"{name} is within its objectives, ten times in a row"
+    healthy = _check("healthy", "service.healthy", {"service": name}, title, 120.0, "pause", samples=10, every=2.0)
+    yield healthy
+
+
+def _markers(release: Release, verdict: ReleasesVerdict) -> list[str]:
+    """The markers of later releases that were held against it."""
+    known = [each.release for each in verdict.rollback.candidates]
+    now = {each.order for each in known if each.digest in verdict.truth.running}
+    last = max(now, default=0) if now and not verdict.truth.blind else max(each.order for each in known)
+    later = [each for each in known if release.order < each.order <= last]
+    return [each.reversible_until for each in later if each.reversible_until]
+
+
+def _check(
+    step: str,
+    kind: str,
+    args: Mapping[str, Any],
+    title: str,
+    timeout: float,
+    on_failure: str,
+    *,
+    samples: int = 1,
+    every: float = 1.0,
+) -> PlannedStep:
+    return PlannedStep(
+        step, 0, "check", title, timeout, kind, dict(args), "responder", on_failure, samples=samples, every=every
+    )
+
+
+def _change(step: str, kind: str, args: Mapping[str, Any], title: str, timeout: float, on_failure: str) -> PlannedStep:
+    risk = change_kind(kind).risk.value
+    return PlannedStep(step, 0, "change", title, timeout, kind, dict(args), "responder", on_failure, risk=risk)
+
+
+def _numbered(steps: Iterator[PlannedStep]) -> Iterator[PlannedStep]:
+    for index, step in enumerate(steps):
+        yield replace(step, index=index)
+
+
+def flip_rules(seen: Sequence[Seen], estate: Estate, verdicts: Mapping[str, ReleasesVerdict]) -> tuple[Rule, ...]:
+    """Of each flip whether what takes the traffic fits the schema and goes with what it needs, whoever asked for it: a
+    runbook, the Traffic screen or a verb."""
+    found = (_flip_rule(one.change.spec, estate, verdicts) for one in seen if not one.preview.already)
+    return tuple(rule for rule in found if rule is not None)
+
+
+def _flip_rule(spec: ChangeSpec, estate: Estate, verdicts: Mapping[str, ReleasesVerdict]) -> Rule | None:
+    if spec.kind != FLIP:
+        return None
+    balancer, backend, to = (str(spec.args.get(each)) for each in ("balancer", "backend", "to"))
+    for name, verdict in verdicts.items():
+        traffic = estate.services[name].traffic
+        if traffic is None or traffic.backend != backend or balancer not in traffic.balancers:
+            continue
+        for each in verdict.truth.instances:
+            here = any(at.balancer == balancer for at in each.places) and to in (each.colour, each.server)
+            judged = verdict.rollback.of(each.digest) if here else None
+            if judged is None:
+                continue
+            wrong = [r for r in judged.against if r.kind in KINDS and r.health is Health.FAIL]
+            unfit = f"{judged.release.version} does not run on schema {verdict.truth.schema.version}"
+            subject = f"{name} {judged.release.version}"
+            if wrong or judged.fits is Health.FAIL:
+                fact = "; ".join(r.fact for r in wrong) or unfit
+                way_out = verdict.rollback.forward or f"Go back by its release: recovery rollback {name}"
+                return Rule(FITS, False, fact, way_out, subject=subject)
+            if judged.fits is Health.PASS:
+                return Rule(FITS, True, f"{judged.release.version} fits the schema that is there", subject=subject)
+    return None

@@ -1,0 +1,1 @@
+"""The ledger of releases: which artifacts each service has, and what a return to them needs."""
