@@ -19,6 +19,7 @@ RISKS = {
 }
 WARNING = "warning"
 """The label of what the plan warns of, and of what would refuse a later step."""
+ILL = {Health.PASS: "passes", Health.WARN: "is impaired", Health.FAIL: "fails", Health.UNKNOWN: "is not known"}
 TOLD = (WAIVED, WARNING)
 """Labels that say themselves how bad it is."""
 WAIVERS = {"tls": "plain text, no TLS", "host_key": "the ssh host's key is not verified"}
@@ -120,7 +121,8 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
     dependents = card.of(FactKind.DEPENDENT)
     if dependents:
         label = "affects" if card.downtime else "needed by"
-        yield CardPiece(label, ", ".join(f"{f.subject} (tier {f.figures['tier']:.0f})" for f in dependents))
+        yield CardPiece(label, ", ".join(f"{f.subject} (tier {f.figures['tier']:.0f}{_ill(f)})" for f in dependents))
+    yield from map(_blocker, card.of(FactKind.BLOCKER))
     yield from map(_undo, card.undo)
     yield from (CardPiece("does", fact.value, fact.subject) for fact in acts)
     yield from _conditions(card.of(FactKind.CONDITION))
@@ -168,7 +170,23 @@ def _downtime(downtime: Downtime, card: Card) -> CardPiece:
         length = f"the whole step takes {_took(took)}"
     else:
         length = "duration unknown: never done here"
-    return CardPiece("downtime", f"{downtime.note}; {length}", downtime.subject)
+    if downtime.agreed is None:
+        return CardPiece("downtime", f"{downtime.note}; {length}", downtime.subject)
+    worst = (measured or took).get("worst")
+    agreed = f"agreed: {downtime.agreed:g} s at most"
+    over = None if worst is None else Health.FAIL if worst > downtime.agreed else Health.PASS
+    return CardPiece("downtime", f"{downtime.note}; {length}; {agreed}", downtime.subject, health=over)
+
+
+def _blocker(fact: Fact) -> CardPiece:
+    """What is needed and not well."""
+    said = f"{fact.value} needs it, and it {ILL[fact.health or Health.UNKNOWN]}"
+    return CardPiece("blocked by", said, fact.subject, health=fact.health)
+
+
+def _ill(fact: Fact) -> str:
+    """What is wrong with a service now; nothing where nothing is."""
+    return "" if fact.health in (None, Health.PASS) else f", {ILL[fact.health]}"
 
 
 def _undo(undo: Undo) -> CardPiece:
@@ -190,6 +208,8 @@ def _warning(warning: CardWarning) -> CardPiece:
         value = f"not known beforehand: {value}"
     elif warning.kind is WarningKind.UNVERIFIED:
         value = f"not verified afterwards: {value}"
+    elif warning.kind is WarningKind.OVERRIDDEN:
+        value = f"the safety rule {warning.rule} is overridden: {value}"
     elif warning.kind is WarningKind.LATER:
         value = f"{warning.rule} would refuse a later step: {value}; what happens before it may change that"
     return CardPiece(WARNING, value, warning.subject, f"{warning.kind} {warning.rule}", health=Health.WARN)

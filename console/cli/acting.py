@@ -19,7 +19,7 @@ from console.cli.shown import complain, neutral, note, say, say_json
 from console.client.engine_client import EngineClient
 from console.client.engine_errors import EngineUnreachable
 from state.api.card import Card, Confirm
-from state.api.requests import PlanRequest, Submission, Typed
+from state.api.requests import PlanRequest, Submission, Typed, overriding
 from state.api.wire import named
 from state.errors import EffectUnknown, ExitCode, Refused
 
@@ -38,6 +38,7 @@ class Manner:
     no_wait: bool
     within: float | None
     as_json: bool
+    override: tuple[str, ...]
 
 
 def acting_options(verb: F) -> F:
@@ -49,6 +50,9 @@ def acting_options(verb: F) -> F:
         click.option("--loss", default="", metavar="SIZE", help="With --yes-nonce: the loss to accept, as shown."),
         click.option("--no-wait", is_flag=True, help="Return as soon as the engine has accepted."),
         click.option("--within", type=SECONDS, metavar="SECONDS", help="How long to wait for the end of the run."),
+        click.option(
+            "--override", multiple=True, metavar="RULE=REASON", help="A safety rule that shall not hold it up, and why."
+        ),
         click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     )
 
@@ -65,8 +69,21 @@ def acting_options(verb: F) -> F:
 
 def act(estate: str | None, request: PlanRequest, manner: Manner) -> int:
     """Preview, confirm, submit and follow one request; returns the exit code of its run."""
+    if manner.override:
+        request = overriding(request, overrides_of(manner.override))
     client = client_of(estate, quiet=manner.as_json, acting=True)
     return ask(_act(client, request, manner))
+
+
+def overrides_of(given: tuple[str, ...]) -> dict[str, str]:
+    """The reason for each safety rule that is overridden. Raises click.UsageError."""
+    found: dict[str, str] = {}
+    for each in given:
+        name, sign, reason = each.partition("=")
+        if not sign or not name or not reason.strip():
+            raise click.UsageError(f"--override {each!r}: RULE=REASON is wanted")
+        found[name] = reason
+    return found
 
 
 async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> int:

@@ -150,6 +150,10 @@ def heading(seen: SeenView[Any]) -> list[str]:
             f"data at risk {lost_text(risk)} of {megabytes(risk.target)} ({risk.database}: {risk.health.value.upper()},"
             f" {seen.age(risk.sources)}) {risk.message}"
         )
+    if header.window is not None:
+        lines.append(
+            f"{'PROTECTED' if header.window.open else 'next window'} {header.window.title}: {header.window.local}"
+        )
     if header.effects:
         lines.append(f"EFFECTS REFUSED {header.effects}")
     lines += [f"ALARM {alarm}" for alarm in header.alarms]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from state.runbooks.books import calls
 from state.runbooks.model import Runbook
 from state.runbooks.parse import lint_runbook, structure_of
 from state.runbooks.related import unfit
+from state.verdicts.windows import dates
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def checked(estate_file: Path) -> Checked:
     except ConfigError as error:
         return Checked(error.problems, 0)
     found = tuple(problem for problems in loaded.broken.values() for problem in problems)
-    return Checked(found, len(loaded.runbooks) + len(loaded.broken), loaded.notes)
+    notes = (*loaded.notes, *dates(loaded.estate.windows, time.time()))
+    return Checked(found, len(loaded.runbooks) + len(loaded.broken), notes)
 
 
 def checked_runbooks(estate_file: Path) -> Checked:

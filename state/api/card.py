@@ -73,7 +73,9 @@ class FactKind(StrEnum):
     SERVICE = "service"
     """Subject: a service or database that is acted on. Value: `other` when the run is for another service."""
     DEPENDENT = "dependent"
-    """Subject: a service. Value: what it depends on. Figures: tier."""
+    """Subject: a service. Value: what it depends on. Health: its own now, None where it is not known. Figures: tier."""
+    BLOCKER = "blocker"
+    """Subject: a service or database that is not well. Value: what needs it. Health: its own now."""
     HISTORY = "history"
     """Subject: a kind of change, of the estate's own ones with its name. Figures: count; median and worst in seconds,
     read-back included, when count > 0."""
@@ -99,7 +101,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The verdict of one rule about one subject (empty: about the whole plan); `source` was read for this plan."""
+    """The verdict of one rule about one subject (empty: about the whole plan); `source` was read for this plan.
+
+    `own` names a safety rule of the estate: it may be overridden, by this name and with a reason.
+    """
 
     rule: str
     passed: bool
@@ -108,6 +113,7 @@ class Rule:
     who: str = ""
     subject: str = ""
     source: str = ""
+    own: str = ""
 
     @property
     def refusal(self) -> Refusal:
@@ -130,11 +136,13 @@ class WarningKind(StrEnum):
     """A rule would refuse a later step; what happens before it may change that."""
     WAIVED = "waived"
     """Subject: what the plan uses. Rule: what that goes without. Message: the estate's reason."""
+    OVERRIDDEN = "overridden"
+    """Subject: what a safety rule of the estate is about. Rule: its name. Message: what is so, and the reason given."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardWarning:
-    """A warning that does not forbid the plan; `rule` for LATER and WAIVED only."""
+    """A warning that does not forbid the plan; `rule` for LATER, WAIVED and OVERRIDDEN only."""
 
     kind: WarningKind
     subject: str
@@ -154,11 +162,13 @@ class DataLoss:
 
 @dataclass(frozen=True, slots=True)
 class Downtime:
-    """What does not work meanwhile; `change` is the kind of change whose history gives the duration."""
+    """What does not work meanwhile; `change` is the kind of change whose history gives the duration. `agreed` are the
+    seconds that the strictest of the services concerned allows, None where nothing was agreed."""
 
     subject: str
     note: str
     change: str
+    agreed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

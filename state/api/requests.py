@@ -6,7 +6,7 @@ A plan request is tagged by `do`, a control by `verb`; the other keys are the fi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 from state.errors import NotFound
@@ -23,6 +23,7 @@ class PlanChange:
     do: ClassVar[str] = "change"
     kind: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class PlanRunbook:
     do: ClassVar[str] = "runbook"
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class PlanUndo:
 
     do: ClassVar[str] = "undo"
     run: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,12 @@ class PlanRollback:
     do: ClassVar[str] = "rollback"
     service: str
     to: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def overriding(request: PlanRequest, reasons: Mapping[str, str]) -> PlanRequest:
+    """The request with reasons for which safety rules do not hold it up; a retry keeps those of its run."""
+    return request if isinstance(request, PlanRetry) else replace(request, overrides=reasons)
 
 
 PlanRequest = PlanChange | PlanRunbook | PlanRetry | PlanUndo | PlanRollback
@@ -164,7 +173,7 @@ def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
     if isinstance(request, Submission):
         return {**values, "typed": {f.name: getattr(request.typed, f.name) for f in fields(Typed)}}
     tag = {"do": request.do} if hasattr(request, "do") else {"verb": request.verb}
-    return {**tag, **{k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}}
+    return {**tag, **{k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items() if k != "overrides" or v}}
 
 
 def _read(kind: type[R], body: Mapping[str, Any]) -> R:

@@ -103,8 +103,8 @@ class Engine:
         self._noticed, self._defect = list[tuple[float, Event]](), ""
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
-        self._released = lambda: judge.at(clock.mono()).releases
-        self._planner = Planner(estate, outside, library, self.history, self._released)
+        self._judgement = lambda: judge.at(clock.mono())
+        self._planner = Planner(estate, outside, library, self.history, self._judgement)
         leases = Leases(self.history, self.journal, clock)
         self._suites = Suites(lambda: (self.estate, self.outside), self.world, clock, self.journal.append)
         effects = Effects(self._build, self.journal, clock, reach, self._suites)
@@ -279,7 +279,7 @@ class Engine:
         """Put another setup in force between two instants; the journal, its folds and open runs stay."""
         before, self.estate, self.outside = self.outside, setup.estate, setup.outside
         self._judge.renew(setup.estate)
-        self._planner = Planner(setup.estate, setup.outside, setup.library, self.history, self._released)
+        self._planner = Planner(setup.estate, setup.outside, setup.library, self.history, self._judgement)
         self.plans.renew(setup.estate, self._planner)
         self._topics.renew(setup.library)
         closing = self._poller.renew(setup.outside.sources)

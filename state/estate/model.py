@@ -34,6 +34,7 @@ from state.estate.values import (
     SiteName,
 )
 from state.estate.waivers import Waivers
+from state.estate.windows import WindowEntry
 
 __all__ = ["Bytes", "Entry", "Estate", "Name", "ObjectName", "Ratio", "Seconds", "SecretRef"]
 
@@ -87,7 +88,8 @@ class MetricsEntry(Entry):
 
 
 class Service(Entry):
-    """A service with its objectives: tier (1 first), RTO in seconds, RPO in bytes."""
+    """A service with its objectives: tier (1 first), RTO in seconds, RPO in bytes. `downtime` is what was agreed for
+    one change, seconds."""
 
     tier: int = Field(ge=1, le=5)
     rto: Seconds
@@ -99,6 +101,7 @@ class Service(Entry):
     objectives: Objectives = Objectives()
     metrics: MetricsEntry | None = None
     releases: ServiceReleases | None = None
+    downtime: Seconds | None = None
 
 
 Kinds = Mapping[tuple[str, str], type[BaseModel]]
@@ -388,6 +391,7 @@ class Estate(Entry):
     http_calls: Mapping[Name, HttpCallEntry] = Field(default_factory=dict)
     sql_calls: Mapping[Name, SqlCallEntry] = Field(default_factory=dict)
     checks: Mapping[Name, OwnCheck] = Field(default_factory=dict)
+    windows: Mapping[Name, WindowEntry] = Field(default_factory=dict)
     polling: Polling = Polling()
     runbooks: tuple[str, ...] = ("runbooks",)
     policies: Policies = Policies()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 
 from state.api.card import (
@@ -35,6 +35,7 @@ from state.runs.steps import PlannedStep
 from state.units import megabytes
 
 CHECKS = "an earlier step changes what its health checks say: who is up is judged when its turn comes"
+NOT_ASKED: Mapping[str, Health] = {}
 JOURNAL = "journal"
 """The source of the durations of earlier runs."""
 
@@ -44,7 +45,8 @@ class CardContext:
     """What a card shows besides the changes themselves.
 
     `build` makes the change that undoes another, `rules` are the verdicts of policy, `age` the seconds since the
-    readings began, `now_wall` seconds since 1970. `warnings` are those about the plan as a whole.
+    readings began, `now_wall` seconds since 1970. `warnings` are those about the plan as a whole,
+    `healths` those of services and databases now.
     """
 
     estate: Estate
@@ -54,6 +56,7 @@ class CardContext:
     age: float
     now_wall: float
     warnings: tuple[CardWarning, ...] = ()
+    healths: Mapping[str, Health] = field(default_factory=dict)
 
 
 def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContext) -> Card:
@@ -70,7 +73,11 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         fingerprint=fingerprint(draft, pin(draft, seen)),
         confirmation=_confirmation(draft, seen, loss, context.estate),
         loss=loss,
-        downtime=tuple(Downtime(o.change.name, o.preview.downtime, o.step.deed) for o in acting if o.preview.downtime),
+        downtime=tuple(
+            Downtime(o.change.name, o.preview.downtime, o.step.deed, _agreed(touched, context.estate))
+            for o in acting
+            if o.preview.downtime
+        ),
         sessions_cut=None if None in sessions else sum(s for s in sessions if s is not None),
         undo=tuple(_undo(one, context.build) for one in acting),
         diffs=tuple(diff for one in acting for diff in one.preview.diffs if diff.before != diff.after),
@@ -78,7 +85,8 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
             *_deeds(seen, acting),
             *_conditions(draft),
             *_services(draft, touched, context.estate),
-            *_dependents(touched, context.estate),
+            *_dependents(touched, context.estate, context.healths),
+            *_blockers(touched, context.estate, context.healths),
             *(fact for one in acting for fact in one.preview.ranking),
             *_identities(seen, context.age),
             *_runbook(draft, context),
@@ -160,8 +168,8 @@ def _conditions(draft: Draft) -> Iterable[Fact]:
                 yield Fact(FactKind.CONDITION, step.title, titles.get(meaning, meaning), name=answer)
 
 
-def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:
-    """Every service that depends on the targets, also through others; most important first."""
+def _dependents(touched: Sequence[str], estate: Estate, healths: Mapping[str, Health] = NOT_ASKED) -> list[Fact]:
+    """Every service that depends on the targets, also through others; most important first, with its health now."""
     found: dict[str, str] = {}
     reached = list(touched)
     for name in reached:
@@ -170,7 +178,31 @@ def _dependents(touched: Sequence[str], estate: Estate) -> list[Fact]:
                 found[service] = name
                 reached.append(service)
     ordered = sorted(found.items(), key=lambda pair: estate.services[pair[0]].tier)
-    return [Fact(FactKind.DEPENDENT, s, on, figures={"tier": estate.services[s].tier}) for s, on in ordered]
+    return [
+        Fact(FactKind.DEPENDENT, s, on, health=healths.get(s), figures={"tier": estate.services[s].tier})
+        for s, on in ordered
+    ]
+
+
+def _blockers(touched: Sequence[str], estate: Estate, healths: Mapping[str, Health]) -> Iterable[Fact]:
+    """What the targets need, also through others, and what is not well: they cannot be well before it is."""
+    found: dict[str, str] = {}
+    reached = [name for name in touched if name in estate.services]
+    for name in reached:
+        for needed in estate.services[name].depends_on:
+            if needed not in found and needed not in touched:
+                found[needed] = name
+                reached += [needed] if needed in estate.services else []
+    for needed, name in found.items():
+        health = healths.get(needed, Health.PASS)
+        if health is not Health.PASS:
+            yield Fact(FactKind.BLOCKER, needed, name, health=health)
+
+
+def _agreed(touched: Sequence[str], estate: Estate) -> float | None:
+    """The downtime that the strictest service allows, of those that are touched or need what is."""
+    names = {*touched, *(fact.subject for fact in _dependents(touched, estate))}
+    return min((s.downtime for n, s in estate.services.items() if n in names and s.downtime is not None), default=None)
 
 
 def _services(draft: Draft, touched: Sequence[str], estate: Estate) -> Iterable[Fact]:

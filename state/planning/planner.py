@@ -12,6 +12,7 @@ from state.changes.model import CanFollow, Change, ChangeSpec, Preview
 from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
+from state.health import Health
 from state.planning.library import Library
 from state.planning.plan import Draft, Seen, follows
 from state.planning.roles import leaders_of
@@ -24,6 +25,7 @@ from state.runs.fold import RunHistory
 from state.runs.model import Run
 from state.runs.offers import held_steps, named, offers
 from state.runs.steps import PlannedStep
+from state.verdicts.judge import Judgement
 from state.verdicts.releases import ReleasesVerdict
 
 READ_DEADLINE = 4.0
@@ -39,11 +41,11 @@ class Planner:
         outside: Outside,
         library: Library,
         history: RunHistory,
-        releases: Callable[[], Mapping[str, ReleasesVerdict]] = dict,
+        judgement: Callable[[], Judgement] | None = None,
     ) -> None:
-        """`releases` gives the verdicts on the releases of services now."""
+        """`judgement` gives all verdicts now; without it nothing is known of services and their releases."""
         self._estate, self._outside, self._library, self._history = estate, outside, library, history
-        self._releases = releases
+        self._judgement = judgement
 
     def build(self, spec: ChangeSpec) -> Change:
         """A change from its data. Raises NotFound."""
@@ -100,6 +102,13 @@ class Planner:
         changes = [self.build(undo) for undo in undos]
         steps = tuple(change_step(c, f"undo-{i + 1}", i) for i, c in enumerate(changes))
         return Draft(f"Undo {run.id}: {run.title}", steps, service=run.service, budget=run.budget)
+
+    def healths(self) -> Mapping[str, Health]:
+        """The health of every service and database now."""
+        return {} if self._judgement is None else self._judgement().healths
+
+    def _releases(self) -> Mapping[str, ReleasesVerdict]:
+        return {} if self._judgement is None else self._judgement().releases
 
     def release_rules(self, seen: Sequence[Seen]) -> tuple[Rule, ...]:
         """Of each flip whether what takes the traffic fits what is there."""

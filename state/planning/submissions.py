@@ -24,7 +24,8 @@ from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerpri
 from state.planning.planner import Planner
 from state.planning.undoing import RULE as NEWER
 from state.planning.undoing import left_behind
-from state.policy.authority import ACTING, ROLES_BY_RISK, require_risk, require_role
+from state.planning.windows import reasons_of, window_rules, window_warnings
+from state.policy.authority import ACTING, ROLES_BY_RISK, require_override, require_risk, require_role
 from state.policy.rules import judged, with_names
 from state.runs.effects import fact_difference
 from state.runs.events import RunResumed, RunStarted, RunUndoRefused, StepRetried
@@ -91,10 +92,20 @@ class Submissions:
             estate=self._estate,
             history=self._history,
             build=self._planner.build,
-            rules=(*left, *draft.rules, *self._planner.release_rules(seen), *self._rules(caller, draft, seen)),
+            rules=(
+                *left,
+                *draft.rules,
+                *self._planner.release_rules(seen),
+                *self._windows(caller, draft, seen),
+                *self._rules(caller, draft, seen),
+            ),
             age=now - began,
             now_wall=self._clock.wall(),
-            warnings=left_behind(self._history.run(request.run)) if isinstance(request, PlanUndo) else (),
+            healths=self._planner.healths(),
+            warnings=(
+                *window_warnings(draft, seen, self._estate, self._clock.wall()),
+                *(left_behind(self._history.run(request.run)) if isinstance(request, PlanUndo) else ()),
+            ),
         )
         card = make_card(secrets.token_hex(6), draft, seen, context)
         steps, risk = pin(draft, seen), risk_of(seen)
@@ -129,6 +140,14 @@ class Submissions:
             judged("lease", f"no open run holds {' or '.join(targets) or 'a target'}", lease),
             judged("journal", "the journal takes entries", self._require_journal),
         )
+
+    def _windows(self, caller: Caller, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
+        """The verdicts of protected windows, and who may override them."""
+        names = tuple(reasons_of(draft, self._estate))
+        override = judged("override", f"{caller.person} may override", partial(require_override, caller, names))
+        return (
+            *([override] if names else []), *window_rules(draft, seen, self._estate, self._clock.wall())
+        )  # fmt: skip
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. It is then used up, whatever the outcome, unless the confirmation was too early."""
@@ -166,7 +185,7 @@ class Submissions:
             await self._require_order(plan.draft, plan.draft.request)
         seen = await self._planner.see(plan.draft)
         await self._require_left(plan.draft, seen)
-        for rule in self._planner.release_rules(seen):
+        for rule in (*self._planner.release_rules(seen), *self._windows(caller, plan.draft, seen)):
             if not rule.passed:
                 raise Refused.because(rule.refusal)
         steps = pin(plan.draft, seen)

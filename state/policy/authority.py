@@ -52,6 +52,11 @@ def require_role(caller: Caller, allowed: Collection[str], doing: str) -> None:
         raise Refused("role", fact, "Ask a person who has the role", who)
 
 
+def require_override(caller: Caller, rules: tuple[str, ...]) -> None:
+    """Refuse unless the person may override safety rules: it gives away what others rely on."""
+    require_role(caller, ("commander",), f"overriding {', '.join(rules)}")
+
+
 def require_risk(caller: Caller, risk: Risk, policies: Policies) -> None:
     """Refuse a class that the caller's roles do not allow, or that needs an approval this engine cannot collect."""
     require_role(caller, ROLES_BY_RISK[risk], f"a {risk.value} change")

@@ -97,6 +97,12 @@ class ViewContext:
         return self._judgement.now_mono
 
     @property
+    def wall(self) -> float | None:
+        """The engine's own clock at this look, epoch seconds."""
+        self.reads.world = True
+        return self._judgement.wall
+
+    @property
     def world(self) -> World:
         """What was read from outside."""
         self.reads.world = True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from state.api.views.header import DataRisk, HeaderView, SourceRow
+from state.api.views.header import DataRisk, HeaderView, ProtectedWindow, SourceRow
 from state.errors import ViewFailed
 from state.estate.model import Estate
 from state.verdicts.clocks import most_urgent
 from state.verdicts.evidence import rank
+from state.verdicts.windows import all_open, next_of_all
 from state.views.context import Alarm, JournalState, ViewContext, as_cause
 from state.world.world import World
 
@@ -39,8 +40,20 @@ def build(context: ViewContext) -> HeaderView:
         journal_verified_seq=journal.verified_seq,
         journal_erased=journal.erased,
         estate_change=next((each.estate_change for each in added if each.estate_change is not None), None),
+        window=window(estate, context.wall),
     )
     return context.memory.keep(HEADER, view)
+
+
+def window(estate: Estate, wall: float | None) -> ProtectedWindow | None:
+    """The protected window that is open for longest, else the next one."""
+    if wall is None or not estate.windows:
+        return None
+    opened = all_open(estate.windows, wall)
+    found = opened[-1] if opened else next_of_all(estate.windows, wall)
+    if found is None:
+        return None
+    return ProtectedWindow(found.name, found.title, found.start, found.end, found.local, bool(opened))
 
 
 def bare(estate: Estate, journal: JournalState, failure: ViewFailed) -> HeaderView:

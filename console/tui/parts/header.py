@@ -13,9 +13,9 @@ from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined, labelled, state_text
 from console.tui.theme import banner
 from state.api.topics import Topic
-from state.api.views.header import DataRisk, HeaderView, RtoClock
+from state.api.views.header import DataRisk, HeaderView, ProtectedWindow, RtoClock
 from state.health import Health
-from state.units import ago, clock, megabytes, utc
+from state.units import ago, clock, megabytes, utc, utc_date
 
 NEARLY = 0.75
 """From this share of an objective on it warns."""
@@ -73,6 +73,23 @@ def risk_forms(risk: DataRisk | None, store: Store, glyphs: Glyphs) -> tuple[Tex
     )
 
 
+def window_forms(window: ProtectedWindow) -> tuple[Text, ...]:
+    """The protected window that is open, in short with its end, else the next one with its begin; times in UTC."""
+    if window.open:
+        end = f"until {utc(window.end)[:5]}Z"
+        return (
+            cell(f"PROTECTED {window.title}, {window.local}", WARN),
+            cell(f"PROTECTED {window.title} {end}", WARN),
+            cell(f"PROTECTED {end}", WARN),
+        )
+    begin = utc_date(window.start)[5:16] + "Z"
+    return (
+        joined(("next window ", MUTED), f"{window.title}, {window.local}"),
+        joined(("next window ", MUTED), f"{window.title} {begin}"),
+        joined(("window ", MUTED), begin),
+    )
+
+
 def who(store: Store) -> tuple[Text, ...]:
     """Who the engine says you are."""
     hello = store.hello
@@ -112,6 +129,8 @@ def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
     if view is not None:
         fields.append(Field(1, rto_forms(view.rto, store)))
         fields.append(Field(2, risk_forms(view.risk, store, glyphs)))
+        if view.window is not None:
+            fields.append(Field(3, window_forms(view.window)))
         if view.running and store.link.state is not LinkState.LOST:
             count = len(view.running)
             short = cell(f"{count} run" + ("s" if count > 1 else ""))

@@ -83,6 +83,19 @@ class EstateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ProtectedWindow:
+    """A protected window that is open, or the next one: from `start` until `end`, epoch seconds, and the same in its
+    own zone for people."""
+
+    name: str
+    title: str
+    start: float
+    end: float
+    local: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderView:
     """On every screen: the estate, the clocks, the risk, what is running, the journal's head.
 
@@ -90,7 +103,8 @@ class HeaderView:
     `alarms` is the detail of those that cannot be left alone. `waiting` are the runs that need a person, by their id;
     `consoles` the attached consoles. `journal_doubt` says why recorded entries cannot be trusted,
     `journal_verified_seq` up to which entry the chain is verified, `journal_erased` how many of these are without
-    payload, `estate_change` that the files are not those that are loaded.
+    payload, `estate_change` that the files are not those that are loaded. `window` is the protected window that is open
+    for longest, else the next one.
     """
 
     estate: str
@@ -111,3 +125,4 @@ class HeaderView:
     journal_verified_seq: int = 0
     journal_erased: int = 0
     estate_change: EstateChange | None = None
+    window: ProtectedWindow | None = None
