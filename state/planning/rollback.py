@@ -55,7 +55,7 @@ def rollback_draft(request: PlanRollback, estate: Estate, verdicts: Mapping[str,
         for reason in chosen.reasons
     ]
     steps = tuple(_numbered(_steps(name, service, chosen, verdict, estate)))
-    asked = PlanRollback(name, release.digest)
+    asked = replace(request, to=release.digest)
     title = f"Roll {name} back to {release.label}"
     return Draft(title, steps, service=name, budget=service.rto, request=asked, rules=tuple(rules))
 

@@ -120,7 +120,11 @@ TREE: Mapping[str, Any] = {
 
 @asynccontextmanager
 async def release_site(
-    *, store: JournalStore | None = None, balancer: Servers | None = None, releases: Mapping[str, Any] | None = None
+    *,
+    store: JournalStore | None = None,
+    balancer: Servers | None = None,
+    releases: Mapping[str, Any] | None = None,
+    windows: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[ReleaseSite]:
     """A started engine: green runs v2 and takes all traffic, blue v1 is warm, the schema is at 10."""
     balancer = balancer or Servers("edge", {"shop": {"blue": 0, "green": 100}})
@@ -128,7 +132,9 @@ async def release_site(
     tree = dict(TREE)
     service = {**tree["services"]["shop"], "traffic": {**ESTATE["services"]["shop"]["traffic"], "colours": COLOURS}}
     tree["services"] = {"shop": {**service, **({"releases": releases} if releases is not None else {})}}
-    model = Estate.model_validate(tree).model_copy(update={"monitors": {"versions": Told(kind="told")}})
+    model = Estate.model_validate({**tree, "windows": windows or {}}).model_copy(
+        update={"monitors": {"versions": Told(kind="told")}}
+    )
     answers = Answers(
         {
             "probe:versions/shop": ProbeReading("shop", 200, 0.01),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.card_pieces import pieces
+from console.card_pieces import pieces_of
 from console.card_text import plain_card
 from state.api.card import Confirm, Downtime, Fact, FactKind
 from state.estate.model import Estate
@@ -63,7 +63,7 @@ def test_the_agreed_downtime_stands_beside_what_it_took_before(worst: float | No
             Fact(FactKind.HISTORY, kind, figures={"count": 0, **{f"outage_{k}": v for k, v in took.items()}}),
         ),
     )
-    (piece,) = [each for each in pieces(shown, 0.0) if each.label == "downtime"]
+    (piece,) = [each for part in pieces_of(shown, 0.0).values() for each in part if each.label == "downtime"]
     assert piece.value.endswith("; agreed: 3 s at most")
     assert ("median of 14" in piece.value) is (worst is not None)
     assert ("never done here" in piece.value) is (worst is None), "no history is said, never guessed"

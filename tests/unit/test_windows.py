@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +16,8 @@ from state.errors import NotFound, Refused
 from state.estate.windows import WindowEntry
 from state.journal.format import unseal_any
 from state.runs.events import RunStarted
-from state.verdicts.windows import all_open, coming, next_of_all, open_now
+from state.verdicts.windows import all_open, coming, dates, next_of_all, open_now
+from tests.support.release_site import digest, release_site
 from tests.support.small_estate import COMMANDER, ESTATE, RESPONDER, LoopClock, flip, small
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -214,6 +215,26 @@ async def test_the_header_always_has_the_open_or_the_next_one() -> None:
         assert lab.engine.view("header").window is None
 
 
-def test_requests_keep_their_reasons() -> None:
-    asked = overriding(PlanRollback("shop"), {"payday": "it must be now"})
-    assert asked == replace(PlanRollback("shop"), overrides={"payday": "it must be now"})
+def test_the_next_dates_are_told_where_an_estate_is_checked() -> None:
+    windows = {"payday": window("0 9 28 * *", "8h"), "never": window("0 9 29 2 *", "1h", "UTC")}
+    told = dates(windows, at("2026-11-27T10:00:00"))
+    assert told[0] == (
+        "windows.payday: Sat 28 Nov 09:00 to 17:00 Europe/Berlin; Mon 28 Dec 09:00 to 17:00 Europe/Berlin;"
+        " Thu 28 Jan 09:00 to 17:00 Europe/Berlin"
+    )
+    assert told[1].startswith("windows.never: Tue 29 Feb")
+
+
+async def test_a_roll_back_inside_a_window_needs_the_reason_too_and_keeps_it() -> None:
+    async with release_site(windows=estate(cron="* * * * *")["windows"]) as site:
+        await site.record(1, schema_min="9", schema_max="10")
+        await site.record(2, schema_min="10", schema_max="11")
+        async with asyncio.timeout(20):
+            while site.view.services["shop"].offered != digest(1):
+                await asyncio.sleep(0.05)
+        assert [r.rule for r in (await site.preview(PlanRollback("shop"))).refusals] == ["window"]
+        reasons = {"payday": "every second payment fails"}
+        accepted = await site.submit(await site.preview(overriding(PlanRollback("shop"), reasons)))
+        (started,) = [e.body for e in map(unseal_any, site.store.rows(0, 999)) if isinstance(e.body, RunStarted)]
+        assert started.request == {"do": "rollback", "service": "shop", "to": digest(1), "overrides": reasons}
+        assert accepted.run == "R-1"
