@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +20,7 @@ from state.health import Health
 from state.journal.store import JournalStore
 from state.planning.library import Library
 from state.ports.outside import Outside
+from state.ports.own import CanRunCommand
 from state.world.readings import OwnCheckReading, ProbeReading, Reading, SchemaReading, VersionReading
 from tests.support.small_estate import ESTATE, BalancerSource, LoopClock, Small
 
@@ -125,6 +126,8 @@ async def release_site(
     balancer: Servers | None = None,
     releases: Mapping[str, Any] | None = None,
     windows: Mapping[str, Any] | None = None,
+    commands: Mapping[str, Any] | None = None,
+    deploys: Callable[[ReleaseSite], Mapping[str, CanRunCommand]] = lambda _site: {},
 ) -> AsyncIterator[ReleaseSite]:
     """A started engine: green runs v2 and takes all traffic, blue v1 is warm, the schema is at 10."""
     balancer = balancer or Servers("edge", {"shop": {"blue": 0, "green": 100}})
@@ -132,7 +135,7 @@ async def release_site(
     tree = dict(TREE)
     service = {**tree["services"]["shop"], "traffic": {**ESTATE["services"]["shop"]["traffic"], "colours": COLOURS}}
     tree["services"] = {"shop": {**service, **({"releases": releases} if releases is not None else {})}}
-    model = Estate.model_validate({**tree, "windows": windows or {}}).model_copy(
+    model = Estate.model_validate({**tree, "windows": windows or {}, "commands": commands or {}}).model_copy(
         update={"monitors": {"versions": Told(kind="told")}}
     )
     answers = Answers(
@@ -147,7 +150,7 @@ async def release_site(
     site.runs("green", 2)
     site.schema("10")
     sources = (BalancerSource(balancer), *(ToldSource(key, answers) for key in keys))
-    outside = Outside(sources, {"edge": balancer}, {})
+    outside = Outside(sources, {"edge": balancer}, {}, commands=deploys(site))
     engine = Engine(model, outside, store, LoopClock(), Library({}, model, {}), node="test", pid=1, uid=0)
     site.engine = engine
     await engine.start()
