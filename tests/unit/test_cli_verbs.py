@@ -41,7 +41,9 @@ from state.shell_words import for_any_shell
 from tests.support.cards import card
 from tests.support.front_desk import CARD, HEADER
 
-PLAIN = Manner(plan_only=False, yes_nonce=True, name="", loss="", no_wait=False, within=None, as_json=False)
+PLAIN = Manner(
+    plan_only=False, yes_nonce=True, name="", loss="", no_wait=False, within=None, as_json=False, override=()
+)
 
 
 def verb_that(raises: Callable[[], object]) -> click.Group:
