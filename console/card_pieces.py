@@ -124,6 +124,9 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
         yield CardPiece(label, ", ".join(f"{f.subject} (tier {f.figures['tier']:.0f}{_ill(f)})" for f in dependents))
     yield from map(_blocker, card.of(FactKind.BLOCKER))
     yield from map(_undo, card.undo)
+    yield from (
+        CardPiece("lost", f"{f.value}: it is then set as configured", f.subject) for f in card.of(FactKind.FORGOTTEN)
+    )
     yield from (CardPiece("does", fact.value, fact.subject) for fact in acts)
     yield from _conditions(card.of(FactKind.CONDITION))
     already = card.of(FactKind.ALREADY)
@@ -138,7 +141,13 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
 
 def _conditions(facts: Iterable[Fact]) -> Iterable[CardPiece]:
     """Each condition in a line: what follows from each of its answers."""
-    meanings = {"continue": "goes on", "stop": "stops the run", "pause": "pauses", "": "leaves out the rest"}
+    meanings = {
+        "continue": "goes on",
+        "stop": "stops the run",
+        "pause": "pauses",
+        "undo": "undoes what was done",
+        "": "leaves out the rest",
+    }
     asked: dict[str, list[str]] = {}
     for fact in facts:
         means = meanings.get(fact.value) or f"leads to {fact.value}"

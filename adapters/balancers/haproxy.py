@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from adapters.balancers import haproxy_socket
+from adapters.balancers import haproxy_maps, haproxy_socket
 from adapters.balancers.haproxy_address import RuntimeApi, Socket
 from adapters.balancers.haproxy_parse import Intake
 from adapters.context import AdapterContext
@@ -23,6 +23,7 @@ from adapters.net.tunnel import Tunnel
 from state.config_files.findings import refuse
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import BalancerEntry, HandStep
+from state.estate.routes import MapFile
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
 from state.world.balancer_parts import BalancerReading, Server
@@ -43,9 +44,11 @@ LONGEST_INFO = 64 << 10
 class HaproxyOptions(BalancerEntry):
     """`socket`: an absolute path, host:port, or ssh://HOST/path; with `@1` behind it the master's socket.
 
+    `maps`: the map files that lead to backends, as HAProxy's configuration names them.
     host:port is for loopback addresses, and for other machines with `waive.tls`: the protocol has no encryption.
     """
 
+    maps: tuple[MapFile, ...] = ()
     socket: Socket = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999", "/run/haproxy-master.sock@1"])
 
     @property
@@ -71,6 +74,9 @@ class HaproxyOptions(BalancerEntry):
         what = super().set_by_hand(backend, server, setting).what
         return self._by_hand(what, f"set server {backend}/{server} {setting}")
 
+    def route_by_hand(self, name: str, key: str, value: str) -> HandStep:
+        return self._by_hand(super().route_by_hand(name, key, value).what, f"set map {name} {key} {value}")
+
     def _by_hand(self, what: str, *commands: str) -> HandStep:
         api = RuntimeApi.of(self.socket)
         place = api.place if isinstance(api.place, str) else "tcp:{}:{}".format(*api.place)
@@ -83,10 +89,13 @@ OPTIONS = HaproxyOptions
 
 
 class HAProxy:
-    """One HAProxy process behind one socket; fulfils Balancer, KnowsTheWay, CanSetWeight, CanSetState and ActsAt."""
+    """One HAProxy process behind one socket; fulfils Balancer, KnowsTheWay, Forgets, CanSetWeight, CanSetState,
+    CanRoute and ActsAt."""
 
-    def __init__(self, name: str, socket: str, via: Tunnel | None = None) -> None:
-        self.name = name
+    forgets = "at a reload or restart, but for what its state file keeps"
+
+    def __init__(self, name: str, socket: str, via: Tunnel | None = None, maps: Sequence[str] = ()) -> None:
+        self.name, self._maps = name, tuple(maps)
         self._api, self._via = RuntimeApi.of(socket), via
         self._intake = Intake()
         self._pid = self._listener = 0
@@ -166,6 +175,7 @@ class HAProxy:
         await asyncio.sleep(0)  # a large answer was just assembled: let other tasks run
         states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
         servers = await self._intake.take(states, stats)
+        maps = await self._read_maps(deadline) if self._maps else {}
         return BalancerReading(
             name=self.name,
             version=info["Version"],
@@ -173,7 +183,18 @@ class HAProxy:
             started_at=float(info["Start_time_sec"]),
             servers=servers,
             empty=self._intake.empty,
+            maps=maps,
         )
+
+    async def _read_maps(self, deadline: float) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The maps that can be read; one that cannot blinds nothing else."""
+        end, found = time.monotonic() + deadline, dict[str, tuple[tuple[str, str], ...]]()
+        for name in self._maps:
+            try:
+                found[name] = await self.read_map(name, deadline=max(0.0, end - time.monotonic()))
+            except ReadFailure:
+                continue
+        return found
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
         """The servers of one backend, read now. Raises ReadFailure, also when there is no such backend."""
@@ -194,8 +215,8 @@ class HAProxy:
 
     async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
         """Set the absolute weight, 0 to 256. Raises EffectRefused or EffectUnknown."""
-        if isinstance(weight, bool) or not 0 <= weight <= 256:
-            raise EffectRefused(f"weight {weight} is not within 0 to 256", "bad-weight")
+        if type(weight) is not int or not 0 <= weight <= 256:  # HAProxy would round
+            raise EffectRefused(f"weight {weight} is no whole number from 0 to 256", "bad-weight")
         return await self._set(backend, server, f"weight {weight}", deadline)
 
     async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt:
@@ -220,15 +241,32 @@ class HAProxy:
             raise EffectRefused(f"there is no server {key}", "no-such-server")
         return key
 
+    async def read_map(self, name: str, *, deadline: float) -> tuple[tuple[str, str], ...]:
+        """The entries of a map in memory, in its order. Raises ReadFailure, also when there is no such map."""
+        return haproxy_maps.entries(name, await self.ask(haproxy_maps.show(name), deadline=deadline))
+
+    async def look_up(self, name: str, key: str, *, deadline: float) -> str:
+        """What HAProxy finds under a key, as it does for a request; empty when nothing. Raises ReadFailure."""
+        return haproxy_maps.found(await self.ask(haproxy_maps.get(name, key), deadline=deadline))
+
+    async def set_map(self, name: str, key: str, value: str, *, deadline: float) -> Receipt:
+        """Set an entry that is there. Raises EffectRefused or EffectUnknown."""
+        return await self._send(haproxy_maps.change(name, key, value), deadline)
+
     async def _set(self, backend: str, server: str, what: str, deadline: float) -> Receipt:
         began = time.monotonic()
         target = await self._target(backend, server, deadline)
+        return await self._send(f"set server {target} {what}", deadline - (time.monotonic() - began))
+
+    async def _send(self, command: str, deadline: float) -> Receipt:
+        """One command, once. Raises EffectRefused or EffectUnknown."""
+        began = time.monotonic()
         if not await _taken(self._acting, deadline - (time.monotonic() - began)):
             raise EffectRefused(f"HAProxy did not answer earlier commands within {deadline:g} s", "unreachable")
         try:
             place = await self._place(deadline - (time.monotonic() - began))
             left = deadline - (time.monotonic() - began)
-            line = self._api.line(f"set server {target} {what}")
+            line = self._api.line(command)
             message = await haproxy_socket.act(place, line, left, last=self._api.at_master)
         except ReadFailure as error:
             raise EffectRefused(error.message, "unreachable") from error
@@ -284,4 +322,4 @@ def _process(info: dict[str, str]) -> str:
 
 def build(name: str, options: HaproxyOptions, context: AdapterContext) -> HAProxy:
     """The adapter for one estate entry; connects to nothing yet."""
-    return HAProxy(name, options.socket, context.way(RuntimeApi.of(options.socket).host))
+    return HAProxy(name, options.socket, context.way(RuntimeApi.of(options.socket).host), options.maps)

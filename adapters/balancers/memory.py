@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
+
+from pydantic import Field
 
 from adapters.context import AdapterContext
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate.model import BalancerEntry, Name
+from state.estate.model import BalancerEntry, Name, ObjectName
+from state.estate.routes import MapFile, MapKey
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
 from state.world.balancer_parts import BalancerReading, Server
@@ -23,21 +27,28 @@ ADMINISTRATION: Mapping[str, tuple[bool, bool]] = {
 
 
 class MemoryOptions(BalancerEntry):
-    """`backends`: backend name to server name to its configured weight, 0 to 256."""
+    """`backends`: backend name to server name to its configured weight, 0 to 256. `maps`: map file to key to value."""
 
     backends: Mapping[Name, Mapping[Name, int]]
+    maps: Mapping[MapFile, Mapping[MapKey, ObjectName]] = Field(default_factory=dict)
 
 
 OPTIONS = MemoryOptions
 
 
 class MemoryBalancer:
-    """Fulfils Balancer, KnowsTheWay, CanSetWeight and CanSetState on values of its own. Every server is up."""
+    """Fulfils Balancer, KnowsTheWay, CanSetWeight, CanSetState and CanRoute on values of its own. Every server is
+    up."""
 
     direct = True
 
-    def __init__(self, name: str, backends: Mapping[str, Mapping[str, int]]) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        backends: Mapping[str, Mapping[str, int]],
+        maps: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    ) -> None:
+        self.name, self._maps = name, {each: dict(entries) for each, entries in maps.items()}
         self._started = time.time()
         self._servers = {
             f"{backend}/{server}": _server(backend, server, weight)
@@ -53,7 +64,8 @@ class MemoryBalancer:
     async def read(self, *, deadline: float) -> BalancerReading:
         """All servers as they were set."""
         del deadline
-        return BalancerReading(self.name, VERSION, self._process, self._started, dict(self._servers))
+        maps = {name: tuple(entries.items()) for name, entries in self._maps.items()}
+        return BalancerReading(self.name, VERSION, self._process, self._started, dict(self._servers), maps=maps)
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
         """The servers of a backend. Raises ReadFailure when there is no such backend."""
@@ -85,6 +97,25 @@ class MemoryBalancer:
             up=not maintenance,
             status="MAINT" if maintenance else "DRAIN" if drained else "UP",
         )
+        return Receipt("silent", "")
+
+    async def read_map(self, name: str, *, deadline: float) -> tuple[tuple[str, str], ...]:
+        """The entries of a map. Raises ReadFailure when there is no such map."""
+        reading = await self.read(deadline=deadline)
+        if name not in reading.maps:
+            raise ReadFailure(Trouble.ERROR, f"there is no map {name}")
+        return reading.maps[name]
+
+    async def look_up(self, name: str, key: str, *, deadline: float) -> str:
+        """The value of a key, empty when there is none."""
+        return dict(await self.read_map(name, deadline=deadline)).get(key, "")
+
+    async def set_map(self, name: str, key: str, value: str, *, deadline: float) -> Receipt:
+        """Set an entry that is there. Raises EffectRefused."""
+        del deadline
+        if key not in self._maps.get(name, {}):
+            raise EffectRefused(f"{name} has no entry {key}", "no-such-entry")
+        self._maps[name][key] = value
         return Receipt("silent", "")
 
     @property
@@ -120,4 +151,4 @@ def _server(backend: str, name: str, weight: int) -> Server:
 def build(name: str, options: MemoryOptions, context: AdapterContext) -> MemoryBalancer:
     """The adapter for one estate entry."""
     del context
-    return MemoryBalancer(name, options.backends)
+    return MemoryBalancer(name, options.backends, options.maps)

@@ -7,6 +7,8 @@ import re
 
 import click
 
+from state.units import parse_duration
+
 MOST_SECONDS = 31_536_000.0
 """A year: no verb waits longer."""
 LAST_PORT = 65_535
@@ -47,5 +49,24 @@ class Whole(click.ParamType[int]):
         return number
 
 
+class Duration(click.ParamType[float]):
+    """A time as in the estate's file: `500ms`, `30m`, `1h30m`, `1d`; at least a millisecond, at most a year."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds. Fails as wrong usage that names the option."""
+        text = str(value)
+        try:
+            seconds = parse_duration(text) if len(text) <= MOST_LETTERS else math.nan
+        except ValueError:
+            seconds = math.nan
+        if not 0.001 <= seconds <= MOST_SECONDS:
+            self.fail(f"{text[:MOST_LETTERS]!r} is not a time like 500ms, 30m or 1h30m, at most a year", param, ctx)
+        return seconds
+
+
+MOST_LETTERS = 40
+DURATION = Duration()
 SECONDS = Above(MOST_SECONDS)
 PORT = Whole(1, LAST_PORT)

@@ -114,7 +114,8 @@ def _what(step: Concrete, numbers: Mapping[str, int], estate: Estate) -> Iterato
 
 
 def _leads(meaning: str, numbers: Mapping[str, int]) -> str:
-    plain = {"continue": "go on", "stop": "end here", "pause": "stop here and decide with others", "": "go to the end"}
+    plain = {"continue": "go on", "stop": "end here", "pause": "stop here and decide with others", "": "go to the end",
+             "undo": "take back what was changed, the last change first, and end"}  # fmt: skip
     return plain.get(meaning) or f"go on at {numbers[meaning]}"
 
 

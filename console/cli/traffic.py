@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shlex
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Defaulting
 from console.cli.look import SeenView, gather, heading
-from console.cli.numbers import Whole
+from console.cli.numbers import DURATION, Whole
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import say, say_json, table
-from state.api.requests import PlanChange
+from state.api.requests import PlanChange, PlanEvacuate, PlanSet, PlanShare
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.units import percent, rate
 
+F = TypeVar("F", bound=Callable[..., Any])
 MOST_WEIGHT = 256
 
 
@@ -179,3 +182,89 @@ def record(
     args |= {"ttl": ttl} if ttl is not None else {}
     args |= {"empty": True} if empty else {}
     return act(estate, _change("dns.set", zone=zone, record=record, **args), manner)
+
+
+@traffic.command()
+@click.argument("balancer")
+@click.argument("service")
+@click.argument("to")
+@estate_option
+@acting_options
+def route(estate: str | None, balancer: str, service: str, to: str, manner: Manner) -> int:
+    """Lead a service to the backend of another colour, by the map of its balancer."""
+    return act(estate, _change("backend.route", balancer=balancer, service=service, to=to), manner)
+
+
+def together_options(verb: F) -> F:
+    """The options of a verb that makes several changes as one set."""
+    options = (
+        click.option(
+            "--for", "lasts", type=DURATION, metavar="TIME", help="Take it back by itself after this, as 30m."
+        ),
+        click.option("--comment", default="", help="Why; required with --for."),
+        click.option("--pace", type=DURATION, metavar="TIME", help="The time between two of its changes."),
+        click.option("--keep", is_flag=True, help="When one fails keep the others and wait; else they are undone."),
+    )
+    for option in reversed(options):
+        verb = option(verb)
+    return verb
+
+
+@traffic.command()
+@click.argument("service")
+@click.argument("to")
+@click.argument("percent", type=Whole(0, 100))
+@click.option("--balancer", "balancers", multiple=True, help="On this balancer only; may be repeated.")
+@together_options
+@estate_option
+@acting_options
+def share(
+    estate: str | None,
+    service: str,
+    to: str,
+    percent: int,
+    balancers: tuple[str, ...],
+    manner: Manner,
+    **how: Any,
+) -> int:
+    """Give a colour of a service this share of its traffic, in percent, on all its balancers."""
+    request = PlanShare(service=service, to=to, percent=percent, balancers=balancers, **_together(how))
+    return act(estate, request, manner)
+
+
+@traffic.command()
+@click.argument("site")
+@together_options
+@estate_option
+@acting_options
+def evacuate(estate: str | None, site: str, manner: Manner, **how: Any) -> int:
+    """Give the servers that stand at a site no traffic, on every balancer."""
+    return act(estate, PlanEvacuate(site=site, **_together(how)), manner)
+
+
+@traffic.command(name="set")
+@click.argument("title")
+@click.argument("changes", nargs=-1, required=True, metavar="'KIND NAME=VALUE ...' ...")
+@together_options
+@estate_option
+@acting_options
+def set_(estate: str | None, title: str, changes: tuple[str, ...], manner: Manner, **how: Any) -> int:
+    """Make several changes of any kind as one set: all of them, or none."""
+    written = tuple(_written(each) for each in changes)
+    return act(estate, PlanSet(title=title, changes=written, **_together(how)), manner)
+
+
+def _together(how: dict[str, Any]) -> dict[str, Any]:
+    return {**how, "lasts": how["lasts"] or 0.0, "pace": how["pace"] or 0.0}
+
+
+def _written(change: str) -> dict[str, Any]:
+    """A change as a person writes it. Raises click.UsageError."""
+    try:
+        kind, *given = shlex.split(change)
+    except ValueError as error:
+        raise click.UsageError(f"{change!r}: {error}") from error
+    args = dict(each.split("=", 1) for each in given if "=" in each)
+    if len(args) != len(given):
+        raise click.UsageError(f"{change!r}: a kind and NAME=VALUE are wanted, each name once")
+    return {"kind": kind, "args": args}

@@ -115,8 +115,26 @@ class Navigator(Navigation):
         def then(result: str | None) -> None:
             if result == "again":
                 self.preview(request, card)
+            elif result == "override":
+                self._override(request, card)
 
         self._app.push_screen(CardDialog(card, self._submit, former), then)
+
+    def _override(self, request: PlanRequest, card: Card) -> None:
+        """Ask for a reason for each safety rule that refuses a card, then for a card that overrides them."""
+        from state.api.requests import overriding
+        from state.api.views.runbooks import Param
+
+        failing = {rule.own: rule.fact for rule in card.rules if not rule.passed and rule.own}
+        given = getattr(request, "overrides", {})
+        params = [
+            Param(name, "text", "", (), True, title=f"why {fact} is to be accepted") for name, fact in failing.items()
+        ]
+
+        def then(reasons: Mapping[str, str]) -> None:
+            self.preview(overriding(request, {**given, **reasons}), card)
+
+        self.ask(f"Override safety rules: {card.title}", params, then)
 
     async def _submit(self, card: Card, typed: Mapping[str, str]) -> Accepted:
         from state.api.requests import Submission, Typed

@@ -76,6 +76,8 @@ class FactKind(StrEnum):
     """Subject: a service. Value: what it depends on. Health: its own now, None where it is not known. Figures: tier."""
     BLOCKER = "blocker"
     """Subject: a service or database that is not well. Value: what needs it. Health: its own now."""
+    FORGOTTEN = "forgotten"
+    """Subject: a target. Value: when it loses by itself what is set."""
     HISTORY = "history"
     """Subject: a kind of change, of the estate's own ones with its name. Figures: count; median and worst in seconds,
     read-back included, when count > 0."""

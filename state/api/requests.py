@@ -12,6 +12,18 @@ from typing import Any, ClassVar, TypeVar
 from state.errors import NotFound
 
 R = TypeVar("R")
+MOST_NUMBER = 1e9
+"""The largest number in a request."""
+_DECLARED = {
+    "str": "text",
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "tuple[str, ...]": "a list of texts",
+    "tuple[Mapping[str, Any], ...]": "a list of objects",
+    "Mapping[str, Any]": "an object of names and values",
+}
+"""What a field of each type is called."""
 SHOWN = 60
 """The most characters of an unknown tag shown in the error."""
 
@@ -64,14 +76,57 @@ class PlanRollback:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """How changes are made as one set: the seconds between two of them, and, where they are temporary, after how many
+    seconds they are taken back. `keep`: when one fails the others stay and the run waits for a person; else they are
+    undone. `overrides` are reasons by the name of a safety rule."""
+
+    comment: str = ""
+    lasts: float = 0.0
+    pace: float = 0.0
+    keep: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSet(Together):
+    """Changes of any kind, each an object with `kind` and `args`."""
+
+    do: ClassVar[str] = "set"
+    title: str
+    changes: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanShare(Together):
+    """A share of the traffic of a service, in percent, for a colour of it, on these balancers or on all of it."""
+
+    do: ClassVar[str] = "share"
+    service: str
+    to: str
+    percent: int
+    balancers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanEvacuate(Together):
+    """No traffic for the servers that stand at a site, on any balancer, where others can carry it."""
+
+    do: ClassVar[str] = "evacuate"
+    site: str
+
+
 def overriding(request: PlanRequest, reasons: Mapping[str, str]) -> PlanRequest:
     """The request with reasons for which safety rules do not hold it up; a retry keeps those of its run."""
     return request if isinstance(request, PlanRetry) else replace(request, overrides=reasons)
 
 
-PlanRequest = PlanChange | PlanRunbook | PlanRetry | PlanUndo | PlanRollback
+PlanTogether = PlanSet | PlanShare | PlanEvacuate
+PlanRequest = PlanChange | PlanRunbook | PlanRetry | PlanUndo | PlanRollback | PlanTogether
 PLANS: Mapping[str, type[PlanRequest]] = {
-    kind.do: kind for kind in (PlanChange, PlanRunbook, PlanRetry, PlanUndo, PlanRollback)
+    kind.do: kind
+    for kind in (PlanChange, PlanRunbook, PlanRetry, PlanUndo, PlanRollback, PlanSet, PlanShare, PlanEvacuate)
 }
 
 
@@ -177,7 +232,7 @@ def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
 
 
 def _read(kind: type[R], body: Mapping[str, Any]) -> R:
-    """The fields of a type from an object: texts and objects, nothing else; unknown keys are ignored.
+    """The fields of a type from an object, each of the type that it is declared with; unknown keys are ignored.
 
     Raises NotFound naming the field that is missing or of another type.
     """
@@ -187,15 +242,32 @@ def _read(kind: type[R], body: Mapping[str, Any]) -> R:
         if value is None:
             if spot.default is MISSING and spot.default_factory is MISSING:
                 raise NotFound(f"the request lacks {spot.name}")
-        elif spot.default_factory is dict:
-            if not isinstance(value, Mapping):
-                raise NotFound(f"{spot.name} must be an object of names and values")
-            values[spot.name] = dict(value)
-        elif isinstance(value, str | Typed):
+        elif isinstance(value, Typed):
             values[spot.name] = value
         else:
-            raise NotFound(f"{spot.name} must be text, not {_type(value)}")
+            values[spot.name] = _field(spot.name, str(spot.type), value)
     return kind(**values)
+
+
+def _field(name: str, declared: str, value: Any) -> Any:
+    """The value of a field. Raises NotFound where it is of another type."""
+    match declared:
+        case "float" if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_NUMBER:
+            return float(value)
+        case "int" if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST_NUMBER:
+            return value
+        case "bool" if isinstance(value, bool):
+            return value
+        case "tuple[str, ...]" if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        case "tuple[Mapping[str, Any], ...]" if isinstance(value, list | tuple):
+            if all(isinstance(each, Mapping) for each in value):
+                return tuple(dict(each) for each in value)
+        case "Mapping[str, Any]" if isinstance(value, Mapping):
+            return dict(value)
+        case "str" if isinstance(value, str):
+            return value
+    raise NotFound(f"{name} must be {_DECLARED[declared]}, not {_type(value)}")
 
 
 def _tag(body: Mapping[str, Any], name: str) -> str:

@@ -9,12 +9,12 @@ from state.api.card import Diff, Rule
 from state.changes.floors import colours_of
 from state.changes.hands import flip_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.traffic import BackendArgs, BackendChange, balancer_of, shape
+from state.changes.traffic import BackendArgs, BackendChange, shape
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown
 from state.estate.colours import colour_of, members
 from state.estate.model import Estate, ObjectName
-from state.ports.balancer import Balancer, CanSetWeight
+from state.ports.balancer import CanSetWeight
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.verdicts.traffic import ServerEffect, state_word
@@ -36,8 +36,8 @@ class Flip(BackendChange):
 
     risk = Risk.B2
 
-    def __init__(self, spec: ChangeSpec, args: FlipArgs, estate: Estate, balancer: Balancer) -> None:
-        super().__init__(spec, args, estate, balancer)
+    def __init__(self, spec: ChangeSpec, args: FlipArgs, estate: Estate, outside: Outside) -> None:
+        super().__init__(spec, args, estate, outside)
         self.to = args.to
         self.colours = colours_of(estate, args.balancer, args.backend)
         self.title = f"Flip {self.name} to {self._label(args.to)}"
@@ -80,11 +80,13 @@ class Flip(BackendChange):
                 self.floor_rule(servers, effects),
                 self._make_first(taking),
                 *self.own_rules(*taking, *carrying),
+                *await self.safety(servers, effects, deadline),
             ),
             sessions_cut=0,
             undo=undo,
             already=not diffs,
             leaves=self.would_leave(effects),
+            gain=self.gain(servers, effects),
         )
 
     def _make_first(self, taking: Sequence[Server]) -> Rule:
@@ -164,7 +166,7 @@ class Flip(BackendChange):
 
 
 def _flip(args: FlipArgs, estate: Estate, outside: Outside) -> Flip:
-    return Flip(ChangeSpec("backend.flip", args.model_dump()), args, estate, balancer_of(outside, args.balancer))
+    return Flip(ChangeSpec("backend.flip", args.model_dump()), args, estate, outside)
 
 
 KINDS = (ChangeKind("backend.flip", "Flip a backend to another colour", FlipArgs, Risk.B2, _flip, flip_by_hand),)

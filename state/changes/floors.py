@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from state.estate.colours import Colour, Colours
-from state.estate.model import Backups, Estate
+from state.estate.model import Backups, Estate, ServiceTrafficEntry
 
 
 class Promise(NamedTuple):
@@ -27,13 +27,18 @@ _WORTH: tuple[Backups, ...] = ("reserve", "first", "all")
 def backends_of(estate: Estate, balancer: str) -> tuple[str, ...]:
     """The backends of a balancer that serve a service of the estate."""
     entries = [s.traffic for s in estate.services.values() if s.traffic is not None]
-    return tuple(dict.fromkeys(entry.backend for entry in entries if balancer in entry.balancers))
+    return tuple(dict.fromkeys(name for entry in entries if balancer in entry.balancers for name in _backends(entry)))
+
+
+def _backends(entry: ServiceTrafficEntry) -> tuple[str, ...]:
+    """The backend of a service, or those of its colours."""
+    return (entry.backend,) if entry.routes is None else tuple(dict.fromkeys(entry.routes.backends.values()))
 
 
 def services_of(estate: Estate, balancer: str, backend: str) -> tuple[str, ...]:
     """The services of a backend."""
     entries = ((name, service.traffic) for name, service in estate.services.items())
-    return tuple(n for n, t in entries if t and t.backend == backend and balancer in t.balancers)
+    return tuple(n for n, t in entries if t and backend in _backends(t) and balancer in t.balancers)
 
 
 def promise_of(estate: Estate, balancer: str, backend: str) -> Promise:

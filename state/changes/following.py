@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from state.api.card import CardWarning, Rule, WarningKind
 from state.changes.floors import promise_of
+from state.changes.safety import Touched
 from state.estate.model import Estate
 from state.ports.balancer import ServerState
 from state.verdicts.traffic import ServerEffect, floor_after, set_down, state_word
@@ -41,6 +42,13 @@ def follower_rules(
         fact = f"{', '.join(names)} would go with it: {will} of {len(servers)} servers would serve, {who} {floor}"
         way_out = "Return another server of that backend to rotation first"
         yield Rule("floor", passed, fact, way_out, "responder", f"{reading.name}/{backend}", reading.name)
+
+
+def followers_touched(reading: BalancerReading, followers: list[Server], state: ServerState) -> Iterator[Touched]:
+    """Their backends with what happens to them there, for the estate's rules."""
+    for backend in dict.fromkeys(s.backend for s in followers):
+        effects = {s.name: ServerEffect(state=state) for s in followers if s.backend == backend}
+        yield Touched(reading.name, backend, reading.of(backend), effects)
 
 
 def follower_warnings(subject: str, followers: list[Server], state: ServerState) -> Iterator[CardWarning]:

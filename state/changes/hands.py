@@ -35,15 +35,39 @@ def ready_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
 
 def flip_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """First the destination takes traffic, then the others get none; those that the estate does not name are read."""
-    traffic = [s.traffic for s in estate.services.values() if s.traffic and s.traffic.backend == args.backend]
-    colours = {name: colour for each in traffic for name, colour in each.colours.items()}
-    others = dict.fromkeys(s for name, each in colours.items() if name != args.to for s in each.named(name))
-    taking = colours[args.to].named(args.to) if args.to in colours else (args.to,)
+    taking, others = _parted(args, estate)
     look = estate.balancers[args.balancer].read_by_hand(args.backend)
     first = [*_floor(args, estate, *others), *_set(args, estate, dict.fromkeys(taking, "weight 100"))]
     rest = _set(args, estate, dict.fromkeys(others, "weight 0"))
     check = HandStep(f"{look.what}: {args.to} must be up before the others lose their weight", look.command)
     return [*first, check, *(rest or [HandStep("set every other server to weight 0")])]
+
+
+def share_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """The weights of both parts; those that the estate does not name are read."""
+    taking, others = _parted(args, estate)
+    look = estate.balancers[args.balancer].read_by_hand(args.backend)
+    least = [] if 0 < args.percent < 100 else _floor(args, estate)
+    parts = f"weights of {args.to} times its servers that serve : weights of the others times theirs"
+    check = HandStep(
+        f"{look.what}: choose whole weights, {parts} = {args.percent} : {100 - args.percent}", look.command
+    )
+    named = [
+        *_set(args, estate, dict.fromkeys(taking, "weight W")),
+        *_set(args, estate, dict.fromkeys(others, "weight V")),
+    ]
+    return [*least, check, *named]
+
+
+def route_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
+    """First who serves there, then the entry; nothing of it is on disk."""
+    balancer, entry = estate.balancers[args.balancer], estate.services[args.service].traffic
+    routes = entry.routes if entry is not None else None
+    assert routes is not None, "a valid change of a route is of a service that has one"
+    backend = routes.backends[args.to]
+    look = balancer.read_by_hand(backend)
+    check = HandStep(f"{look.what}: its servers must serve before it gets the traffic", look.command)
+    return [check, balancer.route_by_hand(routes.map, routes.key, backend)]
 
 
 def weights_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
@@ -126,6 +150,14 @@ def statement_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
 def fault_by_hand(args: Any, estate: Estate) -> Sequence[HandStep]:
     """Laboratories only."""
     return [HandStep(f"in the laboratory: fault {args.fault}")]
+
+
+def _parted(args: Any, estate: Estate) -> tuple[Sequence[str], Sequence[str]]:
+    """The servers of the colour, and those of the others, as the estate names them."""
+    traffic = [s.traffic for s in estate.services.values() if s.traffic and s.traffic.backend == args.backend]
+    colours = {name: colour for each in traffic for name, colour in each.colours.items()}
+    others = dict.fromkeys(s for name, each in colours.items() if name != args.to for s in each.named(name))
+    return colours[args.to].named(args.to) if args.to in colours else (args.to,), tuple(others)
 
 
 def _set(args: Any, estate: Estate, settings: Mapping[str, str]) -> list[HandStep]:

@@ -8,7 +8,7 @@ fingerprint is taken over; the engine previews again right before `apply` and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -59,7 +59,8 @@ class Preview:
     not work meanwhile, empty when all does. `loss_bytes` and `sessions_cut` are None when unknown. `already` =
     the target state is reached, nothing would be sent. `leaves` are the settings that it would make. `renews` are the
     facts of the target's identity that are others afterwards, such as since when a server runs. `services` are touched
-    besides those that its target says. `ranking` are the candidates, the best one first.
+    besides those that its target says. `ranking` are the candidates, the best one first. `gain`: so many more servers
+    would serve, fewer where it is negative; in a set the largest gain comes first.
     """
 
     verb: str
@@ -77,11 +78,18 @@ class Preview:
     renews: frozenset[str] = frozenset()
     services: tuple[str, ...] = ()
     ranking: tuple[Fact, ...] = ()
+    gain: int = 0
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """The preconditions that are not fulfilled."""
-        return tuple(rule.refusal for rule in self.rules if not rule.passed)
+        return self.refusals_but(())
+
+    def refusals_but(self, overridden: Container[str]) -> tuple[Refusal, ...]:
+        """Those that are not fulfilled, but for the estate's own rules of these names."""
+        return tuple(
+            rule.refusal for rule in self.rules if not rule.passed and not (rule.own and rule.own in overridden)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,15 @@ class RestsOnChecks(Protocol):
     def loosened(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         """The facts without that: an earlier change of the same plan makes it another, and it is judged anew by the
         rules when its turn comes."""
+
+
+@runtime_checkable
+class IsForgotten(Protocol):
+    """A change whose target does not keep it for good."""
+
+    @property
+    def forgotten(self) -> str:
+        """When it is lost by itself, as text; empty when it lasts."""
 
 
 @runtime_checkable

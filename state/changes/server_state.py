@@ -6,13 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from state.api.card import CardWarning, Diff, WarningKind
-from state.changes.following import follower_rules, follower_warnings, followers_of, return_rules
+from state.changes.following import (
+    follower_rules,
+    follower_warnings,
+    followers_of,
+    followers_touched,
+    return_rules,
+)
 from state.changes.hands import drain_by_hand, maint_by_hand, ready_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Hands, Preview, ReadBack, Risk
-from state.changes.traffic import BackendChange, ServerArgs, balancer_of, shape
+from state.changes.safety import Touched, safety_rules
+from state.changes.traffic import BackendChange, ServerArgs, shape
 from state.errors import EffectRefused
 from state.estate.model import Estate
-from state.ports.balancer import Balancer, CanSetState, ServerState
+from state.ports.balancer import CanSetState, ServerState
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.verdicts.traffic import ServerEffect, admin_state, state_word
@@ -30,10 +37,9 @@ class SetState(BackendChange):
     """Take one server out of rotation (drain), out of all traffic (maint), or back (ready)."""
 
     def __init__(
-        self, spec: ChangeSpec, args: ServerArgs, estate: Estate, balancer: Balancer, state: ServerState
+        self, spec: ChangeSpec, args: ServerArgs, estate: Estate, outside: Outside, state: ServerState
     ) -> None:
-        super().__init__(spec, args, estate, balancer)
-        self._estate = estate
+        super().__init__(spec, args, estate, outside)
         self.server, self.state = args.server, state
         title, verb = STATE_VERBS[state]
         self.title = f"{title} {self.name}/{args.server}"
@@ -47,14 +53,17 @@ class SetState(BackendChange):
         subject = f"{self.name}/{self.server}"
         reading = await self.balancer.read(deadline=deadline)
         rules, warnings = [*self.own_rules(server)], list[CardWarning]()
+        touched = [Touched(self.balancer.name, self.backend, servers, effects)]
         if self.state == "ready":
             rules += return_rules(server, reading, self.name)
             idle = "its weight is 0: in rotation it takes nothing" if not server.weight else ""
         else:
             followers = followers_of(reading, f"{self.backend}/{self.server}")
-            rules += follower_rules(reading, followers, self.state, self._estate)
+            rules += follower_rules(reading, followers, self.state, self.estate)
             warnings += follower_warnings(subject, followers, self.state)
+            touched += followers_touched(reading, followers, self.state)
             idle = f"{server.sessions} sessions continue until they end" if server.sessions else ""
+        rules += await safety_rules(touched, self.estate, self.outside, self.left, deadline)
         if idle:
             warnings.append(CardWarning(WarningKind.EFFECT, subject, idle))
         return Preview(
@@ -67,6 +76,7 @@ class SetState(BackendChange):
             undo=ChangeSpec(f"server.{self._before_it(server)}", self.spec.args),
             already=self._reached(server),
             leaves=self.would_leave(effects),
+            gain=self.gain(servers, effects),
         )
 
     def _reached(self, server: Server) -> bool:
@@ -100,7 +110,7 @@ class SetState(BackendChange):
 
 def _state(kind: str, state: ServerState) -> Callable[[ServerArgs, Estate, Outside], SetState]:
     def build(args: ServerArgs, estate: Estate, outside: Outside) -> SetState:
-        return SetState(ChangeSpec(kind, args.model_dump()), args, estate, balancer_of(outside, args.balancer), state)
+        return SetState(ChangeSpec(kind, args.model_dump()), args, estate, outside, state)
 
     return build
 

@@ -6,8 +6,7 @@ The engine checks the floor itself: a balancer lets the last server be drained, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,10 +14,11 @@ from state.api.card import Diff, Rule
 from state.changes.floors import backends_of, promise_of
 from state.changes.hands import weight_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
+from state.changes.safety import Touched, effects_of, safety_rules
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import Estate, Name, ObjectName
-from state.ports.balancer import Balancer, CanSetWeight, KnowsTheWay, ServerState
+from state.ports.balancer import Balancer, CanSetWeight, Forgets, KnowsTheWay
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
@@ -62,10 +62,11 @@ class BackendChange:
     quiet = 1.0
     timeout = 5.0
 
-    def __init__(self, spec: ChangeSpec, args: BackendArgs, estate: Estate, balancer: Balancer) -> None:
+    def __init__(self, spec: ChangeSpec, args: BackendArgs, estate: Estate, outside: Outside) -> None:
         self.spec = spec
+        self.estate, self.outside = estate, outside
         self._delivery = estate.policies.delivery
-        self.balancer = balancer
+        self.balancer = balancer_of(outside, args.balancer)
         self.backend = args.backend
         self.promise = promise_of(estate, args.balancer, args.backend)
         self.expected = backends_of(estate, args.balancer)
@@ -73,6 +74,7 @@ class BackendChange:
         self.targets: tuple[str, ...] = (self.name,)
         self.title = self.verb = ""
         self._before: dict[str, ServerEffect] = {}
+        self.left: tuple[Setting, ...] = ()
 
     @property
     def late(self) -> Late:
@@ -80,15 +82,15 @@ class BackendChange:
         direct = isinstance(self.balancer, KnowsTheWay) and self.balancer.direct
         return Late(0.0 if direct else self._delivery, 0.0, "HAProxy management guide 9.3")
 
+    @property
+    def forgotten(self) -> str:
+        """When what it sets is lost by itself; empty when it lasts."""
+        return self.balancer.forgets if isinstance(self.balancer, Forgets) else ""
+
     def follow(self, left: Sequence[Setting]) -> None:
         """Preview as if earlier changes of the same plan had set these; fulfils CanFollow."""
-        for setting in left:
-            if setting.place[:2] == (self.balancer.name, self.backend):
-                name, known = setting.place[2], self._before.get(setting.place[2], ServerEffect())
-                if setting.name == "weight":
-                    self._before[name] = replace(known, weight=int(setting.value))
-                else:
-                    self._before[name] = replace(known, state=cast("ServerState", setting.value))
+        self.left = tuple(left)
+        self._before = effects_of(left, self.balancer.name, self.backend)
 
     def loosened(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         """Weights, and who was taken out by hand, without who is up; fulfils RestsOnChecks."""
@@ -135,6 +137,18 @@ class BackendChange:
                 return server
         raise not_found(f"server of {self.name}", name, [s.name for s in servers])
 
+    def gain(self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect]) -> int:
+        """So many more servers would serve."""
+        backups = self.promise.backups
+        return floor_after(servers, effects, backups) - floor_after(servers, {}, backups)
+
+    async def safety(
+        self, servers: tuple[Server, ...], effects: Mapping[str, ServerEffect], deadline: float
+    ) -> tuple[Rule, ...]:
+        """The estate's rules about this backend, and about those whose servers follow."""
+        own = Touched(self.balancer.name, self.backend, servers, effects)
+        return await safety_rules((own,), self.estate, self.outside, self.left, deadline)
+
     def leaves(self, servers: tuple[Server, ...]) -> tuple[Setting, ...]:
         """The present settings of the servers: with them the engine recognises its own changes."""
         return tuple(s for server in servers for s in settings_of(self.balancer.name, server))
@@ -167,8 +181,8 @@ class BackendChange:
 class SetWeight(BackendChange):
     """Set one server's absolute weight."""
 
-    def __init__(self, spec: ChangeSpec, args: WeightArgs, estate: Estate, balancer: Balancer) -> None:
-        super().__init__(spec, args, estate, balancer)
+    def __init__(self, spec: ChangeSpec, args: WeightArgs, estate: Estate, outside: Outside) -> None:
+        super().__init__(spec, args, estate, outside)
         self.server, self.weight = args.server, args.weight
         self.title = f"Set weight of {self.name}/{args.server} to {args.weight}"
         self.verb = f"set the weight of {args.server} to {args.weight}"
@@ -183,11 +197,16 @@ class SetWeight(BackendChange):
             verb=self.verb,
             diffs=(Diff(f"{subject} weight", str(server.weight), str(self.weight)),),
             facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects), *self.own_rules(server)),
+            rules=(
+                self.floor_rule(servers, effects),
+                *self.own_rules(server),
+                *await self.safety(servers, effects, deadline),
+            ),
             sessions_cut=0,
             undo=ChangeSpec("server.weight", {**self.spec.args, "weight": server.weight}),
             already=server.weight == self.weight,
             leaves=self.would_leave(effects),
+            gain=self.gain(servers, effects),
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
@@ -220,7 +239,7 @@ def _spec(kind: str, args: BaseModel) -> ChangeSpec:
 
 
 def _weight(args: WeightArgs, estate: Estate, outside: Outside) -> SetWeight:
-    return SetWeight(_spec("server.weight", args), args, estate, balancer_of(outside, args.balancer))
+    return SetWeight(_spec("server.weight", args), args, estate, outside)
 
 
 KINDS = (ChangeKind("server.weight", "Set a server's weight", WeightArgs, Risk.B1, _weight, weight_by_hand),)

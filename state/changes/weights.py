@@ -10,10 +10,10 @@ from pydantic import Field
 from state.api.card import Diff
 from state.changes.hands import weights_by_hand
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Preview, ReadBack, Risk
-from state.changes.traffic import BackendArgs, BackendChange, balancer_of, shape
+from state.changes.traffic import BackendArgs, BackendChange, shape
 from state.errors import EffectRefused, EffectUnknown
 from state.estate.model import Estate
-from state.ports.balancer import Balancer, CanSetWeight
+from state.ports.balancer import CanSetWeight
 from state.ports.outside import Outside
 from state.ports.target import Receipt
 from state.verdicts.traffic import ServerEffect
@@ -32,8 +32,8 @@ class SetWeights(BackendChange):
 
     risk = Risk.B2
 
-    def __init__(self, spec: ChangeSpec, args: WeightsArgs, estate: Estate, balancer: Balancer) -> None:
-        super().__init__(spec, args, estate, balancer)
+    def __init__(self, spec: ChangeSpec, args: WeightsArgs, estate: Estate, outside: Outside) -> None:
+        super().__init__(spec, args, estate, outside)
         self.weights = dict(args.weights)
         told = ", ".join(f"{server} {weight}" for server, weight in self.weights.items())
         self.title = f"Set weights of {self.name} to {told}"
@@ -50,11 +50,16 @@ class SetWeights(BackendChange):
             verb=self.verb,
             diffs=diffs,
             facts={"servers": shape(servers)},
-            rules=(self.floor_rule(servers, effects), *self.own_rules(*differing)),
+            rules=(
+                self.floor_rule(servers, effects),
+                *self.own_rules(*differing),
+                *await self.safety(servers, effects, deadline),
+            ),
             sessions_cut=0,
             undo=ChangeSpec("backend.weights", {**self.spec.args, "weights": {s.name: s.weight for s in chosen}}),
             already=not differing,
             leaves=self.would_leave(effects),
+            gain=self.gain(servers, effects),
         )
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
@@ -90,7 +95,7 @@ class SetWeights(BackendChange):
 
 def _weights(args: WeightsArgs, estate: Estate, outside: Outside) -> SetWeights:
     spec = ChangeSpec("backend.weights", args.model_dump())
-    return SetWeights(spec, args, estate, balancer_of(outside, args.balancer))
+    return SetWeights(spec, args, estate, outside)
 
 
 KINDS = (

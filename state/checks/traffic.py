@@ -10,8 +10,9 @@ from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.config_files.suggestions import not_found
 from state.estate.colours import members
 from state.estate.model import Estate, Name, ObjectName
-from state.units import rate
+from state.units import percent, rate
 from state.verdicts.evidence import no_data_reason
+from state.verdicts.sharing import measured
 from state.verdicts.traffic import active_message, counted, proven, reason_word, shares, state_word, taking
 from state.world.balancer_parts import BalancerReading, Server
 from state.world.world import World
@@ -40,6 +41,35 @@ class Floor(CheckArgs):
     balancer: Name
     backend: ObjectName
     at_least: int = Field(ge=1)
+
+
+class WantedShare(CheckArgs):
+    """Which colour or server of which backend, its share in percent, and by how many points it may be another one."""
+
+    balancer: Name
+    backend: ObjectName
+    to: ObjectName
+    percent: int = Field(ge=0, le=100)
+    within: int = Field(default=15, ge=1, le=50)
+
+
+def share(args: WantedShare, world: World, estate: Estate, now_mono: float) -> Answer:
+    """The share of the requests that reach the servers of a colour, as counted there; without requests unknown."""
+    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    if isinstance(servers, Answer):
+        return servers
+    loads = {s.name: world.trends.get(f"load/{args.balancer}/{args.backend}/{s.name}") or () for s in servers}
+    rates = {name: load[-1] for name, load in loads.items() if load}
+    names = members(colours_of(estate, *_place(args)), args.to, [s.name for s in servers])
+    if not names:
+        return answered(False, f"{args.balancer}/{args.backend} has no colour or server {args.to}")
+    got, where = measured(rates, names), f"{args.balancer}/{args.backend}: {args.to}"
+    if got is None:
+        return unknown(f"{where}: no requests were counted")
+    inside = abs(got * 100 - args.percent) <= args.within
+    some = got < 1.0 if args.percent < 100 else True
+    told = f"{where} gets {percent(got)} of {rate(sum(rates.values()))}, {args.percent}% ± {args.within} is wanted"
+    return answered(inside and (got > 0 or not args.percent) and some, told)
 
 
 def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
@@ -111,7 +141,7 @@ def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono
     return servers or unknown(f"{balancer} has no backend {backend}")
 
 
-def _place(args: Floor | OneServer) -> tuple[str, str]:
+def _place(args: Floor | OneServer | WantedShare) -> tuple[str, str]:
     return args.balancer, args.backend
 
 
@@ -142,5 +172,6 @@ KINDS = (
         by_hand=traffic_by_hand,
         figures={"serving": "number", "active": "server"},
     ),
+    CheckKind("backend.share", "a colour gets its share of the requests", WantedShare, share, by_hand=traffic_by_hand),
     CheckKind("backend.active", "one server takes all traffic", OneServer, active, by_hand=traffic_by_hand),
 )

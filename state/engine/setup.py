@@ -17,7 +17,7 @@ WIRED = ("balancers", "databases", "monitors", "zones")
 """Sections whose entries are served by adapters."""
 OWN = ("hosts", "commands", "http_calls", "sql_calls", "checks", "windows")
 """Sections of what is an estate's own."""
-NAMED = ("sites", "people", "services", *WIRED, *OWN)
+NAMED = ("sites", "people", "services", *WIRED, *OWN, "rules")
 """Sections of named entries."""
 SINGLE = ("policies", "polling", "faults", "runbooks")
 """Sections without names."""

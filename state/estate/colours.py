@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema
 
 from state.config_files.explain import OBJECT_PATTERN
 from state.estate.entry import Entry
+from state.estate.values import SiteName
 
 PATTERN = OBJECT_PATTERN.replace("{0,254}$", r"{0,254}\*?[A-Za-z0-9_.:-]{0,254}$").replace("^[", r"^\*?[")
 ServerPattern = Annotated[str, Field(pattern=PATTERN)]
@@ -17,11 +18,12 @@ ServerPattern = Annotated[str, Field(pattern=PATTERN)]
 
 
 class Colour(Entry):
-    """The release that a colour runs, and its servers; without servers the one of the colour's own name. Only a
-    release may be written instead of the whole."""
+    """The release that a colour runs, its servers, and where they stand; without servers the one of the colour's own
+    name, without a site that of the balancer. Only a release may be written instead of the whole."""
 
     release: str = ""
     servers: tuple[ServerPattern, ...] = ()
+    site: SiteName | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -22,6 +22,8 @@ from state.estate.own_calls import HttpCallEntry
 from state.estate.own_checks import OwnCheck
 from state.estate.own_statements import SqlCallEntry
 from state.estate.releases import InstanceEntry, ServiceReleases
+from state.estate.routes import RoutesEntry
+from state.estate.safety import SafetyRule
 from state.estate.values import (
     BalancerName,
     CommandName,
@@ -62,6 +64,7 @@ class ServiceTrafficEntry(Entry):
 
     `backups`: what servers marked `backup` are worth for the floor once no other one serves. `reserve`: nothing;
     `first`: the first of them stands in, as HAProxy does by itself; `all`: all do, as with its `option allbackups`.
+    `routes`: its colours are backends of their own, and a map says which of them has the traffic.
     """
 
     balancers: tuple[BalancerName, ...]
@@ -69,6 +72,7 @@ class ServiceTrafficEntry(Entry):
     floor: int = Field(default=1, ge=0, le=MOST_SERVERS)
     colours: Mapping[ObjectName, Colour] = Field(default_factory=dict)
     backups: Backups = "reserve"
+    routes: RoutesEntry | None = None
 
 
 class Objectives(Entry):
@@ -247,6 +251,10 @@ class BalancerEntry(Adapted):
         """How a server is set: `weight 50`, `state drain`."""
         return HandStep(f"set {server} of {backend} to {setting}")
 
+    def route_by_hand(self, name: str, key: str, value: str) -> HandStep:
+        """How an entry of a map is set, in memory and in its file."""
+        return HandStep(f"let {key} lead to {value} in {name}, in memory and in the file")
+
 
 class ProbeEntry(Entry):
     """An HTTP probe: its site and the service it stands for."""
@@ -392,6 +400,7 @@ class Estate(Entry):
     sql_calls: Mapping[Name, SqlCallEntry] = Field(default_factory=dict)
     checks: Mapping[Name, OwnCheck] = Field(default_factory=dict)
     windows: Mapping[Name, WindowEntry] = Field(default_factory=dict)
+    rules: Mapping[Name, SafetyRule] = Field(default_factory=dict)
     polling: Polling = Polling()
     runbooks: tuple[str, ...] = ("runbooks",)
     policies: Policies = Policies()

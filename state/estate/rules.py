@@ -20,6 +20,8 @@ from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
 from state.estate.addresses import is_ip
 from state.estate.releases import DIGEST_PARAM
+from state.estate.route_problems import route_problems
+from state.estate.safety_problems import safety_problems
 from state.units import parse_duration
 
 MOST_WATCHED = 1_000
@@ -34,7 +36,8 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
-    for rule in (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _releases, _limits):
+    every = (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _releases, _limits)
+    for rule in (*every, safety_problems, route_problems):
         yield from rule(located)
 
 

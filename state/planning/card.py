@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from state.api.card import (
@@ -21,7 +21,7 @@ from state.api.card import (
 )
 from state.api.run_states import RunState
 from state.changes.floors import services_of
-from state.changes.model import Change, ChangeSpec
+from state.changes.model import Change, ChangeSpec, IsForgotten
 from state.estate.model import Estate
 from state.health import Health
 from state.planning.elsewhere import elsewhere
@@ -87,6 +87,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
             *_services(draft, touched, context.estate),
             *_dependents(touched, context.estate, context.healths),
             *_blockers(touched, context.estate, context.healths),
+            *_forgotten(acting),
             *(fact for one in acting for fact in one.preview.ranking),
             *_identities(seen, context.age),
             *_runbook(draft, context),
@@ -157,6 +158,12 @@ def _deeds(seen: Sequence[Seen], acting: Sequence[Seen]) -> Iterable[Fact]:
             yield Fact(FactKind.DOES, one.change.name, one.preview.verb)
         else:
             yield Fact(FactKind.ALREADY, one.change.name, one.change.verb)
+
+
+def _forgotten(acting: Sequence[Seen]) -> Iterable[Fact]:
+    """What does not last; each target once."""
+    found = {o.change.name: o.change.forgotten for o in acting if isinstance(o.change, IsForgotten)}
+    return [Fact(FactKind.FORGOTTEN, name, when) for name, when in found.items() if when]
 
 
 def _conditions(draft: Draft) -> Iterable[Fact]:
@@ -266,24 +273,49 @@ def _spread(prefix: str, seconds: Sequence[float]) -> dict[str, float]:
 
 
 def _preconditions(seen: Sequence[Seen]) -> list[Rule]:
-    """The verdicts of the changes' own rules, as far as they are about the state before the plan starts."""
+    """The verdicts of the changes' own rules, as far as they are about the state before the plan starts; of a set, and
+    of what takes it back, in every state on the way."""
     open_ = loose(seen)
-    first = [o for o, earlier in in_order(seen) if not earlier and o.step.id not in open_ and not o.preview.already]
-    return list(dict.fromkeys(rule for one in first for rule in one.preview.rules))
+    first = [o for o, earlier in in_order(seen) if _foreseen(o, earlier, open_) and not o.preview.already]
+    return list(dict.fromkeys(_with_override(rule, one.step) for one in first for rule in one.preview.rules))
+
+
+def _foreseen(one: Seen, earlier: bool, loosened: Container[str]) -> bool:
+    """Whether its rules are judged on the card for good: nothing but the plan itself comes before it, and that does not
+    show in its health checks."""
+    return (not earlier or bool(one.step.part)) and one.step.id not in loosened
+
+
+def _with_override(rule: Rule, step: PlannedStep) -> Rule:
+    """A safety rule of the estate that the plan overrides by name holds nothing up."""
+    if rule.passed or rule.own not in step.overrides:
+        return rule
+    return replace(rule, passed=True, fact=f"{rule.fact}; overridden: {step.overrides[rule.own]}", way_out="", who="")
+
+
+def _overrides(seen: Sequence[Seen]) -> Iterable[CardWarning]:
+    """What is not so, and is overridden."""
+    for one in seen:
+        for rule in one.preview.rules:
+            if not rule.passed and rule.own in one.step.overrides:
+                said = f"{rule.fact}; reason: {one.step.overrides[rule.own]}"
+                yield CardWarning(WarningKind.OVERRIDDEN, rule.subject, said, rule.own)
 
 
 def _warnings(seen: Sequence[Seen], acting: Sequence[Seen], steps: Sequence[PlannedStep]) -> tuple[CardWarning, ...]:
     """What would refuse later steps as the earlier ones leave things, and the warnings of each change."""
     open_ = loose(seen)
-    later = [o for o, earlier in in_order(seen) if (earlier or o.step.id in open_) and not o.preview.already]
-    refusing = [rule for one in later for rule in one.preview.rules if not rule.passed]
-    found = [CardWarning(WarningKind.LATER, r.subject, r.fact, r.rule) for r in refusing]
+    later = [o for o, earlier in in_order(seen) if not _foreseen(o, earlier, open_) and not o.preview.already]
+    told = [_with_override(rule, one.step) for one in later for rule in one.preview.rules]
+    refusing = [rule for rule in told if not rule.passed]
+    found = list(_overrides(seen))
+    found += [CardWarning(WarningKind.LATER, r.subject, r.fact, r.rule) for r in refusing]
     found += [warning for one in acting for warning in one.preview.warnings]
     found += [CardWarning(WarningKind.EFFECT, one.change.name, CHECKS) for one in later if one.step.id in open_]
     titles = {step.id: step.title for step in steps}
     for step in (each for each in steps if each.late and each.do == "change"):
-        told = ", ".join(f"{name} after {titles[source]}" for name, source, _ in step.late)
+        after = ", ".join(f"{name} after {titles[source]}" for name, source, _ in step.late)
         found.append(
-            CardWarning(WarningKind.UNKNOWN, step.title, f"{told}; it has a card of its own when it is reached")
+            CardWarning(WarningKind.UNKNOWN, step.title, f"{after}; it has a card of its own when it is reached")
         )
     return tuple(dict.fromkeys(found))

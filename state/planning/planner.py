@@ -17,6 +17,7 @@ from state.planning.library import Library
 from state.planning.plan import Draft, Seen, follows
 from state.planning.roles import leaders_of
 from state.planning.rollback import flip_rules, rollback_draft
+from state.planning.sets import overridden, specs_of, together
 from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
 from state.ports.target import Identity, Setting
@@ -52,6 +53,11 @@ class Planner:
         return build(spec, self._estate, self._outside)
 
     async def draft(self, request: PlanRequest) -> Draft:
+        """What a request asks for, with the safety rules that it overrides. Raises NotFound, ConfigError or Refused."""
+        draft = await self._asked(request)
+        return overridden(draft, getattr(request, "overrides", {}), self._estate)
+
+    async def _asked(self, request: PlanRequest) -> Draft:
         """What a request asks for. Raises NotFound or ConfigError when it does not match the estate, Refused where the
         order of its steps follows the roles of a database and they are not certain now."""
         match request:
@@ -68,6 +74,12 @@ class Planner:
                 return self.retry(run, step)
             case PlanUndo(run):
                 return replace(self.undo(self._history.run(run)), request=request)
+            case _:
+                specs = await specs_of(request, self._estate, self._outside, READ_DEADLINE)
+                return await together(request, [self.build(each) for each in specs], self._step, self.see)
+
+    def _step(self, of: Change | ChangeSpec, step: str, index: int) -> PlannedStep:
+        return change_step(self.build(of) if isinstance(of, ChangeSpec) else of, step, index)
 
     def retry(self, name: str, wanted: str) -> Draft:
         """A step of a run as a new instance. Raises Refused unless the run stands at it and it is known not to be
@@ -121,13 +133,15 @@ class Planner:
 
     async def see(self, draft: Draft) -> list[Seen]:
         """Read every target of a draft now, at the same time; then, one by one, what follows an earlier change of its
-        target, as that one would leave it. Raises Refused when a target cannot be identified or read.
+        target, as that one would leave it. With safety rules, which look at several targets, everything that can follow
+        does. Raises Refused when a target cannot be identified or read.
         """
         known = [s for s in draft.steps if s.do == "change" and not s.late]  # others have a card when they are reached
         changes = [(s, self.build(ChangeSpec(s.what, s.args))) for s in known]
+        ruled = bool(self._estate.rules)
         later = [
-            change if earlier and isinstance(change, CanFollow) else None
-            for (_, change), earlier in zip(changes, follows([c for _, c in changes]), strict=True)
+            change if (earlier or (ruled and place)) and isinstance(change, CanFollow) else None
+            for place, ((_, change), earlier) in enumerate(zip(changes, follows([c for _, c in changes]), strict=True))
         ]
         leading = [self._see(*one) for one, follower in zip(changes, later, strict=True) if follower is None]
         seen = iter(await asyncio.gather(*leading))

@@ -22,9 +22,11 @@ from state.journal.writer import Journal
 from state.planning.card import CardContext, make_card
 from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of
 from state.planning.planner import Planner
+from state.planning.sets import reasons_of
 from state.planning.undoing import RULE as NEWER
 from state.planning.undoing import left_behind
-from state.planning.windows import reasons_of, window_rules, window_warnings
+from state.planning.waiting import waiting_rules
+from state.planning.windows import window_reasons, window_rules, window_warnings
 from state.policy.authority import ACTING, ROLES_BY_RISK, require_override, require_risk, require_role
 from state.policy.rules import judged, with_names
 from state.runs.effects import fact_difference
@@ -96,7 +98,7 @@ class Submissions:
                 *left,
                 *draft.rules,
                 *self._planner.release_rules(seen),
-                *self._windows(caller, draft, seen),
+                *self._timed(draft, seen),
                 *self._rules(caller, draft, seen),
             ),
             age=now - began,
@@ -139,15 +141,20 @@ class Submissions:
             with_names(role, risk, self._estate.people),
             judged("lease", f"no open run holds {' or '.join(targets) or 'a target'}", lease),
             judged("journal", "the journal takes entries", self._require_journal),
+            *self._overriding(caller, draft),
         )
 
-    def _windows(self, caller: Caller, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
-        """The verdicts of protected windows, and who may override them."""
-        names = tuple(reasons_of(draft, self._estate))
+    def _overriding(self, caller: Caller, draft: Draft) -> tuple[Rule, ...]:
+        """Whether the caller may override the safety rules and protected windows that the draft overrides."""
+        names = (*reasons_of(draft), *window_reasons(draft, self._estate))
         override = judged("override", f"{caller.person} may override", partial(require_override, caller, names))
-        return (
-            *([override] if names else []), *window_rules(draft, seen, self._estate, self._clock.wall())
-        )  # fmt: skip
+        return (override,) if names else ()
+
+    def _timed(self, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
+        """The rules about time: protected windows, and how long servers are left as they are."""
+        wall = self._clock.wall()
+        windows = window_rules(draft, seen, self._estate, wall)
+        return (*windows, *waiting_rules(draft, self._estate, self._history, wall))
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. It is then used up, whatever the outcome, unless the confirmation was too early."""
@@ -185,7 +192,8 @@ class Submissions:
             await self._require_order(plan.draft, plan.draft.request)
         seen = await self._planner.see(plan.draft)
         await self._require_left(plan.draft, seen)
-        for rule in (*self._planner.release_rules(seen), *self._windows(caller, plan.draft, seen)):
+        policy = (*self._overriding(caller, plan.draft), *self._timed(plan.draft, seen))
+        for rule in (*self._planner.release_rules(seen), *policy):
             if not rule.passed:
                 raise Refused.because(rule.refusal)
         steps = pin(plan.draft, seen)
@@ -235,7 +243,7 @@ class Submissions:
             targets=tuple(targets),
             request={} if draft.request is None else write(draft.request),
             steps=tuple(steps),
-            message=f"{draft.title}: {len(steps)} step{'s' if len(steps) != 1 else ''}",
+            message=f"{draft.title}: {len(steps)} step{'s' if len(steps) != 1 else ''}{_overrides(draft)}",
         )
         if (size := len(canonical(body.as_json()))) > MAX_PAYLOAD:
             fact = f"the plan has {size // 1024} KiB, one journal entry has at most {MAX_PAYLOAD // 1024}"
@@ -303,6 +311,11 @@ class Submissions:
     def _require_journal(self) -> None:
         if self._journal.unavailable:
             raise JournalUnavailable(self._journal.unavailable)
+
+
+def _overrides(draft: Draft) -> str:
+    """Which safety rules it overrides, with the reasons."""
+    return "".join(f"; overrides {name}: {reason}" for name, reason in reasons_of(draft).items())
 
 
 def _what_moved(planned: Sequence[PlannedStep], now: Sequence[PlannedStep]) -> str:

@@ -24,7 +24,7 @@ async def still_as_left(
 
     `seen` are the changes of the undo, last step of the run first; where one would send nothing, nothing is compared.
     """
-    mine = [step for step in reversed(run.all_steps()) if step.undo is not None]
+    mine = run.undoable()
     taken_back = [step for step, one in zip(mine, seen, strict=True) if not one.preview.already]
     effects = [*_effects(run), *(step for undo in undos for step in _effects(undo))]
     names = {id(step): each.reference(step) for each in (run, *undos) for step in each.all_steps()}

@@ -24,7 +24,7 @@ def window_rules(draft: Draft, seen: Sequence[Seen], estate: Estate, wall: float
     """One refusal for each window that is open and protects what the plan touches; else that there is none, and the
     next one. A step that is tried again was decided with its run. Raises NotFound and Refused for a reason that is
     none."""
-    reasons = reasons_of(draft, estate)
+    reasons = window_reasons(draft, estate)
     held = list(_held(draft, seen, estate))
     found: list[Rule] = []
     for name, entry in held:
@@ -46,7 +46,7 @@ def window_rules(draft: Draft, seen: Sequence[Seen], estate: Estate, wall: float
 
 def window_warnings(draft: Draft, seen: Sequence[Seen], estate: Estate, wall: float) -> tuple[CardWarning, ...]:
     """Windows that are overridden, and those that may begin before the plan has ended."""
-    reasons, longest = reasons_of(draft, estate), sum(step.timeout for step in draft.steps)
+    reasons, longest = window_reasons(draft, estate), sum(step.timeout for step in draft.steps)
     found: list[CardWarning] = []
     for name, entry in _held(draft, seen, estate):
         now, following = open_now(name, entry, wall), coming(name, entry, wall)
@@ -62,14 +62,13 @@ def window_warnings(draft: Draft, seen: Sequence[Seen], estate: Estate, wall: fl
     return tuple(found)
 
 
-def reasons_of(draft: Draft, estate: Estate) -> dict[str, str]:
+def window_reasons(draft: Draft, estate: Estate) -> dict[str, str]:
     """Why windows are overridden, by their names. Raises NotFound for one that does not exist, Refused without a
     reason."""
     given: Mapping[str, object] = getattr(draft.request, "overrides", {})
-    others = getattr(estate, "rules", {})
     found: dict[str, str] = {}
     for name, reason in given.items():
-        if name in others:
+        if name in estate.rules:
             continue
         if name not in estate.windows:
             raise not_found("protected window", name, estate.windows)

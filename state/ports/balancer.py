@@ -31,10 +31,32 @@ class KnowsTheWay(Protocol):
 
 
 @runtime_checkable
+class Forgets(Protocol):
+    """What is set on it lasts only as long as its process."""
+
+    forgets: str
+    """When that is lost, as text: `at a reload`."""
+
+
+@runtime_checkable
 class CanSetWeight(Protocol):
     """Sets an absolute weight, 0 to 256."""
 
     async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt: ...
+
+
+@runtime_checkable
+class CanRoute(Protocol):
+    """Has maps that lead requests to backends, and changes entries that are there."""
+
+    async def read_map(self, name: str, *, deadline: float) -> tuple[tuple[str, str], ...]:
+        """Keys and values, in the map's order. Raises ReadFailure, also when there is no such map."""
+
+    async def look_up(self, name: str, key: str, *, deadline: float) -> str:
+        """What a request with this key would find; empty when nothing. Raises ReadFailure."""
+
+    async def set_map(self, name: str, key: str, value: str, *, deadline: float) -> Receipt:
+        """Set the value of an entry. Raises EffectRefused or EffectUnknown."""
 
 
 @runtime_checkable

@@ -18,11 +18,11 @@ from state.runbooks.model import Runbook, values_of
 from state.runbooks.params import placeholders_in, substitute
 from state.runbooks.related import followed
 from state.runbooks.scope import Captured, Leaders, Scope, Unresolved
-from state.runbooks.steps import CONTINUE, MOST_DEPTH, MOST_STEPS, NEXT, PAUSE, SKIP, STOP, Condition, Step
+from state.runbooks.steps import CONTINUE, MOST_DEPTH, MOST_STEPS, NEXT, PAUSE, SKIP, STOP, UNDO, Condition, Step
 
 STILL_LEADS = "database.leader"
 """The check before each item of a loop whose order follows the roles of a database."""
-_PLAIN = frozenset({CONTINUE, STOP, PAUSE})
+_PLAIN = frozenset({CONTINUE, STOP, PAUSE, UNDO})
 
 
 class TooMuch(ConfigError):

@@ -8,7 +8,7 @@ from state.config_files.located import Located
 from state.config_files.paths import Path
 from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
-from state.runbooks.steps import CONTINUE, NEXT, PAUSE, RESERVED, SKIP, STOP, Step, placed
+from state.runbooks.steps import CONTINUE, NEXT, PAUSE, RESERVED, SKIP, STOP, UNDO, Step, placed
 
 LintFinding = tuple[Path, Problem]
 
@@ -43,7 +43,7 @@ def jump_findings(
         ahead, here = [*ids[index + 1 :], *around], (*path, index)
         more = (NEXT,) if looping else ()
         if step.when is not None:
-            plain = (CONTINUE, SKIP, PAUSE, STOP, *more)
+            plain = (CONTINUE, SKIP, PAUSE, STOP, UNDO, *more)
             answers = {"passed": step.when.passed, "failed": step.when.failed, "unknown": step.when.unknown}
             yield from _led(located, (*here, "when"), answers, plain, ahead)
         for inside, asking in [(here, step), *(((*here, "parallel", n), s) for n, s in enumerate(step.parallel))]:

@@ -19,10 +19,10 @@ STEP_KINDS: tuple[StepKind, ...] = ("check", "change", "decide", "wait", "parall
 MOST_STEPS = 200
 MOST_DEPTH = 5
 """The most runbooks and loops inside each other."""
-CONTINUE, STOP, SKIP, PAUSE, NEXT = "continue", "stop", "skip", "pause", "next"
+CONTINUE, STOP, SKIP, PAUSE, NEXT, UNDO = "continue", "stop", "skip", "pause", "next", "undo"
 """What answers mean, besides the id of a later step: go on; end the run; leave the step out; wait for a person; the
-next item of the loop."""
-RESERVED = frozenset({CONTINUE, STOP, SKIP, PAUSE, NEXT})
+next item of the loop; undo what the run did, and end it."""
+RESERVED = frozenset({CONTINUE, STOP, SKIP, PAUSE, NEXT, UNDO})
 
 _DEFAULT_LIMITS: Mapping[str, float] = {"check": 10.0, "change": 0.0, "decide": 1800.0}
 
@@ -59,8 +59,8 @@ class Condition(Entry):
 
     @model_validator(mode="after")
     def _unknown_is_no_answer(self) -> Condition:
-        if self.unknown == CONTINUE:
-            raise ValueError("unknown: pause, stop, skip or a later step; without an answer nothing goes on")
+        if self.unknown in (CONTINUE, UNDO):
+            raise ValueError("unknown: pause, stop, skip or a later step; without an answer nothing goes on, or back")
         if len(set(self.meanings.values())) == 1:
             raise ValueError("answers that do not all mean the same")
         return self

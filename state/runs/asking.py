@@ -11,7 +11,7 @@ from state.health import Health
 from state.journal.events import Body
 from state.runs.captured import filled
 from state.runs.events import ConditionAnswered, RunStopRequested, StepEnded, StepSkipped
-from state.runs.model import Run, StepRun
+from state.runs.model import UNDO, Run, StepRun
 from state.runs.steps import PlannedStep
 
 LOOK = 0.25
@@ -95,6 +95,10 @@ class Asking:
             if not step.choice:  # left out or stopped at the same instant
                 return
         meaning = step.step.answers[step.choice]
+        if step.reverts:
+            message = f"{step.choice}: {'; '.join(step.evidence)}"
+            await self._record(run, step, StepEnded(StepState.FAILED, message, step.evidence))
+            return
         if meaning == "stop":
             await self._record(run, step, RunStopRequested(f"{step.step.title}: {step.choice}"))
         elif meaning != "continue":
@@ -140,9 +144,12 @@ async def skip_to(record: Record, run: Run, step: StepRun, target: str, *, ruled
 
 def _said(meaning: str) -> str:
     """What a meaning does, as text."""
-    return {"continue": "it goes on", "stop": "the run stops", "": "what follows is left out"}.get(
-        meaning, f"on to {meaning}"
-    )
+    return {
+        "continue": "it goes on",
+        "stop": "the run stops",
+        UNDO: "what was done is undone",
+        "": "what follows is left out",
+    }.get(meaning, f"on to {meaning}")
 
 
 def _why_not(answer: Answer, best: int, planned: PlannedStep) -> str:

@@ -357,7 +357,8 @@ def _obstacle(step: StepRun, change: Change, identity: Identity, preview: Previe
         moved = fact_difference(pinned.facts, loosen(preview.facts))
         if moved:
             return f"facts changed since the plan: {moved}"
-    return str(preview.refusals[0]) if preview.refusals else ""
+    refusals = preview.refusals_but(pinned.overrides)
+    return str(refusals[0]) if refusals else ""
 
 
 def fact_difference(planned: Mapping[str, Any], now: Mapping[str, Any]) -> str:

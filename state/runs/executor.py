@@ -26,6 +26,9 @@ from state.runs.leases import Leases
 from state.runs.model import HELD, Run, StepRun
 from state.units import clock
 
+OVERRUN = 2.0
+"""Seconds by which a wait may end late before that is told: no engine ran meanwhile."""
+
 
 class Undoer(Protocol):
     """Undoes what a failed run did, when its runbook says so."""
@@ -221,8 +224,10 @@ class Executor:
         return bool(left)
 
     async def _hold_after_restart(self, run: Run, group: list[StepRun]) -> bool:
-        """A risky change is not sent by an engine that restarted or was suspended after a person confirmed it."""
-        risky = next((s.step for s in group if s.state is StepState.PENDING and s.step.risk == "B3"), None)
+        """A risky change is not sent by an engine that restarted or was suspended after a person confirmed it; one that
+        ends something temporary is: its time was confirmed with it."""
+        pending = (s.step for s in group if s.state is StepState.PENDING and not s.step.ends)
+        risky = next((step for step in pending if step.risk == "B3"), None)
         if run.id not in self._restarted or risky is None:
             return False
         message = f"the engine restarted or was suspended after this was confirmed; resume to continue: {risky.title}"
@@ -267,7 +272,9 @@ class Executor:
             await self._woken(run, left)
         if not step.left_out:
             whole, left = step.step.timeout, max(0.0, self._left(step))
-            state, message = StepState.DONE, f"waited {whole:.0f} s"
+            late = -self._left(step)
+            over = f"; it was over {clock(late)} before this engine saw it" if late > OVERRUN else ""
+            state, message = StepState.DONE, f"waited {whole:.0f} s{over}"
             if run.stopping and left > 0:
                 state, message = StepState.STOPPED, f"stopped after {whole - left:.0f} s of {whole:.0f} s"
             await self._end(run, step, state, message, ())
@@ -312,7 +319,10 @@ class Executor:
         """Apply the failure policy of the first step that did not succeed."""
         step = group[0]
         message = f"{step.step.title}: {step.message}"
-        match "pause" if step.state is StepState.STOPPED else step.step.on_failure:
+        if step.step.part:
+            message = f"{run.parts_done()} of {step.step.part} of the set are as wanted. {message}"
+        policy = "undo" if step.reverts else step.step.on_failure
+        match "pause" if step.state is StepState.STOPPED else policy:
             case "stop":
                 await self._finish(run, RunState.FAILED, message)
             case "undo":

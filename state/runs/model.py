@@ -14,6 +14,8 @@ from state.runs.events import EffectIntended
 from state.runs.steps import PlannedStep
 from state.units import rfc3339
 
+UNDO = "undo"
+"""The meaning of an answer: the run ends as failed, and what it did is undone."""
 ENDED = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
 
 
@@ -101,6 +103,11 @@ class StepRun:
     def unsure(self) -> bool:
         """A condition that got no answer, and led on without one."""
         return self.step.do == "when" and self.choice == "unknown"
+
+    @property
+    def reverts(self) -> bool:
+        """A condition whose answer says that what was done is undone."""
+        return self.step.do == "when" and self.step.answers.get(self.choice) == UNDO
 
     @property
     def begun(self) -> bool:
@@ -250,7 +257,17 @@ class Run:
 
     def undos(self) -> list[ChangeSpec]:
         """What undoes everything the run did, last effect first."""
-        return [u for s in reversed(self.all_steps()) if (u := s.undo) is not None]
+        return [s.undo for s in self.undoable() if s.undo is not None]
+
+    def undoable(self) -> list[StepRun]:
+        """The steps that their undo takes back, the last one first; none that the run has taken back itself."""
+        back = {s.step.id.removeprefix("back-") for s in self.all_steps() if s.step.ends and s.acted}
+        mine = (s for s in reversed(self.all_steps()) if s.undo is not None)
+        return [s for s in mine if s.step.id.removeprefix("back-") not in back]
+
+    def parts_done(self) -> int:
+        """How many changes of a set are done."""
+        return sum(self.latest(s.id).state is StepState.DONE for s in self.steps if s.part)
 
     @property
     def undo_state(self) -> UndoState:

@@ -22,6 +22,8 @@ class PlannedStep:
     `loop` and `item` say in which item of which loop it is; the loop goes on until `stop_after` of its items failed.
     `capture` are names for its figures. `late` are arguments that an earlier step captures: their name, that step's id
     and the name there; `args` does not have them until they are known.
+    `overrides` are the reasons for which safety rules of the estate do not hold it up, by their names. `ends`: it takes
+    back what an earlier step did, at a time that was confirmed with it. `part`: it is one of so many of a set.
     `why`, `look_for` and `if_it_fails` are for the person beside it.
     """
 
@@ -47,6 +49,9 @@ class PlannedStep:
     stop_after: int = 1
     capture: Mapping[str, str] = field(default_factory=dict)
     late: tuple[tuple[str, str, str], ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    ends: bool = False
+    part: int = 0
     why: str = ""
     look_for: str = ""
     if_it_fails: str = ""

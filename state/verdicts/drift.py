@@ -65,6 +65,9 @@ def drifts(found: Iterable[Difference]) -> dict[str, str]:
 
 def _message(now: BalancerReading, left: Setting) -> str:
     _, backend, name = left.place
+    if left.name == "route":
+        found = [value for key, value in now.maps.get(backend, ()) if key == name]
+        return "" if found == [left.value] else f"{name} → {left.value}, it is {', '.join(found) or 'gone'}"
     server = now.servers.get(f"{backend}/{name}")
     if server is None:
         return f"{name} is gone"

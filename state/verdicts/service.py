@@ -17,6 +17,7 @@ from state.verdicts.evidence import no_data_reason, rank, worst
 from state.verdicts.figures import judge_traffic, missing_text, mixed_text, scraping_note, usable_traffic
 from state.verdicts.own_checks import own_verdict
 from state.verdicts.reach import NameVerdict, name_verdicts
+from state.verdicts.routing import routed
 from state.verdicts.traffic import backend_verdict
 from state.world.balancer_parts import BalancerReading
 from state.world.readings import ProbeReading, ServiceTraffic
@@ -262,7 +263,13 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
             message = f"{balancer}: {no_data_reason(world.observed.get(key))}"
             findings.add(Health.WARN, message, Reason.BALANCER, key)
             continue
-        servers, empty = reading.of(entry.backend), entry.backend in reading.empty
+        backend, lacking = routed(entry, reading)
+        if lacking:
+            findings.add(
+                Health.UNKNOWN, f"{balancer}: {lacking}: nobody knows which backend has its traffic", Reason.BALANCER
+            )
+            continue
+        servers, empty = reading.of(backend), backend in reading.empty
         verdict = backend_verdict(servers, entry.floor, entry.colours, entry.backups, empty=empty)
         message = f"{balancer}: {verdict.message}"
         seen_well = any(f.health is Health.PASS for f in findings.verdicts)

@@ -80,6 +80,7 @@ def run_row(run: Run) -> RunRow:
         unmet=tuple(f"{s.step.title} ({s.state.value})" for s in run.unmet()) if run.ended else (),
         undo=run.undo_state,
         undo_run=run.undone_by,
+        targets=run.targets,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import is_
+from typing import NamedTuple
 
 from state.api.views.causes import NextKind, NextStep
 from state.api.views.traffic import BackendRow, ServerRow, TrafficView
@@ -15,6 +16,7 @@ from state.estate.colours import Colours, colour_of, release_of
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.evidence import no_data_reason
+from state.verdicts.routing import routed
 from state.verdicts.traffic import backend_verdict, frontend_verdict, reason_word, server_health, shares, state_word
 from state.views.context import Alarm, Contribution, ViewContext
 from state.views.traffic_names import name_rows
@@ -24,13 +26,21 @@ from state.world.observed import Observed
 from state.world.readings import PostgresReading
 from state.world.world import World
 
-Owner = tuple[Promise, Colours]
-"""Of a backend: the floor that its services together need, and its colours."""
+
+class Led(NamedTuple):
+    """What maps say of a backend, and the colours of its services that are backends, the present one last."""
+
+    message: str = ""
+    colours: tuple[str, ...] = ()
+
+
+Owner = tuple[Promise, Colours, Led]
+"""Of a backend: the floor that its services together need, its colours, and what maps lead to it."""
 Figures = tuple[float, float, float, tuple[float, ...], bool, str]
 """Of a server: share, requests/s, 5xx/s, trend of requests/s, whether the balancer's reading is fresh, and the role it
 has instead when it is down by design."""
 
-_NOBODY: Owner = (Promise("", 0, "reserve", ()), {})
+_NOBODY: Owner = (Promise("", 0, "reserve", ()), {}, Led())
 
 
 def build(context: ViewContext) -> TrafficView:
@@ -41,8 +51,8 @@ def build(context: ViewContext) -> TrafficView:
     servers: dict[str, ServerRow] = {}
     frontends = _frontends(estate, world, now_mono)
     for name, entry in estate.balancers.items():
-        owners = {backend: _owner(estate, name, backend) for backend in backends_of(estate, name)}
         seen = world.of(f"balancer:{name}", BalancerReading)
+        owners = {b: _owner(estate, name, b, seen.value if seen else None) for b in backends_of(estate, name)}
         kept: BalancerRows | None = memory.balancers.get(name)
         fresh = seen is not None and seen.fresh_value(now_mono) is not None
         reading = seen.value if seen is not None else None
@@ -93,8 +103,23 @@ def _set_again(backend: str) -> NextStep:
     return NextStep(NextKind.PLACE, "traffic", {"backend": backend}, "t", "its servers", message)
 
 
-def _owner(estate: Estate, balancer: str, backend: str) -> Owner:
-    return promise_of(estate, balancer, backend), colours_of(estate, balancer, backend)
+def _owner(estate: Estate, balancer: str, backend: str, reading: BalancerReading | None) -> Owner:
+    promise = promise_of(estate, balancer, backend)
+    return promise, colours_of(estate, balancer, backend), _led(estate, promise, backend, reading)
+
+
+def _led(estate: Estate, promise: Promise, backend: str, reading: BalancerReading | None) -> Led:
+    """Whether the map has the traffic of its services here; nothing where no map decides it."""
+    told, others = list[str](), dict[str, bool]()
+    for name in promise.services:
+        entry = estate.services[name].traffic
+        if entry is None or entry.routes is None or reading is None:
+            continue
+        now, lacking = routed(entry, reading)
+        others |= {colour: each == now for colour, each in entry.routes.backends.items()}
+        key = entry.routes.key
+        told.append(lacking or (f"{key} leads here" if now == backend else f"{key} leads to {now}"))
+    return Led("; ".join(told), tuple(sorted(others, key=others.__getitem__)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +222,7 @@ def _backend(balancer: _Balancer, backend: str, drift: str, world: World) -> Bac
 
 
 def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
-    promise, colours = balancer.owners.get(backend, _NOBODY)
+    promise, colours, led = balancer.owners.get(backend, _NOBODY)
     servers, frontend = balancer.backends[backend], balancer.frontends.get(backend)
     if frontend is None:
         empty = balancer.reading is not None and backend in balancer.reading.empty
@@ -213,7 +238,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         backend=backend,
         service=", ".join(promise.services) or (frontend.database if frontend else ""),
         health=Health.WARN if changed and verdict.health is Health.PASS else verdict.health,
-        message=verdict.message,
+        message="; ".join(each for each in (verdict.message, led.message if balancer.fresh else "") if each),
         serving=verdict.serving,
         total=verdict.total,
         floor=verdict.floor,
@@ -221,6 +246,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         sessions=verdict.sessions,
         drift=changed,
         source=f"balancer:{balancer.name}",
+        routes=led.colours,
     )
 
 
@@ -228,7 +254,7 @@ def _figures(balancer: _Balancer, backend: str, world: World) -> dict[str, tuple
     """What the rows of a backend's servers show besides the servers' own values."""
     members = balancer.backends[backend]
     charted = balancer.reading is not None and len(balancer.reading.servers) <= CHARTED_SERVERS
-    promise, _ = balancer.owners.get(backend, _NOBODY)
+    promise, _, _ = balancer.owners.get(backend, _NOBODY)
     split, frontend = shares(members, promise.backups), balancer.frontends.get(backend)
     aside = frontend.aside if frontend is not None else {}
     found: dict[str, tuple[Server, Figures]] = {}

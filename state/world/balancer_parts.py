@@ -52,7 +52,8 @@ class Server:
 class BalancerReading:
     """One balancer process: its identity (`process` = pid and start, so a restart is visible) and all its servers.
 
-    `servers` is keyed `backend/server`. `empty` are the backends that are there and have no server.
+    `servers` is keyed `backend/server`. `empty` are the backends that are there and have no server,
+    `maps` the keys and values of the maps that are read, in their order.
     """
 
     name: str
@@ -61,6 +62,7 @@ class BalancerReading:
     started_at: float
     servers: Mapping[str, Server] = field(default_factory=dict)
     empty: frozenset[str] = frozenset()
+    maps: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 from aiohttp import web
 
 from adapters.lab.client import LabClient
+from tests.contract.components import answers, haproxies, wait_for
 from tests.crash.targets import Truth
 from tests.crash.trials import Target
 
@@ -45,6 +51,65 @@ def command(lab: LabClient, truth: Truth) -> Target:
     return Target(
         "command.run", args, sections, read, lambda was: (66, was[1]),
         seconds=LIMIT, prepare=reset, reset=reset, own=own,
+    )  # fmt: skip
+
+
+ROUTED = """
+global
+  stats socket {folder}/own.sock level admin mode 600
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 5s
+  timeout server 5s
+frontend f
+  bind {folder}/front.sock
+  use_backend %[str(x.test),map_str({folder}/led.map,a)]
+backend a
+  server s {folder}/nobody.sock
+backend b
+  server s {folder}/nobody.sock
+"""
+
+
+def route(lab: LabClient, truth: Truth) -> Target:
+    """A balancer of its own with a map that leads to one of two backends."""
+    started: list[subprocess.Popen[bytes]] = []
+    place = Path(tempfile.mkdtemp(prefix="rm-", dir="/tmp"))
+
+    async def asked(command: str) -> str:
+        reader, writer = await asyncio.open_unix_connection(str(place / "own.sock"))
+        writer.write(command.encode() + b"\n")
+        said = (await reader.read()).decode()
+        writer.close()
+        return said
+
+    async def start() -> None:
+        (place / "led.map").write_text("x.test a\n")
+        (place / "h.cfg").write_text(ROUTED.format(folder=place))
+        program = next(iter(haproxies().values()))
+        started.append(subprocess.Popen([program, "-db", "-f", place / "h.cfg"], env={}))
+        wait_for(lambda: answers(place / "own.sock"))
+
+    async def stop() -> None:
+        started[-1].kill()
+        started[-1].wait()
+        shutil.rmtree(place, ignore_errors=True)
+
+    async def read() -> Any:
+        return (await asked(f"show map {place}/led.map")).split()[1:]
+
+    def own() -> dict[str, Any]:
+        balancer = {"kind": "haproxy", "site": "east", "socket": str(place / "own.sock"), "maps": [f"{place}/led.map"]}
+        routes = {"map": f"{place}/led.map", "key": "x.test", "backends": {"first": "a", "second": "b"}}
+        traffic = {"balancers": ["own"], "backend": "a", "routes": routes}
+        service = {"tier": 1, "rto": "5m", "rpo": "0B", "traffic": traffic}
+        return {"balancers": {"own": balancer}, "services": {"led": service}}
+
+    args = {"balancer": "own", "service": "led", "to": "second"}
+    return Target(
+        "backend.route", args, ("none",), read, lambda was: ["x.test", "b"],
+        seconds=LIMIT, prepare=start, reset=stop, own=own,
     )  # fmt: skip
 
 

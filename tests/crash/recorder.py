@@ -11,7 +11,7 @@ from pathlib import Path
 
 from adapters.lab.links.proxies import ProxyAddress, connect
 
-CHANGING = (b"set server ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
+CHANGING = (b"set server ", b"set map ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
 """How a command that changes its target begins, in HAProxy's protocol and in HTTP."""
 TURN = 0.02
 """Seconds in which the loop does what was scheduled."""

@@ -12,7 +12,7 @@ from adapters.lab.client import LabClient
 from state.changes.registry import change_kinds
 from state.runs.fault_points import FAULT_POINTS
 from tests.crash.manager_targets import failover, pause, prove, reinitialize, resume, schedule, unschedule
-from tests.crash.own_targets import call, command, statement
+from tests.crash.own_targets import call, command, route, statement
 from tests.crash.pair_targets import drop_slot, fence, promote, rebuild, rejoin, repoint, restore_point
 from tests.crash.targets import Truth
 from tests.crash.trials import SIGNS, Target, crash
@@ -126,6 +126,19 @@ def records(lab: LabClient, truth: Truth) -> Target:
     )
 
 
+def share(lab: LabClient, truth: Truth) -> Target:
+    async def read() -> Any:
+        servers = await truth.servers("west", "checkout")
+        return servers["blue"][0], servers["green"][0]
+
+    async def reset() -> None:
+        for server, weight in (("blue", 100), ("green", 0)):
+            assert (await truth.haproxy("west", f"set server checkout/{server} weight {weight}")).strip() == ""
+
+    args = {"balancer": "edge-west", "backend": "checkout", "to": "green", "percent": 25}
+    return Target("backend.share", args, TRAFFIC, read, lambda was: (75, 25), 2, prepare=reset, reset=reset)
+
+
 def switchover(lab: LabClient, truth: Truth) -> Target:
     """Done when there is one writer more recent by exactly one timeline, on another node."""
     began: list[str] = []
@@ -213,6 +226,8 @@ MAKERS: dict[str, Make] = {
     "backend.flip": flip,
     "backend.weights": weights,
     "dns.set": records,
+    "backend.share": share,
+    "backend.route": route,
     "database.switchover": switchover,
     "database.restart": restart,
     "database.failover": failover,
@@ -245,6 +260,11 @@ def test_no_kind_and_no_point_is_left_out() -> None:
 @pytest.mark.parametrize("point", FAULT_POINTS)
 async def test_weight_and_flip(lab: LabClient, truth: Truth, point: str) -> None:
     await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (weight, flip, weights, maint)))
+
+
+@pytest.mark.parametrize("point", ["after_intent", "after_effect"])
+async def test_share_and_route(lab: LabClient, truth: Truth, point: str) -> None:
+    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (share, route)))
 
 
 @pytest.mark.parametrize("point", ["after_intent", "after_effect"])

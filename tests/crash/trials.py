@@ -70,7 +70,8 @@ async def recorded(truth: Truth, tree: Tree, recorder: Recorder) -> AsyncIterato
             return await stack.enter_async_context(recording(recorder, upstream, place / name if name else None))
 
         for name, balancer in tree["balancers"].items():
-            balancer["socket"] = await through(truth.socket(balancer["site"]), name)
+            own = Path(balancer["socket"]) if balancer.get("maps") else None  # a target brought it
+            balancer["socket"] = await through(own or truth.socket(balancer["site"]), name)
             for command in tree.get("commands", {}).values():
                 command["argv"] = [
                     balancer["socket"] if each == f"socket of {name}" else each for each in command["argv"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ async def nothing(_site: Site) -> str:
 
 async def drained(site: Site) -> str:
     await site.engine.outside.balancers["edge"].set_state("shop", "green", "drain", deadline=1)  # type: ignore[attr-defined]
+    return ""
+
+
+async def shared(site: Site) -> str:
+    await site.engine.outside.balancers["edge"].set_weight("shop", "green", 50, deadline=1)  # type: ignore[attr-defined]
     return ""
 
 
@@ -108,6 +114,10 @@ MATRIX = {
     "traffic ready": Row("edge shop green", CARD, drained),
     "traffic flip": Row("edge shop green", CARD),
     "traffic record": Row("shop.example www --a 10.2.0.10 --name www.shop.example", CARD),
+    "traffic evacuate": Row("west", CARD, shared),
+    "traffic route": Row("edge led b", CARD),
+    "traffic share": Row("shop green 25", CARD),
+    "traffic set": Row("both 'server.weight balancer=edge backend=shop server=green weight=5'", CARD),
     "db switchover": Row("orders n2 --name orders", CARD),
     "db pause": Row("orders", CARD),
     "rollback": Row("shop", CARD, released),
@@ -179,7 +189,7 @@ async def card_or_control(verbs: VerbServer, name: str, column: str) -> Ended:
     row = MATRIX[name]
     async with acting_site(roles=("observer",) if column == POLICY else ("commander", "responder")) as site:
         run = await row.before(site)
-        words = [*name.split(), *row.words.format(run=run).split(), "--estate", str(site.estate)]
+        words = [*name.split(), *shlex.split(row.words.format(run=run)), "--estate", str(site.estate)]
         if row.codes.keys() == CARD.keys():
             words += ["--yes-nonce", *(["--within", "4"] if column == UNKNOWN else [])]
             site.manners.mode = MODES.get(column, "well")

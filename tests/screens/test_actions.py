@@ -9,7 +9,7 @@ from console.tui.app import tabs
 from console.tui.glyphs import ASCII, MARKS, UNICODE
 from console.tui.screens.base import MainScreen
 from console.tui.terminal.capabilities import Terminal
-from state.api.requests import Decide, PlanChange, PlanRunbook
+from state.api.requests import Decide, PlanChange, PlanEvacuate, PlanRunbook, PlanShare
 from tests.screens.fake_engine import Stage, stage
 
 REQUESTS = [
@@ -23,6 +23,10 @@ REQUESTS = [
     ("4", ("tab", "tab", "a", "enter", "3", "0", "s", "enter"),
      PlanChange("dns.set", {"zone": "shop.example", "record": "checkout", "a": ["10.1.0.10", "10.2.0.10"],
                             "ttl": "30s"})),
+    ("4", ("s", "enter", "backspace", "backspace", "2", "5", "enter", "right", "enter", "3", "0", "m", "enter", "w",
+           "h", "y", "enter"),
+     PlanShare(service="checkout", to="blue", percent=25, balancers=("edge-east",), lasts=1800.0, comment="why")),
+    ("4", ("v", "enter", "enter", "enter"), PlanEvacuate(site="east")),
     ("2", ("down", "s"), PlanChange("database.switchover", {"database": "orders", "to": "n2"})),
     ("2", ("down", "f"), PlanChange("database.failover", {"database": "orders", "to": "n2"})),
     ("2", ("n",), PlanChange("database.fence", {"database": "orders", "node": "n1"})),

@@ -16,9 +16,9 @@ from console.tui.app import tabs
 from console.tui.dialogs.card import CardDialog
 from console.tui.parts.facts import Facts
 from state.api.caller import Caller
-from state.api.card import Confirm, Diff
+from state.api.card import Confirm, Diff, Rule
 from state.api.messages import Accepted
-from state.api.requests import Submission, Typed
+from state.api.requests import PlanChange, Submission, Typed
 from state.errors import EffectUnknown, Refusal, Refused
 from tests.screens.fake_engine import Stage, stage
 from tests.support.cards import card
@@ -274,3 +274,21 @@ async def test_an_engine_that_is_lost_under_a_card_gets_nothing_and_the_card_say
         await slowly(st, "yy")  # it is not tried again by itself, nor by the same card
         await st.pilot.pause(1.0)
         assert st.front.acts == []
+
+
+async def test_a_safety_rule_is_overridden_by_giving_a_reason_for_it() -> None:
+    async with stage() as st:
+        rule = Rule(
+            "safety", False, "enough: 2 of 4 servers would serve", "Wait", "commander", "edge/shop", own="enough"
+        )
+        st.front.card = card(rules=(rule,), refusals=(rule.refusal,))
+        await st.press("4", "tab", "d")
+        await st.sees("cannot be confirmed", "overrides its safety rules")
+        await st.press("ctrl+o")
+        await st.sees("Override safety rules", "enough")
+        st.front.card = card()
+        await st.press("b", "1", "enter")
+        await st.until(lambda: len(st.front.previews) == 2, "another preview")
+        asked = st.front.previews[-1]
+        assert isinstance(asked, PlanChange)
+        assert asked.overrides == {"enough": "b1"}

@@ -55,14 +55,33 @@ BOOKS = (
 TREE: dict[str, Any] = {
     "estate": "matrix",
     "environment": "lab",
-    "sites": {"east": {}},
+    "sites": {"east": {}, "west": {}},
     "services": {
         "shop": {
             "tier": 1, "rto": "5m", "rpo": "1MB",
-            "traffic": {"balancers": ["edge"], "backend": "shop", "floor": 1, "colours": {"blue": "1", "green": "2"}},
+            "traffic": {
+                "balancers": ["edge"],
+                "backend": "shop",
+                "floor": 1,
+                "colours": {"blue": "1", "green": {"release": "2", "site": "west"}},
+            },
+        },
+        "led": {
+            "tier": 2, "rto": "5m", "rpo": "1MB",
+            "traffic": {
+                "balancers": ["edge"],
+                "backend": "led-a",
+                "routes": {"map": "led.map", "key": "led.test", "backends": {"a": "led-a", "b": "led-b"}},
+            },
+        },
+    },
+    "balancers": {
+        "edge": {
+            "kind": "memory", "site": "east",
+            "backends": {"shop": {"blue": 100, "green": 0}, "led-a": {"s": 1}, "led-b": {"s": 1}},
+            "maps": {"led.map": {"led.test": "led-a"}},
         }
     },
-    "balancers": {"edge": {"kind": "memory", "site": "east", "backends": {"shop": {"blue": 100, "green": 0}}}},
     "databases": {
         "orders": {
             "kind": "patroni", "scope": "orders", "rpo": "1MB", "user": "r", "tls": "loopback",
@@ -125,7 +144,8 @@ class MannersBalancer(MemoryBalancer):
     """A balancer in memory with manners."""
 
     def __init__(self, manners: Manners) -> None:
-        super().__init__("edge", {"shop": {"blue": 100, "green": 0}})
+        edge = TREE["balancers"]["edge"]
+        super().__init__("edge", edge["backends"], edge["maps"])
         self._manners = manners
 
     async def read(self, *, deadline: float) -> BalancerReading:
@@ -139,6 +159,11 @@ class MannersBalancer(MemoryBalancer):
     async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt:
         if await self._manners.effect():
             return await super().set_state(backend, server, state, deadline=deadline)
+        return Receipt("silent", "")
+
+    async def set_map(self, name: str, key: str, value: str, *, deadline: float) -> Receipt:
+        if await self._manners.effect():
+            return await super().set_map(name, key, value, deadline=deadline)
         return Receipt("silent", "")
 
 

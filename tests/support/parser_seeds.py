@@ -71,6 +71,10 @@ SERVER = b"3 shop 1 blue 10.0.0.1 2 0 100 1 5 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"
 STAT = b"shop,blue,0,0,0,0,,0,0,0,,0,,0,0,0,0,UP,1,1,0,0,0,1,0,,1,3,1,,0,,2,0,,0,L4OK,,0,0,0,0,0,0,"
 
 
+MAP = b"0x55 x.test web\n0x56 y web b\n\n"
+FOUND = b'type=str, case=sensitive, found=yes, idx=tree, key="x", value="web"\n'
+
+
 def haproxy_seed() -> bytes:
     info = b"Name: HAProxy\nVersion: 2.6.12\nPid: 7\nStart_time_sec: 1700000000\nnode: a\n"
     return info + b"\n1\n" + STATE_HEADER + b"\n" + SERVER + b"\n\n" + STAT_HEADER + b"\n" + STAT + b"\n\n"

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -15,6 +16,7 @@ import dns.message
 
 from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
+from adapters.balancers import haproxy_maps
 from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
@@ -387,6 +389,8 @@ PARSERS: tuple[Parser, ...] = (
     Parser("cleaning", cleaning, (), ("a\\b\u202e\x1b]0;x\x07é\u0301 password=x".encode(),)),
     Parser("terminal", terminal, (), (b"\x1b[<0;1;1M\x1b[200~paste\x1b[201~\x1bP1$r0m\x1b\\a",)),
     Parser("discovery", discovered, MALFORMED, (s.as_json(s.CLUSTER),)),
+    Parser("haproxy-map", partial(haproxy_maps.entries, "a.map"), (ReadFailure,), (s.MAP,)),
+    Parser("haproxy-map-found", haproxy_maps.found, (), (s.FOUND,)),
     Parser("haproxy-cfg", haproxy_cfg, (RecoveryError,), (s.CFG,)),
     Parser("gzip", gzip_body, (UnusableAnswer,), (s.GZIP,)),
     Parser("certificate", not_after, (ValueError, IndexError), ((CORPUS / "certificate" / "whole.der").read_bytes(),)),

@@ -58,6 +58,7 @@ ALL: dict[str, dict[str, Any]] = {
     "server.drained": {**BLUE, "server": "green", "sessions": 3},
     "backend.floor": {"balancer": "edge-east", "backend": "checkout", "at_least": 1},
     "backend.active": BLUE,
+    "backend.share": {"balancer": "edge-east", "backend": "checkout", "to": "blue", "percent": 100},
     "database.one-primary": {"database": "orders"},
     "database.caught-up": {"database": "orders", "bytes": "64kB"},
     "database.leader": {"database": "orders", "node": "n1"},
@@ -105,6 +106,8 @@ def world(world: World) -> World:
     put(world, "schema:checkout", SchemaReading("checkout", "12"))
     for site in ("east", "west"):
         put(world, f"version:versions/{site}", VersionReading(site, DIGEST, "v41", "", 1.0))
+    for name, rate in (("blue", 9.0), ("green", 0.0)):
+        world.push(f"load/edge-east/checkout/{name}", rate)
     put(world, "check:queue", OwnCheckReading("queue", Health.PASS, "exit code 0"))
     return world
 

@@ -28,6 +28,11 @@ hosts: {app1: {address: app1.example}}
 """
 BESIDE = {
     "docs/estate.md": """\
+balancers:
+  edge-east: {kind: memory, site: east, backends: {checkout: {blue: 100, green: 0}}}
+  edge-west: {kind: memory, site: west, backends: {checkout: {blue: 100, green: 0}}}
+services:
+  checkout: {tier: 1, rto: 5m, rpo: 0B, traffic: {balancers: [edge-east, edge-west], backend: checkout}}
 commands:
   start-app: {argv: [/usr/bin/true], params: {unit: {kind: choice, choices: [shop.service, cart.service]}}}
 """,

@@ -13,7 +13,7 @@ from state.changes.database import Switchover, SwitchoverArgs
 from state.changes.faults import SetFault
 from state.changes.model import CanFollow, Change, ChangeSpec
 from state.changes.registry import build, change_kinds
-from state.estate.model import ZoneEntry
+from state.estate.model import Service, ZoneEntry
 from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_statements import SqlCallEntry
@@ -185,6 +185,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "server.maint": SERVER,
     "server.ready": SERVER,
     "backend.flip": {"balancer": "edge-east", "backend": "checkout", "to": "blue"},
+    "backend.share": {"balancer": "edge-east", "backend": "checkout", "to": "blue", "percent": 25},
+    "backend.route": {"balancer": "edge-east", "service": "led", "to": "b"},
     "backend.weights": {"balancer": "edge-east", "backend": "checkout", "weights": {"blue": 5}},
     "database.switchover": {"database": "orders", "to": "n2"},
     "database.restart": {"database": "orders", "node": "n2"},
@@ -210,8 +212,16 @@ KINDS: dict[str, dict[str, Any]] = {
     "sql.call": {"statement": "pause", "args": {}},
 }
 PAUSE = {"database": "orders", "user": "ops", "statement": "update jobs set paused = true", "record": "effects"}
+ROUTES = {"map": "led.map", "key": "led.test", "backends": {"a": "led-a", "b": "led-b"}}
+LED = {
+    "tier": 2,
+    "rto": "5m",
+    "rpo": "0B",
+    "traffic": {"balancers": ["edge-east"], "backend": "led-a", "routes": ROUTES},
+}
 OWN = ESTATE.model_copy(
     update={
+        "services": {**ESTATE.services, "led": Service.model_validate(LED)},
         "commands": {"restart": CommandEntry(argv=("true",))},
         "http_calls": {"deploy": HttpCallEntry(url="https://deploy.example/")},
         "sql_calls": {"pause": SqlCallEntry.model_validate(PAUSE)},

@@ -25,6 +25,7 @@ CONFIG = Path(__file__).parents[2] / "config"
 SAMPLE = (FIXTURES / "runbook.yaml").read_text()
 GIVEN = {
     "roll-back-release": {"service": "checkout", "to": "blue"},
+    "ramp": {"service": "checkout", "to": "blue"},
     "drain-server": {"service": "catalog", "server": "a"},
     "capture-evidence": {"service": "catalog"},
     "evacuate-site": {"service": "catalog", "site": "east", "servers": "a,b"},

@@ -28,7 +28,7 @@ from state.runbooks.related import any_node, candidates, led_by, related, unfit
 SHIPPED = sorted((Path(__file__).parents[2] / "config" / "runbooks").glob("*.yaml"))
 WRITTEN = [read_yaml(path) for path in SHIPPED]
 WRITTEN += [parse_yaml(text.replace("{name}", name), f"{name}.yaml") for name, text in TEMPLATES.items()]
-PLAIN = {"continue", "stop", "pause"}
+PLAIN = {"continue", "stop", "pause", "undo"}
 
 
 def random_estate(chance: random.Random) -> Estate:

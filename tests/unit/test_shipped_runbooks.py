@@ -41,6 +41,7 @@ NEEDS: Mapping[str, Callable[[Estate], bool]] = {
     "maintenance-on": _with_traffic,
     "prove-restore": lambda estate: bool(estate.databases),
     "rebuild": lambda estate: bool(estate.databases),
+    "ramp": _with_colours,
     "rejoin": lambda estate: bool(estate.databases),
     "restart-instance": lambda estate: bool(estate.databases),
     "roll-back-release": _with_colours,

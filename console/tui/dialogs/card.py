@@ -15,14 +15,15 @@ from console.tui.dialogs.confirm import ConfirmDialog
 from console.tui.glyphs import KEY
 from console.tui.parts.facts import Row
 from console.tui.text import joined
-from state.api.card import Card
+from state.api.card import Card, Rule
 from state.api.messages import Accepted
 
 SendCard = Callable[[Card, Mapping[str, str]], Awaitable[Accepted]]
 
 
 class CardDialog(ConfirmDialog):
-    """Shows a card and sends it once its confirmation was typed. Result: `again` to preview anew, else None."""
+    """Shows a card and sends it once its confirmation was typed. Result: `again` to preview anew, `override` to give
+    reasons for overriding the safety rules that refuse it, else None."""
 
     keys_: ClassVar[tuple[tuple[str, str], ...]] = (
         ("esc", "cancel, nothing is sent"),
@@ -30,7 +31,10 @@ class CardDialog(ConfirmDialog):
         ("ctrl+r", "read everything again"),
     )
     what = "the plan"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+r", "again", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "again", show=False),
+        Binding("ctrl+o", "override", show=False),
+    ]
 
     def __init__(
         self,
@@ -53,7 +57,21 @@ class CardDialog(ConfirmDialog):
         return bool(self.card.refusals)
 
     def again(self) -> list[Text]:
-        return [joined(("esc", KEY), " leaves, ", ("ctrl+r", KEY), " reads everything again")]
+        way: list[str | tuple[str, str]] = (
+            ["; ", ("ctrl+o", KEY), " overrides its safety rules, each with a reason"] if self.overridable else []
+        )
+        return [joined(("esc", KEY), " leaves, ", ("ctrl+r", KEY), " reads everything again", *way)]
+
+    @property
+    def overridable(self) -> list[Rule]:
+        """The safety rules of the estate that refuse it, where nothing else does."""
+        failing = [rule for rule in self.card.rules if not rule.passed]
+        return failing if failing and all(rule.own for rule in failing) else []
+
+    def action_override(self) -> None:
+        """Ask for the reasons; a new card shows what is overridden, and is confirmed as every card is."""
+        if not self._sending and self.overridable:
+            self.dismiss("override")
 
     def action_again(self) -> None:
         if not self._sending:

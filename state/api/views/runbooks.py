@@ -68,7 +68,8 @@ class RunRow:
 
     `next_actions` are the verbs that work now, most useful first; `steps_of` names for each the step instances
     (`step#2`) it is about, which a request for it repeats. `unmet` are the titles of checks that did not pass and
-    changes that were not done: a run that is done with any is not verified. `undo_run` is the run that undoes it.
+    changes that were not done: a run that is done with any is not verified. `undo_run` is the run that undoes it,
+    `targets` what it may change.
     """
 
     id: str
@@ -92,6 +93,7 @@ class RunRow:
     unmet: tuple[str, ...] = ()
     undo: UndoState = UndoState.NONE
     undo_run: str = ""
+    targets: tuple[str, ...] = ()
 
     @property
     def verified(self) -> bool:

@@ -10,7 +10,8 @@ from state.health import Health
 
 @dataclass(frozen=True, slots=True)
 class BackendRow:
-    """One backend of one balancer: how many serve against its floor, colours, drift."""
+    """One backend of one balancer: how many serve against its floor, colours, drift. `routes` are the colours
+    of its service that are backends of their own, the one that has the traffic last."""
 
     key: str
     balancer: str
@@ -26,6 +27,7 @@ class BackendRow:
     sessions: int
     drift: str
     source: str
+    routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
