@@ -11,6 +11,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.tsig
 
 from adapters.context import split_address
 from adapters.dns.asking_servers import ask_server
@@ -75,17 +76,28 @@ class NameQueries:
         except (OSError, EOFError) as error:
             message = f"{self.server}: {str(error) or type(error).__name__}"
             raise ReadFailure(Trouble.UNREACHABLE, message) from error
+        except dns.tsig.PeerError as error:
+            raise ReadFailure(Trouble.DENIED, f"{self.server} refuses the signature: {_refused(error)}") from error
         except dns.exception.DNSException as error:
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {str(error) or type(error).__name__}") from error
         code = answer.rcode()
         if code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH) or (self._signer is not None and not answer.had_tsig):
             said = dns.rcode.to_text(code)
-            if kind == "SOA" and code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH):
+            if code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH):
                 said = f"{said}, it does not serve the zone, or not to this host"
             raise ReadFailure(Trouble.DENIED, f"{self.server}: {said} ({name})")
         if code not in EXISTS and kind != "ANY":
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
         return answer
+
+
+def _refused(error: dns.tsig.PeerError) -> str:
+    """What of a signature a server does not accept."""
+    if isinstance(error, dns.tsig.PeerBadTime):
+        return "its clock is another one than this host's (BADTIME)"
+    if isinstance(error, dns.tsig.PeerBadKey):
+        return "it does not know the key (BADKEY)"
+    return "its secret for the key is another one (BADSIG)"
 
 
 def spelt(kind: str, value: Any) -> str:

@@ -26,6 +26,8 @@ from state.world.record_sets import Bar
 
 FUDGE = 300
 """Seconds by which the clocks may differ (RFC 8945 10)."""
+NO_ANSWER = (dns.exception.DNSException, ValueError, IndexError, struct.error)
+"""What the library raises for bytes that are no message."""
 WIDEST = 0xFFFF
 """The most seconds that a signature can allow: only for questions, to tell a clock from a key."""
 
@@ -61,11 +63,19 @@ class KeyRefusal:
     signed: bool = False
 
 
+def is_unsigned(wire: bytes) -> bool:
+    """Whether an answer has no signature at all; False for bytes that are no answer."""
+    try:
+        return not dns.message.from_wire(wire, keyring=False, continue_on_error=True).had_tsig
+    except NO_ANSWER:
+        return False
+
+
 def refusal_of(wire: bytes, server: str, zone: str, key: str) -> KeyRefusal | None:
     """What an answer refuses, read without trust in it; None for an answer that refuses nothing about the sender."""
     try:
         answer = dns.message.from_wire(wire, keyring=False, continue_on_error=True)
-    except (dns.exception.DNSException, ValueError, IndexError, struct.error):  # the library's, for bytes that are none
+    except NO_ANSWER:
         return None
     code, error = answer.rcode(), _tsig_error(answer)
     if error == dns.rcode.BADTIME:

@@ -21,7 +21,7 @@ import dns.update
 
 from adapters.context import split_address
 from adapters.dns.asking_servers import HEADER, LARGEST, understood_answer
-from adapters.dns.signing import FUDGE, WIDEST, KeyRefusal, Signer, clock_alone, refusal_of
+from adapters.dns.signing import FUDGE, WIDEST, KeyRefusal, Signer, clock_alone, is_unsigned, refusal_of
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.ports.target import Receipt
 from state.world.record_sets import SETTABLE, Bar, RecordSet, Sets
@@ -118,15 +118,13 @@ class UpdateChannel:
             raise EffectUnknown(f"{message_of} ({failure.message})", "strange") from failure
         except dns.exception.DNSException as error:
             refusal = self._refusal(wire)
-            if refusal is None:
-                raise EffectUnknown(f"{message_of} ({type(error).__name__})", "strange") from error
-            return refusal
+            if refusal is not None:
+                return refusal
+            if is_unsigned(wire):
+                raise EffectUnknown(f"{self.server}: its answer is not signed with the key", "unsigned") from error
+            raise EffectUnknown(f"{message_of} ({type(error).__name__})", "strange") from error
         refusal = self._refusal(wire)
-        if refusal is not None:
-            return replace(refusal, signed=bool(answer.had_tsig))
-        if not answer.had_tsig:
-            raise EffectUnknown(f"{self.server}: its answer is not signed with the key", "unsigned")
-        return answer
+        return answer if refusal is None else replace(refusal, signed=True)
 
     def _refusal(self, wire: bytes) -> KeyRefusal | None:
         return refusal_of(wire, self.server, self.zone, self.signer.key.name)

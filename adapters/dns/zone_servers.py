@@ -50,7 +50,7 @@ class ZoneServers:
 
         The serial is no part of it: it moves with each change of any name.
         """
-        answer = await (self.keyed or self.at).ask(self.at.origin, "SOA", deadline)
+        answer = await self.at.ask(self.at.origin, "SOA", deadline)
         primary = next((spelt_name(rrset[0].mname) for rrset in answer.answer if rrset.rdtype.name == "SOA"), "")
         facts = {"server": self.acting, "zone": self.domain, "primary": primary, "view": self.view}
         return Identity(self.name, facts)

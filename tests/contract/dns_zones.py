@@ -130,7 +130,10 @@ class Acting:
         return build(spec, self.estate, outside)
 
     async def card(self, record: str, **args: Any) -> Preview:
-        return await self.change(record, **args).preview(deadline=4)
+        """As the planner reads it."""
+        change = self.change(record, **args)
+        await change.identify(deadline=4)
+        return await change.preview(deadline=4)
 
     async def refused(self, record: str, **args: Any) -> dict[str, str]:
         return {each.rule: each.fact for each in (await self.card(record, **args)).refusals}

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import dns.message
+import dns.update
 import pytest
 
 from adapters.context import AdapterContext
 from adapters.dns import powerdns
+from adapters.lab.services.dns_server import DnsServer, Zone
 from state.changes.model import Finding
-from state.errors import EffectRefused, UnsuitableArgument
+from state.errors import EffectRefused, EffectUnknown, UnsuitableArgument
+from tests.contract.components import free_port
 from tests.contract.dns_zones import (
     BIND,
     RECORDS,
@@ -126,6 +130,40 @@ async def test_a_server_that_is_gone_is_no_outcome(at: tuple[Acting, int], conte
     assert refused.value.code in ("unreachable", "unread")
     found = await alone.change("www", a=["10.2.0.10"]).read_back(card.facts, deadline=2)
     assert found.finding is Finding.UNKNOWN
+
+
+class Mute(DnsServer):
+    """Carries out updates and closes the connection in place of an answer; `lies`: answers without a signature."""
+
+    lies = False
+
+    def answer(self, wire: bytes) -> bytes | None:
+        said = super().answer(wire)
+        message = dns.message.from_wire(wire, keyring=False)
+        if not isinstance(message, dns.update.UpdateMessage) or not message.update:
+            return said
+        message.tsig = None
+        return dns.message.make_response(message).to_wire() if self.lies else None
+
+
+@pytest.mark.parametrize(("lies", "code"), [(False, "reset"), (True, "unsigned")])
+async def test_an_answer_that_is_lost_or_not_signed_is_unknown_and_settled_by_reading(
+    context: AdapterContext, lies: bool, code: str
+) -> None:
+    keep_secret(context)
+    server, port = Mute(Zone("lab.test", NAMES, 60), ("recovery.", SECRET, "hmac-sha256")), free_port()
+    server.lies = lies
+    await server.start("127.0.0.1", port)
+    try:
+        acting = Acting(zone_of(context, options(port)), estate_of(options(port)))
+        change = acting.change("www", a=["10.3.0.10"])
+        card = await change.preview(deadline=4)
+        with pytest.raises(EffectUnknown) as unknown:
+            await change.apply(card.facts, effect="R-1/a", deadline=3)
+        assert (unknown.value.code, unknown.value.over) == (code, False)
+        assert (await change.read_back(card.facts, deadline=4)).finding is Finding.DONE
+    finally:
+        await server.stop()
 
 
 HOSTILE = ["www;x", "www\n", "www\nserver 10.0.0.1", "$(id)", "www.", "..", "-www", "a b", "www%", "ü", "\x1b[2J", ""]

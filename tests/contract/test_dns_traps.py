@@ -271,6 +271,15 @@ async def test_51_each_view_is_read_through_its_own_key(context: AdapterContext,
         assert (await rows(port, "www", "A"))[1] == ["10.1.0.10", "10.2.0.10"], "the other view is as it was"
 
 
+async def test_52_a_wrong_key_is_told_also_where_questions_are_signed(context: AdapterContext) -> None:
+    keep_secret(context, WRONG)
+    with running_named(VIEWS, ZONE, key=SECRET, inside=ZONE) as port:
+        made = options(port, domain="lab.test", view="internal", ask_with_key=True)
+        with pytest.raises(ReadFailure, match="its secret for the key is another one") as failure:
+            await Acting(zone_of(context, made, "inside"), estate_of(made, "inside")).card("www", a=["10.3.0.10"])
+        assert WRONG not in failure.value.message
+
+
 async def test_51_what_only_the_other_view_has_is_no_success(context: AdapterContext) -> None:
     """Two views that look alike before the change: nothing tells them apart until it is read back."""
     keep_secret(context)

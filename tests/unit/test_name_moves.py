@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from state.ports.outside import Outside
 from state.runs.fault_points import ignore_point
 from state.world.record_sets import RecordSet
 from tests.support.memory_zone import MemoryZone, ZoneSource
-from tests.support.small_estate import ESTATE, LoopClock, Small
+from tests.support.small_estate import ESTATE, LoopClock, Small, runbook
 
 pytestmark = pytest.mark.virtual_time
 
@@ -41,7 +42,9 @@ class NoBalancer:
 
 
 @asynccontextmanager
-async def named(zone: MemoryZone, store: MemoryJournal | None = None) -> AsyncIterator[Small]:
+async def named(
+    zone: MemoryZone, store: MemoryJournal | None = None, books: Sequence[Mapping[str, Any]] = ()
+) -> AsyncIterator[Small]:
     """An engine that watches and changes one zone."""
     plain = {**ESTATE, "balancers": {}, "services": {"shop": {"tier": 1, "rto": 300.0, "rpo": 1}}}
     plain["policies"] = {"confirm": {"arm": 0.01, "plan_expires": 30.0}, "delivery": 0.2}
@@ -51,9 +54,8 @@ async def named(zone: MemoryZone, store: MemoryJournal | None = None) -> AsyncIt
     sources = [*(ZoneSource(zone, each) for each in zone.servers), ZoneSource(zone, RESOLVER, "resolver")]
     outside = Outside(sources, {}, {}, zones={zone.name: zone})
     journal = store if store is not None else MemoryJournal()
-    engine = Engine(
-        estate, outside, journal, LoopClock(), Library({}, estate, {}), node="test", pid=1, uid=0, reach=ignore_point
-    )
+    library = Library({str(each["runbook"]): runbook(each) for each in books}, estate, {})
+    engine = Engine(estate, outside, journal, LoopClock(), library, node="test", pid=1, uid=0, reach=ignore_point)
     await engine.start()
     try:
         yield Small(engine, NoBalancer(), journal)  # type: ignore[arg-type]
