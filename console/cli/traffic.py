@@ -94,7 +94,7 @@ def _dns(seen: SeenView[TrafficView]) -> list[str]:
             row.answers,
             row.expected,
             _age(row, seen),
-            row.message,
+            "; ".join(each for each in (row.message, row.moved) if each),
         ]
         for row in seen.view.dns.values()
     ]

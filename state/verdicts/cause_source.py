@@ -20,6 +20,7 @@ ROLES = {
     "alerts": "alerts",
     "balancer": "servers",
     "dns": "answers",
+    "resolver": "answers",
     "patroni": "Patroni",
     "store": "lock",
     "backup": "backups",
@@ -72,6 +73,8 @@ def source_causes(
 def _shown(role: str, name: str) -> str:
     if role == "backup":
         return f"backups of {name}"
+    if role == "resolver":
+        return f"resolver {name.partition('@')[2]}"
     if role not in ("patroni", "store"):
         return name
     return f"Patroni {name.partition('/')[2]}" if "/" in name else f"store of {name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from state.errors import EffectRefused
+from state.errors import EffectRefused, ReadFailure, Trouble
 from state.ports.target import Identity, Receipt
 from state.world.dns_parts import DnsReading
 from state.world.record_sets import NameLook, NameSeen, NameState, RecordSet, Sets
@@ -21,6 +21,7 @@ class MemoryZone:
         self.name = self.domain = name
         self.names: dict[str, Sets] = dict(names)
         self.serial = 1
+        self.silent: set[str] = set()
         self.stale: dict[str, dict[str, Sets]] = {}
         """What servers and resolvers answer that have not followed."""
 
@@ -32,6 +33,8 @@ class MemoryZone:
 
     def reading(self, server: str) -> DnsReading:
         """What polling reads of every name at one place."""
+        if server in self.silent:
+            raise ReadFailure(Trouble.TIMEOUT, f"{server} did not answer")
         names = self.stale.get(server, self.names)
         records = {f"{name}/{kind}": each.values for name, sets in names.items() for kind, each in sets.items()}
         ttls = {f"{name}/{kind}": each.ttl for name, sets in names.items() for kind, each in sets.items()}

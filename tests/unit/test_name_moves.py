@@ -127,6 +127,15 @@ async def test_a_tier_1_service_whose_name_answers_nothing_expected_is_fail_on_o
         assert view.services["shop"].health is Health.FAIL
 
 
+async def test_a_silent_resolver_is_told_and_its_answers_are_unknown(zone: MemoryZone) -> None:
+    async with named(zone) as lab:
+        zone.silent.add(RESOLVER)
+        await asyncio.sleep(3)
+        assert rows(lab)[f"resolver {RESOLVER}"].health is Health.UNKNOWN
+        assert "resolver 10.9.0.2:53" in [each.name for each in lab.engine.view("header").causes]
+        assert lab.engine.view("overview").services["shop"].health is not Health.FAIL
+
+
 async def test_50_the_stale_server_is_named_by_address(zone: MemoryZone) -> None:
     async with named(zone) as lab:
         zone.stale["10.2.0.53:53"] = {"shop": {"A": RecordSet("A", 60, ("10.66.0.1",))}}
