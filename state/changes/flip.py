@@ -136,7 +136,7 @@ class Flip(BackendChange):
     @staticmethod
     def _was_ready(facts: Mapping[str, Any], server: Server) -> bool:
         """Whether it was up and ready on the card."""
-        _, word, up = facts["servers"].get(server.name, (0, "", False))
+        _, word, up, *_ = facts["servers"].get(server.name, (0, "", False))
         return bool(up) and word == "ready"
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:

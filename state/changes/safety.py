@@ -131,16 +131,31 @@ async def _read(place: Place, outside: Outside, deadline: float) -> tuple[Server
 
 
 async def _demand(places: Sequence[Place], outside: Outside, deadline: float) -> dict[Place, float | None]:
-    """Requests a second of each backend, counted now over a second; None where they cannot be counted."""
+    """Requests a second of each backend, counted now over a second; None where they cannot be counted, or not by one
+    process: those of two are never subtracted."""
     if not places:
         return {}
     half = max(0.1, (deadline - SAMPLE) / 2)
     loop = asyncio.get_running_loop()
-    began, first = loop.time(), await asyncio.gather(*(_read(place, outside, half) for place in places))
+    began, first = loop.time(), await asyncio.gather(*(_counts(place, outside, half) for place in places))
     await asyncio.sleep(SAMPLE)
-    ended, second = loop.time(), await asyncio.gather(*(_read(place, outside, half) for place in places))
+    ended, second = loop.time(), await asyncio.gather(*(_counts(place, outside, half) for place in places))
     found: dict[Place, float | None] = {}
     for place, was, now in zip(places, first, second, strict=True):
-        counts = None if was is None or now is None else sum(s.requests for s in now) - sum(s.requests for s in was)
-        found[place] = None if counts is None or counts < 0 else counts / (ended - began)
+        same = was is not None and now is not None and was[0] == now[0] and was[1] <= now[1]
+        found[place] = (now[1] - was[1]) / (ended - began) if same and was and now else None
     return found
+
+
+async def _counts(place: Place, outside: Outside, deadline: float) -> tuple[Mapping[str, str], int] | None:
+    """Which process it is, and how many requests it has counted; None where that cannot be read."""
+    balancer = outside.balancers.get(place[0])
+    if balancer is None:
+        return None
+    try:
+        identity, servers = await asyncio.gather(
+            balancer.identify(deadline=deadline), balancer.read_backend(place[1], deadline=deadline)
+        )
+    except ReadFailure:
+        return None
+    return identity.facts, sum(server.requests for server in servers)

@@ -143,7 +143,8 @@ class SetShare(BackendChange):
     async def _require_takers(self, facts: Mapping[str, Any], deadline: float) -> None:
         """Raises EffectUnknown where those that were ready do not serve with their new weight."""
         for server in await self.servers(deadline):
-            weight, (_, word, up) = facts["weights"].get(server.name, 0), facts["servers"].get(server.name, (0, "", 0))
+            weight = facts["weights"].get(server.name, 0)
+            _, word, up, *_ = facts["servers"].get(server.name, (0, "", False))
             if weight and up and word == "ready" and not server.serving:
                 message = f"{server.name} of {self.name} has its weight but does not serve; the others keep theirs"
                 raise EffectUnknown(message, "half-way", over=True)

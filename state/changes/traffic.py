@@ -50,8 +50,9 @@ class WeightArgs(ServerArgs):
 
 
 def shape(servers: tuple[Server, ...]) -> dict[str, Any]:
-    """What a plan relies on: weight, state and health of every server; not sessions, which change all the time."""
-    return {s.name: [s.weight, state_word(s), s.up] for s in servers}
+    """What a plan relies on: weight, state, health and address of every server; not sessions, which change all the
+    time. A name may be another machine after it was resolved anew."""
+    return {s.name: [s.weight, state_word(s), s.up, s.address] for s in servers}
 
 
 class BackendChange:
@@ -95,8 +96,8 @@ class BackendChange:
     def loosened(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         """Weights, and who was taken out by hand, without who is up; fulfils RestsOnChecks."""
         servers = {
-            name: [weight, word if word in TAKEN_OUT else "in rotation"]
-            for name, (weight, word, _) in facts["servers"].items()
+            name: [weight, word if word in TAKEN_OUT else "in rotation", *address]
+            for name, (weight, word, _, *address) in facts["servers"].items()
         }
         return {**facts, "servers": servers}
 

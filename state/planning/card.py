@@ -79,8 +79,8 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
             if o.preview.downtime
         ),
         sessions_cut=None if None in sessions else sum(s for s in sessions if s is not None),
-        undo=tuple(_undo(one, context.build) for one in acting),
-        diffs=tuple(diff for one in acting for diff in one.preview.diffs if diff.before != diff.after),
+        undo=tuple(_undo(one, context.build) for one in acting if not one.step.ends),
+        diffs=tuple(d for one in acting if not one.step.ends for d in one.preview.diffs if d.before != d.after),
         facts=(
             *_deeds(seen, acting),
             *_conditions(draft),
@@ -155,7 +155,8 @@ def _undo(one: Seen, build: Callable[[ChangeSpec], Change]) -> Undo:
 def _deeds(seen: Sequence[Seen], acting: Sequence[Seen]) -> Iterable[Fact]:
     for one in seen:
         if one in acting:
-            yield Fact(FactKind.DOES, one.change.name, one.preview.verb)
+            when = "then, at its time and by itself: " if one.step.ends else ""
+            yield Fact(FactKind.DOES, one.change.name, when + one.preview.verb)
         else:
             yield Fact(FactKind.ALREADY, one.change.name, one.change.verb)
 

@@ -17,7 +17,15 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.routing import routed
-from state.verdicts.traffic import backend_verdict, frontend_verdict, reason_word, server_health, shares, state_word
+from state.verdicts.traffic import (
+    BackendVerdict,
+    backend_verdict,
+    frontend_verdict,
+    reason_word,
+    server_health,
+    shares,
+    state_word,
+)
 from state.views.context import Alarm, Contribution, ViewContext
 from state.views.traffic_names import name_rows
 from state.views.trends import CHARTED_SERVERS
@@ -238,7 +246,7 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         backend=backend,
         service=", ".join(promise.services) or (frontend.database if frontend else ""),
         health=Health.WARN if changed and verdict.health is Health.PASS else verdict.health,
-        message="; ".join(each for each in (verdict.message, led.message if balancer.fresh else "") if each),
+        message=_both(verdict, led.message if balancer.fresh else ""),
         serving=verdict.serving,
         total=verdict.total,
         floor=verdict.floor,
@@ -248,6 +256,12 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         source=f"balancer:{balancer.name}",
         routes=led.colours,
     )
+
+
+def _both(verdict: BackendVerdict, led: str) -> str:
+    """What is wrong comes first; where nothing is, whether it has the traffic."""
+    told = (led, verdict.message) if verdict.health is Health.PASS else (verdict.message, led)
+    return "; ".join(each for each in told if each)
 
 
 def _figures(balancer: _Balancer, backend: str, world: World) -> dict[str, tuple[Server, Figures]]:

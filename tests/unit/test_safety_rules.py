@@ -186,3 +186,14 @@ def test_trap_2_capacity_counts_a_server_that_warms_up_with_its_present_share() 
     assert (found.passed, found.fact) == (False, told)
     assert judge(rule, place, {edge: before}, {edge: (after[0], before[1])}, {edge: 60.0}).passed
     assert not judge(rule, place, {edge: before}, {edge: after}, {edge: None}).passed, "no data is never a pass"
+
+
+def test_trap_34_the_way_back_needs_capacity_now() -> None:
+    place = two_sites(capacity={"per_server": 100, "factor": 1.0})
+    edge, rule = ("edge", "shop"), place.rules["it"]
+    ramped = (server("b1"), server("b2", up=False), server("g1"), server("g2"))
+    back = (server("b1"), server("b2", up=False), server("g1", weight=0), server("g2", weight=0))
+    found = judge(rule, place, {edge: ramped}, {edge: back}, {edge: 180.0})
+    assert (found.passed, "100/s could be carried" in found.fact) == (False, True), "the old side has shrunk"
+    step = (*back[:2], server("g1", weight=10), server("g2", weight=10))
+    assert judge(rule, place, {edge: ramped}, {edge: step}, {edge: 180.0}).passed, "in steps, while green still serves"

@@ -16,7 +16,7 @@ MOST_WEIGHT = 256
 
 ALL = "everywhere"
 TEMPORARY = (
-    Param("for", "duration", "", (), False, title="for how long; it ends by itself, empty: it stays"),
+    Param("for", "duration", "", (), False, title="for how long, then it ends by itself"),
     Param("comment", "text", "", (), False, title="why; required with a time"),
 )
 """What every set asks about its end."""
