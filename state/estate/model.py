@@ -21,6 +21,7 @@ from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_checks import OwnCheck
 from state.estate.own_statements import SqlCallEntry
+from state.estate.policies import Policies, Polling
 from state.estate.releases import InstanceEntry, ServiceReleases
 from state.estate.routes import RoutesEntry
 from state.estate.safety import SafetyRule
@@ -38,7 +39,7 @@ from state.estate.values import (
 from state.estate.waivers import Waivers
 from state.estate.windows import WindowEntry
 
-__all__ = ["Bytes", "Entry", "Estate", "Name", "ObjectName", "Ratio", "Seconds", "SecretRef"]
+__all__ = ["Bytes", "Entry", "Estate", "Name", "ObjectName", "Policies", "Polling", "Ratio", "Seconds", "SecretRef"]
 
 Role = Literal["observer", "responder", "commander", "approver", "access-admin", "auditor", "pipeline"]
 Backups = Literal["reserve", "first", "all"]
@@ -333,44 +334,6 @@ class FaultsEntry(Adapted):
     """Where faults may be injected; allowed in laboratories and drills only."""
 
     section = "faults"
-
-
-DAY = 86_400.0
-Age = Annotated[Seconds, Field(ge=DAY)]
-"""Seconds, a day or more: what is younger may be needed to understand what is going on."""
-
-
-class Polling(Entry):
-    """How often sources are read, how long one read may take, and when a value is old (seconds)."""
-
-    every: Seconds = 1.0
-    deadline: Seconds = 0.9
-    stale_after: Seconds = 3.0
-
-
-class ConfirmPolicy(Entry):
-    """How long a card ignores input after opening, and how long a plan is valid (seconds)."""
-
-    arm: Seconds = 0.5
-    plan_expires: Seconds = 120.0
-
-
-class RetainPolicy(Entry):
-    """After what age the details of journal entries may be erased, by class (seconds); None = never."""
-
-    heartbeats: Age | None = None
-    observed: Age | None = None
-    decided: Age | None = None
-
-
-class Policies(Entry):
-    """Rules of this estate. `delivery` is how long a request may lie between the engine and a target, in a proxy or in
-    the network, and still be delivered: until then "not done" is not believed where no answer came."""
-
-    confirm: ConfirmPolicy = ConfirmPolicy()
-    second_person: tuple[Literal["B2", "B3"], ...] = ()
-    delivery: Seconds = 60.0
-    retain: RetainPolicy = RetainPolicy()
 
 
 LEFT_OUT = r"^(services|databases|balancers|zones|monitors)\.[A-Za-z0-9][A-Za-z0-9._-]{0,300}$"

@@ -1,0 +1,46 @@
+"""How often an estate is read, and the rules that its changes follow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from state.estate.entry import Entry, Seconds
+
+DAY = 86_400.0
+Age = Annotated[Seconds, Field(ge=DAY)]
+"""Seconds, a day or more: what is younger may be needed to understand what is going on."""
+
+
+class Polling(Entry):
+    """How often sources are read, how long one read may take, and when a value is old (seconds)."""
+
+    every: Seconds = 1.0
+    deadline: Seconds = 0.9
+    stale_after: Seconds = 3.0
+
+
+class ConfirmPolicy(Entry):
+    """How long a card ignores input after opening, and how long a plan is valid (seconds)."""
+
+    arm: Seconds = 0.5
+    plan_expires: Seconds = 120.0
+
+
+class RetainPolicy(Entry):
+    """After what age the details of journal entries may be erased, by class (seconds); None = never."""
+
+    heartbeats: Age | None = None
+    observed: Age | None = None
+    decided: Age | None = None
+
+
+class Policies(Entry):
+    """Rules of this estate. `delivery` is how long a request may lie between the engine and a target, in a proxy or in
+    the network, and still be delivered: until then "not done" is not believed where no answer came."""
+
+    confirm: ConfirmPolicy = ConfirmPolicy()
+    second_person: tuple[Literal["B2", "B3"], ...] = ()
+    delivery: Seconds = 60.0
+    retain: RetainPolicy = RetainPolicy()
