@@ -6,10 +6,10 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import dns.exception
 import dns.message
@@ -21,18 +21,10 @@ from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
 from adapters.databases.conninfo import of_conninfo, with_place
-from adapters.databases.etcd import _keys
 from adapters.databases.patroni import PatroniNode
 from adapters.databases.patroni_history import history_of
 from adapters.databases.patroni_judge import judge, judge_config, judge_reinitialize, judge_restart, judge_unschedule
-from adapters.databases.patroni_parse import parse_object
-from adapters.databases.pg_auto_failover_parse import parse_state
-from adapters.databases.postgres import _fitting
-from adapters.databases.postgres_descent import Descent, first_record, parse_history, parse_lsn
-from adapters.databases.postgres_logical import SubscriptionWatch, publications_of
-from adapters.databases.postgres_progress import Progress
-from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
-from adapters.databases.repmgr_parse import parse_cluster_show, parse_node_check
+from adapters.databases.postgres_descent import parse_history, parse_lsn
 from adapters.discovery import alertmanager as found_alerting
 from adapters.discovery.patroni import _members, is_patroni
 from adapters.discovery.plain_address import has_a_credential, without_credential
@@ -71,13 +63,20 @@ from state.runbooks.params import ParamSpec, convert, placeholders_in, substitut
 from state.runbooks.parse import lint_runbook, structure_of
 from state.text import clean, decode, is_clean
 from state.units import parse_duration, parse_ratio, parse_size
-from state.world.manager_tables import ManagerTable
-from state.world.readings import Reading
-from state.world.shapes import misfit
 from tests.support import parser_seeds as s
 from tests.support.backup_parsers import pgbackrest_info, wal_archive, wal_dump
+from tests.support.database_parsers import (
+    etcd_keys,
+    pg_auto_failover,
+    postgres_row,
+    postgres_slow_row,
+    repmgr_check,
+    repmgr_show,
+    wal_page,
+)
 from tests.support.dns_parsers import dns_refusal, powerdns_zone
 from tests.support.estate_samples import CHECKS, FIXTURES, KINDS, small, small_estate
+from tests.support.parsing import fits
 from tests.support.release_parsers import version_page
 from tests.support.told import ToldBalancer, ToldReader, ToldRequest, ToldServer
 
@@ -104,13 +103,6 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 def text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape" if len(data) % 2 else "replace")
-
-
-def fits(reading: Any) -> None:
-    """What an adapter gives is good, or the gate says where it is not."""
-    if isinstance(reading, get_args(Reading)):
-        where = misfit(reading)
-        assert where is None or isinstance(where, str)
 
 
 def haproxy(data: bytes) -> None:
@@ -310,46 +302,6 @@ def haproxy_cfg(data: bytes) -> None:
 
 def gzip_body(data: bytes) -> None:
     done(_decoded(data, "gzip", 1 << 20))
-
-
-def etcd_keys(data: bytes) -> None:
-    _keys(parse_object(data, "etcd"), "/service/shop/", "etcd")
-
-
-def postgres_slow_row(data: bytes) -> None:
-    value = read_json(data)
-    row = {**s.SLOW_ROW, **(value if isinstance(value, dict) else {})}
-    made = reading_of("n1", dict(s.ROW), 1, Descent(), Progress(), 1.0)
-    told = SubscriptionWatch().of(row["subscriptions"], 1.0)
-    published = publications_of(row["publications"])
-    made = replace(made, subscriptions=told, publications=published)
-    _fitting(replace(made, settings=settings_of(row), archiver=archiver_of(row, None)))
-
-
-def postgres_row(data: bytes) -> None:
-    value = read_json(data)
-    row = {**s.ROW, **(value if isinstance(value, dict) else {})}
-    descent_of(row, timeline_of(row))
-    _fitting(reading_of("n1", row, timeline_of(row), Descent(), Progress(), 1.0))
-
-
-def wal_page(data: bytes) -> None:
-    position = int.from_bytes(data[8:16], "little")
-    for place in (0, 24, 40, 8184):
-        first_record(data, position // 8192 * 8192 + place)
-
-
-def repmgr_show(data: bytes) -> None:
-    rows, strange = parse_cluster_show(data.decode(errors="replace"), {1: "n1", 2: "n2"}, "repmgr n1")
-    fits(ManagerTable("repmgr n1", "n1", rows, unknown_rows=strange))
-
-
-def repmgr_check(data: bytes) -> None:
-    fits(ManagerTable("repmgr n2", "n2", (), issues=parse_node_check(data.decode(errors="replace"), 2, "repmgr n2")))
-
-
-def pg_auto_failover(data: bytes) -> None:
-    fits(ManagerTable("monitor", "", parse_state(data, "monitor")))
 
 
 load_events()
