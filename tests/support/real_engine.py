@@ -59,6 +59,9 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
         tree["runbooks"] = []
         for section in {"services", "databases", "balancers", "zones", "monitors"} - set(sections):
             tree[section] = {}
+    if not tree["databases"]:
+        for service in tree["services"].values():
+            service.pop("releases", None)
     if not tree["monitors"]:
         for service in tree["services"].values():
             service.pop("metrics", None)
