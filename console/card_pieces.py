@@ -195,7 +195,9 @@ def _blocker(fact: Fact) -> CardPiece:
 
 def _ill(fact: Fact) -> str:
     """What is wrong with a service now; nothing where nothing is."""
-    return "" if fact.health in (None, Health.PASS) else f", {ILL[fact.health]}"
+    if fact.health in (None, Health.PASS):
+        return ""
+    return ", state not known" if fact.health is Health.UNKNOWN else f", {ILL[fact.health]}"
 
 
 def _undo(undo: Undo) -> CardPiece:

@@ -28,8 +28,8 @@ class Told:
 FAULTS = (
     Told("bad-release", ("checkout", "of requests fail on release v42"), ("checkout", "FAIL"), "r", Health.FAIL,
          opens=("Roll a release back", "checkout")),
-    Told("wrong-dns", ("checkout", "DNS", "answers"), ("FAIL", "checkout"), "b", Health.FAIL,
-         opens=("nsupdate", "127.0.1.10, 127.0.2.10")),
+    Told("wrong-dns", ("checkout", "DNS", "answers"), ("FAIL", "checkout"), "t", Health.FAIL,
+         opens=("checkout.lab.test A 127.0.9.9", "without 127.0.1.10, 127.0.2.10", "a addresses")),
     Told("hang-source", ("prometheus", "its figures are unknown"), ("prometheus",), "b", Health.WARN,
          target="engine-prometheus", opens=("does prometheus run",)),
     Told("kill-node", ("orders", "is down or cut off"), ("orders",), "b", Health.WARN,

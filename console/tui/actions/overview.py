@@ -120,13 +120,16 @@ class OpenRun(TakeStep):
 
 
 class OpenTraffic(TakeStep):
-    """Go to the backend of the selected service, else of what is wrong, on the Traffic screen."""
+    """Go to what is wrong on the Traffic screen: the DNS record of the selected service, else its backend."""
 
     key, title, none = "t", "traffic", "select a service first"
     on = ("services",)
 
     def step(self, ctx: ActionContext) -> NextStep | None:
         row = ctx.row
+        own = row.next if isinstance(row, RecoverRow) else None
+        if own is not None and own.key == self.key and own.arguments.get("table") == "dns":
+            return own
         if isinstance(row, RecoverRow) and row.kind is SubjectKind.SERVICE:
             return NextStep(NextKind.PLACE, "traffic", {"service": row.name}, self.key, "", "")
         return super().step(ctx)
@@ -135,12 +138,23 @@ class OpenTraffic(TakeStep):
         # Only here: the footer checks `missing` every second, and the traffic may be thousands of rows.
         step = self.step(ctx)
         assert step is not None
+        if step.arguments.get("table") == "dns":
+            navigator.open_place("traffic", "dns", self._record(ctx, step.arguments["record"]))
+            return
         service = step.arguments.get("service", "")
         backend = step.arguments.get("backend") or self._backend(ctx, service)
         if backend:
             navigator.open_place("traffic", "backends", backend)
         else:
             navigator.say(f"{self.title}: no backend of {service} is known")
+
+    @staticmethod
+    def _record(ctx: ActionContext, record: str) -> str:
+        """The worst answer about a record."""
+        view = ctx.store.view("traffic")
+        about = [row for row in view.dns.values() if row.record == record] if view is not None else []
+        about.sort(key=lambda row: (WORST_FIRST.index(row.health), row.key))
+        return str(about[0].key) if about else ""
 
     @staticmethod
     def _backend(ctx: ActionContext, service: str) -> str:
