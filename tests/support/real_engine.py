@@ -59,12 +59,9 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
         tree["runbooks"] = []
         for section in {"services", "databases", "balancers", "zones", "monitors"} - set(sections):
             tree[section] = {}
-    if not tree["databases"]:
-        for service in tree["services"].values():
-            service.pop("releases", None)
-    if not tree["monitors"]:
-        for service in tree["services"].values():
-            service.pop("metrics", None)
+    for section, key in (("databases", "releases"), ("monitors", "metrics")):
+        for service in tree["services"].values() if not tree[section] else ():
+            service.pop(key, None)
     for service in tree["services"].values():
         service["depends_on"] = [d for d in service["depends_on"] if d in tree["services"] or d in tree["databases"]]
     return tree
