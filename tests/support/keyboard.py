@@ -54,7 +54,7 @@ class Keyboard:
 
     def replication(self) -> None:
         """The screen of databases, from wherever."""
-        self.terminal.wait(lambda: " 2 Replication" in self.terminal.text(), 30)
+        self.terminal.wait(". stop all", 30)
         press(self.terminal, "2")
         self.terminal.wait("Nodes", 15)
 
