@@ -54,6 +54,7 @@ async def test_a_plain_pair_is_well_and_carries_traffic(pair: LabClient, engine:
     assert "patroni" not in status["present"]
     assert status["load"]["orders_acknowledged"] > 0
     assert {name for name, lacking in missing.items() if "patroni" in lacking} == {
+        "clock-apart",
         "nofailover",
         "fork-same-timeline",
         "dcs-down",
