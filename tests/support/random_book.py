@@ -9,7 +9,6 @@ from typing import Any
 from state.capabilities import Capability
 from state.changes.model import ChangeKind, ChangeSpec, Risk
 from state.changes.traffic import SetWeight, WeightArgs
-from state.config_files.suggestions import not_found
 from state.estate.model import Estate
 from state.ports.outside import Outside
 
@@ -27,9 +26,7 @@ class GraveWeight(SetWeight):
 
 
 def _grave(args: WeightArgs, estate: Estate, outside: Outside) -> GraveWeight:
-    if args.balancer not in outside.balancers:
-        raise not_found("balancer", args.balancer, outside.balancers)
-    return GraveWeight(ChangeSpec(GRAVE, args.model_dump()), args, estate, outside.balancers[args.balancer])
+    return GraveWeight(ChangeSpec(GRAVE, args.model_dump()), args, estate, outside)
 
 
 KINDS = (ChangeKind(GRAVE, "Set a weight that matters", WeightArgs, Risk.B3, _grave),)
