@@ -15,6 +15,7 @@ from state.changes.model import Change, ChangeSpec
 from state.config_files.suggestions import not_found
 from state.errors import NotFound, ReadFailure, Refused
 from state.estate.model import Estate
+from state.planning.overriding import reasons_for
 from state.planning.plan import Draft, Seen
 from state.ports.outside import Outside
 from state.runs.steps import PlannedStep
@@ -162,16 +163,10 @@ async def _evacuation(site: str, estate: Estate, outside: Outside, deadline: flo
 
 def overridden(draft: Draft, overrides: Mapping[str, object], estate: Estate) -> Draft:
     """The draft with reasons for which safety rules do not hold its changes up. Raises NotFound or Refused."""
-    reasons: dict[str, str] = {}
-    for name, reason in overrides.items():
-        if name in estate.windows:
-            continue
-        if name not in estate.rules:
+    for name in overrides:
+        if name not in estate.rules and name not in estate.windows:
             raise not_found("safety rule or protected window", name, [*estate.rules, *estate.windows])
-        if not isinstance(reason, str) or len(reason.strip()) < SHORTEST_COMMENT:
-            fact = f"{name} is to be overridden without a reason"
-            raise Refused("reason", fact, f"Give one of {SHORTEST_COMMENT} characters or more; the journal records it")
-        reasons[name] = reason.strip()[:300]
+    reasons = reasons_for(overrides, estate.rules, SHORTEST_COMMENT)
     if not reasons:
         return draft
     return replace(draft, steps=tuple(replace(s, overrides=reasons) if s.do == "change" else s for s in draft.steps))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from state.api.card import Rule
 from state.api.requests import PlanRetry, PlanUndo
 from state.changes.safety import RULE
@@ -36,9 +39,8 @@ def waiting_rules(draft: Draft, estate: Estate, history: RunHistory, now_wall: f
     return tuple(found)
 
 
-def _target(args: object) -> str:
-    get = getattr(args, "get", dict[str, object]().get)
-    return f"{get('balancer')}/{get('backend')}"
+def _target(args: Mapping[str, Any]) -> str:
+    return f"{args.get('balancer')}/{args.get('backend')}"
 
 
 def _last(history: RunHistory, places: set[str]) -> tuple[float, str]:
@@ -46,7 +48,8 @@ def _last(history: RunHistory, places: set[str]) -> tuple[float, str]:
     found = (float("-inf"), "")
     for run in history.runs.values():
         for step in run.all_steps():
-            acted = step.acted and step.intent is not None and step.outcome is not None
-            if acted and places.intersection(step.intent.targets):  # type: ignore[union-attr]
-                found = max(found, (step.outcome.at, run.id))  # type: ignore[union-attr]
+            if not step.acted or step.intent is None or step.outcome is None:
+                continue
+            if places.intersection(step.intent.targets):
+                found = max(found, (step.outcome.at, run.id))
     return found

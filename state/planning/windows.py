@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from state.api.card import CardWarning, Rule, WarningKind
 from state.api.requests import PlanRetry
 from state.changes.floors import services_of
-from state.config_files.suggestions import not_found
-from state.errors import Refused
 from state.estate.model import Estate
 from state.estate.windows import WindowEntry
+from state.planning.overriding import reasons_for
 from state.planning.plan import Draft, Seen, may_act, risk_of
 from state.units import clock
 from state.verdicts.windows import coming, next_of_all, open_now
@@ -63,20 +62,9 @@ def window_warnings(draft: Draft, seen: Sequence[Seen], estate: Estate, wall: fl
 
 
 def window_reasons(draft: Draft, estate: Estate) -> dict[str, str]:
-    """Why windows are overridden, by their names. Raises NotFound for one that does not exist, Refused without a
-    reason."""
+    """Why windows are overridden, by their names. Raises Refused for one without a reason."""
     given: Mapping[str, object] = getattr(draft.request, "overrides", {})
-    found: dict[str, str] = {}
-    for name, reason in given.items():
-        if name in estate.rules:
-            continue
-        if name not in estate.windows:
-            raise not_found("protected window", name, estate.windows)
-        if not isinstance(reason, str) or len(reason.strip()) < SHORTEST:
-            fact = f"{name} is to be overridden without a reason"
-            raise Refused("reason", fact, f"Give one of {SHORTEST} letters or more; the journal records it")
-        found[name] = reason.strip()[:300]
-    return found
+    return reasons_for(given, estate.windows, SHORTEST)
 
 
 def _held(draft: Draft, seen: Sequence[Seen], estate: Estate) -> Iterator[tuple[str, WindowEntry]]:
