@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -121,7 +121,7 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
     dependents = card.of(FactKind.DEPENDENT)
     if dependents:
         label = "affects" if card.downtime else "needed by"
-        yield CardPiece(label, ", ".join(f"{f.subject} (tier {f.figures['tier']:.0f}{_ill(f)})" for f in dependents))
+        yield CardPiece(label, _dependents(dependents))
     yield from map(_blocker, card.of(FactKind.BLOCKER))
     yield from map(_undo, card.undo)
     yield from (
@@ -191,6 +191,21 @@ def _blocker(fact: Fact) -> CardPiece:
     """What is needed and not well."""
     said = f"{fact.value} needs it, and it {ILL[fact.health or Health.UNKNOWN]}"
     return CardPiece("blocked by", said, fact.subject, health=fact.health)
+
+
+def _dependents(dependents: Sequence[Fact]) -> str:
+    """Services that need this, with what is wrong with each now: said once where it is the same for all of several."""
+    ills = {each.health for each in dependents}
+    once = len(dependents) > 1 and len(ills) == 1
+    named = ", ".join(f"{f.subject} (tier {f.figures['tier']:.0f}{'' if once else _ill(f)})" for f in dependents)
+    return named + _all_ill(ills.pop()) if once else named
+
+
+def _all_ill(health: Health | None) -> str:
+    """What is wrong with each of several services."""
+    if health in (None, Health.PASS):
+        return ""
+    return ": no state is known" if health is Health.UNKNOWN else f": each {ILL[health]}"
 
 
 def _ill(fact: Fact) -> str:

@@ -130,7 +130,7 @@ class PatroniNode:
 
 
 class PatroniCluster(PostgresCluster, PatroniActs):
-    """Fulfils Database, HasManagers, CanTellFork, HasLease and ActsAt, and what PostgresCluster and PatroniActs do."""
+    """Fulfils Database, HasManagers, HasLease and ActsAt, and what PostgresCluster and PatroniActs do."""
 
     def __init__(
         self,
@@ -207,14 +207,6 @@ class PatroniCluster(PostgresCluster, PatroniActs):
                 facts[node] = UNREADABLE
         facts.setdefault("timeline", UNREADABLE)
         return Identity(self.name, facts)
-
-    async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
-        """Where `timeline` left its parent, from the manager's history. Raises ReadFailure."""
-        try:
-            ends = {int(row[0]): int(row[1]) for row in await self._managers[node].history(deadline)}
-        except (ValueError, TypeError, IndexError) as error:
-            raise ReadFailure(Trouble.ERROR, f"Patroni {node}: its history cannot be read") from error
-        return ends.get(timeline - 1)
 
     def manager(self, node: str) -> PatroniNode:
         """One node's manager."""

@@ -29,6 +29,7 @@ from state.ports.target import Receipt
 from state.text import clean
 from state.units import time_limit
 from state.world.readings import PostgresReading
+from state.world.timelines import began_at
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CONNECT = 3.0
@@ -44,7 +45,8 @@ select coalesce((select max(substr(setting, 18)) from pg_db_role_setting as s, u
 
 
 class PostgresCluster:
-    """Fulfils RemembersWriter, RemembersSlots, CanTellPromotion, CanMark, CanDropSlot, CanMakePoint and HasServers.
+    """Fulfils RemembersWriter, RemembersSlots, CanTellPromotion, CanTellFork, CanMark, CanDropSlot, CanMakePoint and
+    HasServers.
 
     `acting` is the account that changes servers; without one nothing is changed there but the mark of the reading
     account itself.
@@ -66,6 +68,12 @@ class PostgresCluster:
         reading = await server.with_certificate(reading, deadline=end - time.monotonic())
         self._writer.saw(reading)
         return self._slots.saw(reading)
+
+    async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
+        """Where a node's own timeline left its parent, by its history file: a manager's list of histories may tell of
+        another server that was promoted to the timeline before. Raises ReadFailure."""
+        reading = await self.read_node(node, deadline=deadline)
+        return began_at(reading.history) if reading.timeline == timeline else None
 
     def last_writer(self) -> SeenWriter | None:
         """The node that accepted writes last, while this process read it."""

@@ -20,26 +20,28 @@ TOLD_FOR = 86_400.0
 class LastWriter:
     """The last good reading of the node that accepted writes last.
 
-    Of two writers it is the one on the higher timeline, as long as it is read: of a split brain whose second writer is
-    fenced the first one wrote last, whatever the numbers.
+    Of two writers it is the one on the higher timeline, as long as it is read to write: of a split brain whose second
+    writer is fenced, or follows again, the first one wrote last, whatever the numbers.
     """
 
     def __init__(self) -> None:
         self._reading: PostgresReading | None = None
         self._mono = self._at = 0.0
         self._gap: float | None = None
+        self._follows = False
 
     def saw(self, reading: PostgresReading) -> None:
         """One reading of a server."""
-        if reading.in_recovery or reading.write_lsn is None:
-            return
         last, now = self._reading, time.monotonic()
+        if reading.in_recovery or reading.write_lsn is None:
+            self._follows |= last is not None and last.node == reading.node and reading.in_recovery
+            return
         lower = last is not None and (reading.timeline or 0) < (last.timeline or 0)
-        if lower and now - self._mono < LEAST_GAP:
+        if lower and not self._follows and now - self._mono < LEAST_GAP:
             return  # an old primary that is still there is not the one that wrote last
         if last is not None and (last.node, last.timeline) != (reading.node, reading.timeline):
             self._gap = None if lower else now - self._mono  # a fenced second writer: this one wrote all the time
-        self._reading, self._mono, self._at = reading, now, time.time()
+        self._reading, self._mono, self._at, self._follows = reading, now, time.time(), False
 
     def told(self) -> SeenWriter | None:
         """The reading with its age now."""

@@ -21,7 +21,6 @@ from state.estate.addresses import is_loopback
 from state.estate.model import HandStep, Name
 from state.ports.target import UNREADABLE, Identity, Receipt, began
 from state.world.readings import PostgresReading
-from state.world.timelines import began_at
 
 KIND = "streaming"
 STATEMENTS = {
@@ -55,7 +54,7 @@ OPTIONS = StreamingOptions
 
 
 class StreamedCluster(PostgresCluster):
-    """Fulfils Database, CanTellFork and ActsAt, and what PostgresCluster does."""
+    """Fulfils Database and ActsAt, and what PostgresCluster does."""
 
     def __init__(self, name: str, servers: Sequence[PostgresNode], places: Mapping[str, str], acting: Access | None):
         super().__init__(name, servers, acting)
@@ -74,11 +73,6 @@ class StreamedCluster(PostgresCluster):
         """The same where no node accepts writes; of several that do all are named. Raises ReadFailure when no server
         answers."""
         return await self._identified(deadline, unled=True)
-
-    async def fork(self, node: str, timeline: int, *, deadline: float) -> int | None:
-        """Where a node's own timeline left its parent, by its history file. Raises ReadFailure."""
-        reading = await self.read_node(node, deadline=deadline)
-        return began_at(reading.history) if reading.timeline == timeline else None
 
     async def upstream(self, node: str, *, deadline: float) -> str:
         """The node that it streams from now, else the one it is set to stream from. Raises ReadFailure."""

@@ -176,6 +176,8 @@ def record(
     manner: Manner,
 ) -> int:
     """Set the addresses of a DNS name; a family that is not given stays as it is."""
+    if not (four or six or cname or remove):
+        raise click.UsageError(f"say what {record} is to be: at least one of --a, --aaaa, --cname and --remove")
     given = {"a": list(four), "aaaa": list(six)}
     args: dict[str, Any] = {name: values for name, values in given.items() if values or name in remove}
     args |= {"cname": cname} if cname is not None else {}

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Iterator
 
 import click
 import pytest
 
 from state.errors import ExitCode
-from tests.scenarios.test_exit_codes import ELSEWHERE, MATRIX, READING, asking, ended
+from tests.scenarios.test_exit_codes import ELSEWHERE, MATRIX, READING, asking, digest, ended, released
 from tests.support.acting_site import Site, acting_site
 from tests.support.verb_server import Ended, VerbServer, verb_server
 from tests.support.verbs import by_path, options_of
@@ -21,6 +22,9 @@ from tests.support.verbs import by_path, options_of
 ALONE = {"HOME": None, "XDG_RUNTIME_DIR": None, "XDG_STATE_HOME": None, "LC_ALL": "C"}
 """What cron leaves out."""
 WORDS = {"runbook show": "one", "run show": "R-1", "run watch": "R-1", "journal show": "1", "completion": "bash"}
+WORDS["release show"] = f"shop {digest(1)}"
+OTHERWISE = {"release record": ["--digest", "nonsuch", "--version", "v5"]}
+"""What else these need, before a name is looked at."""
 LINES = {"journal tail", "journal export"}
 TEXT = {"completion"}
 CODES = {code.value for code in ExitCode} - {ExitCode.DEFECT.value}
@@ -59,11 +63,12 @@ async def test_every_verb_answers_in_one_document_wherever_it_runs(verbs: VerbSe
     async with acting_site() as site:
         await ended(site)
         await asking(site)
+        await released(site)
         argvs = {}
         for name in HERE:
             words = MATRIX[name].words.format(run="R-1") if name in MATRIX else WORDS.get(name, "")
             asked = ["--json"] if "--json" in options_of(KNOWN[name]) else []
-            argvs[name] = [*name.split(), *words.split(), *where(name, site), *asked]
+            argvs[name] = [*name.split(), *shlex.split(words), *where(name, site), *asked]
         for name, end in (await each(verbs, argvs)).items():
             assert end.code in CODES, (name, end.said)
             assert "Traceback" not in end.err, (name, end.said)
@@ -85,6 +90,7 @@ async def test_a_wrong_name_is_2_and_is_told_with_the_right_ones(verbs: VerbServ
             needed = [p for p in KNOWN[name].params if isinstance(p, click.Argument) and p.required]
             if needed and not name.startswith("lab"):
                 more = ["--reason", "tested"] if "--reason" in options_of(KNOWN[name]) else []
+                more += OTHERWISE.get(name, [])
                 argvs[name] = [*name.split(), *["nonsuch"] * len(needed), *more, *where(name, site), "--json"]
         del argvs["completion"]  # has no --json: tests/unit/test_cli_help.py
         assert len(argvs) > 15

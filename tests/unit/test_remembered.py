@@ -82,6 +82,20 @@ def test_a_second_writer_that_is_silent_did_not_write_last(monkeypatch: pytest.M
     assert (seen.reading.node, seen.reading.write_lsn, seen.gap) == ("n1", 3 * MB, None)
 
 
+def test_a_second_writer_that_follows_again_did_not_write_last() -> None:
+    """Found on a lab where it was fenced, rejoined, and the leader fenced after it, all within ten seconds."""
+    last = LastWriter()
+    last.saw(primary("n3", 2 * MB, 8))
+    last.saw(standby("n2", MB))
+    last.saw(primary("n1", MB, 7))
+    assert (seen := last.told()) is not None
+    assert seen.reading.node == "n3", "another standby says nothing of it"
+    last.saw(standby("n3", MB))
+    last.saw(primary("n1", MB, 7))
+    assert (seen := last.told()) is not None
+    assert (seen.reading.node, seen.reading.write_lsn) == ("n1", MB)
+
+
 def test_a_standby_that_lost_its_stream_is_still_on_the_timeline_it_was_read_to_be_on() -> None:
     seen = HighestTimeline()
     assert seen.of(("7001", 1.0), None, in_recovery=True) is None
