@@ -37,7 +37,7 @@ def begin(person: Keyboard, to: str) -> None:
     person.terminal.wait("no node accepts writes", 60)
     person.select(to)
     person.terminal.press("f")
-    legible(person.card(f"Fail orders over to {to}"), f"orders leader no node → {to}")
+    legible(person.allowed(f"Fail orders over to {to}"), f"orders leader no node → {to}")
     person.type("orders")
 
 
@@ -46,8 +46,12 @@ def told(person: Keyboard, word: str) -> str:
     terminal = person.terminal
     terminal.wait("live", 60)
     press(terminal, "\x1b")
-    press(terminal, "3")
-    terminal.wait(lambda: re.search(rf"{word} +R-1", person.look()), LONGEST)
+
+    def seen() -> bool:
+        press(terminal, "3")  # again while the card is still closing
+        return re.search(rf"{word} +R-1", person.look()) is not None
+
+    terminal.wait(seen, LONGEST)
     return terminal.text()
 
 

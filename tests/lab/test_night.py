@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from adapters.lab.client import LabClient
+from state.detection.events import ServiceImpaired, ServiceRecovered
 from state.detection.observations import AlertFired, AlertResolved, LeaderChanged, NodeBack, NodeLost
 from state.engine.events import EngineStarted, Heartbeat
 from state.health import Health
@@ -55,6 +56,17 @@ CALMED: dict[RealEngine, int] = {}
 """The newest entry of an engine when it was calm."""
 
 
+def impaired(engine: RealEngine) -> set[str]:
+    """Services whose recovery is not recorded yet."""
+    open_: set[str] = set()
+    for body in observed(engine, 0):
+        if isinstance(body, ServiceImpaired):
+            open_.add(body.service)
+        elif isinstance(body, ServiceRecovered):
+            open_.discard(body.service)
+    return open_
+
+
 async def calm(engine: RealEngine) -> None:
     """Wait until all is well again, and nothing was recorded for a while: what is broken begins only once.
 
@@ -65,7 +77,7 @@ async def calm(engine: RealEngine) -> None:
         overview = await engine.client.view("overview")
         header = await engine.client.view("header")
         seen = newest(engine)
-        if overview.health is not Health.PASS or header.causes:
+        if overview.health is not Health.PASS or header.causes or impaired(engine):
             return False
         if CALMED.get(engine) != seen:
             await asyncio.sleep(CALM)

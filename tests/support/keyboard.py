@@ -94,6 +94,15 @@ class Keyboard:
             press(self.terminal, "\x1b[6~")
         return CardSeen(first, " ".join(" ".join(found).split()))
 
+    def allowed(self, title: str) -> CardSeen:
+        """The card once it can be confirmed: while the engine has not read all that it needs, it is read again."""
+        end = time.monotonic() + 60
+        while "─ Refused" in (seen := self.card(title)).first:
+            assert time.monotonic() < end, f"refused: {seen.text}"
+            press(self.terminal, "\x12")
+            time.sleep(1)
+        return seen
+
     def confirm(self, name: str = "") -> None:
         """Type what the card asks for; then it is gone and a run has begun."""
         self.type(name)

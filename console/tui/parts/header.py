@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
@@ -138,27 +138,36 @@ def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
     return fit_fields(fields, width)
 
 
+SHORT = 4
+"""Letters of a screen's name where the whole ones do not fit."""
+
+
 def tabs_line(store: Store, tabs: Sequence[Topic], here: str, width: int) -> Text:
     """The second line: the screens by digit; at the right who you are and the oldest source."""
-    names = Text(end="", no_wrap=True)
-    digits = Text(end="", no_wrap=True)
-    for tab in tabs:
-        style = "bold reverse" if tab.name == here else MUTED
-        names.append(f" {tab.digit} {tab.title} ", style)
-        digits.append(f" {tab.digit} {tab.title} " if tab.name == here else f" {tab.digit} ", style)
-    return fit_fields(
-        [Field(1, (names, digits)), Field(3, oldest(store), right=True), Field(2, who(store), right=True)], width
-    )
+    forms = tuple(_tab_row(tabs, words, here) for words in _tab_words(tabs, here))
+    return fit_fields([Field(1, forms), Field(3, oldest(store), right=True), Field(2, who(store), right=True)], width)
+
+
+def _tab_words(tabs: Sequence[Topic], here: str) -> Iterable[list[str]]:
+    """What each tab says, from the widest form of the row to the narrowest; the one of this screen is always whole."""
+    yield [f" {tab.digit} {tab.title} " for tab in tabs]
+    yield [f" {tab.digit} {tab.title if tab.name == here else tab.title[:SHORT]} " for tab in tabs]
+    yield [f" {tab.digit} {tab.title} " if tab.name == here else f" {tab.digit} " for tab in tabs]
+
+
+def _tab_row(tabs: Sequence[Topic], words: Sequence[str], here: str) -> Text:
+    row = Text(end="", no_wrap=True)
+    for tab, word in zip(tabs, words, strict=True):
+        row.append(word, "bold reverse" if tab.name == here else MUTED)
+    return row
 
 
 def tab_at(store: Store, tabs: Sequence[Topic], here: str, width: int, x: int) -> str:
     """The topic whose tab stands at a column of the second line; empty beside the tabs."""
     line, end = tabs_line(store, tabs, here, width).plain, 0
-    for tab in tabs:
-        whole = f" {tab.digit} {tab.title} "
-        short = f" {tab.digit} "
-        word = whole if line.startswith(whole, end) else short if line.startswith(short, end) else ""
-        if word and end <= x < end + len(word):
-            return tab.name
+    words = next((words for words in _tab_words(tabs, here) if line.startswith("".join(words))), [])
+    for tab, word in zip(tabs, words, strict=False):
         end += len(word)
+        if end - len(word) <= x < end:
+            return tab.name
     return ""
