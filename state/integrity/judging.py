@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from state.health import Health
 from state.integrity.model import IntegrityAsked, IntegrityFacts, IntegrityFinding, ServerFacts, SlotFacts
@@ -70,7 +70,7 @@ def found_in(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
     yield from _writer(cluster)
     yield from _timeline(cluster)
     for name, node in cluster.nodes.items():
-        yield from _slots(name, node.slots)
+        yield from _slots(cluster, name)
         yield from _prepared(name, node)
     yield from _settings(cluster)
     yield from _collations(cluster)
@@ -115,7 +115,9 @@ def _timeline(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
             yield _passes(ASKED.TIMELINE, name, f"on timeline {expected}, as {writers[0]}")
 
 
-def _slots(name: str, slots: Sequence[SlotFacts]) -> Iterator[IntegrityFinding]:
+def _slots(cluster: IntegrityFacts, name: str) -> Iterator[IntegrityFinding]:
+    slots = cluster.nodes[name].slots
+    copies = [slot for slot in slots if _is_copy(cluster, name, slot)]
     for slot in slots:
         where = f"{name}/{slot.name}"
         if slot.state == "lost" or slot.lost_by:
@@ -124,10 +126,22 @@ def _slots(name: str, slots: Sequence[SlotFacts]) -> Iterator[IntegrityFinding]:
             yield _fails(ASKED.SLOTS, where, f"{slot.kind} slot is lost{why}", way_out)
         elif slot.state == "unreserved":
             yield _warns(ASKED.SLOTS, where, f"{slot.kind} slot is about to be lost", "let its consumer catch up now")
-        elif not slot.active:
+        elif not slot.active and slot not in copies:
             yield _warns(ASKED.SLOTS, where, f"{slot.kind} slot has no consumer and keeps WAL", "start it, or drop it")
-    if slots and all(each.active and each.state in ("reserved", "extended") for each in slots):
-        yield _passes(ASKED.SLOTS, name, f"{counted(len(slots), 'slot')} in use")
+    if slots and all((each.active or each in copies) and each.state in ("reserved", "extended") for each in slots):
+        kept = f", {len(copies)} kept for a switchover" if copies else ""
+        yield _passes(ASKED.SLOTS, name, f"{counted(len(slots) - len(copies), 'slot')} in use{kept}")
+
+
+def _is_copy(cluster: IntegrityFacts, name: str, slot: SlotFacts) -> bool:
+    """Whether a standby has it for the day when it leads: Patroni keeps one for each member there since 4.0, and the
+    logical ones of its `slots` since 2.1 (its documentation, `member_slots_ttl` and `slots`)."""
+    if slot.active or not cluster.nodes[name].in_recovery:
+        return False
+    if slot.kind == "physical" and slot.name in {node.lower().replace("-", "_") for node in cluster.nodes}:
+        return True
+    led = (each for writer in cluster.writers for each in cluster.nodes[writer].slots)
+    return any((each.name, each.kind, each.active) == (slot.name, slot.kind, True) for each in led)
 
 
 def _prepared(name: str, node: ServerFacts) -> Iterator[IntegrityFinding]:

@@ -75,6 +75,23 @@ def test_slots_by_what_they_keep() -> None:
     assert slot(state="unreserved") == slot(active=False) == [Health.WARN]
 
 
+def test_slots_that_a_manager_keeps_on_a_standby_are_no_warning() -> None:
+    """Patroni 4 keeps a slot for each member on each other one: every sound cluster had a warning for each."""
+    used = SlotFacts("consumer", "logical", True, "reserved")
+    kept = (replace(used, active=False), SlotFacts("a", "physical", False, "reserved"))
+    strange = SlotFacts("gone", "physical", False, "reserved")
+
+    def on_standby(*slots: SlotFacts, led: tuple[SlotFacts, ...] = (used,)) -> list[tuple[Health, str]]:
+        return worst(of(a=replace(A, slots=led), b=replace(B, slots=slots)), ASKED.SLOTS)
+
+    assert on_standby(*kept) == [(Health.PASS, "a"), (Health.PASS, "b")]
+    assert on_standby(*kept, strange) == [(Health.PASS, "a"), (Health.WARN, "b/gone")]
+    assert (Health.WARN, "b/consumer") in on_standby(*kept, led=(replace(used, active=False),)), "no one uses it"
+    assert (Health.FAIL, "b/a") in on_standby(replace(kept[1], state="lost"))
+    assert (Health.WARN, "b/a") in on_standby(replace(kept[1], state="unreserved"))
+    assert (Health.WARN, "a/b") in on_standby(led=(SlotFacts("b", "physical", False, "reserved"),)), "on the writer"
+
+
 def test_a_setting_that_stops_replay_fails_and_another_one_warns() -> None:
     assert worst(of(b=replace(B, settings={"max_connections": "90"})), ASKED.SETTINGS) == [(Health.FAIL, "b")]
     assert worst(of(b=replace(B, settings={"max_connections": "110"})), ASKED.SETTINGS) == [(Health.WARN, "b")]
