@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from tests.support.virtual_time import VirtualLoop
 ROOT = Path(__file__).parent
 OF_LABS = "lab"
 """The folder of the tests of laboratories."""
-SHARED, OWN = "the laboratory", "own laboratories"
-"""Groups of tests."""
+SHARED, ACTING, OWN = "the laboratory", "the laboratory of effects", "own laboratories"
+"""Groups of tests; the second has those of the shared laboratory outside that folder, on another such laboratory."""
+BEHIND = 10
+"""By how much the others give way to laboratories, whose servers have times to keep."""
 SCRUBBED = ("NO_COLOR", "COLORTERM", "RECOVERY_ESTATE", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSERVICE")
 
 
@@ -51,12 +54,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     groups = {item: _group(item) for item in items}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item]))
-    items.sort(key=lambda item: groups[item] not in (SHARED, OWN))
+    items.sort(key=lambda item: groups[item] not in (SHARED, ACTING, OWN))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What needs no laboratory gives way to those of the other processes."""
+    if "PYTEST_XDIST_WORKER" in os.environ and _group(item) not in (SHARED, ACTING, OWN):
+        os.setpriority(os.PRIO_PROCESS, 0, BEHIND)
 
 
 def _group(item: pytest.Item) -> str:
     place = item.path.relative_to(ROOT)
     own = hasattr(getattr(item, "module", None), "lab")
     if "lab" in getattr(item, "fixturenames", ()) and not own:
-        return SHARED
+        return SHARED if place.parts[0] == OF_LABS else ACTING
     return OWN if own or place.parts[0] == OF_LABS else str(place)

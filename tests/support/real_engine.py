@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from ruamel.yaml import YAML
 
 from adapters.lab.client import LabClient
+from adapters.lab.options import LabOptions
 from console.client.engine_client import EngineClient
 from console.engine.control import listens
 from console.places import of_file
@@ -73,13 +74,16 @@ _USERS: list[object] = []
 
 @contextmanager
 def shared_lab() -> Iterator[LabClient]:
-    """The session's one full lab: started by its first user, taken down after its last."""
+    """The session's one full lab: started by its first user, taken down after its last. Its PostgreSQL is the one of
+    `$RECOVERY_TEST_POSTGRES`, a folder of programs, where that is set."""
     user = object()
     if not _SHARED:
         stack = ExitStack()
         place = stack.enter_context(folder())
         long = "long-name-" * 12  # a Unix socket in there would be too long
-        _SHARED.append((stack.enter_context(running_lab(place / long)), stack))
+        programs = os.environ.get("RECOVERY_TEST_POSTGRES")
+        options = LabOptions(postgres=Path(programs) if programs else None)
+        _SHARED.append((stack.enter_context(running_lab(place / long, options)), stack))
     _USERS.append(user)
     client, stack = _SHARED[0]
     try:
