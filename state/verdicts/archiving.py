@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from state.health import Health
+from state.units import counted
 from state.verdicts.cluster import NodeFacts
 
 
@@ -14,7 +15,8 @@ def archiver_finding(node: NodeFacts) -> tuple[Health, str] | None:
         return None
     if reading.in_recovery and archiver.mode != "always":
         return None
-    backlog = f", {archiver.backlog} files wait" if archiver.backlog else ""
+    waits = "waits" if archiver.backlog == 1 else "wait"
+    backlog = f", {counted(archiver.backlog, 'file')} {waits}" if archiver.backlog else ""
     if not archiver.configured:
         return Health.FAIL, f"{node.node} is to archive and has no command for it: nothing is archived{backlog}"
     if archiver.archived == 0 and archiver.failed:

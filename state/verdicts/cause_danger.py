@@ -35,9 +35,8 @@ def _ahead(cluster: ClusterVerdict, node: str, size: int) -> Cause:
         f"{leader} was put back to an older state, or lost writes. Do not rebuild {node}: that discards them. By hand:"
         f" stop the clients of {leader}, copy the data directory of {node}, then decide which of the two is kept."
     )
-    return database_cause(
-        cluster, f"{node}/ahead", Health.FAIL, what, steps, title=f"keep the data of {node} by hand", key="f"
-    )
+    title = f"keep the data of {node} by hand"
+    return database_cause(cluster, f"{node}/ahead", Health.FAIL, what, steps, title=title)
 
 
 def _read_only(cluster: ClusterVerdict) -> list[Cause]:

@@ -82,8 +82,17 @@ def no_failover(facts: ClusterFacts, eligible: Mapping[str, Eligibility]) -> str
         return ""
     if any(e.may_lead is not False for e in standbys):
         return ""
-    reasons = [r.fact for e in standbys for r in e.obstacles[:1] if r.rule in BY_RULE]
-    return f"no automatic failover will come: {'; '.join(reasons)}" if len(reasons) == len(standbys) else ""
+    reasons = {n: r.fact for n, e in eligible.items() if e in standbys for r in e.obstacles[:1] if r.rule in BY_RULE}
+    return f"no automatic failover will come: {_together(reasons)}" if len(reasons) == len(standbys) else ""
+
+
+def _together(reasons: Mapping[str, str]) -> str:
+    """What is true of several nodes is said of the first, and likewise of the others."""
+    same: dict[str, list[str]] = {}
+    for node, fact in reasons.items():
+        same.setdefault(fact.removeprefix(f"{node} "), []).append(node)
+    parts = (reasons[of[0]] + (f"; likewise {' and '.join(of[1:])}" if of[1:] else "") for of in same.values())
+    return "; ".join(parts)
 
 
 def scheduled_text(facts: ClusterFacts) -> str:

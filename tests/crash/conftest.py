@@ -8,12 +8,12 @@ import pytest
 
 from adapters.lab.client import LabClient
 from tests.crash.targets import Truth
-from tests.support.real_engine import shared_lab
+from tests.support.real_engine import older_server, shared_lab
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[LabClient]:
-    with shared_lab() as client:
+    with shared_lab(older_server()) as client:
         yield client
 
 

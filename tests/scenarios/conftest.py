@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.lab.client import LabClient
-from tests.support.real_engine import RealEngine, engine_home, lab_estate, shared_lab
+from tests.support.real_engine import RealEngine, engine_home, lab_estate, older_server, shared_lab
 from tests.support.served_desk import Running, served_desk
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[LabClient]:
     """The session's full lab."""
-    with shared_lab() as client:
+    with shared_lab(older_server()) as client:
         yield client
 
 

@@ -72,17 +72,23 @@ _SHARED: list[tuple[LabClient, ExitStack]] = []
 _USERS: list[object] = []
 
 
+def older_server() -> Path | None:
+    """The programs of the oldest PostgreSQL that the distribution has here."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return min((each.parent for each in found), key=lambda each: int(each.parent.name), default=None)
+
+
 @contextmanager
-def shared_lab() -> Iterator[LabClient]:
-    """The session's one full lab: started by its first user, taken down after its last. Its PostgreSQL is the one of
-    `$RECOVERY_TEST_POSTGRES`, a folder of programs, where that is set."""
+def shared_lab(postgres: Path | None = None) -> Iterator[LabClient]:
+    """The process's one full lab: started by its first user, taken down after its last. Its PostgreSQL is the one of
+    `postgres`, a folder of programs, of `$RECOVERY_TEST_POSTGRES` where that is set, or the newest there is."""
     user = object()
     if not _SHARED:
         stack = ExitStack()
         place = stack.enter_context(folder())
         long = "long-name-" * 12  # a Unix socket in there would be too long
-        programs = os.environ.get("RECOVERY_TEST_POSTGRES")
-        options = LabOptions(postgres=Path(programs) if programs else None)
+        asked = os.environ.get("RECOVERY_TEST_POSTGRES")
+        options = LabOptions(postgres=Path(asked) if asked else postgres)
         _SHARED.append((stack.enter_context(running_lab(place / long, options)), stack))
     _USERS.append(user)
     client, stack = _SHARED[0]

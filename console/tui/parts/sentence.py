@@ -99,6 +99,11 @@ def step_text(step: NextStep, *, place: str = "") -> Text:
     return joined((step.key, KEY), f"{place}{':' if place else ''} {said}")
 
 
+def says_more(cause: Cause) -> bool:
+    """Whether its detail has more than its sentence."""
+    return cause.detail not in {cause.what, f"{cause.name}: {cause.what}"}
+
+
 def one_cause(cause: Cause, store: Store, glyphs: Glyphs) -> list[Row]:
     """One cause in full."""
     style = {Health.FAIL: FAIL, Health.WARN: WARN, Health.UNKNOWN: UNKNOWN}.get(cause.health, "")
@@ -111,6 +116,6 @@ def one_cause(cause: Cause, store: Store, glyphs: Glyphs) -> list[Row]:
         rows.append(fact("by itself", cause.forecast.text(store.beaten)))
     if cause.next is not None:
         rows.append(fact("next", step_text(cause.next, place=" on Overview")))
-    if cause.detail not in {cause.what, f"{cause.name}: {cause.what}"}:
+    if says_more(cause):
         rows.append(fact("detail", cause.detail))
     return rows

@@ -19,7 +19,7 @@ from console.tui.parts.header import rto_left, rto_line
 from console.tui.parts.headline import alerts_are_old, headline
 from console.tui.parts.history import hour_of
 from console.tui.parts.messages import latency, ratio, severity, shown_severity, sources_fact
-from console.tui.parts.sentence import step_text
+from console.tui.parts.sentence import says_more, step_text
 from console.tui.screens.base import WIDE, Detail, MainScreen
 from console.tui.store import Age, LinkState
 from console.tui.text import cell, joined, state_text
@@ -325,7 +325,7 @@ class OverviewScreen(MainScreen):
         if service is not None:
             told += self._service_detail(service)
         else:
-            told += [fact("detail", cause.detail) for cause in mine]
+            told += [fact("detail", cause.detail) for cause in mine if says_more(cause)]
             told.append(sources_fact(self.store, row.sources))
         return told
 
