@@ -13,6 +13,10 @@ import unicodedata
 from functools import lru_cache
 
 DEFAULT_LIMIT = 4000
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that show nothing."""
+LETTERS = 3
+"""So many letters or digits has what people give as a reason."""
 MARKS_IN_A_ROW = 2
 
 _NAMED = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -55,6 +59,14 @@ def clean(outside: str, limit: int = DEFAULT_LIMIT) -> str:
     if taken < len(outside):
         shown.append(f"…(+{len(outside) - taken})")
     return "".join(shown)
+
+
+def reason_in(text: str, shortest: int) -> str:
+    """What people can read of a text that is to be a reason, in one line: with so many characters at least, and a few
+    letters or digits among them; empty where that is none."""
+    shown = (c if c.isspace() or unicodedata.category(c) not in _HIDDEN_CATEGORIES else "" for c in text)
+    said = " ".join("".join(c for c in shown if c not in FILLERS).split())
+    return said if len(said) >= shortest and sum(map(str.isalnum, said)) >= min(LETTERS, shortest) else ""
 
 
 def cut(outside: str, limit: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from state.clock import Clock
 from state.estate.model import Estate
 from state.journal.checkpoint import RECENT, RULES
-from state.journal.events import Body, Event, Foreign, Recorded, TooLarge, Unreadable
+from state.journal.events import Body, Event, Foreign, Instant, Recorded, TooLarge, Unreadable
 from state.journal.needed import About, Needed, Recently
 from state.verdicts.judge import Judge
 from state.world.observed import Observed
@@ -37,7 +37,7 @@ class FoldSetting:
     boot: str
     actor: str
 
-    def mono(self, recorded: Recorded) -> float:
+    def mono(self, recorded: Recorded | Instant) -> float:
         """The monotonic instant of an entry; of an earlier engine by the wall clock, and not in the future."""
         if recorded.boot == self.boot:
             return recorded.mono

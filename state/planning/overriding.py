@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from state.errors import Refused
+from state.text import reason_in
 
 LONGEST = 300
 
@@ -15,8 +16,9 @@ def reasons_for(overrides: Mapping[str, object], names: Container[str], shortest
     for name, reason in overrides.items():
         if name not in names:
             continue
-        if not isinstance(reason, str) or len(reason.strip()) < shortest:
+        said = reason_in(reason, shortest) if isinstance(reason, str) else ""
+        if not said:
             fact = f"{name} is to be overridden without a reason"
             raise Refused("reason", fact, f"Give one of {shortest} characters or more; the journal records it")
-        found[name] = reason.strip()[:LONGEST]
+        found[name] = said[:LONGEST]
     return found

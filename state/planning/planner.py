@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from state.api.card import Rule
+from state.api.card import CardWarning, Rule
 from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRollback, PlanRunbook, PlanUndo
 from state.changes.model import CanFollow, Change, ChangeSpec, Preview
 from state.changes.registry import build, change_kind
@@ -15,8 +15,9 @@ from state.estate.model import Estate
 from state.health import Health
 from state.planning.library import Library
 from state.planning.plan import Draft, Seen, follows
+from state.planning.release_fits import fits_rules, fits_warnings
 from state.planning.roles import leaders_of
-from state.planning.rollback import flip_rules, rollback_draft
+from state.planning.rollback import rollback_draft
 from state.planning.sets import overridden, specs_of, together
 from state.planning.undoing import still_as_left
 from state.ports.outside import Outside
@@ -123,8 +124,12 @@ class Planner:
         return {} if self._judgement is None else self._judgement().releases
 
     def release_rules(self, seen: Sequence[Seen]) -> tuple[Rule, ...]:
-        """Of each flip whether what takes the traffic fits what is there."""
-        return flip_rules(seen, self._estate, self._releases())
+        """Of what leads traffic to a group whether what takes it fits what is there."""
+        return fits_rules(seen, self._estate, self._releases())
+
+    def release_warnings(self, seen: Sequence[Seen]) -> tuple[CardWarning, ...]:
+        """Of what sets one server whether it would take traffic and does not fit."""
+        return fits_warnings(seen, self._estate, self._releases())
 
     async def still_as_left(self, run: Run, seen: Sequence[Seen]) -> Rule:
         """The verdict whether the targets of an undo are as the run left them."""

@@ -3,21 +3,20 @@ themselves and by the service's figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from state.api.card import Rule
 from state.api.requests import PlanRollback
 from state.api.views.releases import ReasonKind, ReleaseStanding, Way
-from state.changes.model import ChangeSpec
 from state.changes.registry import change_kind
 from state.config_files.suggestions import not_found
 from state.errors import Refused
 from state.estate.model import Estate, Service
 from state.estate.releases import DIGEST_PARAM
 from state.health import Health
-from state.planning.plan import Draft, Seen
+from state.planning.plan import Draft
 from state.runs.steps import PlannedStep
 from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.rollback import WayBack
@@ -33,9 +32,6 @@ RULES: Mapping[ReasonKind, str] = {
 }
 """The rule that a reason is told under."""
 FLIP, COMMAND = "backend.flip", "command.run"
-FITS = "release-fits"
-KINDS = (ReasonKind.SCHEMA, ReasonKind.MARKER, ReasonKind.BLOCKER, ReasonKind.NEED)
-"""What holds against a release whoever sends its traffic there, and how."""
 
 
 def rollback_draft(request: PlanRollback, estate: Estate, verdicts: Mapping[str, ReleasesVerdict]) -> Draft:
@@ -174,35 +170,3 @@ def _change(step: str, kind: str, args: Mapping[str, Any], title: str, timeout: 
 def _numbered(steps: Iterator[PlannedStep]) -> Iterator[PlannedStep]:
     for index, step in enumerate(steps):
         yield replace(step, index=index)
-
-
-def flip_rules(seen: Sequence[Seen], estate: Estate, verdicts: Mapping[str, ReleasesVerdict]) -> tuple[Rule, ...]:
-    """Of each flip whether what takes the traffic fits the schema and goes with what it needs, whoever asked for it: a
-    runbook, the Traffic screen or a verb."""
-    found = (_flip_rule(one.change.spec, estate, verdicts) for one in seen if not one.preview.already)
-    return tuple(rule for rule in found if rule is not None)
-
-
-def _flip_rule(spec: ChangeSpec, estate: Estate, verdicts: Mapping[str, ReleasesVerdict]) -> Rule | None:
-    if spec.kind != FLIP:
-        return None
-    balancer, backend, to = (str(spec.args.get(each)) for each in ("balancer", "backend", "to"))
-    for name, verdict in verdicts.items():
-        traffic = estate.services[name].traffic
-        if traffic is None or traffic.backend != backend or balancer not in traffic.balancers:
-            continue
-        for each in verdict.truth.instances:
-            here = any(at.balancer == balancer for at in each.places) and to in (each.colour, each.server)
-            judged = verdict.rollback.of(each.digest) if here else None
-            if judged is None:
-                continue
-            wrong = [r for r in judged.against if r.kind in KINDS and r.health is Health.FAIL]
-            unfit = f"{judged.release.version} does not run on schema {verdict.truth.schema.version}"
-            subject = f"{name} {judged.release.version}"
-            if wrong or judged.fits is Health.FAIL:
-                fact = "; ".join(r.fact for r in wrong) or unfit
-                way_out = verdict.rollback.forward or f"Go back by its release: recovery rollback {name}"
-                return Rule(FITS, False, fact, way_out, subject=subject)
-            if judged.fits is Health.PASS:
-                return Rule(FITS, True, f"{judged.release.version} fits the schema that is there", subject=subject)
-    return None

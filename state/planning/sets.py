@@ -19,6 +19,8 @@ from state.planning.overriding import reasons_for
 from state.planning.plan import Draft, Seen
 from state.ports.outside import Outside
 from state.runs.steps import PlannedStep
+from state.runs.temporary import BACK, OVER
+from state.text import reason_in
 from state.units import clock
 from state.verdicts.safety import site_of
 
@@ -29,8 +31,6 @@ LONGEST = 30 * 86_400.0
 """The most seconds that something temporary lasts."""
 SET = "set"
 """The loop that the changes of a set are items of."""
-OVER = "over"
-"""The id of the step that waits until something temporary is over."""
 
 See = Callable[[Draft], Awaitable[list[Seen]]]
 Build = Callable[[ChangeSpec], Change]
@@ -94,7 +94,7 @@ def _back(seen: Sequence[Seen], step: Callable[..., PlannedStep]) -> list[Planne
             raise Refused(
                 "temporary", f"nothing takes this back: {one.change.title}", "Leave it out, or make it to last"
             )
-        back = step(one.preview.undo, f"back-{one.step.id}", 0)
+        back = step(one.preview.undo, f"{BACK}{one.step.id}", 0)
         found.append(replace(back, on_failure="pause", ends=True))
     return found
 
@@ -106,7 +106,10 @@ def _wait(name: str, title: str, seconds: float) -> PlannedStep:
 def _require_end(request: PlanTogether) -> None:
     if not 0 <= request.lasts <= LONGEST or not 0 <= request.pace <= LONGEST:
         raise Refused("temporary", f"lasts {request.lasts:g} s, pace {request.pace:g} s", "At most 30 days each")
-    if request.lasts and len(request.comment.strip()) < SHORTEST_COMMENT:
+    if request.lasts and request.keep:
+        fact = "what is done of a temporary set would stay without an end when one change fails"
+        raise Refused("temporary", fact, "Leave out keep: then it is undone")
+    if request.lasts and not reason_in(request.comment, SHORTEST_COMMENT):
         fact = "a temporary change needs a comment: who needs it, and why"
         raise Refused("comment", fact, f"Give one of {SHORTEST_COMMENT} characters or more; the journal records it")
 

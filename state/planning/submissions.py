@@ -29,11 +29,11 @@ from state.planning.waiting import waiting_rules
 from state.planning.windows import window_reasons, window_rules, window_warnings
 from state.policy.authority import ACTING, ROLES_BY_RISK, require_override, require_risk, require_role
 from state.policy.rules import judged, with_names
-from state.runs.effects import fact_difference
 from state.runs.events import RunResumed, RunStarted, RunUndoRefused, StepRetried
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
+from state.runs.looking import fact_difference
 from state.runs.model import Run
 from state.runs.steps import PlannedStep
 
@@ -105,6 +105,7 @@ class Submissions:
             now_wall=self._clock.wall(),
             healths=self._planner.healths(),
             warnings=(
+                *self._planner.release_warnings(seen),
                 *window_warnings(draft, seen, self._estate, self._clock.wall()),
                 *(left_behind(self._history.run(request.run)) if isinstance(request, PlanUndo) else ()),
             ),
@@ -154,7 +155,7 @@ class Submissions:
         """The rules about time: protected windows, and how long servers are left as they are."""
         wall = self._clock.wall()
         windows = window_rules(draft, seen, self._estate, wall)
-        return (*windows, *waiting_rules(draft, self._estate, self._history, wall))
+        return (*windows, *waiting_rules(draft, self._estate, self._history, self._clock.mono()))
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. It is then used up, whatever the outcome, unless the confirmation was too early."""

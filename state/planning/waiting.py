@@ -15,7 +15,7 @@ from state.units import clock
 from state.verdicts.safety import places_of
 
 
-def waiting_rules(draft: Draft, estate: Estate, history: RunHistory, now_wall: float) -> tuple[Rule, ...]:
+def waiting_rules(draft: Draft, estate: Estate, history: RunHistory, now_mono: float) -> tuple[Rule, ...]:
     """The verdict of each such rule that is about a target of the draft. A rule about some servers of a backend counts
     for the backend: a change of one moves the traffic of all."""
     if isinstance(draft.request, PlanUndo | PlanRetry):
@@ -28,9 +28,9 @@ def waiting_rules(draft: Draft, estate: Estate, history: RunHistory, now_wall: f
         if rule.wait is None or not places:
             continue
         last, run = _last(history, places)
-        since = now_wall - last
+        since = now_mono - last
         passed, fact = since >= rule.wait, f"{name}: nothing changed them within {clock(rule.wait)}"
-        if not passed:  # a clock that was set back makes it wait, not pass
+        if not passed:
             fact = f"{name}: {run} changed them {clock(max(0.0, since))} ago, it must be {clock(rule.wait)}"
         if not passed and name in reasons:
             passed, fact = True, f"{fact}; overridden: {reasons[name]}"
@@ -44,12 +44,13 @@ def _target(args: Mapping[str, Any]) -> str:
 
 
 def _last(history: RunHistory, places: set[str]) -> tuple[float, str]:
-    """When an effect on one of these was last recorded as done, in part or whole, and by which run."""
+    """When an effect on one of these was last recorded as done, in part or whole, and by which run. By the monotonic
+    clock: one that is set forward lets nothing through."""
     found = (float("-inf"), "")
     for run in history.runs.values():
         for step in run.all_steps():
             if not step.acted or step.intent is None or step.outcome is None:
                 continue
             if places.intersection(step.intent.targets):
-                found = max(found, (step.outcome.at, run.id))
+                found = max(found, (history.mono(step.outcome), run.id))
     return found

@@ -17,6 +17,7 @@ from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.runs.offers import held_steps, named, offers, skippable_steps
 from state.runs.stops import Stops
+from state.text import reason_in
 
 SHORTEST_REASON = 3
 PLACES = {Pause.verb: "running", Resume.verb: "paused"}
@@ -69,8 +70,8 @@ class RunControls:
         await self._event(caller, run, RunResumed(f"resumed by {caller.person}"))
 
     async def _skip(self, caller: Caller, run: Run, request: Skip) -> None:
-        reason = request.reason.strip()
-        if len(reason) < SHORTEST_REASON:
+        reason = reason_in(request.reason, SHORTEST_REASON)
+        if not reason:
             raise Refused(
                 "reason",
                 "a skip needs a reason",

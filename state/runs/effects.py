@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any
 
 from state.api.run_states import StepState
-from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, ReadBack, RestsOnChecks, Speaks
+from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, ReadBack, Speaks
 from state.clock import Clock
 from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
 from state.journal.events import Body, Event
@@ -25,12 +25,12 @@ from state.runs.around import Around, NothingAround
 from state.runs.captured import filled, told_of
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, StepEnded
 from state.runs.fault_points import Reach
+from state.runs.looking import looked, obstacle_to, others_since
 from state.runs.model import Run, StepRun
+from state.runs.temporary import made
 
 NOTHING_AROUND = NothingAround()
 READ_DEADLINE = 4.0
-SEND_DEADLINE = 3.0
-"""Seconds for one reading right before something is sent: a target that is frozen must not make all others too old."""
 """Seconds one reading around an effect may take."""
 
 LATE = 0.25
@@ -133,16 +133,15 @@ class Effects:
         try:
             change = self._build(ChangeSpec(step.step.what, step.step.args))
             self._around.before(change.spec, effect)
-            read_at = self._clock.mono()
-            identity, preview = await asyncio.gather(
-                change.identify(deadline=SEND_DEADLINE), change.preview(deadline=SEND_DEADLINE)
-            )
+            read_at, identity, preview = await looked(run, step, change, self._clock)
         except (ReadFailure, NotFound) as error:
             self._around.left(effect)
             await self._end(run, step, StepState.FAILED, f"nothing was sent: {error}")
             return
-        obstacle = _obstacle(step, change, identity, preview)
-        if obstacle:
+        obstacle = obstacle_to(step, change, identity, preview) or await others_since(run, step, preview, self._build)
+        if step.step.ends and made(run, step) is None:
+            await self._end(run, step, StepState.SKIPPED, "nothing to take back: the change was not made")
+        elif obstacle:
             await self._end(run, step, StepState.FAILED, f"nothing was sent: {obstacle}")
         elif preview.already:
             await self._already(run, step, change, preview)
@@ -343,39 +342,6 @@ def _limit(step: StepRun, change: Change) -> float:
 
 def _held(why: str) -> Sending:
     return Sending(Receipt("held", f"not sent: {why}", changed=False))
-
-
-def _obstacle(step: StepRun, change: Change, identity: Identity, preview: Preview) -> str:
-    """Why the effect must not be sent: another target, changed facts, or a precondition that is not met."""
-    pinned = step.step
-    if pinned.identity is not None:
-        difference = Identity(identity.target, pinned.identity).difference(identity)
-        if difference:
-            return f"identity: {difference}"
-    if pinned.facts is not None and not preview.already:
-        loosen = change.loosened if pinned.loose and isinstance(change, RestsOnChecks) else dict
-        moved = fact_difference(pinned.facts, loosen(preview.facts))
-        if moved:
-            return f"facts changed since the plan: {moved}"
-    refusals = preview.refusals_but(pinned.overrides)
-    return str(refusals[0]) if refusals else ""
-
-
-def fact_difference(planned: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first fact that differs from the plan, as text; empty when all are equal."""
-    for name in {**planned, **now}:
-        was, is_now = planned.get(name), now.get(name)
-        if isinstance(was, Mapping) and isinstance(is_now, Mapping):
-            inner = fact_difference(was, is_now)
-            if inner:
-                return inner
-        elif _same(was) != _same(is_now):
-            return f"{name} was {was}, is {is_now}"
-    return ""
-
-
-def _same(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _shortened(evidence: Sequence[str]) -> tuple[str, ...]:

@@ -24,10 +24,17 @@ from state.runs.events import (
 )
 from state.runs.leases import Leases
 from state.runs.model import HELD, Run, StepRun
+from state.runs.temporary import stays
 from state.units import clock
 
 OVERRUN = 2.0
 """Seconds by which a wait may end late before that is told: no engine ran meanwhile."""
+
+
+MOST_TRIALS = 5
+"""So many times something temporary is taken back by itself where each time nothing arrived."""
+STOPPED = "stopped; the completed steps are listed with their evidence"
+STAYS = "stopped before its end: what was to be temporary stays as it is now, until its undo or another change"
 
 
 class Undoer(Protocol):
@@ -152,7 +159,7 @@ class Executor:
         elif tasks:
             await self._any_ended(run, tasks)
         elif run.stopping:
-            await self._finish(run, RunState.STOPPED, "stopped; the completed steps are listed with their evidence")
+            await self._finish(run, RunState.STOPPED, STAYS if stays(run) else STOPPED)
         elif not standing:
             await self._finish(run, RunState.DONE, last_line(run))
         elif holding:
@@ -319,6 +326,9 @@ class Executor:
         """Apply the failure policy of the first step that did not succeed."""
         step = group[0]
         message = f"{step.step.title}: {step.message}"
+        if step.step.ends and step.unanswered and step.state is StepState.NOT_DONE and step.instance < MOST_TRIALS:
+            reason = "no answer came, and it is proven not done: something temporary is taken back"
+            return await self._record(run, step, StepRetried(step.step.identity, step.step.facts, reason))
         if step.step.part:
             message = f"{run.parts_done()} of {step.step.part} of the set are as wanted. {message}"
         policy = "undo" if step.reverts else step.step.on_failure

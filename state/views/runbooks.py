@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.api.run_states import StepState, UndoState
+from state.api.run_states import RunState, StepState, UndoState
+from state.api.views.causes import NextKind, NextStep
 from state.api.views.runbooks import IntegrityRow, RunbookRow, RunbooksView, RunRow, StepRow
 from state.health import Health
 from state.runs.fold import RunHistory
 from state.runs.model import Run, StepRun
 from state.runs.offers import offers
+from state.runs.temporary import ends_at, overdue
 from state.text import paragraphs
-from state.units import utc
-from state.views.context import Contribution, ViewContext
+from state.units import utc, utc_date
+from state.views.context import Alarm, Contribution, ViewContext
 from state.views.waiting import waiting_runs
 
 KEPT = 25
@@ -51,7 +53,17 @@ def contribute(context: ViewContext) -> Contribution:
     """The runs that have not ended."""
     runs = context.of(RunHistory).open()
     running = tuple(f"{r.id} {r.title} {r.shown_state().value}" for r in runs)
-    return Contribution(running=running, waiting=waiting_runs(runs))
+    alarms = tuple(_overdue(run) for run in runs if overdue(run, context.now_mono))
+    return Contribution(alarms, running=running, waiting=waiting_runs(runs))
+
+
+def _overdue(run: Run) -> Alarm:
+    """Something temporary that is not taken back though its time is over, why, and what a person does."""
+    at = next(iter(run.standing()), None)
+    why = run.message if run.state is RunState.PAUSED or at is None else at.message
+    message = f"{run.title}. Mend what holds it, then resume or retry it; a stop leaves what is there as it is now."
+    step = NextStep(NextKind.RUN, run.id, {}, "d", f"{run.id} overdue", message)
+    return Alarm(f"{run.id} is temporary, it was to end {utc_date(ends_at(run) or 0.0)}: {why}", step)
 
 
 def run_row(run: Run) -> RunRow:

@@ -9,7 +9,7 @@ from state.changes.model import Change, ChangeSpec, Finding
 from state.changes.registry import build
 from state.changes.safety import _demand
 from state.ports.outside import Outside
-from state.runs.effects import fact_difference
+from state.runs.looking import fact_difference
 from state.verdicts.drift import difference
 from state.verdicts.traffic import counted, shares, state_word
 from tests.contract.components import free_port
