@@ -23,7 +23,7 @@ CUT = 0x0200
 LARGEST, MOST_RECORDS = 16 << 10, 250
 QUICK = 128
 """Bytes of an answer that are read at once: most have fewer."""
-_READER = ThreadPoolExecutor(1, "dns answer")
+READER = ThreadPoolExecutor(1, "dns answer")
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -53,7 +53,7 @@ async def ask_server(query: dns.message.Message, host: str, port: int) -> dns.me
     work = partial(understood_answer, answer, query)
     if len(answer) <= QUICK:
         return work()
-    return await asyncio.get_running_loop().run_in_executor(_READER, work)
+    return await asyncio.get_running_loop().run_in_executor(READER, work)
 
 
 def understood_answer(wire: bytes, query: dns.message.Message) -> dns.message.Message:

@@ -19,6 +19,7 @@ import dns.rdatatype
 import dns.tsig
 import dns.tsigkeyring
 
+from adapters.dns.asking_servers import HEADER
 from adapters.secrets import Secret
 from state.estate.model import Entry, SecretRef
 from state.units import utc
@@ -28,6 +29,8 @@ FUDGE = 300
 """Seconds by which the clocks may differ (RFC 8945 10)."""
 NO_ANSWER = (dns.exception.DNSException, ValueError, IndexError, struct.error)
 """What the library raises for bytes that are no message."""
+MOST_RECORDS = 64
+"""An answer to an update has hardly more than its signature; each record may cost milliseconds to read."""
 WIDEST = 0xFFFF
 """The most seconds that a signature can allow: only for questions, to tell a clock from a key."""
 
@@ -63,8 +66,15 @@ class KeyRefusal:
     signed: bool = False
 
 
+def is_readable(wire: bytes) -> bool:
+    """Whether an answer says that it has no more records than an answer to an update can have."""
+    return len(wire) >= HEADER.size and sum(HEADER.unpack_from(wire)[2:]) <= MOST_RECORDS
+
+
 def is_unsigned(wire: bytes) -> bool:
     """Whether an answer has no signature at all; False for bytes that are no answer."""
+    if not is_readable(wire):
+        return False
     try:
         return not dns.message.from_wire(wire, keyring=False, continue_on_error=True).had_tsig
     except NO_ANSWER:
@@ -73,6 +83,8 @@ def is_unsigned(wire: bytes) -> bool:
 
 def refusal_of(wire: bytes, server: str, zone: str, key: str) -> KeyRefusal | None:
     """What an answer refuses, read without trust in it; None for an answer that refuses nothing about the sender."""
+    if not is_readable(wire):
+        return None
     try:
         answer = dns.message.from_wire(wire, keyring=False, continue_on_error=True)
     except NO_ANSWER:

@@ -20,8 +20,8 @@ import dns.rrset
 import dns.update
 
 from adapters.context import split_address
-from adapters.dns.asking_servers import HEADER, LARGEST, understood_answer
-from adapters.dns.signing import FUDGE, WIDEST, KeyRefusal, Signer, clock_alone, is_unsigned, refusal_of
+from adapters.dns.asking_servers import HEADER, LARGEST, READER, understood_answer
+from adapters.dns.signing import FUDGE, WIDEST, KeyRefusal, Signer, clock_alone, is_readable, is_unsigned, refusal_of
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.ports.target import Receipt
 from state.world.record_sets import SETTABLE, Bar, RecordSet, Sets
@@ -70,7 +70,7 @@ class UpdateChannel:
             else:
                 _require(message, name, held)
             wire = await self._exchange(message, deadline)
-            answer = self._read(wire, message)
+            answer = await self._taken(wire, message)
         except (EffectRefused, EffectUnknown) as error:
             bar = Bar.KEY if error.code == "key" else Bar.SILENT
             return Probed(False, KeyRefusal(bar, error.message, error.code))
@@ -89,7 +89,7 @@ class UpdateChannel:
         message = self._message()
         _fill(message, dns.name.from_text(record, dns.name.from_text(self.zone)), before, after)
         wire = await self._exchange(message, deadline)
-        answer = self._read(wire, message)
+        answer = await self._taken(wire, message)
         if isinstance(answer, KeyRefusal):
             if answer.signed:
                 raise EffectRefused(answer.message, answer.code)
@@ -109,9 +109,15 @@ class UpdateChannel:
             raise EffectRefused(f"the secret of the key {self.signer.key.name} is not base64", "key") from error
         return message
 
+    async def _taken(self, wire: bytes, message: dns.update.UpdateMessage) -> dns.message.Message | KeyRefusal:
+        """What `_read` says, read beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(READER, self._read, wire, message)
+
     def _read(self, wire: bytes, message: dns.update.UpdateMessage) -> dns.message.Message | KeyRefusal:
         """The answer, signed with the key; or the refusal of a server that does not accept the sender."""
         message_of = f"{self.server}: its answer makes no sense"
+        if not is_readable(wire):
+            raise EffectUnknown(f"{message_of} (an answer of {len(wire)} bytes is not read)", "strange")
         try:
             answer = understood_answer(wire, message)
         except ReadFailure as failure:  # too large to be read
