@@ -162,10 +162,11 @@ class PowerDnsZone:
 
     async def _zone(self, deadline: float) -> ApiZone:
         """The whole zone. Raises ReadFailure."""
+        reader = self.reader.apart()  # the zone is read by several at once, and each ends its connection
         try:
-            answer = await self.reader.fetch(self.path, deadline=deadline, more={HEADER: self.key.reveal()})
+            answer = await reader.fetch(self.path, deadline=deadline, more={HEADER: self.key.reveal()})
         finally:
-            await self.reader.close()  # it is asked for cards only, no connection is kept meanwhile
+            await reader.close()  # it is asked for cards only, no connection is kept meanwhile
         if answer.status == 404:
             raise ReadFailure(Trouble.DENIED, f"{self.reader.origin.netloc} has no zone {self.domain}")
         try:

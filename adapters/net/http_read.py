@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -119,6 +120,12 @@ class HttpReader:
             target = _place(answer.location) or where
             raise ReadFailure(Trouble.ERROR, f"{where} answered {answer.status}, a redirect to {target}: not followed")
         return answer
+
+    def apart(self) -> HttpReader:
+        """One of the same origin with connections of its own: to close it ends nobody else's reading."""
+        other = copy(self)
+        other._session = None
+        return other
 
     async def close(self) -> None:
         """Drop the kept connections; never raises, never waits longer than half a second."""

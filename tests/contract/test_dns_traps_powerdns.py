@@ -169,3 +169,11 @@ async def test_52_a_wrong_key_of_the_api_is_told_as_such(context: AdapterContext
         await wrong.card("www", a=["10.3.0.10"])
     assert failure.value.trouble is Trouble.DENIED
     assert "another-key" not in failure.value.message
+
+
+async def test_a_reading_that_ends_first_takes_nobody_elses_connection(acting: Acting) -> None:
+    """Identity and preview of a card read the zone at once; so do those of every plan."""
+    change = acting.change("www", a=["10.3.0.10"])
+    looks = [each(deadline=4) for _ in range(20) for each in (change.identify, change.preview)]
+    found = await asyncio.gather(*looks, return_exceptions=True)
+    assert [each for each in found if isinstance(each, BaseException)] == []
