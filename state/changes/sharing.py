@@ -78,7 +78,7 @@ class SetShare(BackendChange):
             warnings=tuple(self._warnings(made, one, now)),
             sessions_cut=0,
             undo=ChangeSpec("backend.weights", {**place, "weights": {name: before[name] for name in weights}}),
-            already=not effects,
+            already=made is not None and not effects,
             leaves=self.would_leave({name: ServerEffect(weight=weight) for name, weight in weights.items()}),
             gain=self.gain(servers, effects),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pydantic import Field
 
 from state.changes.floors import colours_of, promise_of
@@ -17,6 +19,10 @@ from state.verdicts.traffic import active_message, counted, proven, reason_word,
 from state.world.balancer_parts import BalancerReading, Server
 from state.world.world import World
 
+TOLD = 5
+"""So many requests are to be expected of the smaller part before its share is judged by them."""
+MOST_POLLS = 30
+"""A share of few requests is judged by at most so many of the latest polls."""
 WHOLE = 1.0 - 1e-9
 """All of the traffic, as a sum of shares."""
 
@@ -54,12 +60,14 @@ class WantedShare(CheckArgs):
 
 
 def share(args: WantedShare, world: World, estate: Estate, now_mono: float) -> Answer:
-    """The share of the requests that reach the servers of a colour, as counted there; without requests unknown."""
+    """The share of the requests that reach the servers of a colour, as counted there in the last poll, in several where
+    there are few requests; without requests unknown."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     loads = {s.name: world.trends.get(f"load/{args.balancer}/{args.backend}/{s.name}") or () for s in servers}
-    rates = {name: load[-1] for name, load in loads.items() if load}
+    part = min(args.percent, 100 - args.percent) / 100
+    rates = _latest(loads, TOLD / part / estate.polling.every if part else 0.0)
     names = members(colours_of(estate, *_place(args)), args.to, [s.name for s in servers])
     if not names:
         return answered(False, f"{args.balancer}/{args.backend} has no colour or server {args.to}")
@@ -70,6 +78,20 @@ def share(args: WantedShare, world: World, estate: Estate, now_mono: float) -> A
     some = got < 1.0 if args.percent < 100 else True
     told = f"{where} gets {percent(got)} of {rate(sum(rates.values()))}, {args.percent}% ± {args.within} is wanted"
     return answered(inside and (got > 0 or not args.percent) and some, told)
+
+
+def _latest(loads: Mapping[str, Sequence[float]], enough: float) -> dict[str, float]:
+    """The rates of the last poll; of as many of the latest ones as it takes to come to `enough` where there are few
+    requests: one of twenty is often none of ten."""
+    known = {name: load for name, load in loads.items() if load}
+    sums, polls = dict.fromkeys(known, 0.0), 0
+    while polls < MOST_POLLS and any(len(load) > polls for load in known.values()):
+        polls += 1
+        for name, load in known.items():
+            sums[name] += load[-polls] if len(load) >= polls else 0.0
+        if sum(sums.values()) >= enough:
+            break
+    return {name: total / polls for name, total in sums.items()}
 
 
 def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:

@@ -110,6 +110,8 @@ async def test_a_part_without_a_ready_server_is_refused_and_not_rounded(run: Cal
         assert refused["reachable"] == "no server of green is ready: green-1 down, green-2 down"
         whole = await refusals(balancer, "backend.share", PLACE, backend="web", to="green", percent=100)
         assert whole.keys() == {"reachable"}, "nothing is moved, so nothing else is refused"
+        preview = await card(balancer, "backend.share", PLACE, backend="web", to="green", percent=10)
+        assert not preview.already, "what cannot be reached is not reached: a card of several refuses it"
 
 
 async def test_on_the_way_to_a_small_share_the_new_colour_never_has_more(run: Callable[..., HAProxy]) -> None:
