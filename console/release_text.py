@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from state.api.views.releases import ReleaseReason, ReleaseRow, ReleaseStanding, ReleasesView, Way
 from state.health import Health
 
-WAYS: Mapping[Way, str] = {Way.FLIP: "by a flip", Way.REDEPLOY: "by deploying it again", Way.NONE: ""}
+WAYS: Mapping[Way, str] = {
+    Way.FLIP: "by a flip",
+    Way.MAP: "by the map",
+    Way.REDEPLOY: "by deploying it again",
+    Way.NONE: "",
+}
 STANDINGS: Mapping[ReleaseStanding, str] = {
     ReleaseStanding.SERVES: "serves",
     ReleaseStanding.NEWER: "newer",

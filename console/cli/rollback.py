@@ -18,9 +18,10 @@ from state.api.requests import PlanRollback
     metavar="sha256:HEX",
     help="The release, or the first 12 digits of it; without it the best one that is safe.",
 )
+@click.option("--ramp", is_flag=True, help="5, 25, 50, 100 percent of the traffic, each proven before the next.")
 @estate_option
 @acting_options
-def rollback(estate: str | None, service: str, to: str, manner: Manner) -> int:
+def rollback(estate: str | None, service: str, to: str, manner: Manner, *, ramp: bool) -> int:
     """Take a service back to an earlier release: flip to the colour that runs it, else deploy its artifact again.
 
     Refused, with the way forward, unless the release is proven to run on the schema that is there, no later release
@@ -28,4 +29,4 @@ def rollback(estate: str | None, service: str, to: str, manner: Manner) -> int:
     """
     if to:
         to = whole_digest(ask(client_of(estate, quiet=True).view("releases")), service, to)
-    return act(estate, PlanRollback(service, to), manner)
+    return act(estate, PlanRollback(service, to, ramp), manner)

@@ -138,6 +138,8 @@ async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterato
     from adapters.bond import Bond
     from adapters.lab.client import LabClient, start_lab
     from adapters.lab.options import LabOptions
+    from adapters.lab.releases import RECORDS
+    from console.client.engine_client import EngineClient
     from console.engine.control import ensure
 
     lab, of_lab, of_engine = LabClient(directory), Bond(), Bond()
@@ -148,6 +150,9 @@ async def staged(directory: Path, *, embedded: bool, keep: bool) -> AsyncIterato
         place = of_file(lab.estate, "the demonstration's lab")
         heard("-- start the engine")
         await asyncio.to_thread(ensure, place, tell=lambda told: heard(f"  {told}"), bond=of_engine.reading)
+        heard("-- record the releases, as a pipeline does")
+        for each in RECORDS:
+            await EngineClient(str(place.engine)).record_release(each)
         started = True
         yield Stage(lab, place)
     finally:

@@ -68,11 +68,12 @@ class PlanUndo:
 
 @dataclass(frozen=True, slots=True)
 class PlanRollback:
-    """Take a service back to a release, by its digest; without one to the best that is safe."""
+    """Take a service back to a release, by its digest; without one to the best that is safe. `ramp`: in steps."""
 
     do: ClassVar[str] = "rollback"
     service: str
     to: str = ""
+    ramp: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo
 
 from state.estate.attested import EncryptedAtRest
 from state.estate.backups import BackupsEntry
-from state.estate.colours import Colour
+from state.estate.colours import Colour, colour_of
 from state.estate.dns_names import RecordName
 from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, ObjectName, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
@@ -74,6 +74,15 @@ class ServiceTrafficEntry(Entry):
     colours: Mapping[ObjectName, Colour] = Field(default_factory=dict)
     backups: Backups = "reserve"
     routes: RoutesEntry | None = None
+
+    @property
+    def names_of_colours(self) -> tuple[str, ...]:
+        """The colours between which its traffic moves: backends where a map leads to them, else groups of servers."""
+        return tuple(self.colours if self.routes is None else self.routes.backends)
+
+    def colour_at(self, backend: str, server: str) -> str:
+        """The colour of a server, empty when it has none."""
+        return colour_of(self.colours, server) if self.routes is None else self.routes.colour_of(backend)
 
 
 class Objectives(Entry):

@@ -19,7 +19,7 @@ from state.health import Health
 from state.planning.plan import Draft
 from state.runs.steps import PlannedStep
 from state.verdicts.releases import ReleasesVerdict
-from state.verdicts.rollback import WayBack
+from state.verdicts.rollback import TURNS, WayBack
 from state.world.release_parts import Release, is_digest
 
 RULES: Mapping[ReasonKind, str] = {
@@ -31,7 +31,11 @@ RULES: Mapping[ReasonKind, str] = {
     ReasonKind.NOW: "release-now",
 }
 """The rule that a reason is told under."""
-FLIP, COMMAND = "backend.flip", "command.run"
+FLIP, SHARE, ROUTE, COMMAND = "backend.flip", "backend.share", "backend.route", "command.run"
+RAMP = (5, 25, 50, 100)
+"""The shares of a ramp in percent, as in the runbook of that name."""
+NO_SHARES: Mapping[Way, str] = {Way.MAP: "by the entry of a map", Way.REDEPLOY: "by a deployment"}
+"""The ways on which no share of the traffic can be given."""
 
 
 def rollback_draft(request: PlanRollback, estate: Estate, verdicts: Mapping[str, ReleasesVerdict]) -> Draft:
@@ -45,14 +49,17 @@ def rollback_draft(request: PlanRollback, estate: Estate, verdicts: Mapping[str,
         way_out = f"Let the pipeline record its releases: recovery release record {name} --digest … --version …"
         raise Refused("release-recorded", f"no release of {name} is recorded", way_out)
     chosen = _chosen(name, request.to, verdict)
+    if request.ramp and chosen.way is not Way.FLIP:
+        fact = f"{name} goes back to {chosen.release.label} {NO_SHARES[chosen.way]}: all of it at once"
+        raise Refused("ramp", fact, "Roll it back without a ramp")
     service, release = estate.services[name], chosen.release
     rules = [
         Rule(RULES[reason.kind], reason.health is Health.PASS, reason.fact, subject=f"{name} {release.version}")
         for reason in chosen.reasons
     ]
-    steps = tuple(_numbered(_steps(name, service, chosen, verdict, estate)))
+    steps = tuple(_numbered(_steps(name, service, chosen, verdict, estate, ramp=request.ramp)))
     asked = replace(request, to=release.digest)
-    title = f"Roll {name} back to {release.label}"
+    title = f"Roll {name} back to {release.label}" + (" by a ramp" if request.ramp else "")
     return Draft(title, steps, service=name, budget=service.rto, request=asked, rules=tuple(rules))
 
 
@@ -96,7 +103,7 @@ def _nothing(name: str, verdict: ReleasesVerdict) -> Refused:
 
 
 def _steps(
-    name: str, service: Service, chosen: WayBack, verdict: ReleasesVerdict, estate: Estate
+    name: str, service: Service, chosen: WayBack, verdict: ReleasesVerdict, estate: Estate, *, ramp: bool
 ) -> Iterator[PlannedStep]:
     """First that it still fits, by readings of that moment; then each balancer; then the proof."""
     release = chosen.release
@@ -108,18 +115,17 @@ def _steps(
         "until": _markers(release, verdict),
         "needs": list(dict.fromkeys((*(service.releases.needs if service.releases else ()), *release.needs))),
     }
-    yield _check("fits", "release.fits", fits, f"{release.version} fits the schema that is there", 20.0, "stop")
-    if chosen.way is Way.FLIP:
+    title = f"{release.version} fits the schema that is there"
+    yield _check("fits", "release.fits", fits, title, 20.0, "stop")
+    if chosen.way in TURNS:
         assert service.traffic is not None, "a colour is one of a backend"
-        for balancer, colour in chosen.to.items():
-            place = {"balancer": balancer, "backend": service.traffic.backend}
-            flip = {**place, "to": colour}
-            yield _change(
-                f"{balancer}.flip", FLIP, flip, f"Flip {balancer} to {colour} ({release.version})", 30.0, "undo"
-            )
-            active = {**place, "server": colour}
-            title = f"{balancer} serves from {colour} alone"
-            yield _check(f"{balancer}.active", "backend.active", active, title, 20.0, "undo", samples=3)
+        if ramp:
+            gate = _check("", "release.fits", fits, title, 20.0, "undo")
+            yield from _ramp(service.traffic.backend, chosen.to, release.version, gate)
+        elif chosen.way is Way.FLIP:
+            yield from _flips(service.traffic.backend, chosen.to, release.version)
+        else:
+            yield from _routes(name, chosen.to, release.version)
     else:
         entry = service.releases
         assert entry is not None, "there is a way"
@@ -135,6 +141,39 @@ def _steps(
     title = f"{name} is within its objectives, ten times in a row"
     healthy = _check("healthy", "service.healthy", {"service": name}, title, 120.0, "pause", samples=10, every=2.0)
     yield healthy
+
+
+def _flips(backend: str, to: Mapping[str, str], version: str) -> Iterator[PlannedStep]:
+    """One balancer after the other, each proven before the next."""
+    for balancer, colour in to.items():
+        place = {"balancer": balancer, "backend": backend}
+        flip = {**place, "to": colour}
+        yield _change(f"{balancer}.flip", FLIP, flip, f"Flip {balancer} to {colour} ({version})", 30.0, "undo")
+        active = {**place, "server": colour}
+        title = f"{balancer} serves from {colour} alone"
+        yield _check(f"{balancer}.active", "backend.active", active, title, 20.0, "undo", samples=3)
+
+
+def _routes(service: str, to: Mapping[str, str], version: str) -> Iterator[PlannedStep]:
+    """The entry of the map at one balancer after the other; each is read back in the map and by a look-up."""
+    for balancer, colour in to.items():
+        route = {"balancer": balancer, "service": service, "to": colour}
+        yield _change(f"{balancer}.route", ROUTE, route, f"Lead {balancer} to {colour} ({version})", 30.0, "undo")
+
+
+def _ramp(backend: str, to: Mapping[str, str], version: str, gate: PlannedStep) -> Iterator[PlannedStep]:
+    """More and more at every balancer. What the service's figures say is no gate: the release that is left makes them.
+    Between two shares the next one waits until the colour gets the requests of this one, as counted at the servers
+    (without requests a person decides), and the release must still fit; where it does not, all is taken back."""
+    for percent in RAMP:
+        if percent != RAMP[0]:
+            yield replace(gate, id=f"fits-{percent}")
+        for balancer, colour in to.items():
+            share = {"balancer": balancer, "backend": backend, "to": colour, "percent": percent}
+            title = f"Give {colour} ({version}) {percent}% of {balancer}"
+            yield _change(f"{balancer}.share-{percent}", SHARE, share, title, 30.0, "undo")
+            title = f"{colour} gets {percent}% of {balancer}, as counted at the servers"
+            yield _check(f"{balancer}.got-{percent}", SHARE, share, title, 60.0, "pause", samples=3)
 
 
 def _markers(release: Release, verdict: ReleasesVerdict) -> list[str]:

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from state.estate.colours import colour_of
-from state.estate.model import Estate, Service
+from state.estate.model import Estate, Service, ServiceTrafficEntry
 from state.estate.releases import InstanceEntry, SchemaEntry
 from state.health import Health
 from state.verdicts.evidence import no_data_reason
+from state.verdicts.routing import routed
 from state.verdicts.traffic import shares, state_word
 from state.world.balancer_parts import BalancerReading, Server
 from state.world.release_parts import Release, SchemaReading, VersionReading, schema_key, short_digest
@@ -175,7 +175,6 @@ def _schema(name: str, service: Service, world: World, now_mono: float) -> Schem
 
 def _instances(estate: Estate, name: str, service: Service, world: World, now_mono: float) -> Iterator[Instance]:
     """Every instance that is asked, then every server of the balancers that no instance stands for."""
-    colours = service.traffic.colours if service.traffic is not None else {}
     servers = _servers(estate, service, world, now_mono)
     stood: set[tuple[str, str]] = set()
     for source, (target, entry) in asked(estate, name).items():
@@ -191,16 +190,16 @@ def _instances(estate: Estate, name: str, service: Service, world: World, now_mo
         digest = reading.digest if reading is not None and not doubt else ""
         sources = (source, *(f"balancer:{at.balancer}" for at in (*places, *unread)))
         yield Instance(
-            f"{name}/{target}", name, target, entry.site, entry.server, colour_of(colours, entry.server),
+            f"{name}/{target}", name, target, entry.site, entry.server, _colour(service, entry.server, places),
             (*places, *unread), digest, doubt, reading, None, Health.UNKNOWN, sources,
         )  # fmt: skip
     for (balancer, site), each in servers.items():
         for server, at in each.items():
             if (balancer, server) not in stood:
-                key = f"{name}/{balancer}/{server}"
+                key, colour = f"{name}/{balancer}/{server}", _colour(service, server, (at,))
                 yield Instance(
-                    key, name, f"{balancer}/{server}", site, server, colour_of(colours, server), (at,), "", NO_PAGE,
-                    None, None, Health.UNKNOWN, (f"balancer:{balancer}",),
+                    key, name, f"{balancer}/{server}", site, server, colour, (at,), "", NO_PAGE, None, None,
+                    Health.UNKNOWN, (f"balancer:{balancer}",),
                 )  # fmt: skip
 
 
@@ -213,11 +212,34 @@ def _servers(
     found: dict[tuple[str, str], dict[str, AtBalancer]] = {}
     for balancer in service.traffic.balancers:
         reading = world.fresh(f"balancer:{balancer}", BalancerReading, now_mono)
-        members = reading.of(service.traffic.backend) if reading is not None else ()
-        split = shares(members, service.traffic.backups)
         place = (balancer, estate.balancers[balancer].site)
-        found[place] = {each.name: AtBalancer(balancer, each, split[each.name]) for each in members}
+        found[place] = _at(balancer, reading, service.traffic) if reading is not None else {}
     return found
+
+
+def _at(balancer: str, reading: BalancerReading, traffic: ServiceTrafficEntry) -> dict[str, AtBalancer]:
+    """The servers of a service at one balancer with their shares; where a map leads to one of several backends, those
+    of all of them, and no share is known where the map is not. Servers of one name in two backends cannot be told
+    apart: each goes by both names, and no instance stands for it."""
+    led, _ = routed(traffic, reading)
+    backends = (traffic.backend,) if traffic.routes is None else tuple(traffic.routes.backends.values())
+    members = [each for backend in dict.fromkeys(backends) for each in reading.of(backend)]
+    split = {backend: shares(reading.of(backend), traffic.backups) for backend in backends}
+    names = Counter(each.name for each in members)
+    found: dict[str, AtBalancer] = {}
+    for each in members:
+        share = split[each.backend][each.name] if each.backend == led else 0.0
+        name = each.name if names[each.name] == 1 else f"{each.backend}/{each.name}"
+        found[name] = AtBalancer(balancer, each if led else None, share)
+    return found
+
+
+def _colour(service: Service, server: str, places: Sequence[AtBalancer]) -> str:
+    """The colour of an instance, by its server; empty when it has none."""
+    if service.traffic is None:
+        return ""
+    backend = next((at.server.backend for at in places if at.server is not None), "")
+    return service.traffic.colour_at(backend, server)
 
 
 def _with_release(each: Instance, known: Mapping[str, Release], schema: SchemaFinding) -> Instance:
@@ -245,7 +267,7 @@ def _drifts(
     recorded = {each.digest for each in releases}
     colours = service.traffic.colours if service.traffic is not None else {}
     for each in proven:
-        named = colours[each.colour].release if each.colour else ""
+        named = colours[each.colour].release if each.colour in colours else ""
         for why, said in _of_one(each, named, recorded):
             yield each.key, why, said
 

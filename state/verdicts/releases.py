@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from state.api.views.releases import Way
 from state.estate.model import Estate, ServiceTrafficEntry
 from state.health import Health
 from state.verdicts.evidence import no_data_reason, worst
 from state.verdicts.instances import AtBalancer, Instance, ServiceTruth, asked, service_truth
 from state.verdicts.own_checks import own_verdict
 from state.verdicts.rollback import RollbackFacts, RollbackVerdict, Warm, WayBack, rollback_verdict
+from state.verdicts.routing import routed
 from state.verdicts.traffic import reason_word, state_word
+from state.world.balancer_parts import BalancerReading
 from state.world.release_parts import Release, short_digest
 from state.world.world import World
 
@@ -58,6 +61,7 @@ def releases_verdict(
         checks={each: own_verdict(each, world, now_mono) for each in names if each in estate.checks},
         needs=needs,
         redeploy=(entry.redeploy or "") if entry is not None else "",
+        turn=Way.FLIP if traffic is None or traffic.routes is None else Way.MAP,
     )
     rollback = rollback_verdict(facts)
     return ReleasesVerdict(truth, rollback, *_said(truth), _running(truth, releases))
@@ -90,7 +94,8 @@ def _running(truth: ServiceTruth, releases: Sequence[Release]) -> str:
 
 def warm(release: Release, traffic: ServiceTrafficEntry | None, truth: ServiceTruth, world: World) -> Warm:
     """Whether at every balancer of the service some colour runs the artifact, is ready, and is enough for its floor."""
-    if traffic is None or not traffic.colours:
+    colours = traffic.names_of_colours if traffic is not None else ()
+    if traffic is None or not colours:
         return Warm(Health.FAIL, "no colour runs it: the service has none")
     to: dict[str, str] = {}
     found: list[Warm] = []
@@ -98,10 +103,10 @@ def warm(release: Release, traffic: ServiceTrafficEntry | None, truth: ServiceTr
         here = [(each, at) for each in truth.instances for at in each.places if at.balancer == balancer]
         known = [(each, at) for each, at in here if at.server is not None]
         if not known:
-            why = no_data_reason(world.observed.get(f"balancer:{balancer}"))
+            why = _unknown(balancer, traffic, world)
             found.append(Warm(Health.UNKNOWN, f"{balancer}: {why}"))
             continue
-        best = _best([_colour(release, name, balancer, traffic, known) for name in traffic.colours])
+        best = _best([_colour(release, name, balancer, traffic, known) for name in colours])
         found.append(best)
         to |= best.to
     health = worst([each.health for each in found])
@@ -109,6 +114,14 @@ def warm(release: Release, traffic: ServiceTrafficEntry | None, truth: ServiceTr
         dict.fromkeys(each.fact for each in found if health is Health.PASS or each.health is not Health.PASS)
     )
     return Warm(health, facts, to if health is Health.PASS else {})
+
+
+def _unknown(balancer: str, traffic: ServiceTrafficEntry, world: World) -> str:
+    """Why nothing is known of a balancer's servers: no reading, or a map without an answer in it."""
+    seen = world.observed.get(f"balancer:{balancer}")
+    if seen is not None and seen.error is None and isinstance(seen.value, BalancerReading):
+        return routed(traffic, seen.value)[1] or f"no server of {traffic.backend} is known"
+    return no_data_reason(seen)
 
 
 def _best(found: Iterable[Warm | None]) -> Warm:
@@ -128,9 +141,10 @@ def _colour(
     """One colour at one balancer; None where it runs something else."""
     members = [(each, at) for each, at in here if each.colour == colour]
     digests = {each.digest for each, _ in members if each.digest}
-    named = traffic.colours[colour].release == release.version
+    told = traffic.colours[colour].release if colour in traffic.colours else ""
+    named = told == release.version
     if release.digest not in digests and not (not digests and named):
-        unread = bool(members) and not digests and not traffic.colours[colour].release
+        unread = bool(members) and not digests and not told
         fact = f"what {colour} at {balancer} runs is not known: {members[0][0].doubt}" if unread else ""
         return Warm(Health.UNKNOWN, fact) if unread else None
     where, ready = f"{colour} at {balancer}", [each for each, at in members if at.ready]

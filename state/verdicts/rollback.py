@@ -34,7 +34,8 @@ class RollbackFacts:
 
     `releases` are those recorded, the oldest first. `running` are the digests that carry traffic, `blind` says what
     carries some and is not known. `warm` is by digest. `checks` have the verdict and words of the estate's own checks;
-    `needs` are those that every return needs. `redeploy` is the command that deploys an artifact again.
+    `needs` are those that every return needs. `redeploy` is the command that deploys an artifact again. `turn` is how
+    traffic gets to another colour.
     """
 
     releases: tuple[Release, ...]
@@ -45,11 +46,16 @@ class RollbackFacts:
     checks: Mapping[str, tuple[Health, str]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     redeploy: str = ""
+    turn: Way = Way.FLIP
+
+
+TURNS = (Way.FLIP, Way.MAP)
+"""The ways to a colour that runs the release already."""
 
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
-    """One release and its verdict. `to` is the colour at each balancer where the way is a flip."""
+    """One release and its verdict. `to` is the colour at each balancer where the way leads to one."""
 
     release: Release
     standing: ReleaseStanding
@@ -111,13 +117,13 @@ def _judged(release: Release, facts: RollbackFacts, newest: int | None, *, open_
     standing = ReleaseStanding.OFFERED
     if found != {Health.PASS}:
         standing = ReleaseStanding.BLOCKED if Health.FAIL in found else ReleaseStanding.UNKNOWN
-    return WayBack(release, standing, way, warm.to if way is Way.FLIP else {}, reasons, fits)
+    return WayBack(release, standing, way, warm.to if way in TURNS else {}, reasons, fits)
 
 
 def _way(warm: Warm, facts: RollbackFacts, *, known: bool) -> tuple[Way, ReleaseReason]:
     """A colour that runs it, proven and ready; else the command that deploys it, where it is known from what."""
     if warm.health is Health.PASS:
-        return Way.FLIP, ReleaseReason(ReasonKind.RUNS, Health.PASS, warm.fact)
+        return facts.turn, ReleaseReason(ReasonKind.RUNS, Health.PASS, warm.fact)
     if not facts.redeploy:
         return Way.NONE, ReleaseReason(ReasonKind.RUNS, warm.health, warm.fact)
     if not known:
@@ -204,4 +210,4 @@ PLACES = tuple(ReleaseStanding(name) for name in ("offered", "unknown", "blocked
 
 def _place(candidate: WayBack) -> tuple[int, bool, int]:
     """Those that are offered first; of equal ones the newest, which changes least; a flip before a deployment."""
-    return PLACES.index(candidate.standing), candidate.way is not Way.FLIP, -candidate.release.order
+    return PLACES.index(candidate.standing), candidate.way not in TURNS, -candidate.release.order

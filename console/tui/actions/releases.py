@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from console.tui.actions.base import ActionContext, Effect, Navigation
 from state.api.requests import PlanRollback
 from state.api.views.releases import InstanceRow, ReleaseRow, ReleaseServiceRow, ReleaseStanding, ReleasesView
@@ -25,13 +27,15 @@ class RollBackRelease(Effect):
         return None if service.offered else f"no release is safe to go back to. {service.forward}"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.preview(self._request(ctx))
+
+    def _request(self, ctx: ActionContext) -> PlanRollback:
         row = ctx.row
         if isinstance(row, ReleaseRow):
-            navigator.preview(PlanRollback(row.service, row.digest))
-            return
+            return PlanRollback(row.service, row.digest)
         service = self._service(ctx)
         assert service is not None, "looked for before"
-        navigator.preview(PlanRollback(service.service, service.offered))
+        return PlanRollback(service.service, service.offered)
 
     @staticmethod
     def _service(ctx: ActionContext) -> ReleaseServiceRow | None:
@@ -41,3 +45,12 @@ class RollBackRelease(Effect):
             return row
         view = ctx.store.view(ReleasesView)
         return view.services.get(row.service) if view is not None and isinstance(row, InstanceRow) else None
+
+
+class RampBackRelease(RollBackRelease):
+    """The same in steps: more and more of the traffic, where colours share a backend."""
+
+    key, title = "R", "roll back by a ramp"
+
+    def _request(self, ctx: ActionContext) -> PlanRollback:
+        return replace(super()._request(ctx), ramp=True)

@@ -21,9 +21,11 @@ class ReleaseStanding(StrEnum):
 
 
 class Way(StrEnum):
-    """How a service goes back to a release: to a colour that runs it, or by a command that deploys its artifact."""
+    """How a service goes back to a release: to a colour that runs it, by weights or by the entry of a map where colours
+    are backends; or by a command that deploys its artifact."""
 
     FLIP = "flip"
+    MAP = "map"
     REDEPLOY = "redeploy"
     NONE = ""
 
