@@ -23,6 +23,7 @@ GOALS = {
     "6": "poll",
     "8": "divergence",
     "10": "traffic",
+    "change-set": "change_sets",
     "11": "promote",
     "1": "start",
     "3": "wire",

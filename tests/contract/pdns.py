@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,22 @@ class RunningPdns:
     root: Path
     port: int
     api: int
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Until it answers."""
+        program = shutil.which("pdns_server", path="/usr/sbin:/usr/bin")
+        assert program is not None, "the contract suite needs pdns-server and pdns-backend-sqlite3"
+        with (self.root / "log").open("ab") as said:
+            argv = [program, f"--config-dir={self.root}"]
+            self.processes.append(subprocess.Popen(argv, stdout=said, stderr=said))
+        wait_for(lambda: listens(self.port) and listens(self.api))
+        time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Its records are kept for the next start."""
+        self.processes[-1].kill()
+        self.processes[-1].wait()
 
     @property
     def url(self) -> str:
@@ -87,8 +103,6 @@ def rrset(name: str, kind: str, ttl: int, *values: str, off: tuple[str, ...] = (
 @contextmanager
 def running_pdns(kind: str = "Native", edits: str = "DEFAULT", cache: int = 0, more: str = "") -> Iterator[RunningPdns]:
     """A server with the zone lab.test and nothing in it but its name server."""
-    program = shutil.which("pdns_server", path="/usr/sbin:/usr/bin")
-    assert program is not None, "the contract suite needs pdns-server and pdns-backend-sqlite3"
     root = Path(tempfile.mkdtemp(prefix="rc-pdns-", dir="/tmp"))
     running = RunningPdns(root, free_port(), free_port())
     text = CONFIGURATION.format(
@@ -96,16 +110,12 @@ def running_pdns(kind: str = "Native", edits: str = "DEFAULT", cache: int = 0, m
     )
     (root / "pdns.conf").write_text(text)
     subprocess.run(["sqlite3", root / "zones.db"], input=SCHEMA.read_bytes(), check=True, timeout=30)
-    with (root / "log").open("wb") as said:
-        process = subprocess.Popen([program, f"--config-dir={root}"], stdout=said, stderr=said)
     try:
-        wait_for(lambda: listens(running.port) and listens(running.api))
-        time.sleep(0.05)
+        running.start()
         zone = {"name": "lab.test.", "kind": kind, "nameservers": ["ns.lab.test."], "soa_edit_api": edits}
         running.ask("POST", "", zone)
         running.patch(rrset("ns", "A", 60, "127.0.0.1"))
         yield running
     finally:
-        process.kill()
-        process.wait()
+        running.kill()
         shutil.rmtree(root, ignore_errors=True)
