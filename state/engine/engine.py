@@ -255,7 +255,7 @@ class Engine:
     async def stop_all(self, caller: Caller) -> Accepted:
         """Start nothing new in any run. Never refused because of the journal."""
         self._require_ending(caller, "stopping")
-        self.plans.halt()
+        self.plans.halt(caller.person or caller.account)
         runs = self.history.open()
         for run in runs:
             self._stops.halt(run)

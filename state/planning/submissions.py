@@ -29,7 +29,7 @@ from state.planning.waiting import waiting_rules
 from state.planning.windows import window_reasons, window_rules, window_warnings
 from state.policy.authority import ACTING, ROLES_BY_RISK, require_override, require_risk, require_role
 from state.policy.rules import judged, with_names
-from state.runs.events import RunResumed, RunStarted, RunUndoRefused, StepRetried
+from state.runs.events import RunResumed, RunStarted, RunStopRequested, RunUndoRefused, StepRetried
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
@@ -59,6 +59,7 @@ class Submissions:
         self._open: dict[str, Plan] = {}
         self._submitting = asyncio.Lock()
         self._halts = self._renewals = 0
+        self._halted_by = ""
 
     def void(self) -> None:
         """Forget every open plan."""
@@ -76,9 +77,10 @@ class Submissions:
         self._renewals += 1
         self.void()
 
-    def halt(self) -> None:
+    def halt(self, by: str) -> None:
         """After a stop of everything: no plan becomes a run any more, open plans are void."""
         self._halts += 1
+        self._halted_by = by
         self.void()
 
     async def preview(self, caller: Caller, request: PlanRequest) -> Card:
@@ -252,9 +254,20 @@ class Submissions:
         started = Event(body, person, session, run=run_id)
         await self._journal.append_all([started, self._leases.next_lease(run_id, person, targets)])
         run = self._history.runs[run_id]
-        run.stopping = run.stopping or halts != self._halts
+        if halts != self._halts and not run.stopping:
+            await self._stopped_meanwhile(run)
         self._executor.start(run)
         return Accepted(run_id, f"{run_id} started: {draft.title}")
+
+    async def _stopped_meanwhile(self, run: Run) -> None:
+        """Everything was stopped while its beginning was written: it is recorded, so that the next engine keeps to it
+        as well."""
+        run.stopping = True
+        stopped = RunStopRequested(f"stopped by {self._halted_by} while it began: stop of everything")
+        try:
+            await self._journal.append(Event(stopped, self._halted_by, run=run.id))
+        except JournalUnavailable as error:
+            self._history.say(run, f"{stopped.message} (not recorded: {error})")
 
     async def _retry(self, caller: Caller, draft: Draft, step: PlannedStep, targets: Sequence[str]) -> Accepted:
         run_id, key = draft.retry_of or ("", "")
