@@ -17,7 +17,7 @@ from state.runs.executor import OVERRUN
 from tests.contract.components import haproxies
 from tests.contract.plan_lane import wellness
 from tests.contract.test_change_sets import BEFORE, EDGES, Fleet, estate
-from tests.support.keyboard import console, press
+from tests.support.keyboard import console
 from tests.support.real_engine import RealEngine, Tree, engine_home, until
 
 LASTS = 14.0
@@ -114,8 +114,5 @@ async def test_with_no_engine_at_its_time_it_ends_with_the_next_one_which_says_h
         await engine.start()
         told = await given_back(made, engine)
         assert re.search(r"it was over \d\d:\d\d before this engine saw it", told), told
-        with console(engine) as terminal:
-            await asyncio.to_thread(terminal.wait, "green", 20)
-            await asyncio.to_thread(press, terminal, "3")
-            await asyncio.to_thread(terminal.wait, "R-1", 20)
-            print(terminal.text())
+        steps = (await engine.client.view("runbooks")).steps.values()
+        assert [step.message for step in steps if step.step == "over"] == [told], "it is shown where the run is"
