@@ -64,13 +64,12 @@ class NameServer:
         return replace(reading, **self._understood(found))
 
     async def _resolved(self, deadline: float) -> DnsReading:
-        """What a resolver answers; that it cannot resolve a name (SERVFAIL) is what clients get: an answer about
-        that name. Raises ReadFailure when it answers nothing at all."""
+        """What a resolver answers. Raises ReadFailure when it answers nothing at all."""
         found = await asyncio.gather(
             *(self._heard(dns.name.from_text(r.name, self._origin), r.type, deadline) for r in self._records)
         )
         failed = [each for each in found if isinstance(each, ReadFailure)]
-        if failed and len(failed) == len(found) and not any(each.trouble is Trouble.ERROR for each in failed):
+        if failed and len(failed) == len(found):
             raise failed[0]
         return replace(DnsReading(self.zone, self.server, 0, {}), **self._understood(found))
 

@@ -152,10 +152,7 @@ def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
     ttl = f" Clients follow within its TTL of {wrong.ttl} s." if wrong.ttl is not None else ""
     on_purpose = "If the move is on purpose, change `expect` in the estate."
     told = f"{wrong.name} {wrong.record.type} {expected}.{ttl}"
-    what = f"DNS {wrong.name} {answers}, not {expected}{arriving}"
-    if wrong.resolvers:
-        what, step = f"DNS {wrong.message}{arriving}", _at_resolvers(wrong)
-    elif wrong.changeable:
+    if wrong.changeable:
         message = f"On Traffic, at its record: a sets {told} {on_purpose}"
         arguments = {"table": "dns", "record": wrong.record.name}
         step = NextStep(NextKind.PLACE, "traffic", arguments, "t", "its records", message)
@@ -165,20 +162,10 @@ def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
     return replace(
         made,
         kind=SubjectKind.RECORD,
-        what=what,
+        what=f"DNS {wrong.name} {answers}, not {expected}{arriving}",
         next=step,
         sources=wrong.sources,
     )
-
-
-def _at_resolvers(wrong: NameVerdict) -> NextStep:
-    """Its records are right: to set them again would change nothing for these clients."""
-    who = ", ".join(wrong.resolvers)
-    if wrong.unresolved:
-        steps = f"By hand: its own servers answer as expected. Look why {who} cannot resolve it: signatures of the zone"
-        return hand("by hand", f"{steps} (DNSSEC) that have ended or do not fit its DS, or the way to its servers.")
-    message = f"By hand: its own servers answer as expected; {who} asks again once its TTL is over."
-    return hand("by hand", f"{message} Where that takes too long, empty its cache for {wrong.name}.")
 
 
 def _left_over(verdict: ServiceVerdict, last: PastTrouble) -> float:

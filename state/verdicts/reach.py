@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from state.errors import Trouble
 from state.estate.dns_names import whole_name
 from state.estate.model import DnsRecord, Estate
 from state.health import Health
@@ -18,9 +17,7 @@ from state.world.world import World
 @dataclass(frozen=True, slots=True)
 class NameVerdict:
     """The verdict on one name of a service. `name` is the whole name, `answers` what is answered instead. `changeable`:
-    a change of its records can be proposed from here. `resolvers`: those that answer otherwise while its own servers
-    are right, which no change of its records mends; `unresolved`: they fail to resolve it.
-    """
+    a change of its records can be proposed from here."""
 
     health: Health
     message: str
@@ -30,8 +27,6 @@ class NameVerdict:
     ttl: int | None
     sources: tuple[str, ...]
     changeable: bool = False
-    resolvers: tuple[str, ...] = ()
-    unresolved: bool = False
 
 
 def names_of(estate: Estate, service: str) -> Iterator[tuple[str, DnsRecord]]:
@@ -84,29 +79,17 @@ def _judged(zone: str, estate: Estate, record: DnsRecord, world: World, now_mono
 
 def _resolved(zone: str, estate: Estate, passed: NameVerdict, world: World, now_mono: float) -> NameVerdict:
     """What resolvers answer while the servers are right: clients of one that has none of the addresses arrive nowhere
-    until it asks again. All of them: nobody new arrives. One that fails to resolve it, as with signatures that have
-    ended, has none of them either."""
+    until it asks again. All of them: nobody new arrives."""
     record, keys = passed.record, [f"resolver:{zone}@{each}" for each in estate.zones[zone].resolvers]
     readings = [r for key in keys if (r := world.fresh(key, DnsReading, now_mono)) is not None]
-    key = f"{record.name}/{record.type}"
-    failing = [r for r in readings if key in r.lacks and r.lacks[key].trouble is Trouble.ERROR]
-    read = [r for r in readings if not unanswered(r, record) or r in failing]
+    read = [r for r in readings if not unanswered(r, record)]
     wrong = [r for r in read if not answers_any(r, record) and not alias(r, record)]
     if not wrong:
         return passed
-    first, ttls = wrong[0], [r.ttls.get(key) for r in wrong]
+    first, ttls = wrong[0], [r.ttls.get(f"{record.name}/{record.type}") for r in wrong]
     answers, left = answer(first, record), max((ttl for ttl in ttls if ttl is not None), default=None)
     for_long = f" for {left} s more" if left is not None else ""
     who = ", ".join(r.server for r in wrong)
-    what = f"answers {', '.join(answers) or 'nothing'}" if first not in failing else "cannot be resolved"
-    said = f"{passed.name} {what} at {len(wrong)} of {len(read)} resolvers{for_long}"
-    return replace(
-        passed,
-        health=Health.FAIL if len(wrong) == len(read) else Health.WARN,
-        message=f"{said}: {who}",
-        answers=answers,
-        ttl=left,
-        sources=tuple(keys),
-        resolvers=tuple(r.server for r in wrong),
-        unresolved=first in failing,
-    )
+    said = f"{passed.name} answers {', '.join(answers) or 'nothing'} at {len(wrong)} of {len(read)} resolvers{for_long}"
+    health = Health.FAIL if len(wrong) == len(read) else Health.WARN
+    return replace(passed, health=health, message=f"{said}: {who}", answers=answers, ttl=left, sources=tuple(keys))

@@ -57,29 +57,3 @@ async def test_a_resolver_that_answers_nothing_is_no_answer(context: AdapterCont
     with pytest.raises(ReadFailure) as failure:
         await resolver.read()
     assert failure.value.trouble is Trouble.UNREACHABLE
-
-
-BROKEN = """
-options {{ directory "{root}"; pid-file none; session-keyfile "{root}/session.key";
-  managed-keys-directory "{root}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
-  recursion yes; allow-recursion {{ any; }}; dnssec-validation yes; notify no; empty-zones-enable no; }};
-controls {{ }};
-trust-anchors {{ lab.test. static-key 257 3 13
-  "AAAAjkmNOaXWZSQoCvBwmFZpCtGxVGRFn9fJk9oVBrEUPaWVWV5eNnoFyfbEBGv2CTPZSn2GMuNpFnXWjVAyKw=="; }};
-zone "lab.test" {{ type forward; forward only; forwarders {{ 127.0.0.1 port {primary}; }}; }};
-"""
-
-
-async def test_what_a_resolver_cannot_resolve_is_told_of_each_name(context: AdapterContext) -> None:
-    """Its trust anchor is another key than that of the zone: to who validates, the zone does not exist."""
-    with (
-        running_named(BIND, RECORDS, key=SECRET) as port,
-        running_named(BROKEN, "", primary=str(port)) as resolver,
-    ):
-        records = [{"name": "www", "expect": ["10.1.0.10"]}]
-        made = options(port, records=records, resolvers=[f"127.0.0.1:{resolver}"])
-        del made["key"]
-        seen = await read(context, made)
-    assert seen["dns:lab.test"].records["www/A"] == ("10.1.0.10", "10.2.0.10"), "its own servers answer"
-    lack = seen["resolver:lab.test"].lacks["www/A"]
-    assert (lack.trouble, "SERVFAIL" in lack.message) == (Trouble.ERROR, True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,13 +16,11 @@ from state.api.views.overview import OverviewView
 from state.api.views.traffic import DnsRow
 from state.detection.names import NameReverted
 from state.engine.engine import Engine
-from state.errors import Trouble
 from state.estate.model import Estate
 from state.health import Health
 from state.planning.library import Library
 from state.ports.outside import Outside
 from state.runs.fault_points import ignore_point
-from state.world.dns_parts import NameLack
 from state.world.record_sets import RecordSet
 from tests.support.memory_zone import MemoryZone, ZoneSource
 from tests.support.small_estate import ESTATE, LoopClock, Small, runbook
@@ -46,10 +43,7 @@ class NoBalancer:
 
 @asynccontextmanager
 async def named(
-    zone: MemoryZone,
-    store: MemoryJournal | None = None,
-    books: Sequence[Mapping[str, Any]] = (),
-    resolver: type[ZoneSource] = ZoneSource,
+    zone: MemoryZone, store: MemoryJournal | None = None, books: Sequence[Mapping[str, Any]] = ()
 ) -> AsyncIterator[Small]:
     """An engine that watches and changes one zone."""
     plain = {**ESTATE, "balancers": {}, "services": {"shop": {"tier": 1, "rto": 300.0, "rpo": 1}}}
@@ -57,7 +51,7 @@ async def named(
     estate = Estate.model_validate(plain).model_copy(
         update={"zones": {zone.name: rfc2136.OPTIONS.model_validate(ENTRY)}}
     )
-    sources = [*(ZoneSource(zone, each) for each in zone.servers), resolver(zone, RESOLVER, "resolver")]
+    sources = [*(ZoneSource(zone, each) for each in zone.servers), ZoneSource(zone, RESOLVER, "resolver")]
     outside = Outside(sources, {}, {}, zones={zone.name: zone})
     journal = store if store is not None else MemoryJournal()
     library = Library({str(each["runbook"]): runbook(each) for each in books}, estate, {})
@@ -122,27 +116,6 @@ async def test_a_resolver_without_any_expected_address_fails_the_service_on_over
         told = view.services["shop"]
         assert told.health is Health.FAIL
         assert "answers 10.66.0.1 at 1 of 1 resolvers for 42 s more: 10.9.0.2:53" in told.message
-
-
-class Failing(ZoneSource):
-    """A resolver that answers SERVFAIL for the name, as where signatures have ended."""
-
-    async def read(self) -> Any:
-        reading = await super().read()
-        lack = NameLack(Trouble.ERROR, f"{RESOLVER}: SERVFAIL for shop.shop.example.")
-        return replace(reading, records={}, ttls={}, lacks={"shop/A": lack})
-
-
-async def test_a_name_that_no_resolver_can_resolve_fails_the_service(zone: MemoryZone) -> None:
-    async with named(zone, resolver=Failing) as lab:
-        await polled()
-        assert rows(lab)[MemoryZone.acting].answers == "10.1.0.10", "every server of the zone answers"
-        told = lab.engine.view("overview").services["shop"]
-        assert told.health is Health.FAIL
-        assert "shop.shop.example cannot be resolved at 1 of 1 resolvers: 10.9.0.2:53" in told.message
-        (cause,) = [each for each in lab.engine.view("header").causes if each.name == "shop"]
-        assert cause.what == "DNS shop.shop.example cannot be resolved at 1 of 1 resolvers: 10.9.0.2:53"
-        assert "signatures" in cause.next.message, "to set its records again would mend nothing"
 
 
 async def test_a_tier_1_service_whose_name_answers_nothing_expected_is_fail_on_overview(zone: MemoryZone) -> None:
