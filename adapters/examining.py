@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -169,16 +169,26 @@ async def _backends(
         reading = await balancer.read(deadline=deadline)
     if reading is None:
         return []
-    backends = {server.backend for server in reading.servers.values()}
+    backends = {server.backend for server in reading.servers.values()} | reading.empty
     found: list[Diagnosis] = []
     for service, each in estate.services.items():
         traffic = each.traffic
         if traffic is None or name not in traffic.balancers:
             continue
-        found.append(has_name(subject, "backend", traffic.backend, backends, f"service {service}"))
-        if traffic.backend in backends:
+        found.append(_backend(subject, service, traffic.backend, backends, reading))
+        if reading.of(traffic.backend):
             found += _colours(subject, service, traffic, reading)
     return found
+
+
+def _backend(
+    subject: Subject, service: str, backend: str, backends: Collection[str], reading: BalancerReading
+) -> Diagnosis:
+    """Whether a service's backend is there, and has servers."""
+    if backend in reading.empty:
+        reason = f"backend {backend}, which service {service} names, has no server: it answers 503"
+        return subject.fails(Asked.NAME, reason, f"add its servers, or correct service {service} in the estate")
+    return has_name(subject, "backend", backend, backends, f"service {service}")
 
 
 def _colours(

@@ -7,6 +7,7 @@ caller reads back. Reading needs a socket at level `user`, changing one at level
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import shlex
 import time
@@ -17,7 +18,7 @@ from pydantic import Field, model_validator
 
 from adapters.balancers import haproxy_maps, haproxy_socket
 from adapters.balancers.haproxy_address import RuntimeApi, Socket
-from adapters.balancers.haproxy_parse import Intake
+from adapters.balancers.haproxy_parse import Intake, led
 from adapters.context import AdapterContext
 from adapters.net.tunnel import Tunnel
 from state.config_files.findings import refuse
@@ -29,7 +30,8 @@ from state.ports.target import Identity, Receipt, began
 from state.world.balancer_parts import BalancerReading, Server
 
 KIND = "haproxy"
-NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
+"""HAProxy knows no limit; an estate, and `backend.route`, have this one."""
 READ_ALL = ("show info", "show servers state", "show stat -1 6 -1")
 """The last one: backends (2) and servers (4)."""
 PRODUCT = re.compile(r"HAProxy|hapee(-[a-z0-9]+)?")
@@ -174,7 +176,7 @@ class HAProxy:
         info = self._knows(process_info(answer[:first]))
         await asyncio.sleep(0)  # a large answer was just assembled: let other tasks run
         states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
-        servers = await self._intake.take(states, stats)
+        servers = await self._intake.take(states, stats, _alive(info))
         maps = await self._read_maps(deadline) if self._maps else {}
         return BalancerReading(
             name=self.name,
@@ -198,10 +200,23 @@ class HAProxy:
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
         """The servers of one backend, read now. Raises ReadFailure, also when there is no such backend."""
+        end, found, missing = time.monotonic() + deadline, dict[str, Server](), [backend]
+        while missing:  # a follower is as its leader's check says, which may be of another backend
+            found |= await self._servers_of(missing[0], max(0.0, end - time.monotonic()))
+            known = {server.backend for server in found.values()}
+            leaders = {s.follows.partition("/")[0] for s in found.values() if s.follows}
+            missing = sorted(leaders - known)
+        return tuple(server for server in led(found, {}).values() if server.backend == backend)
+
+    async def _servers_of(self, backend: str, deadline: float) -> dict[str, Server]:
+        """The servers of one backend by their keys, followers without what their leaders say. Raises ReadFailure."""
         if not NAME.fullmatch(backend):
             raise ReadFailure(Trouble.ERROR, f"{backend!r} is not a valid backend name")
         end = time.monotonic() + deadline
-        states = await self.ask(f"show servers state {backend}", deadline=deadline)
+        told, _, states = (await self.ask("show info", f"show servers state {backend}", deadline=deadline)).partition(
+            b"\n\n"
+        )
+        info, states = process_info(told), states.lstrip(b"\n")
         rows = states.splitlines()[2:3]
         if not states.startswith(b"1\n"):
             raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_text(states)}")
@@ -211,7 +226,10 @@ class HAProxy:
             rows[0].split(b" ", 1)[0].decode("ascii", "replace")
         )  # a frontend may have the same name, not the number
         stats = await self.ask(f"show stat {number} 4 -1", deadline=max(0.0, end - time.monotonic()))
-        return tuple((await Intake().take(states, stats)).values())
+        servers = await Intake().take(states, stats, _alive(info))
+        if not servers:  # its servers have a state, and nobody counts what they get
+            raise ReadFailure(Trouble.ERROR, f"HAProxy's backend {backend} is disabled in its configuration")
+        return servers
 
     async def set_weight(self, backend: str, server: str, weight: int, *, deadline: float) -> Receipt:
         """Set the absolute weight, 0 to 256. Raises EffectRefused or EffectUnknown."""
@@ -314,6 +332,12 @@ def parent_of(pid: int) -> int:
         return int(Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()[1])
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def _alive(info: dict[str, str]) -> float:
+    """Seconds that the process runs; endless where it does not say."""
+    text = info.get("Uptime_sec", "")
+    return float(text) if _is_count(text) else math.inf
 
 
 def _process(info: dict[str, str]) -> str:

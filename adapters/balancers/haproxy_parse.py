@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 from dataclasses import replace
+from math import inf
 from time import perf_counter
 from typing import NamedTuple
 
@@ -30,15 +31,22 @@ STOPPED, STOPPING = 0, 3
 AGENT_ENABLED = 0x04
 BACKEND_ROW = b"1"
 """The type of the row of a whole backend; a server's is 2."""
-UNCHECKED = ("", "INI", "UNK")
+FIRST = "INI"
+UNCHECKED = ("", FIRST, "UNK")
 """Check statuses of a server that no health check has answered for: there is none, or its first is under way."""
 AGENT_SAID = "via agent : "
 ANSWERED = ("L7OK", "L7STS")
 """Of an agent's statuses those that are a word of its own: up, and down. Silence, half an answer and a refused
 connection are none (`L7TOUT`, `L7RSP`, `L4CON`): HAProxy lets them change nothing."""
 STILL_DOWN = "it said down, and has not said up since"
-AGENT_WORDS, AGENT_STATUS = 57, 62
-"""Columns of what the agent said last, and of the kind of its last answer."""
+CHECK_CODE, CHECK_TOOK, CHECK_WORDS, AGENT_WORDS, AGENT_STATUS = 37, 38, 56, 57, 62
+"""Columns of the last check's code, milliseconds and words, of what the agent said last, and of the kind of its last
+answer."""
+LAST_CHANGE = 23
+"""Column of the seconds since the server went up or down."""
+FIRST_ROUND = 60.0
+"""Seconds of a process after which each check is taken to have answered in it: what a state file brought is told from
+an answer only where the answer has a code, a duration or words, and one from nearby may have none of them."""
 SLICE_SECONDS = 0.003
 LOOK_EVERY = 128
 SEGMENT = 256 << 10
@@ -122,6 +130,7 @@ class Intake:
         self._rows: list[_CsvRow] = []
         self._servers: dict[str, Server] = {}
         self._backends: frozenset[str] = frozenset()
+        self._alive = inf
 
     @property
     def empty(self) -> frozenset[str]:
@@ -134,8 +143,12 @@ class Intake:
         """Whether `backend/server` was in the last answer."""
         return key in self._servers
 
-    async def take(self, states: bytes, stats: bytes) -> dict[str, Server]:
-        """All servers keyed `backend/server`, in the balancer's order. Raises ReadFailure on anything unexpected."""
+    async def take(self, states: bytes, stats: bytes, alive: float = inf) -> dict[str, Server]:
+        """All servers keyed `backend/server`, in the balancer's order. `alive`: seconds that the process runs.
+
+        Raises ReadFailure on anything unexpected.
+        """
+        self._alive = alive
         version, _, states = states.partition(b"\n")
         if version != b"1" or not states.startswith(STATE_HEADER):
             raise _garbled("`show servers state` (unknown version or columns)")
@@ -153,7 +166,7 @@ class Intake:
             self._state_heads, self._rows = [], []
             raise ReadFailure(Trouble.ERROR, f"HAProxy gave no state for server {error.args[0]}") from error
         if changed:
-            self._servers = _led({row.key: row.server for row in self._rows}, self._servers)
+            self._servers = led({row.key: row.server for row in self._rows}, self._servers)
         return self._servers
 
     async def _take_states(self, lines: list[bytes], pace: _Pace) -> set[str]:
@@ -222,6 +235,8 @@ class Intake:
         state = self._states[key]
         check = check.removeprefix("* ")  # so it is written while the next check is under way
         agent_answered, agent_says = _agent(line) if state.agent else (False, "")
+        if restored := _restored(line, parts, self._alive):
+            check = FIRST
         server = Server(
             backend=backend,
             name=name,
@@ -248,7 +263,7 @@ class Intake:
         )
         if (known := self._servers.get(key)) == server:
             server = known
-        if state.agent:  # its words stand behind what is compared: read each time
+        if state.agent or restored:  # what tells more stands behind what is compared: read each time
             return _CsvRow(b"\n", b"", b"", key, server)
         head = b",".join(parts[:23]) + b","
         middle = b"," + b",".join(parts[25:38]) + b","
@@ -256,7 +271,21 @@ class Intake:
         return _CsvRow(head, middle, tail, key, server)
 
 
-def _led(servers: dict[str, Server], before: dict[str, Server]) -> dict[str, Server]:
+def _restored(line: bytes, parts: list[bytes], alive: float) -> bool:
+    """Whether what the row says of a check may come from a state file, and not from a check of this process.
+
+    HAProxy takes over the status of checks and the time of the last change (`load-server-state-from-file`): a change
+    before the process began is not its own. Code, duration and words of a check are never taken over.
+    """
+    if alive >= FIRST_ROUND or int(parts[LAST_CHANGE] or 0) <= alive + 1:
+        return False
+    if not parts[36] or parts[CHECK_CODE] not in (b"", b"0") or parts[CHECK_TOOK] not in (b"", b"0"):
+        return False
+    fields = next(csv.reader([line.decode("utf-8", "replace")]), [])
+    return len(fields) <= CHECK_WORDS or not fields[CHECK_WORDS]
+
+
+def led(servers: dict[str, Server], before: dict[str, Server]) -> dict[str, Server]:
     """Servers that follow another one are checked by its check; those that are as before are the same objects."""
     for key, server in servers.items():
         if server.follows:

@@ -50,6 +50,7 @@ class MemoryBalancer:
     ) -> None:
         self.name, self._maps = name, {each: dict(entries) for each, entries in maps.items()}
         self._started = time.time()
+        self._empty = frozenset(backend for backend, servers in backends.items() if not servers)
         self._servers = {
             f"{backend}/{server}": _server(backend, server, weight)
             for backend, servers in backends.items()
@@ -65,7 +66,8 @@ class MemoryBalancer:
         """All servers as they were set."""
         del deadline
         maps = {name: tuple(entries.items()) for name, entries in self._maps.items()}
-        return BalancerReading(self.name, VERSION, self._process, self._started, dict(self._servers), maps=maps)
+        servers = dict(self._servers)
+        return BalancerReading(self.name, VERSION, self._process, self._started, servers, self._empty, maps)
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
         """The servers of a backend. Raises ReadFailure when there is no such backend."""

@@ -42,9 +42,16 @@ async def look_at_servers(
     secret = None if key is None else await asyncio.to_thread(context.secret, key.secret)
     always = isinstance(options, Rfc2136Options) and options.ask_with_key
     signer = Signer(key, secret) if always and key is not None and secret is not None else None
+    acting = (options.primary or options.servers[0]) if isinstance(options, Rfc2136Options) else ""
     each = (
-        _server(subject.part(at), NameServer(name, at, options.records, options.domain, signer), key, secret, deadline)
-        for at in options.asked
+        _server(
+            subject.part(at),
+            NameServer(name, at, options.records, options.domain, signer),
+            key if always or at == acting else None,  # only these are asked with it, and a secondary need not know it
+            secret,
+            deadline,
+        )
+        for at in dict.fromkeys((*options.asked, *filter(None, (acting,))))  # the primary may be hidden
     )
     answers = await asyncio.gather(*each)
     found = [diagnosis for diagnoses, _ in answers for diagnosis in diagnoses]

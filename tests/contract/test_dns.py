@@ -19,6 +19,7 @@ from state.errors import ReadFailure, Trouble
 from state.estate.model import DnsRecord
 from state.health import Health
 from state.world.dns_parts import DnsReading
+from tests.contract.dns_zones import BIND, RECORDS, SECRET
 from tests.contract.named import running_named
 
 KEY = "c2VjcmV0LW9mLXRoZS16b25lLTEyMzQ1Ng=="
@@ -125,6 +126,20 @@ async def test_a_key_that_the_server_has_is_accepted(context: AdapterContext, na
         Health.PASS,
         "the key recovery. is accepted",
     )
+
+
+async def test_a_key_is_tried_where_it_is_used_also_at_a_hidden_primary(context: AdapterContext, named: int) -> None:
+    """A secondary need not know the key of updates."""
+    (context.base / "key").write_text(KEY)
+    (context.base / "key").chmod(0o600)
+    key = {"name": "recovery.", "secret": {"file": "key"}}
+    with running_named(BIND, RECORDS, key=SECRET) as port:  # it has another secret for it
+        here, there = f"127.0.0.1:{named}", f"127.0.0.1:{port}"
+        for servers, primary, health in (((here, there), here, Health.PASS), ((here,), there, Health.FAIL)):
+            options = rfc2136.OPTIONS(kind="rfc2136", servers=servers, primary=primary, key=key)
+            found = await rfc2136_examine.examine("lab.test", options, context, deadline=60)
+            tried = [(row.target, row.health) for row in found if row.asked is Asked.CREDENTIAL]
+            assert tried == [(f"zones/lab.test/{primary}", health)]
 
 
 SHOP = """

@@ -328,6 +328,17 @@ async def test_an_entry_without_its_secret_is_asked_nothing_and_the_others_are(t
     assert edge[Asked.NAME].reason == "no backend shp, which service shop names; did you mean 'shop'?"
 
 
+async def test_a_backend_without_servers_is_there_and_fails(tmp_path: Path) -> None:
+    traffic = {"balancers": ["edge"], "backend": "shop"}
+    made = estate(
+        balancers={"edge": {"kind": "memory", "site": "east", "backends": {"shop": {}}}},
+        services={"shop": {"tier": 1, "rto": "5m", "rpo": "1MB", "traffic": traffic}},
+    )
+    found = await examine_estate(made, tmp_path, deadline=60)
+    told = "backend shop, which service shop names, has no server: it answers 503"
+    assert of(found, Asked.NAME) == [(Health.FAIL, told)]
+
+
 async def test_a_waiver_is_said_with_its_reason(tmp_path: Path) -> None:
     reason = "VLAN 12 has these hosts only"
     monitors = {"p": {"kind": "prometheus", "url": "http://192.0.2.1:9090", "waive": {"tls": reason}}}
