@@ -22,6 +22,8 @@ from state.estate.model import DnsRecord
 from state.world.dns_parts import DnsReading, NameLack
 
 EXISTS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+ADDRESSES = ("A", "AAAA")
+Heard = dns.message.Message | ReadFailure
 
 
 class NameServer:
@@ -54,9 +56,9 @@ class NameServer:
         """
         if self._recursive:
             return await self._resolved(deadline)
-        soa, *found = await asyncio.gather(
+        soa, found = await asyncio.gather(
             self._heard(self._origin, "SOA", deadline),
-            *(self._heard(dns.name.from_text(r.name, self._origin), r.type, deadline) for r in self._records),
+            asyncio.gather(*(self._answers(r, deadline) for r in self._records)),
         )
         if isinstance(soa, ReadFailure):
             raise soa
@@ -65,39 +67,72 @@ class NameServer:
 
     async def _resolved(self, deadline: float) -> DnsReading:
         """What a resolver answers. Raises ReadFailure when it answers nothing at all."""
-        found = await asyncio.gather(
-            *(self._heard(dns.name.from_text(r.name, self._origin), r.type, deadline) for r in self._records)
-        )
-        failed = [each for each in found if isinstance(each, ReadFailure)]
+        found = await asyncio.gather(*(self._answers(r, deadline) for r in self._records))
+        failed = [first for first, *_ in found if isinstance(first, ReadFailure)]
         if failed and len(failed) == len(found):
             raise failed[0]
         return replace(DnsReading(self.zone, self.server, 0, {}), **self._understood(found))
 
-    def _understood(self, found: Sequence[dns.message.Message | ReadFailure]) -> dict[str, Any]:
-        """The answers record by record, as the fields of a reading."""
-        records: dict[str, tuple[str, ...]] = {}
-        ttls: dict[str, int] = {}
-        aliases: dict[str, str] = {}
-        lacks: dict[str, NameLack] = {}
-        for record, answer in zip(self._records, found, strict=True):
-            key = f"{record.name}/{record.type}"
-            if isinstance(answer, ReadFailure):
-                lacks[key] = NameLack(answer.trouble, answer.message)
-            elif not self._recursive and not answer.flags & dns.flags.AA:
-                lacks[key] = self._referred(answer)
-            else:
-                rows, ttl, target = _rrset(answer, record.type)
-                if not rows and target is not None and not self._recursive and (below := self._delegated(answer)):
-                    lacks[key] = below  # its alias leads to a name that others answer for
-                    continue
-                records[key] = tuple(sorted(str(each) for each in rows))
-                if rows:
-                    ttls[key] = ttl
-                elif target is not None and not target.is_subdomain(self._origin):
-                    aliases[key], ttls[key] = target.to_text(omit_final_dot=True), ttl
-        return {"records": records, "ttls": ttls, "aliases": aliases, "lacks": lacks}
+    async def _answers(self, record: DnsRecord, deadline: float) -> list[Heard]:
+        """The answer to a record; of an alias its addresses as well, without which no client arrives."""
+        name = dns.name.from_text(record.name, self._origin)
+        kinds = (record.type, *(ADDRESSES if record.type == "CNAME" else ()))
+        return await asyncio.gather(*(self._heard(name, kind, deadline) for kind in kinds))
 
-    async def _heard(self, name: dns.name.Name, kind: str, deadline: float) -> dns.message.Message | ReadFailure:
+    def _understood(self, found: Sequence[list[Heard]]) -> dict[str, Any]:
+        """The answers record by record, as the fields of a reading."""
+        told: dict[str, dict[str, Any]] = {"records": {}, "ttls": {}, "aliases": {}, "lost": {}, "lacks": {}}
+        for record, (answer, *addresses) in zip(self._records, found, strict=True):
+            if isinstance(answer, ReadFailure):
+                said: dict[str, Any] = {"lacks": NameLack(answer.trouble, answer.message)}
+            elif not self._recursive and not answer.flags & dns.flags.AA:
+                said = {"lacks": self._referred(answer)}
+            else:
+                said = self._answered(answer, record.type, addresses)
+            for field, value in said.items():
+                told[field][f"{record.name}/{record.type}"] = value
+        return told
+
+    def _answered(self, answer: dns.message.Message, kind: str, addresses: Sequence[Heard]) -> dict[str, Any]:
+        """The answer to one record, as its part of each field of a reading."""
+        rows, ttl, target = _rrset(answer, kind)
+        records = tuple(sorted(str(each) for each in rows))
+        if rows:
+            end = self._end(addresses)
+            if isinstance(end, NameLack):
+                return {"lacks": end}
+            return {"records": records, "ttls": ttl, **({} if end is None else {"lost": end})}
+        if target is None:
+            return {"records": records}
+        if not self._recursive and (below := self._delegated(answer)):
+            return {"lacks": below}  # its alias leads to a name that others answer for
+        end, outside = target.to_text(omit_final_dot=True), not target.is_subdomain(self._origin)
+        said = {"records": records, "aliases": end, "ttls": ttl}
+        if not self._denies(answer):
+            return said
+        return {**said, "lost": end} if outside else {"records": records, "lost": end}
+
+    def _end(self, addresses: Sequence[Heard]) -> str | NameLack | None:
+        """Of an alias the name at its end, where this server proves that it has no address; what is wrong with the
+        answers where it says neither; None where it has one, or where others answer for it."""
+        heard = [each for each in addresses if not isinstance(each, ReadFailure)]
+        answers = [(each, _rrset(each, kind)) for each in heard for kind in ADDRESSES]
+        if any(rows for _, (rows, _, _) in answers) or not addresses:
+            return None
+        failed = next((each for each in addresses if isinstance(each, ReadFailure)), None)
+        if failed is not None:
+            return NameLack(failed.trouble, f"its address: {failed.message}")
+        if not all(self._denies(each) for each in heard):
+            return None
+        return next((end.to_text(omit_final_dot=True) for _, (_, _, end) in answers if end is not None), "no name")
+
+    def _denies(self, answer: dns.message.Message) -> bool:
+        """Whether an answer without rows says that there are none, in place of leaving the end of an alias to others.
+        A resolver leaves nothing to others; of a server it is NXDOMAIN, or the SOA of the zone (RFC 2308 2)."""
+        given = any(rrset.rdtype == dns.rdatatype.SOA for rrset in answer.authority)
+        return self._recursive or answer.rcode() == dns.rcode.NXDOMAIN or given
+
+    async def _heard(self, name: dns.name.Name, kind: str, deadline: float) -> Heard:
         """The answer to one question, or what went wrong with it."""
         try:
             async with asyncio.timeout(deadline):
@@ -123,6 +158,8 @@ class NameServer:
         code = answer.rcode()
         if code in (dns.rcode.REFUSED, dns.rcode.NOTAUTH) or (self._signer is not None and not answer.had_tsig):
             raise ReadFailure(Trouble.DENIED, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
+        if self._recursive and code == dns.rcode.SERVFAIL:
+            return answer  # what its clients get: no address
         if code not in EXISTS:
             raise ReadFailure(Trouble.ERROR, f"{self.server}: {dns.rcode.to_text(code)} for {name}")
         if kind == "SOA" and not answer.flags & dns.flags.AA:

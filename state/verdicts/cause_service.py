@@ -147,12 +147,15 @@ def _without_backend(service: Service, name: str, world: World, now_mono: float)
 def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
     expected = ", ".join(sorted(wrong.record.expect))
     answers = f"answers {', '.join(wrong.answers)}" if wrong.answers else "has no answer"
+    what = f"is an alias of {wrong.lost}, which has no address" if wrong.lost else f"{answers}, not {expected}"
     rate = verdict.traffic.rate if verdict.traffic is not None else None
     arriving = "" if rate is None else f"; requests still arrive, {max(rate, 1):.0f}/s" if rate else "; none arrive"
     ttl = f" Clients follow within its TTL of {wrong.ttl} s." if wrong.ttl is not None else ""
     on_purpose = "If the move is on purpose, change `expect` in the estate."
     told = f"{wrong.name} {wrong.record.type} {expected}.{ttl}"
-    if wrong.changeable:
+    if wrong.lost and wrong.record.type == "CNAME":
+        step = hand("repair DNS by hand", f"By hand: give {wrong.lost} its addresses again. {on_purpose}")
+    elif wrong.changeable:
         message = f"On Traffic, at its record: a sets {told} {on_purpose}"
         arguments = {"table": "dns", "record": wrong.record.name}
         step = NextStep(NextKind.PLACE, "traffic", arguments, "t", "its records", message)
@@ -162,7 +165,7 @@ def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
     return replace(
         made,
         kind=SubjectKind.RECORD,
-        what=f"DNS {wrong.name} {answers}, not {expected}{arriving}",
+        what=f"DNS {wrong.name} {what}{arriving}",
         next=step,
         sources=wrong.sources,
     )

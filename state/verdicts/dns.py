@@ -44,8 +44,8 @@ def answer(reading: DnsReading, record: DnsRecord) -> tuple[str, ...]:
 
 
 def answers_any(reading: DnsReading, record: DnsRecord) -> bool:
-    """Whether a server answers at least one of the expected values."""
-    return bool(_spelt(answer(reading, record)) & _spelt(record.expect))
+    """Whether a server answers at least one of the expected values, which leads to an address."""
+    return not lost_at(reading, record) and bool(_spelt(answer(reading, record)) & _spelt(record.expect))
 
 
 def unanswered(reading: DnsReading, record: DnsRecord) -> str:
@@ -58,8 +58,16 @@ def unanswered(reading: DnsReading, record: DnsRecord) -> str:
     return f"no answer ({trouble_text(lack.trouble, lack.message)})"
 
 
+def lost_at(reading: DnsReading, record: DnsRecord) -> str:
+    """The name without an address to which a record leads as an alias, empty when it leads to one."""
+    return reading.lost.get(f"{record.name}/{record.type}", "")
+
+
 def alias(reading: DnsReading, record: DnsRecord) -> str:
-    """The name outside of the zone that an address is the alias of, empty when it is none."""
+    """The name outside of the zone that an address is the alias of, empty when it is none, or is known to lead to no
+    address."""
+    if lost_at(reading, record):
+        return ""
     return reading.aliases.get(f"{record.name}/{record.type}", "")
 
 
@@ -68,6 +76,8 @@ def record_finding(reading: DnsReading, record: DnsRecord, expected: Iterable[st
     server does not answer by itself is unknown."""
     if why := unanswered(reading, record):
         return RecordFinding(Health.UNKNOWN, why, ())
+    if end := lost_at(reading, record):
+        return RecordFinding(Health.FAIL, f"{end} has no address", answer(reading, record) or (f"CNAME {end}",))
     if target := alias(reading, record):
         return RecordFinding(Health.WARN, f"other answer: CNAME {target}", (f"CNAME {target}",))
     answers = answer(reading, record)

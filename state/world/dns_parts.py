@@ -23,7 +23,8 @@ class DnsReading:
     """One server's authoritative answers: record `name/type` to sorted addresses or names, and TTL in seconds.
 
     `aliases`: names that are asked for by address and are the alias of a name outside of the zone, which is all that
-    its server tells. `lacks`: records to which there was no authoritative answer.
+    its server tells. `lost`: names that are an alias, and the name at its end, which has no address: no client arrives
+    there, whatever the alias is. `lacks`: records to which there was no authoritative answer.
     """
 
     zone: str
@@ -33,3 +34,4 @@ class DnsReading:
     ttls: Mapping[str, int] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     lacks: Mapping[str, NameLack] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
