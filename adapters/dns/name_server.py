@@ -98,7 +98,7 @@ class NameServer:
         rows, ttl, target = _rrset(answer, kind)
         records = tuple(sorted(str(each) for each in rows))
         if rows:
-            end = self._end(addresses)
+            end = self._end(addresses, str(rows[0]).removesuffix("."))
             if isinstance(end, NameLack):
                 return {"lacks": end}
             return {"records": records, "ttls": ttl, **({} if end is None else {"lost": end})}
@@ -112,9 +112,9 @@ class NameServer:
             return said
         return {**said, "lost": end} if outside else {"records": records, "lost": end}
 
-    def _end(self, addresses: Sequence[Heard]) -> str | NameLack | None:
-        """Of an alias the name at its end, where this server proves that it has no address; what is wrong with the
-        answers where it says neither; None where it has one, or where others answer for it."""
+    def _end(self, addresses: Sequence[Heard], first: str) -> str | NameLack | None:
+        """Of an alias to `first` the name at its end, where this server proves that it has no address; what is wrong
+        with the answers where it says neither; None where it has one, or where others answer for it."""
         heard = [each for each in addresses if not isinstance(each, ReadFailure)]
         answers = [(each, _rrset(each, kind)) for each in heard for kind in ADDRESSES]
         if any(rows for _, (rows, _, _) in answers) or not addresses:
@@ -124,7 +124,7 @@ class NameServer:
             return NameLack(failed.trouble, f"its address: {failed.message}")
         if not all(self._denies(each) for each in heard):
             return None
-        return next((end.to_text(omit_final_dot=True) for _, (_, _, end) in answers if end is not None), "no name")
+        return next((end.to_text(omit_final_dot=True) for _, (_, _, end) in answers if end is not None), first)
 
     def _denies(self, answer: dns.message.Message) -> bool:
         """Whether an answer without rows says that there are none, in place of leaving the end of an alias to others.

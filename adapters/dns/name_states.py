@@ -38,11 +38,12 @@ class NameQueries:
         name = dns.name.from_text(record, self.origin)
         kinds = ("SOA", *SETTABLE, "ANY")
         places = (self.origin, *(name,) * (len(kinds) - 1))
-        soa, *answers = await asyncio.gather(
-            *(self.ask(place, kind, deadline) for place, kind in zip(places, kinds, strict=True))
+        (soa, *answers), below = await asyncio.gather(
+            asyncio.gather(*(self.ask(place, kind, deadline) for place, kind in zip(places, kinds, strict=True))),
+            self._below(name, deadline),
         )
         serial, negative = _soa(soa, self.server, self.zone)
-        sets, delegated = {}, tuple[str, ...]()
+        sets, delegated = {}, below
         for kind, answer in zip(SETTABLE, answers, strict=False):
             delegated = delegated or referred(answer, self.origin)
             if found := set_of(answer, name, kind):
@@ -53,6 +54,20 @@ class NameQueries:
         return NameState(
             self.server, serial, negative, {} if delegated else sets, tuple(sorted(kinds_here - UNCOUNTED)), delegated
         )
+
+    async def _below(self, name: dns.name.Name, deadline: float) -> tuple[str, ...]:
+        """The servers of a zone below that has the name. A server of both zones answers for the lower one with
+        authority, and takes an update of the upper one that nobody will ever be answered."""
+        cuts: list[dns.name.Name] = []
+        while name.is_subdomain(self.origin) and name != self.origin:
+            cuts.append(name)
+            name = name.parent()
+        answers = await asyncio.gather(*(self.ask(each, "NS", deadline) for each in cuts))
+        for cut, answer in zip(cuts, answers, strict=True):
+            for rrset in answer.answer:
+                if rrset.rdtype == dns.rdatatype.NS and rrset.name == cut:
+                    return tuple(sorted(each.target.to_text(omit_final_dot=True) for each in rrset))
+        return ()
 
     async def wildcard(self, name: dns.name.Name, *, deadline: float) -> dict[str, RecordSet]:
         """The sets of a wildcard, asked for by its own name. Raises ReadFailure."""

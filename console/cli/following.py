@@ -171,7 +171,7 @@ def standing_lines(view: RunbooksView | None, run: str, code: ExitCode) -> list[
     """Why a verb returns before the end of its run, and what goes on from there."""
     row = view.runs.get(run) if view is not None else None
     if code is ExitCode.OUTCOME_UNKNOWN:
-        state = f" ({row.state.value}: {row.message})" if row is not None else ""
+        state = f" ({': '.join(filter(None, (row.state.value, row.message)))})" if row is not None else ""
         return [f"{run} has not ended{state} and continues; do not repeat it. Follow it: recovery run watch {run}"]
     if code is not ExitCode.NEEDS_PERSON or row is None:
         return []

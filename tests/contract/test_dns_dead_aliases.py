@@ -14,7 +14,7 @@ from state.world.dns_parts import DnsReading
 from state.world.observed import Observed
 from state.world.shapes import misfit
 from state.world.world import World
-from tests.contract.dns_zones import estate_of
+from tests.contract.dns_zones import SECRET, Acting, estate_of, foreign, keep_secret, options, rows, zone_of
 from tests.contract.named import running_named
 from tests.contract.test_dns_resolvers import RESOLVER
 
@@ -26,6 +26,10 @@ controls {{ }};
 zone "lab.test" {{ type primary; file "{root}/zone.db"; }};
 zone "sub.lab.test" {{ type primary; file "{root}/inside.db"; }};
 """
+BOTH = (
+    TWO_ZONES.replace('zone.db"; ', 'zone.db"; update-policy {{ grant recovery. zonesub ANY; }}; ')
+    + 'key "recovery." {{ algorithm hmac-sha256; secret "{key}"; }};'
+)
 ALIASES = """$TTL 60
 @ SOA ns hostmaster 1 3600 600 86400 30
 @ NS ns
@@ -105,6 +109,8 @@ async def test_aliases_in_a_circle_have_no_proven_address(context: AdapterContex
     (alone,), _ = await verdicts(context, record("loop", "CNAME", "pool.lab.test"), resolved=False)
     assert alone.health is Health.UNKNOWN, alone.message
     assert "SERVFAIL" in alone.message
+    _, readings = await verdicts(context, record("loop", "CNAME", "pool.lab.test"))
+    assert readings["resolver"].lost == {"loop/CNAME": "pool.lab.test"}
 
 
 async def test_where_an_alias_leads_elsewhere_its_resolvers_know(context: AdapterContext) -> None:
@@ -128,3 +134,14 @@ async def test_a_resolver_that_cannot_resolve_a_name_has_no_address_for_its_clie
     assert readings["dns"].records["x.shut/A"] == ("10.1.0.10",)
     assert found.health is Health.FAIL
     assert "answers nothing at 1 of 1 resolvers" in found.message
+
+
+async def test_a_name_below_a_delegation_is_not_changed_at_a_server_of_both_zones(context: AdapterContext) -> None:
+    """BIND takes such an update with NOERROR, keeps the record in the upper zone, and answers from the lower one."""
+    keep_secret(context)
+    with running_named(BOTH, ALIASES, BELOW, key=SECRET) as port:
+        made = options(port, records=[{"name": "x.sub", "expect": ["10.1.0.10"]}])
+        acting = Acting(zone_of(context, made), estate_of(made))
+        assert "delegated" in await acting.refused("x.sub", a=["10.9.0.1"])
+        await foreign(port, ("add", "x.sub", "60", "A", "10.9.0.1"))
+        assert await rows(port, "x.sub", "A") == (60, ["10.1.0.10"]), "which is why"
