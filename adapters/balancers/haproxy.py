@@ -32,8 +32,8 @@ from state.world.balancer_parts import BalancerReading, Server
 KIND = "haproxy"
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 """HAProxy knows no limit; an estate, and `backend.route`, have this one."""
-READ_ALL = ("show info", "show servers state", "show stat -1 6 -1")
-"""The last one: backends (2) and servers (4)."""
+READ_ALL = ("show info", "show servers state", "show stat -1 7 -1")
+"""The last one: frontends (1), backends (2) and servers (4)."""
 PRODUCT = re.compile(r"HAProxy|hapee(-[a-z0-9]+)?")
 """What `show info` calls itself: HAProxy, or HAProxy Enterprise (`hapee-lb`)."""
 STATES = ("ready", "drain", "maint")
@@ -185,6 +185,8 @@ class HAProxy:
             started_at=float(info["Start_time_sec"]),
             servers=servers,
             empty=self._intake.empty,
+            frontends=self._intake.frontends,
+            listens=self._intake.listens,
             maps=maps,
         )
 
@@ -323,6 +325,8 @@ def process_info(answer: bytes) -> dict[str, str]:
         raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_text(answer)[:80]}")
     if not _is_count(info["Start_time_sec"]):
         raise ReadFailure(Trouble.ERROR, "HAProxy does not report when it started")
+    if info.get("Stopping", "0") != "0":  # it takes no new connection: what it says of its servers is the past
+        raise ReadFailure(Trouble.ERROR, f"HAProxy's process {info['Pid'][:LONGEST_COUNT]} is stopping")
     return info
 
 

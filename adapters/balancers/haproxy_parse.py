@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 from time import perf_counter
@@ -29,8 +30,12 @@ after it was made ready."""
 DRAIN = 0x08 | 0x10
 STOPPED, STOPPING = 0, 3
 AGENT_ENABLED = 0x04
-BACKEND_ROW = b"1"
-"""The type of the row of a whole backend; a server's is 2."""
+FRONTEND_ROW, BACKEND_ROW = b"0", b"1"
+"""The types of the rows of a frontend and of a whole backend; a server's is 2."""
+WHOLE = (b",BACKEND,", b",FRONTEND,")
+"""How the second column of such a row begins; a server may have the same name."""
+CHECK_CONFIGURED, CHECK_ENABLED = 0x02, 0x04
+"""Bits of `srv_check_state`: a server that was added at run time has a check that is off until somebody enables it."""
 FIRST = "INI"
 UNCHECKED = ("", FIRST, "UNK")
 """Check statuses of a server that no health check has answered for: there is none, or its first is under way."""
@@ -55,10 +60,12 @@ SOME = 10_000
 
 
 class _State(NamedTuple):
-    """What `show servers state` adds: address, agent check, operational state, admin bits, weights."""
+    """What `show servers state` adds: address, agent check, whether its check is off, operational state, admin bits,
+    weights."""
 
     address: str
     agent: bool
+    check_off: bool
     operational: int
     admin: int
     weight: int
@@ -131,6 +138,7 @@ class Intake:
         self._servers: dict[str, Server] = {}
         self._backends: frozenset[str] = frozenset()
         self._alive = inf
+        self.frontends: Mapping[str, str] = {}
 
     @property
     def empty(self) -> frozenset[str]:
@@ -179,8 +187,8 @@ class Intake:
             before, after = heads[place]
             if not (line.startswith(before) and line.endswith(after)):
                 fields = line.split(b" ")
-                # Between the two: the time since the last change, the state of checks, flags of the configuration.
-                heads[place] = b" ".join(fields[:9]) + b" ", b" " + b" ".join(fields[17:])
+                # Between the two: the time since the last change, and what the last check said.
+                heads[place] = b" ".join(fields[:9]) + b" ", b" " + b" ".join(fields[13:])
                 moved = before != b"\n" and before.split(b" ")[:4] != fields[:4]
                 if fields[14] != b"0":  # it has an agent, which may be taken out at any time: read each time
                     heads[place] = heads[place][0], b"\n"
@@ -189,7 +197,8 @@ class Intake:
                     return await self._take_states(lines, pace)
                 key = f"{fields[1].decode()}/{fields[3].decode()}"
                 address, agent = _address(fields[4].decode(), fields[18].decode()), int(fields[14]) & AGENT_ENABLED
-                self._states[key] = _State(address, bool(agent), *map(int, fields[5:9]))
+                off = int(fields[13]) & (CHECK_CONFIGURED | CHECK_ENABLED) == CHECK_CONFIGURED
+                self._states[key] = _State(address, bool(agent), off, *map(int, fields[5:9]))
                 touched.add(key)
             if not place % LOOK_EVERY:
                 await pace.pause()
@@ -197,19 +206,30 @@ class Intake:
         return touched
 
     async def _servers_of(self, lines: list[bytes], pace: _Pace) -> list[bytes]:
-        """The rows of servers; the names of the backends are kept from theirs."""
+        """The rows of servers; of the others the names of backends are kept, and the states of frontends."""
         servers: list[bytes] = []
         backends: set[str] = set()
+        frontends: dict[str, str] = {}
         for place, line in enumerate(lines):
-            if b",BACKEND," in line and line.split(b",", 33)[32] == BACKEND_ROW:
-                backends.add(line.split(b",", 1)[0].decode())
+            fields = line.split(b",", 33) if line.startswith(WHOLE, line.find(b",")) else None
+            if fields is not None and fields[32] == BACKEND_ROW:
+                backends.add(fields[0].decode())
+            elif fields is not None and fields[32] == FRONTEND_ROW:
+                frontends[fields[0].decode()] = fields[17].decode()
             else:
                 servers.append(line)
             if not place % LOOK_EVERY:
                 await pace.pause()
         if backends != self._backends:
             self._backends = frozenset(backends)
+        if frontends != self.frontends:
+            self.frontends = frontends
         return servers
+
+    @property
+    def listens(self) -> frozenset[str]:
+        """The names that are a frontend and a backend."""
+        return self._backends & self.frontends.keys() if self.frontends else frozenset()
 
     async def _take_stats(self, lines: list[bytes], touched: set[str], pace: _Pace) -> bool:
         old = self._rows
@@ -260,6 +280,7 @@ class Intake:
             follows=parts[31].decode(),
             unresolved=bool(state.admin & UNRESOLVED),
             throttle=int(parts[29] or 100),
+            check_off=state.check_off,
         )
         if (known := self._servers.get(key)) == server:
             server = known

@@ -68,6 +68,10 @@ def return_rules(server: Server, reading: BalancerReading, name: str) -> Iterato
         fact = f"{server.name} was set down by hand with its checks off; rotation does not lift that"
         way_out = f"On the balancer: enable health {server.backend}/{server.name}"
         yield Rule("checks", False, fact, way_out, "responder", name, reading.name)
+    elif server.check_off:
+        fact = f"the checks of {server.name} are off: nothing would prove what it answers"
+        way_out = f"On the balancer: enable health {server.backend}/{server.name}"
+        yield Rule("checks", False, fact, way_out, "responder", name, reading.name)
     followed = reading.servers.get(server.follows)
     if followed is not None and (followed.maintenance or followed.drained):
         fact = f"{server.name} follows {server.follows}, which is in {state_word(followed)}"

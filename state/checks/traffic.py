@@ -111,7 +111,8 @@ def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> A
 
 def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Answer:
     """Takes no new connections, and at most `sessions` are left. Persistence (cookies, stick tables) sends requests to
-    a drained server all the same: it counts once requests have stopped too."""
+    a drained server all the same: it counts once requests have stopped too, over an interval of one process. Of one
+    that was just started, by a reload too, nothing has been counted."""
     servers = _servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
@@ -123,6 +124,9 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
     load = world.trends.get(f"load/{args.balancer}/{args.backend}/{args.server}")
     now = load[-1] if load else 0.0
     told = f"; still {rate(now)}: persistence leads there" if now > 0 else ""
+    seen = world.trends.get(f"counted/{args.balancer}")
+    if out and left <= args.sessions and not (seen and seen[-1]):
+        return unknown(f"{_describe(server)}; whether requests still reach it is counted from the next reading on")
     return answered(out and left <= args.sessions and now <= 0, _describe(server) + told, sessions=left)
 
 

@@ -18,7 +18,7 @@ from state.verdicts.figures import judge_traffic, missing_text, mixed_text, scra
 from state.verdicts.own_checks import own_verdict
 from state.verdicts.reach import NameVerdict, name_verdicts
 from state.verdicts.routing import routed
-from state.verdicts.traffic import backend_verdict
+from state.verdicts.traffic import backend_verdict, way_in
 from state.world.balancer_parts import BalancerReading
 from state.world.readings import ProbeReading, ServiceTraffic
 from state.world.world import World
@@ -270,7 +270,8 @@ def _balancers(service: Service, world: World, now_mono: float, findings: _Findi
             )
             continue
         servers, empty = reading.of(backend), backend in reading.empty
-        verdict = backend_verdict(servers, entry.floor, entry.colours, entry.backups, empty=empty)
+        way = way_in(reading, backend)
+        verdict = backend_verdict(servers, entry.floor, entry.colours, entry.backups, empty=empty, entry=way)
         message = f"{balancer}: {verdict.message}"
         seen_well = any(f.health is Health.PASS for f in findings.verdicts)
         if verdict.health is Health.UNKNOWN and servers and seen_well:

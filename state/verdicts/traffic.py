@@ -10,7 +10,7 @@ from state.estate.model import Backups
 from state.health import Health
 from state.ports.balancer import ServerState
 from state.units import percent
-from state.world.balancer_parts import Server
+from state.world.balancer_parts import BalancerReading, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,38 @@ class BackendVerdict:
     floor: int
     active: str
     sessions: int
+
+
+TAKES = ("OPEN", "FULL")
+"""States of a frontend that takes connections; one that is full takes the next as soon as one ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """Whether requests can come to a backend: pass, or what is wrong in words."""
+
+    health: Health = Health.PASS
+    fact: str = ""
+
+
+def way_in(reading: BalancerReading, backend: str) -> WayIn:
+    """A backend gets nothing while no frontend takes connections. Which of them leads to it is known of a section that
+    is both; of the others one that is closed is told."""
+    if backend in reading.listens:
+        status = reading.frontends[backend]
+        return WayIn() if status in TAKES else WayIn(Health.FAIL, f"its frontend takes no connections ({status})")
+    leading = {name: status for name, status in reading.frontends.items() if name not in reading.listens}
+    closed = [name for name, status in leading.items() if status not in TAKES]
+    if not closed:
+        return WayIn()
+    told = ", ".join(f"{name} ({leading[name]})" for name in closed[:3])
+    told += f" and {len(closed) - 3} more" if len(closed) > 3 else ""
+    if len(closed) == len(leading):
+        return WayIn(Health.FAIL, f"no frontend takes connections: {told}")
+    return WayIn(Health.WARN, f"a frontend takes no connections: {told}")
+
+
+OPEN = WayIn()
 
 
 def after_effect(server: Server, effect: ServerEffect) -> Server:
@@ -102,6 +134,8 @@ def reason_word(server: Server) -> str:
         return "set down by hand, its checks are off"
     if not server.up and not server.checked and server.check:
         return "its first check has not answered yet"
+    if server.check_off:
+        return "its checks are off"
     return server.check
 
 
@@ -150,11 +184,16 @@ def backend_verdict(
     backups: Backups = "reserve",
     *,
     empty: bool = False,
+    entry: WayIn = OPEN,
 ) -> BackendVerdict:
     """Judge one backend from one fresh reading: none serving fails, fewer than the floor or one down warns, and what no
-    check has answered for is unknown. `empty`: the backend is there and has no server."""
+    check has answered for is unknown. `empty`: the backend is there and has no server. `entry`: whether requests can
+    come to it."""
     found = counted(servers, backups)
     health, message = _backend_finding(servers, found, floor, backups, empty)
+    worse = {Health.FAIL: health is not Health.FAIL, Health.WARN: health is Health.PASS}
+    if servers and worse.get(entry.health, False):
+        health, message = entry.health, entry.fact
     return BackendVerdict(
         health,
         message,

@@ -18,6 +18,7 @@ from state.health import Health
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.routing import routed
 from state.verdicts.traffic import (
+    OPEN,
     BackendVerdict,
     backend_verdict,
     frontend_verdict,
@@ -25,6 +26,7 @@ from state.verdicts.traffic import (
     server_health,
     shares,
     state_word,
+    way_in,
 )
 from state.views.context import Alarm, Contribution, ViewContext
 from state.views.traffic_names import name_rows
@@ -233,8 +235,10 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
     promise, colours, led = balancer.owners.get(backend, _NOBODY)
     servers, frontend = balancer.backends[backend], balancer.frontends.get(backend)
     if frontend is None:
-        empty = balancer.reading is not None and backend in balancer.reading.empty
-        verdict = backend_verdict(servers, promise.floor, colours, promise.backups, empty=empty)
+        reading = balancer.reading
+        empty = reading is not None and backend in reading.empty
+        way = OPEN if reading is None else way_in(reading, backend)
+        verdict = backend_verdict(servers, promise.floor, colours, promise.backups, empty=empty, entry=way)
     else:
         verdict = frontend_verdict(servers, frontend.role, frontend.aside)
     if not balancer.fresh:

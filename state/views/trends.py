@@ -56,7 +56,9 @@ def _wal(world: World, name: str, reading: PostgresReading, before: PostgresRead
 
 
 def _loads(world: World, name: str, reading: BalancerReading, before: BalancerReading, seconds: float) -> None:
-    if reading.process != before.process:
+    same = reading.process == before.process
+    world.push(f"counted/{name}", 1.0 if same else 0.0)
+    if not same:
         return
     charted = len(reading.servers) <= CHARTED_SERVERS
     for key, server in reading.servers.items():

@@ -16,7 +16,7 @@ class Server:
     another server of its backend serves. `checked`: a check has answered, so that `up` is evidence; a server without a
     check, or before its first answer, is in rotation all the same. `follows`: the server (`backend/name`) whose state
     it has, also in maintenance and drain. `unresolved`: it is out because its name has no address. `throttle`: percent
-    of its weight that it has while it warms up.
+    of its weight that it has while it warms up. `check_off`: it has a health check, which is switched off.
     """
 
     backend: str
@@ -41,6 +41,7 @@ class Server:
     follows: str = ""
     unresolved: bool = False
     throttle: int = 100
+    check_off: bool = False
 
     @property
     def serving(self) -> bool:
@@ -53,7 +54,8 @@ class BalancerReading:
     """One balancer process: its identity (`process` = pid and start, so a restart is visible) and all its servers.
 
     `servers` is keyed `backend/server`. `empty` are the backends that are there and have no server,
-    `maps` the keys and values of the maps that are read, in their order.
+    `maps` the keys and values of the maps that are read, in their order. `frontends` has the state of each place where
+    it takes connections; `listens` are the names that are frontend and backend (`listen` of HAProxy).
     """
 
     name: str
@@ -63,6 +65,8 @@ class BalancerReading:
     servers: Mapping[str, Server] = field(default_factory=dict)
     empty: frozenset[str] = frozenset()
     maps: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    frontends: Mapping[str, str] = field(default_factory=dict)
+    listens: frozenset[str] = frozenset()
     _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:

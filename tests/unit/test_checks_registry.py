@@ -108,6 +108,7 @@ def world(world: World) -> World:
         put(world, f"version:versions/{site}", VersionReading(site, DIGEST, "v41", "", 1.0))
     for name, rate in (("blue", 9.0), ("green", 0.0)):
         world.push(f"load/edge-east/checkout/{name}", rate)
+    world.push("counted/edge-east", 1.0)
     put(world, "check:queue", OwnCheckReading("queue", Health.PASS, "exit code 0"))
     return world
 
