@@ -187,6 +187,7 @@ class HAProxy:
             empty=self._intake.empty,
             frontends=self._intake.frontends,
             listens=self._intake.listens,
+            leaving=old_workers(self._pid) if self.direct else None,
             maps=maps,
         )
 
@@ -342,6 +343,21 @@ def _alive(info: dict[str, str]) -> float:
     """Seconds that the process runs; endless where it does not say."""
     text = info.get("Uptime_sec", "")
     return float(text) if _is_count(text) else math.inf
+
+
+def old_workers(pid: int) -> int | None:
+    """Workers that a reload left behind, which serve until their last connection ends: the other workers of the same
+    master on this machine. None where that is not known."""
+    master = parent_of(pid)
+    try:
+        name = Path("/proc", str(pid), "comm").read_bytes()
+        if Path("/proc", str(master), "comm").read_bytes() != name:
+            return None  # it has no master: an old process has nothing to do with it
+        children = Path("/proc", str(master), "task", str(master), "children").read_bytes().split()
+        others = [each.decode() for each in children if int(each) != pid]
+        return sum(Path("/proc", each, "comm").read_bytes() == name for each in others)
+    except (OSError, ValueError):
+        return None
 
 
 def _process(info: dict[str, str]) -> str:

@@ -120,6 +120,10 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
     if server is None:
         return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
     out = server.drained or server.maintenance or server.weight == 0
+    reading = world.fresh(f"balancer:{args.balancer}", BalancerReading, now_mono)
+    if out and reading is not None and reading.leaving:
+        many = f"{reading.leaving} old processes serve" if reading.leaving > 1 else "an old process serves"
+        return unknown(f"{_describe(server)}; since a reload {many} on, and what it sends there is not seen")
     left = server.sessions + server.queued
     load = world.trends.get(f"load/{args.balancer}/{args.backend}/{args.server}")
     now = load[-1] if load else 0.0

@@ -56,6 +56,7 @@ class BalancerReading:
     `servers` is keyed `backend/server`. `empty` are the backends that are there and have no server,
     `maps` the keys and values of the maps that are read, in their order. `frontends` has the state of each place where
     it takes connections; `listens` are the names that are frontend and backend (`listen` of HAProxy).
+    `leaving`: processes that a reload left behind and that still serve; None = not known.
     """
 
     name: str
@@ -67,6 +68,7 @@ class BalancerReading:
     maps: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     frontends: Mapping[str, str] = field(default_factory=dict)
     listens: frozenset[str] = frozenset()
+    leaving: int | None = None
     _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +23,8 @@ from state.views.trends import observe_trends
 from state.world.balancer_parts import BalancerReading
 from state.world.observed import Observed
 from state.world.world import World
-from tests.contract.components import free_port, haproxies
-from tests.contract.haproxy_sections import by_hand, card, checked, estate_of, healthy, listening, sections, until
+from tests.contract.components import answers, free_port, haproxies, wait_for
+from tests.contract.haproxy_sections import HEAD, by_hand, card, checked, estate_of, healthy, listening, sections, until
 from tests.contract.test_traffic_shares import requests
 
 PLACE = estate_of(shop={"backend": "web"})
@@ -239,8 +241,42 @@ async def test_trap_08_right_after_a_reload_nothing_is_called_drained(run: Calla
         assert seen.drained().health is Health.PASS
         await seen.poll(new)
         assert seen.drained().health is Health.UNKNOWN
-        await seen.poll(new)
-        assert seen.drained().health is Health.PASS
+
+
+@pytest.mark.parametrize("program", haproxies().values(), ids=haproxies())
+async def test_trap_08_while_an_old_worker_lives_nothing_is_called_drained(program: Path, folder: Path) -> None:
+    """ray-project/ray#63620: what the old worker serves is in no answer of the new one."""
+    place, front = Path(tempfile.mkdtemp(dir=folder)), free_port()
+
+    async def stream(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    text = HEAD + WEB.replace("frontend f", "frontend f\n  mode tcp").replace("  option httpchk", "  mode tcp")
+    async with listening(stream) as (port,):
+        (place / "h.cfg").write_text(text.format(socket=place / "s", front=front, port=port))
+        argv = [program, "-W", "-db", "-f", place / "h.cfg"]
+        with subprocess.Popen(argv, env={}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as master:
+            try:
+                wait_for(lambda: answers(place / "s"))
+                balancer, seen = HAProxy("edge", str(place / "s")), Watched()
+                first = await checked(balancer, "web")
+                assert first.leaving == 0
+                _, client = await asyncio.open_connection("127.0.0.1", front)
+                client.write(b"x")
+                await until(balancer, lambda r: sum(s.sessions for s in r.of("web")) == 1)
+                master.send_signal(signal.SIGUSR2)
+                await until(balancer, lambda r: r.process != first.process and r.leaving == 1)
+                await balancer.set_state("web", "a", "drain", deadline=2)
+                for _ in range(3):
+                    await seen.poll(balancer)
+                assert seen.drained().health is Health.UNKNOWN
+                assert "since a reload an old process serves on" in seen.drained().evidence[0]
+                client.close()
+                await until(balancer, lambda r: r.leaving == 0)
+                await seen.poll(balancer)
+                assert seen.drained().health is Health.PASS
+            finally:
+                master.kill()
 
 
 def test_trap_24_a_process_that_stops_is_no_source() -> None:
