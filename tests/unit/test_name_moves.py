@@ -116,6 +116,9 @@ async def test_a_resolver_without_any_expected_address_fails_the_service_on_over
         told = view.services["shop"]
         assert told.health is Health.FAIL
         assert "answers 10.66.0.1 at 1 of 1 resolvers for 42 s more: 10.9.0.2:53" in told.message
+        steps = [each.next.message for each in view.recover.values() if each.next is not None]
+        said = "By hand: its own servers answer rightly; look at the resolvers 10.9.0.2:53, flush"
+        assert any(each.startswith(said) for each in steps), "setting the record again mends nothing"
 
 
 async def test_a_tier_1_service_whose_name_answers_nothing_expected_is_fail_on_overview(zone: MemoryZone) -> None:
