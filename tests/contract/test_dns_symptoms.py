@@ -96,3 +96,23 @@ async def test_an_update_that_fits_in_no_datagram_is_sent_whole(context: Adapter
         assert (await rows(port, "www", "A"))[1] == sorted(many)
         assert (await acting.undone(card)).finding is Finding.DONE
         assert (await rows(port, "www", "A"))[1] == ["10.1.0.10", "10.2.0.10"]
+
+
+async def test_an_alias_without_a_final_dot_is_a_whole_name_at_bind(context: AdapterContext) -> None:
+    """octodns/octodns#1146: the zone's own name was put behind it, and each run changed it again."""
+    keep_secret(context)
+    with running_named(BIND, RECORDS, key=SECRET) as port:
+        acting = Acting(zone_of(context, options(port)), estate_of(options(port)))
+        for written in ("target.example.org", "Target.Example.ORG."):
+            assert (await acting.done("www", cname=written))[1].finding is Finding.DONE
+            assert [each.lower() for each in (await rows(port, "www", "CNAME"))[1]] == ["target.example.org."]
+
+
+async def test_an_alias_without_a_final_dot_is_taken_by_the_api(context: AdapterContext, pdns: RunningPdns) -> None:
+    """kubernetes-sigs/external-dns#541: the API refuses it without (422)."""
+    pdns.patch(rrset("www", "A", 60, "10.1.0.10"))
+    card, found = await api_acting(context, pdns).done("www", cname="target.example.org")
+    assert found.finding is Finding.DONE, found.evidence
+    assert (await rows(pdns.port, "www", "CNAME"))[1] == ["target.example.org."]
+    assert (await api_acting(context, pdns).undone(card)).finding is Finding.DONE
+    assert (await rows(pdns.port, "www", "A"))[1] == ["10.1.0.10"]

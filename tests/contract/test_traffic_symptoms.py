@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from adapters.balancers.haproxy import HAProxy, process_info
+from adapters.balancers.haproxy_parse import Intake
 from state.checks.model import Answer
 from state.checks.registry import check_kinds
 from state.errors import EffectRefused, ReadFailure
@@ -324,3 +325,21 @@ async def test_trap_11_and_24_each_command_has_a_connection_and_a_verdict_of_its
         "set map /no.map x web\n",
         "set server web/a state ready\n",
     ]
+
+
+async def test_trap_10_a_weight_that_is_missing_is_unknown_and_not_0_or_its_default(
+    run: Callable[..., HAProxy],
+) -> None:
+    """haproxytech/dataplaneapi#408: an answer without weights is no reading; the answer after it is one."""
+    async with listening(healthy) as (port,):
+        balancer = run(WEB, port=port, front=free_port())
+        await checked(balancer, "web")
+        states, stats = [await balancer.ask(each, deadline=2) for each in ("show servers state", "show stat -1 7 -1")]
+    head, body = states.split(b"web 1 a", 1)
+    fields = (b"web 1 a" + body).split(b" ")
+    intake = Intake()
+    for missing in (b"", b"-"):
+        cut = b" ".join([*fields[:6], missing, *fields[7:]])
+        with pytest.raises(ReadFailure, match="a table of servers"):
+            await intake.take(head + cut, stats)
+    assert (await intake.take(states, stats))["web/a"].weight == 10
