@@ -229,7 +229,7 @@ class Intake:
     @property
     def listens(self) -> frozenset[str]:
         """The names that are a frontend and a backend."""
-        return self._backends & self.frontends.keys() if self.frontends else frozenset()
+        return frozenset(self._backends & self.frontends.keys())
 
     async def _take_stats(self, lines: list[bytes], touched: set[str], pace: _Pace) -> bool:
         old = self._rows

@@ -23,6 +23,7 @@ from state.verdicts.traffic import backend_verdict, counted, reason_word, server
 from state.views.trends import observe_trends
 from state.world.balancer_parts import BalancerReading
 from state.world.observed import Observed
+from state.world.shapes import misfit
 from state.world.world import World
 from tests.contract.components import answers, free_port, haproxies, wait_for
 from tests.contract.haproxy_sections import HEAD, by_hand, card, checked, estate_of, healthy, listening, sections, until
@@ -81,6 +82,7 @@ async def test_one_closed_frontend_of_several_is_told_and_a_listen_section_has_i
         assert closed(reading)[0] is Health.WARN
         assert "a frontend takes no connections: g (" in closed(reading)[1]
         assert way_in(reading, "l").health is Health.PASS, "of a section that is both it is known"
+        assert (misfit(reading), reading.listens) == (None, {"l"})
         await by_hand(balancer, "shutdown frontend l")
         reading = await balancer.read(deadline=2)
         assert (way_in(reading, "l").health, closed(reading)[0]) == (Health.FAIL, Health.WARN)
